@@ -1,0 +1,48 @@
+# `make run` starts PainChain, `make test` runs every test. Both set up what they need first.
+PYTHON ?= python3
+COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 pyproject.toml
+
+.PHONY: run test bench lint lock lock-check screenshots clean
+
+run: .venv/.run
+	.venv/bin/python app.py
+
+test: .venv/.dev
+	.venv/bin/python -m pytest -n 2 $(ARGS)
+
+bench: .venv/.dev
+	.venv/bin/python -m tests.bench $(ARGS)
+
+lint: .venv/.dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+screenshots: .venv/.dev
+	.venv/bin/python -m tests.browser.screenshots
+
+# The lock files: names, versions and hashes of everything that is installed.
+lock: .venv/.dev
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra dev -o requirements-dev.lock
+
+lock-check: .venv/.dev
+	.venv/bin/python -m pytest -q tests/test_lock.py
+	cp requirements.lock .venv/run.lock && $(COMPILE) -o .venv/run.lock && diff requirements.lock .venv/run.lock
+	cp requirements-dev.lock .venv/dev.lock && $(COMPILE) --extra dev -o .venv/dev.lock && diff requirements-dev.lock .venv/dev.lock
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PainChain needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make run PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python requirements.lock pyproject.toml
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.lock
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

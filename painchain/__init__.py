@@ -1,0 +1,3 @@
+"""PainChain: the audit trail of your change timeline."""
+
+__version__ = "1.0.0"

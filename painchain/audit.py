@@ -1,0 +1,252 @@
+"""The PainChain connector: put every configuration change made here on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from painchain import connectors
+from painchain.changes import Change, spoken
+from painchain.connectors.base import Kind
+from painchain.db import db
+from painchain.ledger import Ledger, NewEvent
+from painchain.models import Connector
+from painchain.secrets import looks_secret, scrub, scrub_value
+
+SOURCE = connectors.BUILTIN.key
+SYSTEM = "system"
+
+_connector = Connector.__table__.c
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The connector an event is about, as text that outlives it. `id` is None when it is known by name alone."""
+
+    name: str
+    type: str
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class VisibilityChange:
+    """One field of one event type, shown or hidden from now on."""
+
+    event_type: str
+    field: str
+    label: str
+    visible: bool
+
+
+@dataclass(frozen=True)
+class Auditing:
+    """Whether changes are recorded; while they are not, since when and by whom."""
+
+    on: bool
+    tags: list[str]
+    since: datetime
+    by: str
+
+
+def auditing() -> Auditing:
+    """Read whether changes are recorded."""
+    row = db.session.execute(
+        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by).where(
+            _connector.type == SOURCE
+        )
+    ).one()
+    return Auditing(*row)
+
+
+@dataclass
+class Trail:
+    """The record of one person's one action: every event of it has the same author and request id."""
+
+    ledger: Ledger
+    author: str
+    request_id: str
+    now: datetime
+
+    def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
+        """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
+
+        While auditing is off nothing is recorded and the answer is None; ``log_connector_enabled`` and
+        ``log_connector_disabled`` are recorded all the same when they are about auditing itself.
+        """
+        description = _about(subject, f"Created the {_type_label(subject)} connector “{subject.name}”")
+        if configuration is not None:
+            description["configuration"] = configuration
+        return self._log("connector_created", "create", "created", subject, description)
+
+    def log_connector_updated(
+        self, subject: Subject, changes: Sequence[Change], visibility: Sequence[VisibilityChange] = ()
+    ) -> str | None:
+        """Record one save with all its changes together."""
+        changes = [_recordable(change) for change in changes]
+        seen = [_sentence(change) for change in changes] + [_visibility_sentence(change) for change in visibility]
+        description = _about(subject, f"Updated “{subject.name}”: {'; '.join(seen)}")
+        description["changes"] = [asdict(change) for change in changes]
+        if visibility:
+            description["field_visibility"] = [asdict(change) for change in visibility]
+        together = {change.key: {"old": change.old, "new": change.new} for change in changes}
+        for seen_change in visibility:
+            key = f"field_visibility.{seen_change.event_type}.{seen_change.field}"
+            together[key] = {"old": not seen_change.visible, "new": seen_change.visible}
+        return self._log("connector_updated", "update", "updated", subject, description, changes=together)
+
+    def log_connector_deleted(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
+        """Record a removal and the last configuration."""
+        description = _about(subject, f"Deleted the {_type_label(subject)} connector “{subject.name}”")
+        if configuration is not None:
+            description["configuration"] = configuration
+        return self._log("connector_deleted", "delete", "deleted", subject, description)
+
+    def log_connector_enabled(self, subject: Subject) -> str | None:
+        """Record that a connector was switched on."""
+        return self._log(
+            "connector_enabled", "enable", "enabled", subject, _about(subject, f"Enabled “{subject.name}”")
+        )
+
+    def log_connector_disabled(self, subject: Subject) -> str | None:
+        """Record that a connector was switched off."""
+        description = _about(subject, f"Disabled “{subject.name}”")
+        return self._log("connector_disabled", "disable", "disabled", subject, description)
+
+    def log_config_changed(self, subject: Subject, change: Change) -> str | None:
+        """Record one field's old and new value."""
+        change = _recordable(change)
+        description = {
+            "text": f"{_sentence(change)} in “{subject.name}”",
+            "connector_name": subject.name,
+            "field": change.key,
+            "label": change.label,
+            "kind": change.kind,
+            "old_value": change.old,
+            "new_value": change.new,
+        }
+        metadata = {"action": "config_change", "field": change.key}
+        title = f"{subject.name} - {change.key}"
+        return self._write("config_changed", title, "changed", subject, description, metadata)
+
+    def log_field_visibility_changed(self, change: VisibilityChange, subject: Subject | None = None) -> str | None:
+        """Record that a field of an event type is shown or hidden from now on."""
+        description = {"text": _visibility_sentence(change), **asdict(change)}
+        if subject:
+            description["connector_name"] = subject.name
+        metadata = {
+            "action": "field_visibility_change",
+            "event_type": change.event_type,
+            "field": change.field,
+            "visible": change.visible,
+        }
+        status = "shown" if change.visible else "hidden"
+        return self._write("field_visibility_changed", change.event_type, status, subject, description, metadata)
+
+    def _log(
+        self, kind: str, action: str, status: str, subject: Subject, description: dict[str, Any], **more: Any
+    ) -> str | None:
+        metadata = {"action": action, "connector_type": subject.type, "connector_name": subject.name, **more}
+        return self._write(kind, subject.name, status, subject, description, metadata)
+
+    def _write(
+        self,
+        kind: str,
+        title: str,
+        status: str,
+        subject: Subject | None,
+        description: dict[str, Any],
+        metadata: dict[str, Any],
+    ) -> str | None:
+        audit_connector, subject_id = self._look_up(subject)
+        about_itself = subject_id == audit_connector.id and kind in ("connector_enabled", "connector_disabled")
+        if not (audit_connector.enabled or about_itself):
+            return None
+        stamp, timestamp = self.ledger.stamp(self.now)
+        event_id = f"{SOURCE}-{kind}-{stamp // 1_000_000}.{stamp % 1_000_000:06d}"
+        self.ledger.append(
+            NewEvent(
+                event_id=event_id,
+                source=SOURCE,
+                event_type=pascal_case(kind),
+                title=f"[{kind.replace('_', ' ').title()}] {title}",
+                description=description,
+                metadata=metadata,
+                author=self.author,
+                request_id=self.request_id,
+                timestamp=timestamp,
+                recorded_at=self.now,
+                connector_id=subject_id,
+                connector_name=subject.name if subject else None,
+                connector_type=subject.type if subject else None,
+                status=status,
+                tags=audit_connector.tags,
+            )
+        )
+        return event_id
+
+    def _look_up(self, subject: Subject | None) -> tuple[Any, int | None]:
+        """Return the audit connector as it is now, and the id of the subject, looked up if only its name is known."""
+        name = subject.name if subject and subject.id is None else None
+        wanted = _connector.type == SOURCE
+        rows = db.session.execute(
+            select(_connector.id, _connector.type, _connector.name, _connector.enabled, _connector.tags).where(
+                wanted if name is None else or_(wanted, _connector.name == name)
+            )
+        ).all()
+        audit_connector = next(row for row in rows if row.type == SOURCE)
+        if subject is None or subject.id is not None:
+            return audit_connector, subject.id if subject else None
+        return audit_connector, next((row.id for row in rows if row.name == name), None)
+
+
+def pascal_case(kind: str) -> str:
+    """Return an event type as stored: ``connector_created`` is ``ConnectorCreated``."""
+    return kind.title().replace("_", "")
+
+
+def outside_change(connector_type: str | None, key: str, old: Any, new: Any) -> Change:
+    """Return a change that a script reports, typed and labelled as the field's definition says.
+
+    A field that no connector type defines counts as a secret if its name says so.
+    """
+    field = connectors.field(connector_type, key)
+    if field:
+        return Change(field.key, field.label, field.kind.value, old, new)
+    label = key.replace("_", " ").strip().capitalize() or key
+    return Change(key, label, Kind.SECRET.value if looks_secret(key) else "json", old, new)
+
+
+def _recordable(change: Change) -> Change:
+    change = change.recorded()
+    if change.kind == Kind.SECRET:
+        return change
+    return replace(
+        change,
+        key=scrub(change.key),
+        label=scrub(change.label),
+        old=scrub_value(change.old),
+        new=scrub_value(change.new),
+    )
+
+
+def _type_label(subject: Subject) -> str:
+    known = connectors.TYPES.get(subject.type)
+    return known.label if known else subject.type
+
+
+def _about(subject: Subject, text: str) -> dict[str, Any]:
+    return {"text": text, "connector_type": subject.type, "connector_name": subject.name}
+
+
+def _sentence(change: Change) -> str:
+    if change.kind == Kind.SECRET:
+        return f"{change.label} {change.new}"
+    return f"{change.label} changed from {spoken(change.old)} to {spoken(change.new)}"
+
+
+def _visibility_sentence(change: VisibilityChange) -> str:
+    return f"{change.label} of {change.event_type} events {'shown' if change.visible else 'hidden'}"

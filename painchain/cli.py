@@ -1,0 +1,366 @@
+"""The command line: ``painchain serve``, ``painchain log``, ``painchain events``."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+from zoneinfo import ZoneInfo
+
+import click
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from painchain import __version__, audit, config, connectors, ledger, timeline, visibility
+from painchain.changes import spoken
+from painchain.connectors.base import Kind
+from painchain.db import WriteBusy, db
+from painchain.factory import create_app
+from painchain.secrets import KeyUnusable, scrub
+from painchain.timeline import BadFilter, Event, Filter
+from painchain.web.api import _record as record_reported
+from painchain.web.api import event_json
+from painchain.web.article import Article, article
+from painchain.web.bodies import BadBody, LogBody, LogEventType, read
+from painchain.web.filters import printable
+
+STOP_SECONDS = 4
+LOOK_SECONDS = 1
+MOST = 10_000
+
+COLOURS = {"teal": "cyan", "violet": "magenta", "orange": "yellow", "blue": "blue"}
+SOURCE_WIDTH = max(len(known.label) for known in connectors.TYPES.values())
+WHAT_WIDTH = 64
+
+
+def settings() -> config.Settings:
+    """Read the settings, or stop with a line that says which one is wrong."""
+    try:
+        loaded = config.load(os.environ)
+    except config.ConfigError as error:
+        stop(scrub(str(error)))
+    for name in config.unknown(os.environ):
+        click.echo(f"painchain: {name} is not a setting and is ignored; see the README's table.", err=True)
+    config.set_up_logging(loaded)
+    return loaded
+
+
+def app(database_fails: int = 2) -> Flask:
+    """Create the app, or stop with a line that says what is in the way.
+
+    `database_fails` is the exit code for a database that cannot be used.
+    """
+    loaded = settings()
+    try:
+        return create_app(loaded)
+    except KeyUnusable as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")
+    except (SQLAlchemyError, WriteBusy) as error:
+        stop(f"The database cannot be used: {reason(error)}.", database_fails)
+
+
+@contextmanager
+def opened(failure: str) -> Iterator[None]:
+    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code 1."""
+    with app(database_fails=1).app_context():
+        try:
+            yield
+        except (SQLAlchemyError, WriteBusy) as error:
+            stop(f"{failure} ({reason(error)}).", 1)
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def reason(error: Exception) -> str:
+    """Return why the database refuses, in its own words and in one line."""
+    if isinstance(error, WriteBusy):
+        return "it is busy with other changes"
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return scrub(lines[0]).rstrip(".") if lines else type(error).__name__
+
+
+def stop(message: str, code: int = 2) -> NoReturn:
+    """End with a message and an exit code: 2 for what was asked, 1 for what could not be done."""
+    click.echo(f"painchain: {message}", err=True)
+    raise SystemExit(code)
+
+
+@click.group()
+@click.version_option(__version__, prog_name="painchain")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """PainChain: what changed, when, by whom, from what to what."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+@main.command()
+def serve() -> None:
+    """Serve the dashboard until it is told to stop (SIGTERM or Ctrl-C)."""
+    from waitress.server import create_server
+
+    application = app()
+    loaded = application.config["SETTINGS"]
+    try:
+        server = create_server(
+            application,
+            host=loaded.host,
+            port=loaded.port,
+            threads=loaded.threads,
+            max_request_body_size=loaded.max_request_bytes,
+            ident=None,
+        )
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
+    click.echo(f"PainChain is at http://{host}:{port_of(server)}")
+    if loaded.host not in config.LOOPBACK:
+        click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
+    server.run()
+    click.echo("PainChain has stopped; everything that was saved is safe.")
+
+
+def port_of(server: Any) -> int:
+    """Return the port that a server listens on. A name such as localhost can stand for several addresses."""
+    several = getattr(server, "effective_listen", None)
+    return int(several[0][1] if several else server.effective_port)
+
+
+def on_signal(number: int, frame: object) -> NoReturn:
+    """Stop the server. A request that hangs holds it up for `STOP_SECONDS` and no longer."""
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+    signal.alarm(STOP_SECONDS)
+    raise SystemExit(0)
+
+
+def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Return what was given for an option, if it is text in UTF-8."""
+    for text in [value] if isinstance(value, str) else value or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter("this is not text in UTF-8.") from None
+    return value
+
+
+def json_value(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Return the JSON value of an option.
+
+    :raises click.BadParameter: when it is none.
+    """
+    try:
+        return None if value is None else _parsed(utf8(context, option, value))
+    except (ValueError, RecursionError):
+        raise click.BadParameter('this is not JSON; try {"poll_interval": {"old": 300, "new": 3600}}.') from None
+
+
+def json_or_text(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Return the JSON value of an option, or what was given as it is where that is no JSON."""
+    try:
+        return None if value is None else _parsed(utf8(context, option, value))
+    except (ValueError, RecursionError):
+        return value
+
+
+def _parsed(text: str) -> Any:
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False)  # NaN, Infinity and 1e999 are no JSON, whatever Python reads
+    return value
+
+
+@main.command()
+@click.option("--event-type", required=True, type=click.Choice(get_args(LogEventType)), help="What happened.")
+@click.option("--connector-name", callback=utf8, help="The connector that it happened to.")
+@click.option(
+    "--connector-type",
+    callback=utf8,
+    help="Its type, such as github; for field_visibility_changed the event type, such as PullRequest.",
+)
+@click.option("--field", callback=utf8, help="The field that was changed.")
+@click.option("--old-value", callback=json_or_text, help="What it was: JSON, or else text.")
+@click.option("--new-value", callback=json_or_text, help="What it is now: JSON, or else text.")
+@click.option("--changes", callback=json_value, help="Every change of one save: {FIELD: {old, new}} in JSON.")
+@click.option("--field-key", callback=utf8, help="The field that was shown or hidden.")
+@click.option("--visible/--hidden", default=None, help="Whether that field is shown from now on.")
+@click.option("--author", callback=utf8, help="Who did it.  [default: system]")
+def log(**given: Any) -> None:
+    """Record an event that a script reports, and print its id.
+
+    Exit code 2: the event is not understood. 1: auditing is off or the database did not take it; nothing is recorded.
+    """
+    body = reported({name: value for name, value in given.items() if value is not None})
+    with opened("Nothing was recorded: the database did not take it"):
+        event_id = record(body)
+    if event_id is None:
+        stop("Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.", 1)
+    click.echo(event_id)
+
+
+def reported(given: dict[str, Any]) -> LogBody:
+    """Return the event that was given as options, or stop with a line for each that is wrong."""
+    try:
+        return read(LogBody, json.dumps(given).encode())
+    except BadBody as problem:
+        for one in problem.errors:
+            click.echo(plain(f"painchain: {_option(one['field'])}{one['message']}."), err=True)
+        stop("Nothing was recorded.")
+
+
+def _option(field: str) -> str:
+    name, _, inside = field.partition(".")
+    option = f"--{name.replace('_', '-')}"
+    return f"{option} ({inside}): " if inside else f"{option}: " if name else ""
+
+
+def record(body: LogBody) -> str | None:
+    """Write a reported event in a transaction of its own and return its id: None while auditing is off."""
+    with ledger.writing() as book:
+        trail = audit.Trail(book, scrub(body.author), uuid.uuid4().hex, datetime.now(UTC))
+        return record_reported(body, trail)
+
+
+@main.command()
+@click.option("--source", multiple=True, callback=utf8, help="Only events from there, such as painchain.")
+@click.option("--event-type", multiple=True, callback=utf8, help="Only such events, such as ConfigChanged.")
+@click.option("--connector", multiple=True, callback=utf8, help="Only of this connector: its name or its id.")
+@click.option("--tag", multiple=True, callback=utf8, help="Only with this tag.")
+@click.option("--author", multiple=True, callback=utf8, help="Only by this person.")
+@click.option("--status", multiple=True, callback=utf8, help="Only with this outcome, such as changed.")
+@click.option("--range", type=click.Choice([*timeline.RANGES, "all"]), help="Only so far back.  [default: all]")
+@click.option("--start-date", callback=utf8, help="Only from then on: 2026-01-31 or 2026-01-31T14:00:00Z.")
+@click.option("--end-date", callback=utf8, help="Only before then. A time without an offset is local.")
+@click.option("--q", callback=utf8, help="Only with each of these words in title, author, connector or description.")
+@click.option("--limit", type=click.IntRange(0, MOST), default=50, show_default=True, help="So many, the newest.")
+@click.option("--follow", is_flag=True, help="Go on with new events as they come, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, as GET /api/changes gives it.")
+def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
+    """Print events, the newest last. A filter can be repeated: any of its values will do."""
+    if follow and given["end_date"]:
+        raise click.UsageError("--follow goes on into the future: leave out --end-date.")
+    zone = local_zone()
+    wanted = chosen(given, zone)
+    with opened("The events cannot be read"), quiet_end():
+        seen = timeline.head().last_event
+        found = newest(wanted, limit, seen)
+        if not found and limit:
+            click.echo("No event matches" + (" yet." if follow else "."), err=True)
+        show(found, as_json, zone)
+        for new in arriving(wanted, seen) if follow else ():
+            show(new, as_json, zone)
+
+
+def chosen(given: dict[str, Any], zone: ZoneInfo) -> Filter:
+    """Return the filter that was given as options, or stop with a line that says which is wrong."""
+    values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
+    try:
+        return timeline.parse_filter(values, datetime.now(UTC), zone)
+    except BadFilter as problem:
+        stop(f"--{problem.parameter.replace('_', '-')}: {problem}")
+
+
+def newest(wanted: Filter, limit: int, last: int) -> list[Event]:
+    """Return the newest events that are wanted, up to number `last`, the newest last."""
+    found = timeline.page(wanted, limit=limit).events if limit else ()
+    return [event for event in reversed(found) if event.id <= last]
+
+
+def arriving(wanted: Filter, after: int) -> Iterator[Sequence[Event]]:
+    """Yield what is written after event number `after`, as it comes, until nobody reads any more."""
+    while not reader_gone():
+        db.session.rollback()  # an open read would not see what others write
+        time.sleep(LOOK_SECONDS)
+        last = timeline.head().last_event
+        while after < last:
+            found = timeline.since(wanted, after)
+            after = found[-1].id if len(found) == timeline.PAGE else max([last, *(event.id for event in found)])
+            yield found
+
+
+def reader_gone() -> bool:
+    """Say whether standard output is a pipe that nobody reads any more."""
+    watched = select.poll()
+    watched.register(sys.stdout, 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in watched.poll(0))
+
+
+@contextmanager
+def quiet_end() -> Iterator[None]:
+    """End without a word on Ctrl-C, or when nobody reads any more."""
+    with suppress(KeyboardInterrupt):
+        try:
+            yield
+        except BrokenPipeError:
+            # What is left unwritten has no reader; Python would complain about it at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show(found: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
+    """Print events, without the fields that are hidden, or as JSON, which is whole and exact."""
+    hidden = visibility.all_hidden()
+    for event in found:
+        if as_json:
+            click.echo(json.dumps(event_json(event)).replace("\x7f", "\\u007f"))
+        else:
+            click.echo(line(article(event, hidden.of(event.source, event.connector_id), zone)))
+
+
+def line(one: Article) -> str:
+    """Return an event in one line: when, where, what, by whom."""
+    source = click.style(f"{plain(one.source_label):<{SOURCE_WIDTH}}", fg=COLOURS.get(one.colour))
+    author = click.style(f"by {plain(one.event.author)}", dim=True)
+    return f"{one.local:%Y-%m-%d %H:%M:%S}  {source}  {plain(what(one)):<{WHAT_WIDTH}}  {author}"
+
+
+def what(one: Article) -> str:
+    """Return what happened, as the feed says it."""
+    said = [text for text in (what_changed(one), one.note) if text]
+    if one.verb:
+        return " · ".join([f"{one.subject} {one.verb}" if one.subject else one.label, *said])
+    return " · ".join([*([one.subject] if one.subject else []), *(said or [one.label])])
+
+
+def what_changed(one: Article) -> str:
+    """Return a single change as "Poll interval: 300 → 3600", without the sides that are hidden."""
+    if one.change is None:
+        return ""
+    shown = {row.key for row in one.rows}
+    old = spoken(one.change.old) if "old_value" in shown else ""
+    new = spoken(one.change.new) if "new_value" in shown else ""
+    if one.change.kind == Kind.SECRET:
+        return f"{one.change.label} {one.change.new if new else 'changed'}"
+    return f"{one.change.label}: {f'{old} → {new}'.strip()}" if old or new else f"{one.change.label} changed"
+
+
+def plain(text: str) -> str:
+    """Return a text in one line, with every character that would act on the terminal spelt out.
+
+    >>> plain("one\\ntwo\\x1b[2J")
+    'one\\\\ntwo\\\\x1b[2J'
+    """
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def local_zone() -> ZoneInfo:
+    """Return the time zone of the terminal: TZ, or else that of the machine."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    with suppress(OSError, ValueError):
+        if name:
+            return ZoneInfo(name)
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    return ZoneInfo("UTC")

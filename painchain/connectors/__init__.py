@@ -1,0 +1,26 @@
+"""The registry: one line per connector type."""
+
+from painchain.connectors import github, gitlab, kubernetes, painchain
+from painchain.connectors.base import ConnectorType, EventType, Field
+
+TYPES: dict[str, ConnectorType] = {module.TYPE.key: module.TYPE for module in (painchain, github, gitlab, kubernetes)}
+BUILTIN = next(connector_type for connector_type in TYPES.values() if connector_type.builtin)
+ADDABLE = {key: connector_type for key, connector_type in TYPES.items() if not connector_type.builtin}
+
+
+def event_type(source: str, name: str) -> EventType | None:
+    """Return the event type of that source and name, if it is still known."""
+    connector_type = TYPES.get(source)
+    return connector_type.event_type(name) if connector_type else None
+
+
+def field(connector_type: str | None, key: str) -> Field | None:
+    """Return the definition of a configuration field.
+
+    Without a known type the first definition of any type counts, a secret one before others: a field that is secret
+    anywhere is never recorded in plain text for want of a type.
+    """
+    if connector_type in TYPES:
+        return TYPES[connector_type].field(key)
+    found = [field for known in TYPES.values() if (field := known.field(key))]
+    return next((field for field in found if field.kind == "secret"), found[0] if found else None)

@@ -1,0 +1,278 @@
+"""What a connector type is: its configuration fields, its event types and the fields those show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+MAX_ITEMS = 200
+
+
+class Kind(StrEnum):
+    """How a field is typed, entered and compared."""
+
+    TEXT = "text"
+    URL = "url"
+    NUMBER = "number"
+    CHECKBOX = "checkbox"
+    LIST = "list"
+    TAGS = "tags"
+    CERTIFICATE = "certificate"
+    SECRET = "secret"  # noqa: S105  a kind of field, not a secret
+
+
+class FieldError(ValueError):
+    """A value that a field does not take; the message tells the person what it does take."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One configuration field of a connector, as forms, the JSON API and the audit trail know it."""
+
+    key: str
+    label: str
+    kind: Kind
+    default: Any = None
+    required: bool = False
+    unit: str = ""
+    help: str = ""
+    minimum: int = 0
+    maximum: int = 0
+    max_length: int = 500
+    item: str = ""
+    item_hint: str = ""
+    off_warning: str = ""
+
+    @property
+    def caption(self) -> str:
+        """The label with its unit, as a form shows it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def many(self) -> bool:
+        """Whether the value is a list of texts."""
+        return self.kind in (Kind.LIST, Kind.TAGS)
+
+    def normal(self, value: Any) -> Any:
+        """Return `value` in the one form in which this field is stored and compared.
+
+        Empty (absent, ``None``, ``""``, ``[]``) is ``None``, or ``[]`` for a list.
+
+        :raises FieldError: when the value is of another type than the field.
+        """
+        if value is None or value == "" or value == []:
+            return [] if self.many else None
+        if self.many:
+            return _texts(self, value)
+        if self.kind is Kind.NUMBER:
+            return _number(self, value)
+        if self.kind is Kind.CHECKBOX:
+            if not isinstance(value, bool):
+                raise FieldError(f"{self.label} is either true or false.")
+            return value
+        if not isinstance(value, str):
+            raise FieldError(f"{self.label} must be text.")
+        text = _lines(value) if self.kind is Kind.CERTIFICATE else _plain(value)
+        if self.kind is Kind.URL:
+            text = text.rstrip("/")
+        return text or None
+
+    def clean(self, value: Any) -> Any:
+        """Return `value` normalised, if this field may have it. Whether a secret is missing only its owner knows.
+
+        :raises FieldError: when it may not.
+        """
+        value = self.normal(value)
+        if value is None or value == []:
+            if self.required and self.kind is not Kind.SECRET:
+                raise FieldError(f"{self.caption} is required.")
+            return value
+        _CHECKS[self.kind](self, value)
+        return value
+
+
+@dataclass(frozen=True)
+class EventField:
+    """One fact of an event that the dashboard shows and that can be hidden."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One kind of event: its name in PascalCase, the words for it and the fields it shows."""
+
+    name: str
+    label: str
+    fields: tuple[EventField, ...]
+    icon: str = "circle"
+
+
+@dataclass(frozen=True)
+class ConnectorType:
+    """One type of connector. Forms, validation, redaction, labels, visibility and the API follow from this."""
+
+    key: str
+    label: str
+    summary: str
+    icon: str
+    colour: str
+    fields: tuple[Field, ...]
+    event_types: tuple[EventType, ...]
+    builtin: bool = False
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        """Every field of a connector of this type, in the order of its form."""
+        return (NAME, TAGS, *self.fields)
+
+    def field(self, key: str) -> Field | None:
+        """Return the field called `key`, if this type has it."""
+        return next((field for field in self.all_fields if field.key == key), None)
+
+    def event_type(self, name: str) -> EventType | None:
+        """Return the event type called `name`, if this type has it."""
+        return next((event_type for event_type in self.event_types if event_type.name == name), None)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what each field is before anyone has set it."""
+        return {field.key: field.normal(field.default) for field in self.all_fields}
+
+    def clean(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the values normalised, and an error for each field that does not take its value."""
+        cleaned, errors = {}, {}
+        for field in self.all_fields:
+            if field.key in values:
+                try:
+                    cleaned[field.key] = field.clean(values[field.key])
+                except FieldError as error:
+                    errors[field.key] = str(error)
+        return cleaned, errors
+
+
+def fields(**labels: str) -> tuple[EventField, ...]:
+    """Return event fields from keys and labels: ``fields(branches="Branches")``."""
+    return tuple(EventField(key, label) for key, label in labels.items())
+
+
+def unprintable(character: str) -> bool:
+    """Say whether a character would act on the page rather than be seen: control, zero-width, bidi, surrogate."""
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(text.splitlines())).strip()
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def _texts(field: Field, value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = re.split(r"[,\n\r]", value)
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise FieldError(f"{field.label} must be a list of texts.")
+    parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))
+    return list(dict.fromkeys(text for part in parts if (text := _plain(part))))
+
+
+def _number(field: Field, value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise FieldError(f"{field.label} must be a whole number{_range(field)}.")
+
+
+def _range(field: Field) -> str:
+    return f" from {field.minimum} to {field.maximum}" if field.maximum else ""
+
+
+def _check_text(field: Field, value: str) -> None:
+    if len(value) > field.max_length:
+        raise FieldError(f"{field.label} can have {field.max_length} characters at most; this has {len(value)}.")
+    for character in value:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
+            raise FieldError(f"{field.label} contains a character that cannot be shown ({character!a}).")
+
+
+def _check_url(field: Field, value: str) -> None:
+    _check_text(field, value)
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in value):
+        raise FieldError(f"{field.label} must be an address such as https://host.example.")
+    if parts.username is not None or parts.password is not None:
+        raise FieldError(f"{field.label} must not contain a user name or password; put the token in its own field.")
+    if parts.query or parts.fragment:
+        raise FieldError(f"{field.label} must end before any '?' or '#'.")
+
+
+def _check_number(field: Field, value: int) -> None:
+    if field.maximum and not field.minimum <= value <= field.maximum:
+        raise FieldError(f"{field.label} must be a whole number{_range(field)}.")
+
+
+def _check_items(field: Field, value: list[str]) -> None:
+    if len(value) > MAX_ITEMS:
+        raise FieldError(f"{field.label} can list {MAX_ITEMS} at most; this lists {len(value)}.")
+    for item in value:
+        _check_text(field, item)
+        if field.item and not re.fullmatch(field.item, item):
+            raise FieldError(f"“{item}” is not {field.item_hint}.")
+
+
+def _check_certificate(field: Field, value: str) -> None:
+    _check_text(field, value)
+    if "PRIVATE KEY" in value:
+        raise FieldError(f"{field.label} must not contain a private key; paste the certificate alone.")
+    try:
+        x509.load_pem_x509_certificates(value.encode())
+    except ValueError:
+        raise FieldError(f"{field.label} must be PEM text, from -----BEGIN CERTIFICATE----- to the END line.") from None
+
+
+_CHECKS: dict[Kind, Any] = {
+    Kind.TEXT: _check_text,
+    Kind.URL: _check_url,
+    Kind.NUMBER: _check_number,
+    Kind.CHECKBOX: lambda field, value: None,
+    Kind.LIST: _check_items,
+    Kind.TAGS: _check_items,
+    Kind.CERTIFICATE: _check_certificate,
+    Kind.SECRET: _check_text,
+}
+
+NAME = Field("name", "Connection Name", Kind.TEXT, required=True, max_length=100, help="How this connector is called.")
+TAGS = Field(
+    "tags", "Tags", Kind.TAGS, max_length=50, help="Comma-separated. Events of this connector carry them, to filter by."
+)
+
+
+def poll_interval(minimum: int, help: str) -> Field:
+    """Return the field that says how often a connector looks, in seconds."""
+    return Field("poll_interval", "Poll interval", Kind.NUMBER, 300, True, "seconds", help, minimum, 3600)
+
+
+BRANCHES = Field(
+    "branches",
+    "Branches",
+    Kind.LIST,
+    help="One per line. Empty: the default branch for commits, all branches for the rest.",
+    item=r"[^\s~^:?*\[\\]+",
+    item_hint="a branch name",
+)

@@ -1,0 +1,93 @@
+"""GitHub: repositories, their pull requests, runs, releases, commits, deployments and images."""
+
+from painchain.connectors.base import BRANCHES, ConnectorType, EventType, Field, Kind, fields, poll_interval
+
+TYPE = ConnectorType(
+    key="github",
+    label="GitHub",
+    summary="Pull requests, workflow runs, releases, commits, deployments and images of your repositories.",
+    icon="github",
+    colour="violet",
+    fields=(
+        Field(
+            "base_url",
+            "API URL",
+            Kind.URL,
+            "https://api.github.com",
+            True,
+            help="For GitHub Enterprise Server: https://HOST/api/v3. Every call goes to this host and no other.",
+        ),
+        Field("token", "Token", Kind.SECRET, required=True, help="A personal access token, classic or fine-grained."),
+        poll_interval(60, "How often GitHub is asked for news, from 60 to 3600."),
+        Field(
+            "repos",
+            "Repositories",
+            Kind.LIST,
+            help="One owner/name per line. Empty: every repository the token can see.",
+            item=r"[\w.-]+/[\w.-]+",
+            item_hint="of the form owner/name",
+        ),
+        BRANCHES,
+    ),
+    event_types=(
+        EventType(
+            "PullRequest",
+            "Pull request",
+            fields(
+                branches="Branches",
+                changes="Changes",
+                reviewers="Reviewers",
+                approvals="Approvals",
+                changes_requested="Changes requested",
+                comments="Comments",
+                merged="Merged",
+                files_changed="Files changed",
+            ),
+            "pull-request",
+        ),
+        EventType(
+            "WorkflowRun",
+            "Workflow run",
+            fields(
+                status="Status",
+                duration="Duration",
+                branch="Branch",
+                commit="Commit",
+                trigger="Trigger",
+                run_number="Run number",
+                failed_jobs="Failed jobs",
+                logs_url="Logs",
+            ),
+            "run",
+        ),
+        EventType(
+            "Release", "Release", fields(tag="Tag", prerelease="Pre-release", draft="Draft", assets="Assets"), "tag"
+        ),
+        EventType(
+            "Commit",
+            "Commit",
+            fields(branch="Branch", sha="SHA", changes="Changes", files_changed="Files changed"),
+            "commit",
+        ),
+        EventType(
+            "Deployment",
+            "Deployment",
+            fields(environment="Environment", ref="Ref", sha="SHA", state="State", creator="Creator"),
+            "rocket",
+        ),
+        EventType(
+            "Image",
+            "Image",
+            fields(
+                registry="Registry",
+                image="Image",
+                digest="Digest",
+                tags="Tags",
+                size="Size",
+                package="Package",
+                repository="Repository",
+            ),
+            "box",
+        ),
+    ),
+)

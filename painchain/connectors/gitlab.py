@@ -1,0 +1,87 @@
+"""GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
+
+from painchain.connectors.base import BRANCHES, ConnectorType, EventType, Field, Kind, fields, poll_interval
+
+TYPE = ConnectorType(
+    key="gitlab",
+    label="GitLab",
+    summary="Merge requests, pipelines, releases, commits, deployments and images of your projects.",
+    icon="gitlab",
+    colour="orange",
+    fields=(
+        Field(
+            "base_url", "GitLab URL", Kind.URL, "https://gitlab.com", True, help="Self-managed GitLab works as well."
+        ),
+        Field("token", "Token", Kind.SECRET, required=True, help="An access token; the scope read_api is enough."),
+        poll_interval(60, "How often GitLab is asked for news, from 60 to 3600."),
+        Field(
+            "projects",
+            "Projects",
+            Kind.LIST,
+            help="One numeric id or group/project path per line. Empty: the projects the token is a member of.",
+            item=r"[0-9]+|[\w.-]+(/[\w.-]+)+",
+            item_hint="a numeric id or a path of the form group/project",
+        ),
+        BRANCHES,
+    ),
+    event_types=(
+        EventType(
+            "MergeRequest",
+            "Merge request",
+            fields(
+                branches="Branches",
+                approved_by="Approved by",
+                approvals="Approvals",
+                comments="Comments",
+                votes="Votes",
+                merged="Merged",
+                files_changed="Files changed",
+            ),
+            "pull-request",
+        ),
+        EventType(
+            "Pipeline",
+            "Pipeline",
+            fields(
+                status="Status",
+                duration="Duration",
+                ref="Ref",
+                commit="Commit",
+                source="Source",
+                pipeline_id="Pipeline id",
+                failed_jobs="Failed jobs",
+                logs_url="Logs",
+            ),
+            "run",
+        ),
+        EventType(
+            "Release", "Release", fields(tag="Tag", prerelease="Pre-release", draft="Draft", assets="Assets"), "tag"
+        ),
+        EventType(
+            "Commit",
+            "Commit",
+            fields(branch="Branch", sha="SHA", changes="Changes", files_changed="Files changed"),
+            "commit",
+        ),
+        EventType(
+            "Deployment",
+            "Deployment",
+            fields(environment="Environment", ref="Ref", sha="SHA", state="State", creator="Creator"),
+            "rocket",
+        ),
+        EventType(
+            "Image",
+            "Image",
+            fields(
+                registry="Registry",
+                image="Image",
+                digest="Digest",
+                tags="Tags",
+                size="Size",
+                package="Package",
+                repository="Repository",
+            ),
+            "box",
+        ),
+    ),
+)

@@ -1,0 +1,45 @@
+"""PainChain itself: the built-in connector under which every configuration change is recorded."""
+
+from painchain.connectors.base import ConnectorType, EventType, fields
+
+SYSTEM_NAME = "PainChain System"
+SYSTEM_TAGS = ["system", "audit"]
+
+_CONNECTOR = {"connector_name": "Connector name", "connector_type": "Connector type"}
+
+TYPE = ConnectorType(
+    key="painchain",
+    label="PainChain",
+    summary="Every configuration change made in PainChain itself.",
+    icon="painchain",
+    colour="teal",
+    builtin=True,
+    fields=(),
+    event_types=(
+        EventType("ConnectorCreated", "Connector Created", fields(**_CONNECTOR, action="Action"), "plus"),
+        EventType(
+            "ConnectorUpdated", "Connector Updated", fields(**_CONNECTOR, changes="Changes", action="Action"), "pencil"
+        ),
+        EventType("ConnectorDeleted", "Connector Deleted", fields(**_CONNECTOR, action="Action"), "minus"),
+        EventType("ConnectorEnabled", "Connector Enabled", fields(**_CONNECTOR, action="Action"), "on"),
+        EventType("ConnectorDisabled", "Connector Disabled", fields(**_CONNECTOR, action="Action"), "off"),
+        EventType(
+            "ConfigChanged",
+            "Config Changed",
+            fields(
+                connector_name="Connector name",
+                field="Field",
+                old_value="Old value",
+                new_value="New value",
+                action="Action",
+            ),
+            "pencil",
+        ),
+        EventType(
+            "FieldVisibilityChanged",
+            "Field Visibility Changed",
+            fields(event_type="Event type", field="Field", visible="Visible", action="Action"),
+            "eye",
+        ),
+    ),
+)

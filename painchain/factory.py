@@ -1,0 +1,106 @@
+"""Create the app: settings, keys, database, doors."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Flask, g, request
+from flask.typing import ResponseReturnValue
+from flask_wtf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from painchain import audit, inventory, ledger, migrations
+from painchain.config import Settings
+from painchain.connectors import BUILTIN
+from painchain.db import db, engine_options, prepare
+from painchain.secrets import load_key
+from painchain.web import api, dashboard, responses
+from painchain.web import settings as settings_door
+
+ROOT = Path(__file__).parent.parent
+csrf = CSRFProtect()
+log = logging.getLogger(__name__)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the app, its database migrated and the built-in connector in place.
+
+    :raises KeyUnusable: when the key cannot be used, or does not open what is stored.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
+    """
+    settings.instance.mkdir(parents=True, exist_ok=True)
+    keys = load_key(settings.secret_key, settings.instance / "secret.key")
+    app = Flask(
+        __name__,
+        instance_path=str(settings.instance),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=keys.derive("sessions"),
+        SESSION_COOKIE_NAME="painchain",
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_CONTENT_LENGTH=settings.max_request_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+        SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.extensions["painchain.box"] = keys.box()
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
+    db.init_app(app)
+    csrf.init_app(app)
+    csrf.exempt(api.door)
+    for door in (dashboard.door, settings_door.door, api.door):
+        app.register_blueprint(door)
+    responses.install(app)
+    app.before_request(identify)
+    app.after_request(protect)
+    with app.app_context():
+        prepare(db.engine)
+        migrations.upgrade()
+        begin()
+    return app
+
+
+def begin() -> None:
+    """Put the built-in connector in place, on the record, and make sure that the key is the right one."""
+    with ledger.writing() as book:
+        trail = audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, datetime.now(UTC))
+        new = inventory.ensure_builtin(trail)
+    if new:
+        log.info("First start: created the %s connector.", BUILTIN.label)
+    inventory.check_key()
+
+
+def identify() -> ResponseReturnValue | None:
+    """Say who acts in this request, when, and under which id it goes on the record."""
+    g.actor = audit.SYSTEM
+    g.request_id = uuid.uuid4().hex
+    g.now = datetime.now(UTC)
+    return None
+
+
+def protect(response: Response) -> Response:
+    """Add the security headers, and tell caches that fragments and pages differ."""
+    headers = response.headers
+    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["X-Request-Id"] = g.get("request_id", "")
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+        headers.add("Vary", "HX-Request, Cookie")
+    return response

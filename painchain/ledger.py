@@ -1,0 +1,91 @@
+"""Write to the log: one writer at a time, each event numbered in the order of commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from painchain.db import Base, db, microseconds, moment, one_write_at_a_time
+from painchain.models import ChangeEvent, EventTag, LogHead
+
+_tables = Base.metadata.tables
+_head = _tables[LogHead.__tablename__]
+_READ_HEAD = select(_head.c.revision, _head.c.last_event, _head.c.last_stamp).where(_head.c.id == 1).with_for_update()
+_MOVE_HEAD = (
+    update(_head)
+    .where(_head.c.id == 1)
+    .values(revision=bindparam("new_revision"), last_event=bindparam("event"), last_stamp=bindparam("stamp"))
+)
+_INSERT = insert(_tables[ChangeEvent.__tablename__])
+_INSERT_TAGS = insert(_tables[EventTag.__tablename__])
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that is not written yet. Everything in it may be shown to anybody: no secret ever gets this far."""
+
+    event_id: str
+    source: str
+    event_type: str
+    title: str
+    description: dict[str, Any]
+    metadata: dict[str, Any]
+    author: str
+    request_id: str
+    timestamp: datetime
+    recorded_at: datetime
+    connector_id: int | None = None
+    connector_name: str | None = None
+    connector_type: str | None = None
+    status: str | None = None
+    url: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Ledger:
+    """The log while one transaction writes to it."""
+
+    revision: int
+    last_event: int
+    last_stamp: int
+
+    def stamp(self, now: datetime) -> tuple[int, datetime]:
+        """Return the microseconds for an event id, and the event's own time.
+
+        The first is greater than that of every event before, whatever the clock did: ids grow and never repeat. The
+        second is what the clock says; where the clock runs forward, both are the same.
+        """
+        self.last_stamp = max(microseconds(now), self.last_stamp + 1)
+        in_step = self.last_stamp - microseconds(now) < 1_000_000
+        return self.last_stamp, moment(self.last_stamp) if in_step else now
+
+    def append(self, event: NewEvent) -> int:
+        """Write the event and its tags, and return its number."""
+        self.last_event += 1
+        db.session.execute(_INSERT, {"id": self.last_event, **vars(event)})
+        if event.tags:
+            db.session.execute(_INSERT_TAGS, [{"tag": tag, "event": self.last_event} for tag in event.tags])
+        return self.last_event
+
+
+@contextmanager
+def writing() -> Iterator[Ledger]:
+    """Open the one write transaction: what changes inside and what is recorded of it are committed together.
+
+    :raises WriteBusy: when other writers held the database for too long.
+    :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
+    """
+    with one_write_at_a_time():
+        ledger = Ledger(*db.session.execute(_READ_HEAD).one())
+        yield ledger
+        db.session.flush()
+        db.session.execute(
+            _MOVE_HEAD,
+            {"new_revision": ledger.revision + 1, "event": ledger.last_event, "stamp": ledger.last_stamp},
+        )

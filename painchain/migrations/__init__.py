@@ -1,0 +1,33 @@
+"""Bring the database to the present schema (Alembic through Flask-Migrate)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+
+from painchain.db import db
+
+FOLDER = Path(__file__).parent
+# The newest migration: a database that is there already starts without loading Alembic. A test holds this.
+NEWEST = "0001"
+
+
+def upgrade() -> None:
+    """Apply the migrations that the database does not have yet; none, if it has them all."""
+    if _revision() == NEWEST:
+        return
+    from flask import current_app
+    from flask_migrate import Migrate
+    from flask_migrate import upgrade as apply
+
+    Migrate(current_app, db, directory=str(FOLDER), render_as_batch=True)
+    db.session.remove()
+    apply(directory=str(FOLDER))
+
+
+def _revision() -> str | None:
+    if not inspect(db.engine).has_table("alembic_version"):
+        return None
+    with db.engine.connect() as connection:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

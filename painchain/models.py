@@ -1,0 +1,103 @@
+"""The tables: what people configure, what happened, and where the log stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from painchain.db import Base, Moment, RowId
+
+
+class Connector(Base):
+    """One connector as people configure it. `secrets` holds sealed texts by field key."""
+
+    __tablename__ = "connectors"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    type: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    enabled: Mapped[bool] = mapped_column(default=False)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    secrets: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_by: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_by: Mapped[str] = mapped_column(Text)
+    switched_at: Mapped[datetime] = mapped_column(Moment)
+    switched_by: Mapped[str] = mapped_column(Text)
+
+
+class HiddenField(Base):
+    """One field of one event type that a connector's events do not show. No row: shown."""
+
+    __tablename__ = "hidden_fields"
+
+    connector_id: Mapped[int] = mapped_column(ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True)
+    event_type: Mapped[str] = mapped_column(Text, primary_key=True)
+    field: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class ChangeEvent(Base):
+    """One thing that happened. Names are copied in, so that it reads the same when what they name is gone.
+
+    `id` is a sequence number that is never used twice and grows in the order of commits. `timestamp` is when it
+    happened, `recorded_at` when it was written.
+    """
+
+    __tablename__ = "change_events"
+    __table_args__ = (
+        Index(None, "timestamp", "id"),
+        Index(None, "connector_id", "timestamp"),
+        Index(None, "request_id"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    event_id: Mapped[str] = mapped_column(Text, unique=True)
+    source: Mapped[str] = mapped_column(Text)
+    event_type: Mapped[str] = mapped_column(Text)
+    connector_id: Mapped[int | None] = mapped_column(RowId)
+    connector_name: Mapped[str | None] = mapped_column(Text)
+    connector_type: Mapped[str | None] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    description: Mapped[dict[str, Any]] = mapped_column(JSON)
+    event_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    author: Mapped[str] = mapped_column(Text)
+    status: Mapped[str | None] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    request_id: Mapped[str] = mapped_column(Text)
+    timestamp: Mapped[datetime] = mapped_column(Moment)
+    recorded_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class EventTag(Base):
+    """One tag of one event, to filter by."""
+
+    __tablename__ = "event_tags"
+
+    tag: Mapped[str] = mapped_column(Text, primary_key=True)
+    event: Mapped[int] = mapped_column(
+        RowId, ForeignKey("change_events.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class LogHead(Base):
+    """Where the log stands: one row, locked by whoever writes.
+
+    `revision` grows with every write of any kind, `last_event` is the newest event's id, `last_stamp` the time in the
+    newest event id of PainChain, in microseconds.
+    """
+
+    __tablename__ = "log_head"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_event: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_stamp: Mapped[int] = mapped_column(BigInteger, default=0)

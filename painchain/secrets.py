@@ -1,0 +1,131 @@
+"""Keep secrets secret: the key file, encryption at rest and the scrubbing of texts."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+MASK = "***"
+
+_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]*@", re.IGNORECASE)
+_QUERY = re.compile(
+    r"([?&;](?:[a-z_-]*(?:token|secret|password|passwd|signature|api_?key)|key|sig|auth)=)[^&;\s#\"'<>]+", re.IGNORECASE
+)
+# For fields that no connector type defines (POST /api/painchain/log takes any name): a defined field is redacted by
+# its definition, never by its name.
+_SECRET_NAME = re.compile(r"token|secret|passw|credential|private_?key|api_?key|authorization", re.IGNORECASE)
+
+
+class KeyUnusable(Exception):
+    """The key file cannot be read, made or used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The keys derived from the one root key: each purpose has its own."""
+
+    root: bytes
+
+    def derive(self, purpose: str) -> bytes:
+        """Return the 32-byte key for `purpose` (HKDF-SHA256 of the root key)."""
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(self.root)
+
+    def box(self) -> Fernet:
+        """Return the box that seals and opens stored secrets."""
+        return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
+
+
+def new_key() -> str:
+    """Return a fresh root key in the form the key file has."""
+    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+def parse_key(text: str, where: str) -> Keyring:
+    """Read a root key.
+
+    :raises KeyUnusable: when the text is not 32 bytes in URL-safe base64.
+    """
+    with contextlib.suppress(ValueError):
+        root = base64.urlsafe_b64decode(text.strip())
+        if len(root) == KEY_BYTES:
+            return Keyring(root)
+    raise KeyUnusable(
+        f"{where} does not hold a key (32 bytes in URL-safe base64). Put the right key back from a backup."
+    )
+
+
+def load_key(configured: str, file: Path) -> Keyring:
+    """Return the keyring of the configured key, or of the key file, which is made (mode 0600) if there is none.
+
+    :raises KeyUnusable: when the key can be neither read nor made.
+    """
+    if configured:
+        return parse_key(configured, "PAINCHAIN_SECRET_KEY")
+    try:
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as new:
+                new.write(new_key() + "\n")
+                new.flush()
+                os.fsync(descriptor)
+        return parse_key(file.read_text(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyUnusable(f"The key file {file} cannot be used: {error}.") from None
+
+
+def seal(box: Fernet, secret: str) -> str:
+    """Return `secret` encrypted, as text."""
+    return box.encrypt(secret.encode()).decode()
+
+
+def open_sealed(box: Fernet, sealed: str) -> str:
+    """Return the secret inside `sealed`.
+
+    :raises KeyUnusable: when the key is not the one it was sealed with.
+    """
+    try:
+        return box.decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise KeyUnusable(
+            "The key does not open the stored tokens: it is not the one they were stored with. "
+            "Put the old secret.key back, or enter the tokens anew."
+        ) from None
+
+
+def scrub(text: str) -> str:
+    """Return `text` without credentials in URLs.
+
+    >>> scrub("clone https://me:hunter2@git.example/x?private_token=abc&page=2")
+    'clone https://***@git.example/x?private_token=***&page=2'
+    """
+    return _QUERY.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", text))
+
+
+def looks_secret(name: str) -> bool:
+    """Say whether a field of this name, defined by no connector type, is treated as a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def scrub_value(value: Any) -> Any:
+    """Return a JSON value with every text in it scrubbed and every secret-looking member masked.
+
+    >>> scrub_value({"url": "http://a:b@c/", "api_key": "x", "pages": [1, None]})
+    {'url': 'http://***@c/', 'api_key': '***', 'pages': [1, None]}
+    """
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, list):
+        return [scrub_value(item) for item in value]
+    if isinstance(value, dict):
+        return {scrub(key): MASK if looks_secret(key) and item else scrub_value(item) for key, item in value.items()}
+    return value

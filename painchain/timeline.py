@@ -1,0 +1,330 @@
+"""Read what happened: the one door through which events are read, filtered, paged and counted."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, ColumnElement, Row, Text, cast, exists, func, or_, select, tuple_, type_coerce
+
+from painchain.db import db, microseconds, moment
+from painchain.models import ChangeEvent, EventTag, LogHead
+
+RANGES = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
+DEFAULT_RANGE = "24h"
+PAGE = 50
+MAX_TEXT = 200
+
+# Bin widths in seconds: what a person would choose, from a second to a year.
+_WIDTHS = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
+    *(86400 * days for days in (1, 2, 7, 14, 30, 90, 365)),
+)
+MAX_BINS = 60
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+_event = ChangeEvent.__table__.c
+Event = Row[Any]
+
+
+class BadFilter(ValueError):
+    """A filter that cannot be understood: `parameter` is at fault, the message says what it takes."""
+
+    def __init__(self, parameter: str, message: str):
+        super().__init__(message)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events are wanted. Within one tuple any of the values will do; the parts are all required."""
+
+    source: tuple[str, ...] = ()
+    event_type: tuple[str, ...] = ()
+    connector: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    q: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what an event must fulfil, for a query."""
+        wanted: list[ColumnElement[bool]] = []
+        for column, values in (
+            (_event.source, self.source),
+            (_event.event_type, self.event_type),
+            (_event.author, self.author),
+            (_event.status, self.status),
+        ):
+            if values:
+                wanted.append(column.in_(values))
+        if self.connector:
+            ids = [int(value) for value in self.connector if value.isdecimal() and len(value) < 18]
+            wanted.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
+        if self.tag:
+            wanted.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(self.tag)))
+        if self.start:
+            wanted.append(_event.timestamp >= self.start)
+        if self.end:
+            wanted.append(_event.timestamp < self.end)
+        for word in self.q.split():
+            texts = (_event.title, _event.author, _event.connector_name, cast(_event.description, Text))
+            wanted.append(or_(*(column.icontains(word, autoescape=True) for column in texts)))
+        return wanted
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The place of one event in the order of the feed."""
+
+    timestamp: datetime
+    id: int
+
+    def __str__(self) -> str:
+        raw = f"{microseconds(self.timestamp)}.{self.id}".encode()
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor that ``str`` has written.
+
+        :raises BadFilter: when it is none.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+            stamp, _, number = raw.partition(".")
+            return cls(moment(int(stamp)), _fits(int(number)))
+        except (ValueError, OverflowError, binascii.Error):
+            raise BadFilter("cursor", "This is not the cursor of a page; start again without one.") from None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some events, newest first, and the cursor of the next older page if there is one."""
+
+    events: Sequence[Event]
+    older: Cursor | None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One stretch of the histogram with its number of events by source."""
+
+    start: datetime
+    end: datetime
+    counts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """How many events there are in it."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many events there were, bin by bin, from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+    width: timedelta
+    bins: Sequence[Bin]
+
+    @property
+    def total(self) -> int:
+        """How many events there are in all bins."""
+        return sum(bin.total for bin in self.bins)
+
+    @property
+    def sources(self) -> dict[str, int]:
+        """The number of events of each source, the most frequent first."""
+        totals: dict[str, int] = {}
+        for bin in self.bins:
+            for source, count in bin.counts.items():
+                totals[source] = totals.get(source, 0) + count
+        return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
+
+
+@dataclass(frozen=True)
+class Head:
+    """How far the log and the configuration have come: as long as it is the same, nothing else has changed."""
+
+    revision: int
+    last_event: int
+
+
+def head() -> Head:
+    """Read how far the log has come."""
+    return Head(*db.session.execute(select(LogHead.revision, LogHead.last_event)).one())
+
+
+def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
+    """Return the newest events that are wanted, or those older than `before`."""
+    query = select(ChangeEvent.__table__).where(*wanted.conditions())
+    if before:
+        query = query.where(tuple_(_event.timestamp, _event.id) < tuple_(before.timestamp, before.id))
+    found = db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit + 1)).all()
+    more = len(found) > limit
+    events = found[:limit]
+    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more else None)
+
+
+def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
+    """Return the events written after number `after` that are wanted, in the order in which they were written."""
+    query = select(ChangeEvent.__table__).where(_event.id > after, *wanted.conditions())
+    return db.session.execute(query.order_by(_event.id).limit(limit)).all()
+
+
+def event(number: int) -> Event | None:
+    """Return the event of that number, if there is one."""
+    return db.session.execute(select(ChangeEvent.__table__).where(_event.id == number)).one_or_none()
+
+
+def event_called(event_id: str) -> Event | None:
+    """Return the event of that event id, if there is one."""
+    return db.session.execute(select(ChangeEvent.__table__).where(_event.event_id == event_id)).one_or_none()
+
+
+def of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
+    """Return the events of one action, newest first."""
+    query = select(ChangeEvent.__table__).where(_event.request_id == request_id)
+    return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
+
+
+def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
+    """Count the wanted events by time and source, in at most ``MAX_BINS`` + 1 bins of a round width.
+
+    Bins begin at round times of the viewer's `zone`. Without a start, counting begins at the oldest event.
+    """
+    start = wanted.start or _oldest(wanted) or now - RANGES[DEFAULT_RANGE]
+    end = max(wanted.end or now, start + timedelta(seconds=1))
+    seconds = (end - start).total_seconds()
+    width = next((width for width in _WIDTHS if seconds / width <= MAX_BINS), _WIDTHS[-1])
+    offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
+    first = (int(start.timestamp()) + offset) // width * width - offset
+    bins = min(int(-(-(end.timestamp() - first) // width)), 10 * MAX_BINS)
+    number = (type_coerce(_event.timestamp, BigInteger) - first * 1_000_000).self_group().op("/")(width * 1_000_000)
+    counted = db.session.execute(
+        select(number, _event.source, func.count())
+        .where(*replace(wanted, start=start, end=end).conditions())
+        .group_by(number, _event.source)
+    ).all()
+    counts: list[dict[str, int]] = [{} for _ in range(bins)]
+    for index, source, count in counted:
+        if 0 <= index < bins:
+            counts[index][source] = count
+    first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
+    return Histogram(
+        first_moment,
+        first_moment + bins * step,
+        step,
+        [Bin(first_moment + i * step, first_moment + (i + 1) * step, counts[i]) for i in range(bins)],
+    )
+
+
+def count(wanted: Filter) -> int:
+    """Return how many events are wanted."""
+    return db.session.scalar(select(func.count()).select_from(ChangeEvent).where(*wanted.conditions())) or 0
+
+
+def counts_by(column: str, wanted: Filter) -> dict[str, int]:
+    """Return how many events there are for each value of a column, the most frequent first."""
+    by = _event[column]
+    rows = db.session.execute(select(by, func.count()).where(*wanted.conditions()).group_by(by)).all()
+    return {
+        value: number for value, number in sorted(rows, key=lambda row: (-row[1], str(row[0]))) if value is not None
+    }
+
+
+def authors() -> list[str]:
+    """Return everybody who has an event."""
+    return sorted(db.session.scalars(select(_event.author).distinct()), key=str.casefold)
+
+
+def tags() -> list[str]:
+    """Return every tag that an event has."""
+    return sorted(db.session.scalars(select(EventTag.tag).distinct()), key=str.casefold)
+
+
+def _oldest(wanted: Filter) -> datetime | None:
+    oldest: datetime | None = db.session.scalar(select(func.min(_event.timestamp)).where(*wanted.conditions()))
+    return oldest
+
+
+def _fits(number: int) -> int:
+    if not 0 <= number < 2**63:
+        raise ValueError(number)
+    return number
+
+
+def parse_time(text: str, parameter: str, zone: ZoneInfo) -> datetime:
+    """Read a moment: ISO 8601; one without an offset is meant in the viewer's `zone`.
+
+    :raises BadFilter: when it is none, or is not between 1970 and 9000.
+    """
+    try:
+        # A "+" that was not escaped in the URL arrives as a space.
+        value = datetime.fromisoformat(text.strip().replace(" ", "T", 1) if "T" not in text else text.replace(" ", "+"))
+        aware = value.replace(tzinfo=zone) if value.tzinfo is None else value
+        aware = aware.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadFilter(parameter, f"{parameter} must be a date such as 2026-01-31 or 2026-01-31T14:00:00Z.") from None
+    if not EARLIEST <= aware <= LATEST:
+        raise BadFilter(parameter, f"{parameter} must lie between 1970 and 9000.")
+    return aware
+
+
+def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = "") -> Filter:
+    """Read a filter from the values of a query string. A list may be repeated or comma-separated.
+
+    :raises BadFilter: when a value cannot be understood.
+    """
+
+    def texts(name: str) -> tuple[str, ...]:
+        values = [value.strip() for text in given.get(name, ()) for value in text.split(",")]
+        if any(len(value) > MAX_TEXT for value in values):
+            raise BadFilter(name, f"{name} can have {MAX_TEXT} characters at most.")
+        return tuple(dict.fromkeys(value for value in values if value))
+
+    def one(name: str) -> str:
+        return next((text.strip() for text in given.get(name, ()) if text.strip()), "")
+
+    for name, values in given.items():
+        if any("\0" in value for value in values):
+            raise BadFilter(name, f"{name} contains a NUL character.")
+    if len(one("q")) > MAX_TEXT:
+        raise BadFilter("q", f"The search can have {MAX_TEXT} characters at most.")
+    start = parse_time(one("start_date"), "start_date", zone) if one("start_date") else None
+    end = parse_time(one("end_date"), "end_date", zone) if one("end_date") else None
+    if start and end and start >= end:
+        raise BadFilter("end_date", "end_date must be later than start_date.")
+    chosen = one("range")
+    if chosen and chosen not in (*RANGES, "custom", "all"):
+        raise BadFilter("range", f"range must be one of {', '.join(RANGES)}, all or custom.")
+    if not start and not end:
+        chosen = chosen if chosen in (*RANGES, "all") else default_range
+        start = now - RANGES[chosen] if chosen in RANGES else None
+    return Filter(
+        texts("source"),
+        texts("event_type"),
+        texts("connector"),
+        texts("tag"),
+        texts("author"),
+        texts("status"),
+        one("q"),
+        start,
+        end,
+    )

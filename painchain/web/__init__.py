@@ -1,0 +1,1 @@
+"""The doors: pages, fragments and the JSON API."""

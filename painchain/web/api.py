@@ -1,0 +1,424 @@
+"""The JSON API: log and read events, manage connectors; every write is audited exactly as the forms are."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlencode
+
+from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import update
+from werkzeug.wrappers import Response
+
+from painchain import __version__, audit, connectors, inventory, timeline, visibility
+from painchain.audit import Subject, VisibilityChange
+from painchain.connectors.base import ConnectorType, Kind
+from painchain.db import db, one_write_at_a_time
+from painchain.inventory import Invalid, Refused, Stale, type_of
+from painchain.models import Connector, LogHead
+from painchain.secrets import scrub
+from painchain.timeline import BadFilter, Cursor, Event, Filter
+from painchain.web import openapi
+from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
+from painchain.web.responses import UTC_ZONE, json_error, on_the_record
+
+door = Blueprint("api", __name__)
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 500
+FILTERS = ("source", "event_type", "connector", "tag", "author", "status", "start_date", "end_date", "q")
+PARAMETERS = {"api.changes": (*FILTERS, "limit", "cursor"), "api.histogram": FILTERS, "api.stats": FILTERS}
+
+
+@door.before_request
+def refuse_other_sites() -> ResponseReturnValue | None:
+    """Refuse writes that another site's page sends, and bodies that are not JSON."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and origin.partition("://")[2] != request.host
+    if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return json_error(
+            403, "This request comes from another site; only PainChain's own pages and scripts may write."
+        )
+    if (request.content_length or request.method in ("PATCH", "PUT")) and request.mimetype != "application/json":
+        return json_error(415, "Send the body as application/json.")
+    return None
+
+
+@door.before_request
+def refuse_unknown_parameters() -> None:
+    """Refuse a query that would be ignored or misread. Probes of /health may append what they like.
+
+    :raises BadFilter: when there is no such parameter, or it is not text in UTF-8.
+    """
+    if not request.path.startswith("/api/"):
+        return
+    known = PARAMETERS.get(request.endpoint or "", ())
+    for name in request.args:
+        if name not in known:
+            allowed = f"Allowed are {', '.join(known)}." if known else "This address takes none."
+            raise BadFilter(name, f"There is no parameter of this name. {allowed}")
+    try:
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError:
+        raise BadFilter("", "The query is not text in UTF-8.") from None
+
+
+@door.errorhandler(BadBody)
+def bad_body(problem: BadBody) -> Response:
+    """Answer a body that is not what the route takes."""
+    return json_error(422, f"Nothing was saved. {problem}", problem.errors)
+
+
+@door.errorhandler(BadFilter)
+def bad_filter(problem: BadFilter) -> Response:
+    """Answer a query that cannot be understood."""
+    return json_error(422, str(problem), [{"field": problem.parameter, "message": str(problem)}])
+
+
+@door.errorhandler(Refused)
+def refused(problem: Refused) -> Response:
+    """Answer a change that is not made."""
+    if isinstance(problem, Invalid):
+        errors = [{"field": _place(key), "message": message} for key, message in problem.errors.items()]
+        return json_error(422, str(problem), errors)
+    if isinstance(problem, Stale):
+        return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.connector))
+    return json_error(409, str(problem))
+
+
+@door.post("/api/painchain/log")
+def log() -> ResponseReturnValue:
+    """Record an event that a script reports."""
+    body = read(LogBody, request.get_data())
+    with on_the_record() as trail:
+        trail.author = scrub(body.author)
+        event_id = _record(body, trail)
+    if event_id is None:
+        return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
+    answer = {
+        "success": True,
+        "message": f"PainChain event logged: {body.event_type}",
+        "event_type": body.event_type,
+        "event_id": event_id,
+    }
+    return jsonify(answer), 201, {"Location": url_for(".change", number=event_id)}
+
+
+def _record(body: LogBody, trail: audit.Trail) -> str | None:
+    """Route a reported event to the ``log_*`` method of its type."""
+    if body.event_type == "field_visibility_changed":
+        return trail.log_field_visibility_changed(_toggled(body), _subject(body, connector_type=""))
+    subject = _subject(body, body.connector_type or "")
+    assert subject is not None  # noqa: S101  the body's validator requires a name
+    if body.event_type == "config_changed":
+        change = audit.outside_change(body.connector_type, body.field or "", body.old_value, body.new_value)
+        return trail.log_config_changed(subject, change)
+    if body.event_type == "connector_updated":
+        changes = [
+            audit.outside_change(body.connector_type, key, sides.old, sides.new)
+            for key, sides in (body.changes or {}).items()
+        ]
+        return trail.log_connector_updated(subject, changes)
+    plain = {
+        "connector_created": trail.log_connector_created,
+        "connector_deleted": trail.log_connector_deleted,
+        "connector_enabled": trail.log_connector_enabled,
+        "connector_disabled": trail.log_connector_disabled,
+    }
+    return plain[body.event_type](subject)
+
+
+def _subject(body: LogBody, connector_type: str) -> Subject | None:
+    return Subject(scrub(body.connector_name), scrub(connector_type)) if body.connector_name else None
+
+
+def _toggled(body: LogBody) -> VisibilityChange:
+    event_type, field = scrub(body.connector_type or ""), scrub(body.field_key or "")
+    labels = (
+        one.label
+        for connector_type in connectors.TYPES.values()
+        if (known := connector_type.event_type(event_type))
+        for one in known.fields
+        if one.key == field
+    )
+    return VisibilityChange(event_type, field, next(labels, field), bool(body.visible))
+
+
+@door.get("/api/changes")
+def changes() -> ResponseReturnValue:
+    """List events, newest first; the Link header leads to the next older ones."""
+    wanted = _filter()
+    limit = _limit()
+    before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
+    page = timeline.page(wanted, before, limit)
+    response = jsonify([event_json(event) for event in page.events])
+    if page.older:
+        kept = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+        following = urlencode([*kept, ("cursor", str(page.older))])
+        response.headers["Link"] = f'<{request.base_url}?{following}>; rel="next"'
+    return response
+
+
+@door.get("/api/changes/<path:number>")
+def change(number: str) -> ResponseReturnValue:
+    """Return one event, by its number or its event id."""
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    found = timeline.event(int(number)) if is_number else None if "\0" in number else timeline.event_called(number)
+    if found is None:
+        abort(404, "There is no event of this id.")
+    return jsonify(event_json(found))
+
+
+@door.get("/api/timeline")
+def histogram() -> ResponseReturnValue:
+    """Count events by time and source."""
+    counted = timeline.histogram(_filter(), g.now, UTC_ZONE)
+    bins = [
+        {"start": _time(bin.start), "end": _time(bin.end), "total": bin.total, "counts": bin.counts}
+        for bin in counted.bins
+    ]
+    return jsonify(
+        start=_time(counted.start),
+        end=_time(counted.end),
+        bin_seconds=int(counted.width.total_seconds()),
+        total=counted.total,
+        bins=bins,
+    )
+
+
+@door.get("/api/stats")
+def stats() -> ResponseReturnValue:
+    """Count events by what they have in common."""
+    wanted = _filter()
+    columns = ("source", "event_type", "connector_name", "author", "status")
+    by = {f"by_{column}": timeline.counts_by(column, wanted) for column in columns}
+    return jsonify(total=timeline.count(wanted), **by)
+
+
+@door.get("/api/connector-types")
+def connector_types() -> ResponseReturnValue:
+    """List the types of connectors with their fields and event types."""
+    return jsonify([_type_json(connector_type) for connector_type in connectors.TYPES.values()])
+
+
+@door.get("/api/connectors")
+def all_connectors() -> ResponseReturnValue:
+    """List the connectors."""
+    return jsonify([connector_json(one) for one in inventory.listed()])
+
+
+@door.post("/api/connectors")
+def create() -> ResponseReturnValue:
+    """Add a connector."""
+    body = read(NewConnector, request.get_data())
+    connector_type = connectors.ADDABLE[body.type]
+    values = _values(connector_type.key, body.config) | {"name": body.name, "tags": body.tags}
+    with on_the_record() as trail:
+        one = inventory.create(connector_type, values, body.enabled, trail)
+    return _answer(one, 201, Location=url_for(".connector", connector_id=one.id))
+
+
+@door.get("/api/connectors/<int:connector_id>")
+def connector(connector_id: int) -> ResponseReturnValue:
+    """Return one connector with its ETag."""
+    return _answer(_get_or_404(connector_id))
+
+
+@door.patch("/api/connectors/<int:connector_id>")
+def patch(connector_id: int) -> ResponseReturnValue:
+    """Change some of a connector's values."""
+    body = read(ConnectorPatch, request.get_data())
+    if "If-Match" not in request.headers:
+        _get_or_404(connector_id)
+        return json_error(428, "Send the ETag of the connector you read as If-Match, so that no one's change is lost.")
+    with on_the_record() as trail:
+        one = _matched_or_412(connector_id)
+        values = _values(one.type, body.config)
+        values |= {key: getattr(body, key) for key in ("name", "tags") if key in body.model_fields_set}
+        inventory.update(one, values, {}, None, trail)
+        if body.enabled is not None:
+            inventory.switch(one, body.enabled, trail)
+    return _answer(one)
+
+
+@door.delete("/api/connectors/<int:connector_id>")
+def delete(connector_id: int) -> ResponseReturnValue:
+    """Delete a connector; its events stay."""
+    with on_the_record() as trail:
+        inventory.delete(_matched_or_412(connector_id), trail)
+    return "", 204
+
+
+@door.post("/api/connectors/<int:connector_id>/enable", defaults={"enabled": True})
+@door.post("/api/connectors/<int:connector_id>/disable", defaults={"enabled": False})
+def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
+    """Enable or disable a connector."""
+    with on_the_record() as trail:
+        one = _matched_or_412(connector_id)
+        inventory.switch(one, enabled, trail)
+    return _answer(one)
+
+
+@door.put("/api/connectors/<int:connector_id>/visibility/<event_type>/<field>")
+def set_visible(connector_id: int, event_type: str, field: str) -> ResponseReturnValue:
+    """Show or hide one field of a connector's events."""
+    visible = read(Visibility, request.get_data()).visible
+    with on_the_record() as trail:
+        one = _matched_or_412(connector_id)
+        if (event_type, field) not in visibility.toggles(type_of(one)):
+            abort(404, "This connector has no such event type or field.")
+        inventory.set_visible(one, {(event_type, field): visible}, None, trail)
+    return _answer(one)
+
+
+@door.get("/health")
+def health() -> ResponseReturnValue:
+    """Say whether the database really reads and writes: 503 if it does not."""
+    with one_write_at_a_time():
+        db.session.execute(update(LogHead).values(id=1))
+    return jsonify(status="ok", database="ok", auditing=audit.auditing().on, version=__version__)
+
+
+@door.get("/openapi.json")
+def description() -> ResponseReturnValue:
+    """Describe the API (OpenAPI 3.1)."""
+    return jsonify(openapi.document())
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event as the API gives it."""
+    return {
+        "id": event.id,
+        "event_id": event.event_id,
+        "source": event.source,
+        "event_type": event.event_type,
+        "connector_id": event.connector_id,
+        "connector_name": event.connector_name,
+        "title": event.title,
+        "description": event.description,
+        "author": event.author,
+        "timestamp": _time(event.timestamp),
+        "recorded_at": _time(event.recorded_at),
+        "url": event.url,
+        "status": event.status,
+        "metadata": event.metadata,
+        "tags": event.tags,
+        "request_id": event.request_id,
+    }
+
+
+def connector_json(one: Connector) -> dict[str, Any]:
+    """Return a connector as the API gives it: of a secret only whether it is set."""
+    values = inventory.values(one)
+    secrets = {
+        field.key: {"set": field.key in one.secrets} for field in type_of(one).fields if field.kind is Kind.SECRET
+    }
+    config = {field.key: {**values, **secrets}[field.key] for field in type_of(one).fields}
+    hidden = visibility.hidden(one.id)
+    return {
+        "id": one.id,
+        "type": one.type,
+        "name": one.name,
+        "enabled": one.enabled,
+        "tags": one.tags,
+        "config": config,
+        "visibility": {
+            event_type.name: {field.key: (event_type.name, field.key) not in hidden for field in event_type.fields}
+            for event_type in type_of(one).event_types
+        },
+        "version": one.version,
+        "created_at": _time(one.created_at),
+        "created_by": one.created_by,
+        "updated_at": _time(one.updated_at),
+        "updated_by": one.updated_by,
+    }
+
+
+def _type_json(connector_type: ConnectorType) -> dict[str, Any]:
+    return {
+        "type": connector_type.key,
+        "label": connector_type.label,
+        "builtin": connector_type.builtin,
+        "fields": [
+            {
+                "key": field.key,
+                "label": field.label,
+                "kind": field.kind.value,
+                "required": field.required,
+                "default": field.normal(field.default),
+                "minimum": field.minimum if field.maximum else None,
+                "maximum": field.maximum or None,
+                "help": field.help,
+            }
+            for field in connector_type.all_fields
+        ],
+        "event_types": [
+            {
+                "name": event_type.name,
+                "label": event_type.label,
+                "fields": [{"key": field.key, "label": field.label} for field in event_type.fields],
+            }
+            for event_type in connector_type.event_types
+        ],
+    }
+
+
+def _time(value: Any) -> str:
+    return str(value.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+
+
+def _answer(one: Connector, status: int = 200, **headers: str) -> ResponseReturnValue:
+    return jsonify(connector_json(one)), status, {**_etag(one), **headers}
+
+
+def _etag(one: Connector) -> dict[str, str]:
+    return {"ETag": f'"{one.id}-{one.version}"'}
+
+
+def _get_or_404(connector_id: int) -> Connector:
+    one = inventory.get(connector_id) if connector_id < 2**63 else None
+    if one is None:
+        abort(404, "There is no connector of this id.")
+    return one
+
+
+def _matched_or_412(connector_id: int) -> Connector:
+    """Return the connector, if it is still the version that If-Match names or there is no such header.
+
+    :raises Stale: when it is another version.
+    """
+    one = _get_or_404(connector_id)
+    if "If-Match" in request.headers and not request.if_match.contains(f"{one.id}-{one.version}"):
+        raise Stale(one)
+    return one
+
+
+def _values(type_key: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration values of a body.
+
+    :raises BadBody: when it has a key that the type has no field for.
+    """
+    known = {field.key for field in connectors.TYPES[type_key].fields}
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        allowed = ", ".join(sorted(known)) or "no configuration"
+        message = f"There is no such field. A {type_key} connector has {allowed}."
+        raise BadBody([{"field": f"config.{key}", "message": message} for key in unknown[:20]])
+    return dict(config)
+
+
+def _place(key: str) -> str:
+    """Return where in a body a connector's field stands."""
+    return key if key in ("name", "tags") else f"config.{key}"
+
+
+def _filter() -> Filter:
+    return timeline.parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(DEFAULT_LIMIT))
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadFilter("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    return int(text)

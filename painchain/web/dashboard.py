@@ -1,0 +1,228 @@
+"""The dashboard: what changed, when, by whom, from what to what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from painchain import connectors, inventory, timeline, visibility
+from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
+from painchain.web import article, responses
+
+door = Blueprint("dashboard", __name__)
+
+LISTS = {"source": "Source", "event_type": "Type", "connector": "Connector", "tag": "Tag", "author": "Author"}
+PARAMETERS = (*LISTS, "status", "q", "range", "start_date", "end_date")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value that a list of the filter offers."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """A filter as its address has it: the parameters that are set."""
+
+    given: Mapping[str, Sequence[str]]
+    path: str = "/"
+
+    def address(self, path: str = "", /, **changed: Any) -> str:
+        """Return the address of this view with some parameters changed; an empty value leaves one out."""
+        kept = {**self.given, **{name: _texts(value) for name, value in changed.items()}}
+        pairs = [(name, value) for name, values in kept.items() for value in values if value]
+        return (path or self.path) + ("?" + urlencode(pairs) if pairs else "")
+
+    def without(self, name: str, value: str) -> str:
+        """Return the address of this view without one value of a list."""
+        return self.address(**{name: [one for one in self.given.get(name, ()) if one != value]})
+
+    def one(self, name: str) -> str:
+        """Return the value of a parameter."""
+        return next(iter(self.given.get(name, ())), "")
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything but the range narrows this view."""
+        return any(name in self.given for name in (*LISTS, "status", "q"))
+
+    @property
+    def cleared(self) -> str:
+        """The address of this view with nothing but its range."""
+        return self.address("/", **dict.fromkeys((*LISTS, "status", "q"), ""))
+
+    @property
+    def range(self) -> str:
+        """Return the name of the range that is shown."""
+        if self.one("start_date") or self.one("end_date"):
+            return "custom"
+        return self.one("range") or DEFAULT_RANGE
+
+
+@door.get("/")
+def index() -> ResponseReturnValue:
+    """Show the whole dashboard, or the part below the header to htmx."""
+    view = view_of(request.args)
+    try:
+        wanted, problem = _filter(view), ""
+        before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
+    except BadFilter as error:
+        wanted, problem, before = _filter(View({})), str(error), None
+    status = 422 if problem else 200
+    values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
+    if responses.is_htmx():
+        return responses.fragment("dashboard", **values), status
+    return responses.page("pages/dashboard.html", status, **values)
+
+
+@door.get("/feed")
+def feed() -> ResponseReturnValue:
+    """Return the part of the feed behind a cursor, or what is new since event number `after`: 204 if nothing is."""
+    view = view_of(request.args)
+    try:
+        wanted = _filter(view)
+        if "after" not in request.args:
+            before = Cursor.parse(request.args.get("cursor", ""))
+            return responses.fragment("more", **feed_values(view, wanted, before))
+        after = _whole_number(request.args["after"])
+    except BadFilter as error:
+        return responses.error(422, "This filter is not understood", str(error))
+    new = timeline.since(wanted, after)
+    if not new:
+        return "", 204
+    values = chart_values(view, wanted)
+    if len(new) == PAGE:  # too many to put on top: the first page is read anew
+        return responses.fragment("news", whole=True, **values, **feed_values(view, wanted))
+    days = _days(sorted(new, key=_newest_first))
+    return responses.fragment("news", whole=False, days=days, live_after=new[-1].id, **values)
+
+
+@door.get("/timeline")
+def chart() -> ResponseReturnValue:
+    """Return the chart alone, as of now."""
+    view = view_of(request.args)
+    try:
+        return responses.fragment("timeline", **chart_values(view, _filter(view)))
+    except BadFilter as error:
+        return responses.error(422, "This filter is not understood", str(error))
+
+
+@door.get("/events/<int:number>")
+def event(number: int) -> ResponseReturnValue:
+    """Show one event with everything that is recorded of it, beside the rest of the same action."""
+    found = timeline.event(number) if number < 2**63 else None
+    if found is None:
+        abort(404, "There is no event of this number.")
+    shown = article.article(found, _hidden_of(found), responses.zone())
+    others = [one for one in timeline.of_request(found.request_id) if one.id != found.id]
+    return responses.page("pages/event.html", article=shown, days=_days(others), connector=_connector_of(found))
+
+
+@door.get("/events/<path:event_id>")
+def event_called(event_id: str) -> ResponseReturnValue:
+    """Lead from an event id to the permalink of the event."""
+    found = timeline.event_called(event_id)
+    if found is None:
+        abort(404, "There is no event of this id.")
+    return redirect(url_for(".event", number=found.id), 302)
+
+
+def view_of(given: MultiDict[str, str], path: str = "/") -> View:
+    """Return the filter that a query string sets."""
+    kept = {name: [value for value in given.getlist(name) if value] for name in PARAMETERS}
+    return View({name: values for name, values in kept.items() if values}, path)
+
+
+def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> dict[str, Any]:
+    """Return what the feed partial needs."""
+    head = timeline.head()
+    page = timeline.page(wanted, before, limit)
+    return {
+        "days": _days(page.events),
+        "older": view.address("/", cursor=str(page.older)) if page.older else "",
+        "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
+        "live_after": head.last_event if before is None and not wanted.end else None,
+    }
+
+
+def chart_values(view: View, wanted: Filter) -> dict[str, Any]:
+    """Return what the chart partial needs."""
+    histogram = timeline.histogram(wanted, g.now, responses.zone())
+    return {"view": view, "histogram": histogram, "chart_address": view.address("/timeline")}
+
+
+def _filter(view: View) -> Filter:
+    wanted = timeline.parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
+    return replace(wanted, end=None) if wanted.end and wanted.end > g.now else wanted
+
+
+def _days(events: Sequence[timeline.Event]) -> list[article.Day]:
+    return list(article.by_day(events, visibility.all_hidden(), responses.zone()))
+
+
+def _hidden_of(event: timeline.Event) -> frozenset[visibility.Toggle]:
+    return visibility.all_hidden().of(event.source, event.connector_id)
+
+
+def _connector_of(event: timeline.Event) -> Any:
+    return inventory.get(event.connector_id) if event.connector_id else None
+
+
+def _newest_first(event: timeline.Event) -> tuple[float, int]:
+    return -event.timestamp.timestamp(), -event.id
+
+
+def _choices(view: View) -> dict[str, Any]:
+    """Return what the lists of the filter offer: what exists, and what is chosen even if it exists no more."""
+    there = inventory.listed()
+    types = [connector_type for key, connector_type in connectors.TYPES.items() if key in {one.type for one in there}]
+    offered: dict[str, dict[str, str]] = {
+        "source": {connector_type.key: connector_type.label for connector_type in types},
+        "event_type": {one.name: one.label for connector_type in types for one in connector_type.event_types},
+        "connector": {str(one.id): one.name for one in there},
+        "tag": {tag: tag for tag in timeline.tags()},
+        "author": {author: author for author in timeline.authors()},
+    }
+    lists = {}
+    for name, values in offered.items():
+        chosen = [part for value in view.given.get(name, ()) for part in value.split(",")]
+        values |= {value: value for value in chosen if value not in values}
+        lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
+    return {"lists": lists, "list_labels": LISTS, "ranges": list(RANGES), "custom": _custom(view)}
+
+
+def _custom(view: View) -> dict[str, str]:
+    """Return the ends of a custom range as a date-time input has them, in the viewer's zone."""
+    ends = {}
+    for name in ("start_date", "end_date"):
+        try:
+            value = timeline.parse_time(view.one(name), name, responses.zone()) if view.one(name) else None
+        except BadFilter:
+            value = None
+        ends[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""
+    return ends
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadFilter("after", "after must be the number of an event.")
+    return int(text)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, datetime):
+        return [value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]
+    return [value] if value else []

@@ -1,0 +1,107 @@
+"""The template filters: times, values and diffs as people read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from difflib import SequenceMatcher
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from painchain.changes import clipped
+from painchain.connectors.base import Kind, unprintable
+
+
+def install(app: Flask) -> None:
+    """Make the filters known to the templates."""
+    app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
+    for one in (clock, day_name, exact, moment, ago, printable, shown, marked, pretty):
+        app.jinja_env.filters[one.__name__] = one
+
+
+def static(app: Flask, filename: str) -> str:
+    """Return the address of a static file; it changes when the file does, so that browsers may keep it."""
+    content = (Path(app.static_folder or "") / filename).read_bytes()
+    return f"{app.static_url_path}/{filename}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def printable(text: Any) -> str:
+    """Return a text with every character that would hide or reorder others spelt out.
+
+    >>> printable("admin\\u202enimda")
+    'admin\\\\u202enimda'
+    """
+    return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in str(text))
+
+
+def exact(value: datetime) -> str:
+    """Return a time to the microsecond, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def clock(value: datetime, pattern: str = "%H:%M") -> Markup:
+    """Return a local time of day with its exact UTC on hover."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.astimezone(UTC).isoformat(), exact(value), value.strftime(pattern)
+    )
+
+
+def moment(value: datetime, zone: Any) -> Markup:
+    """Return a full local date and time with its exact UTC on hover."""
+    return clock(value.astimezone(zone), "%-d %b %Y, %H:%M:%S")
+
+
+def ago(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "3 min ago" for the last hour, a local date and time before."""
+    seconds = (now - value).total_seconds()
+    if 0 <= seconds < 3600:
+        words = f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
+
+
+def day_name(day: date, now: datetime, zone: Any) -> str:
+    """Return "Today", "Yesterday" or the weekday and date."""
+    distance = (now.astimezone(zone).date() - day).days
+    date_text = f"{day:%A, %-d %B %Y}"
+    return {0: f"Today, {day:%-d %B}", 1: f"Yesterday, {day:%-d %B}"}.get(distance, date_text)
+
+
+def shown(value: Any, kind: str = "") -> Markup:
+    """Return a recorded value as text; what is empty says so."""
+    if value is None or value == "" or value == [] or value == {}:
+        return Markup('<span class="empty">empty</span>')
+    if isinstance(value, bool):
+        words = ("shown", "hidden") if kind == "visible" else ("on", "off")
+        return escape(words[0] if value else words[1])
+    if isinstance(value, list):
+        return Markup(", ").join(shown(item) for item in value)
+    return escape(clipped(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))))
+
+
+def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
+    """Return old and new, with the part in which two texts differ marked."""
+    if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
+        return shown(old, kind), shown(new, kind)
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    if matcher.ratio() < 0.5:
+        return shown(old, kind), shown(new, kind)
+    sides: tuple[list[Markup], list[Markup]] = ([], [])
+    for operation, a, b, c, d in matcher.get_opcodes():
+        wrap: Callable[[str], Markup] = escape if operation == "equal" else Markup("<mark>{}</mark>").format
+        for side, part in zip(sides, (old[a:b], new[c:d]), strict=True):
+            if part:
+                side.append(wrap(printable(part)))
+    return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value on several lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

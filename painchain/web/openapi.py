@@ -1,0 +1,310 @@
+"""Describe the JSON API truthfully (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from painchain import __version__, connectors
+from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
+from painchain.timeline import MAX_TEXT
+from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, Visibility
+
+Schema = dict[str, Any]
+
+
+def _ref(name: str | int, kind: str = "schemas") -> Schema:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _table(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _any(*choices: Schema) -> Schema:
+    return choices[0] if len(choices) == 1 else {"anyOf": list(choices)}
+
+
+def _record(**members: Schema) -> Schema:
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+
+
+def _each(schema: Schema, *names: str) -> dict[str, Schema]:
+    return dict.fromkeys(names, schema)
+
+
+STRING, INTEGER, BOOLEAN = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+STRING_OR_NULL, INTEGER_OR_NULL = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+TIME = {"type": "string", "format": "date-time"}
+TYPE: Schema = {"enum": list(connectors.TYPES)}
+COUNTS = _table(INTEGER)
+
+# Control characters are refused, save those that end a line: they become spaces.
+CONTROL = r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
+ONE_TAG = rf"[^,{CONTROL}]{{0,{TAGS.max_length}}}"
+ANY_TEXT: Schema = {"type": "string", "pattern": TEXT}
+PRINTABLE: Schema = {"pattern": rf"^[^{CONTROL}]*$"}
+NOT_BLANK: Schema = {"type": "string", "pattern": rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"}
+TAG_TEXT: Schema = {"type": "string", "pattern": rf"^{ONE_TAG}(,{ONE_TAG})*$"}
+ADDRESS = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~%-]+)*/?$"
+PEM = r"^([ \r\n]*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \r\n]+-----END CERTIFICATE-----[ \r\n]*)+$"
+EMPTY: Schema = {"description": "Nothing.", "enum": [None, "", []]}
+
+JSON = _ref("JsonValue")
+ANY_JSON = _any(
+    {"type": ["null", "boolean", "number"]}, ANY_TEXT, _list(JSON), {**_table(JSON), "propertyNames": ANY_TEXT}
+)
+FIELD = _record(
+    **_each(STRING, "key", "label", "help"),
+    **_each(INTEGER_OR_NULL, "minimum", "maximum"),
+    kind={"enum": [kind.value for kind in Kind]},
+    required=BOOLEAN,
+    default={},
+)
+SCHEMAS: dict[str, Schema] = {
+    "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
+    "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
+    "Event": _record(
+        **_each(STRING, "event_id", "source", "event_type", "title", "author", "request_id"),
+        **_each(STRING_OR_NULL, "connector_name", "url", "status"),
+        **_each(TIME, "timestamp", "recorded_at"),
+        id=INTEGER,
+        connector_id=INTEGER_OR_NULL,
+        description={"type": "object", "properties": {"text": STRING}, "required": ["text"]},
+        metadata={"type": "object"},
+        tags=_list(STRING),
+    ),
+    "Connector": _record(
+        **_each(STRING, "name", "created_by", "updated_by"),
+        **_each(TIME, "created_at", "updated_at"),
+        **_each(INTEGER, "id", "version"),
+        type=TYPE,
+        enabled=BOOLEAN,
+        tags=_list(STRING),
+        config=_table(_any({"type": ["string", "integer", "boolean", "null"]}, _list(STRING), _record(set=BOOLEAN))),
+        visibility=_table(_table(BOOLEAN)),
+    ),
+    "ConnectorType": _record(
+        type=TYPE,
+        label=STRING,
+        builtin=BOOLEAN,
+        fields=_list(FIELD),
+        event_types=_list(_record(name=STRING, label=STRING, fields=_list(_record(key=STRING, label=STRING)))),
+    ),
+    "Logged": _record(success={"const": True}, message=STRING, event_type={"enum": list(REQUIRED)}, event_id=STRING),
+    "Timeline": _record(
+        **_each(TIME, "start", "end"),
+        **_each(INTEGER, "bin_seconds", "total"),
+        bins=_list(_record(start=TIME, end=TIME, total=INTEGER, counts=COUNTS)),
+    ),
+    "Stats": _record(
+        total=INTEGER, **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status")
+    ),
+    "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
+    "Error": _record(success={"const": False}, message=STRING, errors=_list(_record(field=STRING, message=STRING))),
+}
+
+Parameters = dict[str, tuple[Schema, str]]
+PATH: Parameters = {
+    "event": (STRING, "Its number or its event id."),
+    "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
+    "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
+    "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
+}
+IF_MATCH: Parameters = {
+    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of the connector as it was read; * stands for any."),
+}
+SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
+DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
+FILTER: Parameters = {
+    "source": (SOME, "Connector types. Of several values, repeated or comma-separated, any will do."),
+    "event_type": (SOME, "Such as ConnectorUpdated."),
+    "connector": (SOME, "Names or ids."),
+    "tag": (SOME, "Tags."),
+    "author": (SOME, "Authors."),
+    "status": (SOME, "Such as updated."),
+    "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
+    "end_date": (DAY, "Before then; later than start_date."),
+    "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, "Words that all occur in the event."),
+}
+PAGE: Parameters = {
+    "limit": ({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}, "How many events."),
+    "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins: Link has it."),
+}
+HEADERS = {
+    "ETag": "The version of the connector.",
+    "Link": 'The next older page as rel="next", if there is one.',
+    "Location": "The address of what is new.",
+}
+REFUSALS = {
+    400: "The request cannot be understood, or is meant for another host.",
+    403: "The write comes from another site's page.",
+    404: "There is nothing of this id.",
+    409: "PainChain is not in a state for it: auditing is off, or the connector is built in.",
+    412: "The connector has another version than If-Match names.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    422: "Parameters or body are not what is described here; `errors` names them.",
+    428: "If-Match is missing.",
+    503: "The database does not answer; nothing was saved.",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one address: what it answers, what it refuses and what it takes."""
+
+    summary: str
+    method: str
+    path: str
+    answer: Schema | None
+    refusals: tuple[int, ...]
+    body: type[Body] | None = None
+    status: int = 200
+    headers: tuple[str, ...] = ()
+    query: Parameters | None = None
+
+
+READ = (400, 422, 503)
+WRITE = (400, 403, 415, 422, 503)
+CHANGE = (*WRITE, 404, 412)
+ONE = "/api/connectors/{id}"
+TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
+LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
+TAGGED, PLACED = ("ETag",), ("Location",)
+ROUTES = (
+    Route("Log an event", "POST", "/api/painchain/log", LOGGED, (*WRITE, 409, 413), LogBody, 201, PLACED),
+    Route("List events", "GET", "/api/changes", _list(EVENT), READ, headers=("Link",), query=FILTER | PAGE),
+    Route("Read an event", "GET", "/api/changes/{event}", EVENT, (*READ, 404)),
+    Route("Count events over time", "GET", "/api/timeline", _ref("Timeline"), READ, query=FILTER),
+    Route("Count events by kind", "GET", "/api/stats", _ref("Stats"), READ, query=FILTER),
+    Route("List connector types", "GET", "/api/connector-types", _list(_ref("ConnectorType")), (400, 422)),
+    Route("List connectors", "GET", "/api/connectors", _list(CONNECTOR), READ),
+    Route("Add a connector", "POST", "/api/connectors", CONNECTOR, (*WRITE, 413), NewConnector, 201, TAGGED + PLACED),
+    Route("Read a connector", "GET", ONE, CONNECTOR, (*READ, 404), headers=TAGGED),
+    Route("Change a connector", "PATCH", ONE, CONNECTOR, (*CHANGE, 413, 428), ConnectorPatch, headers=TAGGED),
+    Route("Delete a connector", "DELETE", ONE, None, (*CHANGE, 409), status=204),
+    Route("Enable a connector", "POST", f"{ONE}/enable", CONNECTOR, CHANGE, headers=TAGGED),
+    Route("Disable a connector", "POST", f"{ONE}/disable", CONNECTOR, CHANGE, headers=TAGGED),
+    Route("Show or hide a field", "PUT", TOGGLE, CONNECTOR, (*CHANGE, 413), Visibility, headers=TAGGED),
+    Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
+    Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
+)
+
+
+@cache
+def document() -> Schema:
+    """Return the OpenAPI document."""
+    paths: dict[str, Schema] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    about = "Every error has the shape `Error`. X-Request-Id of a write is the `request_id` of its events."
+    responses = {str(status): _refusal(status) for status in REFUSALS}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "PainChain", "version": __version__, "description": about},
+        "paths": paths,
+        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses},
+    }
+
+
+def _operation(route: Route) -> Schema:
+    answer = {str(route.status): _response("Done.", route.answer, route.headers)}
+    operation = {
+        "summary": route.summary,
+        "operationId": route.summary.lower().replace(" ", "_"),
+        "parameters": _parameters(route),
+        "responses": answer | {str(status): _ref(status, "responses") for status in sorted(route.refusals)},
+    }
+    if route.body:
+        content = {"application/json": {"schema": _ref(route.body.__name__)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _refusal(status: int) -> Schema:
+    return _response(REFUSALS[status], _ref("Error"), TAGGED if status == 412 else ())
+
+
+def _response(description: str, answer: Schema | None, headers: tuple[str, ...] = ()) -> Schema:
+    response: Schema = {"description": description}
+    if answer:
+        response["content"] = {"application/json": {"schema": answer}}
+    for name in headers:
+        header = {"description": HEADERS[name], "schema": STRING, "required": name != "Link"}
+        response.setdefault("headers", {})[name] = header
+    return response
+
+
+def _parameters(route: Route) -> list[Schema]:
+    in_path = {name: PATH[name] for name in re.findall(r"{(\w+)}", route.path)}
+    header = IF_MATCH if 412 in route.refusals else {}
+    return [
+        {"name": name, "in": place, "required": required, "description": about, "schema": schema}
+        for place, required, parameters in (
+            ("path", True, in_path),
+            ("query", False, route.query or {}),
+            ("header", 428 in route.refusals, header),
+        )
+        for name, (schema, about) in parameters.items()
+    ]
+
+
+def _bodies() -> dict[str, Schema]:
+    """Return what Pydantic says about the bodies, and what its validators and the connectors' fields add to it."""
+    models: list[Any] = [(route.body, "validation") for route in ROUTES if route.body]
+    schemas: dict[str, Schema] = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    log, new, patch = (schemas[model.__name__] for model in (LogBody, NewConnector, ConnectorPatch))
+    log["anyOf"] = [_needs(event_type, names) for event_type, names in REQUIRED.items()]
+    keys = {**ANY_TEXT, "minLength": 1, "maxLength": MAX_TEXT}
+    changes = {**_table(_ref("Sides")), "propertyNames": keys, "maxProperties": MAX_ITEMS}
+    log["properties"]["changes"] = _any(changes, {"type": "null"})
+    name = {**NOT_BLANK, "maxLength": NAME.max_length}
+    new["properties"] |= {"name": name, "tags": _ref("Tags")}
+    new["anyOf"] = [_of_type(connector_type) for connector_type in connectors.ADDABLE.values()]
+    config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
+    patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
+    return schemas
+
+
+def _needs(event_type: str, names: tuple[str, ...]) -> Schema:
+    connector_type = TYPE if event_type.startswith("connector_") else STRING
+    changes = {"type": "object", "minProperties": 1}
+    present = {"connector_type": connector_type, "changes": changes, "visible": BOOLEAN}
+    needed = {name: present.get(name, STRING) for name in names}
+    return {"properties": {"event_type": {"const": event_type}, **needed}, "required": ["event_type", *names]}
+
+
+def _of_type(connector_type: ConnectorType) -> Schema:
+    needed = [field.key for field in connector_type.fields if field.required and field.kind is Kind.SECRET]
+    config = {**_config(connector_type), "required": needed}
+    required = ["type", "config"] if needed else ["type"]
+    return {"properties": {"type": {"const": connector_type.key}, "config": config}, "required": required}
+
+
+def _config(connector_type: ConnectorType) -> Schema:
+    return {**_record(**{field.key: _value(field) for field in connector_type.fields}), "required": []}
+
+
+def _value(field: Field) -> Schema:
+    """Return what a configuration field takes."""
+    text = {"type": "string", "maxLength": field.max_length}
+    item = {**text, "pattern": rf"^({field.item})?$", "allOf": [PRINTABLE]}
+    lines = {"type": "string", "pattern": rf"^({field.item})?([,\n]({field.item})?)*$", "allOf": [PRINTABLE]}
+    taken: dict[Kind, Schema] = {
+        Kind.NUMBER: {"type": "integer", "minimum": field.minimum, "maximum": field.maximum},
+        Kind.CHECKBOX: BOOLEAN,
+        Kind.LIST: _any(_list(item), lines),
+        Kind.URL: {**text, "pattern": ADDRESS},
+        Kind.CERTIFICATE: {**text, "pattern": PEM},
+    }
+    value = taken.get(field.kind, {**text, **NOT_BLANK})
+    return value if field.required else _any(value, EMPTY)

@@ -1,0 +1,221 @@
+"""Answer: pages and fragments, writes on the record, and errors that say what to do."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flask import (
+    Flask,
+    current_app,
+    flash,
+    g,
+    get_flashed_messages,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from markupsafe import Markup
+from pydantic_core import ErrorDetails
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from painchain import audit, connectors, ledger
+from painchain.db import WriteBusy, db
+from painchain.secrets import scrub
+from painchain.web import filters
+
+log = logging.getLogger(__name__)
+
+UTC_ZONE = ZoneInfo("UTC")
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True)
+class Toast:
+    """A short message about what just happened. `tone` is good, info or bad."""
+
+    text: str
+    tone: str = "good"
+
+
+@contextmanager
+def on_the_record() -> Iterator[audit.Trail]:
+    """Open the write transaction of this request; what it changes and what is recorded stand or fall together."""
+    with ledger.writing() as book:
+        yield audit.Trail(book, g.actor, g.request_id, g.now)
+
+
+def is_htmx() -> bool:
+    """Say whether htmx asks for a fragment (going back through the history it asks for whole pages)."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def zone() -> ZoneInfo:
+    """Return the viewer's time zone, which the browser tells by a cookie; UTC otherwise."""
+    return _zone(request.cookies.get("zone", "UTC"))
+
+
+@lru_cache(64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC_ZONE
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a whole page."""
+    theme = request.cookies.get("theme", "")
+    html = render_template(
+        template,
+        auditing=audit.auditing(),
+        theme=theme if theme in THEMES else "",
+        zone=zone(),
+        now=g.now,
+        **values,
+    )
+    return make_response(html, status)
+
+
+def fragment(template: str, status: int = 200, **values: Any) -> str:
+    """Return one partial as HTML."""
+    return render_template(f"partials/{template}.html", zone=zone(), now=g.now, **values)
+
+
+def go_to(address: str, toast: Toast) -> ResponseReturnValue:
+    """Send the browser on to `address`, where the message is shown."""
+    flash(toast.text, toast.tone)
+    if is_htmx():
+        return "", 204, {"HX-Redirect": address}
+    return redirect(address, 303)
+
+
+def flashed() -> list[Toast]:
+    """Return the messages that the page before has left for this one."""
+    if not request.cookies.get(current_app.config["SESSION_COOKIE_NAME"]):
+        return []
+    return [Toast(one[1], one[0]) for one in get_flashed_messages(with_categories=True)]
+
+
+def install(app: Flask) -> None:
+    """Give the app its template filters and its error answers."""
+    filters.install(app)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(WriteBusy, _database_error)
+    app.register_error_handler(Exception, _unexpected_error)
+    app.jinja_env.globals.update(types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed)
+
+
+def wants_json() -> bool:
+    """Say whether the address belongs to the JSON API."""
+    return request.path.startswith(("/api/", "/health", "/openapi.json"))
+
+
+def json_error(
+    status: int, message: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """Return the one shape of every JSON error: ``{success, message, errors: [{field, message}]}``."""
+    response = jsonify(success=False, message=message, errors=errors or [])
+    response.status_code = status
+    response.headers.extend(headers or {})
+    return response
+
+
+def field_errors(details: list[ErrorDetails]) -> list[dict[str, str]]:
+    """Return Pydantic's errors in our shape, without repeating the input."""
+    return [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in details]
+
+
+def error(status: int, title: str, message: str) -> Response:
+    """Return an error as the caller can use it: JSON, a fragment for the notice area or a page."""
+    if wants_json():
+        return json_error(status, message)
+    if is_htmx():
+        html = fragment("toast", toasts=[Toast(f"{title}. {message}", "bad")])
+        return make_response(html, status, {"HX-Retarget": "#toast", "HX-Reswap": "outerHTML"})
+    try:
+        return page("pages/error.html", status, title=title, message=message)
+    except SQLAlchemyError:
+        html = render_template("pages/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
+        return make_response(html, status)
+
+
+def _csrf_error(problem: CSRFError) -> Response:
+    return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
+
+
+MESSAGES = {
+    404: (
+        "Not found",
+        "There is nothing at this address. What was deleted is still on the timeline.",
+    ),
+    405: ("Not possible here", "This address does not take such a request."),
+    413: ("Too large", "Nothing was saved: this is more than the server accepts in one request."),
+    415: ("Not JSON", "Send the body as application/json."),
+}
+
+
+def _http_error(problem: HTTPException) -> ResponseReturnValue:
+    status = problem.code or 500
+    if status < 400:
+        return problem.get_response()
+    title, message = MESSAGES.get(status, (problem.name, problem.description or problem.name))
+    if isinstance(problem, NotFound) and problem.description != NotFound.description:
+        message = problem.description or message
+    response = error(status, title, scrub(message))
+    if status == 405 and (allowed := problem.get_response().headers.get("Allow")):
+        response.headers["Allow"] = allowed
+    return response
+
+
+def _database_error(problem: Exception) -> Response:
+    db.session.rollback()
+    reason = _reason(problem)
+    log.error("Database error in request %s: %s", g.get("request_id"), reason)
+    if request.method in ("GET", "HEAD"):
+        message = f"The database cannot be read now ({reason}). Try again shortly; /health tells when it is back."
+    else:
+        message = f"Nothing was saved: the database did not take it ({reason}). What is recorded is safe."
+    return error(503, "The database does not answer", message)
+
+
+def _reason(problem: Exception) -> str:
+    """Return the database's own words in one line; never statements or parameters."""
+    if isinstance(problem, WriteBusy):
+        return "it is busy with other changes"
+    if isinstance(problem, PoolTimeout):
+        return "too many requests are waiting for it"
+    if isinstance(problem, DBAPIError) and problem.orig:
+        lines = str(problem.orig).strip().splitlines()
+        return scrub(lines[0]) if lines else type(problem.orig).__name__
+    return type(problem).__name__
+
+
+def _unexpected_error(problem: Exception) -> Response:
+    db.session.rollback()
+    # Places in the code and the kind of error, but not its message, which may repeat a secret.
+    places = "".join(traceback.format_tb(problem.__traceback__))
+    log.error("Request %s failed: %s\n%s", g.get("request_id"), type(problem).__name__, places)
+    return error(
+        500, "Something went wrong", f"This is a defect in PainChain. Its log has details under {g.get('request_id')}."
+    )
+
+
+def join(*parts: str) -> Markup:
+    """Return fragments one behind the other."""
+    return Markup("\n").join(Markup(part) for part in parts)  # noqa: S704  rendered by our own templates

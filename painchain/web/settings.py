@@ -1,0 +1,263 @@
+"""Settings → Integrations: see, add, change, switch and delete connectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, abort, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from painchain import connectors, inventory, timeline, visibility
+from painchain.connectors.base import ConnectorType
+from painchain.inventory import Invalid, Protected, Saved, Stale, type_of
+from painchain.models import Connector
+from painchain.web import forms, responses
+from painchain.web.dashboard import View, chart_values, feed_values
+from painchain.web.responses import Toast, join, on_the_record
+
+door = Blueprint("settings", __name__, url_prefix="/settings")
+
+RECENT = 12
+RECENT_RANGE = "30d"
+
+
+@door.get("")
+def index() -> ResponseReturnValue:
+    """Lead to the first section."""
+    return redirect(url_for(".integrations"))
+
+
+@door.get("/integrations")
+def integrations() -> ResponseReturnValue:
+    """Show a card for each connector, or for those that match a search."""
+    search, wanted = request.args.get("q", "").strip()[:200], request.args.get("type", "")
+    values: dict[str, Any] = {
+        "found": inventory.listed(search, wanted),
+        "search": search,
+        "wanted": wanted,
+        "addable": connectors.ADDABLE,
+    }
+    if responses.is_htmx() and request.headers.get("HX-Target") == "cards":
+        return responses.fragment("cards", **values)
+    return responses.page("pages/integrations.html", **values, **recent(None))
+
+
+@door.get("/integrations/new")
+def choose() -> ResponseReturnValue:
+    """Offer the types of connectors that can be added."""
+    return responses.page("pages/choose.html", addable=connectors.ADDABLE)
+
+
+@door.get("/integrations/new/<key>")
+def new(key: str) -> ResponseReturnValue:
+    """Show the empty form of a connector type."""
+    connector_type = _addable(key)
+    return responses.page("pages/new.html", type=connector_type, form=forms.shown_form(connector_type))
+
+
+@door.post("/integrations/new/<key>")
+def create(key: str) -> ResponseReturnValue:
+    """Add a connector."""
+    connector_type = _addable(key)
+    form = forms.sent_form(connector_type)
+    try:
+        with on_the_record() as trail:
+            values = forms.submitted(form, connector_type)
+            connector = inventory.create(connector_type, values, form.enabled.data, trail)
+    except Invalid as invalid:
+        forms.show_errors(form, invalid.errors)
+        values = {"type": connector_type, "form": form, "connector": None}
+        if responses.is_htmx():
+            return responses.fragment("new", **values), 422
+        return responses.page("pages/new.html", 422, **values)
+    state = "It is enabled." if connector.enabled else "It is disabled: enable it when you are ready."
+    toast = Toast(f"“{connector.name}” is added. {state}")
+    address = url_for(".connector", connector_id=connector.id)
+    return responses.go_to(address, toast)
+
+
+@door.get("/integrations/<int:connector_id>")
+def connector(connector_id: int) -> ResponseReturnValue:
+    """Show one connector: its form, what its events show, its recent changes."""
+    one = _get_or_404(connector_id)
+    return responses.page("pages/connector.html", **_detail(one), **recent(one))
+
+
+@door.post("/integrations/<int:connector_id>")
+def update(connector_id: int) -> ResponseReturnValue:
+    """Save the form of a connector."""
+    one = _get_or_404(connector_id)
+    form = forms.sent_form(type_of(one), one)
+    values = forms.submitted(form, type_of(one))
+    shown = forms.visibility_submitted(type_of(one))
+    try:
+        with on_the_record() as trail:
+            one = _get_or_404(connector_id)
+            saved = inventory.update(one, values, shown, forms.version_submitted(), trail)
+    except Invalid as invalid:
+        forms.show_errors(form, invalid.errors)
+        return _refused(_get_or_404(connector_id), form, 422, shown=shown)
+    except Stale:
+        one = _get_or_404(connector_id)
+        return _refused(one, form, 409, conflict=forms.conflict(form, one), shown=shown)
+    toast = _saved_toast(one, saved)
+    if responses.is_htmx():
+        return _news(one, toast, responses.fragment("connector", **_detail(one)))
+    return responses.go_to(url_for(".connector", connector_id=one.id), toast)
+
+
+@door.post("/integrations/<int:connector_id>/visibility")
+def toggle(connector_id: int) -> ResponseReturnValue:
+    """Show or hide one field, or every field of an event type (`field` is ``*``), at once."""
+    wanted = _toggles_wanted(type_of(_get_or_404(connector_id)))
+    try:
+        with on_the_record() as trail:
+            one = _get_or_404(connector_id)
+            changed = inventory.set_visible(one, wanted, forms.version_submitted(), trail)
+    except Stale as stale:
+        return _stale(connector_id, stale)
+    words = "shown" if all(wanted.values()) else "hidden"
+    count = len(changed)
+    what = changed[0].label if count == 1 else f"{count} fields"
+    toast = (
+        Toast(f"{what} {'is' if count == 1 else 'are'} {words} from now on.")
+        if changed
+        else Toast("Nothing to change.")
+    )
+    if responses.is_htmx():
+        return _news(one, toast, _switched(one, whole=len(wanted) > 1))
+    return responses.go_to(url_for(".connector", connector_id=connector_id, _anchor="visibility"), toast)
+
+
+@door.get("/integrations/<int:connector_id>/disable")
+def confirm_disable(connector_id: int) -> ResponseReturnValue:
+    """Ask before a connector is switched off."""
+    return responses.page("pages/disable.html", connector=_get_or_404(connector_id))
+
+
+@door.post("/integrations/<int:connector_id>/enable", defaults={"enabled": True})
+@door.post("/integrations/<int:connector_id>/disable", defaults={"enabled": False})
+def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
+    """Enable or disable a connector."""
+    try:
+        with on_the_record() as trail:
+            one = _get_or_404(connector_id)
+            changed = inventory.switch(one, enabled, trail, forms.version_submitted())
+    except Stale as stale:
+        return _stale(connector_id, stale)
+    state = "enabled" if enabled else "disabled"
+    toast = Toast(f"“{one.name}” is {state}." if changed else f"“{one.name}” was {state} already.")
+    on_list = request.form.get("at") == "list"
+    if responses.is_htmx() and not type_of(one).builtin:
+        main = responses.fragment("card", connector=one) if on_list else _switched(one)
+        return _news(one, toast, main, on_list)
+    address = url_for(".connector", connector_id=one.id)
+    # Switching auditing changes the bar of every page, so htmx goes on to a whole page as well.
+    return responses.go_to(url_for(".integrations") if on_list else address, toast)
+
+
+@door.get("/integrations/<int:connector_id>/delete")
+def confirm_delete(connector_id: int) -> ResponseReturnValue:
+    """Name what goes with a connector, and ask."""
+    one = _get_or_404(connector_id)
+    status = 409 if type_of(one).builtin else 200
+    return responses.page("pages/delete.html", status, **_detail(one))
+
+
+@door.post("/integrations/<int:connector_id>/delete")
+def delete(connector_id: int) -> ResponseReturnValue:
+    """Delete a connector."""
+    try:
+        with on_the_record() as trail:
+            one = _get_or_404(connector_id)
+            name = one.name
+            inventory.delete(one, trail, forms.version_submitted())
+    except Protected as refusal:
+        return responses.error(409, "Not deleted", str(refusal))
+    except Stale as stale:
+        return _stale(connector_id, stale)
+    return responses.go_to(url_for(".integrations"), Toast(f"“{name}” is deleted. Its events stay on the timeline."))
+
+
+def recent(one: Connector | None) -> dict[str, Any]:
+    """Return what the recent changes beside a page need: those of one connector, or of all."""
+    given = {"source": [connectors.BUILTIN.key], "range": [RECENT_RANGE]}
+    if one:
+        given["connector"] = [str(one.id)]
+    view = View(given)
+    wanted = timeline.parse_filter(given, g.now, responses.zone())
+    return {
+        **feed_values(view, wanted, limit=RECENT),
+        **chart_values(view, wanted),
+        "live_after": None,
+        "compact": True,
+    }
+
+
+def _addable(key: str) -> ConnectorType:
+    if key not in connectors.ADDABLE:
+        abort(404, f"There is no connector type of this name. Choose from {', '.join(connectors.ADDABLE)}.")
+    return connectors.ADDABLE[key]
+
+
+def _get_or_404(connector_id: int) -> Connector:
+    one = inventory.get(connector_id) if connector_id < 2**63 else None
+    if one is None:
+        abort(404, "There is no connector here any more. What became of it is on the timeline.")
+    return one
+
+
+def _detail(one: Connector) -> dict[str, Any]:
+    hidden = visibility.hidden(one.id)
+    return {
+        "connector": one,
+        "type": type_of(one),
+        "form": forms.shown_form(type_of(one), one),
+        "values": inventory.values(one),
+        "shown": {toggle: toggle not in hidden for toggle in visibility.toggles(type_of(one))},
+    }
+
+
+def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bool]:
+    """Read which fields are to be shown or hidden: one, or all of one event type (`show` or `hide` names it)."""
+    known = visibility.toggles(connector_type)
+    for word, visible in (("show", True), ("hide", False)):
+        if word in request.form:
+            all_of_type = {toggle: visible for toggle in known if toggle[0] == request.form[word]}
+            if all_of_type:
+                return all_of_type
+    toggle = (request.values.get("event_type", ""), request.values.get("field", ""))
+    if toggle not in known:
+        abort(422, "There is no such field; reload the page and try again.")
+    return {toggle: forms.toggle_name(toggle) in request.form}
+
+
+def _saved_toast(one: Connector, saved: Saved) -> Toast:
+    if not saved:
+        return Toast("Nothing to save: everything is as it was.", "info")
+    labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
+    return Toast(f"Saved “{one.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+
+
+def _news(one: Connector, toast: Toast, main: str, of_all: bool = False) -> str:
+    """Return the answer to htmx after a change: its target, and out of band message, chart and recent changes."""
+    values = recent(None if of_all else one)
+    others = [responses.fragment(name, oob=True, **values) for name in ("timeline", "feed")]
+    return join(main, responses.fragment("toast", oob=True, toasts=[toast]), *others)
+
+
+def _switched(one: Connector, whole: bool = False) -> str:
+    return responses.fragment("switched", whole=whole, **_detail(one))
+
+
+def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
+    """Show the form again with what was typed and why it was not saved."""
+    detail = {**_detail(one), "form": form, **{name: value for name, value in values.items() if value}}
+    if responses.is_htmx():
+        return responses.fragment("connector", **detail), status
+    return responses.page("pages/connector.html", status, **detail, **recent(one))
+
+
+def _stale(connector_id: int, stale: Stale) -> ResponseReturnValue:
+    """Say that somebody else was first; the page is to be read anew before anything is switched or deleted."""
+    return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")

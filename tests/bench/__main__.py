@@ -1,0 +1,158 @@
+"""Measure PainChain beside bare Flask and print the ratios: `python -m tests.bench [log] [pages] [start]`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+import click
+
+from tests.bench import events, load, servers
+from tests.bench.servers import Request, Server
+
+DAY = timedelta(hours=23)
+CLIENTS = (1, 8, 32)
+MEMORY_MIB, START_SECONDS, MANY = 120, 1.5, 1_000_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table. The target is met when `ratio` is at least, or at most, `target`."""
+
+    case: str
+    bare: str
+    ours: str
+    ratio: float
+    target: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+
+    def __str__(self) -> str:
+        sign = "≥" if self.at_least else "≤"
+        verdict = "ok" if self.met else "miss"
+        return f"{self.case:<46} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5} {verdict}"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How long and how often to measure, and where to put what is needed for it."""
+
+    folder: Path
+    rounds: int
+    seconds: float
+
+    def rates(self, clients: int, contenders: Iterable[tuple[Server, Request]]) -> list[float]:
+        """Return how many requests a second each contender answers: medians of rounds in which all take turns."""
+        contenders = list(contenders)
+        found = [[self._rate(clients, *one) for one in contenders] for _ in range(self.rounds)]
+        return [median(rates) for rates in zip(*found, strict=True)]
+
+    def _rate(self, clients: int, server: Server, request: Request) -> float:
+        arguments = [str(server.port), str(clients), str(self.seconds), str(request.status)]
+        command = [sys.executable, "-I", load.__file__, *arguments]
+        done = subprocess.run(command, input=request.raw, stdout=subprocess.PIPE, timeout=60)
+        if done.returncode:
+            raise SystemExit(f"{request.method} {request.address} could not be measured")
+        return float(done.stdout)
+
+    def instance(self, name: str, number: int = 0, span: timedelta = DAY) -> Path:
+        """Return an instance folder with that many events in its database."""
+        folder = self.folder / name
+        with servers.painchain(folder) as server:
+            for request in (events.add_connector(), *map(events.report, events.SAMPLES)):
+                request.answer(server.port)
+        if number:
+            events.fill(folder, number, span)
+        return folder
+
+    def log(self) -> Iterator[Line]:
+        """Compare logging an event with one raw insert, with an empty log and with a long one."""
+        insert, report = replace(events.report(events.CHANGE), address="/insert"), events.report(events.CHANGE)
+        empty, full = self.instance("empty"), self.instance("full", MANY, timedelta(days=90))
+        with servers.bare(self.bare_folder) as bare, servers.painchain(empty) as few, servers.painchain(full) as many:
+            for clients in CLIENTS:
+                raw, *ours = self.rates(clients, [(bare, insert), (few, report), (many, report)])
+                for rate, state in zip(ours, ("no events", f"{MANY:,} events"), strict=True):
+                    case = f"POST log, {clients} at a time, {state}"
+                    yield Line(case, f"{raw:.0f}/s", f"{rate:.0f}/s", rate / raw, 0.5, at_least=True)
+            yield self.memory("after logging, no events", few)
+            yield self.memory(f"after logging, {MANY:,} events", many)
+
+    def pages(self) -> Iterator[Line]:
+        """Compare pages and fragments with a template that never changes and has the same bytes."""
+        number = 10_000
+        htmx = {"HX-Request": "true"}
+        cases = {
+            "dashboard": Request("/"),
+            "dashboard fragment": Request("/", headers=htmx),
+            "nothing new": Request(f"/feed?after={number}", headers=htmx, status=204),
+            "chart": Request("/timeline", headers=htmx),
+        }
+        instance = self.instance("day", number)
+        with servers.bare(self.bare_folder) as bare, servers.painchain(instance) as ours:
+            for name, request in cases.items():
+                body = request.answer(ours.port)
+                still = replace(request, address=f"/page/{self.template(name, body)}" if body else "/nothing")
+                for clients in CLIENTS[:2]:
+                    raw, rate = self.rates(clients, [(bare, still), (ours, request)])
+                    case = f"GET {name} ({len(body) / 1024:.0f} KiB), {clients} at a time"
+                    yield Line(case, f"{1000 / raw:.2f} ms", f"{1000 / rate:.2f} ms", raw / rate, 3)
+            yield self.memory(f"after pages, {number:,} events", ours)
+
+    def start(self) -> Iterator[Line]:
+        """Time the first answer of fresh and of known instances."""
+        seconds: dict[str, list[float]] = {"first start": [], "second start": []}
+        for number in range(self.rounds):
+            for found in seconds.values():
+                with servers.painchain(self.folder / f"start-{number}", Request("/")) as server:
+                    found.append(server.first_answer)
+        for case, found in seconds.items():
+            yield Line(f"{case}: first answer", "", f"{median(found):.2f} s", median(found), START_SECONDS)
+
+    def memory(self, when: str, server: Server) -> Line:
+        """Read how much memory a server occupies."""
+        return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
+
+    def template(self, name: str, body: bytes) -> str:
+        """Write a template that renders to these very bytes, and return its name."""
+        file = self.bare_folder / f"{name.replace(' ', '-')}.html"
+        file.write_bytes(b"{% raw %}" + body + b"{% endraw %}")
+        return file.name
+
+    @property
+    def bare_folder(self) -> Path:
+        """The folder of the bare app."""
+        folder = self.folder / "bare"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start}
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
+@click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
+@click.option("--seconds", default=1.0, help="How long each measurement takes.")
+def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
+    """Measure PARTS (log, pages, start; all of them by default) and print the ratios."""
+    click.echo(f"{'case':<46} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
+    with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
+        bench = Bench(Path(folder), rounds, seconds)
+        for part in parts or PARTS:
+            for line in PARTS[part](bench):
+                click.echo(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""An app of its own for every test, on SQLite and, where one is given, on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from painchain import config
+from painchain.db import db
+from painchain.factory import create_app
+from tests.reading import fill, form_of, soup
+
+POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
+NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
+
+
+def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
+    """Return the settings of a test server."""
+    environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": database_url, "PAINCHAIN_THREADS": "16"}
+    return config.load({**environ, **{f"PAINCHAIN_{name.upper()}": value for name, value in more.items()}})
+
+
+def close(app: Flask) -> None:
+    """Let go of the database."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance folder after its first start, to copy."""
+    folder = tmp_path_factory.mktemp("started")
+    close(create_app(settings_for(folder)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_template(started: Path) -> Iterator[str]:
+    """The name of a PostgreSQL database after its first start, to copy."""
+    name = f"painchain_template_{uuid.uuid4().hex[:8]}"
+    on_server(f"CREATE DATABASE {name}")
+    close(create_app(settings_for(started, postgres_url(name))))
+    yield name
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def postgres_url(name: str) -> str:
+    """Return the URL of a database on the test server."""
+    return make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+
+
+def on_server(statement: str) -> None:
+    """Run a statement on the PostgreSQL test server."""
+    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES))]
+)
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database: a test that uses it, even through `app`, runs on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(database: str, started: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[config.Settings]:
+    """Settings of a server that has been started once."""
+    instance = tmp_path / "instance"
+    shutil.copytree(started, instance)
+    if database == "sqlite":
+        yield settings_for(instance)
+        return
+    name = f"painchain_test_{uuid.uuid4().hex[:8]}"
+    on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')} STRATEGY file_copy")
+    yield settings_for(instance, postgres_url(name))
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Iterator[Flask]:
+    """The app."""
+    app = create_app(settings)
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A plain browser, as far as Flask's client is one."""
+    return app.test_client()
+
+
+@pytest.fixture
+def make_connector(client: FlaskClient) -> Callable[..., int]:
+    """Add a connector through its form and return its id."""
+
+    def make(type: str = "github", name: str = "Work GitHub", **values: Any) -> int:
+        address = f"/settings/integrations/new/{type}"
+        token = {} if type == "kubernetes" else {"token": "made-up-token"}
+        form = fill(form_of(client.get(address)), name=name, **{**token, **values})
+        response = client.post(address, data=form)
+        assert response.status_code == 303, soup(response).get_text(" ", strip=True)
+        return int(response.location.rsplit("/", 1)[1])
+
+    return make
+
+
+@pytest.fixture
+def events(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
+    """Read events through the API, oldest first."""
+
+    def read(**query: Any) -> list[dict[str, Any]]:
+        response = client.get("/api/changes", query_string={"limit": 500, **query})
+        assert response.status_code == 200, response.get_data(as_text=True)
+        return list(reversed(response.get_json()))
+
+    return read

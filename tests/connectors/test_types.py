@@ -1,0 +1,456 @@
+"""What each connector type asks for, takes, refuses and shows, as the specification has it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from painchain import connectors
+from painchain.connectors import ADDABLE, BUILTIN, TYPES
+from painchain.connectors.base import ConnectorType, EventType, Field, FieldError, Kind, fields
+from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
+
+ROOT = Path(__file__).parents[2]
+
+# type, key, caption, kind, default, required, range
+FIELDS = [
+    ("github", "base_url", "API URL", "url", "https://api.github.com", True, None),
+    ("github", "token", "Token", "secret", None, True, None),
+    ("github", "poll_interval", "Poll interval (seconds)", "number", 300, True, (60, 3600)),
+    ("github", "repos", "Repositories", "list", [], False, None),
+    ("github", "branches", "Branches", "list", [], False, None),
+    ("gitlab", "base_url", "GitLab URL", "url", "https://gitlab.com", True, None),
+    ("gitlab", "token", "Token", "secret", None, True, None),
+    ("gitlab", "poll_interval", "Poll interval (seconds)", "number", 300, True, (60, 3600)),
+    ("gitlab", "projects", "Projects", "list", [], False, None),
+    ("gitlab", "branches", "Branches", "list", [], False, None),
+    ("kubernetes", "api_server", "API server URL", "url", None, False, None),
+    ("kubernetes", "token", "Service account token", "secret", None, False, None),
+    ("kubernetes", "ca_certificate", "CA certificate (PEM)", "certificate", None, False, None),
+    ("kubernetes", "verify_ssl", "Verify TLS certificate", "checkbox", True, True, None),
+    ("kubernetes", "cluster_name", "Cluster name", "text", "default", True, None),
+    ("kubernetes", "poll_interval", "Poll interval (seconds)", "number", 300, True, (10, 3600)),
+    ("kubernetes", "namespaces", "Namespaces", "list", [], False, None),
+]
+
+PLACE = "namespace cluster"
+EVENT_FIELDS = {
+    "github": {
+        "PullRequest": "branches changes reviewers approvals changes_requested comments merged files_changed",
+        "WorkflowRun": "status duration branch commit trigger run_number failed_jobs logs_url",
+        "Release": "tag prerelease draft assets",
+        "Commit": "branch sha changes files_changed",
+        "Deployment": "environment ref sha state creator",
+        "Image": "registry image digest tags size package repository",
+    },
+    "gitlab": {
+        "MergeRequest": "branches approved_by approvals comments votes merged files_changed",
+        "Pipeline": "status duration ref commit source pipeline_id failed_jobs logs_url",
+        "Release": "tag prerelease draft assets",
+        "Commit": "branch sha changes files_changed",
+        "Deployment": "environment ref sha state creator",
+        "Image": "registry image digest tags size package repository",
+    },
+    "kubernetes": {
+        "K8sDeployment": f"{PLACE} replicas strategy images",
+        "K8sStatefulSet": f"{PLACE} replicas images",
+        "K8sDaemonSet": f"{PLACE} images strategy",
+        "K8sService": f"{PLACE} service_type cluster_ip ports",
+        "K8sConfigMap": f"{PLACE} keys_added keys_removed keys_modified",
+        "K8sSecret": f"{PLACE} keys_added keys_removed keys_modified",
+        "K8sIngress": f"{PLACE} ingress_class hosts",
+        "K8sJob": f"{PLACE} status duration images",
+        "K8sCronJob": f"{PLACE} schedule suspended images",
+        "K8sNode": f"{PLACE} conditions unschedulable",
+        "K8sPod": f"{PLACE} reason container restarts",
+        "K8sRole": f"{PLACE} rules",
+        "K8sRoleBinding": f"{PLACE} role subjects",
+    },
+    "painchain": {
+        "ConnectorCreated": "connector_name connector_type action",
+        "ConnectorUpdated": "connector_name connector_type changes action",
+        "ConnectorDeleted": "connector_name connector_type action",
+        "ConnectorEnabled": "connector_name connector_type action",
+        "ConnectorDisabled": "connector_name connector_type action",
+        "ConfigChanged": "connector_name field old_value new_value action",
+        "FieldVisibilityChanged": "event_type field visible action",
+    },
+}
+
+TITLES_OF_FIELDS = {
+    "connector_name": "Connector Name",
+    "connector_type": "Connector Type",
+    "changes": "Changes",
+    "action": "Action",
+    "field": "Field",
+    "old_value": "Old Value",
+    "new_value": "New Value",
+    "event_type": "Event Type",
+    "visible": "Visible",
+}
+
+# A field, what is refused for it, and a word of the reason that the person is told.
+REFUSED = [
+    *(
+        (field, value, reason)
+        for field in ("github.base_url", "gitlab.base_url", "kubernetes.api_server")
+        for value, reason in [
+            ("ftp://host.example", "address"),
+            ("host.example", "address"),
+            ("javascript:alert(1)", "address"),
+            ("file:///etc/passwd", "address"),
+            ("https://", "address"),
+            ("https:///api", "address"),
+            ("https://host.example:port", "address"),
+            ("https://host.example:99999", "address"),
+            ("https://ho st.example", "address"),
+            ("https://[::1", "address"),
+            ("https://person@host.example", "user name or password"),
+            ("https://person:word@host.example", "user name or password"),
+            ("https://:word@host.example", "user name or password"),
+            ("https://host.example/?token=abc", "'?' or '#'"),
+            ("https://host.example/#part", "'?' or '#'"),
+            ("https://host.example/" + "a" * 500, "500 characters"),
+            (80, "text"),
+            (["https://host.example"], "text"),
+        ]
+    ),
+    *(
+        (field, value, "whole number from")
+        for field in ("github.poll_interval", "gitlab.poll_interval", "kubernetes.poll_interval")
+        for value in (0, -300, 3601, "3601", 300.5, "300.5", "5 min", "٣٠٠", True, [300], "1" * 30, float("inf"))
+    ),
+    ("github.poll_interval", 59, "from 60 to 3600"),
+    ("gitlab.poll_interval", "59", "from 60 to 3600"),
+    ("kubernetes.poll_interval", 9, "from 10 to 3600"),
+    *(
+        ("github.repos", value, "owner/name")
+        for value in (
+            "word",
+            "a/b/c",
+            "/b",
+            "a/",
+            "a b/c",
+            "http://a.example/b",
+            ["a/b", "c"],
+            "a/b;c/d",
+            "../..",
+            "a/..",
+        )
+    ),
+    *(
+        ("gitlab.projects", value, "group/project")
+        for value in ("group", "-1", "1.5", "/project", "group/", "a//b", "http://a.example/b", "../..", "a/./b")
+    ),
+    *(
+        (field, value, "branch name")
+        for field in ("github.branches", "gitlab.branches")
+        for value in ("two words", "what?", "a..b~1", "a:b", "back\\slash", "star*", "[a]", ["one,two"])
+    ),
+    *(
+        ("kubernetes.namespaces", value, "namespace")
+        for value in ("Default", "-a", "a-", "a_b", "a.b", "a/b", "a" * 64, "ü", ["a,b"])
+    ),
+    ("kubernetes.namespaces", [f"n{number}" for number in range(201)], "200 at most"),
+    ("kubernetes.namespaces", {"a": 1}, "list of texts"),
+    ("kubernetes.namespaces", [1], "list of texts"),
+    ("kubernetes.cluster_name", "x" * 101, "100 characters"),
+    ("kubernetes.cluster_name", "", "required"),
+    ("kubernetes.cluster_name", "\x07", "cannot be shown"),
+    *(("kubernetes.verify_ssl", value, "true or false") for value in ("on", "true", 1, 0, [True])),
+    ("kubernetes.verify_ssl", None, "required"),
+    *(
+        (f"{type_key}.name", value, reason)
+        for type_key in TYPES
+        for value, reason in [
+            ("", "required"),
+            ("   ", "required"),
+            (None, "required"),
+            ("x" * 101, "100 characters"),
+            ("bell \x07", "cannot be shown"),
+            (7, "text"),
+        ]
+    ),
+    ("github.tags", "x" * 51, "50 characters"),
+    ("github.tags", [["a"]], "list of texts"),
+    ("github.tags", ",".join(f"tag{number}" for number in range(201)), "200 at most"),
+    ("github.token", 12345, "text"),
+    ("github.token", "x" * 501, "500 characters"),
+]
+
+# A field, what a person may give, and what is stored.
+TAKEN = [
+    ("github.base_url", "https://host.example/api/v3/", "https://host.example/api/v3"),
+    ("github.base_url", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("github.base_url", "  https://host.example  ", "https://host.example"),
+    ("gitlab.base_url", "https://[::1]:8443/gitlab", "https://[::1]:8443/gitlab"),
+    ("kubernetes.api_server", "", None),
+    ("kubernetes.api_server", "https://10.0.0.1:6443", "https://10.0.0.1:6443"),
+    ("github.poll_interval", "60", 60),
+    ("github.poll_interval", 3600, 3600),
+    ("gitlab.poll_interval", 60.0, 60),
+    ("kubernetes.poll_interval", " 10 ", 10),
+    ("github.repos", "a/b\r\nc-d/e.f_g", ["a/b", "c-d/e.f_g"]),
+    ("github.repos", "a/b, c/d ,a/b", ["a/b", "c/d"]),
+    ("github.repos", [], []),
+    ("gitlab.projects", "42, group/project, group/sub/project", ["42", "group/project", "group/sub/project"]),
+    ("github.branches", "main\nrelease/1.0\nfix-#7", ["main", "release/1.0", "fix-#7"]),
+    ("kubernetes.namespaces", "kube-system,default,a," + "a" * 63, ["kube-system", "default", "a", "a" * 63]),
+    ("kubernetes.cluster_name", " production ", "production"),
+    ("kubernetes.verify_ssl", False, False),
+    ("kubernetes.verify_ssl", True, True),
+    ("kubernetes.token", "", None),
+    ("github.token", " spaces-around\n", "spaces-around"),
+    ("kubernetes.token", "signed." * 200, "signed." * 200),
+    ("github.name", "x" * 100, "x" * 100),
+    ("github.name", "Zoe\u0308", "Zo\u00eb"),
+    ("github.name", "two\r\nlines", "two lines"),
+    ("github.tags", "a, b,,a , ü", ["a", "b", "ü"]),
+    ("painchain.tags", "", []),
+]
+
+
+def field(address: str) -> Field:
+    """Return a field by "type.key"."""
+    type_key, key = address.split(".")
+    found = TYPES[type_key].field(key)
+    assert found is not None
+    return found
+
+
+def test_these_types_can_be_added_and_painchain_is_built_in():
+    assert list(ADDABLE) == ["github", "gitlab", "kubernetes"]
+    assert set(TYPES) == {*ADDABLE, "painchain"}
+    assert BUILTIN is TYPES["painchain"]
+    assert [one.key for one in TYPES.values() if one.builtin] == ["painchain"]
+
+
+@pytest.mark.parametrize(
+    ("type_key", "key", "caption", "kind", "default", "required", "range_"), FIELDS, ids=lambda value: str(value)[:20]
+)
+def test_a_field_is_as_specified(type_key, key, caption, kind, default, required, range_):
+    found = field(f"{type_key}.{key}")
+    assert (found.caption, found.kind, found.required) == (caption, kind, required)
+    assert found.normal(found.default) == default
+    assert ((found.minimum, found.maximum) if found.maximum else None) == range_
+
+
+@pytest.mark.parametrize("type_key", TYPES)
+def test_a_type_has_these_fields_and_no_others_in_this_order(type_key):
+    own = [key for owner, key, *_ in FIELDS if owner == type_key]
+    assert [one.key for one in TYPES[type_key].all_fields] == ["name", "tags", *own]
+
+
+@pytest.mark.parametrize("type_key", TYPES)
+def test_every_type_has_a_required_name_and_optional_tags(type_key):
+    name, tags = TYPES[type_key].all_fields[:2]
+    assert (name.label, name.kind, name.required, name.max_length) == ("Connection Name", "text", True, 100)
+    assert (tags.label, tags.kind, tags.required) == ("Tags", "tags", False)
+
+
+def test_the_built_in_connector_is_called_and_tagged_as_specified():
+    assert (SYSTEM_NAME, SYSTEM_TAGS) == ("PainChain System", ["system", "audit"])
+
+
+@pytest.mark.parametrize("type_key", TYPES)
+def test_a_type_has_these_event_types_with_these_fields(type_key):
+    found = {
+        event_type.name: " ".join(one.key for one in event_type.fields) for event_type in TYPES[type_key].event_types
+    }
+    assert found == EVENT_FIELDS[type_key]
+
+
+def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
+    for event_type in BUILTIN.event_types:
+        for one in event_type.fields:
+            assert one.label.casefold() == TITLES_OF_FIELDS[one.key].casefold()
+
+
+@pytest.mark.parametrize("type_key", TYPES)
+def test_keys_are_unique_within_a_type(type_key):
+    connector_type = TYPES[type_key]
+    for keys in (
+        [one.key for one in connector_type.all_fields],
+        [one.name for one in connector_type.event_types],
+        *([one.key for one in event_type.fields] for event_type in connector_type.event_types),
+    ):
+        assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("type_key", ADDABLE)
+def test_the_defaults_of_a_type_are_valid_but_for_what_only_a_person_knows(type_key):
+    cleaned, errors = TYPES[type_key].clean(TYPES[type_key].defaults())
+    assert set(errors) == {"name"}
+    assert cleaned == {key: value for key, value in TYPES[type_key].defaults().items() if key != "name"}
+
+
+def test_switching_certificate_checks_off_is_warned_about():
+    assert "not verified" in field("kubernetes.verify_ssl").off_warning
+
+
+@pytest.mark.parametrize(("address", "value", "reason"), REFUSED, ids=lambda value: repr(value)[:40])
+def test_a_wrong_value_is_refused_with_a_reason(address, value, reason):
+    with pytest.raises(FieldError, match=re.escape(reason)):
+        field(address).clean(value)
+
+
+@pytest.mark.parametrize(("address", "given", "stored"), TAKEN, ids=lambda value: repr(value)[:40])
+def test_a_right_value_is_taken(address, given, stored):
+    cleaned = field(address).clean(given)
+    assert cleaned == stored
+    assert type(cleaned) is type(stored)
+
+
+@pytest.mark.parametrize("address", [f"{row[0]}.{row[1]}" for row in FIELDS if row[5] and row[3] != "secret"])
+@pytest.mark.parametrize("empty", [None, "", []], ids=repr)
+def test_a_required_field_is_not_left_empty(address, empty):
+    with pytest.raises(FieldError, match="is required"):
+        field(address).clean(empty)
+
+
+@pytest.mark.parametrize("address", [f"{row[0]}.{row[1]}" for row in FIELDS if not row[5]])
+@pytest.mark.parametrize("empty", [None, "", []], ids=repr)
+def test_an_optional_field_may_be_left_empty(address, empty):
+    assert field(address).clean(empty) in (None, [])
+
+
+@pytest.mark.parametrize("type_key", [None, "", "gone"])
+def test_without_a_known_type_a_field_that_is_secret_anywhere_is_secret(type_key):
+    assert connectors.field(type_key, "token").kind is Kind.SECRET
+    assert connectors.field(type_key, "poll_interval").kind is Kind.NUMBER
+    assert connectors.field(type_key, "no_such_field") is None
+
+
+def test_a_field_or_event_type_is_that_of_its_own_type():
+    assert connectors.field("kubernetes", "poll_interval").minimum == 10
+    assert connectors.field("painchain", "token") is None
+    assert connectors.event_type("gitlab", "Pipeline").label == "Pipeline"
+    assert connectors.event_type("github", "Pipeline") is None
+    assert connectors.event_type("gone", "Pipeline") is None
+
+
+def test_every_wrong_field_is_named_and_the_right_ones_are_kept():
+    cleaned, errors = TYPES["github"].clean({"name": "Work", "poll_interval": "7", "base_url": "ftp://host.example"})
+    assert cleaned == {"name": "Work"}
+    assert set(errors) == {"poll_interval", "base_url"}
+
+
+def test_an_error_about_an_address_does_not_repeat_its_password():
+    with pytest.raises(FieldError) as refused:
+        field("github.base_url").clean("https://person:planted@host.example")
+    assert "planted" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def certificate() -> tuple[str, str]:
+    """A certificate and its private key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster.example")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+
+
+def test_a_real_certificate_is_taken_with_the_line_ends_of_a_browser(certificate):
+    pem, _ = certificate
+    ca_certificate = field("kubernetes.ca_certificate")
+    assert ca_certificate.clean(pem.replace("\n", "\r\n")) == pem.strip()
+    assert ca_certificate.clean(pem + pem) == (pem + pem).strip()
+
+
+def test_a_private_key_is_refused_beside_a_certificate_and_alone(certificate):
+    pem, private = certificate
+    for text in (private, pem + private, private + pem):
+        with pytest.raises(FieldError, match="private key"):
+            field("kubernetes.ca_certificate").clean(text)
+
+
+def test_what_is_no_certificate_is_refused(certificate):
+    pem, _ = certificate
+    broken = pem[: len(pem) // 2]
+    wrapped = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----"
+    for text in ("nonsense", broken, wrapped, pem + wrapped, pem.replace("CERTIFICATE", "PUBLIC KEY")):
+        with pytest.raises(FieldError, match="PEM"):
+            field("kubernetes.ca_certificate").clean(text)
+
+
+def shared_files() -> list[Path]:
+    """Everything that knows connector types in general and none by name."""
+    types = ROOT / "painchain" / "connectors"
+    code = [path for path in (ROOT / "painchain").rglob("*.py") if types not in path.parents]
+    return [*code, ROOT / "app.py", *(ROOT / "templates").rglob("*.html")]
+
+
+@pytest.mark.parametrize("path", shared_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_shared_code_names_no_connector_type(path):
+    names = "|".join(ADDABLE)
+    assert re.findall(names, path.read_text(encoding="utf-8"), re.IGNORECASE) == []
+
+
+def test_each_type_is_one_file_and_one_line_of_the_registry():
+    folder = ROOT / "painchain" / "connectors"
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "base"}
+    assert files == set(TYPES)
+    lines = [line for line in (folder / "__init__.py").read_text().splitlines() if "module.TYPE" in line]
+    assert len(lines) == 1
+
+
+@pytest.fixture
+def made_up_type(monkeypatch) -> ConnectorType:
+    """One more connector type in the registry."""
+    connector_type = ConnectorType(
+        key="forge",
+        label="Forge",
+        summary="Casts of a forge.",
+        icon="circle",
+        colour="grey",
+        fields=(
+            Field("passphrase", "Passphrase", Kind.SECRET),
+            Field("heat", "Heat", Kind.NUMBER, 900, True, "degrees", minimum=100, maximum=2000),
+        ),
+        event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
+    )
+    monkeypatch.setitem(connectors.TYPES, "forge", connector_type)
+    monkeypatch.setitem(connectors.ADDABLE, "forge", connector_type)
+    return connector_type
+
+
+def test_storage_redaction_labels_and_visibility_follow_from_a_new_types_fields(made_up_type, client, events):
+    new = {"name": "Anvil", "type": "forge", "config": {"passphrase": "planted-passphrase"}}
+    created = client.post("/api/connectors", json=new)
+    assert created.status_code == 201
+    assert created.json["config"] == {"passphrase": {"set": True}, "heat": 900}
+    assert created.json["visibility"] == {"Cast": {"metal": True}}
+    address, etag = f"/api/connectors/{created.json['id']}", {"If-Match": created.headers["ETag"]}
+    assert client.patch(address, json={"config": {"heat": 99}}, headers=etag).status_code == 422
+    changed = {"config": {"heat": "1000", "passphrase": "planted-again"}}
+    assert client.patch(address, json=changed, headers=etag).status_code == 200
+    assert client.put(f"{address}/visibility/Cast/metal", json={"visible": False}).status_code == 200
+    said = [event["description"]["text"] for event in events(connector="Anvil")]
+    assert said == [
+        "Created the Forge connector “Anvil”",
+        "Passphrase replaced in “Anvil”",
+        "Heat changed from 900 to 1000 in “Anvil”",
+        "Updated “Anvil”: Passphrase replaced; Heat changed from 900 to 1000",
+        "Metal of Cast events hidden",
+    ]
+    assert "planted" not in str(events())

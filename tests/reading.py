@@ -1,0 +1,52 @@
+"""Read pages as people do: fetch a form, fill it, read lists of words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from werkzeug.test import TestResponse
+
+
+def soup(response: TestResponse) -> BeautifulSoup:
+    """Return the page of a response."""
+    return BeautifulSoup(response.get_data(as_text=True), "html.parser")
+
+
+def words(element: Tag | None) -> str:
+    """Return what a person reads in an element, with single spaces."""
+    assert element is not None
+    return " ".join(element.get_text().split())
+
+
+def texts(page: BeautifulSoup | Tag, selector: str) -> list[str]:
+    """Return what a person reads in each element that matches."""
+    return [words(element) for element in page.select(selector)]
+
+
+def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:
+    """Return what a browser would submit of a form, untouched. A list stands for several inputs of one name."""
+    form = soup(response).select_one(selector)
+    assert form is not None, f"no {selector} on the page"
+    sent: dict[str, Any] = {}
+    for element in form.select("input[name], textarea[name], select[name]"):
+        if element.has_attr("disabled") or element.get("type") in ("submit", "button"):
+            continue
+        if element.get("type") in ("checkbox", "radio") and not element.has_attr("checked"):
+            continue
+        name = str(element["name"])
+        if element.name == "textarea":
+            # Browsers send text areas with CRLF.
+            sent[name] = element.get_text().removeprefix("\n").replace("\n", "\r\n")
+        elif element.name == "select":
+            chosen = element.select_one("option[selected]") or element.select_one("option")
+            sent[name] = chosen.get("value", "") if chosen else ""
+        else:
+            sent[name] = element.get("value", "on" if element.get("type") == "checkbox" else "")
+    return sent
+
+
+def fill(form: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """Return the form with some inputs filled; False unticks a checkbox, True ticks it."""
+    filled = {**form, **{name: "y" if value is True else value for name, value in values.items() if value is not False}}
+    return {name: value for name, value in filled.items() if values.get(name) is not False}

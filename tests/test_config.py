@@ -1,0 +1,173 @@
+"""The settings: every one has a default, takes a good value and refuses a bad one in words."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from painchain import config
+
+GOOD: dict[str, tuple[str, Any]] = {
+    "host": ("[::1]", "::1"),
+    "port": ("0", 0),
+    "instance": ("/srv/painchain", Path("/srv/painchain")),
+    "database_url": ("postgresql+psycopg://me@db.example/painchain", "postgresql+psycopg://me@db.example/painchain"),
+    "secret_key": ("a key", "a key"),
+    "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
+    "threads": ("256", 256),
+    "max_request_bytes": ("1024", 1024),
+    "log_level": ("WARNING", "warning"),
+}
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 8000,
+    "instance": Path.cwd() / "instance",
+    "database_url": f"sqlite:///{Path.cwd()}/instance/painchain.db",
+    "secret_key": "",
+    "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
+    "threads": 32,
+    "max_request_bytes": 1048576,
+    "log_level": "info",
+}
+BAD = [
+    ("host", "http://host.example"),
+    ("host", "host.example:8000"),
+    ("host", "two words"),
+    ("host", "[]"),
+    ("port", "http"),
+    ("port", "-1"),
+    ("port", "65536"),
+    ("port", "80.0"),
+    ("port", "٨٠"),
+    ("port", "9" * 5000),
+    ("instance", "~there-is-no-such-person/painchain"),
+    ("instance", "not-utf-8-\udcff"),
+    ("database_url", "painchain.db"),
+    ("database_url", "sqlite://"),
+    ("database_url", "sqlite:///:memory:"),
+    ("database_url", "mysql://me:hunter2@db.example/painchain"),
+    ("database_url", "postgresql://me:hunter2@db.example/painchain"),
+    ("database_url", "postgresql+psycopg://me:hunter2@db.example:port/painchain"),
+    ("database_url", "me:hunter2@db.example"),
+    ("threads", "0"),
+    ("threads", "257"),
+    ("max_request_bytes", "1023"),
+    ("max_request_bytes", "67108865"),
+    ("log_level", "loud"),
+]
+
+
+def load(**values: str) -> config.Settings:
+    """Return the settings of an environment in which these are set."""
+    return config.load({f"PAINCHAIN_{name.upper()}": value for name, value in values.items()})
+
+
+def test_the_tables_of_this_test_leave_no_setting_out() -> None:
+    names = [setting.name for setting in config.SETTINGS]
+    assert sorted(GOOD) == sorted(DEFAULTS) == sorted(names)
+    # Any text can be a list of names; whether a text is a key is seen when the key is loaded.
+    assert {name for name, _ in BAD} == set(names) - {"secret_key", "trusted_hosts"}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_setting_that_is_not_given_has_its_default(name: str) -> None:
+    assert getattr(load(), name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_setting_has_its_default(name: str, empty: str) -> None:
+    assert getattr(load(**{name: empty}), name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), [(name, *pair) for name, pair in GOOD.items()])
+def test_a_good_value_is_taken(name: str, text: str, value: Any) -> None:
+    assert getattr(load(**{name: text}), name) == value
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_stops_with_one_line_that_names_the_variable(name: str, text: str) -> None:
+    with pytest.raises(config.ConfigError) as stopped:
+        load(**{name: text})
+    message = str(stopped.value)
+    assert message.startswith(f"PAINCHAIN_{name.upper()}")
+    assert message.endswith(".")
+    assert message.isprintable()
+    assert "hunter2" not in message
+
+
+def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
+    with pytest.raises(config.ConfigError, match=r"PAINCHAIN_PORT \('eighty'\): give a whole number from 0 to 65535\."):
+        load(port="eighty")
+    with pytest.raises(config.ConfigError) as stopped:
+        load(database_url="a-secret-by-mistake")
+    assert "a-secret-by-mistake" not in str(stopped.value)
+
+
+def test_what_may_hold_a_password_is_marked_as_secret() -> None:
+    assert {setting.name for setting in config.SETTINGS if setting.secret} == {"database_url", "secret_key"}
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [setting.name for setting in config.SETTINGS if not setting.help.endswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "what?", "50%41", "a#b", "smörgås"])
+def test_the_database_is_in_the_instance_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    url = load(instance=str(tmp_path / name)).database_url
+    assert make_url(url).database == str(tmp_path / name / "painchain.db")
+
+
+def test_the_instance_folder_can_be_relative_or_in_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert load(instance="~/here").instance == tmp_path / "here"
+    assert load(instance="here").instance == tmp_path / "here"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]"])
+def test_on_loopback_only_loopback_names_reach_the_server(host: str) -> None:
+    assert load(host=host).trusted_hosts == config.LOOPBACK
+
+
+def test_beyond_loopback_any_name_reaches_the_server_unless_names_are_given() -> None:
+    assert load(host="0.0.0.0").trusted_hosts == ()
+    assert load(host="0.0.0.0", trusted_hosts="painchain.example").trusted_hosts == ("painchain.example",)
+
+
+def test_a_misspelt_variable_is_noticed() -> None:
+    environ = {"PAINCHAIN_PROT": "1", "PAINCHAIN_PORT": "1", "PAINCHAIN_TEST_POSTGRES": "x", "PATH": "/bin"}
+    assert config.unknown(environ) == ["PAINCHAIN_PROT"]
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let a test set up logging, and put it back as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logging.root.handlers.clear()
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+    config.set_up_logging(load(log_level="warning"))
+    logging.getLogger("painchain").info("a quiet word")
+    logging.getLogger("painchain").warning("a loud word")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith(" WARNING painchain: a loud word\n")
+    assert "a quiet word" not in printed.err
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    config.set_up_logging(load())
+    logging.getLogger("painchain").error("name %s", "a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend")
+    lines = capsys.readouterr().err.split("\n")
+    assert lines[0].endswith(r"ERROR painchain: name a\r")
+    assert lines[1:] == [r"    2026-01-31 INFO forged\x1b[2J\u2028\u202eend", ""]

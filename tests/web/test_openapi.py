@@ -1,0 +1,155 @@
+"""What /openapi.json says is true."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+from schemathesis.engine import events as news
+from schemathesis.engine import from_schema
+from schemathesis.schemas import BaseSchema
+
+from painchain.web import openapi
+
+# Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
+REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
+BOUNDED = {
+    "seed": 1,
+    "continue-on-failure": True,
+    "generation": {"max-examples": 10, "deterministic": True, "database": "none"},
+    "phases": {"stateful": {"max-steps": 5}},
+    "checks": {
+        "negative_data_rejection": {"expected-statuses": REFUSED},
+        "missing_required_header": {"expected-statuses": REFUSED},
+    },
+}
+
+# Why something well-formed may be refused all the same: by the state of things, or by two values together.
+BEYOND_ANY_SCHEMA = (
+    "in the meantime",
+    "There is a connector called",
+    "There is no such field. A ",
+    "end_date must be later than start_date",
+    "must lie between 1970 and 9000",
+    "This is not the cursor of a page",
+    "must be PEM text",
+)
+
+
+class Findings:
+    """What schemathesis finds in every phase, and which operations have answered with success."""
+
+    def __init__(self, schema: BaseSchema) -> None:
+        self.successes: Counter[str] = Counter()
+        self.failures: list[str] = []
+        for event in from_schema(schema).execute():
+            if isinstance(event, news.NonFatalError | news.FatalError):
+                self.failures.append(str(event))
+            if isinstance(event, news.ScenarioFinished):
+                self.read(event.recorder)
+
+    def read(self, scenario: Any) -> None:
+        for key, interaction in scenario.interactions.items():
+            answer = interaction.response
+            self.successes[scenario.cases[key].value.operation.label] += answer.status_code < 300
+            for check in scenario.checks.get(key, ()):
+                if check.failure_info and not excused(check.name, answer):
+                    words = (
+                        check.name,
+                        check.failure_info.failure.message,
+                        check.failure_info.code_sample,
+                        answer.text,
+                    )
+                    self.failures.append("\n".join(words))
+
+
+def excused(check: str, answer: Any) -> bool:
+    refused = check == "positive_data_acceptance" and answer.status_code in (412, 422)
+    return refused and any(reason in answer.text for reason in BEYOND_ANY_SCHEMA)
+
+
+def described(app: Flask) -> BaseSchema:
+    return schemathesis.openapi.from_wsgi("/openapi.json", app, config=SchemathesisConfig.from_dict(BOUNDED))
+
+
+def test_schemathesis_finds_nothing(app: Flask) -> None:
+    findings = Findings(described(app))
+    assert findings.failures == []
+    never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
+    assert never_answered == {"GET /openapi.json"}, "schemathesis reads the description itself at the start"
+
+
+def test_every_address_of_the_api_is_described_with_its_methods_and_no_other(app: Flask) -> None:
+    served = {
+        (method, re.sub(r"<[^>]+>", "{}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(("/api/", "/health", "/openapi.json"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    document = app.test_client().get("/openapi.json").get_json()
+    told = {(method.upper(), re.sub(r"{\w+}", "{}", path)) for path, one in document["paths"].items() for method in one}
+    assert told == served
+
+
+def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert document["openapi"].startswith("3.1.")
+    assert len(set(ids)) == len(ids) == len(openapi.ROUTES)
+
+
+NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
+CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
+ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+SOMEWHERE = {"id": 2, "event": 1, "event_type": "PullRequest", "field": "branches"}
+FLOW: list[tuple[str, str, dict[str, Any], int]] = [
+    ("POST", "/api/connectors", {"json": NEW}, 201),
+    ("POST", "/api/connectors", {"json": NEW}, 422),
+    ("POST", "/api/connectors", {"json": NEW, "headers": {"Origin": "https://elsewhere.example"}}, 403),
+    ("POST", "/api/connectors", {"data": "{}", "content_type": "text/plain"}, 415),
+    ("GET", "/api/connectors", {}, 200),
+    ("GET", "/api/connectors", {"headers": {"Host": "elsewhere.example"}}, 400),
+    ("GET", ONE, {}, 200),
+    ("PATCH", ONE, {"json": {"name": "Home"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", ONE, {"json": {"name": "Away"}, "headers": {"If-Match": '"2-1"'}}, 412),
+    ("PATCH", ONE, {"json": {"name": "Away"}}, 428),
+    ("PATCH", ONE, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
+    ("POST", f"{ONE}/enable", {}, 200),
+    ("POST", f"{ONE}/disable", {}, 200),
+    ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
+    ("DELETE", ONE, {}, 204),
+    ("DELETE", ONE, {}, 404),
+    ("POST", "/api/painchain/log", {"json": CHANGED}, 201),
+    ("POST", "/api/painchain/log", {"json": {"event_type": "coffee_made"}}, 422),
+    ("GET", "/api/changes", {"query_string": {"limit": 1}}, 200),
+    ("GET", "/api/changes", {"query_string": {"limit": 0}}, 422),
+    ("GET", "/api/changes/{event}", {}, 200),
+    ("GET", "/api/timeline", {}, 200),
+    ("GET", "/api/stats", {}, 200),
+    ("GET", "/api/connector-types", {}, 200),
+    ("GET", "/health", {}, 200),
+    ("GET", "/openapi.json", {}, 200),
+]
+
+
+def test_what_is_really_answered_is_what_is_described(app: Flask, client: FlaskClient) -> None:
+    schema = described(app)
+    for method, path, given, status in FLOW:
+        response = client.open(path.format(**SOMEWHERE), method=method, **given)
+        assert response.status_code == status, f"{method} {path}: {response.get_data(as_text=True)}"
+        assert str(status) in schema.raw_schema["paths"][path][method.lower()]["responses"]
+        schema[path][method].validate_response(response)
+    assert {(method, path) for method, path, *_ in FLOW} == {(route.method, route.path) for route in openapi.ROUTES}
+
+
+def test_a_wrong_answer_would_be_noticed(app: Flask, client: FlaskClient) -> None:
+    connector = client.get("/api/connectors/1")
+    with pytest.raises(FailureGroup):
+        described(app)["/api/changes/{event}"]["GET"].validate_response(connector)
