@@ -358,7 +358,7 @@ def plain(text: str) -> str:
 def local_zone() -> ZoneInfo:
     """Return the time zone of the terminal: TZ, or else that of the machine."""
     name = os.environ.get("TZ", "").lstrip(":")
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError):
         if name:
             return ZoneInfo(name)
         with Path("/etc/localtime").open("rb") as file:

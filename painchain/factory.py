@@ -19,6 +19,7 @@ from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
 from painchain.web import api, dashboard, responses
 from painchain.web import settings as settings_door
+from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
 csrf = CSRFProtect()
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.extensions["painchain.box"] = keys.box()
+    app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     db.init_app(app)

@@ -4,13 +4,13 @@
 const root = document.documentElement;
 
 const remember = (name, value) => {
-  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; samesite=lax`;
+  document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax`;
 };
 
 // Times are rendered on the server, in the zone that the browser tells it.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const told = document.cookie.split("; ").find((one) => one.startsWith("zone="));
-if (zone && root.dataset.zone !== zone && told !== `zone=${encodeURIComponent(zone)}`) {
+if (zone && root.dataset.zone !== zone && told !== `zone=${zone}`) {
   remember("zone", zone);
   if (document.cookie.includes("zone=") && !document.querySelector("form[method=post] [aria-invalid]")) location.reload();
 }

@@ -22,6 +22,10 @@ from tests.reading import fill, form_of, soup
 
 POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
+WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
+
+if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
+    raise pytest.UsageError(NO_POSTGRES)
 
 
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
@@ -68,9 +72,7 @@ def on_server(statement: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES))]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=WITH_POSTGRES)])
 def database(request: pytest.FixtureRequest) -> str:
     """The kind of database: a test that uses it, even through `app`, runs on each."""
     return str(request.param)

@@ -268,6 +268,9 @@ def poll_interval(minimum: int, help: str) -> Field:
     return Field("poll_interval", "Poll interval", Kind.NUMBER, 300, True, "seconds", help, minimum, 3600)
 
 
+# One part of a path: neither "." nor "..", which would lead elsewhere.
+PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
+
 BRANCHES = Field(
     "branches",
     "Branches",

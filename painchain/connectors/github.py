@@ -1,6 +1,6 @@
 """GitHub: repositories, their pull requests, runs, releases, commits, deployments and images."""
 
-from painchain.connectors.base import BRANCHES, ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import BRANCHES, PATH_PART, ConnectorType, EventType, Field, Kind, fields, poll_interval
 
 TYPE = ConnectorType(
     key="github",
@@ -24,7 +24,7 @@ TYPE = ConnectorType(
             "Repositories",
             Kind.LIST,
             help="One owner/name per line. Empty: every repository the token can see.",
-            item=r"[\w.-]+/[\w.-]+",
+            item=f"{PATH_PART}/{PATH_PART}",
             item_hint="of the form owner/name",
         ),
         BRANCHES,

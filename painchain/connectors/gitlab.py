@@ -1,6 +1,6 @@
 """GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
 
-from painchain.connectors.base import BRANCHES, ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import BRANCHES, PATH_PART, ConnectorType, EventType, Field, Kind, fields, poll_interval
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -19,7 +19,7 @@ TYPE = ConnectorType(
             "Projects",
             Kind.LIST,
             help="One numeric id or group/project path per line. Empty: the projects the token is a member of.",
-            item=r"[0-9]+|[\w.-]+(/[\w.-]+)+",
+            item=f"[0-9]+|{PATH_PART}(/{PATH_PART})+",
             item_hint="a numeric id or a path of the form group/project",
         ),
         BRANCHES,

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from painchain import connectors, inventory, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
 from painchain.web import article, responses
+from painchain.web.kept import kept
 
 door = Blueprint("dashboard", __name__)
 
@@ -71,6 +72,7 @@ class View:
 
 
 @door.get("/")
+@kept
 def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
     view = view_of(request.args)
@@ -109,6 +111,7 @@ def feed() -> ResponseReturnValue:
 
 
 @door.get("/timeline")
+@kept
 def chart() -> ResponseReturnValue:
     """Return the chart alone, as of now."""
     view = view_of(request.args)

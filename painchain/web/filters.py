@@ -31,13 +31,16 @@ def static(app: Flask, filename: str) -> str:
     return f"{app.static_url_path}/{filename}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
-def printable(text: Any) -> str:
+def printable(value: Any) -> str:
     """Return a text with every character that would hide or reorder others spelt out.
 
     >>> printable("admin\\u202enimda")
     'admin\\\\u202enimda'
     """
-    return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in str(text))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in text)
 
 
 def exact(value: datetime) -> str:

@@ -103,9 +103,11 @@ def visibility_submitted(connector_type: ConnectorType) -> dict[Toggle, bool]:
 
 
 def version_submitted() -> int | None:
-    """Return the version that the form was read at, if it says so."""
+    """Return the version that the form was read at, if it says so; one that never was, for what is no number."""
     text = request.form.get("version", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def toggle_name(toggle: Toggle) -> str:

@@ -239,11 +239,11 @@ def _saved_toast(one: Connector, saved: Saved) -> Toast:
     return Toast(f"Saved “{one.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
 
-def _news(one: Connector, toast: Toast, main: str, of_all: bool = False) -> str:
+def _news(one: Connector, toast: Toast | None, main: str, of_all: bool = False) -> str:
     """Return the answer to htmx after a change: its target, and out of band message, chart and recent changes."""
     values = recent(None if of_all else one)
     others = [responses.fragment(name, oob=True, **values) for name in ("timeline", "feed")]
-    return join(main, responses.fragment("toast", oob=True, toasts=[toast]), *others)
+    return join(main, responses.fragment("toast", oob=True, toasts=[toast] if toast else []), *others)
 
 
 def _switched(one: Connector, whole: bool = False) -> str:
@@ -254,7 +254,7 @@ def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseR
     """Show the form again with what was typed and why it was not saved."""
     detail = {**_detail(one), "form": form, **{name: value for name, value in values.items() if value}}
     if responses.is_htmx():
-        return responses.fragment("connector", **detail), status
+        return _news(one, None, responses.fragment("connector", **detail)), status
     return responses.page("pages/connector.html", status, **detail, **recent(one))
 
 

@@ -1,0 +1,181 @@
+"""A real Chromium and real servers: one browser for the session, a fresh context for every test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NO_BROWSER = "no Chromium found: install Debian's chromium, or name another one in PAINCHAIN_TEST_BROWSER"
+PATIENCE = 20_000  # milliseconds that an expectation waits on a busy machine
+
+OpenContext = Callable[..., BrowserContext]
+
+expect.set_options(timeout=PATIENCE)
+
+
+def executable() -> str | None:
+    """Return the browser to drive, if there is one."""
+    return shutil.which(os.environ.get("PAINCHAIN_TEST_BROWSER", "") or "chromium")
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the browser."""
+    return playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+
+
+@contextmanager
+def serving(instance: Path, port: str = "0") -> Iterator[str]:
+    """Run a server process as `make run` does, and yield its address."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
+    environ = {**kept, "PAINCHAIN_PORT": port, "PAINCHAIN_INSTANCE": str(instance)}
+    with (
+        instance.with_suffix(".log").open("a") as log,
+        subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            address = re.search(r"http://\S+", said)
+            assert address, f"the server did not start: {said}{instance.with_suffix('.log').read_text()}"
+            yield address[0]
+        finally:
+            process.terminate()
+
+
+def call(method: str, address: str, **body: Any) -> Any:
+    """Send JSON to the API as a script does, and return the answer."""
+    headers = {"Content-Type": "application/json", "If-Match": "*"}
+    request = Request(address, json.dumps(body).encode() if body else None, headers, method=method)
+    with urlopen(request, timeout=PATIENCE / 1000) as response:
+        return json.loads(response.read() or "null")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A connector that a test has added."""
+
+    id: int
+    name: str
+    page: str
+    api: str
+    feed: str
+
+    def change(self, **config: Any) -> None:
+        """Change some of its settings, as somebody else would."""
+        call("PATCH", self.api, config=config)
+
+
+def add(server: str, type: str = "github", name: str = "", **more: Any) -> Made:
+    """Add a connector whose name no other test has."""
+    name = name or f"Work {type.title()} {secrets.token_hex(3)}"
+    config = {**({} if type == "kubernetes" else {"token": "made-up"}), **more.pop("config", {})}
+    number = call("POST", f"{server}/api/connectors", type=type, name=name, config=config, **more)["id"]
+    settings = f"{server}/settings/integrations/{number}"
+    return Made(number, name, settings, f"{server}/api/connectors/{number}", f"{server}/?connector={number}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser. Where none is found its tests are skipped, unless PAINCHAIN_TEST_REQUIRE asks for them."""
+    if executable() is None:
+        required = "browser" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split()
+        (pytest.fail if required else pytest.skip)(NO_BROWSER)
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
+    """The address of a server that tests share; each keeps to connectors of its own."""
+    with serving(tmp_path_factory.mktemp("shared") / "instance") as address:
+        yield address
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, browser: Browser) -> Iterator[str]:
+    """The address of a server that nobody else uses."""
+    with serving(tmp_path / "instance") as address:
+        yield address
+
+
+class Complaints(list[str]):
+    """What pages said on the console as an error or a warning: violations of the CSP are among it."""
+
+    def listen(self, context: BrowserContext) -> None:
+        """Take down what any page of the context says."""
+        context.on("weberror", lambda error: self.append(str(error.error)))
+        context.on(
+            "console",
+            lambda message: self.append(message.text) if message.type in ("error", "warning") else None,
+        )
+
+    def take(self, part: str) -> None:
+        """Take back the complaints that have `part` in them; there must be one."""
+        kept = [one for one in self if part not in one]
+        assert len(kept) < len(self), f"no complaint about {part!r} among {list(self)}"
+        self[:] = kept
+
+
+@pytest.fixture
+def plain_page(open_context: OpenContext) -> Page:
+    """A page in a browser without JavaScript."""
+    return open_context(java_script_enabled=False).new_page()
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """The console: whatever a test has not taken back fails it."""
+    found = Complaints()
+    yield found
+    assert not found
+
+
+@pytest.fixture
+def open_context(browser: Browser, complaints: Complaints) -> Iterator[OpenContext]:
+    """Open a browser window of its own: no cookies, a size, a time zone, with JavaScript or without."""
+    opened: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(PATIENCE)
+        complaints.listen(context)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def page(open_context: OpenContext) -> Page:
+    """A page in a window of its own."""
+    return open_context(timezone_id="UTC").new_page()

@@ -1,0 +1,701 @@
+"""What people do with PainChain, done in a real browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Dialog, Locator, Page, expect
+
+from tests.browser.conftest import Complaints, OpenContext, add, call, serving
+
+pytestmark = pytest.mark.browser
+
+
+def events_of(page: Page, name: str) -> Locator:
+    """Return the lines of the feed that are about a connector."""
+    return page.locator("#feed article").filter(has_text=name)
+
+
+def types(events: Locator) -> Locator:
+    """Return the event types of lines of the feed."""
+    return events.locator(".event-type")
+
+
+def stay(page: Page) -> None:
+    """Leave a mark that a reload would wipe out."""
+    page.evaluate("window.stays = true")
+
+
+def stayed(page: Page) -> bool:
+    """Say whether the page is still the one that was marked."""
+    return bool(page.evaluate("window.stays === true"))
+
+
+# The specification's own story
+
+
+def test_a_new_poll_interval_is_on_the_dashboard_with_old_and_new_value_and_author(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(server)
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Integrations").click()
+    page.get_by_role("link", name=github.name).click()
+    page.get_by_label("Poll interval").fill("3600")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.get_by_role("status")).to_contain_text("Poll interval")
+
+    page.get_by_role("link", name="PainChain", exact=True).click()
+    events = events_of(page, github.name)
+    expect(types(events)).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
+    expect(events.nth(1).locator("summary")).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
+    events.nth(1).locator("summary").click()
+    expect(events.nth(1).locator("[data-field=old_value] dd")).to_have_text("300")
+    expect(events.nth(1).locator("[data-field=new_value] dd")).to_have_text("3600")
+    expect(events.nth(0).locator(".author")).to_have_text("system")
+
+
+def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    stay(page)
+    page.get_by_label("Connection Name").fill(f"{github.name} renamed")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+
+    expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”: Connection Name.")
+    expect(page.locator("#stamp h1")).to_have_text(f"{github.name} renamed")
+    recent = page.get_by_role("complementary", name="Recent changes")
+    expect(types(recent.locator("article"))).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
+    expect(recent.locator("#timeline .count")).to_have_text("3 changes")
+    assert stayed(page)
+
+
+def test_saving_twice_in_a_row_is_no_conflict_with_oneself(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    for interval in ("600", "900"):
+        page.get_by_label("Poll interval").fill(interval)
+        page.get_by_role("button", name="Save", exact=True).first.click()
+        expect(page.locator("#feed .change ins").first).to_have_text(interval)
+    expect(page.locator("#conflict")).to_have_count(0)
+
+
+def test_a_connector_is_added_enabled_and_deleted(page: Page, server: str) -> None:
+    page.goto(f"{server}/settings/integrations")
+    page.get_by_role("link", name="Add a connector").click()
+    page.get_by_role("link", name="Kubernetes").click()
+    page.get_by_label("Connection Name").fill("Cluster of a story")
+    page.get_by_role("button", name="Add the connector").click()
+    expect(page.locator(".toast")).to_contain_text("“Cluster of a story” is added. It is disabled")
+
+    page.get_by_role("button", name="Enable", exact=True).click()
+    expect(page.locator("#stamp .pill")).to_have_text("Enabled")
+    expect(types(page.locator("#feed article"))).to_have_text(["Connector Enabled", "Connector Created"])
+
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_role("button", name="Delete “Cluster of a story”").click()
+    expect(page.locator(".toast")).to_contain_text("is deleted")
+    expect(page.locator("#cards")).not_to_contain_text("Cluster of a story")
+    expect(types(events_of(page, "Cluster of a story")).first).to_have_text("Connector Deleted")
+
+
+def test_a_connector_is_switched_on_its_card(page: Page, server: str) -> None:
+    gitlab = add(server, "gitlab")
+    page.goto(f"{server}/settings/integrations")
+    stay(page)
+    card = page.locator(f"#card-{gitlab.id}")
+    card.get_by_role("button", name="Enable").click()
+    expect(card.locator(".pill")).to_have_text("Enabled")
+    card.get_by_role("button", name="Disable").click()
+    expect(card.locator(".pill")).to_have_text("Disabled")
+    assert stayed(page)
+
+
+def test_the_list_of_connectors_is_searched_while_typing(page: Page, server: str) -> None:
+    one, other = add(server, tags=["needle"]), add(server)
+    page.goto(f"{server}/settings/integrations")
+    page.get_by_label("Search connectors").press_sequentially("needle")
+    expect(page.locator("#cards h2")).to_have_text([one.name])
+    page.get_by_label("Search connectors").fill(other.name)
+    expect(page.locator("#cards h2")).to_have_text([other.name])
+
+
+# Field visibility
+
+
+def test_a_hidden_field_vanishes_from_the_feed_at_once_and_comes_back(page: Page, own_server: str) -> None:
+    github = add(own_server)
+    github.change(poll_interval=3600)
+    old_value = page.locator("article[data-event-type=ConfigChanged] [data-field=old_value]")
+
+    for state, number in (("hidden", 0), ("shown", 1)):
+        page.goto(f"{own_server}/settings/integrations/1")
+        page.locator("[data-event-type=ConfigChanged]").get_by_label("Old value").click()
+        expect(page.locator(".toast")).to_contain_text(f"Old value is {state} from now on.")
+        page.goto(github.feed)
+        expect(old_value).to_have_count(number)
+        expect(page.locator("article[data-event-type=ConfigChanged] summary del")).to_have_count(number)
+
+    page.goto(f"{own_server}/?event_type=FieldVisibilityChanged")
+    expect(page.locator("#feed .note")).to_have_text(
+        ["Old value of ConfigChanged shown", "Old value of ConfigChanged hidden"]
+    )
+
+
+def test_all_fields_of_an_event_type_are_hidden_by_one_button(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    stay(page)
+    release = page.locator("fieldset[data-event-type=Release]")
+    release.get_by_role("button", name="Hide all").click()
+    expect(release.locator("input:checked")).to_have_count(0)
+    expect(page.locator("#feed .note")).to_have_count(4)
+    release.get_by_role("button", name="Show all").click()
+    expect(release.locator("input:checked")).to_have_count(4)
+    assert stayed(page)
+
+
+def test_quick_toggles_are_all_saved(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    for label in ("Branches", "Reviewers", "Comments"):
+        page.locator("fieldset[data-event-type=PullRequest]").get_by_label(label, exact=True).click()
+    expect(page.locator("#feed .note")).to_have_text(
+        [f"{label} of PullRequest hidden" for label in ("Comments", "Reviewers", "Branches")]
+    )
+
+
+def test_a_toggle_keeps_what_is_typed_and_saves_beside_it(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(github.page)
+    page.get_by_label("Poll interval").fill("1200")
+    page.locator("fieldset[data-event-type=Commit]").get_by_label("SHA").click()
+    expect(page.locator(".toast")).to_contain_text("SHA is hidden from now on.")
+    expect(page.get_by_label("Poll interval")).to_have_value("1200")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#feed .change ins").first).to_have_text("1200")
+    expect(page.locator("#conflict")).to_have_count(0)
+
+
+# Without JavaScript
+
+
+def test_without_javascript_a_setting_is_saved_and_seen_on_the_dashboard(plain_page: Page, server: str) -> None:
+    github = add(server)
+    plain_page.goto(server)
+    plain_page.get_by_role("link", name="Settings").click()
+    plain_page.get_by_role("link", name=github.name).click()
+    plain_page.get_by_label("Poll interval").fill("3600")
+    plain_page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(plain_page).to_have_url(github.page)
+    expect(plain_page.locator(".toast")).to_contain_text("Poll interval")
+
+    plain_page.get_by_role("link", name="PainChain", exact=True).click()
+    events = events_of(plain_page, github.name)
+    expect(types(events)).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
+    expect(events.nth(1).locator("summary")).to_contain_text(re.compile(r"Poll interval:\s*300\s*→\s*3600\s*by system"))
+
+
+def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_server: str) -> None:
+    github = add(own_server)
+    github.change(poll_interval=3600)
+    for number in (0, 1):
+        plain_page.goto(f"{own_server}/settings/integrations/1")
+        plain_page.locator("[data-event-type=ConfigChanged]").get_by_label("Old value").click()
+        plain_page.get_by_role("button", name="Save", exact=True).last.click()
+        expect(plain_page.locator(".toast")).to_contain_text("Saved “PainChain System”")
+        plain_page.goto(github.feed)
+        expect(plain_page.locator("[data-event-type=ConfigChanged] [data-field=old_value]")).to_have_count(number)
+    plain_page.goto(f"{own_server}/?event_type=FieldVisibilityChanged")
+    expect(plain_page.locator("#feed .note")).to_have_text(
+        ["Old value of ConfigChanged shown", "Old value of ConfigChanged hidden"]
+    )
+
+
+def test_without_javascript_a_connector_is_added_switched_and_deleted(plain_page: Page, server: str) -> None:
+    plain_page.goto(f"{server}/settings/integrations/new/github")
+    plain_page.get_by_label("Connection Name").fill("Plain GitHub")
+    plain_page.get_by_role("button", name="Add the connector").click()
+    expect(plain_page.locator("#error-token")).to_have_text("Token is required.")
+    expect(plain_page.get_by_label("Connection Name")).to_have_value("Plain GitHub")
+    plain_page.get_by_label("Token").fill("made-up")
+    plain_page.get_by_role("button", name="Add the connector").click()
+    expect(plain_page.locator("#stamp .pill")).to_have_text("Disabled")
+    plain_page.get_by_role("button", name="Enable", exact=True).click()
+    expect(plain_page.locator("#stamp .pill")).to_have_text("Enabled")
+    plain_page.get_by_role("link", name="Delete…").click()
+    expect(plain_page.get_by_role("heading", level=1)).to_have_text("Delete “Plain GitHub”?")
+    plain_page.get_by_role("button", name="Delete “Plain GitHub”").click()
+    expect(plain_page.locator(".toast")).to_contain_text("“Plain GitHub” is deleted")
+
+
+def test_without_javascript_the_filter_is_applied_by_its_button(plain_page: Page, server: str) -> None:
+    one, other = add(server), add(server)
+    plain_page.goto(server)
+    plain_page.locator("#menu-connector summary").click()
+    plain_page.get_by_label(one.name).check()
+    plain_page.locator("#filter > .controls > noscript button, #filter > .controls > button").click()
+    expect(events_of(plain_page, one.name)).to_have_count(1)
+    expect(events_of(plain_page, other.name)).to_have_count(0)
+    assert f"connector={one.id}" in plain_page.url
+
+
+def test_without_javascript_a_bin_of_the_chart_zooms(plain_page: Page, server: str) -> None:
+    one = add(server)
+    plain_page.goto(one.feed)
+    expect(plain_page.locator("#menu-custom summary")).not_to_have_attribute("aria-current", "true")
+    plain_page.locator("#timeline .chart a[aria-label]").last.click()
+    expect(plain_page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
+    expect(types(events_of(plain_page, one.name))).to_have_text(["Connector Created"])
+
+
+@pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(247, 249, 250)"), ("dark", "rgb(16, 22, 26)")])
+def test_without_javascript_the_theme_is_the_systems(
+    open_context: OpenContext, server: str, scheme: str, ground: str
+) -> None:
+    page = open_context(java_script_enabled=False, color_scheme=scheme).new_page()
+    page.goto(server)
+    expect(page.locator("body")).to_have_css("background-color", ground)
+    expect(page.locator("#theme")).to_be_hidden()
+
+
+def test_the_theme_that_is_chosen_is_kept(page: Page, server: str) -> None:
+    page.goto(server)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
+    page.reload()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
+
+
+# The open dashboard
+
+
+def log(server: str, name: str, count: int, **more: str) -> None:
+    """Report that a connector was enabled, several times."""
+    for _ in range(count):
+        body = {"event_type": "connector_enabled", "connector_name": name, "connector_type": "github", **more}
+        call("POST", f"{server}/api/painchain/log", **body)
+
+
+def test_an_open_dashboard_shows_what_is_saved_in_another_tab(page: Page, server: str) -> None:
+    github = add(server)
+    page.goto(server)
+    stay(page)
+    other = page.context.new_page()
+    other.goto(github.page)
+    other.get_by_label("Poll interval").fill("3600")
+    other.get_by_role("button", name="Save", exact=True).first.click()
+    expect(types(events_of(page, github.name))).to_have_text(
+        ["Connector Updated", "Config Changed", "Connector Created"]
+    )
+    assert stayed(page)
+
+
+def test_news_leave_what_is_read_open_and_in_its_place(page: Page, server: str) -> None:
+    github = add(server)
+    log(server, github.name, 40)
+    page.goto(github.feed)
+    reading = page.locator("#feed article").nth(30)
+    reading.locator("summary").click()
+    reading.scroll_into_view_if_needed()
+    place, count = reading.bounding_box(), page.locator("#feed article").count()
+    number = reading.get_attribute("id")
+
+    github.change(poll_interval=3600)
+    expect(page.locator("#feed article")).to_have_count(count + 2)
+    reading = page.locator(f"#{number}")
+    expect(reading.locator("dl.fields")).to_be_visible()
+    after = reading.bounding_box()
+    assert place
+    assert after
+    assert abs(after["y"] - place["y"]) < 2
+    expect(page.locator("#timeline .count")).to_have_text(f"{count + 2} changes")
+
+
+def test_news_that_the_filter_excludes_stay_away(page: Page, server: str) -> None:
+    one, other = add(server), add(server)
+    page.goto(one.feed)
+    other.change(poll_interval=3600)
+    one.change(poll_interval=600)
+    expect(page.locator("#feed article")).to_have_count(3)
+    expect(events_of(page, other.name)).to_have_count(0)
+
+
+def test_news_replace_the_words_that_nothing_is_there(page: Page, server: str) -> None:
+    page.goto(f"{server}/?author=nightly-job")
+    expect(page.locator("#feed")).to_contain_text("No change matches this filter")
+    log(server, add(server).name, 1, author="nightly-job")
+    expect(types(page.locator("#feed article"))).to_have_text(["Connector Enabled"])
+    expect(page.locator("#feed")).not_to_contain_text("No change matches this filter")
+
+
+def test_older_changes_follow_without_a_day_or_a_change_twice(page: Page, server: str) -> None:
+    github = add(server)
+    log(server, github.name, 110)
+    page.goto(github.feed)
+    articles = page.locator("#feed article")
+    expect(articles).to_have_count(50)
+    page.get_by_role("link", name="Older changes").click()
+    expect(articles).to_have_count(100)
+    page.get_by_role("link", name="Older changes").click()
+    expect(articles).to_have_count(111)
+    expect(page.get_by_role("link", name="Older changes")).to_have_count(0)
+    days = page.locator("#feed .day").all_inner_texts()
+    numbers = articles.evaluate_all("all => all.map(one => one.id)")
+    assert len(set(days)) == len(days)
+    assert len(set(numbers)) == 111
+
+
+def test_without_javascript_older_changes_are_pages(plain_page: Page, server: str) -> None:
+    github = add(server)
+    log(server, github.name, 60)
+    plain_page.goto(github.feed)
+    plain_page.get_by_role("link", name="Older changes").click()
+    expect(plain_page.locator("#feed article")).to_have_count(11)
+    plain_page.get_by_role("link", name="to the newest").click()
+    expect(plain_page.locator("#feed article")).to_have_count(50)
+
+
+def test_filters_add_up_and_the_address_carries_them(page: Page, server: str) -> None:
+    one, other = add(server), add(server)
+    one.change(poll_interval=600)
+    page.goto(server)
+    stay(page)
+    page.locator("#menu-connector summary").click()
+    page.get_by_label(one.name).check()
+    expect(events_of(page, other.name)).to_have_count(0)
+    page.get_by_label(other.name).check()
+    expect(events_of(page, other.name)).to_have_count(1)
+    page.locator("#menu-event_type summary").click()
+    page.get_by_label("Config Changed").check()
+    expect(types(page.locator("#feed article"))).to_have_text(["Config Changed"])
+    assert stayed(page)
+    assert page.url.endswith(f"connector={one.id}&connector={other.id}") or "event_type=ConfigChanged" in page.url
+
+    again = page.context.new_page()
+    again.goto(page.url)
+    expect(types(again.locator("#feed article"))).to_have_text(["Config Changed"])
+    page.go_back()
+    expect(events_of(page, one.name)).to_have_count(3)
+
+
+def test_a_search_finds_old_values(page: Page, server: str) -> None:
+    github = add(server, config={"repos": ["acme/old-thing"]})
+    github.change(repos=["acme/new-thing"])
+    page.goto(server)
+    page.get_by_label("Search", exact=True).fill("old-thing")
+    page.keyboard.press("Enter")
+    expect(page.locator("#feed .change del").first).to_contain_text("acme/old-thing")
+    expect(page).to_have_url(re.compile(r"[?&]q=old-thing"))
+
+
+# Two people, wrong input, unsaved input
+
+
+def two_tabs(page: Page, address: str) -> Page:
+    """Open a connector in two tabs and save in the other one; the first knows nothing of it."""
+    page.goto(address)
+    other = page.context.new_page()
+    other.goto(address)
+    other.get_by_label("Poll interval").fill("900")
+    other.get_by_label("Tags").fill("theirs")
+    other.get_by_role("button", name="Save", exact=True).first.click()
+    expect(other.locator(".toast")).to_contain_text("Saved")
+    page.get_by_label("Poll interval").fill("1800")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    return other
+
+
+def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: str, complaints: Complaints) -> None:
+    github = add(server)
+    two_tabs(page, github.page)
+    conflict = page.locator("#conflict")
+    expect(conflict).to_be_focused()
+    row = conflict.get_by_role("row").filter(has_text="Poll interval")
+    expect(row.locator("ins")).to_have_text(["900", "1800"])
+    complaints.take("409")
+    expect(page.get_by_label("Tags")).to_have_value("theirs")
+
+    conflict.get_by_role("button", name="Keep mine").click()
+    expect(page.locator(".toast")).to_contain_text("Poll interval")
+    expect(conflict).to_have_count(0)
+    config = call("GET", github.api)
+    assert (config["config"]["poll_interval"], config["tags"]) == (1800, ["theirs"])
+
+
+def test_take_theirs_discards_mine(page: Page, server: str, complaints: Complaints) -> None:
+    github = add(server)
+    two_tabs(page, github.page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#conflict").get_by_role("link", name="Take theirs").click()
+    complaints.take("409")
+    expect(page.get_by_label("Poll interval")).to_have_value("900")
+    expect(page.locator("#conflict")).to_have_count(0)
+    assert call("GET", github.api)["config"]["poll_interval"] == 900
+
+
+def test_without_javascript_a_conflict_is_settled_as_well(plain_page: Page, server: str) -> None:
+    github = add(server)
+    two_tabs(plain_page, github.page)
+    expect(plain_page.locator("#conflict ins").first).to_have_text("900")
+    plain_page.get_by_role("button", name="Keep mine").click()
+    expect(plain_page.locator(".toast")).to_contain_text("Poll interval")
+    assert call("GET", github.api)["config"]["poll_interval"] == 1800
+
+
+def test_wrong_input_is_marked_and_kept(page: Page, server: str, complaints: Complaints) -> None:
+    github = add(server)
+    page.goto(github.page)
+    page.get_by_label("Connection Name").fill("kept as well")
+    page.get_by_label("Poll interval").fill("5")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    interval = page.get_by_label("Poll interval")
+    expect(interval).to_have_attribute("aria-invalid", "true")
+    complaints.take("422")
+    expect(interval).to_have_value("5")
+    expect(interval).to_have_accessible_description(re.compile("from 60 to 3600"))
+    expect(page.get_by_label("Connection Name")).to_have_value("kept as well")
+    expect(page.locator("#problems")).to_be_focused()
+    page.locator("#problems").get_by_role("link", name="Poll interval").click()
+    expect(interval).to_be_focused()
+
+    interval.fill("60")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator(".toast")).to_contain_text("Saved")
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+
+
+@pytest.fixture
+def warnings_of(page: Page) -> list[str]:
+    """The kinds of dialogs that the page has shown, each answered with "leave"."""
+    shown: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        shown.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    return shown
+
+
+def test_leaving_with_unsaved_input_asks_first(page: Page, server: str, warnings_of: list[str]) -> None:
+    page.goto(add(server).page)
+    page.get_by_label("Poll interval").fill("1200")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    assert warnings_of == ["beforeunload"]
+
+
+def test_leaving_after_a_refused_save_asks_first(
+    page: Page, server: str, warnings_of: list[str], complaints: Complaints
+) -> None:
+    page.goto(add(server).page)
+    page.get_by_label("Poll interval").fill("5")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#problems")).to_be_focused()
+    complaints.take("422")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    assert warnings_of == ["beforeunload"]
+
+
+def test_leaving_without_unsaved_input_does_not_ask(page: Page, server: str, warnings_of: list[str]) -> None:
+    page.goto(add(server).page)
+    page.get_by_label("Poll interval").fill("1200")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator(".toast")).to_contain_text("Saved")
+    page.locator("fieldset[data-event-type=Commit]").get_by_label("SHA").click()
+    expect(page.locator(".toast")).to_contain_text("SHA is hidden")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    assert warnings_of == []
+
+
+# Auditing off
+
+
+def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(page: Page, own_server: str) -> None:
+    github = add(own_server)
+    page.goto(f"{own_server}/settings/integrations/1")
+    page.get_by_role("link", name="Disable…").click()
+    page.get_by_role("button", name="Disable").click()
+    bar = page.locator("#auditing-off")
+    expect(bar).to_be_visible()
+    for address in ("/", "/events/1", "/settings/integrations", "/settings/integrations/new", github.page, "/nothing"):
+        page.goto(address if address.startswith("http") else own_server + address)
+        expect(bar).to_contain_text(
+            re.compile(r"Auditing is off.*since\s+\d+ \w+ \d{4}, [\d:]+, switched off by system")
+        )
+
+
+def test_switching_auditing_on_again_removes_the_bar(page: Page, own_server: str) -> None:
+    call("POST", f"{own_server}/api/connectors/1/disable")
+    page.goto(own_server)
+    page.get_by_role("link", name="Switch it on again").click()
+    page.locator("#card-1").get_by_role("button", name="Enable").click()
+    expect(page.locator("#auditing-off")).to_have_count(0)
+    expect(page.locator(".toast")).to_contain_text("“PainChain System” is enabled.")
+    page.goto(own_server)
+    expect(types(page.locator("#feed article"))).to_have_text(
+        ["Connector Enabled", "Connector Disabled", "Connector Created"]
+    )
+
+
+# Keyboard
+
+
+def test_keys_move_through_the_feed_open_search_and_explain(page: Page, server: str) -> None:
+    github = add(server)
+    github.change(poll_interval=600)
+    page.goto(github.feed)
+    lines = page.locator("#feed article summary")
+    page.keyboard.press("j")
+    expect(lines.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(lines.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(lines.nth(0)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#feed article dl.fields").nth(0)).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search", exact=True)).to_be_focused()
+    page.keyboard.type("j?")
+    expect(page.get_by_label("Search", exact=True)).to_have_value("j?")
+    lines.nth(0).focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+
+
+FOCUSED = """() => {
+  const one = document.activeElement, style = getComputedStyle(one.querySelector(".hit") ?? one);
+  const visible = one.checkVisibility() && (style.outlineStyle !== "none" || style.stroke !== "none");
+  const name = one.getAttribute("aria-label") ?? one.labels?.[0]?.innerText ?? one.innerText ?? "";
+  return {name: name.trim() || one.name, visible};
+}"""
+
+
+def tab_stops(page: Page, count: int) -> list[str]:
+    """Press Tab several times and return what has the focus each time; it must be seen that it has."""
+    names = []
+    for _ in range(count):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        assert focused["visible"], f"the focus cannot be seen on {focused['name']!r}"
+        names.append(focused["name"])
+    return names
+
+
+def test_tab_goes_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
+    page.goto(add(server).feed)
+    ranges = ["1h", "24h", "7d", "30d", "90d", "custom"]
+    assert tab_stops(page, 10) == [
+        "Skip to the content",
+        "PainChain",
+        "Switch between light and dark",
+        "Settings",
+        *ranges,
+    ]
+    menus = tab_stops(page, 5)
+    assert [name.partition(":")[0] for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
+    after = tab_stops(page, 5)
+    assert after[:2] == ["Search", "Clear the filter"]
+    assert after[2].endswith(": 1 change")
+    assert after[3] == "As text"
+    assert "Connector Created" in after[4]
+
+
+def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:
+    page.goto(server)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert tab_stops(page, 1) == ["1h"]
+
+
+def test_tab_goes_through_a_form_in_reading_order(page: Page, server: str) -> None:
+    page.goto(add(server).page)
+    page.get_by_label("Connection Name").focus()
+    assert [name.split(" required")[0] for name in tab_stops(page, 7)] == [
+        "Tags",
+        "API URL",
+        "Token",
+        "Poll interval (seconds)",
+        "Repositories",
+        "Branches",
+        "Save",
+    ]
+
+
+def test_a_filter_menu_is_worked_by_keyboard_alone(page: Page, server: str) -> None:
+    one = add(server)
+    one.change(poll_interval=600)
+    page.goto(one.feed)
+    menu = page.locator("#menu-event_type")
+    menu.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(types(page.locator("#feed article"))).to_have_text(["Connector Created"])
+    expect(menu.get_by_label("Connector Created")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(types(page.locator("#feed article"))).to_have_text(["Connector Updated", "Connector Created"])
+    page.keyboard.press("Escape")
+    expect(menu.locator(".panel")).to_be_hidden()
+    expect(menu.locator("summary")).to_be_focused()
+
+
+# Time zone
+
+
+def test_times_are_local_and_exact_in_utc_on_hover(open_context: OpenContext, server: str) -> None:
+    github = add(server)
+    page = open_context(timezone_id="Europe/Berlin").new_page()
+    page.goto(github.feed)
+    expect(page.locator(".zone")).to_have_text("Europe/Berlin")
+    time = page.locator("#feed article time").first
+    title = time.get_attribute("title") or ""
+    assert title.endswith(" UTC")
+    exact = datetime.strptime(title, "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC)
+    assert time.inner_text() == f"{exact.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}"
+    assert time.inner_text() != f"{exact:%H:%M}"
+
+
+def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: Page, server: str) -> None:
+    page.add_init_script(
+        "Intl.DateTimeFormat.prototype.resolvedOptions = () => ({timeZone: 'Mars/Olympus'});"
+        "sessionStorage.loads = Number(sessionStorage.loads ?? 0) + 1;"
+    )
+    page.goto(server)
+    expect(page.locator(".zone")).to_have_text("UTC")
+    expect(page.locator("#live")).to_be_visible()
+    page.goto(server)
+    expect(page.locator("#live")).to_be_visible()
+    assert page.evaluate("sessionStorage.loads") == "3"
+
+
+# The server goes away
+
+
+def test_a_lost_connection_is_said_and_taken_back(page: Page, tmp_path: Path, complaints: Complaints) -> None:
+    live = page.locator("#live")
+    with serving(tmp_path / "instance") as address:
+        page.goto(address)
+        expect(live).to_have_text("live")
+        expect(live).not_to_have_class(re.compile("lost"))
+    expect(live).to_have_class(re.compile("lost"))
+    said = live.evaluate("one => getComputedStyle(one.querySelector('span'), '::after').content")
+    assert "connection lost" in said
+    with serving(tmp_path / "instance", address.rpartition(":")[2]):
+        expect(live).not_to_have_class(re.compile("lost"))
+        log(address, "Work GitHub", 1)
+        expect(events_of(page, "Work GitHub")).to_have_count(1)
+    complaints.take("net::ERR_")
