@@ -20,14 +20,13 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import __version__, audit, config, connectors, ledger, timeline, visibility
+from painchain import __version__, audit, config, connectors, ledger, reporting, timeline, visibility
 from painchain.changes import spoken
 from painchain.connectors.base import Kind
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
 from painchain.secrets import KeyUnusable, scrub
 from painchain.timeline import BadFilter, Event, Filter
-from painchain.web.api import _record as record_reported
 from painchain.web.api import event_json
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
@@ -189,7 +188,7 @@ def _parsed(text: str) -> Any:
 @click.option(
     "--connector-type",
     callback=utf8,
-    help="Its type, such as github; for field_visibility_changed the event type, such as PullRequest.",
+    help="Its type; for field_visibility_changed the event type, such as PullRequest.",
 )
 @click.option("--field", callback=utf8, help="The field that was changed.")
 @click.option("--old-value", callback=json_or_text, help="What it was: JSON, or else text.")
@@ -230,8 +229,8 @@ def _option(field: str) -> str:
 def record(body: LogBody) -> str | None:
     """Write a reported event in a transaction of its own and return its id: None while auditing is off."""
     with ledger.writing() as book:
-        trail = audit.Trail(book, scrub(body.author), uuid.uuid4().hex, datetime.now(UTC))
-        return record_reported(body, trail)
+        trail = audit.Trail(book, body.author, uuid.uuid4().hex, datetime.now(UTC))
+        return reporting.record(body, trail)
 
 
 @main.command()

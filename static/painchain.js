@@ -40,9 +40,10 @@ document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// What a person has opened stays open when its surroundings are swapped.
-let opened = [];
+// What a person has opened stays open, and what has the focus keeps it, when its surroundings are swapped.
+let opened = [], focused = "";
 document.addEventListener("htmx:beforeSwap", () => {
+  focused = document.activeElement.id;
   opened = [...document.querySelectorAll("details[id][open], article[id] > details[open]")].map((one) => one.id || one.parentElement.id);
 });
 document.addEventListener("htmx:afterSettle", () => {
@@ -51,6 +52,7 @@ document.addEventListener("htmx:afterSettle", () => {
     const details = one && (one.matches("details") ? one : one.querySelector(":scope > details"));
     if (details) details.open = true;
   }
+  if (document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
   tidyDays();
   const problem = document.querySelector("#problems, #conflict");
   if (problem && !problem.dataset.seen) {
@@ -87,13 +89,20 @@ let dirty = false;
 document.addEventListener("input", (event) => {
   if (event.target.closest("[data-guard]") && !event.target.hasAttribute("hx-post")) dirty = true;
 });
-document.addEventListener("submit", () => { dirty = false; });
+document.addEventListener("submit", (event) => { if (event.target.matches("[data-guard]")) dirty = false; });
+document.addEventListener("click", (event) => { if (event.target.matches("[data-discard]")) dirty = false; });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.elt.matches("[data-guard]")) dirty = !event.detail.successful;
+  if (event.detail.requestConfig.elt.matches("[data-guard]")) dirty = !event.detail.successful;
 });
 window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 
 // Keys: j and k move, Enter opens (as it does on any summary), / searches, ? lists them.
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 let pending = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain import inventory, ledger, timeline
 from painchain.audit import Subject, Trail
+from painchain.config import Settings
 from painchain.connectors import TYPES
 from painchain.db import db, moment
 from painchain.factory import create_app
@@ -177,12 +179,11 @@ def test_every_write_moves_the_revision_even_while_auditing_is_off(app):
     assert newest(app) == (before, revision + 1)
 
 
-def edit_all_at_once(apps: list[Flask], connectors: list[int]) -> None:
-    """Let every thread make its edits at once, each to a value that the field has never had."""
-    start = threading.Barrier(THREADS)
+def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
+    """Let these threads make their edits at once, each to a value that the field has never had."""
+    start = threading.Barrier(len(threads))
 
     def edit(thread: int) -> None:
-        app = apps[thread % len(apps)]
         start.wait()
         for edit in range(EDITS):
             number = connectors[(thread + edit) % len(connectors)]
@@ -191,9 +192,16 @@ def edit_all_at_once(apps: list[Flask], connectors: list[int]) -> None:
             with acting(app, author=f"thread {thread}") as trail:
                 assert inventory.update(inventory.get(number), values, {}, None, trail)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        for done in [pool.submit(edit, thread) for thread in range(THREADS)]:
+    with ThreadPoolExecutor(len(threads)) as pool:
+        for done in [pool.submit(edit, thread) for thread in threads]:
             done.result()
+
+
+def edit_on_a_server_of_its_own(settings: Settings, connectors: list[int], threads: range) -> None:
+    """Start a server and edit on it."""
+    app = create_app(settings)
+    edit_at_once(app, connectors, threads)
+    close(app)
 
 
 def assert_nothing_is_lost(app: Flask, before: int) -> None:
@@ -218,16 +226,17 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
 def test_many_threads_lose_no_event_double_no_id_and_skip_no_change(app):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
-    edit_all_at_once([app], connectors)
+    edit_at_once(app, connectors, range(THREADS))
     assert_nothing_is_lost(app, before)
 
 
 def test_two_servers_on_one_database_lose_no_event_double_no_id_and_skip_no_change(app, settings):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
-    another = create_app(settings)
-    edit_all_at_once([app, another], connectors)
-    close(another)
+    shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as servers:
+        for done in [servers.submit(edit_on_a_server_of_its_own, settings, connectors, share) for share in shares]:
+            done.result()
     assert_nothing_is_lost(app, before)
 
 

@@ -266,16 +266,3 @@ TAGS = Field(
 def poll_interval(minimum: int, help: str) -> Field:
     """Return the field that says how often a connector looks, in seconds."""
     return Field("poll_interval", "Poll interval", Kind.NUMBER, 300, True, "seconds", help, minimum, 3600)
-
-
-# One part of a path: neither "." nor "..", which would lead elsewhere.
-PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
-
-BRANCHES = Field(
-    "branches",
-    "Branches",
-    Kind.LIST,
-    help="One per line. Empty: the default branch for commits, all branches for the rest.",
-    item=r"[^\s~^:?*\[\\]+",
-    item_hint="a branch name",
-)

@@ -1,6 +1,7 @@
 """GitHub: repositories, their pull requests, runs, releases, commits, deployments and images."""
 
-from painchain.connectors.base import BRANCHES, PATH_PART, ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 
 TYPE = ConnectorType(
     key="github",
@@ -17,7 +18,14 @@ TYPE = ConnectorType(
             True,
             help="For GitHub Enterprise Server: https://HOST/api/v3. Every call goes to this host and no other.",
         ),
-        Field("token", "Token", Kind.SECRET, required=True, help="A personal access token, classic or fine-grained."),
+        Field(
+            "token",
+            "Token",
+            Kind.SECRET,
+            required=True,
+            max_length=10_000,
+            help="A personal access token, classic or fine-grained.",
+        ),
         poll_interval(60, "How often GitHub is asked for news, from 60 to 3600."),
         Field(
             "repos",
@@ -60,34 +68,6 @@ TYPE = ConnectorType(
             ),
             "run",
         ),
-        EventType(
-            "Release", "Release", fields(tag="Tag", prerelease="Pre-release", draft="Draft", assets="Assets"), "tag"
-        ),
-        EventType(
-            "Commit",
-            "Commit",
-            fields(branch="Branch", sha="SHA", changes="Changes", files_changed="Files changed"),
-            "commit",
-        ),
-        EventType(
-            "Deployment",
-            "Deployment",
-            fields(environment="Environment", ref="Ref", sha="SHA", state="State", creator="Creator"),
-            "rocket",
-        ),
-        EventType(
-            "Image",
-            "Image",
-            fields(
-                registry="Registry",
-                image="Image",
-                digest="Digest",
-                tags="Tags",
-                size="Size",
-                package="Package",
-                repository="Repository",
-            ),
-            "box",
-        ),
+        *SHARED_EVENT_TYPES,
     ),
 )

@@ -1,6 +1,7 @@
 """GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
 
-from painchain.connectors.base import BRANCHES, PATH_PART, ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -12,7 +13,14 @@ TYPE = ConnectorType(
         Field(
             "base_url", "GitLab URL", Kind.URL, "https://gitlab.com", True, help="Self-managed GitLab works as well."
         ),
-        Field("token", "Token", Kind.SECRET, required=True, help="An access token; the scope read_api is enough."),
+        Field(
+            "token",
+            "Token",
+            Kind.SECRET,
+            required=True,
+            max_length=10_000,
+            help="An access token; the scope read_api is enough.",
+        ),
         poll_interval(60, "How often GitLab is asked for news, from 60 to 3600."),
         Field(
             "projects",
@@ -54,34 +62,6 @@ TYPE = ConnectorType(
             ),
             "run",
         ),
-        EventType(
-            "Release", "Release", fields(tag="Tag", prerelease="Pre-release", draft="Draft", assets="Assets"), "tag"
-        ),
-        EventType(
-            "Commit",
-            "Commit",
-            fields(branch="Branch", sha="SHA", changes="Changes", files_changed="Files changed"),
-            "commit",
-        ),
-        EventType(
-            "Deployment",
-            "Deployment",
-            fields(environment="Environment", ref="Ref", sha="SHA", state="State", creator="Creator"),
-            "rocket",
-        ),
-        EventType(
-            "Image",
-            "Image",
-            fields(
-                registry="Registry",
-                image="Image",
-                digest="Digest",
-                tags="Tags",
-                size="Size",
-                package="Package",
-                repository="Repository",
-            ),
-            "box",
-        ),
+        *SHARED_EVENT_TYPES,
     ),
 )

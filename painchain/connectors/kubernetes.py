@@ -17,7 +17,13 @@ TYPE = ConnectorType(
     colour="blue",
     fields=(
         Field("api_server", "API server URL", Kind.URL, help="Empty: the cluster PainChain itself runs in."),
-        Field("token", "Service account token", Kind.SECRET, help="Empty: PainChain's own in-cluster account."),
+        Field(
+            "token",
+            "Service account token",
+            Kind.SECRET,
+            max_length=10_000,
+            help="Empty: PainChain's own in-cluster account.",
+        ),
         Field(
             "ca_certificate",
             "CA certificate (PEM)",

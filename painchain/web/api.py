@@ -10,13 +10,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import update
 from werkzeug.wrappers import Response
 
-from painchain import __version__, audit, connectors, inventory, timeline, visibility
-from painchain.audit import Subject, VisibilityChange
+from painchain import __version__, audit, connectors, inventory, reporting, timeline, visibility
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.db import db, one_write_at_a_time
 from painchain.inventory import Invalid, Refused, Stale, type_of
 from painchain.models import Connector, LogHead
-from painchain.secrets import scrub
 from painchain.timeline import BadFilter, Cursor, Event, Filter
 from painchain.web import openapi
 from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
@@ -92,8 +90,7 @@ def log() -> ResponseReturnValue:
     """Record an event that a script reports."""
     body = read(LogBody, request.get_data())
     with on_the_record() as trail:
-        trail.author = scrub(body.author)
-        event_id = _record(body, trail)
+        event_id = reporting.record(body, trail)
     if event_id is None:
         return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
     answer = {
@@ -103,46 +100,6 @@ def log() -> ResponseReturnValue:
         "event_id": event_id,
     }
     return jsonify(answer), 201, {"Location": url_for(".change", number=event_id)}
-
-
-def _record(body: LogBody, trail: audit.Trail) -> str | None:
-    """Route a reported event to the ``log_*`` method of its type."""
-    if body.event_type == "field_visibility_changed":
-        return trail.log_field_visibility_changed(_toggled(body), _subject(body, connector_type=""))
-    subject = _subject(body, body.connector_type or "")
-    assert subject is not None  # noqa: S101  the body's validator requires a name
-    if body.event_type == "config_changed":
-        change = audit.outside_change(body.connector_type, body.field or "", body.old_value, body.new_value)
-        return trail.log_config_changed(subject, change)
-    if body.event_type == "connector_updated":
-        changes = [
-            audit.outside_change(body.connector_type, key, sides.old, sides.new)
-            for key, sides in (body.changes or {}).items()
-        ]
-        return trail.log_connector_updated(subject, changes)
-    plain = {
-        "connector_created": trail.log_connector_created,
-        "connector_deleted": trail.log_connector_deleted,
-        "connector_enabled": trail.log_connector_enabled,
-        "connector_disabled": trail.log_connector_disabled,
-    }
-    return plain[body.event_type](subject)
-
-
-def _subject(body: LogBody, connector_type: str) -> Subject | None:
-    return Subject(scrub(body.connector_name), scrub(connector_type)) if body.connector_name else None
-
-
-def _toggled(body: LogBody) -> VisibilityChange:
-    event_type, field = scrub(body.connector_type or ""), scrub(body.field_key or "")
-    labels = (
-        one.label
-        for connector_type in connectors.TYPES.values()
-        if (known := connector_type.event_type(event_type))
-        for one in known.fields
-        if one.key == field
-    )
-    return VisibilityChange(event_type, field, next(labels, field), bool(body.visible))
 
 
 @door.get("/api/changes")
