@@ -162,7 +162,8 @@ class Trail:
         metadata: dict[str, Any],
     ) -> str | None:
         audit_connector, subject_id = self._look_up(subject)
-        about_itself = subject_id == audit_connector.id and kind in ("connector_enabled", "connector_disabled")
+        of_itself = subject is not None and subject.id == audit_connector.id
+        about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
         if not (audit_connector.enabled or about_itself):
             return None
         stamp, timestamp = self.ledger.stamp(self.now)

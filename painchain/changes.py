@@ -10,6 +10,7 @@ from typing import Any
 
 from painchain.connectors.base import Field, Kind
 
+EMPTY: tuple[Any, ...] = (None, "", [], {})
 SET, REPLACED, CLEARED = "set", "replaced", "cleared"
 
 
@@ -37,9 +38,9 @@ class Change:
         """Return the change as an event may hold it: of a secret only that it was set, replaced or cleared."""
         if self.kind != Kind.SECRET:
             return self
-        if not self.new:
+        if self.new in EMPTY:
             return replace(self, old=SET, new=CLEARED)
-        return replace(self, old=SET, new=REPLACED) if self.old else replace(self, old=None, new=SET)
+        return replace(self, old=None, new=SET) if self.old in EMPTY else replace(self, old=SET, new=REPLACED)
 
 
 def diff(fields: Iterable[Field], stored: Mapping[str, Any], submitted: Mapping[str, Any]) -> list[Change]:
@@ -104,6 +105,6 @@ def spoken(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(item, str) and not set(item) & set("“”") for item in value):
         return clipped(", ".join(spoken(item) for item in value))
     return f"“{clipped(value)}”" if isinstance(value, str) else clipped(json.dumps(value, ensure_ascii=False))

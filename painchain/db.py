@@ -81,7 +81,10 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         # The "begin" listener starts transactions; the driver must not start its own.
         options["connect_args"] = {"isolation_level": None, "timeout": BUSY_SECONDS, "cached_statements": 256}
     else:
-        options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS}}
+        options |= {
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": BUSY_SECONDS, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
+        }
     return options
 
 

@@ -17,7 +17,7 @@ from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
 from painchain.models import Connector
-from painchain.secrets import KeyUnusable, open_sealed, scrub_value, seal
+from painchain.secrets import KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
 
 
@@ -29,8 +29,8 @@ class Invalid(Refused):
     """Values that the connector's fields do not take: `errors` by field key."""
 
     def __init__(self, errors: dict[str, str]):
-        super().__init__("Nothing was saved: " + " ".join(errors.values()))
-        self.errors = errors
+        self.errors = {key: scrub(message) for key, message in errors.items()}
+        super().__init__("Nothing was saved: " + " ".join(self.errors.values()))
 
 
 class Protected(Refused):
@@ -298,7 +298,8 @@ def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str,
 
 
 def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
-    if name and db.session.scalar(select(Connector.id).where(func.lower(Connector.name) == name.lower(), *others)):
+    taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
+    if name and name.casefold() in (one.casefold() for one in taken):
         errors["name"] = f"There is a connector called “{name}” already. Choose another name."
 
 

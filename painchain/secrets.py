@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEY_BYTES = 32
 MASK = "***"
 
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#@]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#]*@", re.IGNORECASE)
 _QUERY = re.compile(
     r"([?&;](?:[a-z_-]*(?:token|secret|password|passwd|signature|api_?key)|key|sig|auth)=)[^&;\s#\"'<>]+", re.IGNORECASE
 )
 # For fields that no connector type defines (POST /api/painchain/log takes any name): a defined field is redacted by
 # its definition, never by its name.
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|private_?key|api_?key|authorization", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"token|secret|passw|credential|private[_-]?key|api[_-]?key|authorization", re.IGNORECASE)
 
 
 class KeyUnusable(Exception):
@@ -56,7 +57,7 @@ def parse_key(text: str, where: str) -> Keyring:
     :raises KeyUnusable: when the text is not 32 bytes in URL-safe base64.
     """
     with contextlib.suppress(ValueError):
-        root = base64.urlsafe_b64decode(text.strip())
+        root = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
         if len(root) == KEY_BYTES:
             return Keyring(root)
     raise KeyUnusable(
@@ -72,15 +73,25 @@ def load_key(configured: str, file: Path) -> Keyring:
     if configured:
         return parse_key(configured, "PAINCHAIN_SECRET_KEY")
     try:
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as new:
-                new.write(new_key() + "\n")
-                new.flush()
-                os.fsync(descriptor)
+        if not file.exists():
+            _make_key(file)
         return parse_key(file.read_text(), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise KeyUnusable(f"The key file {file} cannot be used: {error}.") from None
+
+
+def _make_key(file: Path) -> None:
+    """Write a fresh key: under its name only once it is whole, and never in the place of another."""
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret.key-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as new:
+            new.write(new_key() + "\n")
+            new.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        Path(draft).unlink()
 
 
 def seal(box: Fernet, secret: str) -> str:

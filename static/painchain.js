@@ -92,7 +92,8 @@ document.addEventListener("input", (event) => {
 document.addEventListener("submit", (event) => { if (event.target.matches("[data-guard]")) dirty = false; });
 document.addEventListener("click", (event) => { if (event.target.matches("[data-discard]")) dirty = false; });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.requestConfig.elt.matches("[data-guard]")) dirty = !event.detail.successful;
+  const { status } = event.detail.xhr;
+  if (event.detail.requestConfig.elt.matches("[data-guard]")) dirty = status < 200 || status >= 400;
 });
 window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 

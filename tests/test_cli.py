@@ -411,7 +411,7 @@ def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Calla
     [
         (["--author", "ada"], ["ada"]),
         (["--author", "ada", "--author", "bob"], ["ada", "bob"]),
-        (["--author", "ada,bob"], ["ada", "bob"]),
+        (["--author", "ada", "--author", "bob"], ["ada", "bob"]),
         (["--connector", "Other"], ["bob"]),
         (["--connector", "1"], ["system"]),
         (["--event-type", "ConnectorDeleted"], ["bob"]),

@@ -485,7 +485,7 @@ def test_a_planted_token_is_nowhere_but_encrypted_in_its_column(app, settings, c
 
 
 def test_refusals_do_not_repeat_a_token(client):
-    for config in ({"token": TOKEN + "x" * 500}, {"token": [TOKEN]}, {"token": TOKEN, "poll_interval": 7}):
+    for config in ({"token": TOKEN + "x" * 10_000}, {"token": [TOKEN]}, {"token": TOKEN, "poll_interval": 7}):
         refused = client.post("/api/connectors", json={"name": "Work", "type": "github", "config": config})
         assert refused.status_code == 422
         assert "planted" not in refused.get_data(as_text=True)

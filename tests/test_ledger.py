@@ -23,7 +23,7 @@ from painchain import inventory, ledger, timeline
 from painchain.audit import Subject, Trail
 from painchain.config import Settings
 from painchain.connectors import TYPES
-from painchain.db import db, moment
+from painchain.db import BUSY_SECONDS, db, moment
 from painchain.factory import create_app
 from painchain.ledger import Ledger
 from painchain.timeline import Event, Filter
@@ -238,6 +238,12 @@ def test_two_servers_on_one_database_lose_no_event_double_no_id_and_skip_no_chan
         for done in [servers.submit(edit_on_a_server_of_its_own, settings, connectors, share) for share in shares]:
             done.result()
     assert_nothing_is_lost(app, before)
+
+
+def test_a_writer_waits_ten_seconds_for_its_turn_and_no_longer(app, database):
+    question = {"sqlite": "PRAGMA busy_timeout", "postgresql": "SHOW lock_timeout"}[database]
+    with acting(app):
+        assert db.session.scalar(text(question)) in (BUSY_SECONDS * 1000, f"{BUSY_SECONDS}s")
 
 
 @pytest.fixture

@@ -375,8 +375,8 @@ def test_an_empty_query_is_everything():
 def test_a_list_is_repeated_or_comma_separated():
     expected = Filter(source=("github", "gitlab"), tag=("a", "b"), event_type=("Commit",), status=("failed",))
     assert parsed(source="github, gitlab,", tag=["a", "b", "a"], event_type="Commit", status=" failed ") == expected
-    assert parsed(connector="7,Work", author=["system"], q=" two words ") == Filter(
-        connector=("7", "Work"), author=("system",), q="two words"
+    assert parsed(connector=["7", "Work"], author="Doe, J", q=" two words ") == Filter(
+        connector=("7", "Work"), author=("Doe, J",), q="two words"
     )
 
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from painchain.secrets import scrub
+
 MAX_ITEMS = 200
 
 
@@ -81,7 +83,7 @@ class Field:
             raise FieldError(f"{self.label} must be text.")
         text = _lines(value) if self.kind is Kind.CERTIFICATE else _plain(value)
         if self.kind is Kind.URL:
-            text = text.rstrip("/")
+            text = re.sub(r"[\s/]+$", "", text)
         return text or None
 
     def clean(self, value: Any) -> Any:
@@ -200,6 +202,12 @@ def _range(field: Field) -> str:
 
 
 def _check_text(field: Field, value: str) -> None:
+    _check_characters(field, value)
+    if scrub(value) != value:
+        raise FieldError(f"{field.label} must not contain a password or token; it is shown to everybody.")
+
+
+def _check_characters(field: Field, value: str) -> None:
     if len(value) > field.max_length:
         raise FieldError(f"{field.label} can have {field.max_length} characters at most; this has {len(value)}.")
     for character in value:
@@ -208,7 +216,7 @@ def _check_text(field: Field, value: str) -> None:
 
 
 def _check_url(field: Field, value: str) -> None:
-    _check_text(field, value)
+    _check_characters(field, value)
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -237,7 +245,7 @@ def _check_items(field: Field, value: list[str]) -> None:
 
 
 def _check_certificate(field: Field, value: str) -> None:
-    _check_text(field, value)
+    _check_characters(field, value)
     if "PRIVATE KEY" in value:
         raise FieldError(f"{field.label} must not contain a private key; paste the certificate alone.")
     try:
@@ -254,7 +262,7 @@ _CHECKS: dict[Kind, Any] = {
     Kind.LIST: _check_items,
     Kind.TAGS: _check_items,
     Kind.CERTIFICATE: _check_certificate,
-    Kind.SECRET: _check_text,
+    Kind.SECRET: _check_characters,
 }
 
 NAME = Field("name", "Connection Name", Kind.TEXT, required=True, max_length=100, help="How this connector is called.")

@@ -155,7 +155,10 @@ def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit:
         "days": _days(page.events),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
-        "live_after": head.last_event if before is None and not wanted.end else None,
+        # On PostgreSQL the page may have seen more than the head did a moment before.
+        "live_after": max([head.last_event, *(one.id for one in page.events)])
+        if before is None and not wanted.end
+        else None,
     }
 
 

@@ -127,7 +127,7 @@ def conflict(form: Any, connector: Connector) -> Conflict:
     """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
     connector_type = type_of(connector)
     now = values(connector)
-    base = {**now, **_read_base(form.base.data)}
+    base = {**now, **connector_type.clean(_read_base(form.base.data))[0]}
     mine_entered, _ = connector_type.clean(submitted(form, connector_type))
     fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
     theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)

@@ -159,8 +159,10 @@ def complaints() -> Iterator[Complaints]:
 
 
 @pytest.fixture
-def open_context(browser: Browser, complaints: Complaints) -> Iterator[OpenContext]:
+def open_context(browser: Browser, complaints: Complaints, request: pytest.FixtureRequest) -> Iterator[OpenContext]:
     """Open a browser window of its own: no cookies, a size, a time zone, with JavaScript or without."""
+    if "own_server" in request.fixturenames:
+        request.getfixturevalue("own_server")  # a server goes after the windows that ask it for news
     opened: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:

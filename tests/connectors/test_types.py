@@ -182,7 +182,7 @@ REFUSED = [
     ("github.tags", [["a"]], "list of texts"),
     ("github.tags", ",".join(f"tag{number}" for number in range(201)), "200 at most"),
     ("github.token", 12345, "text"),
-    ("github.token", "x" * 501, "500 characters"),
+    ("github.token", "x" * 10_001, "10000 characters"),
 ]
 
 # A field, what a person may give, and what is stored.

@@ -1,0 +1,219 @@
+"""axe-core finds no serious violation on any page, light, dark and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Complaints, Made, OpenContext, add, call, serving
+
+pytestmark = pytest.mark.browser
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server with something of everything on it."""
+
+    address: str
+    github: Made
+    kubernetes: Made
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
+    """A server with connectors of each type and events of each kind."""
+    with serving(tmp_path_factory.mktemp("site") / "instance") as address:
+        github = add(address, name="Work GitHub", tags=["team", "ci"], enabled=True)
+        add(address, "gitlab", "Platform GitLab", config={"base_url": "https://gitlab.example"})
+        kubernetes = add(address, "kubernetes", "Production cluster", config={"verify_ssl": False})
+        github.change(poll_interval=3600, repos=["acme/api"], base_url="https://github.example/api/v3", token="another")
+        call("PUT", f"{github.api}/visibility/Release/draft", visible=False)
+        call("POST", f"{github.api}/disable")
+        call("DELETE", add(address, "kubernetes", "Old cluster").api)
+        yield Site(address, github, kubernetes)
+
+
+def dashboard(page: Page, site: Site) -> None:
+    page.goto(site.address)
+    expect(page.locator("#feed article").first).to_be_visible()
+
+
+def dashboard_opened(page: Page, site: Site) -> None:
+    dashboard(page, site)
+    for summary in page.locator("#feed summary, #filter-fold summary, .as-text summary").all():
+        if summary.is_visible():
+            summary.click()
+    page.locator("#menu-event_type summary").click()
+
+
+def dashboard_empty(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/?start_date=2020-01-01&end_date=2020-01-02")
+    expect(page.locator("#feed")).to_contain_text("Nothing changed in this range")
+
+
+def dashboard_without_match(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/?author=nobody")
+    expect(page.locator("#feed")).to_contain_text("No change matches this filter")
+
+
+def dashboard_not_understood(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/?range=sometimes")
+    expect(page.locator(".problem")).to_be_visible()
+
+
+def keys(page: Page, site: Site) -> None:
+    dashboard(page, site)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def event(page: Page, site: Site) -> None:
+    dashboard(page, site)
+    page.locator("article[data-event-type=ConfigChanged] summary").first.click()
+    page.get_by_role("link", name="Permalink").first.click()
+    page.get_by_text("As recorded").click()
+    expect(page.locator(".recorded pre")).to_be_visible()
+
+
+def integrations(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations")
+    expect(page.locator("#cards .card").first).to_be_visible()
+
+
+def integrations_without_match(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations?q=nothing-of-this-name")
+    expect(page.locator("#cards")).to_contain_text("No connector matches")
+
+
+def choose(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/new")
+
+
+def new(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/new/kubernetes")
+
+
+def new_with_errors(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/new/github")
+    page.get_by_role("button", name="Add the connector").click()
+    expect(page.locator("#problems")).to_be_focused()
+
+
+def painchain(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/1")
+
+
+def connector(page: Page, site: Site) -> None:
+    page.goto(site.github.page)
+
+
+def connector_with_a_warning(page: Page, site: Site) -> None:
+    page.goto(site.kubernetes.page)
+    expect(page.locator(".warning")).to_be_visible()
+
+
+def saved(page: Page, site: Site) -> None:
+    page.goto(site.github.page)
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator(".toast")).to_be_visible()
+
+
+def conflict(page: Page, site: Site) -> None:
+    page.goto(site.github.page)
+    interval = 60 + int(page.locator("#version").input_value())
+    site.github.change(poll_interval=interval)
+    page.get_by_label("Poll interval").fill(str(interval + 1))
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#conflict")).to_be_focused()
+
+
+def disable(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/1/disable")
+
+
+def delete(page: Page, site: Site) -> None:
+    page.goto(f"{site.github.page}/delete")
+
+
+def not_deletable(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/settings/integrations/1/delete")
+
+
+def not_found(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/nothing-here")
+
+
+PAGES = (
+    dashboard,
+    dashboard_opened,
+    dashboard_empty,
+    dashboard_without_match,
+    dashboard_not_understood,
+    keys,
+    event,
+    integrations,
+    integrations_without_match,
+    choose,
+    new,
+    new_with_errors,
+    painchain,
+    connector,
+    connector_with_a_warning,
+    saved,
+    conflict,
+    disable,
+    delete,
+    not_deletable,
+    not_found,
+)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds, as far as it is serious."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("visit", PAGES, ids=lambda visit: visit.__name__)
+def test_no_page_has_a_serious_violation(
+    open_context: OpenContext, complaints: Complaints, site: Site, visit: Callable[[Page, Site], None], look: str
+) -> None:
+    page = open_context(**LOOKS[look], reduced_motion="reduce").new_page()
+    visit(page, site)
+    assert violations(page) == []
+    complaints.clear()
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_the_bar_of_switched_off_auditing_has_no_serious_violation(
+    open_context: OpenContext, own_server: str, look: str
+) -> None:
+    call("POST", f"{own_server}/api/connectors/1/disable")
+    page = open_context(**LOOKS[look]).new_page()
+    page.goto(own_server)
+    expect(page.locator("#auditing-off")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_violation_would_be_found(page: Page, server: str) -> None:
+    page.goto(server)
+    page.evaluate("document.querySelector('#q').removeAttribute('placeholder')")
+    page.evaluate("document.querySelector('.search .hidden').remove()")
+    assert [one.partition(":")[0] for one in violations(page)] == ["label"]

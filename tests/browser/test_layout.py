@@ -1,0 +1,151 @@
+"""Pages keep to the width of their window, whatever they have to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Complaints, Made, OpenContext, add, call, serving
+
+pytestmark = pytest.mark.browser
+
+WINDOWS: dict[str, Any] = {
+    "phone": {"width": 390, "height": 844},
+    "tablet": {"width": 768, "height": 1024},
+    "desktop": {"width": 1280, "height": 800},
+}
+LONG_NAME = "n" * 100
+LONG_URL = "https://host.example/" + "path" * 110
+MANY_TAGS = [f"tag-{number}-{'x' * number}"[:50] for number in range(60)]
+MANY_REPOSITORIES = [f"acme/{'repository' * 8}-{number}" for number in range(20)]
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """A server with connectors and events as long as they may be."""
+
+    address: str
+    connector: Made
+
+
+@pytest.fixture(scope="module")
+def extremes(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Extremes]:
+    """A connector and events with everything as long as it may be, all of them shown."""
+    with serving(tmp_path_factory.mktemp("extremes") / "instance") as address:
+        call("PATCH", f"{address}/api/connectors/1", tags=MANY_TAGS)
+        made = add(address, name=LONG_NAME, tags=MANY_TAGS, config={"base_url": LONG_URL})
+        made.change(base_url=f"{LONG_URL}/more", repos=MANY_REPOSITORIES)
+        changes = {f"{'setting' * 10}_{number}": {"old": LONG_NAME, "new": LONG_URL} for number in range(200)}
+        about = {"connector_name": "N" * 200, "connector_type": "github", "author": "a" * 200}
+        call("POST", f"{address}/api/painchain/log", event_type="connector_updated", changes=changes, **about)
+        sides = {"old_value": {"k" * 150: LONG_URL}, "new_value": [LONG_URL, LONG_NAME]}
+        call("POST", f"{address}/api/painchain/log", event_type="config_changed", field="f" * 200, **sides, **about)
+        yield Extremes(address, made)
+
+
+def open_everything(page: Page) -> None:
+    """Open every line of the feed, however deep."""
+    page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(one => one.open = true)")
+
+
+def too_wide(page: Page) -> list[str]:
+    """Return what sticks out of the window at the right; nothing, where the page does not scroll sideways."""
+    found: list[str] = page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+            .map(one => `${one.tagName}#${one.id}.${one.getAttribute("class")}`)"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/?q=nothing",
+        f"/?author={'a' * 200}&tag={'t' * 200}&source={'s' * 200}",
+        "/settings/integrations",
+        "/settings/integrations/new",
+        "/settings/integrations/new/kubernetes",
+        "/settings/integrations/1",
+        "/settings/integrations/2",
+        "/settings/integrations/2/disable",
+        "/settings/integrations/2/delete",
+        "/events/2",
+        "/events/3",
+        "/events/6",
+        "/events/7",
+    ],
+)
+def test_no_page_scrolls_sideways(open_context: OpenContext, extremes: Extremes, path: str, window: str) -> None:
+    page = open_context(viewport=WINDOWS[window]).new_page()
+    response = page.goto(extremes.address + path)
+    assert response
+    assert response.ok
+    assert too_wide(page) == []
+    open_everything(page)
+    assert too_wide(page) == []
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_filter_menus_stay_inside_the_window(open_context: OpenContext, extremes: Extremes, window: str) -> None:
+    page = open_context(viewport=WINDOWS[window]).new_page()
+    page.goto(extremes.address)
+    if window == "phone":
+        page.locator("#filter-fold summary").click()
+    for menu in page.locator(".menu").all():
+        menu.locator("summary").click()
+        panel = menu.locator(".panel").bounding_box()
+        assert panel
+        assert panel["x"] >= 0
+        assert panel["x"] + panel["width"] <= WINDOWS[window]["width"]
+        assert too_wide(page) == []
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_conflict_and_errors_stay_inside_the_window(
+    open_context: OpenContext, extremes: Extremes, complaints: Complaints, window: str
+) -> None:
+    page = open_context(viewport=WINDOWS[window]).new_page()
+    page.goto(extremes.connector.page)
+    extremes.connector.change(base_url=f"{LONG_URL}/{window}")
+    page.get_by_label("API URL").fill(f"{LONG_URL}/mine")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#conflict")).to_be_focused()
+    complaints.take("409")
+    assert too_wide(page) == []
+    page.get_by_label("API URL").fill("not-an-address" * 30)
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#problems")).to_be_focused()
+    complaints.take("422")
+    assert too_wide(page) == []
+
+
+def test_a_toast_with_a_long_name_stays_inside_the_window(open_context: OpenContext, extremes: Extremes) -> None:
+    page = open_context(viewport=WINDOWS["phone"]).new_page()
+    page.goto(extremes.connector.page)
+    page.get_by_label("Repositories").fill("acme/one")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator(".toast")).to_contain_text("Repositories")
+    assert too_wide(page) == []
+
+
+def test_many_changes_of_one_action_are_folded(plain_page: Page, server: str) -> None:
+    made = add(server)
+    plain_page.goto(made.page)
+    for toggle in plain_page.locator(".toggles input").all()[:12]:
+        toggle.uncheck()
+    plain_page.get_by_role("button", name="Save", exact=True).last.click()
+    plain_page.goto(made.feed)
+    many = plain_page.locator(".request").first
+    expect(many.locator(":scope > article")).to_have_count(10)
+    expect(many.locator(".rest article").last).to_be_hidden()
+    many.get_by_text("and 3 more of the same action").click()
+    expect(many.locator(".rest article")).to_have_count(3)
+    expect(many.locator(".rest article").last).to_be_visible()

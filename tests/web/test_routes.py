@@ -1,0 +1,315 @@
+"""Every route has a recipe here: what changes anything is on the record, what is looked at is safe to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.reading import fill, form_of, soup, words
+
+HTMX = {"HX-Request": "true"}
+MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+LIST = "/settings/integrations"
+ONE = f"{LIST}/<int:connector_id>"
+API_ONE = "/api/connectors/<int:connector_id>"
+SYSTEM = 1
+
+Route = tuple[str, str]
+Recipe = Callable[[FlaskClient, int], TestResponse]
+
+
+def submit(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
+    """Fetch a form, fill it in and send it where it says."""
+    response = client.get(page)
+    form = fill(form_of(response, selector), **values)
+    return client.post(str(soup(response).select_one(selector)["action"]), data=form)
+
+
+def hide_all(client: FlaskClient, one: int) -> TestResponse:
+    """Press "Hide all" of the first event type."""
+    response = client.get(f"{LIST}/{one}")
+    button = soup(response).select_one("#visibility button[name=hide]")
+    form = form_of(response, "#connector-form")
+    return client.post(str(button["formaction"]), data={**form, "hide": button["value"]})
+
+
+def patch(client: FlaskClient, one: int) -> TestResponse:
+    etag = client.get(f"/api/connectors/{one}").headers["ETag"]
+    return client.patch(f"/api/connectors/{one}", json={"config": {"poll_interval": 600}}, headers={"If-Match": etag})
+
+
+REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
+
+# How each route is used with success upon a disabled Kubernetes connector, and the events that this writes.
+RECIPES: dict[Route, tuple[list[str], Recipe]] = {
+    ("POST", f"{LIST}/new/<key>"): (
+        ["ConnectorCreated", "ConnectorEnabled"],
+        lambda client, one: submit(client, f"{LIST}/new/gitlab", "#new", name="New", token="made-up", enabled=True),
+    ),
+    ("POST", ONE): (
+        ["ConfigChanged", "ConnectorUpdated"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#connector-form", poll_interval="600"),
+    ),
+    ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 5, hide_all),
+    ("POST", f"{ONE}/enable"): (
+        ["ConnectorEnabled"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#stamp form"),
+    ),
+    ("POST", f"{ONE}/disable"): (
+        ["ConnectorDisabled"],
+        lambda client, one: submit(client, f"{LIST}/{SYSTEM}/disable", "main form"),
+    ),
+    ("POST", f"{ONE}/delete"): (
+        ["ConnectorDeleted"],
+        lambda client, one: submit(client, f"{LIST}/{one}/delete", "main form"),
+    ),
+    ("POST", "/api/painchain/log"): (
+        ["ConnectorDeleted"],
+        lambda client, one: client.post("/api/painchain/log", json=REPORT),
+    ),
+    ("POST", "/api/connectors"): (
+        ["ConnectorCreated"],
+        lambda client, one: client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}),
+    ),
+    ("PATCH", API_ONE): (["ConfigChanged", "ConnectorUpdated"], patch),
+    ("DELETE", API_ONE): (["ConnectorDeleted"], lambda client, one: client.delete(f"/api/connectors/{one}")),
+    ("POST", f"{API_ONE}/enable"): (
+        ["ConnectorEnabled"],
+        lambda client, one: client.post(f"/api/connectors/{one}/enable"),
+    ),
+    ("POST", f"{API_ONE}/disable"): (
+        ["ConnectorDisabled"],
+        lambda client, one: client.post(f"/api/connectors/{SYSTEM}/disable"),
+    ),
+    ("PUT", f"{API_ONE}/visibility/<event_type>/<field>"): (
+        ["FieldVisibilityChanged"],
+        lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
+    ),
+}
+
+# Routes that may change something and write no event, each with the reason.
+WITHOUT_EVENT: dict[Route, str] = {}
+
+
+def mutating(app: Flask) -> set[Route]:
+    """Return every route that may change something."""
+    return {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods & MUTATING}
+
+
+def test_every_route_that_may_change_something_has_a_recipe(app):
+    assert mutating(app) == set(RECIPES)
+    assert set(WITHOUT_EVENT) <= set(RECIPES)
+
+
+def test_a_new_route_without_a_recipe_would_be_noticed(app):
+    app.add_url_rule("/api/tea", methods=["POST"], view_func=lambda: "brewed")
+    assert mutating(app) - set(RECIPES) == {("POST", "/api/tea")}
+
+
+@pytest.mark.parametrize("route", RECIPES, ids=" ".join)
+def test_whatever_changes_something_is_on_the_record(client, events, make_connector, route):
+    one = make_connector("kubernetes", "Cluster")
+    kinds, recipe = RECIPES[route]
+    before = len(events())
+    response = recipe(client, one)
+    assert response.status_code < 400, response.text
+    assert response.request.method == route[0]
+    written = events()[before:]
+    assert written or route in WITHOUT_EVENT, "a change that is not on the record"
+    assert [event["event_type"] for event in written] == kinds
+    assert len({event["request_id"] for event in written}) == 1
+    assert all(event["author"] for event in written)
+
+
+# Looking
+
+# Every address that is looked at, by its route; `one` is a connector, `event` an event, `cursor` a place in the feed.
+PAGES: dict[str, list[str]] = {
+    "/": [
+        "/",
+        "/?range=7d&source=painchain&tag=audit&author=system&q=a",
+        "/?start_date=2001-01-01&end_date=2001-01-02",
+    ],
+    "/feed": ["/feed?after=0", "/feed?after=999999", "/feed?cursor={cursor}"],
+    "/timeline": ["/timeline", "/timeline?range=90d"],
+    "/events/<int:number>": ["/events/{event}"],
+    "/events/<path:event_id>": ["/events/{event_id}"],
+    "/settings": ["/settings"],
+    LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
+    f"{LIST}/new": [f"{LIST}/new"],
+    f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")],
+    ONE: [f"{LIST}/{{one}}", f"{LIST}/{SYSTEM}"],
+    f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
+    f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
+}
+ERRORS = {
+    "/nowhere": 404,
+    "/?range=nonsense": 422,
+    "/feed": 422,
+    "/timeline?range=nonsense": 422,
+    "/events/999999": 404,
+    f"{LIST}/999999": 404,
+    f"{LIST}/new/nonsense": 404,
+    f"{LIST}/{SYSTEM}/delete": 409,
+    f"{LIST}/{SYSTEM}/enable": 405,
+}
+
+
+@pytest.fixture
+def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str, int]:
+    """Every address to look at with the status it has, after something of every kind has happened."""
+    one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+    for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
+        assert recipe(client, one).status_code == 303, kinds
+    newest = events()[-1]
+    link = client.get("/api/changes?limit=1").headers["Link"]
+    places = {
+        "one": one,
+        "event": newest["id"],
+        "event_id": newest["event_id"],
+        "cursor": link.partition("cursor=")[2].partition(">")[0],
+    }
+    looked_at = {address.format(**places) for several in PAGES.values() for address in several}
+    return {**dict.fromkeys(sorted(looked_at), 200), **ERRORS}
+
+
+def test_every_page_has_an_address_to_look_at_here(app):
+    looking = {rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods}
+    html = {rule for rule in looking if not rule.startswith(("/api/", "/static/", "/health", "/openapi.json"))}
+    assert html == set(PAGES)
+
+
+def answers(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, TestResponse]]:
+    """Look at every address as a plain browser and as htmx."""
+    return [(address, client.get(address, headers=headers)) for address in addresses for headers in ({}, HTMX)]
+
+
+def test_every_page_answers_to_a_plain_browser_and_to_htmx(client, addresses):
+    for address, response in answers(client, addresses):
+        if addresses[address] == 200:
+            assert response.status_code in (200, 204, 302), address
+        else:
+            assert response.status_code == addresses[address], address
+
+
+def test_every_answer_has_the_security_headers(client, addresses):
+    for address, response in answers(client, addresses):
+        headers = response.headers
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'", address
+        assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'", address
+        assert not [words for words in policy.values() if "unsafe" in words or "http" in words], address
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] in ("same-origin", "no-referrer")
+        assert "HX-Request" in {name.strip() for name in headers["Vary"].split(",")}
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_answers_of_the_api_and_static_files_are_protected_as_well(client):
+    page = soup(client.get("/"))
+    for address in ("/api/changes", "/health", "/openapi.json", "/api/nowhere", page.select_one("script")["src"]):
+        headers = client.get(str(address)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_no_page_has_scripts_or_styles_inside(client, addresses):
+    for address, response in answers(client, addresses):
+        page = soup(response)
+        assert not page.select("script:not([src]), style, [style], iframe, object, embed, base"), address
+        for element in page.find_all():
+            assert not [name for name in element.attrs if name.startswith(("on", "hx-on"))], (address, element)
+            assert not str(element.get("href", "")).startswith("javascript:"), address
+
+
+def test_everything_that_a_page_loads_is_served_from_static(client, addresses):
+    loaded = set()
+    for _, response in answers(client, addresses):
+        for element in soup(response).select("script[src], link[href], img[src], use"):
+            loaded.add(urlsplit(str(element.get("src") or element["href"])))
+    assert {address.path.rpartition(".")[2] for address in loaded} == {"js", "css", "svg"}
+    for address in loaded:
+        assert (address.scheme, address.netloc) == ("", "")
+        assert address.path.startswith("/static/")
+        response = client.get(address._replace(fragment="").geturl())
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"].endswith("max-age=31536000")
+
+
+def test_ids_are_unique_on_every_page_and_in_every_fragment(client, addresses):
+    for address, response in answers(client, addresses):
+        ids = Counter(str(element["id"]) for element in soup(response).select("[id]"))
+        assert [name for name, count in ids.items() if count > 1] == [], address
+
+
+REFERENCES = ("for", "form", "aria-describedby", "aria-labelledby", "aria-controls", "hx-target")
+
+
+def referred(element: Tag) -> set[str]:
+    """Return the ids that an element refers to."""
+    names = {name for attribute in REFERENCES for name in str(element.get(attribute, "")).split()}
+    names |= {str(element["href"])} if str(element.get("href", "")).startswith("#") else set()
+    return {name.removeprefix("#") for name in names}
+
+
+def test_whatever_a_page_refers_to_is_on_the_page(client, addresses):
+    for address in addresses:
+        page = soup(client.get(address))
+        if page.html:
+            ids = {str(element["id"]) for element in page.select("[id]")}
+            for element in page.find_all():
+                assert referred(element) <= ids, (address, element)
+
+
+def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(client, addresses):
+    for address in addresses:
+        page = soup(client.get(address))
+        if page.html:
+            assert words(page.title).endswith("· PainChain")
+            assert page.html["lang"] == "en"
+            assert len(page.select("main h1")) == 1, address
+            assert page.select_one("a.skip")["href"] == "#main"
+
+
+def named(element: Tag, page: BeautifulSoup) -> bool:
+    """Say whether a screen reader has a name for an input or a button."""
+    label = page.select_one(f"label[for='{element.get('id')}']") or element.find_parent("label")
+    return bool(element.get("aria-label") or words(label or element))
+
+
+def test_every_input_and_button_has_a_name(client, addresses):
+    for address in addresses:
+        page = soup(client.get(address))
+        for element in page.select("input:not([type=hidden]), textarea, select, button"):
+            assert named(element, page), (address, element)
+
+
+def test_every_form_works_without_javascript_and_says_where_it_goes(client, addresses):
+    for address in addresses:
+        for form in soup(client.get(address)).select("form:not([method=dialog])"):
+            assert str(form["action"]).startswith("/"), address
+            assert form["method"] in ("get", "post")
+            sent_by_htmx = form.get(f"hx-{form['method']}")
+            assert sent_by_htmx in (None, form["action"])
+            if form["method"] == "post":
+                assert form.select_one("[name=csrf_token]")["value"]
+
+
+def test_no_link_leads_nowhere(client, addresses):
+    links = {"/"}
+    for address in addresses:
+        for link in soup(client.get(address)).select("a[href]"):
+            if not link.find_parent("svg"):
+                links.add(urljoin(address, str(link["href"])).partition("#")[0])
+    assert len(links) > 20
+    for link in links - set(addresses):
+        assert link.startswith("/"), link
+        assert client.get(link).status_code in (200, 302), link

@@ -1,0 +1,425 @@
+"""No secret gets out, no foreign request gets in, and whatever is sent is answered in words."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from painchain import inventory
+from painchain.connectors import TYPES
+from painchain.db import db
+from painchain.factory import create_app
+from tests.conftest import close, settings_for
+from tests.reading import fill, form_of, soup, texts, words
+from tests.test_inventory import everything_stored
+from tests.web.test_api import refuse
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+SYSTEM = 1
+
+
+def opened(client: FlaskClient, number: int) -> dict[str, Any]:
+    """Open a connector's page and return its form."""
+    return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
+
+
+def doors(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every form of the settings, filled in so that it would change something."""
+    form, one = opened(client, number), f"{LIST}/{number}"
+    yield f"{LIST}/new/kubernetes", {**form, "name": "New", "cluster_name": "new"}
+    yield one, {**form, "poll_interval": "600"}
+    yield f"{one}/visibility", {**form, "hide": "Commit"}
+    yield f"{one}/enable", form
+    yield f"{one}/delete", form
+
+
+# The canary
+
+CANARY = "c4nary-8d1f"
+numbered = itertools.count(1)
+
+
+def planted() -> str:
+    """Return a token that is not like any before, so that a leak tells through which door it came."""
+    return f"{CANARY}-{next(numbered)}"
+
+
+def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens through every form: where they belong, where they do not, and with input that is refused."""
+    for type_key, connector_type in TYPES.items():
+        if not connector_type.builtin:
+            address = f"{LIST}/new/{type_key}"
+            form = form_of(client.get(address))
+            yield client.post(address, data=fill(form, name=type_key, token=planted(), poll_interval="7"))
+            yield client.post(address, data=fill(form, name=type_key, token=planted(), csrf_token=False))
+            yield client.post(address, data=fill(form, name=type_key, token=planted() * 100))
+            yield client.post(address, data=fill(form, name=type_key, token=planted()), headers=HTMX)
+    for number in (2, 3, 4):
+        one, stale = f"{LIST}/{number}", opened(client, number)
+        yield client.post(one, data=fill(stale, token=planted(), tags="kept"), headers=HTMX)
+        yield client.post(one, data=fill(stale, token=planted(), tags="lost"))
+        yield client.post(one, data=fill(opened(client, number), token=planted(), name="", base=planted()))
+        yield client.post(one, data=fill(opened(client, number), token=planted(), csrf_token="wrong"))
+        yield client.post(f"{one}/enable", data={**opened(client, number), "token": planted()}, headers=HTMX)
+
+
+def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens as people paste them: within an address, as a password or in its query."""
+    leaky = (
+        lambda: f"https://me:{planted()}@git.example/x",
+        lambda: f"https://git.example/x?private_token={planted()}",
+    )
+    for make in leaky:
+        for number, key in ((2, "base_url"), (2, "repos"), (2, "branches"), (3, "projects"), (4, "api_server")):
+            for headers in ({}, HTMX):
+                yield client.post(
+                    f"{LIST}/{number}", data=fill(opened(client, number), **{key: make()}), headers=headers
+                )
+        for key in ("name", "tags", "cluster_name", "namespaces", "ca_certificate"):
+            yield client.post(f"{LIST}/4", data=fill(opened(client, 4), **{key: make()}), headers=HTMX)
+            config = {"name": make()} if key == "name" else {"config": {key: make()}}
+            yield client.post("/api/connectors", json={"name": f"By {key}", "type": "kubernetes", **config})
+        yield client.get("/settings/integrations/new/" + make())
+        yield client.get("/events/" + make())
+
+
+def plant_through_the_api(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens as scripts do."""
+    new = {"name": "By script", "type": "github"}
+    yield client.post("/api/connectors", json={**new, "config": {"token": [planted()]}})
+    yield client.post("/api/connectors", json={**new, "token": planted()})
+    yield client.post("/api/connectors", json={**new, "config": {"token": planted(), "poll_interval": 7}})
+    yield client.post("/api/connectors", json={**new, "config": {"token": planted()}})
+    etag = {"If-Match": client.get("/api/connectors/2").headers["ETag"]}
+    yield client.patch("/api/connectors/2", json={"config": {"token": planted()}}, headers=etag)
+    yield client.patch("/api/connectors/2", json={"config": {"token": planted()}}, headers=etag)
+    yield client.patch("/api/connectors/2", json={"config": {"token": planted()}})
+    about = {"connector_name": "Elsewhere", "connector_type": "github"}
+    for field in ("token", "api_key", "client_secret", "password"):
+        sides = {"old_value": planted(), "new_value": planted()}
+        yield client.post("/api/painchain/log", json={"event_type": "config_changed", **about, "field": field, **sides})
+    changes = {
+        "token": {"old": planted(), "new": planted()},
+        "base_url": {"old": f"https://me:{planted()}@git.example", "new": f"https://git.example?token={planted()}"},
+        "login": {"new": {"user": "me", "password": planted()}},
+    }
+    yield client.post("/api/painchain/log", json={"event_type": "connector_updated", **about, "changes": changes})
+    leaky = {"connector_name": f"https://{planted()}@git.example", "author": f"https://me:{planted()}@git.example"}
+    yield client.post("/api/painchain/log", json={"event_type": "connector_deleted", **about, **leaky})
+
+
+def looked_at(client: FlaskClient) -> Iterator[TestResponse]:
+    """Look at everything there is to see."""
+    numbers = [one["id"] for one in client.get("/api/connectors").get_json()]
+    events = client.get("/api/changes?limit=500").get_json()
+    addresses = ["/", "/?range=all", "/feed?after=0", "/timeline", LIST, f"{LIST}?q=c4nary", "/?q=c4nary", "/nowhere"]
+    addresses += [f"{LIST}/{number}{what}" for number in numbers for what in ("", "/delete", "/disable")]
+    addresses += [f"/events/{event['id']}" for event in events]
+    addresses += ["/api/changes?limit=500", "/api/connectors", "/api/stats", "/api/timeline", "/health"]
+    addresses += [f"/api/connectors/{number}" for number in numbers]
+    for address in addresses:
+        yield client.get(address)
+        yield client.get(address, headers=HTMX)
+
+
+def leaks(answers: Iterator[TestResponse]) -> list[tuple[str, list[str]]]:
+    """Return each answer that repeats a planted token, but for what the address itself asked for."""
+    found = []
+    for response in answers:
+        told = re.findall(rf"{CANARY}\S*", f"{response.headers}\n{response.get_data(as_text=True)}")
+        if told:
+            found.append((f"{response.request.method} {response.request.path} {response.status_code}", told))
+    return found
+
+
+def test_a_planted_token_is_nowhere_but_encrypted_in_its_column(app, settings, client, caplog):
+    caplog.set_level(logging.DEBUG)
+    for plant in (plant_in_forms, plant_in_addresses, plant_through_the_api):
+        assert leaks(plant(client)) == []
+    assert leaks(looked_at(client)) == []
+    with client.session_transaction() as session:
+        assert CANARY not in str(dict(session))
+    assert CANARY not in caplog.text
+    kept = everything_stored(app, settings)
+    assert "Elsewhere" in kept
+    assert re.findall(rf"{CANARY}.{{0,20}}", kept) == []
+    with app.app_context():
+        opened_again = [app.extensions["painchain.box"].decrypt(inventory.get(n).secrets["token"]) for n in (2, 3, 4)]
+    assert all(token.decode().startswith(CANARY) for token in opened_again)
+
+
+def test_an_error_that_nobody_foresaw_tells_where_it_happened_but_not_its_message(app, client, caplog):
+    def fail() -> str:
+        raise RuntimeError(f"cannot use {CANARY}")
+
+    app.add_url_rule("/fail", view_func=fail)
+    for headers in ({}, HTMX):
+        response = client.get("/fail", headers=headers)
+        assert response.status_code == 500
+        said = words(soup(response).select_one("main, .toast"))
+        assert "This is a defect in PainChain" in said
+        assert response.headers["X-Request-Id"] in said
+        assert CANARY not in response.text
+        assert response.headers["X-Request-Id"] in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "in fail" in caplog.text
+    assert CANARY not in caplog.text
+
+
+# The database fails
+
+
+def reason(response: TestResponse) -> str:
+    """Return what the person is told when the database fails: by a page, or by a message to htmx."""
+    assert response.status_code == 503, response.text
+    page = soup(response)
+    if page.html:
+        assert words(page.h1) == "The database does not answer"
+        return words(page.select_one("main p"))
+    assert (response.headers["HX-Retarget"], response.headers["HX-Reswap"]) == ("#toast", "outerHTML")
+    return texts(page, "#toast .toast.bad span")[0]
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_when_its_event_cannot_be_written_a_change_is_not_made_and_the_person_sees_why(
+    app, client, events, make_connector, headers
+):
+    number = make_connector()
+    filled_in = list(doors(client, number))
+    before = client.get("/api/connectors").get_json(), events()
+    refuse(app, "INSERT", "change_events")
+    for address, form in filled_in:
+        said = reason(client.post(address, data=form, headers=headers))
+        assert "Nothing was saved: the database did not take it (" in said
+        assert "the disk is full" in said
+        assert "INSERT" not in said
+    assert (client.get("/api/connectors").get_json(), events()) == before, "reading goes on"
+    for address in ("/", LIST, f"{LIST}/{number}"):
+        assert client.get(address).status_code == 200
+
+
+def test_when_the_database_can_write_again_the_same_form_is_taken(app, client, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), poll_interval="600")
+    refuse(app, "INSERT", "change_events")
+    reason(client.post(f"{LIST}/{number}", data=form))
+    with app.app_context():
+        on_table = "" if db.engine.dialect.name == "sqlite" else " ON change_events"
+        db.session.execute(text(f"DROP TRIGGER refuse{on_table}"))
+        db.session.commit()
+    assert client.post(f"{LIST}/{number}", data=form).status_code == 303
+    assert opened(client, number)["poll_interval"] == "600"
+
+
+def test_when_the_database_cannot_be_read_every_page_says_so_in_words(app, client):
+    with app.app_context():
+        db.session.execute(text("ALTER TABLE connectors RENAME TO away"))
+        db.session.commit()
+    for address in ("/", LIST, f"{LIST}/{SYSTEM}", "/nowhere"):
+        response = client.get(address)
+        assert response.status_code in (404, 503)
+        assert words(soup(response).h1) in ("The database does not answer", "Not found")
+        assert "SELECT" not in response.text
+    assert "The database cannot be read now" in reason(client.get("/", headers={**HTMX, "Cookie": ""})) + reason(
+        client.get(LIST, headers=HTMX)
+    )
+
+
+# Who may ask
+
+
+def server(folder: Path, started: Path, **more: str) -> Flask:
+    shutil.copytree(started, folder)
+    return create_app(settings_for(folder, **more))
+
+
+@pytest.fixture
+def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Start a server with its own settings."""
+    apps: list[Flask] = []
+
+    def start(**more: str) -> Flask:
+        apps.append(server(tmp_path / f"instance-{len(apps)}", started, **more))
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        close(app)
+
+
+def statuses(app: Flask, *hosts: str) -> list[int]:
+    return [app.test_client().get("/", headers={"Host": host}).status_code for host in hosts]
+
+
+def test_on_loopback_no_other_host_name_is_answered(serving):
+    app = serving()
+    assert statuses(app, "127.0.0.1:8000", "localhost", "localhost:1") == [200] * 3
+    assert statuses(app, "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1") == [400] * 4
+    response = app.test_client().get("/", headers={"Host": "evil.example"})
+    assert "evil.example" in words(soup(response).select_one("main [role=alert]"))
+    for headers in ({}, HTMX):
+        response = app.test_client().post(f"{LIST}/1/disable", headers={"Host": "evil.example", **headers})
+        assert response.status_code == 400
+
+
+def test_on_the_loopback_address_of_ipv6_its_own_address_is_answered(serving):
+    app = serving(host="::1")
+    assert statuses(app, "[::1]:8000", "[::1]", "localhost:8000") == [200] * 3
+    assert statuses(app, "evil.example", "[2001:db8::1]") == [400] * 2
+
+
+def test_on_every_address_any_host_name_is_answered_until_some_are_named(serving):
+    assert statuses(serving(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [200] * 2
+    app = serving(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
+    assert statuses(app, "painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example") == [
+        200,
+        200,
+        400,
+        400,
+    ]
+
+
+def test_the_session_cookie_is_kept_from_scripts_and_other_sites(client):
+    [cookie] = client.get(f"{LIST}/new/github").headers.getlist("Set-Cookie")
+    parts = {part.strip() for part in cookie.split(";")}
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= parts
+    assert cookie.startswith("painchain=")
+
+
+def test_looking_around_sets_no_cookie(client):
+    assert not client.get("/").headers.getlist("Set-Cookie")
+
+
+def test_a_forged_session_is_none(client):
+    for value in ("nonsense", "eyJjc3JmX3Rva2VuIjoiYSJ9.aaaaaa.bbbbbb", "\x01", "." * 5000):
+        client.set_cookie("painchain", value)
+        assert client.get("/").status_code == 200
+        assert client.get(f"{LIST}/{SYSTEM}").status_code == 200
+
+
+# Whatever is sent
+
+HOSTILE = [
+    b"\x00",
+    b"a\x00b",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"%",
+    b"..",
+    b"../../etc/passwd",
+    b"-1",
+    b"0",
+    b"9" * 19,
+    b"9" * 400,
+    "٣".encode(),
+    b"1e309",
+    b"NaN",
+    b"[]",
+    b"x" * 5000,
+    "\u202e\ufeff\u2028".encode(),
+]
+PARAMETERS = (
+    *("source", "event_type", "connector", "tag", "author", "status", "q", "range"),
+    *("start_date", "end_date", "cursor", "after", "type", "unknown"),
+)
+INPUTS = (
+    *("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "version", "base", "visibility"),
+    *("enabled", "at", "event_type", "field", "show", "hide", "unknown"),
+)
+
+
+def test_no_parameter_brings_a_page_down(client):
+    for name in PARAMETERS:
+        for value in HOSTILE:
+            query = f"{name}={quote_from_bytes(value)}"
+            for page in ("/", "/feed", "/timeline", LIST):
+                response = client.get(f"{page}?{query}")
+                assert response.status_code < 500, (page, query[:80])
+
+
+def test_a_parameter_repeated_without_end_brings_no_page_down(client):
+    for name in ("source", "tag", "connector"):
+        for page in ("/", "/timeline", "/api/changes"):
+            query = f"{name}=" + ",".join(map(str, range(70_000)))
+            assert client.get(f"{page}?{query}").status_code < 500, (page, name)
+
+
+def test_no_address_brings_a_page_down(client):
+    for value in HOSTILE:
+        part = quote_from_bytes(value, safe="")
+        for address in (
+            f"/{part}",
+            f"/events/{part}",
+            f"{LIST}/{part}",
+            f"{LIST}/{part}/delete",
+            f"{LIST}/{part}/disable",
+            f"{LIST}/new/{part}",
+            f"/static/{part}",
+        ):
+            for headers in ({}, HTMX):
+                assert client.get(address, headers=headers).status_code in (200, 302, 308, 404), address[:80]
+
+
+def test_no_input_brings_a_form_down(client, make_connector):
+    number = make_connector()
+    token = opened(client, number)["csrf_token"]
+    for name in INPUTS:
+        for value in HOSTILE:
+            body = f"csrf_token={token}&{name}={quote_from_bytes(value)}"
+            for address in (f"{LIST}/new/github", f"{LIST}/{number}", f"{LIST}/{number}/visibility"):
+                response = client.post(address, data=body, content_type="application/x-www-form-urlencoded")
+                assert response.status_code < 500, (address, body[-80:])
+    assert client.get(f"{LIST}/{number}").status_code == 200
+
+
+def test_a_number_beyond_all_numbers_is_not_found_by_any_door(client):
+    token = opened(client, SYSTEM)["csrf_token"]
+    for number in (2**31, 2**63 - 1, 2**63, 10**400):
+        for what in ("", "/enable", "/disable", "/delete", "/visibility"):
+            response = client.post(f"{LIST}/{number}{what}", data={"csrf_token": token, "name": "x"})
+            assert response.status_code == 404, (number, what)
+
+
+def test_what_is_larger_than_the_server_takes_is_refused_in_words(client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), repos="a/b\n" * 300_000)
+    before = events()
+    for headers in ({}, HTMX):
+        response = client.post(f"{LIST}/{number}", data=form, headers=headers)
+        assert response.status_code == 413
+        assert "Nothing was saved" in words(soup(response).select_one("main, .toast"))
+    assert events() == before
+
+
+def test_a_body_that_is_no_form_is_refused_in_words(client):
+    for content_type in (
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+    ):
+        response = client.post(f"{LIST}/{SYSTEM}/disable", data=b'{"\xff', content_type=content_type)
+        assert response.status_code == 400, content_type
+        assert "This form has expired" in words(soup(response).main)
+
+
+def test_a_method_that_an_address_does_not_take_is_refused_with_those_it_takes(client):
+    for method, address, allowed in (("POST", "/", "GET"), ("GET", f"{LIST}/{SYSTEM}/enable", "POST")):
+        response = client.open(address, method=method)
+        assert response.status_code == 405
+        assert allowed in response.headers["Allow"]
+        assert words(soup(response).h1) == "Not possible here"
