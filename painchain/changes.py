@@ -91,8 +91,12 @@ def clipped(text: str) -> str:
     """
     if len(text) <= SHOWN_CHARACTERS:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters, sha256 {digest})"
+    return f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters, sha256 {fingerprint(text)})"
+
+
+def fingerprint(text: str) -> str:
+    """Return the beginning of a text's SHA-256, enough to tell two texts apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def spoken(value: Any) -> str:

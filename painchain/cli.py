@@ -313,7 +313,7 @@ def show(found: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
     hidden = visibility.all_hidden()
     for event in found:
         if as_json:
-            click.echo(json.dumps(event_json(event)).replace("\x7f", "\\u007f"))
+            click.echo(json.dumps(event_json(event)))  # in ASCII: nothing in it acts on a terminal
         else:
             click.echo(line(article(event, hidden.of(event.source, event.connector_id), zone)))
 

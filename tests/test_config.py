@@ -102,6 +102,8 @@ def test_a_bad_value_stops_with_one_line_that_names_the_variable(name: str, text
 def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
     with pytest.raises(config.ConfigError, match=r"PAINCHAIN_PORT \('eighty'\): give a whole number from 0 to 65535\."):
         load(port="eighty")
+    with pytest.raises(config.ConfigError, match=r"give a whole number from 0 to 65535\.$"):
+        load(port="9" * 5000)
     with pytest.raises(config.ConfigError) as stopped:
         load(database_url="a-secret-by-mistake")
     assert "a-secret-by-mistake" not in str(stopped.value)

@@ -144,15 +144,20 @@ def _note(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str:
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:
     """Return the changes of a save: labelled as they were recorded, by their keys where no label was."""
-    recorded = facts["labelled_changes"]
-    labelled = {change["key"]: change for change in recorded} if isinstance(recorded, list) else {}
-    for seen in facts.get("field_visibility", []):
-        key = f"field_visibility.{seen['event_type']}.{seen['field']}"
-        labelled[key] = {"label": f"{seen['label']} of {seen['event_type']}", "kind": "visible"}
+    labelled = {one.get("key"): one for one in _dicts(facts["labelled_changes"])}
+    for one in _dicts(facts.get("field_visibility")):
+        event_type, field = one.get("event_type"), one.get("field")
+        label = f"{one.get('label', field)} of {event_type}"
+        labelled[f"field_visibility.{event_type}.{field}"] = {"label": label, "kind": "visible"}
     return [
         Change(key, labelled.get(key, {}).get("label", key), labelled.get(key, {}).get("kind", ""), *_sides(sides))
         for key, sides in facts["changes"].items()
     ]
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a recorded list; an older or foreign event may hold something else there."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _sides(sides: Any) -> tuple[Any, Any]:

@@ -14,8 +14,10 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from painchain.changes import clipped
+from painchain.changes import clipped, fingerprint
 from painchain.connectors.base import Kind, unprintable
+
+SHOWN_ITEMS = 20
 
 
 def install(app: Flask) -> None:
@@ -85,7 +87,9 @@ def shown(value: Any, kind: str = "") -> Markup:
         words = ("shown", "hidden") if kind == "visible" else ("on", "off")
         return escape(words[0] if value else words[1])
     if isinstance(value, list):
-        return Markup(", ").join(shown(item) for item in value)
+        few = Markup(", ").join(shown(item) for item in value[:SHOWN_ITEMS])
+        rest = len(value) - SHOWN_ITEMS
+        return few if rest <= 0 else few + f" and {rest:,} more (sha256 {fingerprint(json.dumps(value))})"
     return escape(clipped(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))))
 
 

@@ -317,6 +317,7 @@ def test_news_leave_what_is_read_open_and_in_its_place(page: Page, server: str) 
     assert after
     assert abs(after["y"] - place["y"]) < 2
     expect(page.locator("#timeline .count")).to_have_text(f"{count + 2} changes")
+    expect(page.locator("#timeline")).to_have_attribute("hx-trigger", "every 60s")
 
 
 def test_news_that_the_filter_excludes_stay_away(page: Page, server: str) -> None:

@@ -85,7 +85,7 @@ def follow(client: FlaskClient, page: BeautifulSoup, selector: str, attribute: s
 
 
 def test_each_event_is_an_article_that_carries_its_type_and_source(client, write, make_connector):
-    write({"source": "gitlab", "event_type": "Pipeline"})
+    write({"source": "gitlab", "event_type": "Pipeline", "timestamp": datetime.now(UTC)})
     make_connector()
     page = read(client)
     assert [(one["data-source"], one["data-event-type"]) for one in page.select("#feed article")] == [
@@ -248,7 +248,10 @@ def test_every_choice_that_the_form_offers_finds_its_events(client, write, make_
     authors = [str(box["value"]) for box in read(client).select("#filter [name=author]")]
     assert authors == ["ann", "Doe, Jane", "system"]
     for author in authors:
-        assert set(texts(read(client, range="all", author=author), "#feed .author")) == {author}
+        page = read(client, range="all", author=author)
+        assert set(texts(page, "#feed .author")) == {author}
+        assert [box["value"] for box in page.select("#filter [name=author]")] == authors
+        assert [box["value"] for box in page.select("#filter [checked]")] == [author]
 
 
 def test_the_form_shows_the_filter_that_the_address_has(client, write):
@@ -256,12 +259,7 @@ def test_the_form_shows_the_filter_that_the_address_has(client, write):
     query = {"source": ["github", "gitlab"], "tag": "ci", "author": "nobody", "q": "x y", "status": "failed"}
     form = read(client, range="7d", **query).select_one("#filter")
     ticked = [(box["name"], box["value"]) for box in form.select("[checked]")]
-    assert sorted(ticked) == [("author", "nobody"), ("source", "gitlab"), ("tag", "ci")] or sorted(ticked) == [
-        ("author", "nobody"),
-        ("source", "github"),
-        ("source", "gitlab"),
-        ("tag", "ci"),
-    ]
+    assert sorted(ticked) == [("author", "nobody"), ("source", "github"), ("source", "gitlab"), ("tag", "ci")]
     assert form.select_one("[name=q]")["value"] == "x y"
     assert [(one["name"], one["value"]) for one in form.select("[type=hidden]")] == [
         ("range", "7d"),
@@ -281,7 +279,7 @@ def test_a_custom_range_stands_in_the_form_in_the_viewers_zone(client):
 
 def test_pressing_apply_leads_to_an_address_that_shows_the_same(client, write):
     write(*VARIED)
-    before = client.get("/", query_string={"range": "30d", "tag": "ci", "q": "e"})
+    before = client.get("/", query_string={"range": "30d", "tag": "ci", "q": "three"})
     again = client.get("/", query_string=form_of(before, "#filter"))
     assert subjects(soup(again)) == subjects(soup(before)) == ["three"]
 
@@ -383,7 +381,6 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     news = soup(client.get(live(page), headers=HTMX))
     assert numbers(news) == sorted(numbers_written)
     assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "live"]
-    assert news.select_one("#nothing")["hx-swap-oob"] == "delete"
     assert words(news.select_one("#timeline .count strong")) == "3"
     assert client.get(live(news), headers=HTMX).status_code == 204
 
@@ -461,7 +458,7 @@ def test_the_chart_tells_the_same_as_text_and_as_the_feed(client, write):
     labels = {key: connector_type.label for key, connector_type in TYPES.items()}
     in_feed = Counter(labels.get(str(one["data-source"]), "kitchen") for one in page.select("#feed article"))
     assert table(page) == in_feed == {"GitLab": 2, "GitHub": 1, "kitchen": 1, "PainChain": 1}
-    assert texts(page, "#timeline .legend .source") == ["GitLab 2", "GitHub 1", "PainChain 1", "kitchen 1"]
+    assert texts(page, "#timeline .legend .source") == ["GitLab 2", "GitHub 1", "kitchen 1", "PainChain 1"]
     assert words(page.select_one("#timeline .count")) == "5 changes"
 
 
@@ -521,7 +518,7 @@ def test_the_page_of_an_event_shows_the_rest_of_the_same_action(client, events, 
     make_connector("kubernetes", "Cluster", enabled=True)
     created, enabled = events()[-2:]
     page = soup(client.get(f"/events/{enabled['id']}"))
-    assert texts(page, "h2") == ["In the same action", *texts(page, "h2.day")]
+    assert texts(page, "main h2") == ["In the same action", *texts(page, "h2.day")]
     assert numbers(page) == [enabled["id"], created["id"]]
 
 
@@ -742,7 +739,7 @@ def test_the_chosen_theme_is_there_from_the_first_paint(client, cookie, theme):
     assert read(client).html.get("data-theme") == theme
 
 
-@pytest.mark.parametrize("zone", ["Nowhere/Never", "../../etc/passwd", "Europe", '"><script>', "a" * 5000, "\0", "ü"])
+@pytest.mark.parametrize("zone", ["Nowhere/Never", "../../etc/passwd", "Europe", '"><script>', "a" * 3000, "\0", "ü"])
 def test_a_time_zone_that_is_none_is_utc(client, zone):
     client.set_cookie("zone", zone)
     assert read(client).html["data-zone"] == "UTC"
