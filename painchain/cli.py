@@ -127,11 +127,14 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
-    click.echo(f"PainChain is at http://{host}:{port_of(server)}")
-    if loaded.host not in config.LOOPBACK:
-        click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
-    server.run()
-    click.echo("PainChain has stopped; everything that was saved is safe.")
+    try:
+        click.echo(f"PainChain is at http://{host}:{port_of(server)}")
+        if loaded.host not in config.LOOPBACK:
+            click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
+        server.run()
+        click.echo("PainChain has stopped; everything that was saved is safe.")
+    finally:
+        signal.alarm(0)  # no request hangs: closing the database takes the time it takes
 
 
 def port_of(server: Any) -> int:

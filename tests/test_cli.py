@@ -19,11 +19,13 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from painchain import __version__
 from painchain.cli import main
 from painchain.config import Settings
 from painchain.db import db
+from tests.conftest import on_server
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30
@@ -274,11 +276,12 @@ def test_a_database_that_refuses_the_event_is_reported(
 
 
 def test_a_database_that_cannot_write_is_reported(environment: None, settings: Settings, database: str) -> None:
-    readonly = {
-        "sqlite": {"PAINCHAIN_DATABASE_URL": f"sqlite:///file:{settings.instance}/painchain.db?mode=ro&uri=true"},
-        "postgresql": {"PGOPTIONS": "-c default_transaction_read_only=on"},
-    }
-    environ = {**os.environ, **readonly[database]}
+    environ = dict(os.environ)
+    if database == "sqlite":
+        environ["PAINCHAIN_DATABASE_URL"] = f"sqlite:///file:{settings.instance}/painchain.db?mode=ro&uri=true"
+    else:
+        name = make_url(settings.database_url).database
+        on_server(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     result = subprocess.run([*COMMAND, *INTERVAL], cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
     line = result.stderr.splitlines()[-1]

@@ -21,12 +21,6 @@ from painchain.factory import create_app
 from tests.conftest import close, on_server, postgres_url, settings_for
 
 
-@pytest.fixture(autouse=True)
-def no_endless_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let PostgreSQL refuse a lock that does not come, as SQLite does."""
-    monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=5s")
-
-
 @pytest.fixture
 def empty_database(database: str, tmp_path: Path) -> Iterator[str]:
     """The URL of a database in which nothing is yet."""

@@ -71,7 +71,7 @@ def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
         one, stale = f"{LIST}/{number}", opened(client, number)
         yield client.post(one, data=fill(stale, token=planted(), tags="kept"), headers=HTMX)
         yield client.post(one, data=fill(stale, token=planted(), tags="lost"))
-        yield client.post(one, data=fill(opened(client, number), token=planted(), name="", base=planted()))
+        yield client.post(one, data=fill(opened(client, number), token=planted(), name=""))
         yield client.post(one, data=fill(opened(client, number), token=planted(), csrf_token="wrong"))
         yield client.post(f"{one}/enable", data={**opened(client, number), "token": planted()}, headers=HTMX)
 

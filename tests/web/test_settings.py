@@ -247,7 +247,7 @@ REFUSED = [
     ("github", "base_url", "https://", "must be an address"),
     ("github", "base_url", "https://git.example/?page=2", "must end before"),
     ("github", "token", "", "required"),
-    ("github", "token", "x" * 501, "at most"),
+    ("github", "token", "x" * 100_001, "at most"),
     ("github", "poll_interval", "59", "from 60 to 3600"),
     ("github", "poll_interval", "3601", "from 60 to 3600"),
     ("github", "poll_interval", "", "required"),
