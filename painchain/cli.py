@@ -25,6 +25,7 @@ from painchain.changes import spoken
 from painchain.connectors.base import Kind
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
+from painchain.migrations import NewerDatabase
 from painchain.secrets import KeyUnusable, scrub
 from painchain.timeline import BadFilter, Event, Filter
 from painchain.web.api import event_json
@@ -61,7 +62,7 @@ def app(database_fails: int = 2) -> Flask:
     loaded = settings()
     try:
         return create_app(loaded)
-    except KeyUnusable as error:
+    except (KeyUnusable, NewerDatabase) as error:
         stop(str(error))
     except OSError as error:
         stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")

@@ -79,11 +79,11 @@ def create_app(settings: Settings) -> Flask:
 
 def begin() -> None:
     """Put the built-in connector in place, on the record, and make sure that the key is the right one."""
-    with ledger.writing() as book:
-        trail = audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, datetime.now(UTC))
-        new = inventory.ensure_builtin(trail)
-    if new:
-        log.info("First start: created the %s connector.", BUILTIN.label)
+    if not inventory.has_builtin():
+        with ledger.writing() as book:
+            trail = audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, datetime.now(UTC))
+            if inventory.ensure_builtin(trail):
+                log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()
 
 

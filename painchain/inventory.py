@@ -127,9 +127,14 @@ def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled:
     return connector
 
 
+def has_builtin() -> bool:
+    """Say whether the built-in connector is in place."""
+    return db.session.scalar(select(Connector.id).where(Connector.type == connectors.BUILTIN.key)) is not None
+
+
 def ensure_builtin(trail: Trail) -> Connector | None:
     """Create the built-in connector, enabled, unless there is one. Return it if it is new."""
-    if db.session.scalar(select(Connector.id).where(Connector.type == connectors.BUILTIN.key)):
+    if has_builtin():
         return None
     connector = _new(connectors.BUILTIN, trail)
     _assign(connector, {"name": SYSTEM_NAME, "tags": SYSTEM_TAGS})

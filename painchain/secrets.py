@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEY_BYTES = 32
 MASK = "***"
 
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/?#]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"(://)[^\s/?#]*@")
 _QUERY = re.compile(
-    r"([?&;](?:[a-z_-]*(?:token|secret|password|passwd|signature|api_?key)|key|sig|auth)=)[^&;\s#\"'<>]+", re.IGNORECASE
+    r"([?&;#](?:[a-z_-]{0,40}(?:token|secret|password|passwd|signature|api[_-]?key)|key|sig|auth)=)[^&;\s#\"'<>]+",
+    re.IGNORECASE,
 )
 # For fields that no connector type defines (POST /api/painchain/log takes any name): a defined field is redacted by
 # its definition, never by its name.

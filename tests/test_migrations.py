@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from painchain import migrations
+from painchain import config, migrations, timeline
 from painchain.db import Base, db
 from painchain.factory import create_app
 from tests.conftest import close, on_server, postgres_url, settings_for
@@ -113,3 +113,20 @@ def test_upgrading_does_not_hold_up_other_servers(new_app: Flask, empty_database
     with other.app_context():
         flask_migrate.upgrade(directory=alembic(other))
     close(other)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        db.session.commit()
+        with pytest.raises(migrations.NewerDatabase, match="newer version of PainChain"):
+            migrations.upgrade()
+
+
+def test_a_second_start_writes_nothing(app: Flask, settings: config.Settings) -> None:
+    with app.app_context():
+        before = timeline.head()
+    second = create_app(settings)
+    with second.app_context():
+        assert timeline.head() == before
+    close(second)

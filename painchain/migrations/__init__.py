@@ -13,10 +13,20 @@ FOLDER = Path(__file__).parent
 NEWEST = "0001"
 
 
+class NewerDatabase(Exception):
+    """The database was brought up to date by a newer version of PainChain."""
+
+
 def upgrade() -> None:
-    """Apply the migrations that the database does not have yet; none, if it has them all."""
-    if _revision() == NEWEST:
+    """Apply the migrations that the database does not have yet; none, if it has them all.
+
+    :raises NewerDatabase: when it has one that this version does not know.
+    """
+    revision = _revision()
+    if revision == NEWEST:
         return
+    if revision and not any((FOLDER / "versions").glob(f"{revision}_*.py")):
+        raise NewerDatabase(f"The database is of a newer version of PainChain ({revision}); start that one.")
     from flask import current_app
     from flask_migrate import Migrate
     from flask_migrate import upgrade as apply

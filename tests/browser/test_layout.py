@@ -109,6 +109,39 @@ def test_filter_menus_stay_inside_the_window(open_context: OpenContext, extremes
 
 
 @pytest.mark.parametrize("window", WINDOWS)
+def test_a_line_of_200_changes_is_cut_until_it_is_opened(
+    open_context: OpenContext, extremes: Extremes, window: str
+) -> None:
+    page = open_context(viewport=WINDOWS[window]).new_page()
+    page.goto(f"{extremes.address}/?author={'a' * 200}&event_type=ConnectorUpdated")
+    summary = page.locator("#feed article summary")
+    closed = summary.bounding_box()
+    summary.click()
+    opened = summary.bounding_box()
+    assert closed
+    assert opened
+    assert closed["height"] < 140
+    assert opened["height"] > 1000
+
+
+def test_on_a_phone_each_side_of_a_conflict_says_whose_it_is(
+    open_context: OpenContext, server: str, complaints: Complaints
+) -> None:
+    made = add(server)
+    page = open_context(viewport=WINDOWS["phone"]).new_page()
+    page.goto(made.page)
+    made.change(poll_interval=600)
+    page.get_by_label("Poll interval").fill("900")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("#conflict")).to_be_focused()
+    complaints.take("409")
+    sides = page.locator("#conflict td").evaluate_all(
+        "all => all.map(one => getComputedStyle(one, '::before').content)"
+    )
+    assert sides == ['"Theirs: "', '"Yours: "']
+
+
+@pytest.mark.parametrize("window", WINDOWS)
 def test_a_conflict_and_errors_stay_inside_the_window(
     open_context: OpenContext, extremes: Extremes, complaints: Complaints, window: str
 ) -> None:
