@@ -87,7 +87,7 @@ def settings(database: str, started: Path, tmp_path: Path, request: pytest.Fixtu
         yield settings_for(instance)
         return
     name = f"painchain_test_{uuid.uuid4().hex[:8]}"
-    on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')} STRATEGY file_copy")
+    on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
     yield settings_for(instance, postgres_url(name))
     on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
