@@ -80,7 +80,8 @@ def index() -> ResponseReturnValue:
         wanted, problem = _filter(view), ""
         before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
     except BadFilter as error:
-        wanted, problem, before = _filter(View({})), str(error), None
+        view, problem, before = View({}), str(error), None
+        wanted = _filter(view)
     status = 422 if problem else 200
     values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
     if responses.is_htmx():
