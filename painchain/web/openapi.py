@@ -125,12 +125,12 @@ IF_MATCH: Parameters = {
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
 FILTER: Parameters = {
-    "source": (SOME, "Connector types. Of several values, repeated or comma-separated, any will do."),
-    "event_type": (SOME, "Such as ConnectorUpdated."),
-    "connector": (SOME, "Names or ids."),
-    "tag": (SOME, "Tags."),
-    "author": (SOME, "Authors."),
-    "status": (SOME, "Such as updated."),
+    "source": (SOME, "Connector types, repeated or comma-separated: any of them."),
+    "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated: any of them."),
+    "connector": (SOME, "Names or ids, repeated: any of them."),
+    "tag": (SOME, "Repeated or comma-separated: any of them."),
+    "author": (SOME, "Repeated: any of them."),
+    "status": (SOME, "Such as updated, repeated or comma-separated: any of them."),
     "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
     "end_date": (DAY, "Before then; later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, "Words that all occur in the event."),

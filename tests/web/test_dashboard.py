@@ -25,6 +25,9 @@ HTMX = {"HX-Request": "true"}
 MINUTE = timedelta(minutes=1)
 LONG_AGO = datetime(2020, 5, 4, 12, 0, tzinfo=UTC)
 
+# What is about text alone need not be asked of every database.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
+
 Write = Callable[..., list[int]]
 
 
@@ -573,7 +576,7 @@ def test_events_of_sources_types_and_fields_that_are_not_known_any_more_are_show
     )
     page = read(client)
     articles = [(words(one.select_one(".source")), one["data-event-type"]) for one in page.select("#feed article")]
-    assert articles[1:] == [
+    assert [one for one in articles if one[1] != "ConnectorCreated"] == [
         ("jenkins", "Build"),
         ("GitHub", "Starred"),
         ("PainChain", "ConfigChanged"),
@@ -644,6 +647,7 @@ def test_long_lists_are_cut_as_well(client):
 HIDING = "admin\u202enimda\u200b\u2066"
 
 
+@ON_SQLITE
 def test_characters_that_hide_or_reorder_others_are_spelt_out(client, events, make_connector):
     spelt = "admin\\u202enimda\\u200b\\u2066"
     number = make_connector("kubernetes", HIDING, tags=HIDING, cluster_name=HIDING)
@@ -682,6 +686,7 @@ def assert_inert(page: BeautifulSoup) -> None:
     assert "1337" not in page.get_text()
 
 
+@ON_SQLITE
 def test_what_people_enter_is_shown_as_they_entered_it_and_never_acts(client, events, make_connector):
     pages = {"/", "/settings/integrations"}
     for text in CORPUS:
@@ -708,18 +713,20 @@ def test_what_people_enter_is_shown_as_they_entered_it_and_never_acts(client, ev
         assert text in texts(soup(client.get("/settings/integrations")), "article.card h2")
 
 
+@ON_SQLITE
 def test_what_is_searched_for_is_shown_as_it_was_entered_and_never_acts(client):
     for text in CORPUS:
         searched = dict.fromkeys(("q", "author", "tag", "source", "connector", "event_type", "status"), text)
         for wrong in ({}, {"range": text}, {"start_date": text}, {"cursor": text}):
             page = soup(client.get("/", query_string={**searched, **wrong}))
             assert_inert(page)
-            assert page.select_one("#q")["value"] == text
+            assert page.select_one("#q")["value"] == ("" if wrong else text)
         page = soup(client.get("/settings/integrations", query_string={"q": text, "type": text}))
         assert_inert(page)
         assert page.select_one("[name=q]")["value"] == text
 
 
+@ON_SQLITE
 def test_what_is_refused_is_shown_as_it_was_entered_and_never_acts(client):
     address = "/settings/integrations/new/github"
     for text in CORPUS:

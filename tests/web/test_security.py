@@ -33,6 +33,10 @@ LIST = "/settings/integrations"
 SYSTEM = 1
 
 
+# What is about text alone need not be asked of every database.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
+
+
 def opened(client: FlaskClient, number: int) -> dict[str, Any]:
     """Open a connector's page and return its form."""
     return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
@@ -348,11 +352,20 @@ PARAMETERS = {
     "/timeline": ("range", "start_date"),
     LIST: ("q", "type"),
 }
+# The inputs of each form, sent together where one that is wrong does not keep the others from being read.
 INPUTS = {
-    f"{LIST}/new/github": ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "enabled"),
-    f"{LIST}/2": ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "version", "base"),
-    f"{LIST}/2/visibility": ("version", "event_type", "field", "show", "hide"),
-    f"{LIST}/2/enable": ("version", "at"),
+    f"{LIST}/new/github": (
+        ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "enabled"),
+        ("csrf_token",),
+    ),
+    f"{LIST}/2": (
+        ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"),
+        ("version",),
+        ("base",),
+        ("visibility",),
+    ),
+    f"{LIST}/2/visibility": (("event_type", "field"), ("show",), ("hide",), ("version",)),
+    f"{LIST}/2/enable": (("version", "at"),),
 }
 
 
@@ -387,29 +400,30 @@ def test_a_parameter_with_values_without_end_is_refused(client):
         assert response.status_code == 422, page
 
 
-ENDLESS = ["a" * 500_000, "/" * 500_000 + "x", "a://" * 100_000, "?token" * 80_000, "a,\n" * 150_000]
+ENDLESS = ["a" * 900_000, "/" * 300_000 + "x", "a://" * 70_000, "?token" * 100_000, ",".join(map(str, range(90_000)))]
 
 
-def test_the_longest_text_is_refused_without_keeping_the_server_busy(client, make_connector):
-    number = make_connector()
-    for text_sent in ENDLESS:
-        for key in ("name", "tags", "base_url", "token", "repos"):
-            with patience():
-                response = client.post(f"{LIST}/{number}", data=fill(opened(client, number), **{key: text_sent}))
-            assert response.status_code in (303, 422), (key, text_sent[:10])
+@ON_SQLITE
+def test_the_longest_text_does_not_keep_the_server_busy(client, make_connector):
+    form = opened(client, make_connector())
+    for key, sent in zip(("name", "base_url", "repos", "token", "tags"), ENDLESS, strict=True):
+        with patience():
+            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}))
+        assert response.status_code == 422, key
 
 
+@ON_SQLITE
 def test_the_longest_report_is_taken_and_shown_without_keeping_the_server_busy(client):
     report = {"event_type": "config_changed", "connector_name": "Prod", "field": "x"}
-    sides = [("", text_sent) for text_sent in ENDLESS] + [(list(range(70_000)), list(range(70_000, 140_000)))]
+    sides = [("", sent) for sent in ENDLESS] + [(list(range(60_000)), list(range(60_000, 120_000)))]
     for old, new in sides:
         with patience():
-            assert (
-                client.post("/api/painchain/log", json={**report, "old_value": old, "new_value": new}).status_code
-                == 201
-            )
-            assert client.get("/").status_code == 200
-            assert len(client.get("/").data) < 300_000
+            response = client.post("/api/painchain/log", json={**report, "old_value": old, "new_value": new})
+            assert response.status_code == 201
+    with patience():
+        response = client.get("/")
+        assert response.status_code == 200
+        assert len(response.data) < 200_000
 
 
 def test_no_address_brings_a_page_down(client):
@@ -431,12 +445,13 @@ def test_no_address_brings_a_page_down(client):
 def test_no_input_brings_a_form_down(client, make_connector):
     number = make_connector()
     token = opened(client, number)["csrf_token"]
-    for address, names in INPUTS.items():
-        for name in names:
+    for address, several in INPUTS.items():
+        for names in several:
             for value in HOSTILE:
-                body = f"csrf_token={token}&{name}={quote_from_bytes(value)}"
+                inputs = "&".join(f"{name}={quote_from_bytes(value)}" for name in names)
+                body = inputs if names == ("csrf_token",) else f"csrf_token={token}&{inputs}"
                 response = client.post(address, data=body, content_type="application/x-www-form-urlencoded")
-                assert response.status_code in (303, 409, 422), (address, body[-80:])
+                assert response.status_code in (303, 400, 409, 422), (address, inputs[-80:])
     assert client.get(f"{LIST}/{number}").status_code == 200
 
 
