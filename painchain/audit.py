@@ -214,6 +214,7 @@ def outside_change(connector_type: str | None, key: str, old: Any, new: Any) -> 
 
     A field that no connector type defines counts as a secret if its name says so.
     """
+    key = scrub(key)
     field = connectors.field(connector_type, key)
     if field:
         return Change(field.key, field.label, field.kind.value, old, new)

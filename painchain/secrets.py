@@ -25,7 +25,9 @@ _QUERY = re.compile(
 )
 # For fields that no connector type defines (POST /api/painchain/log takes any name): a defined field is redacted by
 # its definition, never by its name.
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|private[_-]?key|api[_-]?key|authorization", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|passphrase|credential|private[_-]?key|api[_-]?key|authorization", re.IGNORECASE
+)
 
 
 class KeyUnusable(Exception):

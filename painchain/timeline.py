@@ -38,6 +38,7 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 PAGE = 50
 MAX_TEXT = 200
+MAX_VALUES = 100
 
 # Bin widths in seconds: what a person would choose, from a second to a year.
 _WIDTHS = (
@@ -224,7 +225,7 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
 
     Bins begin at round times of the viewer's `zone`. Without a start, counting begins at the oldest event.
     """
-    start = wanted.start or _oldest(wanted) or now - RANGES[DEFAULT_RANGE]
+    start = wanted.start or _oldest(wanted) or (wanted.end or now) - RANGES[DEFAULT_RANGE]
     end = wanted.end or max(now, start) + timedelta(microseconds=1)
     seconds = (end - start).total_seconds()
     width = next((width for width in _WIDTHS if seconds / width <= MAX_BINS), _WIDTHS[-1])
@@ -314,6 +315,8 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         values = [value.strip() for texts in parts for value in texts]
         if any(len(value) > MAX_TEXT for value in values):
             raise BadFilter(name, f"{name} can have {MAX_TEXT} characters at most.")
+        if len(values) > MAX_VALUES:
+            raise BadFilter(name, f"{name} can have {MAX_VALUES} values at most.")
         return tuple(dict.fromkeys(value for value in values if value))
 
     def one(name: str) -> str:
