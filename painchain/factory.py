@@ -63,12 +63,12 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     db.init_app(app)
+    app.before_request(identify)  # before the guards, whose refusals name the request
     csrf.init_app(app)
     csrf.exempt(api.door)
     for door in (dashboard.door, settings_door.door, api.door):
         app.register_blueprint(door)
     responses.install(app)
-    app.before_request(identify)
     app.after_request(protect)
     with app.app_context():
         prepare(db.engine)

@@ -140,6 +140,16 @@ def conflict(form: Any, connector: Connector) -> Conflict:
     return Conflict(connector, theirs, mine)
 
 
+def merged_toggles(form: Any, connector: Connector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
+    """Return the toggles with both people's changes: as submitted where the person flipped them, else as stored."""
+    began_hidden = _read_base(form.base.data).get("hidden", [])
+    now_hidden = visibility.hidden(connector.id)
+    return {
+        toggle: visible if visible == (toggle_name(toggle) in began_hidden) else toggle not in now_hidden
+        for toggle, visible in shown.items()
+    }
+
+
 def as_entered(field: Field, value: Any) -> Any:
     """Return a value as the person types it."""
     if field.kind is Kind.CHECKBOX:
@@ -154,7 +164,9 @@ def as_entered(field: Field, value: Any) -> Any:
 def _origin(connector: Connector | None) -> dict[str, str]:
     if connector is None:
         return {"version": "", "base": ""}
-    return {"version": str(connector.version), "base": json.dumps(values(connector), ensure_ascii=False)}
+    hidden = sorted(toggle_name(toggle) for toggle in visibility.hidden(connector.id))
+    base = {**values(connector), "hidden": hidden}
+    return {"version": str(connector.version), "base": json.dumps(base, ensure_ascii=False)}
 
 
 def _read_base(text: str | None) -> dict[str, Any]:

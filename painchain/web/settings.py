@@ -99,6 +99,7 @@ def update(connector_id: int) -> ResponseReturnValue:
         return _refused(_get_or_404(connector_id), form, 422, shown=shown)
     except Stale:
         one = _get_or_404(connector_id)
+        shown = forms.merged_toggles(form, one, shown)
         return _refused(one, form, 409, conflict=forms.conflict(form, one), shown=shown)
     toast = _saved_toast(one, saved)
     if responses.is_htmx():
