@@ -77,7 +77,8 @@ def apply(stored: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any
 def _without(these: Any, those: Any) -> list[Any]:
     if not isinstance(these, list):
         return []
-    return [item for item in these if not isinstance(those, list) or item not in those]
+    others = {repr(item) for item in those} if isinstance(those, list) else set()
+    return [item for item in these if repr(item) not in others]
 
 
 SHOWN_CHARACTERS = 120

@@ -39,6 +39,7 @@ DEFAULT_RANGE = "24h"
 PAGE = 50
 MAX_TEXT = 200
 MAX_VALUES = 100
+NAMES = ("author", "connector")  # these may contain commas, so that a comma does not divide them
 
 # Bin widths in seconds: what a person would choose, from a second to a year.
 _WIDTHS = (
@@ -310,8 +311,7 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
     """
 
     def texts(name: str) -> tuple[str, ...]:
-        # Names may contain commas, words of our own may not.
-        parts = (text.split(",") if name not in ("author", "connector") else [text] for text in given.get(name, ()))
+        parts = (text.split(",") if name not in NAMES else [text] for text in given.get(name, ()))
         values = [value.strip() for texts in parts for value in texts]
         if any(len(value) > MAX_TEXT for value in values):
             raise BadFilter(name, f"{name} can have {MAX_TEXT} characters at most.")

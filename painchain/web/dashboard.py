@@ -203,7 +203,8 @@ def _choices(view: View) -> dict[str, Any]:
     }
     lists = {}
     for name, values in offered.items():
-        chosen = [part for value in view.given.get(name, ()) for part in value.split(",")]
+        given = view.given.get(name, ())
+        chosen = given if name in timeline.NAMES else [part for value in given for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
     return {"lists": lists, "list_labels": LISTS, "ranges": list(RANGES), "custom": _custom(view)}
