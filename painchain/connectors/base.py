@@ -15,6 +15,7 @@ from cryptography import x509
 from painchain.secrets import scrub
 
 MAX_ITEMS = 200
+BLANK_OR_SLASH = "/" + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
 class Kind(StrEnum):
@@ -83,7 +84,7 @@ class Field:
             raise FieldError(f"{self.label} must be text.")
         text = _lines(value) if self.kind is Kind.CERTIFICATE else _plain(value)
         if self.kind is Kind.URL:
-            text = re.sub(r"[\s/]+$", "", text)
+            text = text.rstrip(BLANK_OR_SLASH)
         return text or None
 
     def clean(self, value: Any) -> Any:
