@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from painchain import connectors
 from painchain.changes import Change, spoken
 from painchain.connectors.base import Kind
-from painchain.db import db
+from painchain.db import Prepared, db
 from painchain.ledger import Ledger, NewEvent
 from painchain.models import Connector
 from painchain.secrets import looks_secret, scrub, scrub_value
@@ -21,6 +21,21 @@ SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
 
 _connector = Connector.__table__.c
+
+
+class _Found(NamedTuple):
+    id: int
+    type: str
+    name: str
+    enabled: bool
+    tags: list[str]
+
+
+_LOOK_UP = Prepared(
+    select(*(_connector[name] for name in _Found._fields)).where(
+        or_(_connector.type == bindparam("source"), _connector.name == bindparam("name"))
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -189,15 +204,10 @@ class Trail:
         )
         return event_id
 
-    def _look_up(self, subject: Subject | None) -> tuple[Any, int | None]:
+    def _look_up(self, subject: Subject | None) -> tuple[_Found, int | None]:
         """Return the audit connector as it is now, and the id of the subject, looked up if only its name is known."""
         name = subject.name if subject and subject.id is None else None
-        wanted = _connector.type == SOURCE
-        rows = db.session.execute(
-            select(_connector.id, _connector.type, _connector.name, _connector.enabled, _connector.tags).where(
-                wanted if name is None else or_(wanted, _connector.name == name)
-            )
-        ).all()
+        rows = [_Found(*row) for row in _LOOK_UP.all(self.ledger.connection, source=SOURCE, name=name)]
         audit_connector = next(row for row in rows if row.type == SOURCE)
         if subject is None or subject.id is not None:
             return audit_connector, subject.id if subject else None

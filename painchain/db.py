@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask import g
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from sqlalchemy import BigInteger, Integer, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +37,15 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+class JoiningSession(Session):
+    """A session that takes part in the write transaction of its app context, while there is one."""
+
+    def get_bind(self, *about: Any, **more: Any) -> Engine | Connection:
+        """Return the connection of that transaction, or else the engine."""
+        return g.get("writing") or super().get_bind(*about, **more)
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
 
 # A row id that grows without end, on both databases.
 RowId = BigInteger().with_variant(Integer, "sqlite")
@@ -74,8 +85,9 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "pool_size": threads,
         "max_overflow": 8,
+        "pool_use_lifo": True,  # the connection that wrote last knows the pages that are written next
         "hide_parameters": True,
-        "json_serializer": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+        "json_serializer": json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode,
     }
     if is_sqlite(url):
         # The "begin" listener starts transactions; the driver must not start its own.
@@ -109,7 +121,7 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        _drive(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
@@ -125,26 +137,126 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def one_write_at_a_time() -> Iterator[None]:
-    """Start the write transaction of the session; commit it at the end, or roll it back on any error.
+def one_write_at_a_time() -> Iterator[Connection]:
+    """Start the write transaction, in which the session takes part; commit it at the end, or roll it back on any error.
 
     On SQLite this process queues its writers and takes the write lock at the start (BEGIN IMMEDIATE). On PostgreSQL
     the caller locks a row all writers share, which queues the writers of every process.
 
     :raises WriteBusy: when no turn came within ``BUSY_SECONDS``.
     """
-    session = db.session
-    session.rollback()  # end the reads, so that what is read from here on is what is written upon
-    queued = session.get_bind().dialect.name == "sqlite"
+    if db.session.registry.has():
+        db.session.rollback()  # end the reads, so that what is read from here on is what is written upon
+    queued = db.engine.dialect.name == "sqlite"
     if queued and not _one_writer.acquire(timeout=BUSY_SECONDS):
         raise WriteBusy
     try:
-        session.connection(execution_options={"writes": True})
-        yield
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+        with db.engine.connect().execution_options(writes=True) as connection, connection.begin(), _joined(connection):
+            yield connection
     finally:
         if queued:
             _one_writer.release()
+
+
+@contextmanager
+def _joined(connection: Connection) -> Iterator[None]:
+    """Let the session, if it is used at all, write through `connection`."""
+    g.writing = connection
+    try:
+        yield
+        if db.session.registry.has():
+            db.session.commit()
+    except BaseException:
+        if db.session.registry.has():
+            db.session.rollback()
+        raise
+    finally:
+        del g.writing
+
+
+class Prepared:
+    """A statement of every write or every request: it is compiled once and goes straight to the driver.
+
+    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``).
+    """
+
+    def __init__(self, statement: Any):
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> None:
+        """Run it once for each of `rows`: their values by name.
+
+        :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+        """
+        compiled = self._for(connection.dialect)
+        _drive(connection, compiled.text, *(compiled.stored(row) for row in rows))
+
+    def all(self, connection: Connection, **values: Any) -> list[list[Any]]:
+        """Return the rows that it finds.
+
+        :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+        """
+        compiled = self._for(connection.dialect)
+        return [compiled.loaded(row) for row in _drive(connection, compiled.text, compiled.stored(values))]
+
+    def _for(self, dialect: Dialect) -> _Compiled:
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        return self._compiled[dialect.name]
+
+
+class _Compiled:
+    """A statement as one kind of database takes it: its text, and its values on their way in and out."""
+
+    def __init__(self, statement: Any, dialect: Dialect):
+        compiled = statement.compile(dialect=dialect)
+        self.text = compiled.string
+        self._named = not compiled.positional
+        self._names = compiled.positiontup or list(compiled.binds)
+        self._storing = _converters(
+            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names
+        )
+        columns = getattr(statement, "selected_columns", ())
+        self._loading = _converters(
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        )
+
+    def stored(self, row: Mapping[str, Any]) -> Any:
+        """Return the values of a row as the driver takes them."""
+        values = [row[name] for name in self._names]
+        for place, convert in self._storing:
+            values[place] = convert(values[place])
+        return dict(zip(self._names, values, strict=True)) if self._named else values
+
+    def loaded(self, row: Any) -> list[Any]:
+        """Return a row that the driver found with its values as Python has them."""
+        values = list(row)
+        for place, convert in self._loading:
+            values[place] = convert(values[place])
+        return values
+
+
+def _converters(converters: Iterable[Any]) -> list[tuple[int, Any]]:
+    return [(place, convert) for place, convert in enumerate(converters) if convert]
+
+
+def _drive(connection: Connection, statement: str, *rows: Any) -> Sequence[Any]:
+    """Run a statement on the driver's own cursor, once for each of `rows`, and return what it finds.
+
+    Its errors come as SQLAlchemy's.
+    """
+    errors = connection.dialect.loaded_dbapi.Error
+    cursor = connection.connection.cursor()
+    try:
+        if len(rows) > 1:
+            cursor.executemany(statement, rows)
+        else:
+            cursor.execute(statement, *rows)
+        return cursor.fetchall() if cursor.description else []
+    except errors as error:
+        raise DBAPIError.instance(
+            statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()

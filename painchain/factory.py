@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from flask import Flask, g, request
+from flask import Flask, abort, current_app, g, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from werkzeug.wrappers import Response
@@ -25,10 +25,12 @@ ROOT = Path(__file__).parent.parent
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
 
 
 def create_app(settings: Settings) -> Flask:
@@ -52,7 +54,6 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
-        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
         SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     db.init_app(app)
     app.before_request(identify)  # before the guards, whose refusals name the request
+    app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
     for door in (dashboard.door, settings_door.door, api.door):
@@ -80,8 +82,9 @@ def create_app(settings: Settings) -> Flask:
 def begin() -> None:
     """Put the built-in connector in place, on the record, and make sure that the key is the right one."""
     if not inventory.has_builtin():
+        now = datetime.now(UTC)
         with ledger.writing() as book:
-            trail = audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, datetime.now(UTC))
+            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()
@@ -90,19 +93,29 @@ def begin() -> None:
 def identify() -> ResponseReturnValue | None:
     """Say who acts in this request, when, and under which id it goes on the record."""
     g.actor = audit.SYSTEM
-    g.request_id = uuid.uuid4().hex
     g.now = datetime.now(UTC)
+    g.request_id = ledger.new_request_id(g.now)
     return None
+
+
+def refuse_other_hosts() -> None:
+    """Refuse host names that are not ours: another site can let its own name lead to this address (DNS rebinding).
+
+    Flask's TRUSTED_HOSTS cannot hold an IPv6 address.
+    """
+    trusted = current_app.config["SETTINGS"].trusted_hosts
+    name = urlsplit(f"//{request.host}").hostname or ""
+    if trusted and name not in trusted and not any(f".{name}".endswith(one) for one in trusted if one[0] == "."):
+        abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
 
 
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["X-Request-Id"] = g.get("request_id", "")
+    headers.update(SECURITY_HEADERS)
+    headers.set("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
-        headers.add("Vary", "HX-Request, Cookie")
+        if response.mimetype == "text/html":
+            headers.add("Vary", "HX-Request, Cookie")
     return response

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.engine import Connection
 
-from painchain.db import Base, db, microseconds, moment, one_write_at_a_time
+from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
-_READ_HEAD = select(_head.c.revision, _head.c.last_event, _head.c.last_stamp).where(_head.c.id == 1).with_for_update()
-_MOVE_HEAD = (
-    update(_head)
-    .where(_head.c.id == 1)
-    .values(revision=bindparam("new_revision"), last_event=bindparam("event"), last_stamp=bindparam("stamp"))
+_READ_HEAD = Prepared(select(_head.c.revision, _head.c.last_event, _head.c.last_stamp).with_for_update())
+_MOVE_HEAD = Prepared(
+    update(_head).values({name: bindparam(f"new_{name}") for name in ("revision", "last_event", "last_stamp")})
 )
-_INSERT = insert(_tables[ChangeEvent.__tablename__])
-_INSERT_TAGS = insert(_tables[EventTag.__tablename__])
+_INSERT = Prepared(insert(_tables[ChangeEvent.__tablename__]))
+_INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class NewEvent:
 class Ledger:
     """The log while one transaction writes to it."""
 
+    connection: Connection
     revision: int
     last_event: int
     last_stamp: int
@@ -68,10 +69,15 @@ class Ledger:
     def append(self, event: NewEvent) -> int:
         """Write the event and its tags, and return its number."""
         self.last_event += 1
-        db.session.execute(_INSERT, {"id": self.last_event, **vars(event)})
+        _INSERT.run(self.connection, {"id": self.last_event, **vars(event)})
         if event.tags:
-            db.session.execute(_INSERT_TAGS, [{"tag": tag, "event": self.last_event} for tag in event.tags])
+            _INSERT_TAGS.run(self.connection, *({"tag": tag, "event": self.last_event} for tag in event.tags))
         return self.last_event
+
+
+def new_request_id(now: datetime) -> str:
+    """Return 32 hexadecimal digits that no other action has. They grow with time, as do the pages of their index."""
+    return f"{microseconds(now):016x}{token_hex(8)}"
 
 
 @contextmanager
@@ -81,11 +87,15 @@ def writing() -> Iterator[Ledger]:
     :raises WriteBusy: when other writers held the database for too long.
     :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
     """
-    with one_write_at_a_time():
-        ledger = Ledger(*db.session.execute(_READ_HEAD).one())
+    with one_write_at_a_time() as connection:
+        [head] = _READ_HEAD.all(connection)
+        ledger = Ledger(connection, *head)
         yield ledger
-        db.session.flush()
-        db.session.execute(
-            _MOVE_HEAD,
-            {"new_revision": ledger.revision + 1, "event": ledger.last_event, "stamp": ledger.last_stamp},
+        _MOVE_HEAD.run(
+            connection,
+            {
+                "new_revision": ledger.revision + 1,
+                "new_last_event": ledger.last_event,
+                "new_last_stamp": ledger.last_stamp,
+            },
         )

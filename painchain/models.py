@@ -80,6 +80,7 @@ class EventTag(Base):
     """One tag of one event, to filter by."""
 
     __tablename__ = "event_tags"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own way
 
     tag: Mapped[str] = mapped_column(Text, primary_key=True)
     event: Mapped[int] = mapped_column(

@@ -122,6 +122,8 @@ def scrub(text: str) -> str:
     >>> scrub("clone https://me:hunter2@git.example/x?private_token=abc&page=2")
     'clone https://***@git.example/x?private_token=***&page=2'
     """
+    if "=" not in text and "@" not in text:
+        return text
     return _QUERY.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", text))
 
 

@@ -24,8 +24,9 @@ from sqlalchemy import (
     tuple_,
     type_coerce,
 )
+from sqlalchemy.engine import Connection
 
-from painchain.db import db, microseconds, moment
+from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
 
 RANGES = {
@@ -181,9 +182,13 @@ class Head:
     last_event: int
 
 
-def head() -> Head:
-    """Read how far the log has come."""
-    return Head(*db.session.execute(select(LogHead.revision, LogHead.last_event)).one())
+_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event))
+
+
+def head(connection: Connection | None = None) -> Head:
+    """Read how far the log has come, through the session or on a connection of its own."""
+    [found] = _HEAD.all(connection or db.session.connection())
+    return Head(*found)
 
 
 def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
@@ -212,6 +217,8 @@ def event(number: int) -> Event | None:
 
 def event_called(event_id: str) -> Event | None:
     """Return the event of that event id, if there is one."""
+    if "\0" in event_id:  # PostgreSQL refuses to compare with it
+        return None
     return db.session.execute(select(ChangeEvent.__table__).where(_event.event_id == event_id)).one_or_none()
 
 

@@ -49,7 +49,7 @@ def refuse_unknown_parameters() -> None:
 
     :raises BadFilter: when there is no such parameter, or it is not text in UTF-8.
     """
-    if not request.path.startswith("/api/"):
+    if not request.query_string or not request.path.startswith("/api/"):
         return
     known = PARAMETERS.get(request.endpoint or "", ())
     for name in request.args:
@@ -99,7 +99,7 @@ def log() -> ResponseReturnValue:
         "event_type": body.event_type,
         "event_id": event_id,
     }
-    return jsonify(answer), 201, {"Location": url_for(".change", number=event_id)}
+    return jsonify(answer), 201
 
 
 @door.get("/api/changes")
@@ -121,7 +121,7 @@ def changes() -> ResponseReturnValue:
 def change(number: str) -> ResponseReturnValue:
     """Return one event, by its number or its event id."""
     is_number = number.isascii() and number.isdigit() and len(number) < 19
-    found = timeline.event(int(number)) if is_number else None if "\0" in number else timeline.event_called(number)
+    found = timeline.event(int(number)) if is_number else timeline.event_called(number)
     if found is None:
         abort(404, "There is no event of this id.")
     return jsonify(event_json(found))

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain import timeline
+from painchain.db import db
 from painchain.web.responses import is_htmx, zone
 
 SIZE = 48
@@ -53,7 +54,8 @@ def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturn
         shelf: Shelf = current_app.extensions["painchain.shelf"]
         minute = int(g.now.timestamp()) // 60
         asked = (request.path, request.query_string, is_htmx(), zone().key, request.cookies.get("theme", ""))
-        key = (timeline.head(), minute, *asked)
+        with db.engine.connect() as connection:
+            key = (timeline.head(connection), minute, *asked)
         if found := shelf.get(key):
             return Response(found, mimetype="text/html")
         response = make_response(view())

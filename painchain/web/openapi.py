@@ -181,7 +181,7 @@ TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
 LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
 TAGGED, PLACED = ("ETag",), ("Location",)
 ROUTES = (
-    Route("Log an event", "POST", "/api/painchain/log", LOGGED, (*WRITE, 409, 413), LogBody, 201, PLACED),
+    Route("Log an event", "POST", "/api/painchain/log", LOGGED, (*WRITE, 409, 413), LogBody, 201),
     Route("List events", "GET", "/api/changes", _list(EVENT), READ, headers=("Link",), query=FILTER | PAGE),
     Route("Read an event", "GET", "/api/changes/{event}", EVENT, (*READ, 404)),
     Route("Count events over time", "GET", "/api/timeline", _ref("Timeline"), READ, query=FILTER),

@@ -95,14 +95,13 @@ class Bench:
         cases = {
             "dashboard": Request("/"),
             "dashboard fragment": Request("/", headers=htmx),
-            "nothing new": Request(f"/feed?after={number}", headers=htmx, status=204),
             "chart": Request("/timeline", headers=htmx),
         }
         instance = self.instance("day", number)
         with servers.bare(self.bare_folder) as bare, servers.painchain(instance) as ours:
             for name, request in cases.items():
                 body = request.answer(ours.port)
-                still = replace(request, address=f"/page/{self.template(name, body)}" if body else "/nothing")
+                still = replace(request, address=f"/page/{self.template(name, body)}")
                 for clients in CLIENTS[:2]:
                     raw, rate = self.rates(clients, [(bare, still), (ours, request)])
                     case = f"GET {name} ({len(body) / 1024:.0f} KiB), {clients} at a time"

@@ -164,7 +164,7 @@ def test_each_of_the_seven_events_is_logged_as_specified(
     assert list(answer) == ["success", "message", "event_type", "event_id"]
     assert (answer["success"], answer["event_type"]) == (True, kind)
     assert re.fullmatch(rf"painchain-{kind}-\d{{10}}\.\d{{6}}", answer["event_id"])
-    event = client.get(response.headers["Location"]).get_json()
+    event = client.get(f"/api/changes/{answer['event_id']}").get_json()
     assert (event["event_type"], event["title"], event["metadata"]) == expected
     assert sorted(event["description"]) == told
     assert (event["event_id"], event["source"], event["author"]) == (answer["event_id"], "painchain", "system")

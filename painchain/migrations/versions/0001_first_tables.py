@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["event"], ["change_events.id"], name="fk_event_tags_event_change_events", ondelete="CASCADE"
         ),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_event_tags_event", "event_tags", ["event"])
     head = op.create_table(
