@@ -74,9 +74,13 @@ def log_level(text: str) -> str:
     return text.lower()
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Return the comma-separated names in `text`."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def host_names(text: str) -> tuple[str, ...]:
+    """Return the comma-separated host names in `text` as browsers send them; one with a dot in front is a suffix."""
+    names = [name.strip().strip("[]").lower() for name in text.split(",") if name.strip()]
+    try:
+        return tuple("." * name.startswith(".") + name.removeprefix(".").encode("idna").decode() for name in names)
+    except UnicodeError:
+        raise ValueError("give host names, comma-separated") from None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ SETTINGS = (
     Setting(
         "trusted_hosts",
         "",
-        names,
+        host_names,
         "Host names under which the server may be reached, comma-separated. "
         "Empty: the loopback names while listening on loopback, any name otherwise.",
     ),

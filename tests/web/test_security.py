@@ -142,7 +142,7 @@ def looked_at(client: FlaskClient) -> Iterator[TestResponse]:
 
 
 def leaks(answers: Iterator[TestResponse]) -> list[tuple[str, list[str]]]:
-    """Return each answer that repeats a planted token, but for what the address itself asked for."""
+    """Return each answer that repeats a planted token, in its headers or its body."""
     found = []
     for response in answers:
         told = re.findall(rf"{CANARY}\S*", f"{response.headers}\n{response.get_data(as_text=True)}")
@@ -234,22 +234,15 @@ def test_when_the_database_cannot_be_read_every_page_says_so_in_words(app, clien
     with app.app_context():
         db.session.execute(text("ALTER TABLE connectors RENAME TO away"))
         db.session.commit()
-    for address in ("/", LIST, f"{LIST}/{SYSTEM}", "/nowhere"):
-        response = client.get(address)
-        assert response.status_code in (404, 503)
-        assert words(soup(response).h1) in ("The database does not answer", "Not found")
-        assert "SELECT" not in response.text
-    assert "The database cannot be read now" in reason(client.get("/", headers={**HTMX, "Cookie": ""})) + reason(
-        client.get(LIST, headers=HTMX)
-    )
+    for address in ("/", LIST, f"{LIST}/{SYSTEM}"):
+        for headers in ({}, HTMX):
+            response = client.get(address, headers=headers)
+            assert "The database cannot be read now (" in reason(response)
+            assert "SELECT" not in response.text
+    assert words(soup(client.get("/nowhere")).h1) == "Not found"
 
 
 # Who may ask
-
-
-def server(folder: Path, started: Path, **more: str) -> Flask:
-    shutil.copytree(started, folder)
-    return create_app(settings_for(folder, **more))
 
 
 @pytest.fixture
@@ -258,7 +251,9 @@ def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     apps: list[Flask] = []
 
     def start(**more: str) -> Flask:
-        apps.append(server(tmp_path / f"instance-{len(apps)}", started, **more))
+        folder = tmp_path / f"instance-{len(apps)}"
+        shutil.copytree(started, folder)
+        apps.append(create_app(settings_for(folder, **more)))
         return apps[-1]
 
     yield start
@@ -279,6 +274,12 @@ def test_on_loopback_no_other_host_name_is_answered(serving):
     for headers in ({}, HTMX):
         response = app.test_client().post(f"{LIST}/1/disable", headers={"Host": "evil.example", **headers})
         assert response.status_code == 400
+
+
+def test_on_the_loopback_address_of_ipv6_its_own_address_is_answered(serving):
+    app = serving(host="::1")
+    assert statuses(app, "[::1]:8000", "[::1]", "localhost:8000") == [200] * 3
+    assert statuses(app, "evil.example", "[2001:db8::1]", "[::1].evil.example", "", "[", "a b") == [400] * 6
 
 
 def test_on_every_address_any_host_name_is_answered_until_some_are_named(serving):
@@ -379,7 +380,7 @@ def patience() -> Iterator[None]:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(30)
+    signal.alarm(15)
     try:
         yield
     finally:
@@ -394,22 +395,29 @@ def test_a_parameter_with_values_without_end_is_refused(client):
         assert response.status_code == 422, page
 
 
-ENDLESS = ["a" * 900_000, "/" * 300_000 + "x", "a://" * 70_000, "?token" * 100_000, ",".join(map(str, range(90_000)))]
+ENDLESS = {
+    "name": "a" * 900_000,
+    "base_url": "/" * 900_000 + "x",
+    "repos": "a://" * 200_000,
+    "token": "?token" * 150_000,
+    "tags": ",".join(map(str, range(90_000))),
+    "branches": "a" + "\u0301\u0323" * 200_000,
+}
 
 
 @ON_SQLITE
 def test_the_longest_text_does_not_keep_the_server_busy(client, make_connector):
     form = opened(client, make_connector())
-    for key, sent in zip(("name", "base_url", "repos", "token", "tags"), ENDLESS, strict=True):
+    for key, sent in ENDLESS.items():
         with patience():
-            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}))
+            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}), content_type="multipart/form-data")
         assert response.status_code == 422, key
 
 
 @ON_SQLITE
 def test_the_longest_report_is_taken_and_shown_without_keeping_the_server_busy(client):
     report = {"event_type": "config_changed", "connector_name": "Prod", "field": "x"}
-    sides = [("", sent) for sent in ENDLESS] + [(list(range(60_000)), list(range(60_000, 120_000)))]
+    sides = [("", sent) for sent in ENDLESS.values()] + [(list(range(60_000)), list(range(60_000, 120_000)))]
     for old, new in sides:
         with patience():
             response = client.post("/api/painchain/log", json={**report, "old_value": old, "new_value": new})
