@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import g
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
 from sqlalchemy import BigInteger, Integer, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.util import ScopedRegistry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_SECONDS = 10
@@ -42,10 +42,17 @@ class JoiningSession(Session):
 
     def get_bind(self, *about: Any, **more: Any) -> Engine | Connection:
         """Return the connection of that transaction, or else the engine."""
-        return g.get("writing") or super().get_bind(*about, **more)
+        return _writing() if _writing.has() else super().get_bind(*about, **more)
 
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
+
+
+def _no_write() -> Connection:
+    raise RuntimeError("no write transaction is open")
+
+
+_writing = ScopedRegistry(_no_write, db.session.registry.scopefunc)
 
 # A row id that grows without end, on both databases.
 RowId = BigInteger().with_variant(Integer, "sqlite")
@@ -161,7 +168,7 @@ def one_write_at_a_time() -> Iterator[Connection]:
 @contextmanager
 def _joined(connection: Connection) -> Iterator[None]:
     """Let the session, if it is used at all, write through `connection`."""
-    g.writing = connection
+    _writing.set(connection)
     try:
         yield
         if db.session.registry.has():
@@ -171,7 +178,7 @@ def _joined(connection: Connection) -> Iterator[None]:
             db.session.rollback()
         raise
     finally:
-        del g.writing
+        _writing.clear()
 
 
 class Prepared:

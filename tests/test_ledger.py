@@ -129,7 +129,7 @@ near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(clock_times | near_times, max_size=20))
 def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_it(clock):
-    book = Ledger(0, 0, 0)
+    book = Ledger(None, 0, 0, 0)
     stamps = []
     for now in clock:
         number, timestamp = book.stamp(now)

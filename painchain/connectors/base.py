@@ -15,6 +15,7 @@ from cryptography import x509
 from painchain.secrets import scrub
 
 MAX_ITEMS = 200
+MAX_NORMALIZED = 10_000
 BLANK_OR_SLASH = "/" + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
@@ -172,7 +173,9 @@ def unprintable(character: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.splitlines())).strip()
+    line = " ".join(text.splitlines())
+    # Longer than any field takes; many combining characters in a row would take quadratic time.
+    return line.strip() if len(line) > MAX_NORMALIZED else unicodedata.normalize("NFC", line).strip()
 
 
 def _lines(text: str) -> str:

@@ -397,11 +397,11 @@ def test_a_parameter_with_values_without_end_is_refused(client):
 
 ENDLESS = {
     "name": "a" * 900_000,
-    "base_url": "/" * 900_000 + "x",
-    "repos": "a://" * 200_000,
-    "token": "?token" * 150_000,
+    "base_url": "/" * 300_000 + "x",
+    "repos": "a://" * 70_000,
+    "token": "?token" * 100_000,
     "tags": ",".join(map(str, range(90_000))),
-    "branches": "a" + "\u0301\u0323" * 200_000,
+    "branches": "a" + "\u0301\u0323" * 80_000,
 }
 
 
@@ -410,7 +410,7 @@ def test_the_longest_text_does_not_keep_the_server_busy(client, make_connector):
     form = opened(client, make_connector())
     for key, sent in ENDLESS.items():
         with patience():
-            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}), content_type="multipart/form-data")
+            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}))
         assert response.status_code == 422, key
 
 
