@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -120,7 +122,7 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _use_wal(cursor)
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -129,6 +131,18 @@ def prepare(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         _drive(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _use_wal(cursor: Any, patience: int = 100) -> None:
+    """Switch to WAL. SQLite does not wait by itself while another process that starts is just doing the same."""
+    for left in reversed(range(patience)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -184,7 +198,8 @@ def _joined(connection: Connection) -> Iterator[None]:
 class Prepared:
     """A statement of every write or every request: it is compiled once and goes straight to the driver.
 
-    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``).
+    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). Its values
+    are all named by ``bindparam``, or are the columns of an insert.
     """
 
     def __init__(self, statement: Any):
