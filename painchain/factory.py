@@ -8,8 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from painchain import audit, inventory, ledger, migrations
@@ -31,6 +33,17 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's signed cookies; what signs them is made once, not for every request."""
+
+    signing: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Return what signs the cookies."""
+        self.signing = self.signing or super().get_signing_serializer(app)
+        return self.signing
 
 
 def create_app(settings: Settings) -> Flask:
@@ -63,6 +76,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
+    app.session_interface = Sessions()
     db.init_app(app)
     app.before_request(identify)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
@@ -112,8 +126,8 @@ def refuse_other_hosts() -> None:
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers.update(SECURITY_HEADERS)
-    headers.set("X-Request-Id", g.get("request_id", ""))
+    headers.extend(SECURITY_HEADERS)
+    headers.add("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
         if response.mimetype == "text/html":
