@@ -17,8 +17,8 @@ from painchain.models import ChangeEvent, Connector
 from painchain.secrets import scrub_value
 from painchain.timeline import Event
 
-# How far back the log is read for one form, in events of the connector, and how many changes of a field are looked at.
-REACH = 20_000
+# How many changes of a connector are read for its form, and how many of one field are compared with its value.
+REACH = 5_000
 NEWEST = 3
 
 _table = ChangeEvent.__table__
@@ -39,10 +39,10 @@ class Blame:
 def of(connector: Connector) -> dict[str, Blame | None]:
     """Return who gave each field its present value: None, where the log does not say.
 
-    It does not where auditing was off, where the event has been pruned or lies beyond ``REACH``. Two queries at most.
+    It does not where auditing was off, where the event has been removed or lies beyond ``REACH``. Two queries at most.
     """
-    changes = _changes(connector) if connector.version > 1 else {}
-    created = _creation(connector)
+    changes, all_of_them = _changes(connector) if connector.version > 1 else ({}, True)
+    created = _creation(connector) if all_of_them else None
     present = scrub_value(inventory.values(connector))
     return {
         field.key: _changed(field, connector, present.get(field.key), changes.get(field.key, []))
@@ -84,35 +84,29 @@ def _equal(field: Field, recorded: Any, now: Any) -> bool:
         return False
 
 
-def _changes(connector: Connector) -> dict[str, list[Event]]:
-    """Return the newest changes of each field, in one query that reads at most ``REACH`` rows of the index."""
+def _changes(connector: Connector) -> tuple[dict[str, list[Event]], bool]:
+    """Return the newest changes of each field, and whether those are all: one query, ``REACH`` events at most."""
     newest = (
-        select(_event.id, _event.event_type, _event.source, _event["metadata"]["field"].as_string().label("field"))
-        .where(_event.connector_id == connector.id)
-        .order_by(_event.timestamp.desc())
+        select(_event.id, _event["metadata"]["field"].as_string().label("field"))
+        .where(_event.connector_id == connector.id, _event.source == connectors.BUILTIN.key)
+        .where(_event.event_type == "ConfigChanged")
+        .order_by(_event.timestamp.desc(), _event.id.desc())
         .limit(REACH)
         .subquery()
     )
-    ranked = (
-        select(
-            newest.c.id,
-            newest.c.field,
-            func.row_number().over(partition_by=newest.c.field, order_by=newest.c.id.desc()).label("place"),
-        )
-        .where(newest.c.source == connectors.BUILTIN.key, newest.c.event_type == "ConfigChanged")
-        .subquery()
-    )
+    newest_first = func.row_number().over(partition_by=newest.c.field, order_by=newest.c.id.desc())
+    ranked = select(newest, newest_first.label("place"), func.count().over().label("seen")).subquery()
     wanted = (
-        select(ranked.c.field, _event.id, _event.author, _event.timestamp, _event.description)
+        select(ranked.c.field, ranked.c.seen, _event.id, _event.author, _event.timestamp, _event.description)
         .join(_table, _event.id == ranked.c.id)
         .where(ranked.c.place <= NEWEST)
-        .order_by(ranked.c.field, _event.id.desc())
+        .order_by(_event.id.desc())
     )
-    found: dict[str, list[Event]] = {}
     rows: Sequence[Any] = db.session.execute(wanted).all()
+    found: dict[str, list[Event]] = {}
     for event in rows:
         found.setdefault(event.field, []).append(event)
-    return found
+    return found, not rows or rows[0].seen < REACH
 
 
 def _creation(connector: Connector) -> Event | None:
