@@ -79,12 +79,16 @@ def auditing() -> Auditing:
 
 @dataclass
 class Trail:
-    """The record of one person's one action: every event of it has the same author and request id."""
+    """The record of one person's one action: every event of it has the same author and request id.
+
+    `reverts` is the id of the event that the action undoes, if it undoes one.
+    """
 
     ledger: Ledger
     author: str
     request_id: str
     now: datetime
+    reverts: str | None = None
 
     def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
         """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
@@ -181,6 +185,8 @@ class Trail:
         about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
         if not (audit_connector.enabled or about_itself):
             return None
+        if self.reverts:
+            description, metadata = {**description, "reverts": self.reverts}, {**metadata, "reverts": self.reverts}
         stamp, timestamp = self.ledger.stamp(self.now)
         event_id = f"{SOURCE}-{kind}-{stamp // 1_000_000}.{stamp % 1_000_000:06d}"
         self.ledger.append(

@@ -302,6 +302,13 @@ def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str,
     return stored
 
 
+def is_taken(name: str, by_other_than: Connector) -> bool:
+    """Say whether another connector has this name."""
+    errors: dict[str, str] = {}
+    _refuse_taken_name(name, errors, Connector.id != by_other_than.id)
+    return bool(errors)
+
+
 def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
     taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
     if name and name.casefold() in (one.casefold() for one in taken):

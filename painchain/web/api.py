@@ -120,8 +120,7 @@ def changes() -> ResponseReturnValue:
 @door.get("/api/changes/<path:number>")
 def change(number: str) -> ResponseReturnValue:
     """Return one event, by its number or its event id."""
-    is_number = number.isascii() and number.isdigit() and len(number) < 19
-    found = timeline.event(int(number)) if is_number else timeline.event_called(number)
+    found = timeline.event(int(number)) if is_number(number) else timeline.event_called(number)
     if found is None:
         abort(404, "There is no event of this id.")
     return jsonify(event_json(found))
@@ -241,6 +240,11 @@ def health() -> ResponseReturnValue:
 def description() -> ResponseReturnValue:
     """Describe the API (OpenAPI 3.1)."""
     return jsonify(openapi.document())
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is the number of an event rather than an event id."""
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def event_json(event: Event) -> dict[str, Any]:

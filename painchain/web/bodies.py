@@ -14,6 +14,7 @@ from painchain import connectors
 TEXT = r"^[^\x00]*$"
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)]
+FieldKey = Annotated[str, Field(min_length=1, max_length=500, pattern=TEXT)]
 
 
 def _storable(value: JsonValue) -> JsonValue:
@@ -129,6 +130,12 @@ class ConnectorPatch(Body):
     enabled: bool | None = None
     tags: Tags | None = None
     config: dict[str, Json] = {}
+
+
+class RestoreBody(Body):
+    """What to put back of an event: the keys of its changes; everything but secrets, if there is no such member."""
+
+    fields: list[FieldKey] | None = Field(None, min_length=1, max_length=200)
 
 
 class Visibility(Body):

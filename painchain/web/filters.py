@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from painchain.changes import clipped, fingerprint
+from painchain.changes import clipped, fingerprint, spoken
 from painchain.connectors.base import Kind, unprintable
 
 SHOWN_ITEMS = 20
@@ -23,7 +23,7 @@ SHOWN_ITEMS = 20
 def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
-    for one in (clock, day_name, exact, moment, ago, printable, shown, marked, pretty):
+    for one in (clock, day_name, exact, moment, ago, printable, shown, spoken, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 

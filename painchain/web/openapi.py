@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from painchain import __version__, connectors
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.timeline import MAX_TEXT
-from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, Visibility
+from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, RestoreBody, Visibility
 
 Schema = dict[str, Any]
 
@@ -148,7 +148,7 @@ REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
     403: "The write comes from another site's page.",
     404: "There is nothing of this id.",
-    409: "PainChain is not in a state for it: auditing is off, or the connector is built in.",
+    409: "PainChain is not in a state for it: auditing is off, the connector built in, or a setting has moved since.",
     412: "The connector has another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
@@ -177,13 +177,16 @@ READ = (400, 422, 503)
 WRITE = (400, 403, 415, 422, 503)
 CHANGE = (*WRITE, 404, 412)
 ONE = "/api/connectors/{id}"
+CHANGED = "/api/changes/{event}"
 TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
 LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
 TAGGED, PLACED = ("ETag",), ("Location",)
+PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
     Route("Log an event", "POST", "/api/painchain/log", LOGGED, (*WRITE, 409, 413), LogBody, 201),
     Route("List events", "GET", "/api/changes", _list(EVENT), READ, headers=("Link",), query=FILTER | PAGE),
-    Route("Read an event", "GET", "/api/changes/{event}", EVENT, (*READ, 404)),
+    Route("Read an event", "GET", CHANGED, EVENT, (*READ, 404)),
+    Route("Put settings back", "POST", f"{CHANGED}/restore", CONNECTOR, PUT_BACK, RestoreBody, headers=TAGGED),
     Route("Count events over time", "GET", "/api/timeline", _ref("Timeline"), READ, query=FILTER),
     Route("Count events by kind", "GET", "/api/stats", _ref("Stats"), READ, query=FILTER),
     Route("List connector types", "GET", "/api/connector-types", _list(_ref("ConnectorType")), (400, 422)),

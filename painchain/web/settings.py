@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain import connectors, inventory, timeline, visibility
+from painchain import blame, connectors, inventory, timeline, visibility
 from painchain.connectors.base import ConnectorType
 from painchain.inventory import Invalid, Protected, Saved, Stale, type_of
 from painchain.models import Connector
@@ -80,7 +80,7 @@ def create(key: str) -> ResponseReturnValue:
 def connector(connector_id: int) -> ResponseReturnValue:
     """Show one connector: its form, what its events show, its recent changes."""
     one = _get_or_404(connector_id)
-    return responses.page("pages/connector.html", **_detail(one), **recent(one))
+    return responses.page("pages/connector.html", **_with_blame(one), **recent(one))
 
 
 @door.post("/integrations/<int:connector_id>")
@@ -103,7 +103,7 @@ def update(connector_id: int) -> ResponseReturnValue:
         return _refused(one, form, 409, conflict=forms.conflict(form, one), shown=shown)
     toast = _saved_toast(one, saved)
     if responses.is_htmx():
-        return _news(one, toast, responses.fragment("connector", **_detail(one)))
+        return _news(one, toast, responses.fragment("connector", **_with_blame(one)))
     return responses.go_to(url_for(".connector", connector_id=one.id), toast)
 
 
@@ -219,6 +219,11 @@ def _detail(one: Connector) -> dict[str, Any]:
     }
 
 
+def _with_blame(one: Connector) -> dict[str, Any]:
+    """Return what the connector's form needs: also who changed each field last."""
+    return {**_detail(one), "blame": blame.of(one)}
+
+
 def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bool]:
     """Read which fields are to be shown or hidden: one, or all of one event type (`show` or `hide` names it)."""
     known = visibility.toggles(connector_type)
@@ -253,7 +258,7 @@ def _switched(one: Connector, whole: bool = False) -> str:
 
 def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
     """Show the form again with what was typed and why it was not saved."""
-    detail = {**_detail(one), "form": form, **{name: value for name, value in values.items() if value}}
+    detail = {**_with_blame(one), "form": form, **{name: value for name, value in values.items() if value}}
     if responses.is_htmx():
         return _news(one, None, responses.fragment("connector", **detail)), status
     return responses.page("pages/connector.html", status, **detail, **recent(one))

@@ -86,6 +86,23 @@ def event(page: Page, site: Site) -> None:
     expect(page.locator(".recorded pre")).to_be_visible()
 
 
+def around(page: Page, site: Site) -> None:
+    event(page, site)
+    page.get_by_role("link", name="What else changed around this?").first.click()
+    expect(page.locator("#feed [aria-current]")).to_be_in_viewport()
+
+
+def history(page: Page, site: Site) -> None:
+    page.goto(f"{site.github.page}/history")
+    expect(page.locator("#feed article").first).to_be_visible()
+
+
+def restore(page: Page, site: Site) -> None:
+    saved = call("GET", f"{site.address}/api/changes?event_type=ConnectorUpdated&connector={site.github.id}")
+    page.goto(f"{site.address}/events/{saved[-1]['id']}/restore")
+    expect(page.locator("#restore .obstacle").first).to_be_visible()
+
+
 def integrations(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/settings/integrations")
     expect(page.locator("#cards .card").first).to_be_visible()
@@ -162,6 +179,9 @@ PAGES = (
     dashboard_not_understood,
     keys,
     event,
+    around,
+    history,
+    restore,
     integrations,
     integrations_without_match,
     choose,

@@ -80,6 +80,9 @@ def too_wide(page: Page) -> list[str]:
         "/events/3",
         "/events/6",
         "/events/7",
+        "/events/7/around",
+        "/events/7/restore",
+        "/settings/integrations/2/history",
     ],
 )
 def test_no_page_scrolls_sideways(open_context: OpenContext, extremes: Extremes, path: str, window: str) -> None:

@@ -41,14 +41,31 @@ def hide_all(client: FlaskClient, one: int) -> TestResponse:
     return client.post(str(button["formaction"]), data={**form, "hide": button["value"]})
 
 
-def patch(client: FlaskClient, one: int) -> TestResponse:
+def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
     etag = client.get(f"/api/connectors/{one}").headers["ETag"]
-    return client.patch(f"/api/connectors/{one}", json={"config": {"poll_interval": 600}}, headers={"If-Match": etag})
+    config = config or {"poll_interval": 600}
+    return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+
+
+def newest(client: FlaskClient, event_type: str) -> int:
+    """Return the number of the newest event of a type."""
+    [event] = client.get("/api/changes", query_string={"event_type": event_type, "limit": 1}).get_json()
+    return int(event["id"])
+
+
+def put_back(client: FlaskClient, one: int) -> TestResponse:
+    """Put the setting back that was changed last."""
+    return submit(client, f"/events/{newest(client, 'ConfigChanged')}/restore", "#restore")
+
+
+def put_back_by_script(client: FlaskClient, one: int) -> TestResponse:
+    return client.post(f"/api/changes/{newest(client, 'ConnectorUpdated')}/restore", json={})
 
 
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
-# How each route is used with success upon a disabled Kubernetes connector, and the events that this writes.
+# How each route is used with success upon a disabled Kubernetes connector that was changed before, and the events that
+# this writes.
 RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{LIST}/new/<key>"): (
         ["ConnectorCreated", "ConnectorEnabled"],
@@ -71,6 +88,8 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["ConnectorDeleted"],
         lambda client, one: submit(client, f"{LIST}/{one}/delete", "main form"),
     ),
+    ("POST", "/events/<int:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back),
+    ("POST", "/api/changes/<path:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back_by_script),
     ("POST", "/api/painchain/log"): (
         ["ConnectorDeleted"],
         lambda client, one: client.post("/api/painchain/log", json=REPORT),
@@ -117,6 +136,7 @@ def test_a_new_route_without_a_recipe_would_be_noticed(app):
 @pytest.mark.parametrize("route", RECIPES, ids=" ".join)
 def test_whatever_changes_something_is_on_the_record(client, events, make_connector, route):
     one = make_connector("kubernetes", "Cluster")
+    assert patch(client, one, cluster_name="blue").status_code == 200
     kinds, recipe = RECIPES[route]
     before = len(events())
     response = recipe(client, one)
@@ -142,11 +162,18 @@ PAGES: dict[str, list[str]] = {
     "/timeline": ["/timeline", "/timeline?range=90d"],
     "/events/<int:number>": ["/events/{event}"],
     "/events/<path:event_id>": ["/events/{event_id}"],
+    "/events/<int:number>/around": [
+        "/events/{event}/around",
+        "/events/{event}/around?within=24h&earlier={cursor}",
+        "/events/{event}/around?later={cursor}",
+    ],
+    "/events/<int:number>/restore": ["/events/{event}/restore"],
     "/settings": ["/settings"],
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
     f"{LIST}/new": [f"{LIST}/new"],
     f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")],
     ONE: [f"{LIST}/{{one}}", f"{LIST}/{SYSTEM}"],
+    f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
     f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
 }
@@ -156,6 +183,10 @@ ERRORS = {
     "/feed": 422,
     "/timeline?range=nonsense": 422,
     "/events/999999": 404,
+    "/events/999999/around": 404,
+    "/events/1/around?within=nonsense": 422,
+    "/events/1/restore": 404,
+    f"{LIST}/999999/history": 404,
     f"{LIST}/999999": 404,
     f"{LIST}/new/nonsense": 404,
     f"{LIST}/{SYSTEM}/delete": 409,
