@@ -79,12 +79,16 @@ def auditing() -> Auditing:
 
 @dataclass
 class Trail:
-    """The record of one person's one action: every event of it has the same author and request id."""
+    """The record of one person's one action: every event of it has the same author and request id.
+
+    What is `reported` by a script is marked so in its description: it says nothing of how PainChain is configured.
+    """
 
     ledger: Ledger
     author: str
     request_id: str
     now: datetime
+    reported: bool = False
 
     def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
         """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
@@ -189,7 +193,7 @@ class Trail:
                 source=SOURCE,
                 event_type=pascal_case(kind),
                 title=f"[{kind.replace('_', ' ').title()}] {title}",
-                description=description,
+                description={**description, "reported": True} if self.reported else description,
                 metadata=metadata,
                 author=self.author,
                 request_id=self.request_id,
