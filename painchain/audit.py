@@ -82,6 +82,7 @@ class Trail:
     """The record of one person's one action: every event of it has the same author and request id.
 
     `reverts` is the id of the event that the action undoes, if it undoes one.
+    What is `reported` by a script is marked so in its description: it says nothing of how PainChain is configured.
     """
 
     ledger: Ledger
@@ -89,6 +90,7 @@ class Trail:
     request_id: str
     now: datetime
     reverts: str | None = None
+    reported: bool = False
 
     def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
         """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
@@ -195,7 +197,7 @@ class Trail:
                 source=SOURCE,
                 event_type=pascal_case(kind),
                 title=f"[{kind.replace('_', ' ').title()}] {title}",
-                description=description,
+                description={**description, "reported": True} if self.reported else description,
                 metadata=metadata,
                 author=self.author,
                 request_id=self.request_id,

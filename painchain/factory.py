@@ -19,7 +19,7 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, history, history_api, responses
+from painchain.web import api, dashboard, history, history_api, past, report, responses
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
 
@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> Flask:
     csrf.init_app(app)
     csrf.exempt(api.door)
     csrf.exempt(history_api.door)
-    for door in (dashboard.door, settings_door.door, history.door, api.door, history_api.door):
+    for door in (dashboard.door, settings_door.door, history.door, report.door, past.door, api.door, history_api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

@@ -13,7 +13,7 @@ def record(body: LogBody, trail: Trail) -> str | None:
 
     Return the event id: None while auditing is off.
     """
-    trail.author = scrub(body.author)
+    trail.author, trail.reported = scrub(body.author), True
     if body.event_type == "field_visibility_changed":
         return trail.log_field_visibility_changed(_toggled(body), _subject(body, connector_type=""))
     subject = _subject(body, body.connector_type or "")

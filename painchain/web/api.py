@@ -24,7 +24,12 @@ door = Blueprint("api", __name__)
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 FILTERS = ("source", "event_type", "connector", "tag", "author", "status", "start_date", "end_date", "q")
-PARAMETERS = {"api.changes": (*FILTERS, "limit", "cursor"), "api.histogram": FILTERS, "api.stats": FILTERS}
+PARAMETERS = {
+    "api.changes": (*FILTERS, "limit", "cursor"),
+    "api.histogram": FILTERS,
+    "api.stats": FILTERS,
+    "past.configuration": ("at",),
+}
 
 
 @door.before_request

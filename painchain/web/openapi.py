@@ -44,6 +44,7 @@ def _each(schema: Schema, *names: str) -> dict[str, Schema]:
 STRING, INTEGER, BOOLEAN = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 STRING_OR_NULL, INTEGER_OR_NULL = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
 TIME = {"type": "string", "format": "date-time"}
+TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
 TYPE: Schema = {"enum": list(connectors.TYPES)}
 COUNTS = _table(INTEGER)
 
@@ -108,6 +109,25 @@ SCHEMAS: dict[str, Schema] = {
     "Stats": _record(
         total=INTEGER, **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status")
     ),
+    "Gap": _record(start=TIME_OR_NULL, end=TIME_OR_NULL),
+    "Past": _record(
+        at=TIME,
+        begins=TIME_OR_NULL,
+        complete=BOOLEAN,
+        gaps=_list(_ref("Gap")),
+        connectors=_list(
+            _record(
+                **_each(STRING, "type", "name", "changed_by"),
+                **_each(BOOLEAN, "complete"),
+                id=INTEGER,
+                enabled={"type": ["boolean", "null"]},
+                tags=_any(_list(STRING), {"type": "null"}),
+                config={"type": "object"},
+                hidden=_list(_record(event_type=STRING, field=STRING)),
+                changed_at=TIME,
+            )
+        ),
+    ),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "Error": _record(success={"const": False}, message=STRING, errors=_list(_record(field=STRING, message=STRING))),
 }
@@ -139,6 +159,7 @@ PAGE: Parameters = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}, "How many events."),
     "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins: Link has it."),
 }
+AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; now if it is left out.")}
 HEADERS = {
     "ETag": "The version of the connector.",
     "Link": 'The next older page as rel="next", if there is one.',
@@ -189,6 +210,7 @@ ROUTES = (
     Route("Put settings back", "POST", f"{CHANGED}/restore", CONNECTOR, PUT_BACK, RestoreBody, headers=TAGGED),
     Route("Count events over time", "GET", "/api/timeline", _ref("Timeline"), READ, query=FILTER),
     Route("Count events by kind", "GET", "/api/stats", _ref("Stats"), READ, query=FILTER),
+    Route("Read the configuration as of a moment", "GET", "/api/as-of", _ref("Past"), READ, query=AS_OF),
     Route("List connector types", "GET", "/api/connector-types", _list(_ref("ConnectorType")), (400, 422)),
     Route("List connectors", "GET", "/api/connectors", _list(CONNECTOR), READ),
     Route("Add a connector", "POST", "/api/connectors", CONNECTOR, (*WRITE, 413), NewConnector, 201, TAGGED + PLACED),

@@ -1,0 +1,66 @@
+"""The report: what changed in a month, as a page to print and as CSV."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, g, make_response, request
+from flask.typing import ResponseReturnValue
+
+from painchain import audit, past, sheet
+from painchain.report import COLUMNS, Month, Report, kind_label, monthly, rows
+from painchain.timeline import BadFilter
+from painchain.web import responses
+from painchain.web.dashboard import View
+
+door = Blueprint("report", __name__)
+
+# How many lines of a table the page shows; the CSV has all.
+SHOWN = 200
+
+
+@door.get("/report")
+def index() -> ResponseReturnValue:
+    """Show the report of a month: the present one unless another is asked for."""
+    try:
+        month, problem = _month(), ""
+    except BadFilter as error:
+        month, problem = Month.of(g.now, responses.zone()), str(error)
+    values = {
+        "report": monthly(month, responses.zone()),
+        "present": Month.of(g.now, responses.zone()),
+        "begins": past.oldest(),
+        "problem": problem,
+    }
+    helpers = {"columns": COLUMNS, "kind_label": kind_label, "shown_lines": SHOWN, "on_dashboard": _on_dashboard}
+    return responses.page("pages/report.html", 422 if problem else 200, **values, **helpers)
+
+
+@door.get("/report.csv")
+def table() -> ResponseReturnValue:
+    """Return the same figures as CSV."""
+    try:
+        month = _month()
+    except BadFilter as error:
+        return responses.error(422, "There is no report of this", str(error))
+    response = make_response(sheet.written(rows(monthly(month, responses.zone()), responses.zone())))
+    response.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
+    response.headers["Content-Disposition"] = f'attachment; filename="painchain-report-{month}.csv"'
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+def _month() -> Month:
+    text = request.args.get("month", "").strip()
+    return Month.parse(text) if text else Month.of(g.now, responses.zone())
+
+
+def _on_dashboard(report: Report, day: str = "", **wanted: Any) -> str:
+    """Return the address of the dashboard with the events that a figure counts."""
+    start, end = report.start, report.end
+    if day:
+        zone = responses.zone()
+        first = date.fromisoformat(day)
+        start, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (first, first + timedelta(days=1)))
+    return View({}).address("/", source=audit.SOURCE, start_date=start, end_date=end, **wanted)
