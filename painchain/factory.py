@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, history, history_api, past, report, responses
+from painchain.web import api, dashboard, history, history_api, news, past, report, responses
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
 
@@ -83,11 +85,14 @@ def create_app(settings: Settings) -> Flask:
     csrf.init_app(app)
     csrf.exempt(api.door)
     csrf.exempt(history_api.door)
-    for door in (dashboard.door, settings_door.door, history.door, report.door, past.door, api.door, history_api.door):
+    pages = (dashboard.door, news.door, settings_door.door, history.door, report.door, past.door)
+    for door in (*pages, api.door, history_api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)
     with app.app_context():
+        admits = partial(is_known, settings.trusted_hosts)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, SECURITY_HEADERS)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         begin()
@@ -118,10 +123,23 @@ def refuse_other_hosts() -> None:
 
     Flask's TRUSTED_HOSTS cannot hold an IPv6 address.
     """
-    trusted = current_app.config["SETTINGS"].trusted_hosts
-    name = urlsplit(f"//{request.host}").hostname or ""
-    if trusted and name not in trusted and not any(f".{name}".endswith(one) for one in trusted if one[0] == "."):
+    if not is_known(current_app.config["SETTINGS"].trusted_hosts, request.host):
+        name = host_name(request.host)
         abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
+
+
+def is_known(trusted: Sequence[str], host: str) -> bool:
+    """Say whether `host`, with or without a port, is a name of ours; any is if none is `trusted`."""
+    name = host_name(host) if trusted else ""
+    return not trusted or name in trusted or any(f".{name}".endswith(one) for one in trusted if one[0] == ".")
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header; none if it is not well formed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def protect(response: Response) -> Response:

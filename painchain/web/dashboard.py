@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from painchain import connectors, inventory, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
-from painchain.web import article, responses
+from painchain.web import article, chart, responses
 from painchain.web.kept import kept
 
 door = Blueprint("dashboard", __name__)
@@ -77,11 +77,11 @@ def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
     view = view_of(request.args)
     try:
-        wanted, problem = _filter(view), ""
+        wanted, problem = wanted_of(view), ""
         before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
     except BadFilter as error:
         view, problem, before = View({}), str(error), None
-        wanted = _filter(view)
+        wanted = wanted_of(view)
     status = 422 if problem else 200
     values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
     if responses.is_htmx():
@@ -91,33 +91,23 @@ def index() -> ResponseReturnValue:
 
 @door.get("/feed")
 def feed() -> ResponseReturnValue:
-    """Return the part of the feed behind a cursor, or what is new since event number `after`: 204 if nothing is."""
+    """Return the part of the feed behind a cursor."""
     view = view_of(request.args)
     try:
-        wanted = _filter(view)
-        if "after" not in request.args:
-            before = Cursor.parse(request.args.get("cursor", ""))
-            return responses.fragment("more", **feed_values(view, wanted, before))
-        after = _whole_number(request.args["after"])
+        wanted = wanted_of(view)
+        before = Cursor.parse(request.args.get("cursor", ""))
     except BadFilter as error:
         return responses.error(422, "This filter is not understood", str(error))
-    new = timeline.since(wanted, after)
-    if not new:
-        return "", 204
-    values = chart_values(view, wanted)
-    if len(new) == PAGE:  # too many to put on top: the first page is read anew
-        return responses.fragment("news", whole=True, **values, **feed_values(view, wanted))
-    days = _days(sorted(new, key=_newest_first))
-    return responses.fragment("news", whole=False, days=days, live_after=new[-1].id, **values)
+    return responses.fragment("more", **feed_values(view, wanted, before))
 
 
 @door.get("/timeline")
 @kept
-def chart() -> ResponseReturnValue:
+def chart_alone() -> ResponseReturnValue:
     """Return the chart alone, as of now."""
     view = view_of(request.args)
     try:
-        return responses.fragment("timeline", **chart_values(view, _filter(view)))
+        return responses.fragment("timeline", **chart_values(view, wanted_of(view)))
     except BadFilter as error:
         return responses.error(422, "This filter is not understood", str(error))
 
@@ -130,7 +120,7 @@ def event(number: int) -> ResponseReturnValue:
         abort(404, "There is no event of this number.")
     shown = article.article(found, _hidden_of(found), responses.zone())
     others = [one for one in timeline.of_request(found.request_id) if one.id != found.id]
-    return responses.page("pages/event.html", article=shown, days=_days(others), connector=_connector_of(found))
+    return responses.page("pages/event.html", article=shown, days=days_of(others), connector=_connector_of(found))
 
 
 @door.get("/events/<path:event_id>")
@@ -153,7 +143,7 @@ def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit:
     head = timeline.head()
     page = timeline.page(wanted, before, limit)
     return {
-        "days": _days(page.events),
+        "days": days_of(page.events),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
         # On PostgreSQL the page may have seen more than the head did a moment before.
@@ -165,16 +155,25 @@ def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit:
 
 def chart_values(view: View, wanted: Filter) -> dict[str, Any]:
     """Return what the chart partial needs."""
-    histogram = timeline.histogram(wanted, g.now, responses.zone())
-    return {"view": view, "histogram": histogram, "chart_address": view.address("/timeline")}
+    # Hidden sources are counted as well: the legend says how many there would be.
+    counted = timeline.histogram(replace(wanted, source=()), g.now, responses.zone())
+    return {
+        "view": view,
+        "histogram": chart.only(counted, wanted.source),
+        "legend": chart.legend(counted, wanted.source, lambda sources: view.address("/", source=sources)),
+        "now_at": None if wanted.end else chart.place(counted, g.now),
+        "chart_address": "" if wanted.end else view.address("/timeline"),
+    }
 
 
-def _filter(view: View) -> Filter:
+def wanted_of(view: View) -> Filter:
+    """Read the filter of a view; a range that reaches into the future has no end yet."""
     wanted = timeline.parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
     return replace(wanted, end=None) if wanted.end and wanted.end > g.now else wanted
 
 
-def _days(events: Sequence[timeline.Event]) -> list[article.Day]:
+def days_of(events: Sequence[timeline.Event]) -> list[article.Day]:
+    """Return events as the feed shows them."""
     return list(article.by_day(events, visibility.all_hidden(), responses.zone()))
 
 
@@ -184,10 +183,6 @@ def _hidden_of(event: timeline.Event) -> frozenset[visibility.Toggle]:
 
 def _connector_of(event: timeline.Event) -> Any:
     return inventory.get(event.connector_id) if event.connector_id else None
-
-
-def _newest_first(event: timeline.Event) -> tuple[float, int]:
-    return -event.timestamp.timestamp(), -event.id
 
 
 def _choices(view: View) -> dict[str, Any]:
@@ -220,12 +215,6 @@ def _custom(view: View) -> dict[str, str]:
             value = None
         ends[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""
     return ends
-
-
-def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadFilter("after", "after must be the number of an event.")
-    return int(text)
 
 
 def _texts(value: Any) -> list[str]:

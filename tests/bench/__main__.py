@@ -1,10 +1,12 @@
-"""Measure PainChain beside bare Flask and print the ratios: `python -m tests.bench [log] [pages] [start]`."""
+"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live]`."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,12 +15,13 @@ from statistics import median
 
 import click
 
-from tests.bench import events, load, servers
+from tests.bench import events, load, servers, tabs
 from tests.bench.servers import Request, Server
 
 DAY = timedelta(hours=23)
 CLIENTS = (1, 8, 32)
 MEMORY_MIB, START_SECONDS, MANY = 120, 1.5, 1_000_000
+TABS, PAUSE_SECONDS, TABS_PERCENT = 50, 1.5, 5  # the pause is that of static/live.js
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,25 @@ class Bench:
         for case, found in seconds.items():
             yield Line(f"{case}: first answer", "", f"{median(found):.2f} s", median(found), START_SECONDS)
 
+    def live(self) -> Iterator[Line]:
+        """Read how much of one core the server needs for open dashboards while nothing happens."""
+        with servers.painchain(self.instance("day", 10_000)) as server:
+            page = Request("/").answer(server.port).decode()
+            found = re.search(r"/news\?after=(\d+)", page)
+            after = found[1] if found else ""
+            self._keep_open(server, after, 2)
+            percents = []
+            for _ in range(self.rounds):
+                before, begin = server.cpu_seconds, time.perf_counter()
+                self._keep_open(server, after, 10 * self.seconds)
+                percents.append(100 * (server.cpu_seconds - before) / (time.perf_counter() - begin))
+        case = f"{TABS} open dashboards, nothing happens: of one core"
+        yield Line(case, "", f"{median(percents):.1f} %", median(percents), TABS_PERCENT)
+
+    def _keep_open(self, server: Server, after: str, seconds: float) -> None:
+        arguments = [str(one) for one in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
+        subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True, timeout=300)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -136,7 +158,7 @@ class Bench:
         return folder
 
 
-PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start}
+PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": Bench.live}
 
 
 @click.command()
@@ -144,7 +166,7 @@ PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start}
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start; all of them by default) and print the ratios."""
+    """Measure PARTS (log, pages, start, live; all of them by default) and print the ratios."""
     click.echo(f"{'case':<46} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)

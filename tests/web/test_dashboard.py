@@ -320,11 +320,13 @@ def test_a_filter_that_is_not_understood_says_so_and_shows_the_last_day(client, 
 
 
 def test_fragments_refuse_a_filter_that_is_not_understood(client):
-    for address in ("/feed?after=1&", "/timeline?"):
+    for address in ("/news?after=0&", "/feed?cursor=MS4x&", "/timeline?"):
         response = client.get(address + "range=1y", headers=HTMX)
         assert (response.status_code, response.headers["HX-Retarget"]) == (422, "#toast")
         assert "range must be one of" in words(soup(response).select_one(".toast.bad"))
-    for query in ("after=", "after=x", "after=-1", "after=1e3", "after=" + "9" * 400, "cursor=", "cursor=%00", ""):
+    for query in ("after=", "after=x", "after=-1", "after=1e3", "after=%D9%A1", "after=" + "9" * 400, ""):
+        assert client.get(f"/news?{query}", headers=HTMX).status_code == 422, query
+    for query in ("cursor=", "cursor=%00", ""):
         assert client.get(f"/feed?{query}", headers=HTMX).status_code == 422, query
 
 
@@ -368,14 +370,38 @@ def live(page: BeautifulSoup) -> str:
     return str(page.select_one("#live")["hx-get"])
 
 
-def test_an_open_dashboard_asks_every_two_seconds(client):
-    assert read(client).select_one("#live")["hx-trigger"] == "every 2s"
+def test_an_open_dashboard_asks_when_its_script_says_so(client):
+    assert read(client).select_one("#live")["hx-trigger"] == "news"
 
 
-def test_without_news_there_is_no_content(client, write):
+def test_without_news_the_answer_is_empty_and_keeps_the_connection(client, write):
     write({})
     response = client.get(live(read(client)), headers=HTMX)
-    assert (response.status_code, response.data) == (204, b"")
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["Content-Length"] == "0"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_news_for_unknown_hosts_are_refused_however_few(client):
+    response = client.get(live(read(client)), headers={**HTMX, "Host": "elsewhere.example"})
+    assert response.status_code == 400
+    assert client.get(live(read(client)), headers={**HTMX, "Host": "[::1"}).status_code == 400
+
+
+def test_a_range_that_has_ended_asks_for_nothing(client):
+    page = read(client, start_date="2020-01-01", end_date="2020-02-01")
+    assert not page.select("#live[hx-get], #timeline[hx-get]")
+    assert not page.select(".now")
+
+
+def test_an_open_dashboard_stops_asking_when_its_range_has_ended(client, write):
+    past = (datetime.now(UTC) - MINUTE).isoformat()
+    write({})
+    news = soup(client.get("/news", query_string={"after": "0", "end_date": past}, headers=HTMX))
+    assert [element["id"] for element in news.find_all(recursive=False)] == ["live"]
+    assert not news.select("[hx-get]")
+    assert words(news) == "to the newest"
 
 
 def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
@@ -385,15 +411,17 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     assert numbers(news) == sorted(numbers_written)
     assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "live"]
     assert words(news.select_one("#timeline .count strong")) == "3"
-    assert client.get(live(news), headers=HTMX).status_code == 204
+    assert client.get(live(news), headers=HTMX).data == b""
 
 
 def test_news_are_those_of_the_filter(client, write):
     page = read(client, tag="ci")
     write({"tags": ["ui"]})
-    assert client.get(live(page), headers=HTMX).status_code == 204
+    nothing = soup(client.get(live(page), headers=HTMX))
+    assert [element["id"] for element in nothing.find_all(recursive=False)] == ["live"]
+    assert client.get(live(nothing), headers=HTMX).data == b""  # what is of no interest is not looked at twice
     [number] = write({"tags": ["ci"]})
-    assert numbers(soup(client.get(live(page), headers=HTMX))) == [number]
+    assert numbers(soup(client.get(live(nothing), headers=HTMX))) == [number]
 
 
 def test_many_news_at_once_replace_the_feed(client, write):
@@ -402,7 +430,17 @@ def test_many_news_at_once_replace_the_feed(client, write):
     news = soup(client.get(live(page), headers=HTMX))
     assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "live"]
     assert numbers(news) == numbers(read(client))
-    assert client.get(live(news), headers=HTMX).status_code == 204
+    assert client.get(live(news), headers=HTMX).data == b""
+
+
+def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
+    page = read(client)
+    written = write(*({} for _ in range(PAGE + 5)))
+    first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
+    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "live"]
+    rest = soup(client.get(live(first) + "&keep=yes", headers=HTMX))
+    assert {*numbers(first), *numbers(rest)} == set(written)
+    assert len(numbers(first)) == PAGE
 
 
 def test_an_event_recorded_late_is_news_all_the_same(client, write):
@@ -418,7 +456,7 @@ def bins(page: BeautifulSoup) -> dict[str, int]:
     """Return where each bin of the chart leads and how many changes it says there are."""
     found = {}
     for link in page.select("#timeline svg a"):
-        said = re.fullmatch(r".+: ([0-9]+) changes?", words(link.title))
+        said = re.fullmatch(r".+: ([0-9]+) changes?( \(.+\))?", words(link.title))
         assert said, link
         found[str(link["href"])] = int(said[1])
     return found
@@ -499,6 +537,71 @@ def test_the_chart_is_brought_up_to_date_alone(client, write):
     page = soup(client.get(address, headers=HTMX))
     assert [element["id"] for element in page.find_all(recursive=False)] == ["timeline"]
     assert words(page.select_one(".count")) == "1 change"
+
+
+def test_a_bin_says_when_it_was_and_what_it_counts_of_each_source(client, write):
+    moment = datetime(2026, 1, 15, 14, 5, tzinfo=UTC)
+    write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab")))
+    page = read(client, start_date="2026-01-15", end_date="2026-01-16")
+    [link] = page.select("#timeline svg a[aria-label]")
+    assert link["aria-label"] == "Thu 15 Jan, 14:00–14:30: 3 changes (GitHub 1, GitLab 2)"
+    [link] = read(client, start_date="2026-01-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
+    assert link["aria-label"] == "Thu 15 Jan: 3 changes (GitHub 1, GitLab 2)"
+    [link] = read(client, start_date="2025-03-01", end_date="2026-02-15").select("#timeline svg a[aria-label]")
+    assert re.fullmatch(r"\w+ \d+ Jan – \w+ \d+ Jan: 3 changes \(GitHub 1, GitLab 2\)", str(link["aria-label"]))
+
+
+def test_now_is_marked_where_it_is(client):
+    for span in RANGES:
+        page = read(client, range=span)
+        assert words(page.select_one(".now")) == "now"
+        assert 95 < float(str(page.select_one(".now line")["x1"]).rstrip("%")) <= 100
+        assert str(page.select_one("#timeline svg.chart")["aria-label"]).endswith("and now")
+
+
+def legend(page: BeautifulSoup) -> dict[str, bool]:
+    """Return what the legend says, and whether it is shown."""
+    return {words(link): link["aria-pressed"] == "true" for link in page.select("#timeline .legend a")}
+
+
+def press(client: FlaskClient, page: BeautifulSoup, label: str) -> BeautifulSoup:
+    """Follow the link of a source in the legend, as a browser without JavaScript does."""
+    [link] = [link for link in page.select("#timeline .legend a") if words(link).startswith(label)]
+    assert link["href"] == link["hx-get"]
+    return soup(client.get(str(link["href"])))
+
+
+def test_the_legend_hides_a_source_in_chart_and_feed_and_brings_it_back(client, write):
+    write({}, {}, {"source": "gitlab"}, {"source": "kitchen sink"})
+    page = read(client, range="7d")
+    hidden = press(client, page, "GitHub")
+    assert legend(hidden) == {"GitHub 2": False, "GitLab 1": True, "PainChain 1": True, "kitchen sink 1": True}
+    assert {str(one["data-source"]) for one in hidden.select("#feed article")} == {
+        "gitlab",
+        "painchain",
+        "kitchen sink",
+    }
+    assert words(hidden.select_one("#timeline .count")) == "3 changes"
+    assert table(hidden) == {"GitLab": 1, "PainChain": 1, "kitchen sink": 1}
+    assert hidden.select_one("#filter .ranges a[aria-current]").text == "7d"
+
+    both = press(client, hidden, "PainChain")
+    assert {str(one["data-source"]) for one in both.select("#feed article")} == {"gitlab", "kitchen sink"}
+    back = press(client, press(client, both, "GitHub"), "PainChain")
+    assert all(legend(back).values())
+    assert str(back.select_one("#timeline")["hx-get"]) == "/timeline?range=7d"
+
+
+def test_whoever_hides_the_last_source_sees_all_of_them(client, write):
+    write({}, {"source": "gitlab"})
+    page = press(client, read(client, source="gitlab"), "GitLab")
+    assert legend(page) == {"GitHub 1": True, "GitLab 1": True, "PainChain 1": True}
+
+
+def test_beside_a_connector_the_legend_only_explains(client, make_connector):
+    page = soup(client.get(f"/settings/integrations/{make_connector()}"))
+    assert texts(page, "#timeline .legend .source") == ["PainChain 1"]
+    assert not page.select("#timeline .legend a")
 
 
 # One event

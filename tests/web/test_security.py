@@ -131,7 +131,7 @@ def looked_at(client: FlaskClient) -> Iterator[TestResponse]:
     """Look at everything there is to see."""
     numbers = [one["id"] for one in client.get("/api/connectors").get_json()]
     events = client.get("/api/changes?limit=500").get_json()
-    addresses = ["/", "/?range=all", "/feed?after=0", "/timeline", LIST, f"{LIST}?q=c4nary", "/?q=c4nary", "/nowhere"]
+    addresses = ["/", "/?range=all", "/news?after=0", "/timeline", LIST, f"{LIST}?q=c4nary", "/?q=c4nary", "/nowhere"]
     addresses += [f"{LIST}/{number}{what}" for number in numbers for what in ("", "/delete", "/disable")]
     addresses += [f"/events/{event['id']}" for event in events]
     addresses += ["/api/changes?limit=500", "/api/connectors", "/api/stats", "/api/timeline", "/health"]
@@ -343,7 +343,8 @@ PARAMETERS = {
         "end_date",
         "cursor",
     ),
-    "/feed": ("after", "cursor"),
+    "/feed": ("cursor",),
+    "/news": ("after",),
     "/timeline": ("range", "start_date"),
     LIST: ("q", "type"),
 }

@@ -1,0 +1,188 @@
+"use strict";
+// The chart: what a bin counts on hover and focus, dragging over a range to zoom into it, arrow keys.
+{
+  const MOVED = 6; // pixels from which a press is no click any more
+
+  const tip = Object.assign(document.createElement("div"), { className: "tip" });
+  tip.setAttribute("aria-hidden", "true"); // the names of the links say the same
+  const said = Object.assign(document.createElement("div"), { className: "hidden", role: "status" });
+  document.body.append(said);
+
+  const bins = () => [...document.querySelectorAll("#timeline .chart a")];
+  const counted = () => bins().filter((bin) => bin.hasAttribute("aria-label"));
+  const binOf = (event) => event.target.closest?.("#timeline .chart a");
+
+  // What is counted from one bin to another, both included.
+  function describe(part) {
+    const [first, last] = [part[0], part.at(-1)];
+    const counts = new Map();
+    for (const bar of part.flatMap((bin) => [...bin.querySelectorAll("[data-count]")])) {
+      const row = counts.get(bar.dataset.label) ?? { colour: bar.getAttribute("class"), count: 0 };
+      row.count += Number(bar.dataset.count);
+      counts.set(bar.dataset.label, row);
+    }
+    const total = [...counts.values()].reduce((sum, row) => sum + row.count, 0);
+    const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
+    return { when, counts, total: `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}` };
+  }
+
+  const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });
+
+  function show(part) {
+    const plot = part[0].closest(".plot");
+    for (const bin of part) quiet(bin);
+    const { when, counts, total } = describe(part);
+    tip.replaceChildren(element("strong", when), element("span", total));
+    for (const [label, { colour, count }] of counts) {
+      const row = element("span", "", "row");
+      const source = element("span", label, `source ${colour}`);
+      source.prepend(document.createElement("i"));
+      row.append(source, element("span", count.toLocaleString("en")));
+      tip.append(row);
+    }
+    plot.append(tip);
+    const [left, right] = [part[0].getBoundingClientRect().left, part.at(-1).getBoundingClientRect().right];
+    const middle = (left + right - tip.offsetWidth) / 2 - plot.getBoundingClientRect().left;
+    tip.style.left = `${Math.max(0, Math.min(middle, plot.clientWidth - tip.offsetWidth))}px`;
+  }
+
+  // The browser's own tooltip would stand beside ours.
+  function quiet(bin) {
+    const title = bin.querySelector("title");
+    if (!title) return;
+    bin.dataset.when = title.textContent.split(": ")[0];
+    title.remove();
+  }
+
+  // A range that is being chosen: dark over the bins from `first` to `last`.
+  const between = (one, other) => bins().slice(Math.min(one, other), Math.max(one, other) + 1);
+  function mark(part) {
+    clear();
+    const svg = part[0].closest("svg");
+    const selection = document.createElementNS(svg.namespaceURI, "rect");
+    const from = part[0].querySelector(".hit"), to = part.at(-1).querySelector(".hit");
+    const edge = Number(from.getAttribute("x"));
+    const values = { class: "selection", x: edge, y: 0, height: 100, width: Number(to.getAttribute("x")) + Number(to.getAttribute("width")) - edge };
+    for (const [name, value] of Object.entries(values)) selection.setAttribute(name, value);
+    svg.append(selection);
+    show(part);
+  }
+  function clear() {
+    document.querySelector("#timeline .selection")?.remove();
+    tip.remove();
+  }
+
+  // Zooming is a step in the history: Back leads out again.
+  function address(part) {
+    const from = new URL(part[0].getAttribute("href"), location.href);
+    const to = new URL(part.at(-1).getAttribute("href"), location.href);
+    from.searchParams.set("end_date", to.searchParams.get("end_date"));
+    return from.pathname + from.search;
+  }
+  async function zoom(part, byKey = false) {
+    const to = address(part);
+    clear();
+    if (!document.getElementById("dashboard")) return location.assign(to);
+    await htmx.ajax("GET", to, { target: "#dashboard", swap: "outerHTML", push: "true" });
+    if (byKey) counted().at(-1)?.focus();
+  }
+
+  // Dragging, with whatever points.
+  let drag = null, swallow = false;
+  const under = (event) => {
+    const all = bins(), box = all[0].closest("svg").getBoundingClientRect();
+    const place = Math.floor(((event.clientX - box.left) / box.width) * all.length);
+    return Math.max(0, Math.min(place, all.length - 1));
+  };
+  document.addEventListener("pointerdown", (event) => {
+    const svg = event.isPrimary && event.button === 0 && event.target.closest?.("#timeline .chart");
+    if (svg) drag = { svg, x: event.clientX, from: under(event), chosen: null, cancelled: false };
+  });
+  document.addEventListener("pointermove", (event) => {
+    if (!drag) {
+      const bin = event.pointerType === "mouse" && binOf(event);
+      if (bin) show([bin]);
+      else if (tip.isConnected && !binOf({ target: document.activeElement })) tip.remove();
+      return;
+    }
+    if (drag.cancelled || (!drag.chosen && Math.abs(event.clientX - drag.x) < MOVED)) return;
+    if (!drag.chosen) drag.svg.setPointerCapture(event.pointerId);
+    drag.chosen = between(drag.from, under(event));
+    mark(drag.chosen);
+  });
+  document.addEventListener("pointerup", () => {
+    const { chosen, cancelled } = drag ?? {};
+    drag = null;
+    if (!chosen) return;
+    swallow = true; // the click that follows
+    setTimeout(() => { swallow = false; });
+    if (!cancelled) zoom(chosen);
+  });
+  document.addEventListener("pointercancel", () => { drag = null; clear(); });
+  document.addEventListener("mousedown", (event) => { if (event.target.closest?.("#timeline .chart")) event.preventDefault(); }); // no focus, no dragged link
+  document.addEventListener("click", (event) => {
+    const bin = binOf(event);
+    if (swallow) event.preventDefault();
+    if (swallow || !bin || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    zoom([bin], event.detail === 0);
+  });
+
+  // The chart is not exchanged under a hand that drags over it.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (drag?.chosen && ["live", "timeline"].includes(event.detail.requestConfig.elt.id)) event.detail.shouldSwap = false;
+  });
+
+  // Keys: one stop for Tab, arrows from there; with Shift they choose a range. `anchor` is the bin where it began.
+  let anchor = "";
+  const chosen = (bin) => between(bins().findIndex((one) => one.id === anchor), bins().indexOf(bin));
+  function stop(here) {
+    for (const bin of counted()) bin.setAttribute("tabindex", bin === here ? "0" : "-1");
+  }
+  const stopSomewhere = () => stop(counted().find((bin) => bin === document.activeElement) ?? counted().at(-1));
+  stopSomewhere();
+  document.addEventListener("htmx:afterSettle", stopSomewhere);
+  document.addEventListener("focusin", (event) => {
+    const bin = binOf(event);
+    if (!bin) return;
+    stop(bin);
+    if (anchor && !document.getElementById(anchor)) anchor = "";
+    if (!anchor) {
+      clear();
+      return show([bin]);
+    }
+    mark(chosen(bin));
+    const { when, total } = describe(chosen(bin));
+    said.textContent = `${when}: ${total}`;
+  });
+  document.addEventListener("focusout", (event) => {
+    if (!binOf(event) || drag?.chosen) return;
+    if (!binOf({ target: event.relatedTarget ?? document })) anchor = "";
+    clear();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === " " && event.target.matches?.(".legend a")) {
+      event.preventDefault();
+      event.target.click();
+    }
+    if (event.key === "Escape") {
+      if (drag) drag.cancelled = true;
+      anchor = "";
+      clear();
+    }
+    const bin = binOf(event), all = counted(), here = all.indexOf(bin);
+    if (!bin || event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (next !== undefined) {
+      event.preventDefault();
+      anchor = event.shiftKey ? anchor || bin.id : "";
+      (all[next] ?? bin).focus();
+      if (!event.shiftKey && !all[next]) clear(), show([bin]);
+    } else if (event.key === "Enter" && anchor) {
+      event.preventDefault();
+      const part = chosen(bin);
+      anchor = "";
+      zoom(part, true);
+    }
+  });
+}

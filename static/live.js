@@ -1,0 +1,92 @@
+"use strict";
+// The open dashboard: it asks for news, keeps what is read in its place, and counts what has not been seen.
+{
+  const PAUSE = 1500, PAUSE_HIDDEN = 15000; // milliseconds; a hidden tab only counts
+  const TOP = 56; // pixels that the header covers
+  const MANY = 50; // as many as one answer brings: there may be more
+
+  const articles = () => [...document.querySelectorAll("#feed article")];
+  const inSight = (one) => {
+    const box = one.getBoundingClientRect();
+    return box.bottom > TOP && box.top < innerHeight;
+  };
+
+  // Asking
+  let asked = Date.now();
+  function ask() {
+    const live = document.querySelector("#live[hx-get]");
+    if (!live) return;
+    asked = Date.now();
+    htmx.trigger(live, "news");
+  }
+  setInterval(() => { if (!document.hidden || Date.now() - asked >= PAUSE_HIDDEN) ask(); }, PAUSE);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.target.id === "timeline") event.preventDefault();
+  });
+
+  // Reading: scrolled down, or something in sight is open or has the focus.
+  function reading() {
+    const first = articles()[0];
+    if (first && first.getBoundingClientRect().top < TOP) return true;
+    return articles().some((one) => (one.querySelector(":scope > details[open]") || one.contains(document.activeElement)) && inSight(one));
+  }
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.target.id === "live" && reading()) event.detail.parameters.keep = "yes";
+  });
+
+  let before = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt.id !== "live") return;
+    if (!event.detail.xhr.responseText) event.detail.shouldSwap = false; // nothing is new
+    if (!event.detail.shouldSwap) return;
+    const kept = reading() && articles().find((one) => one.getBoundingClientRect().bottom > TOP);
+    before = { known: new Set(articles().map((one) => one.id)), kept: kept?.id, top: kept && kept.getBoundingClientRect().top };
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!before) return;
+    const { known, kept, top } = before;
+    before = null;
+    const fresh = articles().filter((one) => !known.has(one.id)).length;
+    const one = document.getElementById(kept);
+    if (one) scrollBy(0, one.getBoundingClientRect().top - top);
+    if (!fresh) return;
+    if (document.hidden) missed(count + fresh);
+    if (articles()[0].getBoundingClientRect().top < TOP) above(Number(newer()?.dataset.count ?? 0) + fresh);
+    if (fresh >= MANY && kept) setTimeout(ask);
+  });
+
+  // What came while the tab was hidden is counted in its title.
+  let count = 0;
+  function missed(number) {
+    count = number;
+    const title = document.title.replace(/^\(\d+\) /, "");
+    document.title = count ? `(${count}) ${title}` : title;
+  }
+  const seen = () => {
+    if (document.hidden) return;
+    missed(0);
+    if (Date.now() - asked >= PAUSE) ask();
+  };
+  document.addEventListener("visibilitychange", seen);
+  window.addEventListener("focus", seen);
+
+  // What came above while somebody was reading further down is a click away.
+  const newer = () => document.getElementById("newer");
+  function above(number) {
+    const button = newer();
+    if (!button) return;
+    button.dataset.count = number;
+    button.hidden = !number;
+    if (number) button.textContent = `${number} new change${number === 1 ? "" : "s"} ↑`;
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target !== newer()) return;
+    scrollTo(0, 0);
+    articles()[0]?.querySelector("summary").focus({ preventScroll: true });
+    above(0);
+  });
+  document.addEventListener("scroll", () => {
+    const first = articles()[0];
+    if (newer()?.hidden === false && first && first.getBoundingClientRect().top >= TOP) above(0);
+  }, { passive: true });
+}
