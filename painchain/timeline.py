@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,16 +16,18 @@ from sqlalchemy import (
     Row,
     Text,
     cast,
+    column,
     exists,
-    func,
     literal,
     or_,
     select,
     tuple_,
-    type_coerce,
+    values,
 )
 from sqlalchemy.engine import Connection
 
+from painchain import counting
+from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
 
@@ -40,6 +42,7 @@ DEFAULT_RANGE = "24h"
 PAGE = 50
 MAX_TEXT = 200
 MAX_VALUES = 100
+FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
 NAMES = ("author", "connector")  # these may contain commas, so that a comma does not divide them
 
 # Bin widths in seconds: what a person would choose, from a second to a year.
@@ -193,15 +196,10 @@ def head(connection: Connection | None = None) -> Head:
 
 def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events that are wanted, or those older than `before`."""
-    query = select(ChangeEvent.__table__).where(*wanted.conditions())
-    if before:
-        query = query.where(
-            tuple_(_event.timestamp, _event.id) < tuple_(literal(before.timestamp, _event.timestamp.type), before.id)
-        )
-    found = db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit + 1)).all()
+    found = _newest(wanted, before, limit + 1)
     more = len(found) > limit
-    events = found[:limit]
-    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more else None)
+    events = _rows([number for _, number in found[:limit]])
+    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more and events else None)
 
 
 def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
@@ -240,14 +238,9 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     first = (int(start.timestamp()) + offset) // width * width - offset
     bins = int(-(-(end.timestamp() - first) // width))
-    number = (type_coerce(_event.timestamp, BigInteger) - first * 1_000_000).self_group().op("/")(width * 1_000_000)
-    counted = db.session.execute(
-        select(number, _event.source, func.count())
-        .where(*replace(wanted, start=start).conditions())
-        .group_by(number, _event.source)
-    ).all()
+    counted = counting.by_time(_wanted(replace(wanted, start=start)), first, width)
     counts: list[dict[str, int]] = [{} for _ in range(bins)]
-    for index, source, count in counted:
+    for (index, source), count in counted.items():
         last = counts[min(index, bins - 1)]  # what a clock that was set back has dated later than now
         last[source] = last.get(source, 0) + count
     first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
@@ -261,31 +254,114 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
 
 def count(wanted: Filter) -> int:
     """Return how many events are wanted."""
-    return db.session.scalar(select(func.count()).select_from(ChangeEvent).where(*wanted.conditions())) or 0
+    return counting.by_source(_wanted(wanted)).total()
 
 
 def counts_by(column: str, wanted: Filter) -> dict[str, int]:
     """Return how many events there are for each value of a column, the most frequent first."""
-    by = _event[column]
-    rows = db.session.execute(select(by, func.count()).where(*wanted.conditions()).group_by(by)).all()
-    return {
-        value: number for value, number in sorted(rows, key=lambda row: (-row[1], str(row[0]))) if value is not None
-    }
+    if column == "source":
+        found = counting.by_source(_wanted(wanted))
+    elif column == "connector_name":
+        found = counting.by_connector_name(_wanted(wanted))
+    else:
+        found = counting.by_value(_wanted(wanted), column)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def authors() -> list[str]:
     """Return everybody who has an event."""
-    return sorted(db.session.scalars(select(_event.author).distinct()), key=str.casefold)
+    return sorted(counting.authors(), key=str.casefold)
 
 
 def tags() -> list[str]:
     """Return every tag that an event has."""
-    return sorted(db.session.scalars(select(EventTag.tag).distinct()), key=str.casefold)
+    return sorted(counting.tags(), key=str.casefold)
+
+
+def _wanted(wanted: Filter) -> Wanted:
+    """Return a filter as it is counted."""
+    timeless = replace(wanted, start=None, end=None)
+    rest = replace(timeless, source=(), **dict.fromkeys(FACETS, ()))
+    facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
+    if wanted.connector:
+        facets["connector"] = counting.connectors_called(wanted.connector)
+    tagged = counting.tagged(wanted.tag) if wanted.tag else ()
+    if tagged:
+        facets["tag"] = tagged
+    return Wanted(
+        timeless.conditions(),
+        microseconds(wanted.start) if wanted.start else None,
+        microseconds(wanted.end) if wanted.end else None,
+        wanted.source,
+        facets,
+        rest == Filter() and tagged is not None,
+    )
+
+
+def _newest(wanted: Filter, before: Cursor | None, limit: int) -> Sequence[tuple[datetime, int]]:
+    """Return time and number of the newest events that are wanted, decided by the index of the feed alone."""
+    place = tuple_(_event.timestamp, _event.id)
+    older = [place < tuple_(literal(before.timestamp, _event.timestamp.type), before.id)] if before else []
+    query = select(_event.timestamp, _event.id).order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)
+    counted = _wanted(wanted)
+    if not counted.narrow:
+        return [(row.timestamp, row.id) for row in db.session.execute(query.where(*wanted.conditions(), *older))]
+    last = counting.counted()
+    behind = select(_event.timestamp, _event.id).where(_event.id > last, *counted.conditions)
+    found = [(row.timestamp, row.id) for row in db.session.execute(behind) if _is_in(row, wanted, before)]
+    newest = min((time for time in (wanted.end, before and before.timestamp) if time), default=None)
+    enough = len(found) + limit
+    for spans in _batches(counting.places(counted, newest and microseconds(newest)), limit):
+        within = values(column("low", BigInteger), column("high", BigInteger), name="spans").data(spans).cte()
+        stamp = counting.stamp
+        there = query.join(within, (stamp >= within.c.low) & (stamp < within.c.high))
+        there = there.where(_event.id <= last, *wanted.conditions(), *older)
+        found += [(row.timestamp, row.id) for row in db.session.execute(there)]
+        if len(found) >= enough:
+            break
+    return sorted(found, reverse=True)[:limit]
+
+
+def _is_in(event: Event, wanted: Filter, before: Cursor | None) -> bool:
+    """Say whether an event is within the range and older than the cursor."""
+    if before and (event.timestamp, event.id) >= (before.timestamp, before.id):
+        return False
+    return not (wanted.start and event.timestamp < wanted.start or wanted.end and event.timestamp >= wanted.end)
+
+
+def _batches(places: Iterator[tuple[int, int, int]], events: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield spans of time in batches that can hold so many events; neighbours become one span."""
+    spans: list[tuple[int, int]] = []
+    held = 0
+    for low, high, most in places:
+        if spans and spans[-1][0] == high:
+            spans[-1] = (low, spans[-1][1])
+        else:
+            spans.append((low, high))
+        held += most
+        if held >= events:
+            yield spans
+            spans, held, events = [], 0, 4 * events
+    if spans:
+        yield spans
+
+
+def _rows(numbers: Sequence[int]) -> list[Event]:
+    """Return the events of these numbers in their order."""
+    if not numbers:
+        return []
+    rows = {row.id: row for row in db.session.execute(select(ChangeEvent.__table__).where(_event.id.in_(numbers)))}
+    return [rows[number] for number in numbers if number in rows]
 
 
 def _oldest(wanted: Filter) -> datetime | None:
-    oldest: datetime | None = db.session.scalar(select(func.min(_event.timestamp)).where(*wanted.conditions()))
-    return oldest
+    counted = _wanted(wanted)
+    query = select(_event.timestamp).order_by(_event.timestamp).limit(1)
+    last = counting.counted()
+    first = query.where(_event.timestamp >= moment(counting.not_before(counted)), *wanted.conditions())
+    behind = select(_event.timestamp, _event.id).where(_event.id > last, *counted.conditions)
+    times = [row.timestamp for row in db.session.execute(behind) if _is_in(row, wanted, None)]
+    return min([*db.session.scalars(first), *times], default=None)
 
 
 def _fits(number: int) -> int:

@@ -21,6 +21,8 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.connectors", "painchain.migrations"),
+    ("painchain.rollups",),
+    ("painchain.counting",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env"),
     ("painchain.audit",),
     ("painchain.inventory",),
