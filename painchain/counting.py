@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, or_, select, union_all
 from sqlalchemy import type_coerce as taken_as
 
-from painchain.db import Prepared, db
+from painchain.db import Prepared, db, spans
 from painchain.models import ChangeEvent, EventCount, EventTag, LogHead
 from painchain.rollups import ALL, DAY, EVER, GRAINS, QUARTER
 
 MICRO = 1_000_000
+RARE = 2_000  # events that are looked up where they are, rather than found among all others
 MANY_VALUES = 40  # a database takes only so many parts in one query
 
 Number = ColumnElement[int]
+Range = tuple[int | None, int | None]  # from, to before
+Stretch = tuple[int, int, int]  # from, to before, the most events that it can hold
+Piece = tuple[int, int | None, int | None]  # grain, first slot, slot after the last
 
 _event = ChangeEvent.__table__.c
 _tag = EventTag.__table__.c
@@ -66,7 +70,7 @@ def by_time(wanted: Wanted, first: int, width: int) -> Counter[tuple[int, str]]:
     """Count by number of bin and source. Bins are `width` seconds long; number 0 begins `first` seconds after 1970."""
 
     def number(stamp: Number) -> Number:
-        return (stamp - first * MICRO).self_group().op("/")(width * MICRO)  # type: ignore[return-value]
+        return (stamp - first * MICRO).self_group().op("/")(width * MICRO)
 
     grains = [grain for grain in GRAINS if width % grain == first % grain == 0]
     return _sums(
@@ -145,11 +149,8 @@ def not_before(wanted: Wanted) -> int:
     return earliest
 
 
-def places(wanted: Wanted, newest: int | None) -> Iterator[tuple[int, int, int]]:
-    """Yield the quarters of an hour that can hold what is wanted, newest first, each with the most that it can hold.
-
-    They are (from, to before, events), in microseconds, and tell of the events that the rollups hold.
-    """
+def places(wanted: Wanted, newest: int | None) -> Iterator[Stretch]:
+    """Yield the quarters of an hour that can hold what is wanted, newest first: of the events that the rollups hold."""
     parts = wanted.facets or {ALL: ("",)}
     below = None if newest is None else newest // (QUARTER * MICRO) + 1
     lowest = (wanted.start or 0) // (QUARTER * MICRO)
@@ -161,6 +162,17 @@ def places(wanted: Wanted, newest: int | None) -> Iterator[tuple[int, int, int]]
         for slot in sorted(set.intersection(*(set(one) for one in found)), reverse=True):
             yield slot * QUARTER * MICRO, (slot + 1) * QUARTER * MICRO, min(one[slot] for one in found)
         rows *= 4
+
+
+def joined(stretches: Iterable[Stretch]) -> list[tuple[int, int]]:
+    """Return stretches of time, given from new to old, as few as they can be."""
+    few: list[tuple[int, int]] = []
+    for low, high, _ in stretches:
+        if few and few[-1][0] == high:
+            few[-1] = (low, few[-1][1])
+        else:
+            few.append((low, high))
+    return few
 
 
 def counted() -> int:
@@ -226,24 +238,45 @@ def _sums(
 ) -> Counter[Any]:
     """Count what is wanted `by` columns of the events, as far as possible `rolled` up: in one query, one moment."""
     arms: list[Select[Any]] = []
+    ragged: list[Range]
     if not facet or not grains:
-        ragged: list[tuple[int | None, int | None]] = [(wanted.start, wanted.end)]
+        arms, ragged = _among_few(by, wanted)
     else:
         pieces, ragged = _pieces(wanted.start, wanted.end, grains)
         wanted_values = wanted.facets.get(facet, ("",) if facet == ALL else None)
         for grain, low, high in pieces:
             keys = rolled(_count.slot, grain)
             arm = select(*keys, func.sum(_count.events)).group_by(*keys)
-            arm = arm.where(*_rolled(facet, grain, wanted_values, wanted.sources), *_between(_count.slot, low, high))
+            arm = arm.where(*_rolled(facet, grain, wanted_values, wanted.sources), *between(_count.slot, low, high))
             arms.append(arm)
         # "+ 0" lets no database look for them by time.
-        within = [and_(True, *_between(stamp + 0, *_micro(piece))) for piece in pieces]
+        within = [and_(True, *between(stamp + 0, *_micro(piece))) for piece in pieces]
         arms.append(_one_by_one(by, wanted, *_behind(_event.id), or_(False, *within)))
-    arms += [_one_by_one(by, wanted, *_between(stamp, low, high)) for low, high in ragged]
+    arms += [_one_by_one(by, wanted, *between(stamp, low, high)) for low, high in ragged]
     sums: Counter[Any] = Counter()
-    for *keys, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
-        sums[tuple(keys)] += int(number)
+    for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
+        sums[tuple(key)] += int(number)
     return sums
+
+
+def _among_few(by: tuple[Any, ...], wanted: Wanted) -> tuple[list[Select[Any]], list[Range]]:
+    """Return the queries for what no single rollup has: only where the rarest of the values occur, if they are rare."""
+    whole: list[Range] = [(wanted.start, wanted.end)]
+    if not wanted.narrow or not wanted.facets:
+        return [], whole
+    totals = {
+        facet: db.session.scalar(select(func.sum(_count.events)).where(*_rolled(facet, EVER, some, wanted.sources)))
+        for facet, some in wanted.facets.items()
+    }
+    rarest = min(totals, key=lambda facet: totals[facet] or 0)
+    if (totals[rarest] or 0) > RARE:
+        return [], whole
+    last = counted()
+    few = joined(places(replace(wanted, facets={rarest: wanted.facets[rarest]}), wanted.end))
+    within, low, high = spans(few)
+    in_range = between(stamp + 0, wanted.start, wanted.end)
+    among = _one_by_one(by, wanted, _event.id <= last, *in_range).join(within, (stamp >= low) & (stamp < high))
+    return [among, _one_by_one(by, wanted, _event.id > last, *in_range)], []
 
 
 def _one_by_one(by: tuple[Any, ...], wanted: Wanted, *more: ColumnElement[bool]) -> Select[Any]:
@@ -254,20 +287,19 @@ def _first(sums: Counter[Any]) -> Counter[Any]:
     return Counter({key: number for (key,), number in sums.items() if key is not None})
 
 
-def _between(column: Any, low: int | None, high: int | None) -> list[ColumnElement[bool]]:
+def between(column: Any, low: int | None, high: int | None) -> list[ColumnElement[bool]]:
+    """Return the conditions for a column from `low` to before `high`."""
     ends = [] if low is None else [column >= literal(low, BigInteger)]
     return ends if high is None else [*ends, column < literal(high, BigInteger)]
 
 
-def _micro(piece: tuple[int, int | None, int | None]) -> tuple[int | None, int | None]:
+def _micro(piece: Piece) -> Range:
     grain, low, high = piece
     return None if low is None else low * grain * MICRO, None if high is None else high * grain * MICRO
 
 
-def _pieces(
-    start: int | None, end: int | None, grains: Sequence[int]
-) -> tuple[list[tuple[int, int | None, int | None]], list[tuple[int | None, int | None]]]:
-    """Divide a range into (grain, first slot, slot after the last), coarse where possible, and the ragged ends.
+def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[list[Piece], list[Range]]:
+    """Divide a range into slots, coarse where possible, and the ragged ends.
 
     >>> _pieces(None, 2 * 3_600_000_000 + 5, (3600,))
     ([(3600, None, 2)], [(7200000000, 7200000005)])
@@ -283,7 +315,8 @@ def _pieces(
     high = None if end is None else end // (grain * MICRO)
     if low is not None and high is not None and low >= high:
         return _pieces(start, end, finer)
-    pieces, ragged = [(grain, low, high)], []
+    pieces: list[Piece] = [(grain, low, high)]
+    ragged: list[Range] = []
     for one, other in (
         (start, None if low is None else low * grain * MICRO),
         (None if high is None else high * grain * MICRO, end),

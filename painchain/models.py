@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from painchain.db import Base, Moment, RowId
 
-
 FEED_COLUMNS = ("timestamp", "id", "source", "event_type", "connector_id", "connector_name", "author", "status")
 
 

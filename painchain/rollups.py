@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, select, text, type_coerce
+from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from painchain.db import Base, Prepared
+from painchain.db import Base, Prepared, adding
 from painchain.models import ChangeEvent, EventCount
 
 TAIL = 512  # so many events are left to be counted one by one at most
@@ -26,7 +26,8 @@ ALL = "all"  # the facet whose only value is ""
 Row = tuple[str, int, str, int, str]
 
 _event = ChangeEvent.__table__.c
-_KEY = [column.name for column in Base.metadata.tables[EventCount.__tablename__].primary_key]
+_counts = Base.metadata.tables[EventCount.__tablename__]
+_KEY = [column.name for column in _counts.primary_key]
 
 _EVENTS = select(
     type_coerce(_event.timestamp, BigInteger),
@@ -34,17 +35,8 @@ _EVENTS = select(
 )
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
-# The same words on both databases.
-_ADD = Prepared(
-    text(
-        f"INSERT INTO event_counts ({', '.join(_KEY)}, events) "
-        f"VALUES ({', '.join(f':{name}' for name in _KEY)}, :events) "
-        f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET events = event_counts.events + excluded.events"
-    )
-)
-_SWEEP = Prepared(
-    text(f"DELETE FROM event_counts WHERE {' AND '.join(f'{name} = :{name}' for name in _KEY)} AND events = 0")
-)
+_ADD = Prepared(adding(_counts, "events"))
+_SWEEP = Prepared(delete(_counts).where(*(_counts.c[name] == bindparam(name) for name in _KEY), _counts.c.events == 0))
 
 
 def add(connection: Connection, after: int, last: int) -> None:

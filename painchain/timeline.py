@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Row,
-    Text,
-    cast,
-    column,
-    exists,
-    literal,
-    or_,
-    select,
-    tuple_,
-    values,
-)
+from sqlalchemy import ColumnElement, Row, Text, cast, exists, or_, select
 from sqlalchemy.engine import Connection
 
-from painchain import counting
+from painchain import counting, paging
 from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
@@ -196,7 +183,8 @@ def head(connection: Connection | None = None) -> Head:
 
 def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events that are wanted, or those older than `before`."""
-    found = _newest(wanted, before, limit + 1)
+    place = (microseconds(before.timestamp), before.id) if before else None
+    found = paging.newest(_wanted(wanted), place, limit + 1)
     more = len(found) > limit
     events = _rows([number for _, number in found[:limit]])
     return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more and events else None)
@@ -281,7 +269,7 @@ def tags() -> list[str]:
 def _wanted(wanted: Filter) -> Wanted:
     """Return a filter as it is counted."""
     timeless = replace(wanted, start=None, end=None)
-    rest = replace(timeless, source=(), **dict.fromkeys(FACETS, ()))
+    rest = replace(timeless, source=(), event_type=(), connector=(), tag=(), author=(), status=())
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
     if wanted.connector:
         facets["connector"] = counting.connectors_called(wanted.connector)
@@ -298,54 +286,6 @@ def _wanted(wanted: Filter) -> Wanted:
     )
 
 
-def _newest(wanted: Filter, before: Cursor | None, limit: int) -> Sequence[tuple[datetime, int]]:
-    """Return time and number of the newest events that are wanted, decided by the index of the feed alone."""
-    place = tuple_(_event.timestamp, _event.id)
-    older = [place < tuple_(literal(before.timestamp, _event.timestamp.type), before.id)] if before else []
-    query = select(_event.timestamp, _event.id).order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)
-    counted = _wanted(wanted)
-    if not counted.narrow:
-        return [(row.timestamp, row.id) for row in db.session.execute(query.where(*wanted.conditions(), *older))]
-    last = counting.counted()
-    behind = select(_event.timestamp, _event.id).where(_event.id > last, *counted.conditions)
-    found = [(row.timestamp, row.id) for row in db.session.execute(behind) if _is_in(row, wanted, before)]
-    newest = min((time for time in (wanted.end, before and before.timestamp) if time), default=None)
-    enough = len(found) + limit
-    for spans in _batches(counting.places(counted, newest and microseconds(newest)), limit):
-        within = values(column("low", BigInteger), column("high", BigInteger), name="spans").data(spans).cte()
-        stamp = counting.stamp
-        there = query.join(within, (stamp >= within.c.low) & (stamp < within.c.high))
-        there = there.where(_event.id <= last, *wanted.conditions(), *older)
-        found += [(row.timestamp, row.id) for row in db.session.execute(there)]
-        if len(found) >= enough:
-            break
-    return sorted(found, reverse=True)[:limit]
-
-
-def _is_in(event: Event, wanted: Filter, before: Cursor | None) -> bool:
-    """Say whether an event is within the range and older than the cursor."""
-    if before and (event.timestamp, event.id) >= (before.timestamp, before.id):
-        return False
-    return not (wanted.start and event.timestamp < wanted.start or wanted.end and event.timestamp >= wanted.end)
-
-
-def _batches(places: Iterator[tuple[int, int, int]], events: int) -> Iterator[list[tuple[int, int]]]:
-    """Yield spans of time in batches that can hold so many events; neighbours become one span."""
-    spans: list[tuple[int, int]] = []
-    held = 0
-    for low, high, most in places:
-        if spans and spans[-1][0] == high:
-            spans[-1] = (low, spans[-1][1])
-        else:
-            spans.append((low, high))
-        held += most
-        if held >= events:
-            yield spans
-            spans, held, events = [], 0, 4 * events
-    if spans:
-        yield spans
-
-
 def _rows(numbers: Sequence[int]) -> list[Event]:
     """Return the events of these numbers in their order."""
     if not numbers:
@@ -355,13 +295,8 @@ def _rows(numbers: Sequence[int]) -> list[Event]:
 
 
 def _oldest(wanted: Filter) -> datetime | None:
-    counted = _wanted(wanted)
-    query = select(_event.timestamp).order_by(_event.timestamp).limit(1)
-    last = counting.counted()
-    first = query.where(_event.timestamp >= moment(counting.not_before(counted)), *wanted.conditions())
-    behind = select(_event.timestamp, _event.id).where(_event.id > last, *counted.conditions)
-    times = [row.timestamp for row in db.session.execute(behind) if _is_in(row, wanted, None)]
-    return min([*db.session.scalars(first), *times], default=None)
+    oldest = paging.oldest(_wanted(wanted))
+    return None if oldest is None else moment(oldest)
 
 
 def _fits(number: int) -> int:

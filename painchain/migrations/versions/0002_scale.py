@@ -44,10 +44,10 @@ def upgrade() -> None:
     for facet, (value, those) in FACETS.items():
         for grain in GRAINS:
             slot = f"timestamp / {grain * 1_000_000}" if grain else "0"
+            each = f"SELECT {value} AS value, {slot} AS slot, source FROM change_events {those}"  # noqa: S608  constants
             op.execute(
-                "INSERT INTO event_counts (facet, grain, value, slot, source, events) "
-                f"SELECT '{facet}', {grain}, value, slot, source, count(*) "  # noqa: S608  constants
-                f"FROM (SELECT {value} AS value, {slot} AS slot, source FROM change_events {those}) AS every "
+                "INSERT INTO event_counts (facet, grain, value, slot, source, events) "  # noqa: S608
+                f"SELECT '{facet}', {grain}, value, slot, source, count(*) FROM ({each}) AS each "
                 "GROUP BY value, slot, source ORDER BY value, slot, source"
             )
     op.execute("UPDATE log_head SET counted = last_event")
