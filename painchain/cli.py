@@ -1,4 +1,4 @@
-"""The command line: ``painchain serve``, ``painchain log``, ``painchain events``."""
+"""The command line: ``painchain serve``, ``painchain log``, ``painchain events``, and the commands of other modules."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from typing import Any, NoReturn, get_args
 from zoneinfo import ZoneInfo
 
 import click
-from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import __version__, audit, config, connectors, ledger, reporting, timeline, visibility
+from painchain import __version__, audit, config, connectors, demo_command, ledger, reporting, timeline, visibility
 from painchain.changes import spoken
 from painchain.connectors.base import Kind
-from painchain.db import WriteBusy, db
-from painchain.factory import create_app
-from painchain.migrations import NewerDatabase
-from painchain.secrets import KeyUnusable, scrub
+from painchain.db import db
+from painchain.terminal import app, opened, stop
 from painchain.timeline import BadFilter, Event, Filter
 from painchain.web.api import event_json
 from painchain.web.article import Article, article
@@ -42,61 +38,6 @@ SOURCE_WIDTH = max(len(known.label) for known in connectors.TYPES.values())
 WHAT_WIDTH = 64
 
 
-def settings() -> config.Settings:
-    """Read the settings, or stop with a line that says which one is wrong."""
-    try:
-        loaded = config.load(os.environ)
-    except config.ConfigError as error:
-        stop(scrub(str(error)))
-    for name in config.unknown(os.environ):
-        click.echo(f"painchain: {name} is not a setting and is ignored; see the README's table.", err=True)
-    config.set_up_logging(loaded)
-    return loaded
-
-
-def app(database_fails: int = 2) -> Flask:
-    """Create the app, or stop with a line that says what is in the way.
-
-    `database_fails` is the exit code for a database that cannot be used.
-    """
-    loaded = settings()
-    try:
-        return create_app(loaded)
-    except (KeyUnusable, NewerDatabase) as error:
-        stop(str(error))
-    except OSError as error:
-        stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")
-    except (SQLAlchemyError, WriteBusy) as error:
-        stop(f"The database cannot be used: {reason(error)}.", database_fails)
-
-
-@contextmanager
-def opened(failure: str) -> Iterator[None]:
-    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code 1."""
-    with app(database_fails=1).app_context():
-        try:
-            yield
-        except (SQLAlchemyError, WriteBusy) as error:
-            stop(f"{failure} ({reason(error)}).", 1)
-        finally:
-            db.session.remove()
-            db.engine.dispose()
-
-
-def reason(error: Exception) -> str:
-    """Return why the database refuses, in its own words and in one line."""
-    if isinstance(error, WriteBusy):
-        return "it is busy with other changes"
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return scrub(lines[0]).rstrip(".") if lines else type(error).__name__
-
-
-def stop(message: str, code: int = 2) -> NoReturn:
-    """End with a message and an exit code: 2 for what was asked, 1 for what could not be done."""
-    click.echo(f"painchain: {message}", err=True)
-    raise SystemExit(code)
-
-
 @click.group()
 @click.version_option(__version__, prog_name="painchain")
 @click.pass_context
@@ -104,6 +45,9 @@ def main(context: click.Context) -> None:
     """PainChain: what changed, when, by whom, from what to what."""
     if os.environ.get("NO_COLOR"):
         context.color = False
+
+
+main.add_command(demo_command.demo)
 
 
 @main.command()

@@ -13,7 +13,23 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
-from sqlalchemy import BigInteger, Integer, MetaData, TypeDecorator, event, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    MetaData,
+    Table,
+    TextClause,
+    TypeDecorator,
+    column,
+    event,
+    func,
+    literal,
+    text,
+    type_coerce,
+)
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase
@@ -155,6 +171,37 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7240917)"))
         yield connection
+
+
+def adding(table: Table, column: str) -> TextClause:
+    """Return the statement that adds to `column` in the row of a key, and makes the row where there is none."""
+    key = ", ".join(one.name for one in table.primary_key)
+    names = ", ".join(one.name for one in table.columns)
+    values = ", ".join(f":{one.name}" for one in table.columns)
+    return text(
+        f"INSERT INTO {table.name} ({names}) VALUES ({values}) "  # noqa: S608  names of our own tables
+        f"ON CONFLICT ({key}) DO UPDATE SET {column} = {table.name}.{column} + excluded.{column}"
+    )
+
+
+def spans(given: Sequence[tuple[int, int]]) -> tuple[FromClause, ColumnElement[int], ColumnElement[int]]:
+    """Return pairs of numbers as a table to join with, and its two columns: one statement, however many there are."""
+    if db.engine.dialect.name == "sqlite":
+        each = func.json_each(json.dumps(given)).table_valued("value", name="spans")
+        low, high = func.json_extract(each.c.value, "$[0]"), func.json_extract(each.c.value, "$[1]")
+        return each, type_coerce(low, BigInteger), type_coerce(high, BigInteger)
+    lows, highs = ([pair[side] for pair in given] for side in (0, 1))
+    numbers = ARRAY(BigInteger)
+    names = (column("low", BigInteger), column("high", BigInteger))
+    both = func.unnest(literal(lows, numbers), literal(highs, numbers)).table_valued(*names, name="spans")
+    return both.render_derived(), both.c.low, both.c.high
+
+
+def settle() -> None:
+    """Let the database look at what was written in bulk, so that it plans as it does later on."""
+    if db.engine.dialect.name == "postgresql":
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 @contextmanager

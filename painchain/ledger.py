@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
+from painchain import rollups
 from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
-_READ_HEAD = Prepared(select(_head.c.revision, _head.c.last_event, _head.c.last_stamp).with_for_update())
+_READ_HEAD = Prepared(
+    select(_head.c.revision, _head.c.last_event, _head.c.last_stamp, _head.c.counted).with_for_update()
+)
 _MOVE_HEAD = Prepared(
     update(_head).values({name: bindparam(f"new_{name}") for name in ("revision", "last_event", "last_stamp")})
 )
+_MOVE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
 _INSERT = Prepared(insert(_tables[ChangeEvent.__tablename__]))
 _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
@@ -55,6 +59,7 @@ class Ledger:
     revision: int
     last_event: int
     last_stamp: int
+    counted: int = 0
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -66,13 +71,27 @@ class Ledger:
         in_step = self.last_stamp - microseconds(now) < 1_000_000
         return self.last_stamp, moment(self.last_stamp) if in_step else now
 
-    def append(self, event: NewEvent) -> int:
-        """Write the event and its tags, and return its number."""
-        self.last_event += 1
-        _INSERT.run(self.connection, {"id": self.last_event, **vars(event)})
-        if event.tags:
-            _INSERT_TAGS.run(self.connection, *({"tag": tag, "event": self.last_event} for tag in event.tags))
+    def append(self, *events: NewEvent) -> int:
+        """Write events and their tags, and return the number of the last."""
+        numbered = list(enumerate(events, self.last_event + 1))
+        if numbered:
+            _INSERT.run(self.connection, *({"id": number, **vars(event)} for number, event in numbered))
+        if tags := [{"tag": tag, "event": number} for number, event in numbered for tag in event.tags]:
+            _INSERT_TAGS.run(self.connection, *tags)
+        self.last_event += len(events)
         return self.last_event
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Delete these events with their tags, and take them off what is counted. Ids that are gone do no harm."""
+        for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
+            rollups.subtract(self.connection, some, self.counted)
+            self.connection.execute(delete(_tables[ChangeEvent.__tablename__]).where(ChangeEvent.id.in_(some)))
+
+    def count(self) -> None:
+        """Add every event that is written to the rollups."""
+        rollups.add(self.connection, self.counted, self.last_event)
+        self.counted = self.last_event
+        _MOVE_COUNTED.run(self.connection, {"upto": self.counted})
 
 
 def new_request_id(now: datetime) -> str:
@@ -91,6 +110,8 @@ def writing() -> Iterator[Ledger]:
         [head] = _READ_HEAD.all(connection)
         ledger = Ledger(connection, *head)
         yield ledger
+        if ledger.last_event - ledger.counted >= rollups.TAIL:
+            ledger.count()
         _MOVE_HEAD.run(
             connection,
             {

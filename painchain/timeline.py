@@ -10,22 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Row,
-    Text,
-    cast,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    type_coerce,
-)
+from sqlalchemy import ColumnElement, Row, Text, cast, exists, or_, select
 from sqlalchemy.engine import Connection
 
+from painchain import counting, paging
+from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
 
@@ -40,6 +29,7 @@ DEFAULT_RANGE = "24h"
 PAGE = 50
 MAX_TEXT = 200
 MAX_VALUES = 100
+FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
 NAMES = ("author", "connector")  # these may contain commas, so that a comma does not divide them
 
 # Bin widths in seconds: what a person would choose, from a second to a year.
@@ -193,15 +183,11 @@ def head(connection: Connection | None = None) -> Head:
 
 def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events that are wanted, or those older than `before`."""
-    query = select(ChangeEvent.__table__).where(*wanted.conditions())
-    if before:
-        query = query.where(
-            tuple_(_event.timestamp, _event.id) < tuple_(literal(before.timestamp, _event.timestamp.type), before.id)
-        )
-    found = db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit + 1)).all()
+    place = (microseconds(before.timestamp), before.id) if before else None
+    found = paging.newest(_wanted(wanted), place, limit + 1)
     more = len(found) > limit
-    events = found[:limit]
-    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more else None)
+    events = _rows([number for _, number in found[:limit]])
+    return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more and events else None)
 
 
 def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
@@ -240,14 +226,9 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     first = (int(start.timestamp()) + offset) // width * width - offset
     bins = int(-(-(end.timestamp() - first) // width))
-    number = (type_coerce(_event.timestamp, BigInteger) - first * 1_000_000).self_group().op("/")(width * 1_000_000)
-    counted = db.session.execute(
-        select(number, _event.source, func.count())
-        .where(*replace(wanted, start=start).conditions())
-        .group_by(number, _event.source)
-    ).all()
+    counted = counting.by_time(_wanted(replace(wanted, start=start)), first, width)
     counts: list[dict[str, int]] = [{} for _ in range(bins)]
-    for index, source, count in counted:
+    for (index, source), count in counted.items():
         last = counts[min(index, bins - 1)]  # what a clock that was set back has dated later than now
         last[source] = last.get(source, 0) + count
     first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
@@ -261,31 +242,61 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
 
 def count(wanted: Filter) -> int:
     """Return how many events are wanted."""
-    return db.session.scalar(select(func.count()).select_from(ChangeEvent).where(*wanted.conditions())) or 0
+    return counting.by_source(_wanted(wanted)).total()
 
 
 def counts_by(column: str, wanted: Filter) -> dict[str, int]:
     """Return how many events there are for each value of a column, the most frequent first."""
-    by = _event[column]
-    rows = db.session.execute(select(by, func.count()).where(*wanted.conditions()).group_by(by)).all()
-    return {
-        value: number for value, number in sorted(rows, key=lambda row: (-row[1], str(row[0]))) if value is not None
-    }
+    if column == "source":
+        found = counting.by_source(_wanted(wanted))
+    elif column == "connector_name":
+        found = counting.by_connector_name(_wanted(wanted))
+    else:
+        found = counting.by_value(_wanted(wanted), column)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def authors() -> list[str]:
     """Return everybody who has an event."""
-    return sorted(db.session.scalars(select(_event.author).distinct()), key=str.casefold)
+    return sorted(counting.authors(), key=str.casefold)
 
 
 def tags() -> list[str]:
     """Return every tag that an event has."""
-    return sorted(db.session.scalars(select(EventTag.tag).distinct()), key=str.casefold)
+    return sorted(counting.tags(), key=str.casefold)
+
+
+def _wanted(wanted: Filter) -> Wanted:
+    """Return a filter as it is counted."""
+    timeless = replace(wanted, start=None, end=None)
+    rest = replace(timeless, source=(), event_type=(), connector=(), tag=(), author=(), status=())
+    facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
+    if wanted.connector:
+        facets["connector"] = counting.connectors_called(wanted.connector)
+    tagged = counting.tagged(wanted.tag) if wanted.tag else ()
+    if tagged:
+        facets["tag"] = tagged
+    return Wanted(
+        timeless.conditions(),
+        microseconds(wanted.start) if wanted.start else None,
+        microseconds(wanted.end) if wanted.end else None,
+        wanted.source,
+        facets,
+        rest == Filter() and tagged is not None,
+    )
+
+
+def _rows(numbers: Sequence[int]) -> list[Event]:
+    """Return the events of these numbers in their order."""
+    if not numbers:
+        return []
+    rows = {row.id: row for row in db.session.execute(select(ChangeEvent.__table__).where(_event.id.in_(numbers)))}
+    return [rows[number] for number in numbers if number in rows]
 
 
 def _oldest(wanted: Filter) -> datetime | None:
-    oldest: datetime | None = db.session.scalar(select(func.min(_event.timestamp)).where(*wanted.conditions()))
-    return oldest
+    oldest = paging.oldest(_wanted(wanted))
+    return None if oldest is None else moment(oldest)
 
 
 def _fits(number: int) -> int:

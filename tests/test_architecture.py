@@ -21,10 +21,13 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.connectors", "painchain.migrations"),
+    ("painchain.rollups",),
+    ("painchain.counting",),
+    ("painchain.paging",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
     ("painchain.audit", "painchain.history", "painchain.past"),
     ("painchain.inventory", "painchain.report"),
-    ("painchain.blame", "painchain.restore"),
+    ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
         "painchain.web.filters",
         "painchain.web.article",
@@ -44,6 +47,8 @@ STAIRS = (
         "painchain.web.news",
     ),
     ("painchain.factory",),
+    ("painchain.terminal",),
+    ("painchain.demo_command",),
     ("painchain.cli",),
     ("app",),
 )

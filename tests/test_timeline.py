@@ -14,12 +14,12 @@ import hypothesis
 import pytest
 from flask import Flask
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import select
 
 from painchain import ledger, timeline
 from painchain.db import db
 from painchain.ledger import NewEvent
-from painchain.models import ChangeEvent, EventTag
+from painchain.models import ChangeEvent
 from painchain.timeline import EARLIEST, LATEST, MAX_BINS, RANGES, BadFilter, Cursor, Filter, parse_filter, parse_time
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -47,15 +47,19 @@ def new(number: int, **given: Any) -> NewEvent:
     return NewEvent(**{**plain, **given})
 
 
-@pytest.fixture
-def write(app: Flask) -> Callable[..., list[int]]:
-    """Write events into an empty log, and return their numbers."""
+@pytest.fixture(params=[0, 0.5, 1], ids=["one by one", "half in rollups", "in rollups"])
+def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
+    """Write events into an empty log, part of them into the rollups, and return their numbers."""
 
     def append(*given: dict[str, Any]) -> list[int]:
         with app.app_context(), ledger.writing() as book:
-            db.session.execute(delete(EventTag))
-            db.session.execute(delete(ChangeEvent))
-            return [book.append(new(number, **one)) for number, one in enumerate(given)]
+            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
+            numbers = []
+            for number, one in enumerate(given):
+                numbers.append(book.append(new(number, **one)))
+                if number + 1 == int(len(given) * request.param):
+                    book.count()
+            return numbers
 
     return append
 

@@ -1,0 +1,105 @@
+"""Keep the rollups: how many events there are by facet, value, source and slot of time.
+
+They hold the events up to number `LogHead.counted`; the few behind it are counted one by one by whoever reads. So a
+write costs nothing more, and the write that moves `counted` along adds all of them at once, in its transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce
+from sqlalchemy.engine import Connection
+
+from painchain.db import Base, Prepared, adding
+from painchain.models import ChangeEvent, EventCount
+
+TAIL = 512  # so many events are left to be counted one by one at most
+EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
+GRAINS = (DAY, HOUR, QUARTER)
+LONGEST = 500  # characters of a value; PostgreSQL's indexes take 2,704 bytes
+ALL = "all"  # the facet whose only value is ""
+
+Row = tuple[str, int, str, int, str]
+
+_event = ChangeEvent.__table__.c
+_counts = Base.metadata.tables[EventCount.__tablename__]
+_KEY = [column.name for column in _counts.primary_key]
+
+_EVENTS = select(
+    type_coerce(_event.timestamp, BigInteger),
+    *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")),
+)
+_NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
+
+_ADD = Prepared(adding(_counts, "events"))
+_SWEEP = Prepared(delete(_counts).where(*(_counts.c[name] == bindparam(name) for name in _KEY), _counts.c.events == 0))
+
+
+def add(connection: Connection, after: int, last: int) -> None:
+    """Add the events behind number `after`, up to `last`."""
+    _write(connection, _counted(_NEW_EVENTS.all(connection, after=after, last=last)))
+
+
+def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:
+    """Take events off which are about to be deleted; those behind `counted` are not in the rollups yet."""
+    old = [number for number in ids if number <= counted]
+    events = _counted(connection.execute(_EVENTS.where(_event.id.in_(old))))
+    _write(connection, Counter({row: -number for row, number in events.items()}))
+    if events:
+        _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
+
+
+def connector_value(number: int | None, name: str | None) -> str | None:
+    """Return a connector as the facet "connector" has it: "7/Work GitHub"; id or name can be missing.
+
+    >>> connector_value(7, "Work GitHub"), connector_value(None, "Work"), connector_value(7, None)
+    ('7/Work GitHub', '/Work', '7')
+    """
+    if number is None and name is None:
+        return None
+    return ("" if number is None else str(number)) + ("" if name is None else f"/{name}")
+
+
+def tags_value(tags: list[str]) -> str | None:
+    """Return the tags of one event as the facet "tag" has them: all together, so that each event counts once.
+
+    A list too long for an index is "": that some event has it makes the facet useless.
+
+    >>> tags_value(["system", "audit"]), tags_value([]), tags_value(["long"] * 99)
+    ('["system","audit"]', None, '')
+    """
+    value = json.dumps(tags, ensure_ascii=False, separators=(",", ":"))
+    return (value if len(value) <= LONGEST else "") if tags else None
+
+
+def _counted(events: Iterable[Any]) -> Counter[Row]:
+    """Count in quarters of an hour, and from these in every other grain."""
+    fine: Counter[tuple[str, str, int, str]] = Counter()
+    for stamp, source, event_type, connector_id, connector_name, author, status, tags in events:
+        slot = stamp // (QUARTER * 1_000_000)
+        fine[ALL, "", slot, source] += 1
+        fine["event_type", event_type, slot, source] += 1
+        fine["author", author, slot, source] += 1
+        for facet, value in (
+            ("connector", connector_value(connector_id, connector_name)),
+            ("status", status),
+            ("tag", tags_value(tags)),
+        ):
+            if value is not None:
+                fine[facet, value, slot, source] += 1
+    every: Counter[Row] = Counter()
+    for (facet, value, slot, source), number in fine.items():
+        for grain in GRAINS:
+            every[facet, grain, value, slot * QUARTER // grain, source] += number
+        every[facet, EVER, value, 0, source] += number
+    return every
+
+
+def _write(connection: Connection, rows: Counter[Row]) -> None:
+    if rows:
+        ordered = sorted(rows.items())  # neighbours share a page
+        _ADD.run(connection, *({**dict(zip(_KEY, row, strict=True)), "events": events} for row, events in ordered))
