@@ -80,6 +80,10 @@ def too_wide(page: Page) -> list[str]:
         "/events/3",
         "/events/6",
         "/events/7",
+        "/report",
+        "/report?month=2020-01",
+        "/as-of",
+        "/as-of?compare=2020-01-01",
     ],
 )
 def test_no_page_scrolls_sideways(open_context: OpenContext, extremes: Extremes, path: str, window: str) -> None:
