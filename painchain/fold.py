@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain import connectors
-from painchain.changes import CLEARED, EMPTY, SET, Change, same
+from painchain.changes import CLEARED, EMPTY, SET, Change
 from painchain.connectors.base import Field, Kind
 
 Toggle = tuple[str, str]  # event type, field key
@@ -62,7 +62,7 @@ class Standing:
     @property
     def name(self) -> str:
         """What it was called."""
-        return str(self.values.get("name", ""))
+        return str(self.values.get("name") or "")
 
     @property
     def fields(self) -> list[Field]:
@@ -232,14 +232,19 @@ def alike(one: Field, old: Any, new: Any) -> bool:
     """Say whether two recorded values of a field are equal, even such as its definition would not take today."""
     if old in EMPTY and new in EMPTY:
         return True
-    lists = isinstance(old, list) and isinstance(new, list)
-    return bool(old == new) if one.kind is Kind.TAGS and not lists else same(one, old, new)
+    if one.kind is Kind.TAGS and _are_texts(old) and _are_texts(new):
+        return set(old) == set(new)
+    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
 
 
-def toggled(connector_type: str, toggle: Toggle, visible: bool) -> Change:
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def toggled(label: str, toggle: Toggle, visible: bool) -> Change:
     """Return the change of a field of an event type that is shown or hidden from now on."""
     key = f"field_visibility.{'.'.join(toggle)}"
-    return Change(key, toggle_label(connector_type, toggle), "visible", not visible, visible)
+    return Change(key, label, "visible", not visible, visible)
 
 
 def toggle_label(connector_type: str, toggle: Toggle) -> str:

@@ -33,6 +33,7 @@ _COLUMN_OF = {
     "ConnectorEnabled": "switched",
     "ConnectorDisabled": "switched",
 }
+NAMELESS = "no connector"  # a script may report a toggle without saying whose
 ENABLED = Field("enabled", "Enabled", Kind.CHECKBOX)
 
 
@@ -153,7 +154,7 @@ class _Sum:
 
     def take(self, entry: Entry) -> None:
         subject = (entry.connector_id, "" if entry.connector_id else entry.connector_name or "")
-        self.names[subject] = entry.connector_name or "no connector"
+        self.names[subject] = entry.connector_name or ""
         self.events += 1
         self.reported += entry.reported
         self.kinds[entry.event_type] += 1
@@ -217,7 +218,8 @@ def changes_of(entry: Entry) -> Iterator[Change]:
         yield Change(key, label, kind, told.get("old_value"), told.get("new_value"))
     elif entry.event_type == "FieldVisibilityChanged":
         toggle = (str(told.get("event_type", "")), str(told.get("field", "")))
-        yield toggled(entry.connector_type or "", toggle, bool(told.get("visible")))
+        label = str(told.get("label") or toggle[1])
+        yield toggled(f"{label} of {toggle[0]}", toggle, bool(told.get("visible")))
     elif entry.event_type in past.SWITCHES:
         enabled = entry.event_type == "ConnectorEnabled"
         yield Change(ENABLED.key, ENABLED.label, ENABLED.kind.value, not enabled, enabled)
@@ -258,14 +260,16 @@ def rows(report: Report, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
     for section, lines in (("connector", report.connectors), ("author", report.authors), ("day", report.days)):
         for line in lines:
             yield from (
-                (section, line.name, COLUMNS[one], "", "", line.counts[one]) for one in COLUMNS if line.counts[one]
+                (section, line.name or NAMELESS, COLUMNS[one], "", "", line.counts[one])
+                for one in COLUMNS
+                if line.counts[one]
             )
     for kind, count in report.kinds.items():
         yield ("kind", kind_label(kind), "", "", "", count)
     for section, drifts in (("drift", report.drift), ("changed and changed back", report.back)):
         for one in drifts:
             label = f"{one.change.label} (reported)" if one.reported else one.change.label
-            yield (section, report.names[one.subject], label, *_sides(one.change), one.times)
+            yield (section, report.names[one.subject] or NAMELESS, label, *_sides(one.change), one.times)
     for gap in report.gaps:
         yield ("not recorded", "", "", *(local(one, zone) if one else "" for one in (gap.start, gap.end)), "")
 

@@ -144,6 +144,22 @@ def test_what_scripts_report_is_counted_and_marked(app):
     ]
 
 
+@pytest.mark.parametrize("odd", [[{"a": 1}], {"a": 1}, 5, "a,b", [None], True])
+def test_a_reported_value_may_be_anything(app, odd):
+    said = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
+    do(app, march(2), reported(**said, field="tags", old_value=odd, new_value=[{"b": 2}]))
+    do(app, march(3), reported(**said, field="poll_interval", old_value=odd, new_value=odd))
+    found = of(app)
+    assert ([one.change.new for one in found.drift], len(found.back)) == ([[{"b": 2}]], 1)
+    assert len(list(rows(found, UTC_ZONE))) > 10
+
+
+def test_on_and_one_are_two_values(app):
+    said = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
+    do(app, march(2), reported(**said, old_value=1, new_value=True))
+    assert len(of(app).drift) == 1
+
+
 def test_a_reported_change_is_not_mixed_with_one_that_was_made(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60))

@@ -9,7 +9,7 @@ from flask import Blueprint, g, make_response, request
 from flask.typing import ResponseReturnValue
 
 from painchain import audit, past, sheet
-from painchain.report import COLUMNS, Month, Report, kind_label, monthly, rows
+from painchain.report import COLUMNS, NAMELESS, Month, Report, kind_label, monthly, rows
 from painchain.timeline import BadFilter
 from painchain.web import responses
 from painchain.web.dashboard import View
@@ -33,7 +33,8 @@ def index() -> ResponseReturnValue:
         "begins": past.oldest(),
         "problem": problem,
     }
-    helpers = {"columns": COLUMNS, "kind_label": kind_label, "shown_lines": SHOWN, "on_dashboard": _on_dashboard}
+    words = {"columns": COLUMNS, "nameless": NAMELESS, "kind_label": kind_label}
+    helpers = {**words, "shown_lines": SHOWN, "on_dashboard": _on_dashboard}
     return responses.page("pages/report.html", 422 if problem else 200, **values, **helpers)
 
 

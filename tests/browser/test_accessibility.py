@@ -103,6 +103,25 @@ def restore(page: Page, site: Site) -> None:
     expect(page.locator("#restore .obstacle").first).to_be_visible()
 
 
+def report(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/report")
+    expect(page.locator("[data-table=drift]")).to_be_visible()
+
+
+def report_empty(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/report?month=2020-01")
+
+
+def as_of(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/as-of?compare=2020-01-01")
+    expect(page.locator(".difference").first).to_be_visible()
+
+
+def as_of_not_understood(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/as-of?at=yesterday")
+    expect(page.locator(".problem")).to_be_visible()
+
+
 def integrations(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/settings/integrations")
     expect(page.locator("#cards .card").first).to_be_visible()
@@ -182,6 +201,10 @@ PAGES = (
     around,
     history,
     restore,
+    report,
+    report_empty,
+    as_of,
+    as_of_not_understood,
     integrations,
     integrations_without_match,
     choose,

@@ -83,6 +83,10 @@ def too_wide(page: Page) -> list[str]:
         "/events/7/around",
         "/events/7/restore",
         "/settings/integrations/2/history",
+        "/report",
+        "/report?month=2020-01",
+        "/as-of",
+        "/as-of?compare=2020-01-01",
     ],
 )
 def test_no_page_scrolls_sideways(open_context: OpenContext, extremes: Extremes, path: str, window: str) -> None:

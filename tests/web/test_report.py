@@ -82,6 +82,10 @@ def test_a_month_in_which_nothing_happened_says_so(client):
     assert not page.select("table, .chart, a[href^='/report.csv']")
 
 
+def test_in_the_month_in_which_the_log_begins_the_report_says_so(client):
+    assert "The audit trail begins on" in words(soup(client.get("/report")).select_one("main"))
+
+
 def test_a_month_to_come_says_so(client):
     nothing = soup(client.get("/report?month=2222-01")).select_one("main .nothing")
     assert words(nothing).startswith("January 2222 has not begun")
@@ -100,6 +104,24 @@ def test_what_scripts_report_is_marked(client):
     page = soup(client.get("/report"))
     assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas reported2 → 31"]
     assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
+
+
+def test_a_toggle_reported_without_a_connector_has_a_line_of_its_own(client):
+    log(
+        client, event_type="field_visibility_changed", connector_type="PullRequest", field_key="branches", visible=False
+    )
+    page = soup(client.get("/report"))
+    assert texts(page, "[data-table=drift] tbody tr") == [
+        "no connector",
+        "Branches of PullRequest reportedshown → hidden1",
+    ]
+    assert ["connector", "no connector", "Visibility changes", "", "", "1"] in table(client)
+
+
+def test_the_page_of_a_reported_event_says_that_it_is(client, events):
+    log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
+    said = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
+    assert ["reported by a script" in one for one in said] == [False, True]
 
 
 def test_a_gap_is_shown(client):

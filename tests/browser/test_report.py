@@ -1,0 +1,58 @@
+"""The report and "as of" in a real browser: asked for by hand, and printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenContext, add
+
+pytestmark = pytest.mark.browser
+
+
+def colour(page: Page, selector: str, name: str) -> Any:
+    return page.locator(selector).first.evaluate(f"one => getComputedStyle(one)['{name}']")
+
+
+def test_a_month_and_a_moment_are_asked_for_without_javascript(plain_page: Page, own_server: str) -> None:
+    add(own_server, name="Work GitHub").change(poll_interval=3600)
+    plain_page.goto(own_server)
+    plain_page.get_by_role("link", name="Report").click()
+    expect(plain_page.locator("[data-table=drift]")).to_contain_text("300 → 3600")
+    plain_page.get_by_label("Month, such as 2026-01").fill("2020-01")
+    plain_page.get_by_role("button", name="Show").click()
+    expect(plain_page.get_by_role("heading", level=1)).to_have_text("January 2020")
+    plain_page.get_by_role("link", name="As of").click()
+    expect(plain_page.locator(".standing")).to_have_count(2)
+    plain_page.get_by_label("Compare with").fill("2020-01-01T00:00:00")
+    plain_page.get_by_role("button", name="Show").click()
+    expect(plain_page.locator(".difference")).to_have_count(2)
+
+
+def test_the_csv_is_downloaded_under_its_name(page: Page, own_server: str) -> None:
+    page.goto(f"{own_server}/report")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.suggested_filename.startswith("painchain-report-20")
+
+
+@pytest.mark.parametrize("path", ["/report", "/as-of?compare=2020-01-01"])
+def test_what_is_printed_is_black_on_white_and_nothing_but_the_report(
+    open_context: OpenContext, own_server: str, path: str
+) -> None:
+    add(own_server, name="Work GitHub").change(poll_interval=3600)
+    page = open_context(color_scheme="dark").new_page()
+    page.goto(own_server + path)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.emulate_media(media="print")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert colour(page, "body", "backgroundColor") == "rgb(255, 255, 255)"
+    assert colour(page, "h1", "color") == "rgb(0, 0, 0)"
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    for selector in ("header", "main nav", "main form", "main button"):
+        for one in page.locator(selector).all():
+            expect(one).to_be_hidden()
+    assert colour(page, ".past-page tr, .past-page .card", "breakInside") == "avoid"
