@@ -142,9 +142,7 @@
   const stopSomewhere = () => stop(counted().find((bin) => bin === document.activeElement) ?? counted().at(-1));
   stopSomewhere();
   document.addEventListener("htmx:afterSettle", stopSomewhere);
-  document.addEventListener("focusin", (event) => {
-    const bin = binOf(event);
-    if (!bin) return;
+  function visit(bin) {
     stop(bin);
     if (anchor && !document.getElementById(anchor)) anchor = "";
     if (!anchor) {
@@ -154,7 +152,8 @@
     mark(chosen(bin));
     const { when, total } = describe(chosen(bin));
     said.textContent = `${when}: ${total}`;
-  });
+  }
+  document.addEventListener("focusin", (event) => { if (binOf(event)) visit(binOf(event)); });
   document.addEventListener("focusout", (event) => {
     if (!binOf(event) || drag?.chosen) return;
     if (!binOf({ target: event.relatedTarget ?? document })) anchor = "";
@@ -176,8 +175,8 @@
     if (next !== undefined) {
       event.preventDefault();
       anchor = event.shiftKey ? anchor || bin.id : "";
-      (all[next] ?? bin).focus();
-      if (!event.shiftKey && !all[next]) clear(), show([bin]);
+      if (all[next]) all[next].focus();
+      else visit(bin);
     } else if (event.key === "Enter" && anchor) {
       event.preventDefault();
       const part = chosen(bin);

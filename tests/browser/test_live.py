@@ -1,0 +1,308 @@
+"""The chart in the hand and the dashboard that stays open, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenContext, add, call
+
+pytestmark = pytest.mark.browser
+
+HIDDEN_TABS = """
+let hidden = false;
+Object.defineProperty(document, "hidden", {get: () => hidden});
+window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+
+
+def report(server: str, name: str, count: int = 1, connector_type: str = "github") -> None:
+    """Report that a connector was enabled, several times."""
+    for _ in range(count):
+        body = {"event_type": "connector_enabled", "connector_name": name, "connector_type": connector_type}
+        call("POST", f"{server}/api/painchain/log", **body)
+
+
+def chart(page: Page) -> Locator:
+    """Return the chart."""
+    return page.locator("#timeline .chart")
+
+
+def counted(page: Page) -> Locator:
+    """Return the bins that have changes."""
+    return page.locator("#timeline .chart a[aria-label]")
+
+
+def drag(page: Page, start: float, end: float) -> None:
+    """Press at one part of the chart's width and move to another, without letting go."""
+    box = chart(page).bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * start, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * end, middle, steps=4)
+
+
+def custom(page: Page) -> list[str]:
+    """Return the ends of the range in the form of the filter."""
+    return [page.locator(f"#filter [name={name}]").input_value() for name in ("start_date", "end_date")]
+
+
+# The chart
+
+
+def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: Page, server: str) -> None:
+    one = add(server)
+    page.goto(f"{one.feed}&range=7d")
+    expect(page.locator("#feed article")).to_have_count(1)
+    drag(page, 0.2, 0.5)
+    expect(page.locator(".selection")).to_be_visible()
+    expect(page.locator(".tip")).to_contain_text("0 changes")
+    page.mouse.up()
+
+    expect(page).to_have_url(re.compile(rf"connector={one.id}&start_date=\S+&end_date=\S+"))
+    expect(page.locator("#feed article")).to_have_count(0)
+    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator(".now")).to_have_count(0)
+    zoomed = custom(page)
+    assert all(zoomed)
+
+    page.go_back()
+    expect(page).to_have_url(f"{one.feed}&range=7d")
+    expect(page.locator("#feed article")).to_have_count(1)
+    expect(page.locator("#timeline .count")).to_have_text("1 change")
+    expect(page.locator(".ranges a[aria-current]")).to_have_text("7d")
+    expect(page.locator(".now")).to_have_text("now")
+    page.go_forward()
+    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
+    assert custom(page) == zoomed
+
+
+def test_a_range_dragged_up_to_now_stays_live(page: Page, server: str) -> None:
+    one = add(server)
+    page.goto(f"{one.feed}&range=7d")
+    drag(page, 0.999, 0.7)
+    page.mouse.up()
+    expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
+    expect(page.locator(".now")).to_have_text("now")
+    one.change(poll_interval=3600)
+    expect(page.locator("#feed article")).to_have_count(3)
+
+
+def test_escape_gives_a_drag_up_and_a_tiny_drag_is_a_click(page: Page, server: str) -> None:
+    one = add(server)
+    page.goto(one.feed)
+    drag(page, 0.3, 0.6)
+    page.keyboard.press("Escape")
+    expect(page.locator(".selection")).to_have_count(0)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(one.feed)
+
+    drag(page, 0.3, 0.302)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("start_date="))
+    start, end = custom(page)
+    assert start[:11] <= end[:11]
+    assert 0 < (int(end[11:13]) * 60 + int(end[14:]) - int(start[11:13]) * 60 - int(start[14:])) % 1440 <= 30
+
+
+def test_a_finger_drags_over_a_range(open_context: OpenContext, server: str) -> None:
+    one = add(server)
+    page = open_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True).new_page()
+    page.goto(f"{one.feed}&range=7d")
+    expect(chart(page)).to_have_css("touch-action", "pan-y")
+    box = chart(page).bounding_box()
+    assert box
+    touches = page.context.new_cdp_session(page)
+    y = box["y"] + 40
+
+    def touch(kind: str, *places: float) -> None:
+        points = [{"x": box["x"] + box["width"] * place, "y": y} for place in places]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0.2)
+    for place in (0.25, 0.3, 0.4, 0.5):
+        touch("touchMove", place)
+    expect(page.locator(".selection")).to_be_visible()
+    touch("touchEnd")
+    expect(page).to_have_url(re.compile(r"start_date=\S+&end_date="))
+    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+
+
+def test_hover_and_focus_show_what_each_source_did(page: Page, own_server: str) -> None:
+    report(own_server, "made-up", 3)
+    page.goto(own_server)
+    last = counted(page).last
+    last.hover()
+    tip = page.locator(".tip")
+    expect(tip.locator(".row")).to_have_text(["PainChain4"])
+    expect(tip.locator("strong")).to_have_text(re.compile(r"^\w{3} \d+ \w{3}, \d\d:\d\d–\d\d:\d\d$"))
+    expect(tip).to_contain_text("4 changes")
+    page.mouse.move(5, 5)
+    expect(tip).to_have_count(0)
+
+    last.focus()
+    expect(tip.locator(".row")).to_have_text(["PainChain4"])
+    expect(last).to_have_accessible_name(re.compile(r": 4 changes \(PainChain 4\)$"))
+    report(own_server, "made-up")
+    expect(tip).to_contain_text("5 changes")  # the focus survives the news
+    expect(counted(page).last).to_be_focused()
+
+
+def test_the_chart_is_one_stop_for_tab_and_arrows_choose_a_range(page: Page, server: str) -> None:
+    page.goto(f"{server}/?range=1h")
+    add(server)
+    expect(counted(page).last).to_have_attribute("tabindex", "0")
+    assert page.locator("#timeline .chart a[tabindex='0']").count() == 1
+    counted(page).last.focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.locator(".selection")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".selection")).to_have_count(0)
+    page.keyboard.press("Shift+Home")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"start_date=\S+&end_date="))
+    expect(page.locator("#timeline .chart a:focus")).to_have_count(1)
+    page.keyboard.press("Home")
+    expect(counted(page).first).to_be_focused()
+
+
+def test_a_click_on_the_legend_hides_a_source_and_back_shows_it_again(page: Page, own_server: str) -> None:
+    page.goto(own_server)
+    source = page.get_by_role("button", name=re.compile("^PainChain"))
+    expect(source).to_have_attribute("aria-pressed", "true")
+    source.focus()
+    page.keyboard.press("Space")
+    expect(source).to_have_attribute("aria-pressed", "false")
+    expect(source).to_be_focused()
+    expect(page.locator("#feed article")).to_have_count(0)
+    expect(page.locator("#timeline .count")).to_have_text("0 changes")
+    expect(page).to_have_url(re.compile(r"source=github&source=gitlab&source=kubernetes"))
+    page.go_back()
+    expect(source).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#feed article")).to_have_count(1)
+    source.click()
+    expect(source).to_have_attribute("aria-pressed", "false")
+    source.click()
+    expect(page.locator("#feed article")).to_have_count(1)
+    expect(page).to_have_url(f"{own_server}/")
+
+
+def test_without_javascript_the_legend_hides_a_source(plain_page: Page, own_server: str) -> None:
+    plain_page.goto(own_server)
+    source = plain_page.get_by_role("button", name=re.compile("^PainChain"))
+    source.click()
+    expect(source).to_have_attribute("aria-pressed", "false")
+    expect(plain_page.locator("#feed article")).to_have_count(0)
+    source.click()
+    expect(plain_page.locator("#feed article")).to_have_count(1)
+
+
+# The open dashboard
+
+
+def test_news_are_there_within_two_seconds(page: Page, own_server: str) -> None:
+    page.goto(own_server)
+    expect(page.locator("#live")).to_be_visible()
+    for number in range(2, 6):
+        time.sleep(0.37 * number)  # at different moments between two questions
+        report(own_server, "made-up")
+        expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
+
+
+def test_the_title_counts_what_came_while_the_tab_was_hidden(page: Page, own_server: str) -> None:
+    page.clock.install()
+    page.add_init_script(HIDDEN_TABS)
+    page.goto(own_server)
+    expect(page).to_have_title("Timeline · PainChain")
+    report(own_server, "made-up")
+    page.clock.run_for(2000)
+    expect(page.locator("#feed article")).to_have_count(2)
+    expect(page).to_have_title("Timeline · PainChain")  # this one was seen
+
+    page.evaluate("hide(true)")
+    report(own_server, "made-up", 2)
+    page.clock.run_for(17_000)
+    expect(page).to_have_title("(2) Timeline · PainChain")
+    report(own_server, "made-up")
+    page.clock.run_for(17_000)
+    expect(page).to_have_title("(3) Timeline · PainChain")
+    page.evaluate("hide(false)")
+    expect(page).to_have_title("Timeline · PainChain")
+
+
+def test_a_hidden_tab_asks_seldom_and_a_range_in_the_past_never(page: Page, own_server: str) -> None:
+    page.clock.install()
+    page.add_init_script(HIDDEN_TABS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
+    page.goto(own_server)
+    page.evaluate("hide(true)")
+    for _ in range(30):
+        page.clock.run_for(1000)
+    assert 1 <= len(asked) <= 3
+
+    page.goto(f"{own_server}/?start_date=2020-01-01&end_date=2020-01-02")
+    asked.clear()
+    page.clock.run_for(10_000)
+    assert asked == []
+
+
+def test_somebody_who_has_scrolled_down_is_told_of_news_and_led_to_them(page: Page, server: str) -> None:
+    one = add(server)
+    report(server, one.name, 40)
+    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    reading = page.locator("#feed article").nth(25)
+    reading.scroll_into_view_if_needed()
+    place, number = reading.bounding_box(), reading.get_attribute("id")
+    newer = page.get_by_role("button", name="new change")
+    report(server, one.name, 2)
+    expect(newer).to_have_text(re.compile(r"^[12] new changes? ↑$"))
+    expect(newer).to_have_text("2 new changes ↑")
+    after = page.locator(f"#{number}").bounding_box()
+    assert place
+    assert after
+    assert abs(after["y"] - place["y"]) < 2
+
+    newer.click()
+    expect(newer).to_have_count(0)
+    assert page.evaluate("scrollY") == 0
+    expect(page.locator("#feed article summary").first).to_be_focused()
+
+
+def test_what_is_open_stays_put_at_the_top_of_the_page_too(page: Page, server: str) -> None:
+    one = add(server)
+    report(server, one.name, 20)
+    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    opened = page.locator("#feed article").first
+    opened.locator("summary").click()
+    number, place = opened.get_attribute("id"), opened.bounding_box()
+    report(server, one.name)
+    expect(page.locator("#feed article")).to_have_count(22)
+    opened = page.locator(f"#{number}")
+    expect(opened.locator("dl.fields")).to_be_visible()
+    expect(opened.locator("summary")).to_be_focused()
+    after = opened.bounding_box()
+    assert place
+    assert after
+    assert abs(after["y"] - place["y"]) < 2
+
+
+def test_many_news_at_once_do_not_take_away_what_is_read(page: Page, server: str) -> None:
+    one = add(server)
+    report(server, one.name, 30)
+    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    reading = page.locator("#feed article").nth(20)
+    reading.locator("summary").click()
+    number = reading.get_attribute("id")
+    page.context.set_offline(True)
+    report(server, one.name, 70)
+    page.context.set_offline(False)
+    expect(page.locator("#feed article")).to_have_count(101)
+    expect(page.locator(f"#{number} dl.fields")).to_be_visible()
+    expect(page.get_by_role("button", name="70 new changes")).to_be_visible()
