@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce
+from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
 from painchain.db import Base, Prepared, adding
@@ -36,7 +36,8 @@ _EVENTS = select(
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
 _ADD = Prepared(adding(_counts, "events"))
-_SWEEP = Prepared(delete(_counts).where(*(_counts.c[name] == bindparam(name) for name in _KEY), _counts.c.events == 0))
+_IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
+_SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
 
 
 def add(connection: Connection, after: int, last: int) -> None:
