@@ -18,6 +18,7 @@ from painchain.db import Base, Prepared, adding
 from painchain.models import ChangeEvent, EventCount
 
 TAIL = 512  # so many events are left to be counted one by one at most
+MANY = 20_000  # events that are read at a time
 EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
 GRAINS = (DAY, HOUR, QUARTER)
 LONGEST = 500  # characters of a value; PostgreSQL's indexes take 2,704 bytes
@@ -42,7 +43,9 @@ _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_co
 
 def add(connection: Connection, after: int, last: int) -> None:
     """Add the events behind number `after`, up to `last`."""
-    _write(connection, _counted(_NEW_EVENTS.all(connection, after=after, last=last)))
+    for start in range(after, last, MANY):
+        some = _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
+        _write(connection, _counted(some))
 
 
 def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:

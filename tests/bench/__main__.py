@@ -1,4 +1,4 @@
-"""Measure PainChain beside bare Flask and print the ratios: `python -m tests.bench [log] [pages] [start]`."""
+"""Measure PainChain beside bare Flask and print the ratios: `python -m tests.bench [log] [pages] [start] [scale]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from statistics import median
 import click
 
 from tests.bench import events, load, servers
+from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
 
 DAY = timedelta(hours=23)
@@ -118,6 +119,10 @@ class Bench:
         for case, found in seconds.items():
             yield Line(f"{case}: first answer", "", f"{median(found):.2f} s", median(found), START_SECONDS)
 
+    def scale(self) -> Iterator[str]:
+        """Measure how reading grows with the log."""
+        yield from measure_scale(self.folder / "scale", self.rounds)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -136,7 +141,7 @@ class Bench:
         return folder
 
 
-PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start}
+PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "scale": Bench.scale}
 
 
 @click.command()
@@ -144,7 +149,7 @@ PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start}
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start; all of them by default) and print the ratios."""
+    """Measure PARTS (log, pages, start, scale; all of them by default) and print the ratios."""
     click.echo(f"{'case':<46} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)
