@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, or_, select, union_all
 from sqlalchemy import type_coerce as taken_as
 
-from painchain.db import Prepared, db, spans
+from painchain.db import Prepared, db, during
 from painchain.models import ChangeEvent, EventCount, EventTag, LogHead
 from painchain.rollups import ALL, DAY, EVER, GRAINS, QUARTER
 
@@ -273,10 +273,9 @@ def _among_few(by: tuple[Any, ...], wanted: Wanted) -> tuple[list[Select[Any]], 
         return [], whole
     last = counted()
     few = joined(places(replace(wanted, facets={rarest: wanted.facets[rarest]}), wanted.end))
-    within, low, high = spans(few)
     in_range = between(stamp + 0, wanted.start, wanted.end)
-    among = _one_by_one(by, wanted, _event.id <= last, *in_range).join(within, (stamp >= low) & (stamp < high))
-    return [among, _one_by_one(by, wanted, _event.id > last, *in_range)], []
+    among = select(*by, literal(1)).where(_event.id <= last, *in_range, *wanted.conditions)
+    return [during(among, stamp, few), _one_by_one(by, wanted, _event.id > last, *in_range)], []
 
 
 def _one_by_one(by: tuple[Any, ...], wanted: Wanted, *more: ColumnElement[bool]) -> Select[Any]:

@@ -17,9 +17,9 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    FromClause,
     Integer,
     MetaData,
+    Select,
     Table,
     TextClause,
     TypeDecorator,
@@ -27,7 +27,10 @@ from sqlalchemy import (
     event,
     func,
     literal,
+    literal_column,
+    select,
     text,
+    true,
     type_coerce,
 )
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
@@ -184,17 +187,19 @@ def adding(table: Table, column: str) -> TextClause:
     )
 
 
-def spans(given: Sequence[tuple[int, int]]) -> tuple[FromClause, ColumnElement[int], ColumnElement[int]]:
-    """Return pairs of numbers as a table to join with, and its two columns: one statement, however many there are."""
+def during(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
+    """Return `query` for those rows alone whose `time` lies in one of these spans, which are looked up one by one."""
     if db.engine.dialect.name == "sqlite":
-        each = func.json_each(json.dumps(given)).table_valued("value", name="spans")
-        low, high = func.json_extract(each.c.value, "$[0]"), func.json_extract(each.c.value, "$[1]")
-        return each, type_coerce(low, BigInteger), type_coerce(high, BigInteger)
-    lows, highs = ([pair[side] for pair in given] for side in (0, 1))
-    numbers = ARRAY(BigInteger)
-    names = (column("low", BigInteger), column("high", BigInteger))
-    both = func.unnest(literal(lows, numbers), literal(highs, numbers)).table_valued(*names, name="spans")
-    return both.render_derived(), both.c.low, both.c.high
+        each = func.json_each(json.dumps(spans)).table_valued("value", name="spans")
+        low, high = (type_coerce(func.json_extract(each.c.value, f"$[{side}]"), BigInteger) for side in (0, 1))
+        return query.join(each, (time >= low) & (time < high))
+    ends = [literal([span[side] for span in spans], ARRAY(BigInteger)) for side in (0, 1)]
+    each = (
+        func.unnest(*ends).table_valued(column("low", BigInteger), column("high", BigInteger)).render_derived("spans")
+    )
+    # PostgreSQL would rather read every row; OFFSET 0 keeps it from rearranging this.
+    one = query.where(time >= each.c.low, time < each.c.high).offset(literal_column("0")).lateral("one")
+    return select(*one.c).select_from(each).join(one, true())
 
 
 def settle() -> None:

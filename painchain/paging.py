@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, literal_column, select, tuple_
 
 from painchain import counting
 from painchain.counting import Wanted, between, stamp
-from painchain.db import db, spans
+from painchain.db import db, during
 from painchain.models import ChangeEvent
 
 Place = tuple[int, int]  # the time of an event in microseconds, and its number
@@ -21,15 +21,14 @@ _PLACES = select(stamp, _event.id)
 def newest(wanted: Wanted, before: Place | None, limit: int) -> Sequence[Place]:
     """Return the places of the newest events that are wanted, older than `before`."""
     if not wanted.narrow:
-        return _read(_newest(limit).where(*_all_conditions(wanted, before)))
+        return _read(_ordered(_PLACES.where(*_all_conditions(wanted, before)), limit))
     last = counting.counted()
     found = [place for place in _behind(wanted, last) if _is_in(place, wanted, before)]
     ends = [end for end in (wanted.end, before[0] if before else None) if end is not None]
     enough = len(found) + limit
     for batch in _batches(counting.places(wanted, min(ends, default=None)), limit):
-        within, low, high = spans(batch)
-        there = _newest(limit).join(within, (stamp >= low) & (stamp < high)).where(_event.id <= last)
-        found += _read(there.where(*_all_conditions(wanted, before)))
+        there = during(_PLACES.where(_event.id <= last, *_all_conditions(wanted, before)), stamp, batch)
+        found += _read(_ordered(there, limit))
         if len(found) >= enough:
             break
     return sorted(found, reverse=True)[:limit]
@@ -43,8 +42,8 @@ def oldest(wanted: Wanted) -> int | None:
     return min([*db.session.scalars(first), *times], default=None)
 
 
-def _newest(limit: int) -> Select[Any]:
-    return _PLACES.order_by(stamp.desc(), _event.id.desc()).limit(limit)
+def _ordered(query: Select[Any], limit: int) -> Select[Any]:
+    return query.order_by(*(literal_column(column).desc() for column in "12")).limit(limit)
 
 
 def _behind(wanted: Wanted, last: int) -> list[Place]:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, select, type_coerce
+from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
 from painchain.db import Base, Prepared, adding
 from painchain.models import ChangeEvent, EventCount
 
 TAIL = 512  # so many events are left to be counted one by one at most
+MANY = 20_000  # events that are read at a time
 EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
 GRAINS = (DAY, HOUR, QUARTER)
 LONGEST = 500  # characters of a value; PostgreSQL's indexes take 2,704 bytes
@@ -36,12 +37,15 @@ _EVENTS = select(
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
 _ADD = Prepared(adding(_counts, "events"))
-_SWEEP = Prepared(delete(_counts).where(*(_counts.c[name] == bindparam(name) for name in _KEY), _counts.c.events == 0))
+_IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
+_SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
 
 
 def add(connection: Connection, after: int, last: int) -> None:
     """Add the events behind number `after`, up to `last`."""
-    _write(connection, _counted(_NEW_EVENTS.all(connection, after=after, last=last)))
+    for start in range(after, last, MANY):
+        some = _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
+        _write(connection, _counted(some))
 
 
 def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:

@@ -1,4 +1,4 @@
-"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live]`."""
+"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live] [scale]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from statistics import median
 import click
 
 from tests.bench import events, load, servers, tabs
+from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
 
 DAY = timedelta(hours=23)
@@ -140,6 +141,10 @@ class Bench:
         arguments = [str(one) for one in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
         subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True, timeout=300)
 
+    def scale(self) -> Iterator[str]:
+        """Measure how reading grows with the log."""
+        yield from measure_scale(self.folder / "scale", self.rounds)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -158,7 +163,7 @@ class Bench:
         return folder
 
 
-PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": Bench.live}
+PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": Bench.live, "scale": Bench.scale}
 
 
 @click.command()
@@ -166,7 +171,7 @@ PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": B
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start, live; all of them by default) and print the ratios."""
+    """Measure PARTS (log, pages, start, live, scale; all of them by default) and print the ratios."""
     click.echo(f"{'case':<46} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)

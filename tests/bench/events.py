@@ -9,6 +9,9 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from painchain import config, ledger
+from painchain.db import db
+from painchain.factory import create_app
 from tests.bench.servers import Request
 
 CHANGE = {
@@ -77,6 +80,13 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
         for _, statement in indexes:
             connection.execute(statement)
         connection.execute("COMMIT")
+    app = create_app(config.load({"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_LOG_LEVEL": "error"}))
+    with app.app_context():
+        with ledger.writing() as book:
+            book.count()
+        db.session.remove()
+        db.engine.dispose()
+    with closing(sqlite3.connect(instance / "painchain.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

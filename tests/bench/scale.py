@@ -1,0 +1,167 @@
+"""Measure how reading grows with the log: 10,000, 100,000 and 1,000,000 events, on each database, with the plans."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Flask
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import make_url
+
+from painchain import config, demo, timeline
+from painchain.db import db, settle
+from painchain.factory import create_app
+from painchain.timeline import RANGES, Cursor, Filter
+
+SIZES = (10_000, 100_000, 1_000_000)
+DAYS = 90
+TARGET = 1.5
+Read = Callable[[], object]
+
+FILTERS = {
+    "source": Filter(source=("gitlab",)),
+    "source, few": Filter(source=("painchain",)),
+    "type": Filter(event_type=("Release",)),
+    "connector": Filter(connector=("Demo GitHub Staging",)),
+    "author": Filter(author=("demo-dave",)),
+    "author, 60 in 1,000,000": Filter(author=(demo.RARE,)),
+    "author, none": Filter(author=("nobody",)),
+    "tag": Filter(tag=("staging",)),
+    "two tags": Filter(tag=("staging", "platform")),
+    "status": Filter(status=("failed",)),
+    "source and author": Filter(source=("gitlab",), author=("demo-dave",)),
+    "author and type": Filter(author=("demo-dave",), event_type=("Release",)),
+    "rare author and type": Filter(author=(demo.RARE,), event_type=("Release",)),
+}
+COLUMNS = ("source", "event_type", "connector_name", "author", "status")
+
+
+def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
+    """Yield what is measured, by name."""
+    middle = Cursor(now - timedelta(days=DAYS / 2), 0)
+    utc = ZoneInfo("UTC")
+
+    def chart(wanted: Filter, range_: str, zone: ZoneInfo = utc) -> Read:
+        start = now - RANGES[range_] if range_ in RANGES else None
+        return lambda: timeline.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
+
+    yield "page: newest", lambda: timeline.page(Filter())
+    yield "page: middle", lambda: timeline.page(Filter(), middle)
+    for name, wanted in FILTERS.items():
+        yield f"page: {name}", lambda wanted=wanted: timeline.page(wanted)
+    yield "page: author, middle", lambda: timeline.page(FILTERS["author"], middle)
+    yield "page: tag, middle", lambda: timeline.page(FILTERS["tag"], middle)
+    for range_ in (*RANGES, "all"):
+        yield f"chart: {range_}", chart(Filter(), range_)
+    yield "chart: 90d in Berlin", chart(Filter(), "90d", ZoneInfo("Europe/Berlin"))
+    yield "chart: 90d in Kolkata", chart(Filter(), "90d", ZoneInfo("Asia/Kolkata"))
+    for name, wanted in FILTERS.items():
+        yield f"chart: 24h, {name}", chart(wanted, "24h")
+        yield f"chart: 90d, {name}", chart(wanted, "90d")
+    yield "statistics", lambda: [timeline.count(Filter()), *(timeline.counts_by(one, Filter()) for one in COLUMNS)]
+    yield "menus of the filter", lambda: (timeline.authors(), timeline.tags())
+    client = app.test_client()
+    for range_ in ("24h", "90d"):
+        # The unknown parameter is ignored, and keeps the answer from being a kept one.
+        yield (
+            f"whole dashboard, {range_}",
+            lambda range_=range_: client.get(f"/?range={range_}&n={time.monotonic_ns()}"),
+        )
+
+
+def scale(folder: Path, rounds: int) -> Iterator[str]:
+    """Measure on SQLite and, where PAINCHAIN_TEST_POSTGRES names a server, on PostgreSQL."""
+    yield from measured("SQLite", {size: (folder / f"sqlite-{size}", "") for size in SIZES}, rounds)
+    if server := os.environ.get("PAINCHAIN_TEST_POSTGRES", ""):
+        with databases(server) as urls:
+            yield from measured("PostgreSQL", {size: (folder / f"pg-{size}", urls[size]) for size in SIZES}, rounds)
+
+
+@contextmanager
+def databases(server: str) -> Iterator[dict[int, str]]:
+    """Make a PostgreSQL database for each size, and drop them at the end."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    names = {size: f"painchain_bench_{os.getpid()}_{size}" for size in SIZES}
+    try:
+        with engine.connect() as connection:
+            for name in names.values():
+                connection.execute(text(f"CREATE DATABASE {name}"))
+        yield {size: make_url(server).set(database=name).render_as_string(False) for size, name in names.items()}
+    finally:
+        with engine.connect() as connection:
+            for name in names.values():
+                connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        engine.dispose()
+
+
+def measured(database: str, places: dict[int, tuple[Path, str]], rounds: int) -> Iterator[str]:
+    """Yield the table of one database, in milliseconds, and the plans at the largest size."""
+    found: dict[str, list[float]] = {}
+    plans: dict[str, list[str]] = {}
+    for size, (instance, url) in places.items():
+        app = filled(instance, url, size)
+        with app.app_context():
+            for name, read in reads(app, datetime.now(UTC)):
+                found.setdefault(name, []).append(best(read, rounds))
+                if size == max(places):
+                    plans[name] = list(plan(read))
+            db.session.remove()
+            db.engine.dispose()
+    yield f"{database:<40} {''.join(f'{size:>12,}' for size in places)} {'ratio':>8}"
+    for name, times in found.items():
+        ratio = times[-1] / times[0]
+        verdict = "ok" if ratio <= TARGET else "miss"
+        yield f"{name:<40} {''.join(f'{one:>9.2f} ms' for one in times)} {ratio:>8.2f}  ≤ {TARGET} {verdict}"
+    for name, steps in plans.items():
+        yield f"plan of {name}:"
+        yield from (f"    {step}" for step in steps)
+
+
+def filled(instance: Path, url: str, size: int) -> Flask:
+    """Return an app whose log has so many made-up events; a log that has some is left as it is."""
+    environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
+    app = create_app(config.load(environ))
+    with app.app_context():
+        if timeline.head().last_event <= 1:
+            demo.fill(size, DAYS, 1, datetime.now(UTC), lambda done: None)
+            settle()
+        db.session.remove()
+    return app
+
+
+def best(read: Read, rounds: int) -> float:
+    """Return the milliseconds of the fastest of so many rounds: what others do on the machine only adds to it."""
+    times = []
+    for _ in range(max(rounds, 2)):
+        db.session.rollback()
+        begin = time.perf_counter()
+        read()
+        times.append(time.perf_counter() - begin)
+    return min(times) * 1000
+
+
+def plan(read: Read) -> Iterator[str]:
+    """Yield the steps in which the database finds what it is asked, without those of the head of the log."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        asked.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", listen)
+    read()
+    event.remove(db.engine, "before_cursor_execute", listen)
+    explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
+    steps = []
+    for statement, values in asked:
+        if statement.startswith(("SELECT", "WITH")):
+            rows = db.session.connection().exec_driver_sql(explain + statement, values)
+            steps += [str(row[-1]).split("  (cost")[0].strip() for row in rows]
+    about = ("event_counts", "change_events", "event_tags")
+    yield from dict.fromkeys(step.removeprefix("->").strip() for step in steps if any(name in step for name in about))

@@ -1,0 +1,284 @@
+"""The rollups are exact, and what reads them reads no more than it has to."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import flask_migrate
+import hypothesis
+import pytest
+from flask import Flask
+from hypothesis import strategies as st
+from sqlalchemy import event as listener
+from sqlalchemy import select, text
+
+from painchain import ledger, migrations, rollups, timeline
+from painchain.db import db
+from painchain.models import ChangeEvent, EventCount, EventTag
+from painchain.timeline import Filter
+from tests.test_migrations import alembic, empty_database, new_app
+from tests.test_timeline import KOLKATA, NOW, UTC_ZONE, in_bins, new
+
+__all__ = ["empty_database", "new_app"]
+
+DAY = timedelta(days=1)
+SOURCES, TYPES = ("github", "gitlab", "painchain"), ("Commit", "Release", "Image")
+AUTHORS, STATUSES = ("ann", "ben", "Doe, J"), (None, "failed", "")
+CONNECTORS = ((None, None), (7, "Work"), (8, "7"), (7, "a/b"), (None, "Work"), (9, None))
+TAGS: tuple[list[str], ...] = ([], ["ci"], ["ci", "night"], ["größe"], [f"very-long-tag-{n:030}" for n in range(20)])
+
+
+def some_event(number: int, chance: random.Random, short: bool = True) -> dict[str, Any]:
+    """Return an event made up by chance."""
+    connector_id, connector_name = chance.choice(CONNECTORS)
+    return {
+        "event_id": f"chance-{number}",
+        "timestamp": NOW - chance.random() * chance.choice([DAY / 24, DAY, 30 * DAY]),
+        "source": chance.choice(SOURCES),
+        "event_type": chance.choice(TYPES),
+        "author": chance.choice(AUTHORS),
+        "status": chance.choice(STATUSES),
+        "connector_id": connector_id,
+        "connector_name": connector_name,
+        "tags": chance.choice(TAGS[:-1] if short else TAGS),
+    }
+
+
+@pytest.fixture
+def fill(app: Flask) -> Any:
+    """Write so many events made up by chance into an empty log."""
+
+    def write(number: int, seed: int = 1, short: bool = True) -> None:
+        chance = random.Random(seed)
+        with app.app_context(), ledger.writing() as book:
+            book.remove(numbers())
+            book.append(*(new(one, **some_event(one, chance, short)) for one in range(number)))
+
+    return write
+
+
+def numbers() -> list[int]:
+    """Return the number of every event."""
+    return list(db.session.scalars(select(ChangeEvent.id)))
+
+
+def kept() -> dict[tuple[Any, ...], int]:
+    """Return what the rollups hold."""
+    rows = db.session.execute(select(EventCount.__table__)).all()
+    return {tuple(row)[:-1]: row.events for row in rows}
+
+
+def recounted() -> Counter[tuple[Any, ...]]:
+    """Count every event that the rollups should hold, one by one."""
+    counted = db.session.scalar(text("SELECT counted FROM log_head"))
+    found: Counter[tuple[Any, ...]] = Counter()
+    for one in db.session.execute(select(ChangeEvent.__table__).where(ChangeEvent.id <= counted)):
+        seconds = int(one.timestamp.timestamp())
+        named = one.connector_name is not None
+        facets = {
+            "all": "",
+            "event_type": one.event_type,
+            "author": one.author,
+            "status": one.status,
+            "connector": f"{one.connector_id or ''}{'/' if named else ''}{one.connector_name or ''}" or None,
+            "tag": json.dumps(one.tags, ensure_ascii=False, separators=(",", ":")) if one.tags else None,
+        }
+        for facet, value in facets.items():
+            for grain in (0, 900, 3600, 86400) if value is not None else ():
+                value = "" if len(value) > 500 else value
+                found[facet, grain, value, seconds // grain if grain else 0, one.source] += 1
+    return found
+
+
+def test_rollups_hold_what_was_written_and_not_removed(app, fill):
+    @hypothesis.settings(deadline=None, max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(st.lists(st.sampled_from(["write", "remove", "count"]), max_size=12), st.integers())
+    def agree(steps: list[str], seed: int) -> None:
+        chance = random.Random(seed)
+        fill(10, seed, short=False)
+        for number, step in enumerate(steps):
+            with app.app_context(), ledger.writing() as book:
+                if step == "write":
+                    some = range(100 * number + 100, 100 * number + 100 + chance.randrange(1, 9))
+                    book.append(*(new(one, **some_event(one, chance, short=False)) for one in some))
+                elif step == "remove":
+                    there = numbers()
+                    book.remove([*chance.sample(there, len(there) // 3), 10**12])
+                else:
+                    book.count()
+            with app.app_context():
+                assert kept() == recounted()
+
+    agree()
+
+
+def test_a_write_counts_what_has_gathered_before_it_is_too_much(app, fill):
+    fill(rollups.TAIL - 2)  # and one of the first start
+    with app.app_context():
+        assert kept() == {}
+    with app.app_context(), ledger.writing() as book:
+        book.append(new(10**6))
+    with app.app_context():
+        assert sum(kept()[key] for key in kept() if key[:2] == ("all", 0)) == rollups.TAIL - 1
+        assert kept() == recounted()
+
+
+def test_what_is_not_committed_is_not_counted(app, fill):
+    fill(5)
+
+    def fail() -> None:
+        with app.app_context(), ledger.writing() as book:
+            book.count()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with app.app_context():
+        assert kept() == recounted() == {}
+
+
+def test_removed_events_leave_neither_tags_nor_counts(app, fill):
+    fill(50, short=False)
+    with app.app_context(), ledger.writing() as book:
+        book.count()
+        book.remove(numbers())
+    with app.app_context():
+        assert kept() == {}
+        assert db.session.execute(select(EventTag.__table__)).all() == []
+        assert (timeline.count(Filter()), timeline.tags(), timeline.authors()) == (0, [], [])
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
+def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fill, short):
+    fill(300, seed=5, short=short)
+    chance = random.Random(3)
+    ranges = [(None, None), (NOW - DAY, None), (NOW - 9 * DAY, NOW - 2 * DAY), (NOW - 0.3 * DAY, NOW - 0.1 * DAY)]
+    choices = {
+        "source": SOURCES,
+        "event_type": TYPES,
+        "author": (*AUTHORS, "nobody"),
+        "status": ("failed", ""),
+        "connector": ("7", "Work", "9", "07", "a/b", "none"),
+        "tag": ("ci", "night", "größe", "absent", TAGS[-1][3]),
+    }
+    wanted = []
+    for _ in range(60):
+        names = chance.sample(list(choices), chance.choice([0, 1, 1, 2, 3]))
+        filters = {name: tuple(chance.sample(choices[name], chance.choice([1, 1, 2]))) for name in names}
+        start, end = chance.choice(ranges)
+        wanted.append(Filter(**filters, start=start, end=end))
+
+    def answers() -> list[Any]:
+        found = []
+        for one in wanted:
+            page = timeline.page(one, limit=7)
+            older = timeline.page(one, page.older, 7).events if page.older else ()
+            zone = chance.choice([UTC_ZONE, KOLKATA, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")])
+            charts = [timeline.histogram(one, NOW, zone), timeline.histogram(replace(one, q="commit"), NOW, zone)]
+            counts = [timeline.counts_by(name, one) for name in ("source", "author", "connector_name", "status")]
+            found.append(([e.id for e in page.events], [e.id for e in older], counts, timeline.count(one)))
+            every = timeline.page(one, limit=500).events
+            assert [chart.total for chart in charts] == [len(every)] * 2
+            assert [bin.counts for bin in charts[0].bins] == in_bins(charts[0], every)
+            assert timeline.count(one) == len(every)
+        return found
+
+    with app.app_context():
+        before = answers()
+    with app.app_context(), ledger.writing() as book:
+        book.count()
+    with app.app_context():
+        assert answers() == before
+
+
+def test_the_migration_counts_what_was_there_before(new_app: Flask) -> None:
+    chance = random.Random(11)
+    with new_app.app_context(), ledger.writing() as book:
+        book.append(*(new(one, **some_event(one, chance, short=False)) for one in range(200)))
+    with new_app.app_context():
+        folder = alembic(new_app)
+        db.session.remove()
+        flask_migrate.downgrade(directory=folder, revision="0001")
+        migrations.upgrade()
+        assert db.session.scalar(text("SELECT counted - last_event FROM log_head")) == 0
+        assert kept() == recounted()
+        assert timeline.count(Filter()) == 201
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """Collect what the database is asked."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        asked.append((statement, values))
+
+    listener.listen(db.engine, "before_cursor_execute", listen)
+    yield asked
+    listener.remove(db.engine, "before_cursor_execute", listen)
+
+
+READS = {
+    "first page": lambda: timeline.page(Filter()),
+    "deep page": lambda: timeline.page(Filter(), timeline.Cursor(NOW - 5 * DAY, 40)),
+    "source": lambda: timeline.page(Filter(source=("gitlab",), start=NOW - DAY)),
+    "author": lambda: timeline.page(Filter(author=("ann",))),
+    "connector": lambda: timeline.page(Filter(connector=("7",))),
+    "tag": lambda: timeline.page(Filter(tag=("ci",))),
+    "author and type": lambda: timeline.page(Filter(author=("ann",), event_type=("Image",))),
+    "24 hours": lambda: timeline.histogram(Filter(start=NOW - DAY), NOW, UTC_ZONE),
+    "90 days": lambda: timeline.histogram(Filter(start=NOW - 90 * DAY), NOW, UTC_ZONE),
+    "everything": lambda: timeline.histogram(Filter(), NOW, KOLKATA),
+    "90 days of a tag": lambda: timeline.histogram(Filter(start=NOW - 90 * DAY, tag=("ci",)), NOW, UTC_ZONE),
+    "24 hours of an author and a type": lambda: timeline.histogram(
+        Filter(start=NOW - DAY, author=("ann",), event_type=("Image",)), NOW, UTC_ZONE
+    ),
+    "statistics": lambda: [timeline.counts_by(name, Filter()) for name in ("source", "author", "connector_name")],
+    "menus": lambda: (timeline.authors(), timeline.tags()),
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_no_read_scans_the_events(app, fill, read):
+    """SQLite alone: PostgreSQL rightly scans a table this small. ``make bench scale`` shows its plans at a million."""
+    fill(600)
+    with app.app_context():
+        with statements() as asked:
+            read()
+        assert asked
+        plan = [
+            row[3]
+            for statement, values in asked
+            for row in db.session.connection().exec_driver_sql("EXPLAIN QUERY PLAN " + statement, values)
+        ]
+    walked = [step for step in plan if step.startswith("SCAN") and ("change_events" in step or "event_tags" in step)]
+    assert [step for step in walked if "USING COVERING INDEX ix_change_events_feed" not in step] == []
+    if walked:
+        assert any("LIMIT" in statement for statement, _ in asked)  # in order, until a page is full
+    assert not any("SCAN event_counts" in step for step in plan)
+
+
+def test_a_page_loads_no_more_rows_than_it_shows(app, fill):
+    fill(200)
+    with app.app_context(), statements() as asked:
+        assert len(timeline.page(Filter(author=("ann",)), limit=20).events) == 20
+    whole = [values for statement, values in asked if "description" in statement]
+    assert [len(values) for values in whole] == [20]
+
+
+def test_a_page_is_complete_when_an_event_is_dated_in_the_future(app, fill):
+    fill(30)
+    with app.app_context(), ledger.writing() as book:
+        last = book.append(new(500, timestamp=datetime(2200, 1, 1, tzinfo=UTC), author="ann"))
+        book.count()
+    with app.app_context():
+        assert timeline.page(Filter(author=("ann",)), limit=1).events[0].id == last
