@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
+from painchain import fulltext
 from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
+from painchain.words import of_event
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
@@ -69,7 +71,9 @@ class Ledger:
     def append(self, event: NewEvent) -> int:
         """Write the event and its tags, and return its number."""
         self.last_event += 1
-        _INSERT.run(self.connection, {"id": self.last_event, **vars(event)})
+        words = of_event(vars(event))
+        _INSERT.run(self.connection, {"id": self.last_event, "words": words, **vars(event)})
+        fulltext.add(self.connection, self.last_event, words)
         if event.tags:
             _INSERT_TAGS.run(self.connection, *({"tag": tag, "event": self.last_event} for tag in event.tags))
         return self.last_event

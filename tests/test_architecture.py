@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain", "painchain.config", "painchain.secrets", "painchain.web"),
+    ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
     ("painchain.connectors.base",),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts"),
     (
@@ -21,6 +21,8 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.connectors", "painchain.migrations"),
+    ("painchain.search",),
+    ("painchain.fulltext",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env"),
     ("painchain.audit",),
     ("painchain.inventory",),
