@@ -41,7 +41,7 @@ _VALUE = re.compile(r'(?:"[^"]*(?:"|$)|[^,"])+')
 _WIDTH = re.compile(r"(\d{1,5})(s|m|h|d)")
 _CLOCK = re.compile(r"\d?\d:\d\d(:\d\d)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_CURLY = str.maketrans("“”„", '"""')
+CURLY = str.maketrans("“”„", '"""')
 
 
 class BadFilter(ValueError):
@@ -96,10 +96,15 @@ def parse(text: str) -> tuple[Term, ...]:
     """
     if len(text) > MAX_TEXT:
         raise BadFilter("q", f"The search can have {MAX_TEXT} characters at most.")
-    terms = tuple(_term(raw) for raw in _RAW.findall(text.translate(_CURLY)))
+    terms = tuple(_term(raw) for raw in raw_terms(text))
     if len(terms) > MAX_TERMS:
         raise BadFilter("q", f"The search can have {MAX_TERMS} words and qualifiers at most.")
     return terms
+
+
+def raw_terms(text: str) -> list[str]:
+    """Return the terms of a search as they are typed: white space divides them, but not inside quotes."""
+    return _RAW.findall(text.translate(CURLY))
 
 
 def groups(terms: Sequence[Term]) -> list[Group]:

@@ -140,6 +140,7 @@ PAGES: dict[str, list[str]] = {
     ],
     "/feed": ["/feed?after=0", "/feed?after=999999", "/feed?cursor={cursor}"],
     "/timeline": ["/timeline", "/timeline?range=90d"],
+    "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
     "/events/<int:number>": ["/events/{event}"],
     "/events/<path:event_id>": ["/events/{event_id}"],
     "/settings": ["/settings"],
@@ -153,6 +154,8 @@ PAGES: dict[str, list[str]] = {
 ERRORS = {
     "/nowhere": 404,
     "/?range=nonsense": 422,
+    "/?q=nonsense:1": 422,
+    "/feed?after=0&q=source:nonsense": 422,
     "/feed": 422,
     "/timeline?range=nonsense": 422,
     "/events/999999": 404,
