@@ -152,18 +152,26 @@ def test_times_that_exclude_each_other_are_refused(app):
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful of events be many, so that a search is answered as it is among a million."""
     monkeypatch.setattr(fulltext, "NEAR", 5)
-    monkeypatch.setattr(fulltext, "BOUNDED", 8)
+    monkeypatch.setattr(fulltext, "BOUNDED", 30)
+    monkeypatch.setattr(fulltext, "BEGINNINGS", 1)
 
 
 @pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("dense", [1, 10])
+@pytest.mark.parametrize(
+    "q", ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
+)
 @pytest.mark.parametrize("limit", [3, 7, 50])
-def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their_numbers(app, write, limit):
+def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their_numbers(
+    app, write, monkeypatch, limit, q, dense
+):
+    monkeypatch.setattr(fulltext, "DENSE", dense)
     times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
     write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
     expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
     with app.app_context():
-        for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00"]}):
-            wanted = parse_filter({"q": ["comm status:odd"], **given}, NOW, UTC_ZONE)
+        for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
+            wanted = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
             met, cursor = [], None
             while True:
                 page = timeline.page(wanted, cursor, limit)

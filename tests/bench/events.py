@@ -76,6 +76,7 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
         _repeat(connection, columns, have, number, span)
         for _, statement in indexes:
             connection.execute(statement)
+        connection.execute("INSERT INTO event_words (event_words) VALUES ('rebuild')")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
