@@ -191,7 +191,11 @@ def record(body: LogBody) -> str | None:
 @click.option("--range", type=click.Choice([*timeline.RANGES, "all"]), help="Only so far back.  [default: all]")
 @click.option("--start-date", callback=utf8, help="Only from then on: 2026-01-31 or 2026-01-31T14:00:00Z.")
 @click.option("--end-date", callback=utf8, help="Only before then. A time without an offset is local.")
-@click.option("--q", callback=utf8, help="Only with each of these words in title, author, connector or description.")
+@click.option(
+    "--q",
+    callback=utf8,
+    help="Only what this search finds, as in the search box: words, source:github, -tag:test, around:14:00~1h.",
+)
 @click.option("--limit", type=click.IntRange(0, MOST), default=50, show_default=True, help="So many, the newest.")
 @click.option("--follow", is_flag=True, help="Go on with new events as they come, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, as GET /api/changes gives it.")

@@ -21,7 +21,7 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, history, history_api, news, past, report, responses
+from painchain.web import api, dashboard, history, history_api, news, past, report, responses, searching
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
 
@@ -84,8 +84,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
-    csrf.exempt(history_api.door)
-    pages = (dashboard.door, news.door, settings_door.door, history.door, report.door, past.door)
+    pages = (dashboard.door, news.door, searching.door, settings_door.door, history.door, report.door, past.door)
     for door in (*pages, api.door, history_api.door):
         app.register_blueprint(door)
     responses.install(app)

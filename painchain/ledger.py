@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import rollups
+from painchain import fulltext, rollups
 from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
+from painchain.words import of_event
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
@@ -72,19 +73,24 @@ class Ledger:
         return self.last_stamp, moment(self.last_stamp) if in_step else now
 
     def append(self, *events: NewEvent) -> int:
-        """Write events and their tags, and return the number of the last."""
-        numbered = list(enumerate(events, self.last_event + 1))
-        if numbered:
-            _INSERT.run(self.connection, *({"id": number, **vars(event)} for number, event in numbered))
-        if tags := [{"tag": tag, "event": number} for number, event in numbered for tag in event.tags]:
+        """Write events, their words and their tags, and return the number of the last."""
+        rows = [
+            {"id": number, "words": of_event(vars(event)), **vars(event)}
+            for number, event in enumerate(events, self.last_event + 1)
+        ]
+        if rows:
+            _INSERT.run(self.connection, *rows)
+            fulltext.add(self.connection, *rows)
+        if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
         return self.last_event
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Delete these events with their tags, and take them off what is counted. Ids that are gone do no harm."""
+        """Delete these events, their tags, words and places in the rollups. Ids that are gone do no harm."""
         for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, some, self.counted)
+            fulltext.forget(self.connection, some)
             self.connection.execute(delete(_tables[ChangeEvent.__tablename__]).where(ChangeEvent.id.in_(some)))
 
     def count(self) -> None:

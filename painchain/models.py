@@ -49,7 +49,7 @@ class ChangeEvent(Base):
     """One thing that happened. Names are copied in, so that it reads the same when what they name is gone.
 
     `id` is a sequence number that is never used twice and grows in the order of commits. `timestamp` is when it
-    happened, `recorded_at` when it was written.
+    happened, `recorded_at` when it was written. `words` is what a search finds it by (``painchain.fulltext``).
     """
 
     __tablename__ = "change_events"
@@ -76,6 +76,7 @@ class ChangeEvent(Base):
     request_id: Mapped[str] = mapped_column(Text)
     timestamp: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
+    words: Mapped[str] = mapped_column(Text, server_default="", deferred=True)
 
 
 class EventTag(Base):

@@ -6,17 +6,23 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Text, cast, exists, or_, select
+from sqlalchemy import ColumnElement, Row, and_, exists, not_, or_, select
 from sqlalchemy.engine import Connection
 
-from painchain import counting, paging
+from painchain import counting, fulltext, paging, search
 from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
+from painchain.search import EARLIEST as EARLIEST
+from painchain.search import LATEST as LATEST
+from painchain.search import MAX_TEXT as MAX_TEXT
+from painchain.search import BadFilter as BadFilter
+from painchain.search import Window
+from painchain.search import parse_time as parse_time
 
 RANGES = {
     "1h": timedelta(hours=1),
@@ -27,7 +33,6 @@ RANGES = {
 }
 DEFAULT_RANGE = "24h"
 PAGE = 50
-MAX_TEXT = 200
 MAX_VALUES = 100
 FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
 NAMES = ("author", "connector")  # these may contain commas, so that a comma does not divide them
@@ -38,24 +43,18 @@ _WIDTHS = (
     *(86400 * days for days in (1, 2, 7, 14, 30, 90, 365, 3650, 36500, 365000)),
 )
 MAX_BINS = 60
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 _event = ChangeEvent.__table__.c
+_shown = [column for column in _event if column.name != "words"]
 Event = Row[Any]
-
-
-class BadFilter(ValueError):
-    """A filter that cannot be understood: `parameter` is at fault, the message says what it takes."""
-
-    def __init__(self, parameter: str, message: str):
-        super().__init__(message)
-        self.parameter = parameter
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events are wanted. Within one tuple any of the values will do; the parts are all required."""
+    """Which events are wanted. Within one tuple any of the values will do; the parts are all required.
+
+    The times of the search `q` are in `start` and `end` already, and what it excludes in `gaps` (``parse_filter``).
+    """
 
     source: tuple[str, ...] = ()
     event_type: tuple[str, ...] = ()
@@ -66,9 +65,17 @@ class Filter:
     q: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    gaps: tuple[Window, ...] = ()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what an event must fulfil, for a query."""
+        return [*self.timeless(), *_between(self.start, self.end)]
+
+    def timeless(self, page: bool = False, before: int | None = None) -> list[ColumnElement[bool]]:
+        """Return what an event must fulfil beside its time lying between `start` and `end`.
+
+        A search is quicker when only a `page` of the newest is read, or of those `before` the event of a number.
+        """
         wanted: list[ColumnElement[bool]] = []
         for column, values in (
             (_event.source, self.source),
@@ -83,13 +90,9 @@ class Filter:
             wanted.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
         if self.tag:
             wanted.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(self.tag)))
-        if self.start:
-            wanted.append(_event.timestamp >= self.start)
-        if self.end:
-            wanted.append(_event.timestamp < self.end)
-        for word in self.q.split():
-            texts = (_event.title, _event.author, _event.connector_name, cast(_event.description, Text))
-            wanted.append(or_(*(column.icontains(word, autoescape=True) for column in texts)))
+        wanted += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
+        if asked := search.groups(search.parse(self.q)):
+            wanted.append(fulltext.condition(db.session.connection(), asked, self.start, self.end, page, before))
         return wanted
 
 
@@ -184,7 +187,7 @@ def head(connection: Connection | None = None) -> Head:
 def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events that are wanted, or those older than `before`."""
     place = (microseconds(before.timestamp), before.id) if before else None
-    found = paging.newest(_wanted(wanted), place, limit + 1)
+    found = paging.newest(_wanted(wanted, page=True, before=before), place, limit + 1)
     more = len(found) > limit
     events = _rows([number for _, number in found[:limit]])
     return Page(events, Cursor(events[-1].timestamp, events[-1].id) if more and events else None)
@@ -192,25 +195,25 @@ def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Pag
 
 def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
     """Return the events written after number `after` that are wanted, in the order in which they were written."""
-    query = select(ChangeEvent.__table__).where(_event.id > after, *wanted.conditions())
+    query = select(*_shown).where(_event.id > after, *wanted.conditions())
     return db.session.execute(query.order_by(_event.id).limit(limit)).all()
 
 
 def event(number: int) -> Event | None:
     """Return the event of that number, if there is one."""
-    return db.session.execute(select(ChangeEvent.__table__).where(_event.id == number)).one_or_none()
+    return db.session.execute(select(*_shown).where(_event.id == number)).one_or_none()
 
 
 def event_called(event_id: str) -> Event | None:
     """Return the event of that event id, if there is one."""
     if "\0" in event_id:  # PostgreSQL refuses to compare with it
         return None
-    return db.session.execute(select(ChangeEvent.__table__).where(_event.event_id == event_id)).one_or_none()
+    return db.session.execute(select(*_shown).where(_event.event_id == event_id)).one_or_none()
 
 
 def of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
     """Return the events of one action, newest first."""
-    query = select(ChangeEvent.__table__).where(_event.request_id == request_id)
+    query = select(*_shown).where(_event.request_id == request_id)
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
 
 
@@ -266,10 +269,9 @@ def tags() -> list[str]:
     return sorted(counting.tags(), key=str.casefold)
 
 
-def _wanted(wanted: Filter) -> Wanted:
-    """Return a filter as it is counted."""
-    timeless = replace(wanted, start=None, end=None)
-    rest = replace(timeless, source=(), event_type=(), connector=(), tag=(), author=(), status=())
+def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None) -> Wanted:
+    """Return a filter as it is counted, or as a `page` of it is found."""
+    rest = Filter(q=wanted.q, gaps=wanted.gaps)
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
     if wanted.connector:
         facets["connector"] = counting.connectors_called(wanted.connector)
@@ -277,7 +279,7 @@ def _wanted(wanted: Filter) -> Wanted:
     if tagged:
         facets["tag"] = tagged
     return Wanted(
-        timeless.conditions(),
+        wanted.timeless(page, before.id if before else None),
         microseconds(wanted.start) if wanted.start else None,
         microseconds(wanted.end) if wanted.end else None,
         wanted.source,
@@ -290,7 +292,7 @@ def _rows(numbers: Sequence[int]) -> list[Event]:
     """Return the events of these numbers in their order."""
     if not numbers:
         return []
-    rows = {row.id: row for row in db.session.execute(select(ChangeEvent.__table__).where(_event.id.in_(numbers)))}
+    rows = {row.id: row for row in db.session.execute(select(*_shown).where(_event.id.in_(numbers)))}
     return [rows[number] for number in numbers if number in rows]
 
 
@@ -303,23 +305,6 @@ def _fits(number: int) -> int:
     if not 0 <= number < 2**63:
         raise ValueError(number)
     return number
-
-
-def parse_time(text: str, parameter: str, zone: ZoneInfo) -> datetime:
-    """Read a moment: ISO 8601; one without an offset is meant in the viewer's `zone`.
-
-    :raises BadFilter: when it is none, or is not between 1970 and 9000.
-    """
-    try:
-        # A "+" that was not escaped in the URL arrives as a space.
-        value = datetime.fromisoformat(text.strip().replace(" ", "T", 1) if "T" not in text else text.replace(" ", "+"))
-        aware = value.replace(tzinfo=zone) if value.tzinfo is None else value
-        aware = aware.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadFilter(parameter, f"{parameter} must be a date such as 2026-01-31 or 2026-01-31T14:00:00Z.") from None
-    if not EARLIEST <= aware <= LATEST:
-        raise BadFilter(parameter, f"{parameter} must lie between 1970 and 9000.")
-    return aware
 
 
 def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = "") -> Filter:
@@ -343,8 +328,7 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
     for name, values in given.items():
         if any("\0" in value for value in values):
             raise BadFilter(name, f"{name} contains a NUL character.")
-    if len(one("q")) > MAX_TEXT:
-        raise BadFilter("q", f"The search can have {MAX_TEXT} characters at most.")
+    windows = search.windows(search.parse(one("q")), now, zone)
     start = parse_time(one("start_date"), "start_date", zone) if one("start_date") else None
     end = parse_time(one("end_date"), "end_date", zone) if one("end_date") else None
     if start and end and start >= end:
@@ -354,7 +338,9 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         raise BadFilter("range", f"range must be one of {', '.join(RANGES)}, all or custom.")
     if not start and not end:
         chosen = chosen if chosen in (*RANGES, "all") else default_range
-        start = now - RANGES[chosen] if chosen in RANGES else None
+        # A search that names a time itself looks there, whatever range the buttons show.
+        start = now - RANGES[chosen] if chosen in RANGES and all(one.negated for one in windows) else None
+    start, end = _overlap(start, end, windows)
     return Filter(
         texts("source"),
         texts("event_type"),
@@ -365,4 +351,25 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         one("q"),
         start,
         end,
+        tuple(window for window in windows if window.negated),
     )
+
+
+def _overlap(
+    start: datetime | None, end: datetime | None, windows: Sequence[Window]
+) -> tuple[datetime | None, datetime | None]:
+    """Return the stretch of time that lies in all windows.
+
+    :raises BadFilter: when there is none.
+    """
+    wanted = [window for window in windows if not window.negated]
+    start = max((one for one in (start, *(window.start for window in wanted)) if one), default=None)
+    end = min((one for one in (end, *(window.end for window in wanted)) if one), default=None)
+    if wanted and start and end and start >= end:
+        raise BadFilter("q", "Nothing lies in all the times that are asked for: they do not overlap.")
+    return start, end
+
+
+def _between(start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
+    edges = [_event.timestamp >= start] if start else []
+    return [*edges, _event.timestamp < end] if end else edges

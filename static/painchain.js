@@ -97,6 +97,69 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 
+// The search box: arrows move through what it suggests, Enter and Tab take it, Escape closes; nothing is taken unasked.
+const box = () => document.getElementById("q");
+const offered = () => [...document.querySelectorAll("#suggestions:not([hidden]) [role=option]")];
+function point(option) {
+  for (const one of offered()) one.setAttribute("aria-selected", String(one === option));
+  if (option) box().setAttribute("aria-activedescendant", option.id);
+  else box().removeAttribute("aria-activedescendant");
+  option?.scrollIntoView({ block: "nearest" });
+}
+function closeSuggestions() {
+  const list = document.getElementById("suggestions");
+  if (!list || !box()) return;
+  point(null);
+  list.hidden = true;
+  box().setAttribute("aria-expanded", "false");
+}
+function take(option) {
+  const input = box(), caret = input.selectionStart;
+  const before = input.value.slice(0, caret);
+  const start = before.length - option.parentElement.dataset.typed.length;
+  input.setRangeText(option.dataset.text, Math.max(start, 0), caret, "end");
+  closeSuggestions();
+  input.focus();
+  if (!option.dataset.text.endsWith(" ")) htmx.trigger(input, "suggest");
+}
+document.addEventListener("focusin", (event) => {
+  if (event.target.id !== "q" || !document.getElementById("suggestions")) return;
+  const combobox = { role: "combobox", "aria-autocomplete": "list", "aria-controls": "suggestions", "aria-expanded": "false" };
+  for (const [name, value] of Object.entries(combobox)) event.target.setAttribute(name, value);
+});
+document.addEventListener("focusout", (event) => { if (event.target.id === "q") closeSuggestions(); });
+document.addEventListener("mousedown", (event) => {
+  const option = event.target.closest("#suggestions [role=option]");
+  if (event.target.closest("#suggestions")) event.preventDefault();
+  if (option) take(option);
+});
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.id === "q") event.detail.parameters.q = box().value.slice(0, box().selectionStart);
+});
+// An answer that comes when the search was sent or left already is too late.
+let asked = "";
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.id === "q") asked = box().value;
+  else if (event.detail.elt.id === "filter") asked = "\0";
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "suggestions" && (document.activeElement !== box() || asked !== box().value)) event.detail.shouldSwap = false;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.elt.id === "q" || event.detail.target.id === "suggestions") box()?.setAttribute("aria-expanded", String(offered().length > 0));
+});
+document.addEventListener("keydown", (event) => {
+  if (event.target.id !== "q" || event.isComposing) return;
+  const options = offered(), here = options.findIndex((one) => one.getAttribute("aria-selected") === "true");
+  if (event.key === "ArrowDown" && !options.length) htmx.trigger(event.target, "suggest");
+  else if (event.key === "ArrowDown") point(options[(here + 1) % options.length]);
+  else if (event.key === "ArrowUp" && options.length) point(options[here > 0 ? here - 1 : options.length - 1]);
+  else if ((event.key === "Enter" || event.key === "Tab") && here >= 0) take(options[here]);
+  else if (event.key === "Escape" && options.length) closeSuggestions();
+  else return;
+  event.preventDefault();
+});
+
 // Keys: j and k move, Enter opens (as it does on any summary), / searches, ? lists them.
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector(".menu[open]");

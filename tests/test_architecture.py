@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain", "painchain.config", "painchain.secrets", "painchain.web"),
+    ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
     ("painchain.connectors.base",),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
     (
@@ -21,11 +21,12 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.connectors", "painchain.migrations"),
-    ("painchain.rollups",),
+    ("painchain.search",),
+    ("painchain.rollups", "painchain.fulltext"),
     ("painchain.counting",),
     ("painchain.paging",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
-    ("painchain.audit", "painchain.history", "painchain.past"),
+    ("painchain.audit", "painchain.history", "painchain.past", "painchain.suggestions"),
     ("painchain.inventory", "painchain.report"),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
@@ -37,7 +38,7 @@ STAIRS = (
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
     ("painchain.web.kept",),
-    ("painchain.web.dashboard", "painchain.web.api"),
+    ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",
         "painchain.web.history",

@@ -54,6 +54,11 @@ def everything() -> dict[str, tuple[Any, list[Any]]]:
         }
 
 
+def is_ours(name: str | None, kind: str, parents: Any) -> bool:
+    """Say whether the models describe this: the index of words is made by hand, on each database its own way."""
+    return not str(name).startswith(("event_words", "ix_change_events_words"))
+
+
 def alembic(app: Flask) -> str:
     """Return the folder for Flask-Migrate's commands, which do their work whatever the revision is."""
     flask_migrate.Migrate(app, db, directory=str(migrations.FOLDER), render_as_batch=True)
@@ -62,7 +67,7 @@ def alembic(app: Flask) -> str:
 
 def test_the_migrations_make_what_the_models_say(new_app: Flask) -> None:
     with new_app.app_context(), db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_ours})
         assert compare_metadata(context, Base.metadata) == []
 
 

@@ -12,7 +12,7 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from painchain import connectors, inventory, timeline, visibility
+from painchain import connectors, inventory, search, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
 from painchain.web import article, chart, responses
 from painchain.web.kept import kept
@@ -64,8 +64,15 @@ class View:
         return self.address("/", **dict.fromkeys((*LISTS, "status", "q"), ""))
 
     @property
+    def timeless(self) -> str:
+        """The search without the times it names."""
+        return search.timeless(self.one("q"))
+
+    @property
     def range(self) -> str:
-        """Return the name of the range that is shown."""
+        """Return the name of the range that is shown; none where the search names a time itself."""
+        if search.names_time(self.one("q")):
+            return ""
         if self.one("start_date") or self.one("end_date"):
             return "custom"
         return self.one("range") or DEFAULT_RANGE
@@ -77,13 +84,15 @@ def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
     view = view_of(request.args)
     try:
-        wanted, problem = wanted_of(view), ""
+        wanted, problem, typed = wanted_of(view), "", ""
         before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
     except BadFilter as error:
+        typed = view.one(error.parameter) if error.parameter == "q" else ""
         view, problem, before = View({}), str(error), None
         wanted = wanted_of(view)
     status = 422 if problem else 200
     values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
+    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed}
     if responses.is_htmx():
         return responses.fragment("dashboard", **values), status
     return responses.page("pages/dashboard.html", status, **values)

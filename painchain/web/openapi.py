@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from painchain import __version__, connectors
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
-from painchain.timeline import MAX_TEXT
+from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
 from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, RestoreBody, Visibility
 
 Schema = dict[str, Any]
@@ -144,6 +144,14 @@ IF_MATCH: Parameters = {
 }
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
+_EXAMPLES = ", ".join(f"`{example}`" for _, example in QUALIFIERS.values())
+SEARCH = (
+    "A search as in the box of the dashboard: words that all occur in the event (the beginning of each will do, quotes "
+    f"keep words together and whole) and qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a "
+    "word or qualifier excludes it; values with commas between them, or the same qualifier twice, mean either. "
+    f"{MAX_TERMS} words and qualifiers at most; times are in UTC unless they have an offset. Anything else with a "
+    "colon is refused and `errors` says what is allowed; in quotes it is text."
+)
 FILTER: Parameters = {
     "source": (SOME, "Connector types, repeated or comma-separated: any of them."),
     "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated: any of them."),
@@ -153,7 +161,7 @@ FILTER: Parameters = {
     "status": (SOME, "Such as updated, repeated or comma-separated: any of them."),
     "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
     "end_date": (DAY, "Before then; later than start_date."),
-    "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, "Words that all occur in the event."),
+    "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),
 }
 PAGE: Parameters = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}, "How many events."),

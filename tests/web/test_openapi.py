@@ -42,6 +42,14 @@ BEYOND_ANY_SCHEMA = (
     "must lie between 1970 and 9000",
     "This is not the cursor of a page",
     "must be PEM text",
+    "to search by. You can use",
+    "There is no source",
+    "There is no event type",
+    ": needs ",
+    "is no time.",
+    "After ~ around:",
+    "they do not overlap",
+    "words and qualifiers at most",
 )
 
 

@@ -161,6 +161,7 @@ PAGES: dict[str, list[str]] = {
     "/feed": ["/feed?cursor={cursor}"],
     "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
     "/timeline": ["/timeline", "/timeline?range=90d"],
+    "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
     "/events/<int:number>": ["/events/{event}"],
     "/events/<path:event_id>": ["/events/{event_id}"],
     "/events/<int:number>/around": [
@@ -184,6 +185,8 @@ PAGES: dict[str, list[str]] = {
 ERRORS = {
     "/nowhere": 404,
     "/?range=nonsense": 422,
+    "/?q=nonsense:1": 422,
+    "/feed?after=0&q=source:nonsense": 422,
     "/feed": 422,
     "/news": 422,
     "/timeline?range=nonsense": 422,

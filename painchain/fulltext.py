@@ -1,0 +1,234 @@
+"""The index of words: FTS5 on SQLite, full-text search on PostgreSQL; nothing else knows which it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    text,
+)
+from sqlalchemy.engine import Connection
+
+from painchain.db import Prepared, microseconds
+from painchain.search import Group, Phrase
+from painchain.words import EVERY
+
+# As many ids are looked up at once; a search that finds more is answered by walking through time.
+NEAR = 2_000
+# In a stretch with as many events at most, the index is asked for their numbers only.
+BOUNDED = 20_000
+# Where at least one in so many events has it, going through them is the shortest way.
+DENSE = 10
+# The index is asked for so many beginnings of words at most; the words of what it finds are read for the others.
+BEGINNINGS = 3
+MOST = 2**62
+
+_SQLITE = (
+    "CREATE VIRTUAL TABLE event_words USING fts5("
+    "words, content='change_events', content_rowid='id', columnsize=0, tokenize='ascii')",
+    "INSERT INTO event_words (event_words) VALUES ('rebuild')",
+)
+_POSTGRESQL = (
+    "CREATE INDEX ix_change_events_words ON change_events USING gin (to_tsvector('simple', words)) "
+    "WITH (fastupdate = off)",
+)
+_ADD = Prepared(text("INSERT INTO event_words (rowid, words) VALUES (:id, :words)"))
+_FORGET = Prepared(
+    text(
+        "INSERT INTO event_words (event_words, rowid, words) SELECT 'delete', id, words FROM change_events "
+        "WHERE id IN (SELECT value FROM json_each(:numbers))"
+    )
+)
+_BETWEEN = Prepared(
+    text(
+        "SELECT min(id), max(id), count(*) FROM "
+        "(SELECT id FROM change_events WHERE timestamp >= :start AND timestamp < :end LIMIT :most)"
+    )
+)
+_NEWEST = Prepared(
+    text(
+        "SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high "
+        "ORDER BY rowid DESC LIMIT :most"
+    )
+)
+_FEW = "change_events.id IN (SELECT value FROM json_each(:near))"
+# The plus signs keep SQLite from starting at the numbers: what is found often is met soon on the way through time.
+_NEAR = "+change_events.id IN (SELECT value FROM json_each(:near))"
+_ALL = (
+    "+change_events.id IN "
+    "(SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high)"
+)
+_number = literal_column("+change_events.id", Integer)
+_words = literal_column("' ' || change_events.words || ' '", Text)
+_TSQUERY = "to_tsvector('simple', change_events.words) @@ CAST(:asked AS tsquery)"
+
+
+def create(connection: Connection) -> None:
+    """Make the index over the words that events have."""
+    for statement in _SQLITE if _is_sqlite(connection) else _POSTGRESQL:
+        connection.execute(text(statement))
+
+
+def drop(connection: Connection) -> None:
+    """Remove the index."""
+    connection.execute(
+        text("DROP TABLE event_words" if _is_sqlite(connection) else "DROP INDEX ix_change_events_words")
+    )
+
+
+def rebuild(connection: Connection) -> None:
+    """Index all words anew, after rows were written in bulk."""
+    if _is_sqlite(connection):
+        connection.execute(text(_SQLITE[-1]))
+
+
+def add(connection: Connection, *rows: Mapping[str, Any]) -> None:
+    """Index the words of events that have just been written: their `id` and `words`. PostgreSQL does so itself."""
+    if _is_sqlite(connection):
+        _ADD.run(connection, *rows)
+
+
+def forget(connection: Connection, numbers: Iterable[int]) -> None:
+    """Take events out of the index, which must happen in the same transaction before their rows go."""
+    if _is_sqlite(connection):
+        _FORGET.run(connection, {"numbers": json.dumps(list(numbers))})
+
+
+def condition(
+    connection: Connection,
+    groups: Sequence[Group],
+    start: datetime | None,
+    end: datetime | None,
+    page: bool = False,
+    before: int | None = None,
+) -> ColumnElement[bool]:
+    """Return the condition that an event has what all `groups` ask for.
+
+    The rest only saves work: the times that count, and whether no more is read than a `page` of the newest events, or
+    of those that come `before` the event of a number.
+    """
+    if any(not group.phrases for group in groups):
+        return false()
+    if not _is_sqlite(connection):
+        # The query stands in the statement itself, so that PostgreSQL plans for these very words.
+        return _condition(_TSQUERY, bindparam("asked", _tsquery(groups), literal_execute=True))
+    stretch = _stretch(connection, start, end)
+    if stretch.count <= NEAR:
+        return _read(groups)
+    indexed = _indexed(groups)
+    exact = [] if len(indexed) == len(groups) else [_read(groups)]
+    top = stretch.high if before is None else min(before, stretch.high)
+    whole = _newest(connection, _closed(indexed), stretch.low, top)
+    if _is_dense(whole) if page else len(whole) > NEAR and stretch.count <= BOUNDED:
+        return _read(groups)
+    near = _newest(connection, indexed, stretch.low, stretch.high)
+    if len(near) <= NEAR:
+        return and_(_condition(_FEW, bindparam("near", json.dumps(near), unique=True)), *exact)
+    if page:
+        below = near if top == stretch.high else _newest(connection, indexed, stretch.low, top)
+        return and_(_near_or_read(below, groups, stretch.low, top), *exact)
+    values = {"asked": _fts5(indexed), "low": stretch.low, "high": stretch.high}
+    return and_(_condition(_ALL, *(bindparam(name, value, unique=True) for name, value in values.items())), *exact)
+
+
+def _indexed(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups to ask the index for; it takes its time over each beginning of a word."""
+
+    def letters(group: Group) -> int:
+        return min(len(" ".join(one.words)) for one in group.phrases)
+
+    begun = [group for group in groups if any(one.open for one in group.phrases)]
+    ask = sorted(begun, key=lambda group: (group.negated, -letters(group)))[:BEGINNINGS]
+    return [group for group in groups if group not in begun or group in ask]
+
+
+def _near_or_read(near: list[int], groups: Sequence[Group], low: int, top: int) -> ColumnElement[bool]:
+    """Return the condition that looks the numbers up where they are known, and reads the words of other events."""
+    known = _number.between(near[-1] if len(near) > NEAR else low, top)
+    return case((known, _condition(_NEAR, bindparam("near", json.dumps(near), unique=True))), else_=_read(groups))
+
+
+def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int) -> list[int]:
+    found = _NEWEST.all(connection, asked=_fts5(groups), low=low, high=high, most=NEAR + 1)
+    return [number for (number,) in found]
+
+
+def _is_dense(numbers: list[int]) -> bool:
+    """Say whether so many of the events have it that going through them one by one is the shortest way."""
+    return len(numbers) > NEAR and numbers[0] - numbers[-1] < DENSE * NEAR
+
+
+def _closed(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups with whole words for beginnings, which are found at once: nearly as many, quickly counted."""
+    return [replace(group, phrases=tuple(replace(one, open=False) for one in group.phrases)) for group in groups]
+
+
+def _read(groups: Sequence[Group]) -> ColumnElement[bool]:
+    """Return the condition that reads the words of each event: the same in the end as asking the index."""
+    conditions = []
+    for group in groups:
+        said = (f" {' '.join(one.words)}{'' if one.open else ' '}" for one in group.phrases)
+        found = or_(*(func.instr(_words, words) > 0 for words in said))
+        conditions.append(not_(found) if group.negated else found)
+    return and_(*conditions)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Between which numbers the events of some time lie, and how many there are, if that is quickly said."""
+
+    low: int = 0
+    high: int = MOST
+    count: int = MOST
+
+
+def _stretch(connection: Connection, start: datetime | None, end: datetime | None) -> _Stretch:
+    if start is None:
+        return _Stretch()
+    until = microseconds(end) if end else MOST
+    [(low, high, count)] = _BETWEEN.all(connection, start=microseconds(start), end=until, most=BOUNDED + 1)
+    return _Stretch(low or 0, high or 0, count) if count <= BOUNDED else _Stretch()
+
+
+def _condition(words: str, *values: Any) -> ColumnElement[bool]:
+    return cast("ColumnElement[bool]", text(words).bindparams(*values))
+
+
+def _fts5(groups: Sequence[Group]) -> str:
+    def phrase(one: Phrase) -> str:
+        return f'"{" ".join(one.words)}"{" *" if one.open else ""}'
+
+    return _asked(groups, phrase, " AND ", " OR ", " NOT ")
+
+
+def _tsquery(groups: Sequence[Group]) -> str:
+    def phrase(one: Phrase) -> str:
+        return f"({' <-> '.join(one.words)}{':*' if one.open else ''})"
+
+    return _asked(groups, phrase, " & ", " | ", " & !")
+
+
+def _asked(groups: Sequence[Group], phrase: Callable[[Phrase], str], both: str, either: str, but_not: str) -> str:
+    """Return the question in the database's own language. Words are letters and digits: nothing in them acts."""
+    said = [(f"({either.join(map(phrase, group.phrases))})", group.negated) for group in groups]
+    wanted = [words for words, negated in said if not negated] or [phrase(Phrase((EVERY,)))]
+    return "".join([both.join(wanted), *(but_not + words for words, negated in said if negated)])
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"

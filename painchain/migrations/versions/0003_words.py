@@ -1,0 +1,38 @@
+"""The words of every event, and the index in which a search finds them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+# The words are looked up as the present version takes texts apart, so they are stored so too.
+from painchain import fulltext, words
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+BATCH = 1000
+EVENTS = sa.table(
+    "change_events",
+    *(sa.column(name) for name in ("id", "source", "event_type", "connector_id", "connector_name", "title")),
+    *(sa.column(name, sa.JSON) for name in ("description", "metadata", "tags")),
+    *(sa.column(name) for name in ("author", "status", "words")),
+)
+
+
+def upgrade() -> None:
+    op.add_column("change_events", sa.Column("words", sa.Text(), server_default="", nullable=False))
+    connection = op.get_bind()
+    statement = sa.update(EVENTS).where(EVENTS.c.id == sa.bindparam("number")).values(words=sa.bindparam("said"))
+    last = 0
+    while rows := connection.execute(
+        sa.select(EVENTS).where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(BATCH)
+    ).all():
+        connection.execute(statement, [{"number": row.id, "said": words.of_event(dict(row._mapping))} for row in rows])
+        last = rows[-1].id
+    fulltext.create(connection)
+
+
+def downgrade() -> None:
+    fulltext.drop(op.get_bind())
+    op.drop_column("change_events", "words")
