@@ -85,6 +85,8 @@ def put_back(number: int) -> ResponseReturnValue:
         with on_the_record() as trail:
             event = _event_or_404(number)
             saved = restore.restore(event, chosen, trail)
+            connector = inventory.get(event.connector_id)
+            name = connector.name if connector else ""
     except NothingToRestore as refusal:
         abort(404, str(refusal))
     except NotRestored as refusal:
@@ -92,7 +94,7 @@ def put_back(number: int) -> ResponseReturnValue:
     except Invalid as invalid:
         return _refused(number, chosen, invalid, 422)
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
-    toast = Toast(f"Put back in “{event.connector_name}”: {', '.join(labels)}.")
+    toast = Toast(f"Put back in “{name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
     return responses.go_to(url_for("settings.connector", connector_id=event.connector_id), toast)
 
 
