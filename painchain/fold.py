@@ -46,14 +46,14 @@ class Gap:
 class Standing:
     """One connector as it stood: of a secret only that it is set, and when it was entered after the creation.
 
-    `enabled` None and fields missing from `values`: the log does not know. `whole` says that it knows the creation.
+    `enabled` and `since` None, fields missing from `values`: the log does not know. `whole`: it knows the creation.
     """
 
     id: int
     type: str
     values: Mapping[str, Any]
     enabled: bool | None
-    since: datetime
+    since: datetime | None
     by: str
     whole: bool = True
     entered: Mapping[str, datetime] = field(default_factory=dict)
@@ -86,6 +86,15 @@ class Picture:
     begins: datetime | None = None
     whole: bool = True
 
+    def sorted(self) -> Picture:
+        """Return it with the connectors in the order of the settings page."""
+        places = {key: place for place, key in enumerate(connectors.TYPES)}
+
+        def place(one: Standing) -> tuple[int, str, int]:
+            return places.get(one.type, len(places)), one.name.lower(), one.id
+
+        return replace(self, connectors=sorted(self.connectors, key=place))
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -107,13 +116,9 @@ class Fold:
     whole: bool = True
 
     def picture(self) -> Picture:
-        """Return what is known so far: connectors in the order of the settings page."""
-        order = list(connectors.TYPES)
-        places = {key: place for place, key in enumerate(order)}
-        found = sorted(
-            self.standing.values(), key=lambda one: (places.get(one.type, len(order)), one.name.lower(), one.id)
-        )
-        return Picture(found, tuple(self.gaps), self.reported, self.begins, self.whole)
+        """Return what is known so far."""
+        found = tuple(self.standing.values())
+        return Picture(found, tuple(self.gaps), self.reported, self.begins, self.whole).sorted()
 
     def take(self, entry: Entry) -> None:
         """Read the next event."""

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
 
-from painchain import connectors
+from painchain import connectors, inventory, visibility
+from painchain.backfill import completed
 from painchain.db import db
-from painchain.fold import Entry, Fold, Gap, Picture, gaps_after
+from painchain.fold import Entry, Fold, Gap, Picture, Standing, gaps_after
 from painchain.models import ChangeEvent, Connector
 
 # How many events are held at a time: an event is one or two kilobytes.
@@ -26,7 +27,7 @@ def pictures(moments: Sequence[datetime]) -> list[Picture]:
 
     It holds ``CHUNK`` events and the connectors; its time grows with the edits up to the last moment. The state is one
     that has been: of an action, all events count or none, and where the clock was set back, all that was written
-    before the newest event of that time or earlier.
+    before the newest event of that time or earlier. Where the log is pruned, the later edits are read as well.
     """
     cuts = [_last_before(moment) for moment in moments]
     found: dict[int, Picture] = {}
@@ -35,7 +36,7 @@ def pictures(moments: Sequence[datetime]) -> list[Picture]:
         found |= {cut: fold.picture() for cut in cuts if reached <= cut < entry.id and cut not in found}
         fold.take(entry)
         reached = entry.id
-    return [found.get(cut) or fold.picture() for cut in cuts]
+    return [_completed(found.get(cut) or fold.picture(), cut) for cut in cuts]
 
 
 def picture(moment: datetime) -> Picture:
@@ -61,6 +62,20 @@ def oldest() -> datetime | None:
     """Return the time of the oldest event that the audit trail still has."""
     query = select(_event.timestamp).where(_AUDIT).order_by(_event.timestamp, _event.id).limit(1)
     return db.session.scalar(query)
+
+
+def _completed(found: Picture, cut: int) -> Picture:
+    """Return a picture with what a pruned log has lost, as far as later events and the present tell it."""
+    if found.whole:
+        return found
+    return completed(found, _entries(_event.id > cut), _present())
+
+
+def _present() -> Iterator[Standing]:
+    for one in inventory.listed():
+        values = inventory.configuration(one)
+        enabled = values.pop("enabled")
+        yield Standing(one.id, one.type, values, enabled, None, "", hidden=visibility.hidden(one.id))
 
 
 def _last_before(moment: datetime) -> int:

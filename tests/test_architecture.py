@@ -26,8 +26,10 @@ STAIRS = (
     ("painchain.counting",),
     ("painchain.paging",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
-    ("painchain.audit", "painchain.history", "painchain.past", "painchain.suggestions"),
-    ("painchain.inventory", "painchain.report"),
+    ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.suggestions"),
+    ("painchain.inventory",),
+    ("painchain.past",),
+    ("painchain.report",),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
         "painchain.web.filters",

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from painchain import inventory, ledger, past, timeline, visibility
 from painchain.audit import Trail
 from painchain.changes import REPLACED
 from painchain.connectors import TYPES
+from painchain.db import microseconds
 from painchain.fold import Gap, Picture
 from painchain.timeline import Filter
 
@@ -139,6 +141,24 @@ def test_as_of_any_moment_is_what_the_configuration_was_at_that_moment(app, clie
     assert seen(app, *shuffled) == [snapshots[moment] for moment in shuffled]
     assert seen(app, datetime.now(UTC) + timedelta(hours=1)) == [state(app)]
     assert len(snapshots) > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, seed):
+    person = Person(client, random.Random(seed))
+    snapshots = {newest(app): state(app)}
+    for _ in range(30):
+        person.act()
+        snapshots[newest(app)] = state(app)
+    kept = sorted(snapshots)[len(snapshots) // 2 :]
+    with app.app_context(), ledger.writing() as book:
+        book.connection.execute(
+            text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(kept[0])}
+        )
+    assert seen(app, *kept) == [snapshots[moment] for moment in kept]
+    assert seen(app, kept[0] - timedelta(minutes=1)) == [{}]
+    with app.app_context():
+        assert not past.picture(kept[-1]).whole
 
 
 def test_before_the_first_event_nothing_is_known(app):

@@ -124,7 +124,7 @@ SCHEMAS: dict[str, Schema] = {
                 tags=_any(_list(STRING), {"type": "null"}),
                 config={"type": "object"},
                 hidden=_list(_record(event_type=STRING, field=STRING)),
-                changed_at=TIME,
+                changed_at=TIME_OR_NULL,
             )
         ),
     ),

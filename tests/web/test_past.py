@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
+from painchain import ledger
 from tests.reading import fill, form_of, soup, texts, words
 from tests.web.test_report import edit, log
 
@@ -129,6 +131,22 @@ def test_a_time_without_auditing_is_shown_as_a_gap(client, make_connector):
     page = soup(client.get("/as-of"))
     assert words(page.select_one(".unrecorded li")).startswith("between")
     assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
+
+
+def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app, client, make_connector, events):
+    number = make_connector(name="Work GitHub")
+    edit(client, number, poll_interval="3600")
+    edit(client, make_connector("kubernetes", "Cluster"), poll_interval="600")
+    with app.app_context(), ledger.writing() as book:
+        book.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
+    first = moments(events)[0]
+    page = soup(client.get("/as-of", query_string={"at": first}))
+    assert "older events were removed" in words(page.select_one(".warning"))
+    assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
+    assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
+    assert "not changed since the audit trail begins" in words(page.select_one(".standing .meta"))
+    answer = client.get("/api/as-of").get_json()
+    assert (answer["complete"], [one["complete"] for one in answer["connectors"]]) == (False, [False, False, True])
 
 
 def test_what_scripts_report_changes_nothing_and_is_counted(client, make_connector):
