@@ -5,7 +5,7 @@
 
   const tip = Object.assign(document.createElement("div"), { className: "tip" });
   tip.setAttribute("aria-hidden", "true"); // the names of the links say the same
-  const said = Object.assign(document.createElement("div"), { className: "hidden", role: "status" });
+  const said = Object.assign(document.createElement("div"), { className: "hidden", ariaLive: "polite" });
   document.body.append(said);
 
   const bins = () => [...document.querySelectorAll("#timeline .chart a")];

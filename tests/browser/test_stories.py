@@ -683,11 +683,11 @@ def test_tab_goes_through_the_dashboard_in_reading_order(page: Page, server: str
     ]
     menus = tab_stops(page, 5)
     assert [name.partition(":")[0] for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
-    after = tab_stops(page, 5)
-    assert after[:2] == ["Search", "Clear the filter"]
-    assert after[2].endswith(": 1 change")
-    assert after[3] == "As text"
-    assert "Connector Created" in after[4]
+    after = tab_stops(page, 6)
+    assert after[:3] == ["Search", "Clear the filter", "PainChain 1"]
+    assert after[3].endswith(": 1 change (PainChain 1)")
+    assert after[4] == "As text"
+    assert "Connector Created" in after[5]
 
 
 def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:
