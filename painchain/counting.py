@@ -274,7 +274,7 @@ def _among_few(by: tuple[Any, ...], wanted: Wanted) -> tuple[list[Select[Any]], 
     last = counted()
     few = joined(places(replace(wanted, facets={rarest: wanted.facets[rarest]}), wanted.end))
     in_range = between(stamp + 0, wanted.start, wanted.end)
-    among = select(*by, literal(1)).where(_event.id <= last, *in_range, *wanted.conditions)
+    among = select(*by, literal(1)).where(_event.id + 0 <= last, *in_range, *wanted.conditions)
     return [during(among, stamp, few), _one_by_one(by, wanted, _event.id > last, *in_range)], []
 
 

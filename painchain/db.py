@@ -188,7 +188,10 @@ def adding(table: Table, column: str) -> TextClause:
 
 
 def during(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
-    """Return `query` for those rows alone whose `time` lies in one of these spans, which are looked up one by one."""
+    """Return `query` for those rows alone whose `time` lies in one of these spans, which are looked up one by one.
+
+    No other condition of the query should lead to an index: write "column + 0".
+    """
     if db.engine.dialect.name == "sqlite":
         each = func.json_each(json.dumps(spans)).table_valued("value", name="spans")
         low, high = (type_coerce(func.json_extract(each.c.value, f"$[{side}]"), BigInteger) for side in (0, 1))

@@ -58,10 +58,10 @@ def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:
 
 
 def connector_value(number: int | None, name: str | None) -> str | None:
-    """Return a connector as the facet "connector" has it: "7/Work GitHub"; id or name can be missing.
+    """Return a connector as the facet "connector" has it: "7/Work"; id or name can be missing.
 
-    >>> connector_value(7, "Work GitHub"), connector_value(None, "Work"), connector_value(7, None)
-    ('7/Work GitHub', '/Work', '7')
+    >>> connector_value(7, "Work"), connector_value(None, "Work"), connector_value(7, None)
+    ('7/Work', '/Work', '7')
     """
     if number is None and name is None:
         return None

@@ -137,13 +137,17 @@ def filled(instance: Path, url: str, size: int) -> Flask:
 
 
 def best(read: Read, rounds: int) -> float:
-    """Return the milliseconds of the fastest of so many rounds: what others do on the machine only adds to it."""
+    """Return the milliseconds of the fastest of so many rounds: what others do on the machine only adds to it.
+
+    SQLite works in this very thread, so that its time is what the thread takes, however busy the machine.
+    """
+    clock = time.thread_time if db.engine.dialect.name == "sqlite" else time.perf_counter
     times = []
     for _ in range(max(rounds, 2)):
         db.session.rollback()
-        begin = time.perf_counter()
+        begin = clock()
         read()
-        times.append(time.perf_counter() - begin)
+        times.append(clock() - begin)
     return min(times) * 1000
 
 
