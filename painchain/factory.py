@@ -17,7 +17,8 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, responses
+from painchain.web import api, dashboard, exports, responses
+from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
 
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
-    for door in (dashboard.door, settings_door.door, api.door):
+    for door in (dashboard.door, exports.door, settings_door.door, retention_door.door, api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

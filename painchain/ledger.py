@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
@@ -21,8 +21,9 @@ _READ_HEAD = Prepared(select(_head.c.revision, _head.c.last_event, _head.c.last_
 _MOVE_HEAD = Prepared(
     update(_head).values({name: bindparam(f"new_{name}") for name in ("revision", "last_event", "last_stamp")})
 )
-_INSERT = Prepared(insert(_tables[ChangeEvent.__tablename__]))
-_INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
+_events, _tags = _tables[ChangeEvent.__tablename__], _tables[EventTag.__tablename__]
+_INSERT = Prepared(insert(_events))
+_INSERT_TAGS = Prepared(insert(_tags))
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Ledger:
         if event.tags:
             _INSERT_TAGS.run(self.connection, *({"tag": tag, "event": self.last_event} for tag in event.tags))
         return self.last_event
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Remove the events of these numbers and whatever is kept of them elsewhere: their tags."""
+        self.connection.execute(delete(_tags).where(_tags.c.event.in_(numbers)))
+        self.connection.execute(delete(_events).where(_events.c.id.in_(numbers)))
 
 
 def new_request_id(now: datetime) -> str:
