@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, or_, select
 from painchain import connectors
 from painchain.changes import Change, spoken
 from painchain.connectors.base import Kind
-from painchain.db import Prepared, db
+from painchain.db import Prepared, db, iso
 from painchain.ledger import Ledger, NewEvent
 from painchain.models import Connector
 from painchain.secrets import looks_secret, scrub, scrub_value
@@ -55,6 +55,37 @@ class VisibilityChange:
     field: str
     label: str
     visible: bool
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was handed out: in which format, of which filter (its parts by name), how many events at most."""
+
+    format: str
+    filter: dict[str, Any]
+    events: int
+
+
+@dataclass(frozen=True)
+class RetentionChange:
+    """For how many days the events of one source are kept from now on. None: for ever."""
+
+    source: str
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed of one source: everything of it from before `before`, or the part that was got through."""
+
+    source: str
+    days: int
+    before: datetime
+    events: int
+    oldest: datetime | None
+    newest: datetime | None
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -167,6 +198,46 @@ class Trail:
         status = "shown" if change.visible else "hidden"
         return self._write("field_visibility_changed", change.event_type, status, subject, description, metadata)
 
+    def log_events_exported(self, export: Export) -> str | None:
+        """Record that events were handed out, before they are."""
+        chosen = scrub_value(export.filter)
+        parts = "; ".join(f"{name} {spoken(value)}" for name, value in chosen.items()) or "everything"
+        text = f"Exported up to {export.events:,} event{'' if export.events == 1 else 's'} as {export.format}: {parts}"
+        description = {"text": text, "format": export.format, "filter": chosen, "events": export.events}
+        metadata = {"action": "export", "format": export.format, "filter": chosen, "events": export.events}
+        return self._write("events_exported", export.format, "exported", None, description, metadata)
+
+    def log_retention_changed(self, change: RetentionChange) -> str | None:
+        """Record that the events of a source are kept for another time from now on."""
+        label, old, new = source_label(change.source), kept_for(change.old), kept_for(change.new)
+        description = {
+            "text": f"Events of {label} are kept {new}, no longer {old}",
+            "field": change.source,
+            "label": label,
+            "kind": Kind.TEXT.value,
+            "old_value": old,
+            "new_value": new,
+        }
+        metadata = {"action": "retention_change", "source": change.source, "old": change.old, "new": change.new}
+        return self._write("retention_changed", label, "changed", None, description, metadata)
+
+    def log_events_pruned(self, pruned: Pruned) -> str | None:
+        """Record that events of a source were removed: how many, from when to when, by which rule and why."""
+        label, rule = source_label(pruned.source), f"keep {kept_for(pruned.days)}"
+        description = {
+            "text": f"Removed {pruned.events:,} events of {label} from before {iso(pruned.before)} "
+            f"({rule}, {pruned.cause})",
+            "of_source": label,
+            "events": pruned.events,
+            "before": iso(pruned.before),
+            "oldest": iso(pruned.oldest) if pruned.oldest else None,
+            "newest": iso(pruned.newest) if pruned.newest else None,
+            "rule": rule,
+            "cause": pruned.cause,
+        }
+        metadata = {"action": "prune", "source": pruned.source, "events": pruned.events, "days": pruned.days}
+        return self._write("events_pruned", label, "pruned", None, description, metadata)
+
     def _log(
         self, kind: str, action: str, status: str, subject: Subject, description: dict[str, Any], **more: Any
     ) -> str | None:
@@ -227,6 +298,21 @@ def pascal_case(kind: str) -> str:
     return kind.title().replace("_", "")
 
 
+def source_label(source: str) -> str:
+    """Return a source as people know it."""
+    known = connectors.TYPES.get(source)
+    return known.label if known else source
+
+
+def kept_for(days: int | None) -> str:
+    """Return for how long events are kept, in words.
+
+    >>> kept_for(None), kept_for(1), kept_for(90)
+    ('for ever', '1 day', '90 days')
+    """
+    return "for ever" if days is None else f"{days} day{'' if days == 1 else 's'}"
+
+
 def outside_change(connector_type: str | None, key: str, old: Any, new: Any) -> Change:
     """Return a change that a script reports, typed and labelled as the field's definition says.
 
@@ -254,8 +340,7 @@ def _recordable(change: Change) -> Change:
 
 
 def _type_label(subject: Subject) -> str:
-    known = connectors.TYPES.get(subject.type)
-    return known.label if known else subject.type
+    return source_label(subject.type)
 
 
 def _about(subject: Subject, text: str) -> dict[str, Any]:

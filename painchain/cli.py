@@ -10,9 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn, get_args
 from zoneinfo import ZoneInfo
 
@@ -20,14 +18,16 @@ import click
 
 from painchain import __version__, audit, config, connectors, demo_command, ledger, reporting, timeline, visibility
 from painchain.changes import spoken
+from painchain.cli_export import export
+from painchain.cli_prune import prune
 from painchain.connectors.base import Kind
 from painchain.db import db
-from painchain.terminal import app, opened, stop
-from painchain.timeline import BadFilter, Event, Filter
-from painchain.web.api import event_json
+from painchain.export import event_json
+from painchain.scheduler import Scheduler
+from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
+from painchain.timeline import Event, Filter
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
-from painchain.web.filters import printable
 
 STOP_SECONDS = 4
 LOOK_SECONDS = 1
@@ -48,6 +48,8 @@ def main(context: click.Context) -> None:
 
 
 main.add_command(demo_command.demo)
+main.add_command(export)
+main.add_command(prune)
 
 
 @main.command()
@@ -71,12 +73,15 @@ def serve() -> None:
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    background = Scheduler(application)
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
         if loaded.host not in config.LOOPBACK:
             click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
+        background.start()
         server.run()
+        background.stop()
         click.echo("PainChain has stopped; everything that was saved is safe.")
     finally:
         signal.alarm(0)  # no request hangs: closing the database takes the time it takes
@@ -93,16 +98,6 @@ def on_signal(number: int, frame: object) -> NoReturn:
     signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
     signal.alarm(STOP_SECONDS)
     raise SystemExit(0)
-
-
-def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Return what was given for an option, if it is text in UTF-8."""
-    for text in [value] if isinstance(value, str) else value or ():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise click.BadParameter("this is not text in UTF-8.") from None
-    return value
 
 
 def json_value(context: click.Context, option: click.Parameter, value: str | None) -> Any:
@@ -182,20 +177,7 @@ def record(body: LogBody) -> str | None:
 
 
 @main.command()
-@click.option("--source", multiple=True, callback=utf8, help="Only events from there, such as painchain.")
-@click.option("--event-type", multiple=True, callback=utf8, help="Only such events, such as ConfigChanged.")
-@click.option("--connector", multiple=True, callback=utf8, help="Only of this connector: its name or its id.")
-@click.option("--tag", multiple=True, callback=utf8, help="Only with this tag.")
-@click.option("--author", multiple=True, callback=utf8, help="Only by this person.")
-@click.option("--status", multiple=True, callback=utf8, help="Only with this outcome, such as changed.")
-@click.option("--range", type=click.Choice([*timeline.RANGES, "all"]), help="Only so far back.  [default: all]")
-@click.option("--start-date", callback=utf8, help="Only from then on: 2026-01-31 or 2026-01-31T14:00:00Z.")
-@click.option("--end-date", callback=utf8, help="Only before then. A time without an offset is local.")
-@click.option(
-    "--q",
-    callback=utf8,
-    help="Only what this search finds, as in the search box: words, source:github, -tag:test, around:14:00~1h.",
-)
+@filter_options
 @click.option("--limit", type=click.IntRange(0, MOST), default=50, show_default=True, help="So many, the newest.")
 @click.option("--follow", is_flag=True, help="Go on with new events as they come, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, as GET /api/changes gives it.")
@@ -213,15 +195,6 @@ def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
         show(found, as_json, zone)
         for new in arriving(wanted, seen) if follow else ():
             show(new, as_json, zone)
-
-
-def chosen(given: dict[str, Any], zone: ZoneInfo) -> Filter:
-    """Return the filter that was given as options, or stop with a line that says which is wrong."""
-    values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
-    try:
-        return timeline.parse_filter(values, datetime.now(UTC), zone)
-    except BadFilter as problem:
-        stop(f"--{problem.parameter.replace('_', '-')}: {problem}")
 
 
 def newest(wanted: Filter, limit: int, last: int) -> list[Event]:
@@ -247,17 +220,6 @@ def reader_gone() -> bool:
     watched = select.poll()
     watched.register(sys.stdout, 0)
     return any(state & (select.POLLERR | select.POLLHUP) for _, state in watched.poll(0))
-
-
-@contextmanager
-def quiet_end() -> Iterator[None]:
-    """End without a word on Ctrl-C, or when nobody reads any more."""
-    with suppress(KeyboardInterrupt):
-        try:
-            yield
-        except BrokenPipeError:
-            # What is left unwritten has no reader; Python would complain about it at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(found: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
@@ -295,23 +257,3 @@ def what_changed(one: Article) -> str:
     if one.change.kind == Kind.SECRET:
         return f"{one.change.label} {one.change.new if new else 'changed'}"
     return f"{one.change.label}: {f'{old} → {new}'.strip()}" if old or new else f"{one.change.label} changed"
-
-
-def plain(text: str) -> str:
-    """Return a text in one line, with every character that would act on the terminal spelt out.
-
-    >>> plain("one\\ntwo\\x1b[2J")
-    'one\\\\ntwo\\\\x1b[2J'
-    """
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def local_zone() -> ZoneInfo:
-    """Return the time zone of the terminal: TZ, or else that of the machine."""
-    name = os.environ.get("TZ", "").lstrip(":")
-    with suppress(OSError, ValueError, KeyError):
-        if name:
-            return ZoneInfo(name)
-        with Path("/etc/localtime").open("rb") as file:
-            return ZoneInfo.from_file(file)
-    return ZoneInfo("UTC")

@@ -104,6 +104,11 @@ def moment(value: int) -> datetime:
     return EPOCH + timedelta(microseconds=value)
 
 
+def iso(value: datetime) -> str:
+    """Return `value` as JSON has it: ISO 8601 in UTC, to the microsecond."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 class WriteBusy(Exception):
     """Another write has held the database for too long; nothing was changed."""
 

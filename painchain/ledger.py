@@ -26,7 +26,8 @@ _MOVE_HEAD = Prepared(
     update(_head).values({name: bindparam(f"new_{name}") for name in ("revision", "last_event", "last_stamp")})
 )
 _MOVE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
-_INSERT = Prepared(insert(_tables[ChangeEvent.__tablename__]))
+_events = _tables[ChangeEvent.__tablename__]
+_INSERT = Prepared(insert(_events))
 _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
 
@@ -91,7 +92,7 @@ class Ledger:
         for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, some, self.counted)
             fulltext.forget(self.connection, some)
-            self.connection.execute(delete(_tables[ChangeEvent.__tablename__]).where(ChangeEvent.id.in_(some)))
+            self.connection.execute(delete(_events).where(_events.c.id.in_(some)))
 
     def count(self) -> None:
         """Add every event that is written to the rollups."""

@@ -56,6 +56,7 @@ class ChangeEvent(Base):
     __table_args__ = (
         # The order of the feed, with everything that people filter by: a filter is decided without reading a row.
         Index("ix_change_events_feed", *FEED_COLUMNS),
+        Index(None, "connector_id", "source", "timestamp", "id"),  # the history of one connector
         Index(None, "request_id"),
     )
 
@@ -123,3 +124,45 @@ class LogHead(Base):
     last_event: Mapped[int] = mapped_column(BigInteger, default=0)
     last_stamp: Mapped[int] = mapped_column(BigInteger, default=0)
     counted: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Retention(Base):
+    """For how many days the events of one source are kept. No row, or no number: for ever."""
+
+    __tablename__ = "retention"
+
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    days: Mapped[int | None]
+
+
+class Pruning(Base):
+    """The events of one source that are being removed. The row goes in the transaction that puts it on the record.
+
+    `removed` counts in the transactions that remove. `beat` is when its worker last did something: it is nobody's
+    while it is old, and whoever takes it over goes on from there.
+    """
+
+    __tablename__ = "prunings"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, unique=True)
+    days: Mapped[int]
+    before: Mapped[datetime] = mapped_column(Moment)
+    expected: Mapped[int] = mapped_column(BigInteger)
+    removed: Mapped[int] = mapped_column(BigInteger)
+    oldest: Mapped[datetime | None] = mapped_column(Moment)
+    newest: Mapped[datetime | None] = mapped_column(Moment)
+    cause: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Text)
+    beat: Mapped[datetime] = mapped_column(Moment)
+
+
+class PruneTurn(Base):
+    """When the daily prune is due next: one row; whoever moves it on has the turn."""
+
+    __tablename__ = "prune_turn"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    due: Mapped[datetime] = mapped_column(Moment)

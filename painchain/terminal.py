@@ -1,21 +1,27 @@
-"""What every command shares: the settings, the database, and how it ends when it cannot go on."""
+"""The terminal: open the database for one command, read its filter, end with words."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import config
+from painchain import config, timeline
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
 from painchain.migrations import NewerDatabase
 from painchain.secrets import KeyUnusable, scrub
+from painchain.timeline import BadFilter, Filter
+from painchain.web.filters import printable
 
 
 def settings() -> config.Settings:
@@ -71,3 +77,78 @@ def stop(message: str, code: int = 2) -> NoReturn:
     """End with a message and an exit code: 2 for what was asked, 1 for what could not be done."""
     click.echo(f"painchain: {message}", err=True)
     raise SystemExit(code)
+
+
+def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Return what was given for an option, if it is text in UTF-8."""
+    for text in [value] if isinstance(value, str) else value or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter("this is not text in UTF-8.") from None
+    return value
+
+
+_FILTER = (
+    click.option("--source", multiple=True, callback=utf8, help="Only events from there, such as painchain."),
+    click.option("--event-type", multiple=True, callback=utf8, help="Only such events, such as ConfigChanged."),
+    click.option("--connector", multiple=True, callback=utf8, help="Only of this connector: its name or its id."),
+    click.option("--tag", multiple=True, callback=utf8, help="Only with this tag."),
+    click.option("--author", multiple=True, callback=utf8, help="Only by this person."),
+    click.option("--status", multiple=True, callback=utf8, help="Only with this outcome, such as changed."),
+    click.option("--range", type=click.Choice([*timeline.RANGES, "all"]), help="Only so far back.  [default: all]"),
+    click.option("--start-date", callback=utf8, help="Only from then on: 2026-01-31 or 2026-01-31T14:00:00Z."),
+    click.option("--end-date", callback=utf8, help="Only before then. A time without an offset is local."),
+    click.option(
+        "--q",
+        callback=utf8,
+        help="Only what this search finds, as in the search box: words, source:github, -tag:test, around:14:00~1h.",
+    ),
+)
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a filter."""
+    for option in reversed(_FILTER):
+        command = option(command)
+    return command
+
+
+def chosen(given: dict[str, Any], zone: ZoneInfo) -> Filter:
+    """Return the filter that was given as options, or stop with a line that says which is wrong."""
+    values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
+    try:
+        return timeline.parse_filter(values, datetime.now(UTC), zone)
+    except BadFilter as problem:
+        stop(f"--{problem.parameter.replace('_', '-')}: {problem}")
+
+
+@contextmanager
+def quiet_end() -> Iterator[None]:
+    """End without a word on Ctrl-C, or when nobody reads any more."""
+    with suppress(KeyboardInterrupt):
+        try:
+            yield
+        except BrokenPipeError:
+            # What is left unwritten has no reader; Python would complain about it at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def plain(text: str) -> str:
+    """Return a text in one line, with every character that would act on the terminal spelt out.
+
+    >>> plain("one\\ntwo\\x1b[2J")
+    'one\\\\ntwo\\\\x1b[2J'
+    """
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def local_zone() -> ZoneInfo:
+    """Return the time zone of the terminal: TZ, or else that of the machine."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    with suppress(OSError, ValueError, KeyError):
+        if name:
+            return ZoneInfo(name)
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    return ZoneInfo("UTC")

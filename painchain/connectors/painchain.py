@@ -41,5 +41,32 @@ TYPE = ConnectorType(
             fields(event_type="Event type", field="Field", visible="Visible", action="Action"),
             "eye",
         ),
+        EventType(
+            "EventsExported",
+            "Events Exported",
+            fields(format="Format", events="Events", filter="Filter", action="Action"),
+            "external",
+        ),
+        EventType(
+            "RetentionChanged",
+            "Retention Changed",
+            fields(field="Source", old_value="Kept before", new_value="Kept now", action="Action"),
+            "clock",
+        ),
+        EventType(
+            "EventsPruned",
+            "Events Pruned",
+            fields(
+                of_source="Source",
+                events="Events",
+                before="Older than",
+                oldest="From",
+                newest="To",
+                rule="Rule",
+                cause="Cause",
+                action="Action",
+            ),
+            "trash",
+        ),
     ),
 )

@@ -12,10 +12,11 @@ from werkzeug.wrappers import Response
 
 from painchain import __version__, audit, connectors, inventory, reporting, timeline, visibility
 from painchain.connectors.base import ConnectorType, Kind
-from painchain.db import db, one_write_at_a_time
+from painchain.db import db, iso, one_write_at_a_time
+from painchain.export import event_json
 from painchain.inventory import Invalid, Refused, Stale, type_of
 from painchain.models import Connector, LogHead
-from painchain.timeline import BadFilter, Cursor, Event, Filter
+from painchain.timeline import BadFilter, Cursor, Filter
 from painchain.web import openapi
 from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
 from painchain.web.responses import UTC_ZONE, json_error, on_the_record
@@ -29,6 +30,7 @@ PARAMETERS = {
     "api.histogram": FILTERS,
     "api.stats": FILTERS,
     "past.configuration": ("at",),
+    "api.exported": (*FILTERS, "format"),
 }
 
 
@@ -136,12 +138,11 @@ def histogram() -> ResponseReturnValue:
     """Count events by time and source."""
     counted = timeline.histogram(_filter(), g.now, UTC_ZONE)
     bins = [
-        {"start": _time(bin.start), "end": _time(bin.end), "total": bin.total, "counts": bin.counts}
-        for bin in counted.bins
+        {"start": iso(bin.start), "end": iso(bin.end), "total": bin.total, "counts": bin.counts} for bin in counted.bins
     ]
     return jsonify(
-        start=_time(counted.start),
-        end=_time(counted.end),
+        start=iso(counted.start),
+        end=iso(counted.end),
         bin_seconds=int(counted.width.total_seconds()),
         total=counted.total,
         bins=bins,
@@ -252,28 +253,6 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def event_json(event: Event) -> dict[str, Any]:
-    """Return an event as the API gives it."""
-    return {
-        "id": event.id,
-        "event_id": event.event_id,
-        "source": event.source,
-        "event_type": event.event_type,
-        "connector_id": event.connector_id,
-        "connector_name": event.connector_name,
-        "title": event.title,
-        "description": event.description,
-        "author": event.author,
-        "timestamp": _time(event.timestamp),
-        "recorded_at": _time(event.recorded_at),
-        "url": event.url,
-        "status": event.status,
-        "metadata": event.metadata,
-        "tags": event.tags,
-        "request_id": event.request_id,
-    }
-
-
 def connector_json(one: Connector) -> dict[str, Any]:
     """Return a connector as the API gives it: of a secret only whether it is set."""
     values = inventory.values(one)
@@ -294,9 +273,9 @@ def connector_json(one: Connector) -> dict[str, Any]:
             for event_type in type_of(one).event_types
         },
         "version": one.version,
-        "created_at": _time(one.created_at),
+        "created_at": iso(one.created_at),
         "created_by": one.created_by,
-        "updated_at": _time(one.updated_at),
+        "updated_at": iso(one.updated_at),
         "updated_by": one.updated_by,
     }
 
@@ -328,10 +307,6 @@ def _type_json(connector_type: ConnectorType) -> dict[str, Any]:
             for event_type in connector_type.event_types
         ],
     }
-
-
-def _time(value: Any) -> str:
-    return str(value.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 def _answer(one: Connector, status: int = 200, **headers: str) -> ResponseReturnValue:

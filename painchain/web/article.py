@@ -130,7 +130,7 @@ def _single_change(facts: Mapping[str, Any]) -> Change | None:
 
 
 def _note(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str:
-    """Return what else the line says: how much a save changed, or which field is shown from now on."""
+    """Return what else the line says: what a save changed, what is shown from now on, how many events it is about."""
     if "changes" in keys and isinstance(facts.get("changes"), dict):
         labels = [change.label for change in _changes(facts)]
         return f"{len(labels)} setting{'s' if len(labels) != 1 else ''}: {', '.join(labels)}" if labels else ""
@@ -139,6 +139,10 @@ def _note(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str:
         words += [f"of {facts.get('event_type')}"] if "event_type" in keys else []
         words += ["shown" if facts["visible"] else "hidden"] if "visible" in keys else []
         return " ".join(words)
+    if isinstance(facts.get("events"), int):
+        parts = [str(facts[key]) for key in ("format", "of_source") if key in keys and key in facts]
+        parts += [f"{facts['events']:,} event{'' if facts['events'] == 1 else 's'}"] if "events" in keys else []
+        return " · ".join(parts)
     return ""
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from painchain import __version__, connectors
+from painchain import __version__, connectors, ocsf
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
+from painchain.export import FORMATS
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
 from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, RestoreBody, Visibility
 
@@ -129,6 +130,27 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
+    "OcsfEvent": {
+        "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
+        "type": "object",
+        "properties": {
+            **_each(INTEGER, "activity_id", "type_uid", "severity_id", "time", "status_id"),
+            **_each({"type": "object"}, "metadata", "entity", "actor", "unmapped"),
+            "category_uid": {"const": ocsf.CATEGORY},
+            "class_uid": {"const": ocsf.CLASS},
+            "message": STRING,
+        },
+        "required": [
+            "activity_id",
+            "category_uid",
+            "class_uid",
+            "type_uid",
+            "severity_id",
+            "time",
+            "metadata",
+            "entity",
+        ],
+    },
     "Error": _record(success={"const": False}, message=STRING, errors=_list(_record(field=STRING, message=STRING))),
 }
 
@@ -168,7 +190,9 @@ PAGE: Parameters = {
     "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins: Link has it."),
 }
 AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; now if it is left out.")}
+EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "How the events are written.")}
 HEADERS = {
+    "Content-Disposition": "The name of a file to save it as.",
     "ETag": "The version of the connector.",
     "Link": 'The next older page as rel="next", if there is one.',
     "Location": "The address of what is new.",
@@ -200,6 +224,7 @@ class Route:
     status: int = 200
     headers: tuple[str, ...] = ()
     query: Parameters | None = None
+    also: tuple[str, ...] = ()  # media types of which the answer can be besides JSON
 
 
 READ = (400, 422, 503)
@@ -214,6 +239,16 @@ PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
     Route("Log an event", "POST", "/api/painchain/log", LOGGED, (*WRITE, 409, 413), LogBody, 201),
     Route("List events", "GET", "/api/changes", _list(EVENT), READ, headers=("Link",), query=FILTER | PAGE),
+    Route(
+        "Export events",
+        "POST",
+        "/api/export",
+        _list(_ref("OcsfEvent")),
+        (400, 403, 409, 415, 422, 503),
+        headers=("Content-Disposition",),
+        query=FILTER | EXPORT,
+        also=tuple(one.mimetype for one in FORMATS.values() if one.mimetype != "application/json"),
+    ),
     Route("Read an event", "GET", CHANGED, EVENT, (*READ, 404)),
     Route("Put settings back", "POST", f"{CHANGED}/restore", CONNECTOR, PUT_BACK, RestoreBody, headers=TAGGED),
     Route("Count events over time", "GET", "/api/timeline", _ref("Timeline"), READ, query=FILTER),
@@ -250,7 +285,10 @@ def document() -> Schema:
 
 
 def _operation(route: Route) -> Schema:
-    answer = {str(route.status): _response("Done.", route.answer, route.headers)}
+    done = _response("Done.", route.answer, route.headers)
+    for media in route.also:
+        done["content"][media] = {"schema": STRING}
+    answer = {str(route.status): done}
     operation = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),

@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 FEED = ["timestamp", "id", "source", "event_type", "connector_id", "connector_name", "author", "status"]
+CONNECTOR_HISTORY = ["connector_id", "source", "timestamp", "id"]
 CONNECTOR = "coalesce(cast(connector_id AS text), '') || coalesce('/' || connector_name, '')"
 TAGS = "CASE WHEN length(cast(tags AS text)) > 500 THEN '' ELSE cast(tags AS text) END"
 # The value of each facet, and which events have one.
@@ -41,6 +42,11 @@ def upgrade() -> None:
     op.create_index("ix_change_events_feed", "change_events", FEED)
     op.drop_index("ix_change_events_timestamp_id", "change_events")
     op.drop_index("ix_change_events_connector_id_timestamp", "change_events")
+    op.create_index(
+        "ix_change_events_connector_id_source_timestamp_id",
+        "change_events",
+        ["connector_id", "source", "timestamp", "id"],
+    )
     for facet, (value, those) in FACETS.items():
         for grain in GRAINS:
             slot = f"timestamp / {grain * 1_000_000}" if grain else "0"
@@ -54,6 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_change_events_connector_id_source_timestamp_id", "change_events")
     op.create_index("ix_change_events_connector_id_timestamp", "change_events", ["connector_id", "timestamp"])
     op.create_index("ix_change_events_timestamp_id", "change_events", ["timestamp", "id"])
     op.drop_index("ix_change_events_feed", "change_events")

@@ -1,0 +1,86 @@
+"""``painchain export``: write the events of a filter to a file or to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from painchain import audit, ledger
+from painchain import export as exporting
+from painchain.export import FORMATS, AuditingOff, Format, Selection
+from painchain.terminal import chosen, filter_options, local_zone, opened, quiet_end, stop, utf8
+from painchain.timeline import Event, Filter
+from painchain.web.filters import printable
+
+
+@click.command()
+@click.option("--format", "key", type=click.Choice(list(FORMATS)), default="ndjson", show_default=True, help="How.")
+@click.option("--output", callback=utf8, metavar="FILE", help="Write to a file, wholly or not at all.")
+@filter_options
+def export(key: str, output: str | None, **given: Any) -> None:
+    """Write events, newest first. A filter can be repeated: any of its values will do.
+
+    The export goes on the record. Exit code 1: auditing is off or the database or the file cannot be used.
+    """
+    wanted = chosen(given, local_zone())
+    with opened("The events cannot be exported"), quiet_end(), writing_to(output) as file:
+        selection = started(wanted, FORMATS[key])
+        several = progress(exporting.chunks(selection), selection.events)
+        for piece in exporting.written(FORMATS[key], several):
+            # On a terminal nothing in an event may act.
+            file.write(printable(piece.replace("\r\n", "\n")) if file.isatty() else piece)
+
+
+def started(wanted: Filter, format: Format) -> Selection:
+    """Put the export on the record, or stop."""
+    now = datetime.now(UTC)
+    selection = exporting.select(wanted)
+    try:
+        with ledger.writing() as book:
+            exporting.begin(selection, format, audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, now))
+    except AuditingOff as refusal:
+        stop(f"Nothing was exported. {refusal}", 1)
+    return selection
+
+
+def progress(several: Iterable[Sequence[Event]], total: int) -> Iterator[Sequence[Event]]:
+    """Pass events on and show on standard error how far they are, if that is a terminal."""
+    with click.progressbar(length=total, label="Exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        for events in several:
+            yield events
+            bar.update(len(events))
+
+
+@contextmanager
+def writing_to(output: str | None) -> Iterator[TextIO]:
+    """Open the file that is written, which takes its name when it is whole; or standard output."""
+    if output is None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    if not path.name:
+        stop(f"{output!r} cannot be written: it names no file.")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except KeyboardInterrupt:
+        stop(f"Stopped: {output} is not written.", 1)
+    except OSError as error:
+        stop(f"{output} cannot be written: {error.strerror or error}.", 1)
+    finally:
+        with suppress(OSError):
+            part.unlink()

@@ -1,0 +1,78 @@
+"""``painchain prune``: remove the events that are kept no longer."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+
+import click
+
+from painchain import audit, ledger, pruning, retention
+from painchain.audit import source_label
+from painchain.retention import Going, Refused
+from painchain.scheduler import clock
+from painchain.terminal import opened, stop
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(dry_run: bool) -> None:
+    """Remove the events that are kept no longer, by the rules of Settings, Retention.
+
+    The removal goes on the record. Exit code 1: auditing is off, others are at it, or the database cannot be used.
+    """
+    now = clock()
+    with opened("The events cannot be removed"):
+        going = [one for one in retention.going(retention.rules(), now) if one.events]
+        for one in going:
+            click.echo(line(one, "would go" if dry_run else "go"))
+        if not going:
+            click.echo("Nothing goes: no event is older than it is kept.")
+        elif not dry_run:
+            removed = carry_out(going, now)
+            click.echo(f"Removed {removed:,} event{'' if removed == 1 else 's'}.")
+
+
+def line(one: Going, verb: str) -> str:
+    """Return what goes of a source in one line."""
+    ends = " to ".join(f"{end:%Y-%m-%d %H:%M} UTC" for end in (one.oldest, one.newest) if end)
+    return f"{source_label(one.source)}: {one.events:,} event{'' if one.events == 1 else 's'} {verb}, {ends}"
+
+
+def carry_out(going: Sequence[Going], now: datetime) -> int:
+    """Carry out the removal, with a progress bar on a terminal; return how many events went, or stop."""
+    request_id, removed, total = uuid.uuid4().hex, 0, sum(one.events for one in going)
+    with click.progressbar(length=total, label="Pruning", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        try:
+            for step in chain(left_over(), *(steps(one, request_id, now) for one in going)):
+                removed += step.events
+                bar.update(step.events)
+        except Refused as refusal:
+            stop(f"{refusal} Removed {removed:,} of {total:,} events.", 1)
+    return removed
+
+
+def left_over() -> Iterator[pruning.Step]:
+    """Carry out what was ordered and nobody works on."""
+    while (number := pruning.take(beat := clock())) is not None:
+        yield from paced(pruning.carry_out(number, beat, clock))
+
+
+def paced(several: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
+    """Leave half of the time to other writers."""
+    for step in several:
+        yield step
+        time.sleep(step.seconds if step.more else 0)
+
+
+def steps(one: Going, request_id: str, now: datetime) -> Iterator[pruning.Step]:
+    """Order the removal of one source's events and carry it out."""
+    beat = clock()
+    with ledger.writing() as book:
+        trail = audit.Trail(book, audit.SYSTEM, request_id, now)
+        [number] = retention.begin([one], retention.ON_DEMAND, trail, beat)
+    yield from paced(pruning.carry_out(number, beat, clock))

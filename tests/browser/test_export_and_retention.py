@@ -1,0 +1,79 @@
+"""Export and retention, done in a real browser against a real server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import add, call
+
+pytestmark = pytest.mark.browser
+
+
+def exported(page: Page, format: str) -> Path:
+    """Press the button of a format and return the file that the browser saves."""
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=f"Export as {format}").click()
+    assert saved.value.suggested_filename.startswith("painchain-")
+    return Path(saved.value.path())
+
+
+def test_what_the_dashboard_shows_is_saved_as_a_file(page: Page, server: str) -> None:
+    made = add(server)
+    made.change(poll_interval=600)
+    page.goto(made.feed)
+    page.get_by_role("link", name="Export").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
+    with exported(page, "CSV").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    types = ["ConnectorUpdated", "ConfigChanged", "ConnectorCreated"]
+    assert [row["event_type"] for row in rows] == types
+    expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
+    lines = exported(page, "NDJSON").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["event_type"] for line in lines] == types
+    page.goto(f"{server}/?event_type=EventsExported")
+    expect(page.locator("#feed .what").first).to_contain_text("NDJSON · 3 events")
+
+
+def test_without_javascript_it_is_the_same(plain_page: Page, server: str) -> None:
+    made = add(server)
+    plain_page.goto(made.feed)
+    plain_page.get_by_role("link", name="Export").click()
+    told = json.loads(exported(plain_page, "OCSF").read_text(encoding="utf-8"))
+    assert [(one["class_uid"], one["activity_id"], one["entity"]["name"]) for one in told] == [(3004, 1, made.name)]
+
+
+def grow_old(database: Path, days: int) -> None:
+    """Date the events of another source back by some days."""
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        connection.execute(
+            "UPDATE change_events SET source = 'gitlab', timestamp = timestamp - ? * 86400000000 WHERE author = 'ann'",
+            [days],
+        )
+
+
+def test_what_is_kept_no_longer_is_removed_while_the_page_says_how_far_it_is(
+    page: Page, own_server: str, tmp_path: Path
+) -> None:
+    body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas", "author": "ann"}
+    for _ in range(30):
+        call("POST", f"{own_server}/api/painchain/log", **body)
+    grow_old(tmp_path / "instance" / "painchain.db", 40)
+    page.goto(f"{own_server}/settings")
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Retention").click()
+    page.get_by_label("GitLab").fill("30")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#going [data-source=gitlab] .number")).to_have_text("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("GitLab 30 days")
+    page.get_by_role("link", name="Prune now").click()
+    page.get_by_role("button", name="Remove 30 events").click()
+    expect(page.locator("#pruning")).to_contain_text("Nothing is being removed")
+    page.get_by_role("link", name="What was removed so far").click()
+    expect(page.locator("#feed .what")).to_have_text("Events Pruned GitLab · 30 events", use_inner_text=True)
