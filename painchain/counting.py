@@ -175,6 +175,18 @@ def joined(stretches: Iterable[Stretch]) -> list[tuple[int, int]]:
     return few
 
 
+def rarest(wanted: Wanted) -> Wanted | None:
+    """Return what is wanted by its rarest facet alone: None where there is much of it, or the rollups do not know."""
+    if not wanted.narrow:
+        return None
+    totals = {
+        facet: db.session.scalar(select(func.sum(_count.events)).where(*_rolled(facet, EVER, some, wanted.sources)))
+        for facet, some in wanted.facets.items()
+    }
+    facet = min(totals, key=lambda one: totals[one] or 0)
+    return replace(wanted, facets={facet: wanted.facets[facet]}) if (totals[facet] or 0) <= RARE else None
+
+
 def counted() -> int:
     """Return the number of the newest event that the rollups hold."""
     [[number]] = _COUNTED.all(db.session.connection())
@@ -262,17 +274,11 @@ def _sums(
 def _among_few(by: tuple[Any, ...], wanted: Wanted) -> tuple[list[Select[Any]], list[Range]]:
     """Return the queries for what no single rollup has: only where the rarest of the values occur, if they are rare."""
     whole: list[Range] = [(wanted.start, wanted.end)]
-    if not wanted.narrow or not wanted.facets:
-        return [], whole
-    totals = {
-        facet: db.session.scalar(select(func.sum(_count.events)).where(*_rolled(facet, EVER, some, wanted.sources)))
-        for facet, some in wanted.facets.items()
-    }
-    rarest = min(totals, key=lambda facet: totals[facet] or 0)
-    if (totals[rarest] or 0) > RARE:
+    rare = rarest(wanted) if wanted.facets else None
+    if rare is None:
         return [], whole
     last = counted()
-    few = joined(places(replace(wanted, facets={rarest: wanted.facets[rarest]}), wanted.end))
+    few = joined(places(rare, wanted.end))
     in_range = between(stamp + 0, wanted.start, wanted.end)
     among = select(*by, literal(1)).where(_event.id + 0 <= last, *in_range, *wanted.conditions)
     return [during(among, stamp, few), _one_by_one(by, wanted, _event.id > last, *in_range)], []
