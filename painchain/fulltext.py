@@ -41,6 +41,8 @@ MOST = 2**62
 _SQLITE = (
     "CREATE VIRTUAL TABLE event_words USING fts5("
     "words, content='change_events', content_rowid='id', columnsize=0, tokenize='ascii')",
+    # Merge what single events have added less often: half the work of a write, and searches are as quick.
+    "INSERT INTO event_words (event_words, rank) VALUES ('automerge', 16)",
     "INSERT INTO event_words (event_words) VALUES ('rebuild')",
 )
 _POSTGRESQL = (

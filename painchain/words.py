@@ -20,6 +20,7 @@ _RUN_TOGETHER = ("type", "action", "field")
 # Scripts that put no blanks between words: each character is found by itself, several as a phrase.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _ASCII = re.compile(r"[a-z0-9]+")
+_SIGNS = re.compile("[“”‘’„…–—→·−]+")  # between words as our own sentences have them
 _ANY = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
@@ -31,6 +32,7 @@ def tokens(text: str) -> list[str]:
     >>> tokens("Größe of poll_interval: 300 →")
     ['wgrosse', 'wof', 'wpoll', 'winterval', 'w300']
     """
+    text = _SIGNS.sub(" ", text)
     if text.isascii():
         return [f"w{word[:MAX_LENGTH]}" for word in _ASCII.findall(text.lower())]
     folded = normalize("NFKD", normalize("NFKD", text).casefold())
