@@ -12,15 +12,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from painchain import config
 from painchain.db import db
 from painchain.factory import create_app
+from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
 from tests.reading import fill, form_of, soup
 
-POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 
@@ -55,21 +53,17 @@ def postgres_template(started: Path) -> Iterator[str]:
     name = f"painchain_template_{uuid.uuid4().hex[:8]}"
     on_server(f"CREATE DATABASE {name}")
     close(create_app(settings_for(started, postgres_url(name))))
+    keep_rows(postgres_url(name))
     yield name
     on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def postgres_url(name: str) -> str:
-    """Return the URL of a database on the test server."""
-    return make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-
-
-def on_server(statement: str) -> None:
-    """Run a statement on the PostgreSQL test server."""
-    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+@pytest.fixture(scope="session")
+def postgres_copy(postgres_template: str) -> Iterator[Copy]:
+    """A copy of the template that is put back between tests."""
+    copy = Copy(postgres_template)
+    yield copy
+    copy.drop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=WITH_POSTGRES)])
@@ -86,10 +80,8 @@ def settings(database: str, started: Path, tmp_path: Path, request: pytest.Fixtu
     if database == "sqlite":
         yield settings_for(instance)
         return
-    name = f"painchain_test_{uuid.uuid4().hex[:8]}"
-    on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
-    yield settings_for(instance, postgres_url(name))
-    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+    copy: Copy = request.getfixturevalue("postgres_copy")
+    yield settings_for(instance, postgres_url(copy.fresh()))
 
 
 @pytest.fixture

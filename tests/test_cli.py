@@ -25,7 +25,7 @@ from painchain import __version__
 from painchain.cli import main
 from painchain.config import Settings
 from painchain.db import db
-from tests.conftest import on_server
+from tests.postgres import on_server
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30

@@ -18,7 +18,8 @@ from sqlalchemy import inspect, text
 from painchain import config, migrations, timeline
 from painchain.db import Base, db
 from painchain.factory import create_app
-from tests.conftest import close, on_server, postgres_url, settings_for
+from tests.conftest import close, settings_for
+from tests.postgres import on_server, postgres_url
 
 
 @pytest.fixture

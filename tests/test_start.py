@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from painchain.secrets import new_key
-from tests.conftest import on_server, postgres_url
+from tests.postgres import on_server, postgres_url
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30
