@@ -1,9 +1,13 @@
-"""The index of words: FTS5 on SQLite, full-text search on PostgreSQL; nothing else knows which it is."""
+"""The index of words: FTS5 on SQLite, full-text search on PostgreSQL; nothing else knows which it is.
+
+FTS5 takes its time over single events. As the rollups, it holds the events up to number ``LogHead.counted``; the words
+of the few behind it are read by whoever searches, so that a search always finds all that is written.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -20,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     not_,
     or_,
+    select,
     text,
 )
 from sqlalchemy.engine import Connection
@@ -41,15 +46,19 @@ MOST = 2**62
 _SQLITE = (
     "CREATE VIRTUAL TABLE event_words USING fts5("
     "words, content='change_events', content_rowid='id', columnsize=0, tokenize='ascii')",
-    # Merge what single events have added less often: half the work of a write, and searches are as quick.
-    "INSERT INTO event_words (event_words, rank) VALUES ('automerge', 16)",
-    "INSERT INTO event_words (event_words) VALUES ('rebuild')",
+    "INSERT INTO event_words (rowid, words) "
+    "SELECT id, words FROM change_events WHERE id <= (SELECT counted FROM log_head) ORDER BY id",
 )
 _POSTGRESQL = (
     "CREATE INDEX ix_change_events_words ON change_events USING gin (to_tsvector('simple', words)) "
     "WITH (fastupdate = off)",
 )
-_ADD = Prepared(text("INSERT INTO event_words (rowid, words) VALUES (:id, :words)"))
+_ADD = Prepared(
+    text(
+        "INSERT INTO event_words (rowid, words) "
+        "SELECT id, words FROM change_events WHERE id > :after AND id <= :last ORDER BY id"
+    )
+)
 _FORGET = Prepared(
     text(
         "INSERT INTO event_words (event_words, rowid, words) SELECT 'delete', id, words FROM change_events "
@@ -75,6 +84,8 @@ _ALL = (
     "+change_events.id IN "
     "(SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high)"
 )
+_BEHIND = cast("ColumnElement[bool]", text("change_events.id > (SELECT counted FROM log_head)"))
+_id = literal_column("change_events.id", Integer)
 _number = literal_column("+change_events.id", Integer)
 _words = literal_column("' ' || change_events.words || ' '", Text)
 # Planned by itself, so that the index is asked; the query stands in the statement, so that it is planned for its words.
@@ -98,20 +109,14 @@ def drop(connection: Connection) -> None:
     )
 
 
-def rebuild(connection: Connection) -> None:
-    """Index all words anew, after rows were written in bulk."""
+def add(connection: Connection, after: int, last: int) -> None:
+    """Index the words of the events behind number `after`, up to `last`. PostgreSQL does so itself."""
     if _is_sqlite(connection):
-        connection.execute(text(_SQLITE[-1]))
-
-
-def add(connection: Connection, *rows: Mapping[str, Any]) -> None:
-    """Index the words of events that have just been written: their `id` and `words`. PostgreSQL does so itself."""
-    if _is_sqlite(connection):
-        _ADD.run(connection, *rows)
+        _ADD.run(connection, {"after": after, "last": last})
 
 
 def forget(connection: Connection, numbers: Iterable[int]) -> None:
-    """Take events out of the index, which must happen in the same transaction before their rows go."""
+    """Take events out of the index that are in it, in the same transaction before their rows go."""
     if _is_sqlite(connection):
         _FORGET.run(connection, {"numbers": json.dumps(list(numbers))})
 
@@ -149,7 +154,8 @@ def condition(
         below = near if top == stretch.high else _newest(connection, indexed, stretch.low, top)
         return and_(_near_or_read(below, groups, stretch.low, top), *exact)
     values = {"asked": _fts5(indexed), "low": stretch.low, "high": stretch.high}
-    return and_(_condition(_ALL, *(bindparam(name, value, unique=True) for name, value in values.items())), *exact)
+    indexed_ones = _condition(_ALL, *(bindparam(name, value, unique=True) for name, value in values.items()))
+    return and_(or_(indexed_ones, and_(_BEHIND, _read(groups))), *exact)
 
 
 def _on_postgresql(connection: Connection, groups: Sequence[Group], stretch: _Stretch) -> ColumnElement[bool]:
@@ -185,8 +191,10 @@ def _near_or_read(near: list[int], groups: Sequence[Group], low: int, top: int) 
 
 
 def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int) -> list[int]:
+    behind = select(_id).select_from(text("change_events")).where(_BEHIND, _id.between(low, high), _read(groups))
+    few = connection.scalars(behind.order_by(_id.desc())).all()
     found = _NEWEST.all(connection, asked=_fts5(groups), low=low, high=high, most=NEAR + 1)
-    return [number for (number,) in found]
+    return [*few, *(number for (number,) in found)][: NEAR + 1]
 
 
 def _is_dense(numbers: list[int]) -> bool:

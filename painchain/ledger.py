@@ -81,7 +81,6 @@ class Ledger:
         ]
         if rows:
             _INSERT.run(self.connection, *rows)
-            fulltext.add(self.connection, *rows)
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
@@ -91,12 +90,13 @@ class Ledger:
         """Delete these events, their tags, words and places in the rollups. Ids that are gone do no harm."""
         for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, some, self.counted)
-            fulltext.forget(self.connection, some)
+            fulltext.forget(self.connection, [number for number in some if number <= self.counted])
             self.connection.execute(delete(_events).where(_events.c.id.in_(some)))
 
     def count(self) -> None:
-        """Add every event that is written to the rollups."""
+        """Add every event that is written to the rollups and to the index of words."""
         rollups.add(self.connection, self.counted, self.last_event)
+        fulltext.add(self.connection, self.counted, self.last_event)
         self.counted = self.last_event
         _MOVE_COUNTED.run(self.connection, {"upto": self.counted})
 

@@ -12,13 +12,13 @@ import hypothesis
 import pytest
 from flask import Flask
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 
 from painchain import fulltext, ledger, search, timeline, words
 from painchain.db import db
 from painchain.ledger import NewEvent
-from painchain.models import ChangeEvent, EventTag
+from painchain.models import ChangeEvent
 from painchain.timeline import BadFilter, Cursor, Filter, parse_filter
 from tests.pieces import SEARCHES
 
@@ -45,17 +45,17 @@ def new(number: int, **given: Any) -> NewEvent:
     return NewEvent(**{**plain, **given})
 
 
-@pytest.fixture
-def write(app: Flask) -> Callable[..., None]:
-    """Write events into an empty log."""
+@pytest.fixture(params=["indexed", "behind"])
+def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Write events into an empty log, either into the index of words or behind it."""
 
     def append(*given: dict[str, Any]) -> None:
         with app.app_context(), ledger.writing() as book:
-            fulltext.forget(book.connection, db.session.scalars(select(ChangeEvent.id)))
-            db.session.execute(delete(EventTag))
-            db.session.execute(delete(ChangeEvent))
+            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
             for number, one in enumerate(given):
                 book.append(new(number, **one))
+            if request.param == "indexed":
+                book.count()
 
     return append
 
@@ -193,6 +193,8 @@ def test_what_is_new_is_searched_as_well(app, write):
 
 def checked() -> None:
     """Let SQLite compare its index with the words of all events; PostgreSQL keeps its own."""
+    with ledger.writing() as book:
+        book.count()
     if db.engine.dialect.name == "sqlite":
         with db.engine.connect() as connection:
             connection.execute(text("INSERT INTO event_words (event_words, rank) VALUES ('integrity-check', 1)"))
@@ -223,8 +225,7 @@ def test_what_is_forgotten_is_found_no_more(app, write):
     with app.app_context():
         with ledger.writing() as book:
             [number] = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.title.contains("fix")))
-            fulltext.forget(book.connection, [number])
-            db.session.execute(delete(ChangeEvent).where(ChangeEvent.id == number))
+            book.remove([number])
         checked()
         assert timeline.count(Filter(q="raise")) == 0
 
@@ -234,12 +235,13 @@ def test_an_index_out_of_step_would_be_noticed(app, write):
     with app.app_context():
         if db.engine.dialect.name != "sqlite":
             pytest.skip("PostgreSQL keeps its own index")
+        checked()
         db.session.execute(text("UPDATE change_events SET words = 'q wother'"))
         db.session.commit()
         with pytest.raises(DatabaseError):
             checked()
-        with ledger.writing() as book:
-            fulltext.rebuild(book.connection)
+        db.session.execute(text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
+        db.session.commit()
         checked()
 
 

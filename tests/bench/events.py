@@ -79,7 +79,6 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
         _repeat(connection, columns, have, number, span)
         for _, statement in indexes:
             connection.execute(statement)
-        connection.execute("INSERT INTO event_words (event_words) VALUES ('rebuild')")
         connection.execute("COMMIT")
     app = create_app(config.load({"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_LOG_LEVEL": "error"}))
     with app.app_context():
