@@ -19,10 +19,10 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 # Each qualifier: what it takes, and an example.
 QUALIFIERS = {
-    "source": ("a kind of connector", "source:github"),
+    "source": ("a kind of connector", f"source:{next(iter(connectors.ADDABLE))}"),
     "type": ("an event type", "type:ConfigChanged"),
     "action": ("what was done", "action:delete"),
-    "connector": ("a connector's name or number", 'connector:"Work GitHub"'),
+    "connector": ("a connector's name or number", 'connector:"Main cluster"'),
     "author": ("who did it", "author:alice"),
     "tag": ("a tag", "tag:production"),
     "field": ("a setting that changed", "field:poll_interval"),

@@ -35,8 +35,8 @@ class Suggestion:
 def typed(text: str) -> str:
     """Return the term at the end of a text, which is still being typed.
 
-    >>> typed('source:github connector:"Work G')
-    'connector:"Work G'
+    >>> typed('tag:production connector:"Main cl')
+    'connector:"Main cl'
     """
     terms = search.raw_terms(text[: search.MAX_TEXT])
     return terms[-1] if terms and text.translate(search.CURLY).endswith(terms[-1]) else ""

@@ -102,7 +102,7 @@ _FILTER = (
     click.option(
         "--q",
         callback=utf8,
-        help="Only what this search finds, as in the search box: words, source:github, -tag:test, around:14:00~1h.",
+        help="Only what this search finds, as in the search box: words, author:system, -tag:test, around:14:00~1h.",
     ),
 )
 

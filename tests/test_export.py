@@ -209,7 +209,7 @@ def test_an_export_of_nothing_is_whole(app: Flask, format: str, text: str) -> No
 # A little at a time
 
 
-def test_a_chunk_is_one_query_and_no_more_is_read_than_is_taken(app: Flask, report: Report) -> None:  # noqa: F811
+def test_a_chunk_is_asked_for_when_it_is_taken_and_reads_no_more_rows_than_it_has(app: Flask, report: Report) -> None:  # noqa: F811
     for _ in range(10):
         report()
     asked: list[str] = []
@@ -219,8 +219,10 @@ def test_a_chunk_is_one_query_and_no_more_is_read_than_is_taken(app: Flask, repo
         several = export.chunks(selection, size=4)
         assert asked == []
         assert len(next(several)) == 4
-        assert len(asked) == 1
-        assert "OFFSET" not in asked[0].upper().replace("OFFSET 0", "").replace("OFFSET ?", "")
+        places, rows = asked
+        assert "LIMIT" in places
+        assert "change_events.description" not in places
+        assert "change_events.id IN" in rows
         assert db.session().in_transaction() is False, "nothing stays open while somebody reads slowly"
         assert [len(events) for events in several] == [4, 3]
 

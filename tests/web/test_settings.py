@@ -104,8 +104,8 @@ def refusal(response: TestResponse, status: int) -> str:
 
 
 def test_settings_are_one_click_away_from_the_dashboard_and_open_integrations(client):
-    button = soup(client.get("/")).select_one("header a.button")
-    assert (words(button), button["href"]) == ("Settings", LIST)
+    buttons = soup(client.get("/")).select("header a.button")
+    assert [(words(button), button["href"]) for button in buttons] == [("Report", "/report"), ("Settings", LIST)]
     assert client.get("/settings").location == LIST
     sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
     assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")
