@@ -124,7 +124,7 @@ class Bench:
 
     def live(self) -> Iterator[Line]:
         """Read how much of one core the server needs for open dashboards while nothing happens."""
-        with servers.painchain(self.instance("day", 10_000)) as server:
+        with servers.painchain(self.instance("tabs", 10_000)) as server:
             page = Request("/").answer(server.port).decode()
             found = re.search(r"/news\?after=(\d+)", page)
             after = found[1] if found else ""
