@@ -15,7 +15,7 @@ from painchain.connectors.base import Field, FieldError, Kind
 from painchain.db import db
 from painchain.models import ChangeEvent, Connector
 from painchain.secrets import scrub_value
-from painchain.timeline import Event
+from painchain.timeline import SHOWN, Event
 
 # How many changes of a connector are read for its form, and how many of one field are compared with its value.
 REACH = 5_000
@@ -115,5 +115,5 @@ def _creation(connector: Connector) -> Event | None:
     made = connector.created_at
     # In the same microsecond two events are told apart by a stamp that runs ahead of the clock, by a second at most.
     when = _event.timestamp.between(made, made + timedelta(seconds=1))
-    query = select(_table).where(_event.connector_id == connector.id, *about, when)
+    query = select(*SHOWN).where(_event.connector_id == connector.id, *about, when)
     return db.session.execute(query.order_by(_event.id).limit(1)).one_or_none()

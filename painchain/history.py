@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Tuple, literal, select, tuple_
 from painchain import connectors
 from painchain.db import db
 from painchain.models import ChangeEvent
-from painchain.timeline import Cursor, Event, Page
+from painchain.timeline import SHOWN, Cursor, Event, Page
 
 SIDE = 50
 SPANS = {
@@ -22,8 +22,7 @@ SPANS = {
 }
 DEFAULT_SPAN = "30m"
 
-_table = ChangeEvent.__table__
-_event = _table.c
+_event = ChangeEvent.__table__.c
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,20 @@ def place(event: Event) -> Cursor:
 
 def earlier(start: datetime, before: Cursor, limit: int = SIDE) -> Stretch:
     """Return the events nearest before a place, none of them older than `start`."""
-    query = select(_table).where(_event.timestamp >= start, _key() < _at(before))
+    query = select(*SHOWN).where(_event.timestamp >= start, _key() < _at(before))
     return _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
 
 
 def later(end: datetime, after: Cursor, limit: int = SIDE) -> Stretch:
     """Return the events nearest after a place, none of them newer than `end`."""
-    query = select(_table).where(_event.timestamp <= end, _key() > _at(after))
+    query = select(*SHOWN).where(_event.timestamp <= end, _key() > _at(after))
     nearest = _stretch(query.order_by(_event.timestamp, _event.id), limit)
     return Stretch(nearest.events[::-1], nearest.further)
 
 
 def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE) -> Page:
     """Return the newest changes of a connector, or those older than `before`: from the log alone."""
-    query = select(_table).where(*_about(number))
+    query = select(*SHOWN).where(*_about(number))
     if before:
         query = query.where(_key() < _at(before))
     found = _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)

@@ -45,7 +45,7 @@ _WIDTHS = (
 MAX_BINS = 60
 
 _event = ChangeEvent.__table__.c
-_shown = [column for column in _event if column.name != "words"]
+SHOWN = [column for column in _event if column.name != "words"]  # what an Event has
 Event = Row[Any]
 
 
@@ -195,25 +195,25 @@ def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Pag
 
 def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
     """Return the events written after number `after` that are wanted, in the order in which they were written."""
-    query = select(*_shown).where(_event.id > after, *wanted.conditions())
+    query = select(*SHOWN).where(_event.id > after, *wanted.conditions())
     return db.session.execute(query.order_by(_event.id).limit(limit)).all()
 
 
 def event(number: int) -> Event | None:
     """Return the event of that number, if there is one."""
-    return db.session.execute(select(*_shown).where(_event.id == number)).one_or_none()
+    return db.session.execute(select(*SHOWN).where(_event.id == number)).one_or_none()
 
 
 def event_called(event_id: str) -> Event | None:
     """Return the event of that event id, if there is one."""
     if "\0" in event_id:  # PostgreSQL refuses to compare with it
         return None
-    return db.session.execute(select(*_shown).where(_event.event_id == event_id)).one_or_none()
+    return db.session.execute(select(*SHOWN).where(_event.event_id == event_id)).one_or_none()
 
 
 def of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
     """Return the events of one action, newest first."""
-    query = select(*_shown).where(_event.request_id == request_id)
+    query = select(*SHOWN).where(_event.request_id == request_id)
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
 
 
@@ -292,7 +292,7 @@ def _rows(numbers: Sequence[int]) -> list[Event]:
     """Return the events of these numbers in their order."""
     if not numbers:
         return []
-    rows = {row.id: row for row in db.session.execute(select(*_shown).where(_event.id.in_(numbers)))}
+    rows = {row.id: row for row in db.session.execute(select(*SHOWN).where(_event.id.in_(numbers)))}
     return [rows[number] for number in numbers if number in rows]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,32 +17,12 @@ from sqlalchemy.exc import DatabaseError
 
 from painchain import fulltext, ledger, search, timeline, words
 from painchain.db import db
-from painchain.ledger import NewEvent
 from painchain.models import ChangeEvent
 from painchain.timeline import BadFilter, Cursor, Filter, parse_filter
+from tests.made_up import HOUR, NOW, new
 from tests.pieces import SEARCHES
 
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
-HOUR = timedelta(hours=1)
-
-
-def new(number: int, **given: Any) -> NewEvent:
-    """Return an event, different from others by its number alone."""
-    timestamp = given.get("timestamp", NOW - HOUR)
-    plain: dict[str, Any] = {
-        "event_id": f"made-up-{number}",
-        "source": "github",
-        "event_type": "Commit",
-        "title": f"[Commit] number {number}",
-        "description": {"text": f"Commit {number}"},
-        "metadata": {},
-        "author": "system",
-        "request_id": f"request-{number}",
-        "timestamp": timestamp,
-        "recorded_at": timestamp,
-    }
-    return NewEvent(**{**plain, **given})
 
 
 @pytest.fixture(params=["indexed", "behind"])

@@ -18,33 +18,13 @@ from sqlalchemy import select
 
 from painchain import ledger, timeline
 from painchain.db import db
-from painchain.ledger import NewEvent
 from painchain.models import ChangeEvent
 from painchain.timeline import EARLIEST, LATEST, MAX_BINS, RANGES, BadFilter, Cursor, Filter, parse_filter, parse_time
+from tests.made_up import HOUR, NOW, new
 
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
 KOLKATA = ZoneInfo("Asia/Kolkata")
 BERLIN = ZoneInfo("Europe/Berlin")
-HOUR = timedelta(hours=1)
-
-
-def new(number: int, **given: Any) -> NewEvent:
-    """Return an event, different from others by its number alone."""
-    timestamp = given.get("timestamp", NOW - HOUR)
-    plain: dict[str, Any] = {
-        "event_id": f"made-up-{number}",
-        "source": "github",
-        "event_type": "Commit",
-        "title": f"[Commit] number {number}",
-        "description": {"text": f"Commit {number}"},
-        "metadata": {},
-        "author": "system",
-        "request_id": f"request-{number}",
-        "timestamp": timestamp,
-        "recorded_at": timestamp,
-    }
-    return NewEvent(**{**plain, **given})
 
 
 @pytest.fixture(params=[0, 0.5, 1], ids=["one by one", "half in rollups", "in rollups"])

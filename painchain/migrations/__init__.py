@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import inspect, text
 
 from painchain.db import db
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 # The newest migration: a database that is there already starts without loading Alembic. A test holds this.
@@ -31,6 +34,8 @@ def upgrade() -> None:
     from flask_migrate import Migrate
     from flask_migrate import upgrade as apply
 
+    if revision:
+        log.info("Bringing the database up to date (%s to %s). A million events take about a minute.", revision, NEWEST)
     Migrate(current_app, db, directory=str(FOLDER), render_as_batch=True)
     db.session.remove()
     apply(directory=str(FOLDER))
