@@ -45,6 +45,54 @@ class HiddenField(Base):
     field: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
+class PollState(Base):
+    """Where the polling of one connector stands. People's edits never touch it, and it never touches theirs.
+
+    `due` is when it is polled next; `taken_until` is the end of the turn that a process has, past which another may
+    take it. `cursor` is the type's own, from the last poll that was stored. While polls fail, `failures` in a row
+    began at `failing_since`, and `error` says in words why, `trouble` in a word of ``Trouble``. `note` is what else a
+    person should know of the last poll. `rate_*` is what the source said of its limit.
+    """
+
+    __tablename__ = "poll_states"
+
+    connector_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    due: Mapped[datetime] = mapped_column(Moment, index=True)
+    taken_until: Mapped[datetime] = mapped_column(Moment)
+    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    last_poll: Mapped[datetime | None] = mapped_column(Moment)
+    last_success: Mapped[datetime | None] = mapped_column(Moment)
+    failures: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None] = mapped_column(Moment)
+    trouble: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text, default="")
+    rate_limit: Mapped[int | None]
+    rate_remaining: Mapped[int | None]
+    rate_resets: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Lapse(Base):
+    """A stretch of time in which nobody was looking: `kind` is disabled, failing, rate_limited or gap.
+
+    `until` is None while it lasts. The name is copied in, so that the stretch is still told when its connector is gone.
+    """
+
+    __tablename__ = "lapses"
+    __table_args__ = (Index(None, "since"), Index(None, "connector_id", "kind", "until"))
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    connector_id: Mapped[int] = mapped_column(RowId)
+    connector_name: Mapped[str] = mapped_column(Text)
+    connector_type: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(Moment)
+    until: Mapped[datetime | None] = mapped_column(Moment)
+    words: Mapped[str] = mapped_column(Text, default="")
+
+
 class ChangeEvent(Base):
     """One thing that happened. Names are copied in, so that it reads the same when what they name is gone.
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
     ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
-    ("painchain.connectors.base",),
+    ("painchain.connectors.poll",),
+    ("painchain.connectors.base", "painchain.connectors.http"),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
     (
         "painchain.connectors.github",
@@ -28,7 +29,7 @@ STAIRS = (
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
-    ("painchain.past", "painchain.pruning"),
+    ("painchain.past", "painchain.pruning", "painchain.polling"),
     ("painchain.report",),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (

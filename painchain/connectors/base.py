@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from painchain.connectors.poll import Check, Hook, Poll
 from painchain.secrets import scrub
 
 MAX_ITEMS = 200
@@ -102,12 +103,35 @@ class Field:
         return value
 
 
+class Shape(StrEnum):
+    """How a fact of an event is kept in its JSON, and so how it is shown.
+
+    TEXT is a text or a number as it is. SECONDS is a number of seconds, BYTES of bytes. YES_NO is true or false. SHA
+    is a commit's or image's whole hash, LINK a web address, STATUS a word that has a colour. LIST is a list of texts.
+    BRANCHES is ``{"head": …, "base": …}``, LINES ``{"additions": 3, "deletions": 1, "files": 2}`` (each can be
+    missing). MOVES is a list of ``{"name": …, "old": …, "new": …}``: what each thing was and is, null for nothing.
+    """
+
+    TEXT = "text"
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    YES_NO = "yes_no"
+    SHA = "sha"
+    LINK = "link"
+    STATUS = "status"
+    LIST = "list"
+    BRANCHES = "branches"
+    LINES = "lines"
+    MOVES = "moves"
+
+
 @dataclass(frozen=True)
 class EventField:
     """One fact of an event that the dashboard shows and that can be hidden."""
 
     key: str
     label: str
+    shape: Shape = Shape.TEXT
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,9 @@ class ConnectorType:
     fields: tuple[Field, ...]
     event_types: tuple[EventType, ...]
     builtin: bool = False
+    poll: Poll | None = None
+    check: Check | None = None
+    hook: Hook | None = None
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
@@ -162,9 +189,9 @@ class ConnectorType:
         return cleaned, errors
 
 
-def fields(**labels: str) -> tuple[EventField, ...]:
-    """Return event fields from keys and labels: ``fields(branches="Branches")``."""
-    return tuple(EventField(key, label) for key, label in labels.items())
+def fields(**labels: str | tuple[str, Shape]) -> tuple[EventField, ...]:
+    """Return event fields from keys and labels: ``fields(action="Action", merged=("Merged", Shape.YES_NO))``."""
+    return tuple(EventField(key, *((label,) if isinstance(label, str) else label)) for key, label in labels.items())
 
 
 def unprintable(character: str) -> bool:

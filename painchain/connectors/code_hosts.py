@@ -1,6 +1,6 @@
 """What connectors of code hosts share: branches, paths and four kinds of events."""
 
-from painchain.connectors.base import EventType, Field, Kind, fields
+from painchain.connectors.base import EventType, Field, Kind, Shape, fields
 
 # One part of a path: neither "." nor "..", which would lead elsewhere.
 PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
@@ -15,17 +15,38 @@ BRANCHES = Field(
 )
 
 SHARED_EVENT_TYPES = (
-    EventType("Release", "Release", fields(tag="Tag", prerelease="Pre-release", draft="Draft", assets="Assets"), "tag"),
+    EventType(
+        "Release",
+        "Release",
+        fields(
+            tag="Tag",
+            prerelease=("Pre-release", Shape.YES_NO),
+            draft=("Draft", Shape.YES_NO),
+            assets=("Assets", Shape.LIST),
+        ),
+        "tag",
+    ),
     EventType(
         "Commit",
         "Commit",
-        fields(branch="Branch", sha="SHA", changes="Changes", files_changed="Files changed"),
+        fields(
+            branch="Branch",
+            sha=("SHA", Shape.SHA),
+            changes=("Changes", Shape.LINES),
+            files_changed=("Files changed", Shape.LIST),
+        ),
         "commit",
     ),
     EventType(
         "Deployment",
         "Deployment",
-        fields(environment="Environment", ref="Ref", sha="SHA", state="State", creator="Creator"),
+        fields(
+            environment="Environment",
+            ref="Ref",
+            sha=("SHA", Shape.SHA),
+            state=("State", Shape.STATUS),
+            creator="Creator",
+        ),
         "rocket",
     ),
     EventType(
@@ -34,9 +55,9 @@ SHARED_EVENT_TYPES = (
         fields(
             registry="Registry",
             image="Image",
-            digest="Digest",
-            tags="Tags",
-            size="Size",
+            digest=("Digest", Shape.SHA),
+            tags=("Tags", Shape.LIST),
+            size=("Size", Shape.BYTES),
             package="Package",
             repository="Repository",
         ),

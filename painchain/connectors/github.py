@@ -1,6 +1,6 @@
 """GitHub: repositories, their pull requests, runs, releases, commits, deployments and images."""
 
-from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 
 TYPE = ConnectorType(
@@ -42,14 +42,14 @@ TYPE = ConnectorType(
             "PullRequest",
             "Pull request",
             fields(
-                branches="Branches",
-                changes="Changes",
-                reviewers="Reviewers",
+                branches=("Branches", Shape.BRANCHES),
+                changes=("Changes", Shape.LINES),
+                reviewers=("Reviewers", Shape.LIST),
                 approvals="Approvals",
                 changes_requested="Changes requested",
                 comments="Comments",
-                merged="Merged",
-                files_changed="Files changed",
+                merged=("Merged", Shape.YES_NO),
+                files_changed=("Files changed", Shape.LIST),
             ),
             "pull-request",
         ),
@@ -57,14 +57,14 @@ TYPE = ConnectorType(
             "WorkflowRun",
             "Workflow run",
             fields(
-                status="Status",
-                duration="Duration",
+                status=("Status", Shape.STATUS),
+                duration=("Duration", Shape.SECONDS),
                 branch="Branch",
-                commit="Commit",
+                commit=("Commit", Shape.SHA),
                 trigger="Trigger",
                 run_number="Run number",
-                failed_jobs="Failed jobs",
-                logs_url="Logs",
+                failed_jobs=("Failed jobs", Shape.LIST),
+                logs_url=("Logs", Shape.LINK),
             ),
             "run",
         ),

@@ -1,6 +1,6 @@
 """GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
 
-from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
 
 TYPE = ConnectorType(
@@ -37,13 +37,13 @@ TYPE = ConnectorType(
             "MergeRequest",
             "Merge request",
             fields(
-                branches="Branches",
-                approved_by="Approved by",
+                branches=("Branches", Shape.BRANCHES),
+                approved_by=("Approved by", Shape.LIST),
                 approvals="Approvals",
                 comments="Comments",
                 votes="Votes",
-                merged="Merged",
-                files_changed="Files changed",
+                merged=("Merged", Shape.YES_NO),
+                files_changed=("Files changed", Shape.LIST),
             ),
             "pull-request",
         ),
@@ -51,14 +51,14 @@ TYPE = ConnectorType(
             "Pipeline",
             "Pipeline",
             fields(
-                status="Status",
-                duration="Duration",
+                status=("Status", Shape.STATUS),
+                duration=("Duration", Shape.SECONDS),
                 ref="Ref",
-                commit="Commit",
+                commit=("Commit", Shape.SHA),
                 source="Source",
                 pipeline_id="Pipeline id",
-                failed_jobs="Failed jobs",
-                logs_url="Logs",
+                failed_jobs=("Failed jobs", Shape.LIST),
+                logs_url=("Logs", Shape.LINK),
             ),
             "run",
         ),

@@ -1,6 +1,6 @@
 """Kubernetes: the workloads, configuration, access rules and nodes of one cluster."""
 
-from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
 
 PLACE = fields(namespace="Namespace", cluster="Cluster")
 
@@ -60,33 +60,73 @@ TYPE = ConnectorType(
         ),
     ),
     event_types=(
-        _kind("Deployment", "Deployment", "rocket", *fields(replicas="Replicas", strategy="Strategy", images="Images")),
-        _kind("StatefulSet", "Stateful set", "rocket", *fields(replicas="Replicas", images="Images")),
-        _kind("DaemonSet", "Daemon set", "rocket", *fields(images="Images", strategy="Strategy")),
+        _kind(
+            "Deployment",
+            "Deployment",
+            "rocket",
+            *fields(replicas=("Replicas", Shape.MOVES), strategy="Strategy", images=("Images", Shape.MOVES)),
+        ),
+        _kind(
+            "StatefulSet",
+            "Stateful set",
+            "rocket",
+            *fields(replicas=("Replicas", Shape.MOVES), images=("Images", Shape.MOVES)),
+        ),
+        _kind("DaemonSet", "Daemon set", "rocket", *fields(images=("Images", Shape.MOVES), strategy="Strategy")),
         _kind(
             "Service",
             "Service",
             "network",
-            *fields(service_type="Service type", cluster_ip="Cluster IP", ports="Ports"),
+            *fields(service_type="Service type", cluster_ip="Cluster IP", ports=("Ports", Shape.LIST)),
         ),
         _kind(
             "ConfigMap",
             "Config map",
             "sliders",
-            *fields(keys_added="Keys added", keys_removed="Keys removed", keys_modified="Keys modified"),
+            *fields(
+                keys_added=("Keys added", Shape.LIST),
+                keys_removed=("Keys removed", Shape.LIST),
+                keys_modified=("Keys modified", Shape.LIST),
+            ),
         ),
         _kind(
             "Secret",
             "Secret",
             "key",
-            *fields(keys_added="Keys added", keys_removed="Keys removed", keys_modified="Keys modified"),
+            *fields(
+                keys_added=("Keys added", Shape.LIST),
+                keys_removed=("Keys removed", Shape.LIST),
+                keys_modified=("Keys modified", Shape.LIST),
+            ),
         ),
-        _kind("Ingress", "Ingress", "network", *fields(ingress_class="Ingress class", hosts="Hosts")),
-        _kind("Job", "Job", "run", *fields(status="Status", duration="Duration", images="Images")),
-        _kind("CronJob", "Cron job", "clock", *fields(schedule="Schedule", suspended="Suspended", images="Images")),
-        _kind("Node", "Node", "server", *fields(conditions="Conditions", unschedulable="Unschedulable")),
-        _kind("Pod", "Pod in trouble", "alert", *fields(reason="Reason", container="Container", restarts="Restarts")),
-        _kind("Role", "Role", "shield", *fields(rules="Rules")),
-        _kind("RoleBinding", "Role binding", "shield", *fields(role="Role", subjects="Subjects")),
+        _kind("Ingress", "Ingress", "network", *fields(ingress_class="Ingress class", hosts=("Hosts", Shape.LIST))),
+        _kind(
+            "Job",
+            "Job",
+            "run",
+            *fields(
+                status=("Status", Shape.STATUS), duration=("Duration", Shape.SECONDS), images=("Images", Shape.MOVES)
+            ),
+        ),
+        _kind(
+            "CronJob",
+            "Cron job",
+            "clock",
+            *fields(schedule="Schedule", suspended=("Suspended", Shape.YES_NO), images=("Images", Shape.MOVES)),
+        ),
+        _kind(
+            "Node",
+            "Node",
+            "server",
+            *fields(conditions=("Conditions", Shape.LIST), unschedulable=("Unschedulable", Shape.YES_NO)),
+        ),
+        _kind(
+            "Pod",
+            "Pod in trouble",
+            "alert",
+            *fields(reason=("Reason", Shape.STATUS), container="Container", restarts="Restarts"),
+        ),
+        _kind("Role", "Role", "shield", *fields(rules=("Rules", Shape.LIST))),
+        _kind("RoleBinding", "Role binding", "shield", *fields(role="Role", subjects=("Subjects", Shape.LIST))),
     ),
 )

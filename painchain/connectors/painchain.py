@@ -24,6 +24,15 @@ TYPE = ConnectorType(
         EventType("ConnectorEnabled", "Connector Enabled", fields(**_CONNECTOR, action="Action"), "on"),
         EventType("ConnectorDisabled", "Connector Disabled", fields(**_CONNECTOR, action="Action"), "off"),
         EventType(
+            "ConnectorFailing", "Connector Failing", fields(**_CONNECTOR, error="Error", action="Action"), "alert"
+        ),
+        EventType(
+            "ConnectorRecovered",
+            "Connector Recovered",
+            fields(**_CONNECTOR, failures="Failures", since="Failing since", action="Action"),
+            "on",
+        ),
+        EventType(
             "ConfigChanged",
             "Config Changed",
             fields(

@@ -79,6 +79,8 @@ EVENT_FIELDS = {
         "ConnectorDeleted": "connector_name connector_type action",
         "ConnectorEnabled": "connector_name connector_type action",
         "ConnectorDisabled": "connector_name connector_type action",
+        "ConnectorFailing": "connector_name connector_type error action",
+        "ConnectorRecovered": "connector_name connector_type failures since action",
         "ConfigChanged": "connector_name field old_value new_value action",
         "FieldVisibilityChanged": "event_type field visible action",
         "EventsExported": "format events filter action",
@@ -271,7 +273,13 @@ def test_a_type_has_these_event_types_with_these_fields(type_key):
 
 
 def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
-    own = {"EventsExported", "RetentionChanged", "EventsPruned"}  # of which the specification knows nothing
+    own = {
+        "EventsExported",
+        "RetentionChanged",
+        "EventsPruned",
+        "ConnectorFailing",
+        "ConnectorRecovered",
+    }  # of which the specification knows nothing
     for event_type in BUILTIN.event_types:
         for one in event_type.fields if event_type.name not in own else ():
             assert one.label.casefold() == TITLES_OF_FIELDS[one.key].casefold()

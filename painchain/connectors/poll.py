@@ -1,0 +1,166 @@
+"""What polling hands to and fro: a turn to poll, what was found, and why it failed. Plain values only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+FIRST_LOOK = timedelta(hours=24)  # a new connector looks back so far
+MOST_FOUND = 10_000  # of one poll; the rest follows next time
+
+Cursor = dict[str, Any]
+
+
+class Trouble(StrEnum):
+    """Why a poll failed, as health and bands on the timeline tell them apart."""
+
+    SIGN_IN = "sign_in"
+    PERMISSION = "permission"
+    MISSING = "missing"
+    RATE_LIMITED = "rate_limited"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    FAR_ERROR = "far_error"
+    BAD_ANSWER = "bad_answer"
+    SETTINGS = "settings"
+    OURS = "ours"
+
+
+class PollError(Exception):
+    """A poll that failed. The message tells a person what to do; it holds no secret.
+
+    `retry_at` is the moment before which the source does not want to be asked again.
+    """
+
+    def __init__(self, message: str, trouble: Trouble, retry_at: datetime | None = None, status: int | None = None):
+        super().__init__(message)
+        self.trouble = trouble
+        self.retry_at = retry_at
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Found:
+    """One change that a source tells of, as it goes on the timeline.
+
+    `event_id` is made of the source's own ids, so that what is found again adds nothing. `facts` has a value for the
+    keys of its event type's fields, each in the shape that the field names (``painchain.connectors.base.Shape``);
+    a field that the source does not tell of is left out. `url` is http or https, whatever the source sent: see
+    ``painchain.connectors.http.link``. An unknown author is "unknown".
+    """
+
+    event_id: str
+    event_type: str
+    title: str
+    timestamp: datetime
+    author: str = "unknown"
+    status: str | None = None
+    url: str | None = None
+    text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """How many more requests the source takes until `resets`."""
+
+    limit: int | None
+    remaining: int
+    resets: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of time of which the source can no longer tell everything, and why in words."""
+
+    start: datetime
+    end: datetime
+    words: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """All that a connector type needs to poll once.
+
+    `settings` are the values of its fields, normalised, secrets in plain text. `cursor` is what the poll before
+    returned, {} the first time; `since` is where that first time begins. `stopping` says that the server is going
+    down: return what is found so far.
+    """
+
+    settings: Mapping[str, Any]
+    cursor: Cursor
+    now: datetime
+    stopping: Callable[[], bool] = lambda: False
+
+    @property
+    def since(self) -> datetime:
+        """Where the first poll of a new connector begins."""
+        return self.now - FIRST_LOOK
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one poll found, and the cursor from which the next goes on: both are stored in one commit.
+
+    `more` says that there is more than one poll takes: the next is due at once. `note` says so, or what else a
+    person should know, in words.
+    """
+
+    found: Sequence[Found]
+    cursor: Cursor
+    more: bool = False
+    note: str = ""
+    gap: Gap | None = None
+    rate_limit: RateLimit | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a test of the connection tells: whose token it is, what it can see, and what is missing.
+
+    `missing` names each permission or thing that is not there, in words that say what to do. `ok` is False if
+    polling would fail.
+    """
+
+    ok: bool
+    identity: str = ""
+    sees: Sequence[str] = ()
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One webhook delivery as it came in: its headers by lower-case name, and the raw body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NotGenuine(Exception):
+    """A webhook delivery whose signature or token is missing or wrong."""
+
+
+class Unreadable(Exception):
+    """A genuine webhook delivery whose body is not what it should be; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """How the webhooks of a connector type are read.
+
+    `verify(delivery, secret)` raises NotGenuine, in constant time. `delivery_id(delivery)` returns the source's own
+    id of the delivery, by which a repeated one is known; "" if it has none. `read(delivery, settings, now)` returns
+    the same events with the same ids as polling would, [] for what is no news; it raises Unreadable.
+    """
+
+    verify: Callable[[Delivery, str], None]
+    delivery_id: Callable[[Delivery], str]
+    read: Callable[[Delivery, Mapping[str, Any], datetime], Sequence[Found]]
+    instructions: str = ""
+
+
+Poll = Callable[[Turn], Polled]
+Check = Callable[[Mapping[str, Any], datetime], Checked]
