@@ -91,6 +91,24 @@ def text(value: Any, *path: str | int) -> str:
     return str(found) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
 
 
+def rows(value: Any, *path: str | int) -> list[Any]:
+    """Return the objects of the list at `path`; none where there is no list."""
+    found = dig(value, *path)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def words(value: Any, *path: str | int) -> list[str]:
+    """Return the texts of the list at `path`; none where there is no list."""
+    found = dig(value, *path)
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+
+
+def count(value: Any, *path: str | int) -> int | None:
+    """Return the whole number at `path`; None where there is none."""
+    found = dig(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
 def moment(value: Any, *path: str | int) -> datetime | None:
     """Return the time at `path`, which is ISO 8601 or seconds since 1970; None where there is none.
 
