@@ -49,7 +49,8 @@ class Round:
         self._images = known.get("images", {})
         self._owners: dict[str, bool] = {}
         self._notes: list[str] = []
-        self._before = deepcopy(self._places())
+        self._begin = stamp(walk.turn.since)
+        self._before = deepcopy((self._states, self._images))
 
     def polled(self) -> Polled:
         """Read as much as one poll may."""
@@ -60,7 +61,7 @@ class Round:
             more = True
             self._notes.append(str(enough))
         except PollError as error:
-            if self._places() == self._before:
+            if not self._has_come_on():
                 raise  # or the next poll, which is due at once, would come to the same
             more = True
             self._notes.append(str(error))
@@ -128,12 +129,19 @@ class Round:
         self._notes.append(f"Only the {MOST_REPOS} repositories that were pushed to last are looked at: list others.")
         return found[:MOST_REPOS]
 
-    def _places(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {name: state["lists"] for name, state in self._states.items() if "lists" in state}, self._images
+    def _has_come_on(self) -> bool:
+        """Say whether any list stands somewhere else than before."""
+        states, images = self._before
+        for name, state in self._states.items():
+            before = states.get(name) or {"seen": self._begin}
+            unread = {"since": before["seen"]}
+            for kind, place in state.get("lists", {}).items():
+                if place != before.get("lists", {}).get(kind, unread):
+                    return True
+        return any(place != images.get(owner, {"since": self._begin}) for owner, place in self._images.items())
 
     def _keep(self, names: list[str]) -> None:
-        begin = stamp(self._walk.turn.since)
-        self._states = {name: self._states.get(name) or {"seen": begin} for name in names}
+        self._states = {name: self._states.get(name) or {"seen": self._begin} for name in names}
 
     def _refusals(self) -> list[str]:
         refused = [f"{what} ({error.status})" for what, error in self._walk.refused]

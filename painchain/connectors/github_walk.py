@@ -15,6 +15,11 @@ from painchain.connectors.poll import MOST_FOUND, Found, PollError, Trouble, Tur
 OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
 A_PAGE = 300  # events that come of one page at most
 REFUSED = (Trouble.MISSING, Trouble.PERMISSION)
+LOST = (
+    *REFUSED,
+    Trouble.SETTINGS,
+    Trouble.BAD_ANSWER,
+)  # such a page will not come: the list is read anew
 
 Place = dict[str, Any]
 Touched = Callable[[Any], datetime | None]
@@ -107,16 +112,20 @@ class Walk:
             if following is None:
                 return
             place["next"] = following
-            answer = self.asking.get(following)
+            answer = self._following(place)
 
     def _first(self, place: Place, path: str, params: Mapping[str, Any], conditional: bool) -> Answer:
-        if "next" not in place:
-            return self.asking.get(path, params, path if conditional else "")
+        if "next" in place:
+            return self._following(place)
+        return self.asking.get(path, params, path if conditional else "")
+
+    def _following(self, place: Place) -> Answer:
         try:
             return self.asking.get(place["next"])
         except PollError as error:
-            if error.trouble in REFUSED:
-                del place["next"]  # the page is gone: from the beginning next time
+            if error.trouble in LOST:
+                place.pop("next")
+                place.pop("top", None)
             raise
 
 
