@@ -26,7 +26,7 @@ def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
     """Return a client that asks the configured host and no other."""
     headers = {
         "Authorization": f"Bearer {settings['token']}",
-        "Accept": "application/vnd.github+json",
+        "Accept": "application/vnd.github+json, application/json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
     return Client(settings["base_url"], headers, now, seconds=seconds)
