@@ -65,9 +65,13 @@ def add_found(
 
 
 def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: str) -> list[NewEvent]:
-    """Return what is found as events that can be written; what comes twice, once."""
-    events = (_new_event(of, one, now, request_id) for one in found)
-    return list({event.event_id: event for event in events}.values())
+    """Return what is found as events that can be written, with their words; what comes twice, once."""
+    events: dict[str, NewEvent] = {}
+    for one in found:
+        event = _new_event(of, one, now, request_id)
+        if events.setdefault(event.event_id, event) is event:
+            event.words  # noqa: B018  found now, so that nobody waits for it later
+    return list(events.values())
 
 
 def append(book: Ledger, events: Sequence[NewEvent]) -> int:
@@ -135,8 +139,8 @@ def _line(text: Any, secrets: Sequence[str]) -> str:
 
 def _storable(text: str) -> str:
     """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
-    if text.isascii():
-        return text.replace("\0", "") if "\0" in text else text
+    if "\0" not in text and text.isascii():
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
