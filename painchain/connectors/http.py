@@ -31,6 +31,7 @@ REDIRECTS = 3
 AGENT = "PainChain"
 NO_CONTENT = (204, 205, 304)
 
+_PLAIN = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(/[\w/.~%+-]*)?", re.ASCII)  # quickly known for a web address
 _LINK = re.compile(r"<([^>]*)>((?:[^,\"]|\"[^\"]*\")*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
@@ -220,6 +221,8 @@ def link(address: Any) -> str | None:
     """
     if not isinstance(address, str) or len(address) > 2000:
         return None
+    if _PLAIN.fullmatch(address):
+        return address
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
