@@ -30,7 +30,7 @@ STAIRS = (
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
     ("painchain.past", "painchain.pruning", "painchain.polling"),
-    ("painchain.report",),
+    ("painchain.report", "painchain.asking"),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
         "painchain.web.filters",
@@ -40,7 +40,7 @@ STAIRS = (
         "painchain.web.forms",
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
-    ("painchain.web.kept",),
+    ("painchain.web.kept", "painchain.web.health"),
     ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",
@@ -51,7 +51,9 @@ STAIRS = (
         "painchain.web.news",
         "painchain.web.exports",
         "painchain.web.retention",
+        "painchain.web.polling_api",
     ),
+    ("painchain.web.checks",),
     ("painchain.factory",),
     ("painchain.scheduler", "painchain.terminal"),
     ("painchain.demo_command", "painchain.cli_export", "painchain.cli_prune"),
