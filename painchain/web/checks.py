@@ -7,10 +7,9 @@ from typing import Any
 from flask import Blueprint, abort, g
 from flask.typing import ResponseReturnValue
 
-from painchain import asking, connectors, inventory
-from painchain.asking import NotAsked
+from painchain import checking, connectors, inventory
 from painchain.connectors.poll import Checked
-from painchain.inventory import Invalid, type_of
+from painchain.inventory import Invalid, Refused, type_of
 from painchain.web import forms, responses, settings
 
 door = Blueprint("checks", __name__, url_prefix="/settings/integrations")
@@ -24,7 +23,7 @@ def check_new(key: str) -> ResponseReturnValue:
     connector_type = connectors.ADDABLE[key]
     form = forms.sent_form(connector_type)
     try:
-        checked = asking.check_new(connector_type, forms.submitted(form, connector_type), g.now)
+        checked = checking.check_new(connector_type, forms.submitted(form, connector_type), g.now)
     except Invalid as invalid:
         return _answer(422, form, connector_type, None, errors=invalid.errors)
     return _answer(200, form, connector_type, None, checked=checked)
@@ -39,11 +38,11 @@ def check(connector_id: int) -> ResponseReturnValue:
     connector_type = type_of(one)
     form = forms.sent_form(connector_type, one)
     try:
-        checked = asking.check(one, forms.submitted(form, connector_type), g.now)
-    except NotAsked as refusal:
-        return responses.error(409, "Not tested", str(refusal))
+        checked = checking.check(one, forms.submitted(form, connector_type), g.now)
     except Invalid as invalid:
         return _answer(422, form, connector_type, one, errors=invalid.errors)
+    except Refused as refusal:
+        return responses.error(409, "Not tested", str(refusal))
     return _answer(200, form, connector_type, one, checked=checked)
 
 

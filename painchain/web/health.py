@@ -10,10 +10,9 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain import asking, inventory, polling
-from painchain.asking import NotAsked
+from painchain import inventory, polling
 from painchain.db import iso
-from painchain.inventory import type_of
+from painchain.inventory import Refused, type_of
 from painchain.models import Connector
 from painchain.polling import Health
 from painchain.web import responses
@@ -57,8 +56,8 @@ def sync(connector_id: int) -> ResponseReturnValue:
             one = inventory.get(connector_id) if connector_id < 2**63 else None
             if one is None:
                 abort(404, "There is no connector here any more. What became of it is on the timeline.")
-            asking.sync(one, trail)
-    except NotAsked as refusal:
+            polling.sync_now(one, trail)
+    except Refused as refusal:
         return responses.error(409, "Not synced", str(refusal))
     toast = Toast(f"“{one.name}” is asked for news at once.")
     health = polling.health([one], g.now)

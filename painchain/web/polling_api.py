@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from painchain import asking, connectors
+from painchain import checking, connectors, polling
 from painchain.connectors.poll import Checked
 from painchain.inventory import Refused
 from painchain.timeline import BadFilter
@@ -28,7 +28,7 @@ def sync(connector_id: int) -> ResponseReturnValue:
     """Make the next poll of a connector due at once, and return the connector."""
     with on_the_record() as trail:
         one = api.get_or_404(connector_id)
-        asking.sync(one, trail)
+        polling.sync_now(one, trail)
     return api.answer(one, 202)
 
 
@@ -37,7 +37,7 @@ def check(connector_id: int) -> ResponseReturnValue:
     """Test the connection of a connector, with its stored values or others that are not saved."""
     body = read(ConnectorCheck, request.get_data() or b"{}")
     one = api.get_or_404(connector_id)
-    return jsonify(_checked_json(asking.check(one, api.config_of(one.type, body.config), g.now)))
+    return jsonify(_checked_json(checking.check(one, api.config_of(one.type, body.config), g.now)))
 
 
 @door.post("/api/connectors/test")
@@ -45,7 +45,7 @@ def check_new() -> ResponseReturnValue:
     """Test the connection of a connector that is not there yet."""
     body = read(NewConnectorCheck, request.get_data())
     values = api.config_of(body.type, body.config)
-    return jsonify(_checked_json(asking.check_new(connectors.ADDABLE[body.type], values, g.now)))
+    return jsonify(_checked_json(checking.check_new(connectors.ADDABLE[body.type], values, g.now)))
 
 
 def _checked_json(checked: Checked) -> dict[str, Any]:

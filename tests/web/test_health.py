@@ -24,7 +24,7 @@ NOW = datetime.now(UTC)
 SYSTEM = 1
 
 
-class Far:
+class Smithy:
     """A source of a made-up type: what it was asked with, and what it answers."""
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ class Far:
 
 
 @pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> Far:
+def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
     """A connector type that can be polled and tested, in the registry."""
-    source = Far()
+    source = Smithy()
     forge = ConnectorType(
         key="forge",
         label="Forge",
@@ -62,7 +62,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Far:
 
 
 @pytest.fixture
-def forge(far: Far, client: FlaskClient) -> int:
+def forge(far: Smithy, client: FlaskClient) -> int:
     """A connector of that type, enabled."""
     config = {"passphrase": "stored-passphrase"}
     made = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True})
@@ -206,7 +206,7 @@ def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, forge, 
 
 def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, forge):
     client.post(f"/api/connectors/{forge}/disable")
-    for number, why in ((forge, "Enable it"), (SYSTEM, "asks no source")):
+    for number, why in ((forge, "Enable it"), (SYSTEM, "is not polled")):
         refused = client.post(f"/api/connectors/{number}/sync")
         assert refused.status_code == 409
         assert why in refused.json["message"]

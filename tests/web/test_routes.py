@@ -16,6 +16,8 @@ from werkzeug.test import TestResponse
 from painchain.db import db
 from tests.reading import fill, form_of, soup, words
 
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
+
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"

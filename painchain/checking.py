@@ -1,4 +1,4 @@
-"""Ask a source because a person wants it: at once, or with settings that are not saved."""
+"""Test a connection, with settings that need not be saved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from painchain import polling
-from painchain.audit import Trail
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.poll import Checked
 from painchain.db import db
@@ -16,30 +15,16 @@ from painchain.models import Connector
 from painchain.secrets import KeyUnusable
 
 
-class NotAsked(Refused):
-    """There is no source to ask now; the message says what to do."""
-
-
-def sync(connector: Connector, trail: Trail) -> None:
-    """Make the connector's next poll due at once. Nothing is recorded: it changes no configuration.
-
-    :raises NotAsked: when it is not polled at all, or not now.
-    """
-    _refuse_builtin(connector)
-    if not connector.enabled:
-        raise NotAsked(f"“{connector.name}” is disabled. Enable it: then it is polled at once.")
-    polling.sync_now(connector, trail)
-
-
 def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> Checked:
     """Test the connection of a connector with its stored settings and what of them was `submitted` anew.
 
     A stored secret goes nowhere but where it was stored for: with another address it has to be entered again.
 
-    :raises NotAsked: when it has no connection.
+    :raises Refused: when it has no connection.
     :raises Invalid: when a field does not take its value, or a secret is missing.
     """
-    _refuse_builtin(connector)
+    if type_of(connector).builtin:
+        raise Refused(f"“{connector.name}” has no connection to test: it records what changes in PainChain itself.")
     try:
         stored = polling.settings_of(connector)
     except KeyUnusable as problem:
@@ -75,8 +60,3 @@ def _check(
         raise Invalid(errors)
     db.session.rollback()  # no connection to the database is held while somebody else's server thinks
     return polling.check(connector_type.key, settings, now)
-
-
-def _refuse_builtin(connector: Connector) -> None:
-    if type_of(connector).builtin:
-        raise NotAsked(f"“{connector.name}” asks no source: it records what changes in PainChain itself.")
