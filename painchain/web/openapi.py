@@ -374,7 +374,9 @@ def _bodies() -> dict[str, Schema]:
     name = {**NOT_BLANK, "maxLength": NAME.max_length}
     new["properties"] |= {"name": name, "tags": _ref("Tags")}
     new["anyOf"] = [_of_type(connector_type) for connector_type in connectors.ADDABLE.values()]
-    schemas[NewConnectorCheck.__name__]["anyOf"] = new["anyOf"]
+    about = schemas[NewConnectorCheck.__name__]["description"]
+    kinds = [{**one, "type": "object", "additionalProperties": False} for one in new["anyOf"]]
+    schemas[NewConnectorCheck.__name__] = {"description": about, "anyOf": kinds}
     config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
