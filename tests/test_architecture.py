@@ -35,7 +35,7 @@ STAIRS = (
     ("painchain.counting",),
     ("painchain.paging",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
-    ("painchain.turns", "painchain.lapses"),
+    ("painchain.turns", "painchain.lapses", "painchain.bands", "painchain.silence"),
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
     ("painchain.past", "painchain.pruning", "painchain.findings"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
 
@@ -10,13 +11,26 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import update
 from werkzeug.wrappers import Response
 
-from painchain import __version__, audit, connectors, inventory, polling, reporting, timeline, visibility
+from painchain import (
+    __version__,
+    audit,
+    bands,
+    connectors,
+    inventory,
+    polling,
+    reporting,
+    silence,
+    timeline,
+    visibility,
+)
+from painchain.bands import Stretch
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.db import db, iso, one_write_at_a_time
 from painchain.export import event_json
 from painchain.inventory import Invalid, Refused, Stale, type_of
 from painchain.models import Connector, LogHead
 from painchain.polling import Health
+from painchain.silence import Silence
 from painchain.timeline import BadFilter, Cursor, Filter
 from painchain.web import openapi
 from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
@@ -138,7 +152,10 @@ def change(number: str) -> ResponseReturnValue:
 @door.get("/api/timeline")
 def histogram() -> ResponseReturnValue:
     """Count events by time and source."""
-    counted = timeline.histogram(_filter(), g.now, UTC_ZONE)
+    wanted = _filter()
+    counted = timeline.histogram(wanted, g.now, UTC_ZONE)
+    stretches = bands.between(wanted, counted.start, min(counted.end, g.now))
+    silent = [] if wanted.end else silence.found(g.now, wanted)
     bins = [
         {"start": iso(bin.start), "end": iso(bin.end), "total": bin.total, "counts": bin.counts} for bin in counted.bins
     ]
@@ -148,7 +165,26 @@ def histogram() -> ResponseReturnValue:
         bin_seconds=int(counted.width.total_seconds()),
         total=counted.total,
         bins=bins,
+        lapses=[lapse_json(one) for one in stretches],
+        silences=[silence_json(one) for one in silent],
     )
+
+
+def lapse_json(one: Stretch) -> dict[str, Any]:
+    """Return a stretch in which nobody was looking; one that lasts has no `until`."""
+    return {**asdict(one), "since": iso(one.since), "until": iso(one.until) if one.until else None}
+
+
+def silence_json(one: Silence) -> dict[str, Any]:
+    """Return a connector that has fallen silent, and the events that changed it just before."""
+    return {
+        "connector_id": one.connector_id,
+        "connector_name": one.name,
+        "connector_type": one.type,
+        "last_event": iso(one.last),
+        "usual_gap_seconds": one.usual.total_seconds(),
+        "changes": [event_json(event) for event in one.changes],
+    }
 
 
 @door.get("/api/stats")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from painchain import __version__, connectors, ocsf
+from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
@@ -134,7 +135,29 @@ SCHEMAS: dict[str, Schema] = {
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
         bins=_list(_record(start=TIME, end=TIME, total=INTEGER, counts=COUNTS)),
+        lapses=_list(_ref("Lapse")),
+        silences=_list(_ref("Silence")),
     ),
+    "Lapse": {
+        "description": "A stretch of time in which nobody was looking at a connector; without an end while it lasts.",
+        **_record(
+            **_each(STRING, "connector_name", "connector_type", "words"),
+            connector_id=INTEGER,
+            kind={"enum": list(LAPSES)},
+            since=TIME,
+            until=TIME_OR_NULL,
+        ),
+    },
+    "Silence": {
+        "description": "A connector that usually speaks and has fallen silent, and what changed it just before.",
+        **_record(
+            **_each(STRING, "connector_name", "connector_type"),
+            connector_id=INTEGER,
+            last_event=TIME,
+            usual_gap_seconds={"type": "number"},
+            changes=_list(_ref("Event")),
+        ),
+    },
     "Stats": _record(
         total=INTEGER, **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status")
     ),

@@ -149,6 +149,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
     ),
+    ("POST", "/report.csv"): (["EventsExported"], lambda client, one: submit(client, "/report", "#csv")),
     ("POST", "/api/export"): (["EventsExported"], lambda client, one: client.post("/api/export")),
     ("POST", RETENTION): (
         ["RetentionChanged"] * 2,
@@ -241,7 +242,6 @@ PAGES: dict[str, list[str]] = {
     ],
     "/events/<int:number>/restore": ["/events/{event}/restore"],
     "/report": ["/report", "/report?month=2001-01", "/report?month=2101-01"],
-    "/report.csv": ["/report.csv"],
     "/as-of": ["/as-of", "/as-of?at=2001-01-01", "/as-of?compare=2001-01-01T00:00", "/as-of?at=2101-01-01"],
     "/settings": ["/settings"],
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
