@@ -11,7 +11,7 @@ from painchain.connectors.http import Answer, Client
 from painchain.connectors.poll import PollError, RateLimit, Trouble
 
 REQUESTS = 300  # of one poll
-SECONDS = 45.0  # of one poll
+SECONDS = 60.0  # of one poll
 MOST_ETAGS = 300
 RESERVE = 20  # a twentieth of the rate limit is left to whoever else uses the token
 
@@ -51,6 +51,7 @@ class Asking:
         self._left = REQUESTS
         self._ends = time.monotonic() + SECONDS
         self.rate_limit: RateLimit | None = None
+        self.answered = False
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, key: str = "") -> Answer:
         """Return the answer to one request; with a `key` it is conditional on the ETag kept under it.
@@ -62,6 +63,7 @@ class Asking:
         self._left -= 1
         answer = self._client.get(path, params, etag=self._etags.get(key))
         self.rate_limit = told_limit(answer.headers) or self.rate_limit
+        self.answered = True
         return answer
 
     def keep(self, key: str, answer: Answer) -> None:

@@ -17,7 +17,7 @@ from painchain.connectors.poll import PollError, Trouble
 MOST_OPEN = 50  # runs that have not ended, by repository
 MANY = {"per_page": 100}
 # To a page, where each item takes up to three more requests: a whole page must fit into one poll.
-FEW = {"per_page": 25}
+FEW = {"per_page": 20}
 SOME = {"per_page": 50}
 
 

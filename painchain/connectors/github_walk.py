@@ -21,6 +21,9 @@ LOST = (
     Trouble.BAD_ANSWER,
 )  # such a page will not come: the list is read anew
 
+OF_ALL = (Trouble.SIGN_IN, Trouble.RATE_LIMITED, Trouble.TLS)
+PATIENCE = 3  # times that no answer comes
+
 Place = dict[str, Any]
 Touched = Callable[[Any], datetime | None]
 
@@ -46,16 +49,18 @@ class Walk:
             self._found.setdefault(one.event_id, one)
 
     @contextmanager
-    def reading(self, what: str) -> Iterator[None]:
-        """Read one of several things: if it is gone, forbidden or broken, that is noted and the poll goes on.
+    def reading(self, what: str, counts: bool = True) -> Iterator[None]:
+        """Read one of several things: if that fails, it is noted and the poll goes on.
 
-        Where nothing could be read yet, GitHub as a whole is broken.
+        Unless GitHub as a whole fails: it takes no more requests or not the token, or it has not answered at all.
         """
         try:
             yield
-            self.read += 1
+            self.read += counts
         except PollError as error:
-            if error.trouble not in REFUSED and not (error.trouble is Trouble.FAR_ERROR and self.read):
+            silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is Trouble.UNREACHABLE]
+            broken = error.trouble not in REFUSED and not self.asking.answered
+            if error.trouble in OF_ALL or broken or len(silent) >= PATIENCE:
                 raise
             self.refused.append((what, error))
 
