@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 STAIRS = (
     ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
     ("painchain.connectors.poll",),
-    ("painchain.connectors.base", "painchain.connectors.http"),
+    ("painchain.connectors.base", "painchain.connectors.refusals", "painchain.connectors.bounded"),
+    ("painchain.connectors.http",),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
     ("painchain.connectors.github_events", "painchain.connectors.github_asking"),
     ("painchain.connectors.github_hook", "painchain.connectors.github_walk"),

@@ -23,10 +23,18 @@ class Enough(Exception):
 
 
 def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
-    """Return a client that asks the configured host and no other."""
+    """Return a client that asks the configured host and no other.
+
+    :raises PollError: if no request can carry the token.
+    """
+    token = settings.get("token") or ""
+    if not token:
+        raise PollError("There is no token. Enter one.", Trouble.SIGN_IN)
+    if not (token.isascii() and token.isprintable()):
+        raise PollError("The token has characters that no token has. Enter it again.", Trouble.SIGN_IN)
     headers = {
-        "Authorization": f"Bearer {settings['token']}",
-        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json, application/json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
     return Client(settings["base_url"], headers, now, seconds=seconds)

@@ -88,7 +88,7 @@ class Round:
                 yield repo, state
 
     def _about(self, name: str, state: State) -> Repo:
-        answer = self._walk.asking.get(f"repos/{name}", key=f"repos/{name}")
+        answer = self._walk.asking.get(f"repos/{name}", key=f"repos/{name}" if "about" in state else "")
         if not answer.unchanged:
             if not text(answer.value, "full_name"):
                 words = "The answer is not what GitHub's API answers. Check the API URL."

@@ -204,7 +204,8 @@ def test_releases_deployments_with_their_states_and_images_are_found(github: Git
     github.put(REPO, "releases", release, {"id": 6, "tag_name": "v2", "draft": True, "created_at": ago(hours=1)})
     made = {"id": 9, "environment": "production", "ref": "v1", "sha": "5ha", "creator": {"login": "ann"}}
     github.put(REPO, "deployments", {**made, "created_at": ago(days=3), "updated_at": ago(minutes=1)})
-    states = [("success", ago(minutes=1)), ("in_progress", ago(minutes=3)), ("queued", ago(days=3))]
+    states = [("success", ago(minutes=1)), ("in_progress", ago(minutes=2)), ("in_progress", ago(minutes=3))]
+    states.append(("queued", ago(days=3)))
     github.lists[f"repos/{REPO}/deployments/9/statuses"] = [
         {"state": state, "created_at": when, "creator": {"login": "bot"}, "target_url": "javascript:alert(1)"}
         for state, when in states
@@ -228,6 +229,7 @@ def test_releases_deployments_with_their_states_and_images_are_found(github: Git
     success = found[f"deployment-{REPO}-9-success"]
     assert (success.title, success.author, success.url) == ("[Deployment] production success", "bot", None)
     assert success.facts["creator"] == "ann"
+    assert found[f"deployment-{REPO}-9-in_progress"].timestamp == NOW - timedelta(minutes=3)
     assert found[image].title == "[Image] team/api:1.0,latest"
     assert found[image].facts["digest"] == "sha256:abc"
     assert found[image].facts["repository"] == REPO
@@ -373,6 +375,14 @@ def test_the_token_of_an_app_sees_the_repositories_of_its_installation(github: G
     assert ids(poll(repos=[])) == [f"pr-{REPO}-1-opened"]
 
 
+def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll: Ask) -> None:
+    github.add_repo("acme/web")
+    poll()
+    poll(repos=["acme/web"])
+    github.put(REPO, "pulls", pull(1))
+    assert ids(poll()) == [f"pr-{REPO}-1-opened"]
+
+
 def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
     github.things["repos/Acme/API"] = github.things[f"repos/{REPO}"]
@@ -488,7 +498,8 @@ def test_a_test_without_a_list_counts_the_repositories(github: GitHub, far: Far)
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"token": ""}, "Enter a token"),
+        ({"token": None}, "Enter one"),
+        ({"token": "gh\u00fc"}, "Enter it again"),
         ({"token": "wrong"}, "does not accept the token"),
         ({"repos": ["acme/gone"]}, "acme/gone"),
         ({"base_url": "http://127.0.0.1:9"}, "127.0.0.1"),
