@@ -21,7 +21,21 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, exports, history, history_api, news, past, report, responses, searching
+from painchain.web import (
+    api,
+    checks,
+    dashboard,
+    exports,
+    health,
+    history,
+    history_api,
+    news,
+    past,
+    polling_api,
+    report,
+    responses,
+    searching,
+)
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
@@ -86,8 +100,9 @@ def create_app(settings: Settings) -> Flask:
     csrf.init_app(app)
     csrf.exempt(api.door)
     csrf.exempt(history_api.door)
-    pages = (dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
-    for door in (*(one.door for one in pages), api.door, history_api.door):
+    csrf.exempt(polling_api.door)
+    pages = (dashboard, news, searching, exports, health, checks, settings_door, retention_door, history, report, past)
+    for door in (*(one.door for one in pages), api.door, history_api.door, polling_api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

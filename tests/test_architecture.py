@@ -16,6 +16,14 @@ STAIRS = (
     ("painchain.connectors.base", "painchain.connectors.refusals", "painchain.connectors.bounded"),
     ("painchain.connectors.http",),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
+    ("painchain.connectors.github_events", "painchain.connectors.github_asking"),
+    ("painchain.connectors.github_hook", "painchain.connectors.github_walk"),
+    (
+        "painchain.connectors.github_check",
+        "painchain.connectors.github_images",
+        "painchain.connectors.github_repo",
+    ),
+    ("painchain.connectors.github_poll",),
     (
         "painchain.connectors.github",
         "painchain.connectors.gitlab",
@@ -34,7 +42,7 @@ STAIRS = (
     ("painchain.past", "painchain.pruning", "painchain.findings"),
     ("painchain.report", "painchain.outcomes"),
     ("painchain.polling",),
-    ("painchain.blame", "painchain.restore", "painchain.demo"),
+    ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking"),
     (
         "painchain.web.filters",
         "painchain.web.article",
@@ -43,7 +51,7 @@ STAIRS = (
         "painchain.web.forms",
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
-    ("painchain.web.kept",),
+    ("painchain.web.kept", "painchain.web.health"),
     ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",
@@ -54,7 +62,9 @@ STAIRS = (
         "painchain.web.news",
         "painchain.web.exports",
         "painchain.web.retention",
+        "painchain.web.polling_api",
     ),
+    ("painchain.web.checks",),
     ("painchain.factory",),
     ("painchain.pollers",),
     ("painchain.scheduler", "painchain.terminal"),

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from painchain import bands, connectors, inventory, search, silence, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
-from painchain.web import article, chart, responses
+from painchain.web import article, chart, health, responses
 from painchain.web.kept import kept
 
 door = Blueprint("dashboard", __name__)
@@ -92,7 +92,7 @@ def index() -> ResponseReturnValue:
         wanted = wanted_of(view)
     status = 422 if problem else 200
     values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
-    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed}
+    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed, "troubled": health.troubled()}
     if responses.is_htmx():
         return responses.fragment("dashboard", **values), status
     return responses.page("pages/dashboard.html", status, **values)

@@ -25,7 +25,8 @@ def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["lapse_kinds"] = KINDS
-    for one in (clock, day_name, exact, moment, since, span, ago, printable, shown, spoken, marked, pretty):
+    times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
+    for one in (*times, printable, shown, spoken, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 
@@ -90,6 +91,21 @@ def ago(value: datetime, now: datetime, zone: Any) -> Markup:
         return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
     local = value.astimezone(zone)
     return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
+
+
+def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "in 3 min" for the next hour, a local date and time behind it."""
+    seconds = (value - now).total_seconds()
+    if seconds >= 3600:
+        return hour(value, now, zone)
+    words = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+
+
+def hour(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time of day, with its date where that is not today's."""
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
 
 
 def day_name(day: date, now: datetime, zone: Any) -> str:

@@ -16,6 +16,8 @@ from werkzeug.test import TestResponse
 from painchain.db import db
 from tests.reading import fill, form_of, soup, words
 
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
+
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
@@ -47,6 +49,25 @@ def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
     etag = client.get(f"/api/connectors/{one}").headers["ETag"]
     config = config or {"poll_interval": 600}
     return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+
+
+def enabled(client: FlaskClient, one: int) -> None:
+    """Switch a connector on behind everybody's back."""
+    with client.application.app_context():
+        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :one"), {"one": one})
+        db.session.commit()
+
+
+def sync(client: FlaskClient, one: int) -> TestResponse:
+    """Ask for news at once."""
+    enabled(client, one)
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    return client.post(f"{LIST}/{one}/sync", data={"csrf_token": form["csrf_token"]})
+
+
+def sync_by_script(client: FlaskClient, one: int) -> TestResponse:
+    enabled(client, one)
+    return client.post(f"/api/connectors/{one}/sync")
 
 
 def newest(client: FlaskClient, event_type: str) -> int:
@@ -135,11 +156,36 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
     ),
     ("POST", f"{RETENTION}/prune"): ([], prune),
+    ("POST", f"{ONE}/sync"): ([], sync),
+    ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
+    ("POST", f"{ONE}/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/{one}/test", data=form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+        ),
+    ),
+    ("POST", f"{LIST}/new/<key>/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
+        ),
+    ),
+    ("POST", f"{API_ONE}/test"): ([], lambda client, one: client.post(f"/api/connectors/{one}/test")),
+    ("POST", "/api/connectors/test"): (
+        [],
+        lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
+    ),
 }
 
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
-    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning.py)"
+    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
+    ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
+    ("POST", f"{API_ONE}/sync"): "the same",
+    ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
+    ("POST", f"{LIST}/new/<key>/test"): "the same",
+    ("POST", f"{API_ONE}/test"): "the same",
+    ("POST", "/api/connectors/test"): "the same",
 }
 
 
@@ -207,6 +253,7 @@ PAGES: dict[str, list[str]] = {
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
+    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
 }
