@@ -15,6 +15,11 @@ STAIRS = (
     ("painchain.connectors.poll",),
     ("painchain.connectors.base", "painchain.connectors.http"),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
+    ("painchain.connectors.gitlab_events",),
+    ("painchain.connectors.gitlab_ask", "painchain.connectors.gitlab_hook"),
+    ("painchain.connectors.gitlab_images", "painchain.connectors.gitlab_commits", "painchain.connectors.gitlab_check"),
+    ("painchain.connectors.gitlab_project",),
+    ("painchain.connectors.gitlab_poll",),
     (
         "painchain.connectors.github",
         "painchain.connectors.gitlab",
