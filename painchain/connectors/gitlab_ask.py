@@ -18,6 +18,9 @@ MOST_SECONDS = 90.0
 PAGE = 100  # as many as GitLab gives
 MOST_FILES = 100  # of a merge request or commit
 API = "/api/v4"
+# What can be wrong with one thing, list or project alone, and what can be wrong with all of GitLab as well.
+REFUSED = (Trouble.PERMISSION, Trouble.MISSING)
+ILL = (Trouble.FAR_ERROR, Trouble.BAD_ANSWER, Trouble.UNREACHABLE)
 
 
 class Spent(Exception):
@@ -51,6 +54,7 @@ class Asking:
         self.turn = turn
         self.found: dict[str, Found] = {}
         self.notes: list[str] = []
+        self.moved = False  # whether the next poll would begin further on
         self.rate_limit: RateLimit | None = None
         self._http = http
         self._left = MOST_REQUESTS
@@ -81,11 +85,11 @@ class Asking:
         return answer
 
     def further(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Return what more GitLab tells of something, None where it is gone or may not be read."""
+        """Return what more GitLab tells of something, None where it does not: it is gone, too large, not to be read."""
         try:
             return self.get(path, params).value
         except PollError as error:
-            if error.trouble in (Trouble.MISSING, Trouble.PERMISSION, Trouble.FAR_ERROR):
+            if error.trouble in (*REFUSED, *ILL):
                 return None
             raise
 

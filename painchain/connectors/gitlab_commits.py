@@ -74,6 +74,7 @@ class _Branch:
                 left -= 1
                 self.asking.add(events.commit(self.place, item, self.name, changed, self.asking.turn.now))
             self.state["page"] += 1
+            self.asking.moved = True
 
     def _files(self, item: Item) -> list[str] | None:
         sha = text(item, "id")

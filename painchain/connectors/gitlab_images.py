@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from painchain.connectors import gitlab_events as events
-from painchain.connectors.code_hosts import count, text
-from painchain.connectors.gitlab_ask import PAGE, Asking, escaped
+from painchain.connectors.code_hosts import text
+from painchain.connectors.gitlab_ask import ILL, PAGE, REFUSED, Asking, escaped
 from painchain.connectors.gitlab_events import Item, Project, moment
-from painchain.connectors.poll import Found
+from painchain.connectors.poll import Found, PollError
 
 FIRST_TAGS = 50  # a repository with more is taken as known when it is first seen
 MOST_PAGES = 10  # of the tags of one repository
@@ -21,11 +21,21 @@ State = dict[str, Any]
 
 
 def look(asking: Asking, place: Project, state: State) -> None:
-    """Add what is new in every container repository of a project; `state` keeps the tags that are known of each."""
+    """Add what is new in every container repository of a project.
+
+    `state` keeps the tags that are known of each, and in `asked` those that this run through them has been at: it can
+    take several polls.
+    """
+    known: State = state.setdefault("known", {})
+    asked: list[str] = state.setdefault("asked", [])
     for page in asking.pages(f"projects/{place.id}/registry/repositories", {}):
         for repository in page:
-            if count(repository, "id") is not None:
-                _Repository(asking, place, repository, state.setdefault(str(repository["id"]), {})).look()
+            number = text(repository, "id")
+            if number and number not in asked:
+                _Repository(asking, place, repository, known.setdefault(number, {})).look()
+                asked.append(number)
+    state["known"] = {number: known[number] for number in asked if number in known}
+    state["asked"] = []
 
 
 class _Repository:
@@ -49,9 +59,9 @@ class _Repository:
             known[:] = [name for name in names if name not in self.moving]
         before = set(known)
         for name in names:
-            if name in self.moving or name not in before:
-                self._tag(name)
+            if (name in self.moving or name not in before) and self._told(name):
                 known.append(name)  # at once: whatever ends this poll, the next does not ask for it again
+                self.asking.moved |= name not in before
         there = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
         self.state["looked"] = True
@@ -63,8 +73,20 @@ class _Repository:
             self.asking.note(f"{path} has too many images; only the first {MOST_PAGES * PAGE} tags are looked at.")
         return [name for page in pages[:MOST_PAGES] for tag in page if (name := text(tag, "name"))]
 
-    def _tag(self, name: str) -> None:
-        tag = self.asking.further(f"{self.path}/{escaped(name)}")
+    def _told(self, name: str) -> bool:
+        """Ask for one tag; say whether GitLab has told of it, or that it is gone."""
+        try:
+            tag = self.asking.get(f"{self.path}/{escaped(name)}").value
+        except PollError as error:
+            if error.trouble in ILL:
+                return False
+            if error.trouble in REFUSED:
+                return True
+            raise
+        self._point(name, tag)
+        return True
+
+    def _point(self, name: str, tag: Any) -> None:
         digest = text(tag, "digest")
         digests: dict[str, str] = self.state.setdefault("digests", {})
         if not digest or digests.get(name) == digest:

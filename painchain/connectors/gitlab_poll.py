@@ -10,10 +10,10 @@ from typing import Any
 
 from painchain.connectors import gitlab_events as events
 from painchain.connectors.code_hosts import rows
-from painchain.connectors.gitlab_ask import PAGE, Asking, Spent, client, escaped, iso
+from painchain.connectors.gitlab_ask import ILL, PAGE, Asking, Spent, client, escaped, iso
 from painchain.connectors.gitlab_events import Project
 from painchain.connectors.gitlab_project import ProjectNews
-from painchain.connectors.poll import Polled, PollError, Trouble, Turn
+from painchain.connectors.poll import Polled, PollError, RateLimit, Trouble, Turn
 
 ACTIVE = timedelta(days=30)  # of the projects that nobody listed, those that something happened in
 MOST_NAMES = 5  # in a note
@@ -36,28 +36,34 @@ class _Round:
         self.asking, self.turn = asking, turn
         self.wanted: list[str] = list(turn.settings.get("projects") or [])
         self.cursor: dict[str, Any] = deepcopy(turn.cursor)
+        self.ill: PollError | None = None
 
     def poll(self) -> Polled:
         """Return what this poll found."""
-        more, asked = False, 0
+        more = False
         try:
             self._begin()
             while self.cursor["todo"]:
                 self._ask(self.cursor["todo"][0])
                 self.cursor["todo"].pop(0)
-                asked += 1
         except Spent:
             more = True
         except PollError as error:
-            # What is found so far is kept; the next poll comes upon the trouble at once, and tells it.
-            if not self.asking.found and not asked:
+            if not self.asking.moved:
                 raise
             more = True
-            self.asking.note(str(error))
+            self._put_off(error)
         if not more:
             self._judge()
         found = list(self.asking.found.values())
         return Polled(found, self.cursor, more, self._note(more), rate_limit=self.asking.rate_limit)
+
+    def _put_off(self, error: PollError) -> None:
+        """Keep what was found before the trouble; if that is still there, the next poll finds nothing but it."""
+        self.asking.note(str(error))
+        if error.retry_at:
+            limit = self.asking.rate_limit.limit if self.asking.rate_limit else None
+            self.asking.rate_limit = RateLimit(limit, 0, error.retry_at)
 
     def _begin(self) -> None:
         """Begin a round, if none is under way for these settings."""
@@ -95,15 +101,24 @@ class _Round:
                 return todo
 
     def _ask(self, one: Mapping[str, Any]) -> None:
+        """Ask one project. One may fail for itself; when two do, GitLab has a problem."""
         place = self._place(one)
         if place is None:
             self.cursor["missing"].append(one["ref"])
             return
+        try:
+            self._look(place, one)
+            self.asking.moved = True
+        except PollError as error:
+            if error.trouble not in ILL or self.ill:
+                raise
+            self.ill = error
+            self.cursor["refused"].append(place.path)
+
+    def _look(self, place: Project, one: Mapping[str, Any]) -> None:
         state = self.cursor["projects"].setdefault(one["ref"], {})
         news = ProjectNews(self.asking, place, self.turn.settings.get("branches") or (), state)
         refused = news.look()
-        if len(refused) == news.lists and all(error.trouble is Trouble.FAR_ERROR for error in refused.values()):
-            raise next(iter(refused.values()))
         self.cursor["read"] += len(refused) < news.lists
         may_not = [name for name, error in refused.items() if error.trouble is not Trouble.MISSING]
         self.cursor["refused"] += [f"{', '.join(may_not)} of {place.path}"] if may_not else []
@@ -118,6 +133,8 @@ class _Round:
                 Trouble.MISSING,
             )
         if refused and not self.cursor["read"]:
+            if self.ill:
+                raise self.ill
             raise PollError(f"The token may not read {_some(refused)}. Give it the scope read_api.", Trouble.PERMISSION)
 
     def _place(self, one: Mapping[str, Any]) -> Project | None:

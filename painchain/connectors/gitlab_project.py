@@ -10,9 +10,9 @@ from typing import Any
 from painchain.connectors import gitlab_commits, gitlab_images
 from painchain.connectors import gitlab_events as events
 from painchain.connectors.code_hosts import count, rows, text
-from painchain.connectors.gitlab_ask import MOST_FILES, PAGE, Asking, goes_on, iso
+from painchain.connectors.gitlab_ask import ILL, MOST_FILES, PAGE, REFUSED, Asking, goes_on, iso
 from painchain.connectors.gitlab_events import Item, Project, moment
-from painchain.connectors.poll import PollError, Trouble
+from painchain.connectors.poll import PollError
 
 OVERLAP = timedelta(minutes=2)  # what is written at once can become visible out of order
 INSTANT = timedelta(milliseconds=1)  # GitLab tells no smaller parts, but keeps them
@@ -37,13 +37,18 @@ class ProjectNews:
         return len(self._lists())
 
     def look(self) -> dict[str, PollError]:
-        """Read every list; return the error of each that the project does not have or the token may not read."""
+        """Read every list; return the error of each that the project does not have or the token may not read.
+
+        One list can fail for itself; when a second does, GitLab has a problem.
+        """
         refused: dict[str, PollError] = {}
         for name, read in self._lists().items():
             try:
                 read()
             except PollError as error:
-                if error.trouble not in (Trouble.PERMISSION, Trouble.MISSING, Trouble.FAR_ERROR):
+                if error.trouble not in REFUSED and (
+                    error.trouble not in ILL or any(one.trouble in ILL for one in refused.values())
+                ):
                     raise
                 refused[name] = error
         return refused
@@ -81,7 +86,7 @@ class ProjectNews:
             answer = self.asking.get(f"{self.path}/{name}", params)
             for item in rows(answer.value):
                 read(item, state, since - OVERLAP)
-                _reach(state, moment(item.get("updated_at")))
+                self.asking.moved |= _reach(state, moment(item.get("updated_at")))
             if not goes_on(answer):
                 break
             # What changes meanwhile moves to the end and shifts the pages; so ask from the last one on.
@@ -99,7 +104,7 @@ class ProjectNews:
         try:
             self._reopened()
         except PollError as error:
-            if error.trouble not in (Trouble.PERMISSION, Trouble.MISSING):
+            if error.trouble not in REFUSED:
                 raise
 
     def _merge_request(self, item: Item, state: State, since: datetime) -> None:
@@ -144,11 +149,20 @@ class ProjectNews:
         event_id = events.merge_request_id(self.place, {"iid": event.get("target_iid")}, action)
         if event_id in self.asking.found or event_id in self.state["merge_requests"]["done"]:
             return
-        item = self.asking.further(f"{self.path}/merge_requests/{count(event.get('target_iid'))}")
-        if isinstance(item, Mapping) and self._wanted(item.get("target_branch")):
+        item = self._found(f"merge_requests/{count(event.get('target_iid'))}")
+        if item and self._wanted(item.get("target_branch")):
             who = events.name(event.get("author"))
             self.asking.add(events.merge_request(self.place, item, action, when, who, self._details(item["iid"])))
             self._done(event_id, item, self.state["merge_requests"])
+
+    def _found(self, path: str) -> Item | None:
+        try:
+            value = self.asking.get(f"{self.path}/{path}").value
+        except PollError as error:
+            if error.trouble in REFUSED:
+                return None
+            raise
+        return value if isinstance(value, Mapping) else None
 
     def _pipelines(self) -> None:
         self._changed("pipelines", self._pipeline)
@@ -201,7 +215,10 @@ class ProjectNews:
         state |= {"at": newest.isoformat(), "etag": etag}
 
 
-def _reach(state: State, when: datetime | None) -> None:
+def _reach(state: State, when: datetime | None) -> bool:
+    """Move on to a moment, and say whether that is further."""
     before = moment(state.get("at"))
-    if when and (before is None or when > before):
-        state["at"] = when.isoformat()
+    if when is None or (before and when <= before):
+        return False
+    state["at"] = when.isoformat()
+    return True

@@ -13,7 +13,7 @@ from painchain.connectors import gitlab_ask
 from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab_hook import HOOK
 from painchain.connectors.gitlab_poll import poll
-from painchain.connectors.poll import Delivery, Found, Polled, PollError, Trouble, Turn
+from painchain.connectors.poll import Delivery, Found, Polled, PollError, RateLimit, Trouble, Turn
 from tests.far import Far, Reply, as_json, far_side, path_of
 from tests.far_gitlab import GitLab, params_of
 
@@ -250,8 +250,15 @@ def test_long_lists_are_read_to_the_end_though_one_poll_does_not_reach(far, gitl
     gitlab.add_project(7, "g/p", merge_requests=[*items, *at_once])
     gitlab.push(7, *({"id": f"c{n}", "committed_date": ago(hours=2)} for n in range(9)))
     gitlab.add_project(8, "g/q", merge_requests=[merge_request(1)])
+    repositories = [{"id": n, "path": f"g/p/{n}"} for n in range(8)]
+    gitlab.add_project(9, "g/r", **{"registry/repositories": repositories})
+    for n in range(8):
+        gitlab.lists[f"projects/9/registry/repositories/{n}/tags"] = [{"name": "v1"}]
+        tag = {"name": "v1", "digest": "sha256:1", "created_at": ago(hours=1)}
+        gitlab.things[f"projects/9/registry/repositories/{n}/tags/v1"] = tag
     found, polls, last = all_polls(far)
-    wanted = {f"mr-g/p-{n}-opened" for n in range(17)} | {f"commit-g/p-c{n}" for n in range(9)} | {"mr-g/q-1-opened"}
+    wanted = {f"image-g/p/{n}-v1-sha256:1" for n in range(8)}
+    wanted |= {f"mr-g/p-{n}-opened" for n in range(17)} | {f"commit-g/p-c{n}" for n in range(9)} | {"mr-g/q-1-opened"}
     assert {one.event_id for one in found} == wanted
     assert polls > 3
     assert last.note == ""
@@ -401,6 +408,22 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     assert failed.value.trouble is Trouble.PERMISSION
 
 
+def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
+    for number in (7, 8, 9):
+        gitlab.add_project(number, f"g/p{number}", merge_requests=[merge_request(1)])
+    broken = as_json({"message": "500"}, 500)
+    gitlab.refuse |= {"projects/7/merge_requests": broken, "projects/7/pipelines": Reply(body=b"[{")}
+    answer = polled(far)
+    assert ids(answer) == ["mr-g/p8-1-opened", "mr-g/p9-1-opened"]
+    assert (answer.more, answer.note) == (False, "Could not be read: g/p7.")
+    gitlab.refuse |= {f"projects/8/{name}": broken for name in ("merge_requests", "pipelines")}
+    with pytest.raises(PollError) as failed:
+        polled(far)
+    assert failed.value.trouble is Trouble.FAR_ERROR
+    gitlab.refuse.clear()
+    assert ids(polled(far, answer.cursor)) == ["mr-g/p7-1-opened"]
+
+
 def test_a_wrong_token_is_said_so(far, gitlab):
     gitlab.add_project(7, "g/p")
     with pytest.raises(PollError, match="does not accept the token") as failed:
@@ -412,21 +435,27 @@ def test_a_wrong_token_is_said_so(far, gitlab):
 def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(far, gitlab):
     gitlab.headers = {"RateLimit-Limit": "2000", "RateLimit-Remaining": "7", "RateLimit-Reset": "1772625660"}
     gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)])
-    gitlab.add_project(8, "g/q", merge_requests=[merge_request(1)])
+    whole = polled(far).rate_limit
+    assert whole == RateLimit(2000, 7, datetime.fromtimestamp(1772625660, UTC))
+    release, deployment = {"tag_name": "v1", "created_at": ago(hours=1)}, {"id": 5, "status": "failed"}
+    again = {"releases": [release], "deployments": [{**deployment, "updated_at": ago(hours=1)}]}
+    gitlab.add_project(8, "g/q", merge_requests=[merge_request(1)], **again)
     limited = Reply(429, b"Retry later\n", {"Retry-After": "60", "RateLimit-Remaining": "0"})
     gitlab.refuse["projects/8/merge_requests"] = limited
     first = polled(far)
     assert ids(first) == ["mr-g/p-1-opened"]
     assert first.more
     assert "rate limit" in first.note
-    assert first.rate_limit
-    assert (first.rate_limit.limit, first.rate_limit.remaining) == (2000, 7)
+    assert first.rate_limit == RateLimit(2000, 0, NOW + timedelta(seconds=60))  # so long the next poll waits
     with pytest.raises(PollError, match="rate limit") as failed:
         polled(far, first.cursor)
     assert failed.value.trouble is Trouble.RATE_LIMITED
     assert failed.value.retry_at == NOW + timedelta(seconds=60)
-    del gitlab.refuse["projects/8/merge_requests"]
-    assert ids(polled(far, first.cursor)) == ["mr-g/q-1-opened"]
+    gitlab.refuse = {"projects/8/registry/repositories": limited}
+    second = polled(far, first.cursor)
+    assert ids(second) == ["mr-g/q-1-opened", "release-g/q-v1", "deployment-g/q-5-failed"]
+    with pytest.raises(PollError, match="rate limit"):  # though the overlap finds the same again
+        polled(far, second.cursor)
 
 
 def test_only_projects_of_the_token_that_are_alive_are_listed(far, gitlab):
