@@ -14,7 +14,7 @@ from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab_hook import HOOK
 from painchain.connectors.gitlab_poll import poll
 from painchain.connectors.poll import Delivery, Found, Polled, PollError, RateLimit, Trouble, Turn
-from tests.far import Far, Reply, as_json, far_side, path_of
+from tests.far import Asked, Far, Reply, as_json, far_side, path_of
 from tests.far_gitlab import GitLab, params_of
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "gitlab"
@@ -263,6 +263,21 @@ def test_long_lists_are_read_to_the_end_though_one_poll_does_not_reach(far, gitl
     assert polls > 3
     assert last.note == ""
     assert ids(polled(far, last.cursor)) == []
+
+
+def test_a_list_that_moves_while_it_is_read_loses_nothing(gitlab):
+    gitlab.page = 2
+    items = [merge_request(n, created_at=ago(hours=9 - n), updated_at=ago(hours=9 - n)) for n in range(5)]
+    gitlab.add_project(7, "g/p", merge_requests=items)
+
+    def moving(asked: Asked) -> Reply:
+        reply = gitlab(asked)
+        if path_of(asked).endswith("/merge_requests"):
+            items[0]["updated_at"] = ago(minutes=1)  # the rest moves up, over the edge of a page
+        return reply
+
+    with far_side(moving) as far:
+        assert sorted(ids(polled(far))) == [f"mr-g/p-{n}-opened" for n in range(5)]
 
 
 def test_a_poll_that_stops_early_says_that_more_follows(far, gitlab, monkeypatch):
