@@ -102,18 +102,19 @@ class _Round:
 
     def _ask(self, one: Mapping[str, Any]) -> None:
         """Ask one project. One may fail for itself; when two do, GitLab has a problem."""
-        place = self._place(one)
-        if place is None:
-            self.cursor["missing"].append(one["ref"])
-            return
         try:
+            place = self._place(one)
+            if place is None:
+                self.cursor["missing"].append(one["ref"])
+                return
             self._look(place, one)
             self.asking.moved = True
         except PollError as error:
-            if error.trouble not in ILL or self.ill:
+            itself = error.trouble is Trouble.PERMISSION or (error.trouble in ILL and not self.ill)
+            if not itself:
                 raise
-            self.ill = error
-            self.cursor["refused"].append(place.path)
+            self.ill = error if error.trouble in ILL else self.ill
+            self.cursor["refused"].append(one.get("path", one["ref"]))
 
     def _look(self, place: Project, one: Mapping[str, Any]) -> None:
         state = self.cursor["projects"].setdefault(one["ref"], {})

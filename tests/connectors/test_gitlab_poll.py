@@ -400,6 +400,9 @@ def test_a_missing_project_is_a_note_and_all_missing_an_error(far, gitlab):
     assert ids(answer) == ["mr-g/sub/p-1-opened"]
     assert answer.note == "Not there, or not for this token to see: g/gone."
     assert "/api/v4/projects/g%2Fsub%2Fp" in asked_for(far)
+    gitlab.refuse["projects/8"] = as_json({"message": "403 Forbidden"}, 403)
+    answer = polled(far, projects=["8", "7"])
+    assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not be read: 8.")
     with pytest.raises(PollError, match="none of the projects") as failed:
         polled(far, projects=["g/gone", "99"])
     assert failed.value.trouble is Trouble.MISSING
