@@ -186,8 +186,8 @@ def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
     if follow and given["end_date"]:
         raise click.UsageError("--follow goes on into the future: leave out --end-date.")
     zone = local_zone()
-    wanted = chosen(given, zone)
     with opened("The events cannot be read"), quiet_end():
+        wanted = chosen(given, zone)
         seen = timeline.head().last_event
         found = newest(wanted, limit, seen)
         if not found and limit:

@@ -21,9 +21,22 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, exports, history, history_api, news, past, report, responses, searching
+from painchain.web import (
+    api,
+    dashboard,
+    exports,
+    history,
+    history_api,
+    news,
+    past,
+    report,
+    responses,
+    searching,
+    teams_api,
+)
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
+from painchain.web import teams as teams_door
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -86,8 +99,9 @@ def create_app(settings: Settings) -> Flask:
     csrf.init_app(app)
     csrf.exempt(api.door)
     csrf.exempt(history_api.door)
+    csrf.exempt(teams_api.door)
     pages = (dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
-    for door in (*(one.door for one in pages), api.door, history_api.door):
+    for door in (*(one.door for one in (*pages, teams_door)), api.door, history_api.door, teams_api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

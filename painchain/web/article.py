@@ -22,6 +22,9 @@ VERBS = {
     "ConnectorDeleted": "deleted",
     "ConnectorEnabled": "enabled",
     "ConnectorDisabled": "disabled",
+    "TeamCreated": "created",
+    "TeamUpdated": "updated",
+    "TeamDeleted": "deleted",
 }
 
 
@@ -84,7 +87,7 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
         icon=event_type.icon if event_type else "circle",
         colour=source.colour if source else "grey",
         source_label=source.label if source else event.source,
-        subject=_subject(event, keys),
+        subject=_subject(event, facts, keys),
         verb=VERBS.get(event.event_type, ""),
         change=_single_change(facts) if "field" in keys else None,
         sides=tuple(side for side in ("old", "new") if f"{side}_value" in keys),
@@ -112,14 +115,18 @@ def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
     )
 
 
-def _subject(event: Event, keys: set[str]) -> str | None:
+def _subject(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str | None:
     if event.source != connectors.BUILTIN.key:
         return str(event.title)
-    name: str | None = event.connector_name
-    return name if "connector_name" in keys or event.event_type not in _NAMED else None
+    named_by = _NAMED_BY.get(event.event_type, "")
+    if named_by and named_by not in keys:
+        return None
+    name: str | None = facts.get("team") if named_by == "team" else event.connector_name
+    return name
 
 
-_NAMED = {*VERBS, "ConfigChanged"}
+# The field that says what an event is about, so that hiding it hides the name in the line as well.
+_NAMED_BY = {one: "team" if one.startswith("Team") else "connector_name" for one in (*VERBS, "ConfigChanged")}
 
 
 def _single_change(facts: Mapping[str, Any]) -> Change | None:
