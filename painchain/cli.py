@@ -26,6 +26,7 @@ from painchain.export import event_json
 from painchain.scheduler import Scheduler
 from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
 from painchain.timeline import Event, Filter
+from painchain.web import facts
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
 
@@ -241,7 +242,9 @@ def line(one: Article) -> str:
 
 def what(one: Article) -> str:
     """Return what happened, as the feed says it."""
-    said = [text for text in (what_changed(one), one.note) if text]
+    told = [facts.in_words(row.fact) for row in one.told]
+    outcome = one.status.words if one.status else ""
+    said = [text for text in (what_changed(one), outcome, *told, one.note) if text]
     if one.verb:
         return " · ".join([f"{one.subject} {one.verb}" if one.subject else one.label, *said])
     return " · ".join([*([one.subject] if one.subject else []), *(said or [one.label])])

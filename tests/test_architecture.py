@@ -32,6 +32,7 @@ STAIRS = (
     ("painchain.past", "painchain.pruning", "painchain.polling", "painchain.teams"),
     ("painchain.report",),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
+    ("painchain.web.facts",),
     (
         "painchain.web.filters",
         "painchain.web.article",
