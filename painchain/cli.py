@@ -254,9 +254,8 @@ def what_changed(one: Article) -> str:
     """Return a single change as "Poll interval: 300 → 3600", without the sides that are hidden."""
     if one.change is None:
         return ""
-    shown = {row.key for row in one.rows}
-    old = spoken(one.change.old) if "old_value" in shown else ""
-    new = spoken(one.change.new) if "new_value" in shown else ""
+    old = spoken(one.change.old) if "old" in one.sides else ""
+    new = spoken(one.change.new) if "new" in one.sides else ""
     if one.change.kind == Kind.SECRET:
         return f"{one.change.label} {one.change.new if new else 'changed'}"
     return f"{one.change.label}: {f'{old} → {new}'.strip()}" if old or new else f"{one.change.label} changed"

@@ -95,6 +95,8 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
     keys = {field.key for field in shown}
     rows = [_row(field, facts) for field in shown if field.key in facts]
     own = event.source == connectors.BUILTIN.key
+    alone = _alone(rows) if own and "team" in facts else None  # no Config Changed tells it beside the save
+    change = _single_change(facts) if "field" in keys else alone
     return Article(
         event=event,
         label=event_type.label if event_type else event.event_type,
@@ -103,9 +105,9 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
         source_label=source.label if source else event.source,
         subject=_subject(event, facts, fields, keys),
         verb=VERBS.get(event.event_type, ""),
-        change=_single_change(facts) if "field" in keys else None,
-        sides=tuple(side for side in ("old", "new") if f"{side}_value" in keys),
-        note=_note(facts, keys) if own or not event_type else "",
+        change=change,
+        sides=_sides_shown(keys) if "field" in keys else ("old", "new"),
+        note="" if alone or (event_type and not own) else _note(facts, keys),
         rows=rows,
         local=event.timestamp.astimezone(zone),
         status=None if own else _status(event, event_type, rows, keys),
@@ -142,6 +144,16 @@ def _subject(event: Event, facts: Mapping[str, Any], fields: Sequence[EventField
         return None
     name: str | None = facts.get("team") if named_by == "team" else event.connector_name
     return name
+
+
+def _alone(rows: Sequence[Row]) -> Change | None:
+    """Return the change of a save that changed one thing."""
+    changes = [change for row in rows if row.key == "changes" for change in row.changes]
+    return changes[0] if len(changes) == 1 else None
+
+
+def _sides_shown(keys: set[str]) -> tuple[str, ...]:
+    return tuple(side for side in ("old", "new") if f"{side}_value" in keys)
 
 
 def _is_telling(row: Row) -> bool:

@@ -72,6 +72,7 @@ def test_a_save_records_what_tags_the_team_gained_and_lost_and_nothing_else(clie
     page = soup(client.get(f"/events/{event['id']}"))
     assert texts(page, "[data-field=changes] li") == ["Tags −billing +night"]
     assert words(page.select_one(".subject")) == "Payments"
+    assert words(page.select_one("summary .change")) == "Tags: −billing +night"
 
 
 def test_order_and_spacing_of_tags_are_no_change(client, events):
