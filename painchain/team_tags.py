@@ -18,6 +18,10 @@ NAMED = 20
 _team = Team.__table__.c
 
 
+class UnknownTeam(BadFilter):
+    """A filter names a team that is not there, or not there any more."""
+
+
 @dataclass(frozen=True)
 class Tagged:
     """One team as a filter knows it."""
@@ -38,7 +42,8 @@ def every() -> list[Tagged]:
 def known(names: Sequence[str], parameter: str) -> dict[str, Tagged]:
     """Return the teams of these names, whatever their case: each by the name that was asked for.
 
-    :raises BadFilter: when there is none of a name, or they have too many tags together; `parameter` asked for them.
+    :raises UnknownTeam: when there is none of a name; `parameter` asked for it.
+    :raises BadFilter: when they have too many tags together.
     """
     if not names:
         return {}
@@ -46,7 +51,7 @@ def known(names: Sequence[str], parameter: str) -> dict[str, Tagged]:
     by_name = {one.name.casefold(): one for one in there}
     for name in names:
         if name.casefold() not in by_name:
-            raise BadFilter(parameter, _unknown(name, there))
+            raise UnknownTeam(parameter, _unknown(name, there))
     found = {name: by_name[name.casefold()] for name in names}
     if len({tag for one in found.values() for tag in one.tags}) > MOST:
         raise BadFilter(parameter, f"These teams have more than {MOST} tags together; ask for fewer of them.")

@@ -222,6 +222,15 @@ def test_an_old_name_says_how_the_team_is_called_now(client):
         assert said.endswith("any more: it is called “Money” now.")
 
 
+def test_an_open_dashboard_says_once_that_its_team_is_gone_and_asks_no_more(client):
+    add(client)
+    ask = soup(client.get("/?team=Payments")).select_one("#live")["hx-get"]
+    save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
+    page = soup(client.get(ask, headers=HTMX))
+    assert "it is called “Checkout” now" in words(page.select_one("#toast .bad"))
+    assert not page.select_one("#live").has_attr("hx-get")
+
+
 def test_the_search_box_suggests_teams(client):
     add(client, "On Call", "pager")
     page = soup(client.get("/search/suggestions?q=team:o"))
