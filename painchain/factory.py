@@ -35,14 +35,23 @@ from painchain.web import (
     report,
     responses,
     searching,
+    teams_api,
 )
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
+from painchain.web import teams as teams_door
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
+
+PAGES = (
+    *(dashboard.door, news.door, searching.door, exports.door, health.door, checks.door, settings_door.door),
+    *(teams_door.door, retention_door.door, history.door, report.door, past.door),
+)
+# What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
+APIS = (api.door, history_api.door, polling_api.door, teams_api.door)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -98,11 +107,9 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(identify)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
-    csrf.exempt(api.door)
-    csrf.exempt(history_api.door)
-    csrf.exempt(polling_api.door)
-    pages = (dashboard, news, searching, exports, health, checks, settings_door, retention_door, history, report, past)
-    for door in (*(one.door for one in pages), api.door, history_api.door, polling_api.door):
+    for door in APIS:
+        csrf.exempt(door)
+    for door in (*PAGES, *APIS):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

@@ -35,6 +35,23 @@ class Connector(Base):
     switched_by: Mapped[str] = mapped_column(Text)
 
 
+class Team(Base):
+    """A named set of tags to filter by. `former_names` are those it had before, for whoever still asks by them."""
+
+    __tablename__ = "teams"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    former_names: Mapped[list[str]] = mapped_column(JSON, default=list)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_by: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_by: Mapped[str] = mapped_column(Text)
+
+
 class HiddenField(Base):
     """One field of one event type that a connector's events do not show. No row: shown."""
 

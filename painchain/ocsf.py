@@ -24,6 +24,9 @@ ACTIVITIES = {
     "ConfigChanged": UPDATE,
     "FieldVisibilityChanged": UPDATE,
     "RetentionChanged": UPDATE,
+    "TeamCreated": CREATE,
+    "TeamUpdated": UPDATE,
+    "TeamDeleted": DELETE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
 }

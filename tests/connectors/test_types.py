@@ -84,6 +84,9 @@ EVENT_FIELDS = {
         "ConfigChanged": "connector_name field old_value new_value action",
         "FieldVisibilityChanged": "event_type field visible action",
         "EventsExported": "format events filter action",
+        "TeamCreated": "team tags action",
+        "TeamUpdated": "team changes action",
+        "TeamDeleted": "team tags action",
         "RetentionChanged": "field old_value new_value action",
         "EventsPruned": "of_source events before oldest newest rule cause action",
     },
@@ -275,6 +278,9 @@ def test_a_type_has_these_event_types_with_these_fields(type_key):
 def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
     own = {
         "EventsExported",
+        "TeamCreated",
+        "TeamUpdated",
+        "TeamDeleted",
         "RetentionChanged",
         "EventsPruned",
         "ConnectorFailing",
