@@ -497,7 +497,7 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
 
 
 def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
-    app: Flask, clockwork: Clockwork, far: Far
+    app: Flask, clockwork: Clockwork, far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, arrived = threading.Event(), threading.Semaphore(0)
 
@@ -507,6 +507,8 @@ def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
         return as_json({"strikes": strikes(1)})
 
     clockwork.strikes = strikes(2)
+    monkeypatch.setattr("painchain.scheduler.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("painchain.scheduler.STOP_SECONDS", 0.2)
     scheduler = Scheduler(app)
     with far_side(slow) as tower, app.app_context():
         now = datetime.now(UTC)
