@@ -55,7 +55,7 @@ def settings_of(connector: Connector) -> dict[str, Any]:
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(inventory.opened(connector).values())
+        secrets = tuple(one for one in inventory.opened(connector).values() if len(one) >= SHORTEST_SECRET)
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
@@ -136,14 +136,17 @@ def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
     try:
         told = _JSON((lines, one.text, one.url, one.facts))
         told.encode()
-        return (
-            len(told) < PLAIN
-            and not any(sign in told for sign in ("@", "=", "\\u0000"))
-            and not any(secret in told for secret in secrets if len(secret) >= SHORTEST_SECRET)
-            and all(len(line) <= LONGEST_LINE and line == " ".join(line.split()) for line in lines)
-        )
+        if len(told) >= PLAIN or "@" in told or "=" in told or "\\u0000" in told:
+            return False
+        for secret in secrets:
+            if secret in told or _JSON(secret)[1:-1] in told:  # a quote in it is written otherwise there
+                return False
+        for line in lines:
+            if len(line) > LONGEST_LINE or " ".join(line.split()) != line:
+                return False
     except (TypeError, ValueError, AttributeError, RecursionError):
         return False
+    return True
 
 
 def _made_safe(one: Found, secrets: Sequence[str]) -> Found:
