@@ -366,8 +366,7 @@ def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
     clockwork.reply, clockwork.strikes = None, strikes(1)
     assert poll(NOW) == 1
     assert health(broken, NOW).error == (
-        "PainChain could not read the answer; it asks again later. This is a defect in PainChain, and its log has "
-        "the details."
+        "PainChain could not read the answer; its log has the details. This is a defect in PainChain: please report it."
     )
     assert health(fine, NOW).state == "fine"
     assert "KeyError" in caplog.text
