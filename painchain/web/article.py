@@ -70,6 +70,16 @@ class Article:
     link: Link | None = None
     whole: bool = True
 
+    @property
+    def telling(self) -> bool:
+        """Whether title and sentence may be shown: those of PainChain's own events say what their fields say."""
+        return self.whole or self.event.source != connectors.BUILTIN.key
+
+    @property
+    def heading(self) -> str:
+        """The title, or else what kind of event it is."""
+        return str(self.event.title) if self.telling else self.label
+
 
 @dataclass(frozen=True)
 class Group:
