@@ -198,6 +198,20 @@ class Trail:
         status = "shown" if change.visible else "hidden"
         return self._write("field_visibility_changed", change.event_type, status, subject, description, metadata)
 
+    def log_webhook_changed(self, subject: Subject, done: str) -> str | None:
+        """Record that a connector's webhook secret was set, replaced or removed (`done`); never the secret."""
+        description = {
+            "text": f"Webhook secret of “{subject.name}” {done}",
+            "connector_name": subject.name,
+            "field": "webhook",
+            "label": "Webhook secret",
+            "kind": Kind.SECRET.value,
+            "old_value": None,
+            "new_value": done,
+        }
+        metadata = {"action": "webhook_change", "field": "webhook"}
+        return self._write("webhook_changed", subject.name, done, subject, description, metadata)
+
     def log_events_exported(self, export: Export) -> str | None:
         """Record that events were handed out, before they are."""
         chosen = scrub_value(export.filter)

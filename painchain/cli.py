@@ -65,7 +65,7 @@ def serve() -> None:
             host=loaded.host,
             port=loaded.port,
             threads=loaded.threads,
-            max_request_body_size=loaded.max_request_bytes,
+            max_request_body_size=max(loaded.max_request_bytes, loaded.max_webhook_bytes),
             ident=None,
         )
     except (OSError, ValueError) as error:

@@ -21,7 +21,20 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, exports, history, history_api, news, past, report, responses, searching
+from painchain.web import (
+    api,
+    dashboard,
+    exports,
+    history,
+    history_api,
+    hooks,
+    news,
+    past,
+    report,
+    responses,
+    searching,
+    webhooks,
+)
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
@@ -85,9 +98,10 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
-    csrf.exempt(history_api.door)
-    pages = (dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
-    for door in (*(one.door for one in pages), api.door, history_api.door):
+    pages = (dashboard, news, searching, exports, settings_door, retention_door, webhooks, history, report, past)
+    for door in (history_api.door, webhooks.api_door, hooks.door):
+        csrf.exempt(door)
+    for door in (*(one.door for one in pages), api.door, history_api.door, webhooks.api_door, hooks.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

@@ -93,6 +93,36 @@ class Lapse(Base):
     words: Mapped[str] = mapped_column(Text, default="")
 
 
+class Webhook(Base):
+    """The webhook of one connector, whose `secret` is sealed. People's edits of the connector never touch it.
+
+    `told` says in words what the last genuine delivery was, at `last_delivery`.
+    """
+
+    __tablename__ = "webhooks"
+
+    connector_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    secret: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    made_by: Mapped[str] = mapped_column(Text)
+    last_delivery: Mapped[datetime | None] = mapped_column(Moment)
+    told: Mapped[str] = mapped_column(Text, default="")
+
+
+class WebhookDelivery(Base):
+    """One delivery that was taken, known by the `mark` of its id, so that a repeated one is not taken again."""
+
+    __tablename__ = "webhook_deliveries"
+
+    connector_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    mark: Mapped[str] = mapped_column(Text, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 class ChangeEvent(Base):
     """One thing that happened. Names are copied in, so that it reads the same when what they name is gone.
 

@@ -23,6 +23,7 @@ ACTIVITIES = {
     "ConnectorDisabled": DISABLE,
     "ConfigChanged": UPDATE,
     "FieldVisibilityChanged": UPDATE,
+    "WebhookChanged": UPDATE,
     "RetentionChanged": UPDATE,
     "EventsExported": READ,
     "EventsPruned": DELETE,

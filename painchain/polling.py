@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import select
 
-from painchain.connectors.poll import Checked
+from painchain.connectors.poll import Checked, Found
 from painchain.connectors.poll import PollError as PollError
 from painchain.db import db
-from painchain.inventory import type_of
-from painchain.models import Connector, PollState
+from painchain.inventory import type_of, values
+from painchain.ledger import Ledger, NewEvent, new_request_id
+from painchain.models import ChangeEvent, Connector, PollState
+from painchain.secrets import open_sealed
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,44 @@ def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -
     What goes wrong is told in words in the answer; this raises nothing.
     """
     raise NotImplementedError
+
+
+def settings_of(connector: Connector) -> dict[str, Any]:
+    """Return the value of every field, the secrets opened."""
+    box = current_app.extensions["painchain.box"]
+    return values(connector) | {key: open_sealed(box, sealed) for key, sealed in connector.secrets.items()}
+
+
+def add_found(book: Ledger, connector: Connector, found: Sequence[Found], now: datetime) -> int:
+    """Append what is not there yet."""
+    ids = {one.event_id for one in found}
+    there = set(db.session.scalars(select(ChangeEvent.event_id).where(ChangeEvent.event_id.in_(ids))))
+    new = {one.event_id: one for one in found if one.event_id not in there}
+    request_id = new_request_id(now)
+    book.append(
+        *(
+            NewEvent(
+                one.event_id,
+                connector.type,
+                one.event_type,
+                one.title,
+                {"text": one.text},
+                dict(one.facts),
+                one.author,
+                request_id,
+                one.timestamp,
+                now,
+                connector.id,
+                connector.name,
+                connector.type,
+                one.status,
+                one.url,
+                connector.tags,
+            )
+            for one in new.values()
+        )
+    )
+    return len(new)
 
 
 def _health(one: Connector, state: PollState | None, now: datetime) -> Health:

@@ -30,7 +30,7 @@ STAIRS = (
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
     ("painchain.past", "painchain.pruning", "painchain.polling"),
-    ("painchain.report",),
+    ("painchain.report", "painchain.hooks"),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
         "painchain.web.filters",
@@ -51,6 +51,8 @@ STAIRS = (
         "painchain.web.news",
         "painchain.web.exports",
         "painchain.web.retention",
+        "painchain.web.hooks",
+        "painchain.web.webhooks",
     ),
     ("painchain.factory",),
     ("painchain.scheduler", "painchain.terminal"),

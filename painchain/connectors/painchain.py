@@ -51,6 +51,12 @@ TYPE = ConnectorType(
             "eye",
         ),
         EventType(
+            "WebhookChanged",
+            "Webhook Changed",
+            fields(connector_name="Connector name", field="Field", new_value="What was done", action="Action"),
+            "link",
+        ),
+        EventType(
             "EventsExported",
             "Events Exported",
             fields(format="Format", events="Events", filter="Filter", action="Action"),

@@ -129,6 +129,16 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "Webhook": _record(
+        **_each(STRING, "url", "made_by"),
+        made_at=TIME,
+        last_delivery=TIME_OR_NULL,
+        last_told={**STRING_OR_NULL, "description": "What the last delivery was, in words."},
+    ),
+    "NewWebhook": _record(
+        url={**STRING, "description": "Where the source delivers to."},
+        secret={**STRING, "description": "Shown this once."},
+    ),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
         "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
@@ -263,6 +273,9 @@ ROUTES = (
     Route("Enable a connector", "POST", f"{ONE}/enable", CONNECTOR, CHANGE, headers=TAGGED),
     Route("Disable a connector", "POST", f"{ONE}/disable", CONNECTOR, CHANGE, headers=TAGGED),
     Route("Show or hide a field", "PUT", TOGGLE, CONNECTOR, (*CHANGE, 413), Visibility, headers=TAGGED),
+    Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
+    Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
+    Route("Remove a webhook", "DELETE", f"{ONE}/webhook", None, (*WRITE, 404), status=204),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )

@@ -83,6 +83,7 @@ EVENT_FIELDS = {
         "ConnectorRecovered": "connector_name connector_type failures since action",
         "ConfigChanged": "connector_name field old_value new_value action",
         "FieldVisibilityChanged": "event_type field visible action",
+        "WebhookChanged": "connector_name field new_value action",
         "EventsExported": "format events filter action",
         "RetentionChanged": "field old_value new_value action",
         "EventsPruned": "of_source events before oldest newest rule cause action",
@@ -279,6 +280,7 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "EventsPruned",
         "ConnectorFailing",
         "ConnectorRecovered",
+        "WebhookChanged",
     }  # of which the specification knows nothing
     for event_type in BUILTIN.event_types:
         for one in event_type.fields if event_type.name not in own else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from schemathesis.engine import events as news
 from schemathesis.engine import from_schema
 from schemathesis.schemas import BaseSchema
 
+from painchain import connectors
 from painchain.web import openapi
+from tests.forge import HOOK
 
 # Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
 REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
@@ -51,6 +54,13 @@ BEYOND_ANY_SCHEMA = (
     "they do not overlap",
     "words and qualifiers at most",
 )
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
+    for key, connector_type in connectors.TYPES.items():
+        monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, hook=HOOK))
 
 
 class Findings:
@@ -121,6 +131,7 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(clien
 NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+WEBHOOK = "/api/connectors/{id}/webhook"
 PUT_BACK = "/api/changes/{event}/restore"
 SOMEWHERE = {"id": 2, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
@@ -141,6 +152,10 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", f"{ONE}/enable", {}, 200),
     ("POST", f"{ONE}/disable", {}, 200),
     ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
+    ("POST", WEBHOOK, {}, 201),
+    ("GET", WEBHOOK, {}, 200),
+    ("DELETE", WEBHOOK, {}, 204),
+    ("GET", WEBHOOK, {}, 404),
     ("DELETE", ONE, {}, 204),
     ("DELETE", ONE, {}, 404),
     ("POST", "/api/painchain/log", {"json": CHANGED}, 201),

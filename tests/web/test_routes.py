@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from painchain import connectors
 from painchain.db import db
+from tests.forge import HOOK, deliver
 from tests.reading import fill, form_of, soup, words
 
 HTMX = {"HX-Request": "true"}
@@ -22,6 +25,7 @@ LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
 RETENTION = "/settings/retention"
+WEBHOOK = f"{ONE}/webhook"
 SYSTEM = 1
 
 Route = tuple[str, str]
@@ -74,6 +78,14 @@ def prune(client: FlaskClient, one: int) -> TestResponse:
     return submit(client, f"{RETENTION}/prune", "#prune")
 
 
+def make_webhook(client: FlaskClient, one: int) -> None:
+    """Enable the connector and give it a webhook, whose secret is remembered."""
+    assert client.post(f"/api/connectors/{one}/enable").status_code == 200
+    SECRETS[one] = client.post(f"/api/connectors/{one}/webhook").get_json()["secret"]
+
+
+SECRETS: dict[int, str] = {}
+
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
 # How each route is used with success upon a disabled Kubernetes connector that was changed before, and the events that
@@ -124,6 +136,26 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["FieldVisibilityChanged"],
         lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
     ),
+    ("POST", WEBHOOK): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#webhook form"),
+    ),
+    ("POST", f"{WEBHOOK}/remove"): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}/webhook/remove", "main form"),
+    ),
+    ("POST", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.post(f"/api/connectors/{one}/webhook"),
+    ),
+    ("DELETE", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.delete(f"/api/connectors/{one}/webhook"),
+    ),
+    ("POST", "/hooks/<key>/<int:connector_id>"): (
+        ["Cast"],
+        lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
+    ),
     ("POST", "/export"): (
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
@@ -136,10 +168,23 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{RETENTION}/prune"): ([], prune),
 }
 
+# What must be there before.
+PREPARED: dict[Route, Callable[[FlaskClient, int], None]] = {
+    ("POST", f"{WEBHOOK}/remove"): make_webhook,
+    ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
+}
+
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning.py)"
 }
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters take webhooks here, as the forge signs them."""
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
 
 
 def mutating(app: Flask) -> set[Route]:
@@ -162,6 +207,7 @@ def test_whatever_changes_something_is_on_the_record(client, events, make_connec
     one = make_connector("kubernetes", "Cluster")
     assert patch(client, one, cluster_name="blue").status_code == 200
     kinds, recipe = RECIPES[route]
+    PREPARED.get(route, lambda client, one: None)(client, one)
     before = len(events())
     response = recipe(client, one)
     assert response.status_code < 400, response.text
@@ -205,6 +251,7 @@ PAGES: dict[str, list[str]] = {
     f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
     f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
+    f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
@@ -230,6 +277,7 @@ ERRORS = {
     f"{LIST}/new/nonsense": 404,
     f"{LIST}/{SYSTEM}/delete": 409,
     f"{LIST}/{SYSTEM}/enable": 405,
+    f"{LIST}/{SYSTEM}/webhook/replace": 404,
 }
 
 
@@ -237,6 +285,7 @@ ERRORS = {
 def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str, int]:
     """Every address to look at with the status it has, after something of every kind has happened."""
     one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+    make_webhook(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
         assert recipe(client, one).status_code == 303, kinds
     newest = events()[-1]
