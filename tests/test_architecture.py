@@ -15,6 +15,14 @@ STAIRS = (
     ("painchain.connectors.poll",),
     ("painchain.connectors.base", "painchain.connectors.http"),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
+    ("painchain.connectors.github_events", "painchain.connectors.github_asking"),
+    ("painchain.connectors.github_hook", "painchain.connectors.github_walk"),
+    (
+        "painchain.connectors.github_check",
+        "painchain.connectors.github_images",
+        "painchain.connectors.github_repo",
+    ),
+    ("painchain.connectors.github_poll",),
     (
         "painchain.connectors.github",
         "painchain.connectors.gitlab",
