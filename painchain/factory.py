@@ -29,6 +29,8 @@ from painchain.web import (
     history_api,
     hooks,
     news,
+    notify,
+    notify_api,
     past,
     report,
     responses,
@@ -98,10 +100,29 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
-    pages = (dashboard, news, searching, exports, settings_door, retention_door, webhooks, history, report, past)
-    for door in (history_api.door, webhooks.api_door, hooks.door):
+    pages = (
+        dashboard,
+        news,
+        searching,
+        exports,
+        settings_door,
+        retention_door,
+        notify,
+        webhooks,
+        history,
+        report,
+        past,
+    )
+    for door in (history_api.door, webhooks.api_door, notify_api.door, hooks.door):
         csrf.exempt(door)
-    for door in (*(one.door for one in pages), api.door, history_api.door, webhooks.api_door, hooks.door):
+    for door in (
+        *(one.door for one in pages),
+        api.door,
+        history_api.door,
+        webhooks.api_door,
+        notify_api.door,
+        hooks.door,
+    ):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

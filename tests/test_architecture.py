@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
+    ("painchain", "painchain.config", "painchain.secrets", "painchain.messages", "painchain.words", "painchain.web"),
     ("painchain.connectors.poll",),
     ("painchain.connectors.base", "painchain.connectors.http"),
     ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
@@ -35,9 +35,10 @@ STAIRS = (
     ("painchain.counting",),
     ("painchain.paging",),
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
-    ("painchain.turns", "painchain.lapses"),
+    ("painchain.turns", "painchain.lapses", "painchain.outbox"),
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
+    ("painchain.notify",),
     ("painchain.past", "painchain.pruning", "painchain.findings"),
     ("painchain.report", "painchain.outcomes"),
     ("painchain.polling",),
@@ -64,9 +65,11 @@ STAIRS = (
         "painchain.web.retention",
         "painchain.web.hooks",
         "painchain.web.webhooks",
+        "painchain.web.notify",
+        "painchain.web.notify_api",
     ),
     ("painchain.factory",),
-    ("painchain.pollers",),
+    ("painchain.pollers", "painchain.messenger"),
     ("painchain.scheduler", "painchain.terminal"),
     ("painchain.demo_command", "painchain.cli_export", "painchain.cli_prune"),
     ("painchain.cli",),

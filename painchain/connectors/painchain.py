@@ -57,6 +57,24 @@ TYPE = ConnectorType(
             "link",
         ),
         EventType(
+            "NotifyRuleCreated",
+            "Notify Rule Created",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "plus",
+        ),
+        EventType(
+            "NotifyRuleChanged",
+            "Notify Rule Changed",
+            fields(rule="Rule", changes="Changes", action="Action"),
+            "pencil",
+        ),
+        EventType(
+            "NotifyRuleDeleted",
+            "Notify Rule Deleted",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "minus",
+        ),
+        EventType(
             "EventsExported",
             "Events Exported",
             fields(format="Format", events="Events", filter="Filter", action="Action"),

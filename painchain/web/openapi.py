@@ -9,11 +9,22 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from painchain import __version__, connectors, ocsf
+from painchain import __version__, connectors, ocsf, outbox
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
-from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, RestoreBody, Visibility
+from painchain.web.bodies import (
+    REQUIRED,
+    TEXT,
+    Body,
+    ConnectorPatch,
+    LogBody,
+    NewConnector,
+    NewNotifyRule,
+    NotifyRulePatch,
+    RestoreBody,
+    Visibility,
+)
 
 Schema = dict[str, Any]
 
@@ -130,15 +141,28 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "Webhook": _record(
-        **_each(STRING, "url", "made_by"),
-        made_at=TIME,
-        last_delivery=TIME_OR_NULL,
+        **_each(TIME_OR_NULL, "made_at", "last_delivery"),
+        url=STRING,
+        set={**BOOLEAN, "description": "Whether there is a secret, and so whether anything is taken."},
+        made_by=STRING_OR_NULL,
         last_told={**STRING_OR_NULL, "description": "What the last delivery was, in words."},
     ),
     "NewWebhook": _record(
         url={**STRING, "description": "Where the source delivers to."},
         secret={**STRING, "description": "Shown this once."},
     ),
+    "NotifyRule": _record(
+        **_each(STRING, "name", "updated_by"),
+        **_each(INTEGER, "id", "version"),
+        **_each(TIME_OR_NULL, "last_sent", "failed_at"),
+        updated_at=TIME,
+        url={**STRING, "description": "Its scheme, and its host if no secret stands there."},
+        kinds=_list({"enum": [kind.key for kind in outbox.OFFERED]}),
+        enabled=BOOLEAN,
+        error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
+        lost={**INTEGER, "description": "Messages that were given up since it went well."},
+    ),
+    "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
         "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
@@ -168,6 +192,7 @@ Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
     "event": (STRING, "Its number or its event id."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
+    "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
@@ -244,6 +269,7 @@ ONE = "/api/connectors/{id}"
 CHANGED = "/api/changes/{event}"
 TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
 LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
+ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -276,6 +302,12 @@ ROUTES = (
     Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
     Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
     Route("Remove a webhook", "DELETE", f"{ONE}/webhook", None, (*WRITE, 404), status=204),
+    Route("List notify rules", "GET", "/api/notify-rules", _list(RULE), READ),
+    Route("Add a notify rule", "POST", "/api/notify-rules", RULE, (*WRITE, 413), NewNotifyRule, 201, TAGGED + PLACED),
+    Route("Read a notify rule", "GET", ONE_RULE, RULE, (*READ, 404), headers=TAGGED),
+    Route("Change a notify rule", "PATCH", ONE_RULE, RULE, (*CHANGE, 413, 428), NotifyRulePatch, headers=TAGGED),
+    Route("Delete a notify rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
+    Route("Send a test", "POST", f"{ONE_RULE}/test", _ref("Sent"), (*WRITE, 404)),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -356,6 +388,10 @@ def _bodies() -> dict[str, Schema]:
     new["anyOf"] = [_of_type(connector_type) for connector_type in connectors.ADDABLE.values()]
     config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
+    rules = (schemas[model.__name__]["properties"] for model in (NewNotifyRule, NotifyRulePatch))
+    for properties in rules:
+        properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
+        properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     return schemas
 
 

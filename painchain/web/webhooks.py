@@ -13,7 +13,7 @@ from painchain.inventory import Refused, type_of
 from painchain.models import Connector
 from painchain.timeline import BadFilter
 from painchain.web import api, responses
-from painchain.web.responses import Toast, json_error, on_the_record
+from painchain.web.responses import Toast, on_the_record
 
 door = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<int:connector_id>/webhook")
 api_door = Blueprint("webhooks_api", __name__, url_prefix="/api/connectors/<int:connector_id>/webhook")
@@ -65,15 +65,14 @@ def read(connector_id: int) -> ResponseReturnValue:
     """Return the webhook of a connector, without its secret."""
     one = _get_or_404(connector_id)
     webhook = hooks.of(one)
-    if webhook is None:
-        abort(404, "This connector has no webhook.")
-    last = iso(webhook.last_delivery) if webhook.last_delivery else None
+    last = webhook.last_delivery if webhook else None
     return jsonify(
         url=address(one),
-        made_at=iso(webhook.made_at),
-        made_by=webhook.made_by,
-        last_delivery=last,
-        last_told=webhook.told or None,
+        set=webhook is not None,
+        made_at=iso(webhook.made_at) if webhook else None,
+        made_by=webhook.made_by if webhook else None,
+        last_delivery=iso(last) if last else None,
+        last_told=webhook.told if webhook and last else None,
     )
 
 
@@ -88,10 +87,10 @@ def make_by_script(connector_id: int) -> ResponseReturnValue:
 
 @api_door.delete("")
 def remove_by_script(connector_id: int) -> ResponseReturnValue:
-    """Remove the webhook."""
+    """Remove the webhook, if there is one."""
     with on_the_record() as trail:
-        removed = hooks.remove(_get_or_404(connector_id), trail)
-    return ("", 204) if removed else json_error(404, "This connector has no webhook.")
+        hooks.remove(_get_or_404(connector_id), trail)
+    return "", 204
 
 
 def values(one: Connector) -> dict[str, Any]:

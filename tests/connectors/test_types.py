@@ -83,6 +83,9 @@ EVENT_FIELDS = {
         "ConnectorRecovered": "connector_name connector_type failures since action",
         "ConfigChanged": "connector_name field old_value new_value action",
         "FieldVisibilityChanged": "event_type field visible action",
+        "NotifyRuleCreated": "rule configuration action",
+        "NotifyRuleChanged": "rule changes action",
+        "NotifyRuleDeleted": "rule configuration action",
         "WebhookChanged": "connector_name field new_value action",
         "EventsExported": "format events filter action",
         "RetentionChanged": "field old_value new_value action",
@@ -281,6 +284,9 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "ConnectorFailing",
         "ConnectorRecovered",
         "WebhookChanged",
+        "NotifyRuleCreated",
+        "NotifyRuleChanged",
+        "NotifyRuleDeleted",
     }  # of which the specification knows nothing
     for event_type in BUILTIN.event_types:
         for one in event_type.fields if event_type.name not in own else ():

@@ -104,7 +104,9 @@ def test_a_webhook_can_be_removed(client: FlaskClient, events: Events, one: int,
     assert "Set up a webhook" in words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook"))
     assert deliver(client, *hook, ["bell"]).status_code == 404
     assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "removed"]
-    assert client.delete(f"/api/connectors/{one}/webhook").status_code == 404
+    assert client.delete(f"/api/connectors/{one}/webhook").status_code == 204, "whether there is one or not"
+    assert client.get(f"/api/connectors/{one}/webhook").get_json()["set"] is False
+    assert len(events(event_type="WebhookChanged")) == 2
     for what in ("replace", "remove"):
         assert client.get(f"{LIST}/{one}/webhook/{what}").status_code == 404
 

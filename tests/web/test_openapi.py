@@ -40,6 +40,12 @@ BEYOND_ANY_SCHEMA = (
     "in the meantime",
     "There is a connector called",
     "There is no such field. A ",
+    "There is a rule called",
+    "no address that Apprise can send to",
+    "An Apprise URL has",
+    "machine",
+    "This is no URL",
+    "kinds can be",
     "Choose from what the event changed",
     "end_date must be later than start_date",
     "must lie between 1970 and 9000",
@@ -131,9 +137,11 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(clien
 NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+ONE_RULE = "/api/notify-rules/{rule}"
+RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
 WEBHOOK = "/api/connectors/{id}/webhook"
 PUT_BACK = "/api/changes/{event}/restore"
-SOMEWHERE = {"id": 2, "event": 3, "event_type": "PullRequest", "field": "branches"}
+SOMEWHERE = {"id": 2, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"json": NEW}, 201),
     ("POST", "/api/connectors", {"json": NEW}, 422),
@@ -155,7 +163,15 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", WEBHOOK, {}, 201),
     ("GET", WEBHOOK, {}, 200),
     ("DELETE", WEBHOOK, {}, 204),
-    ("GET", WEBHOOK, {}, 404),
+    ("GET", WEBHOOK, {}, 200),
+    ("POST", "/api/notify-rules", {"json": RULE}, 201),
+    ("POST", "/api/notify-rules", {"json": {**RULE, "url": "dbus://"}}, 422),
+    ("GET", "/api/notify-rules", {}, 200),
+    ("GET", ONE_RULE, {}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
+    ("POST", f"{ONE_RULE}/test", {}, 200),
+    ("DELETE", ONE_RULE, {}, 204),
     ("DELETE", ONE, {}, 204),
     ("DELETE", ONE, {}, 404),
     ("POST", "/api/painchain/log", {"json": CHANGED}, 201),

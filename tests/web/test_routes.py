@@ -26,6 +26,9 @@ ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
 RETENTION = "/settings/retention"
 WEBHOOK = f"{ONE}/webhook"
+RULES = "/settings/notifications"
+RULE = f"{RULES}/<int:rule_id>"
+API_RULE = "/api/notify-rules/<int:rule_id>"
 SYSTEM = 1
 
 Route = tuple[str, str]
@@ -85,6 +88,13 @@ def make_webhook(client: FlaskClient, one: int) -> None:
 
 
 SECRETS: dict[int, str] = {}
+
+
+def make_rule(client: FlaskClient, one: int) -> None:
+    """Add the first notify rule, of a service that is not there."""
+    new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    assert client.post("/api/notify-rules", json=new).status_code == 201
+
 
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
@@ -156,6 +166,30 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["Cast"],
         lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
     ),
+    ("POST", f"{RULES}/new"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: submit(
+            client, f"{RULES}/new", "#rule", name="Chat", url="json://127.0.0.1:9/", kinds=["connector_failing"]
+        ),
+    ),
+    ("POST", RULE): (["NotifyRuleChanged"], lambda client, one: submit(client, f"{RULES}/1", "#rule", enabled=False)),
+    ("POST", f"{RULE}/test"): ([], lambda client, one: submit(client, f"{RULES}/1", "#test")),
+    ("POST", f"{RULE}/delete"): (
+        ["NotifyRuleDeleted"],
+        lambda client, one: submit(client, f"{RULES}/1/delete", "main form"),
+    ),
+    ("POST", "/api/notify-rules"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: client.post(
+            "/api/notify-rules", json={"name": "Chat", "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]}
+        ),
+    ),
+    ("PATCH", API_RULE): (
+        ["NotifyRuleChanged"],
+        lambda client, one: client.patch("/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}),
+    ),
+    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, one: client.delete("/api/notify-rules/1")),
+    ("POST", f"{API_RULE}/test"): ([], lambda client, one: client.post("/api/notify-rules/1/test")),
     ("POST", "/export"): (
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
@@ -173,11 +207,22 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], None]] = {
     ("POST", f"{WEBHOOK}/remove"): make_webhook,
     ("DELETE", f"{API_ONE}/webhook"): make_webhook,
     ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
+    **dict.fromkeys(
+        [
+            *(("POST", address) for address in (RULE, f"{RULE}/test", f"{RULE}/delete", f"{API_RULE}/test")),
+            *((method, API_RULE) for method in ("PATCH", "DELETE")),
+        ],
+        make_rule,
+    ),
 }
 
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
-    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning.py)"
+    (
+        "POST",
+        f"{RETENTION}/prune",
+    ): "it orders a removal; what is removed is on the record once it is (test_pruning.py)",
+    **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
 }
 
 
@@ -252,6 +297,10 @@ PAGES: dict[str, list[str]] = {
     f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
     f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
+    RULES: [RULES],
+    f"{RULES}/new": [f"{RULES}/new"],
+    RULE: [f"{RULES}/1"],
+    f"{RULE}/delete": [f"{RULES}/1/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
@@ -278,6 +327,7 @@ ERRORS = {
     f"{LIST}/{SYSTEM}/delete": 409,
     f"{LIST}/{SYSTEM}/enable": 405,
     f"{LIST}/{SYSTEM}/webhook/replace": 404,
+    f"{RULES}/999999": 404,
 }
 
 
@@ -286,6 +336,7 @@ def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str
     """Every address to look at with the status it has, after something of every kind has happened."""
     one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
     make_webhook(client, one)
+    make_rule(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
         assert recipe(client, one).status_code == 303, kinds
     newest = events()[-1]
