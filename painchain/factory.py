@@ -23,8 +23,10 @@ from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
 from painchain.web import (
     api,
+    checks,
     dashboard,
     exports,
+    health,
     history,
     history_api,
     hooks,
@@ -32,6 +34,7 @@ from painchain.web import (
     notify,
     notify_api,
     past,
+    polling_api,
     report,
     responses,
     searching,
@@ -100,29 +103,11 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
     csrf.exempt(api.door)
-    pages = (
-        dashboard,
-        news,
-        searching,
-        exports,
-        settings_door,
-        retention_door,
-        notify,
-        webhooks,
-        history,
-        report,
-        past,
-    )
-    for door in (history_api.door, webhooks.api_door, notify_api.door, hooks.door):
+    pages = (dashboard, news, searching, exports, health, checks, settings_door, retention_door, notify, webhooks)
+    for door in (*(one.door for one in (*pages, history, report, past)), api.door):
+        app.register_blueprint(door)
+    for door in (history_api.door, polling_api.door, webhooks.api_door, notify_api.door, hooks.door):
         csrf.exempt(door)
-    for door in (
-        *(one.door for one in pages),
-        api.door,
-        history_api.door,
-        webhooks.api_door,
-        notify_api.door,
-        hooks.door,
-    ):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

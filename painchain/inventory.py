@@ -87,6 +87,11 @@ def get(connector_id: int) -> Connector | None:
     return db.session.get(Connector, connector_id)
 
 
+def some(ids: Sequence[int]) -> list[Connector]:
+    """Return the connectors of these ids, as far as they exist."""
+    return list(db.session.scalars(select(Connector).where(Connector.id.in_(ids)).order_by(Connector.id)))
+
+
 def values(connector: Connector) -> dict[str, Any]:
     """Return the present value of every field, secrets left out."""
     stored = {**connector.config, "name": connector.name, "tags": connector.tags}

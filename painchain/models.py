@@ -81,7 +81,7 @@ class Lapse(Base):
     """
 
     __tablename__ = "lapses"
-    __table_args__ = (Index(None, "since"), Index(None, "connector_id", "kind", "until"))
+    __table_args__ = (Index(None, "until"), Index(None, "connector_id", "kind", "until"))
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     connector_id: Mapped[int] = mapped_column(RowId)

@@ -11,7 +11,7 @@ from painchain.connectors.http import Answer, Client
 from painchain.connectors.poll import PollError, RateLimit, Trouble
 
 REQUESTS = 300  # of one poll
-SECONDS = 45.0  # of one poll
+SECONDS = 60.0  # of one poll
 MOST_ETAGS = 300
 RESERVE = 20  # a twentieth of the rate limit is left to whoever else uses the token
 
@@ -23,10 +23,18 @@ class Enough(Exception):
 
 
 def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
-    """Return a client that asks the configured host and no other."""
+    """Return a client that asks the configured host and no other.
+
+    :raises PollError: if no request can carry the token.
+    """
+    token = settings.get("token") or ""
+    if not token:
+        raise PollError("There is no token. Enter one.", Trouble.SIGN_IN)
+    if not (token.isascii() and token.isprintable()):
+        raise PollError("The token has characters that no token has. Enter it again.", Trouble.SIGN_IN)
     headers = {
-        "Authorization": f"Bearer {settings['token']}",
-        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json, application/json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
     return Client(settings["base_url"], headers, now, seconds=seconds)
@@ -43,6 +51,7 @@ class Asking:
         self._left = REQUESTS
         self._ends = time.monotonic() + SECONDS
         self.rate_limit: RateLimit | None = None
+        self.answered = False
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, key: str = "") -> Answer:
         """Return the answer to one request; with a `key` it is conditional on the ETag kept under it.
@@ -54,6 +63,7 @@ class Asking:
         self._left -= 1
         answer = self._client.get(path, params, etag=self._etags.get(key))
         self.rate_limit = told_limit(answer.headers) or self.rate_limit
+        self.answered = True
         return answer
 
     def keep(self, key: str, answer: Answer) -> None:

@@ -41,15 +41,17 @@ def poll(turn: Turn) -> Polled:
 
 
 class Round:
-    """One poll of all repositories: those that were not looked at for longest come first."""
+    """Every repository once, the one that was not looked at for longest first; a round can take several polls."""
 
     def __init__(self, walk: Walk, known: Cursor):
         self._walk = walk
         self._states: dict[str, State] = known.get("repos", {})
         self._images = known.get("images", {})
+        self._began: str | None = known.get("began")
         self._owners: dict[str, bool] = {}
         self._notes: list[str] = []
-        self._before = deepcopy(self._places())
+        self._begin = stamp(walk.turn.since)
+        self._before = deepcopy((self._states, self._images))
 
     def polled(self) -> Polled:
         """Read as much as one poll may."""
@@ -57,17 +59,17 @@ class Round:
         try:
             self._read()
         except Enough as enough:
-            more = True
+            more = self._has_come_on()
             self._notes.append(str(enough))
         except PollError as error:
-            if self._places() == self._before:
+            if not self._has_come_on():
                 raise  # or the next poll, which is due at once, would come to the same
             more = True
             self._notes.append(str(error))
         if self._walk.refused and not self._walk.read and not more:
             raise self._walk.refused[0][1]
         note = " ".join([*self._notes, *self._refusals()])
-        return Polled(self._walk.found, self._cursor(), more, note, rate_limit=self._walk.asking.rate_limit)
+        return Polled(self._walk.found, self._cursor(more), more, note, rate_limit=self._walk.asking.rate_limit)
 
     def _read(self) -> None:
         names = self._walk.turn.settings.get("repos")
@@ -79,15 +81,22 @@ class Round:
         self._keep([name.casefold() for name in names])
         for name in sorted(names, key=lambda name: text(self._states[name.casefold()], "seen")):
             state = self._states[name.casefold()]
+            if self._is_done(state):
+                self._owners[state["about"][2]] = state["about"][3]
+                continue
             repo = None
-            with self._walk.reading(name):
+            with self._walk.reading(name, counts=False):
                 repo = self._about(name, state)
             if repo:
                 self._owners[repo.owner] = repo.organization
                 yield repo, state
 
+    def _is_done(self, state: State) -> bool:
+        """Say whether this round has been there, in the poll before."""
+        return self._began is not None and "about" in state and text(state, "seen") >= self._began
+
     def _about(self, name: str, state: State) -> Repo:
-        answer = self._walk.asking.get(f"repos/{name}", key=f"repos/{name}")
+        answer = self._walk.asking.get(f"repos/{name}", key=f"repos/{name}" if "about" in state else "")
         if not answer.unchanged:
             if not text(answer.value, "full_name"):
                 words = "The answer is not what GitHub's API answers. Check the API URL."
@@ -103,6 +112,7 @@ class Round:
             self._notes.append("The token can see no repository.")
         self._owners.update({text(one, "owner", "login"): _described(one)[3] for one in told})
         states = [(one, self._states[text(one, "full_name").casefold()]) for one in told]
+        states = [pair for pair in states if not (self._began and text(pair[1], "seen") >= self._began)]
         states.sort(key=lambda pair: text(pair[1], "seen"))
         busy = [pair for pair in states if _is_busy(*pair)]
         idle = [pair for pair in states if not _is_busy(*pair)][:IDLE]
@@ -128,24 +138,33 @@ class Round:
         self._notes.append(f"Only the {MOST_REPOS} repositories that were pushed to last are looked at: list others.")
         return found[:MOST_REPOS]
 
-    def _places(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {name: state["lists"] for name, state in self._states.items() if "lists" in state}, self._images
+    def _has_come_on(self) -> bool:
+        """Say whether a repository has been read to the end, or any list stands somewhere else than before."""
+        states, images = self._before
+        for name, state in self._states.items():
+            before = states.get(name) or {"seen": self._begin}
+            unread = {"since": before["seen"]}
+            if state["seen"] != before["seen"]:
+                return True
+            for kind, place in state.get("lists", {}).items():
+                if place != before.get("lists", {}).get(kind, unread):
+                    return True
+        return any(place != images.get(owner, {"since": self._begin}) for owner, place in self._images.items())
 
     def _keep(self, names: list[str]) -> None:
-        begin = stamp(self._walk.turn.since)
-        self._states = {name: self._states.get(name) or {"seen": begin} for name in names}
+        self._states = {name: self._states.get(name) or {"seen": self._begin} for name in names}
 
     def _refusals(self) -> list[str]:
-        refused = [f"{what} ({error.status})" for what, error in self._walk.refused]
+        refused = [f"{what} ({_briefly(error)})" for what, error in self._walk.refused]
         more = len(refused) - MOST_NAMED
         if not refused:
             return []
         return [f"Could not be read: {'; '.join(refused[:MOST_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
 
-    def _cursor(self) -> Cursor:
-        base = self._walk.turn.settings["base_url"]
-        etags = self._walk.asking.etags()
-        return {"base": base, "repos": self._states, "images": self._images, "etags": etags}
+    def _cursor(self, more: bool) -> Cursor:
+        base, etags = self._walk.turn.settings["base_url"], self._walk.asking.etags()
+        began = {"began": self._began or stamp(self._walk.turn.now)} if more else {}
+        return {"base": base, "repos": self._states, "images": self._images, "etags": etags, **began}
 
 
 def _described(one: Any) -> tuple[str, str, str, bool]:
@@ -158,3 +177,7 @@ def _is_busy(one: Any, state: State) -> bool:
     times = [when for key in ("pushed_at", "updated_at") if (when := moment(one, key))]
     unfinished = any("next" in place for place in state.get("lists", {}).values())
     return unfinished or seen is None or any(when >= seen - SLACK for when in times)
+
+
+def _briefly(error: PollError) -> str:
+    return str(error.status) if error.status and error.status >= 400 else str(error)

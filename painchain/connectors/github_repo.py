@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors import github_events as events
-from painchain.connectors.code_hosts import moment, rows, text, words
+from painchain.connectors.code_hosts import dig, moment, rows, text, words
 from painchain.connectors.github_hook import of_branch
 from painchain.connectors.github_walk import Place, Walk, since_of, stamp
 from painchain.connectors.http import Answer
@@ -17,7 +17,7 @@ from painchain.connectors.poll import PollError, Trouble
 MOST_OPEN = 50  # runs that have not ended, by repository
 MANY = {"per_page": 100}
 # To a page, where each item takes up to three more requests: a whole page must fit into one poll.
-FEW = {"per_page": 25}
+FEW = {"per_page": 20}
 SOME = {"per_page": 50}
 
 
@@ -70,8 +70,8 @@ class Reading:
         path = f"{self._path}/issues/events"
         for told in self._walk.newest_first(place, path, SOME, lambda told: moment(told, "created_at")):
             number, who = text(told, "issue", "number"), text(told, "actor", "login")
-            self._who[number, text(told, "event")] = who
-            if text(told, "event") == "reopened" and isinstance(told["issue"].get("pull_request"), dict) and number:
+            self._who.setdefault((number, text(told, "event")), who)
+            if number and text(told, "event") == "reopened" and isinstance(dig(told, "issue", "pull_request"), dict):
                 pull, more = self._details(told["issue"], number)
                 if of_branch(text(pull, "base", "ref"), self._settings):
                     when = moment(told, "created_at") or self._now
@@ -165,6 +165,7 @@ class Reading:
                 for told in page:
                     self._commit(told, branch)
             place["head"], place["since"] = place["to"], stamp(self._now)
+        place.pop("to", None)
         if head:
             self._walk.asking.keep(key, head)
 

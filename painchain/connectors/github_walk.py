@@ -15,6 +15,14 @@ from painchain.connectors.poll import MOST_FOUND, Found, PollError, Trouble, Tur
 OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
 A_PAGE = 300  # events that come of one page at most
 REFUSED = (Trouble.MISSING, Trouble.PERMISSION)
+LOST = (
+    *REFUSED,
+    Trouble.SETTINGS,
+    Trouble.BAD_ANSWER,
+)  # such a page will not come: the list is read anew
+
+OF_ALL = (Trouble.SIGN_IN, Trouble.RATE_LIMITED, Trouble.TLS)
+PATIENCE = 3  # times that no answer comes
 
 Place = dict[str, Any]
 Touched = Callable[[Any], datetime | None]
@@ -41,16 +49,18 @@ class Walk:
             self._found.setdefault(one.event_id, one)
 
     @contextmanager
-    def reading(self, what: str) -> Iterator[None]:
-        """Read one of several things: if it is gone, forbidden or broken, that is noted and the poll goes on.
+    def reading(self, what: str, counts: bool = True) -> Iterator[None]:
+        """Read one of several things: if that fails, it is noted and the poll goes on.
 
-        Where nothing could be read yet, GitHub as a whole is broken.
+        Unless GitHub as a whole fails: it takes no more requests or not the token, or it has not answered at all.
         """
         try:
             yield
-            self.read += 1
+            self.read += counts
         except PollError as error:
-            if error.trouble not in REFUSED and not (error.trouble is Trouble.FAR_ERROR and self.read):
+            silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is Trouble.UNREACHABLE]
+            broken = error.trouble not in REFUSED and not self.asking.answered
+            if error.trouble in OF_ALL or broken or len(silent) >= PATIENCE:
                 raise
             self.refused.append((what, error))
 
@@ -107,16 +117,20 @@ class Walk:
             if following is None:
                 return
             place["next"] = following
-            answer = self.asking.get(following)
+            answer = self._following(place)
 
     def _first(self, place: Place, path: str, params: Mapping[str, Any], conditional: bool) -> Answer:
-        if "next" not in place:
-            return self.asking.get(path, params, path if conditional else "")
+        if "next" in place:
+            return self._following(place)
+        return self.asking.get(path, params, path if conditional else "")
+
+    def _following(self, place: Place) -> Answer:
         try:
             return self.asking.get(place["next"])
         except PollError as error:
-            if error.trouble in REFUSED:
-                del place["next"]  # the page is gone: from the beginning next time
+            if error.trouble in LOST:
+                place.pop("next")
+                place.pop("top", None)
             raise
 
 

@@ -156,6 +156,19 @@ class NotifyRulePatch(Body):
     enabled: bool = True
 
 
+class ConnectorCheck(Body):
+    """What to test a connection with; what `config` leaves out is as it is stored."""
+
+    config: dict[str, Json] = {}
+
+
+class NewConnectorCheck(Body):
+    """What to test the connection of a new connector with; what `config` leaves out takes its default."""
+
+    type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
+    config: dict[str, Json] = {}
+
+
 class RestoreBody(Body):
     """What to put back of an event: the keys of its changes; everything but secrets, if there is no such member."""
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from painchain import connectors
+from painchain.bands import Stretch
 from painchain.timeline import Histogram
+
+MOST_LANES = 6
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,37 @@ class Source:
     count: int
     shown: bool
     address: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The stretches in which nobody was looking at one connector, with where each begins and how long it is, in per
+    cent of the axis.
+    """
+
+    name: str
+    bands: Sequence[tuple[float, float, Stretch]]
+
+
+def lanes(stretches: Sequence[Stretch], shown: Histogram, now: datetime) -> list[Lane]:
+    """Return a lane for each connector, those that lasted longest first, `MOST_LANES` at most."""
+    by_connector: dict[int, list[Stretch]] = {}
+    for one in stretches:
+        by_connector.setdefault(one.connector_id, []).append(one)
+    found = [
+        Lane(of_one[-1].connector_name, [(*_band(one, shown, now), one) for one in of_one])
+        for of_one in by_connector.values()
+    ]
+    return sorted(found, key=lambda lane: -sum(width for _, width, _ in lane.bands))[:MOST_LANES]
+
+
+def _band(one: Stretch, shown: Histogram, now: datetime) -> tuple[float, float]:
+    """Return where a stretch begins on the axis and how much of it it takes: enough to be seen, however short."""
+    whole = shown.end - shown.start
+    start = max(one.since, shown.start)
+    end = min(one.until or max(now, start), shown.end)
+    width = max(100 * ((end - start) / whole), 0.3)
+    return round(min(100 * ((start - shown.start) / whole), 100 - width), 2), round(width, 2)
 
 
 def legend(counted: Histogram, chosen: Sequence[str], address: Callable[[list[str]], str]) -> list[Source]:

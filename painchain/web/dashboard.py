@@ -12,9 +12,9 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from painchain import connectors, inventory, search, timeline, visibility
+from painchain import bands, connectors, inventory, search, silence, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
-from painchain.web import article, chart, responses
+from painchain.web import article, chart, health, responses
 from painchain.web.kept import kept
 
 door = Blueprint("dashboard", __name__)
@@ -92,7 +92,7 @@ def index() -> ResponseReturnValue:
         wanted = wanted_of(view)
     status = 422 if problem else 200
     values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
-    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed}
+    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed, "troubled": health.troubled()}
     if responses.is_htmx():
         return responses.fragment("dashboard", **values), status
     return responses.page("pages/dashboard.html", status, **values)
@@ -166,7 +166,11 @@ def chart_values(view: View, wanted: Filter) -> dict[str, Any]:
     """Return what the chart partial needs."""
     # Hidden sources are counted as well: the legend says how many there would be.
     counted = timeline.histogram(replace(wanted, source=()), g.now, responses.zone())
+    stretches = bands.between(wanted, counted.start, min(counted.end, g.now))
     return {
+        "lapses": stretches[::-1],
+        "lanes": chart.lanes(stretches, counted, g.now),
+        "silences": [] if wanted.end else silence.found(g.now, wanted),
         "view": view,
         "histogram": chart.only(counted, wanted.source),
         "legend": chart.legend(counted, wanted.source, lambda sources: view.address("/", source=sources)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import SequenceMatcher
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
+from painchain.bands import KINDS
 from painchain.changes import clipped, fingerprint, spoken
 from painchain.connectors.base import Kind, unprintable
 
@@ -23,7 +24,9 @@ SHOWN_ITEMS = 20
 def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
-    for one in (clock, day_name, exact, moment, ago, printable, shown, spoken, marked, pretty):
+    app.jinja_env.globals["lapse_kinds"] = KINDS
+    times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
+    for one in (*times, printable, shown, spoken, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 
@@ -62,6 +65,24 @@ def moment(value: datetime, zone: Any) -> Markup:
     return clock(value.astimezone(zone), "%-d %b %Y, %H:%M:%S")
 
 
+def since(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time: of day alone if it was in the last 24 hours, the date as well before."""
+    return clock(value.astimezone(zone), "%H:%M" if now - value < timedelta(days=1) else "%-d %b %Y, %H:%M")
+
+
+def span(value: timedelta) -> str:
+    """Return how long something takes, in the two largest units.
+
+    >>> span(timedelta(minutes=12)), span(timedelta(days=1, hours=3, minutes=5)), span(timedelta(seconds=0.4))
+    ('12 min', '1 d 3 h', 'less than a second')
+    """
+    rest, parts = int(value.total_seconds()), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts[:2]) or "less than a second"
+
+
 def ago(value: datetime, now: datetime, zone: Any) -> Markup:
     """Return "3 min ago" for the last hour, a local date and time before."""
     seconds = (now - value).total_seconds()
@@ -70,6 +91,21 @@ def ago(value: datetime, now: datetime, zone: Any) -> Markup:
         return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
     local = value.astimezone(zone)
     return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
+
+
+def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "in 3 min" for the next hour, a local date and time behind it."""
+    seconds = (value - now).total_seconds()
+    if seconds >= 3600:
+        return hour(value, now, zone)
+    words = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+
+
+def hour(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time of day, with its date where that is not today's."""
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
 
 
 def day_name(day: date, now: datetime, zone: Any) -> str:

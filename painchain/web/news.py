@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import timeline
 from painchain.timeline import PAGE, BadFilter, Event
-from painchain.web import responses
+from painchain.web import health, responses
 from painchain.web.dashboard import chart_values, days_of, feed_values, view_of, wanted_of
 
 door = Blueprint("news", __name__)
@@ -72,7 +72,7 @@ def news() -> ResponseReturnValue:
     new = timeline.since(wanted, after)
     if not new:
         return responses.fragment("live", oob=True, view=view, live_after=head.last_event)
-    values = chart_values(view, wanted)
+    values = {**chart_values(view, wanted), "troubled": health.troubled()}
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("news", whole=True, **values, **feed_values(view, wanted))
     days = days_of(sorted(new, key=newest_first))

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from painchain import __version__, connectors, ocsf, outbox
+from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
@@ -17,9 +18,11 @@ from painchain.web.bodies import (
     REQUIRED,
     TEXT,
     Body,
+    ConnectorCheck,
     ConnectorPatch,
     LogBody,
     NewConnector,
+    NewConnectorCheck,
     NewNotifyRule,
     NotifyRulePatch,
     RestoreBody,
@@ -59,6 +62,7 @@ TIME = {"type": "string", "format": "date-time"}
 TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
 TYPE: Schema = {"enum": list(connectors.TYPES)}
 COUNTS = _table(INTEGER)
+STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
 
 # Control characters are refused, save those that end a line: they become spaces.
 CONTROL = r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
@@ -95,6 +99,18 @@ SCHEMAS: dict[str, Schema] = {
         metadata={"type": "object"},
         tags=_list(STRING),
     ),
+    "ConnectorHealth": _record(
+        **_each(TIME_OR_NULL, "last_poll", "last_success", "failing_since", "next_poll"),
+        state={"enum": list(STATES)},
+        error=STRING_OR_NULL,
+        failures=INTEGER,
+        rate_limit=_any(
+            _record(limit=INTEGER_OR_NULL, remaining=INTEGER, resets=TIME_OR_NULL),
+            {"type": "null"},
+        ),
+        note=STRING,
+    ),
+    "Checked": _record(ok=BOOLEAN, identity=STRING, **_each(_list(STRING), "sees", "missing")),
     "Connector": _record(
         **_each(STRING, "name", "created_by", "updated_by"),
         **_each(TIME, "created_at", "updated_at"),
@@ -104,6 +120,10 @@ SCHEMAS: dict[str, Schema] = {
         tags=_list(STRING),
         config=_table(_any({"type": ["string", "integer", "boolean", "null"]}, _list(STRING), _record(set=BOOLEAN))),
         visibility=_table(_table(BOOLEAN)),
+        health={
+            "description": "How polling it goes; null for what is not polled.",
+            **_any(_ref("ConnectorHealth"), {"type": "null"}),
+        },
     ),
     "ConnectorType": _record(
         type=TYPE,
@@ -117,7 +137,29 @@ SCHEMAS: dict[str, Schema] = {
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
         bins=_list(_record(start=TIME, end=TIME, total=INTEGER, counts=COUNTS)),
+        lapses=_list(_ref("Lapse")),
+        silences=_list(_ref("Silence")),
     ),
+    "Lapse": {
+        "description": "A stretch of time in which nobody was looking at a connector; without an end while it lasts.",
+        **_record(
+            **_each(STRING, "connector_name", "connector_type", "words"),
+            connector_id=INTEGER,
+            kind={"enum": list(LAPSES)},
+            since=TIME,
+            until=TIME_OR_NULL,
+        ),
+    },
+    "Silence": {
+        "description": "A connector that usually speaks and has fallen silent, and what changed it just before.",
+        **_record(
+            **_each(STRING, "connector_name", "connector_type"),
+            connector_id=INTEGER,
+            last_event=TIME,
+            usual_gap_seconds={"type": "number"},
+            changes=_list(_ref("Event")),
+        ),
+    },
     "Stats": _record(
         total=INTEGER, **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status")
     ),
@@ -236,7 +278,7 @@ REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
     403: "The write comes from another site's page.",
     404: "There is nothing of this id.",
-    409: "PainChain is not in a state for it: auditing is off, the connector built in, or a setting has moved since.",
+    409: "Not in this state: auditing is off, the connector built in or disabled, or a setting has moved since.",
     412: "The connector has another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
@@ -260,6 +302,7 @@ class Route:
     headers: tuple[str, ...] = ()
     query: Parameters | None = None
     also: tuple[str, ...] = ()  # media types of which the answer can be besides JSON
+    bodiless: bool = False  # whether the body can be left out
 
 
 READ = (400, 422, 503)
@@ -268,7 +311,8 @@ CHANGE = (*WRITE, 404, 412)
 ONE = "/api/connectors/{id}"
 CHANGED = "/api/changes/{event}"
 TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
-LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
+ASK = (*WRITE, 409)
+LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
 ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
@@ -298,6 +342,9 @@ ROUTES = (
     Route("Delete a connector", "DELETE", ONE, None, (*CHANGE, 409), status=204),
     Route("Enable a connector", "POST", f"{ONE}/enable", CONNECTOR, CHANGE, headers=TAGGED),
     Route("Disable a connector", "POST", f"{ONE}/disable", CONNECTOR, CHANGE, headers=TAGGED),
+    Route("Poll a connector at once", "POST", f"{ONE}/sync", CONNECTOR, (*ASK, 404), status=202, headers=TAGGED),
+    Route("Test a connection", "POST", f"{ONE}/test", CHECKED, (*ASK, 404, 413), ConnectorCheck, bodiless=True),
+    Route("Test a new connection", "POST", "/api/connectors/test", CHECKED, (*WRITE, 413), NewConnectorCheck),
     Route("Show or hide a field", "PUT", TOGGLE, CONNECTOR, (*CHANGE, 413), Visibility, headers=TAGGED),
     Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
     Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
@@ -342,7 +389,7 @@ def _operation(route: Route) -> Schema:
     }
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.bodiless, "content": content}
     return operation
 
 
@@ -386,12 +433,16 @@ def _bodies() -> dict[str, Schema]:
     name = {**NOT_BLANK, "maxLength": NAME.max_length}
     new["properties"] |= {"name": name, "tags": _ref("Tags")}
     new["anyOf"] = [_of_type(connector_type) for connector_type in connectors.ADDABLE.values()]
+    about = schemas[NewConnectorCheck.__name__]["description"]
+    kinds = [{**one, "type": "object", "additionalProperties": False} for one in new["anyOf"]]
+    schemas[NewConnectorCheck.__name__] = {"description": about, "anyOf": kinds}
     config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
     rules = (schemas[model.__name__]["properties"] for model in (NewNotifyRule, NotifyRulePatch))
     for properties in rules:
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
+    schemas[ConnectorCheck.__name__]["properties"]["config"] = config
     return schemas
 
 

@@ -9,10 +9,13 @@ from flask import Blueprint, g, make_response, request
 from flask.typing import ResponseReturnValue
 
 from painchain import audit, past, sheet
+from painchain.audit import Export
+from painchain.export import AuditingOff
 from painchain.report import COLUMNS, NAMELESS, Month, Report, kind_label, monthly, rows
 from painchain.timeline import BadFilter
 from painchain.web import responses
 from painchain.web.dashboard import View
+from painchain.web.responses import on_the_record
 
 door = Blueprint("report", __name__)
 
@@ -38,14 +41,19 @@ def index() -> ResponseReturnValue:
     return responses.page("pages/report.html", 422 if problem else 200, **values, **helpers)
 
 
-@door.get("/report.csv")
+@door.post("/report.csv")
 def table() -> ResponseReturnValue:
-    """Return the same figures as CSV."""
+    """Hand out the same figures as CSV, on the record like every export."""
     try:
         month = _month()
     except BadFilter as error:
         return responses.error(422, "There is no report of this", str(error))
-    response = make_response(sheet.written(rows(monthly(month, responses.zone()), responses.zone())))
+    report = monthly(month, responses.zone())
+    with on_the_record() as trail:
+        recorded = trail.log_events_exported(Export("report (CSV)", {"month": str(month)}, report.events))
+    if recorded is None:
+        return responses.error(409, "Nothing was exported", str(AuditingOff()))
+    response = make_response(sheet.written(rows(report, responses.zone())))
     response.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
     response.headers["Content-Disposition"] = f'attachment; filename="painchain-report-{month}.csv"'
     response.headers["Vary"] = "HX-Request, Cookie"
@@ -53,7 +61,7 @@ def table() -> ResponseReturnValue:
 
 
 def _month() -> Month:
-    text = request.args.get("month", "").strip()
+    text = request.values.get("month", "").strip()
     return Month.parse(text) if text else Month.of(g.now, responses.zone())
 
 

@@ -409,7 +409,7 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     numbers_written = write({}, {})
     news = soup(client.get(live(page), headers=HTMX))
     assert numbers(news) == sorted(numbers_written)
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "live"]
+    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
     assert words(news.select_one("#timeline .count strong")) == "3"
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -428,7 +428,7 @@ def test_many_news_at_once_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
     news = soup(client.get(live(page), headers=HTMX))
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "live"]
+    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "trouble", "live"]
     assert numbers(news) == numbers(read(client))
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -437,7 +437,7 @@ def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
     page = read(client)
     written = write(*({} for _ in range(PAGE + 5)))
     first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
-    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "live"]
+    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
     rest = soup(client.get(live(first) + "&keep=yes", headers=HTMX))
     assert {*numbers(first), *numbers(rest)} == set(written)
     assert len(numbers(first)) == PAGE

@@ -21,6 +21,8 @@ from painchain import connectors
 from painchain.web import openapi
 from tests.forge import HOOK
 
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
+
 # Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
 REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
 BOUNDED = {
@@ -51,6 +53,7 @@ BEYOND_ANY_SCHEMA = (
     "must lie between 1970 and 9000",
     "This is not the cursor of a page",
     "must be PEM text",
+    "the stored one is not sent to another address",
     "to search by. You can use",
     "There is no source",
     "There is no event type",
@@ -158,7 +161,13 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("PATCH", ONE, {"json": {"name": "Away"}}, 428),
     ("PATCH", ONE, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
     ("POST", f"{ONE}/enable", {}, 200),
+    ("POST", f"{ONE}/sync", {}, 202),
+    ("POST", f"{ONE}/test", {}, 200),
+    ("POST", f"{ONE}/test", {"json": {"config": {"poll_interval": 600}}}, 200),
+    ("POST", f"{ONE}/test", {"json": {"config": {"base_url": "https://elsewhere.example"}}}, 422),
+    ("POST", "/api/connectors/test", {"json": {"type": "github", "config": {"token": "made-up"}}}, 200),
     ("POST", f"{ONE}/disable", {}, 200),
+    ("POST", f"{ONE}/sync", {}, 409),
     ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
     ("POST", WEBHOOK, {}, 201),
     ("GET", WEBHOOK, {}, 200),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests.reading import fill, form_of, soup, texts, words
 
@@ -24,8 +25,14 @@ def log(client: FlaskClient, **body: Any) -> None:
     assert client.post("/api/painchain/log", json=body).status_code == 201
 
 
+def handed_out(client: FlaskClient, month: str = "") -> TestResponse:
+    """Press the button "CSV"; or, where the page of a month offers none, do as if."""
+    form = form_of(client.get("/report"), "#csv")
+    return client.post("/report.csv", data={**form, "month": month})
+
+
 def table(client: FlaskClient, month: str = "") -> list[list[str]]:
-    response = client.get("/report.csv", query_string={"month": month})
+    response = handed_out(client, month)
     assert response.status_code == 200
     return list(csv.reader(io.StringIO(response.get_data(as_text=True), newline=""), strict=True))
 
@@ -79,7 +86,7 @@ def test_the_months_before_and_after_are_a_click_away(client):
 def test_a_month_in_which_nothing_happened_says_so(client):
     page = soup(client.get("/report?month=2020-01"))
     assert "No configuration change in January 2020 The audit trail begins on" in words(page.select_one(".nothing"))
-    assert not page.select("table, .chart, a[href^='/report.csv']")
+    assert not page.select("table, .chart, button[form=csv]")
 
 
 def test_in_the_month_in_which_the_log_begins_the_report_says_so(client):
@@ -96,7 +103,7 @@ def test_what_is_no_month_is_refused_with_words(client, month):
     response = client.get("/report", query_string={"month": month})
     assert response.status_code == 422
     assert "month" in words(soup(response).select_one("[role=alert]"))
-    assert client.get("/report.csv", query_string={"month": month}).status_code == 422
+    assert handed_out(client, month).status_code == 422
 
 
 def test_what_scripts_report_is_marked(client):
@@ -134,7 +141,8 @@ def test_a_gap_is_shown(client):
 
 def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     edit(client, make_connector(name="Work GitHub"), poll_interval="3600")
-    response = client.get(f"/report.csv?month={this_month()}")
+    button = soup(client.get("/report")).select_one("button[form=csv]")
+    response = handed_out(client, str(button["value"]))
     assert response.mimetype == "text/csv"
     assert response.headers["Content-Disposition"] == f'attachment; filename="painchain-report-{this_month()}.csv"'
     assert response.data.count(b"\r\n") == response.data.count(b"\n")
@@ -142,6 +150,16 @@ def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     assert rows[0] == ["section", "name", "field", "start", "end", "number"]
     assert ["total", "Additions", "", "", "", "2"] in rows
     assert ["drift", "Work GitHub", "Poll interval", "300", "3600", "1"] in rows
+
+
+def test_the_csv_is_on_the_record_and_not_to_be_had_without(client, events):
+    handed_out(client, this_month())
+    [exported] = events(event_type="EventsExported")
+    assert exported["metadata"]["format"] == "report (CSV)"
+    assert exported["metadata"]["filter"] == {"month": this_month()}
+    client.post("/api/connectors/1/disable")
+    assert not soup(client.get("/report")).select("button[form=csv]")
+    assert handed_out(client, this_month()).status_code == 409
 
 
 @pytest.mark.parametrize("evil", ["=HYPERLINK(1)", "+1", "-1", "@sum"])

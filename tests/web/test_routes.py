@@ -19,6 +19,8 @@ from painchain.db import db
 from tests.forge import HOOK, deliver
 from tests.reading import fill, form_of, soup, words
 
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
+
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
@@ -54,6 +56,25 @@ def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
     etag = client.get(f"/api/connectors/{one}").headers["ETag"]
     config = config or {"poll_interval": 600}
     return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+
+
+def enabled(client: FlaskClient, one: int) -> None:
+    """Switch a connector on behind everybody's back."""
+    with client.application.app_context():
+        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :one"), {"one": one})
+        db.session.commit()
+
+
+def sync(client: FlaskClient, one: int) -> TestResponse:
+    """Ask for news at once."""
+    enabled(client, one)
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    return client.post(f"{LIST}/{one}/sync", data={"csrf_token": form["csrf_token"]})
+
+
+def sync_by_script(client: FlaskClient, one: int) -> TestResponse:
+    enabled(client, one)
+    return client.post(f"/api/connectors/{one}/sync")
 
 
 def newest(client: FlaskClient, event_type: str) -> int:
@@ -194,12 +215,32 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
     ),
+    ("POST", "/report.csv"): (["EventsExported"], lambda client, one: submit(client, "/report", "#csv")),
     ("POST", "/api/export"): (["EventsExported"], lambda client, one: client.post("/api/export")),
     ("POST", RETENTION): (
         ["RetentionChanged"] * 2,
         lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
     ),
     ("POST", f"{RETENTION}/prune"): ([], prune),
+    ("POST", f"{ONE}/sync"): ([], sync),
+    ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
+    ("POST", f"{ONE}/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/{one}/test", data=form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+        ),
+    ),
+    ("POST", f"{LIST}/new/<key>/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
+        ),
+    ),
+    ("POST", f"{API_ONE}/test"): ([], lambda client, one: client.post(f"/api/connectors/{one}/test")),
+    ("POST", "/api/connectors/test"): (
+        [],
+        lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
+    ),
 }
 
 # What must be there before.
@@ -218,10 +259,13 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], None]] = {
 
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
-    (
-        "POST",
-        f"{RETENTION}/prune",
-    ): "it orders a removal; what is removed is on the record once it is (test_pruning.py)",
+    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
+    ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
+    ("POST", f"{API_ONE}/sync"): "the same",
+    ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
+    ("POST", f"{LIST}/new/<key>/test"): "the same",
+    ("POST", f"{API_ONE}/test"): "the same",
+    ("POST", "/api/connectors/test"): "the same",
     **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
 }
 
@@ -286,7 +330,6 @@ PAGES: dict[str, list[str]] = {
     ],
     "/events/<int:number>/restore": ["/events/{event}/restore"],
     "/report": ["/report", "/report?month=2001-01", "/report?month=2101-01"],
-    "/report.csv": ["/report.csv"],
     "/as-of": ["/as-of", "/as-of?at=2001-01-01", "/as-of?compare=2001-01-01T00:00", "/as-of?at=2101-01-01"],
     "/settings": ["/settings"],
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
@@ -303,6 +346,7 @@ PAGES: dict[str, list[str]] = {
     f"{RULE}/delete": [f"{RULES}/1/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
+    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
 }

@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("words", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_lapses"),
     )
-    op.create_index("ix_lapses_since", "lapses", ["since"])
+    op.create_index("ix_lapses_until", "lapses", ["until"])
     op.create_index("ix_lapses_connector_id_kind_until", "lapses", ["connector_id", "kind", "until"])
 
 
