@@ -24,6 +24,11 @@ STAIRS = (
         "painchain.connectors.github_repo",
     ),
     ("painchain.connectors.github_poll",),
+    ("painchain.connectors.gitlab_events",),
+    ("painchain.connectors.gitlab_ask", "painchain.connectors.gitlab_hook"),
+    ("painchain.connectors.gitlab_images", "painchain.connectors.gitlab_commits", "painchain.connectors.gitlab_check"),
+    ("painchain.connectors.gitlab_project",),
+    ("painchain.connectors.gitlab_poll",),
     (
         "painchain.connectors.github",
         "painchain.connectors.gitlab",
