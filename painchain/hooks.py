@@ -9,18 +9,19 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 from flask import current_app
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from painchain import ledger, polling
 from painchain.audit import Trail
 from painchain.connectors.poll import Delivery, Found, Hook, NotGenuine
-from painchain.db import db, iso
+from painchain.db import db, iso, one_write_at_a_time
 from painchain.inventory import Refused, get, subject, type_of
 from painchain.models import Connector, Webhook, WebhookDelivery
 from painchain.secrets import open_sealed, scrub, seal
 
 SECRET_BYTES = 32
 REMEMBERED = timedelta(days=7)  # a source repeats what was not taken for three days at most
+IDLE = timedelta(seconds=10)
 TOPIC_LENGTH = 60
 
 
@@ -106,6 +107,9 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     hook.verify(delivery, open_sealed(current_app.extensions["painchain.box"], sealed))
     _refuse_disabled(connector)
     found = hook.read(delivery, polling.settings_of(connector), now)
+    if not found:
+        _note_idle(webhook, _told(hook.topic(delivery), found, 0), now)
+        return Received(0)
     with ledger.writing() as book:
         connector, hook, webhook = find(type_key, connector_id)  # as it is now that nobody else writes
         if webhook.secret != sealed:
@@ -141,6 +145,14 @@ def _seen(connector: Connector, seen: str | None) -> Webhook | None:
 def _refuse_disabled(connector: Connector) -> None:
     if not connector.enabled:
         raise SwitchedOff
+
+
+def _note_idle(webhook: Webhook, told: str, now: datetime) -> None:
+    """Note a delivery that tells no news. Most are such; the log does not move for them, and few are written down."""
+    if webhook.last_delivery is None or now - webhook.last_delivery > IDLE:
+        mine = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
+        with one_write_at_a_time():
+            db.session.execute(update(Webhook).where(*mine).values(last_delivery=now, told=told))
 
 
 def _remember(connector_id: int, mark: str, now: datetime) -> bool:

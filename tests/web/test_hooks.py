@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain import connectors, hooks
+from painchain import connectors, hooks, timeline
 from painchain.db import db
 from painchain.models import Webhook, WebhookDelivery
 from tests.forge import FORGE, deliver, sign
@@ -141,6 +141,19 @@ def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
     assert state["last_told"] == "cast <b>: 2 new events"
 
 
+def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
+    app: Flask, client: FlaskClient, one: int, hook: tuple[str, str]
+) -> None:
+    with app.app_context():
+        before = timeline.head()
+    for _ in range(2):
+        assert deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"}).get_json() == {"events": 0}
+    told = words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook .delivery"))
+    assert told == "Last delivery just now: ping: nothing to record."
+    with app.app_context():
+        assert timeline.head() == before
+
+
 def test_what_polling_or_another_delivery_has_found_is_not_doubled(
     client: FlaskClient, events: Events, hook: tuple[str, str]
 ) -> None:
@@ -160,11 +173,11 @@ def test_a_repeated_delivery_adds_nothing(
 
 
 def test_old_deliveries_are_forgotten(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:
-    deliver(client, *hook, [], "old")
+    deliver(client, *hook, ["bell"], "old")
     with app.app_context():
         db.session.query(WebhookDelivery).one().received_at -= hooks.REMEMBERED + timedelta(minutes=1)
         db.session.commit()
-    deliver(client, *hook, [], "new")
+    deliver(client, *hook, ["gong"], "new")
     with app.app_context():
         assert db.session.query(WebhookDelivery).count() == 1
 
