@@ -23,6 +23,7 @@ from painchain.cli_prune import prune
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
+from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
 from painchain.timeline import Event, Filter
@@ -66,7 +67,7 @@ def serve() -> None:
             host=loaded.host,
             port=loaded.port,
             threads=loaded.threads,
-            max_request_body_size=loaded.max_request_bytes,
+            max_request_body_size=max(loaded.max_request_bytes, loaded.max_webhook_bytes),
             ident=None,
         )
     except (OSError, ValueError) as error:
@@ -74,7 +75,10 @@ def serve() -> None:
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    background = (Scheduler(application),)  # whatever works beside the requests: each has start() and stop()
+    background = (
+        Scheduler(application),
+        Messenger(application),
+    )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")

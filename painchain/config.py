@@ -127,6 +127,12 @@ SETTINGS = (
     ),
     Setting("threads", "32", whole_number(1, 256), "Requests answered at the same time."),
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
+    Setting(
+        "max_webhook_bytes",
+        "5242880",
+        whole_number(1024, 26214400),
+        "Largest webhook delivery that is read. What is larger is found by polling.",
+    ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
 )
 
@@ -143,6 +149,7 @@ class Settings:
     trusted_hosts: tuple[str, ...]
     threads: int
     max_request_bytes: int
+    max_webhook_bytes: int
     log_level: str
 
 

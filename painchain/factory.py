@@ -29,13 +29,17 @@ from painchain.web import (
     health,
     history,
     history_api,
+    hooks,
     news,
+    notify,
+    notify_api,
     past,
     polling_api,
     report,
     responses,
     searching,
     teams_api,
+    webhooks,
 )
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
@@ -48,10 +52,10 @@ log = logging.getLogger(__name__)
 
 PAGES = (
     *(dashboard.door, news.door, searching.door, exports.door, health.door, checks.door, settings_door.door),
-    *(teams_door.door, retention_door.door, history.door, report.door, past.door),
+    *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
-APIS = (api.door, history_api.door, polling_api.door, teams_api.door)
+APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -107,9 +111,9 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(identify)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
-    for door in APIS:
+    for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
-    for door in (*PAGES, *APIS):
+    for door in (*PAGES, *APIS, hooks.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

@@ -17,7 +17,7 @@ from painchain import inventory
 from painchain.connectors.base import Kind
 from painchain.connectors.http import link
 from painchain.connectors.poll import Found
-from painchain.db import db
+from painchain.db import EPOCH, db
 from painchain.ledger import Ledger, NewEvent, new_request_id
 from painchain.models import ChangeEvent, Connector, LogHead
 from painchain.secrets import MASK, KeyUnusable, scrub
@@ -217,4 +217,5 @@ def _aware(moment: Any, now: datetime) -> datetime:
     """Return the time of an event, in UTC where no zone is named; now, if it has none."""
     if not isinstance(moment, datetime):
         return now
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment >= EPOCH else now  # GitHub says 0001-01-01 where it has no date

@@ -16,7 +16,7 @@ from painchain.changes import SET, Change, diff
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
-from painchain.models import Connector
+from painchain.models import Connector, NotifyRule, Webhook
 from painchain.secrets import KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
 
@@ -270,9 +270,9 @@ def check_key() -> None:
 
     :raises KeyUnusable: when it does not.
     """
-    for sealed in db.session.scalars(select(Connector.secrets)):
-        for text in sealed.values():
-            open_sealed(_box(), text)
+    kept = [text for sealed in db.session.scalars(select(Connector.secrets)) for text in sealed.values()]
+    for text in (*kept, *db.session.scalars(select(Webhook.secret)), *db.session.scalars(select(NotifyRule.url))):
+        open_sealed(_box(), text)
 
 
 def _box() -> Fernet:

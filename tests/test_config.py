@@ -19,6 +19,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
+    "max_webhook_bytes": ("26214400", 26214400),
     "log_level": ("WARNING", "warning"),
 }
 DEFAULTS = {
@@ -30,6 +31,7 @@ DEFAULTS = {
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
     "threads": 32,
     "max_request_bytes": 1048576,
+    "max_webhook_bytes": 5242880,
     "log_level": "info",
 }
 BAD = [
@@ -56,6 +58,7 @@ BAD = [
     ("threads", "257"),
     ("max_request_bytes", "1023"),
     ("max_request_bytes", "67108865"),
+    ("max_webhook_bytes", "26214401"),
     ("log_level", "loud"),
 ]
 

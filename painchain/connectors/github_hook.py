@@ -44,6 +44,11 @@ def delivery_id(delivery: Delivery) -> str:
     return delivery.headers.get("x-github-delivery", "")
 
 
+def topic(delivery: Delivery) -> str:
+    """Return what GitHub calls the delivery, such as "push"."""
+    return delivery.headers.get("x-github-event", "")
+
+
 def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[Found]:
     """Return the events that a delivery tells of: those that polling would find, with the same ids.
 
@@ -160,4 +165,4 @@ READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[Found]]] = {
     "registry_package": _package,
 }
 
-HOOK = Hook(verify, delivery_id, read, INSTRUCTIONS)
+HOOK = Hook(verify, delivery_id, read, INSTRUCTIONS, topic)

@@ -25,6 +25,11 @@ def verify(delivery: Delivery, secret: str) -> None:
         raise NotGenuine
 
 
+def topic(delivery: Delivery) -> str:
+    """Return what GitLab calls the delivery, such as "Push Hook"."""
+    return delivery.headers.get("x-gitlab-event", "")
+
+
 def delivery_id(delivery: Delivery) -> str:
     """Return the id that a delivery keeps when GitLab sends it again.
 
@@ -155,4 +160,5 @@ HOOK = Hook(
     read,
     "In GitLab, open the project or group, then Settings → Webhooks → Add new webhook. Enter the URL and the secret "
     "token, and tick push, merge request, pipeline, release and deployment events.",
+    topic,
 )

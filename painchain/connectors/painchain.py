@@ -55,6 +55,30 @@ TYPE = ConnectorType(
         EventType("TeamUpdated", "Team Updated", fields(**_TEAM, changes="Changes", action="Action"), "pencil"),
         EventType("TeamDeleted", "Team Deleted", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "minus"),
         EventType(
+            "WebhookChanged",
+            "Webhook Changed",
+            fields(connector_name="Connector name", field="Field", new_value="What was done", action="Action"),
+            "link",
+        ),
+        EventType(
+            "NotifyRuleCreated",
+            "Notify Rule Created",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "plus",
+        ),
+        EventType(
+            "NotifyRuleChanged",
+            "Notify Rule Changed",
+            fields(rule="Rule", changes="Changes", action="Action"),
+            "pencil",
+        ),
+        EventType(
+            "NotifyRuleDeleted",
+            "Notify Rule Deleted",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "minus",
+        ),
+        EventType(
             "EventsExported",
             "Events Exported",
             fields(format="Format", events="Events", filter="Filter", action="Action"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from painchain import __version__, connectors, ocsf
+from painchain import __version__, connectors, ocsf, outbox
 from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
@@ -23,7 +23,9 @@ from painchain.web.bodies import (
     LogBody,
     NewConnector,
     NewConnectorCheck,
+    NewNotifyRule,
     NewTeam,
+    NotifyRulePatch,
     RestoreBody,
     TeamPatch,
     Visibility,
@@ -196,6 +198,29 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "Webhook": _record(
+        **_each(TIME_OR_NULL, "made_at", "last_delivery"),
+        url=STRING,
+        set={**BOOLEAN, "description": "Whether there is a secret, and so whether anything is taken."},
+        made_by=STRING_OR_NULL,
+        last_told={**STRING_OR_NULL, "description": "What the last delivery was, in words."},
+    ),
+    "NewWebhook": _record(
+        url={**STRING, "description": "Where the source delivers to."},
+        secret={**STRING, "description": "Shown this once."},
+    ),
+    "NotifyRule": _record(
+        **_each(STRING, "name", "updated_by"),
+        **_each(INTEGER, "id", "version"),
+        **_each(TIME_OR_NULL, "last_sent", "failed_at"),
+        updated_at=TIME,
+        url={**STRING, "description": "Its scheme, and its host if no secret stands there."},
+        kinds=_list({"enum": [kind.key for kind in outbox.OFFERED]}),
+        enabled=BOOLEAN,
+        error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
+        lost={**INTEGER, "description": "Messages that were given up since it went well."},
+    ),
+    "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
         "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
@@ -226,6 +251,7 @@ PATH: Parameters = {
     "event": (STRING, "Its number or its event id."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
     "team": ({**INTEGER, "examples": [1]}, "The team's id."),
+    "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
@@ -307,6 +333,7 @@ TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
 ASK = (*WRITE, 409)
 LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
 TEAM_READ = _ref("Team")
+ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -344,6 +371,15 @@ ROUTES = (
     Route("Read a team", "GET", TEAM, TEAM_READ, (*READ, 404), headers=TAGGED),
     Route("Change a team", "PATCH", TEAM, TEAM_READ, (*CHANGE, 413, 428), TeamPatch, headers=TAGGED),
     Route("Delete a team", "DELETE", TEAM, None, CHANGE, status=204),
+    Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
+    Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
+    Route("Remove a webhook", "DELETE", f"{ONE}/webhook", None, (*WRITE, 404), status=204),
+    Route("List notify rules", "GET", "/api/notify-rules", _list(RULE), READ),
+    Route("Add a notify rule", "POST", "/api/notify-rules", RULE, (*WRITE, 413), NewNotifyRule, 201, TAGGED + PLACED),
+    Route("Read a notify rule", "GET", ONE_RULE, RULE, (*READ, 404), headers=TAGGED),
+    Route("Change a notify rule", "PATCH", ONE_RULE, RULE, (*CHANGE, 413, 428), NotifyRulePatch, headers=TAGGED),
+    Route("Delete a notify rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
+    Route("Send a test", "POST", f"{ONE_RULE}/test", _ref("Sent"), (*WRITE, 404)),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -427,6 +463,10 @@ def _bodies() -> dict[str, Schema]:
     schemas[NewConnectorCheck.__name__] = {"description": about, "anyOf": kinds}
     config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
+    rules = (schemas[model.__name__]["properties"] for model in (NewNotifyRule, NotifyRulePatch))
+    for properties in rules:
+        properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
+        properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": _ref("TeamTags")}

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain import blame, connectors, inventory, timeline, visibility
+from painchain import blame, connectors, hooks, inventory, timeline, visibility
 from painchain.connectors.base import ConnectorType
 from painchain.inventory import Invalid, Protected, Saved, Stale, type_of
 from painchain.models import Connector
@@ -223,6 +223,8 @@ def _detail(one: Connector) -> dict[str, Any]:
         "values": inventory.values(one),
         **health.watched([one]),
         "shown": {toggle: toggle not in hidden for toggle in visibility.toggles(type_of(one))},
+        "webhook": hooks.of(one),
+        "webhook_state": hooks.state(hooks.of(one)),
     }
 
 

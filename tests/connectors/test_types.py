@@ -83,6 +83,10 @@ EVENT_FIELDS = {
         "ConnectorRecovered": "connector_name connector_type failures since action",
         "ConfigChanged": "connector_name field old_value new_value action",
         "FieldVisibilityChanged": "event_type field visible action",
+        "NotifyRuleCreated": "rule configuration action",
+        "NotifyRuleChanged": "rule changes action",
+        "NotifyRuleDeleted": "rule configuration action",
+        "WebhookChanged": "connector_name field new_value action",
         "EventsExported": "format events filter action",
         "TeamCreated": "team tags action",
         "TeamUpdated": "team changes action",
@@ -285,6 +289,10 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "EventsPruned",
         "ConnectorFailing",
         "ConnectorRecovered",
+        "WebhookChanged",
+        "NotifyRuleCreated",
+        "NotifyRuleChanged",
+        "NotifyRuleDeleted",
     }  # of which the specification knows nothing
     for event_type in BUILTIN.event_types:
         for one in event_type.fields if event_type.name not in own else ():

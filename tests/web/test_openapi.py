@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from schemathesis.engine import events as news
 from schemathesis.engine import from_schema
 from schemathesis.schemas import BaseSchema
 
+from painchain import connectors
 from painchain.web import openapi
+from tests.forge import HOOK
 
 pytestmark = pytest.mark.usefixtures("sources_at_hand")
 
@@ -41,6 +44,12 @@ BEYOND_ANY_SCHEMA = (
     "There is a team called",
     "There is no team",
     "There is no such field. A ",
+    "There is a rule called",
+    "no address that Apprise can send to",
+    "An Apprise URL has",
+    "machine",
+    "This is no URL",
+    "kinds can be",
     "Choose from what the event changed",
     "end_date must be later than start_date",
     "must lie between 1970 and 9000",
@@ -56,6 +65,13 @@ BEYOND_ANY_SCHEMA = (
     "they do not overlap",
     "words and qualifiers at most",
 )
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
+    for key, connector_type in connectors.TYPES.items():
+        monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, hook=HOOK))
 
 
 class Findings:
@@ -128,6 +144,11 @@ CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "p
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
 PUT_BACK, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
 SOMEWHERE = {"id": 2, "team": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
+ONE_RULE = "/api/notify-rules/{rule}"
+RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+WEBHOOK = "/api/connectors/{id}/webhook"
+PUT_BACK = "/api/changes/{event}/restore"
+SOMEWHERE = {"id": 2, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"json": NEW}, 201),
     ("POST", "/api/connectors", {"json": NEW}, 422),
@@ -152,6 +173,18 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", f"{ONE}/disable", {}, 200),
     ("POST", f"{ONE}/sync", {}, 409),
     ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
+    ("POST", WEBHOOK, {}, 201),
+    ("GET", WEBHOOK, {}, 200),
+    ("DELETE", WEBHOOK, {}, 204),
+    ("GET", WEBHOOK, {}, 200),
+    ("POST", "/api/notify-rules", {"json": RULE}, 201),
+    ("POST", "/api/notify-rules", {"json": {**RULE, "url": "dbus://"}}, 422),
+    ("GET", "/api/notify-rules", {}, 200),
+    ("GET", ONE_RULE, {}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
+    ("POST", f"{ONE_RULE}/test", {}, 200),
+    ("DELETE", ONE_RULE, {}, 204),
     ("DELETE", ONE, {}, 204),
     ("DELETE", ONE, {}, 404),
     ("POST", "/api/painchain/log", {"json": CHANGED}, 201),

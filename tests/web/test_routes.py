@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from painchain import connectors
 from painchain.db import db
+from tests.forge import HOOK, deliver
 from tests.reading import fill, form_of, soup, words
 
 pytestmark = pytest.mark.usefixtures("sources_at_hand")
@@ -26,6 +29,10 @@ API_ONE = "/api/connectors/<int:connector_id>"
 RETENTION = "/settings/retention"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
+WEBHOOK = f"{ONE}/webhook"
+RULES = "/settings/notifications"
+RULE = f"{RULES}/<int:rule_id>"
+API_RULE = "/api/notify-rules/<int:rule_id>"
 SYSTEM = 1
 
 Route = tuple[str, str]
@@ -102,6 +109,21 @@ def patch_team(client: FlaskClient, one: int) -> TestResponse:
     return client.patch("/api/teams/1", json={"name": "Checkout"}, headers={"If-Match": etag})
 
 
+def make_webhook(client: FlaskClient, one: int) -> None:
+    """Enable the connector and give it a webhook, whose secret is remembered."""
+    assert client.post(f"/api/connectors/{one}/enable").status_code == 200
+    SECRETS[one] = client.post(f"/api/connectors/{one}/webhook").get_json()["secret"]
+
+
+SECRETS: dict[int, str] = {}
+
+
+def make_rule(client: FlaskClient, one: int) -> None:
+    """Add the first notify rule, of a service that is not there."""
+    new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    assert client.post("/api/notify-rules", json=new).status_code == 201
+
+
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
 # How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
@@ -152,6 +174,50 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["FieldVisibilityChanged"],
         lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
     ),
+    ("POST", WEBHOOK): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#webhook form"),
+    ),
+    ("POST", f"{WEBHOOK}/remove"): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}/webhook/remove", "main form"),
+    ),
+    ("POST", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.post(f"/api/connectors/{one}/webhook"),
+    ),
+    ("DELETE", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.delete(f"/api/connectors/{one}/webhook"),
+    ),
+    ("POST", "/hooks/<key>/<int:connector_id>"): (
+        ["Cast"],
+        lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
+    ),
+    ("POST", f"{RULES}/new"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: submit(
+            client, f"{RULES}/new", "#rule", name="Chat", url="json://127.0.0.1:9/", kinds=["connector_failing"]
+        ),
+    ),
+    ("POST", RULE): (["NotifyRuleChanged"], lambda client, one: submit(client, f"{RULES}/1", "#rule", enabled=False)),
+    ("POST", f"{RULE}/test"): ([], lambda client, one: submit(client, f"{RULES}/1", "#test")),
+    ("POST", f"{RULE}/delete"): (
+        ["NotifyRuleDeleted"],
+        lambda client, one: submit(client, f"{RULES}/1/delete", "main form"),
+    ),
+    ("POST", "/api/notify-rules"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: client.post(
+            "/api/notify-rules", json={"name": "Chat", "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]}
+        ),
+    ),
+    ("PATCH", API_RULE): (
+        ["NotifyRuleChanged"],
+        lambda client, one: client.patch("/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}),
+    ),
+    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, one: client.delete("/api/notify-rules/1")),
+    ("POST", f"{API_RULE}/test"): ([], lambda client, one: client.post("/api/notify-rules/1/test")),
     ("POST", "/export"): (
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
@@ -199,6 +265,20 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
 }
 
+# What must be there before.
+PREPARED: dict[Route, Callable[[FlaskClient, int], None]] = {
+    ("POST", f"{WEBHOOK}/remove"): make_webhook,
+    ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
+    **dict.fromkeys(
+        [
+            *(("POST", address) for address in (RULE, f"{RULE}/test", f"{RULE}/delete", f"{API_RULE}/test")),
+            *((method, API_RULE) for method in ("PATCH", "DELETE")),
+        ],
+        make_rule,
+    ),
+}
+
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
@@ -208,7 +288,14 @@ WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{LIST}/new/<key>/test"): "the same",
     ("POST", f"{API_ONE}/test"): "the same",
     ("POST", "/api/connectors/test"): "the same",
+    **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
 }
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters take webhooks here, as the forge signs them."""
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
 
 
 def mutating(app: Flask) -> set[Route]:
@@ -232,6 +319,7 @@ def test_whatever_changes_something_is_on_the_record(client, events, make_connec
     assert patch(client, one, cluster_name="blue").status_code == 200
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     kinds, recipe = RECIPES[route]
+    PREPARED.get(route, lambda client, one: None)(client, one)
     before = len(events())
     response = recipe(client, one)
     assert response.status_code < 400, response.text
@@ -275,6 +363,11 @@ PAGES: dict[str, list[str]] = {
     f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
     f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
+    f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
+    RULES: [RULES],
+    f"{RULES}/new": [f"{RULES}/new"],
+    RULE: [f"{RULES}/1"],
+    f"{RULE}/delete": [f"{RULES}/1/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
     f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
@@ -307,6 +400,8 @@ ERRORS = {
     f"{LIST}/new/nonsense": 404,
     f"{LIST}/{SYSTEM}/delete": 409,
     f"{LIST}/{SYSTEM}/enable": 405,
+    f"{LIST}/{SYSTEM}/webhook/replace": 404,
+    f"{RULES}/999999": 404,
 }
 
 
@@ -315,6 +410,8 @@ def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str
     """Every address to look at with the status it has, after something of every kind has happened."""
     one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    make_webhook(client, one)
+    make_rule(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
         assert recipe(client, one).status_code == 303, kinds
     newest = events()[-1]
