@@ -25,6 +25,10 @@ REDIRECTS = 3
 AGENT = "PainChain"
 
 
+class TooLarge(PollError):
+    """An answer that is larger than any is read; a smaller page of it may not be."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the source answered. `value` is the JSON; None where nothing has changed (304) or the body is empty."""
@@ -96,6 +100,19 @@ class Client:
             raise refusal(self._host, url, status, answered, body, self._now)
         return Answer(status, answered, None if status == 304 or not body else self._json(body), url)
 
+    def post(self, path: str, value: Any, deadline: float | None = None) -> Answer:
+        """Return the answer to a question that is posted as JSON to `path`; a redirect is none.
+
+        :raises PollError: whatever else the source answers than 2xx, or if it does not answer.
+        """
+        url = f"{self.base_url}/{path.lstrip('/')}"
+        deadline = deadline or time.monotonic() + ANSWER_SECONDS
+        with self._talking(url):
+            status, answered, body = self._read(url, None, {}, deadline, value)
+        if not 200 <= status < 300:
+            raise refusal(self._host, url, status, answered, body, self._now)
+        return Answer(status, answered, self._json(body) if body else None, url)
+
     def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Answer]:
         """Yield the answers of a list, page by page as its ``Link`` header leads, `limit` at most."""
         answer = self.get(path, params)
@@ -119,14 +136,20 @@ class Client:
             )
 
     def _read(
-        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], deadline: float
+        self,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        deadline: float,
+        posted: Any = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         body = bytearray()
-        with self._client.stream("GET", url, params=params, headers=headers) as response:
+        method = "GET" if posted is None else "POST"
+        with self._client.stream(method, url, params=params, headers=headers, json=posted) as response:
             for part in response.iter_bytes():
                 body += part
                 if len(body) > ANSWER_BYTES:
-                    raise PollError(f"{self._host} answers with more than 32 MiB at once.", Trouble.BAD_ANSWER)
+                    raise TooLarge(f"{self._host} answers with more than 32 MiB at once.", Trouble.BAD_ANSWER)
                 if time.monotonic() > deadline:
                     raise PollError(f"{self._host} answers too slowly; it is asked again.", Trouble.UNREACHABLE)
             return response.status_code, dict(response.headers), bytes(body)
