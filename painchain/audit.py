@@ -168,6 +168,23 @@ class Trail:
         description = _about(subject, f"Disabled “{subject.name}”")
         return self._log("connector_disabled", "disable", "disabled", subject, description)
 
+    def log_connector_failing(self, subject: Subject, error: str) -> str | None:
+        """Record that the polls of a connector have begun to fail, and why."""
+        description = _about(subject, f"“{subject.name}” is failing: {scrub(error)}")
+        return self._log("connector_failing", "fail", "failing", subject, {**description, "error": scrub(error)})
+
+    def log_connector_recovered(self, subject: Subject, failures: int, since: datetime) -> str | None:
+        """Record that a poll went well after so many that failed."""
+        times = f"{failures} poll{'' if failures == 1 else 's'} that failed since {since:%Y-%m-%d %H:%M} UTC"
+        description = _about(subject, f"“{subject.name}” has recovered, after {times}")
+        return self._log(
+            "connector_recovered",
+            "recover",
+            "recovered",
+            subject,
+            {**description, "failures": failures, "since": iso(since)},
+        )
+
     def log_config_changed(self, subject: Subject, change: Change) -> str | None:
         """Record one field's old and new value."""
         change = _recordable(change)

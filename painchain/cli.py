@@ -73,15 +73,17 @@ def serve() -> None:
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    background = Scheduler(application)
+    background = (Scheduler(application),)  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
         if loaded.host not in config.LOOPBACK:
             click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
-        background.start()
+        for work in background:
+            work.start()
         server.run()
-        background.stop()
+        for work in background:
+            work.stop()
         click.echo("PainChain has stopped; everything that was saved is safe.")
     finally:
         signal.alarm(0)  # no request hangs: closing the database takes the time it takes

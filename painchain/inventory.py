@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select
 
-from painchain import connectors, visibility
+from painchain import connectors, lapses, turns, visibility
 from painchain.audit import Subject, Trail, VisibilityChange
 from painchain.changes import SET, Change, diff
 from painchain.connectors.base import ConnectorType, Kind
@@ -97,6 +97,14 @@ def values(connector: Connector) -> dict[str, Any]:
     }
 
 
+def opened(connector: Connector) -> dict[str, str]:
+    """Return the secrets of a connector in plain text, by field key.
+
+    :raises KeyUnusable: when the key does not open them.
+    """
+    return {key: open_sealed(_box(), sealed) for key, sealed in connector.secrets.items()}
+
+
 def configuration(connector: Connector) -> dict[str, Any]:
     """Return the whole configuration as an event keeps it: of a secret only that it is set, no credentials in texts."""
     secrets = dict.fromkeys(connector.secrets, SET)
@@ -168,6 +176,8 @@ def update(
     if not changes and not toggled:
         return Saved()
     _assign(connector, {change.key: change.new for change in changes})
+    if changes and connector.enabled:
+        turns.make_due(connector, trail.now)
     visibility.store(connector, toggled)
     _touch(connector, trail)
     seen = [_visibility_change(connector, toggle, visible) for toggle, visible in toggled]
@@ -209,8 +219,12 @@ def switch(connector: Connector, enabled: bool, trail: Trail, version: int | Non
     connector.switched_at, connector.switched_by = trail.now, trail.author
     _touch(connector, trail)
     if enabled:
+        lapses.end(connector, trail.now, lapses.DISABLED)
+        turns.make_due(connector, trail.now)
         trail.log_connector_enabled(subject(connector))
     else:
+        _stop_looking(connector, trail)
+        lapses.begin(connector, lapses.DISABLED, trail.now)
         trail.log_connector_disabled(subject(connector))
     return True
 
@@ -227,7 +241,14 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
         )
     refuse_stale(connector, version)
     trail.log_connector_deleted(subject(connector), configuration(connector))
+    _stop_looking(connector, trail)
+    lapses.end(connector, trail.now, lapses.DISABLED)  # there is nothing left to look at
     db.session.delete(connector)
+
+
+def _stop_looking(connector: Connector, trail: Trail) -> None:
+    turns.withdraw(connector)
+    lapses.end(connector, trail.now, lapses.FAILING, lapses.RATE_LIMITED)
 
 
 def refuse_stale(connector: Connector, version: int | None) -> None:

@@ -1,19 +1,40 @@
-"""Poll the connectors: whose turn it is, one poll, one commit of what it found, and how each of them does."""
+"""Poll the connectors: one poll of a turn, how each of them does, and tests of a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from painchain.connectors.poll import Checked
-from painchain.connectors.poll import PollError as PollError
+from painchain import connectors, turns
+from painchain.audit import Trail
+from painchain.connectors.base import Kind
+from painchain.connectors.poll import Checked, Polled, PollError, Trouble, Turn
 from painchain.db import db
-from painchain.inventory import type_of
+from painchain.findings import add_found as add_found
+from painchain.findings import safe_text
+from painchain.findings import settings_of as settings_of
+from painchain.inventory import Refused, type_of
 from painchain.models import Connector, PollState
+from painchain.outcomes import fail as fail
+from painchain.outcomes import store as store
+from painchain.secrets import KeyUnusable
+from painchain.turns import Taken
+from painchain.turns import take as take
+
+CHECK_SECONDS = 10.0
+CHECKS = 8  # tests of a connection at the same time
+POLL_TIME = turns.LEASE - timedelta(minutes=1)  # then a poll is asked to come to an end, before its turn is over
+
+log = logging.getLogger(__name__)
+_checks = threading.BoundedSemaphore(CHECKS)
 
 
 @dataclass(frozen=True)
@@ -36,9 +57,39 @@ class Health:
 def health(wanted: Sequence[Connector], now: datetime) -> Mapping[int, Health]:
     """Return how each of the connectors that can be polled does, by connector id."""
     found = [one for one in wanted if type_of(one).poll]
-    states = db.session.scalars(select(PollState).where(PollState.connector_id.in_([one.id for one in found])))
+    query = select(PollState).where(PollState.connector_id.in_([one.id for one in found]))
+    states = db.session.scalars(query.execution_options(populate_existing=True))
     by_id = {state.connector_id: state for state in states}
     return {one.id: _health(one, by_id.get(one.id), now) for one in found}
+
+
+def sync_now(connector: Connector, trail: Trail) -> None:
+    """Make a connector due at once, inside a write transaction. It changes no configuration: nothing is recorded.
+
+    :raises Refused: when it is switched off, or is none that is polled.
+    """
+    if not type_of(connector).poll:
+        raise Refused(f"“{connector.name}” is not polled.")
+    if not connector.enabled:
+        raise Refused(f"“{connector.name}” is disabled. Enable it to have it polled.")
+    turns.make_due(connector, trail.now)
+
+
+def poll(turn: Taken, clock: Callable[[], datetime], stopping: Callable[[], bool] = lambda: False) -> int:
+    """Poll the connector of a turn and store what comes of it. Return how many events are new.
+
+    Whatever goes wrong is stored in words, and touches no other connector. A poll that is cut off by the end of the
+    server leaves the connector as it was.
+    """
+    try:
+        polled = _polled(turn, stopping)
+        return store(turn.connector_id, polled, clock(), turn) if polled else 0
+    except Exception as problem:  # a defect of one connector type must not stop the others
+        if stopping():
+            turns.give_back(turn, clock())
+        else:
+            fail(turn.connector_id, _told(problem, turn.connector_id), clock(), turn)
+        return 0
 
 
 def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -> Checked:
@@ -46,15 +97,74 @@ def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -
 
     What goes wrong is told in words in the answer; this raises nothing.
     """
-    raise NotImplementedError
+    connector_type = connectors.TYPES.get(connector_type_key)
+    if connector_type is None or connector_type.check is None:
+        return Checked(False, missing=["Connectors of this type cannot be tested."])
+    if not _checks.acquire(blocking=False):
+        return Checked(False, missing=["Many connections are being tested just now. Try again in a moment."])
+    ask, answers = connector_type.check, list[Checked]()
+
+    def run() -> None:
+        try:
+            answers.append(ask(settings, now))
+        except Exception as problem:  # whatever it is, the person reads it in words
+            answers.append(Checked(False, missing=[str(_told(problem))]))
+        finally:
+            _checks.release()
+
+    thread = threading.Thread(target=run, name="check", daemon=True)
+    thread.start()
+    thread.join(CHECK_SECONDS)
+    late = Checked(False, missing=[f"There was no answer within {CHECK_SECONDS:.0f} seconds. Check the URL."])
+    secret = [field.key for field in connector_type.all_fields if field.kind is Kind.SECRET]
+    return _without_secrets(
+        answers[0] if answers else late, [str(settings[key]) for key in secret if settings.get(key)]
+    )
+
+
+def _polled(turn: Taken, stopping: Callable[[], bool]) -> Polled | None:
+    """Ask the source, with no connection to the database kept meanwhile; None if the connector is off or gone."""
+    connector = db.session.get(Connector, turn.connector_id, populate_existing=True)
+    state = db.session.get(PollState, turn.connector_id, populate_existing=True)
+    ask = type_of(connector).poll if connector and connector.enabled else None
+    if connector is None or state is None or ask is None:
+        db.session.rollback()
+        return None
+    settings, cursor = settings_of(connector), state.cursor
+    db.session.remove()
+    end = time.monotonic() + POLL_TIME.total_seconds()
+    return ask(Turn(settings, cursor, turn.began, lambda: stopping() or time.monotonic() > end))
+
+
+def _told(problem: Exception, connector_id: int | None = None) -> PollError:
+    """Return a failure in words; one that is not foreseen is logged by its kind and place, never by its message."""
+    if isinstance(problem, PollError):
+        return problem
+    if isinstance(problem, KeyUnusable):
+        return PollError(str(problem), Trouble.SETTINGS)
+    places = "".join(traceback.format_tb(problem.__traceback__))
+    about = "A test" if connector_id is None else f"The poll of connector {connector_id}"
+    log.error("%s failed: %s\n%s", about, type(problem).__name__, places)
+    return PollError(
+        "PainChain could not read the answer; it asks again later. This is a defect in PainChain, "
+        "and its log has the details.",
+        Trouble.OURS,
+    )
+
+
+def _without_secrets(checked: Checked, secrets: Sequence[str]) -> Checked:
+    sees, missing = ([safe_text(one, secrets, 500) for one in some] for some in (checked.sees, checked.missing))
+    return replace(checked, identity=safe_text(checked.identity, secrets, 200), sees=sees, missing=missing)
 
 
 def _health(one: Connector, state: PollState | None, now: datetime) -> Health:
     if not one.enabled or state is None:
         return Health("waiting" if one.enabled else "off")
     doing = "polling" if state.taken_until > now else "waiting" if state.last_poll is None else "fine"
-    if state.failures:
-        doing = "rate_limited" if state.trouble == "rate_limited" else "failing"
+    if state.trouble == Trouble.RATE_LIMITED:
+        doing = "rate_limited"
+    elif state.failing_since:
+        doing = "failing"
     kept = ("due", "last_poll", "last_success", "failures", "failing_since", "error", "note")
     rate = ("rate_limit", "rate_remaining", "rate_resets")
     return Health(doing, **{name: getattr(state, name) for name in (*kept, *rate)})

@@ -1,9 +1,10 @@
-"""The one background thread: it takes the daily turn, and carries out what was ordered."""
+"""The one background thread: it gives out polls, takes the daily turn, and carries out what was ordered."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from flask import Flask
 from painchain import audit, ledger, pruning, retention
 from painchain.audit import Trail
 from painchain.db import EPOCH, db
+from painchain.pollers import Pollers
 from painchain.retention import Refused
 
 LOOK_SECONDS = 1.0
@@ -32,22 +34,27 @@ class Scheduler:
     def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):
         self._app = app
         self._clock = clock
+        self._pollers = Pollers(app, clock)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def start(self) -> None:
         """Begin to look for work, once a second."""
+        self._pollers.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop after the step that is being done; what is left goes on with the next server."""
         self._stopping.set()
+        begun = time.monotonic()
         self._thread.join(STOP_SECONDS)
+        self._pollers.stop(max(0.0, STOP_SECONDS - (time.monotonic() - begun)))
 
     def look(self) -> None:
         """Do what there is to do now."""
         with self._app.app_context():
             try:
+                self._pollers.give_out()
                 order_daily(self._clock())
                 while not self._stopping.is_set() and self._carry_out():
                     pass
@@ -72,6 +79,7 @@ class Scheduler:
             return False
         try:
             for step in pruning.carry_out(number, beat, self._clock):
+                self._pollers.give_out()
                 if step.more and self._stopping.wait(step.seconds):
                     return False
         except Refused as refusal:

@@ -17,7 +17,10 @@ from painchain.models import ChangeEvent, Connector
 MOST = 8
 # Values are taken from so many of the newest events: a look that costs the same however long the log is.
 LATELY = 1_000
-ACTIONS = ("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change")
+ACTIONS = (
+    *("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change"),
+    *("fail", "recover"),
+)
 
 _VALUE = re.compile(r"(-?)([^\W\d_]+):(.*)", re.DOTALL)
 _event = ChangeEvent.__table__.c

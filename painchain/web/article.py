@@ -22,6 +22,8 @@ VERBS = {
     "ConnectorDeleted": "deleted",
     "ConnectorEnabled": "enabled",
     "ConnectorDisabled": "disabled",
+    "ConnectorFailing": "failing",
+    "ConnectorRecovered": "recovered",
 }
 
 

@@ -1,0 +1,170 @@
+"""Put what a source tells of on the timeline: made safe to show and to store, and each of it once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from painchain import inventory
+from painchain.connectors.base import Kind
+from painchain.connectors.http import link
+from painchain.connectors.poll import Found
+from painchain.db import db
+from painchain.ledger import Ledger, NewEvent, new_request_id
+from painchain.models import ChangeEvent, Connector
+from painchain.secrets import MASK, KeyUnusable, scrub
+
+STEP = 250  # events of one transaction: so many are written before another writer has its turn
+LONGEST_ID, LONGEST_LINE, LONGEST_TEXT, LONGEST_LIST, DEEPEST = 300, 500, 20_000, 1_000, 5
+SHORTEST_SECRET = 6  # a shorter one would be found in ordinary words
+
+_event = ChangeEvent.__table__.c
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The connector that events come from, as they keep it, and its secrets, which they never repeat."""
+
+    id: int
+    type: str
+    name: str
+    tags: list[str]
+    secrets: tuple[str, ...] = ()
+
+
+def settings_of(connector: Connector) -> dict[str, Any]:
+    """Return the value of every field, the secrets opened.
+
+    :raises KeyUnusable: when the key does not open them.
+    """
+    secret = {field.key: None for field in inventory.type_of(connector).all_fields if field.kind is Kind.SECRET}
+    return {**inventory.values(connector), **secret, **inventory.opened(connector)}
+
+
+def origin(connector: Connector) -> Origin:
+    """Return a connector as the origin of events."""
+    try:
+        secrets = tuple(inventory.opened(connector).values())
+    except KeyUnusable:
+        secrets = ()
+    return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
+
+
+def add_found(
+    book: Ledger, connector: Connector, found: Sequence[Found], now: datetime, request_id: str | None = None
+) -> int:
+    """Append what is found and not there yet, inside an open write transaction. Return how many events that are."""
+    return append(book, new_events(origin(connector), found, now, request_id or new_request_id(now)))
+
+
+def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: str) -> list[NewEvent]:
+    """Return what is found as events that can be written; what comes twice, once."""
+    events = (_new_event(of, one, now, request_id) for one in found)
+    return list({event.event_id: event for event in events}.values())
+
+
+def append(book: Ledger, events: Sequence[NewEvent]) -> int:
+    """Append those of the events that are not there yet, and return how many."""
+    known = _known(book.connection, [event.event_id for event in events])
+    new = [event for event in events if event.event_id not in known]
+    book.append(*new)
+    return len(new)
+
+
+def unknown(found: Sequence[Found]) -> list[Found]:
+    """Return what is not on the timeline yet, before any lock is taken."""
+    known: set[str] = set()
+    with db.engine.connect() as connection:
+        for start in range(0, len(found), STEP):
+            known |= _known(connection, [_event_id(one.event_id) for one in found[start : start + STEP]])
+    return [one for one in found if _event_id(one.event_id) not in known]
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
+    return set(connection.scalars(select(_event.event_id).where(_event.event_id.in_(ids)))) if ids else set()
+
+
+def _new_event(of: Origin, one: Found, now: datetime, request_id: str) -> NewEvent:
+    return NewEvent(
+        event_id=_event_id(one.event_id),
+        source=of.type,
+        event_type=_line(one.event_type, of.secrets),
+        title=_line(one.title, of.secrets),
+        description={"text": safe_text(one.text, of.secrets)},
+        metadata=_safe_facts(one.facts, of.secrets),
+        author=_line(one.author, of.secrets) or "unknown",
+        request_id=request_id,
+        timestamp=_aware(one.timestamp, now),
+        recorded_at=now,
+        connector_id=of.id,
+        connector_name=of.name,
+        connector_type=of.type,
+        status=_line(one.status, of.secrets) or None if one.status else None,
+        url=_safe_link(one.url, of.secrets),
+        tags=of.tags,
+    )
+
+
+def _event_id(text: str) -> str:
+    """Return an id that every database takes; of a very long one the end stands for the rest."""
+    plain = _storable(text)
+    if len(plain) <= LONGEST_ID:
+        return plain
+    return f"{plain[:LONGEST_ID]}-{sha256(plain.encode()).hexdigest()[:32]}"
+
+
+def safe_text(text: Any, secrets: Sequence[str], longest: int = LONGEST_TEXT) -> str:
+    """Return a text that can be stored and shown to everybody: no credentials, and not longer than sane."""
+    plain = scrub(_storable(str(text)))
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET and secret in plain:
+            plain = plain.replace(secret, MASK)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def _line(text: Any, secrets: Sequence[str]) -> str:
+    return safe_text(" ".join(str(text).split()), secrets, LONGEST_LINE)
+
+
+def _storable(text: str) -> str:
+    """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
+    if text.isascii():
+        return text.replace("\0", "") if "\0" in text else text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _safe_link(address: str | None, secrets: Sequence[str]) -> str | None:
+    address = link(address)
+    return address if address is None or address == safe_text(address, secrets) else None
+
+
+def _safe_facts(facts: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
+    return {_storable(str(key)): _safe(value, secrets) for key, value in facts.items()}
+
+
+def _safe(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return safe_text(value, secrets)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping) and depth < DEEPEST:
+        return {safe_text(key, secrets): _safe(one, secrets, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < DEEPEST:
+        return [_safe(one, secrets, depth + 1) for one in list(value)[:LONGEST_LIST]]
+    return safe_text(value, secrets)
+
+
+def _aware(moment: Any, now: datetime) -> datetime:
+    """Return the time of an event, in UTC where no zone is named; now, if it has none."""
+    if not isinstance(moment, datetime):
+        return now
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

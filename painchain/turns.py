@@ -1,0 +1,97 @@
+"""Whose turn it is to be polled: a turn is a lease on a connector's row, so that two processes never poll the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Update, and_, or_, select, update
+
+from painchain import connectors, ledger
+from painchain.db import EPOCH, Base, db, one_write_at_a_time
+from painchain.models import Connector, PollState
+
+LEASE = timedelta(minutes=5)  # the turn of a process that died is free again after so long
+SEEN = 16  # turns that are tried before the rest is left to the next look
+
+_connector = Connector.__table__.c
+_table = Base.metadata.tables[PollState.__tablename__]
+_state = _table.c
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A turn that this process has until `until`; no other turn of the connector ends at that very moment."""
+
+    connector_id: int
+    until: datetime
+
+    @property
+    def began(self) -> datetime:
+        """When it was taken."""
+        return self.until - LEASE
+
+
+def make_due(connector: Connector, now: datetime) -> None:
+    """Let a connector be polled at once, inside a write transaction. Its cursor stays where it is."""
+    if connectors.TYPES[connector.type].poll is None:
+        return
+    if not db.session.connection().execute(_of(connector.id).values(due=now)).rowcount:
+        db.session.add(PollState(connector_id=connector.id, due=now, taken_until=EPOCH))
+        db.session.flush()
+
+
+def withdraw(connector: Connector) -> None:
+    """Take the turn away from whoever polls a connector: what is found is not stored any more.
+
+    Whether it fails is open until the next poll; since when, is kept for the Recovered event.
+    """
+    db.session.execute(_of(connector.id).values(taken_until=EPOCH, trouble=None))
+
+
+def take(now: datetime) -> Taken | None:
+    """Take the turn that has waited longest, if there is one: it is pushed forward first, and polled then."""
+    for number, has_state in _waiting(now):
+        if not has_state:
+            _give_state(number, now)
+        until = now + LEASE
+        free = _of(number).where(_state.due <= now, _state.taken_until <= now)
+        with one_write_at_a_time() as connection:
+            taken = connection.execute(free.values(due=until, taken_until=until)).rowcount
+        if taken:
+            return Taken(number, until)
+    return None
+
+
+def give_back(turn: Taken, now: datetime) -> None:
+    """Leave a turn that came to nothing to whoever looks next."""
+    with one_write_at_a_time() as connection:
+        ours = _of(turn.connector_id).where(_state.taken_until == turn.until)
+        connection.execute(ours.values(taken_until=EPOCH, due=now))
+
+
+def _of(number: int) -> Update:
+    return update(_table).where(_state.connector_id == number)
+
+
+def _waiting(now: datetime) -> list[tuple[int, bool]]:
+    """Return the connectors whose turn it is, and whether they have a row yet; who has waited longest comes first."""
+    pollable = [one.key for one in connectors.TYPES.values() if one.poll]
+    due = and_(_state.due <= now, _state.taken_until <= now)
+    query = (
+        select(_connector.id, _state.connector_id.is_not(None))
+        .outerjoin(_table, _state.connector_id == _connector.id)
+        .where(_connector.enabled, _connector.type.in_(pollable), or_(_state.connector_id.is_(None), due))
+        .order_by(_state.due, _connector.id)
+        .limit(SEEN)
+    )
+    found = [(number, bool(has_state)) for number, has_state in db.session.execute(query)]
+    db.session.rollback()
+    return found
+
+
+def _give_state(number: int, now: datetime) -> None:
+    with ledger.writing():
+        connector = db.session.get(Connector, number)
+        if connector:
+            make_due(connector, now)

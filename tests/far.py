@@ -1,0 +1,113 @@
+"""A far system on this machine: an HTTP server that answers what a test says, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. `parts` are sent one by one, as they come, without a length."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parts: Iterator[bytes] | None = None
+
+
+def as_json(value: Any, status: int = 200, **headers: str) -> Reply:
+    """Return an answer in JSON; ``retry_after="3"`` is the header Retry-After."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Reply(status, json.dumps(value).encode(), named)
+
+
+@dataclass
+class Asked:
+    """One request as it came in."""
+
+    path: str
+    headers: dict[str, str]
+
+
+class Far:
+    """A server that runs while a test does. `answer` is given each request; set it to change what is answered."""
+
+    def __init__(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None):
+        self.answer = answer
+        self.asked: list[Asked] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self.port = self._server.server_address[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked for, in order."""
+        return [asked.path for asked in self.asked]
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        far = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
+                far.asked.append(asked)
+                try:
+                    self._send(far.answer(asked))
+                except OSError:
+                    self.close_connection = True  # whoever asked has gone
+
+            def _send(self, reply: Reply) -> None:
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.parts is None and "content-length" not in {name.lower() for name in reply.headers}:
+                    self.send_header("Content-Length", str(len(reply.body)))
+                if reply.parts is not None or "content-length" in {name.lower() for name in reply.headers}:
+                    self.send_header("Connection", "close")
+                    self.close_connection = True
+                self.end_headers()
+                for part in reply.parts or [reply.body]:
+                    self.wfile.write(part)
+                    self.wfile.flush()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Keep the output of the tests clean."""
+
+        return Handler
+
+
+@contextmanager
+def far_side(answer: Callable[[Asked], Reply] | Reply, tls: ssl.SSLContext | None = None) -> Iterator[Far]:
+    """Run a far system that always answers the same, or what `answer` returns for each request."""
+    far = Far((lambda asked: answer) if isinstance(answer, Reply) else answer, tls)
+    far.start()
+    try:
+        yield far
+    finally:
+        far.stop()
+
+
+def path_of(asked: Asked) -> str:
+    """Return the path of a request without its query."""
+    return urlsplit(asked.path).path
