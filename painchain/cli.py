@@ -26,6 +26,7 @@ from painchain.export import event_json
 from painchain.scheduler import Scheduler
 from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
 from painchain.timeline import Event, Filter
+from painchain.watching import Watching
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
 
@@ -73,7 +74,10 @@ def serve() -> None:
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    background = (Scheduler(application),)  # whatever works beside the requests: each has start() and stop()
+    background = (
+        Scheduler(application),
+        Watching(application),
+    )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Update, select, update
 
-from painchain import connectors, inventory, lapses, ledger
+from painchain import connectors, lapses, ledger
 from painchain.connectors.poll import Heard, Polled, Turn
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.findings import add_found, settings_of

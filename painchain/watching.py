@@ -102,10 +102,8 @@ class Watching:
     async def _goes_on(self, watch: Watch, wanted: Wanted | None) -> bool:
         if wanted is None or wanted.version != watch.of.version:
             return False
-        if watch.task is None or watch.task.done():
-            # It has ended by itself: a poll has to tell it where to begin. Else it would ask in vain again and again.
-            if wanted.polled != watch.of.polled:
-                return False
+        if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
+            return False  # it has ended by itself, and a poll has told where to begin anew
         now = self._clock()
         if watch.until - now < watches.LEASE / 2:
             until = await self._in_app(watches.renew, watch.of.connector_id, watch.until, now)

@@ -13,8 +13,20 @@ ROOT = Path(__file__).parents[1]
 STAIRS = (
     ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
     ("painchain.connectors.poll",),
-    ("painchain.connectors.base", "painchain.connectors.http"),
-    ("painchain.changes", "painchain.db", "painchain.connectors.code_hosts", "painchain.sheet"),
+    ("painchain.connectors.base", "painchain.connectors.http", "painchain.connectors.kubernetes_states"),
+    (
+        "painchain.changes",
+        "painchain.db",
+        "painchain.connectors.code_hosts",
+        "painchain.connectors.kubernetes_api",
+        "painchain.connectors.kubernetes_events",
+        "painchain.sheet",
+    ),
+    (
+        "painchain.connectors.kubernetes_check",
+        "painchain.connectors.kubernetes_poll",
+        "painchain.connectors.kubernetes_watch",
+    ),
     (
         "painchain.connectors.github",
         "painchain.connectors.gitlab",
@@ -31,7 +43,7 @@ STAIRS = (
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.inventory", "painchain.export", "painchain.retention"),
     ("painchain.past", "painchain.pruning", "painchain.findings"),
-    ("painchain.report", "painchain.outcomes"),
+    ("painchain.report", "painchain.outcomes", "painchain.watches"),
     ("painchain.polling",),
     ("painchain.blame", "painchain.restore", "painchain.demo"),
     (
@@ -55,7 +67,7 @@ STAIRS = (
         "painchain.web.retention",
     ),
     ("painchain.factory",),
-    ("painchain.pollers",),
+    ("painchain.pollers", "painchain.watching"),
     ("painchain.scheduler", "painchain.terminal"),
     ("painchain.demo_command", "painchain.cli_export", "painchain.cli_prune"),
     ("painchain.cli",),
