@@ -36,7 +36,7 @@ class Cluster:
 
     def ask(self, method: str, path: str, value: Any = None, kind: str = "application/json", who: str = ADMIN) -> Any:
         """Return the answer of the API server, as kubectl would get it."""
-        headers = {"Authorization": f"Bearer {who}", "Content-Type": kind, "User-Agent": "kubectl-test"}
+        headers = {"Authorization": f"Bearer {who}", "Content-Type": kind, "User-Agent": "kubectl-create"}
         body = None if value is None else json.dumps(value).encode()
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         trust = ssl.create_default_context(cadata=self.certificate)
