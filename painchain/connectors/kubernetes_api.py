@@ -75,8 +75,27 @@ class Cluster:
     name: str
     base_url: str
     headers: Mapping[str, str]
-    verify: ssl.SSLContext
+    certificate: str | None
+    verified: bool
     namespaces: tuple[str, ...]
+
+    def trust(self) -> ssl.SSLContext:
+        """Return what the server's certificate is verified with. Reading the system's trust store takes its time.
+
+        :raises PollError: when the CA certificate cannot be read.
+        """
+        if not self.verified:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        try:
+            return ssl.create_default_context(cadata=self.certificate)
+        except (ssl.SSLError, ValueError):
+            raise PollError(
+                "The CA certificate cannot be read. Paste it as PEM text, from the BEGIN to the END line.",
+                Trouble.SETTINGS,
+            ) from None
 
     def streams(self) -> Iterator[Stream]:
         """Yield what there is to list and to watch."""
@@ -105,7 +124,8 @@ def reach(settings: Mapping[str, Any]) -> Cluster:
         name=str(settings.get("cluster_name") or "default"),
         base_url=base_url,
         headers={"Authorization": f"Bearer {_one_line(token)}"},
-        verify=_trust(certificate, settings.get("verify_ssl") is not False),
+        certificate=certificate or None,
+        verified=settings.get("verify_ssl") is not False,
         namespaces=tuple(dict.fromkeys(settings.get("namespaces") or ())),
     )
 
@@ -136,18 +156,3 @@ def _one_line(token: str) -> str:
     if not token.isascii() or not token.isprintable():
         raise PollError("The token has characters that no token has. Enter it again.", Trouble.SETTINGS)
     return token.strip()
-
-
-def _trust(certificate: str | None, verify: bool) -> ssl.SSLContext:
-    if not verify:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    try:
-        return ssl.create_default_context(cadata=certificate or None)
-    except (ssl.SSLError, ValueError):
-        raise PollError(
-            "The CA certificate cannot be read. Paste it as PEM text, from the BEGIN to the END line.",
-            Trouble.SETTINGS,
-        ) from None

@@ -72,7 +72,7 @@ def check(settings: Mapping[str, Any], now: datetime) -> Checked:
     """
     deadline = time.monotonic() + SECONDS
     cluster = reach(settings)
-    with Client(cluster.base_url, cluster.headers, now, cluster.verify, ONE_SECONDS) as client:
+    with Client(cluster.base_url, cluster.headers, now, cluster.trust(), ONE_SECONDS) as client:
         asking = _Asking(client, deadline)
         version = asking.version()
         identity = asking.identity()

@@ -60,7 +60,7 @@ def poll(turn: Turn) -> Polled:
     comparing = Compared(turn.now, heard or turn.now)
     streams: dict[str, Any] = {}
     forbidden: list[Stream] = []
-    with Client(cluster.base_url, cluster.headers, turn.now, cluster.verify) as client:
+    with Client(cluster.base_url, cluster.headers, turn.now, cluster.trust()) as client:
         for stream in cluster.streams():
             before = old.get("streams", {}).get(stream.key)
             if turn.stopping() or comparing.full:

@@ -71,8 +71,9 @@ async def watch(turn: Turn) -> AsyncIterator[Heard]:
             while tasks:
                 batch = await _together(heard)
                 alive = [one.alive for one in listeners if one.alive]
-                yield Upon(cluster.name, batch, min(alive, default=None))
-                if any(isinstance(one, Lost) for one in batch):
+                heard_now = Upon(cluster.name, batch, min(alive, default=None), frozenset(one.key for one in streams))
+                yield heard_now
+                if heard_now.outdated or any(isinstance(one, Lost) for one in batch):
                     return
         finally:
             for task in tasks:
@@ -82,7 +83,7 @@ async def watch(turn: Turn) -> AsyncIterator[Heard]:
 
 def _client(cluster: Cluster) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        verify=cluster.verify,
+        verify=cluster.trust(),
         timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
         limits=httpx2.Limits(max_connections=None),
         follow_redirects=False,
@@ -195,19 +196,23 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             raise ValueError("a line is too long")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upon:
     """What was heard, to be put upon a cursor. A poll may have moved it on since: each object's own version decides."""
 
     cluster: str
     batch: Sequence[News | Lost]
     alive: datetime | None
+    watched: frozenset[str] = frozenset()
+    outdated: bool = False
 
     def __call__(self, cursor: Cursor) -> Polled:
         """Return what the batch tells, and the cursor with it."""
         now = clock()
-        since = when(cursor.get("heard")) or now
         streams = dict(cursor.get("streams", {}))
+        # A poll may list what it could not list before: then there is more to watch.
+        self.outdated = len(self.watched) < MOST_STREAMS and not streams.keys() <= self.watched
+        since = when(cursor.get("heard")) or now
         found: list[Found] = []
         lost: list[Lost] = []
         for one in self.batch:

@@ -224,10 +224,10 @@ def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
 
 
 def test_certificates_are_verified_unless_that_is_switched_off(far: Far) -> None:
-    assert reach(settings(far)).verify.verify_mode is ssl.CERT_REQUIRED
-    assert reach(settings(far, verify_ssl=False)).verify.verify_mode is ssl.CERT_NONE
+    assert reach(settings(far)).trust().verify_mode is ssl.CERT_REQUIRED
+    assert reach(settings(far, verify_ssl=False)).trust().verify_mode is ssl.CERT_NONE
     with pytest.raises(PollError, match="CA certificate cannot be read"):
-        reach(settings(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"))
+        reach(settings(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")).trust()
 
 
 def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cluster: FarCluster) -> None:

@@ -1,4 +1,4 @@
-"""What a real API server answered (Kubernetes 1.20, recorded by ``tests/kubernetes/record.py``) is told as it happened."""
+"""What a real API server answered (recorded by ``tests/kubernetes/record.py``) is told as it happened."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def ask(far: Far, cursor: Cursor, now: datetime) -> Polled:
 
 def lines(cursor: Cursor, far: Far) -> list[News]:
     """The recorded lines of every watch, stream by stream."""
-    streams = {stream.key: stream for stream in reach({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()}
+    streams = {
+        stream.key: stream for stream in reach({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()
+    }
     return [
         news
         for key, kept in cursor["streams"].items()
