@@ -62,7 +62,7 @@ class PollState(Base):
     )
     due: Mapped[datetime] = mapped_column(Moment, index=True)
     taken_until: Mapped[datetime] = mapped_column(Moment)
-    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)  # of a cluster: megabytes
     last_poll: Mapped[datetime | None] = mapped_column(Moment)
     last_success: Mapped[datetime | None] = mapped_column(Moment)
     failures: Mapped[int] = mapped_column(default=0)

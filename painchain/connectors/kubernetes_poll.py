@@ -16,7 +16,7 @@ from painchain.connectors.poll import MOST_FOUND, Cursor, Found, Gap, Polled, Po
 
 PAGES = (500, 50, 5)  # objects of one page; fewer where they are too large together
 RELISTS = 3
-MOST_OBJECTS = 50_000
+MOST_OBJECTS = 20_000
 CURSOR = 1  # the version of what the cursor looks like
 
 

@@ -6,10 +6,15 @@ import json
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from painchain.connectors import kubernetes_api, kubernetes_poll
 from painchain.connectors.kubernetes_api import reach
@@ -223,11 +228,36 @@ def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
         reach({"api_server": "https://elsewhere.example"})
 
 
-def test_certificates_are_verified_unless_that_is_switched_off(far: Far) -> None:
-    assert reach(settings(far)).trust().verify_mode is ssl.CERT_REQUIRED
-    assert reach(settings(far, verify_ssl=False)).trust().verify_mode is ssl.CERT_NONE
-    with pytest.raises(PollError, match="CA certificate cannot be read"):
-        reach(settings(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")).trust()
+def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """A certificate for 127.0.0.1 that signs itself, and what a server with it needs."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster.example")])
+    began = datetime.now(UTC) - MINUTE
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, began, began + 60 * MINUTE)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    made = made.add_extension(x509.BasicConstraints(True, None), True)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(private + pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return pem.decode(), context
+
+
+def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarCluster, tmp_path: Path) -> None:
+    pem, context = certificate(tmp_path)
+    with far_side(cluster, context) as far:
+        assert ask(far, ca_certificate=pem).cursor["streams"]
+        assert ask(far, verify_ssl=False).cursor["streams"]
+        asked = len(far.asked)
+        with pytest.raises(PollError, match="certificate of 127.0.0.1 could not be verified") as caught:
+            ask(far)
+        assert caught.value.trouble is Trouble.TLS
+        assert len(far.asked) == asked  # the token has not left
+        with pytest.raises(PollError, match="CA certificate cannot be read"):
+            ask(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
 def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cluster: FarCluster) -> None:
