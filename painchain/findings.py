@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -21,10 +22,13 @@ from painchain.ledger import Ledger, NewEvent, new_request_id
 from painchain.models import ChangeEvent, Connector
 from painchain.secrets import MASK, KeyUnusable, scrub
 
-STEP = 250  # events of one transaction: so many are written before another writer has its turn
+STEP = 500  # events of one transaction: so many are written before another writer has its turn
 LONGEST_ID, LONGEST_LINE, LONGEST_TEXT, LONGEST_LIST, DEEPEST = 300, 500, 20_000, 1_000, 5
 SHORTEST_SECRET = 6  # a shorter one would be found in ordinary words
 
+PLAIN = 4_000  # characters up to which a finding is looked at as a whole
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _event = ChangeEvent.__table__.c
 
 
@@ -65,9 +69,13 @@ def add_found(
 
 
 def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: str) -> list[NewEvent]:
-    """Return what is found as events that can be written; what comes twice, once."""
-    events = (_new_event(of, one, now, request_id) for one in found)
-    return list({event.event_id: event for event in events}.values())
+    """Return what is found as events that can be written, with their words; what comes twice, once."""
+    events: dict[str, NewEvent] = {}
+    for one in found:
+        event = _new_event(of, one, now, request_id)
+        if events.setdefault(event.event_id, event) is event:
+            event.words  # noqa: B018  found now, so that nobody waits for it later
+    return list(events.values())
 
 
 def append(book: Ledger, events: Sequence[NewEvent]) -> int:
@@ -92,23 +100,53 @@ def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def _new_event(of: Origin, one: Found, now: datetime, request_id: str) -> NewEvent:
+    safe = one if _is_plain(one, of.secrets) else _made_safe(one, of.secrets)
     return NewEvent(
         event_id=_event_id(one.event_id),
         source=of.type,
-        event_type=_line(one.event_type, of.secrets),
-        title=_line(one.title, of.secrets),
-        description={"text": safe_text(one.text, of.secrets)},
-        metadata=_safe_facts(one.facts, of.secrets),
-        author=_line(one.author, of.secrets) or "unknown",
+        event_type=safe.event_type,
+        title=safe.title,
+        description={"text": safe.text},
+        metadata=dict(safe.facts),
+        author=safe.author or "unknown",
         request_id=request_id,
         timestamp=_aware(one.timestamp, now),
         recorded_at=now,
         connector_id=of.id,
         connector_name=of.name,
         connector_type=of.type,
-        status=_line(one.status, of.secrets) or None if one.status else None,
-        url=_safe_link(one.url, of.secrets),
+        status=safe.status or None,
+        url=link(safe.url),
         tags=of.tags,
+    )
+
+
+def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
+    """Say whether nothing of it needs to be made safe, as is so of most that sources tell: by one look at all of it."""
+    lines = (one.title, one.author, one.event_type, one.status or "")
+    try:
+        told = _JSON((lines, one.text, one.url, one.facts))
+        told.encode()
+        return (
+            len(told) < PLAIN
+            and not any(sign in told for sign in ("@", "=", "\\u0000"))
+            and not any(secret in told for secret in secrets if len(secret) >= SHORTEST_SECRET)
+            and all(len(line) <= LONGEST_LINE and line == " ".join(line.split()) for line in lines)
+        )
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _made_safe(one: Found, secrets: Sequence[str]) -> Found:
+    return replace(
+        one,
+        event_type=_line(one.event_type, secrets),
+        title=_line(one.title, secrets),
+        text=safe_text(one.text, secrets),
+        facts=_safe_facts(one.facts, secrets),
+        author=_line(one.author or "", secrets),
+        status=_line(one.status or "", secrets),
+        url=_safe_link(one.url, secrets),
     )
 
 
@@ -135,8 +173,8 @@ def _line(text: Any, secrets: Sequence[str]) -> str:
 
 def _storable(text: str) -> str:
     """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
-    if text.isascii():
-        return text.replace("\0", "") if "\0" in text else text
+    if "\0" not in text and text.isascii():
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

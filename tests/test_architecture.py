@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[1]
 STAIRS = (
     ("painchain", "painchain.config", "painchain.secrets", "painchain.words", "painchain.web"),
     ("painchain.connectors.poll",),
-    ("painchain.connectors.base", "painchain.connectors.http", "painchain.connectors.kubernetes_states"),
+    (
+        "painchain.connectors.base",
+        "painchain.connectors.refusals",
+        "painchain.connectors.bounded",
+        "painchain.connectors.kubernetes_states",
+    ),
+    ("painchain.connectors.http",),
     (
         "painchain.changes",
         "painchain.db",

@@ -15,6 +15,7 @@ from painchain.connectors.kubernetes_states import Marker, items, mapping, marke
 from painchain.connectors.poll import MOST_FOUND, Cursor, Found, Gap, Polled, PollError, Trouble, Turn
 
 PAGES = (500, 50, 5)  # objects of one page; fewer where they are too large together
+PAGE_BYTES = 32 * 1024 * 1024
 RELISTS = 3
 MOST_OBJECTS = 20_000
 CURSOR = 1  # the version of what the cursor looks like
@@ -60,7 +61,7 @@ def poll(turn: Turn) -> Polled:
     comparing = Compared(turn.now, heard or turn.now)
     streams: dict[str, Any] = {}
     forbidden: list[Stream] = []
-    with Client(cluster.base_url, cluster.headers, turn.now, cluster.trust()) as client:
+    with Client(cluster.base_url, cluster.headers, turn.now, cluster.trust(), most=PAGE_BYTES) as client:
         for stream in cluster.streams():
             before = old.get("streams", {}).get(stream.key)
             if turn.stopping() or comparing.full:

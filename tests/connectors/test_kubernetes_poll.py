@@ -110,7 +110,7 @@ def test_a_list_is_read_page_by_page_and_anew_when_it_has_become_too_old(
 def test_pages_that_are_too_large_are_asked_for_smaller(
     far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("painchain.connectors.http.ANSWER_BYTES", 5_000)
+    monkeypatch.setattr(kubernetes_poll, "PAGE_BYTES", 5_000)
     for number in range(20):
         cluster.put("Secret", f"big-{number}", data={"key": "x" * 500})
     assert len(ask(far).cursor["streams"]["Secret/"]["known"]) == 20
@@ -252,7 +252,7 @@ def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarClust
         assert ask(far, ca_certificate=pem).cursor["streams"]
         assert ask(far, verify_ssl=False).cursor["streams"]
         asked = len(far.asked)
-        with pytest.raises(PollError, match="certificate of 127.0.0.1 could not be verified") as caught:
+        with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
             ask(far)
         assert caught.value.trouble is Trouble.TLS
         assert len(far.asked) == asked  # the token has not left

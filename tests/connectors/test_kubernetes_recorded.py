@@ -106,13 +106,11 @@ def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
     told = Upon("prod", lines(cursor, far), ENDED)(cursor)
     assert CANARY in json.dumps(RECORDING)
     assert CANARY not in json.dumps(told.cursor) + repr(told.found)
-    facts = {(one.title, one.facts.get("conditions", [""])[0]): one for one in told.found}
     own = {"namespace": "shop", "cluster": "prod"}
 
     def of(title: str) -> Found:
         return [one for one in told.found if one.title == title][-1]
 
-    assert facts
     web = of("[Deployment Updated] web")
     assert web.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": "shop/web:2"}]
     assert web.text == "Changed: images, environment of web (PASSWORD)."

@@ -59,7 +59,18 @@ def main(binaries: Path) -> None:
         version = here.ask("GET", "/version")["gitVersion"]
         recording = {"version": version, "before": before, "watch": lines, "after": listed(here)}
     RECORDED.parent.mkdir(exist_ok=True)
-    RECORDED.write_text(json.dumps(recording, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    RECORDED.write_text(in_lines(recording) + "\n", encoding="utf-8")
+
+
+def in_lines(recording: dict[str, Any]) -> str:
+    """Return JSON with one line for each path, so that a new recording can be compared."""
+
+    def one(value: Any) -> str:
+        if not isinstance(value, dict):
+            return json.dumps(value)
+        return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value[key])}" for key in sorted(value)) + "\n }"
+
+    return "{\n" + ",\n".join(f" {json.dumps(key)}: {one(value)}" for key, value in recording.items()) + "\n}"
 
 
 if __name__ == "__main__":
