@@ -248,7 +248,8 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
 ) -> None:
     until = watches.take(number, now())
     assert until is not None
-    cluster.put("Deployment", "web", spec={"replicas": 1})
+    for replicas in (1, 2):
+        cluster.put("Deployment", "web", spec={"replicas": replicas})
     change(number, polling.sync_now)
     turn = polling.take(now())
     assert turn is not None
@@ -258,7 +259,8 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
     assert titles() == ["[Deployment Created] web"]
     assert watches.put(number, until, created, now()) is Outcome.STORED
     assert titles() == ["[Deployment Created] web"]
-    scaled = news(number, "Deployment", "modified", 102, spec={"replicas": 2})
+    assert state(number).cursor["streams"]["Deployment/"]["known"]["uid-Deployment-shop-web"][3]["replicas"] == 2
+    scaled = news(number, "Deployment", "modified", 103, spec={"replicas": 3})
     for _ in range(2):
         assert watches.put(number, until, scaled, now()) is Outcome.STORED
     assert titles() == ["[Deployment Created] web", "[Deployment Updated] web"]
