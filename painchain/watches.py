@@ -15,6 +15,7 @@ from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.findings import add_found, settings_of
 from painchain.models import Connector, PollState
 
+RELIST = timedelta(seconds=5)  # a watch that asks for a poll again and again gets no more than one in this time
 LEASE = timedelta(minutes=1)  # the watch of a process that died is free again after so long
 
 _connector = Connector.__table__.c
@@ -107,7 +108,8 @@ def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: 
         _tell(book, connector, polled, now)
     elif _tells(polled):
         return Outcome.WAIT  # a poll has come in between, and with it something to tell
-    values: dict[str, Any] = {"cursor": polled.cursor, **({"due": now} if polled.more else {})}
+    due = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
+    values: dict[str, Any] = {"cursor": polled.cursor, "due": due}
     db.session.execute(_of(connector_id).values(**values))
     return Outcome.STORED
 

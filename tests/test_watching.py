@@ -63,6 +63,7 @@ def number(inside: Flask, far: Far) -> int:
 def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Watching]]:
     """Start a server's watches."""
     monkeypatch.setattr("painchain.watching.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watches, "RELIST", timedelta())
     monkeypatch.setattr("painchain.connectors.kubernetes_watch.TOGETHER_SECONDS", 0.02)
     started: list[Watching] = []
 

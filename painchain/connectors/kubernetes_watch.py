@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ TOGETHER = 500
 KEEP_SECONDS = 20.0  # so often the place in the streams is kept, if nothing happens
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 REFUSED_PAUSE = 300.0
+SHORT_SECONDS = 10.0  # a server or proxy that ends streams sooner is not asked again at once
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def clock() -> datetime:
 async def watch(turn: Turn) -> AsyncIterator[Heard]:
     """Yield what happens in a cluster from where the last poll or watch stood. It ends where a relist is needed."""
     cluster = reach(turn.settings)
+    if turn.cursor.get("server") != cluster.base_url:
+        return  # no poll has been there yet
     streams = [one for one in cluster.streams() if one.key in turn.cursor.get("streams", {})][:MOST_STREAMS]
     heard: asyncio.Queue[News | Lost] = asyncio.Queue(WAITING_EVENTS)
     async with _client(cluster) as client:
@@ -71,7 +75,8 @@ async def watch(turn: Turn) -> AsyncIterator[Heard]:
             while tasks:
                 batch = await _together(heard)
                 alive = [one.alive for one in listeners if one.alive]
-                heard_now = Upon(cluster.name, batch, min(alive, default=None), frozenset(one.key for one in streams))
+                keys = frozenset(one.key for one in streams)
+                heard_now = Upon(cluster.name, batch, min(alive, default=None), keys, turn.cursor["salt"])
                 yield heard_now
                 if heard_now.outdated or any(isinstance(one, Lost) for one in batch):
                     return
@@ -151,10 +156,13 @@ class _Listener:
                 return REFUSED_PAUSE
             if response.status_code != 200:  # a redirect as well: the token goes nowhere else
                 raise ValueError(f"status {response.status_code}")
-            self.alive = clock()
+            self.alive, began = clock(), time.monotonic()
             async for line in _lines(response.aiter_bytes()):
                 await self._read(json.loads(line))
                 self.alive, self._pause = clock(), FIRST_PAUSE
+        if time.monotonic() - began < SHORT_SECONDS:
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            return self._pause
         return 0.2
 
     async def _read(self, line: Any) -> None:
@@ -204,10 +212,14 @@ class Upon:
     batch: Sequence[News | Lost]
     alive: datetime | None
     watched: frozenset[str] = frozenset()
+    salt: str | None = None
     outdated: bool = False
 
     def __call__(self, cursor: Cursor) -> Polled:
         """Return what the batch tells, and the cursor with it."""
+        if self.salt not in (None, cursor.get("salt")):
+            self.outdated = True
+            return Polled([], cursor)  # a poll has begun with another cluster
         now = clock()
         streams = dict(cursor.get("streams", {}))
         # A poll may list what it could not list before: then there is more to watch.
