@@ -56,8 +56,7 @@ def main(binaries: Path) -> None:
         story.begin(here)
         before = listed(here)
         lines = watched(here, before)
-        version = here.ask("GET", "/version")["gitVersion"]
-        recording = {"version": version, "before": before, "watch": lines, "after": listed(here)}
+        recording = {"before": before, "watch": lines, "after": listed(here)}
     RECORDED.parent.mkdir(exist_ok=True)
     RECORDED.write_text(in_lines(recording) + "\n", encoding="utf-8")
 
