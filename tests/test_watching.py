@@ -26,7 +26,7 @@ from painchain.watching import Watching
 from tests.clusters import TOKEN, FarCluster
 from tests.far import Far, Reply, far_side
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tests.kubernetes.cluster import Cluster
@@ -110,6 +109,3 @@ def by_kind(titles: list[str]) -> dict[str, list[str]]:
     for title in titles:
         found.setdefault(title[1:].split(" ")[0], []).append(title)
     return found
-
-
-Acts = Callable[[Cluster], None]
