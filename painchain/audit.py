@@ -283,6 +283,28 @@ class Trail:
         metadata = {"action": "prune", "source": pruned.source, "events": pruned.events, "days": pruned.days}
         return self._write("events_pruned", label, "pruned", None, description, metadata)
 
+    def log_team_created(self, name: str, tags: Sequence[str]) -> str | None:
+        """Record a new team and its tags."""
+        return self._log_team("created", "create", name, {"tags": list(tags)}, f"Created the team “{name}”")
+
+    def log_team_updated(self, name: str, changes: Sequence[Change]) -> str | None:
+        """Record one save of a team with all its changes together, under the name that it has now."""
+        changes = [_recordable(change) for change in changes]
+        text = f"Updated the team “{name}”: {'; '.join(_sentence(change) for change in changes)}"
+        together = {change.key: {"old": change.old, "new": change.new} for change in changes}
+        told = {"changes": [asdict(change) for change in changes]}
+        return self._log_team("updated", "update", name, told, text, changes=together)
+
+    def log_team_deleted(self, name: str, tags: Sequence[str]) -> str | None:
+        """Record the removal of a team and its last tags."""
+        return self._log_team("deleted", "delete", name, {"tags": list(tags)}, f"Deleted the team “{name}”")
+
+    def _log_team(
+        self, status: str, action: str, name: str, told: dict[str, Any], text: str, **more: Any
+    ) -> str | None:
+        metadata = {"action": action, "team": name, **more}
+        return self._write(f"team_{status}", name, status, None, {"text": text, "team": name, **told}, metadata)
+
     def _log_notify_rule(
         self, done: str, name: str, text: str, changes: Sequence[Change] = (), **more: Any
     ) -> str | None:

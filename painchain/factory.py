@@ -38,15 +38,24 @@ from painchain.web import (
     report,
     responses,
     searching,
+    teams_api,
     webhooks,
 )
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
+from painchain.web import teams as teams_door
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
+
+PAGES = (
+    *(dashboard.door, news.door, searching.door, exports.door, health.door, checks.door, settings_door.door),
+    *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
+)
+# What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
+APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -102,12 +111,9 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(identify)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
     csrf.init_app(app)
-    csrf.exempt(api.door)
-    pages = (dashboard, news, searching, exports, health, checks, settings_door, retention_door, notify, webhooks)
-    for door in (*(one.door for one in (*pages, history, report, past)), api.door):
-        app.register_blueprint(door)
-    for door in (history_api.door, polling_api.door, webhooks.api_door, notify_api.door, hooks.door):
+    for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
+    for door in (*PAGES, *APIS, hooks.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

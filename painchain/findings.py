@@ -19,7 +19,7 @@ from painchain.connectors.http import link
 from painchain.connectors.poll import Found
 from painchain.db import EPOCH, db
 from painchain.ledger import Ledger, NewEvent, new_request_id
-from painchain.models import ChangeEvent, Connector
+from painchain.models import ChangeEvent, Connector, LogHead
 from painchain.secrets import MASK, KeyUnusable, scrub
 
 STEP = 500  # events of one transaction: so many are written before another writer has its turn
@@ -55,7 +55,7 @@ def settings_of(connector: Connector) -> dict[str, Any]:
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(inventory.opened(connector).values())
+        secrets = tuple(one for one in inventory.opened(connector).values() if len(one) >= SHORTEST_SECRET)
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
@@ -78,21 +78,30 @@ def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: st
     return list(events.values())
 
 
-def append(book: Ledger, events: Sequence[NewEvent]) -> int:
-    """Append those of the events that are not there yet, and return how many."""
-    known = _known(book.connection, [event.event_id for event in events])
-    new = [event for event in events if event.event_id not in known]
-    book.append(*new)
-    return len(new)
+def append(book: Ledger, events: Sequence[NewEvent], looked_up: int | None = None) -> int:
+    """Append those of the events that are not there yet, and return how many.
+
+    They need not be looked up again if the newest event still is the one of when they were.
+    """
+    if looked_up != book.last_event:
+        known = _known(book.connection, [event.event_id for event in events])
+        events = [event for event in events if event.event_id not in known]
+    book.append(*events)
+    return len(events)
 
 
-def unknown(found: Sequence[Found]) -> list[Found]:
-    """Return what is not on the timeline yet, before any lock is taken."""
-    known: set[str] = set()
+def unknown(found: Sequence[Found]) -> tuple[list[Found], int]:
+    """Return what is not on the timeline yet, each once, before any lock is taken; and the newest event by then."""
+    by_id: dict[str, Found] = {}
+    for one in found:
+        by_id.setdefault(_event_id(one.event_id), one)
+    ids = list(by_id)
     with db.engine.connect() as connection:
-        for start in range(0, len(found), STEP):
-            known |= _known(connection, [_event_id(one.event_id) for one in found[start : start + STEP]])
-    return [one for one in found if _event_id(one.event_id) not in known]
+        newest = connection.execute(select(LogHead.last_event)).scalar_one()
+        for start in range(0, len(ids), STEP):
+            for event_id in _known(connection, ids[start : start + STEP]):
+                del by_id[event_id]
+    return list(by_id.values()), newest
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -127,14 +136,17 @@ def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
     try:
         told = _JSON((lines, one.text, one.url, one.facts))
         told.encode()
-        return (
-            len(told) < PLAIN
-            and not any(sign in told for sign in ("@", "=", "\\u0000"))
-            and not any(secret in told for secret in secrets if len(secret) >= SHORTEST_SECRET)
-            and all(len(line) <= LONGEST_LINE and line == " ".join(line.split()) for line in lines)
-        )
+        if len(told) >= PLAIN or "@" in told or "=" in told or "\\u0000" in told:
+            return False
+        for secret in secrets:
+            if secret in told or _JSON(secret)[1:-1] in told:  # a quote in it is written otherwise there
+                return False
+        for line in lines:
+            if len(line) > LONGEST_LINE or " ".join(line.split()) != line:
+                return False
     except (TypeError, ValueError, AttributeError, RecursionError):
         return False
+    return True
 
 
 def _made_safe(one: Found, secrets: Sequence[str]) -> Found:

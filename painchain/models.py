@@ -35,6 +35,23 @@ class Connector(Base):
     switched_by: Mapped[str] = mapped_column(Text)
 
 
+class Team(Base):
+    """A named set of tags to filter by. `former_names` are those it had before, for whoever still asks by them."""
+
+    __tablename__ = "teams"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    former_names: Mapped[list[str]] = mapped_column(JSON, default=list)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_by: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_by: Mapped[str] = mapped_column(Text)
+
+
 class HiddenField(Base):
     """One field of one event type that a connector's events do not show. No row: shown."""
 
@@ -51,7 +68,8 @@ class PollState(Base):
     `due` is when it is polled next; `taken_until` is the end of the turn that a process has, past which another may
     take it. `cursor` is the type's own, from the last poll that was stored. While polls fail, `failures` in a row
     began at `failing_since`, and `error` says in words why, `trouble` in a word of ``Trouble``. `note` is what else a
-    person should know of the last poll. `rate_*` is what the source said of its limit.
+    person should know of the last poll. `rate_*` is what the source said of its limit. `watched_until` is the end of
+    the watch that a process has between polls, past which another may take it.
     """
 
     __tablename__ = "poll_states"
@@ -61,7 +79,7 @@ class PollState(Base):
     )
     due: Mapped[datetime] = mapped_column(Moment, index=True)
     taken_until: Mapped[datetime] = mapped_column(Moment)
-    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)  # of a cluster: megabytes
     last_poll: Mapped[datetime | None] = mapped_column(Moment)
     last_success: Mapped[datetime | None] = mapped_column(Moment)
     failures: Mapped[int] = mapped_column(default=0)
@@ -72,6 +90,7 @@ class PollState(Base):
     rate_limit: Mapped[int | None]
     rate_remaining: Mapped[int | None]
     rate_resets: Mapped[datetime | None] = mapped_column(Moment)
+    watched_until: Mapped[datetime] = mapped_column(Moment, server_default="0")
 
 
 class Lapse(Base):

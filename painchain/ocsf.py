@@ -30,6 +30,9 @@ ACTIVITIES = {
     "NotifyRuleChanged": UPDATE,
     "NotifyRuleDeleted": DELETE,
     "RetentionChanged": UPDATE,
+    "TeamCreated": CREATE,
+    "TeamUpdated": UPDATE,
+    "TeamDeleted": DELETE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
 }

@@ -187,7 +187,7 @@ document.addEventListener("keydown", (event) => {
 let pending = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const lines = [...document.querySelectorAll("#feed article summary")].filter((one) => one.checkVisibility());
+  const lines = [...document.querySelectorAll("#feed article > details > summary")].filter((one) => one.checkVisibility());
   const here = lines.indexOf(document.activeElement);
   const go = { gt: "/", gs: "/settings/integrations" }[pending + event.key];
   pending = event.key === "g" ? "g" : "";

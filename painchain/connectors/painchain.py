@@ -1,11 +1,12 @@
 """PainChain itself: the built-in connector under which every configuration change is recorded."""
 
-from painchain.connectors.base import ConnectorType, EventType, fields
+from painchain.connectors.base import ConnectorType, EventType, Shape, fields
 
 SYSTEM_NAME = "PainChain System"
 SYSTEM_TAGS = ["system", "audit"]
 
 _CONNECTOR = {"connector_name": "Connector name", "connector_type": "Connector type"}
+_TEAM = {"team": "Team"}
 
 TYPE = ConnectorType(
     key="painchain",
@@ -50,6 +51,9 @@ TYPE = ConnectorType(
             fields(event_type="Event type", field="Field", visible="Visible", action="Action"),
             "eye",
         ),
+        EventType("TeamCreated", "Team Created", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "plus"),
+        EventType("TeamUpdated", "Team Updated", fields(**_TEAM, changes="Changes", action="Action"), "pencil"),
+        EventType("TeamDeleted", "Team Deleted", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "minus"),
         EventType(
             "WebhookChanged",
             "Webhook Changed",

@@ -40,7 +40,7 @@ from painchain.web.responses import UTC_ZONE, json_error, on_the_record
 door = Blueprint("api", __name__)
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
-FILTERS = ("source", "event_type", "connector", "tag", "author", "status", "start_date", "end_date", "q")
+FILTERS = ("source", "event_type", "connector", "tag", "team", "author", "status", "start_date", "end_date", "q")
 PARAMETERS = {
     "api.changes": (*FILTERS, "limit", "cursor"),
     "api.histogram": FILTERS,

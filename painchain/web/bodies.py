@@ -169,6 +169,20 @@ class NewConnectorCheck(Body):
     config: dict[str, Json] = {}
 
 
+class NewTeam(Body):
+    """A team to add."""
+
+    name: str
+    tags: Tags
+
+
+class TeamPatch(Body):
+    """What to change of a team; what is left out stays."""
+
+    name: str = ""
+    tags: Tags = []
+
+
 class RestoreBody(Body):
     """What to put back of an event: the keys of its changes; everything but secrets, if there is no such member."""
 

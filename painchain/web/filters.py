@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from difflib import SequenceMatcher
@@ -19,6 +20,7 @@ from painchain.changes import clipped, fingerprint, spoken
 from painchain.connectors.base import Kind, unprintable
 
 SHOWN_ITEMS = 20
+_NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
 
 
 def install(app: Flask) -> None:
@@ -130,7 +132,9 @@ def shown(value: Any, kind: str = "") -> Markup:
 
 
 def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
-    """Return old and new, with the part in which two texts differ marked."""
+    """Return old and new, with the part in which two texts differ marked; a text that looks like a number in quotes."""
+    if isinstance(old, str) != isinstance(new, str) and kind != Kind.SECRET:
+        return _told_apart(old, kind), _told_apart(new, kind)
     if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
         return shown(old, kind), shown(new, kind)
     matcher = SequenceMatcher(None, old, new, autojunk=False)
@@ -143,6 +147,12 @@ def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
             if part:
                 side.append(wrap(printable(part)))
     return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def _told_apart(value: Any, kind: str) -> Markup:
+    """Return one side of a change between a text and something else: 300 and "300" are not the same."""
+    number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return Markup("“{}”").format(shown(value, kind)) if number else shown(value, kind)
 
 
 def pretty(value: Any) -> str:

@@ -114,5 +114,5 @@ def _is_id(text: str) -> bool:
 
 def _fingerprint(health: Mapping[int, Health]) -> str:
     """Return what differs where the page would: times such as "2 min ago" move on every minute."""
-    shown = (int(g.now.timestamp()) // 60, *health.items())
+    shown = (int(g.now.timestamp()) // 60, *sorted(health.items(), key=lambda pair: pair[0]))
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -24,8 +24,10 @@ from painchain.web.bodies import (
     NewConnector,
     NewConnectorCheck,
     NewNotifyRule,
+    NewTeam,
     NotifyRulePatch,
     RestoreBody,
+    TeamPatch,
     Visibility,
 )
 
@@ -71,6 +73,8 @@ ANY_TEXT: Schema = {"type": "string", "pattern": TEXT}
 PRINTABLE: Schema = {"pattern": rf"^[^{CONTROL}]*$"}
 NOT_BLANK: Schema = {"type": "string", "pattern": rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"}
 TAG_TEXT: Schema = {"type": "string", "pattern": rf"^{ONE_TAG}(,{ONE_TAG})*$"}
+# Of the tags in a text one at least is more than blanks.
+SOME_TAG = rf"^(?=[^{CONTROL}]*[^,\s{CONTROL}]){ONE_TAG}(,{ONE_TAG})*$"
 ADDRESS = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~%-]+)*/?$"
 PEM = r"^([ \r\n]*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \r\n]+-----END CERTIFICATE-----[ \r\n]*)+$"
 EMPTY: Schema = {"description": "Nothing.", "enum": [None, "", []]}
@@ -89,6 +93,12 @@ FIELD = _record(
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
     "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
+    "TeamTags": {
+        "description": f"{MAX_ITEMS} at most, and at least one; a text is split at commas.",
+        **_any(
+            {"type": "string", "pattern": SOME_TAG}, {**_list({"type": "string", "pattern": SOME_TAG}), "minItems": 1}
+        ),
+    },
     "Event": _record(
         **_each(STRING, "event_id", "source", "event_type", "title", "author", "request_id"),
         **_each(STRING_OR_NULL, "connector_name", "url", "status"),
@@ -133,6 +143,12 @@ SCHEMAS: dict[str, Schema] = {
         event_types=_list(_record(name=STRING, label=STRING, fields=_list(_record(key=STRING, label=STRING)))),
     ),
     "Logged": _record(success={"const": True}, message=STRING, event_type={"enum": list(REQUIRED)}, event_id=STRING),
+    "Team": _record(
+        **_each(STRING, "name", "created_by", "updated_by"),
+        **_each(TIME, "created_at", "updated_at"),
+        **_each(INTEGER, "id", "version"),
+        tags=_list(STRING),
+    ),
     "Timeline": _record(
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
@@ -234,12 +250,13 @@ Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
     "event": (STRING, "Its number or its event id."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
+    "team": ({**INTEGER, "examples": [1]}, "The team's id."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
 IF_MATCH: Parameters = {
-    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of the connector as it was read; * stands for any."),
+    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of what is written to, as it was read; * stands for any."),
 }
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
@@ -256,6 +273,7 @@ FILTER: Parameters = {
     "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated: any of them."),
     "connector": (SOME, "Names or ids, repeated: any of them."),
     "tag": (SOME, "Repeated or comma-separated: any of them."),
+    "team": (SOME, "Names of teams, repeated: with any tag of any of them. A name that no team has is refused."),
     "author": (SOME, "Repeated: any of them."),
     "status": (SOME, "Such as updated, repeated or comma-separated: any of them."),
     "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
@@ -270,7 +288,7 @@ AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; no
 EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "How the events are written.")}
 HEADERS = {
     "Content-Disposition": "The name of a file to save it as.",
-    "ETag": "The version of the connector.",
+    "ETag": "The version of the connector or team.",
     "Link": 'The next older page as rel="next", if there is one.',
     "Location": "The address of what is new.",
 }
@@ -279,7 +297,7 @@ REFUSALS = {
     403: "The write comes from another site's page.",
     404: "There is nothing of this id.",
     409: "Not in this state: auditing is off, the connector built in or disabled, or a setting has moved since.",
-    412: "The connector has another version than If-Match names.",
+    412: "The connector or team has another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "Parameters or body are not what is described here; `errors` names them.",
@@ -310,9 +328,11 @@ WRITE = (400, 403, 415, 422, 503)
 CHANGE = (*WRITE, 404, 412)
 ONE = "/api/connectors/{id}"
 CHANGED = "/api/changes/{event}"
+TEAM = "/api/teams/{team}"
 TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
 ASK = (*WRITE, 409)
 LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
+TEAM_READ = _ref("Team")
 ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
@@ -346,6 +366,11 @@ ROUTES = (
     Route("Test a connection", "POST", f"{ONE}/test", CHECKED, (*ASK, 404, 413), ConnectorCheck, bodiless=True),
     Route("Test a new connection", "POST", "/api/connectors/test", CHECKED, (*WRITE, 413), NewConnectorCheck),
     Route("Show or hide a field", "PUT", TOGGLE, CONNECTOR, (*CHANGE, 413), Visibility, headers=TAGGED),
+    Route("List teams", "GET", "/api/teams", _list(TEAM_READ), READ),
+    Route("Add a team", "POST", "/api/teams", TEAM_READ, (*WRITE, 413), NewTeam, 201, TAGGED + PLACED),
+    Route("Read a team", "GET", TEAM, TEAM_READ, (*READ, 404), headers=TAGGED),
+    Route("Change a team", "PATCH", TEAM, TEAM_READ, (*CHANGE, 413, 428), TeamPatch, headers=TAGGED),
+    Route("Delete a team", "DELETE", TEAM, None, CHANGE, status=204),
     Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
     Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
     Route("Remove a webhook", "DELETE", f"{ONE}/webhook", None, (*WRITE, 404), status=204),
@@ -443,6 +468,8 @@ def _bodies() -> dict[str, Schema]:
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
+    for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
+        team["properties"] |= {"name": name, "tags": _ref("TeamTags")}
     return schemas
 
 

@@ -458,6 +458,17 @@ def test_a_poll_that_fails_says_why(
     assert TOKEN not in str(failed.value)
 
 
+def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are(
+    github: GitHub, far: Far, poll: Ask
+) -> None:
+    names = [f"acme/part{number}" for number in range(5)]
+    for name in names:
+        github.refuse[f"repos/{name}"] = Told({"message": "Unavailable"}, 503)
+    with pytest.raises(PollError, match="problem of its own"):
+        poll(repos=names)
+    assert len(far.asked) == 1
+
+
 def test_a_wrong_token_says_so(poll: Ask) -> None:
     with pytest.raises(PollError, match="does not accept the token") as failed:
         poll(token="ghp_wrong")
@@ -489,6 +500,9 @@ def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> No
             assert "the token must not go" in polled.note
             assert not polled.more
         assert elsewhere.asked == []
+    github.refuse.clear()
+    github.put(REPO, "pulls", pull(2))
+    assert (ids(polled := poll(10)), polled.note) == ([f"pr-{REPO}-2-opened"], "")
 
 
 # The test of a connection

@@ -10,7 +10,7 @@ import pytest
 from painchain.connectors.gitlab_check import check
 from painchain.connectors.poll import Checked
 from tests.far import Reply, as_json, far_side
-from tests.far_gitlab import GitLab
+from tests.far.gitlab import GitLab
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 TOKEN = {"name": "painchain", "scopes": ["read_api"], "expires_at": "2026-03-10"}

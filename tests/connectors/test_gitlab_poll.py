@@ -15,7 +15,7 @@ from painchain.connectors.gitlab_hook import HOOK
 from painchain.connectors.gitlab_poll import poll
 from painchain.connectors.poll import Delivery, Found, Polled, PollError, RateLimit, Trouble, Turn
 from tests.far import Asked, Far, Reply, as_json, far_side, path_of
-from tests.far_gitlab import GitLab, params_of
+from tests.far.gitlab import GitLab, params_of
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "gitlab"
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)

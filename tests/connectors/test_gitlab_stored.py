@@ -14,7 +14,7 @@ from painchain.db import db
 from painchain.models import Connector
 from painchain.timeline import Filter
 from tests.far import far_side
-from tests.far_gitlab import GitLab
+from tests.far.gitlab import GitLab
 
 NOW = datetime(2013, 12, 3, 18, tzinfo=UTC)
 LATER = datetime(2013, 12, 3, 19, tzinfo=UTC)

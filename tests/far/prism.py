@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.far.node import free_port, need, node
 
@@ -36,10 +39,16 @@ PATHS = (
 )
 
 
+NODE = (20, 19)  # the first that lets CommonJS load the modules which Prism needs; Debian 12's own is older
+
+
 @contextmanager
 def prism(folder: Path) -> Iterator[tuple[str, Path]]:
     """Run it on a port of its own; yield its address and the log in which it complains about requests."""
     program = need("@stoplight/prism-cli") / "dist" / "index.js"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < NODE:
+        pytest.skip(f"Prism needs Node {'.'.join(map(str, NODE))}; this is {version}")
     url = f"http://127.0.0.1:{(port := free_port())}"
     file, log = folder / "described.json", folder / "prism.log"
     file.write_text(json.dumps(_described(url)))

@@ -700,7 +700,7 @@ def test_one_event_of_a_shape_that_was_not_foreseen_does_not_take_the_page_with_
 def test_an_address_at_the_source_is_a_link_only_if_it_is_a_web_address(client, write):
     good, bad = write({"url": "https://git.example/commit/1"}, {"url": "javascript:alert(1)"})
     page = read(client)
-    assert page.select_one(f"#event-{good} a[rel=noreferrer]")["href"] == "https://git.example/commit/1"
+    assert page.select_one(f"#event-{good} a[rel~=noopener]")["href"] == "https://git.example/commit/1"
     assert not page.select(f"#event-{bad} a[href^=javascript]")
 
 

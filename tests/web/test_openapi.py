@@ -41,6 +41,8 @@ BOUNDED = {
 BEYOND_ANY_SCHEMA = (
     "in the meantime",
     "There is a connector called",
+    "There is a team called",
+    "There is no team",
     "There is no such field. A ",
     "There is a rule called",
     "no address that Apprise can send to",
@@ -140,11 +142,11 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(clien
 NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+PUT_BACK, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
+SOMEWHERE = {"id": 2, "team": 1, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 ONE_RULE = "/api/notify-rules/{rule}"
 RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
 WEBHOOK = "/api/connectors/{id}/webhook"
-PUT_BACK = "/api/changes/{event}/restore"
-SOMEWHERE = {"id": 2, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"json": NEW}, 201),
     ("POST", "/api/connectors", {"json": NEW}, 422),
@@ -197,6 +199,18 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("GET", "/api/as-of", {"query_string": {"at": "2001-01-01"}}, 200),
     ("GET", "/api/as-of", {"query_string": {"at": "yesterday"}}, 422),
     ("GET", "/api/connector-types", {}, 200),
+    ("GET", "/api/teams", {}, 200),
+    ("POST", "/api/teams", {"json": {"name": "Payments", "tags": ["a", "b"]}}, 201),
+    ("POST", "/api/teams", {"json": {"name": "payments", "tags": "a"}}, 422),
+    ("POST", "/api/teams", {"json": {"name": "Search", "tags": " , "}}, 422),
+    ("GET", TEAM, {}, 200),
+    ("PATCH", TEAM, {"json": {"tags": "c"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", TEAM, {"json": {"tags": "d"}, "headers": {"If-Match": '"team-1-1"'}}, 412),
+    ("PATCH", TEAM, {"json": {"tags": "d"}}, 428),
+    ("GET", "/api/changes", {"query_string": {"team": "Payments"}}, 200),
+    ("GET", "/api/changes", {"query_string": {"team": "Paiments"}}, 422),
+    ("DELETE", TEAM, {}, 204),
+    ("DELETE", TEAM, {}, 404),
     ("GET", "/health", {}, 200),
     ("GET", "/openapi.json", {}, 200),
 ]

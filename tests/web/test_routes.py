@@ -27,6 +27,8 @@ LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
 RETENTION = "/settings/retention"
+TEAMS = "/settings/teams"
+TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
 WEBHOOK = f"{ONE}/webhook"
 RULES = "/settings/notifications"
 RULE = f"{RULES}/<int:rule_id>"
@@ -102,6 +104,11 @@ def prune(client: FlaskClient, one: int) -> TestResponse:
     return submit(client, f"{RETENTION}/prune", "#prune")
 
 
+def patch_team(client: FlaskClient, one: int) -> TestResponse:
+    etag = client.get("/api/teams/1").headers["ETag"]
+    return client.patch("/api/teams/1", json={"name": "Checkout"}, headers={"If-Match": etag})
+
+
 def make_webhook(client: FlaskClient, one: int) -> None:
     """Enable the connector and give it a webhook, whose secret is remembered."""
     assert client.post(f"/api/connectors/{one}/enable").status_code == 200
@@ -119,8 +126,8 @@ def make_rule(client: FlaskClient, one: int) -> None:
 
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
-# How each route is used with success upon a disabled Kubernetes connector that was changed before, and the events that
-# this writes.
+# How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
+# the events that this writes.
 RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{LIST}/new/<key>"): (
         ["ConnectorCreated", "ConnectorEnabled"],
@@ -241,6 +248,21 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         [],
         lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
     ),
+    ("POST", f"{TEAMS}/new"): (
+        ["TeamCreated"],
+        lambda client, one: submit(client, f"{TEAMS}/new", "#team-form", name="Search", tags="search"),
+    ),
+    ("POST", TEAM): (["TeamUpdated"], lambda client, one: submit(client, f"{TEAMS}/1", "#team-form", tags="c")),
+    ("POST", f"{TEAM}/delete"): (
+        ["TeamDeleted"],
+        lambda client, one: submit(client, f"{TEAMS}/1/delete", "main form"),
+    ),
+    ("POST", "/api/teams"): (
+        ["TeamCreated"],
+        lambda client, one: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
+    ),
+    ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
+    ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
 }
 
 # What must be there before.
@@ -295,6 +317,7 @@ def test_a_new_route_without_a_recipe_would_be_noticed(app):
 def test_whatever_changes_something_is_on_the_record(client, events, make_connector, route):
     one = make_connector("kubernetes", "Cluster")
     assert patch(client, one, cluster_name="blue").status_code == 200
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     kinds, recipe = RECIPES[route]
     PREPARED.get(route, lambda client, one: None)(client, one)
     before = len(events())
@@ -316,6 +339,7 @@ PAGES: dict[str, list[str]] = {
         "/",
         "/?range=7d&source=painchain&tag=audit&author=system&q=a",
         "/?start_date=2001-01-01&end_date=2001-01-02",
+        "/?team=Payments",
     ],
     "/feed": ["/feed?cursor={cursor}"],
     "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
@@ -349,11 +373,17 @@ PAGES: dict[str, list[str]] = {
     f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
+    TEAMS: [TEAMS],
+    f"{TEAMS}/new": [f"{TEAMS}/new"],
+    TEAM: [f"{TEAMS}/1"],
+    f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
 }
 ERRORS = {
     "/nowhere": 404,
     "/?range=nonsense": 422,
     "/?q=nonsense:1": 422,
+    "/?team=nonsense": 422,
+    f"{TEAMS}/999999": 404,
     "/feed?after=0&q=source:nonsense": 422,
     "/export?range=nonsense": 422,
     "/feed": 422,
@@ -379,6 +409,7 @@ ERRORS = {
 def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str, int]:
     """Every address to look at with the status it has, after something of every kind has happened."""
     one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     make_webhook(client, one)
     make_rule(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
