@@ -229,7 +229,7 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     first = (int(start.timestamp()) + offset) // width * width - offset
     bins = int(-(-(end.timestamp() - first) // width))
-    counted = counting.by_time(_wanted(replace(wanted, start=start)), first, width)
+    counted = counting.by_time(_wanted(replace(wanted, start=start)), (first, width), bins)
     counts: list[dict[str, int]] = [{} for _ in range(bins)]
     for (index, source), count in counted.items():
         last = counts[min(index, bins - 1)]  # what a clock that was set back has dated later than now
