@@ -26,9 +26,9 @@ _NO_BITS: ColumnElement[bytes] = literal_column("NULL", LargeBinary)
 
 def of_slots(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
     """Return the query for the sets of events of all slots of a grain; `number` is that of the bin of a slot."""
-    columns = {"part": _text("time"), "value": _text(""), "bin": number, "chunk": _set.chunk, "events": _NONE}
-    labelled = [column.label(name) for name, column in columns.items()]
-    return select(*labelled, _set.bits).where(_set.facet == ALL, _set.grain == grain)
+    part, value, events = _text("time").label("part"), _text("").label("value"), _NONE.label("events")
+    query = select(part, value, number.label("bin"), _set.chunk, events, _set.bits)
+    return query.where(_set.facet == ALL, _set.grain == grain)
 
 
 def other(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:

@@ -19,7 +19,7 @@ from painchain.models import Connector
 
 BATCH = 5_000  # events in one transaction
 ONE_IN_AUDITED = 50  # of so many events one is an audited change
-ONE_IN_RARE = 16_667  # of so many events one is by the rare author: 60 in a million
+RARELY = 60  # so many events are by the rare author, however many there are
 RARE = "demo-zoe"
 AUTHORS = tuple(
     f"demo-{name}"
@@ -35,6 +35,7 @@ WORK = (
     *("Update dependencies", "Log slow queries", "Drop unused index", "Cache avatars", "Handle empty carts"),
 )
 BRANCHES = ("main", "main", "main", "release", "fix/retry", "feature/search", "feature/export")
+TOPICS = BRANCHES[4:]
 RUNS = ("success", "success", "success", "success", "failure", "cancelled", "in_progress")
 
 # How often an event type occurs beside others of its source, how its title begins, and its outcomes.
@@ -84,7 +85,8 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
             for when in some[: left // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
                 _change(random.choice(there), when, book, random)
             left = len(some) - (book.last_event - before)
-            book.append(*_found(book.last_event, sorted(random.sample(some, max(left, 0))), kinds, random))
+            rest = sorted(random.sample(some, max(left, 0)))
+            book.append(*_found(book.last_event, rest, kinds, max(events // RARELY, 2), random))
         done(len(some))
 
 
@@ -137,13 +139,18 @@ def _change(one: Connector, when: datetime, book: Ledger, random: Random) -> Non
         inventory.switch(one, False, trail)
 
 
-def _found(last: int, times: Sequence[datetime], kinds: Sequence[Sort], random: Random) -> Iterator[NewEvent]:
-    """Yield what polling would find at these times. Numbers in their ids follow `last`, so that none is used twice."""
+def _found(
+    last: int, times: Sequence[datetime], kinds: Sequence[Sort], rarely: int, random: Random
+) -> Iterator[NewEvent]:
+    """Yield what polling would find at these times, one in `rarely` by the rare author.
+
+    Numbers in their ids follow `last`, so that none is used twice.
+    """
     zipf = [1 / rank for rank in range(1, len(AUTHORS) + 1)]
     authors = random.choices(AUTHORS, zipf, k=len(times))
     for number, (when, author) in enumerate(zip(times, authors, strict=True), last + 1):
         kind = random.choice(kinds)
-        author = RARE if number % ONE_IN_RARE == ONE_IN_RARE // 2 else author
+        author = RARE if number % rarely == rarely // 2 else author
         yield _event(number, when, author, kind, random)
 
 
@@ -180,28 +187,66 @@ def _fact(key: str, number: int, service: str, outcome: str, random: Random) -> 
     """Return what an event says about itself, by the key of the field."""
     if key in ("status", "state", "reason"):
         return outcome
-    if key in ("branch", "ref", "branches"):
-        return f"{random.choice(BRANCHES)} → main" if key == "branches" else random.choice(BRANCHES)
+    if key == "branches":
+        return f"{random.choice(TOPICS)} → main"
+    if key in ("branch", "ref"):
+        return random.choice(BRANCHES)
     if key in ("sha", "commit", "digest"):
         return f"{random.getrandbits(40):010x}"
-    if key in _TEXTS:
-        return _TEXTS[key].format(service=service, number=number, some=number % 9)
-    return outcome in ("merged", "prerelease") if key in ("merged", "prerelease") else number % 17
+    if key == "failed_jobs":
+        return number % 3 + 1 if outcome in ("failure", "failed") else 0
+    if key in _NUMBERS:
+        least, different = _NUMBERS[key]
+        return least + number * 7 % different
+    if key in ("run_number", "pipeline_id"):
+        return number
+    if key in ("merged", "prerelease", "draft", "suspended", "unschedulable"):
+        return outcome == key
+    text = _TEXTS.get(key, "{service}")
+    return text.format(service=service, number=number, some=number % 9, next=number % 9 + 1, few=number * 7 % 170 + 1)
 
 
+# From what number on, and how many different ones.
+_NUMBERS = {
+    "reviewers": (1, 3),
+    "approvals": (0, 3),
+    "changes_requested": (0, 2),
+    "comments": (0, 9),
+    "votes": (0, 4),
+    "files_changed": (1, 12),
+    "assets": (1, 4),
+    "restarts": (1, 9),
+}
 _TEXTS = {
-    "changes": "+{number} −{some}",
-    "duration": "{some} min",
-    "images": "demo/{service}:1.{some} → demo/{service}:1.{number}",
+    "changes": "+{few} −{some}",
+    "duration": "{next} min",
+    "images": "demo/{service}:1.{some} → demo/{service}:1.{next}",
     "image": "demo/{service}",
-    "tag": "v1.{some}.{number}",
+    "repository": "demo/{service}",
+    "tags": "1.{next}",
+    "size": "{few} MB",
+    "tag": "v1.{some}.{few}",
     "environment": "demo-production",
     "namespace": "demo-{service}",
     "cluster": "demo",
     "creator": "demo-alice",
+    "approved_by": "demo-bob",
     "registry": "registry.demo.invalid",
+    "logs_url": "https://demo.invalid/logs/{number}",
     "hosts": "{service}.demo.invalid",
+    "ingress_class": "nginx",
+    "service_type": "ClusterIP",
+    "cluster_ip": "10.0.{some}.{few}",
+    "ports": "80 → 8080",
+    "replicas": "{some} → {next}",
+    "strategy": "RollingUpdate",
+    "keys_added": "FEATURE_{next}",
+    "keys_removed": "",
+    "keys_modified": "LOG_LEVEL",
+    "conditions": "Ready",
     "schedule": "{some} 3 * * *",
+    "rules": "get, list pods",
+    "subjects": "demo-ci",
     "role": "demo-reader",
     "container": "{service}",
     "trigger": "push",
