@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
 from flask.sessions import SecureCookieSessionInterface
-from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -21,7 +20,20 @@ from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
-from painchain.web import api, dashboard, exports, history, history_api, news, past, report, responses, searching
+from painchain.web import (
+    api,
+    auth,
+    dashboard,
+    exports,
+    history,
+    history_api,
+    news,
+    past,
+    report,
+    responses,
+    searching,
+    sign_in,
+)
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web.kept import Shelf
@@ -81,19 +93,22 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     app.session_interface = Sessions()
     db.init_app(app)
-    app.before_request(identify)  # before the guards, whose refusals name the request
+    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
+    app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(auth.guard)
     csrf.init_app(app)
     csrf.exempt(api.door)
     csrf.exempt(history_api.door)
-    pages = (dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
+    pages = (sign_in, dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
     for door in (*(one.door for one in pages), api.door, history_api.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, SECURITY_HEADERS)  # type: ignore[method-assign]
+        lets_in = partial(auth.lets_in, settings)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         begin()
@@ -109,14 +124,6 @@ def begin() -> None:
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()
-
-
-def identify() -> ResponseReturnValue | None:
-    """Say who acts in this request, when, and under which id it goes on the record."""
-    g.actor = audit.SYSTEM
-    g.now = datetime.now(UTC)
-    g.request_id = ledger.new_request_id(g.now)
-    return None
 
 
 def refuse_other_hosts() -> None:

@@ -19,6 +19,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
+    "session_idle_minutes": ("30", 30),
+    "session_days": ("1", 1),
     "log_level": ("WARNING", "warning"),
 }
 DEFAULTS = {
@@ -30,6 +32,8 @@ DEFAULTS = {
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
     "threads": 32,
     "max_request_bytes": 1048576,
+    "session_idle_minutes": 720,
+    "session_days": 14,
     "log_level": "info",
 }
 BAD = [

@@ -54,8 +54,9 @@ def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturn
         shelf: Shelf = current_app.extensions["painchain.shelf"]
         minute = int(g.now.timestamp()) // 60
         asked = (request.path, request.query_string, is_htmx(), zone().key, request.cookies.get("theme", ""))
+        who = (g.who.name, g.who.role)  # nobody gets the page of another
         with db.engine.connect() as connection:
-            key = (timeline.head(connection), minute, *asked)
+            key = (timeline.head(connection), minute, *asked, *who)
         if found := shelf.get(key):
             return Response(found, mimetype="text/html")
         response = make_response(view())
