@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -13,12 +14,14 @@ from sqlalchemy.engine import Connection
 
 from painchain import passwords
 from painchain.audit import Trail
+from painchain.changes import Change
 from painchain.connectors.base import unprintable
 from painchain.db import Prepared, db
 from painchain.identity import ApiToken, OneTimeLink, Person, SignIn
 from painchain.roles import ADMIN, ROLES
 
 LONGEST_NAME = 100
+LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}
 LINK_HOURS = {"setup": 24, "reset": 24}
 
 
@@ -137,7 +140,9 @@ def change(person: Person, trail: Trail, version: int | None, *, name: str, role
     person.key, person.version = key_of(person.name), person.version + 1
     said = "; ".join(f"{field} {old or 'empty'} → {value or 'empty'}" for field, (old, value) in changes.items())
     told = {field: {"old": old, "new": value} for field, (old, value) in changes.items()}
-    trail.record("person_changed", before, "changed", f"Changed {before}: {said}", {"person": before, "changes": told})
+    labelled = [asdict(Change(field, LABELS[field], "text", *sides)) for field, sides in changes.items()]
+    facts = {"person": before, "changes": told}
+    trail.record("person_changed", before, "changed", f"Changed {before}: {said}", facts, changes=labelled)
     return True
 
 

@@ -13,6 +13,12 @@ from painchain.connectors.base import Field, Kind
 
 Toggle = tuple[str, str]  # event type, field key
 
+# Of other event types (exports, retention, teams) no connector is expected.
+ABOUT_CONNECTORS = (
+    *("ConnectorCreated", "ConnectorUpdated", "ConnectorDeleted", "ConnectorEnabled", "ConnectorDisabled"),
+    *("ConfigChanged", "FieldVisibilityChanged"),
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,7 +37,8 @@ class Entry:
     @property
     def reported(self) -> bool:
         """Whether a script has said so, rather than PainChain itself having done it."""
-        return self.connector_id is None or bool(self.description.get("reported"))
+        unknown = self.connector_id is None and self.event_type in ABOUT_CONNECTORS
+        return unknown or bool(self.description.get("reported"))
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,9 @@ def with_password(name: str, password: str, place: From, trail: Trail) -> Person
 def record_failure(person: Person | None, place: From, why: str, trail: Trail) -> None:
     """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
     who = person.name if person else "an unknown account"
-    trail.record(
-        "sign_in_failed",
-        who,
-        "failed",
-        f"A sign-in as {who} failed: {why if person else 'no such account'}",
-        {"person": person.name if person else None, "address": place.address},
-    )
+    why = why if person else "no such account"
+    facts = {"person": person.name if person else None, "why": why, "address": place.address}
+    trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
 
 
 def start(person: Person, way: str, place: From, trail: Trail) -> str:

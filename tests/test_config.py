@@ -60,6 +60,8 @@ BAD = [
     ("threads", "257"),
     ("max_request_bytes", "1023"),
     ("max_request_bytes", "67108865"),
+    ("session_idle_minutes", "0"),
+    ("session_days", "366"),
     ("log_level", "loud"),
 ]
 

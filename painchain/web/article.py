@@ -86,7 +86,7 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
         icon=event_type.icon if event_type else "circle",
         colour=source.colour if source else "grey",
         source_label=source.label if source else event.source,
-        subject=_subject(event, keys),
+        subject=_subject(event, facts, keys),
         verb=VERBS.get(event.event_type, ""),
         change=_single_change(facts) if "field" in keys else None,
         sides=tuple(side for side in ("old", "new") if f"{side}_value" in keys),
@@ -114,9 +114,12 @@ def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
     )
 
 
-def _subject(event: Event, keys: set[str]) -> str | None:
+def _subject(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str | None:
     if event.source != connectors.BUILTIN.key:
         return str(event.title)
+    for key in ("token", "person"):
+        if isinstance(facts.get(key), str):
+            return str(facts[key]) if key in keys else None
     name: str | None = event.connector_name
     return name if "connector_name" in keys or event.event_type not in _NAMED else None
 
@@ -145,7 +148,7 @@ def _note(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str:
         parts = [str(facts[key]) for key in ("format", "of_source") if key in keys and key in facts]
         parts += [f"{facts['events']:,} event{'' if facts['events'] == 1 else 's'}"] if "events" in keys else []
         return " · ".join(parts)
-    return ""
+    return " · ".join(str(facts[key]) for key in ("role", "why") if key in keys and facts.get(key))
 
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from painchain import connectors
 from painchain.connectors import ADDABLE, BUILTIN, TYPES
 from painchain.connectors.base import ConnectorType, EventType, Field, FieldError, Kind, fields
-from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
+from painchain.connectors.painchain import PEOPLE, SYSTEM_NAME, SYSTEM_TAGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +86,18 @@ EVENT_FIELDS = {
         "EventsExported": "format events filter action",
         "RetentionChanged": "field old_value new_value action",
         "EventsPruned": "of_source events before oldest newest rule cause action",
+        "PersonAdded": "person role action",
+        "PersonChanged": "person changes action",
+        "PersonDisabled": "person action",
+        "PersonEnabled": "person action",
+        "PersonRemoved": "person role tokens action",
+        "PasswordSet": "person action",
+        "PasswordLinkMade": "person action",
+        "SignedIn": "person way address browser action",
+        "SignedOut": "person action",
+        "SignInFailed": "person why way address action",
+        "TokenCreated": "person token role days action",
+        "TokenRevoked": "person token action",
     },
 }
 
@@ -279,6 +291,7 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "EventsPruned",
         "ConnectorFailing",
         "ConnectorRecovered",
+        *(one.name for one in PEOPLE),
     }  # of which the specification knows nothing
     for event_type in BUILTIN.event_types:
         for one in event_type.fields if event_type.name not in own else ():

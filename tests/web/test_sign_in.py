@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
-from painchain import accounts
-from painchain.audit import Trail
 from painchain.factory import create_app
-from painchain.ledger import new_request_id, writing
 from tests.conftest import close
+from tests.people import PASSWORD, add_person, make_link, sign_in, sign_out
 from tests.reading import fill, form_of, soup, words
-
-PASSWORD = "correct horse battery staple"
-
-
-def add_person(app: Flask, name: str = "alice", role: str = "admin", password: str = PASSWORD) -> int:
-    """Add an account as the command line does."""
-    now = datetime.now(UTC)
-    with app.app_context(), writing() as book:
-        trail = Trail(book, "system", new_request_id(now), now)
-        return int(accounts.add(name, role, trail, password=password).id)
-
-
-def sign_in(client: FlaskClient, name: str = "alice", password: str = PASSWORD, start: str = "/sign-in"):
-    form = fill(form_of(client.get(start), "#sign-in"), name=name, password=password)
-    return client.post("/sign-in", data=form)
 
 
 def test_out_of_the_box_nobody_signs_in(client, events):
@@ -56,7 +36,7 @@ def test_whoever_signs_in_comes_to_the_page_asked_for_and_is_the_author(app, cli
     assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
     make_connector()
     assert [one["author"] for one in events()][-2:] == ["alice", "alice"]
-    client.post("/sign-out", data=form_of(client.get("/"), ".who"))
+    sign_out(client)
     assert client.get("/").status_code == 303
 
 
@@ -72,7 +52,7 @@ def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password
 def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(app, client):
     add_person(app)
     sign_in(client)
-    client.post("/sign-out", data=form_of(client.get("/"), ".who"))
+    sign_out(client)
     stranger = app.test_client()
     answers = [sign_in(stranger, password="guess").status_code for _ in range(11)]
     assert answers == [422] * 10 + [429]
@@ -81,10 +61,7 @@ def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(a
 
 
 def test_a_link_makes_the_first_account_once(app, client):
-    now = datetime.now(UTC)
-    with app.app_context(), writing():
-        secret = accounts.make_link(None, now)
-    address = f"/link/{secret}"
+    address = make_link(app)
     form = fill(form_of(client.get(address), "#link"), name="alice", password=PASSWORD, again=PASSWORD)
     assert client.post(address, data={**form, "again": "else"}).status_code == 422
     assert client.post(address, data=form).status_code == 303
