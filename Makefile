@@ -2,12 +2,15 @@
 PYTHON ?= python3
 COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 pyproject.toml
 
+# Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
+NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
+
 .PHONY: run test bench lint lock lock-check screenshots clean
 
 run: .venv/.run
 	.venv/bin/python app.py
 
-test: .venv/.dev
+test: .venv/.dev $(NODE)
 	.venv/bin/python -m pytest -n 2 $(ARGS)
 
 bench: .venv/.dev
@@ -44,5 +47,11 @@ lock-check: .venv/.dev
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# Of GitHub's descriptions only that of github.com is used: the others take 380 MB.
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	-cd tests/node && npm ci --ignore-scripts --no-audit --no-fund --silent
+	-find tests/node/node_modules/@octokit/openapi/generated -name '*.json' ! -name api.github.com.json -delete
+	-@touch -c $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, or_, select
 
-from painchain import connectors
+from painchain import connectors, outbox
 from painchain.changes import Change, spoken
 from painchain.connectors.base import Kind
 from painchain.db import Prepared, db, iso
@@ -215,6 +215,34 @@ class Trail:
         status = "shown" if change.visible else "hidden"
         return self._write("field_visibility_changed", change.event_type, status, subject, description, metadata)
 
+    def log_webhook_changed(self, subject: Subject, done: str) -> str | None:
+        """Record that a connector's webhook secret was set, replaced or removed (`done`); never the secret."""
+        description = {
+            "text": f"Webhook secret of “{subject.name}” {done}",
+            "connector_name": subject.name,
+            "field": "webhook",
+            "label": "Webhook secret",
+            "kind": Kind.SECRET.value,
+            "old_value": None,
+            "new_value": done,
+        }
+        metadata = {"action": "webhook_change", "field": "webhook"}
+        return self._write("webhook_changed", subject.name, done, subject, description, metadata)
+
+    def log_notify_rule_created(self, name: str, configuration: dict[str, Any]) -> str | None:
+        """Record a new rule of whom to tell at once; of its address only that it is set."""
+        return self._log_notify_rule("created", name, f"Created the notify rule “{name}”", configuration=configuration)
+
+    def log_notify_rule_changed(self, name: str, changes: Sequence[Change]) -> str | None:
+        """Record one save of such a rule with all its changes together."""
+        changes = [_recordable(change) for change in changes]
+        text = f"Changed the notify rule “{name}”: {'; '.join(_sentence(change) for change in changes)}"
+        return self._log_notify_rule("changed", name, text, changes)
+
+    def log_notify_rule_deleted(self, name: str, configuration: dict[str, Any]) -> str | None:
+        """Record that nobody is told by such a rule any more."""
+        return self._log_notify_rule("deleted", name, f"Deleted the notify rule “{name}”", configuration=configuration)
+
     def log_events_exported(self, export: Export) -> str | None:
         """Record that events were handed out, before they are."""
         chosen = scrub_value(export.filter)
@@ -262,6 +290,38 @@ class Trail:
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
 
+    def log_team_created(self, name: str, tags: Sequence[str]) -> str | None:
+        """Record a new team and its tags."""
+        return self._log_team("created", "create", name, {"tags": list(tags)}, f"Created the team “{name}”")
+
+    def log_team_updated(self, name: str, changes: Sequence[Change]) -> str | None:
+        """Record one save of a team with all its changes together, under the name that it has now."""
+        changes = [_recordable(change) for change in changes]
+        text = f"Updated the team “{name}”: {'; '.join(_sentence(change) for change in changes)}"
+        together = {change.key: {"old": change.old, "new": change.new} for change in changes}
+        told = {"changes": [asdict(change) for change in changes]}
+        return self._log_team("updated", "update", name, told, text, changes=together)
+
+    def log_team_deleted(self, name: str, tags: Sequence[str]) -> str | None:
+        """Record the removal of a team and its last tags."""
+        return self._log_team("deleted", "delete", name, {"tags": list(tags)}, f"Deleted the team “{name}”")
+
+    def _log_team(
+        self, status: str, action: str, name: str, told: dict[str, Any], text: str, **more: Any
+    ) -> str | None:
+        metadata = {"action": action, "team": name, **more}
+        return self._write(f"team_{status}", name, status, None, {"text": text, "team": name, **told}, metadata)
+
+    def _log_notify_rule(
+        self, done: str, name: str, text: str, changes: Sequence[Change] = (), **more: Any
+    ) -> str | None:
+        description = {"text": text, "rule": name, **more}
+        metadata: dict[str, Any] = {"action": {"created": "create", "deleted": "delete"}.get(done, "update")}
+        if changes:
+            description["changes"] = [asdict(change) for change in changes]
+            metadata["changes"] = {change.key: {"old": change.old, "new": change.new} for change in changes}
+        return self._write(f"notify_rule_{done}", name, done, None, description, metadata)
+
     def _log(
         self, kind: str, action: str, status: str, subject: Subject, description: dict[str, Any], **more: Any
     ) -> str | None:
@@ -286,25 +346,25 @@ class Trail:
             description, metadata = {**description, "reverts": self.reverts}, {**metadata, "reverts": self.reverts}
         stamp, timestamp = self.ledger.stamp(self.now)
         event_id = f"{SOURCE}-{kind}-{stamp // 1_000_000}.{stamp % 1_000_000:06d}"
-        self.ledger.append(
-            NewEvent(
-                event_id=event_id,
-                source=SOURCE,
-                event_type=pascal_case(kind),
-                title=f"[{kind.replace('_', ' ').title()}] {title}",
-                description={**description, "reported": True} if self.reported else description,
-                metadata=metadata,
-                author=self.author,
-                request_id=self.request_id,
-                timestamp=timestamp,
-                recorded_at=self.now,
-                connector_id=subject_id,
-                connector_name=subject.name if subject else None,
-                connector_type=subject.type if subject else None,
-                status=status,
-                tags=audit_connector.tags,
-            )
+        event = NewEvent(
+            event_id=event_id,
+            source=SOURCE,
+            event_type=pascal_case(kind),
+            title=f"[{kind.replace('_', ' ').title()}] {title}",
+            description={**description, "reported": True} if self.reported else description,
+            metadata=metadata,
+            author=self.author,
+            request_id=self.request_id,
+            timestamp=timestamp,
+            recorded_at=self.now,
+            connector_id=subject_id,
+            connector_name=subject.name if subject else None,
+            connector_type=subject.type if subject else None,
+            status=status,
+            tags=audit_connector.tags,
         )
+        self.ledger.append(event)
+        outbox.announce(self.ledger.connection, event)
         return event_id
 
     def _look_up(self, subject: Subject | None) -> tuple[_Found, int | None]:

@@ -35,9 +35,11 @@ from painchain.cli_prune import prune
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
+from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
 from painchain.timeline import Event, Filter
+from painchain.web import facts
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
 
@@ -77,7 +79,7 @@ def serve() -> None:
             host=loaded.host,
             port=loaded.port,
             threads=loaded.threads,
-            max_request_body_size=loaded.max_request_bytes,
+            max_request_body_size=max(loaded.max_request_bytes, loaded.max_webhook_bytes),
             ident=None,
         )
     except (OSError, ValueError) as error:
@@ -85,7 +87,10 @@ def serve() -> None:
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    background = (Scheduler(application),)  # whatever works beside the requests: each has start() and stop()
+    background = (
+        Scheduler(application),
+        Messenger(application),
+    )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
@@ -210,8 +215,8 @@ def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
     if follow and given["end_date"]:
         raise click.UsageError("--follow goes on into the future: leave out --end-date.")
     zone = local_zone()
-    wanted = chosen(given, zone)
     with opened("The events cannot be read"), quiet_end():
+        wanted = chosen(given, zone)
         seen = timeline.head().last_event
         found = newest(wanted, limit, seen)
         if not found and limit:
@@ -265,7 +270,9 @@ def line(one: Article) -> str:
 
 def what(one: Article) -> str:
     """Return what happened, as the feed says it."""
-    said = [text for text in (what_changed(one), one.note) if text]
+    told = [facts.in_words(row.fact) for row in one.told]
+    outcome = one.status.words if one.status else ""
+    said = [text for text in (what_changed(one), outcome, *told, one.note) if text]
     if one.verb:
         return " · ".join([f"{one.subject} {one.verb}" if one.subject else one.label, *said])
     return " · ".join([*([one.subject] if one.subject else []), *(said or [one.label])])
@@ -275,9 +282,8 @@ def what_changed(one: Article) -> str:
     """Return a single change as "Poll interval: 300 → 3600", without the sides that are hidden."""
     if one.change is None:
         return ""
-    shown = {row.key for row in one.rows}
-    old = spoken(one.change.old) if "old_value" in shown else ""
-    new = spoken(one.change.new) if "new_value" in shown else ""
+    old = spoken(one.change.old) if "old" in one.sides else ""
+    new = spoken(one.change.new) if "new" in one.sides else ""
     if one.change.kind == Kind.SECRET:
         return f"{one.change.label} {one.change.new if new else 'changed'}"
     return f"{one.change.label}: {f'{old} → {new}'.strip()}" if old or new else f"{one.change.label} changed"

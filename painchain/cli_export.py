@@ -30,13 +30,14 @@ def export(key: str, output: str | None, **given: Any) -> None:
 
     The export goes on the record. Exit code 1: auditing is off or the database or the file cannot be used.
     """
-    wanted = chosen(given, local_zone())
-    with opened("The events cannot be exported"), quiet_end(), writing_to(output) as file:
-        selection = started(wanted, FORMATS[key])
-        several = progress(exporting.chunks(selection), selection.events)
-        for piece in exporting.written(FORMATS[key], several):
-            # On a terminal nothing in an event may act.
-            file.write(printable(piece.replace("\r\n", "\n")) if file.isatty() else piece)
+    with opened("The events cannot be exported"), quiet_end():
+        wanted = chosen(given, local_zone())
+        with writing_to(output) as file:
+            selection = started(wanted, FORMATS[key])
+            several = progress(exporting.chunks(selection), selection.events)
+            for piece in exporting.written(FORMATS[key], several):
+                # On a terminal nothing in an event may act.
+                file.write(printable(piece.replace("\r\n", "\n")) if file.isatty() else piece)
 
 
 def started(wanted: Filter, format: Format) -> Selection:

@@ -129,6 +129,12 @@ SETTINGS = (
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
     Setting("session_idle_minutes", "720", whole_number(1, 525600), "A session ends when it was unused for so long."),
     Setting("session_days", "14", whole_number(1, 365), "A session ends after so many days, used or not."),
+    Setting(
+        "max_webhook_bytes",
+        "5242880",
+        whole_number(1024, 26214400),
+        "Largest webhook delivery that is read. What is larger is found by polling.",
+    ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
 )
 
@@ -147,6 +153,7 @@ class Settings:
     max_request_bytes: int
     session_idle_minutes: int
     session_days: int
+    max_webhook_bytes: int
     log_level: str
 
 

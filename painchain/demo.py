@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from painchain import connectors, inventory, ledger
 from painchain.audit import Trail
-from painchain.connectors.base import ConnectorType, EventType, Kind
+from painchain.connectors.base import ConnectorType, EventField, EventType, Kind, Shape
 from painchain.db import db, microseconds
 from painchain.ledger import Ledger, NewEvent
 from painchain.models import Connector
@@ -156,7 +156,7 @@ def _event(number: int, when: datetime, author: str, kind: Sort, random: Random)
         title = f"[{short} {VERBS[outcome]}] demo-{service}"
     else:
         title = f"[{short}] {work if name in ('PullRequest', 'MergeRequest', 'Commit') else f'demo-{service}'}"
-    facts = {field.key: _fact(field.key, number, service, outcome, random) for field in kind.event_type.fields}
+    facts = {field.key: _fact(field, number, service, outcome, random) for field in kind.event_type.fields}
     return NewEvent(
         event_id=f"demo-{name.lower()}-{service}-{number}-{outcome}".lower(),
         source=kind.type.key,
@@ -172,27 +172,70 @@ def _event(number: int, when: datetime, author: str, kind: Sort, random: Random)
         connector_name=kind.name,
         connector_type=kind.type.key,
         status=outcome,
+        url=f"https://demo.invalid/{service}/{number}" if kind.type.field("base_url") else None,
         tags=kind.tags,
     )
 
 
-def _fact(key: str, number: int, service: str, outcome: str, random: Random) -> Any:
-    """Return what an event says about itself, by the key of the field."""
-    if key in ("status", "state", "reason"):
-        return outcome
-    if key in ("branch", "ref", "branches"):
-        return f"{random.choice(BRANCHES)} → main" if key == "branches" else random.choice(BRANCHES)
-    if key in ("sha", "commit", "digest"):
-        return f"{random.getrandbits(40):010x}"
-    if key in _TEXTS:
-        return _TEXTS[key].format(service=service, number=number, some=number % 9)
-    return outcome in ("merged", "prerelease") if key in ("merged", "prerelease") else number % 17
+def _fact(field: EventField, number: int, service: str, outcome: str, random: Random) -> Any:
+    """Return what an event says about itself, in the shape of the field."""
+    key = field.key
+    if field.shape is Shape.LIST:
+        if key == "failed_jobs" and not outcome.startswith("fail"):
+            return []
+        names = [one.format(service=service, number=number) for one in _LISTS.get(key, ("demo-{service}",))]
+        return random.sample(names, random.randrange(1, len(names) + 1))
+    if field.shape is Shape.MOVES and key == "replicas":
+        return [{"name": f"demo-{service}", "old": 2, "new": 3 + number % 5}]
+    if field.shape is Shape.YES_NO:
+        return outcome == key
+    if field.shape in _SHAPED:
+        return _SHAPED[field.shape](number, service, outcome, random)
+    if key in ("branch", "ref"):
+        return random.choice(BRANCHES)
+    return _TEXTS[key].format(service=service, number=number, some=number % 9) if key in _TEXTS else number % 17
 
 
+def _moved(number: int, service: str) -> list[dict[str, Any]]:
+    """Return how the images of a workload change: most have one container, some a second that is new."""
+    one = {"name": service, "old": f"demo/{service}:1.{number % 9}", "new": f"demo/{service}:1.{number % 9 + 1}"}
+    return [one] if number % 4 else [one, {"name": "proxy", "old": None, "new": "demo/proxy:2.0"}]
+
+
+_SHAPED: dict[Shape, Callable[[int, str, str, Random], Any]] = {
+    Shape.STATUS: lambda number, service, outcome, random: outcome,
+    Shape.SECONDS: lambda number, service, outcome, random: random.randrange(5, 2_000),
+    Shape.BYTES: lambda number, service, outcome, random: random.randrange(5_000_000, 900_000_000),
+    Shape.SHA: lambda number, service, outcome, random: f"{random.getrandbits(160):040x}",
+    Shape.LINK: lambda number, service, outcome, random: f"https://demo.invalid/{service}/runs/{number}",
+    Shape.BRANCHES: lambda number, service, outcome, random: {"head": random.choice(BRANCHES[3:]), "base": "main"},
+    Shape.LINES: lambda number, service, outcome, random: {
+        "additions": random.randrange(1, 400),
+        "deletions": random.randrange(120),
+        "files": random.randrange(1, 14),
+    },
+    Shape.MOVES: lambda number, service, outcome, random: _moved(number, service),
+}
+_LISTS = {
+    "reviewers": ("demo-alice", "demo-bob", "demo-carol"),
+    "approved_by": ("demo-alice", "demo-dave"),
+    "files_changed": (
+        *("src/{service}.py", "src/{service}/api.py", "tests/test_{service}.py", "README.md", "CHANGELOG.md"),
+        *("docs/{service}.md", "deploy/{service}.yaml", "deploy/values.yaml"),
+    ),
+    "failed_jobs": ("unit tests", "lint", "integration tests"),
+    "assets": ("{service}.tar.gz", "{service}.zip", "SHA256SUMS"),
+    "tags": ("1.{number}", "latest"),
+    "ports": ("80/TCP", "443/TCP"),
+    "hosts": ("{service}.demo.invalid", "www.{service}.demo.invalid"),
+    "keys_added": ("{service}.timeout",),
+    "keys_removed": ("{service}.legacy", "{service}.debug"),
+    "keys_modified": ("{service}.url", "{service}.retries", "log.level"),
+    "conditions": ("Ready: True", "MemoryPressure: False", "DiskPressure: False"),
+    "rules": ("get pods", "list pods", "get configmaps"),
+    "subjects": ("ServiceAccount demo-{service}", "Group demo-operators"),
+}
 _TEXTS = {
-    "changes": "+{number} −{some}",
-    "duration": "{some} min",
-    "images": "demo/{service}:1.{some} → demo/{service}:1.{number}",
     "image": "demo/{service}",
     "tag": "v1.{some}.{number}",
     "environment": "demo-production",
@@ -200,7 +243,12 @@ _TEXTS = {
     "cluster": "demo",
     "creator": "demo-alice",
     "registry": "registry.demo.invalid",
-    "hosts": "{service}.demo.invalid",
+    "repository": "demo/{service}",
+    "package": "{service}",
+    "service_type": "ClusterIP",
+    "cluster_ip": "10.0.{some}.{some}",
+    "ingress_class": "demo",
+    "strategy": "RollingUpdate",
     "schedule": "{some} 3 * * *",
     "role": "demo-reader",
     "container": "{service}",

@@ -92,7 +92,7 @@ def written(format: Format, several: Iterable[Sequence[Event]]) -> Iterator[str]
 def spelt(wanted: Filter) -> dict[str, Any]:
     """Return the parts of a filter that are set, as JSON has them."""
     parts = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
-    return {name: _spelt(value) for name, value in parts.items() if value}
+    return {name: _spelt(value) for name, value in parts.items() if value and name != "teams"}
 
 
 def _spelt(value: Any) -> Any:

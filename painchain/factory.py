@@ -23,24 +23,49 @@ from painchain.secrets import load_key
 from painchain.web import (
     api,
     auth,
+    checks,
     dashboard,
     exports,
+    health,
     history,
     history_api,
+    hooks,
     news,
+    notify,
+    notify_api,
     past,
+    polling_api,
     report,
     responses,
     searching,
     sign_in,
+    teams_api,
+    webhooks,
 )
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
+from painchain.web import teams as teams_door
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
+
+PAGES = (
+    *(
+        sign_in.door,
+        dashboard.door,
+        news.door,
+        searching.door,
+        exports.door,
+        health.door,
+        checks.door,
+        settings_door.door,
+    ),
+    *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
+)
+# What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
+APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -98,10 +123,9 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     app.before_request(auth.guard)
     csrf.init_app(app)
-    csrf.exempt(api.door)
-    csrf.exempt(history_api.door)
-    pages = (sign_in, dashboard, news, searching, exports, settings_door, retention_door, history, report, past)
-    for door in (*(one.door for one in pages), api.door, history_api.door):
+    for door in (*APIS, hooks.door):  # whose deliveries are signed
+        csrf.exempt(door)
+    for door in (*PAGES, *APIS, hooks.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -16,15 +17,18 @@ from painchain import inventory
 from painchain.connectors.base import Kind
 from painchain.connectors.http import link
 from painchain.connectors.poll import Found
-from painchain.db import db
+from painchain.db import EPOCH, db
 from painchain.ledger import Ledger, NewEvent, new_request_id
-from painchain.models import ChangeEvent, Connector
+from painchain.models import ChangeEvent, Connector, LogHead
 from painchain.secrets import MASK, KeyUnusable, scrub
 
-STEP = 250  # events of one transaction: so many are written before another writer has its turn
+STEP = 500  # events of one transaction: so many are written before another writer has its turn
 LONGEST_ID, LONGEST_LINE, LONGEST_TEXT, LONGEST_LIST, DEEPEST = 300, 500, 20_000, 1_000, 5
 SHORTEST_SECRET = 6  # a shorter one would be found in ordinary words
 
+PLAIN = 4_000  # characters up to which a finding is looked at as a whole
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _event = ChangeEvent.__table__.c
 
 
@@ -51,7 +55,7 @@ def settings_of(connector: Connector) -> dict[str, Any]:
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(inventory.opened(connector).values())
+        secrets = tuple(one for one in inventory.opened(connector).values() if len(one) >= SHORTEST_SECRET)
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
@@ -65,26 +69,39 @@ def add_found(
 
 
 def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: str) -> list[NewEvent]:
-    """Return what is found as events that can be written; what comes twice, once."""
-    events = (_new_event(of, one, now, request_id) for one in found)
-    return list({event.event_id: event for event in events}.values())
+    """Return what is found as events that can be written, with their words; what comes twice, once."""
+    events: dict[str, NewEvent] = {}
+    for one in found:
+        event = _new_event(of, one, now, request_id)
+        if events.setdefault(event.event_id, event) is event:
+            event.words  # noqa: B018  found now, so that nobody waits for it later
+    return list(events.values())
 
 
-def append(book: Ledger, events: Sequence[NewEvent]) -> int:
-    """Append those of the events that are not there yet, and return how many."""
-    known = _known(book.connection, [event.event_id for event in events])
-    new = [event for event in events if event.event_id not in known]
-    book.append(*new)
-    return len(new)
+def append(book: Ledger, events: Sequence[NewEvent], looked_up: int | None = None) -> int:
+    """Append those of the events that are not there yet, and return how many.
+
+    They need not be looked up again if the newest event still is the one of when they were.
+    """
+    if looked_up != book.last_event:
+        known = _known(book.connection, [event.event_id for event in events])
+        events = [event for event in events if event.event_id not in known]
+    book.append(*events)
+    return len(events)
 
 
-def unknown(found: Sequence[Found]) -> list[Found]:
-    """Return what is not on the timeline yet, before any lock is taken."""
-    known: set[str] = set()
+def unknown(found: Sequence[Found]) -> tuple[list[Found], int]:
+    """Return what is not on the timeline yet, each once, before any lock is taken; and the newest event by then."""
+    by_id: dict[str, Found] = {}
+    for one in found:
+        by_id.setdefault(_event_id(one.event_id), one)
+    ids = list(by_id)
     with db.engine.connect() as connection:
-        for start in range(0, len(found), STEP):
-            known |= _known(connection, [_event_id(one.event_id) for one in found[start : start + STEP]])
-    return [one for one in found if _event_id(one.event_id) not in known]
+        newest = connection.execute(select(LogHead.last_event)).scalar_one()
+        for start in range(0, len(ids), STEP):
+            for event_id in _known(connection, ids[start : start + STEP]):
+                del by_id[event_id]
+    return list(by_id.values()), newest
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -92,23 +109,56 @@ def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def _new_event(of: Origin, one: Found, now: datetime, request_id: str) -> NewEvent:
+    safe = one if _is_plain(one, of.secrets) else _made_safe(one, of.secrets)
     return NewEvent(
         event_id=_event_id(one.event_id),
         source=of.type,
-        event_type=_line(one.event_type, of.secrets),
-        title=_line(one.title, of.secrets),
-        description={"text": safe_text(one.text, of.secrets)},
-        metadata=_safe_facts(one.facts, of.secrets),
-        author=_line(one.author, of.secrets) or "unknown",
+        event_type=safe.event_type,
+        title=safe.title,
+        description={"text": safe.text},
+        metadata=dict(safe.facts),
+        author=safe.author or "unknown",
         request_id=request_id,
         timestamp=_aware(one.timestamp, now),
         recorded_at=now,
         connector_id=of.id,
         connector_name=of.name,
         connector_type=of.type,
-        status=_line(one.status, of.secrets) or None if one.status else None,
-        url=_safe_link(one.url, of.secrets),
+        status=safe.status or None,
+        url=link(safe.url),
         tags=of.tags,
+    )
+
+
+def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
+    """Say whether nothing of it needs to be made safe, as is so of most that sources tell: by one look at all of it."""
+    lines = (one.title, one.author, one.event_type, one.status or "")
+    try:
+        told = _JSON((lines, one.text, one.url, one.facts))
+        told.encode()
+        if len(told) >= PLAIN or "@" in told or "=" in told or "\\u0000" in told:
+            return False
+        for secret in secrets:
+            if secret in told or _JSON(secret)[1:-1] in told:  # a quote in it is written otherwise there
+                return False
+        for line in lines:
+            if len(line) > LONGEST_LINE or " ".join(line.split()) != line:
+                return False
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return False
+    return True
+
+
+def _made_safe(one: Found, secrets: Sequence[str]) -> Found:
+    return replace(
+        one,
+        event_type=_line(one.event_type, secrets),
+        title=_line(one.title, secrets),
+        text=safe_text(one.text, secrets),
+        facts=_safe_facts(one.facts, secrets),
+        author=_line(one.author or "", secrets),
+        status=_line(one.status or "", secrets),
+        url=_safe_link(one.url, secrets),
     )
 
 
@@ -135,8 +185,8 @@ def _line(text: Any, secrets: Sequence[str]) -> str:
 
 def _storable(text: str) -> str:
     """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
-    if text.isascii():
-        return text.replace("\0", "") if "\0" in text else text
+    if "\0" not in text and text.isascii():
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
@@ -167,4 +217,5 @@ def _aware(moment: Any, now: datetime) -> datetime:
     """Return the time of an event, in UTC where no zone is named; now, if it has none."""
     if not isinstance(moment, datetime):
         return now
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment >= EPOCH else now  # GitHub says 0001-01-01 where it has no date

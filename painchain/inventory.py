@@ -16,7 +16,7 @@ from painchain.changes import SET, Change, diff
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
-from painchain.models import Connector
+from painchain.models import Connector, NotifyRule, Webhook
 from painchain.secrets import KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
 
@@ -85,6 +85,11 @@ def listed(search: str = "", connector_type: str = "") -> list[Connector]:
 def get(connector_id: int) -> Connector | None:
     """Return the connector of that id, if there is one."""
     return db.session.get(Connector, connector_id)
+
+
+def some(ids: Sequence[int]) -> list[Connector]:
+    """Return the connectors of these ids, as far as they exist."""
+    return list(db.session.scalars(select(Connector).where(Connector.id.in_(ids)).order_by(Connector.id)))
 
 
 def values(connector: Connector) -> dict[str, Any]:
@@ -265,9 +270,9 @@ def check_key() -> None:
 
     :raises KeyUnusable: when it does not.
     """
-    for sealed in db.session.scalars(select(Connector.secrets)):
-        for text in sealed.values():
-            open_sealed(_box(), text)
+    kept = [text for sealed in db.session.scalars(select(Connector.secrets)) for text in sealed.values()]
+    for text in (*kept, *db.session.scalars(select(Webhook.secret)), *db.session.scalars(select(NotifyRule.url))):
+        open_sealed(_box(), text)
 
 
 def _box() -> Fernet:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from secrets import token_hex
 from typing import Any
 
@@ -52,6 +53,11 @@ class NewEvent:
     url: str | None = None
     tags: list[str] = field(default_factory=list)
 
+    @cached_property
+    def words(self) -> str:
+        """What a search finds it by. Whoever writes many asks for it before the write lock is taken."""
+        return of_event(vars(self))
+
 
 @dataclass
 class Ledger:
@@ -76,7 +82,7 @@ class Ledger:
     def append(self, *events: NewEvent) -> int:
         """Write events, their words and their tags, and return the number of the last."""
         rows = [
-            {"id": number, "words": of_event(vars(event)), **vars(event)}
+            {"id": number, "words": event.words, **vars(event)}
             for number, event in enumerate(events, self.last_event + 1)
         ]
         if rows:

@@ -35,6 +35,23 @@ class Connector(Base):
     switched_by: Mapped[str] = mapped_column(Text)
 
 
+class Team(Base):
+    """A named set of tags to filter by. `former_names` are those it had before, for whoever still asks by them."""
+
+    __tablename__ = "teams"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    former_names: Mapped[list[str]] = mapped_column(JSON, default=list)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_by: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_by: Mapped[str] = mapped_column(Text)
+
+
 class HiddenField(Base):
     """One field of one event type that a connector's events do not show. No row: shown."""
 
@@ -91,6 +108,78 @@ class Lapse(Base):
     since: Mapped[datetime] = mapped_column(Moment)
     until: Mapped[datetime | None] = mapped_column(Moment)
     words: Mapped[str] = mapped_column(Text, default="")
+
+
+class Webhook(Base):
+    """The webhook of one connector, whose `secret` is sealed. People's edits of the connector never touch it.
+
+    `told` says in words what the last genuine delivery was, at `last_delivery`.
+    """
+
+    __tablename__ = "webhooks"
+
+    connector_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    secret: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    made_by: Mapped[str] = mapped_column(Text)
+    last_delivery: Mapped[datetime | None] = mapped_column(Moment)
+    told: Mapped[str] = mapped_column(Text, default="")
+
+
+class WebhookDelivery(Base):
+    """One delivery that was taken, known by the `mark` of its id, so that a repeated one is not taken again."""
+
+    __tablename__ = "webhook_deliveries"
+
+    connector_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    mark: Mapped[str] = mapped_column(Text, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class NotifyRule(Base):
+    """Whom to tell at once of which kinds of events. `url` is sealed; `shown` is as much of it as may be seen.
+
+    `error` says in words why telling failed last, at `failed_at`; `lost` messages were given up since it went well.
+    """
+
+    __tablename__ = "notify_rules"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    url: Mapped[str] = mapped_column(Text)
+    shown: Mapped[str] = mapped_column(Text)
+    kinds: Mapped[list[str]] = mapped_column(JSON)
+    enabled: Mapped[bool]
+    version: Mapped[int] = mapped_column(default=1)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_by: Mapped[str] = mapped_column(Text)
+    last_sent: Mapped[datetime | None] = mapped_column(Moment)
+    failed_at: Mapped[datetime | None] = mapped_column(Moment)
+    error: Mapped[str | None] = mapped_column(Text)
+    lost: Mapped[int] = mapped_column(default=0)
+
+
+class Notice(Base):
+    """One message of a rule that is to be sent. The row goes in the transaction of the event that it tells of.
+
+    `due` is when it is tried next, for the `tries`th time but one; `taken_until` is the end of the turn of whoever
+    sends it.
+    """
+
+    __tablename__ = "notices"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    rule_id: Mapped[int] = mapped_column(RowId, ForeignKey("notify_rules.id", ondelete="CASCADE"), index=True)
+    title: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    tries: Mapped[int] = mapped_column(default=0)
+    due: Mapped[datetime] = mapped_column(Moment, index=True)
+    taken_until: Mapped[datetime] = mapped_column(Moment)
 
 
 class ChangeEvent(Base):

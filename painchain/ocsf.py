@@ -23,7 +23,14 @@ ACTIVITIES = {
     "ConnectorDisabled": DISABLE,
     "ConfigChanged": UPDATE,
     "FieldVisibilityChanged": UPDATE,
+    "WebhookChanged": UPDATE,
+    "NotifyRuleCreated": CREATE,
+    "NotifyRuleChanged": UPDATE,
+    "NotifyRuleDeleted": DELETE,
     "RetentionChanged": UPDATE,
+    "TeamCreated": CREATE,
+    "TeamUpdated": UPDATE,
+    "TeamDeleted": DELETE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
     "PersonAdded": CREATE,
@@ -34,6 +41,12 @@ ACTIVITIES = {
     "PasswordSet": UPDATE,
     "TokenCreated": CREATE,
     "TokenRevoked": DELETE,
+    "ConnectorFailing": OTHER,
+    "ConnectorRecovered": OTHER,
+    "PasswordLinkMade": OTHER,
+    "SignedIn": OTHER,
+    "SignedOut": OTHER,
+    "SignInFailed": OTHER,
 }
 
 

@@ -16,7 +16,7 @@ from painchain.audit import Trail
 from painchain.connectors.poll import Polled, PollError, Trouble
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.findings import STEP, append, new_events, origin, safe_text, unknown
-from painchain.ledger import Ledger, NewEvent
+from painchain.ledger import Ledger
 from painchain.models import Connector, PollState
 from painchain.turns import Taken
 
@@ -51,19 +51,23 @@ def store(connector_id: int, polled: Polled, now: datetime, turn: Taken | None =
     values = _success(connector, polled, now, turn)
     quiet = state is not None and state.trouble is None and state.failing_since is None and polled.gap is None
     db.session.rollback()
-    fresh, added = unknown(polled.found), 0
+    (fresh, newest), added = unknown(polled.found), 0
     for start in range(0, len(fresh) - STEP, STEP):
         batch = new_events(came_from, fresh[start : start + STEP], now, request_id)
         with ledger.writing() as book:
             if not _holds(book.connection, connector_id, turn):
                 return added
-            added += append(book, batch)
+            added += append(book, batch, newest)
+            newest = book.last_event
     rest = new_events(came_from, fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else [], now, request_id)
     try:
         with _writing(quiet and not rest) as (connection, book):
             before = _before(connection, connector_id)
             _move(connection, connector_id, turn, values)
-            return added + (_tell_success(book, connector_id, rest, polled, before, now, request_id) if book else 0)
+            if book:
+                added += append(book, rest, newest)
+                _tell_success(book, connector_id, polled, before, now, request_id)
+            return added
     except _Lost:
         return added
 
@@ -128,17 +132,8 @@ def _success(connector: Connector, polled: Polled, now: datetime, turn: Taken | 
     return {**values, "due": due}
 
 
-def _tell_success(
-    book: Ledger,
-    connector_id: int,
-    events: list[NewEvent],
-    polled: Polled,
-    before: Any,
-    now: datetime,
-    request_id: str,
-) -> int:
+def _tell_success(book: Ledger, connector_id: int, polled: Polled, before: Any, now: datetime, request_id: str) -> None:
     connector = db.session.get_one(Connector, connector_id)
-    added = append(book, events)
     lapses.end(connector, now, lapses.FAILING, lapses.RATE_LIMITED)
     if polled.gap:
         gap = polled.gap
@@ -146,7 +141,6 @@ def _tell_success(
     if before.failing_since:
         trail = Trail(book, author(connector), request_id, now)
         trail.log_connector_recovered(inventory.subject(connector), before.failures, before.failing_since)
-    return added
 
 
 def _tell_failure(book: Ledger, connector_id: int, limited: bool, words: str, before: Any, now: datetime) -> None:

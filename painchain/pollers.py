@@ -51,6 +51,7 @@ class Pollers:
                     self._free.release()
             if turn is None:
                 return
+            self._doing.add(turn)
             self._turns.put(turn)
 
     def stop(self, seconds: float) -> None:
@@ -65,9 +66,12 @@ class Pollers:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, end - time.monotonic()))
-        with self._app.app_context():
-            for turn in list(self._doing):
-                turns.give_back(turn, self._clock())
+        try:
+            with self._app.app_context():
+                for turn in list(self._doing):
+                    turns.give_back(turn, self._clock())
+        except Exception as error:  # they are free again when their leases are over
+            log.warning("Polls that were going on could not be given back: %s", type(error).__name__)
 
     def _run(self) -> None:
         while (turn := self._turns.get()) is not None:
@@ -77,16 +81,18 @@ class Pollers:
 
     def _do(self, turn: Taken) -> Taken | None:
         """Poll, and take the turn that is due next, if there is one."""
-        self._doing.add(turn)
+        following = None
         try:
             with self._app.app_context():
                 try:
                     polling.poll(turn, self._clock, self._stopping.is_set)
-                    return None if self._stopping.is_set() else polling.take(self._clock())
+                    following = None if self._stopping.is_set() else polling.take(self._clock())
+                    if following:
+                        self._doing.add(following)
                 finally:
                     db.session.remove()
         except Exception as error:  # the database does not answer: the turn is free again when its lease is over
             log.error("A poll could not be stored: %s", type(error).__name__)
-            return None
         finally:
             self._doing.discard(turn)
+        return following

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from painchain import connectors, turns
 from painchain.audit import Trail
 from painchain.connectors.base import Kind
 from painchain.connectors.poll import Checked, Polled, PollError, Trouble, Turn
-from painchain.db import db
+from painchain.db import WriteBusy, db
 from painchain.findings import add_found as add_found
 from painchain.findings import safe_text
 from painchain.findings import settings_of as settings_of
@@ -142,12 +143,15 @@ def _told(problem: Exception, connector_id: int | None = None) -> PollError:
         return problem
     if isinstance(problem, KeyUnusable):
         return PollError(str(problem), Trouble.SETTINGS)
+    if isinstance(problem, WriteBusy | OperationalError):
+        words = "The database did not take what was found; nothing is lost, it is asked for again."
+        return PollError(words, Trouble.OURS)
     places = "".join(traceback.format_tb(problem.__traceback__))
     about = "A test" if connector_id is None else f"The poll of connector {connector_id}"
     log.error("%s failed: %s\n%s", about, type(problem).__name__, places)
     return PollError(
-        "PainChain could not read the answer; it asks again later. This is a defect in PainChain, "
-        "and its log has the details.",
+        "PainChain could not read the answer; its log has the details. "
+        "This is a defect in PainChain: please report it.",
         Trouble.OURS,
     )
 

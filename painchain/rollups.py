@@ -26,6 +26,8 @@ ALL = "all"  # the facet whose only value is ""
 
 Row = tuple[str, int, str, int, str]
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _event = ChangeEvent.__table__.c
 _counts = Base.metadata.tables[EventCount.__tablename__]
 _KEY = [column.name for column in _counts.primary_key]
@@ -76,7 +78,7 @@ def tags_value(tags: list[str]) -> str | None:
     >>> tags_value(["system", "audit"]), tags_value([]), tags_value(["long"] * 99)
     ('["system","audit"]', None, '')
     """
-    value = json.dumps(tags, ensure_ascii=False, separators=(",", ":"))
+    value = _json(tags)
     return (value if len(value) <= LONGEST else "") if tags else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
@@ -25,13 +25,14 @@ QUALIFIERS = {
     "connector": ("a connector's name or number", 'connector:"Main cluster"'),
     "author": ("who did it", "author:alice"),
     "tag": ("a tag", "tag:production"),
+    "team": ("a team: any of its tags", "team:Payments"),
     "field": ("a setting that changed", "field:poll_interval"),
     "status": ("an outcome", "status:failed"),
     "before": ("a date or time", "before:2026-01-31"),
     "after": ("a date or time", 'after:"2026-01-15 14:00"'),
     "around": ("a time, ±30 minutes or as many as you say", 'around:"2026-01-15 14:00"~2h'),
 }
-RANGE = ".."
+RANGE, TEAM = "..", "team"
 TIMES = ("before", "after", "around", RANGE)
 
 _RAW = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
@@ -107,15 +108,21 @@ def raw_terms(text: str) -> list[str]:
     return _RAW.findall(text.translate(CURLY))
 
 
-def groups(terms: Sequence[Term]) -> list[Group]:
+def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:
     """Return what an event must have and must not have, apart from its time.
 
-    The same qualifier twice means either of its values. Without any word to look for, nothing is found.
+    The same qualifier twice means either of its values. Without any word to look for, nothing is found. `teams` has
+    the tags of each team that the search names, by its name as it is typed; of one that is missing nothing is found.
     """
     wanted: dict[str, list[Phrase]] = {}
     found = []
     for term in (term for term in terms if term.name not in TIMES):
-        phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
+        if term.name == TEAM:
+            tags = dict.fromkeys(tag for value in term.values for tag in (teams or {}).get(value, ()))
+            phrases = [Phrase((words.mark("tag", tag),)) for tag in tags]
+            found += [] if phrases else [Group(())]
+        else:
+            phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
         if phrases and term.name and not term.negated:
             wanted.setdefault(term.name, []).extend(phrases)
         elif phrases:
@@ -131,6 +138,11 @@ def windows(terms: Sequence[Term], now: datetime, zone: ZoneInfo) -> list[Window
     :raises BadFilter: when a time cannot be understood.
     """
     return [_window(term, now, zone) for term in terms if term.name in TIMES]
+
+
+def teams(terms: Sequence[Term]) -> tuple[str, ...]:
+    """Return the names of the teams that a search asks for, as they are typed."""
+    return tuple(dict.fromkeys(value for term in terms if term.name == TEAM for value in term.values))
 
 
 def timeless(text: str) -> str:

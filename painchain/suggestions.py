@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from painchain import connectors, search
+from painchain import connectors, search, team_tags
 from painchain.db import db
 from painchain.models import ChangeEvent, Connector
 
@@ -85,6 +85,8 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         return {**dict.fromkeys(names, ""), **_lately("connector_name")}
     if name == "tag":
         return _tags()
+    if name == search.TEAM:
+        return {one.name: ", ".join(one.tags) for one in team_tags.every()}
     if name in search.TIMES:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}

@@ -94,6 +94,7 @@ _FILTER = (
     click.option("--event-type", multiple=True, callback=utf8, help="Only such events, such as ConfigChanged."),
     click.option("--connector", multiple=True, callback=utf8, help="Only of this connector: its name or its id."),
     click.option("--tag", multiple=True, callback=utf8, help="Only with this tag."),
+    click.option("--team", multiple=True, callback=utf8, help="Only of this team: with any of its tags."),
     click.option("--author", multiple=True, callback=utf8, help="Only by this person."),
     click.option("--status", multiple=True, callback=utf8, help="Only with this outcome, such as changed."),
     click.option("--range", type=click.Choice([*timeline.RANGES, "all"]), help="Only so far back.  [default: all]"),

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, and_, exists, not_, or_, select
 from sqlalchemy.engine import Connection
 
-from painchain import counting, fulltext, paging, search
+from painchain import counting, fulltext, paging, search, team_tags
 from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
 from painchain.models import ChangeEvent, EventTag, LogHead
@@ -35,7 +35,7 @@ DEFAULT_RANGE = "24h"
 PAGE = 50
 MAX_VALUES = 100
 FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
-NAMES = ("author", "connector")  # these may contain commas, so that a comma does not divide them
+NAMES = ("author", "connector", "team")  # these may contain commas, so that a comma does not divide them
 
 # Bin widths in seconds: what a person would choose, from a second to a year.
 _WIDTHS = (
@@ -53,7 +53,8 @@ Event = Row[Any]
 class Filter:
     """Which events are wanted. Within one tuple any of the values will do; the parts are all required.
 
-    The times of the search `q` are in `start` and `end` already, and what it excludes in `gaps` (``parse_filter``).
+    The times of the search `q` are in `start` and `end` already, and what it excludes in `gaps`; `teams` has the tags
+    of every team that it or `team` names, as they stood when the filter was read (``parse_filter``).
     """
 
     source: tuple[str, ...] = ()
@@ -66,6 +67,14 @@ class Filter:
     start: datetime | None = None
     end: datetime | None = None
     gaps: tuple[Window, ...] = ()
+    team: tuple[str, ...] = ()
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def team_tags(self) -> tuple[str, ...]:
+        """The tags any of which an event of one of the teams has."""
+        tags = dict(self.teams)
+        return tuple(dict.fromkeys(tag for name in self.team for tag in tags[name]))
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what an event must fulfil, for a query."""
@@ -88,10 +97,11 @@ class Filter:
         if self.connector:
             ids = [int(value) for value in self.connector if value.isdecimal() and len(value) < 18]
             wanted.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
-        if self.tag:
-            wanted.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(self.tag)))
+        for tags in (self.tag, self.team_tags):
+            if tags:
+                wanted.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(tags)))
         wanted += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
-        if asked := search.groups(search.parse(self.q)):
+        if asked := search.groups(search.parse(self.q), dict(self.teams)):
             wanted.append(fulltext.condition(db.session.connection(), asked, self.start, self.end, page, before))
         return wanted
 
@@ -275,16 +285,18 @@ def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None) ->
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
     if wanted.connector:
         facets["connector"] = counting.connectors_called(wanted.connector)
-    tagged = counting.tagged(wanted.tag) if wanted.tag else ()
-    if tagged:
-        facets["tag"] = tagged
+    tagged = [counting.tagged(tags) for tags in (wanted.tag, wanted.team_tags) if tags]
+    known = [values for values in tagged if values is not None]
+    if known:
+        # An event's tags are one value together. Where none is left: a value that no event has.
+        facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
     return Wanted(
         wanted.timeless(page, before.id if before else None),
         microseconds(wanted.start) if wanted.start else None,
         microseconds(wanted.end) if wanted.end else None,
         wanted.source,
         facets,
-        rest == Filter() and tagged is not None,
+        rest == Filter() and len(known) == len(tagged),
     )
 
 
@@ -328,7 +340,10 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
     for name, values in given.items():
         if any("\0" in value for value in values):
             raise BadFilter(name, f"{name} contains a NUL character.")
-    windows = search.windows(search.parse(one("q")), now, zone)
+    terms = search.parse(one("q"))
+    windows = search.windows(terms, now, zone)
+    team = team_tags.known(texts("team"), "team")
+    asked = team_tags.known(search.teams(terms), "q")
     start = parse_time(one("start_date"), "start_date", zone) if one("start_date") else None
     end = parse_time(one("end_date"), "end_date", zone) if one("end_date") else None
     if start and end and start >= end:
@@ -352,6 +367,8 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         start,
         end,
         tuple(window for window in windows if window.negated),
+        tuple(dict.fromkeys(one.name for one in team.values())),
+        tuple((name, one.tags) for name, one in [*((one.name, one) for one in team.values()), *asked.items()]),
     )
 
 

@@ -32,8 +32,7 @@ def tokens(text: str) -> list[str]:
     >>> tokens("Größe of poll_interval: 300 →")
     ['wgrosse', 'wof', 'wpoll', 'winterval', 'w300']
     """
-    text = _SIGNS.sub(" ", text)
-    if text.isascii():
+    if text.isascii() or (text := _SIGNS.sub(" ", text)).isascii():
         return [f"w{word[:MAX_LENGTH]}" for word in _ASCII.findall(text.lower())]
     folded = normalize("NFKD", normalize("NFKD", text).casefold())
     plain = "".join(character for character in folded if not combining(character))
@@ -59,27 +58,50 @@ def of_event(event: Mapping[str, Any]) -> str:
     """Return the words and marks of an event, given by the names of its columns: texts and values, not their keys."""
     description, metadata = event["description"], event["metadata"]
     own = (event["title"], event["connector_name"], event["author"], event["status"])
-    texts = dict.fromkeys(chain(_texts(own), _texts(description), _texts(metadata)))
+    texts = dict.fromkeys(_texts((own, description, metadata)))
     found = chain(_marks(event, metadata), tokens(" ".join(texts)[:MAX_CHARACTERS]))
     return " ".join(islice(found, MAX_WORDS))
 
 
 def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
-    yield EVERY
     facts = metadata if isinstance(metadata, dict) else {}
-    changes = facts.get("changes")
-    number = event["connector_id"]
-    for name, values in (
-        ("source", (event["source"],)),
-        ("type", (event["event_type"],)),
-        ("action", (facts.get("action"),)),
-        ("connector", (event["connector_name"], None if number is None else str(number))),
-        ("author", (event["author"],)),
-        ("tag", event["tags"]),
-        ("field", (facts.get("field"), *(islice(changes, 1000) if isinstance(changes, dict) else ()))),
-        ("status", (event["status"],)),
-    ):
-        yield from (mark(name, value) for value in values if isinstance(value, str) and value)
+    action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
+    yield from _own_marks(
+        event["source"],
+        event["event_type"],
+        action if isinstance(action, str) else None,
+        event["connector_name"],
+        event["connector_id"],
+        event["author"],
+        tuple(event["tags"]),
+    )
+    fields = (facts.get("field"), *(islice(changes, 1000) if isinstance(changes, dict) else ()))
+    yield from (mark("field", value) for value in fields if isinstance(value, str) and value)
+    if status:
+        yield mark("status", status)
+
+
+@lru_cache(4096)
+def _own_marks(
+    source: str,
+    event_type: str,
+    action: str | None,
+    connector: str | None,
+    number: int | None,
+    author: str,
+    tags: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return the marks that the events of one connector and author have in common."""
+    named = (
+        ("source", source),
+        ("type", event_type),
+        ("action", action),
+        ("connector", connector),
+        ("connector", None if number is None else str(number)),
+        ("author", author),
+        *(("tag", tag) for tag in tags),
+    )
+    return (EVERY, *(mark(name, value) for name, value in named if value))
 
 
 def _texts(value: Any) -> Iterable[str]:
@@ -88,12 +110,15 @@ def _texts(value: Any) -> Iterable[str]:
     waiting: list[Any] = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str):
+        kind = type(one)
+        if kind is str:
             found.append(one)
+        elif kind is int or kind is float:
+            found.append(str(one))
         elif isinstance(one, dict):
             waiting.extend(reversed(one.values()))
         elif isinstance(one, list | tuple):
             waiting.extend(reversed(one))
-        elif isinstance(one, int | float) and not isinstance(one, bool):
-            found.append(str(one))
+        elif isinstance(one, str):
+            found.append(one)
     return found

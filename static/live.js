@@ -24,6 +24,19 @@
     if (document.hidden && event.target.id === "timeline") event.preventDefault();
   });
 
+  // The settings tell how connectors do.
+  const PAUSE_HEALTH = 3000;
+  function askHealth() {
+    const one = document.querySelector("#watching[hx-get]");
+    if (one && !document.hidden) htmx.trigger(one, "health");
+  }
+  setInterval(askHealth, PAUSE_HEALTH);
+  document.addEventListener("visibilitychange", askHealth);
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { requestConfig: { elt }, xhr } = event.detail;
+    if (elt.id === "watching" && (!elt.isConnected || !xhr.responseText || xhr.status !== 200)) event.detail.shouldSwap = false;
+  });
+
   // Reading: scrolled down, or something in sight is open or has the focus.
   function reading() {
     const first = articles()[0];

@@ -97,6 +97,23 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 
+// What is shown this once: leaving it asks first, until it was copied.
+dirty = document.querySelector("[data-shown-once]") !== null;
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      if (!document.execCommand("copy")) return;
+    }
+    button.firstChild.data = "Copied";
+    if (field.matches("[id$=secret]")) dirty = false;
+  });
+}
+
 // The search box: arrows move through what it suggests, Enter and Tab take it, Escape closes; nothing is taken unasked.
 const box = () => document.getElementById("q");
 const offered = () => [...document.querySelectorAll("#suggestions:not([hidden]) [role=option]")];
@@ -170,7 +187,7 @@ document.addEventListener("keydown", (event) => {
 let pending = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const lines = [...document.querySelectorAll("#feed article summary")].filter((one) => one.checkVisibility());
+  const lines = [...document.querySelectorAll("#feed article > details > summary")].filter((one) => one.checkVisibility());
   const here = lines.indexOf(document.activeElement);
   const go = { gt: "/", gs: "/settings/integrations" }[pending + event.key];
   pending = event.key === "g" ? "g" : "";

@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 
-from painchain import config
+from painchain import config, connectors
+from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
 from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
@@ -118,6 +120,16 @@ def make_connector(client: FlaskClient) -> Callable[..., int]:
         return int(response.location.rsplit("/", 1)[1])
 
     return make
+
+
+@pytest.fixture
+def sources_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connector types whose sources have no news and answer every test: nothing leaves this machine."""
+    checked = Checked(True, "smith", ("everything",), ("nothing",))
+    for key, connector_type in connectors.ADDABLE.items():
+        at_hand = replace(connector_type, poll=lambda turn: Polled((), {}), check=lambda settings, now: checked)
+        monkeypatch.setitem(connectors.TYPES, key, at_hand)
+        monkeypatch.setitem(connectors.ADDABLE, key, at_hand)
 
 
 @pytest.fixture

@@ -123,6 +123,35 @@ SEVEN: list[tuple[Act, Told]] = [
         ),
     ),
     (
+        lambda trail: trail.log_connector_failing(WORK, "git.example does not accept the token (401)."),
+        Told(
+            "connector_failing",
+            "[Connector Failing] Work GitHub",
+            "failing",
+            {"action": "fail", **NAMED},
+            {
+                "text": "“Work GitHub” is failing: git.example does not accept the token (401).",
+                **NAMED,
+                "error": "git.example does not accept the token (401).",
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_recovered(WORK, 1, datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
+        Told(
+            "connector_recovered",
+            "[Connector Recovered] Work GitHub",
+            "recovered",
+            {"action": "recover", **NAMED},
+            {
+                "text": "“Work GitHub” has recovered, after 1 poll that failed since 2026-01-02 03:04 UTC",
+                **NAMED,
+                "failures": 1,
+                "since": "2026-01-02T03:04:00.000000Z",
+            },
+        ),
+    ),
+    (
         lambda trail: trail.log_config_changed(WORK, INTERVAL),
         Told(
             "config_changed",

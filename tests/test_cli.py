@@ -25,6 +25,8 @@ from painchain import __version__
 from painchain.cli import main
 from painchain.config import Settings
 from painchain.db import db
+from painchain.models import Team
+from tests.made_up import NOW
 from tests.postgres import on_server
 
 ROOT = Path(__file__).parent.parent
@@ -423,6 +425,7 @@ def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Calla
         (["--source", "github"], []),
         (["--tag", "audit"], ["system", "ada", "bob"]),
         (["--tag", "ui-team"], []),
+        (["--team", "auditors"], ["system", "ada", "bob"]),
         (["--status", "deleted"], ["bob"]),
         (["--q", "poll interval"], ["ada"]),
         (["--range", "1h"], ["system", "ada", "bob"]),
@@ -434,11 +437,27 @@ def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Calla
     ],
 )
 def test_a_filter_keeps_what_the_dashboard_would(
-    run: Run, report: Callable[..., str], arguments: list[str], authors: list[str]
+    app: Flask, run: Run, report: Callable[..., str], arguments: list[str], authors: list[str]
 ) -> None:
     report(author="ada")
     report(author="bob", event_type="connector_deleted", connector_type="gitlab", connector_name="Other", field=None)
+    team(app, "Auditors", "audit")
     assert [event["author"] for event in lines_of(run("events", "--json", *arguments))] == authors
+
+
+def team(app: Flask, name: str, *tags: str) -> None:
+    """Make a team without an event."""
+    with app.app_context():
+        made = {
+            "name": name,
+            "tags": list(tags),
+            "created_at": NOW,
+            "created_by": "",
+            "updated_at": NOW,
+            "updated_by": "",
+        }
+        db.session.add(Team(**made))
+        db.session.commit()
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
@@ -457,6 +476,8 @@ def test_no_events_is_said_on_standard_error(run: Run, more: list[str]) -> None:
         (["--range", "2h"], "--range"),
         (["--limit", "-1"], "--limit"),
         (["--limit", "many"], "--limit"),
+        (["--team", "nobody"], "--team: There is no team “nobody”."),
+        (["--q", "team:nobody"], "--q: There is no team “nobody”."),
         (["--q", "x" * 201], "--q: The search can have 200 characters"),
         (["--author", "x" * 201], "--author: author can have 200 characters"),
         (["--author", "\udcff"], "--author"),

@@ -21,6 +21,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "max_request_bytes": ("1024", 1024),
     "session_idle_minutes": ("30", 30),
     "session_days": ("1", 1),
+    "max_webhook_bytes": ("26214400", 26214400),
     "log_level": ("WARNING", "warning"),
 }
 DEFAULTS = {
@@ -34,6 +35,7 @@ DEFAULTS = {
     "max_request_bytes": 1048576,
     "session_idle_minutes": 720,
     "session_days": 14,
+    "max_webhook_bytes": 5242880,
     "log_level": "info",
 }
 BAD = [
@@ -62,6 +64,7 @@ BAD = [
     ("max_request_bytes", "67108865"),
     ("session_idle_minutes", "0"),
     ("session_days", "366"),
+    ("max_webhook_bytes", "26214401"),
     ("log_level", "loud"),
 ]
 

@@ -16,6 +16,7 @@ from painchain.config import Settings
 from painchain.db import db
 from painchain.models import ChangeEvent, Connector
 from painchain.timeline import Filter
+from painchain.web.facts import fact
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 3, 13, 12, 30, tzinfo=UTC)
@@ -51,6 +52,19 @@ def test_so_many_events_of_every_source_and_type_are_written(app):
         assert {"ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"} <= set(by_type)
         assert timeline.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 6_000
         assert len(timeline.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
+
+
+def test_what_events_say_is_of_the_shapes_of_their_fields(app):
+    with app.app_context():
+        demo.fill(1_000, 30, 1, NOW, lambda number: None)
+        rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
+        odd = {
+            (one.event_type, field.key)
+            for one in rows
+            for field in connectors.event_type(one.source, one.event_type).fields
+            if fact(field.shape, value := one.event_metadata[field.key]).shape is not field.shape and value != []
+        }
+        assert (len(rows) > 900, odd) == (True, set())
 
 
 def test_everything_is_plainly_made_up_and_nothing_is_polled(app):

@@ -136,6 +136,9 @@ ACTIVITIES = {
     "ConnectorEnabled": 8,
     "ConnectorDisabled": 9,
     "EventsExported": 2,
+    "TeamCreated": 1,
+    "TeamUpdated": 3,
+    "TeamDeleted": 4,
 }
 
 
@@ -168,6 +171,9 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
         ("PATCH", one, {"config": {"poll_interval": 600}}),
         ("PUT", f"{one}/visibility/K8sPod/reason", {"visible": False}),
         ("DELETE", one, None),
+        ("POST", "/api/teams", {"name": "Payments", "tags": ["a"]}),
+        ("PATCH", "/api/teams/1", {"tags": ["b"]}),
+        ("DELETE", "/api/teams/1", None),
         ("POST", "/api/export", None),
     ):
         response = client.open(address, method=method, json=body, headers={"If-Match": "*"})

@@ -90,6 +90,12 @@ def test_what_scripts_report_is_counted_and_not_folded():
     assert picture.reported == 3
 
 
+def test_events_about_no_connector_are_neither_folded_nor_taken_for_reports():
+    others = [entry(2, kind, None) for kind in ("TeamCreated", "TeamUpdated", "TeamDeleted", "EventsExported")]
+    picture = folded(created(), *others)
+    assert (picture.connectors, picture.reported) == (folded(created()).connectors, 0)
+
+
 def test_a_connector_whose_creation_is_no_longer_in_the_log_is_known_in_part():
     picture = folded(changed(7, "poll_interval", 300, 600))
     [one] = picture.connectors

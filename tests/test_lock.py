@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_every_dependency_is_pinned_to_a_version_that_it_allows(lock, extra):
         assert versions, f"{requirement.name} is not pinned"
         for version in versions.values():
             assert requirement.specifier.contains(version, prereleases=True), f"{requirement} is pinned to {version}"
+
+
+def test_what_npm_installs_for_tests_is_pinned_with_hashes_and_names_no_registry():
+    packages = json.loads((ROOT / "tests/node/package-lock.json").read_text(encoding="utf-8"))["packages"]
+    asked = packages.pop("")["dependencies"]
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in asked} == asked
+    assert [name for name, one in packages.items() if not one.get("integrity") or "resolved" in one] == []
 
 
 def test_the_driver_of_postgresql_comes_with_its_library():

@@ -366,8 +366,7 @@ def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
     clockwork.reply, clockwork.strikes = None, strikes(1)
     assert poll(NOW) == 1
     assert health(broken, NOW).error == (
-        "PainChain could not read the answer; it asks again later. This is a defect in PainChain, and its log has "
-        "the details."
+        "PainChain could not read the answer; its log has the details. This is a defect in PainChain: please report it."
     )
     assert health(fine, NOW).state == "fine"
     assert "KeyError" in caplog.text
@@ -497,7 +496,7 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
 
 
 def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
-    app: Flask, clockwork: Clockwork, far: Far
+    app: Flask, clockwork: Clockwork, far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, arrived = threading.Event(), threading.Semaphore(0)
 
@@ -507,6 +506,8 @@ def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
         return as_json({"strikes": strikes(1)})
 
     clockwork.strikes = strikes(2)
+    monkeypatch.setattr("painchain.scheduler.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("painchain.scheduler.STOP_SECONDS", 0.2)
     scheduler = Scheduler(app)
     with far_side(slow) as tower, app.app_context():
         now = datetime.now(UTC)

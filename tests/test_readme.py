@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 from flask import Flask
 
 from painchain.config import SETTINGS
+from painchain.connectors import ADDABLE
 
 README = Path("README.md").read_text(encoding="utf-8")
 
@@ -50,6 +52,15 @@ def test_the_api_table_lists_every_call(app: Flask):
             else:
                 pending.append(word)
     assert listed == routes
+
+
+@pytest.mark.parametrize("key", ADDABLE)
+def test_every_connector_has_a_page_that_names_its_fields_and_events(key: str):
+    address = f"docs/connectors/{key}.md"
+    page = Path(address).read_text(encoding="utf-8")
+    assert f"({address})" in README
+    for name in (*(field.label for field in ADDABLE[key].fields), *(one.name for one in ADDABLE[key].event_types)):
+        assert name in page
 
 
 def test_the_pictures_are_there():

@@ -55,6 +55,7 @@ def found(app: Flask, wanted: Filter) -> list[int]:
         return [int(event.title.split()[-1]) for event in timeline.page(wanted, limit=500).events]
 
 
+NIGHT = (("Night", ("night", "audit")),)
 VARIED: list[dict[str, Any]] = [
     {},
     {"source": "gitlab", "event_type": "Pipeline", "status": "failed", "tags": ["ci", "night"]},
@@ -85,6 +86,13 @@ VARIED: list[dict[str, Any]] = [
         (Filter(tag=("ci", "night")), [3, 1]),
         (Filter(tag=("absent",)), []),
         (Filter(tag=("ci",), source=("github",)), [3]),
+        (Filter(team=("Night",), teams=NIGHT), [2, 1]),
+        (Filter(team=("Night",), teams=NIGHT, tag=("ci",)), [1]),
+        (Filter(team=("Night",), teams=NIGHT, tag=("absent",)), []),
+        (Filter(team=("Nobody",), teams=(("Nobody", ("absent",)),)), []),
+        (Filter(q="team:Night", teams=NIGHT), [2, 1]),
+        (Filter(q="-team:Night number", teams=NIGHT), [4, 3, 0]),
+        (Filter(q="team:Night tag:ci", teams=NIGHT), [1]),
         (Filter(source=("gitlab",), author=("operator",)), []),
         (Filter(q="number 3"), [3]),
         (Filter(q="LIMIT raise"), [5]),

@@ -1,4 +1,9 @@
-"""What connectors of code hosts share: branches, paths and four kinds of events."""
+"""What connectors of code hosts share: branches, paths, four kinds of events, and how JSON is read that may be odd."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
 
 from painchain.connectors.base import EventType, Field, Kind, Shape, fields
 
@@ -64,3 +69,67 @@ SHARED_EVENT_TYPES = (
         "box",
     ),
 )
+
+
+def dig(value: Any, *path: str | int) -> Any:
+    """Return what is at `path` in nested JSON; None where anything on the way is missing or of another kind.
+
+    >>> dig({"user": {"login": "zoe"}}, "user", "login"), dig({"user": None}, "user", "login")
+    ('zoe', None)
+    """
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
+    return value
+
+
+def text(value: Any, *path: str | int) -> str:
+    """Return the text or number at `path` as a text; "" where there is none."""
+    found = dig(value, *path)
+    return str(found) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
+
+
+def rows(value: Any, *path: str | int) -> list[Any]:
+    """Return the objects of the list at `path`; none where there is no list."""
+    found = dig(value, *path)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def words(value: Any, *path: str | int) -> list[str]:
+    """Return the texts of the list at `path`; none where there is no list."""
+    found = dig(value, *path)
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+
+
+def count(value: Any, *path: str | int) -> int | None:
+    """Return the whole number at `path`; None where there is none."""
+    found = dig(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def moment(value: Any, *path: str | int) -> datetime | None:
+    """Return the time at `path`, which is ISO 8601 or seconds since 1970; None where there is none.
+
+    >>> moment("2026-03-04T05:06:07Z"), moment("soon"), moment({"at": None}, "at")
+    (datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc), None, None)
+    """
+    found = dig(value, *path)
+    try:
+        if isinstance(found, int) and not isinstance(found, bool):
+            return datetime.fromtimestamp(found, UTC)
+        told = datetime.fromisoformat(found) if isinstance(found, str) else None
+        return told and (told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def first_line(message: str, length: int = 100) -> str:
+    """Return the first line of a message, `length` characters at most."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")[:length]
+
+
+def known(**facts: Any) -> dict[str, Any]:
+    """Return the facts that a source tells of, without those that it leaves empty."""
+    return {key: fact for key, fact in facts.items() if fact is not None and fact not in ("", [], {})}

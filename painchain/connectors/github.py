@@ -2,6 +2,9 @@
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.github_check import check
+from painchain.connectors.github_hook import HOOK
+from painchain.connectors.github_poll import poll
 
 TYPE = ConnectorType(
     key="github",
@@ -70,4 +73,7 @@ TYPE = ConnectorType(
         ),
         *SHARED_EVENT_TYPES,
     ),
+    poll=poll,
+    check=check,
+    hook=HOOK,
 )

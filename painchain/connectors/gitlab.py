@@ -2,6 +2,9 @@
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.gitlab_check import check
+from painchain.connectors.gitlab_hook import HOOK
+from painchain.connectors.gitlab_poll import poll
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -26,7 +29,8 @@ TYPE = ConnectorType(
             "projects",
             "Projects",
             Kind.LIST,
-            help="One numeric id or group/project path per line. Empty: the projects the token is a member of.",
+            help="One numeric id or group/project path per line. Empty: the projects that the token is a member of and "
+            "that something happened in during the last 30 days.",
             item=f"[0-9]+|{PATH_PART}(/{PATH_PART})+",
             item_hint="a numeric id or a path of the form group/project",
         ),
@@ -64,4 +68,7 @@ TYPE = ConnectorType(
         ),
         *SHARED_EVENT_TYPES,
     ),
+    poll=poll,
+    check=check,
+    hook=HOOK,
 )

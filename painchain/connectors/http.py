@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
+from functools import cache
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from painchain.connectors.bounded import BoundedTransport, Deadline
 from painchain.connectors.poll import PollError, Trouble
+from painchain.connectors.refusals import no_connection as no_connection
+from painchain.connectors.refusals import refusal as refusal
+from painchain.connectors.refusals import retry_after as retry_after
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -23,11 +29,19 @@ ANSWER_SECONDS = 30.0  # for a whole answer, however slowly it drips
 ANSWER_BYTES = 32 * 1024 * 1024
 REDIRECTS = 3
 AGENT = "PainChain"
+NO_CONTENT = (204, 205, 304)
+
+_PLAIN = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(/[\w/.~%+-]*)?", re.ASCII)  # quickly known for a web address
+_LINK = re.compile(r"<([^>]*)>((?:[^,\"]|\"[^\"]*\")*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
+
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # they log every request, with its whole address
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the source answered. `value` is the JSON; None where nothing has changed (304) or the body is empty."""
+    """What the source answered. `value` is the JSON; None where nothing has changed (304) or there is none (204)."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,7 +57,10 @@ class Answer:
 class Client:
     """Asks one source. Every request goes to the origin of `base_url`; redirects and links elsewhere are refused.
 
-    `headers` (with the token) go with every request. Use it as a context manager: it keeps connections open.
+    `headers` (with the token) go with every request. Use it as a context manager, in one thread: it keeps connections
+    open. `seconds` are those of one step, `whole` those of a whole answer, `most` its bytes when it is unpacked.
+
+    :raises PollError: when the URL or a header is none that can be sent.
     """
 
     def __init__(
@@ -53,13 +70,23 @@ class Client:
         now: datetime,
         verify: ssl.SSLContext | bool = True,
         seconds: float = READ_SECONDS,
+        whole: float = ANSWER_SECONDS,
+        most: int = ANSWER_BYTES,
     ):
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(self.base_url)
-        self._now = now
+        if not self._origin[1]:
+            raise PollError("The URL is no address such as https://host.example. Check it.", Trouble.SETTINGS)
+        if not all(text.isascii() and text.isprintable() for text in headers.values()):
+            words = "The token has characters that no token has. Enter it again, by itself."
+            raise PollError(words, Trouble.SETTINGS)
+        self._now, self._whole, self._most = now, whole, most
+        self._deadline = Deadline()
         self._client = httpx2.Client(
             headers={"User-Agent": AGENT, "Accept": "application/json", **headers},
-            verify=verify,
+            transport=BoundedTransport(
+                verify if isinstance(verify, ssl.SSLContext) else _trust(verify), self._deadline
+            ),
             timeout=httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
             follow_redirects=False,
             trust_env=False,
@@ -81,64 +108,79 @@ class Client:
 
         :raises PollError: whatever else the source answers than 2xx or 304, or if it does not answer.
         """
-        url = path if "://" in path else f"{self.base_url}/{path.lstrip('/')}"
+        is_whole = path.startswith(("http://", "https://"))
+        url = path if is_whole else f"{self.base_url}/{path.lstrip('/')}"
         headers = {"If-None-Match": etag} if etag else {}
+        end = time.monotonic() + self._whole
+        self._deadline.moment = end if deadline is None else min(end, deadline)
         for _ in range(REDIRECTS + 1):
             self._refuse_other_origin(url)
-            with self._talking(url):
-                status, answered, body = self._read(url, params, headers, deadline or time.monotonic() + ANSWER_SECONDS)
+            with self._talking():
+                status, answered, body = self._read(url, params, headers)
             if status not in (301, 302, 303, 307, 308):
                 break
-            url, params = urljoin(url, answered.get("location", "")), None
+            url, params = self._joined(url, answered.get("location", "")), None
         else:
             raise PollError(f"{self._host} keeps redirecting. Check the URL.", Trouble.BAD_ANSWER, status=status)
         if status != 304 and not 200 <= status < 300:
             raise refusal(self._host, url, status, answered, body, self._now)
-        return Answer(status, answered, None if status == 304 or not body else self._json(body), url)
+        return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Answer]:
         """Yield the answers of a list, page by page as its ``Link`` header leads, `limit` at most."""
         answer = self.get(path, params)
-        for _ in range(limit):
+        for number in range(1, limit + 1):
             yield answer
             following = next_page(answer)
-            if following is None:
+            if following is None or number == limit:
                 return
             answer = self.get(following)
 
     @property
     def _host(self) -> str:
-        return urlsplit(self.base_url).hostname or self.base_url
+        return self._origin[1]
 
     def _refuse_other_origin(self, url: str) -> None:
-        if _origin(url) != self._origin:
+        scheme, host, port = origin = _origin(url)
+        if origin != self._origin:
+            where = f"{scheme}://{host}:{port}" if host else "none that is plain"
             raise PollError(
-                f"{self._host} leads to another address ({urlsplit(url).hostname}), where the token must not go. "
+                f"{self._host} leads to another address ({where}), where the token must not go. "
                 "Enter the address that it moved to, if that is right.",
                 Trouble.SETTINGS,
             )
 
+    def _joined(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            words = f"{self._host} redirects to what is no address. Check the URL."
+            raise PollError(words, Trouble.BAD_ANSWER) from None
+
     def _read(
-        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], deadline: float
+        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
         body = bytearray()
         with self._client.stream("GET", url, params=params, headers=headers) as response:
             for part in response.iter_bytes():
                 body += part
-                if len(body) > ANSWER_BYTES:
-                    raise PollError(f"{self._host} answers with more than 32 MiB at once.", Trouble.BAD_ANSWER)
-                if time.monotonic() > deadline:
-                    raise PollError(f"{self._host} answers too slowly; it is asked again.", Trouble.UNREACHABLE)
+                if len(body) > self._most:
+                    words = f"{self._host} answers with more than {self._most / 2**20:.0f} MiB at once. Ask for less."
+                    raise PollError(words, Trouble.BAD_ANSWER)
             return response.status_code, dict(response.headers), bytes(body)
 
     @contextmanager
-    def _talking(self, url: str) -> Iterator[None]:
+    def _talking(self) -> Iterator[None]:
         try:
             yield
         except httpx2.TimeoutException:
-            raise PollError(f"{self._host} did not answer in time; it is asked again.", Trouble.UNREACHABLE) from None
+            words = f"{self._host} did not answer in time, or too slowly; it is asked again."
+            raise PollError(words, Trouble.UNREACHABLE) from None
         except httpx2.ConnectError as error:
-            raise _no_connection(self._host, error) from None
+            raise no_connection(self._host, error) from None
+        except httpx2.DecodingError:
+            words = f"{self._host} answered with something that cannot be unpacked. Check the URL."
+            raise PollError(words, Trouble.BAD_ANSWER) from None
         except httpx2.HTTPError:
             message = f"The connection to {self._host} broke off; it is asked again."
             raise PollError(message, Trouble.UNREACHABLE) from None
@@ -149,63 +191,25 @@ class Client:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
+            said = "something that is no JSON, or only part of it" if body.strip() else "nothing"
             raise PollError(
-                f"{self._host} answered with something that is no JSON, or only part of it. "
-                "Check that the URL is that of the API.",
-                Trouble.BAD_ANSWER,
+                f"{self._host} answered with {said}. Check that the URL is that of the API.", Trouble.BAD_ANSWER
             ) from None
 
 
-def refusal(host: str, url: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> PollError:
-    """Return the error for an answer that is none: what it means and what to do."""
-    retry_at = retry_after(headers, now)
-    where = urlsplit(url).path
-    if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
-        retry_at = retry_at or now + timedelta(minutes=1)
-        words = f"{host} takes no more requests until {retry_at.astimezone(UTC):%H:%M:%S} UTC (rate limit)."
-        return PollError(words, Trouble.RATE_LIMITED, retry_at, status)
-    if status == 401:
-        return PollError(f"{host} does not accept the token (401). Enter a valid one.", Trouble.SIGN_IN, None, status)
-    if status == 403:
-        words = f"The token may not read {where} (403). Give it that permission."
-        return PollError(words, Trouble.PERMISSION, None, status)
-    if status in (404, 410):
-        words = f"{host} has nothing at {where} ({status}), or the token may not see it."
-        return PollError(words, Trouble.MISSING, None, status)
-    if status >= 500:
-        words = f"{host} has a problem of its own ({status}); it is asked again."
-        return PollError(words, Trouble.FAR_ERROR, retry_at, status)
-    return PollError(f"{host} refused {where} ({status}). Check the URL.", Trouble.BAD_ANSWER, None, status)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return the moment before which a source does not want to be asked again, by its headers.
-
-    ``Retry-After`` has seconds or a date (RFC 9110, 10.2.3); ``x-ratelimit-reset`` (GitHub) and ``ratelimit-reset``
-    (GitLab) have seconds since 1970, which count only when ``…-remaining`` is 0.
-    """
-    after = headers.get("retry-after", "")
-    if after.isdecimal():
-        return now + timedelta(seconds=min(int(after), 86_400))
-    if after:
-        try:
-            moment = parsedate_to_datetime(after)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except ValueError:
-            return None
-    for name in ("x-ratelimit", "ratelimit"):
-        reset = headers.get(f"{name}-reset", "")
-        if headers.get(f"{name}-remaining") == "0" and reset.isdecimal():
-            return min(datetime.fromtimestamp(min(int(reset), 2**33), UTC), now + timedelta(days=1))
-    return None
-
-
 def next_page(answer: Answer) -> str | None:
-    """Return the address of the next page, as the ``Link`` header has it (RFC 8288)."""
-    for part in answer.headers.get("link", "").split(","):
-        address, _, rest = part.partition(";")
-        if 'rel="next"' in rest or "rel=next" in rest:
-            return urljoin(answer.url, address.strip().strip("<>"))
+    """Return the address of the next page, as the ``Link`` header has it (RFC 8288).
+
+    >>> next_page(Answer(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))
+    'https://a/x?p=3'
+    """
+    for address, rest in _LINK.findall(answer.headers.get("link", "")):
+        relations = " ".join("".join(one) for one in _REL.findall(rest)).lower().split()
+        if "next" in relations:
+            try:
+                return urljoin(answer.url, str(address).strip())
+            except ValueError:
+                return None
     return None
 
 
@@ -217,6 +221,8 @@ def link(address: Any) -> str | None:
     """
     if not isinstance(address, str) or len(address) > 2000:
         return None
+    if _PLAIN.fullmatch(address):
+        return address
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
@@ -225,22 +231,21 @@ def link(address: Any) -> str | None:
     return address if usable else None
 
 
+@cache
+def _trust(verify: bool) -> ssl.SSLContext:
+    """Return how certificates are checked, by the trust store of the system: reading that takes 20 ms."""
+    return httpx2.create_ssl_context(verify)
+
+
 def _origin(url: str) -> tuple[str, str, int]:
+    """Return where a request to `url` goes, as the library reads it that sends the request.
+
+    None has a user name: others could take what follows it for a part of that.
+    """
     try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-        return parts.scheme, (parts.hostname or "").lower(), port
-    except ValueError:
+        parts = httpx2.URL(url)
+        if parts.userinfo:
+            return "", "", 0
+        return parts.scheme, parts.host.lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except (httpx2.InvalidURL, ValueError, TypeError):
         return "", "", 0
-
-
-def _no_connection(host: str, error: Exception) -> PollError:
-    words = str(error).lower()
-    if "certificate" in words or "ssl" in words or "tls" in words:
-        return PollError(
-            f"The TLS certificate of {host} could not be verified. Check the URL and the certificate.",
-            Trouble.TLS,
-        )
-    if "name" in words or "address" in words or "resolve" in words:
-        return PollError(f"There is no host called {host}. Check the URL.", Trouble.UNREACHABLE)
-    return PollError(f"{host} cannot be reached. Check the URL, or whether it is running.", Trouble.UNREACHABLE)

@@ -1,11 +1,12 @@
 """PainChain itself: the built-in connector under which every configuration change is recorded."""
 
-from painchain.connectors.base import ConnectorType, EventType, fields
+from painchain.connectors.base import ConnectorType, EventType, Shape, fields
 
 SYSTEM_NAME = "PainChain System"
 SYSTEM_TAGS = ["system", "audit"]
 
 _CONNECTOR = {"connector_name": "Connector name", "connector_type": "Connector type"}
+_TEAM = {"team": "Team"}
 _TOKEN = {"token": "Token"}
 
 
@@ -25,8 +26,13 @@ PEOPLE = (
     _people("SignedIn", "Signed In", "check", way="Way", address="Address", browser="Browser"),
     _people("SignedOut", "Signed Out", "power"),
     _people("SignInFailed", "Sign In Failed", "alert", why="Why", way="Way", address="Address"),
-    _people("TokenCreated", "Token Created", "key", **_TOKEN, role="Role", days="Days"),
-    _people("TokenRevoked", "Token Revoked", "trash", **_TOKEN),
+    EventType(
+        "TokenCreated",
+        "Token Created",
+        fields(**_TOKEN, role="Role", person="Person", days="Days", action="Action"),
+        "key",
+    ),
+    EventType("TokenRevoked", "Token Revoked", fields(**_TOKEN, person="Person", action="Action"), "trash"),
 )
 
 TYPE = ConnectorType(
@@ -71,6 +77,33 @@ TYPE = ConnectorType(
             "Field Visibility Changed",
             fields(event_type="Event type", field="Field", visible="Visible", action="Action"),
             "eye",
+        ),
+        EventType("TeamCreated", "Team Created", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "plus"),
+        EventType("TeamUpdated", "Team Updated", fields(**_TEAM, changes="Changes", action="Action"), "pencil"),
+        EventType("TeamDeleted", "Team Deleted", fields(**_TEAM, tags=("Tags", Shape.LIST), action="Action"), "minus"),
+        EventType(
+            "WebhookChanged",
+            "Webhook Changed",
+            fields(connector_name="Connector name", field="Field", new_value="What was done", action="Action"),
+            "link",
+        ),
+        EventType(
+            "NotifyRuleCreated",
+            "Notify Rule Created",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "plus",
+        ),
+        EventType(
+            "NotifyRuleChanged",
+            "Notify Rule Changed",
+            fields(rule="Rule", changes="Changes", action="Action"),
+            "pencil",
+        ),
+        EventType(
+            "NotifyRuleDeleted",
+            "Notify Rule Deleted",
+            fields(rule="Rule", configuration="Settings", action="Action"),
+            "minus",
         ),
         EventType(
             "EventsExported",

@@ -154,12 +154,14 @@ class Hook:
     `verify(delivery, secret)` raises NotGenuine, in constant time. `delivery_id(delivery)` returns the source's own
     id of the delivery, by which a repeated one is known; "" if it has none. `read(delivery, settings, now)` returns
     the same events with the same ids as polling would, [] for what is no news; it raises Unreadable.
+    `topic(delivery)` is what the source calls it, such as "push"; "" if it has no name for it.
     """
 
     verify: Callable[[Delivery, str], None]
     delivery_id: Callable[[Delivery], str]
     read: Callable[[Delivery, Mapping[str, Any], datetime], Sequence[Found]]
     instructions: str = ""
+    topic: Callable[[Delivery], str] = lambda delivery: ""
 
 
 Poll = Callable[[Turn], Polled]

@@ -11,23 +11,36 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import update
 from werkzeug.wrappers import Response
 
-from painchain import __version__, audit, bands, connectors, inventory, reporting, silence, timeline, visibility
+from painchain import (
+    __version__,
+    audit,
+    bands,
+    connectors,
+    inventory,
+    polling,
+    reporting,
+    silence,
+    timeline,
+    visibility,
+)
 from painchain.bands import Stretch
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.db import db, iso, one_write_at_a_time
 from painchain.export import event_json
 from painchain.inventory import Invalid, Refused, Stale, type_of
 from painchain.models import Connector, LogHead
+from painchain.polling import Health
 from painchain.silence import Silence
 from painchain.timeline import BadFilter, Cursor, Filter
 from painchain.web import openapi
 from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
+from painchain.web.health import health_json
 from painchain.web.responses import UTC_ZONE, json_error, on_the_record
 
 door = Blueprint("api", __name__)
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
-FILTERS = ("source", "event_type", "connector", "tag", "author", "status", "start_date", "end_date", "q")
+FILTERS = ("source", "event_type", "connector", "tag", "team", "author", "status", "start_date", "end_date", "q")
 PARAMETERS = {
     "api.changes": (*FILTERS, "limit", "cursor"),
     "api.histogram": FILTERS,
@@ -192,7 +205,9 @@ def connector_types() -> ResponseReturnValue:
 @door.get("/api/connectors")
 def all_connectors() -> ResponseReturnValue:
     """List the connectors."""
-    return jsonify([connector_json(one) for one in inventory.listed()])
+    there = inventory.listed()
+    health = polling.health(there, g.now)
+    return jsonify([connector_json(one, health.get(one.id)) for one in there])
 
 
 @door.post("/api/connectors")
@@ -200,16 +215,16 @@ def create() -> ResponseReturnValue:
     """Add a connector."""
     body = read(NewConnector, request.get_data())
     connector_type = connectors.ADDABLE[body.type]
-    values = _values(connector_type.key, body.config) | {"name": body.name, "tags": body.tags}
+    values = config_of(connector_type.key, body.config) | {"name": body.name, "tags": body.tags}
     with on_the_record() as trail:
         one = inventory.create(connector_type, values, body.enabled, trail)
-    return _answer(one, 201, Location=url_for(".connector", connector_id=one.id))
+    return answer(one, 201, Location=url_for(".connector", connector_id=one.id))
 
 
 @door.get("/api/connectors/<int:connector_id>")
 def connector(connector_id: int) -> ResponseReturnValue:
     """Return one connector with its ETag."""
-    return _answer(_get_or_404(connector_id))
+    return answer(get_or_404(connector_id))
 
 
 @door.patch("/api/connectors/<int:connector_id>")
@@ -217,16 +232,16 @@ def patch(connector_id: int) -> ResponseReturnValue:
     """Change some of a connector's values."""
     body = read(ConnectorPatch, request.get_data())
     if "If-Match" not in request.headers:
-        _get_or_404(connector_id)
+        get_or_404(connector_id)
         return json_error(428, "Send the ETag of the connector you read as If-Match, so that no one's change is lost.")
     with on_the_record() as trail:
         one = _matched_or_412(connector_id)
-        values = _values(one.type, body.config)
+        values = config_of(one.type, body.config)
         values |= {key: getattr(body, key) for key in ("name", "tags") if key in body.model_fields_set}
         inventory.update(one, values, {}, None, trail)
         if body.enabled is not None:
             inventory.switch(one, body.enabled, trail)
-    return _answer(one)
+    return answer(one)
 
 
 @door.delete("/api/connectors/<int:connector_id>")
@@ -244,7 +259,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     with on_the_record() as trail:
         one = _matched_or_412(connector_id)
         inventory.switch(one, enabled, trail)
-    return _answer(one)
+    return answer(one)
 
 
 @door.put("/api/connectors/<int:connector_id>/visibility/<event_type>/<field>")
@@ -256,7 +271,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
         if (event_type, field) not in visibility.toggles(type_of(one)):
             abort(404, "This connector has no such event type or field.")
         inventory.set_visible(one, {(event_type, field): visible}, None, trail)
-    return _answer(one)
+    return answer(one)
 
 
 @door.get("/health")
@@ -278,7 +293,7 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def connector_json(one: Connector) -> dict[str, Any]:
+def connector_json(one: Connector, health: Health | None) -> dict[str, Any]:
     """Return a connector as the API gives it: of a secret only whether it is set."""
     values = inventory.values(one)
     secrets = {
@@ -297,6 +312,7 @@ def connector_json(one: Connector) -> dict[str, Any]:
             event_type.name: {field.key: (event_type.name, field.key) not in hidden for field in event_type.fields}
             for event_type in type_of(one).event_types
         },
+        "health": health_json(health),
         "version": one.version,
         "created_at": iso(one.created_at),
         "created_by": one.created_by,
@@ -334,15 +350,18 @@ def _type_json(connector_type: ConnectorType) -> dict[str, Any]:
     }
 
 
-def _answer(one: Connector, status: int = 200, **headers: str) -> ResponseReturnValue:
-    return jsonify(connector_json(one)), status, {**_etag(one), **headers}
+def answer(one: Connector, status: int = 200, **headers: str) -> ResponseReturnValue:
+    """Return a connector with its ETag."""
+    health = polling.health([one], g.now).get(one.id)
+    return jsonify(connector_json(one, health)), status, {**_etag(one), **headers}
 
 
 def _etag(one: Connector) -> dict[str, str]:
     return {"ETag": f'"{one.id}-{one.version}"'}
 
 
-def _get_or_404(connector_id: int) -> Connector:
+def get_or_404(connector_id: int) -> Connector:
+    """Return the connector of an id."""
     one = inventory.get(connector_id) if connector_id < 2**63 else None
     if one is None:
         abort(404, "There is no connector of this id.")
@@ -354,13 +373,13 @@ def _matched_or_412(connector_id: int) -> Connector:
 
     :raises Stale: when it is another version.
     """
-    one = _get_or_404(connector_id)
+    one = get_or_404(connector_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"{one.id}-{one.version}"):
         raise Stale(one)
     return one
 
 
-def _values(type_key: str, config: dict[str, Any]) -> dict[str, Any]:
+def config_of(type_key: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration values of a body.
 
     :raises BadBody: when it has a key that the type has no field for.

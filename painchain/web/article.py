@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 from painchain import connectors
 from painchain.changes import Change
-from painchain.connectors.base import EventField
+from painchain.connectors.base import EventField, EventType, Shape
 from painchain.timeline import Event
 from painchain.visibility import Hidden, Toggle
+from painchain.web import facts as said
+from painchain.web.facts import Fact, Link, Status
 
 # The glyph of each thing that can be done to a connector; other events carry the icon of their type.
 VERBS = {
@@ -24,7 +26,19 @@ VERBS = {
     "ConnectorDisabled": "disabled",
     "ConnectorFailing": "failing",
     "ConnectorRecovered": "recovered",
+    "TeamCreated": "created",
+    "TeamUpdated": "updated",
+    "TeamDeleted": "deleted",
 }
+
+
+# What the line of an event says beside its subject: facts of these shapes, and short texts of these fields.
+TELLING = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
+TELLING_TEXTS = ("branch", "ref", "tag", "environment", "namespace")
+
+
+# Fields that say what an event of PainChain's own is about.
+SUBJECTS = ("team", "token", "person", "connector_name")
 
 
 @dataclass(frozen=True)
@@ -36,11 +50,12 @@ class Row:
     value: Any = None
     changes: Sequence[Change] = ()
     part: str = ""
+    fact: Fact = field(default_factory=lambda: Fact(Shape.TEXT, None))
 
 
 @dataclass(frozen=True)
 class Article:
-    """One event as the feed shows it."""
+    """One event as the feed shows it: `told` and `status` in its line; `whole` unless a field of it is hidden."""
 
     event: Event
     label: str
@@ -54,6 +69,20 @@ class Article:
     note: str
     rows: Sequence[Row]
     local: datetime
+    status: Status | None = None
+    told: Sequence[Row] = ()
+    link: Link | None = None
+    whole: bool = True
+
+    @property
+    def telling(self) -> bool:
+        """Whether title and sentence may be shown: those of PainChain's own events say what their fields say."""
+        return self.whole or self.event.source != connectors.BUILTIN.key
+
+    @property
+    def heading(self) -> str:
+        """The title, or else what kind of event it is."""
+        return str(self.event.title) if self.telling else self.label
 
 
 @dataclass(frozen=True)
@@ -80,19 +109,29 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
     fields = event_type.fields if event_type else _unknown_fields(facts)
     shown = [field for field in fields if (event.event_type, field.key) not in hidden]
     keys = {field.key for field in shown}
+    rows = [_row(field, facts) for field in shown if field.key in facts]
+    own = event.source == connectors.BUILTIN.key
+    alone = (
+        _alone(rows) if own and ("team" in facts or "person" in facts) else None
+    )  # no Config Changed tells it beside the save
+    change = _single_change(facts) if "field" in keys else alone
     return Article(
         event=event,
         label=event_type.label if event_type else event.event_type,
         icon=event_type.icon if event_type else "circle",
         colour=source.colour if source else "grey",
         source_label=source.label if source else event.source,
-        subject=_subject(event, facts, keys),
+        subject=_subject(event, facts, fields, keys),
         verb=VERBS.get(event.event_type, ""),
-        change=_single_change(facts) if "field" in keys else None,
-        sides=tuple(side for side in ("old", "new") if f"{side}_value" in keys),
-        note=_note(event, facts, keys),
-        rows=[_row(field, facts) for field in shown if field.key in facts],
+        change=change,
+        sides=_sides_shown(keys) if "field" in keys else ("old", "new"),
+        note="" if alone or (event_type and not own) else _note(facts, keys),
+        rows=rows,
         local=event.timestamp.astimezone(zone),
+        status=None if own else _status(event, event_type, rows, keys),
+        told=[] if own else [row for row in rows if _is_telling(row)],
+        link=said.link(event.url),
+        whole=len(shown) == len(fields),
     )
 
 
@@ -114,17 +153,46 @@ def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
     )
 
 
-def _subject(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str | None:
+def _subject(event: Event, facts: Mapping[str, Any], fields: Sequence[EventField], keys: set[str]) -> str | None:
+    """Return what an event is about. Hiding the field that says so hides it in the line as well."""
     if event.source != connectors.BUILTIN.key:
         return str(event.title)
-    for key in ("token", "person"):
-        if isinstance(facts.get(key), str):
-            return str(facts[key]) if key in keys else None
-    name: str | None = event.connector_name
-    return name if "connector_name" in keys or event.event_type not in _NAMED else None
+    named_by = next((field.key for field in fields if field.key in SUBJECTS), "")
+    if named_by and named_by not in keys:
+        return None
+    name: str | None = event.connector_name if named_by in ("", "connector_name") else facts.get(named_by)
+    return name
 
 
-_NAMED = {*VERBS, "ConfigChanged"}
+def _alone(rows: Sequence[Row]) -> Change | None:
+    """Return the change of a save that changed one thing."""
+    changes = [change for row in rows if row.key == "changes" for change in row.changes]
+    return changes[0] if len(changes) == 1 else None
+
+
+def _sides_shown(keys: set[str]) -> tuple[str, ...]:
+    return tuple(side for side in ("old", "new") if f"{side}_value" in keys)
+
+
+def _is_telling(row: Row) -> bool:
+    if row.fact.shape is Shape.TEXT:
+        return row.key in TELLING_TEXTS and isinstance(row.value, str) and bool(row.value)
+    return row.fact.shape in TELLING
+
+
+def _status(event: Event, event_type: EventType | None, rows: Sequence[Row], keys: set[str]) -> Status | None:
+    """Return the outcome that an event's line shows: of its field, if it has one; else the event's own, if it tells.
+
+    A pull request that was merged says so by its outcome and by its field; hiding the field hides both.
+    """
+    fields = event_type.fields if event_type else ()
+    of_field = next((field.key for field in fields if field.shape is Shape.STATUS), "")
+    if of_field:
+        return next((row.fact.value for row in rows if row.key == of_field and row.fact.shape is Shape.STATUS), None)
+    own = said.status(event.status)
+    if own is None or not own.known or any(one.key == event.status and one.key not in keys for one in fields):
+        return None
+    return own
 
 
 def _single_change(facts: Mapping[str, Any]) -> Change | None:
@@ -134,7 +202,7 @@ def _single_change(facts: Mapping[str, Any]) -> Change | None:
     return Change(key, facts.get("label", key), facts.get("kind", ""), facts.get("old_value"), facts.get("new_value"))
 
 
-def _note(event: Event, facts: Mapping[str, Any], keys: set[str]) -> str:
+def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
     """Return what else the line says: what a save changed, what is shown from now on, how many events it is about."""
     if "changes" in keys and isinstance(facts.get("changes"), dict):
         labels = [change.label for change in _changes(facts)]
@@ -175,11 +243,13 @@ def _sides(sides: Any) -> tuple[Any, Any]:
 
 def _row(field: EventField, facts: Mapping[str, Any]) -> Row:
     value = facts[field.key]
+    if field.shape is not Shape.TEXT:
+        return Row(field.key, field.label, value, fact=said.fact(field.shape, value))
     if field.key == "changes" and isinstance(value, dict):
         return Row(field.key, field.label, changes=_changes(facts))
     if field.key in ("old_value", "new_value"):
         change = _single_change(facts)
         return Row(field.key, field.label, value, [change] if change else [], field.key.removesuffix("_value"))
     if field.key == "field" and facts.get("label"):
-        return Row(field.key, field.label, f"{facts['label']} ({value})" if facts["label"] != value else value)
-    return Row(field.key, field.label, value)
+        value = f"{facts['label']} ({value})" if facts["label"] != value else value
+    return Row(field.key, field.label, value, fact=Fact(Shape.TEXT, value))

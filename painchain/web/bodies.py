@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from painchain import connectors
+from painchain import connectors, outbox
 
 # No database stores NUL.
 TEXT = r"^[^\x00]*$"
@@ -130,6 +130,57 @@ class ConnectorPatch(Body):
     enabled: bool | None = None
     tags: Tags | None = None
     config: dict[str, Json] = {}
+
+
+KindKeys = Annotated[
+    list[Annotated[str, Field(json_schema_extra={"enum": [kind.key for kind in outbox.OFFERED]})]],
+    Field(min_length=1, max_length=20),
+]
+
+
+class NewNotifyRule(Body):
+    """A rule of whom to tell at once."""
+
+    name: str
+    url: str = Field(description="An Apprise URL; it is never returned.")
+    kinds: KindKeys
+    enabled: bool = True
+
+
+class NotifyRulePatch(Body):
+    """What to change of a rule; what is left out stays."""
+
+    name: str = ""
+    url: str = ""
+    kinds: KindKeys = []
+    enabled: bool = True
+
+
+class ConnectorCheck(Body):
+    """What to test a connection with; what `config` leaves out is as it is stored."""
+
+    config: dict[str, Json] = {}
+
+
+class NewConnectorCheck(Body):
+    """What to test the connection of a new connector with; what `config` leaves out takes its default."""
+
+    type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
+    config: dict[str, Json] = {}
+
+
+class NewTeam(Body):
+    """A team to add."""
+
+    name: str
+    tags: Tags
+
+
+class TeamPatch(Body):
+    """What to change of a team; what is left out stays."""
+
+    name: str = ""
+    tags: Tags = []
 
 
 class RestoreBody(Body):

@@ -12,14 +12,21 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from painchain import bands, connectors, inventory, search, silence, timeline, visibility
+from painchain import bands, connectors, inventory, search, silence, team_tags, timeline, visibility
 from painchain.timeline import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
-from painchain.web import article, chart, responses
+from painchain.web import article, chart, health, responses
 from painchain.web.kept import kept
 
 door = Blueprint("dashboard", __name__)
 
-LISTS = {"source": "Source", "event_type": "Type", "connector": "Connector", "tag": "Tag", "author": "Author"}
+LISTS = {
+    "source": "Source",
+    "event_type": "Type",
+    "connector": "Connector",
+    "tag": "Tag",
+    "team": "Team",
+    "author": "Author",
+}
 PARAMETERS = (*LISTS, "status", "q", "range", "start_date", "end_date")
 
 
@@ -91,8 +98,13 @@ def index() -> ResponseReturnValue:
         view, problem, before = View({}), str(error), None
         wanted = wanted_of(view)
     status = 422 if problem else 200
-    values = {**feed_values(view, wanted, before), **chart_values(view, wanted), **_choices(view), "problem": problem}
-    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed}
+    values = {
+        **feed_values(view, wanted, before),
+        **chart_values(view, wanted),
+        **_choices(view, wanted),
+        "problem": problem,
+    }
+    values |= {"qualifiers": search.QUALIFIERS, "typed_search": typed, "troubled": health.troubled()}
     if responses.is_htmx():
         return responses.fragment("dashboard", **values), status
     return responses.page("pages/dashboard.html", status, **values)
@@ -198,7 +210,7 @@ def _connector_of(event: timeline.Event) -> Any:
     return inventory.get(event.connector_id) if event.connector_id else None
 
 
-def _choices(view: View) -> dict[str, Any]:
+def _choices(view: View, wanted: Filter) -> dict[str, Any]:
     """Return what the lists of the filter offer: what exists, and what is chosen even if it exists no more."""
     there = inventory.listed()
     types = [connector_type for key, connector_type in connectors.TYPES.items() if key in {one.type for one in there}]
@@ -207,11 +219,14 @@ def _choices(view: View) -> dict[str, Any]:
         "event_type": {one.name: one.label for connector_type in types for one in connector_type.event_types},
         "connector": {str(one.id): one.name for one in there},
         "tag": {tag: tag for tag in timeline.tags()},
+        "team": {one.name: one.name for one in team_tags.every()},
         "author": {author: author for author in timeline.authors()},
     }
+    if not offered["team"]:  # most have none, and a menu less is calmer
+        del offered["team"]
     lists = {}
     for name, values in offered.items():
-        given = view.given.get(name, ())
+        given = wanted.team if name == "team" else view.given.get(name, ())  # however their case was typed
         chosen = given if name in timeline.NAMES else [part for value in given for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from difflib import SequenceMatcher
@@ -19,13 +20,15 @@ from painchain.changes import clipped, fingerprint, spoken
 from painchain.connectors.base import Kind, unprintable
 
 SHOWN_ITEMS = 20
+_NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
 
 
 def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["lapse_kinds"] = KINDS
-    for one in (clock, day_name, exact, moment, since, span, ago, printable, shown, spoken, marked, pretty):
+    times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
+    for one in (*times, printable, shown, spoken, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 
@@ -92,6 +95,21 @@ def ago(value: datetime, now: datetime, zone: Any) -> Markup:
     return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
 
 
+def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "in 3 min" for the next hour, a local date and time behind it."""
+    seconds = (value - now).total_seconds()
+    if seconds >= 3600:
+        return hour(value, now, zone)
+    words = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+
+
+def hour(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time of day, with its date where that is not today's."""
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
+
+
 def day_name(day: date, now: datetime, zone: Any) -> str:
     """Return "Today", "Yesterday" or the weekday and date."""
     distance = (now.astimezone(zone).date() - day).days
@@ -114,7 +132,9 @@ def shown(value: Any, kind: str = "") -> Markup:
 
 
 def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
-    """Return old and new, with the part in which two texts differ marked."""
+    """Return old and new, with the part in which two texts differ marked; a text that looks like a number in quotes."""
+    if isinstance(old, str) != isinstance(new, str) and kind != Kind.SECRET:
+        return _told_apart(old, kind), _told_apart(new, kind)
     if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
         return shown(old, kind), shown(new, kind)
     matcher = SequenceMatcher(None, old, new, autojunk=False)
@@ -127,6 +147,12 @@ def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
             if part:
                 side.append(wrap(printable(part)))
     return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def _told_apart(value: Any, kind: str) -> Markup:
+    """Return one side of a change between a text and something else: 300 and "300" are not the same."""
+    number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return Markup("“{}”").format(shown(value, kind)) if number else shown(value, kind)
 
 
 def pretty(value: Any) -> str:

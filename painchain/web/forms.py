@@ -16,7 +16,7 @@ from painchain import visibility
 from painchain.changes import Change, diff
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.inventory import type_of, values
-from painchain.models import Connector
+from painchain.models import Connector, Team
 from painchain.secrets import scrub
 from painchain.visibility import Toggle
 
@@ -44,7 +44,7 @@ class ConnectorForm(FlaskForm):  # type: ignore[misc]
 class Conflict:
     """What somebody else changed and what the person wanted to change, since the form was opened."""
 
-    connector: Connector
+    connector: Connector | Team
     theirs: list[Change]
     mine: list[Change]
 
@@ -127,7 +127,7 @@ def conflict(form: Any, connector: Connector) -> Conflict:
     """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
     connector_type = type_of(connector)
     now = values(connector)
-    base = {**now, **connector_type.clean(_read_base(form.base.data))[0]}
+    base = {**now, **connector_type.clean(read_base(form.base.data))[0]}
     mine_entered, _ = connector_type.clean(submitted(form, connector_type))
     fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
     theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)
@@ -142,7 +142,7 @@ def conflict(form: Any, connector: Connector) -> Conflict:
 
 def merged_toggles(form: Any, connector: Connector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
     """Return the toggles with both people's changes: as submitted where the person flipped them, else as stored."""
-    began_hidden = _read_base(form.base.data).get("hidden", [])
+    began_hidden = read_base(form.base.data).get("hidden", [])
     now_hidden = visibility.hidden(connector.id)
     return {
         toggle: visible if visible == (toggle_name(toggle) in began_hidden) else toggle not in now_hidden
@@ -169,7 +169,7 @@ def _origin(connector: Connector | None) -> dict[str, str]:
     return {"version": str(connector.version), "base": json.dumps(base, ensure_ascii=False)}
 
 
-def _read_base(text: str | None) -> dict[str, Any]:
+def read_base(text: str | None) -> dict[str, Any]:
     """Return the values that the form began with; whatever else was sent instead counts as none."""
     try:
         base = json.loads(text or "{}")

@@ -49,7 +49,9 @@ def around(number: int) -> ResponseReturnValue:
     }
     if responses.is_htmx():
         return responses.fragment("more", **values) if older else responses.fragment("newer", **values)
-    return responses.page("pages/around.html", event=chosen, span=span, spans=SPANS, **values)
+    hidden = visibility.all_hidden().of(chosen.source, chosen.connector_id)
+    heading = article.article(chosen, hidden, responses.zone()).heading
+    return responses.page("pages/around.html", event=chosen, heading=heading, span=span, spans=SPANS, **values)
 
 
 @door.get("/settings/integrations/<int:number>/history")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, jsonify, request
+from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -43,6 +43,4 @@ def put_back(number: str) -> ResponseReturnValue:
             abort(404, str(refusal))
         one = inventory.get(event.connector_id)
         assert one is not None  # noqa: S101  it has just been changed
-        answer = jsonify(api.connector_json(one))
-        answer.set_etag(f"{one.id}-{one.version}")
-    return answer
+        return api.answer(one)

@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import timeline
+from painchain.team_tags import UnknownTeam
 from painchain.timeline import PAGE, BadFilter, Event
-from painchain.web import responses
+from painchain.web import health, responses
 from painchain.web.dashboard import chart_values, days_of, feed_values, view_of, wanted_of
+from painchain.web.responses import Toast, join
 
 door = Blueprint("news", __name__)
 
@@ -73,6 +75,9 @@ def news() -> ResponseReturnValue:
         after = whole_number(request.args.get("after", ""))
         view = view_of(request.args)
         wanted = wanted_of(view)
+    except UnknownTeam as error:  # it was renamed or deleted while the dashboard was open: say so once
+        said = responses.fragment("toast", oob=True, toasts=[Toast(f"{error} This page goes on no longer.", "bad")])
+        return join(responses.fragment("live", oob=True, view=view, live_after=None), said)
     except BadFilter as error:
         return responses.error(422, "This filter is not understood", str(error))
     if wanted.end:  # the range has ended meanwhile
@@ -81,7 +86,7 @@ def news() -> ResponseReturnValue:
     new = timeline.since(wanted, after)
     if not new:
         return responses.fragment("live", oob=True, view=view, live_after=head.last_event)
-    values = chart_values(view, wanted)
+    values = {**chart_values(view, wanted), "troubled": health.troubled()}
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("news", whole=True, **values, **feed_values(view, wanted))
     days = days_of(sorted(new, key=newest_first))

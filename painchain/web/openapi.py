@@ -9,12 +9,27 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from painchain import __version__, connectors, ocsf
+from painchain import __version__, connectors, ocsf, outbox
 from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
-from painchain.web.bodies import REQUIRED, TEXT, Body, ConnectorPatch, LogBody, NewConnector, RestoreBody, Visibility
+from painchain.web.bodies import (
+    REQUIRED,
+    TEXT,
+    Body,
+    ConnectorCheck,
+    ConnectorPatch,
+    LogBody,
+    NewConnector,
+    NewConnectorCheck,
+    NewNotifyRule,
+    NewTeam,
+    NotifyRulePatch,
+    RestoreBody,
+    TeamPatch,
+    Visibility,
+)
 
 Schema = dict[str, Any]
 
@@ -49,6 +64,7 @@ TIME = {"type": "string", "format": "date-time"}
 TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
 TYPE: Schema = {"enum": list(connectors.TYPES)}
 COUNTS = _table(INTEGER)
+STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
 
 # Control characters are refused, save those that end a line: they become spaces.
 CONTROL = r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
@@ -57,6 +73,8 @@ ANY_TEXT: Schema = {"type": "string", "pattern": TEXT}
 PRINTABLE: Schema = {"pattern": rf"^[^{CONTROL}]*$"}
 NOT_BLANK: Schema = {"type": "string", "pattern": rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"}
 TAG_TEXT: Schema = {"type": "string", "pattern": rf"^{ONE_TAG}(,{ONE_TAG})*$"}
+# Of the tags in a text one at least is more than blanks.
+SOME_TAG = rf"^(?=[^{CONTROL}]*[^,\s{CONTROL}]){ONE_TAG}(,{ONE_TAG})*$"
 ADDRESS = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~%-]+)*/?$"
 PEM = r"^([ \r\n]*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \r\n]+-----END CERTIFICATE-----[ \r\n]*)+$"
 EMPTY: Schema = {"description": "Nothing.", "enum": [None, "", []]}
@@ -75,6 +93,12 @@ FIELD = _record(
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
     "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
+    "TeamTags": {
+        "description": f"{MAX_ITEMS} at most, and at least one; a text is split at commas.",
+        **_any(
+            {"type": "string", "pattern": SOME_TAG}, {**_list({"type": "string", "pattern": SOME_TAG}), "minItems": 1}
+        ),
+    },
     "Event": _record(
         **_each(STRING, "event_id", "source", "event_type", "title", "author", "request_id"),
         **_each(STRING_OR_NULL, "connector_name", "url", "status"),
@@ -85,6 +109,18 @@ SCHEMAS: dict[str, Schema] = {
         metadata={"type": "object"},
         tags=_list(STRING),
     ),
+    "ConnectorHealth": _record(
+        **_each(TIME_OR_NULL, "last_poll", "last_success", "failing_since", "next_poll"),
+        state={"enum": list(STATES)},
+        error=STRING_OR_NULL,
+        failures=INTEGER,
+        rate_limit=_any(
+            _record(limit=INTEGER_OR_NULL, remaining=INTEGER, resets=TIME_OR_NULL),
+            {"type": "null"},
+        ),
+        note=STRING,
+    ),
+    "Checked": _record(ok=BOOLEAN, identity=STRING, **_each(_list(STRING), "sees", "missing")),
     "Connector": _record(
         **_each(STRING, "name", "created_by", "updated_by"),
         **_each(TIME, "created_at", "updated_at"),
@@ -94,6 +130,10 @@ SCHEMAS: dict[str, Schema] = {
         tags=_list(STRING),
         config=_table(_any({"type": ["string", "integer", "boolean", "null"]}, _list(STRING), _record(set=BOOLEAN))),
         visibility=_table(_table(BOOLEAN)),
+        health={
+            "description": "How polling it goes; null for what is not polled.",
+            **_any(_ref("ConnectorHealth"), {"type": "null"}),
+        },
     ),
     "ConnectorType": _record(
         type=TYPE,
@@ -103,6 +143,12 @@ SCHEMAS: dict[str, Schema] = {
         event_types=_list(_record(name=STRING, label=STRING, fields=_list(_record(key=STRING, label=STRING)))),
     ),
     "Logged": _record(success={"const": True}, message=STRING, event_type={"enum": list(REQUIRED)}, event_id=STRING),
+    "Team": _record(
+        **_each(STRING, "name", "created_by", "updated_by"),
+        **_each(TIME, "created_at", "updated_at"),
+        **_each(INTEGER, "id", "version"),
+        tags=_list(STRING),
+    ),
     "Timeline": _record(
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
@@ -152,6 +198,29 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "Webhook": _record(
+        **_each(TIME_OR_NULL, "made_at", "last_delivery"),
+        url=STRING,
+        set={**BOOLEAN, "description": "Whether there is a secret, and so whether anything is taken."},
+        made_by=STRING_OR_NULL,
+        last_told={**STRING_OR_NULL, "description": "What the last delivery was, in words."},
+    ),
+    "NewWebhook": _record(
+        url={**STRING, "description": "Where the source delivers to."},
+        secret={**STRING, "description": "Shown this once."},
+    ),
+    "NotifyRule": _record(
+        **_each(STRING, "name", "updated_by"),
+        **_each(INTEGER, "id", "version"),
+        **_each(TIME_OR_NULL, "last_sent", "failed_at"),
+        updated_at=TIME,
+        url={**STRING, "description": "Its scheme, and its host if no secret stands there."},
+        kinds=_list({"enum": [kind.key for kind in outbox.OFFERED]}),
+        enabled=BOOLEAN,
+        error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
+        lost={**INTEGER, "description": "Messages that were given up since it went well."},
+    ),
+    "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
         "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
@@ -181,11 +250,13 @@ Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
     "event": (STRING, "Its number or its event id."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
+    "team": ({**INTEGER, "examples": [1]}, "The team's id."),
+    "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
 IF_MATCH: Parameters = {
-    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of the connector as it was read; * stands for any."),
+    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of what is written to, as it was read; * stands for any."),
 }
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
@@ -202,6 +273,7 @@ FILTER: Parameters = {
     "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated: any of them."),
     "connector": (SOME, "Names or ids, repeated: any of them."),
     "tag": (SOME, "Repeated or comma-separated: any of them."),
+    "team": (SOME, "Names of teams, repeated: with any tag of any of them. A name that no team has is refused."),
     "author": (SOME, "Repeated: any of them."),
     "status": (SOME, "Such as updated, repeated or comma-separated: any of them."),
     "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
@@ -216,7 +288,7 @@ AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; no
 EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "How the events are written.")}
 HEADERS = {
     "Content-Disposition": "The name of a file to save it as.",
-    "ETag": "The version of the connector.",
+    "ETag": "The version of the connector or team.",
     "Link": 'The next older page as rel="next", if there is one.',
     "Location": "The address of what is new.",
 }
@@ -224,8 +296,8 @@ REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
     403: "The write comes from another site's page.",
     404: "There is nothing of this id.",
-    409: "PainChain is not in a state for it: auditing is off, the connector built in, or a setting has moved since.",
-    412: "The connector has another version than If-Match names.",
+    409: "Not in this state: auditing is off, the connector built in or disabled, or a setting has moved since.",
+    412: "The connector or team has another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "Parameters or body are not what is described here; `errors` names them.",
@@ -248,6 +320,7 @@ class Route:
     headers: tuple[str, ...] = ()
     query: Parameters | None = None
     also: tuple[str, ...] = ()  # media types of which the answer can be besides JSON
+    bodiless: bool = False  # whether the body can be left out
 
 
 READ = (400, 422, 503)
@@ -255,8 +328,12 @@ WRITE = (400, 403, 415, 422, 503)
 CHANGE = (*WRITE, 404, 412)
 ONE = "/api/connectors/{id}"
 CHANGED = "/api/changes/{event}"
+TEAM = "/api/teams/{team}"
 TOGGLE = f"{ONE}/visibility/{{event_type}}/{{field}}"
-LOGGED, EVENT, CONNECTOR = _ref("Logged"), _ref("Event"), _ref("Connector")
+ASK = (*WRITE, 409)
+LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
+TEAM_READ = _ref("Team")
+ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -285,7 +362,24 @@ ROUTES = (
     Route("Delete a connector", "DELETE", ONE, None, (*CHANGE, 409), status=204),
     Route("Enable a connector", "POST", f"{ONE}/enable", CONNECTOR, CHANGE, headers=TAGGED),
     Route("Disable a connector", "POST", f"{ONE}/disable", CONNECTOR, CHANGE, headers=TAGGED),
+    Route("Poll a connector at once", "POST", f"{ONE}/sync", CONNECTOR, (*ASK, 404), status=202, headers=TAGGED),
+    Route("Test a connection", "POST", f"{ONE}/test", CHECKED, (*ASK, 404, 413), ConnectorCheck, bodiless=True),
+    Route("Test a new connection", "POST", "/api/connectors/test", CHECKED, (*WRITE, 413), NewConnectorCheck),
     Route("Show or hide a field", "PUT", TOGGLE, CONNECTOR, (*CHANGE, 413), Visibility, headers=TAGGED),
+    Route("List teams", "GET", "/api/teams", _list(TEAM_READ), READ),
+    Route("Add a team", "POST", "/api/teams", TEAM_READ, (*WRITE, 413), NewTeam, 201, TAGGED + PLACED),
+    Route("Read a team", "GET", TEAM, TEAM_READ, (*READ, 404), headers=TAGGED),
+    Route("Change a team", "PATCH", TEAM, TEAM_READ, (*CHANGE, 413, 428), TeamPatch, headers=TAGGED),
+    Route("Delete a team", "DELETE", TEAM, None, CHANGE, status=204),
+    Route("Read a webhook", "GET", f"{ONE}/webhook", _ref("Webhook"), (*READ, 404)),
+    Route("Make a webhook secret", "POST", f"{ONE}/webhook", _ref("NewWebhook"), (*WRITE, 404, 409), status=201),
+    Route("Remove a webhook", "DELETE", f"{ONE}/webhook", None, (*WRITE, 404), status=204),
+    Route("List notify rules", "GET", "/api/notify-rules", _list(RULE), READ),
+    Route("Add a notify rule", "POST", "/api/notify-rules", RULE, (*WRITE, 413), NewNotifyRule, 201, TAGGED + PLACED),
+    Route("Read a notify rule", "GET", ONE_RULE, RULE, (*READ, 404), headers=TAGGED),
+    Route("Change a notify rule", "PATCH", ONE_RULE, RULE, (*CHANGE, 413, 428), NotifyRulePatch, headers=TAGGED),
+    Route("Delete a notify rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
+    Route("Send a test", "POST", f"{ONE_RULE}/test", _ref("Sent"), (*WRITE, 404)),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -320,7 +414,7 @@ def _operation(route: Route) -> Schema:
     }
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.bodiless, "content": content}
     return operation
 
 
@@ -364,8 +458,18 @@ def _bodies() -> dict[str, Schema]:
     name = {**NOT_BLANK, "maxLength": NAME.max_length}
     new["properties"] |= {"name": name, "tags": _ref("Tags")}
     new["anyOf"] = [_of_type(connector_type) for connector_type in connectors.ADDABLE.values()]
+    about = schemas[NewConnectorCheck.__name__]["description"]
+    kinds = [{**one, "type": "object", "additionalProperties": False} for one in new["anyOf"]]
+    schemas[NewConnectorCheck.__name__] = {"description": about, "anyOf": kinds}
     config = _any(*(_config(connector_type) for connector_type in connectors.TYPES.values()))
     patch["properties"] |= {"name": name, "tags": _any(_ref("Tags"), {"type": "null"}), "config": config}
+    rules = (schemas[model.__name__]["properties"] for model in (NewNotifyRule, NotifyRulePatch))
+    for properties in rules:
+        properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
+        properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
+    schemas[ConnectorCheck.__name__]["properties"]["config"] = config
+    for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
+        team["properties"] |= {"name": name, "tags": _ref("TeamTags")}
     return schemas
 
 

@@ -123,7 +123,7 @@ def install(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Say whether the address belongs to the JSON API."""
-    return request.path.startswith(("/api/", "/health", "/openapi.json"))
+    return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json"))
 
 
 def json_error(

@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain import blame, connectors, inventory, timeline, visibility
+from painchain import blame, connectors, hooks, inventory, timeline, visibility
 from painchain.connectors.base import ConnectorType
 from painchain.inventory import Invalid, Protected, Saved, Stale, type_of
 from painchain.models import Connector
-from painchain.web import forms, responses
+from painchain.web import forms, health, responses
 from painchain.web.dashboard import View, chart_values, feed_values
 from painchain.web.responses import Toast, join, on_the_record
 
@@ -31,8 +31,10 @@ def index() -> ResponseReturnValue:
 def integrations() -> ResponseReturnValue:
     """Show a card for each connector, or for those that match a search."""
     search, wanted = request.args.get("q", "").strip()[:200], request.args.get("type", "")
+    found = inventory.listed(search, wanted)
     values: dict[str, Any] = {
-        "found": inventory.listed(search, wanted),
+        "found": found,
+        **health.watched(found),
         "search": search,
         "wanted": wanted,
         "addable": connectors.ADDABLE,
@@ -79,8 +81,7 @@ def create(key: str) -> ResponseReturnValue:
 @door.get("/integrations/<int:connector_id>")
 def connector(connector_id: int) -> ResponseReturnValue:
     """Show one connector: its form, what its events show, its recent changes."""
-    one = _get_or_404(connector_id)
-    return responses.page("pages/connector.html", **_with_blame(one), **recent(one))
+    return shown_page(_get_or_404(connector_id))
 
 
 @door.post("/integrations/<int:connector_id>")
@@ -150,7 +151,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     toast = Toast(f"“{one.name}” is {state}." if changed else f"“{one.name}” was {state} already.")
     on_list = request.form.get("at") == "list"
     if responses.is_htmx() and not type_of(one).builtin:
-        main = responses.fragment("card", connector=one) if on_list else _switched(one)
+        main = responses.fragment("card", connector=one, **health.watched([one])) if on_list else _switched(one)
         return _news(one, toast, main, on_list)
     address = url_for(".connector", connector_id=one.id)
     # Switching auditing changes the bar of every page, so htmx goes on to a whole page as well.
@@ -195,6 +196,11 @@ def recent(one: Connector | None) -> dict[str, Any]:
     }
 
 
+def shown_page(one: Connector, status: int = 200, **values: Any) -> ResponseReturnValue:
+    """Return the page of a connector, with some of its values replaced."""
+    return responses.page("pages/connector.html", status, **{**_with_blame(one), **values}, **recent(one))
+
+
 def _addable(key: str) -> ConnectorType:
     if key not in connectors.ADDABLE:
         abort(404, f"There is no connector type of this name. Choose from {', '.join(connectors.ADDABLE)}.")
@@ -215,7 +221,10 @@ def _detail(one: Connector) -> dict[str, Any]:
         "type": type_of(one),
         "form": forms.shown_form(type_of(one), one),
         "values": inventory.values(one),
+        **health.watched([one]),
         "shown": {toggle: toggle not in hidden for toggle in visibility.toggles(type_of(one))},
+        "webhook": hooks.of(one),
+        "webhook_state": hooks.state(hooks.of(one)),
     }
 
 
@@ -258,10 +267,10 @@ def _switched(one: Connector, whole: bool = False) -> str:
 
 def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
     """Show the form again with what was typed and why it was not saved."""
-    detail = {**_with_blame(one), "form": form, **{name: value for name, value in values.items() if value}}
+    given = {"form": form, **{name: value for name, value in values.items() if value}}
     if responses.is_htmx():
-        return _news(one, None, responses.fragment("connector", **detail)), status
-    return responses.page("pages/connector.html", status, **detail, **recent(one))
+        return _news(one, None, responses.fragment("connector", **{**_with_blame(one), **given})), status
+    return shown_page(one, status, **given)
 
 
 def _stale(connector_id: int, stale: Stale) -> ResponseReturnValue:

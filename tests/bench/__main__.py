@@ -1,4 +1,4 @@
-"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live] [scale]`."""
+"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live] [scale] [poll]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from statistics import median
 import click
 
 from tests.bench import events, load, servers, tabs
+from tests.bench.poll import poll as measure_polling
 from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
 
@@ -44,7 +45,7 @@ class Line:
     def __str__(self) -> str:
         sign = "≥" if self.at_least else "≤"
         verdict = "ok" if self.met else "miss"
-        return f"{self.case:<46} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5} {verdict}"
+        return f"{self.case:<50} {self.bare:>12} {self.ours:>12} {self.ratio:>8.2f}  {sign} {self.target:<5} {verdict}"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,11 @@ class Bench:
         """Measure how reading grows with the log."""
         yield from measure_scale(self.folder / "scale", self.rounds)
 
+    def poll(self) -> Iterator[Line]:
+        """Measure how quickly what is found is stored, and what polls leave of the dashboard."""
+        for row in measure_polling(self.folder / "poll", self.rounds):
+            yield Line(*row)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -163,7 +169,14 @@ class Bench:
         return folder
 
 
-PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": Bench.live, "scale": Bench.scale}
+PARTS = {
+    "log": Bench.log,
+    "pages": Bench.pages,
+    "start": Bench.start,
+    "live": Bench.live,
+    "scale": Bench.scale,
+    "poll": Bench.poll,
+}
 
 
 @click.command()
@@ -171,8 +184,8 @@ PARTS = {"log": Bench.log, "pages": Bench.pages, "start": Bench.start, "live": B
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start, live, scale; all of them by default) and print the ratios."""
-    click.echo(f"{'case':<46} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
+    """Measure PARTS (log, pages, start, live, scale, poll; all of them by default) and print the ratios."""
+    click.echo(f"{'case':<50} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)
         for part in parts or PARTS:

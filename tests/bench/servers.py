@@ -85,10 +85,17 @@ class Server:
 @contextmanager
 def painchain(instance: Path, first: Request = HEALTH) -> Iterator[Server]:
     """Run PainChain with its database in `instance`; it is up when it has answered `first`."""
+    with running(["app.py"], instance, first) as server:
+        yield server
+
+
+@contextmanager
+def running(command: list[str], instance: Path, first: Request = HEALTH) -> Iterator[Server]:
+    """Run what serves PainChain with its database in `instance`."""
     port = next(ports)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(config.PREFIX)}
     environ |= {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": str(port), "PAINCHAIN_LOG_LEVEL": "error"}
-    with _running(["app.py"], port, first, environ) as server:
+    with _running(command, port, first, environ) as server:
         yield server
 
 

@@ -409,7 +409,7 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     numbers_written = write({}, {})
     news = soup(client.get(live(page), headers=HTMX))
     assert numbers(news) == sorted(numbers_written)
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "live"]
+    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
     assert words(news.select_one("#timeline .count strong")) == "3"
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -428,7 +428,7 @@ def test_many_news_at_once_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
     news = soup(client.get(live(page), headers=HTMX))
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "live"]
+    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "trouble", "live"]
     assert numbers(news) == numbers(read(client))
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -437,7 +437,7 @@ def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
     page = read(client)
     written = write(*({} for _ in range(PAGE + 5)))
     first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
-    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "live"]
+    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
     rest = soup(client.get(live(first) + "&keep=yes", headers=HTMX))
     assert {*numbers(first), *numbers(rest)} == set(written)
     assert len(numbers(first)) == PAGE
@@ -700,7 +700,7 @@ def test_one_event_of_a_shape_that_was_not_foreseen_does_not_take_the_page_with_
 def test_an_address_at_the_source_is_a_link_only_if_it_is_a_web_address(client, write):
     good, bad = write({"url": "https://git.example/commit/1"}, {"url": "javascript:alert(1)"})
     page = read(client)
-    assert page.select_one(f"#event-{good} a[rel=noreferrer]")["href"] == "https://git.example/commit/1"
+    assert page.select_one(f"#event-{good} a[rel~=noopener]")["href"] == "https://git.example/commit/1"
     assert not page.select(f"#event-{bad} a[href^=javascript]")
 
 

@@ -159,6 +159,21 @@ def test_where_marking_would_not_help_values_are_shown_whole(old, new):
     assert filters.marked(old, new) == (filters.shown(old), filters.shown(new))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (300, "300", ("300", "“300”")),
+        ("1.5", None, ("“1.5”", "empty")),
+        ([1], "-2", ("1", "“-2”")),
+        ("300", "600", ("300", "600")),
+        (300, 600, ("300", "600")),
+        (None, "v1.5", ("empty", "v1.5")),
+    ],
+)
+def test_a_number_and_a_text_that_looks_like_one_are_told_apart(old, new, said):
+    assert tuple(read(side) for side in filters.marked(old, new)) == said
+
+
 def test_of_a_secret_nothing_is_marked():
     assert filters.marked("set", "sets", Kind.SECRET) == ("set", "sets")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from schemathesis.engine import events as news
 from schemathesis.engine import from_schema
 from schemathesis.schemas import BaseSchema
 
+from painchain import connectors
 from painchain.web import openapi
+from tests.forge import HOOK
+
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
 
 # Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
 REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
@@ -36,12 +41,21 @@ BOUNDED = {
 BEYOND_ANY_SCHEMA = (
     "in the meantime",
     "There is a connector called",
+    "There is a team called",
+    "There is no team",
     "There is no such field. A ",
+    "There is a rule called",
+    "no address that Apprise can send to",
+    "An Apprise URL has",
+    "machine",
+    "This is no URL",
+    "kinds can be",
     "Choose from what the event changed",
     "end_date must be later than start_date",
     "must lie between 1970 and 9000",
     "This is not the cursor of a page",
     "must be PEM text",
+    "the stored one is not sent to another address",
     "to search by. You can use",
     "There is no source",
     "There is no event type",
@@ -51,6 +65,13 @@ BEYOND_ANY_SCHEMA = (
     "they do not overlap",
     "words and qualifiers at most",
 )
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
+    for key, connector_type in connectors.TYPES.items():
+        monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, hook=HOOK))
 
 
 class Findings:
@@ -121,8 +142,13 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(clien
 NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+PUT_BACK, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
+SOMEWHERE = {"id": 2, "team": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
+ONE_RULE = "/api/notify-rules/{rule}"
+RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+WEBHOOK = "/api/connectors/{id}/webhook"
 PUT_BACK = "/api/changes/{event}/restore"
-SOMEWHERE = {"id": 2, "event": 3, "event_type": "PullRequest", "field": "branches"}
+SOMEWHERE = {"id": 2, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"json": NEW}, 201),
     ("POST", "/api/connectors", {"json": NEW}, 422),
@@ -139,8 +165,26 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("PATCH", ONE, {"json": {"name": "Away"}}, 428),
     ("PATCH", ONE, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
     ("POST", f"{ONE}/enable", {}, 200),
+    ("POST", f"{ONE}/sync", {}, 202),
+    ("POST", f"{ONE}/test", {}, 200),
+    ("POST", f"{ONE}/test", {"json": {"config": {"poll_interval": 600}}}, 200),
+    ("POST", f"{ONE}/test", {"json": {"config": {"base_url": "https://elsewhere.example"}}}, 422),
+    ("POST", "/api/connectors/test", {"json": {"type": "github", "config": {"token": "made-up"}}}, 200),
     ("POST", f"{ONE}/disable", {}, 200),
+    ("POST", f"{ONE}/sync", {}, 409),
     ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
+    ("POST", WEBHOOK, {}, 201),
+    ("GET", WEBHOOK, {}, 200),
+    ("DELETE", WEBHOOK, {}, 204),
+    ("GET", WEBHOOK, {}, 200),
+    ("POST", "/api/notify-rules", {"json": RULE}, 201),
+    ("POST", "/api/notify-rules", {"json": {**RULE, "url": "dbus://"}}, 422),
+    ("GET", "/api/notify-rules", {}, 200),
+    ("GET", ONE_RULE, {}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", ONE_RULE, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
+    ("POST", f"{ONE_RULE}/test", {}, 200),
+    ("DELETE", ONE_RULE, {}, 204),
     ("DELETE", ONE, {}, 204),
     ("DELETE", ONE, {}, 404),
     ("POST", "/api/painchain/log", {"json": CHANGED}, 201),
@@ -157,6 +201,18 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("GET", "/api/as-of", {"query_string": {"at": "2001-01-01"}}, 200),
     ("GET", "/api/as-of", {"query_string": {"at": "yesterday"}}, 422),
     ("GET", "/api/connector-types", {}, 200),
+    ("GET", "/api/teams", {}, 200),
+    ("POST", "/api/teams", {"json": {"name": "Payments", "tags": ["a", "b"]}}, 201),
+    ("POST", "/api/teams", {"json": {"name": "payments", "tags": "a"}}, 422),
+    ("POST", "/api/teams", {"json": {"name": "Search", "tags": " , "}}, 422),
+    ("GET", TEAM, {}, 200),
+    ("PATCH", TEAM, {"json": {"tags": "c"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", TEAM, {"json": {"tags": "d"}, "headers": {"If-Match": '"team-1-1"'}}, 412),
+    ("PATCH", TEAM, {"json": {"tags": "d"}}, 428),
+    ("GET", "/api/changes", {"query_string": {"team": "Payments"}}, 200),
+    ("GET", "/api/changes", {"query_string": {"team": "Paiments"}}, 422),
+    ("DELETE", TEAM, {}, 204),
+    ("DELETE", TEAM, {}, 404),
     ("GET", "/health", {}, 200),
     ("GET", "/openapi.json", {}, 200),
 ]

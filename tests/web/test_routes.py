@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,9 +14,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from painchain import connectors
 from painchain.db import db
+from tests.forge import HOOK, deliver
 from tests.people import PASSWORD, add_person, make_link, sign_in, sign_out
 from tests.reading import fill, form_of, soup, words
+
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
 
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -23,6 +28,12 @@ LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
 RETENTION = "/settings/retention"
+TEAMS = "/settings/teams"
+TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
+WEBHOOK = f"{ONE}/webhook"
+RULES = "/settings/notifications"
+RULE = f"{RULES}/<int:rule_id>"
+API_RULE = "/api/notify-rules/<int:rule_id>"
 SYSTEM = 1
 
 Route = tuple[str, str]
@@ -48,6 +59,25 @@ def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
     etag = client.get(f"/api/connectors/{one}").headers["ETag"]
     config = config or {"poll_interval": 600}
     return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+
+
+def enabled(client: FlaskClient, one: int) -> None:
+    """Switch a connector on behind everybody's back."""
+    with client.application.app_context():
+        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :one"), {"one": one})
+        db.session.commit()
+
+
+def sync(client: FlaskClient, one: int) -> TestResponse:
+    """Ask for news at once."""
+    enabled(client, one)
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    return client.post(f"{LIST}/{one}/sync", data={"csrf_token": form["csrf_token"]})
+
+
+def sync_by_script(client: FlaskClient, one: int) -> TestResponse:
+    enabled(client, one)
+    return client.post(f"/api/connectors/{one}/sync")
 
 
 def newest(client: FlaskClient, event_type: str) -> int:
@@ -87,10 +117,30 @@ def recorded(app: Flask, after: int = 0) -> list[dict[str, Any]]:
         return [dict(row) for row in db.session.execute(db.text(query), {"after": after}).mappings()]
 
 
+def patch_team(client: FlaskClient, one: int) -> TestResponse:
+    etag = client.get("/api/teams/1").headers["ETag"]
+    return client.patch("/api/teams/1", json={"name": "Checkout"}, headers={"If-Match": etag})
+
+
+def make_webhook(client: FlaskClient, one: int) -> None:
+    """Enable the connector and give it a webhook, whose secret is remembered."""
+    assert client.post(f"/api/connectors/{one}/enable").status_code == 200
+    SECRETS[one] = client.post(f"/api/connectors/{one}/webhook").get_json()["secret"]
+
+
+SECRETS: dict[int, str] = {}
+
+
+def make_rule(client: FlaskClient, one: int) -> None:
+    """Add the first notify rule, of a service that is not there."""
+    new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    assert client.post("/api/notify-rules", json=new).status_code == 201
+
+
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
-# How each route is used with success upon a disabled Kubernetes connector that was changed before, and the events that
-# this writes.
+# How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
+# the events that this writes.
 RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{LIST}/new/<key>"): (
         ["ConnectorCreated", "ConnectorEnabled"],
@@ -137,6 +187,50 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["FieldVisibilityChanged"],
         lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
     ),
+    ("POST", WEBHOOK): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#webhook form"),
+    ),
+    ("POST", f"{WEBHOOK}/remove"): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}/webhook/remove", "main form"),
+    ),
+    ("POST", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.post(f"/api/connectors/{one}/webhook"),
+    ),
+    ("DELETE", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.delete(f"/api/connectors/{one}/webhook"),
+    ),
+    ("POST", "/hooks/<key>/<int:connector_id>"): (
+        ["Cast"],
+        lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
+    ),
+    ("POST", f"{RULES}/new"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: submit(
+            client, f"{RULES}/new", "#rule", name="Chat", url="json://127.0.0.1:9/", kinds=["connector_failing"]
+        ),
+    ),
+    ("POST", RULE): (["NotifyRuleChanged"], lambda client, one: submit(client, f"{RULES}/1", "#rule", enabled=False)),
+    ("POST", f"{RULE}/test"): ([], lambda client, one: submit(client, f"{RULES}/1", "#test")),
+    ("POST", f"{RULE}/delete"): (
+        ["NotifyRuleDeleted"],
+        lambda client, one: submit(client, f"{RULES}/1/delete", "main form"),
+    ),
+    ("POST", "/api/notify-rules"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: client.post(
+            "/api/notify-rules", json={"name": "Chat", "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]}
+        ),
+    ),
+    ("PATCH", API_RULE): (
+        ["NotifyRuleChanged"],
+        lambda client, one: client.patch("/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}),
+    ),
+    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, one: client.delete("/api/notify-rules/1")),
+    ("POST", f"{API_RULE}/test"): ([], lambda client, one: client.post("/api/notify-rules/1/test")),
     ("POST", "/export"): (
         ["EventsExported"],
         lambda client, one: submit(client, "/export", "#export", format="csv"),
@@ -148,21 +242,78 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
     ),
     ("POST", f"{RETENTION}/prune"): ([], prune),
+    ("POST", f"{ONE}/sync"): ([], sync),
+    ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
+    ("POST", f"{ONE}/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/{one}/test", data=form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+        ),
+    ),
+    ("POST", f"{LIST}/new/<key>/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
+        ),
+    ),
+    ("POST", f"{API_ONE}/test"): ([], lambda client, one: client.post(f"/api/connectors/{one}/test")),
+    ("POST", "/api/connectors/test"): (
+        [],
+        lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
+    ),
+    ("POST", f"{TEAMS}/new"): (
+        ["TeamCreated"],
+        lambda client, one: submit(client, f"{TEAMS}/new", "#team-form", name="Search", tags="search"),
+    ),
+    ("POST", TEAM): (["TeamUpdated"], lambda client, one: submit(client, f"{TEAMS}/1", "#team-form", tags="c")),
+    ("POST", f"{TEAM}/delete"): (
+        ["TeamDeleted"],
+        lambda client, one: submit(client, f"{TEAMS}/1/delete", "main form"),
+    ),
+    ("POST", "/api/teams"): (
+        ["TeamCreated"],
+        lambda client, one: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
+    ),
+    ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
+    ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
     ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
     ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
 }
 
-# What has to be so before: without an account nobody signs in.
-BEFORE: dict[Route, Callable[[FlaskClient], object]] = {
-    ("POST", "/sign-in"): lambda client: add_person(client.application),
-    ("POST", "/sign-out"): lambda client: (add_person(client.application), sign_in(client)),
+# What must be there before.
+PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
+    ("POST", f"{WEBHOOK}/remove"): make_webhook,
+    ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
+    **dict.fromkeys(
+        [
+            *(("POST", address) for address in (RULE, f"{RULE}/test", f"{RULE}/delete", f"{API_RULE}/test")),
+            *((method, API_RULE) for method in ("PATCH", "DELETE")),
+        ],
+        make_rule,
+    ),
+    ("POST", "/sign-in"): lambda client, one: add_person(client.application),
+    ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
 }
 
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
-    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning.py)"
+    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
+    ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
+    ("POST", f"{API_ONE}/sync"): "the same",
+    ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
+    ("POST", f"{LIST}/new/<key>/test"): "the same",
+    ("POST", f"{API_ONE}/test"): "the same",
+    ("POST", "/api/connectors/test"): "the same",
+    **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
 }
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters take webhooks here, as the forge signs them."""
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
 
 
 def mutating(app: Flask) -> set[Route]:
@@ -184,8 +335,9 @@ def test_a_new_route_without_a_recipe_would_be_noticed(app):
 def test_whatever_changes_something_is_on_the_record(app, client, make_connector, route):
     one = make_connector("kubernetes", "Cluster")
     assert patch(client, one, cluster_name="blue").status_code == 200
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     kinds, recipe = RECIPES[route]
-    BEFORE.get(route, lambda client: None)(client)
+    PREPARED.get(route, lambda client, one: None)(client, one)
     before = recorded(app)[-1]["id"]
     response = recipe(client, one)
     assert response.status_code < 400, response.text
@@ -205,6 +357,7 @@ PAGES: dict[str, list[str]] = {
         "/",
         "/?range=7d&source=painchain&tag=audit&author=system&q=a",
         "/?start_date=2001-01-01&end_date=2001-01-02",
+        "/?team=Payments",
     ],
     "/feed": ["/feed?cursor={cursor}"],
     "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
@@ -228,17 +381,29 @@ PAGES: dict[str, list[str]] = {
     f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
     f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
     f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
+    f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
+    RULES: [RULES],
+    f"{RULES}/new": [f"{RULES}/new"],
+    RULE: [f"{RULES}/1"],
+    f"{RULE}/delete": [f"{RULES}/1/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
+    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
+    TEAMS: [TEAMS],
+    f"{TEAMS}/new": [f"{TEAMS}/new"],
+    TEAM: [f"{TEAMS}/1"],
+    f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
 }
 ERRORS = {
     "/nowhere": 404,
     "/?range=nonsense": 422,
     "/?q=nonsense:1": 422,
+    "/?team=nonsense": 422,
+    f"{TEAMS}/999999": 404,
     "/feed?after=0&q=source:nonsense": 422,
     "/export?range=nonsense": 422,
     "/feed": 422,
@@ -255,6 +420,8 @@ ERRORS = {
     f"{LIST}/new/nonsense": 404,
     f"{LIST}/{SYSTEM}/delete": 409,
     f"{LIST}/{SYSTEM}/enable": 405,
+    f"{LIST}/{SYSTEM}/webhook/replace": 404,
+    f"{RULES}/999999": 404,
 }
 
 
@@ -262,6 +429,9 @@ ERRORS = {
 def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str, int]:
     """Every address to look at with the status it has, after something of every kind has happened."""
     one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    make_webhook(client, one)
+    make_rule(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
         assert recipe(client, one).status_code == 303, kinds
     newest = events()[-1]

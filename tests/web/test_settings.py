@@ -513,7 +513,7 @@ def test_htmx_switches_in_the_list_and_gets_the_card(client, make_connector):
     form = form_of(client.get(LIST), f"#card-{number} form")
     page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
     assert page.find_all(recursive=False)[0]["id"] == f"card-{number}"
-    assert texts(page, f"#card-{number} .pill, #card-{number} button") == ["Enabled", "Disable"]
+    assert texts(page, f"#card-{number} .pill, #card-{number} .switch button") == ["Enabled", "Disable"]
     assert out_of_band(page) == ["toast", "timeline", "feed"]
     assert "PainChain System" in texts(page, "#feed .subject"), "the recent changes are those of all connectors"
 

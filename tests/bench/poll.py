@@ -1,0 +1,300 @@
+"""Measure polling: how quickly what is found is stored, and what 200 connectors at once leave of the dashboard."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median, quantiles
+
+from flask import Flask
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from painchain import config, connectors, inventory, ledger, polling
+from painchain.audit import SYSTEM, Trail
+from painchain.connectors.poll import Found, Polled
+from painchain.db import db
+from painchain.factory import create_app
+from tests.bench import servers
+from tests.bench.servers import Server
+from tests.made_up import CLOCK
+
+MANY, CONNECTORS, STRIKES = 10_000, 200, 20
+PER_SECOND, TIMES_BARE, TIMES_IDLE = 5_000, 4, 2
+# (case, bare, ours, ratio, target, whether the ratio has to be at least the target)
+Row = tuple[str, str, str, float, float, bool]
+
+
+def poll(folder: Path, rounds: int) -> Iterator[Row]:
+    """Measure on SQLite and, where PAINCHAIN_TEST_POSTGRES names a server, on PostgreSQL."""
+    connectors.TYPES[CLOCK.key] = CLOCK
+    yield from stored(folder / "sqlite", "", rounds)
+    if server := os.environ.get("PAINCHAIN_TEST_POSTGRES", ""):
+        with database(server) as url:
+            yield from stored(folder / "postgresql", url, rounds)
+    yield from at_once(folder / "many", rounds)
+
+
+@contextmanager
+def database(server: str) -> Iterator[str]:
+    """Make a PostgreSQL database, and drop it at the end."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"painchain_bench_{os.getpid()}_poll"
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        yield make_url(server).set(database=name).render_as_string(False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        engine.dispose()
+
+
+def stored(instance: Path, url: str, rounds: int) -> Iterator[Row]:
+    """Compare storing what one poll found with a bare executemany of the same rows into a table of the same shape."""
+    app = started(instance, url)
+    kind = "PostgreSQL" if url else "SQLite"
+    with app.app_context():
+        number = add("Clock", "http://127.0.0.1:9")
+        ours, again, bare, longest = [], [], [], []
+        for turn in range(max(rounds, 2)):
+            polled = Polled([found(turn, one) for one in range(MANY)], {"last": turn})
+            now = datetime.now(UTC)
+            held: list[float] = []
+            with length_of_writes(held):
+                ours.append(seconds(lambda polled=polled, now=now: polling.store(number, polled, now)))
+            longest.append(max(held))
+            again.append(seconds(lambda polled=polled, now=now: polling.store(number, polled, now)))
+            bare.append(bare_insert(turn))
+        db.session.remove()
+        db.engine.dispose()
+    case = f"{MANY:,} found events, {kind}"
+    # The best of the rounds: what others do on the machine only adds to it.
+    rates = [f"{MANY / min(some):.0f}/s" for some in (bare, ours)]
+    yield f"{case}: bare and ours", rates[0], rates[1], min(ours) / min(bare), TIMES_BARE, False
+    yield f"{case}: events a second", "", rates[1], MANY / min(ours), PER_SECOND, True
+    yield f"{case}: longest write, ms", "", f"{min(longest) * 1000:.0f} ms", min(longest) * 1000, 100, False
+    yield f"the same again, {kind}: seconds", "", f"{min(again):.2f} s", min(again), 0.5, False
+
+
+def at_once(instance: Path, rounds: int) -> Iterator[Row]:
+    """Compare how long a dashboard takes while 200 connectors are polled at once, and while nothing happens."""
+    with far_side() as port:
+        app = started(instance, "")
+        with app.app_context():
+            for number in range(CONNECTORS):
+                add(f"Clock {number}", f"http://127.0.0.1:{port}")
+            db.session.remove()
+            db.engine.dispose()
+        with servers.running(["-m", "tests.bench.clocks"], instance) as server:
+            wait_for_polls(instance, 0)
+            for found in (0, STRIKES):
+                idle, busy, took = [], [], []
+                for _ in range(max(rounds, 2)):
+                    idle.append(p95(server, lambda seen: len(seen) < 150))
+                    begin = make_due(instance, port, found)
+                    busy.append(p95(server, lambda seen, begin=begin: not all_polled(instance, begin)))
+                    took.append(time.time() - begin)
+                case = f"dashboard p95, {CONNECTORS} polls of {found} events ({median(took):.1f} s)"
+                ratio = median(busy) / median(idle)
+                yield case, f"{median(idle) * 1000:.1f} ms", f"{median(busy) * 1000:.1f} ms", ratio, TIMES_IDLE, False
+
+
+def started(instance: Path, url: str) -> Flask:
+    """Return an app on a fresh database."""
+    environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
+    return create_app(config.load(environ))
+
+
+def add(name: str, url: str) -> int:
+    """Add an enabled connector."""
+    now = datetime.now(UTC)
+    values = {"name": name, "base_url": url, "token": "made-up-token", "tags": "backend,tower"}
+    with ledger.writing() as book:
+        return inventory.create(CLOCK, values, True, Trail(book, SYSTEM, ledger.new_request_id(now), now)).id
+
+
+def found(turn: int, number: int) -> Found:
+    """Return a pull request, as sources tell of them."""
+    return Found(
+        event_id=f"pr-acme/api-{turn}-{number}-opened",
+        event_type="PullRequest",
+        title=f"[PR] Retry the flaky upload {number}",
+        timestamp=datetime.now(UTC) - timedelta(seconds=8 * number),
+        author=f"dev{number % 40}",
+        status="open",
+        url=f"https://git.example/acme/api/pull/{number}",
+        text="Retries the upload three times before it gives up",
+        facts={
+            "branches": {"head": f"retry-{number}", "base": "main"},
+            "changes": {"additions": number % 99, "deletions": 3, "files": 2},
+            "reviewers": ["ann", "bob"],
+            "approvals": 1,
+            "comments": 3,
+            "merged": False,
+            "files_changed": ["src/upload.py", "tests/test_upload.py"],
+        },
+    )
+
+
+def bare_insert(turn: int) -> float:
+    """Return the seconds that a bare executemany takes for the rows of a turn, with the indexes that ours have.
+
+    It begins with Python's values, as ours does: whoever writes them has to write their JSON, and their tags.
+    """
+    sqlite = db.engine.dialect.name == "sqlite"
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS bare")
+        if sqlite:
+            connection.exec_driver_sql("CREATE TABLE bare AS SELECT * FROM change_events WHERE 0")
+            connection.exec_driver_sql("CREATE UNIQUE INDEX bare_id ON bare (id)")
+            connection.exec_driver_sql("CREATE UNIQUE INDEX bare_event_id ON bare (event_id)")
+            indexes = "SELECT sql FROM sqlite_master WHERE tbl_name = 'change_events' AND sql LIKE 'CREATE INDEX %'"
+            for (statement,) in connection.exec_driver_sql(indexes).all():
+                connection.exec_driver_sql(
+                    statement.replace("INDEX ", "INDEX bare_").replace("change_events (", "bare (")
+                )
+        else:
+            connection.exec_driver_sql("CREATE TABLE bare (LIKE change_events INCLUDING ALL)")
+        connection.exec_driver_sql("DROP TABLE IF EXISTS bare_tags")
+        connection.exec_driver_sql("CREATE TABLE bare_tags (tag TEXT, event BIGINT, PRIMARY KEY (tag, event))")
+        connection.exec_driver_sql("CREATE INDEX bare_tags_event ON bare_tags (event)")
+    with closing(db.engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT * FROM change_events WHERE event_id LIKE 'pr-acme/api-{turn}-%'")
+        names = [column[0] for column in cursor.description]
+        in_json = [names.index(name) for name in ("description", "metadata", "tags")]
+        rows = [list(row) for row in cursor.fetchall()]
+        for row in rows if sqlite else ():
+            for place in in_json:
+                row[place] = json.loads(row[place])
+        mark = "?" if sqlite else "%s"
+        places = ", ".join([mark] * len(names))
+        if sqlite:
+            cursor.execute("BEGIN IMMEDIATE")
+        statement = f"INSERT INTO bare ({', '.join(names)}) VALUES ({places})"
+
+        def insert() -> None:
+            tags = [[tag, row[names.index("id")]] for row in rows for tag in row[in_json[2]]]
+            for row in rows:
+                for place in in_json:
+                    row[place] = json.dumps(row[place])
+            cursor.executemany(statement, rows)
+            cursor.executemany(f"INSERT INTO bare_tags VALUES ({mark}, {mark})", tags)
+            connection.commit()
+
+        return seconds(insert)
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return how long it takes."""
+    begin = clock()
+    act()
+    return clock() - begin
+
+
+def clock() -> float:
+    """Return the time. SQLite works in this very thread, so that its time is what the thread takes of it."""
+    return time.thread_time() if db.engine.dialect.name == "sqlite" else time.perf_counter()
+
+
+@contextmanager
+def length_of_writes(held: list[float]) -> Iterator[None]:
+    """Note for how long each write transaction keeps other writers waiting."""
+    writing = ledger.writing
+
+    @contextmanager
+    def timed() -> Iterator[ledger.Ledger]:
+        with writing() as book:
+            begin = clock()
+            yield book
+        held.append(clock() - begin)
+
+    ledger.writing = timed
+    try:
+        yield
+    finally:
+        ledger.writing = writing
+
+
+@contextmanager
+def far_side() -> Iterator[int]:
+    """Run the source that all connectors ask, as a process of its own."""
+    port = next(servers.ports)
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.strikes", str(port)], cwd=servers.ROOT)
+    try:
+        wait(lambda: answers(port))
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(port: int, path: str = "/strikes?after=0") -> bool:
+    """Say whether a server answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read() is not None
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def make_due(instance: Path, port: int, found: int) -> float:
+    """Let the source tell each connector of so many events from now on, and make all of them due. Return when."""
+    answers(port, f"/tell/{found}")
+    now = time.time()
+    with closing(sqlite3.connect(instance / "painchain.db", timeout=10)) as connection, connection:
+        connection.execute("UPDATE poll_states SET due = ?", [int(now * 1e6)])
+    return now
+
+
+def all_polled(instance: Path, since: float) -> bool:
+    """Say whether every connector has been polled since then."""
+    with closing(sqlite3.connect(instance / "painchain.db", timeout=10)) as connection:
+        query = "SELECT count(*) FROM poll_states WHERE last_success >= ?"
+        return connection.execute(query, [int(since * 1e6)]).fetchone()[0] >= CONNECTORS
+
+
+def wait_for_polls(instance: Path, since: float) -> None:
+    """Wait until every connector has been polled."""
+    wait(lambda: all_polled(instance, since))
+
+
+def wait(done: Callable[[], bool]) -> None:
+    """Wait for something to come about.
+
+    :raises SystemExit: when it does not within a minute.
+    """
+    pause = threading.Event()
+    for _ in range(600):
+        if done():
+            return
+        pause.wait(0.1)
+    raise SystemExit("it did not come to that")
+
+
+def p95(server: Server, more: Callable[[list[float]], bool]) -> float:
+    """Ask for a dashboard that is not a kept answer, as long as there is `more`; return the 95th percentile."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    taken: list[float] = []
+    while more(taken) or len(taken) < 20:
+        begin = time.perf_counter()
+        connection.request("GET", f"/?range=24h&n={time.monotonic_ns()}")
+        connection.getresponse().read()
+        taken.append(time.perf_counter() - begin)
+        time.sleep(0.005)
+    connection.close()
+    return quantiles(taken, n=20)[-1]

@@ -1,0 +1,48 @@
+"""Trying a connection out before it is saved, and seeing how it does, in a real browser."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import call
+from tests.far.github import TOKEN, GitHub
+from tests.far.server import far_system
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(page: Page, server: str) -> None:
+    github, name = GitHub(), f"Local {secrets.token_hex(3)}"
+    github.add_repo("acme/shop")
+    with far_system(github) as far:
+        page.goto(f"{server}/settings/integrations/new/github")
+        page.get_by_label("Connection Name").fill(name)
+        page.get_by_label("API URL").fill(far.url)
+        page.get_by_label("Token", exact=False).first.fill("mistyped")
+        page.get_by_role("button", name="Test connection").click()
+        expect(page.locator("#checked .broken")).to_contain_text("does not accept the token (401)")
+        page.get_by_label("Token", exact=False).first.fill(TOKEN)
+        page.get_by_role("button", name="Test connection").click()
+        expect(page.locator("#checked .fine")).to_contain_text("Signed in as zoe (Zoe)")
+        expect(page.get_by_label("Token", exact=False).first).to_have_value(TOKEN)
+        expect(page.get_by_label("Connection Name")).to_have_value(name)
+
+        page.get_by_role("button", name="Add the connector").click()
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+        page.get_by_label("Poll interval").fill("61")
+        page.get_by_role("button", name="Enable").click()
+        expect(page.locator(".health .state")).to_have_text("Fine")
+        expect(page.get_by_label("Poll interval")).to_have_value("61")
+
+        github.refuse["user/repos"] = github(far.asked[0])
+        page.get_by_role("button", name="Sync now").click()
+        expect(page.locator(".health .state")).to_have_text("Failing")
+        expect(page.locator(".health-error")).to_contain_text("does not accept the token (401)")
+        expect(page.get_by_label("Poll interval")).to_have_value("61")
+        number = page.url.rpartition("/")[2]
+        page.goto(server)
+        expect(page.locator("#trouble p").filter(has_text=name)).to_contain_text("has given no news since")
+        call("DELETE", f"{server}/api/connectors/{number}")

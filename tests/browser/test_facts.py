@@ -1,0 +1,108 @@
+"""Events of every type open to their facts, on a desktop and on a phone, with and without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from painchain import connectors, demo, ledger
+from painchain.connectors.base import Shape
+from painchain.factory import create_app
+from tests.browser.conftest import OpenContext, call, serving
+from tests.browser.test_accessibility import violations
+from tests.browser.test_layout import open_everything, too_wide
+from tests.conftest import close, settings_for
+from tests.made_up import new
+
+pytestmark = pytest.mark.browser
+
+LONG = "registry.example/" + "long-name" * 30
+KINDS = sum(len(one.event_types) for one in connectors.ADDABLE.values())
+LONGEST: dict[Shape, Any] = {
+    Shape.TEXT: LONG,
+    Shape.STATUS: "x" * 60,
+    Shape.LIST: [LONG] * 9,
+    Shape.BRANCHES: {"head": LONG, "base": LONG},
+    Shape.LINES: {"additions": 10**12, "deletions": 10**12, "files": 10**12},
+    Shape.MOVES: [{"name": LONG, "old": f"{LONG}:1", "new": f"{LONG}:2"}] * 7,
+    Shape.LINK: f"https://{'host-name.' * 20}example/",
+    Shape.SHA: "0123456789abcdef" * 4,
+}
+
+
+def fill(instance: Path) -> None:
+    """Write made-up events of every type, and one of every type with facts as long as they may be."""
+    app = create_app(settings_for(instance))
+    with app.app_context():
+        demo.fill(250, 1, 1, datetime.now(UTC), lambda number: None)
+        with ledger.writing() as book:
+            for source, one in connectors.ADDABLE.items():
+                for kind in one.event_types:
+                    metadata = {field.key: LONGEST.get(field.shape) for field in kind.fields}
+                    about = {"source": source, "event_type": kind.name, "status": "failure", "tags": ["long"]}
+                    book.append(new(f"{source}-{kind.name}", metadata=metadata, url="https://host.example/", **about))
+    close(app)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
+    """The address of a server with events of every type."""
+    instance = tmp_path_factory.mktemp("facts") / "instance"
+    fill(instance)
+    with serving(instance) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("look", "width"), [("light", 390), ("dark", 1280)], ids=["phone in the light", "desktop in the dark"]
+)
+def test_every_opened_event_keeps_to_the_window_and_can_be_read(
+    open_context: OpenContext, filled: str, look: str, width: int
+) -> None:
+    page = open_context(color_scheme=look, viewport={"width": width, "height": 900}).new_page()
+    for query in ("?range=24h", "?range=all&tag=long"):
+        page.goto(f"{filled}/{query}")
+        assert too_wide(page) == []
+        open_everything(page)
+        assert too_wide(page) == []
+        assert violations(page) == []
+
+
+def test_a_list_unfolds_without_javascript(plain_page: Page, filled: str) -> None:
+    plain_page.goto(f"{filled}/?range=all&tag=long&event_type=WorkflowRun")
+    plain_page.locator("#feed article > details > summary").click()
+    jobs = plain_page.locator("[data-field=failed_jobs]")
+    expect(jobs.locator("li:visible")).to_have_count(5)
+    jobs.get_by_text("and 4 more").click()
+    expect(jobs.locator("li:visible")).to_have_count(9)
+
+
+def test_a_hash_is_copied_whole_and_keys_move_from_line_to_line(page: Page, filled: str) -> None:
+    page.goto(f"{filled}/?range=all&tag=long")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    lines = page.locator("#feed article > details > summary")
+    expect(lines.nth(1)).to_be_focused()
+    page.goto(f"{filled}/?range=all&tag=long&event_type=WorkflowRun")
+    page.locator("#feed article > details > summary").click()
+    page.locator("[data-field=commit] .sha").click()
+    assert page.evaluate("getSelection().toString()") == LONGEST[Shape.SHA]
+
+
+def test_a_team_filters_the_dashboard_and_its_address(page: Page, filled: str) -> None:
+    call("POST", f"{filled}/api/teams", name="Long & far", tags=["long"])
+    page.goto(f"{filled}/?range=all")
+    page.locator("#menu-team summary").click()
+    page.get_by_label("Long & far").check()
+    expect(page).to_have_url(f"{filled}/?range=all&team=Long%20%26%20far")
+    expect(page.locator(".chart-head .count")).to_have_text(f"{KINDS} changes")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in ("", "/new", "/1", "/1/delete"):
+        page.goto(f"{filled}/settings/teams{address}")
+        assert (too_wide(page), violations(page)) == ([], [])
