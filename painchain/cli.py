@@ -39,6 +39,7 @@ from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
 from painchain.timeline import Event, Filter
+from painchain.watching import Watching
 from painchain.web import facts
 from painchain.web.article import Article, article
 from painchain.web.bodies import BadBody, LogBody, LogEventType, read
@@ -90,6 +91,7 @@ def serve() -> None:
     background = (
         Scheduler(application),
         Messenger(application),
+        Watching(application),
     )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:

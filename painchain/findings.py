@@ -218,4 +218,4 @@ def _aware(moment: Any, now: datetime) -> datetime:
     if not isinstance(moment, datetime):
         return now
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment if moment >= EPOCH else now  # GitHub says 0001-01-01 where it has no date
+    return moment if moment >= EPOCH else now  # some say 0001-01-01 where they have no date

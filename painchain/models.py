@@ -68,7 +68,8 @@ class PollState(Base):
     `due` is when it is polled next; `taken_until` is the end of the turn that a process has, past which another may
     take it. `cursor` is the type's own, from the last poll that was stored. While polls fail, `failures` in a row
     began at `failing_since`, and `error` says in words why, `trouble` in a word of ``Trouble``. `note` is what else a
-    person should know of the last poll. `rate_*` is what the source said of its limit.
+    person should know of the last poll. `rate_*` is what the source said of its limit. `watched_until` is the end of
+    the watch that a process has between polls, past which another may take it.
     """
 
     __tablename__ = "poll_states"
@@ -78,7 +79,7 @@ class PollState(Base):
     )
     due: Mapped[datetime] = mapped_column(Moment, index=True)
     taken_until: Mapped[datetime] = mapped_column(Moment)
-    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)  # of a cluster: megabytes
     last_poll: Mapped[datetime | None] = mapped_column(Moment)
     last_success: Mapped[datetime | None] = mapped_column(Moment)
     failures: Mapped[int] = mapped_column(default=0)
@@ -89,6 +90,7 @@ class PollState(Base):
     rate_limit: Mapped[int | None]
     rate_remaining: Mapped[int | None]
     rate_resets: Mapped[datetime | None] = mapped_column(Moment)
+    watched_until: Mapped[datetime] = mapped_column(Moment, server_default="0")
 
 
 class Lapse(Base):

@@ -395,6 +395,8 @@ def test_no_token_is_ever_stored(
         gap=Gap(NOW, NOW, hostile),
     )
     assert polling.store(number, polled, NOW) == 1
+    plain = found("plain", title=f"Rotate {TOKEN}", timestamp=NOW - HOUR, facts={"branch": TOKEN})
+    assert polling.store(number, Polled([plain], {}), NOW) == 1
     polling.fail(number, PollError(hostile, Trouble.BAD_ANSWER), NOW)
     kept = [str(list(row)) for table in ("change_events", "poll_states", "lapses") for row in rows(table)]
     assert len(kept) >= 4

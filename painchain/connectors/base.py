@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from painchain.connectors.poll import Check, Hook, Poll
+from painchain.connectors.poll import Check, Hook, Poll, Watch
 from painchain.secrets import scrub
 
 MAX_ITEMS = 200
@@ -159,6 +159,7 @@ class ConnectorType:
     poll: Poll | None = None
     check: Check | None = None
     hook: Hook | None = None
+    watch: Watch | None = None
 
     @property
     def all_fields(self) -> tuple[Field, ...]:

@@ -39,6 +39,10 @@ for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # they log every request, with its whole address
 
 
+class TooLarge(PollError):
+    """An answer that is larger than any is read; a smaller page of it may not be."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the source answered. `value` is the JSON; None where nothing has changed (304) or there is none (204)."""
@@ -126,6 +130,20 @@ class Client:
             raise refusal(self._host, url, status, answered, body, self._now)
         return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
 
+    def post(self, path: str, value: Any, deadline: float | None = None) -> Answer:
+        """Return the answer to a question that is posted as JSON to `path`; a redirect is none.
+
+        :raises PollError: whatever else the source answers than 2xx, or if it does not answer.
+        """
+        url = f"{self.base_url}/{path.lstrip('/')}"
+        end = time.monotonic() + self._whole
+        self._deadline.moment = end if deadline is None else min(end, deadline)
+        with self._talking():
+            status, answered, body = self._read(url, None, {}, value)
+        if not 200 <= status < 300:
+            raise refusal(self._host, url, status, answered, body, self._now)
+        return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
+
     def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Answer]:
         """Yield the answers of a list, page by page as its ``Link`` header leads, `limit` at most."""
         answer = self.get(path, params)
@@ -158,15 +176,16 @@ class Client:
             raise PollError(words, Trouble.BAD_ANSWER) from None
 
     def _read(
-        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], posted: Any = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         body = bytearray()
-        with self._client.stream("GET", url, params=params, headers=headers) as response:
+        method = "GET" if posted is None else "POST"
+        with self._client.stream(method, url, params=params, headers=headers, json=posted) as response:
             for part in response.iter_bytes():
                 body += part
                 if len(body) > self._most:
                     words = f"{self._host} answers with more than {self._most / 2**20:.0f} MiB at once. Ask for less."
-                    raise PollError(words, Trouble.BAD_ANSWER)
+                    raise TooLarge(words, Trouble.BAD_ANSWER)
             return response.status_code, dict(response.headers), bytes(body)
 
     @contextmanager

@@ -1,6 +1,9 @@
 """Kubernetes: the workloads, configuration, access rules and nodes of one cluster."""
 
 from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
+from painchain.connectors.kubernetes_check import check
+from painchain.connectors.kubernetes_poll import poll
+from painchain.connectors.kubernetes_watch import watch
 
 PLACE = fields(namespace="Namespace", cluster="Cluster")
 
@@ -15,6 +18,9 @@ TYPE = ConnectorType(
     summary="Deployments, services, config maps, jobs, roles and troubled pods of a cluster.",
     icon="kubernetes",
     colour="blue",
+    poll=poll,
+    check=check,
+    watch=watch,
     fields=(
         Field("api_server", "API server URL", Kind.URL, help="Empty: the cluster PainChain itself runs in."),
         Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -166,3 +166,10 @@ class Hook:
 
 Poll = Callable[[Turn], Polled]
 Check = Callable[[Mapping[str, Any], datetime], Checked]
+
+# What a watch has heard, to be put on the cursor that is stored, whatever it is by then.
+Heard = Callable[[Cursor], Polled]
+# ``watch(turn)`` listens between polls and yields what it hears, in order. It begins with the cursor of a poll. It runs
+# in the event loop of all watches, so it never blocks, and stops where it is cancelled. Where it ends by itself, it
+# can only go on after a poll. ``Polled.more`` asks for one at once.
+Watch = Callable[[Turn], AsyncIterator[Heard]]

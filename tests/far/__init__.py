@@ -35,6 +35,7 @@ class Asked:
 
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class Far:
@@ -71,12 +72,15 @@ class Far:
             disable_nagle_algorithm = True  # head and body go out one by one
 
             def do_GET(self) -> None:
-                asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 far.asked.append(asked)
                 try:
                     self._send(far.answer(asked))
                 except OSError:
                     self.close_connection = True  # whoever asked has gone
+
+            do_POST = do_GET
 
             def _send(self, reply: Reply) -> None:
                 self.send_response(reply.status)

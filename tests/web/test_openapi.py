@@ -68,7 +68,7 @@ BEYOND_ANY_SCHEMA = (
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
     """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
     for key, connector_type in connectors.TYPES.items():
         monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, hook=HOOK))

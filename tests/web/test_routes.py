@@ -311,7 +311,7 @@ WITHOUT_EVENT: dict[Route, str] = {
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
     """Clusters take webhooks here, as the forge signs them."""
     monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
 

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("rate_limit", sa.Integer(), nullable=True),
         sa.Column("rate_remaining", sa.Integer(), nullable=True),
         sa.Column("rate_resets", sa.BigInteger(), nullable=True),
+        sa.Column("watched_until", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["connector_id"], ["connectors.id"], name="fk_poll_states_connector_id_connectors", ondelete="CASCADE"
         ),
