@@ -283,6 +283,13 @@ class Trail:
         metadata = {"action": "prune", "source": pruned.source, "events": pruned.events, "days": pruned.days}
         return self._write("events_pruned", label, "pruned", None, description, metadata)
 
+    def record(
+        self, kind: str, title: str, status: str, text: str, facts: dict[str, Any], **described: Any
+    ) -> str | None:
+        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells."""
+        metadata = {"action": kind, **facts}
+        return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
+
     def log_team_created(self, name: str, tags: Sequence[str]) -> str | None:
         """Record a new team and its tags."""
         return self._log_team("created", "create", name, {"tags": list(tags)}, f"Created the team “{name}”")

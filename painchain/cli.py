@@ -15,8 +15,20 @@ from typing import Any, NoReturn, get_args
 from zoneinfo import ZoneInfo
 
 import click
+from flask import Flask
 
-from painchain import __version__, audit, config, connectors, demo_command, ledger, reporting, timeline, visibility
+from painchain import (
+    __version__,
+    accounts,
+    audit,
+    config,
+    connectors,
+    demo_command,
+    ledger,
+    reporting,
+    timeline,
+    visibility,
+)
 from painchain.changes import spoken
 from painchain.cli_export import export
 from painchain.cli_prune import prune
@@ -85,7 +97,7 @@ def serve() -> None:
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
         if loaded.host not in config.LOOPBACK:
-            click.echo("There is no sign-in yet: everybody who reaches this address can change settings.", err=True)
+            offer_setup(application, f"http://{reachable(loaded)}:{port_of(server)}")
         for work in background:
             work.start()
         server.run()
@@ -96,6 +108,23 @@ def serve() -> None:
         signal.alarm(0)  # no request hangs: closing the database takes the time it takes
         with application.app_context():
             db.engine.dispose()
+
+
+def offer_setup(application: Flask, address: str) -> None:
+    """Print the link to make the first account; until it is used nothing else is served beyond loopback."""
+    with application.app_context():
+        if accounts.exist():
+            return
+        with ledger.writing():
+            secret = accounts.make_link(None, datetime.now(UTC))
+    click.echo(f"Nobody can sign in yet. Make the first account here (the link works once): {address}/link/{secret}")
+
+
+def reachable(loaded: config.Settings) -> str:
+    """Return a name under which a server is reached: one that is trusted; of every address that of this machine."""
+    named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
+    host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
 
 
 def port_of(server: Any) -> int:

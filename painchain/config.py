@@ -100,7 +100,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("host", "127.0.0.1", host_name, "Address to listen on. There is no sign-in yet: keep it on loopback."),
+    Setting("host", "127.0.0.1", host_name, "Address to listen on. Elsewhere than on loopback everybody signs in."),
     Setting("port", "8000", whole_number(0, 65535), "Port to listen on; 0 takes a free one."),
     Setting("instance", "instance", folder, "Folder of the database and the key file. Made at the first start."),
     Setting(
@@ -127,6 +127,8 @@ SETTINGS = (
     ),
     Setting("threads", "32", whole_number(1, 256), "Requests answered at the same time."),
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
+    Setting("session_idle_minutes", "720", whole_number(1, 525600), "A session ends when it was unused for so long."),
+    Setting("session_days", "14", whole_number(1, 365), "A session ends after so many days, used or not."),
     Setting(
         "max_webhook_bytes",
         "5242880",
@@ -149,6 +151,8 @@ class Settings:
     trusted_hosts: tuple[str, ...]
     threads: int
     max_request_bytes: int
+    session_idle_minutes: int
+    session_days: int
     max_webhook_bytes: int
     log_level: str
 

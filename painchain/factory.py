@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
 from flask.sessions import SecureCookieSessionInterface
-from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -23,6 +22,7 @@ from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
 from painchain.web import (
     api,
+    auth,
     checks,
     dashboard,
     exports,
@@ -38,6 +38,7 @@ from painchain.web import (
     report,
     responses,
     searching,
+    sign_in,
     teams_api,
     webhooks,
 )
@@ -51,7 +52,16 @@ csrf = CSRFProtect()
 log = logging.getLogger(__name__)
 
 PAGES = (
-    *(dashboard.door, news.door, searching.door, exports.door, health.door, checks.door, settings_door.door),
+    *(
+        sign_in.door,
+        dashboard.door,
+        news.door,
+        searching.door,
+        exports.door,
+        health.door,
+        checks.door,
+        settings_door.door,
+    ),
     *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
@@ -108,8 +118,10 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     app.session_interface = Sessions()
     db.init_app(app)
-    app.before_request(identify)  # before the guards, whose refusals name the request
+    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
+    app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(auth.guard)
     csrf.init_app(app)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
@@ -119,7 +131,8 @@ def create_app(settings: Settings) -> Flask:
     app.after_request(protect)
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, SECURITY_HEADERS)  # type: ignore[method-assign]
+        lets_in = partial(auth.lets_in, settings)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         begin()
@@ -135,14 +148,6 @@ def begin() -> None:
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()
-
-
-def identify() -> ResponseReturnValue | None:
-    """Say who acts in this request, when, and under which id it goes on the record."""
-    g.actor = audit.SYSTEM
-    g.now = datetime.now(UTC)
-    g.request_id = ledger.new_request_id(g.now)
-    return None
 
 
 def refuse_other_hosts() -> None:

@@ -35,6 +35,18 @@ ACTIVITIES = {
     "TeamDeleted": DELETE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
+    "PersonAdded": CREATE,
+    "PersonChanged": UPDATE,
+    "PersonDisabled": DISABLE,
+    "PersonEnabled": ENABLE,
+    "PersonRemoved": DELETE,
+    "PasswordSet": UPDATE,
+    "TokenCreated": CREATE,
+    "TokenRevoked": DELETE,
+    "PasswordLinkMade": OTHER,
+    "SignedIn": OTHER,
+    "SignedOut": OTHER,
+    "SignInFailed": OTHER,
 }
 
 
@@ -78,12 +90,18 @@ def activity_of(event: Event) -> int:
 def _status(event: Event) -> dict[str, Any]:
     """Return how it went. What PainChain records of itself has been done; other sources say it in their own words."""
     if event.source == connectors.BUILTIN.key:
-        return {"status_id": 1, "status": "Success", **({"status_code": event.status} if event.status else {})}
+        went = (
+            {"status_id": 2, "status": "Failure"} if event.status == "failed" else {"status_id": 1, "status": "Success"}
+        )
+        return {**went, **({"status_code": event.status} if event.status else {})}
     return {"status_id": 99, "status": event.status} if event.status else {"status_id": 0, "status": "Unknown"}
 
 
 def _entity(event: Event) -> dict[str, Any]:
     known = connectors.TYPES.get(event.connector_type or "")
+    for key, kind in (("token", "API token"), ("person", "Account")):
+        if event.source == connectors.BUILTIN.key and isinstance(event.metadata.get(key), str):
+            return {"name": event.metadata[key], "type_id": 99, "type": kind}
     if event.connector_name is None and event.connector_id is None:
         return {"name": event.title, "type_id": 99, "type": "Configuration"}
     return {

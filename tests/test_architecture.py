@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain", "painchain.config", "painchain.secrets", "painchain.messages", "painchain.words", "painchain.web"),
+    (
+        "painchain",
+        "painchain.config",
+        "painchain.secrets",
+        "painchain.messages",
+        "painchain.words",
+        "painchain.web",
+        "painchain.roles",
+        "painchain.passwords",
+    ),
     ("painchain.connectors.poll",),
     (
         "painchain.connectors.base",
@@ -52,7 +61,7 @@ STAIRS = (
         "painchain.connectors.kubernetes",
         "painchain.connectors.painchain",
     ),
-    ("painchain.models", "painchain.connectors", "painchain.migrations"),
+    ("painchain.models", "painchain.identity", "painchain.connectors", "painchain.migrations"),
     ("painchain.search",),
     ("painchain.sets", "painchain.fulltext"),
     ("painchain.rollups",),
@@ -62,7 +71,9 @@ STAIRS = (
     ("painchain.ledger", "painchain.timeline", "painchain.visibility", "painchain.migrations.env", "painchain.fold"),
     ("painchain.turns", "painchain.lapses", "painchain.bands", "painchain.silence", "painchain.outbox"),
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
-    ("painchain.inventory", "painchain.export", "painchain.retention"),
+    ("painchain.accounts",),
+    ("painchain.signins",),
+    ("painchain.api_tokens", "painchain.inventory", "painchain.export", "painchain.retention"),
     ("painchain.notify",),
     ("painchain.past", "painchain.pruning", "painchain.findings", "painchain.teams"),
     ("painchain.report", "painchain.outcomes", "painchain.watches"),
@@ -78,10 +89,11 @@ STAIRS = (
         "painchain.web.forms",
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
-    ("painchain.web.kept", "painchain.web.health"),
+    ("painchain.web.kept", "painchain.web.auth", "painchain.web.health"),
     ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",
+        "painchain.web.sign_in",
         "painchain.web.history",
         "painchain.web.history_api",
         "painchain.web.report",

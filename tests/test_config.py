@@ -19,6 +19,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
+    "session_idle_minutes": ("30", 30),
+    "session_days": ("1", 1),
     "max_webhook_bytes": ("26214400", 26214400),
     "log_level": ("WARNING", "warning"),
 }
@@ -31,6 +33,8 @@ DEFAULTS = {
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
     "threads": 32,
     "max_request_bytes": 1048576,
+    "session_idle_minutes": 720,
+    "session_days": 14,
     "max_webhook_bytes": 5242880,
     "log_level": "info",
 }
@@ -58,6 +62,8 @@ BAD = [
     ("threads", "257"),
     ("max_request_bytes", "1023"),
     ("max_request_bytes", "67108865"),
+    ("session_idle_minutes", "0"),
+    ("session_days", "366"),
     ("max_webhook_bytes", "26214401"),
     ("log_level", "loud"),
 ]

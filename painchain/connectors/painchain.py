@@ -7,6 +7,33 @@ SYSTEM_TAGS = ["system", "audit"]
 
 _CONNECTOR = {"connector_name": "Connector name", "connector_type": "Connector type"}
 _TEAM = {"team": "Team"}
+_TOKEN = {"token": "Token"}
+
+
+def _people(name: str, label: str, icon: str, **more: str) -> EventType:
+    return EventType(name, label, fields(**{"person": "Person", **more, "action": "Action"}), icon)
+
+
+# What happens to accounts, sign-ins and tokens; it is about no connector.
+PEOPLE = (
+    _people("PersonAdded", "Person Added", "plus", role="Role"),
+    _people("PersonChanged", "Person Changed", "pencil", changes="Changes"),
+    _people("PersonDisabled", "Person Disabled", "off"),
+    _people("PersonEnabled", "Person Enabled", "on"),
+    _people("PersonRemoved", "Person Removed", "minus", role="Role", tokens="Tokens"),
+    _people("PasswordSet", "Password Set", "key"),
+    _people("PasswordLinkMade", "Password Link Made", "link"),
+    _people("SignedIn", "Signed In", "check", way="Way", address="Address", browser="Browser"),
+    _people("SignedOut", "Signed Out", "power"),
+    _people("SignInFailed", "Sign In Failed", "alert", why="Why", way="Way", address="Address"),
+    EventType(
+        "TokenCreated",
+        "Token Created",
+        fields(**_TOKEN, role="Role", person="Person", days="Days", action="Action"),
+        "key",
+    ),
+    EventType("TokenRevoked", "Token Revoked", fields(**_TOKEN, person="Person", action="Action"), "trash"),
+)
 
 TYPE = ConnectorType(
     key="painchain",
@@ -105,5 +132,6 @@ TYPE = ConnectorType(
             ),
             "trash",
         ),
+        *PEOPLE,
     ),
 )

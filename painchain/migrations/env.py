@@ -3,7 +3,7 @@
 from alembic import context
 from flask import current_app
 
-from painchain import models  # noqa: F401  the tables, for autogeneration
+from painchain import identity, models  # noqa: F401  the tables, for autogeneration
 from painchain.db import migrating
 
 db = current_app.extensions["migrate"].db

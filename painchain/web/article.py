@@ -37,6 +37,10 @@ TELLING = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
 TELLING_TEXTS = ("branch", "ref", "tag", "environment", "namespace")
 
 
+# Fields that say what an event of PainChain's own is about.
+SUBJECTS = ("team", "token", "person", "connector_name")
+
+
 @dataclass(frozen=True)
 class Row:
     """One field of an event: a label, and a value, a change or several changes."""
@@ -107,7 +111,9 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
     keys = {field.key for field in shown}
     rows = [_row(field, facts) for field in shown if field.key in facts]
     own = event.source == connectors.BUILTIN.key
-    alone = _alone(rows) if own and "team" in facts else None  # no Config Changed tells it beside the save
+    alone = (
+        _alone(rows) if own and ("team" in facts or "person" in facts) else None
+    )  # no Config Changed tells it beside the save
     change = _single_change(facts) if "field" in keys else alone
     return Article(
         event=event,
@@ -151,10 +157,10 @@ def _subject(event: Event, facts: Mapping[str, Any], fields: Sequence[EventField
     """Return what an event is about. Hiding the field that says so hides it in the line as well."""
     if event.source != connectors.BUILTIN.key:
         return str(event.title)
-    named_by = next((field.key for field in fields if field.key in ("team", "connector_name")), "")
+    named_by = next((field.key for field in fields if field.key in SUBJECTS), "")
     if named_by and named_by not in keys:
         return None
-    name: str | None = facts.get("team") if named_by == "team" else event.connector_name
+    name: str | None = event.connector_name if named_by in ("", "connector_name") else facts.get(named_by)
     return name
 
 
@@ -210,7 +216,7 @@ def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
         parts = [str(facts[key]) for key in ("format", "of_source") if key in keys and key in facts]
         parts += [f"{facts['events']:,} event{'' if facts['events'] == 1 else 's'}"] if "events" in keys else []
         return " · ".join(parts)
-    return ""
+    return " · ".join(str(facts[key]) for key in ("role", "why") if key in keys and facts.get(key))
 
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:

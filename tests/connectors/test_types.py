@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from painchain import connectors
 from painchain.connectors import ADDABLE, BUILTIN, TYPES
 from painchain.connectors.base import ConnectorType, EventType, Field, FieldError, Kind, fields
-from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
+from painchain.connectors.painchain import PEOPLE, SYSTEM_NAME, SYSTEM_TAGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +93,18 @@ EVENT_FIELDS = {
         "TeamDeleted": "team tags action",
         "RetentionChanged": "field old_value new_value action",
         "EventsPruned": "of_source events before oldest newest rule cause action",
+        "PersonAdded": "person role action",
+        "PersonChanged": "person changes action",
+        "PersonDisabled": "person action",
+        "PersonEnabled": "person action",
+        "PersonRemoved": "person role tokens action",
+        "PasswordSet": "person action",
+        "PasswordLinkMade": "person action",
+        "SignedIn": "person way address browser action",
+        "SignedOut": "person action",
+        "SignInFailed": "person why way address action",
+        "TokenCreated": "token role person days action",
+        "TokenRevoked": "token person action",
     },
 }
 
@@ -289,6 +301,7 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "EventsPruned",
         "ConnectorFailing",
         "ConnectorRecovered",
+        *(one.name for one in PEOPLE),
         "WebhookChanged",
         "NotifyRuleCreated",
         "NotifyRuleChanged",

@@ -283,14 +283,11 @@ def test_on_the_loopback_address_of_ipv6_its_own_address_is_answered(serving):
 
 
 def test_on_every_address_any_host_name_is_answered_until_some_are_named(serving):
-    assert statuses(serving(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [200] * 2
+    """Beyond loopback 403 is the answer until there is an account; 400 is that of a name that is not ours."""
+    assert statuses(serving(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [403] * 2
     app = serving(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
-    assert statuses(app, "painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example") == [
-        200,
-        200,
-        400,
-        400,
-    ]
+    hosts = ("painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example")
+    assert statuses(app, *hosts) == [403, 403, 400, 400]
 
 
 def test_the_session_cookie_is_kept_from_scripts_and_other_sites(client):

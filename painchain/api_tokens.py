@@ -1,0 +1,71 @@
+"""Tokens of scripts: named, with a role and an end, shown once, stored as a hash, on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+
+from sqlalchemy import select
+
+from painchain.accounts import Wrong, digest, key_of
+from painchain.audit import Trail
+from painchain.connectors.base import unprintable
+from painchain.db import db
+from painchain.identity import ApiToken, Person
+from painchain.roles import ROLES, allows
+from painchain.signins import TOKEN_PREFIX
+
+DAYS = (7, 30, 90, 365)
+LONGEST_NAME = 100
+
+
+def everything() -> Sequence[ApiToken]:
+    """Return all tokens by name."""
+    return db.session.scalars(select(ApiToken).order_by(ApiToken.key)).all()
+
+
+def get(number: int) -> ApiToken | None:
+    """Return the token of that number, if there is one."""
+    return db.session.get(ApiToken, number)
+
+
+def create(name: str, role: str, days: int, owner: Person, trail: Trail) -> tuple[ApiToken, str]:
+    """Make a token of `owner` that ends after some days (0: never); return it and its secret, which is not kept.
+
+    :raises Wrong: when a value cannot be taken, or the owner may not do as much.
+    """
+    name = name.strip()
+    errors = _errors(name, role, days, owner)
+    if errors:
+        raise Wrong(errors)
+    secret = TOKEN_PREFIX + token_urlsafe(32)
+    expires: datetime | None = trail.now + timedelta(days=days) if days else None
+    made = {"name": name, "key": key_of(name), "hash": digest(secret), "role": role, "person_id": owner.id}
+    token = ApiToken(**made, created_at=trail.now, expires=expires)
+    db.session.add(token)
+    db.session.flush()
+    until = f"{days} days" if days else "no end"
+    facts = {"token": name, "role": role, "person": owner.name, "days": days or None}
+    trail.record("token_created", name, "created", f"Created the token {name} ({role}, {until})", facts)
+    return token, secret
+
+
+def revoke(token: ApiToken, trail: Trail) -> None:
+    """Let a token never work again."""
+    trail.record("token_revoked", token.name, "revoked", f"Revoked the token {token.name}", {"token": token.name})
+    db.session.delete(token)
+    db.session.flush()
+
+
+def _errors(name: str, role: str, days: int, owner: Person) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    if not name or len(name) > LONGEST_NAME or any(unprintable(one) or one in "\n\t" for one in name):
+        errors["name"] = f"Give a name of 1 to {LONGEST_NAME} characters that can be seen."
+    elif db.session.scalar(select(ApiToken.id).where(ApiToken.key == key_of(name))):
+        errors["name"] = f"There is a token called “{name}” already."
+    if role not in ROLES or not allows(owner.role, role):
+        errors["role"] = f"Choose a role that {owner.name} has as well."
+    if days not in (0, *DAYS):
+        errors["days"] = f"Choose one of {', '.join(map(str, DAYS))} days, or 0 for no end."
+    return errors

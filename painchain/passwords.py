@@ -1,0 +1,50 @@
+"""Passwords: argon2id hashes, and what a password must be."""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SHORTEST, LONGEST = 12, 512
+# OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+_turns = BoundedSemaphore(2)  # so that many at once do not take the memory of the server
+
+
+class Weak(ValueError):
+    """A password that is not taken; the message says what one must be."""
+
+
+def hashed(password: str, name: str) -> str:
+    """Return the hash of a new password for the account `name`.
+
+    :raises Weak: when it is too short, too long or too easy.
+    """
+    if len(password) < SHORTEST:
+        raise Weak(f"A password has {SHORTEST} characters at least; several words are fine.")
+    if len(password) > LONGEST:
+        raise Weak(f"A password has {LONGEST} characters at most.")
+    if len(set(password)) < 5 or password.casefold().replace(name.casefold(), "").strip("0123456789!.-_ ") == "":
+        raise Weak("This password is too easy to guess. Use several words that do not belong together.")
+    with _turns:
+        return _hasher.hash(password.encode("utf-8", "surrogatepass"))
+
+
+def matches(stored: str | None, password: str) -> bool:
+    """Say whether a password is the one that was stored. Without a stored one it takes as long and is False."""
+    if len(password) > LONGEST:
+        return False
+    with _turns:
+        try:
+            _hasher.verify(stored or _nobodys(), password.encode("utf-8", "surrogatepass"))
+        except (VerificationError, InvalidHashError):
+            return False
+    return stored is not None
+
+
+@cache
+def _nobodys() -> str:
+    return _hasher.hash("nobody has this password")

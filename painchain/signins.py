@@ -1,0 +1,196 @@
+"""Who is signed in: sessions kept on the server, failed attempts held back, tokens of scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from painchain import passwords
+from painchain.accounts import called, digest, key_of
+from painchain.audit import Trail
+from painchain.db import Prepared, WriteBusy, db, one_write_at_a_time
+from painchain.identity import ApiToken, Attempt, Person, SignIn
+from painchain.roles import ROLES, Actor
+
+SEEN_EVERY = timedelta(minutes=1)  # so often it is written down that a session is in use
+WINDOW = timedelta(minutes=15)
+MOST_OF_ACCOUNT, MOST_OF_ADDRESS = 10, 30
+TOKEN_PREFIX = "pct_"  # noqa: S105  how a token begins, so that scanners know one
+LONGEST_BROWSER = 200
+
+
+class Refused(Exception):
+    """A sign-in that is not let through. The message never says whether the account exists."""
+
+
+class TooMany(Refused):
+    """Too many failed attempts; `until` is when the next one is heard."""
+
+    def __init__(self, until: datetime):
+        super().__init__(
+            f"There were too many failed attempts. Try again after {until:%H:%M} UTC, use a browser that you have "
+            "signed in with before, or ask an admin for a link (painchain user reset)."
+        )
+        self.until = until
+
+
+@dataclass(frozen=True)
+class Limits:
+    """After how long a session ends: unused, and whatever happens."""
+
+    idle: timedelta
+    absolute: timedelta
+
+
+@dataclass(frozen=True)
+class From:
+    """Where a sign-in comes from: an address, a browser, and the account that this browser is known for, if any."""
+
+    address: str
+    browser: str
+    known_for: int | None = None
+
+
+_p, _s, _t = Person.__table__.c, SignIn.__table__.c, ApiToken.__table__.c
+_SIGNED_IN = Prepared(
+    select(_p.id, _p.name, _p.role, _s.seen)
+    .where(_s.person_id == _p.id, _s.id == bindparam("sign_in"), _p.disabled_at.is_(None))
+    .where(_s.seen > bindparam("idle", type_=_s.seen.type), _s.began > bindparam("absolute", type_=_s.began.type))
+)
+_TOKEN = Prepared(
+    select(_t.name, _t.role, _p.id, _p.role, _t.expires, _t.last_used).where(
+        _t.person_id == _p.id, _t.hash == bindparam("hash"), _p.disabled_at.is_(None)
+    )
+)
+
+
+def admit(name: str, place: From, now: datetime) -> list[int]:
+    """Count an attempt before its password is looked at: many at once are no more than one after the other.
+
+    Return what was counted, for `forgive`.
+
+    :raises TooMany: when there were too many failed attempts.
+    """
+    keys = _keys(name, called(name), place)
+    if until := held_back(keys, now):
+        raise TooMany(until)
+    return count_failure(keys, now)
+
+
+def recognise(name: str, password: str) -> tuple[int | None, str]:
+    """Return the number of the account that a name belongs to, and why its password does not let in ("" if it does).
+
+    It takes the same time whether the account exists or not; nothing is written, and no write has to wait for it.
+    """
+    person = called(name)
+    good = passwords.matches(person.password if person else None, password)
+    if person is None:
+        return None, "no such account"
+    if good:
+        return person.id, "disabled account" if person.disabled_at else ""
+    return person.id, "wrong password"
+
+
+def forgive(counted: Sequence[int]) -> None:
+    """Take back the count of an attempt that went well."""
+    db.session.execute(delete(Attempt).where(Attempt.id.in_(counted)))
+
+
+def record_failure(person: Person | None, place: From, why: str, trail: Trail) -> None:
+    """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
+    who = person.name if person else "an unknown account"
+    facts = {"person": person.name if person else None, "why": why, "address": place.address}
+    trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
+
+
+def start(person: Person, way: str, place: From, trail: Trail) -> str:
+    """Sign somebody in, on the record, and return what the cookie is to hold."""
+    secret = token_urlsafe(32)
+    about = {"address": place.address, "browser": place.browser[:LONGEST_BROWSER], "way": way}
+    db.session.add(SignIn(id=digest(secret), person_id=person.id, began=trail.now, seen=trail.now, **about))
+    db.session.flush()
+    trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", {"person": person.name, **about})
+    return secret
+
+
+def end(actor: Actor, trail: Trail) -> None:
+    """Sign somebody out of one browser, on the record."""
+    db.session.execute(delete(SignIn).where(SignIn.id == actor.sign_in))
+    trail.record("signed_out", actor.name, "signed out", f"{actor.name} signed out", {"person": actor.name})
+
+
+def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
+    """Return where somebody is signed in, the browser used last first."""
+    wanted = select(SignIn).where(
+        SignIn.person_id == person_id, SignIn.seen > now - limits.idle, SignIn.began > now - limits.absolute
+    )
+    return db.session.scalars(wanted.order_by(SignIn.seen.desc())).all()
+
+
+def signed_in(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
+    """Return who is signed in with a cookie, if anybody is."""
+    number = digest(secret)
+    moments = {"idle": now - limits.idle, "absolute": now - limits.absolute}
+    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=number, **moments):
+        return Actor(name, role, person_id, sign_in=number, seen=seen)
+    return None
+
+
+def by_token(secret: str, now: datetime, connection: Connection) -> Actor | None:
+    """Return which script a token belongs to, if it is valid: it may do what both it and its owner may."""
+    if not secret.startswith(TOKEN_PREFIX):
+        return None
+    for name, role, person_id, owners, expires, last in _TOKEN.all(connection, hash=digest(secret)):
+        if expires is None or expires > now:
+            return Actor(f"token:{name}", min(role, owners, key=ROLES.index), person_id, token=name, seen=last)
+    return None
+
+
+def used(actor: Actor, now: datetime) -> None:
+    """Write down that a session or a token is in use, once in a while.
+
+    It is a transaction of its own that moves no revision; where it cannot be written, reading goes on without.
+    """
+    if actor.seen is not None and now - actor.seen <= SEEN_EVERY:
+        return
+    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
+        if actor.token is not None:
+            key = key_of(actor.token)
+            connection.execute(update(ApiToken).where(ApiToken.key == key).values(last_used=now))
+        else:
+            connection.execute(update(SignIn).where(SignIn.id == actor.sign_in, SignIn.seen < now).values(seen=now))
+
+
+def held_back(keys: dict[str, int], now: datetime) -> datetime | None:
+    """Return until when these keys are held back, each with the failures it may have; None if they are not."""
+    wanted = select(Attempt.key, func.count(), func.min(Attempt.at))
+    wanted = wanted.where(Attempt.key.in_(keys), Attempt.at > now - WINDOW).group_by(Attempt.key)
+    moments = [oldest + WINDOW for key, count, oldest in db.session.execute(wanted) if count >= keys[key]]
+    return max(moments, default=None)
+
+
+def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
+    """Count a failed attempt against these keys, and forget old ones. Return the numbers of what was counted."""
+    db.session.execute(delete(Attempt).where(Attempt.at < now - WINDOW))
+    counted = [Attempt(key=key, at=now) for key in keys]
+    db.session.add_all(counted)
+    db.session.flush()
+    return [one.id for one in counted]
+
+
+def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
+    """Return what a failure counts against.
+
+    A browser that has signed in to the account before has a count of its own: whoever tries passwords from elsewhere
+    does not lock its owner out (OWASP: "device cookies").
+    """
+    if person and place.known_for == person.id:
+        return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
+    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}

@@ -1,0 +1,216 @@
+"""The guard of every request: who is it, and may they? What a request needs is in one table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode, urlsplit
+
+from flask import Request, current_app, g, make_response, request, url_for
+from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy.engine import Connection
+from werkzeug.http import parse_cookie
+
+from painchain import accounts, ledger, signins
+from painchain.config import LOOPBACK, Settings
+from painchain.db import db
+from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
+from painchain.signins import From, Limits
+from painchain.web import responses
+
+COOKIE, KNOWN_COOKIE = "painchain_session", "painchain_known"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+# What anybody may ask for: to sign in, to see that the server is there, and what proves itself by a signature.
+PUBLIC = frozenset(("static", "api.health", "hooks.deliver"))
+# Blueprints that are for those who are not signed in yet.
+DOORS = frozenset(("sign_in",))
+# What needs another role than reading (viewer) or writing (editor).
+NEEDS: dict[str, str] = {
+    **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
+    # Pages that lead to a change and nowhere else.
+    **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
+    **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
+}
+# Blueprints that are an admin's altogether.
+ADMINS = frozenset(("people", "tokens", "retention", "notify", "notify_api"))
+# What open pages ask for by themselves: it keeps no session in use.
+POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
+
+
+def needed(endpoint: str, method: str) -> str:
+    """Return the role that a route needs."""
+    if endpoint in NEEDS:
+        return NEEDS[endpoint]
+    if endpoint.partition(".")[0] in ADMINS:
+        return ADMIN
+    return VIEWER if method in SAFE else EDITOR
+
+
+def begin() -> None:
+    """Say when a request is made, and under which id it goes on the record; who makes it is not known yet."""
+    g.now = datetime.now(UTC)
+    g.request_id = ledger.new_request_id(g.now)
+    be(NOBODY)
+
+
+def guard() -> ResponseReturnValue | None:
+    """Find out who makes this request, and stop whoever may not."""
+    endpoint = request.endpoint or ""
+    if endpoint == "static":
+        return None
+    with db.engine.connect() as connection:  # a session would cost several times as much
+        open_to_all = is_open(connection)
+        actor = LOCAL if open_to_all else _recognised(connection)
+    if actor and not open_to_all and endpoint not in POLLED:
+        signins.used(actor, g.now)
+    be(actor or NOBODY)
+    if open_to_all or endpoint in PUBLIC or endpoint.partition(".")[0] in DOORS:
+        return None
+    if actor is None:
+        return _sign_in_first()
+    role = needed(endpoint, request.method)
+    return None if actor.may(role) else _forbidden(actor, role)
+
+
+def lets_in(own: Settings, connection: Connection, cookies: str) -> bool:
+    """Say whether whoever sends these cookies may read: for the answer that is given before the app is asked."""
+    if own.host in LOOPBACK and not accounts.exist(connection):
+        return True
+    secret = parse_cookie(cookies).get(COOKIE, "")
+    return bool(secret) and signins.signed_in(secret, limits_of(own), datetime.now(UTC), connection) is not None
+
+
+def be(actor: Actor) -> None:
+    """Let this one be who acts in this request."""
+    g.who, g.actor = actor, actor.name
+
+
+def is_open(connection: Connection | None = None) -> bool:
+    """Say whether everybody who reaches the server may do everything: on loopback, before the first account.
+
+    Somebody always stays an admin, so that what is closed once is not asked about again.
+    """
+    closed = current_app.extensions.get("painchain.closed", False) or settings().host not in LOOPBACK
+    if not closed and accounts.exist(connection):
+        closed = current_app.extensions["painchain.closed"] = True
+    return not closed
+
+
+def settings() -> Settings:
+    """Return the settings of this server."""
+    found: Settings = current_app.config["SETTINGS"]
+    return found
+
+
+def limits() -> Limits:
+    """Return after how long a session ends."""
+    return limits_of(settings())
+
+
+def limits_of(own: Settings) -> Limits:
+    """Return after how long a session ends by these settings."""
+    return Limits(timedelta(minutes=own.session_idle_minutes), timedelta(days=own.session_days))
+
+
+def place() -> From:
+    """Return where this request comes from."""
+    return From(request.remote_addr or "unknown", request.user_agent.string, known_for(request))
+
+
+def known_for(asked: Request) -> int | None:
+    """Return the account that has signed in with this browser before, if one has."""
+    return signer().number(asked.cookies.get(KNOWN_COOKIE, ""))
+
+
+class Known:
+    """Signs the cookie by which a browser is known again as one that has signed in to an account."""
+
+    def __init__(self, key: bytes):
+        self._signer = URLSafeSerializer(key, salt="known browsers")
+
+    def signed(self, number: int) -> str:
+        """Return the text of a cookie for the account of this number."""
+        return str(self._signer.dumps(number))
+
+    def number(self, text: str) -> int | None:
+        """Return the number of the account that a cookie names; None if it is not ours."""
+        try:
+            found = self._signer.loads(text)
+        except BadData:
+            return None
+        return found if isinstance(found, int) else None
+
+
+def signer() -> Known:
+    """Return what signs those cookies."""
+    found: Known = current_app.extensions["painchain.known"]
+    return found
+
+
+def next_address(text: str) -> str:
+    """Return an address of ours to go on to; "/" for any other.
+
+    >>> next_address("/?q=a"), next_address("https://elsewhere.example/"), next_address("//elsewhere.example")
+    ('/?q=a', '/', '/')
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "/"
+    ours = text.startswith("/") and text[1:2] not in ("/", "\\") and not parts.scheme and not parts.netloc
+    return text if ours and text.isprintable() else "/"
+
+
+def not_set_up() -> ResponseReturnValue:
+    """Say what comes before everything else where nobody can sign in yet."""
+    message = "There is no account yet. Open the link that PainChain printed when it started."
+    return responses.error(403, "Not set up yet", message)
+
+
+def why_out() -> str:
+    """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
+    if not request.cookies.get(COOKIE):
+        return ""
+    number = known_for(request)
+    person = accounts.get(number) if number else None
+    if number and person is None:
+        return "Your account was removed. What you changed stays on the timeline."
+    if person and person.disabled_at:
+        return "Your account is disabled. An admin can enable it again."
+    return "You are not signed in any more: the session has ended, or your role or your password was changed."
+
+
+def _recognised(connection: Connection) -> Actor | None:
+    header = request.headers.get("Authorization", "")
+    if header[:7].lower() == "bearer ":
+        return signins.by_token(header[7:].strip(), g.now, connection)
+    cookie = request.cookies.get(COOKIE, "")
+    return signins.signed_in(cookie, limits(), g.now, connection) if cookie else None
+
+
+def _sign_in_first() -> ResponseReturnValue:
+    """Lead to the sign-in page, and from there to where the person wanted to go."""
+    if responses.wants_json():
+        headers = {"WWW-Authenticate": "Bearer"}
+        return responses.json_error(401, "Sign in, or send a valid token: Authorization: Bearer pct_…", headers=headers)
+    if not accounts.exist():
+        return not_set_up()
+    if request.method not in SAFE:  # whoever is led away from a form loses what is in it
+        return responses.error(401, "You are not signed in", f"Nothing was saved. {why_out() or 'Sign in first.'}")
+    wanted = request.full_path.rstrip("?")
+    if responses.is_htmx():
+        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        wanted = shown.path + (f"?{shown.query}" if shown.query else "")
+    address = url_for("sign_in.form") + (f"?{urlencode({'next': wanted})}" if wanted not in ("", "/") else "")
+    if responses.is_htmx():
+        return make_response("", 401, {"HX-Redirect": address})
+    return "", 303, {"Location": address}
+
+
+def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:
+    return responses.error(
+        403,
+        "This is not for your role",
+        f"Nothing was changed. {actor.name} is {actor.role}; this needs {role}. An admin can change that.",
+    )

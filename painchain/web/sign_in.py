@@ -1,0 +1,147 @@
+"""Sign in and out, and the links that work once: the first account, a new password."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from painchain import accounts, audit, signins
+from painchain.accounts import Wrong
+from painchain.identity import OneTimeLink, Person
+from painchain.roles import ADMIN, Actor
+from painchain.signins import TooMany
+from painchain.web import auth, responses
+from painchain.web.auth import COOKIE, KNOWN_COOKIE
+from painchain.web.responses import on_the_record
+
+door = Blueprint("sign_in", __name__)
+
+KNOWN_SECONDS = 365 * 86_400
+WRONG = "Name and password do not belong together, or the account is disabled."
+USED = "This link does not work any more: it was used, replaced or has expired. painchain user reset makes a new one."
+
+
+@door.get("/sign-in")
+def form() -> ResponseReturnValue:
+    """Show the form to sign in; whoever is signed in goes on."""
+    wanted = auth.next_address(request.args.get("next", "/"))
+    if auth.is_open() or g.who.role:
+        return redirect(wanted, 303)
+    if not accounts.exist():
+        return auth.not_set_up()
+    return _form(200, wanted, problem=auth.why_out())
+
+
+@door.post("/sign-in")
+def send() -> ResponseReturnValue:
+    """Sign in with a name and a password."""
+    wanted = auth.next_address(request.form.get("next", "/"))
+    name, password = request.form.get("name", ""), request.form.get("password", "")
+    if auth.is_open():
+        return redirect(wanted, 303)
+    if not accounts.exist():
+        return auth.not_set_up()
+    try:
+        with on_the_record() as trail:
+            counted = signins.admit(name[:1000], auth.place(), trail.now)
+    except TooMany as refusal:
+        return _form(429, wanted, name, str(refusal))
+    number, wrong = signins.recognise(name[:1000], password)
+    with on_the_record() as trail:
+        trail.author = audit.SYSTEM  # whoever fails to sign in as somebody is not that one
+        person = accounts.get(number) if number else None
+        if wrong or person is None:
+            signins.record_failure(person, auth.place(), wrong, trail)
+            return _form(422, wanted, name, WRONG)
+        signins.forgive(counted)
+        secret = signins.start(person, "password", auth.place(), by(person.name, trail))
+    return signed_in(person, secret, wanted)
+
+
+@door.post("/sign-out")
+def leave() -> ResponseReturnValue:
+    """Sign out of this browser."""
+    if g.who.sign_in:
+        with on_the_record() as trail:
+            signins.end(g.who, trail)
+    session.clear()
+    flash("You are signed out.", "good")
+    answer = redirect(url_for(".form"), 303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@door.get("/link/<secret>")
+def link(secret: str) -> ResponseReturnValue:
+    """Show the form behind a link that works once."""
+    found = _link_or_gone(secret)
+    return _link_form(200, secret, found)
+
+
+@door.post("/link/<secret>")
+def use_link(secret: str) -> ResponseReturnValue:
+    """Make the first account, or set a new password, and sign in."""
+    person: Person | None
+    try:
+        with on_the_record() as trail:
+            found = _link_or_gone(secret)
+            if request.form.get("password") != request.form.get("again"):
+                raise Wrong({"again": "The two passwords are not the same."})
+            person = _use(found, trail)
+            secret_of_cookie = signins.start(person, "link", auth.place(), by(person.name, trail))
+    except Wrong as wrong:
+        return _link_form(422, secret, _link_or_gone(secret), wrong.errors)
+    return signed_in(person, secret_of_cookie, "/")
+
+
+def by(name: str, trail: audit.Trail) -> audit.Trail:
+    """Return the trail with the author that a sign-in has: the account of that name, or PainChain itself."""
+    person = accounts.called(name)
+    trail.author = person.name if person else audit.SYSTEM
+    return trail
+
+
+def signed_in(person: Person, secret: str, wanted: str) -> Response:
+    """Answer somebody who has just signed in: with the cookies, and on to where they wanted to go."""
+    session.clear()  # the form's token of before is worth nothing from here on
+    auth.be(Actor(person.name, person.role, person.id))
+    answer = redirect(wanted, 303)
+    _keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
+    _keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
+    return answer
+
+
+def _keep(answer: Response, name: str, text: str, seconds: int) -> None:
+    answer.set_cookie(name, text, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure)
+
+
+def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Response:
+    return responses.page("pages/sign_in.html", status, wanted=wanted, name=name, problem=problem)
+
+
+def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, str] | None = None) -> Response:
+    person = accounts.get(found.person_id) if found.person_id else None
+    given = request.form.get("name", "")
+    return responses.page("pages/link.html", status, secret=secret, person=person, name=given, errors=errors or {})
+
+
+def _link_or_gone(secret: str) -> OneTimeLink:
+    found = accounts.link(secret, g.now)
+    if found is None or (found.person_id is None and accounts.exist()):
+        abort(410, USED)
+    return found
+
+
+def _use(found: OneTimeLink, trail: audit.Trail) -> Person:
+    password = request.form.get("password", "")
+    if found.person_id is None:
+        trail.author = audit.SYSTEM
+        person = accounts.add(request.form.get("name", ""), ADMIN, trail, password=password)
+        accounts.use_up(found)
+        return person
+    owner = accounts.get(found.person_id)
+    assert owner is not None  # noqa: S101  its links go with it
+    trail.author = owner.name
+    accounts.set_password(owner, password, trail)
+    return owner

@@ -1,0 +1,52 @@
+"""Accounts for tests: add one as the command line does, and sign in as a person does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain import accounts
+from painchain.audit import Trail
+from painchain.ledger import new_request_id, writing
+from tests.reading import fill, form_of
+
+PASSWORD = "correct horse battery staple"
+
+
+@contextmanager
+def on_the_record(app: Flask) -> Iterator[Trail]:
+    """Write to the database of an app, as PainChain itself."""
+    now = datetime.now(UTC)
+    with app.app_context(), writing() as book:
+        yield Trail(book, "system", new_request_id(now), now)
+
+
+def add_person(app: Flask, name: str = "alice", role: str = "admin", password: str = PASSWORD) -> int:
+    """Add an account and return its number."""
+    with on_the_record(app) as trail:
+        return int(accounts.add(name, role, trail, password=password).id)
+
+
+def make_link(app: Flask, number: int | None = None) -> str:
+    """Return the address of a one-time link: for an account, or to make the first one."""
+    with on_the_record(app) as trail:
+        person = accounts.get(number) if number else None
+        return f"/link/{accounts.make_link(person, trail.now, trail)}"
+
+
+def sign_in(
+    client: FlaskClient, name: str = "alice", password: str = PASSWORD, start: str = "/sign-in"
+) -> TestResponse:
+    """Fill in the sign-in page and send it."""
+    form = fill(form_of(client.get(start), "#sign-in"), name=name, password=password)
+    return client.post("/sign-in", data=form)
+
+
+def sign_out(client: FlaskClient) -> TestResponse:
+    """Press "Sign out" in the header."""
+    return client.post("/sign-out", data=form_of(client.get("/"), ".who"))
