@@ -191,8 +191,8 @@ def remove(person: Person, trail: Trail, version: int | None = None) -> None:
     db.session.flush()
 
 
-def set_password(person: Person, password: str, trail: Trail) -> None:
-    """Store a new password; every sign-in and every link of the account ends.
+def set_password(person: Person, password: str, trail: Trail, but: str | None = None) -> None:
+    """Store a new password; every sign-in of the account, save one, and every link ends.
 
     :raises Wrong: when the password cannot be taken.
     """
@@ -200,7 +200,7 @@ def set_password(person: Person, password: str, trail: Trail) -> None:
         person.password = passwords.hashed(password, person.name)
     except passwords.Weak as weak:
         raise Wrong({"password": str(weak)}) from None
-    end_sign_ins(person.id)
+    end_sign_ins(person.id, but)
     db.session.execute(delete(OneTimeLink).where(OneTimeLink.person_id == person.id))
     trail.record("password_set", person.name, "set", f"Set the password of {person.name}", {"person": person.name})
 
