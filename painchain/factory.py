@@ -70,7 +70,15 @@ PAGES = (
     *(people_door.door, person.door, account.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
-APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door, people_api.door)
+APIS = (
+    api.door,
+    history_api.door,
+    polling_api.door,
+    teams_api.door,
+    webhooks.api_door,
+    notify_api.door,
+    people_api.door,
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

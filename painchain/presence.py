@@ -37,7 +37,7 @@ class Renamed:
 
 
 def stays(name: str, there: Collection[str], limit: int = STAYS) -> Sequence[Stay]:
-    """Return when somebody was signed in, the newest first; `there` are the sign-ins that last, as the log knows them."""
+    """Return when somebody was signed in, the newest first; `there` are the sign-ins that still last (`short`)."""
     wanted = Filter(source=OWN, event_type=SIGNED, author=(name,))
     ended: dict[str, datetime] = {}
     found = []

@@ -29,7 +29,7 @@ def page(name: str) -> ResponseReturnValue:
     older = url_for(".page", name=name, cursor=str(found.older)) if found.older else ""
     days = list(article.by_day(found.events, visibility.all_hidden(), responses.zone()))
     values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
-    if responses.is_htmx():
+    if responses.is_htmx() and (found.events or before):
         return responses.fragment("more", **values)
     values |= _about(name)
     if not (values["person"] or values["history"] or values["stays"] or found.events or before):
