@@ -47,8 +47,9 @@ class LastAdmin(Refused):
 class Outdated(Refused):
     """Somebody else changed the account in the meantime."""
 
-    def __init__(self, name: str):
-        super().__init__(f"“{name}” was changed by somebody else in the meantime. Look at it as it is now.")
+    def __init__(self, person: Person):
+        self.person = person
+        super().__init__(f"“{person.name}” was changed by somebody else in the meantime. Look at it as it is now.")
 
 
 _NEWEST = Prepared(select(func.max(Person.__table__.c.id)))
@@ -251,7 +252,7 @@ def _of(number: int | None) -> ColumnElement[bool]:
 
 def _refuse_outdated(person: Person, version: int | None) -> None:
     if version is not None and version != person.version:
-        raise Outdated(person.name)
+        raise Outdated(person)
 
 
 def _refuse_last_admin(person: Person, staying: bool = False) -> None:

@@ -32,7 +32,7 @@ def refused(problem: Refused) -> Response:
     if isinstance(problem, Wrong):
         return json_error(422, str(problem), [{"field": key, "message": text} for key, text in problem.errors.items()])
     if isinstance(problem, Outdated):
-        return json_error(412, f"{problem} Read it again and repeat the change.")
+        return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.person))
     return json_error(409, f"Nothing was changed. {problem}")
 
 
@@ -147,5 +147,5 @@ def _matched_or_412(person_id: int) -> Person:
     """
     one = _get_or_404(person_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"person-{one.id}-{one.version}"):
-        raise Outdated(one.name)
+        raise Outdated(one)
     return one
