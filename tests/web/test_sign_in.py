@@ -109,7 +109,8 @@ def test_nothing_else_is_served_beyond_loopback_until_there_is_an_account(settin
     client = app.test_client()
     try:
         assert client.get("/").status_code == 403
-        assert "Open the link" in client.get("/").get_data(as_text=True)
+        for address in ("/", "/sign-in"):
+            assert "Open the link" in words(soup(client.get(address)).select_one("main [role=alert]"))
         assert client.get("/api/changes").status_code == 401
         assert client.post("/api/connectors", json={}).status_code == 401
     finally:
