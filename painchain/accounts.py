@@ -47,8 +47,9 @@ class LastAdmin(Refused):
 class Outdated(Refused):
     """Somebody else changed the account in the meantime."""
 
-    def __init__(self, name: str):
-        super().__init__(f"“{name}” was changed by somebody else in the meantime. Look at it as it is now.")
+    def __init__(self, person: Person):
+        self.person = person
+        super().__init__(f"“{person.name}” was changed by somebody else in the meantime. Look at it as it is now.")
 
 
 _NEWEST = Prepared(select(func.max(Person.__table__.c.id)))
@@ -191,8 +192,8 @@ def remove(person: Person, trail: Trail, version: int | None = None) -> None:
     db.session.flush()
 
 
-def set_password(person: Person, password: str, trail: Trail) -> None:
-    """Store a new password; every sign-in and every link of the account ends.
+def set_password(person: Person, password: str, trail: Trail, but: str | None = None) -> None:
+    """Store a new password; every sign-in of the account, save one, and every link ends.
 
     :raises Wrong: when the password cannot be taken.
     """
@@ -200,7 +201,7 @@ def set_password(person: Person, password: str, trail: Trail) -> None:
         person.password = passwords.hashed(password, person.name)
     except passwords.Weak as weak:
         raise Wrong({"password": str(weak)}) from None
-    end_sign_ins(person.id)
+    end_sign_ins(person.id, but)
     db.session.execute(delete(OneTimeLink).where(OneTimeLink.person_id == person.id))
     trail.record("password_set", person.name, "set", f"Set the password of {person.name}", {"person": person.name})
 
@@ -251,7 +252,7 @@ def _of(number: int | None) -> ColumnElement[bool]:
 
 def _refuse_outdated(person: Person, version: int | None) -> None:
     if version is not None and version != person.version:
-        raise Outdated(person.name)
+        raise Outdated(person)
 
 
 def _refuse_last_admin(person: Person, staying: bool = False) -> None:

@@ -32,6 +32,7 @@ from painchain import (
 from painchain.changes import spoken
 from painchain.cli_export import export
 from painchain.cli_prune import prune
+from painchain.cli_user import user
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
@@ -65,6 +66,7 @@ def main(context: click.Context) -> None:
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
+main.add_command(user)
 
 
 @main.command()

@@ -21,6 +21,7 @@ from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.secrets import load_key
 from painchain.web import (
+    account,
     api,
     auth,
     checks,
@@ -34,6 +35,8 @@ from painchain.web import (
     notify,
     notify_api,
     past,
+    people_api,
+    person,
     polling_api,
     report,
     responses,
@@ -42,6 +45,7 @@ from painchain.web import (
     teams_api,
     webhooks,
 )
+from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web import teams as teams_door
@@ -63,9 +67,18 @@ PAGES = (
         settings_door.door,
     ),
     *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
+    *(people_door.door, person.door, account.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
-APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door)
+APIS = (
+    api.door,
+    history_api.door,
+    polling_api.door,
+    teams_api.door,
+    webhooks.api_door,
+    notify_api.door,
+    people_api.door,
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

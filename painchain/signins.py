@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -113,17 +113,33 @@ def record_failure(person: Person | None, place: From, why: str, trail: Trail) -
 def start(person: Person, way: str, place: From, trail: Trail) -> str:
     """Sign somebody in, on the record, and return what the cookie is to hold."""
     secret = token_urlsafe(32)
+    number = digest(secret)
     about = {"address": place.address, "browser": place.browser[:LONGEST_BROWSER], "way": way}
-    db.session.add(SignIn(id=digest(secret), person_id=person.id, began=trail.now, seen=trail.now, **about))
+    db.session.add(SignIn(id=number, person_id=person.id, began=trail.now, seen=trail.now, **about))
     db.session.flush()
-    trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", {"person": person.name, **about})
+    facts = {"person": person.name, **about, "session": short(number)}
+    trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", facts)
     return secret
 
 
 def end(actor: Actor, trail: Trail) -> None:
-    """Sign somebody out of one browser, on the record."""
-    db.session.execute(delete(SignIn).where(SignIn.id == actor.sign_in))
-    trail.record("signed_out", actor.name, "signed out", f"{actor.name} signed out", {"person": actor.name})
+    """Sign somebody out of the browser that they use, on the record."""
+    _end(actor.name, SignIn.id == actor.sign_in, trail)
+
+
+def end_one(person: Person, number: str, trail: Trail) -> bool:
+    """Sign somebody out of one of their browsers, on the record. Return False if they are not signed in there."""
+    return _end(person.name, and_(SignIn.person_id == person.id, SignIn.id == number), trail) > 0
+
+
+def end_all(person: Person, trail: Trail) -> int:
+    """Sign somebody out everywhere, on the record; return of how many browsers."""
+    return _end(person.name, SignIn.person_id == person.id, trail)
+
+
+def short(number: str) -> str:
+    """Return by what the log knows a sign-in, so that its beginning and its end are found together."""
+    return number[:16]
 
 
 def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
@@ -194,3 +210,13 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     if person and place.known_for == person.id:
         return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
     return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
+
+
+def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
+    ended = db.session.scalars(select(SignIn).where(which)).all()
+    for one in ended:
+        facts = {"person": name, "address": one.address, "browser": one.browser, "session": short(one.id)}
+        trail.record("signed_out", name, "signed out", f"{name} signed out", facts)
+        db.session.delete(one)
+    db.session.flush()
+    return len(ended)

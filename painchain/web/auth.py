@@ -28,12 +28,13 @@ DOORS = frozenset(("sign_in",))
 # What needs another role than reading (viewer) or writing (editor).
 NEEDS: dict[str, str] = {
     **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
+    **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # everybody's own
     # Pages that lead to a change and nowhere else.
     **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints that are an admin's altogether.
-ADMINS = frozenset(("people", "tokens", "retention", "notify", "notify_api"))
+ADMINS = frozenset(("people", "people_api", "tokens", "retention", "notify", "notify_api"))
 # What open pages ask for by themselves: it keeps no session in use.
 POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from pydantic_core import PydanticCustomError
 
 from painchain import connectors, outbox
+from painchain.roles import ROLES
 
 # No database stores NUL.
 TEXT = r"^[^\x00]*$"
@@ -181,6 +182,26 @@ class TeamPatch(Body):
 
     name: str = ""
     tags: Tags = []
+
+
+Role = Annotated[str, Field(json_schema_extra={"enum": list(ROLES)})]
+
+
+class NewPerson(Body):
+    """An account to add. Without a password the answer has a link that sets it."""
+
+    name: str
+    role: Role
+    email: str = ""
+    password: str | None = None
+
+
+class PersonPatch(Body):
+    """What to change of an account; what is left out stays."""
+
+    name: str = ""
+    role: Role = ""
+    email: str = ""
 
 
 class RestoreBody(Body):

@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -28,7 +29,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["lapse_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
-    for one in (*times, printable, shown, spoken, marked, pretty):
+    for one in (*times, page_of, browser, printable, shown, spoken, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 
@@ -48,6 +49,30 @@ def printable(value: Any) -> str:
     if text.isprintable():
         return text
     return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in text)
+
+
+def page_of(name: str) -> str:
+    """Return the address of the page of somebody who has done something.
+
+    >>> page_of("Zoë/ops")
+    '/people/Zo%C3%AB%2Fops'
+    """
+    return f"/people/{quote(name, safe='', errors='replace')}"
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "CrOS", "Linux")
+
+
+def browser(agent: str) -> str:
+    """Return what a browser calls itself in a few words.
+
+    >>> browser("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), browser("curl/8.0")
+    ('Firefox on Linux', 'curl/8.0')
+    """
+    name = next((label for mark, label in _BROWSERS if mark in agent), "")
+    system = next((one for one in _SYSTEMS if one in agent), "")
+    return " on ".join(part for part in (name, system) if part) if name else agent[:60] or "an unknown browser"
 
 
 def exact(value: datetime) -> str:

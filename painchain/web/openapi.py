@@ -10,9 +10,11 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from painchain import __version__, connectors, ocsf, outbox
+from painchain.accounts import LONGEST_NAME
 from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
+from painchain.roles import ROLES
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
 from painchain.web.bodies import (
     REQUIRED,
@@ -24,8 +26,10 @@ from painchain.web.bodies import (
     NewConnector,
     NewConnectorCheck,
     NewNotifyRule,
+    NewPerson,
     NewTeam,
     NotifyRulePatch,
+    PersonPatch,
     RestoreBody,
     TeamPatch,
     Visibility,
@@ -64,6 +68,17 @@ TIME = {"type": "string", "format": "date-time"}
 TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
 TYPE: Schema = {"enum": list(connectors.TYPES)}
 COUNTS = _table(INTEGER)
+PERSON = _record(
+    **_each(STRING, "name", "created_by"),
+    **_each(INTEGER, "id", "version"),
+    role={"enum": list(ROLES)},
+    email=STRING_OR_NULL,
+    enabled=BOOLEAN,
+    password=_record(set=BOOLEAN),
+    created_at=TIME,
+    disabled_at=TIME_OR_NULL,
+)
+LINK = {**STRING_OR_NULL, "description": "Sets the password, once; null if one was given. Shown this once."}
 STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
 
 # Control characters are refused, save those that end a line: they become spaces.
@@ -153,6 +168,13 @@ SCHEMAS: dict[str, Schema] = {
         **_each(INTEGER, "id", "version"),
         tags=_list(STRING),
     ),
+    "Person": PERSON,
+    "NewPersonAdded": {
+        **PERSON,
+        "properties": {**PERSON["properties"], "link": LINK},
+        "required": [*PERSON["properties"], "link"],
+    },
+    "PasswordLink": _record(link=STRING, expires=TIME),
     "Timeline": _record(
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
@@ -258,6 +280,7 @@ PATH: Parameters = {
     "event": (STRING, "Its number or its event id."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
     "team": ({**INTEGER, "examples": [1]}, "The team's id."),
+    "person": ({**INTEGER, "examples": [2]}, "The account's id."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
@@ -295,7 +318,7 @@ AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; no
 EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "How the events are written.")}
 HEADERS = {
     "Content-Disposition": "The name of a file to save it as.",
-    "ETag": "The version of the connector or team.",
+    "ETag": "The version of the connector, team, rule or person.",
     "Link": 'The next older page as rel="next", if there is one.',
     "Location": "The address of what is new.",
 }
@@ -303,8 +326,8 @@ REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
     403: "The write comes from another site's page.",
     404: "There is nothing of this id.",
-    409: "Not in this state: auditing is off, the connector built in or disabled, or a setting has moved since.",
-    412: "The connector or team has another version than If-Match names.",
+    409: "Not in this state: auditing is off, the connector built in or disabled, a setting moved, the last admin.",
+    412: "The connector, team, rule or person has another version than If-Match names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "Parameters or body are not what is described here; `errors` names them.",
@@ -341,6 +364,7 @@ ASK = (*WRITE, 409)
 LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
 TEAM_READ = _ref("Team")
 ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
+ONE_PERSON, PERSON_READ = "/api/people/{person}", _ref("Person")
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -387,6 +411,16 @@ ROUTES = (
     Route("Change a notify rule", "PATCH", ONE_RULE, RULE, (*CHANGE, 413, 428), NotifyRulePatch, headers=TAGGED),
     Route("Delete a notify rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
     Route("Send a test", "POST", f"{ONE_RULE}/test", _ref("Sent"), (*WRITE, 404)),
+    Route("List people", "GET", "/api/people", _list(PERSON_READ), READ),
+    Route(
+        "Add a person", "POST", "/api/people", _ref("NewPersonAdded"), (*WRITE, 413), NewPerson, 201, TAGGED + PLACED
+    ),
+    Route("Read a person", "GET", ONE_PERSON, PERSON_READ, (*READ, 404), headers=TAGGED),
+    Route("Change a person", "PATCH", ONE_PERSON, PERSON_READ, (*CHANGE, 409, 413, 428), PersonPatch, headers=TAGGED),
+    Route("Remove a person", "DELETE", ONE_PERSON, None, (*CHANGE, 409), status=204),
+    Route("Disable a person", "POST", f"{ONE_PERSON}/disable", PERSON_READ, (*CHANGE, 409), headers=TAGGED),
+    Route("Enable a person", "POST", f"{ONE_PERSON}/enable", PERSON_READ, CHANGE, headers=TAGGED),
+    Route("Make a password link", "POST", f"{ONE_PERSON}/link", _ref("PasswordLink"), (*WRITE, 404, 409), status=201),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -475,6 +509,9 @@ def _bodies() -> dict[str, Schema]:
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
+    for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):
+        person["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["carol"]}
+        person["email"] |= {"maxLength": 254, "examples": [""]}
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": _ref("TeamTags")}
     return schemas

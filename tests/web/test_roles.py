@@ -29,6 +29,8 @@ ONE, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RUL
 API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
 RETENTION = "/settings/retention"
+PEOPLE = "/settings/people"
+PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
 
 # What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
 TABLE: dict[str, tuple[str, ...]] = {
@@ -41,7 +43,9 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /events/<int:number>", "GET /events/<path:event_id>", "GET /events/<int:number>/around"),
         *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),
         *("GET /settings", f"GET {LIST}", f"GET {ONE}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
-        *(f"GET {TEAMS}", f"GET {TEAM}"),
+        *(f"GET {TEAMS}", f"GET {TEAM}", "GET /people/<path:name>"),
+        *("GET /account", "POST /account/password", "POST /account/sign-ins/<number>/end"),
+        "POST /account/sign-ins/end",
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
         *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
         *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),
@@ -66,6 +70,11 @@ TABLE: dict[str, tuple[str, ...]] = {
         *(f"POST {RULE}/test", f"GET {RULE}/delete", f"POST {RULE}/delete"),
         *("GET /api/notify-rules", "POST /api/notify-rules", f"GET {API_RULE}", f"PATCH {API_RULE}"),
         *(f"DELETE {API_RULE}", f"POST {API_RULE}/test"),
+        *(f"GET {PEOPLE}", f"GET {PEOPLE}/new", f"POST {PEOPLE}/new", f"GET {PERSON}", f"POST {PERSON}"),
+        *(f"POST {PERSON}/link", f"POST {PERSON}/disable", f"POST {PERSON}/enable"),
+        *(f"GET {PERSON}/remove", f"POST {PERSON}/remove"),
+        *("GET /api/people", "POST /api/people", f"GET {API_PERSON}", f"PATCH {API_PERSON}", f"DELETE {API_PERSON}"),
+        *(f"POST {API_PERSON}/link", f"POST {API_PERSON}/disable", f"POST {API_PERSON}/enable"),
     ),
 }
 NEEDED: dict[Route, str] = {
@@ -156,7 +165,7 @@ def test_what_a_role_may_not_do_is_not_offered(app, client, make_connector, role
     places = app.url_map.bind("localhost")
     found: set[str] = set()
     pages = ("/", f"{LIST}/{one}", f"{LIST}/1", f"{LIST}/{one}/history", LIST, TEAMS, f"{TEAMS}/1", "/export")
-    for address in (*pages, f"/events/{change['id']}", "/report", "/as-of"):
+    for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account"):
         response = client.get(address)
         assert response.status_code == 200, address
         for method, pressed in offered(soup(response)):

@@ -34,6 +34,8 @@ WEBHOOK = f"{ONE}/webhook"
 RULES = "/settings/notifications"
 RULE = f"{RULES}/<int:rule_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
+PEOPLE = "/settings/people"
+PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
 SYSTEM = 1
 
 Route = tuple[str, str]
@@ -279,7 +281,58 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
     ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
+    ("POST", f"{PEOPLE}/new"): (
+        ["PersonAdded", "PasswordLinkMade"],
+        lambda client, one: submit(client, f"{PEOPLE}/new", "#person", name="carol"),
+    ),
+    ("POST", PERSON): (
+        ["PersonChanged"],
+        lambda client, one: submit(client, f"{PEOPLE}/2", "#person", role="editor", email="bob@example.org"),
+    ),
+    ("POST", f"{PERSON}/link"): (
+        ["PasswordLinkMade"],
+        lambda client, one: submit(client, f"{PEOPLE}/2", "#make-link"),
+    ),
+    ("POST", f"{PERSON}/disable"): (["PersonDisabled"], lambda client, one: submit(client, f"{PEOPLE}/2", "#switch")),
+    ("POST", f"{PERSON}/enable"): (["PersonEnabled"], lambda client, one: submit(client, f"{PEOPLE}/3", "#switch")),
+    ("POST", f"{PERSON}/remove"): (
+        ["PersonRemoved"],
+        lambda client, one: submit(client, f"{PEOPLE}/2/remove", "main form"),
+    ),
+    ("POST", "/api/people"): (
+        ["PersonAdded", "PasswordLinkMade"],
+        lambda client, one: client.post("/api/people", json={"name": "carol", "role": "viewer"}),
+    ),
+    ("PATCH", API_PERSON): (
+        ["PersonChanged"],
+        lambda client, one: client.patch("/api/people/2", json={"role": "editor"}, headers={"If-Match": "*"}),
+    ),
+    ("DELETE", API_PERSON): (["PersonRemoved"], lambda client, one: client.delete("/api/people/2")),
+    ("POST", f"{API_PERSON}/link"): (["PasswordLinkMade"], lambda client, one: client.post("/api/people/2/link")),
+    ("POST", f"{API_PERSON}/disable"): (["PersonDisabled"], lambda client, one: client.post("/api/people/2/disable")),
+    ("POST", f"{API_PERSON}/enable"): (["PersonEnabled"], lambda client, one: client.post("/api/people/3/enable")),
+    ("POST", "/account/password"): (
+        ["PasswordSet"],
+        lambda client, one: submit(
+            client, "/account", "#own-password", old=PASSWORD, password=f"{PASSWORD} 2", again=f"{PASSWORD} 2"
+        ),
+    ),
+    ("POST", "/account/sign-ins/<number>/end"): (
+        ["SignedOut"],
+        lambda client, one: submit(client, "/account", "#sign-ins form"),
+    ),
+    ("POST", "/account/sign-ins/end"): (["SignedOut"], lambda client, one: submit(client, "/account", "#everywhere")),
 }
+
+
+def make_people(client: FlaskClient, one: int) -> None:
+    """Sign in as an admin, beside a viewer and somebody who is disabled."""
+    add_person(client.application)
+    add_person(client.application, "bob", "viewer")
+    absent = add_person(client.application, "zoe", "viewer")
+    sign_in(client)
+    assert client.post(f"/api/people/{absent}/disable").status_code == 200
+
 
 # What must be there before.
 PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
@@ -292,6 +345,9 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
             *((method, API_RULE) for method in ("PATCH", "DELETE")),
         ],
         make_rule,
+    ),
+    **dict.fromkeys(
+        [route for route in RECIPES if route[1].startswith((PEOPLE, "/api/people", "/account"))], make_people
     ),
     ("POST", "/sign-in"): lambda client, one: add_person(client.application),
     ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
@@ -395,6 +451,12 @@ PAGES: dict[str, list[str]] = {
     "/link/<secret>": ["{link}"],
     TEAMS: [TEAMS],
     f"{TEAMS}/new": [f"{TEAMS}/new"],
+    PEOPLE: [PEOPLE],
+    f"{PEOPLE}/new": [f"{PEOPLE}/new"],
+    PERSON: [f"{PEOPLE}/{{person}}"],
+    f"{PERSON}/remove": [f"{PEOPLE}/{{person}}/remove"],
+    "/people/<path:name>": ["/people/system", "/people/system?cursor={cursor}", "/people/alice"],
+    "/account": ["/account"],
     TEAM: [f"{TEAMS}/1"],
     f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
 }
@@ -404,6 +466,9 @@ ERRORS = {
     "/?q=nonsense:1": 422,
     "/?team=nonsense": 422,
     f"{TEAMS}/999999": 404,
+    f"{PEOPLE}/999999": 404,
+    "/people/nobody": 404,
+    "/people/system?cursor=nonsense": 422,
     "/feed?after=0&q=source:nonsense": 422,
     "/export?range=nonsense": 422,
     "/feed": 422,
@@ -436,12 +501,14 @@ def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str
         assert recipe(client, one).status_code == 303, kinds
     newest = events()[-1]
     link = client.get("/api/changes?limit=1").headers["Link"]
+    make_people(client, one)
     places = {
+        "person": 2,
         "one": one,
         "event": newest["id"],
         "event_id": newest["event_id"],
         "cursor": link.partition("cursor=")[2].partition(">")[0],
-        "link": make_link(client.application),
+        "link": make_link(client.application, 2),
     }
     looked_at = {address.format(**places) for several in PAGES.values() for address in several}
     return {**dict.fromkeys(sorted(looked_at), 200), **ERRORS}

@@ -1,0 +1,144 @@
+"""``painchain user``: manage accounts from the terminal of the server, also when nobody can sign in any more."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+
+from painchain import accounts, audit, ledger, people
+from painchain.accounts import Refused
+from painchain.audit import Trail
+from painchain.identity import Person
+from painchain.roles import ROLES
+from painchain.scheduler import clock
+from painchain.terminal import opened, plain, stop, utf8
+
+FAILED = "Nothing was changed"
+NAME = click.argument("name", callback=utf8)
+LINK = click.option(
+    "--link", "base", callback=utf8, metavar="URL", help="How people reach PainChain.  [default: where it listens]"
+)
+
+
+@click.group()
+def user() -> None:
+    """Manage the accounts of people. Every change goes on the record."""
+
+
+@user.command("list")
+def everybody() -> None:
+    """List the accounts, the disabled ones last."""
+    with opened("The accounts cannot be read"):
+        found = accounts.everybody()
+        width = max((len(plain(one.name)) for one in found), default=0)
+        for one in found:
+            click.echo(line(one, width))
+        if not found:
+            click.echo("There is no account yet: nobody signs in. painchain user add NAME adds the first.", err=True)
+
+
+@user.command()
+@NAME
+@click.option("--role", type=click.Choice(ROLES), help="What they may do.  [default: viewer; of the first: admin]")
+@click.option("--email", default="", callback=utf8, help="Their e-mail address, for OpenID Connect.")
+@LINK
+def add(name: str, role: str | None, email: str, base: str | None) -> None:
+    """Add an account, and print the link that sets its password (it works once)."""
+    with recording() as trail:
+        invited = people.invite(name, role or people.first_role(), trail, email)
+        one, secret = invited.person, invited.secret
+        said = f"{plain(one.name)} is added as {one.role}. Set the password here (the link works once):"
+        address = link(secret or "", base)
+    click.echo(f"{said} {address}")
+
+
+@user.command("role")
+@NAME
+@click.argument("role", type=click.Choice(ROLES))
+def change_role(name: str, role: str) -> None:
+    """Give somebody another role; they are signed out everywhere."""
+    with recording() as trail:
+        one = called(name)
+        changed = accounts.change(one, trail, None, name=one.name, role=role, email=one.email or "")
+        said = f"{plain(one.name)} is {role} now." if changed else f"{plain(one.name)} is {role} already."
+    click.echo(said)
+
+
+@user.command()
+@NAME
+@LINK
+def reset(name: str, base: str | None) -> None:
+    """Print a link that sets a new password (it works once). The old one holds until it is used."""
+    with recording() as trail:
+        address = link(people.new_link(called(name), trail), base)
+    click.echo(f"Set a new password here (the link works once, for {accounts.LINK_HOURS['reset']} hours): {address}")
+
+
+@user.command()
+@NAME
+def disable(name: str) -> None:
+    """Keep somebody out: signed out everywhere, API tokens stop working."""
+    with recording() as trail:
+        one = called(name)
+        said = f"{plain(one.name)} is {'disabled' if accounts.disable(one, trail) else 'disabled already'}."
+    click.echo(said)
+
+
+@user.command()
+@NAME
+def enable(name: str) -> None:
+    """Let somebody in again."""
+    with recording() as trail:
+        one = called(name)
+        said = f"{plain(one.name)} is {'enabled' if accounts.enable(one, trail) else 'enabled already'}."
+    click.echo(said)
+
+
+@user.command()
+@NAME
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(name: str, yes: bool) -> None:
+    """Remove an account with its sign-ins and API tokens. What they changed stays on the timeline."""
+    if not yes:
+        click.confirm(f"Remove {plain(name)}, with sign-ins and API tokens?", abort=True)
+    with recording() as trail:
+        one = called(name)
+        said = f"{plain(one.name)} is removed."
+        accounts.remove(one, trail)
+    click.echo(said)
+
+
+@contextmanager
+def recording() -> Iterator[Trail]:
+    """Write one change of an account, or stop with a line that says why it is not made."""
+    with opened(FAILED):
+        try:
+            with ledger.writing() as book:
+                yield Trail(book, audit.SYSTEM, uuid.uuid4().hex, clock())
+        except Refused as refusal:
+            stop(plain(str(refusal)), 1)
+
+
+def called(name: str) -> Person:
+    """Return the account of a name, or stop."""
+    one = accounts.called(name)
+    return one or stop(f"There is no account called “{plain(name)}”. painchain user list shows all.", 1)
+
+
+def link(secret: str, base: str | None) -> str:
+    """Return the whole address of a link that works once."""
+    settings = current_app.config["SETTINGS"]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{(base or f'http://{host}:{settings.port}').rstrip('/')}/link/{secret}"
+
+
+def line(one: Person, width: int) -> str:
+    """Return an account in one line."""
+    notes = ["disabled"] if one.disabled_at else []
+    notes += [] if one.password or one.subject else ["no password yet"]
+    parts = [f"{plain(one.name):<{width}}", f"{one.role:<6}", plain(one.email or ""), ", ".join(notes)]
+    return "  ".join(part for part in parts if part).rstrip()

@@ -1,0 +1,151 @@
+"""The JSON API of people; the same guards and refusals as the rest of the API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from painchain import accounts, people
+from painchain.accounts import Outdated, Refused, Wrong
+from painchain.db import iso
+from painchain.identity import Person
+from painchain.timeline import BadFilter
+from painchain.web import api
+from painchain.web.bodies import BadBody, NewPerson, PersonPatch, read
+from painchain.web.people import link_address
+from painchain.web.responses import json_error, on_the_record
+
+door = Blueprint("people_api", __name__, url_prefix="/api/people")
+door.before_request(api.refuse_other_sites)
+door.before_request(api.refuse_unknown_parameters)
+door.register_error_handler(BadBody, api.bad_body)
+door.register_error_handler(BadFilter, api.bad_filter)
+
+
+@door.errorhandler(Refused)
+def refused(problem: Refused) -> Response:
+    """Answer a change that is not made."""
+    if isinstance(problem, Wrong):
+        return json_error(422, str(problem), [{"field": key, "message": text} for key, text in problem.errors.items()])
+    if isinstance(problem, Outdated):
+        return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.person))
+    return json_error(409, f"Nothing was changed. {problem}")
+
+
+@door.get("")
+def everybody() -> ResponseReturnValue:
+    """List the accounts."""
+    return jsonify([_json(one) for one in accounts.everybody()])
+
+
+@door.post("")
+def create() -> ResponseReturnValue:
+    """Add an account; without a password the answer has its link, this once."""
+    body = read(NewPerson, request.get_data())
+    with on_the_record() as trail:
+        invited = people.invite(body.name, body.role, trail, body.email, body.password or "")
+    one = invited.person
+    link = link_address(invited.secret) if invited.secret else None
+    location = url_for(".person", person_id=one.id)
+    return jsonify({**_json(one), "link": link}), 201, {**_etag(one), "Location": location}
+
+
+@door.get("/<int:person_id>")
+def person(person_id: int) -> ResponseReturnValue:
+    """Return one account with its ETag."""
+    return _answer(_get_or_404(person_id))
+
+
+@door.patch("/<int:person_id>")
+def patch(person_id: int) -> ResponseReturnValue:
+    """Change name, role or address of an account."""
+    body = read(PersonPatch, request.get_data())
+    if "If-Match" not in request.headers:
+        _get_or_404(person_id)
+        return json_error(428, "Send the ETag of the account you read as If-Match, so that no one's change is lost.")
+    with on_the_record() as trail:
+        one = _matched_or_412(person_id)
+        stored = {"name": one.name, "role": one.role, "email": one.email or ""}
+        accounts.change(one, trail, None, **{**stored, **body.model_dump(exclude_unset=True)})
+    return _answer(one)
+
+
+@door.delete("/<int:person_id>")
+def remove(person_id: int) -> ResponseReturnValue:
+    """Remove an account."""
+    with on_the_record() as trail:
+        accounts.remove(_matched_or_412(person_id), trail)
+    return "", 204
+
+
+@door.post("/<int:person_id>/disable")
+def disable(person_id: int) -> ResponseReturnValue:
+    """Keep somebody out from now on."""
+    with on_the_record() as trail:
+        one = _matched_or_412(person_id)
+        accounts.disable(one, trail)
+    return _answer(one)
+
+
+@door.post("/<int:person_id>/enable")
+def enable(person_id: int) -> ResponseReturnValue:
+    """Let somebody in again."""
+    with on_the_record() as trail:
+        one = _matched_or_412(person_id)
+        accounts.enable(one, trail)
+    return _answer(one)
+
+
+@door.post("/<int:person_id>/link")
+def make_link(person_id: int) -> ResponseReturnValue:
+    """Make a link that sets somebody's password anew and return it, this once; older ones stop working."""
+    with on_the_record() as trail:
+        secret = people.new_link(_get_or_404(person_id), trail)
+    expires = g.now + timedelta(hours=accounts.LINK_HOURS["reset"])
+    return jsonify(link=link_address(secret), expires=iso(expires)), 201
+
+
+def _json(one: Person) -> dict[str, Any]:
+    """Return an account as the API gives it: of its password only whether there is one."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "role": one.role,
+        "email": one.email,
+        "enabled": one.disabled_at is None,
+        "password": {"set": one.password is not None},
+        "version": one.version,
+        "created_at": iso(one.created_at),
+        "created_by": one.created_by,
+        "disabled_at": iso(one.disabled_at) if one.disabled_at else None,
+    }
+
+
+def _answer(one: Person) -> ResponseReturnValue:
+    return jsonify(_json(one)), 200, _etag(one)
+
+
+def _etag(one: Person) -> dict[str, str]:
+    return {"ETag": f'"person-{one.id}-{one.version}"'}
+
+
+def _get_or_404(person_id: int) -> Person:
+    one = accounts.get(person_id) if person_id < 2**63 else None
+    if one is None:
+        abort(404, "There is no account of this id.")
+    return one
+
+
+def _matched_or_412(person_id: int) -> Person:
+    """Return the account, if it is still the version that If-Match names or there is no such header.
+
+    :raises Outdated: when it is another version.
+    """
+    one = _get_or_404(person_id)
+    if "If-Match" in request.headers and not request.if_match.contains(f"person-{one.id}-{one.version}"):
+        raise Outdated(one)
+    return one

@@ -1,0 +1,77 @@
+"""People as those who manage them see it: a forgotten password, and the last admin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Complaints, OpenContext
+from tests.browser.test_sign_in import command_line, sign_in
+from tests.people import PASSWORD, add_person
+
+NEW_PASSWORD = "a wholly different set of words"
+COMMAND = [sys.executable, "-c", "from painchain.cli import main; main(prog_name='painchain')"]
+
+
+def test_a_forgotten_password_is_set_anew_by_a_link_from_the_terminal(
+    page: Page, own_server: str, tmp_path: Path, complaints: Complaints
+) -> None:
+    with command_line(tmp_path) as app:
+        add_person(app)
+    page.goto(own_server)
+    expect(page.get_by_text("painchain user reset")).to_be_visible()
+    environment = {"PAINCHAIN_INSTANCE": str(tmp_path / "instance")}
+    reset = [*COMMAND, "user", "reset", "alice", "--link", own_server]
+    said = subprocess.run(reset, env=environment, capture_output=True, text=True, check=True).stdout
+    page.goto(said.split()[-1])
+    page.get_by_label("Password").fill(NEW_PASSWORD)
+    page.get_by_label("Once more").fill(NEW_PASSWORD)
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.locator(".who")).to_contain_text("alice")
+    page.get_by_role("link", name="alice", exact=True).click()
+    page.get_by_role("button", name="Sign out everywhere").click()
+    expect(page.get_by_text("You are signed out everywhere.")).to_be_visible()
+    sign_in(page, "alice")
+    expect(page.get_by_role("alert")).to_contain_text("Name and password do not belong together")
+    page.get_by_label("Name").fill("alice")
+    page.get_by_label("Password").fill(NEW_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".who")).to_contain_text("alice")
+    complaints.take("422")
+
+
+def test_the_last_admin_stays_until_there_is_another(
+    page: Page, own_server: str, open_context: OpenContext, complaints: Complaints
+) -> None:
+    page.goto(f"{own_server}/settings/people/new")
+    page.get_by_label("Name").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("From now on everybody signs in.")).to_be_visible()
+    sign_in(page, "alice")
+    page.get_by_role("link", name="alice", exact=True).last.click()
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("alert")).to_contain_text("“alice” is the last admin who can sign in. Make somebody else")
+    complaints.take("409")
+
+    page.goto(f"{own_server}/settings/people/new")
+    page.get_by_label("Name").fill("bob")
+    page.get_by_label("Admin").check()
+    page.get_by_role("button", name="Add", exact=True).click()
+    link = page.get_by_label("Link").input_value()
+    bobs = open_context(java_script_enabled=False).new_page()
+    bobs.goto(link)
+    bobs.get_by_label("Password").fill(PASSWORD)
+    bobs.get_by_label("Once more").fill(PASSWORD)
+    bobs.get_by_role("button", name="Set the password").click()
+    bobs.goto(f"{own_server}/settings/people")
+    bobs.get_by_role("link", name="alice", exact=True).click()
+    bobs.get_by_role("button", name="Disable").click()
+    expect(bobs.locator("[data-person=alice]")).to_contain_text("Disabled")
+    page.goto(own_server)
+    expect(page.get_by_role("alert")).to_contain_text("Your account is disabled.")
+    bobs.goto(f"{own_server}/people/alice")
+    expect(bobs.locator("#stays li")).to_contain_text(["ended without signing out"])
