@@ -97,7 +97,7 @@ def serve() -> None:
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
         if loaded.host not in config.LOOPBACK:
-            offer_setup(application, f"http://{host}:{port_of(server)}")
+            offer_setup(application, f"http://{reachable(loaded)}:{port_of(server)}")
         for work in background:
             work.start()
         server.run()
@@ -116,6 +116,13 @@ def offer_setup(application: Flask, address: str) -> None:
         with ledger.writing():
             secret = accounts.make_link(None, datetime.now(UTC))
     click.echo(f"Nobody can sign in yet. Make the first account here (the link works once): {address}/link/{secret}")
+
+
+def reachable(loaded: config.Settings) -> str:
+    """Return a name under which a server is reached: one that is trusted; of every address that of this machine."""
+    named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
+    host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
 
 
 def port_of(server: Any) -> int:

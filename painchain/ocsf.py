@@ -21,6 +21,8 @@ ACTIVITIES = {
     "ConnectorDeleted": DELETE,
     "ConnectorEnabled": ENABLE,
     "ConnectorDisabled": DISABLE,
+    "ConnectorFailing": OTHER,
+    "ConnectorRecovered": OTHER,
     "ConfigChanged": UPDATE,
     "FieldVisibilityChanged": UPDATE,
     "WebhookChanged": UPDATE,

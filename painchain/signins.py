@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import passwords
 from painchain.accounts import called, digest, key_of
 from painchain.audit import Trail
-from painchain.db import Prepared, db, one_write_at_a_time
+from painchain.db import Prepared, WriteBusy, db, one_write_at_a_time
 from painchain.identity import ApiToken, Attempt, Person, SignIn
 from painchain.roles import ROLES, Actor
 
@@ -69,29 +71,41 @@ _TOKEN = Prepared(
 )
 
 
-def with_password(name: str, password: str, place: From, trail: Trail) -> Person | None:
-    """Return the account that a name and a password belong to. What fails is on the record, without what was typed.
+def admit(name: str, place: From, now: datetime) -> list[int]:
+    """Count an attempt before its password is looked at: many at once are no more than one after the other.
 
-    It takes the same time whether the account exists or not.
+    Return what was counted, for `forgive`.
 
     :raises TooMany: when there were too many failed attempts.
     """
-    person = called(name)
-    keys = _keys(name, person, place)
-    if until := held_back(keys, trail.now):
+    keys = _keys(name, called(name), place)
+    if until := held_back(keys, now):
         raise TooMany(until)
+    return count_failure(keys, now)
+
+
+def recognise(name: str, password: str) -> tuple[int | None, str]:
+    """Return the number of the account that a name belongs to, and why its password does not let in ("" if it does).
+
+    It takes the same time whether the account exists or not; nothing is written, and no write has to wait for it.
+    """
+    person = called(name)
     good = passwords.matches(person.password if person else None, password)
-    if person and good and not person.disabled_at:
-        return person
-    count_failure(keys, trail.now)
-    record_failure(person, place, "disabled account" if person and good else "wrong password", trail)
-    return None
+    if person is None:
+        return None, "no such account"
+    if good:
+        return person.id, "disabled account" if person.disabled_at else ""
+    return person.id, "wrong password"
+
+
+def forgive(counted: Sequence[int]) -> None:
+    """Take back the count of an attempt that went well."""
+    db.session.execute(delete(Attempt).where(Attempt.id.in_(counted)))
 
 
 def record_failure(person: Person | None, place: From, why: str, trail: Trail) -> None:
     """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
     who = person.name if person else "an unknown account"
-    why = why if person else "no such account"
     facts = {"person": person.name if person else None, "why": why, "address": place.address}
     trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
 
@@ -120,13 +134,15 @@ def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
     return db.session.scalars(wanted.order_by(SignIn.seen.desc())).all()
 
 
-def signed_in(secret: str, limits: Limits, now: datetime, connection: Connection | None = None) -> Actor | None:
-    """Return who is signed in with a cookie, if anybody is."""
+def signed_in(
+    secret: str, limits: Limits, now: datetime, connection: Connection | None = None, in_use: bool = True
+) -> Actor | None:
+    """Return who is signed in with a cookie, if anybody is. What an open page asks by itself is no use of a session."""
     number = digest(secret)
     moments = {"idle": now - limits.idle, "absolute": now - limits.absolute}
     rows = _SIGNED_IN.all(connection or db.session.connection(), sign_in=number, **moments)
     for person_id, name, role, _, seen in rows:
-        if now - seen > SEEN_EVERY and connection is None:
+        if in_use and now - seen > SEEN_EVERY and connection is None:
             _touch(update(SignIn).where(SignIn.id == number, SignIn.seen < now).values(seen=now))
         return Actor(name, role, person_id, sign_in=number)
     return None
@@ -155,11 +171,13 @@ def held_back(keys: dict[str, int], now: datetime) -> datetime | None:
     return max(moments, default=None)
 
 
-def count_failure(keys: dict[str, int], now: datetime) -> None:
-    """Count a failed attempt against these keys, and forget old ones."""
+def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
+    """Count a failed attempt against these keys, and forget old ones. Return the numbers of what was counted."""
     db.session.execute(delete(Attempt).where(Attempt.at < now - WINDOW))
-    db.session.add_all(Attempt(key=key, at=now) for key in keys)
+    counted = [Attempt(key=key, at=now) for key in keys]
+    db.session.add_all(counted)
     db.session.flush()
+    return [one.id for one in counted]
 
 
 def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
@@ -174,6 +192,6 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
 
 
 def _touch(statement: object) -> None:
-    """Write down a use, in a transaction of its own that moves no revision."""
-    with one_write_at_a_time() as connection:
+    """Write down a use, in a transaction of its own that moves no revision; where it cannot be written, do without."""
+    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
         connection.execute(statement)  # type: ignore[call-overload]

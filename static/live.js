@@ -37,6 +37,18 @@
     if (elt.id === "watching" && (!elt.isConnected || !xhr.responseText || xhr.status !== 200)) event.detail.shouldSwap = false;
   });
 
+  // Whoever is signed out meanwhile is led to the sign-in page, but never away from what was typed and not saved.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { xhr, requestConfig: { elt } } = event.detail;
+    if (xhr.status !== 401 || !dirty || !["live", "watching"].includes(elt.id)) return;
+    event.preventDefault();
+    elt.removeAttribute("hx-get");
+    const toast = document.createElement("div");
+    toast.className = "toast bad";
+    toast.textContent = "You are not signed in any more. Copy what you have not saved, then reload the page.";
+    document.getElementById("toast").append(toast);
+  });
+
   // Reading: scrolled down, or something in sight is open or has the focus.
   function reading() {
     const first = articles()[0];

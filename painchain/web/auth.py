@@ -26,18 +26,15 @@ PUBLIC = frozenset(("static", "api.health", "hooks.deliver"))
 DOORS = frozenset(("sign_in",))
 # What needs another role than reading (viewer) or writing (editor).
 NEEDS: dict[str, str] = {
-    "exports.download": VIEWER,
-    "exports.exported": VIEWER,
-    "api.exported": VIEWER,
-    "report.table": VIEWER,
-    "retention.index": ADMIN,
-    "retention.save": ADMIN,
-    "retention.confirm": ADMIN,
-    "retention.prune": ADMIN,
-    "retention.progress": ADMIN,
+    **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
+    # Pages that lead to a change and nowhere else.
+    **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
+    **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints that are an admin's altogether.
-ADMINS = frozenset({"people", "tokens"})
+ADMINS = frozenset(("people", "tokens", "retention", "notify", "notify_api"))
+# What open pages ask for by themselves: it keeps no session in use.
+POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
 
 
 def needed(endpoint: str, method: str) -> str:
@@ -62,7 +59,7 @@ def guard() -> ResponseReturnValue | None:
     if endpoint == "static":
         return None
     open_to_all = is_open()
-    actor = LOCAL if open_to_all else _recognised()
+    actor = LOCAL if open_to_all else _recognised(endpoint)
     be(actor or NOBODY)
     if open_to_all or endpoint in PUBLIC or endpoint.partition(".")[0] in DOORS:
         return None
@@ -86,8 +83,14 @@ def be(actor: Actor) -> None:
 
 
 def is_open() -> bool:
-    """Say whether everybody who reaches the server may do everything: on loopback, before the first account."""
-    return settings().host in LOOPBACK and not accounts.exist()
+    """Say whether everybody who reaches the server may do everything: on loopback, before the first account.
+
+    Somebody always stays an admin, so that what is closed once is not asked about again.
+    """
+    closed = current_app.extensions.get("painchain.closed", False) or settings().host not in LOOPBACK
+    if not closed and accounts.exist():
+        closed = current_app.extensions["painchain.closed"] = True
+    return not closed
 
 
 def settings() -> Settings:
@@ -155,12 +158,25 @@ def next_address(text: str) -> str:
     return text if ours and text.isprintable() else "/"
 
 
-def _recognised() -> Actor | None:
+def why_out() -> str:
+    """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
+    if not request.cookies.get(COOKIE):
+        return ""
+    number = known_for(request)
+    person = accounts.get(number) if number else None
+    if number and person is None:
+        return "Your account was removed. What you changed stays on the timeline."
+    if person and person.disabled_at:
+        return "Your account is disabled. An admin can enable it again."
+    return "You are not signed in any more: the session has ended, or your role or your password was changed."
+
+
+def _recognised(endpoint: str) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
         return signins.by_token(header[7:].strip(), g.now)
     cookie = request.cookies.get(COOKIE, "")
-    return signins.signed_in(cookie, limits(), g.now) if cookie else None
+    return signins.signed_in(cookie, limits(), g.now, in_use=endpoint not in POLLED) if cookie else None
 
 
 def _sign_in_first() -> ResponseReturnValue:
@@ -172,16 +188,16 @@ def _sign_in_first() -> ResponseReturnValue:
         return responses.error(
             403, "Not set up yet", "There is no account yet. Open the link that PainChain printed when it started."
         )
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
+    if request.method not in SAFE:  # whoever is led away from a form loses what is in it
+        return responses.error(401, "You are not signed in", f"Nothing was saved. {why_out() or 'Sign in first.'}")
+    wanted = request.full_path.rstrip("?")
     if responses.is_htmx():
         shown = urlsplit(request.headers.get("HX-Current-URL", ""))
         wanted = shown.path + (f"?{shown.query}" if shown.query else "")
     address = url_for("sign_in.form") + (f"?{urlencode({'next': wanted})}" if wanted not in ("", "/") else "")
     if responses.is_htmx():
         return make_response("", 401, {"HX-Redirect": address})
-    if request.method in SAFE:
-        return "", 303, {"Location": address}
-    return responses.error(401, "You are not signed in", "Nothing was saved. Sign in and send it again.")
+    return "", 303, {"Location": address}
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:

@@ -149,7 +149,7 @@ def error(status: int, title: str, message: str) -> Response:
         html = fragment("toast", toasts=[Toast(f"{title}. {message}", "bad")])
         return make_response(html, status, {"HX-Retarget": "#toast", "HX-Reswap": "outerHTML"})
     try:
-        return page("pages/error.html", status, title=title, message=message)
+        return page("pages/error.html", status, title=title, message=message, sign_in=status == 401)
     except SQLAlchemyError:
         html = render_template("pages/error.html", auditing=None, zone=UTC_ZONE, title=title, message=message)
         return make_response(html, status)

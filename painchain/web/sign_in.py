@@ -28,7 +28,7 @@ def form() -> ResponseReturnValue:
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
-    return _form(200, wanted)
+    return _form(200, wanted, problem=auth.why_out())
 
 
 @door.post("/sign-in")
@@ -40,12 +40,18 @@ def send() -> ResponseReturnValue:
         return redirect(wanted, 303)
     try:
         with on_the_record() as trail:
-            person = signins.with_password(name[:1000], password, auth.place(), by(name, trail))
-            secret = signins.start(person, "password", auth.place(), by(person.name, trail)) if person else ""
+            counted = signins.admit(name[:1000], auth.place(), trail.now)
     except TooMany as refusal:
         return _form(429, wanted, name, str(refusal))
-    if person is None:
-        return _form(422, wanted, name, WRONG)
+    number, wrong = signins.recognise(name[:1000], password)
+    with on_the_record() as trail:
+        trail.author = audit.SYSTEM  # whoever fails to sign in as somebody is not that one
+        person = accounts.get(number) if number else None
+        if wrong or person is None:
+            signins.record_failure(person, auth.place(), wrong, trail)
+            return _form(422, wanted, name, WRONG)
+        signins.forgive(counted)
+        secret = signins.start(person, "password", auth.place(), by(person.name, trail))
     return signed_in(person, secret, wanted)
 
 

@@ -143,12 +143,10 @@ NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "ma
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
 ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
 PUT_BACK, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
-SOMEWHERE = {"id": 2, "team": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
+SOMEWHERE = {"id": 2, "team": 1, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 ONE_RULE = "/api/notify-rules/{rule}"
 RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
 WEBHOOK = "/api/connectors/{id}/webhook"
-PUT_BACK = "/api/changes/{event}/restore"
-SOMEWHERE = {"id": 2, "rule": 1, "event": 3, "event_type": "PullRequest", "field": "branches"}
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"json": NEW}, 201),
     ("POST", "/api/connectors", {"json": NEW}, 422),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 
+from painchain import accounts
+from painchain.db import db
 from painchain.factory import create_app
 from tests.conftest import close
-from tests.people import PASSWORD, add_person, make_link, sign_in, sign_out
-from tests.reading import fill, form_of, soup, words
+from tests.people import PASSWORD, add_person, make_link, on_the_record, sign_in, sign_out
+from tests.reading import fill, form_of, soup, texts, words
 
 
 def test_out_of_the_box_nobody_signs_in(client, events):
@@ -90,9 +94,136 @@ def test_nobody_is_led_elsewhere(app, client, wanted):
     assert answer.location == "/"
 
 
-@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("editor", 303), ("admin", 303)])
-def test_a_role_does_what_it_may(app, client, role, status):
-    add_person(app, role=role)
+HTMX = {"HX-Request": "true"}
+
+
+def age(app: Flask, **span: int) -> None:
+    """Let every session be so much older than it is."""
+    moved = timedelta(**span) // timedelta(microseconds=1)
+    with app.app_context():
+        statement = "UPDATE sign_ins SET seen = seen - :moved, began = began - :moved"
+        db.session.execute(db.text(statement), {"moved": moved})
+        db.session.commit()
+
+
+def test_a_session_ends_when_it_is_unused_and_after_its_longest_time(app, client):
+    add_person(app)
     sign_in(client)
-    form = fill(form_of(client.get("/settings/integrations/new/kubernetes")), name="One")
-    assert client.post("/settings/integrations/new/kubernetes", data=form).status_code == status
+    for _ in range(31):
+        age(app, hours=11)
+        answered = client.get("/").status_code
+        if answered != 200:
+            break
+    assert answered == 303, "however much it is used, 14 days are the end"
+    sign_in(client)
+    age(app, hours=11)
+    assert client.get("/report").status_code == 200
+    age(app, hours=13)
+    assert client.get("/report").status_code == 303
+
+
+def test_what_an_open_page_asks_by_itself_keeps_no_session_in_use(app, client):
+    add_person(app)
+    sign_in(client)
+    for address in ("/news?after=0", "/settings/integrations/health?ids=1", "/settings/retention/progress"):
+        age(app, hours=3)
+        assert client.get(address, headers=HTMX).status_code in (200, 204), address
+    age(app, hours=4)
+    assert client.get("/news?after=0", headers=HTMX).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda one, trail: accounts.disable(one, trail), "Your account is disabled."),
+        (lambda one, trail: accounts.remove(one, trail), "Your account was removed."),
+        (
+            lambda one, trail: accounts.change(one, trail, None, name="bob", role="viewer"),
+            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+        ),
+        (
+            lambda one, trail: accounts.set_password(one, PASSWORD + "!", trail),
+            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+        ),
+    ],
+    ids=["disabled", "removed", "role", "password"],
+)
+def test_a_change_of_the_account_ends_its_sessions_at_once_and_the_page_says_why(app, client, act, said):
+    add_person(app)
+    number = add_person(app, "bob", "editor")
+    sign_in(client, "bob")
+    page = client.get("/settings/integrations/new/kubernetes")
+    open_tab = fill(form_of(page), name="Cluster")
+    with on_the_record(app) as trail:
+        act(accounts.get(number), trail)
+    polled = client.get("/news?after=0", headers={**HTMX, "HX-Current-URL": "http://localhost/?q=a"})
+    assert (polled.status_code, polled.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
+    assert words(soup(client.get(polled.headers["HX-Redirect"])).select_one("[role=alert]")).startswith(said)
+    for headers in ({}, HTMX):
+        saved = client.post("/settings/integrations/new/kubernetes", data=open_tab, headers=headers)
+        assert saved.status_code == 401
+        assert f"Nothing was saved. {said}" in texts(soup(saved), "[role=alert] p, #toast .bad span")[0]
+
+
+def test_a_stranger_is_told_nothing_of_accounts(app, client):
+    add_person(app)
+    assert not soup(client.get("/sign-in")).select("[role=alert]")
+    client.set_cookie("painchain_known", "nonsense")
+    client.set_cookie("painchain_session", "nonsense")
+    assert "disabled" not in client.get("/sign-in").text
+
+
+def test_a_failed_sign_in_is_on_the_record_without_what_was_typed_and_is_nobodys_act(app, client, events):
+    number = add_person(app)
+    add_person(app, "bob")
+    sign_in(client, "bob")
+    stranger = app.test_client()
+    for name, password in (("alice", "planted-one-1"), ("planted-two-2", PASSWORD), ("Alice", "")):
+        sign_in(stranger, name, password)
+    with on_the_record(app) as trail:
+        accounts.disable(accounts.get(number), trail)
+    sign_in(stranger)
+    failed = events(event_type="SignInFailed")
+    whose = [(one["author"], one["metadata"]["person"], one["metadata"]["why"]) for one in failed]
+    assert whose == [
+        ("system", "alice", "wrong password"),
+        ("system", None, "no such account"),
+        ("system", "alice", "wrong password"),
+        ("system", "alice", "disabled account"),
+    ]
+    assert "planted" not in str(events())
+    feed = soup(client.get("/?event_type=SignInFailed"))
+    assert texts(feed, "#feed .subject")[:2] == ["alice", "alice"]
+    assert texts(feed, "#feed .note")[:2] == ["disabled account", "wrong password"]
+
+
+def test_the_cookies_are_kept_from_scripts_and_other_sites_and_hold_nothing_of_the_account(app, client):
+    add_person(app)
+    cookies = sign_in(client).headers.getlist("Set-Cookie")
+    for name in ("painchain_session", "painchain_known"):
+        [cookie] = [one for one in cookies if one.startswith(f"{name}=")]
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        assert "alice" not in cookie
+
+
+def test_signing_out_ends_the_session_on_the_server(app, client):
+    add_person(app)
+    sign_in(client)
+    held = client.get_cookie("painchain_session").value
+    sign_out(client)
+    client.set_cookie("painchain_session", held)
+    assert client.get("/").status_code == 303
+
+
+def test_what_happens_to_an_account_is_shown_by_name(app, client):
+    number = add_person(app)
+    add_person(app, "bob")
+    with on_the_record(app) as trail:
+        accounts.change(accounts.get(number), trail, None, name="alice", role="editor", email="alice@mail.example")
+        accounts.make_link(accounts.get(number), trail.now, trail)
+    sign_in(client, "bob")
+    feed = soup(client.get("/?source=painchain&type=PersonAdded"))
+    lines = [" ".join(texts(one, ".event-type, .subject, .note, .change")) for one in feed.select("#feed article")]
+    assert "Person Added bob admin" in lines
+    assert "Password Link Made alice" in lines
+    assert "Person Changed alice 2 settings: Role, E-mail" in lines
