@@ -96,8 +96,8 @@ def serve() -> None:
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
-        if loaded.host not in config.LOOPBACK:
-            offer_setup(application, f"http://{reachable(loaded)}:{port_of(server)}")
+        if not loaded.only_here:
+            offer_setup(application, loaded.public_url or f"http://{reachable(loaded)}:{port_of(server)}")
         for work in background:
             work.start()
         server.run()

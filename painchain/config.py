@@ -273,7 +273,7 @@ class Settings:
 
     @property
     def only_here(self) -> bool:
-        """Whether the server is for this machine alone: it listens on loopback, and nothing leads to it from outside."""
+        """Whether the server is for this machine alone: it listens on loopback, and no public address leads to it."""
         return self.host in LOOPBACK and (not self.public_url or urlsplit(self.public_url).hostname in LOOPBACK)
 
 

@@ -89,7 +89,7 @@ def _failed(status: int, wanted: str, message: str, why: str, person: Person | N
     with on_the_record() as trail:
         trail.author = audit.SYSTEM
         signins.count_failure_of(auth.place(), trail.now)
-        signins.record_failure(person, auth.place(), why, trail)
+        signins.record_failure(person, auth.place(), why, trail, WAY)
     return _done(_form(status, wanted, message))
 
 
