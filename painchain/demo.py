@@ -215,7 +215,7 @@ _SHAPED: dict[Shape, Callable[[int, str, str, Random], Any]] = {
     Shape.BYTES: lambda number, service, outcome, random: random.randrange(5_000_000, 900_000_000),
     Shape.SHA: lambda number, service, outcome, random: f"{random.getrandbits(160):040x}",
     Shape.LINK: lambda number, service, outcome, random: f"https://demo.invalid/{service}/runs/{number}",
-    Shape.BRANCHES: lambda number, service, outcome, random: {"head": random.choice(BRANCHES[3:]), "base": "main"},
+    Shape.BRANCHES: lambda number, service, outcome, random: {"head": random.choice(TOPICS), "base": "main"},
     Shape.LINES: lambda number, service, outcome, random: {
         "additions": random.randrange(1, 400),
         "deletions": random.randrange(120),

@@ -43,8 +43,6 @@ ACTIVITIES = {
     "PasswordSet": UPDATE,
     "TokenCreated": CREATE,
     "TokenRevoked": DELETE,
-    "ConnectorFailing": OTHER,
-    "ConnectorRecovered": OTHER,
     "PasswordLinkMade": OTHER,
     "SignedIn": OTHER,
     "SignedOut": OTHER,

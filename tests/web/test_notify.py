@@ -24,7 +24,7 @@ Events = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., int]
 PAGE = "/settings/notifications"
 SECRET = "p4ssw0rd-and-path"
-KEYS = ["auditing_off", "connector_deleted", "connector_disabled", "connector_failing"]
+KEYS = ["auditing_off", "connector_deleted", "connector_disabled", "connector_failing", "sign_in_failed"]
 
 
 class Ear:
@@ -111,7 +111,7 @@ def toast(client: FlaskClient, response: TestResponse) -> str:
 def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
     page = soup(client.get(f"{PAGE}/new"))
     assert [one["value"] for one in page.select("[name=kinds]")] == KEYS
-    assert {kind.key for kind in outbox.KINDS} - set(KEYS) == {"sign_in_failed", "chain_broken"}
+    assert {kind.key for kind in outbox.KINDS} - set(KEYS) == {"chain_broken"}
 
 
 def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
@@ -128,8 +128,8 @@ def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
         (
             "NotifyRuleChanged",
             "Changed the notify rule “On duty”: Name changed from “On call” to “On duty”; "
-            "Told of changed from “auditing_off”, “connector_deleted”, “connector_disabled”, “connector_failing” "
-            "to “auditing_off”, “connector_deleted”; Enabled changed from on to off",
+            "Told of changed from “auditing_off”, “connector_deleted”, “connector_disabled”, “connector_failing”, "
+            "“sign_in_failed” to “auditing_off”, “connector_deleted”; Enabled changed from on to off",
         ),
         ("NotifyRuleChanged", "Changed the notify rule “On duty”: Apprise URL replaced"),
         ("NotifyRuleDeleted", "Deleted the notify rule “On duty”"),

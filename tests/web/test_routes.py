@@ -393,6 +393,7 @@ PAGES: dict[str, list[str]] = {
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
+    **dict.fromkeys(("/sign-in/oidc", "/sign-in/oidc/back"), []),  # no provider is set up here: tests/web/test_oidc.py
     TEAMS: [TEAMS],
     f"{TEAMS}/new": [f"{TEAMS}/new"],
     TEAM: [f"{TEAMS}/1"],
@@ -422,6 +423,7 @@ ERRORS = {
     f"{LIST}/{SYSTEM}/enable": 405,
     f"{LIST}/{SYSTEM}/webhook/replace": 404,
     f"{RULES}/999999": 404,
+    **dict.fromkeys(("/sign-in/oidc", "/sign-in/oidc/back"), 404),
 }
 
 
