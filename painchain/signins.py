@@ -208,18 +208,9 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     if person and place.known_for == person.id:
         return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
     return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
-<<<<<<< HEAD
 
 
 def _keys_of(place: From) -> dict[str, int]:
     if place.known_for is not None:
-        return {f"browser:{place.known_for}:{place.address}": MOST_OF_ADDRESS}
+        return {f"browser:{place.known_for}:{place.address}": MOST_OF_ACCOUNT}
     return {f"address:{place.address}": MOST_OF_ADDRESS}
-
-
-def _touch(statement: object) -> None:
-    """Write down a use, in a transaction of its own that moves no revision; where it cannot be written, do without."""
-    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
-=======
->>>>>>> auth

@@ -12,12 +12,8 @@ from sqlalchemy.engine import Connection
 from werkzeug.http import parse_cookie
 
 from painchain import accounts, ledger, signins
-<<<<<<< HEAD
 from painchain.config import Settings
-=======
-from painchain.config import LOOPBACK, Settings
 from painchain.db import db
->>>>>>> auth
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
 from painchain.web import responses
@@ -95,13 +91,8 @@ def is_open(connection: Connection | None = None) -> bool:
 
     Somebody always stays an admin, so that what is closed once is not asked about again.
     """
-<<<<<<< HEAD
     closed = current_app.extensions.get("painchain.closed", False) or not settings().only_here
-    if not closed and accounts.exist():
-=======
-    closed = current_app.extensions.get("painchain.closed", False) or settings().host not in LOOPBACK
     if not closed and accounts.exist(connection):
->>>>>>> auth
         closed = current_app.extensions["painchain.closed"] = True
     return not closed
 

@@ -40,7 +40,7 @@ provider.use(async (ctx, next) => {
 });
 
 const handle = provider.callback();
-const page = '<!doctype html><html lang="en"><title>The provider</title><form method="post">'
+const page = '<!doctype html><html lang="en"><title>The provider</title><link rel="icon" href="data:,"><form method="post">'
   + '<label>Account <input name="account" autofocus></label> <button>Continue</button> '
   + '<button name="refuse" value="yes">Refuse</button></form>';
 
