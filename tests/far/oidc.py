@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import httpx2
 
-from tests.far.node import MODULES, free_port, need, node
+from tests.far.node import MODULES, free_port, need, need_version, node
 
 CLIENT, SECRET = "painchain", "a secret+with/every%kind=of:sign"
 BACK = "http://localhost/sign-in/oidc/back"
@@ -62,6 +62,7 @@ class FarProvider:
 def provider(folder: Path, back: str = BACK) -> Iterator[FarProvider]:
     """Run it on a port of its own; `folder` takes its log."""
     need("oidc-provider")
+    need_version(20, 0)
     url = f"http://127.0.0.1:{(port := free_port())}"
     told = {"port": port, "client": CLIENT, "secret": SECRET, "back": [back], "accounts": ACCOUNTS}
     program = MODULES.parent / "provider.mjs"
