@@ -17,8 +17,9 @@ from painchain.oidc import Identity
 
 @dataclass(frozen=True)
 class Rules:
-    """Who is let in: `role` is that of accounts which are made at the first sign-in (none if empty)."""
+    """Who is let in through the `provider`: `role` is that of accounts made at the first sign-in (none if empty)."""
 
+    provider: str
     role: str
     domains: tuple[str, ...]
 
@@ -44,7 +45,7 @@ def recognise(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusa
     if person and person.disabled_at:
         return Refusal("Your account is disabled. An admin can enable it again.", "disabled account", person)
     if person and person.issuer == identity.issuer and person.subject != identity.subject:
-        message = f"The account with the address {identity.email} belongs to somebody else there. Ask an admin."
+        message = f"The account with the address {identity.email} is somebody else's at {rules.provider}. Ask an admin."
         return Refusal(message, "the account is linked with another subject", person)
     if person is None:
         found = _made(identity, rules, trail)
@@ -57,9 +58,9 @@ def recognise(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusa
 
 def _address_refused(identity: Identity, rules: Rules) -> Refusal | None:
     if not identity.email:
-        return Refusal("No e-mail address came with the sign-in. Without one nobody is let in.", "no e-mail address")
+        return Refusal(f"{rules.provider} told no e-mail address that can be used.", "no e-mail address")
     if not identity.verified:
-        message = f"The address {identity.email} is not verified there. Verify it, then sign in again."
+        message = f"{identity.email} is not verified at {rules.provider}. Verify it there, then sign in again."
         return Refusal(message, f"the e-mail address {identity.email} is not verified")
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
         message = f"Addresses such as {identity.email} are not let in here."

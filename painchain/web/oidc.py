@@ -75,7 +75,7 @@ def back() -> ResponseReturnValue:
         return _failed(failure.status, wanted, str(failure), failure.why)
     secret = ""
     with on_the_record() as trail:
-        found = oidc_accounts.recognise(identity, _rules(), trail) if accounts.exist() else _not_set_up()
+        found = oidc_accounts.recognise(identity, _rules(provider), trail) if accounts.exist() else _not_set_up()
         if isinstance(found, Person):
             trail.author = found.name
             secret = signins.start(found, WAY, auth.place(), trail)
@@ -107,8 +107,8 @@ def _not_set_up() -> Refusal:
     return Refusal("There is no account yet. An admin makes the first one.", "no account was made yet")
 
 
-def _rules() -> Rules:
-    return Rules(auth.settings().oidc_role, auth.settings().oidc_domains)
+def _rules(provider: Provider) -> Rules:
+    return Rules(provider.name, auth.settings().oidc_role, auth.settings().oidc_domains)
 
 
 def _provider_or_404() -> Provider:

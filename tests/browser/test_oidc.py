@@ -38,7 +38,7 @@ def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
     ):
         page.goto(f"{server}/report?month=2026-01")
         enter(page, "unverified")
-        expect(page.get_by_role("alert")).to_contain_text("The address alice@people.example is not verified there")
+        expect(page.get_by_role("alert")).to_contain_text("alice@people.example is not verified at Example ID")
         complaints.take("403")
         plain = open_context(java_script_enabled=False).new_page()
         for one in (open_context().new_page(), plain):

@@ -136,9 +136,9 @@ def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client,
             "There is no account with the address bob@people.example. Ask",
             "no account with the e-mail",
         ),
-        ("unverified", "The address alice@people.example is not verified there", "is not verified"),
-        ("nameless", "No e-mail address came with the sign-in", "no e-mail address"),
-        ("lookalike", "No e-mail address came with the sign-in", "no e-mail address"),
+        ("unverified", "alice@people.example is not verified at Example ID", "is not verified"),
+        ("nameless", "Example ID told no e-mail address", "no e-mail address"),
+        ("lookalike", "Example ID told no e-mail address", "no e-mail address"),
     ],
 )
 def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, far, account, message, why):
@@ -167,7 +167,7 @@ def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_
     stranger = app.test_client()
     answer = through(stranger, far, "other-alice")
     assert answer.status_code == 403
-    assert "belongs to somebody else" in said(answer)
+    assert "is somebody else's at Example ID" in said(answer)
 
 
 def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, far):
