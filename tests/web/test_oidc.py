@@ -15,7 +15,6 @@ from werkzeug.test import TestResponse
 from painchain import accounts, config
 from painchain.db import db
 from painchain.factory import create_app
-from painchain.oidc import Failed, Provider
 from tests.conftest import close, settings_for
 from tests.far.node import free_port
 from tests.far.oidc import FarProvider, provider
@@ -246,7 +245,7 @@ def test_a_code_signs_in_once(app, client, far):
     kept = client.get_cookie("painchain_away", path="/sign-in/oidc")
     assert come_back(client, back).status_code == 303
     sign_out(client)
-    assert come_back(client, back).status_code == 400  # what the browser kept is gone
+    assert "was not started here" in said(come_back(client, back))  # what the browser kept is gone
     client.set_cookie("painchain_away", kept.value, path="/sign-in/oidc")
     answer = come_back(client, back)
     assert (answer.status_code, "was used already or is too old" in said(answer)) == (400, True)
@@ -268,14 +267,6 @@ def test_a_provider_that_is_down_leaves_the_password(make_app, far):
     assert answer.status_code == 503
     assert said(answer) == "Example ID does not answer as it should now. Try again in a minute."
     assert sign_in(client).status_code == 303
-
-
-def test_a_provider_that_calls_itself_otherwise_is_not_believed(far):
-    given = config.load({f"PAINCHAIN_{name.upper()}": value for name, value in far.environment().items()})
-    other = Provider(replace(given, oidc_issuer=f"{far.url}/"))
-    with pytest.raises(Failed) as failure:
-        other.begin()
-    assert failure.value.status == 502
 
 
 def test_without_a_provider_there_is_no_button_and_no_way(settings):
