@@ -21,7 +21,6 @@ from painchain import (
     __version__,
     accounts,
     audit,
-    config,
     connectors,
     demo_command,
     ledger,
@@ -38,7 +37,7 @@ from painchain.db import db
 from painchain.export import event_json
 from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
-from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, stop, utf8
+from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, reachable, stop, utf8
 from painchain.timeline import Event, Filter
 from painchain.watching import Watching
 from painchain.web import facts
@@ -98,8 +97,8 @@ def serve() -> None:
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
         click.echo(f"PainChain is at http://{host}:{port_of(server)}")
-        if loaded.host not in config.LOOPBACK:
-            offer_setup(application, f"http://{reachable(loaded)}:{port_of(server)}")
+        if not loaded.only_here:
+            offer_setup(application, loaded.public_url or f"http://{reachable(loaded)}:{port_of(server)}")
         for work in background:
             work.start()
         server.run()
@@ -120,13 +119,6 @@ def offer_setup(application: Flask, address: str) -> None:
         with ledger.writing():
             secret = accounts.make_link(None, datetime.now(UTC))
     click.echo(f"Nobody can sign in yet. Make the first account here (the link works once): {address}/link/{secret}")
-
-
-def reachable(loaded: config.Settings) -> str:
-    """Return a name under which a server is reached: one that is trusted; of every address that of this machine."""
-    named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
-    host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
-    return f"[{host}]" if ":" in host else host
 
 
 def port_of(server: Any) -> int:

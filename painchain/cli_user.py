@@ -15,7 +15,7 @@ from painchain.audit import Trail
 from painchain.identity import Person
 from painchain.roles import ROLES
 from painchain.scheduler import clock
-from painchain.terminal import opened, plain, stop, utf8
+from painchain.terminal import opened, plain, reachable, stop, utf8
 
 FAILED = "Nothing was changed"
 NAME = click.argument("name", callback=utf8)
@@ -132,8 +132,8 @@ def called(name: str) -> Person:
 def link(secret: str, base: str | None) -> str:
     """Return the whole address of a link that works once."""
     settings = current_app.config["SETTINGS"]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{(base or f'http://{host}:{settings.port}').rstrip('/')}/link/{secret}"
+    address = base or settings.public_url or f"http://{reachable(settings)}:{settings.port}"
+    return f"{address.rstrip('/')}/link/{secret}"
 
 
 def line(one: Person, width: int) -> str:

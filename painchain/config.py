@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from painchain.roles import ROLES
 
 PREFIX = "PAINCHAIN_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -83,6 +86,74 @@ def host_names(text: str) -> tuple[str, ...]:
         raise ValueError("give host names, comma-separated") from None
 
 
+def web_address(text: str) -> str:
+    """Return a web address that secrets may go to: by https, or to this machine."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.username is not None or not _plain(text):
+        raise ValueError("give an address such as https://id.example")
+    if parts.query or parts.fragment:
+        raise ValueError("give an address without ? and #")
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise ValueError("give an address that begins with https://")
+    return text
+
+
+def origin(text: str) -> str:
+    """Return the address under which a server is reached, without a slash at its end."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and _plain(text)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("give scheme and host and nothing behind, such as https://painchain.example")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def secret_file(text: str) -> Path:
+    """Return the path of a file that holds a secret; what is in it is read at the start."""
+    path = folder(text)
+    try:
+        if not path.read_text(encoding="utf-8").strip():
+            raise ValueError("the file is empty")
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("the file is no text in UTF-8") from None
+    return path
+
+
+def role(text: str) -> str:
+    """Return `text` if it names a role."""
+    if text not in ROLES:
+        raise ValueError(f"give {', '.join(ROLES[:-1])} or {ROLES[-1]}")
+    return text
+
+
+def label(text: str) -> str:
+    """Return `text` if it can be read on a button."""
+    if len(text) > 40 or not text.isprintable():
+        raise ValueError("give a name of 40 characters at most")
+    return text
+
+
+def domains(text: str) -> tuple[str, ...]:
+    """Return the comma-separated domains of e-mail addresses in `text`."""
+    names = tuple(name.strip().lower().removeprefix("@") for name in text.split(",") if name.strip())
+    if not all(name.isascii() and "@" not in name and not name.startswith(".") for name in names):
+        raise ValueError("give domains such as example.com, comma-separated")
+    return names
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+
+
 @dataclass(frozen=True)
 class Setting:
     """One environment variable: its name without prefix, its default as text, its parser and its help."""
@@ -125,10 +196,46 @@ SETTINGS = (
         "Host names under which the server may be reached, comma-separated. "
         "Empty: the loopback names while listening on loopback, any name otherwise.",
     ),
+    Setting(
+        "public_url",
+        "",
+        origin,
+        "Address under which people reach the server, such as https://painchain.example: for links, webhooks and "
+        "OpenID Connect. Unless it is this machine's own, everybody signs in.",
+    ),
     Setting("threads", "32", whole_number(1, 256), "Requests answered at the same time."),
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
     Setting("session_idle_minutes", "720", whole_number(1, 525600), "A session ends when it was unused for so long."),
     Setting("session_days", "14", whole_number(1, 365), "A session ends after so many days, used or not."),
+    Setting(
+        "oidc_issuer",
+        "",
+        web_address,
+        "OpenID Connect: the provider's issuer, exactly as it calls itself. Needs the client id and the public URL.",
+    ),
+    Setting("oidc_client_id", "", str, "OpenID Connect: the client id that the provider gave."),
+    Setting(
+        "oidc_client_secret",
+        "",
+        str,
+        "OpenID Connect: the client secret that the provider gave. Empty: a public client, with PKCE alone.",
+        secret=True,
+    ),
+    Setting("oidc_client_secret_file", "", secret_file, "OpenID Connect: a file that holds the client secret instead."),
+    Setting("oidc_name", "single sign-on", label, "OpenID Connect: what the button says: “Sign in with …”."),
+    Setting(
+        "oidc_role",
+        "",
+        role,
+        "OpenID Connect: role of an account that is made for whoever comes for the first time: viewer, editor, admin. "
+        "Empty: only those who have an account with their e-mail address are let in.",
+    ),
+    Setting(
+        "oidc_domains",
+        "",
+        domains,
+        "OpenID Connect: domains of e-mail addresses that are let in, comma-separated. Empty: any.",
+    ),
     Setting(
         "max_webhook_bytes",
         "5242880",
@@ -149,12 +256,25 @@ class Settings:
     database_url: str
     secret_key: str
     trusted_hosts: tuple[str, ...]
+    public_url: str
     threads: int
     max_request_bytes: int
     session_idle_minutes: int
     session_days: int
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
+    oidc_client_secret_file: Path | None
+    oidc_name: str
+    oidc_role: str
+    oidc_domains: tuple[str, ...]
     max_webhook_bytes: int
     log_level: str
+
+    @property
+    def only_here(self) -> bool:
+        """Whether the server is for this machine alone: it listens on loopback, and no public address leads to it."""
+        return self.host in LOOPBACK and (not self.public_url or urlsplit(self.public_url).hostname in LOOPBACK)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -176,7 +296,26 @@ def load(environ: Mapping[str, str]) -> Settings:
     values["database_url"] = values["database_url"] or file_url(values["instance"] / "painchain.db")
     if not values["trusted_hosts"]:
         values["trusted_hosts"] = LOOPBACK if values["host"] in LOOPBACK else ()
+    if values["trusted_hosts"] and values["public_url"]:
+        values["trusted_hosts"] = tuple(
+            dict.fromkeys((*values["trusted_hosts"], urlsplit(values["public_url"]).hostname))
+        )
+    _complete_oidc(values)
     return Settings(**values)
+
+
+def _complete_oidc(values: dict[str, Any]) -> None:
+    """Read the client secret from its file, and refuse a provider that cannot be used as it is set."""
+    file = values["oidc_client_secret_file"] = values["oidc_client_secret_file"] or None
+    values["oidc_domains"] = values["oidc_domains"] or ()
+    if file and values["oidc_client_secret"]:
+        raise ConfigError("PAINCHAIN_OIDC_CLIENT_SECRET_FILE: PAINCHAIN_OIDC_CLIENT_SECRET is set too; leave out one.")
+    if file:
+        values["oidc_client_secret"] = file.read_text(encoding="utf-8").strip()
+    if values["oidc_issuer"]:
+        for needed in ("oidc_client_id", "public_url"):
+            if not values[needed]:
+                raise ConfigError(f"PAINCHAIN_OIDC_ISSUER: sign-in through it needs {PREFIX}{needed.upper()} too.")
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:

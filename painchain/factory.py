@@ -19,6 +19,7 @@ from painchain import audit, inventory, ledger, migrations
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
+from painchain.oidc import Provider
 from painchain.secrets import load_key
 from painchain.web import (
     account,
@@ -34,6 +35,7 @@ from painchain.web import (
     news,
     notify,
     notify_api,
+    oidc,
     past,
     people_api,
     person,
@@ -58,6 +60,7 @@ log = logging.getLogger(__name__)
 PAGES = (
     *(
         sign_in.door,
+        oidc.door,
         dashboard.door,
         news.door,
         searching.door,
@@ -131,6 +134,9 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
     app.session_interface = Sessions()
     db.init_app(app)
+    provider = Provider(settings) if settings.oidc_issuer else None
+    app.extensions["painchain.oidc"] = provider
+    app.jinja_env.globals["single_sign_on"] = provider.name if provider else ""
     app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)

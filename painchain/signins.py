@@ -103,10 +103,24 @@ def forgive(counted: Sequence[int]) -> None:
     db.session.execute(delete(Attempt).where(Attempt.id.in_(counted)))
 
 
-def record_failure(person: Person | None, place: From, why: str, trail: Trail) -> None:
+def refuse_if_held_back(place: From, now: datetime) -> None:
+    """Refuse whoever comes back from a provider, after too many failures from there.
+
+    :raises TooMany: when it is so.
+    """
+    if until := held_back(_keys_of(place), now):
+        raise TooMany(until)
+
+
+def count_failure_of(place: From, now: datetime) -> None:
+    """Count a sign-in through a provider that failed, whosever it was."""
+    count_failure(_keys_of(place), now)
+
+
+def record_failure(person: Person | None, place: From, why: str, trail: Trail, way: str = "password") -> None:
     """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
     who = person.name if person else "an unknown account"
-    facts = {"person": person.name if person else None, "why": why, "address": place.address}
+    facts = {"person": person.name if person else None, "why": why, "way": way, "address": place.address}
     trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
 
 
@@ -220,3 +234,9 @@ def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
         db.session.delete(one)
     db.session.flush()
     return len(ended)
+
+
+def _keys_of(place: From) -> dict[str, int]:
+    if place.known_for is not None:
+        return {f"browser:{place.known_for}:{place.address}": MOST_OF_ACCOUNT}
+    return {f"address:{place.address}": MOST_OF_ADDRESS}

@@ -153,3 +153,10 @@ def local_zone() -> ZoneInfo:
         with Path("/etc/localtime").open("rb") as file:
             return ZoneInfo.from_file(file)
     return ZoneInfo("UTC")
+
+
+def reachable(loaded: config.Settings) -> str:
+    """Return a name under which a server is reached: one that is trusted; of every address that of this machine."""
+    named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
+    host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
+    ("painchain.roles",),
     (
         "painchain",
         "painchain.config",
@@ -18,7 +19,6 @@ STAIRS = (
         "painchain.messages",
         "painchain.words",
         "painchain.web",
-        "painchain.roles",
         "painchain.passwords",
     ),
     ("painchain.connectors.poll",),
@@ -28,7 +28,7 @@ STAIRS = (
         "painchain.connectors.bounded",
         "painchain.connectors.kubernetes_states",
     ),
-    ("painchain.connectors.http",),
+    ("painchain.connectors.http", "painchain.oidc"),
     (
         "painchain.changes",
         "painchain.db",
@@ -73,6 +73,7 @@ STAIRS = (
     ("painchain.audit", "painchain.backfill", "painchain.history", "painchain.ocsf", "painchain.suggestions"),
     ("painchain.accounts",),
     ("painchain.signins",),
+    ("painchain.oidc_accounts",),
     (
         "painchain.api_tokens",
         "painchain.people",
@@ -119,7 +120,7 @@ STAIRS = (
         "painchain.web.teams",
         "painchain.web.teams_api",
     ),
-    ("painchain.web.checks", "painchain.web.people_api"),
+    ("painchain.web.checks", "painchain.web.people_api", "painchain.web.oidc"),
     ("painchain.factory",),
     ("painchain.pollers", "painchain.messenger", "painchain.watching"),
     ("painchain.scheduler", "painchain.terminal"),

@@ -10,6 +10,9 @@ from sqlalchemy.engine import make_url
 
 from painchain import config
 
+ME = Path(__file__)
+# What a setting needs beside it.
+BESIDE = {"oidc_issuer": {"oidc_client_id": "painchain", "public_url": "https://painchain.example"}}
 GOOD: dict[str, tuple[str, Any]] = {
     "host": ("[::1]", "::1"),
     "port": ("0", 0),
@@ -17,10 +20,18 @@ GOOD: dict[str, tuple[str, Any]] = {
     "database_url": ("postgresql+psycopg://me@db.example/painchain", "postgresql+psycopg://me@db.example/painchain"),
     "secret_key": ("a key", "a key"),
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
+    "public_url": ("https://PainChain.example:8443/", "https://painchain.example:8443"),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
     "session_idle_minutes": ("30", 30),
     "session_days": ("1", 1),
+    "oidc_issuer": ("https://id.example/realms/one/", "https://id.example/realms/one/"),
+    "oidc_client_id": ("painchain", "painchain"),
+    "oidc_client_secret": ("hunter2", "hunter2"),
+    "oidc_client_secret_file": (str(ME), ME),
+    "oidc_name": ("Example ID", "Example ID"),
+    "oidc_role": ("viewer", "viewer"),
+    "oidc_domains": ("People.example, @other.example,", ("people.example", "other.example")),
     "max_webhook_bytes": ("26214400", 26214400),
     "log_level": ("WARNING", "warning"),
 }
@@ -31,10 +42,18 @@ DEFAULTS = {
     "database_url": f"sqlite:///{Path.cwd()}/instance/painchain.db",
     "secret_key": "",
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
+    "public_url": "",
     "threads": 32,
     "max_request_bytes": 1048576,
     "session_idle_minutes": 720,
     "session_days": 14,
+    "oidc_issuer": "",
+    "oidc_client_id": "",
+    "oidc_client_secret": "",
+    "oidc_client_secret_file": None,
+    "oidc_name": "single sign-on",
+    "oidc_role": "",
+    "oidc_domains": (),
     "max_webhook_bytes": 5242880,
     "log_level": "info",
 }
@@ -64,6 +83,21 @@ BAD = [
     ("max_request_bytes", "67108865"),
     ("session_idle_minutes", "0"),
     ("session_days", "366"),
+    ("public_url", "painchain.example"),
+    ("public_url", "https://painchain.example/under"),
+    ("public_url", "https://me@painchain.example"),
+    ("public_url", "https://painchain.example:port"),
+    ("oidc_issuer", "id.example"),
+    ("oidc_issuer", "http://id.example"),
+    ("oidc_issuer", "https://id.example?tenant=1"),
+    ("oidc_issuer", "https://[id.example"),
+    ("oidc_issuer", "https://id.example"),
+    ("oidc_client_secret_file", "/there/is/no/such/file"),
+    ("oidc_client_secret_file", "/"),
+    ("oidc_name", "n" * 41),
+    ("oidc_role", "owner"),
+    ("oidc_domains", "me@people.example"),
+    ("oidc_domains", ".example"),
     ("max_webhook_bytes", "26214401"),
     ("log_level", "loud"),
 ]
@@ -77,8 +111,13 @@ def load(**values: str) -> config.Settings:
 def test_the_tables_of_this_test_leave_no_setting_out() -> None:
     names = [setting.name for setting in config.SETTINGS]
     assert sorted(GOOD) == sorted(DEFAULTS) == sorted(names)
-    # Any text can be a list of names; whether a text is a key is seen when the key is loaded.
-    assert {name for name, _ in BAD} == set(names) - {"secret_key", "trusted_hosts"}
+    # Any text can be a list of names; whether a text is a key is seen when the key is loaded, or by the provider.
+    assert {name for name, _ in BAD} == set(names) - {
+        "secret_key",
+        "trusted_hosts",
+        "oidc_client_id",
+        "oidc_client_secret",
+    }
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -94,7 +133,7 @@ def test_an_empty_setting_has_its_default(name: str, empty: str) -> None:
 
 @pytest.mark.parametrize(("name", "text", "value"), [(name, *pair) for name, pair in GOOD.items()])
 def test_a_good_value_is_taken(name: str, text: str, value: Any) -> None:
-    assert getattr(load(**{name: text}), name) == value
+    assert getattr(load(**BESIDE.get(name, {}), **{name: text}), name) == value
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
@@ -119,7 +158,8 @@ def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
 
 
 def test_what_may_hold_a_password_is_marked_as_secret() -> None:
-    assert {setting.name for setting in config.SETTINGS if setting.secret} == {"database_url", "secret_key"}
+    secret = {setting.name for setting in config.SETTINGS if setting.secret}
+    assert secret == {"database_url", "secret_key", "oidc_client_secret"}
 
 
 def test_every_setting_says_what_it_is_for() -> None:
@@ -147,6 +187,27 @@ def test_on_loopback_only_loopback_names_reach_the_server(host: str) -> None:
 def test_beyond_loopback_any_name_reaches_the_server_unless_names_are_given() -> None:
     assert load(host="0.0.0.0").trusted_hosts == ()
     assert load(host="0.0.0.0", trusted_hosts="painchain.example").trusted_hosts == ("painchain.example",)
+
+
+def test_the_public_address_is_a_name_of_the_server_and_lets_everybody_in_to_sign_in() -> None:
+    assert load(public_url="https://painchain.example").trusted_hosts == (*config.LOOPBACK, "painchain.example")
+    assert load(public_url="http://localhost:8000").trusted_hosts == config.LOOPBACK
+    assert load(host="0.0.0.0", public_url="https://painchain.example").trusted_hosts == ()
+    assert load().only_here
+    assert load(public_url="http://localhost:8000").only_here
+    assert not load(public_url="https://painchain.example").only_here
+    assert not load(host="0.0.0.0", public_url="http://localhost:8000").only_here
+
+
+def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2\n")
+    assert load(oidc_client_secret_file=str(file)).oidc_client_secret == "hunter2"
+    with pytest.raises(config.ConfigError, match="is set too"):
+        load(oidc_client_secret_file=str(file), oidc_client_secret="x")
+    file.write_text(" ")
+    with pytest.raises(config.ConfigError, match="the file is empty"):
+        load(oidc_client_secret_file=str(file))
 
 
 def test_a_misspelt_variable_is_noticed() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from werkzeug.http import parse_cookie
 
 from painchain import accounts, ledger, signins
-from painchain.config import LOOPBACK, Settings
+from painchain.config import Settings
 from painchain.db import db
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
@@ -24,7 +24,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 # What anybody may ask for: to sign in, to see that the server is there, and what proves itself by a signature.
 PUBLIC = frozenset(("static", "api.health", "hooks.deliver"))
 # Blueprints that are for those who are not signed in yet.
-DOORS = frozenset(("sign_in",))
+DOORS = frozenset(("sign_in", "oidc"))
 # What needs another role than reading (viewer) or writing (editor).
 NEEDS: dict[str, str] = {
     **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
@@ -76,7 +76,7 @@ def guard() -> ResponseReturnValue | None:
 
 def lets_in(own: Settings, connection: Connection, cookies: str) -> bool:
     """Say whether whoever sends these cookies may read: for the answer that is given before the app is asked."""
-    if own.host in LOOPBACK and not accounts.exist(connection):
+    if own.only_here and not accounts.exist(connection):
         return True
     secret = parse_cookie(cookies).get(COOKIE, "")
     return bool(secret) and signins.signed_in(secret, limits_of(own), datetime.now(UTC), connection) is not None
@@ -92,7 +92,7 @@ def is_open(connection: Connection | None = None) -> bool:
 
     Somebody always stays an admin, so that what is closed once is not asked about again.
     """
-    closed = current_app.extensions.get("painchain.closed", False) or settings().host not in LOOPBACK
+    closed = current_app.extensions.get("painchain.closed", False) or not settings().only_here
     if not closed and accounts.exist(connection):
         closed = current_app.extensions["painchain.closed"] = True
     return not closed
@@ -112,6 +112,11 @@ def limits() -> Limits:
 def limits_of(own: Settings) -> Limits:
     """Return after how long a session ends by these settings."""
     return Limits(timedelta(minutes=own.session_idle_minutes), timedelta(days=own.session_days))
+
+
+def by_https() -> bool:
+    """Say whether the browser came by https, to a proxy in front of this server perhaps: then cookies stay there."""
+    return request.is_secure or f"https://{request.host}" == settings().public_url
 
 
 def place() -> From:

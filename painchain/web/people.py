@@ -130,8 +130,8 @@ def remove(person_id: int) -> ResponseReturnValue:
 
 
 def link_address(secret: str) -> str:
-    """Return the whole address of a link that works once, under the name by which this server was asked."""
-    return url_for("sign_in.link", secret=secret, _external=True)
+    """Return the whole address of a link that works once."""
+    return responses.whole_address(url_for("sign_in.link", secret=secret))
 
 
 def _show_link(one: Person, secret: str, first: bool = False) -> ResponseReturnValue:

@@ -95,6 +95,12 @@ def fragment(template: str, status: int = 200, **values: Any) -> str:
     return render_template(f"partials/{template}.html", zone=zone(), now=g.now, **values)
 
 
+def whole_address(path: str) -> str:
+    """Return the address of a page as others reach it: by the public address, or the name that was asked for."""
+    public: str = current_app.config["SETTINGS"].public_url
+    return (public or request.host_url.rstrip("/")) + path
+
+
 def go_to(address: str, toast: Toast) -> ResponseReturnValue:
     """Send the browser on to `address`, where the message is shown."""
     flash(toast.text, toast.tone)
@@ -118,7 +124,9 @@ def install(app: Flask) -> None:
     app.register_error_handler(SQLAlchemyError, _database_error)
     app.register_error_handler(WriteBusy, _database_error)
     app.register_error_handler(Exception, _unexpected_error)
-    app.jinja_env.globals.update(types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed)
+    app.jinja_env.globals.update(
+        types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed, whole_address=whole_address
+    )
 
 
 def wants_json() -> bool:

@@ -113,7 +113,7 @@ def signed_in(person: Person, secret: str, wanted: str) -> Response:
 
 
 def _keep(answer: Response, name: str, text: str, seconds: int) -> None:
-    answer.set_cookie(name, text, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure)
+    answer.set_cookie(name, text, max_age=seconds, httponly=True, samesite="Lax", secure=auth.by_https())
 
 
 def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Response:

@@ -100,8 +100,8 @@ def values(one: Connector) -> dict[str, Any]:
 
 
 def address(one: Connector) -> str:
-    """Return where the source delivers to, under the name by which this server was asked."""
-    return url_for("hooks.deliver", key=one.type, connector_id=one.id, _external=True)
+    """Return where the source delivers to: under the public address, or the name by which this server was asked."""
+    return responses.whole_address(url_for("hooks.deliver", key=one.type, connector_id=one.id))
 
 
 def _get_or_404(connector_id: int) -> Connector:

@@ -33,6 +33,13 @@ def need(package: str) -> Path:
     return folder
 
 
+def need_version(*least: int) -> None:
+    """Skip the test where Node is older, as Debian 12's own is."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < least:
+        pytest.skip(f"This needs Node {'.'.join(map(str, least))}; it is {version}")
+
+
 @cache
 def webhook_examples() -> list[tuple[str, dict[str, Any]]]:
     """Return GitHub's own examples of webhook payloads: the name of the event, and the body."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.far.node import free_port, need, node
+from tests.far.node import free_port, need, need_version, node
 
 # What the poller and the test of a connection ask; the whole description takes Prism many seconds to read.
 PATHS = (
@@ -46,9 +43,7 @@ NODE = (20, 19)  # the first that lets CommonJS load the modules which Prism nee
 def prism(folder: Path) -> Iterator[tuple[str, Path]]:
     """Run it on a port of its own; yield its address and the log in which it complains about requests."""
     program = need("@stoplight/prism-cli") / "dist" / "index.js"
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < NODE:
-        pytest.skip(f"Prism needs Node {'.'.join(map(str, NODE))}; this is {version}")
+    need_version(*NODE)
     url = f"http://127.0.0.1:{(port := free_port())}"
     file, log = folder / "described.json", folder / "prism.log"
     file.write_text(json.dumps(_described(url)))

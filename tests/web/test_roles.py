@@ -37,6 +37,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     ANYBODY: (
         *("GET /static/<path:filename>", "GET /health", "POST /hooks/<key>/<int:connector_id>"),
         *("GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /link/<secret>", "POST /link/<secret>"),
+        *("GET /sign-in/oidc", "GET /sign-in/oidc/back"),
     ),
     "viewer": (
         *("GET /", "GET /feed", "GET /news", "GET /timeline", "GET /search/suggestions"),

@@ -449,6 +449,8 @@ PAGES: dict[str, list[str]] = {
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
+    "/sign-in/oidc": [],  # no provider is set up here: tests/web/test_oidc.py has one
+    "/sign-in/oidc/back": [],
     TEAMS: [TEAMS],
     f"{TEAMS}/new": [f"{TEAMS}/new"],
     PEOPLE: [PEOPLE],
@@ -487,6 +489,7 @@ ERRORS = {
     f"{LIST}/{SYSTEM}/enable": 405,
     f"{LIST}/{SYSTEM}/webhook/replace": 404,
     f"{RULES}/999999": 404,
+    **dict.fromkeys(("/sign-in/oidc", "/sign-in/oidc/back"), 404),
 }
 
 

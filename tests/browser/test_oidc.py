@@ -1,0 +1,51 @@
+"""Signing in through OpenID Connect as people do it, at a real provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from painchain import accounts
+from painchain.factory import create_app
+from tests.browser.conftest import Complaints, OpenContext, serving
+from tests.conftest import close, settings_for
+from tests.far.node import free_port
+from tests.far.oidc import provider
+from tests.people import PASSWORD, on_the_record
+
+
+def enter(page: Page, account: str) -> None:
+    """Go to the provider, and give a name there."""
+    page.get_by_role("link", name="Sign in with Example ID").click()
+    page.get_by_label("Account").fill(account)
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
+    page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
+) -> None:
+    app = create_app(settings_for(tmp_path / "instance"))
+    with on_the_record(app) as trail:
+        accounts.add("alice", "editor", trail, email="alice@people.example")
+        accounts.add("root", "admin", trail, password=PASSWORD)
+    close(app)
+    port = str(free_port())
+    server = f"http://127.0.0.1:{port}"
+    with (
+        provider(tmp_path, f"{server}/sign-in/oidc/back") as far,
+        serving(tmp_path / "instance", port, **far.environment(public_url=server)),
+    ):
+        page.goto(f"{server}/report?month=2026-01")
+        enter(page, "unverified")
+        expect(page.get_by_role("alert")).to_contain_text("alice@people.example is not verified at Example ID")
+        complaints.take("403")
+        plain = open_context(java_script_enabled=False).new_page()
+        for one in (open_context().new_page(), plain):
+            one.goto(f"{server}/report?month=2026-01")
+            enter(one, "subject-of-alice")
+            expect(one).to_have_url(f"{server}/report?month=2026-01")
+            expect(one.locator(".who")).to_contain_text("alice")
+        plain.goto(server)
+        expect(plain.locator("#feed")).to_contain_text("the e-mail address alice@people.example is not verified")
+        expect(plain.locator("#feed")).to_contain_text(far.url)
