@@ -35,6 +35,7 @@ from painchain.web import (
     notify_api,
     past,
     polling_api,
+    reasons,
     report,
     responses,
     searching,
@@ -123,6 +124,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     app.before_request(auth.guard)
     csrf.init_app(app)
+    app.before_request(reasons.guard)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
     for door in (*PAGES, *APIS, hooks.door):
@@ -144,7 +146,7 @@ def begin() -> None:
     if not inventory.has_builtin():
         now = datetime.now(UTC)
         with ledger.writing() as book:
-            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
+            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now, cause="first start")
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()

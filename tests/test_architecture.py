@@ -36,6 +36,7 @@ STAIRS = (
         "painchain.connectors.kubernetes_api",
         "painchain.connectors.kubernetes_events",
         "painchain.sheet",
+        "painchain.reasons",
     ),
     (
         "painchain.connectors.kubernetes_check",
@@ -87,7 +88,7 @@ STAIRS = (
         "painchain.web.forms",
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
-    ("painchain.web.kept", "painchain.web.auth", "painchain.web.health"),
+    ("painchain.web.kept", "painchain.web.auth", "painchain.web.health", "painchain.web.reasons"),
     ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",

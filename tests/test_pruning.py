@@ -309,7 +309,7 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
     clock = Clock(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC))
     scheduler = Scheduler(inside, clock)
     scheduler.look()
-    assert [event["description"]["cause"] for event in pruned(events)] == ["daily run"]
+    assert [event["description"]["cause"] for event in pruned(events)] == ["retention, daily run"]
     assert sources()["github"] == 10
     write("github", 50)
     clock.now += timedelta(hours=11)

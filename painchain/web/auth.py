@@ -50,6 +50,7 @@ def begin() -> None:
     """Say when a request is made, and under which id it goes on the record; who makes it is not known yet."""
     g.now = datetime.now(UTC)
     g.request_id = ledger.new_request_id(g.now)
+    g.reason = ""
     be(NOBODY)
 
 

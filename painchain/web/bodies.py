@@ -86,7 +86,9 @@ class LogBody(Body):
     new_value: Json = None
     field_key: Name | None = None
     visible: bool | None = None
-    author: Name = "system"
+    author: Name | None = Field(
+        None, description="Who the script says did it. It is kept beside the author, which is whoever sends this."
+    )
 
     @model_validator(mode="after")
     def has_what_its_type_needs(self) -> Self:
