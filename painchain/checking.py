@@ -10,7 +10,7 @@ from painchain import polling
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.poll import Checked
 from painchain.db import db
-from painchain.inventory import Invalid, Refused, type_of
+from painchain.inventory import Invalid, Refused, enter_again, type_of
 from painchain.models import Connector
 from painchain.secrets import KeyUnusable
 
@@ -46,16 +46,14 @@ def _check(
     own = {field.key for field in connector_type.fields}
     cleaned, errors = connector_type.clean({key: value for key, value in submitted.items() if key in own})
     settings = {**stored, **cleaned}
-    moved = any(
-        field.kind is Kind.URL and settings.get(field.key) != stored.get(field.key) for field in connector_type.fields
-    )
+    moved = connector_type.leads_elsewhere(stored, settings)
     for field in connector_type.fields:
         if field.kind is not Kind.SECRET or field.key in errors:
             continue
         if field.required and not settings.get(field.key):
             errors[field.key] = f"{field.label} is required."
         elif moved and settings.get(field.key) and field.key not in cleaned:
-            errors[field.key] = f"Enter the {field.label.lower()} again: the stored one is not sent to another address."
+            errors[field.key] = enter_again(field)
     if errors:
         raise Invalid(errors)
     db.session.rollback()  # no connection to the database is held while somebody else's server thinks

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
 from sqlalchemy import type_coerce as taken_as
 
+from painchain import combining
 from painchain.db import Prepared, db, during
 from painchain.models import ChangeEvent, EventCount, EventTag, LogHead
 from painchain.rollups import ALL, DAY, EVER, GRAINS, QUARTER
+from painchain.sets import SOURCE
 
 MICRO = 1_000_000
 RARE = 2_000  # events that are looked up where they are, rather than found among all others
 MANY_VALUES = 40  # a database takes only so many parts in one query
+FAR = 2**62
+MANY_RANGES = 4  # where slots leave more gaps between them, they are of no use
 
 Number = ColumnElement[int]
 Range = tuple[int | None, int | None]  # from, to before
 Stretch = tuple[int, int, int]  # from, to before, the most events that it can hold
 Piece = tuple[int, int | None, int | None]  # grain, first slot, slot after the last
+Spans = dict[int, list[Range]]  # by grain: first slot, slot after the last
+Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
 
 _event = ChangeEvent.__table__.c
 _tag = EventTag.__table__.c
@@ -33,6 +40,7 @@ _COUNTED = Prepared(select(LogHead.__table__.c.counted))
 
 # What an event has as value of a facet.
 VALUES: dict[str, ColumnElement[Any]] = {
+    SOURCE: _event.source,
     "event_type": _event.event_type,
     "connector": func.coalesce(cast(_event.connector_id, Text), "") + func.coalesce("/" + _event.connector_name, ""),
     "author": _event.author,
@@ -66,31 +74,27 @@ class Wanted:
         return self.by_facets and few and bool(self.facets or self.sources)
 
 
-def by_time(wanted: Wanted, first: int, width: int) -> Counter[tuple[int, str]]:
-    """Count by number of bin and source. Bins are `width` seconds long; number 0 begins `first` seconds after 1970."""
-
-    def number(stamp: Number) -> Number:
-        return (stamp - first * MICRO).self_group().op("/")(width * MICRO)
-
-    grains = [grain for grain in GRAINS if width % grain == first % grain == 0]
-    return _sums(
-        wanted,
-        wanted.facet,
-        grains,
-        lambda slot, grain: (number(slot * literal(grain * MICRO, BigInteger)), _count.source),
-        (number(stamp), _event.source),
-    )
+def by_time(wanted: Wanted, bins: Bins, number: int) -> Counter[tuple[int, str]]:
+    """Count by the number of the bin, of so many that there are, and by source."""
+    first, width = bins
+    fit = [grain for grain in GRAINS if width % grain == first % grain == 0]
+    if not fit or not any(grain <= width for grain in GRAINS if grain > fit[0]):
+        return _sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], fit, bins)
+    low, high = wanted.start or 0, FAR if wanted.end is None else wanted.end
+    inner = ((first + width * index) * MICRO for index in range(1, number))
+    borders = [wanted.start, *(one for one in inner if low < one < high), wanted.end]
+    return _sums(wanted, SOURCE, wanted.facet, borders, GRAINS, bins)
 
 
 def by_source(wanted: Wanted) -> Counter[Any]:
     """Count by source."""
-    return _first(_sums(wanted, wanted.facet, GRAINS, lambda slot, grain: (_count.source,), (_event.source,)))
+    return _first(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
 
 
 def by_value(wanted: Wanted, facet: str) -> Counter[Any]:
     """Count by the value of a facet."""
     rolled = facet if wanted.by_facets and set(wanted.facets) <= {facet} else ""
-    return _first(_sums(wanted, rolled, GRAINS, lambda slot, grain: (_count.value,), (VALUES[facet],)))
+    return _first(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
 
 
 def by_connector_name(wanted: Wanted) -> Counter[str]:
@@ -244,48 +248,87 @@ def _rolled(
 def _sums(
     wanted: Wanted,
     facet: str,
+    rolled: str,
+    borders: Sequence[int | None],
     grains: Sequence[int],
-    rolled: Callable[[Number, int], tuple[Any, ...]],
-    by: tuple[Any, ...],
+    bins: Bins | None = None,
 ) -> Counter[Any]:
-    """Count what is wanted `by` columns of the events, as far as possible `rolled` up: in one query, one moment."""
-    arms: list[Select[Any]] = []
-    ragged: list[Range]
-    if not facet or not grains:
-        arms, ragged = _among_few(by, wanted)
-    else:
-        pieces, ragged = _pieces(wanted.start, wanted.end, grains)
-        wanted_values = wanted.facets.get(facet, ("",) if facet == ALL else None)
-        for grain, low, high in pieces:
-            keys = rolled(_count.slot, grain)
-            arm = select(*keys, func.sum(_count.events)).group_by(*keys)
-            arm = arm.where(*_rolled(facet, grain, wanted_values, wanted.sources), *between(_count.slot, low, high))
-            arms.append(arm)
+    """Count by the value of a facet and by bin, between `borders` of time: in one query, at one moment.
+
+    The rollup that is `rolled` has the numbers, or else the sets of events have them: of slots of these `grains`.
+    """
+    spans, ragged = _cover(borders, grains) if wanted.by_facets else ({}, [(wanted.start, wanted.end)])
+    by = (*_bin(stamp, bins), VALUES[facet])
+    alone: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in ragged]
+    if spans:
         # "+ 0" lets no database look for them by time.
-        within = [and_(True, *between(stamp + 0, *_micro(piece))) for piece in pieces]
-        arms.append(_one_by_one(by, wanted, *_behind(_event.id), or_(False, *within)))
-    arms += [_one_by_one(by, wanted, *between(stamp, low, high)) for low, high in ragged]
+        elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in ragged]
+        alone.append([*_behind(_event.id), *between(stamp + 0, wanted.start, wanted.end), *elsewhere])
+    if spans and not rolled:
+        return _combined(wanted, facet, spans, bins, alone)
+    arms = [_one_by_one([*by, func.count()], by, wanted, one) for one in alone]
+    arms += [_summed(wanted, facet, rolled, grain, some, bins) for grain, some in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
         sums[tuple(key)] += int(number)
     return sums
 
 
-def _among_few(by: tuple[Any, ...], wanted: Wanted) -> tuple[list[Select[Any]], list[Range]]:
-    """Return the queries for what no single rollup has: only where the rarest of the values occur, if they are rare."""
-    whole: list[Range] = [(wanted.start, wanted.end)]
-    rare = rarest(wanted) if wanted.facets else None
-    if rare is None:
-        return [], whole
-    last = counted()
-    few = joined(places(rare, wanted.end))
-    in_range = between(stamp + 0, wanted.start, wanted.end)
-    among = select(*by, literal(1)).where(_event.id + 0 <= last, *in_range, *wanted.conditions)
-    return [during(among, stamp, few), _one_by_one(by, wanted, _event.id > last, *in_range)], []
+def _summed(
+    wanted: Wanted, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
+) -> Select[Any]:
+    """Return the query for what the rollup of a facet has in these slots."""
+    values = wanted.facets.get(rolled, ("",) if rolled == ALL else None)
+    time = _count.slot * literal(grain * MICRO, BigInteger)
+    by = (*_bin(time, bins), _count.source if facet == SOURCE else _count.value)
+    rows = select(*by, func.sum(_count.events)).where(*_rolled(rolled, grain, values, wanted.sources)).group_by(*by)
+    return _in_slots(rows, _count.slot, spans)
 
 
-def _one_by_one(by: tuple[Any, ...], wanted: Wanted, *more: ColumnElement[bool]) -> Select[Any]:
-    return select(*by, func.count()).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
+def _combined(
+    wanted: Wanted, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
+) -> Counter[Any]:
+    """Count with the sets of events what has values of several facets, and one by one what is `alone`."""
+    parts = {**wanted.facets, **({SOURCE: wanted.sources} if wanted.sources else {})}
+    by = (*_bin(stamp, bins), VALUES[facet])
+    others = [_one_by_one(combining.other(by, func.count()), by, wanted, one) for one in alone]
+    times = [
+        _in_slots(
+            combining.of_slots(grain, *_bin(combining.slot * literal(grain * MICRO, BigInteger), bins)),
+            combining.slot,
+            some,
+        )
+        for grain, some in spans.items()
+        if grain != EVER
+    ]
+    first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (wanted.start, wanted.end))
+    counts = combining.count(facet, parts, times, (first, last) if times else None, others)
+    return counts if bins else _unnumbered(counts)
+
+
+def _unnumbered(counts: Counter[tuple[int, Any]]) -> Counter[Any]:
+    return Counter({(value,): events for (_, value), events in counts.items()})
+
+
+def _in_slots(query: Select[Any], slot: Number, spans: Sequence[Range]) -> Select[Any]:
+    """Return `query` for the rows of these slots."""
+    if len(spans) == 1:
+        return query.where(*between(slot, *spans[0]))
+    return during(query, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
+
+
+def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
+    """Return the number of the bin that a time lies in, if there are bins."""
+    if bins is None:
+        return ()
+    first, width = bins
+    return ((time - first * MICRO).self_group().op("/")(width * MICRO),)
+
+
+def _one_by_one(
+    columns: Sequence[Any], by: Sequence[Any], wanted: Wanted, more: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    return select(*columns).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
 
 
 def _first(sums: Counter[Any]) -> Counter[Any]:
@@ -298,9 +341,33 @@ def between(column: Any, low: int | None, high: int | None) -> list[ColumnElemen
     return ends if high is None else [*ends, column < literal(high, BigInteger)]
 
 
-def _micro(piece: Piece) -> Range:
-    grain, low, high = piece
-    return None if low is None else low * grain * MICRO, None if high is None else high * grain * MICRO
+def _cover(borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, list[Range]]:
+    """Divide the time between `borders` into slots, none of which reaches over a border, and what they leave over.
+
+    >>> hour = 3_600_000_000
+    >>> _cover([0, 5 * hour // 2, 5 * hour + 7], (3600, 900))
+    ({3600: [(0, 2), (3, 5)], 900: [(8, 12)]}, [(18000000000, 18000000007)])
+    """
+    spans: Spans = {}
+    ragged: list[Range] = []
+    for low, high in pairwise(borders):
+        pieces, rest = _pieces(low, high, grains)
+        for grain, *span in pieces:
+            spans.setdefault(grain, []).append((span[0], span[1]))
+        ragged += rest
+    spans, ragged = {grain: _merged(some) for grain, some in spans.items()}, _merged(ragged)
+    return (spans, ragged) if len(ragged) <= MANY_RANGES else ({}, [(borders[0], borders[-1])])
+
+
+def _merged(ranges: Iterable[Range]) -> list[Range]:
+    """Return ranges, neighbours as one."""
+    merged: list[Range] = []
+    for low, high in sorted(ranges, key=lambda one: -1 if one[0] is None else one[0]):
+        if merged and merged[-1][1] == low:
+            merged[-1] = (merged[-1][0], high)
+        else:
+            merged.append((low, high))
+    return merged
 
 
 def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[list[Piece], list[Range]]:

@@ -183,12 +183,21 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 
 def adding(table: Table, column: str) -> TextClause:
     """Return the statement that adds to `column` in the row of a key, and makes the row where there is none."""
+    return _upsert(table, column, f"{table.name}.{column} + excluded.{column}")
+
+
+def putting(table: Table, column: str) -> TextClause:
+    """Return the statement that sets `column` in the row of a key, and makes the row where there is none."""
+    return _upsert(table, column, f"excluded.{column}")
+
+
+def _upsert(table: Table, column: str, value: str) -> TextClause:
     key = ", ".join(one.name for one in table.primary_key)
     names = ", ".join(one.name for one in table.columns)
     values = ", ".join(f":{one.name}" for one in table.columns)
     return text(
         f"INSERT INTO {table.name} ({names}) VALUES ({values}) "  # noqa: S608  names of our own tables
-        f"ON CONFLICT ({key}) DO UPDATE SET {column} = {table.name}.{column} + excluded.{column}"
+        f"ON CONFLICT ({key}) DO UPDATE SET {column} = {value}"
     )
 
 

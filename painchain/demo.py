@@ -19,7 +19,7 @@ from painchain.models import Connector
 
 BATCH = 5_000  # events in one transaction
 ONE_IN_AUDITED = 50  # of so many events one is an audited change
-ONE_IN_RARE = 16_667  # of so many events one is by the rare author: 60 in a million
+RARELY = 60  # so many events are by the rare author, however many there are
 RARE = "demo-zoe"
 AUTHORS = tuple(
     f"demo-{name}"
@@ -35,6 +35,7 @@ WORK = (
     *("Update dependencies", "Log slow queries", "Drop unused index", "Cache avatars", "Handle empty carts"),
 )
 BRANCHES = ("main", "main", "main", "release", "fix/retry", "feature/search", "feature/export")
+TOPICS = BRANCHES[4:]
 RUNS = ("success", "success", "success", "success", "failure", "cancelled", "in_progress")
 
 # How often an event type occurs beside others of its source, how its title begins, and its outcomes.
@@ -84,7 +85,8 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
             for when in some[: left // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
                 _change(random.choice(there), when, book, random)
             left = len(some) - (book.last_event - before)
-            book.append(*_found(book.last_event, sorted(random.sample(some, max(left, 0))), kinds, random))
+            rest = sorted(random.sample(some, max(left, 0)))
+            book.append(*_found(book.last_event, rest, kinds, max(events // RARELY, 2), random))
         done(len(some))
 
 
@@ -137,13 +139,18 @@ def _change(one: Connector, when: datetime, book: Ledger, random: Random) -> Non
         inventory.switch(one, False, trail)
 
 
-def _found(last: int, times: Sequence[datetime], kinds: Sequence[Sort], random: Random) -> Iterator[NewEvent]:
-    """Yield what polling would find at these times. Numbers in their ids follow `last`, so that none is used twice."""
+def _found(
+    last: int, times: Sequence[datetime], kinds: Sequence[Sort], rarely: int, random: Random
+) -> Iterator[NewEvent]:
+    """Yield what polling would find at these times, one in `rarely` by the rare author.
+
+    Numbers in their ids follow `last`, so that none is used twice.
+    """
     zipf = [1 / rank for rank in range(1, len(AUTHORS) + 1)]
     authors = random.choices(AUTHORS, zipf, k=len(times))
     for number, (when, author) in enumerate(zip(times, authors, strict=True), last + 1):
         kind = random.choice(kinds)
-        author = RARE if number % ONE_IN_RARE == ONE_IN_RARE // 2 else author
+        author = RARE if number % rarely == rarely // 2 else author
         yield _event(number, when, author, kind, random)
 
 
@@ -208,7 +215,7 @@ _SHAPED: dict[Shape, Callable[[int, str, str, Random], Any]] = {
     Shape.BYTES: lambda number, service, outcome, random: random.randrange(5_000_000, 900_000_000),
     Shape.SHA: lambda number, service, outcome, random: f"{random.getrandbits(160):040x}",
     Shape.LINK: lambda number, service, outcome, random: f"https://demo.invalid/{service}/runs/{number}",
-    Shape.BRANCHES: lambda number, service, outcome, random: {"head": random.choice(BRANCHES[3:]), "base": "main"},
+    Shape.BRANCHES: lambda number, service, outcome, random: {"head": random.choice(TOPICS), "base": "main"},
     Shape.LINES: lambda number, service, outcome, random: {
         "additions": random.randrange(1, 400),
         "deletions": random.randrange(120),

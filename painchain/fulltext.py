@@ -29,14 +29,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
-from painchain.db import Prepared, microseconds
+from painchain.db import Prepared, microseconds, moment
 from painchain.search import Group, Phrase
 from painchain.words import EVERY
 
 # As many ids are looked up at once; a search that finds more is answered by walking through time.
 NEAR = 2_000
-# In a stretch with as many events at most, the index is asked for their numbers only.
+# In a stretch with as many events at most, the index is asked for their numbers only. As many are counted at most.
 BOUNDED = 20_000
+# In so many places of the log events are looked at to guess how many there are.
+SAMPLES = 20
 # Where at least one in so many events has it, going through them is the shortest way.
 DENSE = 10
 # The index is asked for so many beginnings of words at most; the words of what it finds are read for the others.
@@ -71,6 +73,13 @@ _BETWEEN = Prepared(
         "(SELECT id FROM change_events WHERE timestamp >= :start AND timestamp < :end LIMIT :most) AS those"
     )
 )
+_NTH = Prepared(
+    text(
+        "SELECT timestamp FROM change_events WHERE timestamp >= :start AND timestamp < :end "
+        "ORDER BY timestamp DESC LIMIT 1 OFFSET :most"
+    )
+)
+_LAST = Prepared(text("SELECT last_event FROM log_head"))
 _NEWEST = Prepared(
     text(
         "SELECT rowid FROM event_words WHERE event_words MATCH :asked AND rowid BETWEEN :low AND :high "
@@ -78,7 +87,7 @@ _NEWEST = Prepared(
     )
 )
 _FEW = "change_events.id IN (SELECT value FROM json_each(:near))"
-# The plus signs keep SQLite from starting at the numbers: what is found often is met soon on the way through time.
+# The plus signs keep SQLite from starting at these numbers: what is found often is met soon on the way through time.
 _NEAR = "+change_events.id IN (SELECT value FROM json_each(:near))"
 _ALL = (
     "+change_events.id IN "
@@ -158,6 +167,59 @@ def condition(
     return and_(or_(indexed_ones, and_(_BEHIND, _read(groups))), *exact)
 
 
+@dataclass(frozen=True)
+class Matches:
+    """The condition to count by, and from when on matches are counted where they are too many to count them all."""
+
+    condition: ColumnElement[bool]
+    since: datetime | None = None
+
+
+def matches(connection: Connection, groups: Sequence[Group], start: datetime | None, end: datetime | None) -> Matches:
+    """Say how what all `groups` ask for is counted in a time that does not depend on how much there is.
+
+    What is rare is looked up where the index says that it is; or else the words of ``BOUNDED`` events at most are read,
+    the newest ones.
+    """
+    if any(not group.phrases for group in groups):
+        return Matches(false())
+    read = _read(groups, "instr" if _is_sqlite(connection) else "strpos")
+    low, high = microseconds(start) if start else 0, microseconds(end) if end else MOST
+    beyond = _NTH.all(connection, start=low, end=high, most=BOUNDED)
+    if not beyond:
+        return Matches(read)
+    rare = _rare(connection, groups)
+    found = _found(connection, rare, BOUNDED) if rare else []
+    if not rare or len(found) > BOUNDED:
+        return Matches(read, moment(beyond[0][0] + 1))
+    if _is_sqlite(connection):
+        return Matches(and_(_condition(_FEW, bindparam("near", json.dumps(found), unique=True)), read))
+    return Matches(and_(_condition(_THESE, bindparam("near", list(found), unique=True)), read))
+
+
+def _rare(connection: Connection, groups: Sequence[Group]) -> list[Group]:
+    """Return what to ask the index for: nothing that one in ``DENSE`` of the events has that are looked at for it."""
+    position = "instr" if _is_sqlite(connection) else "strpos"
+    [[last]] = _LAST.all(connection)
+    starts = [int(last * (place + 0.37) / SAMPLES) for place in range(SAMPLES)]
+    those = or_(*(_id.between(start + 1, start + NEAR // SAMPLES) for start in starts))
+    asked = [group for group in groups if not group.negated]
+    having = [func.coalesce(func.sum(case((_read([group], position), 1), else_=0)), 0) for group in asked]
+    if not asked:
+        return []
+    number, *numbers = connection.execute(
+        select(func.count(), *having).select_from(text("change_events")).where(those)
+    ).one()
+    return [group for group, events in zip(asked, numbers, strict=True) if events * DENSE <= number]
+
+
+def _found(connection: Connection, groups: Sequence[Group], most: int) -> Sequence[int]:
+    """Return the numbers that the index has for these groups, one more than `most` of them at most."""
+    if _is_sqlite(connection):
+        return _newest(connection, _indexed(groups), 0, MOST, most)
+    return connection.execute(_TSQUERY, {"asked": _tsquery(groups), "most": most + 1}).scalars().all()
+
+
 def _on_postgresql(connection: Connection, groups: Sequence[Group], stretch: _Stretch) -> ColumnElement[bool]:
     """Return the condition for PostgreSQL: the numbers where they are few; otherwise the words of events are read.
 
@@ -167,7 +229,7 @@ def _on_postgresql(connection: Connection, groups: Sequence[Group], stretch: _St
     asked = [group for group in groups if not group.negated]
     if stretch.count <= BOUNDED or not asked:
         return read
-    found = connection.execute(_TSQUERY, {"asked": _tsquery(asked), "most": NEAR + 1}).scalars().all()
+    found = _found(connection, asked, NEAR)
     if len(found) > NEAR:
         return read
     return and_(_condition(_THESE, bindparam("near", list(found), unique=True)), read)
@@ -190,11 +252,12 @@ def _near_or_read(near: list[int], groups: Sequence[Group], low: int, top: int) 
     return case((known, _condition(_NEAR, bindparam("near", json.dumps(near), unique=True))), else_=_read(groups))
 
 
-def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int) -> list[int]:
-    behind = select(_id).select_from(text("change_events")).where(_BEHIND, _id.between(low, high), _read(groups))
+def _newest(connection: Connection, groups: Sequence[Group], low: int, high: int, most: int | None = None) -> list[int]:
+    most = NEAR if most is None else most
+    behind = select(_id).select_from(text("change_events")).where(_BEHIND, _number.between(low, high), _read(groups))
     few = connection.scalars(behind.order_by(_id.desc())).all()
-    found = _NEWEST.all(connection, asked=_fts5(groups), low=low, high=high, most=NEAR + 1)
-    return [*few, *(number for (number,) in found)][: NEAR + 1]
+    found = _NEWEST.all(connection, asked=_fts5(groups), low=low, high=high, most=most + 1)
+    return [*few, *(number for (number,) in found)][: most + 1]
 
 
 def _is_dense(numbers: list[int]) -> bool:
@@ -247,7 +310,8 @@ def _fts5(groups: Sequence[Group]) -> str:
 
 def _tsquery(groups: Sequence[Group]) -> str:
     def phrase(one: Phrase) -> str:
-        return f"({' <-> '.join(one.words)}{':*' if one.open else ''})"
+        # That the words follow each other is read: the index of PostgreSQL does not know where they are.
+        return f"({' & '.join(one.words)}{':*' if one.open else ''})"
 
     return _asked(groups, phrase, " & ", " | ", " & !")
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from painchain import connectors, lapses, turns, visibility
 from painchain.audit import Subject, Trail, VisibilityChange
 from painchain.changes import SET, Change, diff
-from painchain.connectors.base import ConnectorType, Kind
+from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
 from painchain.models import Connector, NotifyRule, Webhook
@@ -174,6 +174,10 @@ def update(
     for field in type_of(connector).all_fields:
         if field.kind is Kind.SECRET and field.required and field.key in cleaned and not cleaned[field.key]:
             errors[field.key] = f"{field.label} is required; enter a new one instead of clearing it."
+    if type_of(connector).leads_elsewhere(values(connector), cleaned):
+        for field in type_of(connector).all_fields:
+            if field.key in connector.secrets and field.key not in cleaned:
+                errors.setdefault(field.key, enter_again(field))
     if errors:
         raise Invalid(errors)
     changes = diff(type_of(connector).all_fields, _comparable(connector, cleaned), cleaned)
@@ -192,6 +196,11 @@ def update(
         trail.log_field_visibility_changed(seen_change, subject(connector))
     trail.log_connector_updated(subject(connector), changes, seen)
     return Saved(changes, seen)
+
+
+def enter_again(field: Field) -> str:
+    """Return what is said when a stored secret would go to another server than the one that it was stored for."""
+    return f"Enter the {field.label.lower()} again: the stored one is not sent to another address."
 
 
 def set_visible(

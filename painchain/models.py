@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from painchain.db import Base, Moment, RowId
@@ -246,6 +246,23 @@ class EventCount(Base):
     slot: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     events: Mapped[int] = mapped_column(BigInteger)
+
+
+class EventSet(Base):
+    """Which events have one value of a facet, or happened in one slot of time: of those up to `LogHead.counted`.
+
+    Bits stand for the numbers of the events, ``sets.CHUNK`` of them in one row. Values have grain 0 and slot 0; slots
+    of time are of the facet "all".
+    """
+
+    __tablename__ = "event_sets"
+
+    facet: Mapped[str] = mapped_column(Text, primary_key=True)
+    grain: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    chunk: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    value: Mapped[str] = mapped_column(Text, primary_key=True)
+    bits: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class LogHead(Base):

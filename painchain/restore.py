@@ -196,6 +196,8 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
         return Obstacle(f"{field.label} is {spoken(now)} already.", moved=True)
     if field.key == "name" and inventory.is_taken(old, connector):
         return Obstacle(f"There is a connector called “{old}” already.", moved=True)
+    if connector.secrets and type_of(connector).leads_elsewhere(inventory.values(connector), {field.key: old}):
+        return Obstacle(f"{field.label} leads to another server. Enter it in the form, with a token for that server.")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 VIEWER, EDITOR, ADMIN = "viewer", "editor", "admin"
 ROLES = (VIEWER, EDITOR, ADMIN)  # each may do what those before it may
@@ -17,7 +18,8 @@ MAY = {
 class Actor:
     """Who makes a request: `name` is the author of what it changes.
 
-    `person_id` is the account (a token's owner), `sign_in` the id of the session, `token` the token's name.
+    `person_id` is the account (a token's owner), `sign_in` the id of the session, `token` the token's name; `seen` is
+    when it was last written down that session or token are in use.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Actor:
     person_id: int | None = None
     sign_in: str | None = None
     token: str | None = None
+    seen: datetime | None = None
 
     def may(self, needed: str) -> bool:
         """Say whether this one has the role that is needed, or one that may do more."""

@@ -1,4 +1,4 @@
-"""Keep the rollups: how many events there are by facet, value, source and slot of time.
+"""Keep the rollups: how many events there are by facet, value, source and slot of time, and the sets of which they are.
 
 They hold the events up to number `LogHead.counted`; the few behind it are counted one by one by whoever reads. So a
 write costs nothing more, and the write that moves `counted` along adds all of them at once, in its transaction.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
+from painchain import sets
 from painchain.db import Base, Prepared, adding
-from painchain.models import ChangeEvent, EventCount
+from painchain.models import ChangeEvent, EventCount, LogHead
 
 TAIL = 512  # so many events are left to be counted one by one at most
 MANY = 20_000  # events that are read at a time
@@ -33,6 +34,7 @@ _counts = Base.metadata.tables[EventCount.__tablename__]
 _KEY = [column.name for column in _counts.primary_key]
 
 _EVENTS = select(
+    _event.id,
     type_coerce(_event.timestamp, BigInteger),
     *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")),
 )
@@ -45,18 +47,32 @@ _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_co
 
 def add(connection: Connection, after: int, last: int) -> None:
     """Add the events behind number `after`, up to `last`."""
-    for start in range(after, last, MANY):
-        some = _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
+    for some in _read(connection, after, last):
         _write(connection, _counted(some))
+        sets.add(connection, _members(some))
 
 
 def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:
     """Take events off which are about to be deleted; those behind `counted` are not in the rollups yet."""
     old = [number for number in ids if number <= counted]
-    events = _counted(connection.execute(_EVENTS.where(_event.id.in_(old))))
+    some = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
+    events = _counted(some)
     _write(connection, Counter({row: -number for row, number in events.items()}))
     if events:
         _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
+        sets.take(connection, _members(some))
+
+
+def fill_sets(connection: Connection) -> None:
+    """Make the sets of all events that are counted already."""
+    [(counted,)] = connection.execute(select(LogHead.__table__.c.counted))
+    for some in _read(connection, 0, counted):
+        sets.add(connection, _members(some))
+
+
+def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
+    for start in range(after, last, MANY):
+        yield _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
 
 
 def connector_value(number: int | None, name: str | None) -> str | None:
@@ -82,27 +98,47 @@ def tags_value(tags: list[str]) -> str | None:
     return (value if len(value) <= LONGEST else "") if tags else None
 
 
+def _facets(event: Any) -> Iterator[tuple[str, str]]:
+    """Yield every facet that an event has a value of, with the value."""
+    _, _, _, event_type, connector_id, connector_name, author, status, tags = event
+    yield ALL, ""
+    yield "event_type", event_type
+    yield "author", author
+    for facet, value in (
+        ("connector", connector_value(connector_id, connector_name)),
+        ("status", status),
+        ("tag", tags_value(tags)),
+    ):
+        if value is not None:
+            yield facet, value
+
+
 def _counted(events: Iterable[Any]) -> Counter[Row]:
     """Count in quarters of an hour, and from these in every other grain."""
     fine: Counter[tuple[str, str, int, str]] = Counter()
-    for stamp, source, event_type, connector_id, connector_name, author, status, tags in events:
+    for event in events:
+        _, stamp, source, *_ = event
         slot = stamp // (QUARTER * 1_000_000)
-        fine[ALL, "", slot, source] += 1
-        fine["event_type", event_type, slot, source] += 1
-        fine["author", author, slot, source] += 1
-        for facet, value in (
-            ("connector", connector_value(connector_id, connector_name)),
-            ("status", status),
-            ("tag", tags_value(tags)),
-        ):
-            if value is not None:
-                fine[facet, value, slot, source] += 1
+        for facet, value in _facets(event):
+            fine[facet, value, slot, source] += 1
     every: Counter[Row] = Counter()
     for (facet, value, slot, source), number in fine.items():
         for grain in GRAINS:
             every[facet, grain, value, slot * QUARTER // grain, source] += number
         every[facet, EVER, value, 0, source] += number
     return every
+
+
+def _members(events: Iterable[Any]) -> Iterator[sets.Member]:
+    """Yield the sets that each event is in, with its number."""
+    for event in events:
+        number, stamp, source, *_ = event
+        yield (sets.SOURCE, EVER, 0, source), number
+        for facet, value in _facets(event):
+            if facet != ALL:
+                yield (facet, EVER, 0, value), number
+        for grain in GRAINS:
+            yield (ALL, grain, stamp // (grain * 1_000_000), ""), number
 
 
 def _write(connection: Connection, rows: Counter[Row]) -> None:

@@ -60,12 +60,12 @@ class From:
 
 _p, _s, _t = Person.__table__.c, SignIn.__table__.c, ApiToken.__table__.c
 _SIGNED_IN = Prepared(
-    select(_p.id, _p.name, _p.role, _s.began, _s.seen)
+    select(_p.id, _p.name, _p.role, _s.seen)
     .where(_s.person_id == _p.id, _s.id == bindparam("sign_in"), _p.disabled_at.is_(None))
     .where(_s.seen > bindparam("idle", type_=_s.seen.type), _s.began > bindparam("absolute", type_=_s.began.type))
 )
 _TOKEN = Prepared(
-    select(_t.id, _t.name, _t.role, _p.id, _p.role, _t.expires, _t.last_used).where(
+    select(_t.name, _t.role, _p.id, _p.role, _t.expires, _t.last_used).where(
         _t.person_id == _p.id, _t.hash == bindparam("hash"), _p.disabled_at.is_(None)
     )
 )
@@ -134,33 +134,38 @@ def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
     return db.session.scalars(wanted.order_by(SignIn.seen.desc())).all()
 
 
-def signed_in(
-    secret: str, limits: Limits, now: datetime, connection: Connection | None = None, in_use: bool = True
-) -> Actor | None:
-    """Return who is signed in with a cookie, if anybody is. What an open page asks by itself is no use of a session."""
+def signed_in(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
+    """Return who is signed in with a cookie, if anybody is."""
     number = digest(secret)
     moments = {"idle": now - limits.idle, "absolute": now - limits.absolute}
-    rows = _SIGNED_IN.all(connection or db.session.connection(), sign_in=number, **moments)
-    for person_id, name, role, _, seen in rows:
-        if in_use and now - seen > SEEN_EVERY and connection is None:
-            _touch(update(SignIn).where(SignIn.id == number, SignIn.seen < now).values(seen=now))
-        return Actor(name, role, person_id, sign_in=number)
+    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=number, **moments):
+        return Actor(name, role, person_id, sign_in=number, seen=seen)
     return None
 
 
-def by_token(secret: str, now: datetime) -> Actor | None:
+def by_token(secret: str, now: datetime, connection: Connection) -> Actor | None:
     """Return which script a token belongs to, if it is valid: it may do what both it and its owner may."""
     if not secret.startswith(TOKEN_PREFIX):
         return None
-    for number, name, role, person_id, owners, expires, last in _TOKEN.all(
-        db.session.connection(), hash=digest(secret)
-    ):
-        if expires is not None and expires <= now:
-            return None
-        if last is None or now - last > SEEN_EVERY:
-            _touch(update(ApiToken).where(ApiToken.id == number).values(last_used=now))
-        return Actor(f"token:{name}", min(role, owners, key=ROLES.index), person_id, token=name)
+    for name, role, person_id, owners, expires, last in _TOKEN.all(connection, hash=digest(secret)):
+        if expires is None or expires > now:
+            return Actor(f"token:{name}", min(role, owners, key=ROLES.index), person_id, token=name, seen=last)
     return None
+
+
+def used(actor: Actor, now: datetime) -> None:
+    """Write down that a session or a token is in use, once in a while.
+
+    It is a transaction of its own that moves no revision; where it cannot be written, reading goes on without.
+    """
+    if actor.seen is not None and now - actor.seen <= SEEN_EVERY:
+        return
+    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
+        if actor.token is not None:
+            key = key_of(actor.token)
+            connection.execute(update(ApiToken).where(ApiToken.key == key).values(last_used=now))
+        else:
+            connection.execute(update(SignIn).where(SignIn.id == actor.sign_in, SignIn.seen < now).values(seen=now))
 
 
 def held_back(keys: dict[str, int], now: datetime) -> datetime | None:
@@ -189,9 +194,3 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     if person and place.known_for == person.id:
         return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
     return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
-
-
-def _touch(statement: object) -> None:
-    """Write down a use, in a transaction of its own that moves no revision; where it cannot be written, do without."""
-    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
-        connection.execute(statement)  # type: ignore[call-overload]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,15 +14,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, and_, exists, not_, or_, select
 from sqlalchemy.engine import Connection
 
-from painchain import counting, fulltext, paging, search, team_tags
+from painchain import counting, fulltext, paging, search, team_tags, words
 from painchain.counting import Wanted
 from painchain.db import Prepared, db, microseconds, moment
+from painchain.fulltext import Matches
 from painchain.models import ChangeEvent, EventTag, LogHead
 from painchain.search import EARLIEST as EARLIEST
 from painchain.search import LATEST as LATEST
 from painchain.search import MAX_TEXT as MAX_TEXT
 from painchain.search import BadFilter as BadFilter
-from painchain.search import Window
+from painchain.search import Group, Phrase, Window
 from painchain.search import parse_time as parse_time
 
 RANGES = {
@@ -80,10 +82,13 @@ class Filter:
         """Return what an event must fulfil, for a query."""
         return [*self.timeless(), *_between(self.start, self.end)]
 
-    def timeless(self, page: bool = False, before: int | None = None) -> list[ColumnElement[bool]]:
+    def timeless(
+        self, page: bool = False, before: int | None = None, matches: Matches | None = None
+    ) -> list[ColumnElement[bool]]:
         """Return what an event must fulfil beside its time lying between `start` and `end`.
 
-        A search is quicker when only a `page` of the newest is read, or of those `before` the event of a number.
+        A search is quicker when only a `page` of the newest is read, or of those `before` the event of a number, or
+        when it is known already how it is counted (`matches`).
         """
         wanted: list[ColumnElement[bool]] = []
         for column, values in (
@@ -101,9 +106,24 @@ class Filter:
             if tags:
                 wanted.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(tags)))
         wanted += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
-        if asked := search.groups(search.parse(self.q), dict(self.teams)):
+        if matches:
+            wanted.append(matches.condition)
+        elif asked := self.asked():
             wanted.append(fulltext.condition(db.session.connection(), asked, self.start, self.end, page, before))
         return wanted
+
+    def asked(self) -> list[Group]:
+        """Return what to ask the index of words for; values of facets help to tell what is rare."""
+        groups = search.groups(search.parse(self.q), dict(self.teams))
+        if not groups:
+            return []
+        facets = [("source", self.source), ("type", self.event_type), ("author", self.author), ("status", self.status)]
+        facets += [("tag", self.tag), ("tag", self.team_tags), ("connector", self.connector)]
+        for name, values in facets:
+            texts = {str(int(one)) if one.isdecimal() else one for one in values} | {*values}
+            if values and all(texts) and len(texts) <= search.MAX_TERMS:
+                groups.append(Group(tuple(Phrase((words.mark(name, one),)) for one in sorted(texts))))
+        return groups
 
 
 @dataclass(frozen=True)
@@ -155,12 +175,13 @@ class Bin:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many events there were, bin by bin, from `start` to `end`."""
+    """How many events there were, bin by bin, from `start` to `end`: counted from `since` on, if that is given."""
 
     start: datetime
     end: datetime
     width: timedelta
     bins: Sequence[Bin]
+    since: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -232,16 +253,21 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
 
     Bins begin at round times of the viewer's `zone`. Without a start, counting begins at the oldest event.
     """
-    start = wanted.start or _oldest(wanted) or (wanted.end or now) - RANGES[DEFAULT_RANGE]
+    matches = _matches(wanted)
+    since = matches.since if matches else None
+    # Where a search has too many matches, the first of them is not looked for.
+    oldest = _oldest(replace(wanted, q="", gaps=()) if since else wanted) if wanted.start is None else None
+    start = wanted.start or oldest or (wanted.end or now) - RANGES[DEFAULT_RANGE]
     end = wanted.end or max(now, start) + timedelta(microseconds=1)
     seconds = (end - start).total_seconds()
     width = next((width for width in _WIDTHS if seconds / width <= MAX_BINS), _WIDTHS[-1])
     offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     first = (int(start.timestamp()) + offset) // width * width - offset
     bins = int(-(-(end.timestamp() - first) // width))
-    counted = counting.by_time(_wanted(replace(wanted, start=start)), first, width)
     counts: list[dict[str, int]] = [{} for _ in range(bins)]
-    for (index, source), count in counted.items():
+    parts = _without_gaps(replace(wanted, start=since or start))
+    each = (counting.by_time(_wanted(part, matches=matches), (first, width), bins) for part in parts)
+    for (index, source), count in sum(each, Counter[tuple[int, str]]()).items():
         last = counts[min(index, bins - 1)]  # what a clock that was set back has dated later than now
         last[source] = last.get(source, 0) + count
     first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
@@ -250,23 +276,61 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
         first_moment + bins * step,
         step,
         [Bin(first_moment + i * step, first_moment + (i + 1) * step, counts[i]) for i in range(bins)],
+        since,
+    )
+
+
+def _matches(wanted: Filter) -> Matches | None:
+    """Return how a search is counted, if there is one."""
+    asked = wanted.asked()
+    return fulltext.matches(db.session.connection(), asked, wanted.start, wanted.end) if asked else None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How many events there were, in all and by each value of some columns: counted from `since` on, if it is given."""
+
+    total: int
+    by: Mapping[str, Mapping[str, int]]
+    since: datetime | None = None
+
+
+def statistics(wanted: Filter, columns: Sequence[str]) -> Statistics:
+    """Count the wanted events by what they have in common; a search has its bound."""
+    matches = _matches(wanted)
+    since = matches.since if matches else None
+    wanted = replace(wanted, start=since or wanted.start)
+    by = {column: _counts_by(column, wanted, matches) for column in columns}
+    return Statistics(
+        _counts_by("source", wanted, matches).total(), {column: _ranked(by[column]) for column in by}, since
     )
 
 
 def count(wanted: Filter) -> int:
     """Return how many events are wanted."""
-    return counting.by_source(_wanted(wanted)).total()
+    return _counts_by("source", wanted).total()
 
 
 def counts_by(column: str, wanted: Filter) -> dict[str, int]:
     """Return how many events there are for each value of a column, the most frequent first."""
-    if column == "source":
-        found = counting.by_source(_wanted(wanted))
-    elif column == "connector_name":
-        found = counting.by_connector_name(_wanted(wanted))
-    else:
-        found = counting.by_value(_wanted(wanted), column)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return _ranked(_counts_by(column, wanted))
+
+
+def _counts_by(column: str, wanted: Filter, matches: Matches | None = None) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for part in _without_gaps(wanted):
+        counted = _wanted(part, matches=matches)
+        if column == "source":
+            found += counting.by_source(counted)
+        elif column == "connector_name":
+            found += counting.by_connector_name(counted)
+        else:
+            found += counting.by_value(counted, column)
+    return found
+
+
+def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def authors() -> list[str]:
@@ -279,9 +343,9 @@ def tags() -> list[str]:
     return sorted(counting.tags(), key=str.casefold)
 
 
-def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None) -> Wanted:
+def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None) -> Wanted:
     """Return a filter as it is counted, or as a `page` of it is found."""
-    rest = Filter(q=wanted.q, gaps=wanted.gaps)
+    by_facets = not wanted.gaps and not search.groups(search.parse(wanted.q), dict(wanted.teams))
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
     if wanted.connector:
         facets["connector"] = counting.connectors_called(wanted.connector)
@@ -291,13 +355,31 @@ def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None) ->
         # An event's tags are one value together. Where none is left: a value that no event has.
         facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
     return Wanted(
-        wanted.timeless(page, before.id if before else None),
+        wanted.timeless(page, before.id if before else None, matches),
         microseconds(wanted.start) if wanted.start else None,
         microseconds(wanted.end) if wanted.end else None,
         wanted.source,
         facets,
-        rest == Filter() and len(known) == len(tagged),
+        by_facets and len(known) == len(tagged),
     )
+
+
+def _without_gaps(wanted: Filter) -> list[Filter]:
+    """Return filters for the stretches of time between the gaps, which together want the same."""
+    spans = [(wanted.start, wanted.end)]
+    for gap in wanted.gaps:
+        before = [(low, _sooner(high, gap.start)) for low, high in spans if gap.start]
+        after = [(_later(low, gap.end), high) for low, high in spans if gap.end]
+        spans = [(low, high) for low, high in (*before, *after) if not low or not high or low < high]
+    return [replace(wanted, start=low, end=high, gaps=()) for low, high in spans]
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((time for time in (one, other) if time), default=None)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((time for time in (one, other) if time), default=None)
 
 
 def _rows(numbers: Sequence[int]) -> list[Event]:
@@ -380,8 +462,8 @@ def _overlap(
     :raises BadFilter: when there is none.
     """
     wanted = [window for window in windows if not window.negated]
-    start = max((one for one in (start, *(window.start for window in wanted)) if one), default=None)
-    end = min((one for one in (end, *(window.end for window in wanted)) if one), default=None)
+    for window in wanted:
+        start, end = _later(start, window.start), _sooner(end, window.end)
     if wanted and start and end and start >= end:
         raise BadFilter("q", "Nothing lies in all the times that are asked for: they do not overlap.")
     return start, end

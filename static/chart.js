@@ -23,7 +23,9 @@
     }
     const total = [...counts.values()].reduce((sum, row) => sum + row.count, 0);
     const when = first === last ? first.dataset.when : `${first.dataset.from} – ${last.dataset.to}`;
-    return { when, counts, total: `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}` };
+    const unknown = part.some((bin) => bin.dataset.uncounted);
+    const said = `${total.toLocaleString("en")} change${total === 1 ? "" : "s"}${unknown ? " or more" : ""}`;
+    return { when, counts, total: unknown && !total ? "not counted" : said };
   }
 
   const element = (name, text, className = "") => Object.assign(document.createElement(name), { textContent: text, className });

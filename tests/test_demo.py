@@ -77,6 +77,21 @@ def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
         assert all(author.startswith("demo-") for author in timeline.authors() if author != "system")
 
 
+def test_the_rare_author_is_as_rare_in_a_long_log(app):
+    with app.app_context():
+        demo.fill(6_000, 90, 1, NOW, lambda number: None)
+        assert 50 <= timeline.count(Filter(author=(demo.RARE,))) <= 60
+
+
+def test_facts_are_believable(app):
+    with app.app_context():
+        demo.fill(1_000, 30, 1, NOW, lambda number: None)
+        query = select(ChangeEvent.event_metadata).where(ChangeEvent.event_type == "Commit")
+        lines = [one["changes"] for one in db.session.scalars(query)]
+        assert lines
+        assert all(0 < one["additions"] < 1000 and 0 <= one["deletions"] < 1000 for one in lines)
+
+
 def test_working_hours_are_busier_than_nights_and_weekends(app):
     with app.app_context():
         demo.fill(2_000, 28, 1, NOW, lambda number: None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from painchain.models import ChangeEvent
 from painchain.timeline import BadFilter, Cursor, Filter, parse_filter
 from tests.made_up import HOUR, NOW, new
 from tests.pieces import SEARCHES
+from tests.reading import soup
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -160,7 +161,9 @@ def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their
                     break
                 cursor = Cursor.parse(str(page.older))
             assert met == expected
-            assert timeline.count(wanted) == timeline.histogram(wanted, NOW, UTC_ZONE).total == len(expected)
+            assert timeline.count(wanted) == len(expected)
+            chart = timeline.histogram(wanted, NOW, UTC_ZONE)
+            assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
 def test_what_is_new_is_searched_as_well(app, write):
@@ -262,3 +265,65 @@ def test_every_event_is_found_by_its_own_words(app, title):
             statement = select(ChangeEvent.id).where(matches, ChangeEvent.id == number)
             assert book.connection.execute(statement).all(), q
         raise ZeroDivisionError
+
+
+COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("q", ["frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard"])
+@pytest.mark.parametrize("more", [{}, {"author": ["ann"]}, {"status": ["a", "b"]}], ids=["", "author", "statuses"])
+def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write, monkeypatch, q, more):
+    monkeypatch.setattr(fulltext, "BOUNDED", 20)
+    times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
+    people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
+    write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
+    wanted_ones = [n for n in range(60) if n % 2 and all(people[n][name] in values for name, values in more.items())]
+    with app.app_context():
+        wanted = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
+        if q == "frequent,other freq":
+            wanted_ones = []
+        chart = timeline.histogram(wanted, NOW, UTC_ZONE)
+        counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
+        assert chart.total == len(counted)
+        too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
+        assert (chart.since is not None) == too_many
+        assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
+        found = timeline.statistics(wanted, ("author", "source"))
+        assert (found.since, found.total) == (chart.since, len(counted))
+        assert sum(found.by["author"].values()) == len(counted)
+        narrow = parse_filter(
+            {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
+        )
+        exact = timeline.histogram(narrow, NOW, UTC_ZONE)
+        assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
+
+
+def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
+    monkeypatch.setattr(fulltext, "BOUNDED", 10)
+    now = datetime.now(UTC)
+    with app.app_context(), ledger.writing() as book:
+        book.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
+    page = soup(client.get("/?q=common"))
+    assert "Counted back to" in page.select_one("#timeline .counted-since").text
+    assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start
+    titles = [one.text for one in page.select("#timeline a[data-uncounted] title")]
+    assert titles
+    assert all(title.endswith("not counted") for title in titles[:-1])
+    assert len(page.select("#feed article")) == 50
+    for address in ("/api/timeline", "/api/stats"):
+        told = client.get(f"{address}?q=common").json
+        assert told["total"] == 9
+        assert told["counted_since"] > (now - timedelta(minutes=181)).isoformat()
+        assert client.get(f"{address}?q=common&start_date={told['counted_since']}").json["counted_since"] is None
+        assert client.get(address).json["counted_since"] is None
+    assert soup(client.get("/")).select_one(".counted-since") is None
+
+
+def test_times_that_a_search_leaves_out_are_counted_around(app, write):
+    write(*({"timestamp": NOW - n * HOUR} for n in range(20)))
+    for q in ("-around:08:00", "-around:08:00 -around:07:00~2h -after:11:30", "-before:03:30 number", "-before:23:00"):
+        with app.app_context():
+            wanted = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
+            every = timeline.page(wanted, limit=50).events
+            assert timeline.histogram(wanted, NOW, UTC_ZONE).total == timeline.count(wanted) == len(every) < 20

@@ -241,7 +241,8 @@ def test_every_field_of_every_type_can_be_changed(app):
         for field in TYPES[type_key].fields:
             if field.kind in others:
                 value = ["a/b"] if field.key == "repos" else others[field.kind]
-                [change] = save(app, number, **{field.key: value}).changes
+                token = {"token": "another"} if field.kind == "url" else {}
+                change = save(app, number, **{field.key: value}, **token).changes[0]
                 assert (change.key, change.new) == (field.key, value)
                 assert stored(app, number)[field.key] == value
 
@@ -259,6 +260,16 @@ def test_a_secret_is_set_replaced_and_cleared_and_no_more_is_said(app):
         assert save(app, number, token=token)
     assert secret_events(app) == [(None, "set"), ("set", "replaced"), ("set", "cleared")]
     assert attribute(app, number, "secrets") == {}
+
+
+@pytest.mark.parametrize("address", ["https://other.example", "http://api.github.com", "https://api.github.com:8443"])
+def test_a_stored_secret_never_goes_to_another_server(app, said, address):
+    number = create(app)
+    with pytest.raises(Invalid, match="Enter the token again"):
+        save(app, number, base_url=address)
+    assert stored(app, number)["base_url"] == "https://api.github.com"
+    assert save(app, number, base_url="https://api.github.com/api/v3")
+    assert save(app, number, base_url=address, token="for-that-server")
 
 
 def test_a_secret_that_is_not_submitted_is_kept(app, said):

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event as listener
 from sqlalchemy import select, text
 
-from painchain import ledger, migrations, rollups, timeline
+from painchain import ledger, migrations, rollups, sets, timeline
 from painchain.db import db
-from painchain.models import ChangeEvent, EventCount, EventTag
+from painchain.models import ChangeEvent, EventCount, EventSet, EventTag
 from painchain.timeline import Filter
 from tests.test_migrations import alembic, empty_database, new_app
 from tests.test_timeline import KOLKATA, NOW, UTC_ZONE, in_bins, new
@@ -76,10 +76,36 @@ def kept() -> dict[tuple[Any, ...], int]:
     return {tuple(row)[:-1]: row.events for row in rows}
 
 
+def kept_sets() -> dict[tuple[Any, ...], set[int]]:
+    """Return the numbers of the events in each set."""
+    found: dict[tuple[Any, ...], set[int]] = {}
+    for facet, grain, slot, chunk, value, bits in db.session.execute(select(EventSet.__table__)):
+        members = {
+            chunk * sets.CHUNK + place for place, bit in enumerate(f"{sets.unpacked(bits):b}"[::-1]) if bit == "1"
+        }
+        assert members
+        found.setdefault((facet, grain, value, slot), set()).update(members)
+    return found
+
+
+def recounted_sets() -> dict[tuple[Any, ...], set[int]]:
+    """Look for the sets that every event should be in, one by one."""
+    found: dict[tuple[Any, ...], set[int]] = {}
+    for one, facet, grain, value, slot in places_of_all():
+        if (facet == "all") == (grain > 0):
+            found.setdefault((facet, grain, value, slot), set()).add(one.id)
+        found.setdefault(("source", 0, one.source, 0), set()).add(one.id)
+    return found
+
+
 def recounted() -> Counter[tuple[Any, ...]]:
     """Count every event that the rollups should hold, one by one."""
+    return Counter((*place, one.source) for one, *place in places_of_all())
+
+
+def places_of_all() -> Iterator[tuple[Any, ...]]:
+    """Yield every event that is counted with each facet, grain, value and slot that it has."""
     counted = db.session.scalar(text("SELECT counted FROM log_head"))
-    found: Counter[tuple[Any, ...]] = Counter()
     for one in db.session.execute(select(ChangeEvent.__table__).where(ChangeEvent.id <= counted)):
         seconds = int(one.timestamp.timestamp())
         named = one.connector_name is not None
@@ -94,11 +120,12 @@ def recounted() -> Counter[tuple[Any, ...]]:
         for facet, value in facets.items():
             for grain in (0, 900, 3600, 86400) if value is not None else ():
                 value = "" if len(value) > 500 else value
-                found[facet, grain, value, seconds // grain if grain else 0, one.source] += 1
-    return found
+                yield one, facet, grain, value, seconds // grain if grain else 0
 
 
-def test_rollups_hold_what_was_written_and_not_removed(app, fill):
+def test_rollups_hold_what_was_written_and_not_removed(app, fill, monkeypatch):
+    monkeypatch.setattr(sets, "CHUNK", 7)
+
     @hypothesis.settings(deadline=None, max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(st.lists(st.sampled_from(["write", "remove", "count"]), max_size=12), st.integers())
     def agree(steps: list[str], seed: int) -> None:
@@ -116,6 +143,7 @@ def test_rollups_hold_what_was_written_and_not_removed(app, fill):
                     book.count()
             with app.app_context():
                 assert kept() == recounted()
+                assert kept_sets() == recounted_sets()
 
     agree()
 
@@ -151,13 +179,14 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
         book.count()
         book.remove(numbers())
     with app.app_context():
-        assert kept() == {}
+        assert kept() == kept_sets() == {}
         assert db.session.execute(select(EventTag.__table__)).all() == []
         assert (timeline.count(Filter()), timeline.tags(), timeline.authors()) == (0, [], [])
 
 
 @pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
-def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fill, short):
+def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fill, short, monkeypatch):
+    monkeypatch.setattr(sets, "CHUNK", 64)
     fill(300, seed=5, short=short)
     chance = random.Random(3)
     ranges = [(None, None), (NOW - DAY, None), (NOW - 9 * DAY, NOW - 2 * DAY), (NOW - 0.3 * DAY, NOW - 0.1 * DAY)]
@@ -171,7 +200,7 @@ def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fi
     }
     wanted = []
     for _ in range(60):
-        names = chance.sample(list(choices), chance.choice([0, 1, 1, 2, 3]))
+        names = chance.sample(list(choices), chance.choice([0, 1, 2, 2, 3]))
         filters = {name: tuple(chance.sample(choices[name], chance.choice([1, 1, 2]))) for name in names}
         start, end = chance.choice(ranges)
         wanted.append(Filter(**filters, start=start, end=end))
@@ -183,12 +212,15 @@ def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fi
             older = timeline.page(one, page.older, 7).events if page.older else ()
             zone = chance.choice([UTC_ZONE, KOLKATA, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")])
             charts = [timeline.histogram(one, NOW, zone), timeline.histogram(replace(one, q="commit"), NOW, zone)]
-            counts = [timeline.counts_by(name, one) for name in ("source", "author", "connector_name", "status")]
+            columns = ("source", "author", "connector_name", "status")
+            counts = [timeline.counts_by(name, one) for name in columns]
             found.append(([e.id for e in page.events], [e.id for e in older], counts, timeline.count(one)))
             every = timeline.page(one, limit=500).events
             assert [chart.total for chart in charts] == [len(every)] * 2
             assert [bin.counts for bin in charts[0].bins] == in_bins(charts[0], every)
             assert timeline.count(one) == len(every)
+            for name, numbers in zip(columns, counts, strict=True):
+                assert numbers == Counter(value for e in every if (value := getattr(e, name)) is not None)
         return found
 
     with app.app_context():
@@ -210,6 +242,7 @@ def test_the_migration_counts_what_was_there_before(new_app: Flask) -> None:
         migrations.upgrade()
         assert db.session.scalar(text("SELECT counted - last_event FROM log_head")) == 0
         assert kept() == recounted()
+        assert kept_sets() == recounted_sets()
         assert timeline.count(Filter()) == 201
 
 

@@ -178,6 +178,14 @@ class ConnectorType:
         """Return what each field is before anyone has set it."""
         return {field.key: field.normal(field.default) for field in self.all_fields}
 
+    def leads_elsewhere(self, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+        """Say whether the secrets would go to another server: whether an address has another scheme, host or port."""
+        return any(
+            origin(stored.get(field.key)) != origin(wanted.get(field.key, stored.get(field.key)))
+            for field in self.fields
+            if field.kind is Kind.URL
+        )
+
     def clean(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the values normalised, and an error for each field that does not take its value."""
         cleaned, errors = {}, {}
@@ -193,6 +201,20 @@ class ConnectorType:
 def fields(**labels: str | tuple[str, Shape]) -> tuple[EventField, ...]:
     """Return event fields from keys and labels: ``fields(action="Action", merged=("Merged", Shape.YES_NO))``."""
     return tuple(EventField(key, *((label,) if isinstance(label, str) else label)) for key, label in labels.items())
+
+
+def origin(address: str | None) -> tuple[str, str, int]:
+    """Return scheme, host and port of an address.
+
+    >>> origin("https://Git.example/api"), origin("http://git.example:3000"), origin(None)
+    (('https', 'git.example', 443), ('http', 'git.example', 3000), ('', '', 0))
+    """
+    try:
+        parts = urlsplit(address or "")
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return "", "", -1
+    return parts.scheme, parts.hostname or "", port
 
 
 def unprintable(character: str) -> bool:

@@ -164,6 +164,7 @@ def histogram() -> ResponseReturnValue:
         end=iso(counted.end),
         bin_seconds=int(counted.width.total_seconds()),
         total=counted.total,
+        counted_since=iso(counted.since) if counted.since else None,
         bins=bins,
         lapses=[lapse_json(one) for one in stretches],
         silences=[silence_json(one) for one in silent],
@@ -191,9 +192,9 @@ def silence_json(one: Silence) -> dict[str, Any]:
 def stats() -> ResponseReturnValue:
     """Count events by what they have in common."""
     wanted = _filter()
-    columns = ("source", "event_type", "connector_name", "author", "status")
-    by = {f"by_{column}": timeline.counts_by(column, wanted) for column in columns}
-    return jsonify(total=timeline.count(wanted), **by)
+    counted = timeline.statistics(wanted, ("source", "event_type", "connector_name", "author", "status"))
+    by = {f"by_{column}": counts for column, counts in counted.by.items()}
+    return jsonify(total=counted.total, counted_since=iso(counted.since) if counted.since else None, **by)
 
 
 @door.get("/api/connector-types")

@@ -13,6 +13,7 @@ from werkzeug.http import parse_cookie
 
 from painchain import accounts, ledger, signins
 from painchain.config import LOOPBACK, Settings
+from painchain.db import db
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
 from painchain.web import responses
@@ -59,8 +60,11 @@ def guard() -> ResponseReturnValue | None:
     endpoint = request.endpoint or ""
     if endpoint == "static":
         return None
-    open_to_all = is_open()
-    actor = LOCAL if open_to_all else _recognised(endpoint)
+    with db.engine.connect() as connection:  # a session would cost several times as much
+        open_to_all = is_open(connection)
+        actor = LOCAL if open_to_all else _recognised(connection)
+    if actor and not open_to_all and endpoint not in POLLED:
+        signins.used(actor, g.now)
     be(actor or NOBODY)
     if open_to_all or endpoint in PUBLIC or endpoint.partition(".")[0] in DOORS:
         return None
@@ -83,13 +87,13 @@ def be(actor: Actor) -> None:
     g.who, g.actor = actor, actor.name
 
 
-def is_open() -> bool:
+def is_open(connection: Connection | None = None) -> bool:
     """Say whether everybody who reaches the server may do everything: on loopback, before the first account.
 
     Somebody always stays an admin, so that what is closed once is not asked about again.
     """
     closed = current_app.extensions.get("painchain.closed", False) or settings().host not in LOOPBACK
-    if not closed and accounts.exist():
+    if not closed and accounts.exist(connection):
         closed = current_app.extensions["painchain.closed"] = True
     return not closed
 
@@ -172,12 +176,12 @@ def why_out() -> str:
     return "You are not signed in any more: the session has ended, or your role or your password was changed."
 
 
-def _recognised(endpoint: str) -> Actor | None:
+def _recognised(connection: Connection) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
-        return signins.by_token(header[7:].strip(), g.now)
+        return signins.by_token(header[7:].strip(), g.now, connection)
     cookie = request.cookies.get(COOKIE, "")
-    return signins.signed_in(cookie, limits(), g.now, in_use=endpoint not in POLLED) if cookie else None
+    return signins.signed_in(cookie, limits(), g.now, connection) if cookie else None
 
 
 def _sign_in_first() -> ResponseReturnValue:

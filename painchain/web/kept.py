@@ -54,13 +54,14 @@ def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturn
         shelf: Shelf = current_app.extensions["painchain.shelf"]
         minute = int(g.now.timestamp()) // 60
         asked = (request.path, request.query_string, is_htmx(), zone().key, request.cookies.get("theme", ""))
-        who = (g.who.name, g.who.role)  # nobody gets the page of another
+        # Nobody gets the page of another, nor of another browser: its form to sign out has a token of its own.
+        who = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
         with db.engine.connect() as connection:
             key = (timeline.head(connection), minute, *asked, *who)
         if found := shelf.get(key):
             return Response(found, mimetype="text/html")
         response = make_response(view())
-        if response.status_code == 200:
+        if response.status_code == 200 and not session.modified:
             shelf.put(key, response.get_data())
         return response
 

@@ -90,6 +90,10 @@ FIELD = _record(
     required=BOOLEAN,
     default={},
 )
+COUNTED_SINCE: Schema = {
+    **TIME_OR_NULL,
+    "description": "A search that matches too much to count it all is counted from here on; null: all is counted.",
+}
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
     "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
@@ -152,6 +156,7 @@ SCHEMAS: dict[str, Schema] = {
     "Timeline": _record(
         **_each(TIME, "start", "end"),
         **_each(INTEGER, "bin_seconds", "total"),
+        counted_since=COUNTED_SINCE,
         bins=_list(_record(start=TIME, end=TIME, total=INTEGER, counts=COUNTS)),
         lapses=_list(_ref("Lapse")),
         silences=_list(_ref("Silence")),
@@ -177,7 +182,9 @@ SCHEMAS: dict[str, Schema] = {
         ),
     },
     "Stats": _record(
-        total=INTEGER, **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status")
+        **_each(COUNTS, "by_source", "by_event_type", "by_connector_name", "by_author", "by_status"),
+        total=INTEGER,
+        counted_since=COUNTED_SINCE,
     ),
     "Gap": _record(start=TIME_OR_NULL, end=TIME_OR_NULL),
     "Past": _record(

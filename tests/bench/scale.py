@@ -19,6 +19,7 @@ from painchain import config, demo, timeline
 from painchain.db import db, settle
 from painchain.factory import create_app
 from painchain.timeline import RANGES, Cursor, Filter
+from tests.bench import bulk
 
 SIZES = (10_000, 100_000, 1_000_000)
 DAYS = 90
@@ -31,7 +32,7 @@ FILTERS = {
     "type": Filter(event_type=("Release",)),
     "connector": Filter(connector=("Demo GitHub Staging",)),
     "author": Filter(author=("demo-dave",)),
-    "author, 60 in 1,000,000": Filter(author=(demo.RARE,)),
+    "author, rare": Filter(author=(demo.RARE,)),
     "author, none": Filter(author=("nobody",)),
     "tag": Filter(tag=("staging",)),
     "two tags": Filter(tag=("staging", "platform")),
@@ -40,6 +41,7 @@ FILTERS = {
     "author and type": Filter(author=("demo-dave",), event_type=("Release",)),
     "rare author and type": Filter(author=(demo.RARE,), event_type=("Release",)),
 }
+SEARCHES = ("poll", "demo", "raise memory", "-poll", "unheard")
 COLUMNS = ("source", "event_type", "connector_name", "author", "status")
 
 
@@ -65,8 +67,13 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
     for name, wanted in FILTERS.items():
         yield f"chart: 24h, {name}", chart(wanted, "24h")
         yield f"chart: 90d, {name}", chart(wanted, "90d")
+    for q in SEARCHES:
+        for range_ in ("24h", "90d"):
+            yield f"chart: {range_}, q={q}", chart(Filter(q=q), range_)
     yield "statistics", lambda: [timeline.count(Filter()), *(timeline.counts_by(one, Filter()) for one in COLUMNS)]
     yield "menus of the filter", lambda: (timeline.authors(), timeline.tags())
+    two = FILTERS["author and type"]
+    yield "statistics, author and type", lambda: timeline.statistics(two, COLUMNS)
     client = app.test_client()
     for range_ in ("24h", "90d"):
         # The unknown parameter is ignored, and keeps the answer from being a kept one.
@@ -119,6 +126,8 @@ def measured(database: str, places: dict[int, tuple[Path, str]], rounds: int) ->
         ratio = times[-1] / times[0]
         verdict = "ok" if ratio <= TARGET else "miss"
         yield f"{name:<40} {''.join(f'{one:>9.2f} ms' for one in times)} {ratio:>8.2f}  ≤ {TARGET} {verdict}"
+    yield from bulk.exported(database, places)
+    yield from bulk.pruned(database, app)
     for name, steps in plans.items():
         yield f"plan of {name}:"
         yield from (f"    {step}" for step in steps)

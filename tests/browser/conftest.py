@@ -48,10 +48,11 @@ def launch(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def serving(instance: Path, port: str = "0") -> Iterator[str]:
-    """Run a server process as `make run` does, and yield its address."""
+def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
+    """Run a server process as `make run` does, and yield its address, or the link of its setup where it gives one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
-    environ = {**kept, "PAINCHAIN_PORT": port, "PAINCHAIN_INSTANCE": str(instance)}
+    settings = {"PORT": port, "INSTANCE": str(instance), **{name.upper(): value for name, value in more.items()}}
+    environ = {**kept, **{f"PAINCHAIN_{name}": value for name, value in settings.items()}}
     with (
         instance.with_suffix(".log").open("a") as log,
         subprocess.Popen(
@@ -61,6 +62,7 @@ def serving(instance: Path, port: str = "0") -> Iterator[str]:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
+            said = process.stdout.readline() if "host" in more else said
             address = re.search(r"http://\S+", said)
             assert address, f"the server did not start: {said}{instance.with_suffix('.log').read_text()}"
             yield address[0]

@@ -72,7 +72,7 @@ HISTORY = (
     setting(290, GITLAB, token="made-up-too"),
     Step(180, "PATCH", GITHUB, {"tags": "work, ci, ui-team"}),
     shown(176, GITHUB, "WorkflowRun/trigger", False),
-    setting(64, GITLAB, base_url="https://gitlab.platform.example"),
+    setting(64, GITLAB, base_url="https://gitlab.platform.example", token="made-up-too"),
     Step(
         33,
         "POST",

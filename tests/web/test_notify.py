@@ -14,7 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from painchain import outbox
+from painchain import ledger, outbox
+from painchain.audit import Subject, Trail
 from painchain.messenger import Messenger
 from tests.reading import fill, form_of, soup, texts, words
 from tests.web.test_api import everything_stored, refuse
@@ -23,7 +24,7 @@ Events = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., int]
 PAGE = "/settings/notifications"
 SECRET = "p4ssw0rd-and-path"
-KEYS = ["auditing_off", "connector_deleted", "connector_disabled", "connector_failing"]
+KEYS = ["auditing_off", "connector_deleted", "connector_disabled", "connector_failing", "sign_in_failed"]
 
 
 class Ear:
@@ -110,7 +111,7 @@ def toast(client: FlaskClient, response: TestResponse) -> str:
 def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
     page = soup(client.get(f"{PAGE}/new"))
     assert [one["value"] for one in page.select("[name=kinds]")] == KEYS
-    assert {kind.key for kind in outbox.KINDS} - set(KEYS) == {"sign_in_failed", "chain_broken"}
+    assert {kind.key for kind in outbox.KINDS} - set(KEYS) == {"chain_broken"}
 
 
 def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
@@ -127,8 +128,8 @@ def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
         (
             "NotifyRuleChanged",
             "Changed the notify rule “On duty”: Name changed from “On call” to “On duty”; "
-            "Told of changed from “auditing_off”, “connector_deleted”, “connector_disabled”, “connector_failing” "
-            "to “auditing_off”, “connector_deleted”; Enabled changed from on to off",
+            "Told of changed from “auditing_off”, “connector_deleted”, “connector_disabled”, “connector_failing”, "
+            "“sign_in_failed” to “auditing_off”, “connector_deleted”; Enabled changed from on to off",
         ),
         ("NotifyRuleChanged", "Changed the notify rule “On duty”: Apprise URL replaced"),
         ("NotifyRuleDeleted", "Deleted the notify rule “On duty”"),
@@ -235,6 +236,20 @@ def test_what_a_rule_is_for_is_told_once_after_it_happened(
     ]
     assert "by system, 20" in several
     assert "Last told just now." in words(soup(client.get(PAGE)).select_one(".rules"))
+
+
+def test_a_connector_that_begins_to_fail_or_recovers_is_told(
+    app: Flask, client: FlaskClient, ear: Ear, later: Callable[..., None]
+) -> None:
+    add(client, ear.url, kinds=["connector_failing"])
+    now, about = datetime.now(UTC), Subject("Prod", "github")
+    with app.app_context(), ledger.writing() as book:
+        trail = Trail(book, "system", ledger.new_request_id(now), now)
+        trail.log_connector_failing(about, "The source does not accept the token.")
+        trail.log_connector_recovered(about, 3, now)
+    later(seconds=1)
+    assert ear.titles == ["PainChain: 2 changes"]
+    assert "“Prod” is failing: The source does not accept the token." in ear.heard[0]["message"]
 
 
 def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(

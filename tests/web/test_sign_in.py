@@ -227,3 +227,14 @@ def test_what_happens_to_an_account_is_shown_by_name(app, client):
     assert "Person Added bob admin" in lines
     assert "Password Link Made alice" in lines
     assert "Person Changed alice 2 settings: Role, E-mail" in lines
+
+
+def test_two_browsers_of_one_person_each_get_pages_of_their_own(app, client):
+    add_person(app)
+    other = app.test_client()
+    for browser in (client, other):
+        sign_in(browser)
+        assert browser.get("/").status_code == 200
+    for browser in (client, other):
+        assert browser.get("/").status_code == 200
+        assert sign_out(browser).location == "/sign-in"

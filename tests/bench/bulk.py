@@ -1,0 +1,64 @@
+"""Measure what takes long with a long log: an export's pace and memory, and how long a prune keeps writers waiting."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+
+from painchain import audit, ledger, pruning, retention, timeline
+from painchain.cli_prune import clock, paced
+from painchain.db import db
+
+KEPT_DAYS, MOST_MS, GROWTH = 80, 100, 1.2
+SOURCES = ("github", "gitlab", "kubernetes")
+COMMAND = "import sys; from painchain.cli import main; sys.argv[0] = 'painchain'; main()"
+
+
+def exported(database: str, places: dict[int, tuple[Path, str]]) -> Iterator[str]:
+    """Export the shortest and the longest log, and say how fast and in how much memory."""
+    peaks = []
+    for size in (min(places), max(places)):
+        instance, url = places[size]
+        environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url}
+        begin = time.perf_counter()
+        command = [sys.executable, "-c", COMMAND, "export", "--format", "ndjson", "--range", "all"]
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        events = sum(1 for _ in process.stdout)
+        _, status, usage = os.wait4(process.pid, 0)
+        peaks.append(usage.ru_maxrss / 1024)
+        pace = events / (time.perf_counter() - begin)
+        ok = status == 0 and events >= size and peaks[-1] <= peaks[0] * GROWTH
+        yield f"{database}: export of {events:>9,}   {pace:>7,.0f}/s   {peaks[-1]:.0f} MiB   {'ok' if ok else 'miss'}"
+
+
+def pruned(database: str, app: Flask) -> Iterator[str]:
+    """Remove the oldest events, and say how long the longest transaction kept other writers waiting."""
+    seconds, removed = [], 0
+    with app.app_context():
+        rules = dict.fromkeys(SOURCES, KEPT_DAYS)
+        now = beat = clock()
+        with ledger.writing() as book:
+            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
+            retention.change(rules, {}, trail)
+        going = retention.going(rules, now)
+        with ledger.writing() as book:
+            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
+            orders = retention.begin(going, retention.ON_DEMAND, trail, beat)
+        begin, before = time.perf_counter(), timeline.count(timeline.Filter())
+        for number in orders:
+            for step in paced(pruning.carry_out(number, beat, clock)):
+                seconds.append(step.seconds)
+                removed += step.events
+        pace = removed / (time.perf_counter() - begin)
+        longest = 1000 * max(seconds)
+        db.session.remove()
+    verdict = "ok" if longest <= MOST_MS else "miss"
+    yield f"{database}: prune of {removed:,} of {before:,}   {pace:,.0f}/s"
+    yield f"{database}: prune, longest transaction   {longest:.0f} ms  ≤ {MOST_MS} {verdict}"

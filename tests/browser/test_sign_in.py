@@ -1,0 +1,101 @@
+"""Signing in as people do it: the first account, what a role is offered, and an account that is disabled meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from painchain import accounts
+from painchain.factory import create_app
+from tests.browser.conftest import Complaints, OpenContext, add, serving
+from tests.conftest import close, settings_for
+from tests.people import PASSWORD, add_person, on_the_record
+
+
+@contextmanager
+def command_line(tmp_path: Path) -> Iterator[Flask]:
+    """Reach the data of `own_server` as the command line does."""
+    app = create_app(settings_for(tmp_path / "instance"))
+    yield app
+    close(app)
+
+
+def sign_in(page: Page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_the_link_on_the_terminal_makes_the_first_account(
+    page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
+) -> None:
+    with serving(tmp_path / "instance", host="0.0.0.0") as link:
+        server = link.partition("/link/")[0]
+        page.goto(f"{server}/report")
+        expect(page.get_by_role("heading", name="Not set up yet")).to_be_visible()
+        complaints.take("403")
+        page.goto(link)
+        page.get_by_label("Name").fill("alice")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Once more").fill(PASSWORD)
+        page.get_by_role("button", name="Make the account").click()
+        expect(page.locator(".who")).to_contain_text("alice")
+        expect(page.locator("#feed")).to_contain_text("Person Added")
+        page.goto(link)
+        expect(page.get_by_role("alert")).to_contain_text("This link does not work any more")
+        complaints.take("410")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_text("You are signed out.")).to_be_visible()
+        plain = open_context(java_script_enabled=False).new_page()
+        plain.goto(f"{server}/report?month=2026-01")
+        sign_in(plain, "alice")
+        expect(plain).to_have_url(f"{server}/report?month=2026-01")
+
+
+def test_a_viewer_reads_everything_and_is_offered_nothing_else(
+    page: Page, own_server: str, tmp_path: Path, complaints: Complaints
+) -> None:
+    one = add(own_server)
+    with command_line(tmp_path) as app:
+        add_person(app)
+        add_person(app, "victor", "viewer")
+    page.goto(one.page)
+    sign_in(page, "victor")
+    expect(page).to_have_url(one.page)
+    expect(page.locator(".who")).to_have_text(re.compile(r"victor\s*viewer"))
+    expect(page.get_by_label("Connection Name")).to_be_disabled()
+    for name in ("Save", "Enable", "Show all", "Delete…", "Test connection"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name="Retention")).to_have_count(0)
+    page.goto(f"{one.page}/delete")
+    expect(page.get_by_role("alert")).to_contain_text("victor is viewer; this needs editor")
+    complaints.take("403")
+
+
+def test_an_account_that_is_disabled_meanwhile_is_led_out_of_its_open_tabs(
+    page: Page, own_server: str, tmp_path: Path, complaints: Complaints
+) -> None:
+    one = add(own_server)
+    with command_line(tmp_path) as app:
+        add_person(app)
+        number = add_person(app, "bob", "editor")
+        page.goto(one.page)
+        sign_in(page, "bob")
+        page.get_by_label("Connection Name").fill("Typed for an hour")
+        dashboard = page.context.new_page()
+        dashboard.goto(f"{own_server}/?range=7d")
+        with on_the_record(app) as trail:
+            accounts.disable(accounts.get(number), trail)
+    expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. An admin can enable it again.")
+    expect(dashboard).to_have_url(f"{own_server}/sign-in?next=%2F%3Frange%3D7d")
+    page.bring_to_front()
+    expect(page.locator("#toast")).to_contain_text("Copy what you have not saved")
+    page.locator("#save").click()
+    expect(page.locator("#toast")).to_contain_text("Nothing was saved. Your account is disabled.")
+    expect(page.get_by_label("Connection Name")).to_have_value("Typed for an hour")
+    complaints.take("401")
