@@ -265,6 +265,9 @@ PATH: Parameters = {
 IF_MATCH: Parameters = {
     "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of what is written to, as it was read; * stands for any."),
 }
+REASON: Parameters = {
+    "X-Reason": (STRING, "Why, percent-encoded UTF-8 (500 characters at most); it is kept with what is recorded."),
+}
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
 _EXAMPLES = ", ".join(f"`{example}`" for _, example in QUALIFIERS.values())
@@ -448,6 +451,7 @@ def _parameters(route: Route) -> list[Schema]:
             ("path", True, in_path),
             ("query", False, route.query or {}),
             ("header", 428 in route.refusals, header),
+            ("header", False, REASON if route.method != "GET" else {}),
         )
         for name, (schema, about) in parameters.items()
     ]

@@ -64,6 +64,7 @@ BEYOND_ANY_SCHEMA = (
     "After ~ around:",
     "they do not overlap",
     "words and qualifiers at most",
+    "The reason can have",
 )
 
 
