@@ -34,10 +34,15 @@ class Lane:
 
 
 def lanes(stretches: Sequence[Stretch], shown: Histogram, now: datetime) -> list[Lane]:
-    """Return a lane for each connector, those that lasted longest first, `MOST_LANES` at most."""
+    """Return a lane for each connector, those that lasted longest first, `MOST_LANES` at most.
+
+    One that was disabled all along has none: it is told in words, and a chart full of hatching tells nothing.
+    """
     by_connector: dict[int, list[Stretch]] = {}
     for one in stretches:
-        by_connector.setdefault(one.connector_id, []).append(one)
+        throughout = one.since <= shown.start and (one.until is None or one.until >= shown.end)
+        if one.kind != "disabled" or not throughout:
+            by_connector.setdefault(one.connector_id, []).append(one)
     found = [
         Lane(of_one[-1].connector_name, [(*_band(one, shown, now), one) for one in of_one])
         for of_one in by_connector.values()

@@ -62,6 +62,14 @@ def test_only_the_connectors_of_the_filter_have_lanes(client, app, now):
     assert len(stretches(soup(client.get("/?connector=2&source=github")))) == 1
 
 
+def test_who_was_disabled_all_along_is_told_in_words_alone(client, app, now):
+    lapse(app, 2, "disabled", now - 48 * HOUR)
+    lapse(app, 3, "failing", now - 48 * HOUR)
+    page = soup(client.get("/"))
+    assert {text.split(" since ")[0] for text in texts(page, ".lapses li")} == {"Number 2 disabled", "Number 3 failing"}
+    assert [one.title.string for one in page.select(".lanes .band")] == ["Number 3: failing"]
+
+
 def test_many_stretches_are_folded(client, app, now):
     for number in range(2, 12):
         lapse(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
