@@ -41,6 +41,8 @@ from painchain.web import (
     searching,
     sign_in,
     teams_api,
+    tokens,
+    tokens_api,
     webhooks,
 )
 from painchain.web import retention as retention_door
@@ -63,10 +65,27 @@ PAGES = (
         checks.door,
         settings_door.door,
     ),
-    *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
+    *(
+        teams_door.door,
+        retention_door.door,
+        notify.door,
+        webhooks.door,
+        history.door,
+        report.door,
+        past.door,
+        tokens.door,
+    ),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
-APIS = (api.door, history_api.door, polling_api.door, teams_api.door, webhooks.api_door, notify_api.door)
+APIS = (
+    api.door,
+    history_api.door,
+    polling_api.door,
+    teams_api.door,
+    webhooks.api_door,
+    notify_api.door,
+    tokens_api.door,
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

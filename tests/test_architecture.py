@@ -109,6 +109,8 @@ STAIRS = (
         "painchain.web.polling_api",
         "painchain.web.teams",
         "painchain.web.teams_api",
+        "painchain.web.tokens",
+        "painchain.web.tokens_api",
     ),
     ("painchain.web.checks",),
     ("painchain.factory",),

@@ -33,7 +33,7 @@ NEEDS: dict[str, str] = {
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints that are an admin's altogether.
-ADMINS = frozenset(("people", "tokens", "retention", "notify", "notify_api"))
+ADMINS = frozenset(("people", "tokens", "tokens_api", "retention", "notify", "notify_api"))
 # What open pages ask for by themselves: it keeps no session in use.
 POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
 

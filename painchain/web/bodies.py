@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from painchain import connectors, outbox
+from painchain import api_tokens, connectors, outbox, roles
 
 # No database stores NUL.
 TEXT = r"^[^\x00]*$"
@@ -183,6 +183,14 @@ class TeamPatch(Body):
 
     name: str = ""
     tags: Tags = []
+
+
+class NewToken(Body):
+    """A token to make."""
+
+    name: str
+    role: str = Field(json_schema_extra={"enum": list(roles.ROLES)})
+    days: int = Field(90, description="0: it has no end.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
 
 
 class RestoreBody(Body):

@@ -13,6 +13,7 @@ from painchain import __version__, connectors, ocsf, outbox
 from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
+from painchain.roles import ROLES
 from painchain.search import MAX_TERMS, MAX_TEXT, QUALIFIERS
 from painchain.web.bodies import (
     REQUIRED,
@@ -25,6 +26,7 @@ from painchain.web.bodies import (
     NewConnectorCheck,
     NewNotifyRule,
     NewTeam,
+    NewToken,
     NotifyRulePatch,
     RestoreBody,
     TeamPatch,
@@ -93,6 +95,13 @@ FIELD = _record(
 COUNTED_SINCE: Schema = {
     **TIME_OR_NULL,
     "description": "A search that matches too much to count it all is counted from here on; null: all is counted.",
+}
+TOKEN: dict[str, Schema] = {
+    **_each(STRING, "name", "person"),
+    "id": INTEGER,
+    "role": {"enum": list(ROLES), "description": "What it may do, and its owner as well."},
+    "created_at": TIME,
+    **_each(TIME_OR_NULL, "expires", "last_used"),
 }
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
@@ -227,6 +236,8 @@ SCHEMAS: dict[str, Schema] = {
         error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
         lost={**INTEGER, "description": "Messages that were given up since it went well."},
     ),
+    "Token": _record(**TOKEN),
+    "NewTokenMade": _record(**TOKEN, token={**STRING, "description": "Its secret, shown this once."}),
     "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
@@ -259,6 +270,7 @@ PATH: Parameters = {
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
     "team": ({**INTEGER, "examples": [1]}, "The team's id."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
+    "token": ({**INTEGER, "examples": [1]}, "The token's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
@@ -304,7 +316,8 @@ HEADERS = {
 }
 REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
-    403: "The write comes from another site's page.",
+    401: "Nobody is signed in, and no valid token was sent.",
+    403: "Whoever asks has not the role for it, or the write comes from another site's page.",
     404: "There is nothing of this id.",
     409: "Not in this state: auditing is off, the connector built in or disabled, or a setting has moved since.",
     412: "The connector or team has another version than If-Match names.",
@@ -314,6 +327,19 @@ REFUSALS = {
     428: "If-Match is missing.",
     503: "The database does not answer; nothing was saved.",
 }
+
+
+# Nobody need sign in while there is no account and the server listens on loopback alone.
+SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of Settings, API tokens."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "painchain_session",
+        "description": "Of a browser that somebody is signed in with.",
+    },
+}
+OPEN = "/health"  # which nobody signs in for
 
 
 @dataclass(frozen=True)
@@ -344,6 +370,7 @@ ASK = (*WRITE, 409)
 LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connector"), _ref("Checked")
 TEAM_READ = _ref("Team")
 ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
+TOKENS = "/api/tokens"
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -390,6 +417,10 @@ ROUTES = (
     Route("Change a notify rule", "PATCH", ONE_RULE, RULE, (*CHANGE, 413, 428), NotifyRulePatch, headers=TAGGED),
     Route("Delete a notify rule", "DELETE", ONE_RULE, None, CHANGE, status=204),
     Route("Send a test", "POST", f"{ONE_RULE}/test", _ref("Sent"), (*WRITE, 404)),
+    Route("List tokens", "GET", TOKENS, _list(_ref("Token")), READ),
+    Route("Make a token", "POST", TOKENS, _ref("NewTokenMade"), (*ASK, 413), NewToken, 201, PLACED),
+    Route("Read a token", "GET", f"{TOKENS}/{{token}}", _ref("Token"), (*READ, 404)),
+    Route("Revoke a token", "DELETE", f"{TOKENS}/{{token}}", None, (*WRITE, 404), status=204),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -407,7 +438,8 @@ def document() -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "PainChain", "version": __version__, "description": about},
         "paths": paths,
-        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses},
+        "security": [{name: []} for name in SCHEMES] + [{}],
+        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses, "securitySchemes": SCHEMES},
     }
 
 
@@ -416,12 +448,15 @@ def _operation(route: Route) -> Schema:
     for media in route.also:
         done["content"][media] = {"schema": STRING}
     answer = {str(route.status): done}
+    refused = {*route.refusals, *(() if route.path == OPEN else (401, 403))}
     operation = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),
         "parameters": _parameters(route),
-        "responses": answer | {str(status): _ref(status, "responses") for status in sorted(route.refusals)},
+        "responses": answer | {str(status): _ref(status, "responses") for status in sorted(refused)},
     }
+    if route.path == OPEN:
+        operation["security"] = []
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
         operation["requestBody"] = {"required": not route.bodiless, "content": content}

@@ -116,9 +116,11 @@ def described(app: Flask) -> BaseSchema:
 def test_schemathesis_finds_nothing(app: Flask) -> None:
     findings = Findings(described(app))
     assert findings.failures == []
+    # Tokens belong to accounts, and here nobody has one (test_tokens).
+    tokens = {"POST /api/tokens", "GET /api/tokens/{token}", "DELETE /api/tokens/{token}"}
     never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
     # Schemathesis reads the description itself at the start, and finds by luck alone an event that can be put back.
-    assert never_answered - {f"POST {PUT_BACK}"} == {"GET /openapi.json"}
+    assert never_answered - {f"POST {PUT_BACK}"} - tokens == {"GET /openapi.json"}
 
 
 def test_every_address_of_the_api_is_described_with_its_methods_and_no_other(app: Flask) -> None:

@@ -28,7 +28,7 @@ LIST, TEAMS, RULES = "/settings/integrations", "/settings/teams", "/settings/not
 ONE, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
 API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
-RETENTION = "/settings/retention"
+RETENTION, TOKENS = "/settings/retention", "/settings/tokens"
 
 # What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
 TABLE: dict[str, tuple[str, ...]] = {
@@ -66,6 +66,9 @@ TABLE: dict[str, tuple[str, ...]] = {
         *(f"POST {RULE}/test", f"GET {RULE}/delete", f"POST {RULE}/delete"),
         *("GET /api/notify-rules", "POST /api/notify-rules", f"GET {API_RULE}", f"PATCH {API_RULE}"),
         *(f"DELETE {API_RULE}", f"POST {API_RULE}/test"),
+        *(f"GET {TOKENS}", f"GET {TOKENS}/new", f"POST {TOKENS}/new", f"GET {TOKENS}/<int:token_id>/revoke"),
+        *(f"POST {TOKENS}/<int:token_id>/revoke", "GET /api/tokens", "POST /api/tokens"),
+        *("GET /api/tokens/<int:token_id>", "DELETE /api/tokens/<int:token_id>"),
     ),
 }
 NEEDED: dict[Route, str] = {

@@ -27,7 +27,7 @@ MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
-RETENTION = "/settings/retention"
+RETENTION, TOKENS = "/settings/retention", "/settings/tokens"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
 WEBHOOK = f"{ONE}/webhook"
@@ -276,10 +276,39 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ),
     ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
     ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
+    ("POST", f"{TOKENS}/new"): (
+        ["TokenCreated"],
+        lambda client, one: submit(client, f"{TOKENS}/new", "#token", name="ci"),
+    ),
+    ("POST", f"{TOKENS}/<int:token_id>/revoke"): (
+        ["TokenRevoked"],
+        lambda client, one: submit(client, f"{TOKENS}/1/revoke", "main form"),
+    ),
+    ("POST", "/api/tokens"): (
+        ["TokenCreated"],
+        lambda client, one: client.post("/api/tokens", json={"name": "ci", "role": "viewer"}),
+    ),
+    ("DELETE", "/api/tokens/<int:token_id>"): (
+        ["TokenRevoked"],
+        lambda client, one: client.delete("/api/tokens/1"),
+    ),
     ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
     ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
 }
+
+
+def come_in(client: FlaskClient, one: int) -> None:
+    """Sign in to an account."""
+    add_person(client.application)
+    sign_in(client)
+
+
+def make_token(client: FlaskClient, one: int) -> None:
+    """Make the first token."""
+    come_in(client, one)
+    submit(client, f"{TOKENS}/new", "#token", name="ci")
+
 
 # What must be there before.
 PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
@@ -292,6 +321,10 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
             *((method, API_RULE) for method in ("PATCH", "DELETE")),
         ],
         make_rule,
+    ),
+    **dict.fromkeys([("POST", f"{TOKENS}/new"), ("POST", "/api/tokens")], come_in),
+    **dict.fromkeys(
+        [("POST", f"{TOKENS}/<int:token_id>/revoke"), ("DELETE", "/api/tokens/<int:token_id>")], make_token
     ),
     ("POST", "/sign-in"): lambda client, one: add_person(client.application),
     ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
