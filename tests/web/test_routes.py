@@ -380,6 +380,7 @@ def test_whatever_changes_something_is_on_the_record(app, client, make_connector
     assert [event["event_type"] for event in written] == kinds
     assert len({event["request_id"] for event in written}) == min(1, len(kinds))
     assert all(event["author"] for event in written)
+    assert all(event["description"].get("cause") for event in written if event["author"] == "system")
 
 
 # Looking
