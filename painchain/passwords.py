@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
@@ -38,10 +39,12 @@ def matches(stored: str | None, password: str) -> bool:
         return False
     with _turns:
         try:
-            _hasher.verify(stored or _NOBODYS, password.encode("utf-8", "surrogatepass"))
+            _hasher.verify(stored or _nobodys(), password.encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
 
 
-_NOBODYS = _hasher.hash("nobody has this password")
+@cache
+def _nobodys() -> str:
+    return _hasher.hash("nobody has this password")

@@ -163,6 +163,12 @@ def next_address(text: str) -> str:
     return text if ours and text.isprintable() else "/"
 
 
+def not_set_up() -> ResponseReturnValue:
+    """Say what comes before everything else where nobody can sign in yet."""
+    message = "There is no account yet. Open the link that PainChain printed when it started."
+    return responses.error(403, "Not set up yet", message)
+
+
 def why_out() -> str:
     """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
     if not request.cookies.get(COOKIE):
@@ -190,9 +196,7 @@ def _sign_in_first() -> ResponseReturnValue:
         headers = {"WWW-Authenticate": "Bearer"}
         return responses.json_error(401, "Sign in, or send a valid token: Authorization: Bearer pct_…", headers=headers)
     if not accounts.exist():
-        return responses.error(
-            403, "Not set up yet", "There is no account yet. Open the link that PainChain printed when it started."
-        )
+        return not_set_up()
     if request.method not in SAFE:  # whoever is led away from a form loses what is in it
         return responses.error(401, "You are not signed in", f"Nothing was saved. {why_out() or 'Sign in first.'}")
     wanted = request.full_path.rstrip("?")

@@ -28,6 +28,8 @@ def form() -> ResponseReturnValue:
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
+    if not accounts.exist():
+        return auth.not_set_up()
     return _form(200, wanted, problem=auth.why_out())
 
 
@@ -38,6 +40,8 @@ def send() -> ResponseReturnValue:
     name, password = request.form.get("name", ""), request.form.get("password", "")
     if auth.is_open():
         return redirect(wanted, 303)
+    if not accounts.exist():
+        return auth.not_set_up()
     try:
         with on_the_record() as trail:
             counted = signins.admit(name[:1000], auth.place(), trail.now)

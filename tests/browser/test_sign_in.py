@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
 from painchain import accounts
 from painchain.factory import create_app
 from tests.browser.conftest import Complaints, OpenContext, add, serving
+from tests.browser.test_accessibility import violations
 from tests.conftest import close, settings_for
 from tests.people import PASSWORD, add_person, on_the_record
+
+pytestmark = pytest.mark.browser
 
 
 @contextmanager
@@ -65,6 +69,7 @@ def test_a_viewer_reads_everything_and_is_offered_nothing_else(
         add_person(app)
         add_person(app, "victor", "viewer")
     page.goto(one.page)
+    assert violations(page) == []
     sign_in(page, "victor")
     expect(page).to_have_url(one.page)
     expect(page.locator(".who")).to_have_text(re.compile(r"victor\s*viewer"))
@@ -72,6 +77,10 @@ def test_a_viewer_reads_everything_and_is_offered_nothing_else(
     for name in ("Save", "Enable", "Show all", "Delete…", "Test connection"):
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     expect(page.get_by_role("link", name="Retention")).to_have_count(0)
+    assert violations(page) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.goto(f"{one.page}/delete")
     expect(page.get_by_role("alert")).to_contain_text("victor is viewer; this needs editor")
     complaints.take("403")

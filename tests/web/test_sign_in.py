@@ -73,12 +73,44 @@ def test_a_link_makes_the_first_account_once(app, client):
     assert client.get(address).status_code == 410
 
 
+def test_a_link_sets_a_password_anew_once_and_for_a_day_and_ends_every_session(app, client, events):
+    number = add_person(app)
+    sign_in(client)
+    replaced, address = make_link(app, number), make_link(app, number)
+    stranger = app.test_client()
+    assert stranger.get(replaced).status_code == 410, "a newer link is the one that counts"
+    page = stranger.get(address)
+    assert words(soup(page).h1) == "A new password for alice"
+    form = form_of(page, "#link")
+    for password, again, said in (
+        ("short", "short", "12 characters"),
+        ("alice2026alice!", "alice2026alice!", "too easy"),
+        (PASSWORD + "!", PASSWORD, "not the same"),
+    ):
+        refused = stranger.post(address, data={**form, "password": password, "again": again})
+        assert refused.status_code == 422
+        assert said in words(soup(refused).select_one("[role=alert]"))
+    assert client.get("/").status_code == 200
+    new = {**form, "password": PASSWORD + "!", "again": PASSWORD + "!"}
+    assert stranger.post(address, data=new).status_code == 303
+    assert (client.get("/").status_code, stranger.get("/").status_code) == (303, 200)
+    assert stranger.get(address).status_code == 410
+    assert (sign_in(client).status_code, sign_in(client, password=PASSWORD + "!").status_code) == (422, 303)
+    old = make_link(app, number)
+    with app.app_context():
+        db.session.execute(db.text("UPDATE one_time_links SET expires = expires - 86400000000"))
+        db.session.commit()
+    assert stranger.get(old).status_code == 410
+    assert PASSWORD not in str(events())
+
+
 def test_nothing_else_is_served_beyond_loopback_until_there_is_an_account(settings):
     app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
     client = app.test_client()
     try:
         assert client.get("/").status_code == 403
-        assert "Open the link" in client.get("/").get_data(as_text=True)
+        for address in ("/", "/sign-in"):
+            assert "Open the link" in words(soup(client.get(address)).select_one("main [role=alert]"))
         assert client.get("/api/changes").status_code == 401
         assert client.post("/api/connectors", json={}).status_code == 401
     finally:
@@ -204,6 +236,15 @@ def test_the_cookies_are_kept_from_scripts_and_other_sites_and_hold_nothing_of_t
         [cookie] = [one for one in cookies if one.startswith(f"{name}=")]
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
         assert "alice" not in cookie
+
+
+def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
+    add_person(app)
+    over = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/sign-in"}}
+    form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
+    cookies = client.post("/sign-in", data=form, **over).headers.getlist("Set-Cookie")
+    for name in ("painchain_session", "painchain_known"):
+        assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
 
 
 def test_signing_out_ends_the_session_on_the_server(app, client):
