@@ -10,6 +10,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from painchain import __version__, connectors, ocsf, outbox
+from painchain.api_tokens import LONGEST_NAME
 from painchain.bands import KINDS as LAPSES
 from painchain.connectors.base import MAX_ITEMS, NAME, TAGS, ConnectorType, Field, Kind
 from painchain.export import FORMATS
@@ -270,7 +271,7 @@ PATH: Parameters = {
     "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
     "team": ({**INTEGER, "examples": [1]}, "The team's id."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
-    "token": ({**INTEGER, "examples": [1]}, "The token's id."),
+    "token": ({**INTEGER, "examples": [2]}, "The token's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
@@ -514,6 +515,7 @@ def _bodies() -> dict[str, Schema]:
         properties["name"] = {**NOT_BLANK, "maxLength": NAME.max_length, "examples": ["On call"]}
         properties["url"] |= {**ANY_TEXT, "examples": ["json://127.0.0.1:9/"]}
     schemas[ConnectorCheck.__name__]["properties"]["config"] = config
+    schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["ci"]}
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": _ref("TeamTags")}
     return schemas
