@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis.errors import HypothesisException
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 from schemathesis.engine import events as news
@@ -107,8 +108,11 @@ class Findings:
         self.successes: Counter[str] = Counter()
         self.failures: list[str] = []
         for event in from_schema(schema).execute():
-            if isinstance(event, news.NonFatalError | news.FatalError):
+            if isinstance(event, news.FatalError):
                 self.failures.append(str(event))
+            # Where Hypothesis finds no further example nothing was answered; that all are answered is seen to below.
+            if isinstance(event, news.NonFatalError) and not isinstance(event.value, HypothesisException):
+                self.failures.append(repr(event.value))
             if isinstance(event, news.ScenarioFinished):
                 self.read(event.recorder)
 
