@@ -116,6 +116,8 @@ def serve() -> None:
         click.echo("PainChain has stopped; everything that was saved is safe.")
     finally:
         signal.alarm(0)  # no request hangs: closing the database takes the time it takes
+        with application.app_context():
+            db.engine.dispose()
 
 
 def offer_setup(application: Flask, address: str) -> None:

@@ -72,7 +72,7 @@ def test_what_is_kept_no_longer_is_removed_while_the_page_says_how_far_it_is(
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#going [data-source=gitlab] .number")).to_have_text("30")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status")).to_contain_text("GitLab 30 days")
+    expect(page.locator("#toast")).to_contain_text("GitLab 30 days")
     page.get_by_role("link", name="Prune now").click()
     page.get_by_role("button", name="Remove 30 events").click()
     expect(page.locator("#pruning")).to_contain_text("Nothing is being removed")

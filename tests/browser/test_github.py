@@ -46,3 +46,5 @@ def test_a_github_connector_is_added_tried_out_enabled_and_its_events_arrive_on_
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("Fine")
         expect(articles).to_have_count(5)
+        page.get_by_role("button", name="Disable").click()  # before its source is gone
+        expect(page.locator(".stamp .pill, #stamp .pill").first).to_have_text("Disabled")

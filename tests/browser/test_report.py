@@ -34,7 +34,7 @@ def test_a_month_and_a_moment_are_asked_for_without_javascript(plain_page: Page,
 def test_the_csv_is_downloaded_under_its_name(page: Page, own_server: str) -> None:
     page.goto(f"{own_server}/report")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("button", name="CSV").click()
     assert download.value.suggested_filename.startswith("painchain-report-20")
 
 

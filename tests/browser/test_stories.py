@@ -46,7 +46,7 @@ def test_a_new_poll_interval_is_on_the_dashboard_with_old_and_new_value_and_auth
     page.get_by_role("link", name=github.name).click()
     page.get_by_label("Poll interval").fill("3600")
     page.get_by_role("button", name="Save", exact=True).first.click()
-    expect(page.get_by_role("status")).to_contain_text("Poll interval")
+    expect(page.locator("#toast")).to_contain_text("Poll interval")
 
     page.get_by_role("link", name="PainChain", exact=True).click()
     events = events_of(page, github.name)
