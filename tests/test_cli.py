@@ -696,3 +696,13 @@ def test_follow_says_when_the_database_goes_away(
     assert follower.process.wait(PATIENCE) == 1
     (line,) = follower.err.read_text().splitlines()
     assert line.startswith("painchain: The events cannot be read (")
+
+
+def test_a_command_takes_a_reason(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
+    assert run(*INTERVAL, "--author", "ada", "--reason", " The\nincident ").exit_code == 0
+    assert run("export", "--reason", "An audit").exit_code == 0
+    logged, exported = (event["description"] for event in events()[-2:])
+    assert (logged["reason"], logged["claimed_author"], exported["reason"]) == ("The incident", "ada", "An audit")
+    refused = run(*INTERVAL, "--reason", "x" * 501)
+    assert (refused.exit_code, "500 characters at most" in refused.stderr) == (2, True)
+    assert "by system (claims to be ada)  “The incident”" in run("events").stdout
