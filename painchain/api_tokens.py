@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from painchain.accounts import Wrong, digest, key_of
 from painchain.audit import Trail
@@ -18,11 +18,49 @@ from painchain.signins import TOKEN_PREFIX
 
 DAYS = (7, 30, 90, 365)
 LONGEST_NAME = 100
+NOBODY = "A token belongs to an account: sign in first. While there is no account, none is needed."
+_WITH_OWNER = select(ApiToken, Person.name, Person.role).join(Person, Person.id == ApiToken.person_id)
 
 
-def everything() -> Sequence[ApiToken]:
+@dataclass(frozen=True)
+class Listed:
+    """A token as it is shown: whose it is, what it may do and until when, and when it was used last."""
+
+    id: int
+    name: str
+    role: str
+    person: str
+    created_at: datetime
+    expires: datetime | None
+    last_used: datetime | None
+    ended: bool
+
+
+def listed(now: datetime) -> list[Listed]:
     """Return all tokens by name."""
-    return db.session.scalars(select(ApiToken).order_by(ApiToken.key)).all()
+    return _listed(_WITH_OWNER.order_by(ApiToken.key), now)
+
+
+def one(number: int, now: datetime) -> Listed | None:
+    """Return the token of that number, if there is one."""
+    return next(iter(_listed(_WITH_OWNER.where(ApiToken.id == number), now)), None)
+
+
+def _listed(query: Select[ApiToken, str, str], now: datetime) -> list[Listed]:
+    """Return what a query finds; a token may do no more than its owner."""
+    return [
+        Listed(
+            token.id,
+            token.name,
+            min(token.role, role, key=ROLES.index),
+            person,
+            token.created_at,
+            token.expires,
+            token.last_used,
+            token.expires is not None and token.expires <= now,
+        )
+        for token, person, role in db.session.execute(query)
+    ]
 
 
 def get(number: int) -> ApiToken | None:

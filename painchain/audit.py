@@ -114,6 +114,8 @@ class Trail:
 
     `reverts` is the id of the event that the action undoes, if it undoes one.
     What is `reported` by a script is marked so in its description: it says nothing of how PainChain is configured.
+    `claimed` is the author that a script gives, who is never the author. `reason` is why somebody does it, in their
+    words; `cause` says what made PainChain do it, where the author is PainChain itself.
     """
 
     ledger: Ledger
@@ -122,6 +124,9 @@ class Trail:
     now: datetime
     reverts: str | None = None
     reported: bool = False
+    claimed: str = ""
+    reason: str = ""
+    cause: str = ""
 
     def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
         """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
@@ -343,7 +348,7 @@ class Trail:
         if not (audit_connector.enabled or about_itself):
             return None
         if self.reverts:
-            description, metadata = {**description, "reverts": self.reverts}, {**metadata, "reverts": self.reverts}
+            metadata = {**metadata, "reverts": self.reverts}
         stamp, timestamp = self.ledger.stamp(self.now)
         event_id = f"{SOURCE}-{kind}-{stamp // 1_000_000}.{stamp % 1_000_000:06d}"
         event = NewEvent(
@@ -351,7 +356,7 @@ class Trail:
             source=SOURCE,
             event_type=pascal_case(kind),
             title=f"[{kind.replace('_', ' ').title()}] {title}",
-            description={**description, "reported": True} if self.reported else description,
+            description={**self._beside(), **description},
             metadata=metadata,
             author=self.author,
             request_id=self.request_id,
@@ -366,6 +371,17 @@ class Trail:
         self.ledger.append(event)
         outbox.announce(self.ledger.connection, event)
         return event_id
+
+    def _beside(self) -> dict[str, Any]:
+        """Return what every event of the action tells beside what happened."""
+        told = {
+            "reverts": self.reverts,
+            "reported": self.reported,
+            "claimed_author": self.claimed,
+            "reason": self.reason,
+            "cause": self.cause,
+        }
+        return {key: value for key, value in told.items() if value}
 
     def _look_up(self, subject: Subject | None) -> tuple[_Found, int | None]:
         """Return the audit connector as it is now, and the id of the subject, looked up if only its name is known."""

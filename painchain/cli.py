@@ -8,7 +8,6 @@ import select
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn, get_args
@@ -20,7 +19,6 @@ from flask import Flask
 from painchain import (
     __version__,
     accounts,
-    audit,
     connectors,
     demo_command,
     ledger,
@@ -37,7 +35,20 @@ from painchain.db import db
 from painchain.export import event_json
 from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
-from painchain.terminal import app, chosen, filter_options, local_zone, opened, plain, quiet_end, reachable, stop, utf8
+from painchain.terminal import (
+    app,
+    chosen,
+    filter_options,
+    local_zone,
+    opened,
+    plain,
+    quiet_end,
+    reachable,
+    reason_option,
+    stop,
+    trail,
+    utf8,
+)
 from painchain.timeline import Event, Filter
 from painchain.watching import Watching
 from painchain.web import facts
@@ -173,15 +184,16 @@ def _parsed(text: str) -> Any:
 @click.option("--changes", callback=json_value, help="Every change of one save: {FIELD: {old, new}} in JSON.")
 @click.option("--field-key", callback=utf8, help="The field that was shown or hidden.")
 @click.option("--visible/--hidden", default=None, help="Whether that field is shown from now on.")
-@click.option("--author", callback=utf8, help="Who did it.  [default: system]")
-def log(**given: Any) -> None:
+@click.option("--author", callback=utf8, help="Who you say did it; it is kept as claimed.")
+@reason_option
+def log(reason: str, **given: Any) -> None:
     """Record an event that a script reports, and print its id.
 
     Exit code 2: the event is not understood. 1: auditing is off or the database did not take it; nothing is recorded.
     """
     body = reported({name: value for name, value in given.items() if value is not None})
     with opened("Nothing was recorded: the database did not take it"):
-        event_id = record(body)
+        event_id = record(body, reason)
     if event_id is None:
         stop("Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.", 1)
     click.echo(event_id)
@@ -203,11 +215,10 @@ def _option(field: str) -> str:
     return f"{option} ({inside}): " if inside else f"{option}: " if name else ""
 
 
-def record(body: LogBody) -> str | None:
+def record(body: LogBody, reason: str = "") -> str | None:
     """Write a reported event in a transaction of its own and return its id: None while auditing is off."""
     with ledger.writing() as book:
-        trail = audit.Trail(book, body.author, uuid.uuid4().hex, datetime.now(UTC))
-        return reporting.record(body, trail)
+        return reporting.record(body, trail(book, datetime.now(UTC), reason=reason))
 
 
 @main.command()
@@ -269,7 +280,9 @@ def show(found: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
 def line(one: Article) -> str:
     """Return an event in one line: when, where, what, by whom."""
     source = click.style(f"{plain(one.source_label):<{SOURCE_WIDTH}}", fg=COLOURS.get(one.colour))
-    author = click.style(f"by {plain(one.event.author)}", dim=True)
+    claimed = f" (claims to be {plain(one.claimed)})" if one.claimed else ""
+    reason = f"  “{plain(one.reason)}”" if one.reason else ""
+    author = click.style(f"by {plain(one.event.author)}{claimed}{reason}", dim=True)
     return f"{one.local:%Y-%m-%d %H:%M:%S}  {source}  {plain(what(one)):<{WHAT_WIDTH}}  {author}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -13,10 +12,10 @@ from typing import Any, TextIO
 
 import click
 
-from painchain import audit, ledger
 from painchain import export as exporting
+from painchain import ledger
 from painchain.export import FORMATS, AuditingOff, Format, Selection
-from painchain.terminal import chosen, filter_options, local_zone, opened, quiet_end, stop, utf8
+from painchain.terminal import chosen, filter_options, local_zone, opened, quiet_end, reason_option, stop, trail, utf8
 from painchain.timeline import Event, Filter
 from painchain.web.filters import printable
 
@@ -25,7 +24,8 @@ from painchain.web.filters import printable
 @click.option("--format", "key", type=click.Choice(list(FORMATS)), default="ndjson", show_default=True, help="How.")
 @click.option("--output", callback=utf8, metavar="FILE", help="Write to a file, wholly or not at all.")
 @filter_options
-def export(key: str, output: str | None, **given: Any) -> None:
+@reason_option
+def export(key: str, output: str | None, reason: str, **given: Any) -> None:
     """Write events, newest first. A filter can be repeated: any of its values will do.
 
     The export goes on the record. Exit code 1: auditing is off or the database or the file cannot be used.
@@ -33,20 +33,20 @@ def export(key: str, output: str | None, **given: Any) -> None:
     with opened("The events cannot be exported"), quiet_end():
         wanted = chosen(given, local_zone())
         with writing_to(output) as file:
-            selection = started(wanted, FORMATS[key])
+            selection = started(wanted, FORMATS[key], reason)
             several = progress(exporting.chunks(selection), selection.events)
             for piece in exporting.written(FORMATS[key], several):
                 # On a terminal nothing in an event may act.
                 file.write(printable(piece.replace("\r\n", "\n")) if file.isatty() else piece)
 
 
-def started(wanted: Filter, format: Format) -> Selection:
+def started(wanted: Filter, format: Format, reason: str) -> Selection:
     """Put the export on the record, or stop."""
     now = datetime.now(UTC)
     selection = exporting.select(wanted)
     try:
         with ledger.writing() as book:
-            exporting.begin(selection, format, audit.Trail(book, audit.SYSTEM, uuid.uuid4().hex, now))
+            exporting.begin(selection, format, trail(book, now, reason=reason))
     except AuditingOff as refusal:
         stop(f"Nothing was exported. {refusal}", 1)
     return selection

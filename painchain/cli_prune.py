@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
 import click
 
-from painchain import audit, ledger, pruning, retention
+from painchain import ledger, pruning, retention
 from painchain.audit import source_label
 from painchain.retention import Going, Refused
 from painchain.scheduler import clock
-from painchain.terminal import opened, stop
+from painchain.terminal import opened, reason_option, stop, trail
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-def prune(dry_run: bool) -> None:
+@reason_option
+def prune(dry_run: bool, reason: str) -> None:
     """Remove the events that are kept no longer, by the rules of Settings, Retention.
 
     The removal goes on the record. Exit code 1: auditing is off, others are at it, or the database cannot be used.
@@ -33,7 +33,7 @@ def prune(dry_run: bool) -> None:
         if not going:
             click.echo("Nothing goes: no event is older than it is kept.")
         elif not dry_run:
-            removed = carry_out(going, now)
+            removed = carry_out(going, now, reason)
             click.echo(f"Removed {removed:,} event{'' if removed == 1 else 's'}.")
 
 
@@ -43,12 +43,12 @@ def line(one: Going, verb: str) -> str:
     return f"{source_label(one.source)}: {one.events:,} event{'' if one.events == 1 else 's'} {verb}, {ends}"
 
 
-def carry_out(going: Sequence[Going], now: datetime) -> int:
+def carry_out(going: Sequence[Going], now: datetime, reason: str = "") -> int:
     """Carry out the removal, with a progress bar on a terminal; return how many events went, or stop."""
-    request_id, removed, total = uuid.uuid4().hex, 0, sum(one.events for one in going)
+    request_id, removed, total = ledger.new_request_id(now), 0, sum(one.events for one in going)
     with click.progressbar(length=total, label="Pruning", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         try:
-            for step in chain(left_over(), *(steps(one, request_id, now) for one in going)):
+            for step in chain(left_over(), *(steps(one, request_id, now, reason) for one in going)):
                 removed += step.events
                 bar.update(step.events)
         except Refused as refusal:
@@ -69,10 +69,9 @@ def paced(several: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
         time.sleep(step.seconds if step.more else 0)
 
 
-def steps(one: Going, request_id: str, now: datetime) -> Iterator[pruning.Step]:
+def steps(one: Going, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:
     """Order the removal of one source's events and carry it out."""
     beat = clock()
     with ledger.writing() as book:
-        trail = audit.Trail(book, audit.SYSTEM, request_id, now)
-        [number] = retention.begin([one], retention.ON_DEMAND, trail, beat)
+        [number] = retention.begin([one], retention.ON_DEMAND, trail(book, now, request_id, reason), beat)
     yield from paced(pruning.carry_out(number, beat, clock))

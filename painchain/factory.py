@@ -40,11 +40,14 @@ from painchain.web import (
     people_api,
     person,
     polling_api,
+    reasons,
     report,
     responses,
     searching,
     sign_in,
     teams_api,
+    tokens,
+    tokens_api,
     webhooks,
 )
 from painchain.web import people as people_door
@@ -70,7 +73,7 @@ PAGES = (
         settings_door.door,
     ),
     *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
-    *(people_door.door, person.door, account.door),
+    *(people_door.door, person.door, account.door, tokens.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
 APIS = (
@@ -81,6 +84,7 @@ APIS = (
     webhooks.api_door,
     notify_api.door,
     people_api.door,
+    tokens_api.door,
 )
 
 SECURITY_HEADERS = {
@@ -142,6 +146,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(refuse_other_hosts)
     app.before_request(auth.guard)
     csrf.init_app(app)
+    app.before_request(reasons.guard)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
     for door in (*PAGES, *APIS, hooks.door):
@@ -163,7 +168,7 @@ def begin() -> None:
     if not inventory.has_builtin():
         now = datetime.now(UTC)
         with ledger.writing() as book:
-            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
+            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now, cause="first start")
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()

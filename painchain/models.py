@@ -309,6 +309,7 @@ class Pruning(Base):
     oldest: Mapped[datetime | None] = mapped_column(Moment)
     newest: Mapped[datetime | None] = mapped_column(Moment)
     cause: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
     author: Mapped[str] = mapped_column(Text)
     request_id: Mapped[str] = mapped_column(Text)
     beat: Mapped[datetime] = mapped_column(Moment)

@@ -129,7 +129,7 @@ def _step(book: Ledger, number: int, beat: datetime, found: Sequence[Any], now: 
 def _close(book: Ledger, order: Any, now: datetime) -> None:
     """Put on the record what was removed, and take the order away."""
     if order.removed:
-        trail = Trail(book, order.author, order.request_id, now)
+        trail = Trail(book, order.author, order.request_id, now, reason=order.reason or "")
         trail.log_events_pruned(
             Pruned(order.source, order.days, order.before, order.removed, order.oldest, order.newest, order.cause)
         )

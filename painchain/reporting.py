@@ -9,11 +9,11 @@ from painchain.web.bodies import LogBody
 
 
 def record(body: LogBody, trail: Trail) -> str | None:
-    """Route a reported event to the ``log_*`` method of its type, under the author that it names.
+    """Route a reported event to the ``log_*`` method of its type. The author that it names is kept as claimed.
 
     Return the event id: None while auditing is off.
     """
-    trail.author, trail.reported = scrub(body.author), True
+    trail.claimed, trail.reported = scrub(body.author or ""), True
     if body.event_type == "field_visibility_changed":
         return trail.log_field_visibility_changed(_toggled(body), _subject(body, connector_type=""))
     subject = _subject(body, body.connector_type or "")

@@ -14,7 +14,7 @@ from painchain.db import db, one_write_at_a_time
 from painchain.models import ChangeEvent, PruneTurn, Pruning, Retention
 
 MAX_DAYS = 36_500
-DAILY, ON_DEMAND = "daily run", "on demand"
+DAILY, ON_DEMAND = "retention, daily run", "on demand"
 
 Rules = Mapping[str, int | None]
 
@@ -132,7 +132,8 @@ def _order(one: Going, by: Rules, cause: str, trail: Trail, beat: datetime) -> P
         before=one.before,
         expected=one.events,
         removed=0,
-        cause=cause,
+        cause=f"{cause}, {trail.cause}" if trail.cause else cause,
+        reason=trail.reason,
         author=trail.author,
         request_id=trail.request_id,
         beat=beat,

@@ -28,6 +28,7 @@ QUALIFIERS = {
     "team": ("a team: any of its tags", "team:Payments"),
     "field": ("a setting that changed", "field:poll_interval"),
     "status": ("an outcome", "status:failed"),
+    "reason": ("words of why it was done", "reason:incident"),
     "before": ("a date or time", "before:2026-01-31"),
     "after": ("a date or time", 'after:"2026-01-15 14:00"'),
     "around": ("a time, ±30 minutes or as many as you say", 'around:"2026-01-15 14:00"~2h'),
@@ -216,6 +217,8 @@ def event_types() -> list[tuple[str, str]]:
 
 
 def _phrase(term: Term, value: str) -> Phrase:
+    if term.name == words.REASON:
+        return Phrase(tuple(words.reasons(value)) or (words.mark(term.name, value),))
     if term.name:
         return Phrase((words.mark(term.name, value),))
     found = tuple(words.tokens(value))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from painchain import connectors, search, team_tags
+from painchain import connectors, search, team_tags, words
 from painchain.db import db
 from painchain.models import ChangeEvent, Connector
 
@@ -91,7 +91,7 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
         return {value: said for value, said in times.items() if name != "around" or said}
-    return _lately(name)
+    return {} if name == words.REASON else _lately(name)
 
 
 def _lately(column: str) -> dict[str, str]:

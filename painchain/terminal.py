@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import config, timeline
+from painchain import config, reasons, timeline
+from painchain.audit import SYSTEM, Trail
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
+from painchain.ledger import Ledger, new_request_id
 from painchain.migrations import NewerDatabase
 from painchain.secrets import KeyUnusable, scrub
 from painchain.timeline import BadFilter, Filter
@@ -87,6 +90,30 @@ def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
         except UnicodeEncodeError:
             raise click.BadParameter("this is not text in UTF-8.") from None
     return value
+
+
+def _tidy(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    try:
+        return reasons.tidy(utf8(context, option, value) or "")
+    except reasons.TooLong as problem:
+        raise click.BadParameter(str(problem)) from None
+
+
+reason_option = click.option("--reason", callback=_tidy, help="Why you do it; it is kept with what is recorded.")
+
+
+def trail(book: Ledger, now: datetime, request_id: str = "", reason: str = "") -> Trail:
+    """Return the record of what a command does: by PainChain itself, and which account of the machine gave it."""
+    cause = f"command line ({os_user()})"
+    return Trail(book, SYSTEM, request_id or new_request_id(now), now, reason=reason, cause=cause)
+
+
+def os_user() -> str:
+    """Return the name of the account that runs this, as the machine knows it."""
+    try:
+        return plain(getpass.getuser())[:100]
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 _FILTER = (

@@ -14,6 +14,7 @@ MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 
 # A mark that every event has, so that a search can say what it is not.
 EVERY = "q"
+REASON = "reason"
 # Names that mean the same with or without blanks: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
 
@@ -63,6 +64,11 @@ def of_event(event: Mapping[str, Any]) -> str:
     return " ".join(islice(found, MAX_WORDS))
 
 
+def reasons(text: str) -> Iterator[str]:
+    """Return a mark for each word of a reason; they stand one behind the other as the words do."""
+    return (mark(REASON, word) for word in tokens(text))
+
+
 def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     facts = metadata if isinstance(metadata, dict) else {}
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
@@ -79,6 +85,9 @@ def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     yield from (mark("field", value) for value in fields if isinstance(value, str) and value)
     if status:
         yield mark("status", status)
+    reason = event["description"].get("reason") if isinstance(event["description"], dict) else None
+    if isinstance(reason, str):
+        yield from reasons(reason)
 
 
 @lru_cache(4096)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from painchain import accounts
+from painchain import accounts, reporting
 from painchain.audit import Trail
 from painchain.ledger import new_request_id, writing
+from painchain.web.bodies import LogBody, read
 from tests.reading import fill, form_of
 
 PASSWORD = "correct horse battery staple"
@@ -30,6 +33,13 @@ def add_person(app: Flask, name: str = "alice", role: str = "admin", password: s
     """Add an account and return its number."""
     with on_the_record(app) as trail:
         return int(accounts.add(name, role, trail, password=password).id)
+
+
+def report_as(app: Flask, author: str, **body: Any) -> str:
+    """Record an event that a script reports, sent by somebody of this name, and return its id."""
+    with on_the_record(app) as trail:
+        trail.author = author
+        return reporting.record(read(LogBody, json.dumps(body).encode()), trail) or ""
 
 
 def make_link(app: Flask, number: int | None = None) -> str:

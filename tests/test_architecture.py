@@ -36,6 +36,7 @@ STAIRS = (
         "painchain.connectors.kubernetes_api",
         "painchain.connectors.kubernetes_events",
         "painchain.sheet",
+        "painchain.reasons",
     ),
     (
         "painchain.connectors.kubernetes_check",
@@ -97,7 +98,7 @@ STAIRS = (
         "painchain.web.forms",
     ),
     ("painchain.web.openapi", "painchain.web.responses", "painchain.reporting"),
-    ("painchain.web.kept", "painchain.web.auth", "painchain.web.health"),
+    ("painchain.web.kept", "painchain.web.auth", "painchain.web.health", "painchain.web.reasons"),
     ("painchain.web.dashboard", "painchain.web.searching", "painchain.web.api"),
     (
         "painchain.web.settings",
@@ -119,6 +120,8 @@ STAIRS = (
         "painchain.web.account",
         "painchain.web.teams",
         "painchain.web.teams_api",
+        "painchain.web.tokens",
+        "painchain.web.tokens_api",
     ),
     ("painchain.web.checks", "painchain.web.people_api", "painchain.web.oidc"),
     ("painchain.factory",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from painchain.config import Settings
 from painchain.db import db
 from painchain.models import Team
 from tests.made_up import NOW
+from tests.people import report_as
 from tests.postgres import on_server
 
 ROOT = Path(__file__).parent.parent
@@ -65,14 +67,12 @@ def auditing_off(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def report(client: FlaskClient) -> Callable[..., str]:
-    """Record a Config Changed event through the API and return its id."""
+def report(app: Flask) -> Callable[..., str]:
+    """Record a Config Changed event that a script reports and return its id."""
 
-    def report(**given: Any) -> str:
+    def report(author: str = "system", **given: Any) -> str:
         body = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", **given}
-        response = client.post("/api/painchain/log", json=body)
-        assert response.status_code == 201, response.get_data(as_text=True)
-        return str(response.get_json()["event_id"])
+        return report_as(app, author, **body)
 
     return report
 
@@ -146,6 +146,8 @@ def test_log_records_what_the_api_would(
     for event in (through_api, through_cli):
         for its_own in ("id", "event_id", "timestamp", "recorded_at", "request_id"):
             assert event.pop(its_own)
+    causes = [event["description"].pop("cause") for event in (through_api, through_cli)]
+    assert causes == ["no accounts yet", f"command line ({getpass.getuser()})"]
     assert through_cli == through_api
     assert "hunter2" not in str(through_cli)
 
@@ -694,3 +696,13 @@ def test_follow_says_when_the_database_goes_away(
     assert follower.process.wait(PATIENCE) == 1
     (line,) = follower.err.read_text().splitlines()
     assert line.startswith("painchain: The events cannot be read (")
+
+
+def test_a_command_takes_a_reason(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
+    assert run(*INTERVAL, "--author", "ada", "--reason", " The\nincident ").exit_code == 0
+    assert run("export", "--reason", "An audit").exit_code == 0
+    logged, exported = (event["description"] for event in events()[-2:])
+    assert (logged["reason"], logged["claimed_author"], exported["reason"]) == ("The incident", "ada", "An audit")
+    refused = run(*INTERVAL, "--reason", "x" * 501)
+    assert (refused.exit_code, "500 characters at most" in refused.stderr) == (2, True)
+    assert "by system (claims to be ada)  “The incident”" in run("events").stdout

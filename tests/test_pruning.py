@@ -57,7 +57,7 @@ def set_rules(**days: int | None) -> None:
 
 def order(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
     with ledger.writing() as book:
-        trail = Trail(book, "ann", "the-request", now)
+        trail = Trail(book, "ann", "the-request", now, reason="The disk is full")
         return retention.begin(retention.going(retention.rules(), now), retention.ON_DEMAND, trail, beat)
 
 
@@ -161,6 +161,7 @@ def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events
     assert retention.progress() == []
     [event] = pruned(events)
     assert (event["author"], event["request_id"], event["status"]) == ("ann", "the-request", "pruned")
+    assert event["description"]["reason"] == "The disk is full"
     assert event["metadata"] == {"action": "prune", "source": "github", "events": 10, "days": 30}
     assert event["description"]["oldest"] == event["description"]["newest"]
     assert event["description"]["cause"] == "on demand"
@@ -309,7 +310,7 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
     clock = Clock(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC))
     scheduler = Scheduler(inside, clock)
     scheduler.look()
-    assert [event["description"]["cause"] for event in pruned(events)] == ["daily run"]
+    assert [event["description"]["cause"] for event in pruned(events)] == ["retention, daily run"]
     assert sources()["github"] == 10
     write("github", 50)
     clock.now += timedelta(hours=11)

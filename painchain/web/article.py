@@ -80,6 +80,25 @@ class Article:
         return self.whole or self.event.source != connectors.BUILTIN.key
 
     @property
+    def claimed(self) -> str:
+        """Who a script says did it, whoever sent it."""
+        return self._beside("claimed_author")
+
+    @property
+    def reason(self) -> str:
+        """Why somebody did it, in their words."""
+        return self._beside("reason")
+
+    @property
+    def cause(self) -> str:
+        """What made PainChain do it, unless one of the fields tells."""
+        return "" if any(row.key == "cause" for row in self.rows) else self._beside("cause")
+
+    def _beside(self, key: str) -> str:
+        own = self.event.source == connectors.BUILTIN.key
+        return str(self.event.description.get(key) or "") if own else ""
+
+    @property
     def heading(self) -> str:
         """The title, or else what kind of event it is."""
         return str(self.event.title) if self.telling else self.label

@@ -34,7 +34,7 @@ NEEDS: dict[str, str] = {
     **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
 }
 # Blueprints that are an admin's altogether.
-ADMINS = frozenset(("people", "people_api", "tokens", "retention", "notify", "notify_api"))
+ADMINS = frozenset(("people", "people_api", "tokens", "tokens_api", "retention", "notify", "notify_api"))
 # What open pages ask for by themselves: it keeps no session in use.
 POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
 
@@ -52,6 +52,7 @@ def begin() -> None:
     """Say when a request is made, and under which id it goes on the record; who makes it is not known yet."""
     g.now = datetime.now(UTC)
     g.request_id = ledger.new_request_id(g.now)
+    g.reason = ""
     be(NOBODY)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from painchain import connectors, outbox
+from painchain import api_tokens, connectors, outbox
 from painchain.roles import ROLES
 
 # No database stores NUL.
@@ -87,7 +87,9 @@ class LogBody(Body):
     new_value: Json = None
     field_key: Name | None = None
     visible: bool | None = None
-    author: Name = "system"
+    author: Name | None = Field(
+        None, description="Who the script says did it. It is kept beside the author, which is whoever sends this."
+    )
 
     @model_validator(mode="after")
     def has_what_its_type_needs(self) -> Self:
@@ -202,6 +204,14 @@ class PersonPatch(Body):
     name: str = ""
     role: Role = ""
     email: str = ""
+
+
+class NewToken(Body):
+    """A token to make."""
+
+    name: str
+    role: Role
+    days: int = Field(90, description="0: it has no end.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
 
 
 class RestoreBody(Body):

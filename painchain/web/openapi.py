@@ -28,6 +28,7 @@ from painchain.web.bodies import (
     NewNotifyRule,
     NewPerson,
     NewTeam,
+    NewToken,
     NotifyRulePatch,
     PersonPatch,
     RestoreBody,
@@ -108,6 +109,13 @@ FIELD = _record(
 COUNTED_SINCE: Schema = {
     **TIME_OR_NULL,
     "description": "A search that matches too much to count it all is counted from here on; null: all is counted.",
+}
+TOKEN: dict[str, Schema] = {
+    **_each(STRING, "name", "person"),
+    "id": INTEGER,
+    "role": {"enum": list(ROLES), "description": "What it may do, and its owner as well."},
+    "created_at": TIME,
+    **_each(TIME_OR_NULL, "expires", "last_used"),
 }
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
@@ -249,6 +257,8 @@ SCHEMAS: dict[str, Schema] = {
         error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
         lost={**INTEGER, "description": "Messages that were given up since it went well."},
     ),
+    "Token": _record(**TOKEN),
+    "NewTokenMade": _record(**TOKEN, token={**STRING, "description": "Its secret, shown this once."}),
     "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
     "OcsfEvent": {
@@ -282,11 +292,15 @@ PATH: Parameters = {
     "team": ({**INTEGER, "examples": [1]}, "The team's id."),
     "person": ({**INTEGER, "examples": [2]}, "The account's id."),
     "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
+    "token": ({**INTEGER, "examples": [2]}, "The token's id."),
     "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
     "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
 }
 IF_MATCH: Parameters = {
     "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of what is written to, as it was read; * stands for any."),
+}
+REASON: Parameters = {
+    "X-Reason": (STRING, "Why, percent-encoded UTF-8 (500 characters at most); it is kept with what is recorded."),
 }
 SOME = _list({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = _any({"type": "string", "format": "date"}, TIME, {"const": ""})
@@ -324,7 +338,8 @@ HEADERS = {
 }
 REFUSALS = {
     400: "The request cannot be understood, or is meant for another host.",
-    403: "The write comes from another site's page.",
+    401: "Nobody is signed in, and no valid token was sent.",
+    403: "Whoever asks has not the role for it, or the write comes from another site's page.",
     404: "There is nothing of this id.",
     409: "Not in this state: auditing is off, the connector built in or disabled, a setting moved, the last admin.",
     412: "The connector, team, rule or person has another version than If-Match names.",
@@ -334,6 +349,19 @@ REFUSALS = {
     428: "If-Match is missing.",
     503: "The database does not answer; nothing was saved.",
 }
+
+
+# Nobody need sign in while there is no account and the server listens on loopback alone.
+SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of Settings, API tokens."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "painchain_session",
+        "description": "Of a browser that somebody is signed in with.",
+    },
+}
+OPEN = "/health"  # which nobody signs in for
 
 
 @dataclass(frozen=True)
@@ -365,6 +393,7 @@ LOGGED, EVENT, CONNECTOR, CHECKED = _ref("Logged"), _ref("Event"), _ref("Connect
 TEAM_READ = _ref("Team")
 ONE_RULE, RULE = "/api/notify-rules/{rule}", _ref("NotifyRule")
 ONE_PERSON, PERSON_READ = "/api/people/{person}", _ref("Person")
+TOKENS = "/api/tokens"
 TAGGED, PLACED = ("ETag",), ("Location",)
 PUT_BACK = (*WRITE, 404, 409, 413)
 ROUTES = (
@@ -421,6 +450,10 @@ ROUTES = (
     Route("Disable a person", "POST", f"{ONE_PERSON}/disable", PERSON_READ, (*CHANGE, 409), headers=TAGGED),
     Route("Enable a person", "POST", f"{ONE_PERSON}/enable", PERSON_READ, CHANGE, headers=TAGGED),
     Route("Make a password link", "POST", f"{ONE_PERSON}/link", _ref("PasswordLink"), (*WRITE, 404, 409), status=201),
+    Route("List tokens", "GET", TOKENS, _list(_ref("Token")), READ),
+    Route("Make a token", "POST", TOKENS, _ref("NewTokenMade"), (*ASK, 413), NewToken, 201, PLACED),
+    Route("Read a token", "GET", f"{TOKENS}/{{token}}", _ref("Token"), (*READ, 404)),
+    Route("Revoke a token", "DELETE", f"{TOKENS}/{{token}}", None, (*WRITE, 404), status=204),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
@@ -438,7 +471,8 @@ def document() -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "PainChain", "version": __version__, "description": about},
         "paths": paths,
-        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses},
+        "security": [{name: []} for name in SCHEMES] + [{}],
+        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses, "securitySchemes": SCHEMES},
     }
 
 
@@ -447,12 +481,15 @@ def _operation(route: Route) -> Schema:
     for media in route.also:
         done["content"][media] = {"schema": STRING}
     answer = {str(route.status): done}
+    refused = {*route.refusals, *(() if route.path == OPEN else (401, 403))}
     operation = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),
         "parameters": _parameters(route),
-        "responses": answer | {str(status): _ref(status, "responses") for status in sorted(route.refusals)},
+        "responses": answer | {str(status): _ref(status, "responses") for status in sorted(refused)},
     }
+    if route.path == OPEN:
+        operation["security"] = []
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
         operation["requestBody"] = {"required": not route.bodiless, "content": content}
@@ -482,6 +519,7 @@ def _parameters(route: Route) -> list[Schema]:
             ("path", True, in_path),
             ("query", False, route.query or {}),
             ("header", 428 in route.refusals, header),
+            ("header", False, REASON if route.method != "GET" else {}),
         )
         for name, (schema, about) in parameters.items()
     ]
@@ -512,6 +550,7 @@ def _bodies() -> dict[str, Schema]:
     for person in (schemas[NewPerson.__name__]["properties"], schemas[PersonPatch.__name__]["properties"]):
         person["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["carol"]}
         person["email"] |= {"maxLength": 254, "examples": [""]}
+    schemas[NewToken.__name__]["properties"]["name"] = {**NOT_BLANK, "maxLength": LONGEST_NAME, "examples": ["ci"]}
     for team in (schemas[NewTeam.__name__], schemas[TeamPatch.__name__]):
         team["properties"] |= {"name": name, "tags": _ref("TeamTags")}
     return schemas

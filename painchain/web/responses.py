@@ -34,6 +34,7 @@ from werkzeug.wrappers import Response
 
 from painchain import audit, connectors, ledger
 from painchain.db import WriteBusy, db
+from painchain.roles import LOCAL
 from painchain.secrets import scrub
 from painchain.web import filters
 
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 UTC_ZONE = ZoneInfo("UTC")
 THEMES = ("light", "dark")
+OPEN = "no accounts yet"  # why PainChain is the author of what anybody does who reaches it
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Toast:
 def on_the_record() -> Iterator[audit.Trail]:
     """Open the write transaction of this request; what it changes and what is recorded stand or fall together."""
     with ledger.writing() as book:
-        yield audit.Trail(book, g.actor, g.request_id, g.now)
+        cause = OPEN if g.who is LOCAL else ""
+        yield audit.Trail(book, g.actor, g.request_id, g.now, reason=g.reason, cause=cause)
+    g.reason = ""  # what is saved next on the same page has a reason of its own
 
 
 def is_htmx() -> bool:

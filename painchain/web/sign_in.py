@@ -98,7 +98,7 @@ def use_link(secret: str) -> ResponseReturnValue:
 def by(name: str, trail: audit.Trail) -> audit.Trail:
     """Return the trail with the author that a sign-in has: the account of that name, or PainChain itself."""
     person = accounts.called(name)
-    trail.author = person.name if person else audit.SYSTEM
+    trail.author, trail.cause = (person.name, "") if person else (audit.SYSTEM, "sign-in page")
     return trail
 
 
@@ -136,7 +136,7 @@ def _link_or_gone(secret: str) -> OneTimeLink:
 def _use(found: OneTimeLink, trail: audit.Trail) -> Person:
     password = request.form.get("password", "")
     if found.person_id is None:
-        trail.author = audit.SYSTEM
+        trail.author, trail.cause = audit.SYSTEM, "setup link"
         person = accounts.add(request.form.get("name", ""), ADMIN, trail, password=password)
         accounts.use_up(found)
         return person

@@ -120,7 +120,7 @@ def test_a_line_of_200_changes_is_cut_until_it_is_opened(
     open_context: OpenContext, extremes: Extremes, window: str
 ) -> None:
     page = open_context(viewport=WINDOWS[window]).new_page()
-    page.goto(f"{extremes.address}/?author={'a' * 200}&event_type=ConnectorUpdated")
+    page.goto(f"{extremes.address}/?connector={'N' * 200}&event_type=ConnectorUpdated")
     summary = page.locator("#feed article summary")
     closed = summary.bounding_box()
     summary.click()

@@ -377,7 +377,7 @@ def test_news_that_the_filter_excludes_stay_away(page: Page, server: str) -> Non
 
 
 def test_news_replace_the_words_that_nothing_is_there(page: Page, server: str) -> None:
-    page.goto(f"{server}/?author=nightly-job")
+    page.goto(f"{server}/?q=nightly-job")
     expect(page.locator("#feed")).to_contain_text("No change matches this filter")
     log(server, add(server).name, 1, author="nightly-job")
     expect(types(page.locator("#feed article"))).to_have_text(["Connector Enabled"])

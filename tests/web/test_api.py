@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from painchain.db import Base, db
+from tests.people import report_as
 
 Events = Callable[..., list[dict[str, Any]]]
 
@@ -166,7 +167,7 @@ def test_each_of_the_seven_events_is_logged_as_specified(
     assert re.fullmatch(rf"painchain-{kind}-\d{{10}}\.\d{{6}}", answer["event_id"])
     event = client.get(f"/api/changes/{answer['event_id']}").get_json()
     assert (event["event_type"], event["title"], event["metadata"]) == expected
-    assert sorted(event["description"]) == sorted([*told, "reported"])
+    assert sorted(event["description"]) == sorted([*told, "reported", "cause"])
     assert (event["event_id"], event["source"], event["author"]) == (answer["event_id"], "painchain", "system")
     assert event["tags"] == ["system", "audit"]
 
@@ -193,9 +194,15 @@ def test_a_logged_toggle_names_the_field_as_the_event_type_does(client: FlaskCli
     assert event["connector_name"] == event["description"]["connector_name"] == "Prod"
 
 
-def test_an_event_keeps_the_author_it_is_logged_with(client: FlaskClient, events: Events) -> None:
+def test_the_author_that_a_script_gives_is_kept_as_claimed_and_never_as_author(
+    client: FlaskClient, events: Events
+) -> None:
     log(client, **rename("Prod"), author="deploy script")
-    assert events()[-1]["author"] == "deploy script"
+    [event] = events(q="deploy script")
+    assert (event["author"], event["description"]["claimed_author"]) == ("system", "deploy script")
+    assert events(author="deploy script") == events(q='author:"deploy script"') == []
+    log(client, **rename("Prod"), author=None)
+    assert "claimed_author" not in events()[-1]["description"]
 
 
 def test_an_event_about_a_known_connector_is_linked_to_it(client: FlaskClient, github: str, events: Events) -> None:
@@ -230,7 +237,7 @@ NOT_TO_BE_LOGGED = [
     ({"event_type": "config_changed", "connector_name": 7, "field": "x"}, ["connector_name"]),
     ({**SEVEN[6][0], "visible": "false"}, ["visible"]),
     ({**SEVEN[6][0], "visible": None}, [""]),
-    ({**SEVEN[5][0], "author": None}, ["author"]),
+    ({**SEVEN[5][0], "author": ""}, ["author"]),
     ({**SEVEN[5][0], "surprise": 1}, ["surprise"]),
     ({**SEVEN[5][0], "new_value": "a\0b"}, ["new_value"]),
     ({**SEVEN[5][0], "new_value": {"a\0b": [1]}}, ["new_value"]),
@@ -504,8 +511,8 @@ def various(client: FlaskClient, github: str) -> None:
     """Events that differ in everything one can filter by."""
     client.post(f"{github}/enable")
     patch(client, f"/api/connectors/{SYSTEM}", tags="system,audit,nightly")
-    log(client, **rename("Nightly"), author="ann")
-    log(client, **{**SEVEN[0][0], "connector_name": "50% off_er"}, author="bob, the builder")
+    report_as(client.application, "ann", **rename("Nightly"))
+    report_as(client.application, "bob, the builder", **{**SEVEN[0][0], "connector_name": "50% off_er"})
 
 
 FOUND = [
@@ -609,7 +616,7 @@ def pages(client: FlaskClient, address: str) -> list[list[dict[str, Any]]]:
         assert len(read) < 50, "the pages do not end"
         response = client.get(address)
         read.append(response.get_json())
-        log(client, **rename("Late"), author="late")
+        log(client, **rename("Late"))
         link = response.headers.get("Link", "")
         found = re.fullmatch(r'<(http://localhost/api/changes\?.*)>; rel="next"', link)
         assert found or not link
@@ -627,7 +634,7 @@ def test_paging_meets_every_event_exactly_once_even_while_new_ones_arrive(client
 
 def test_the_next_page_keeps_the_filter(client: FlaskClient, events: Events) -> None:
     for number in range(5):
-        log(client, **rename(f"a b&c {number}"), author="ann" if number % 2 else "bob")
+        report_as(client.application, "ann" if number % 2 else "bob", **rename(f"a b&c {number}"))
     found = pages(client, "/api/changes?limit=1&author=ann&author=eve&q=b%26c")
     assert [event["connector_name"] for page in found for event in page] == ["a b&c 3", "a b&c 1"]
 

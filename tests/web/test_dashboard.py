@@ -19,6 +19,7 @@ from painchain import ledger
 from painchain.connectors import ADDABLE, TYPES
 from painchain.ledger import NewEvent
 from painchain.timeline import PAGE, RANGES
+from tests.people import report_as
 from tests.reading import fill, form_of, soup, texts, words
 
 HTMX = {"HX-Request": "true"}
@@ -60,10 +61,9 @@ def write(app: Flask) -> Write:
 
 
 def log(client: FlaskClient, **body: Any) -> None:
-    """Report an event through the API."""
+    """Record an event that a script reports."""
     given = {"event_type": "config_changed", "connector_name": "Prod", "field": "x", **body}
-    response = client.post("/api/painchain/log", json=given)
-    assert response.status_code == 201, response.text
+    report_as(client.application, given.pop("author", "system"), **given)
 
 
 def read(client: FlaskClient, **query: Any) -> BeautifulSoup:

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.people import report_as
 from tests.reading import form_of, soup, texts, words
 from tests.web.test_security import HOSTILE
 
@@ -33,8 +34,8 @@ def press(client: FlaskClient, page: str, format: str) -> TestResponse:
 
 
 def log(client: FlaskClient, author: str) -> None:
-    body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas", "author": author}
-    assert client.post("/api/painchain/log", json=body).status_code == 201
+    body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
+    report_as(client.application, author, **body)
 
 
 @pytest.mark.parametrize(("format", "mimetype"), [("csv", "text/csv"), ("ndjson", "application/x-ndjson")])

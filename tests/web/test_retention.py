@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from painchain import retention
 from painchain.db import db
 from painchain.scheduler import Scheduler
+from tests.people import report_as
 from tests.reading import fill, form_of, soup, texts, words
 from tests.web.test_security import HOSTILE
 
@@ -25,8 +26,8 @@ WEEK = 7 * 86_400 * 1_000_000
 def aged(app: Flask, client: FlaskClient) -> None:
     """Three events of GitLab that are a week old."""
     for _ in range(3):
-        body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas", "author": "ann"}
-        assert client.post("/api/painchain/log", json=body).status_code == 201
+        body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
+        report_as(client.application, "ann", **body)
     with app.app_context():
         age = "UPDATE change_events SET source = 'gitlab', timestamp = timestamp - :week WHERE author = 'ann'"
         db.session.execute(db.text(age), {"week": WEEK})

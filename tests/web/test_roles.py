@@ -31,6 +31,7 @@ API_RULE = "/api/notify-rules/<int:rule_id>"
 RETENTION = "/settings/retention"
 PEOPLE = "/settings/people"
 PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
+TOKENS = "/settings/tokens"
 
 # What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
 TABLE: dict[str, tuple[str, ...]] = {
@@ -76,6 +77,9 @@ TABLE: dict[str, tuple[str, ...]] = {
         *(f"GET {PERSON}/remove", f"POST {PERSON}/remove"),
         *("GET /api/people", "POST /api/people", f"GET {API_PERSON}", f"PATCH {API_PERSON}", f"DELETE {API_PERSON}"),
         *(f"POST {API_PERSON}/link", f"POST {API_PERSON}/disable", f"POST {API_PERSON}/enable"),
+        *(f"GET {TOKENS}", f"GET {TOKENS}/new", f"POST {TOKENS}/new", f"GET {TOKENS}/<int:token_id>/revoke"),
+        *(f"POST {TOKENS}/<int:token_id>/revoke", "GET /api/tokens", "POST /api/tokens"),
+        *("GET /api/tokens/<int:token_id>", "DELETE /api/tokens/<int:token_id>"),
     ),
 }
 NEEDED: dict[Route, str] = {

@@ -27,7 +27,7 @@ MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
-RETENTION = "/settings/retention"
+RETENTION, TOKENS = "/settings/retention", "/settings/tokens"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
 WEBHOOK = f"{ONE}/webhook"
@@ -114,7 +114,7 @@ def first_account(client: FlaskClient, one: int) -> TestResponse:
 
 def recorded(app: Flask, after: int = 0) -> list[dict[str, Any]]:
     """Return the events from a number on, whoever may read them."""
-    query = "SELECT id, event_type, request_id, author FROM change_events WHERE id > :after ORDER BY id"
+    query = "SELECT id, event_type, request_id, author, description FROM change_events WHERE id > :after ORDER BY id"
     with app.app_context():
         return [dict(row) for row in db.session.execute(db.text(query), {"after": after}).mappings()]
 
@@ -278,6 +278,22 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ),
     ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
     ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
+    ("POST", f"{TOKENS}/new"): (
+        ["TokenCreated"],
+        lambda client, one: submit(client, f"{TOKENS}/new", "#token", name="ci"),
+    ),
+    ("POST", f"{TOKENS}/<int:token_id>/revoke"): (
+        ["TokenRevoked"],
+        lambda client, one: submit(client, f"{TOKENS}/1/revoke", "main form"),
+    ),
+    ("POST", "/api/tokens"): (
+        ["TokenCreated"],
+        lambda client, one: client.post("/api/tokens", json={"name": "ci", "role": "viewer"}),
+    ),
+    ("DELETE", "/api/tokens/<int:token_id>"): (
+        ["TokenRevoked"],
+        lambda client, one: client.delete("/api/tokens/1"),
+    ),
     ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
     ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
@@ -334,6 +350,18 @@ def make_people(client: FlaskClient, one: int) -> None:
     assert client.post(f"/api/people/{absent}/disable").status_code == 200
 
 
+def come_in(client: FlaskClient, one: int) -> None:
+    """Sign in to an account."""
+    add_person(client.application)
+    sign_in(client)
+
+
+def make_token(client: FlaskClient, one: int) -> None:
+    """Make the first token."""
+    come_in(client, one)
+    submit(client, f"{TOKENS}/new", "#token", name="ci")
+
+
 # What must be there before.
 PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
     ("POST", f"{WEBHOOK}/remove"): make_webhook,
@@ -348,6 +376,10 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
     ),
     **dict.fromkeys(
         [route for route in RECIPES if route[1].startswith((PEOPLE, "/api/people", "/account"))], make_people
+    ),
+    **dict.fromkeys([("POST", f"{TOKENS}/new"), ("POST", "/api/tokens")], come_in),
+    **dict.fromkeys(
+        [("POST", f"{TOKENS}/<int:token_id>/revoke"), ("DELETE", "/api/tokens/<int:token_id>")], make_token
     ),
     ("POST", "/sign-in"): lambda client, one: add_person(client.application),
     ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
@@ -403,6 +435,7 @@ def test_whatever_changes_something_is_on_the_record(app, client, make_connector
     assert [event["event_type"] for event in written] == kinds
     assert len({event["request_id"] for event in written}) == min(1, len(kinds))
     assert all(event["author"] for event in written)
+    assert all("cause" in str(event["description"]) for event in written if event["author"] == "system")
 
 
 # Looking
@@ -447,6 +480,9 @@ PAGES: dict[str, list[str]] = {
     f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
+    TOKENS: [TOKENS],
+    f"{TOKENS}/new": [f"{TOKENS}/new"],
+    f"{TOKENS}/<int:token_id>/revoke": [f"{TOKENS}/1/revoke"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
     "/sign-in/oidc": [],  # no provider is set up here: tests/web/test_oidc.py has one
@@ -490,6 +526,7 @@ ERRORS = {
     f"{LIST}/{SYSTEM}/webhook/replace": 404,
     f"{RULES}/999999": 404,
     **dict.fromkeys(("/sign-in/oidc", "/sign-in/oidc/back"), 404),
+    f"{TOKENS}/9/revoke": 404,
 }
 
 
@@ -505,6 +542,7 @@ def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str
     newest = events()[-1]
     link = client.get("/api/changes?limit=1").headers["Link"]
     make_people(client, one)
+    submit(client, f"{TOKENS}/new", "#token", name="ci")
     places = {
         "person": 2,
         "one": one,

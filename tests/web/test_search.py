@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from hypothesis import strategies as st
 
 from painchain import search
+from tests.people import report_as
 from tests.pieces import SEARCHES
 from tests.reading import fill, form_of, soup, texts
 
@@ -24,8 +25,7 @@ def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
     make_connector("kubernetes", "Cluster")
     changed = {"event_type": "config_changed", "connector_type": "github", "connector_name": "Work GitHub"}
     for author, old, new in (("alice", 300, 600), ("Doe, J", "nothing", "zeppelin")):
-        body = {**changed, "field": "poll_interval", "author": author, "old_value": old, "new_value": new}
-        assert client.post("/api/painchain/log", json=body).status_code == 201
+        report_as(client.application, author, **changed, field="poll_interval", old_value=old, new_value=new)
 
 
 def searched(client: FlaskClient, q: str) -> list[str]:

@@ -12,6 +12,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column("prunings", sa.Column("reason", sa.Text(), nullable=True))
     op.create_table(
         "people",
         sa.Column("id", ROW_ID, nullable=False),
@@ -95,3 +96,5 @@ def _of_person(table: str) -> sa.ForeignKeyConstraint:
 def downgrade() -> None:
     for table in ("attempts", "api_tokens", "one_time_links", "sign_ins", "people"):
         op.drop_table(table)
+    with op.batch_alter_table("prunings") as prunings:
+        prunings.drop_column("reason")
