@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 from flask import current_app
 
-from painchain import accounts, audit, ledger, people
+from painchain import accounts, ledger, people
 from painchain.accounts import Refused
 from painchain.audit import Trail
 from painchain.identity import Person
 from painchain.roles import ROLES
 from painchain.scheduler import clock
-from painchain.terminal import opened, plain, reachable, stop, utf8
+from painchain.terminal import opened, plain, reachable, reason_option, stop, utf8
+from painchain.terminal import trail as record_of_command
 
 FAILED = "Nothing was changed"
 NAME = click.argument("name", callback=utf8)
@@ -46,9 +46,10 @@ def everybody() -> None:
 @click.option("--role", type=click.Choice(ROLES), help="What they may do.  [default: viewer; of the first: admin]")
 @click.option("--email", default="", callback=utf8, help="Their e-mail address, for OpenID Connect.")
 @LINK
-def add(name: str, role: str | None, email: str, base: str | None) -> None:
+@reason_option
+def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:
     """Add an account, and print the link that sets its password (it works once)."""
-    with recording() as trail:
+    with recording(reason) as trail:
         invited = people.invite(name, role or people.first_role(), trail, email)
         one, secret = invited.person, invited.secret
         said = f"{plain(one.name)} is added as {one.role}. Set the password here (the link works once):"
@@ -59,9 +60,10 @@ def add(name: str, role: str | None, email: str, base: str | None) -> None:
 @user.command("role")
 @NAME
 @click.argument("role", type=click.Choice(ROLES))
-def change_role(name: str, role: str) -> None:
+@reason_option
+def change_role(name: str, role: str, reason: str) -> None:
     """Give somebody another role; they are signed out everywhere."""
-    with recording() as trail:
+    with recording(reason) as trail:
         one = called(name)
         changed = accounts.change(one, trail, None, name=one.name, role=role, email=one.email or "")
         said = f"{plain(one.name)} is {role} now." if changed else f"{plain(one.name)} is {role} already."
@@ -71,18 +73,20 @@ def change_role(name: str, role: str) -> None:
 @user.command()
 @NAME
 @LINK
-def reset(name: str, base: str | None) -> None:
+@reason_option
+def reset(name: str, base: str | None, reason: str) -> None:
     """Print a link that sets a new password (it works once). The old one holds until it is used."""
-    with recording() as trail:
+    with recording(reason) as trail:
         address = link(people.new_link(called(name), trail), base)
     click.echo(f"Set a new password here (the link works once, for {accounts.LINK_HOURS['reset']} hours): {address}")
 
 
 @user.command()
 @NAME
-def disable(name: str) -> None:
+@reason_option
+def disable(name: str, reason: str) -> None:
     """Keep somebody out: signed out everywhere, API tokens stop working."""
-    with recording() as trail:
+    with recording(reason) as trail:
         one = called(name)
         said = f"{plain(one.name)} is {'disabled' if accounts.disable(one, trail) else 'disabled already'}."
     click.echo(said)
@@ -90,9 +94,10 @@ def disable(name: str) -> None:
 
 @user.command()
 @NAME
-def enable(name: str) -> None:
+@reason_option
+def enable(name: str, reason: str) -> None:
     """Let somebody in again."""
-    with recording() as trail:
+    with recording(reason) as trail:
         one = called(name)
         said = f"{plain(one.name)} is {'enabled' if accounts.enable(one, trail) else 'enabled already'}."
     click.echo(said)
@@ -101,11 +106,12 @@ def enable(name: str) -> None:
 @user.command()
 @NAME
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(name: str, yes: bool) -> None:
+@reason_option
+def remove(name: str, yes: bool, reason: str) -> None:
     """Remove an account with its sign-ins and API tokens. What they changed stays on the timeline."""
     if not yes:
         click.confirm(f"Remove {plain(name)}, with sign-ins and API tokens?", abort=True)
-    with recording() as trail:
+    with recording(reason) as trail:
         one = called(name)
         said = f"{plain(one.name)} is removed."
         accounts.remove(one, trail)
@@ -113,12 +119,12 @@ def remove(name: str, yes: bool) -> None:
 
 
 @contextmanager
-def recording() -> Iterator[Trail]:
+def recording(reason: str) -> Iterator[Trail]:
     """Write one change of an account, or stop with a line that says why it is not made."""
     with opened(FAILED):
         try:
             with ledger.writing() as book:
-                yield Trail(book, audit.SYSTEM, uuid.uuid4().hex, clock())
+                yield record_of_command(book, clock(), reason=reason)
         except Refused as refusal:
             stop(plain(str(refusal)), 1)
 

@@ -82,7 +82,7 @@ def _made(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
     message = f"There is no account with the address {identity.email}. Ask an admin for one."
     if not rules.role:
         return Refusal(message, f"no account with the e-mail address {identity.email}")
-    trail.author = SYSTEM
+    trail.author, trail.cause = SYSTEM, "OpenID Connect, first sign-in"
     try:
         return accounts.add(identity.email, rules.role, trail, email=identity.email)
     except Wrong as wrong:
@@ -93,7 +93,7 @@ def _link(person: Person, identity: Identity, trail: Trail) -> None:
     """Remember who an account is to the provider, on the record."""
     if (person.issuer, person.subject) == (identity.issuer, identity.subject):
         return
-    trail.author = person.name
+    trail.author, trail.cause = person.name, ""
     change = Change("issuer", "Signs in through", "text", person.issuer, identity.issuer)
     person.issuer, person.subject = identity.issuer, identity.subject
     db.session.flush()

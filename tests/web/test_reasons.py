@@ -20,6 +20,7 @@ WITHOUT = {
     "layout.html": "signing out is no save",
     "pages/sign_in.html": "signing in is no save",
     "pages/link.html": "setting one's own password needs no reason",
+    "pages/account.html": "one's own password and sign-ins need no reason",
     "pages/export.html": "it saves nothing",
     "pages/report.html": "it saves nothing",
     "partials/sync.html": "it saves nothing",
