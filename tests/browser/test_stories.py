@@ -684,7 +684,10 @@ def test_tab_goes_through_the_dashboard_in_reading_order(page: Page, server: str
     ]
     menus = tab_stops(page, 5)
     assert [name.partition(":")[0] for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
-    after = tab_stops(page, 8)
+    # Connectors of other tests may be in trouble: a line above the chart names each.
+    after: list[str] = []
+    while len(after) < 8:
+        after += [name for name in tab_stops(page, 1) if "“" not in name]
     assert after[:5] == ["Search", "How to search", "Clear the filter", "Export", "PainChain 1"]
     assert after[5].endswith(": 1 change (PainChain 1)")
     assert after[6] == "As text"
@@ -701,7 +704,7 @@ def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:
 def test_tab_goes_through_a_form_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).page)
     page.get_by_label("Connection Name").focus()
-    stops = tab_stops(page, 14)
+    stops = tab_stops(page, 15)
     assert [name.split(" required")[0] for name in stops if not name.startswith("As created by")] == [
         "Tags",
         "API URL",
@@ -709,6 +712,7 @@ def test_tab_goes_through_a_form_in_reading_order(page: Page, server: str) -> No
         "Poll interval (seconds)",
         "Repositories",
         "Branches",
+        "Reason optional",
         "Save",
     ]
 
