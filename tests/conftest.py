@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
+from werkzeug.routing import Rule
 
 from painchain import config, connectors
 from painchain.connectors.poll import Checked, Polled
@@ -46,6 +47,22 @@ def close(app: Flask) -> None:
 def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the templates compiled: a third of the time of a page's test goes into compiling them for its app."""
     Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_routes() -> Iterator[None]:
+    """Keep what builds the address of a route compiled: most of the time of making an app goes into it."""
+    compile_builder, kept = Rule._compile_builder, {}
+
+    def builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in kept:
+            kept[key] = compile_builder(rule, append_unknown)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", builder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -445,7 +445,7 @@ def test_a_filter_that_is_not_understood_is_said_once_and_news_go_on(
     github.change(poll_interval=600)
     expect(types(events_of(page, github.name)).first).to_have_text("Connector Updated")
     expect(page.locator(".toast")).to_have_count(0)
-    page.get_by_role("link", name="7d").click()
+    page.get_by_role("link", name="7d", exact=True).click()
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
