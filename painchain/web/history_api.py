@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain import inventory, restore, timeline
 from painchain.inventory import Refused
 from painchain.restore import NothingToRestore, NotRestored
-from painchain.timeline import BadFilter
 from painchain.web import api
-from painchain.web.bodies import BadBody, RestoreBody, read
+from painchain.web.bodies import RestoreBody, read
 from painchain.web.responses import json_error, on_the_record
 
-door = Blueprint("history_api", __name__)
-door.before_request(api.refuse_other_sites)
-door.before_request(api.refuse_unknown_parameters)
-door.register_error_handler(BadBody, api.bad_body)
-door.register_error_handler(BadFilter, api.bad_filter)
+door = api.guarded("history_api")
 door.register_error_handler(Refused, api.refused)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask import abort, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -13,16 +13,11 @@ from painchain.db import iso
 from painchain.inventory import Invalid
 from painchain.models import NotifyRule
 from painchain.notify import Stale
-from painchain.timeline import BadFilter
 from painchain.web import api
-from painchain.web.bodies import BadBody, NewNotifyRule, NotifyRulePatch, read
+from painchain.web.bodies import NewNotifyRule, NotifyRulePatch, read
 from painchain.web.responses import json_error, on_the_record
 
-door = Blueprint("notify_api", __name__, url_prefix="/api/notify-rules")
-door.before_request(api.refuse_other_sites)
-door.before_request(api.refuse_unknown_parameters)
-door.register_error_handler(BadBody, api.bad_body)
-door.register_error_handler(BadFilter, api.bad_filter)
+door = api.guarded("notify_api", url_prefix="/api/notify-rules")
 
 
 @door.errorhandler(Invalid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask import abort, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -13,17 +13,12 @@ from painchain import accounts, people
 from painchain.accounts import Outdated, Refused, Wrong
 from painchain.db import iso
 from painchain.identity import Person
-from painchain.timeline import BadFilter
 from painchain.web import api
-from painchain.web.bodies import BadBody, NewPerson, PersonPatch, read
+from painchain.web.bodies import NewPerson, PersonPatch, read
 from painchain.web.people import link_address
 from painchain.web.responses import json_error, on_the_record
 
-door = Blueprint("people_api", __name__, url_prefix="/api/people")
-door.before_request(api.refuse_other_sites)
-door.before_request(api.refuse_unknown_parameters)
-door.register_error_handler(BadBody, api.bad_body)
-door.register_error_handler(BadFilter, api.bad_filter)
+door = api.guarded("people_api", url_prefix="/api/people")
 
 
 @door.errorhandler(Refused)

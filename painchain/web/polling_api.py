@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, g, jsonify, request
+from flask import g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from painchain import checking, connectors, polling
 from painchain.connectors.poll import Checked
 from painchain.inventory import Refused
-from painchain.timeline import BadFilter
 from painchain.web import api
-from painchain.web.bodies import BadBody, ConnectorCheck, NewConnectorCheck, read
+from painchain.web.bodies import ConnectorCheck, NewConnectorCheck, read
 from painchain.web.responses import on_the_record
 
-door = Blueprint("polling_api", __name__)
-door.before_request(api.refuse_other_sites)
-door.before_request(api.refuse_unknown_parameters)
-door.register_error_handler(BadBody, api.bad_body)
-door.register_error_handler(BadFilter, api.bad_filter)
+door = api.guarded("polling_api")
 door.register_error_handler(Refused, api.refused)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask import abort, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -13,16 +13,11 @@ from painchain import accounts, api_tokens
 from painchain.accounts import Wrong
 from painchain.api_tokens import Listed
 from painchain.db import iso
-from painchain.timeline import BadFilter
 from painchain.web import api
-from painchain.web.bodies import BadBody, NewToken, read
+from painchain.web.bodies import NewToken, read
 from painchain.web.responses import json_error, on_the_record
 
-door = Blueprint("tokens_api", __name__)
-door.before_request(api.refuse_other_sites)
-door.before_request(api.refuse_unknown_parameters)
-door.register_error_handler(BadBody, api.bad_body)
-door.register_error_handler(BadFilter, api.bad_filter)
+door = api.guarded("tokens_api")
 
 
 @door.errorhandler(Wrong)

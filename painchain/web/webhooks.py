@@ -11,15 +11,11 @@ from painchain import hooks, inventory
 from painchain.db import iso
 from painchain.inventory import Refused, type_of
 from painchain.models import Connector
-from painchain.timeline import BadFilter
 from painchain.web import api, responses
 from painchain.web.responses import Toast, on_the_record
 
 door = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<int:connector_id>/webhook")
-api_door = Blueprint("webhooks_api", __name__, url_prefix="/api/connectors/<int:connector_id>/webhook")
-api_door.before_request(api.refuse_other_sites)
-api_door.before_request(api.refuse_unknown_parameters)
-api_door.register_error_handler(BadFilter, api.bad_filter)
+api_door = api.guarded("webhooks_api", url_prefix="/api/connectors/<int:connector_id>/webhook")
 api_door.register_error_handler(Refused, api.refused)
 
 
