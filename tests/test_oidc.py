@@ -151,7 +151,7 @@ def test_a_token_that_the_provider_has_not_signed_is_not_believed(sign):
         ({"token_endpoint": Told(b"<html>", 200)}, 502),
         ({"token_endpoint": Told(b"{}", 307, {"Location": "/userinfo"})}, 502),
         ({"token_endpoint": Told({"id_token": "x" * ANSWER_BYTES})}, 503),
-        ({"jwks_uri": Told(gzip.compress(b'{"keys": []}'), 200, {"Content-Encoding": "gzip"})}, 503),
+        ({"jwks_uri": Told(gzip.compress(b'{"keys": []}', mtime=0), 200, {"Content-Encoding": "gzip"})}, 503),
         ({"jwks_uri": Told([])}, 502),
         ({"jwks_uri": Told({"keys": [None]})}, 502),
         ({"openid-configuration": Told(None, 500)}, 503),
