@@ -77,7 +77,10 @@ class RetentionChange:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed of one source: everything of it from before `before`, or the part that was got through."""
+    """What was removed of one source: everything of it from before `before`, or the part that was got through.
+
+    `boundary` is the hash in the chain of the newest event of the last step.
+    """
 
     source: str
     days: int
@@ -85,6 +88,7 @@ class Pruned:
     events: int
     oldest: datetime | None
     newest: datetime | None
+    boundary: str | None
     cause: str
 
 
@@ -282,6 +286,7 @@ class Trail:
             "before": iso(pruned.before),
             "oldest": iso(pruned.oldest) if pruned.oldest else None,
             "newest": iso(pruned.newest) if pruned.newest else None,
+            "boundary": pruned.boundary,
             "rule": rule,
             "cause": pruned.cause,
         }

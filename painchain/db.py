@@ -112,6 +112,16 @@ def iso(value: datetime) -> str:
 class WriteBusy(Exception):
     """Another write has held the database for too long; nothing was changed."""
 
+    def __str__(self) -> str:
+        return "it is busy with other changes"
+
+
+class WrongKey(WriteBusy):
+    """The log is written with another key since; nothing was changed."""
+
+    def __str__(self) -> str:
+        return "its key was replaced in the meantime, so start PainChain again with the new one"
+
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
     """Return the engine options for the database at `url`, with a connection for each of `threads`."""
@@ -217,6 +227,13 @@ def during(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[i
     # PostgreSQL would rather read every row; OFFSET 0 keeps it from rearranging this.
     one = query.where(time >= each.c.low, time < each.c.high).offset(literal_column("0")).lateral("one")
     return select(*one.c).select_from(each).join(one, true())
+
+
+def snapshot(connection: Connection) -> Connection:
+    """Let everything that is read through `connection` be of one state: on SQLite it is so without."""
+    if connection.dialect.name == "postgresql":
+        return connection.execution_options(isolation_level="REPEATABLE READ")
+    return connection
 
 
 def settle() -> None:

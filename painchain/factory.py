@@ -16,11 +16,12 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from painchain import audit, inventory, ledger, migrations
+from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.oidc import Provider
-from painchain.secrets import load_key
+from painchain.secrets import Keyring, load_key
 from painchain.web import (
     account,
     api,
@@ -113,7 +114,6 @@ def create_app(settings: Settings) -> Flask:
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     settings.instance.mkdir(parents=True, exist_ok=True)
-    keys = load_key(settings.secret_key, settings.instance / "secret.key")
     app = Flask(
         __name__,
         instance_path=str(settings.instance),
@@ -122,7 +122,6 @@ def create_app(settings: Settings) -> Flask:
     )
     app.config.update(
         SETTINGS=settings,
-        SECRET_KEY=keys.derive("sessions"),
         SESSION_COOKIE_NAME="painchain",
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
@@ -132,7 +131,7 @@ def create_app(settings: Settings) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
         WTF_CSRF_TIME_LIMIT=None,
     )
-    app.extensions["painchain.box"] = keys.box()
+    use_keys(app, load_key(settings.secret_key, settings.instance / "secret.key"))
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
@@ -141,7 +140,6 @@ def create_app(settings: Settings) -> Flask:
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
     app.jinja_env.globals["single_sign_on"] = provider.name if provider else ""
-    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
     app.before_request(auth.guard)
@@ -159,8 +157,18 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
+        use_keys(app, app.extensions["painchain.keys"].led_by(ledger.key_id()))
         begin()
     return app
+
+
+def use_keys(app: Flask, keys: Keyring) -> None:
+    """Let the app seal, sign and chain with the first of these keys."""
+    app.config["SECRET_KEY"] = keys.derive("sessions")
+    app.extensions["painchain.keys"] = keys
+    app.extensions["painchain.box"] = keys.box()
+    app.extensions["painchain.chain"] = Chain(keys)
+    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
 
 
 def begin() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.fernet import Fernet
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select
 
@@ -17,7 +16,7 @@ from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
 from painchain.models import Connector, NotifyRule, Webhook
-from painchain.secrets import KeyUnusable, open_sealed, scrub, scrub_value, seal
+from painchain.secrets import Box, KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
 
 
@@ -284,8 +283,8 @@ def check_key() -> None:
         open_sealed(_box(), text)
 
 
-def _box() -> Fernet:
-    box: Fernet = current_app.extensions["painchain.box"]
+def _box() -> Box:
+    box: Box = current_app.extensions["painchain.box"]
     return box
 
 

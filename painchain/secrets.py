@@ -8,10 +8,11 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -34,19 +35,57 @@ class KeyUnusable(Exception):
     """The key file cannot be read, made or used; the message says what to do."""
 
 
+# What seals and opens stored secrets: it seals with the first key, and opens with any.
+Box = MultiFernet
+
+
 @dataclass(frozen=True)
 class Keyring:
-    """The keys derived from the one root key: each purpose has its own."""
+    """The keys derived from the root keys: each purpose has its own.
 
-    root: bytes
+    What is new is made with the first root; the others are retired and open what was made with them.
+    """
+
+    roots: tuple[bytes, ...]
+
+    @property
+    def id(self) -> str:
+        """The name of the first root: it may be seen by anybody."""
+        return self.ids[0]
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The name of each root."""
+        return tuple(key[:8].hex() for key in self.derived("name of the key"))
 
     def derive(self, purpose: str) -> bytes:
-        """Return the 32-byte key for `purpose` (HKDF-SHA256 of the root key)."""
-        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(self.root)
+        """Return the 32-byte key for `purpose` (HKDF-SHA256 of the first root)."""
+        return _derived(self.roots[0], purpose)
 
-    def box(self) -> Fernet:
+    def derived(self, purpose: str) -> list[bytes]:
+        """Return the key for `purpose` of every root, the newest first."""
+        return [_derived(root, purpose) for root in self.roots]
+
+    def box(self) -> Box:
         """Return the box that seals and opens stored secrets."""
-        return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self.derived("stored secrets")])
+
+    def led_by(self, name: str) -> Keyring:
+        """Return the same keys with the one of this name first.
+
+        :raises KeyUnusable: when none has this name.
+        """
+        if name not in self.ids:
+            raise KeyUnusable(
+                "The key is not the one that the log and the stored tokens were written with. "
+                "Put the old secret.key (or PAINCHAIN_SECRET_KEY) back."
+            )
+        first = self.roots[self.ids.index(name)]
+        return Keyring((first, *(root for root in self.roots if root != first)))
+
+
+def _derived(root: bytes, purpose: str) -> bytes:
+    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(root)
 
 
 def new_key() -> str:
@@ -55,14 +94,14 @@ def new_key() -> str:
 
 
 def parse_key(text: str, where: str) -> Keyring:
-    """Read a root key.
+    """Read root keys, the newest first, with white space between them.
 
-    :raises KeyUnusable: when the text is not 32 bytes in URL-safe base64.
+    :raises KeyUnusable: when one is not 32 bytes in URL-safe base64, or there is none.
     """
     with contextlib.suppress(ValueError):
-        root = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
-        if len(root) == KEY_BYTES:
-            return Keyring(root)
+        roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
+        if roots and all(len(root) == KEY_BYTES for root in roots):
+            return Keyring(tuple(dict.fromkeys(roots)))
     raise KeyUnusable(
         f"{where} does not hold a key (32 bytes in URL-safe base64). Put the right key back from a backup."
     )
@@ -97,12 +136,12 @@ def _make_key(file: Path) -> None:
         Path(draft).unlink()
 
 
-def seal(box: Fernet, secret: str) -> str:
+def seal(box: Box, secret: str) -> str:
     """Return `secret` encrypted, as text."""
     return box.encrypt(secret.encode()).decode()
 
 
-def open_sealed(box: Fernet, sealed: str) -> str:
+def open_sealed(box: Box, sealed: str) -> str:
     """Return the secret inside `sealed`.
 
     :raises KeyUnusable: when the key is not the one it was sealed with.

@@ -71,7 +71,7 @@ def opened(failure: str) -> Iterator[None]:
 def reason(error: Exception) -> str:
     """Return why the database refuses, in its own words and in one line."""
     if isinstance(error, WriteBusy):
-        return "it is busy with other changes"
+        return str(error)
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return scrub(lines[0]).rstrip(".") if lines else type(error).__name__
 

@@ -26,6 +26,7 @@ from painchain.secrets import (
 )
 
 STARTERS = 8
+KEY = "A" * 43 + "="
 ROUNDS = 25
 
 
@@ -44,7 +45,7 @@ def test_the_same_file_gives_the_same_key_every_time(tmp_path: Path) -> None:
     written = (tmp_path / "secret.key").read_bytes()
     assert load_key("", tmp_path / "secret.key") == first
     assert (tmp_path / "secret.key").read_bytes() == written
-    assert len(first.root) == KEY_BYTES
+    assert [len(root) for root in first.roots] == [KEY_BYTES]
 
 
 def test_two_new_keys_differ(tmp_path: Path) -> None:
@@ -72,8 +73,17 @@ def test_servers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"not a key", b"\xff\xfe\x00", b"c2hvcnQ=", b"A" * 43, new_key().encode() * 2],
-    ids=["empty", "blank", "words", "not text", "too short", "cut off", "two keys"],
+    [
+        b"",
+        b"\n",
+        b"not a key",
+        b"\xff\xfe\x00",
+        b"c2hvcnQ=",
+        b"A" * 43,
+        new_key().encode() * 2,
+        new_key().encode() + b" hunter2",
+    ],
+    ids=["empty", "blank", "words", "not text", "too short", "cut off", "two in one", "one and another"],
 )
 def test_a_corrupt_key_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret.key"
@@ -100,21 +110,21 @@ def test_a_bad_configured_key_is_refused_without_being_repeated(tmp_path: Path) 
 
 
 def test_each_purpose_and_each_root_has_a_key_of_its_own() -> None:
-    one, other = Keyring(b"1" * KEY_BYTES), Keyring(b"2" * KEY_BYTES)
+    one, other = Keyring((b"1" * KEY_BYTES,)), Keyring((b"2" * KEY_BYTES,))
     derived = [keys.derive(purpose) for keys in (one, other) for purpose in ("sessions", "stored secrets", "")]
-    assert len({*derived, one.root, other.root}) == len(derived) + 2
+    assert len({*derived, *one.roots, *other.roots}) == len(derived) + 2
     assert {len(key) for key in derived} == {KEY_BYTES}
-    assert one.derive("sessions") == Keyring(b"1" * KEY_BYTES).derive("sessions")
+    assert one.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
 
 
 @given(st.text())
 def test_what_is_sealed_comes_out_again_with_the_same_key(secret: str) -> None:
-    sealed = seal(Keyring(b"1" * KEY_BYTES).box(), secret)
-    assert open_sealed(Keyring(b"1" * KEY_BYTES).box(), sealed) == secret
+    sealed = seal(Keyring((b"1" * KEY_BYTES,)).box(), secret)
+    assert open_sealed(Keyring((b"1" * KEY_BYTES,)).box(), sealed) == secret
 
 
 def test_what_is_sealed_does_not_show() -> None:
-    box = Keyring(b"1" * KEY_BYTES).box()
+    box = Keyring((b"1" * KEY_BYTES,)).box()
     sealed = [seal(box, "made-up-token") for _ in range(2)]
     assert sealed[0] != sealed[1]
     assert "made-up-token" not in "".join(sealed)
@@ -122,7 +132,7 @@ def test_what_is_sealed_does_not_show() -> None:
 
 @pytest.mark.parametrize("sealed", [None, "", "not sealed at all", "gAAAAA=="])
 def test_a_wrong_key_or_a_spoilt_text_is_refused_with_what_to_do(sealed: str | None) -> None:
-    right, wrong = Keyring(b"1" * KEY_BYTES).box(), Fernet(Fernet.generate_key())
+    right, wrong = Keyring((b"1" * KEY_BYTES,)).box(), Fernet(Fernet.generate_key())
     with pytest.raises(KeyUnusable, match=r"Put the old secret\.key back") as refused:
         open_sealed(wrong, seal(right, "made-up-token") if sealed is None else sealed)
     assert "made-up-token" not in str(refused.value)

@@ -209,7 +209,7 @@ def _database_error(problem: Exception) -> Response:
 def _reason(problem: Exception) -> str:
     """Return the database's own words in one line; never statements or parameters."""
     if isinstance(problem, WriteBusy):
-        return "it is busy with other changes"
+        return str(problem)
     if isinstance(problem, PoolTimeout):
         return "too many requests are waiting for it"
     if isinstance(problem, DBAPIError) and problem.orig:
