@@ -63,7 +63,7 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.identity", "painchain.connectors", "painchain.migrations", "painchain.chain"),
-    ("painchain.search", "painchain.pruned_runs"),
+    ("painchain.search", "painchain.pruned_runs", "painchain.checkpoints"),
     ("painchain.sets", "painchain.fulltext"),
     ("painchain.rollups",),
     ("painchain.combining",),
