@@ -236,6 +236,11 @@ def snapshot(connection: Connection) -> Connection:
     return connection
 
 
+def is_undecodable(error: DBAPIError) -> bool:
+    """Say whether a text was not handed out because it is none: SQLite stores whatever bytes it is given."""
+    return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
+
+
 def settle() -> None:
     """Let the database look at what was written in bulk, so that it plans as it does later on."""
     if db.engine.dialect.name == "postgresql":
