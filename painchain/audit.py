@@ -19,6 +19,7 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
+ALARMS = ("chain_broken", "chain_mended")  # recorded while auditing is off as well
 
 _connector = Connector.__table__.c
 
@@ -296,7 +297,11 @@ class Trail:
     def record(
         self, kind: str, title: str, status: str, text: str, facts: dict[str, Any], **described: Any
     ) -> str | None:
-        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells."""
+        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells.
+
+        What is found out about the log itself (``ALARMS``) is recorded while auditing is off as well: it is no change
+        that somebody makes, and whoever tampers with the log would switch auditing off before.
+        """
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
 
@@ -350,7 +355,7 @@ class Trail:
         audit_connector, subject_id = self._look_up(subject)
         of_itself = subject is not None and subject.id == audit_connector.id
         about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
-        if not (audit_connector.enabled or about_itself):
+        if not (audit_connector.enabled or about_itself or kind in ALARMS):
             return None
         if self.reverts:
             metadata = {**metadata, "reverts": self.reverts}

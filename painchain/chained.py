@@ -100,7 +100,7 @@ def reading() -> Iterator[Connection]:
 def head(connection: Connection) -> Head | None:
     """Return the end that the log says it has; None where it says nothing that can be understood."""
     for last_event, mac, seal, key_id in _HEAD.all(connection):
-        if type(last_event) is int:
+        if type(last_event) is int and last_event >= 0:
             return Head(last_event, _bytes(mac), _bytes(seal), str(key_id))
     return None
 

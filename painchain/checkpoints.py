@@ -31,8 +31,17 @@ MODE = 0o644  # nothing in it is secret, and whoever keeps copies elsewhere has 
 LONGEST_LINE = 1_000
 MEMBERS = {"version", "size", "head", "time", "key"}  # and the seal on them
 
+_UNCHAINED = "The events in this database are not chained, but there are checkpoints of a log that was."
+_WHAT_TO_DO = (
+    "Put the right database back. If this older one is really to be used, move {file} away and start again: its events "
+    "are then chained as they are now."
+)
 _head = Base.metadata.tables[LogHead.__tablename__]
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # in ASCII
+
+
+class CheckpointsKept(Exception):
+    """A log without a chain is about to be chained, although there are checkpoints of one that was chained already."""
 
 
 class BadCheckpoint(ValueError):
@@ -141,6 +150,39 @@ def kept(file: Path) -> Sequence[Checkpoint]:
     :raises BadCheckpoint: as ``read`` does.
     """
     return read(file) if file.exists() else []
+
+
+def newest(file: Path) -> Checkpoint | None:
+    """Return the last checkpoint of a file without reading the others; None if there is no such file yet, or nothing.
+
+    :raises BadCheckpoint: as ``read`` does.
+    """
+    try:
+        with file.open("rb") as lines:
+            lines.seek(max(0, lines.seek(0, os.SEEK_END) - 2 * LONGEST_LINE))
+            ended = lines.read().decode("ascii", "replace").split("\n")[-2:-1]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadCheckpoint(f"The checkpoints in {file} cannot be read: {error.strerror}.") from None
+    try:
+        return parse(ended[0]) if ended else None
+    except BadCheckpoint as problem:
+        raise BadCheckpoint(f"{file}, last line: {problem}") from None
+
+
+def refuse_if_kept(file: Path) -> None:
+    """Refuse to chain a log that has no chain, where one had: somebody has taken it away, or put an old database back.
+
+    :raises CheckpointsKept: when there are checkpoints in the file, or what is there cannot be read.
+    """
+    try:
+        one = newest(file)
+    except BadCheckpoint as problem:
+        raise CheckpointsKept(f"{_UNCHAINED} {problem} {_WHAT_TO_DO.format(file=file)}") from None
+    if one:
+        told = f"{one.size:,} events at {one.time:%Y-%m-%d %H:%M} UTC"
+        raise CheckpointsKept(f"{_UNCHAINED} The newest is of {told}. {_WHAT_TO_DO.format(file=file)}")
 
 
 def append(file: Path, checkpoint: Checkpoint) -> None:

@@ -27,12 +27,14 @@ from painchain import (
     visibility,
 )
 from painchain.changes import spoken
+from painchain.cli_checkpoint import checkpoint
 from painchain.cli_export import export
 from painchain.cli_prune import prune
 from painchain.cli_user import user
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
+from painchain.keeper import Keeper
 from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import (
@@ -73,6 +75,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
+main.add_command(checkpoint)
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
@@ -104,6 +107,7 @@ def serve() -> None:
         Scheduler(application),
         Messenger(application),
         Watching(application),
+        Keeper(application),
     )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:

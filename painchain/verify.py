@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hmac import compare_digest
 
 from flask import current_app
@@ -13,7 +13,8 @@ from painchain import chained
 from painchain.chain import START, Chain, chains
 from painchain.chained import Head, Link, Run
 from painchain.db import WrongKey
-from painchain.tampering import TRUNCATED, Break, Place
+from painchain.tampering import TRUNCATED, Place
+from painchain.tampering import Break as Break
 
 BATCH = 1_000
 FIRST, LAST = -(2**63), 2**63 - 1
@@ -24,7 +25,6 @@ class Integrity:
     """What a check has found: so many `events` are as they were written, up to number `last`, whose hash is `head`.
 
     `pruned` is how many others retention has removed. `broken` is the first place that is not, if there is one.
-    `hashes` are those of the numbers that were asked for, as far as they are known.
     """
 
     events: int
@@ -32,39 +32,33 @@ class Integrity:
     last: int
     head: bytes
     broken: Break | None = None
-    hashes: Mapping[int, bytes] = field(default_factory=dict)
 
 
-def integrity(
-    progress: Callable[[int, int], None] = lambda done, whole: None, wanted: Collection[int] = ()
-) -> Integrity:
+def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -> Integrity:
     """Walk along the chain from the first event to the last, and say whether that is the end that the log says it has.
 
     It holds ``BATCH`` events at a time and no transaction between them; `progress` hears after each how far it is.
-    The hashes of the `wanted` numbers are remembered.
 
     :raises WrongKey: when the log is written with another key than this process has.
     """
-    walk = _Walk(chains(current_app.extensions["painchain.keys"]), frozenset(wanted))
+    walk = _Walk(chains(current_app.extensions["painchain.keys"]))
     done = False
     while not done:
         with chained.reading() as connection:
             done = walk.go_on(connection)
         progress(walk.reached, walk.whole)
-    return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken, walk.hashes)
+    return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken)
 
 
 class _Walk:
     """Where a walk along the chain is: number and hash of the event that was reached."""
 
-    def __init__(self, several: Sequence[Chain], wanted: frozenset[int]):
+    def __init__(self, several: Sequence[Chain]):
         self._several = several
         self._ahead = list(reversed(several))  # the oldest first: after a newer key, none is older
-        self._wanted = wanted
         self.reached, self.mac, self.whole = 0, START, 0
         self.events = self.pruned = 0
         self.broken: Break | None = None
-        self.hashes = {0: START} if 0 in wanted else {}
 
     def go_on(self, connection: Connection) -> bool:
         """Check the next events, and say whether that was the end."""
@@ -116,8 +110,6 @@ class _Walk:
                     self._ahead = self._ahead[place:]
                 self.reached, self.mac = number, event.mac
                 self.events += 1
-                if number in self._wanted:
-                    self.hashes[number] = event.mac
                 return True
         return False
 
@@ -126,13 +118,16 @@ class _Walk:
         place = self._at(connection, head)
         if run.first > self.reached + 1:
             self.broken = place.missing(run.first - 1)
-        elif not any(compare_digest(chain.run(run.first, run.last, run.mac), run.seal) for chain in self._ahead):
+        elif not self._is_sealed(run):
             self.broken = place.bad_run(run)
         else:
             self.pruned += run.last - self.reached
             self.reached, self.mac = run.last, run.mac
-            if run.last in self._wanted:
-                self.hashes[run.last] = run.mac
+
+    def _is_sealed(self, run: Run) -> bool:
+        if not 0 < run.first <= run.last:
+            return False
+        return any(compare_digest(chain.run(run.first, run.last, run.mac), run.seal) for chain in self._ahead)
 
     def _why(self, event: Link, connection: Connection, head: Head) -> Break:
         place = self._at(connection, head)

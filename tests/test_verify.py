@@ -241,13 +241,6 @@ def made_later(number: int) -> ledger.NewEvent:
     return made(number, event_id=f"later-{number}")
 
 
-def test_hashes_that_are_asked_for_are_told_unless_retention_has_removed_them(log: Flask) -> None:
-    with log.app_context():
-        found = verify.integrity(wanted=[0, 3, 4, 5, 12, 13])
-    assert sorted(found.hashes) == [0, 3, 5, 12]
-    assert found.hashes[12] == found.head
-
-
 # Whatever is done
 
 number = st.sampled_from(THERE)
