@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from painchain.chain import FIELDS, spelt
+from painchain.changes import clipped
 from painchain.db import Base, Prepared, db, is_undecodable, moment, snapshot
 from painchain.models import ChangeEvent, LogHead, PrunedRun
 
@@ -67,7 +68,11 @@ class Link:
             time = f"{moment(self.when):%Y-%m-%d %H:%M:%S} UTC"
         except (OverflowError, TypeError, ValueError):
             time = "a time that is none"
-        return f"event {self.id} (“{self.title}”, {time})" if self.content is not None else f"event {self.id}"
+        return (
+            f"event {self.id} (“{clipped(str(self.title))}”, {time})"
+            if self.content is not None
+            else f"event {self.id}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

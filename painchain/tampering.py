@@ -44,8 +44,8 @@ class Break:
     def advice(self) -> str:
         """What to do about it."""
         return (
-            f"{_NEXT_STEPS[self.kind]}, keep a copy of the database as it is, and find out who can write to it. "
-            "What comes behind this place was not checked."
+            f"{_NEXT_STEPS.get(self.kind, _NEXT_STEPS[TRUNCATED])}, keep a copy of the database as it is, "
+            "and find out who can write to it. What comes behind this place was not checked."
         )
 
 

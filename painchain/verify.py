@@ -13,6 +13,9 @@ from painchain import chained
 from painchain.chain import START, Chain, chains
 from painchain.chained import Head, Link, Run
 from painchain.db import WrongKey
+from painchain.drift import Completeness as Completeness
+from painchain.drift import Drift as Drift
+from painchain.drift import completeness as completeness
 from painchain.tampering import TRUNCATED, Place
 from painchain.tampering import Break as Break
 
