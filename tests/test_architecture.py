@@ -136,6 +136,7 @@ STAIRS = (
         "painchain.cli_export",
         "painchain.cli_prune",
         "painchain.cli_user",
+        "painchain.cli_verify",
     ),
     ("painchain.cli",),
     ("app",),
