@@ -20,6 +20,7 @@ STAIRS = (
         "painchain.words",
         "painchain.web",
         "painchain.passwords",
+        "painchain.verify_export",
     ),
     ("painchain.connectors.poll",),
     (
