@@ -123,7 +123,6 @@ def event_json(event: Event) -> dict[str, Any]:
         "event_type": event.event_type,
         "connector_id": event.connector_id,
         "connector_name": event.connector_name,
-        "connector_type": event.connector_type,
         "title": event.title,
         "description": event.description,
         "author": event.author,
@@ -167,7 +166,8 @@ def _csv(one: Exported) -> str:
 
 
 def _ndjson(one: Exported) -> str:
-    return _encode({**event_json(one.event), "chain": _link(one)}) + "\n"
+    told = {**event_json(one.event), "connector_type": one.event.connector_type, "chain": _link(one)}
+    return _encode(told) + "\n"
 
 
 def _link(one: Exported) -> dict[str, Any]:

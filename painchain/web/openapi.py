@@ -128,7 +128,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Event": _record(
         **_each(STRING, "event_id", "source", "event_type", "title", "author", "request_id"),
-        **_each(STRING_OR_NULL, "connector_name", "connector_type", "url", "status"),
+        **_each(STRING_OR_NULL, "connector_name", "url", "status"),
         **_each(TIME, "timestamp", "recorded_at"),
         id=INTEGER,
         connector_id=INTEGER_OR_NULL,
