@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 
 POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
+COPY = "painchain_test_"  # so begin the names of copies
 USES = 40  # after so many tests a database is made anew: what is deleted takes room until it is vacuumed
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
@@ -77,7 +78,7 @@ class Copy:
         """Return the name of a database as it is after a first start."""
         if not self.name or self.uses >= USES or not self._put_back():
             self.drop()
-            self.name, self.uses = f"painchain_test_{uuid.uuid4().hex[:8]}", 0
+            self.name, self.uses = f"{COPY}{uuid.uuid4().hex[:8]}", 0
             on_server(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
             with connected(postgres_url(self.name)) as connection:
                 self.shape = connection.execute(text(SHAPE)).one()
