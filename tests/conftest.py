@@ -18,12 +18,15 @@ from painchain import config, connectors
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
-from tests.kept import is_copy, kept
+from tests.kept import DATABASES, kept
 from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
 from tests.reading import fill, form_of, soup
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
+
+# Most of what it takes to start a program of ours would be compiling it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
@@ -39,7 +42,7 @@ def close(app: Flask) -> None:
     """Let go of the database."""
     with app.app_context():
         db.session.remove()
-        db.engine.dispose(close=not is_copy(db.engine))
+        DATABASES.let_go(db.engine)
 
 
 @pytest.fixture(scope="session", autouse=True)

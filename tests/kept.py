@@ -16,7 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from sqlalchemy.engine import Engine
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import QueuePool
 from werkzeug.routing import Rule
 
 from tests.postgres import COPY
@@ -67,7 +67,8 @@ class Databases:
     def __init__(self) -> None:
         self.make_engine = SQLAlchemy._make_engine
         self.firsts: dict[str, Engine] = {}
-        self.pools: dict[str, Pool] = {}
+        self.copy: str | None = None
+        self.pools: dict[int, QueuePool] = {}
 
     def engine(self, db: SQLAlchemy, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         """Make an engine that finds compiled what engines before it have compiled."""
@@ -77,38 +78,41 @@ class Databases:
             self.firsts[engine.dialect.name] = engine
             return engine
         engine._compiled_cache = first._compiled_cache
-        if is_copy(engine):
-            engine.pool = self.pool(engine)
+        if engine.dialect.name == "postgresql" and str(engine.url.database).startswith(COPY):
+            self.reuse(engine)
         engine.dialect = engine.pool._dialect = first.dialect
         return engine
 
-    def pool(self, engine: Engine) -> Pool:
-        """Return the connections that the engines before have left, if all of them were given back."""
-        key = f"{engine.url} {engine.pool.size()}"
-        if key not in self.pools or self.pools[key].checkedout():
+    def reuse(self, engine: Engine) -> None:
+        """Give it the connections that the engines before have left, if all of them were given back."""
+        if self.copy != engine.url.database:
             self.drop()
-            self.pools[key] = engine.pool
-        return self.pools[key]
+        self.copy = engine.url.database
+        pool = self.pools.setdefault(engine.pool.size(), engine.pool)
+        if not pool.checkedout():
+            engine.pool = pool
+
+    def let_go(self, engine: Engine) -> None:
+        """Close its connections, unless they are for the next engine."""
+        engine.dispose(close=engine.pool not in self.pools.values())
 
     def drop(self) -> None:
-        """Close the connections."""
+        """Close all connections that were kept."""
         for pool in self.pools.values():
             pool.dispose()
         self.pools.clear()
 
 
-def is_copy(engine: Engine) -> bool:
-    """Say whether it is a PostgreSQL database that is put back between tests, so that connections to it can stay."""
-    return engine.dialect.name == "postgresql" and str(engine.url.database).startswith(COPY)
+DATABASES = Databases()
 
 
 @contextmanager
 def kept() -> Iterator[None]:
     """Keep it."""
-    routes, databases = Routes(), Databases()
+    routes = Routes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(Flask.jinja_options, "bytecode_cache", Templates())
         patch.setattr(Rule, "compile", lambda rule: routes.of(rule))
-        patch.setattr(SQLAlchemy, "_make_engine", lambda *given: databases.engine(*given))
+        patch.setattr(SQLAlchemy, "_make_engine", lambda *given: DATABASES.engine(*given))
         yield
-    databases.drop()
+    DATABASES.drop()
