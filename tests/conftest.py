@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import FileSystemBytecodeCache
-from werkzeug.routing import Rule
 
 from painchain import config, connectors
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
+from tests.kept import DATABASES, kept
 from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
 from tests.reading import fill, form_of, soup
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
+
+# Most of what it takes to start a program of ours would be compiling it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
@@ -40,28 +42,13 @@ def close(app: Flask) -> None:
     """Let go of the database."""
     with app.app_context():
         db.session.remove()
-        db.engine.dispose()
+        DATABASES.let_go(db.engine)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the templates compiled: a third of the time of a page's test goes into compiling them for its app."""
-    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_routes() -> Iterator[None]:
-    """Keep what builds the address of a route compiled: most of the time of making an app goes into it."""
-    compile_builder, kept = Rule._compile_builder, {}
-
-    def builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
-        if key not in kept:
-            kept[key] = compile_builder(rule, append_unknown)
-        return kept[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", builder)
+def compiled() -> Iterator[None]:
+    """Keep what was compiled: most of the time of a page's test goes into doing it again for its app."""
+    with kept():
         yield
 
 
