@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import fulltext, rollups
+from painchain import fulltext, metrics, rollups
 from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
 from painchain.words import of_event
@@ -68,6 +69,7 @@ class Ledger:
     last_event: int
     last_stamp: int
     counted: int = 0
+    written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -90,6 +92,7 @@ class Ledger:
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
+        self.written.update(event.source for event in events)
         return self.last_event
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -133,3 +136,5 @@ def writing() -> Iterator[Ledger]:
                 "new_last_stamp": ledger.last_stamp,
             },
         )
+    if ledger.written:
+        metrics.here().wrote(ledger.written)  # which they are only now that it is committed
