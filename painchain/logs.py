@@ -91,7 +91,7 @@ class Json(logging.Formatter):
         }
         if exception := _exception(record):
             line["exception"] = exception
-        return json.dumps(line, default=str).replace("\x7f", "\\u007f")
+        return json.dumps(line, default=str)
 
 
 class Text(logging.Formatter):
