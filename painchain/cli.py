@@ -84,7 +84,7 @@ def serve() -> None:
     """Serve the dashboard until it is told to stop (SIGTERM or Ctrl-C)."""
     from waitress.server import create_server
 
-    application = app()
+    application = app(serving=True)
     loaded = application.config["SETTINGS"]
     try:
         server = create_server(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from painchain.roles import ROLES
 
 PREFIX = "PAINCHAIN_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SHORTEST_TOKEN = 16
 DATABASES = ("sqlite", "postgresql+psycopg")
 
 
@@ -75,6 +75,20 @@ def log_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("give debug, info, warning or error")
     return text.lower()
+
+
+def log_format(text: str) -> str:
+    """Return `text` if it names a form that log lines can have."""
+    if text.lower() not in ("json", "text"):
+        raise ValueError("give json or text")
+    return text.lower()
+
+
+def bearer_token(text: str) -> str:
+    """Return `text` if it can be sent as a token and not be guessed."""
+    if len(text) < SHORTEST_TOKEN or not _plain(text):
+        raise ValueError(f"give {SHORTEST_TOKEN} characters at least, ASCII without blanks")
+    return text
 
 
 def host_names(text: str) -> tuple[str, ...]:
@@ -243,6 +257,17 @@ SETTINGS = (
         "Largest webhook delivery that is read. What is larger is found by polling.",
     ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
+    Setting(
+        "log_format", "", log_format, "How the server logs: json or text. Empty: text on a terminal, JSON otherwise."
+    ),
+    Setting(
+        "metrics_token",
+        "",
+        bearer_token,
+        "Token for Prometheus at /metrics, 16 characters at least. Empty: there are no metrics.",
+        secret=True,
+    ),
+    Setting("metrics_token_file", "", secret_file, "A file that holds the token for Prometheus instead."),
 )
 
 
@@ -270,6 +295,9 @@ class Settings:
     oidc_domains: tuple[str, ...]
     max_webhook_bytes: int
     log_level: str
+    log_format: str
+    metrics_token: str
+    metrics_token_file: Path | None
 
     @property
     def only_here(self) -> bool:
@@ -301,6 +329,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             dict.fromkeys((*values["trusted_hosts"], urlsplit(values["public_url"]).hostname))
         )
     _complete_oidc(values)
+    _complete_metrics(values)
     return Settings(**values)
 
 
@@ -318,28 +347,20 @@ def _complete_oidc(values: dict[str, Any]) -> None:
                 raise ConfigError(f"PAINCHAIN_OIDC_ISSUER: sign-in through it needs {PREFIX}{needed.upper()} too.")
 
 
+def _complete_metrics(values: dict[str, Any]) -> None:
+    """Read the token for Prometheus from its file."""
+    file = values["metrics_token_file"] = values["metrics_token_file"] or None
+    if file and values["metrics_token"]:
+        raise ConfigError("PAINCHAIN_METRICS_TOKEN_FILE: PAINCHAIN_METRICS_TOKEN is set too; leave out one.")
+    if file:
+        try:
+            values["metrics_token"] = bearer_token(file.read_text(encoding="utf-8").strip())
+        except ValueError as error:
+            raise ConfigError(f"PAINCHAIN_METRICS_TOKEN_FILE: {error}.") from None
+
+
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Return the PAINCHAIN_ variables in `environ` that mean nothing, most likely misspelt."""
     known = {setting.variable for setting in SETTINGS}
     ours = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"))
     return sorted(name for name in ours if name not in known)
-
-
-class LogLine(logging.Formatter):
-    """A log line in which no control character acts.
-
-    Further lines, as a traceback has them, are indented: no text can pass for a line of the log.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        lines = super().format(record).split("\n")
-        return "\n    ".join("".join(one if one.isprintable() else ascii(one)[1:-1] for one in line) for line in lines)
-
-
-def set_up_logging(settings: Settings) -> None:
-    """Log to standard error at the chosen level."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)

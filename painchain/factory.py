@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
@@ -15,14 +16,16 @@ from flask_wtf import CSRFProtect
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from painchain import audit, inventory, ledger, migrations
+from painchain import audit, gauges, inventory, ledger, logs, migrations
 from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
+from painchain.metrics import Meters
 from painchain.oidc import Provider
 from painchain.secrets import Keyring, load_key
 from painchain.web import (
+    access,
     account,
     api,
     auth,
@@ -51,6 +54,7 @@ from painchain.web import (
     tokens_api,
     webhooks,
 )
+from painchain.web import metrics as metrics_door
 from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
@@ -107,6 +111,14 @@ class Sessions(SecureCookieSessionInterface):
         return self.signing
 
 
+class App(Flask):
+    """Flask, with a log that says nothing of an address or of what an exception says."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what not even an error page could be made of."""
+        logs.failed(log, "An error page", exc_info[1])
+
+
 def create_app(settings: Settings) -> Flask:
     """Return the app, its database migrated and the built-in connector in place.
 
@@ -114,7 +126,7 @@ def create_app(settings: Settings) -> Flask:
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     settings.instance.mkdir(parents=True, exist_ok=True)
-    app = Flask(
+    app = App(
         __name__,
         instance_path=str(settings.instance),
         template_folder=str(ROOT / "templates"),
@@ -140,6 +152,10 @@ def create_app(settings: Settings) -> Flask:
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
     app.jinja_env.globals["single_sign_on"] = provider.name if provider else ""
+    app.extensions["painchain.metrics"] = meters = Meters()
+    meters.registry.register(gauges.State())
+    app.after_request(access.answered)  # what is registered first comes last
+    app.teardown_request(access.ended)
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
     app.before_request(auth.guard)
@@ -147,14 +163,14 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(reasons.guard)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
-    for door in (*PAGES, *APIS, hooks.door):
+    for door in (*PAGES, *APIS, hooks.door, metrics_door.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
         lets_in = partial(auth.lets_in, settings)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS, meters.answered)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         use_keys(app, app.extensions["painchain.keys"].led_by(ledger.key_id()))
@@ -189,6 +205,7 @@ def refuse_other_hosts() -> None:
     """
     if not is_known(current_app.config["SETTINGS"].trusted_hosts, request.host):
         name = host_name(request.host)
+        logs.security("host_refused", "A request came for a host name that is not ours.", host=name[:100])
         abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
 
 

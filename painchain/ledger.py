@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from flask import current_app
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import fulltext, pruned_runs, rollups
+from painchain import fulltext, metrics, pruned_runs, rollups
 from painchain.chain import Chain, canonical
 from painchain.db import Base, Prepared, WrongKey, db, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
@@ -83,6 +84,7 @@ class Ledger:
     counted: int
     mac: bytes
     chain: Chain
+    written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -105,6 +107,7 @@ class Ledger:
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
+        self.written.update(event.source for event in events)
         return self.last_event
 
     def remove(self, ids: Sequence[int]) -> bytes | None:
@@ -171,3 +174,5 @@ def writing() -> Iterator[Ledger]:
                 "new_seal": chain.head(ledger.last_event, ledger.mac) if moved else seal,
             },
         )
+    if ledger.written:
+        metrics.here().wrote(ledger.written)  # which they are only now that it is committed

@@ -8,6 +8,8 @@ import threading
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from painchain import logs
+
 SECONDS = 15.0
 MAX_URL = 2_000
 # Services that act on this machine instead of sending anything away.
@@ -48,7 +50,8 @@ def send(url: str, title: str, text: str) -> None:
     :raises NotSent: when it did not arrive, as far as can be known.
     """
     results: list[str | None] = []
-    thread = threading.Thread(target=lambda: results.append(_sent(url, title, text)), name="message", daemon=True)
+    send_it = logs.carried(lambda: results.append(_sent(url, title, text)))
+    thread = threading.Thread(target=send_it, name="message", daemon=True)
     thread.start()
     thread.join(SECONDS)
     problem = results[0] if results else f"There was no answer within {SECONDS:.0f} seconds."

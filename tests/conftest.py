@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import os
 import shutil
 import uuid
@@ -14,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain import config, connectors
+from painchain import config, connectors, logs
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
@@ -146,3 +149,39 @@ def events(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
         return list(reversed(response.get_json()))
 
     return read
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let a test set up logging, and put it back as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logging.root.handlers.clear()
+    logs.begin()
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def log_text(own_logging: None) -> Callable[[], str]:
+    """Log all there is as JSON, and return the text that has come since this was asked last."""
+    text = io.StringIO()
+    logs.set_up("debug", "json")
+    [handler] = logging.root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(text)
+    read = 0
+
+    def new() -> str:
+        nonlocal read
+        told = text.getvalue()[read:]
+        read += len(told)
+        return told
+
+    return new
+
+
+@pytest.fixture
+def logged(log_text: Callable[[], str]) -> Callable[[], list[dict[str, Any]]]:
+    """Return the lines that have come since this was asked last: each is an object."""
+    return lambda: [json.loads(line) for line in log_text().split("\n")[:-1]]

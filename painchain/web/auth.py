@@ -11,18 +11,20 @@ from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy.engine import Connection
 from werkzeug.http import parse_cookie
 
-from painchain import accounts, ledger, signins
+from painchain import accounts, ledger, logs, signins
 from painchain.config import Settings
 from painchain.db import db
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
-from painchain.web import responses
+from painchain.web import access, responses
 
 COOKIE, KNOWN_COOKIE = "painchain_session", "painchain_known"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 # What anybody may ask for: to sign in, to see that the server is there, and what proves itself by a signature.
-PUBLIC = frozenset(("static", "api.health", "hooks.deliver"))
+PUBLIC = frozenset(("static", "api.health", "hooks.deliver", "metrics.scrape"))
+# What needs no look at the accounts, and goes on while the database does not answer.
+WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
 # Blueprints that are for those who are not signed in yet.
 DOORS = frozenset(("sign_in", "oidc"))
 # What needs another role than reading (viewer) or writing (editor).
@@ -53,13 +55,14 @@ def begin() -> None:
     g.now = datetime.now(UTC)
     g.request_id = ledger.new_request_id(g.now)
     g.reason = ""
+    access.begin(g.request_id)
     be(NOBODY)
 
 
 def guard() -> ResponseReturnValue | None:
     """Find out who makes this request, and stop whoever may not."""
     endpoint = request.endpoint or ""
-    if endpoint == "static":
+    if endpoint in WITHOUT_DATABASE:
         return None
     with db.engine.connect() as connection:  # a session would cost several times as much
         open_to_all = is_open(connection)
@@ -86,6 +89,8 @@ def lets_in(own: Settings, connection: Connection, cookies: str) -> bool:
 def be(actor: Actor) -> None:
     """Let this one be who acts in this request."""
     g.who, g.actor = actor, actor.name
+    if actor.name:
+        logs.note(actor=actor.name)
 
 
 def is_open(connection: Connection | None = None) -> bool:
@@ -198,6 +203,8 @@ def _recognised(connection: Connection) -> Actor | None:
 
 def _sign_in_first() -> ResponseReturnValue:
     """Lead to the sign-in page, and from there to where the person wanted to go."""
+    if request.headers.get("Authorization"):
+        logs.security("token_refused", "A request came with a token that is not valid.")
     if responses.wants_json():
         headers = {"WWW-Authenticate": "Bearer"}
         return responses.json_error(401, "Sign in, or send a valid token: Authorization: Bearer pct_…", headers=headers)
@@ -216,6 +223,7 @@ def _sign_in_first() -> ResponseReturnValue:
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:
+    logs.security("role_refused", f"Refused to a role: this needs {role}.", role=actor.role)
     return responses.error(
         403,
         "This is not for your role",

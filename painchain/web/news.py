@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, request
@@ -37,18 +38,24 @@ class Unchanged:
         admits: Callable[[str], bool],
         lets_in: Callable[[Connection, str], bool],
         headers: Mapping[str, str],
+        answered: Callable[[str, str, int, float], None],
     ):
         self._app = app
         self._engine = engine
         self._lets_in = lets_in
         self._admits = admits
+        self._answered = answered
         # Not 204, after which the server closes the connection: opening one costs more than this answer.
         plain = {"Content-Type": "text/html; charset=utf-8", "Content-Length": "0", "Cache-Control": "no-store"}
         self._headers = list({**plain, **headers}.items())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["PATH_INFO"] == ADDRESS and self._has_missed_nothing(environ):
+        if environ["PATH_INFO"] != ADDRESS:
+            return self._app(environ, start_response)
+        began = perf_counter()
+        if self._has_missed_nothing(environ):
+            self._answered(ADDRESS, "GET", 200, perf_counter() - began)
             start_response("200 OK", self._headers.copy())
             return [b""]
         return self._app(environ, start_response)

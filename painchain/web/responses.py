@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from painchain import audit, connectors, ledger
+from painchain import audit, connectors, ledger, logs, metrics
 from painchain.db import WriteBusy, db
 from painchain.roles import LOCAL
 from painchain.secrets import scrub
@@ -135,7 +134,7 @@ def install(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Say whether the address belongs to the JSON API."""
-    return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json"))
+    return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json", "/metrics"))
 
 
 def json_error(
@@ -168,6 +167,7 @@ def error(status: int, title: str, message: str) -> Response:
 
 
 def _csrf_error(problem: CSRFError) -> Response:
+    logs.security("csrf_refused", "A form came without a valid CSRF token.")
     return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
 
 
@@ -198,10 +198,11 @@ def _http_error(problem: HTTPException) -> ResponseReturnValue:
 def _database_error(problem: Exception) -> Response:
     db.session.rollback()
     reason = _reason(problem)
-    log.error("Database error in request %s: %s", g.get("request_id"), reason)
+    log.error("Database error: %s", reason)
     if request.method in ("GET", "HEAD"):
         message = f"The database cannot be read now ({reason}). Try again shortly; /health tells when it is back."
     else:
+        metrics.here().refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
         message = f"Nothing was saved: the database did not take it ({reason}). What is recorded is safe."
     return error(503, "The database does not answer", message)
 
@@ -220,9 +221,7 @@ def _reason(problem: Exception) -> str:
 
 def _unexpected_error(problem: Exception) -> Response:
     db.session.rollback()
-    # Places in the code and the kind of error, but not its message, which may repeat a secret.
-    places = "".join(traceback.format_tb(problem.__traceback__))
-    log.error("Request %s failed: %s\n%s", g.get("request_id"), type(problem).__name__, places)
+    logs.failed(log, "The request", problem)
     return error(
         500, "Something went wrong", f"This is a defect in PainChain. Its log has details under {g.get('request_id')}."
     )

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain import accounts, audit, signins
+from painchain import accounts, audit, logs, signins
 from painchain.accounts import Wrong
 from painchain.identity import OneTimeLink, Person
 from painchain.roles import ADMIN, Actor
@@ -129,6 +129,7 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 def _link_or_gone(secret: str) -> OneTimeLink:
     found = accounts.link(secret, g.now)
     if found is None or (found.person_id is None and accounts.exist()):
+        logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
     return found
 
