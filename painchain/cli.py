@@ -27,6 +27,7 @@ from painchain import (
     visibility,
 )
 from painchain.changes import spoken
+from painchain.cli_backup import backup, restore
 from painchain.cli_export import export
 from painchain.cli_prune import prune
 from painchain.cli_user import user
@@ -73,9 +74,11 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
+main.add_command(backup)
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
+main.add_command(restore)
 main.add_command(user)
 
 

@@ -157,13 +157,12 @@ def writing() -> Iterator[Ledger]:
             raise WrongKey
         # Nothing may follow upon a head that was changed by hand as if it had not been.
         intact = compare_digest(bytes(seal), chain.head(last_event, mac))
-        ledger = Ledger(
-            connection, revision, last_event, last_stamp, counted, mac if intact else chain.severed(mac), chain
-        )
+        begin = mac if intact else chain.severed(mac)
+        ledger = Ledger(connection, revision, last_event, last_stamp, counted, begin, chain)
         yield ledger
         if ledger.last_event - ledger.counted >= rollups.TAIL:
             ledger.count()
-        moved = ledger.last_event != last_event
+        moved = ledger.mac != begin
         _MOVE_HEAD.run(
             connection,
             {

@@ -35,6 +35,7 @@ ACTIVITIES = {
     "TeamDeleted": DELETE,
     "EventsExported": READ,
     "EventsPruned": DELETE,
+    "BackupRestored": OTHER,
     "PersonAdded": CREATE,
     "PersonChanged": UPDATE,
     "PersonDisabled": DISABLE,

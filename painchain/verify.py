@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, select, type_coerce
 from sqlalchemy.engine import Connection
 
 from painchain.chain import FIELDS, START, Chain, canonical, chains
-from painchain.db import Base, db, snapshot
+from painchain.db import Base, reading
 from painchain.models import ChangeEvent, LogHead, PrunedRun
 
 BATCH = 1000
@@ -74,8 +74,8 @@ def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -
 @contextmanager
 def _reading() -> Iterator[Connection]:
     """Open a transaction that sees one state of the database throughout."""
-    with db.engine.connect() as connection:
-        yield snapshot(connection)
+    with reading() as connection:  # of the write transaction, where there is one: a restore verifies before it commits
+        yield connection
 
 
 class _Walk:

@@ -132,6 +132,19 @@ TYPE = ConnectorType(
             ),
             "trash",
         ),
+        EventType(
+            "BackupRestored",
+            "Backup Restored",
+            fields(
+                backup_time="Backup of",
+                events="Events",
+                backup_size="Its log ended at",
+                abandoned_size="The abandoned log ended at",
+                abandoned_head="Its hash",
+                action="Action",
+            ),
+            "clock",
+        ),
         *PEOPLE,
     ),
 )
