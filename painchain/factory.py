@@ -15,7 +15,7 @@ from flask_wtf import CSRFProtect
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from painchain import audit, inventory, ledger, migrations
+from painchain import addresses, audit, inventory, ledger, migrations
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
@@ -112,6 +112,7 @@ def create_app(settings: Settings) -> Flask:
     :raises KeyUnusable: when the key cannot be used, or does not open what is stored.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
+    addresses.permit(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
     keys = load_key(settings.secret_key, settings.instance / "secret.key")
     app = Flask(

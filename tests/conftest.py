@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
-from painchain import config, connectors
+from painchain import addresses, config, connectors
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
@@ -29,10 +29,13 @@ WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
 
+AT_HAND = "127.0.0.0/8, ::1"  # where the far systems of the tests are
+
 
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
     """Return the settings of a test server."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": database_url, "PAINCHAIN_THREADS": "16"}
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = AT_HAND
     return config.load({**environ, **{f"PAINCHAIN_{name.upper()}": value for name, value in more.items()}})
 
 
@@ -41,6 +44,12 @@ def close(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def far_systems_at_hand() -> None:
+    """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
+    addresses.permit(addresses.networks(AT_HAND))
 
 
 @pytest.fixture(scope="session", autouse=True)

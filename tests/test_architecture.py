@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain.roles",),
+    ("painchain.roles", "painchain.addresses"),
     (
         "painchain",
         "painchain.config",
