@@ -10,9 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
-from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from painchain import addresses, audit, inventory, ledger, migrations
@@ -26,6 +25,7 @@ from painchain.web import (
     api,
     auth,
     checks,
+    cookies,
     dashboard,
     exports,
     health,
@@ -54,6 +54,7 @@ from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web import teams as teams_door
+from painchain.web.headers import headers_for
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -87,24 +88,6 @@ APIS = (
     tokens_api.door,
 )
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
-
-
-class Sessions(SecureCookieSessionInterface):
-    """Flask's signed cookies; what signs them is made once, not for every request."""
-
-    signing: URLSafeTimedSerializer | None = None
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookies."""
-        self.signing = self.signing or super().get_signing_serializer(app)
-        return self.signing
-
 
 def create_app(settings: Settings) -> Flask:
     """Return the app, its database migrated and the built-in connector in place.
@@ -137,7 +120,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
-    app.session_interface = Sessions()
+    app.session_interface = cookies.Sessions()
     db.init_app(app)
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
@@ -157,7 +140,9 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
         lets_in = partial(auth.lets_in, settings)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, headers_for(settings))  # type: ignore[method-assign]
+        if proxies := settings.trusted_proxies:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         begin()
@@ -202,7 +187,7 @@ def host_name(host: str) -> str:
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers.extend(SECURITY_HEADERS)
+    headers.extend(headers_for(current_app.config["SETTINGS"])(request.environ))
     headers.add("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")

@@ -147,9 +147,7 @@ def test_where_one_address_does_not_answer_the_next_is_tried(names: dict[str, li
         assert asked(f"http://far.example:{far.port}") is None
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
 def test_no_way_to_write_an_address_gets_around_the_default(host: str) -> None:
     addresses.permit(())
     with far_side(as_json([])) as far:

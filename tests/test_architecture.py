@@ -89,7 +89,9 @@ STAIRS = (
     ("painchain.polling",),
     ("painchain.hooks",),
     ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking"),
-    ("painchain.web.facts",),
+    ("painchain.web.facts", "painchain.web.cookies"),
+    ("painchain.web.headers",),
+    ("painchain.server",),
     (
         "painchain.web.filters",
         "painchain.web.article",
