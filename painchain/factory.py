@@ -32,6 +32,7 @@ from painchain.web import (
     history,
     history_api,
     hooks,
+    limits,
     news,
     notify,
     notify_api,
@@ -111,6 +112,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        MAX_FORM_PARTS=limits.MOST_FIELDS,
         SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
@@ -128,6 +130,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(limits.guard)
     app.before_request(auth.guard)
     csrf.init_app(app)
     app.before_request(reasons.guard)

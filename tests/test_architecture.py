@@ -89,7 +89,7 @@ STAIRS = (
     ("painchain.polling",),
     ("painchain.hooks",),
     ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking"),
-    ("painchain.web.facts", "painchain.web.cookies"),
+    ("painchain.web.facts", "painchain.web.cookies", "painchain.web.limits"),
     ("painchain.web.headers",),
     ("painchain.server",),
     (

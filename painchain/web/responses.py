@@ -182,6 +182,7 @@ MESSAGES = {
     ),
     405: ("Not possible here", "This address does not take such a request."),
     413: ("Too large", "Nothing was saved: this is more than the server accepts in one request."),
+    414: ("Too long", "This address is longer than the server reads. Choose less to filter by."),
     415: ("Not JSON", "Send the body as application/json."),
 }
 
