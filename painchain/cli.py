@@ -85,19 +85,12 @@ main.add_command(user)
 @main.command()
 def serve() -> None:
     """Serve the dashboard until it is told to stop (SIGTERM or Ctrl-C)."""
-    from waitress.server import create_server
+    from painchain.server import server_for
 
     application = app(serving=True)
     loaded = application.config["SETTINGS"]
     try:
-        server = create_server(
-            application,
-            host=loaded.host,
-            port=loaded.port,
-            threads=loaded.threads,
-            max_request_body_size=max(loaded.max_request_bytes, loaded.max_webhook_bytes),
-            ident=None,
-        )
+        server = server_for(application, loaded)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")

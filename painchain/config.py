@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from painchain.addresses import Network, networks
 from painchain.roles import ROLES
 
 PREFIX = "PAINCHAIN_"
@@ -217,6 +218,20 @@ SETTINGS = (
         "Address under which people reach the server, such as https://painchain.example: for links, webhooks and "
         "OpenID Connect. Unless it is this machine's own, everybody signs in.",
     ),
+    Setting(
+        "trusted_proxies",
+        "0",
+        whole_number(0, 5),
+        "Proxies in front of the server whose X-Forwarded-For, -Proto and -Host are believed, counted from the server. "
+        "0: such headers are ignored. 1 or more: everybody signs in.",
+    ),
+    Setting(
+        "allow_private_addresses",
+        "no",
+        networks,
+        "Whether connectors and notify rules may lead to private networks and this machine: no, yes, or networks such "
+        "as 10.0.0.0/8, comma-separated. Link-local and metadata addresses are never asked.",
+    ),
     Setting("threads", "32", whole_number(1, 256), "Requests answered at the same time."),
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
     Setting("session_idle_minutes", "720", whole_number(1, 525600), "A session ends when it was unused for so long."),
@@ -282,6 +297,8 @@ class Settings:
     secret_key: str
     trusted_hosts: tuple[str, ...]
     public_url: str
+    trusted_proxies: int
+    allow_private_addresses: tuple[Network, ...]
     threads: int
     max_request_bytes: int
     session_idle_minutes: int
@@ -301,7 +318,9 @@ class Settings:
 
     @property
     def only_here(self) -> bool:
-        """Whether the server is for this machine alone: it listens on loopback, and no public address leads to it."""
+        """Whether the server is for this machine alone: it listens on loopback, and no address or proxy leads to it."""
+        if self.trusted_proxies:
+            return False
         return self.host in LOOPBACK and (not self.public_url or urlsplit(self.public_url).hostname in LOOPBACK)
 
 

@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
-from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from painchain import audit, gauges, inventory, ledger, logs, migrations
+from painchain import addresses, audit, gauges, inventory, ledger, logs, migrations
 from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
@@ -30,12 +29,14 @@ from painchain.web import (
     api,
     auth,
     checks,
+    cookies,
     dashboard,
     exports,
     health,
     history,
     history_api,
     hooks,
+    limits,
     news,
     notify,
     notify_api,
@@ -59,6 +60,7 @@ from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web import teams as teams_door
+from painchain.web.headers import headers_for
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -92,24 +94,6 @@ APIS = (
     tokens_api.door,
 )
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
-
-
-class Sessions(SecureCookieSessionInterface):
-    """Flask's signed cookies; what signs them is made once, not for every request."""
-
-    signing: URLSafeTimedSerializer | None = None
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookies."""
-        self.signing = self.signing or super().get_signing_serializer(app)
-        return self.signing
-
 
 class App(Flask):
     """Flask, with a log that says nothing of an address or of what an exception says."""
@@ -125,6 +109,7 @@ def create_app(settings: Settings) -> Flask:
     :raises KeyUnusable: when the key cannot be used, or does not open what is stored.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
+    addresses.permit(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
     app = App(
         __name__,
@@ -138,6 +123,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        MAX_FORM_PARTS=limits.MOST_FIELDS,
         SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
@@ -147,7 +133,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
-    app.session_interface = Sessions()
+    app.session_interface = cookies.Sessions()
     db.init_app(app)
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
@@ -158,6 +144,7 @@ def create_app(settings: Settings) -> Flask:
     app.teardown_request(access.ended)
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(limits.guard)
     app.before_request(auth.guard)
     csrf.init_app(app)
     app.before_request(reasons.guard)
@@ -170,7 +157,10 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
         lets_in = partial(auth.lets_in, settings)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS, meters.answered)  # type: ignore[method-assign]
+        headers = headers_for(settings)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, headers, meters.answered)  # type: ignore[method-assign]
+        if proxies := settings.trusted_proxies:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
         prepare(db.engine)
         migrations.upgrade()
         use_keys(app, app.extensions["painchain.keys"].led_by(ledger.key_id()))
@@ -226,7 +216,7 @@ def host_name(host: str) -> str:
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers.extend(SECURITY_HEADERS)
+    headers.extend(headers_for(current_app.config["SETTINGS"])(request.environ))
     headers.add("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")

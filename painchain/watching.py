@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import connectors, inventory, logs, watches
-from painchain.connectors.poll import Heard
+from painchain.connectors.poll import Heard, PollError
 from painchain.db import WriteBusy, db
 from painchain.watches import Outcome, Wanted
 
@@ -142,6 +142,8 @@ class Watching:
                         return
             finally:
                 await heard.aclose()
+        except PollError as error:  # the next poll says so as well
+            log.warning("The watch of connector %s ended: %s", number, error)
         except Exception as error:  # of one type; the next poll begins anew
             logs.failed(log, "A watch", error, logging.WARNING)
 

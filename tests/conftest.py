@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain import config, connectors, logs
+from painchain import addresses, config, connectors, logs
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
@@ -34,10 +34,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
 
+AT_HAND = "127.0.0.0/8, ::1"  # where the far systems of the tests are
+
 
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
     """Return the settings of a test server."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": database_url, "PAINCHAIN_THREADS": "16"}
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = AT_HAND
     return config.load({**environ, **{f"PAINCHAIN_{name.upper()}": value for name, value in more.items()}})
 
 
@@ -46,6 +49,12 @@ def close(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         DATABASES.let_go(db.engine)
+
+
+@pytest.fixture(autouse=True)
+def far_systems_at_hand() -> None:
+    """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
+    addresses.permit(addresses.networks(AT_HAND))
 
 
 @pytest.fixture(scope="session", autouse=True)

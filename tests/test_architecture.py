@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each line is one step. A module imports only from lines above its own.
 STAIRS = (
-    ("painchain.roles",),
+    ("painchain.roles", "painchain.addresses"),
     (
         "painchain",
         "painchain.config",
@@ -90,7 +90,9 @@ STAIRS = (
     ("painchain.polling",),
     ("painchain.hooks", "painchain.gauges"),
     ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking"),
-    ("painchain.web.facts", "painchain.web.access"),
+    ("painchain.web.facts", "painchain.web.access", "painchain.web.cookies", "painchain.web.limits"),
+    ("painchain.web.headers",),
+    ("painchain.server",),
     (
         "painchain.web.filters",
         "painchain.web.article",

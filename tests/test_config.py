@@ -1,5 +1,6 @@
 """The settings: every one has a default, takes a good value and refuses a bad one in words."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "secret_key": ("a key", "a key"),
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
     "public_url": ("https://PainChain.example:8443/", "https://painchain.example:8443"),
+    "trusted_proxies": ("5", 5),
+    "allow_private_addresses": ("10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
     "session_idle_minutes": ("30", 30),
@@ -45,6 +48,8 @@ DEFAULTS = {
     "secret_key": "",
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
     "public_url": "",
+    "trusted_proxies": 0,
+    "allow_private_addresses": (),
     "threads": 32,
     "max_request_bytes": 1048576,
     "session_idle_minutes": 720,
@@ -84,6 +89,9 @@ BAD = [
     ("database_url", "me:hunter2@db.example"),
     ("threads", "0"),
     ("threads", "257"),
+    ("trusted_proxies", "6"),
+    ("allow_private_addresses", "gitlab.lan"),
+    ("allow_private_addresses", "10.0.0.1/8"),
     ("max_request_bytes", "1023"),
     ("max_request_bytes", "67108865"),
     ("session_idle_minutes", "0"),

@@ -84,6 +84,7 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
     def launch(**given: str) -> Server:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
         settings = {"instance": str(instance), "port": "0", "log_level": "warning", **given}
+        settings.setdefault("allow_private_addresses", "yes")
         environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings.items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
+from wsgiref.types import WSGIEnvironment
 
-from flask import Request, current_app, g, make_response, request, url_for
+from flask import current_app, g, make_response, request, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy.engine import Connection
@@ -16,7 +17,7 @@ from painchain.config import Settings
 from painchain.db import db
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
-from painchain.web import access, responses
+from painchain.web import access, cookies, responses
 
 COOKIE, KNOWN_COOKIE = "painchain_session", "painchain_known"
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -78,11 +79,12 @@ def guard() -> ResponseReturnValue | None:
     return None if actor.may(role) else _forbidden(actor, role)
 
 
-def lets_in(own: Settings, connection: Connection, cookies: str) -> bool:
-    """Say whether whoever sends these cookies may read: for the answer that is given before the app is asked."""
+def lets_in(own: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
+    """Say whether whoever asks may read: for the answer that is given before the app is asked."""
     if own.only_here and not accounts.exist(connection):
         return True
-    secret = parse_cookie(cookies).get(COOKIE, "")
+    name = cookies.bound(COOKIE, cookies.came_by_https(environ, own))
+    secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
     return bool(secret) and signins.signed_in(secret, limits_of(own), datetime.now(UTC), connection) is not None
 
 
@@ -120,19 +122,14 @@ def limits_of(own: Settings) -> Limits:
     return Limits(timedelta(minutes=own.session_idle_minutes), timedelta(days=own.session_days))
 
 
-def by_https() -> bool:
-    """Say whether the browser came by https, to a proxy in front of this server perhaps: then cookies stay there."""
-    return request.is_secure or f"https://{request.host}" == settings().public_url
-
-
 def place() -> From:
     """Return where this request comes from."""
-    return From(request.remote_addr or "unknown", request.user_agent.string, known_for(request))
+    return From(request.remote_addr or "unknown", request.user_agent.string, known_for_browser())
 
 
-def known_for(asked: Request) -> int | None:
+def known_for_browser() -> int | None:
     """Return the account that has signed in with this browser before, if one has."""
-    return signer().number(asked.cookies.get(KNOWN_COOKIE, ""))
+    return signer().number(cookies.read(KNOWN_COOKIE))
 
 
 class Known:
@@ -182,9 +179,9 @@ def not_set_up() -> ResponseReturnValue:
 
 def why_out() -> str:
     """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
-    if not request.cookies.get(COOKIE):
+    if not cookies.read(COOKIE):
         return ""
-    number = known_for(request)
+    number = known_for_browser()
     person = accounts.get(number) if number else None
     if number and person is None:
         return "Your account was removed. What you changed stays on the timeline."
@@ -197,7 +194,7 @@ def _recognised(connection: Connection) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
         return signins.by_token(header[7:].strip(), g.now, connection)
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = cookies.read(COOKIE)
     return signins.signed_in(cookie, limits(), g.now, connection) if cookie else None
 
 

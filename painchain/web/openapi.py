@@ -358,7 +358,7 @@ SCHEMES: Schema = {
         "type": "apiKey",
         "in": "cookie",
         "name": "painchain_session",
-        "description": "Of a browser that somebody is signed in with.",
+        "description": "Of a browser that somebody is signed in with; by https its name begins with __Host-.",
     },
 }
 OWN_SCHEMES: Schema = {

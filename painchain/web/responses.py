@@ -35,7 +35,7 @@ from painchain import audit, connectors, ledger, logs, metrics
 from painchain.db import WriteBusy, db
 from painchain.roles import LOCAL
 from painchain.secrets import scrub
-from painchain.web import filters
+from painchain.web import cookies, filters
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def is_htmx() -> bool:
 
 def zone() -> ZoneInfo:
     """Return the viewer's time zone, which the browser tells by a cookie; UTC otherwise."""
-    return _zone(request.cookies.get("zone", "UTC"))
+    return _zone(cookies.of_script("zone") or "UTC")
 
 
 @lru_cache(64)
@@ -81,7 +81,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a whole page."""
-    theme = request.cookies.get("theme", "")
+    theme = cookies.of_script("theme")
     html = render_template(
         template,
         auditing=audit.auditing(),
@@ -114,7 +114,7 @@ def go_to(address: str, toast: Toast) -> ResponseReturnValue:
 
 def flashed() -> list[Toast]:
     """Return the messages that the page before has left for this one."""
-    if not request.cookies.get(current_app.config["SESSION_COOKIE_NAME"]):
+    if not cookies.read(current_app.config["SESSION_COOKIE_NAME"]):
         return []
     return [Toast(one[1], one[0]) for one in get_flashed_messages(with_categories=True)]
 
@@ -168,6 +168,10 @@ def error(status: int, title: str, message: str) -> Response:
 
 def _csrf_error(problem: CSRFError) -> Response:
     logs.security("csrf_refused", "A form came without a valid CSRF token.")
+    if "referrer" in str(problem.description).lower():  # by https the browser says which page the form was on
+        message = f"Nothing was saved: the browser does not say that this form is from https://{request.host}. "
+        hint = "It has to send the Referer header, and a proxy in front of PainChain has to pass on its host name."
+        return error(400, "This form is from elsewhere", message + hint)
     return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
 
 
@@ -178,6 +182,7 @@ MESSAGES = {
     ),
     405: ("Not possible here", "This address does not take such a request."),
     413: ("Too large", "Nothing was saved: this is more than the server accepts in one request."),
+    414: ("Too long", "This address is longer than the server reads. Choose less to filter by."),
     415: ("Not JSON", "Send the body as application/json."),
 }
 
