@@ -19,7 +19,8 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
-OF_THE_LOG = ("backup_restored",)  # recorded even while auditing is off: without it the log itself does not add up
+# Recorded while auditing is off as well: it is about the log itself.
+OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended")
 
 _connector = Connector.__table__.c
 
@@ -297,7 +298,11 @@ class Trail:
     def record(
         self, kind: str, title: str, status: str, text: str, facts: dict[str, Any], **described: Any
     ) -> str | None:
-        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells."""
+        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells.
+
+        What becomes of the log itself (``OF_THE_LOG``) is recorded while auditing is off as well: whoever tampers with
+        the log would switch auditing off before.
+        """
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
 

@@ -32,7 +32,14 @@ def canonical(event: Mapping[str, Any]) -> bytes:
 
     Members are sorted, nothing is between them, every character is ASCII; times are microseconds since 1970.
     """
-    values = [event[name] for name in FIELDS]
+    return spelt([event[name] for name in FIELDS])
+
+
+def spelt(values: list[Any]) -> bytes:
+    """Return the canonical form of the values of ``FIELDS``, in their order.
+
+    :raises ValueError: or TypeError, when no event can have these values.
+    """
     for place in (-2, -1):
         if not isinstance(values[place], int):
             values[place] = microseconds(values[place])

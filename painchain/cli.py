@@ -28,12 +28,14 @@ from painchain import (
 )
 from painchain.changes import spoken
 from painchain.cli_backup import backup, restore
+from painchain.cli_checkpoint import checkpoint
 from painchain.cli_export import export
 from painchain.cli_prune import prune
 from painchain.cli_user import user
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
+from painchain.keeper import Keeper
 from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import (
@@ -75,6 +77,7 @@ def main(context: click.Context) -> None:
 
 
 main.add_command(backup)
+main.add_command(checkpoint)
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
@@ -100,6 +103,7 @@ def serve() -> None:
         Scheduler(application),
         Messenger(application),
         Watching(application),
+        Keeper(application),
     )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:

@@ -117,6 +117,14 @@ def web_address(text: str) -> str:
     return text
 
 
+def posting_address(text: str) -> str:
+    """Return a web address that something is posted to: by https, or to this machine; it may have a query."""
+    address, _, _ = text.partition("?")
+    if "#" in text or not _plain(text):
+        raise ValueError("give an address such as https://collect.example/checkpoints")
+    return web_address(address) and text
+
+
 def origin(text: str) -> str:
     """Return the address under which a server is reached, without a slash at its end."""
     try:
@@ -271,6 +279,19 @@ SETTINGS = (
         whole_number(1024, 26214400),
         "Largest webhook delivery that is read. What is larger is found by polling.",
     ),
+    Setting(
+        "checkpoint_file",
+        "",
+        folder,
+        "File that checkpoints of the log are appended to. Empty: checkpoints.ndjson in the instance folder.",
+    ),
+    Setting(
+        "checkpoint_url",
+        "",
+        posting_address,
+        "Address that each checkpoint is posted to as JSON, by https or on this machine. Empty: none.",
+        secret=True,
+    ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
     Setting(
         "log_format", "", log_format, "How the server logs: json or text. Empty: text on a terminal, JSON otherwise."
@@ -311,6 +332,8 @@ class Settings:
     oidc_role: str
     oidc_domains: tuple[str, ...]
     max_webhook_bytes: int
+    checkpoint_file: Path
+    checkpoint_url: str
     log_level: str
     log_format: str
     metrics_token: str
@@ -341,6 +364,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             shown = "" if setting.secret else f" ({text!r})"
             raise ConfigError(f"{setting.variable}{shown}: {error}.") from None
     values["database_url"] = values["database_url"] or file_url(values["instance"] / "painchain.db")
+    values["checkpoint_file"] = values["checkpoint_file"] or values["instance"] / "checkpoints.ndjson"
     if not values["trusted_hosts"]:
         values["trusted_hosts"] = LOOPBACK if values["host"] in LOOPBACK else ()
     if values["trusted_hosts"] and values["public_url"]:

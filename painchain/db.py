@@ -242,8 +242,8 @@ def reading() -> Iterator[Connection]:
     if _writing.has():
         yield _writing()
         return
-    with db.engine.connect() as connection:
-        yield snapshot(connection)
+    with snapshot(db.engine.connect()) as connection, connection.begin():
+        yield connection
 
 
 def given_out(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
@@ -278,6 +278,18 @@ def give_out_after(connection: Connection, tables: Iterable[Table], numbers: Map
             connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
             put = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)")
             connection.execute(put, {"name": name, "number": number})
+
+
+def one_state() -> None:
+    """Let everything that is read through the session from here on be of one state."""
+    db.session.rollback()
+    if db.engine.dialect.name == "postgresql":
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def is_undecodable(error: DBAPIError) -> bool:
+    """Say whether a text was not handed out because it is none: SQLite stores whatever bytes it is given."""
+    return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
 
 
 def settle() -> None:

@@ -18,7 +18,7 @@ from painchain.db import db
 from painchain.models import ChangeEvent, Connector, EventCount, LogHead, Notice, NotifyRule, PollState
 
 STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
-THREADS = ("scheduler", "poller", "messenger", "watching")  # how the names of the background threads begin
+THREADS = ("scheduler", "poller", "messenger", "watching", "keeper")  # how the names of the background threads begin
 
 
 class State(Collector):

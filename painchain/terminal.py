@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import config, logs, reasons, timeline
 from painchain.audit import SYSTEM, Trail
+from painchain.checkpoints import CheckpointsKept
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
 from painchain.ledger import Ledger, new_request_id
@@ -52,7 +53,7 @@ def app(database_fails: int = 2, serving: bool = False) -> Flask:
     loaded = settings(serving)
     try:
         return create_app(loaded)
-    except (KeyUnusable, NewerDatabase) as error:
+    except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
         stop(str(error))
     except OSError as error:
         stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")

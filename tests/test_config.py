@@ -35,6 +35,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "oidc_role": ("viewer", "viewer"),
     "oidc_domains": ("People.example, @other.example,", ("people.example", "other.example")),
     "max_webhook_bytes": ("26214400", 26214400),
+    "checkpoint_file": ("/mnt/elsewhere/checkpoints", Path("/mnt/elsewhere/checkpoints")),
+    "checkpoint_url": ("https://keep.example/take?key=hunter2", "https://keep.example/take?key=hunter2"),
     "log_level": ("WARNING", "warning"),
     "log_format": ("JSON", "json"),
     "metrics_token": ("a-long-made-up-token", "a-long-made-up-token"),
@@ -62,6 +64,8 @@ DEFAULTS = {
     "oidc_role": "",
     "oidc_domains": (),
     "max_webhook_bytes": 5242880,
+    "checkpoint_file": Path.cwd() / "instance" / "checkpoints.ndjson",
+    "checkpoint_url": "",
     "log_level": "info",
     "log_format": "",
     "metrics_token": "",
@@ -112,6 +116,11 @@ BAD = [
     ("oidc_domains", "me@people.example"),
     ("oidc_domains", ".example"),
     ("max_webhook_bytes", "26214401"),
+    ("checkpoint_file", "~there-is-no-such-person/checkpoints"),
+    ("checkpoint_url", "http://keep.example/"),
+    ("checkpoint_url", "https://me:hunter2@keep.example/"),
+    ("checkpoint_url", "https://keep.example/#hunter2"),
+    ("checkpoint_url", "ftp://127.0.0.1/"),
     ("log_level", "loud"),
     ("log_format", "xml"),
     ("metrics_token", "fifteen-letters"),
@@ -176,7 +185,7 @@ def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
 
 def test_what_may_hold_a_password_is_marked_as_secret() -> None:
     secret = {setting.name for setting in config.SETTINGS if setting.secret}
-    assert secret == {"database_url", "secret_key", "oidc_client_secret", "metrics_token"}
+    assert secret == {"database_url", "secret_key", "oidc_client_secret", "metrics_token", "checkpoint_url"}
 
 
 def test_every_setting_says_what_it_is_for() -> None:

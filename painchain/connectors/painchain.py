@@ -146,5 +146,18 @@ TYPE = ConnectorType(
             "clock",
         ),
         *PEOPLE,
+        EventType(
+            "CheckpointMade",
+            "Checkpoint Made",
+            fields(events="Events", head="Hash of the last", action="Action"),
+            "shield",
+        ),
+        EventType(
+            "ChainBroken",
+            "Chain Broken",
+            fields(why="What was found", of_event="Event", how="How", action="Action"),
+            "alert",
+        ),
+        EventType("ChainMended", "Chain Mended", fields(was="Was broken", action="Action"), "check"),
     ),
 )
