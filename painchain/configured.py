@@ -19,15 +19,15 @@ from painchain.models import Connector, NotifyRule, Team, Webhook
 from painchain.secrets import scrub, scrub_value
 
 CONNECTOR, TEAM, RULE, RETENTION, PERSON, TOKEN = (
-    *("connector", "team", "notify rule", "retention of", "account", "API token"),
+    *("connector", "team", "notify rule", "the events of", "account", "API token"),
 )
 WEBHOOK = Field("webhook", "Webhook secret", Kind.SECRET)
 ENABLED = Field("enabled", "Enabled", Kind.CHECKBOX)
-KEPT = Field("kept", "Events kept", Kind.TEXT, default=kept_for(None))
+KEPT = Field("kept", "Retention", Kind.TEXT, default=kept_for(None))
 _LABELS = {
     "name": "Name",
     "tags": "Tags",
-    "kinds": "Told of",
+    "kinds": "Kinds of events",
     "enabled": "Enabled",
     "url": "Apprise URL",
     "role": "Role",
@@ -83,7 +83,9 @@ def connector_fields(one: Standing) -> dict[str, Field]:
     defined = {each.key: each for each in known.all_fields} if known else {}
     toggles = {*(visibility.toggles(known) if known else ()), *one.hidden}
     shown = {
-        toggle_key(each): Field(toggle_key(each), f"{toggle_label(one.type, each)} shown", Kind.CHECKBOX, default=True)
+        toggle_key(each): Field(
+            toggle_key(each), f"Showing {toggle_label(one.type, each)}", Kind.CHECKBOX, default=True
+        )
         for each in toggles
     }
     return {**defined, "enabled": ENABLED, "webhook": WEBHOOK, **shown}

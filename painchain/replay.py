@@ -69,7 +69,7 @@ class Replay:
     def explain(self, since: int) -> str:
         """Say whether auditing was off at some time after event number `since`."""
         gaps = [gap for gap, end in zip(self.fold.gaps, self.ends, strict=True) if end > since]
-        spans = " and ".join(f"from {_time(gap.start)} to {_time(gap.end)}" for gap in gaps)
+        spans = " and ".join(f"from {_time(gap.start, 'some time')} to {_time(gap.end, 'now')}" for gap in gaps)
         return f"auditing was off {spans}, when nothing was recorded" if gaps else ""
 
     def since(self, key: Key, name: str = "") -> int:
@@ -97,8 +97,8 @@ class Replay:
         return new
 
 
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "some time"
+def _time(moment: datetime | None, unknown: str) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else unknown
 
 
 def _told_of(entry: Entry) -> str | None:

@@ -155,6 +155,7 @@ STAIRS = (
         "painchain.cli_export",
         "painchain.cli_prune",
         "painchain.cli_user",
+        "painchain.cli_verify",
     ),
     ("painchain.cli",),
     ("app",),
