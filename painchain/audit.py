@@ -19,6 +19,8 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
+# What is recorded while auditing is off as well: without it the log could not be verified.
+ALWAYS = ("key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 
@@ -350,7 +352,7 @@ class Trail:
         audit_connector, subject_id = self._look_up(subject)
         of_itself = subject is not None and subject.id == audit_connector.id
         about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
-        if not (audit_connector.enabled or about_itself):
+        if not (audit_connector.enabled or about_itself or kind in ALWAYS):
             return None
         if self.reverts:
             metadata = {**metadata, "reverts": self.reverts}

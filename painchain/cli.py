@@ -29,6 +29,7 @@ from painchain import (
 from painchain.changes import spoken
 from painchain.cli_export import export
 from painchain.cli_prune import prune
+from painchain.cli_rotate_key import rotate_key
 from painchain.cli_user import user
 from painchain.connectors.base import Kind
 from painchain.db import db
@@ -76,6 +77,7 @@ def main(context: click.Context) -> None:
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
+main.add_command(rotate_key)
 main.add_command(user)
 
 

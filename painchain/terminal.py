@@ -39,14 +39,14 @@ def settings() -> config.Settings:
     return loaded
 
 
-def app(database_fails: int = 2) -> Flask:
+def app(database_fails: int = 2, create: Callable[[config.Settings], Flask] = create_app) -> Flask:
     """Create the app, or stop with a line that says what is in the way.
 
     `database_fails` is the exit code for a database that cannot be used.
     """
     loaded = settings()
     try:
-        return create_app(loaded)
+        return create(loaded)
     except (KeyUnusable, NewerDatabase) as error:
         stop(str(error))
     except OSError as error:
@@ -56,9 +56,9 @@ def app(database_fails: int = 2) -> Flask:
 
 
 @contextmanager
-def opened(failure: str) -> Iterator[None]:
+def opened(failure: str, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
     """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code 1."""
-    with app(database_fails=1).app_context():
+    with app(1, create).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:

@@ -21,7 +21,7 @@ STAIRS = (
         "painchain.web",
         "painchain.passwords",
     ),
-    ("painchain.connectors.poll",),
+    ("painchain.connectors.poll", "painchain.keyfile"),
     (
         "painchain.connectors.base",
         "painchain.connectors.refusals",
@@ -63,7 +63,7 @@ STAIRS = (
         "painchain.connectors.painchain",
     ),
     ("painchain.models", "painchain.identity", "painchain.connectors", "painchain.migrations", "painchain.chain"),
-    ("painchain.search", "painchain.pruned_runs"),
+    ("painchain.search", "painchain.pruned_runs", "painchain.sealed"),
     ("painchain.sets", "painchain.fulltext"),
     ("painchain.rollups",),
     ("painchain.combining",),
@@ -88,7 +88,7 @@ STAIRS = (
     ("painchain.report", "painchain.outcomes", "painchain.watches"),
     ("painchain.polling",),
     ("painchain.hooks",),
-    ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking"),
+    ("painchain.blame", "painchain.restore", "painchain.demo", "painchain.checking", "painchain.rotation"),
     ("painchain.web.facts",),
     (
         "painchain.web.filters",
@@ -127,7 +127,13 @@ STAIRS = (
     ("painchain.factory",),
     ("painchain.pollers", "painchain.messenger", "painchain.watching"),
     ("painchain.scheduler", "painchain.terminal"),
-    ("painchain.demo_command", "painchain.cli_export", "painchain.cli_prune", "painchain.cli_user"),
+    (
+        "painchain.demo_command",
+        "painchain.cli_export",
+        "painchain.cli_prune",
+        "painchain.cli_rotate_key",
+        "painchain.cli_user",
+    ),
     ("painchain.cli",),
     ("app",),
 )
