@@ -20,7 +20,7 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
 # Recorded while auditing is off as well: it is about the log itself.
-OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended")
+OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 

@@ -209,8 +209,15 @@ SETTINGS = (
         "secret_key",
         "",
         str,
-        "Key that opens stored tokens. Empty: secret.key in the instance folder, made at the first start.",
+        "Key that opens stored tokens and chains the log. Empty: secret.key in the instance folder, made at the first "
+        "start. While it is replaced: the new key and the old one, with a space between.",
         secret=True,
+    ),
+    Setting(
+        "secret_key_file",
+        "",
+        secret_file,
+        "A file that holds the key instead, such as a secret of Docker or systemd. PainChain leaves it as it is.",
     ),
     Setting(
         "trusted_hosts",
@@ -316,6 +323,7 @@ class Settings:
     instance: Path
     database_url: str
     secret_key: str
+    secret_key_file: Path | None
     trusted_hosts: tuple[str, ...]
     public_url: str
     trusted_proxies: int
@@ -371,6 +379,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         values["trusted_hosts"] = tuple(
             dict.fromkeys((*values["trusted_hosts"], urlsplit(values["public_url"]).hostname))
         )
+    values["secret_key_file"] = values["secret_key_file"] or None
+    if values["secret_key_file"] and values["secret_key"]:
+        raise ConfigError("PAINCHAIN_SECRET_KEY_FILE: PAINCHAIN_SECRET_KEY is set too; leave out one.")
     _complete_oidc(values)
     _complete_metrics(values)
     return Settings(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,14 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from painchain import addresses, audit, gauges, inventory, ledger, logs, migrations
+from painchain import addresses, audit, gauges, inventory, keyfile, ledger, logs, migrations
 from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
 from painchain.metrics import Meters
 from painchain.oidc import Provider
-from painchain.secrets import Keyring, load_key
+from painchain.secrets import Keyring, KeyUnusable
 from painchain.web import (
     access,
     account,
@@ -106,9 +107,58 @@ class App(Flask):
 def create_app(settings: Settings) -> Flask:
     """Return the app, its database migrated and the built-in connector in place.
 
-    :raises KeyUnusable: when the key cannot be used, or does not open what is stored.
+    :raises KeyUnusable: when the key is missing, cannot be used, or does not open what is stored.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
+    app = assembled(settings)
+    with app.app_context():
+        where = app.extensions["painchain.key_place"]
+        keys = keyfile.obtain(where, migrations.is_new)
+        use_keys(app, keys)
+        if migrations.is_unchained():
+            inventory.check_key()  # before the log is chained with it
+        migrations.upgrade()
+        use_keys(app, keys.led_by(ledger.key_id()))
+        if keys.id != app.extensions["painchain.keys"].id:
+            log.warning("The first key in %s is not in use yet: painchain rotate-key puts it to use.", where.name)
+        begin()
+    return app
+
+
+def without_its_key(settings: Settings) -> Flask:
+    """Return the app of a log whose key is lost, with the key that takes its place: in a key file made for it, perhaps.
+
+    :raises KeyUnusable: when nothing is lost, or the key that is there cannot be used.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
+    """
+    app = assembled(settings)
+    with app.app_context():
+        where = app.extensions["painchain.key_place"]
+        if migrations.is_new():
+            raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
+        keys = keyfile.read(where)
+        if keys and opens_everything(app, keys):
+            raise KeyUnusable(
+                f"The key is not lost: {where.name} opens everything. Replace it by: painchain rotate-key."
+            )
+        keys = keys or keyfile.make(where)
+        assert keys is not None  # noqa: S101  it was made
+        use_keys(app, keys)
+        migrations.upgrade()
+    return app
+
+
+def opens_everything(app: Flask, keys: Keyring) -> bool:
+    """Say whether these keys belong to the log and open the stored secrets."""
+    with suppress(KeyUnusable):
+        use_keys(app, keys if migrations.is_unchained() else keys.led_by(ledger.key_id()))
+        inventory.check_key()
+        return True
+    return False
+
+
+def assembled(settings: Settings) -> Flask:
+    """Return the app, which has neither looked at its keys nor at what is in its database."""
     addresses.permit(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
     app = App(
@@ -129,7 +179,7 @@ def create_app(settings: Settings) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
         WTF_CSRF_TIME_LIMIT=None,
     )
-    use_keys(app, load_key(settings.secret_key, settings.instance / "secret.key"))
+    app.extensions["painchain.key_place"] = keyfile.place(settings)
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
@@ -162,9 +212,6 @@ def create_app(settings: Settings) -> Flask:
         if proxies := settings.trusted_proxies:
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
         prepare(db.engine)
-        migrations.upgrade()
-        use_keys(app, app.extensions["painchain.keys"].led_by(ledger.key_id()))
-        begin()
     return app
 
 

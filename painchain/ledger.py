@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,6 +110,11 @@ class Ledger:
         self.written.update(event.source for event in events)
         return self.last_event
 
+    def change_key(self, chain: Chain) -> None:
+        """Chain what is written from here on with another key, and what is there already stays as it is."""
+        self.chain = chain
+        self.connection.execute(update(_head).values(key_id=chain.key_id))
+
     def remove(self, ids: Sequence[int]) -> bytes | None:
         """Delete these events, their tags, words and places in the rollups, and return the hash of the newest of them.
 
@@ -142,9 +147,21 @@ def key_id() -> str:
         return str(connection.execute(select(_head.c.key_id)).scalar_one())
 
 
+def check_key() -> None:
+    """Make sure that the log is still written with the key of this process: what works by itself asks before it does.
+
+    :raises WrongKey: when the key was replaced since this process started.
+    """
+    chain: Chain = current_app.extensions["painchain.chain"]
+    if key_id() != chain.key_id:
+        raise WrongKey
+
+
 @contextmanager
-def writing() -> Iterator[Ledger]:
+def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[Ledger]:
     """Open the one write transaction: what changes inside and what is recorded of it are committed together.
+
+    `first` is done before anything is read.
 
     :raises WriteBusy: when other writers held the database for too long.
     :raises WrongKey: when the log is written with another key than this process has.
@@ -152,6 +169,7 @@ def writing() -> Iterator[Ledger]:
     """
     chain: Chain = current_app.extensions["painchain.chain"]
     with one_write_at_a_time() as connection:
+        first(connection)
         [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
         if key_id != chain.key_id:
             raise WrongKey
@@ -170,7 +188,7 @@ def writing() -> Iterator[Ledger]:
                 "new_last_event": ledger.last_event,
                 "new_last_stamp": ledger.last_stamp,
                 "new_mac": ledger.mac if moved else mac,
-                "new_seal": chain.head(ledger.last_event, ledger.mac) if moved else seal,
+                "new_seal": ledger.chain.head(ledger.last_event, ledger.mac) if moved else seal,
             },
         )
     if ledger.written:

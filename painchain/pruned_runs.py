@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hmac import compare_digest
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.chain import Chain
@@ -47,6 +48,17 @@ def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
     connection.execute(
         insert(_runs), [{**vars(one), "seal": chain.run(one.first, one.last, one.mac)} for one in merged]
     )
+
+
+def reseal(connection: Connection, chain: Chain, old: Chain | None) -> None:
+    """Seal every run with the key of `chain`, so that no other is believed any more.
+
+    One whose seal is not of the `old` key was made by hand and stays as it is; None: nobody can tell, and all are.
+    """
+    for run in connection.execute(select(_runs)).all():
+        if old is None or compare_digest(run.seal, old.run(run.first, run.last, run.mac)):
+            new = chain.run(run.first, run.last, run.mac)
+            connection.execute(update(_runs).where(_runs.c.first == run.first).values(seal=new))
 
 
 def _merged(runs: Iterable[Run]) -> list[Run]:

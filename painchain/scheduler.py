@@ -12,7 +12,7 @@ from flask import Flask
 
 from painchain import audit, ledger, logs, pruning, retention
 from painchain.audit import Trail
-from painchain.db import EPOCH, db
+from painchain.db import EPOCH, WriteBusy, db
 from painchain.pollers import Pollers
 from painchain.retention import Refused
 
@@ -65,6 +65,9 @@ class Scheduler:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
                 self.look()
+            except WriteBusy as error:
+                log.error("The background work waits for the database: %s.", error)
+                self._stopping.wait(RETRY_SECONDS)
             except Exception as error:  # whatever it is, the next day comes
                 logs.failed(log, "The background work", error)
                 self._stopping.wait(RETRY_SECONDS)

@@ -45,14 +45,16 @@ def settings(serving: bool = False) -> config.Settings:
     return loaded
 
 
-def app(database_fails: int = 2, serving: bool = False) -> Flask:
+def app(
+    database_fails: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
+) -> Flask:
     """Create the app, or stop with a line that says what is in the way.
 
     `database_fails` is the exit code for a database that cannot be used.
     """
     loaded = settings(serving)
     try:
-        return create_app(loaded)
+        return create(loaded)
     except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
         stop(str(error))
     except OSError as error:
@@ -62,9 +64,9 @@ def app(database_fails: int = 2, serving: bool = False) -> Flask:
 
 
 @contextmanager
-def opened(failure: str, code: int = 1) -> Iterator[None]:
+def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
     """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code `code`."""
-    with app(database_fails=code).app_context():
+    with app(code, create=create).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:

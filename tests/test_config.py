@@ -31,6 +31,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "oidc_client_id": ("painchain", "painchain"),
     "oidc_client_secret": ("hunter2", "hunter2"),
     "oidc_client_secret_file": (str(ME), ME),
+    "secret_key_file": (str(ME), ME),
     "oidc_name": ("Example ID", "Example ID"),
     "oidc_role": ("viewer", "viewer"),
     "oidc_domains": ("People.example, @other.example,", ("people.example", "other.example")),
@@ -60,6 +61,7 @@ DEFAULTS = {
     "oidc_client_id": "",
     "oidc_client_secret": "",
     "oidc_client_secret_file": None,
+    "secret_key_file": None,
     "oidc_name": "single sign-on",
     "oidc_role": "",
     "oidc_domains": (),
@@ -111,6 +113,7 @@ BAD = [
     ("oidc_issuer", "https://id.example"),
     ("oidc_client_secret_file", "/there/is/no/such/file"),
     ("oidc_client_secret_file", "/"),
+    ("secret_key_file", "/there/is/no/such/file"),
     ("oidc_name", "n" * 41),
     ("oidc_role", "owner"),
     ("oidc_domains", "me@people.example"),
@@ -223,6 +226,15 @@ def test_the_public_address_is_a_name_of_the_server_and_lets_everybody_in_to_sig
     assert load(public_url="http://localhost:8000").only_here
     assert not load(public_url="https://painchain.example").only_here
     assert not load(host="0.0.0.0", public_url="http://localhost:8000").only_here
+
+
+def test_the_key_is_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("hunter2\n")
+    assert load(secret_key_file=str(file)).secret_key_file == file
+    with pytest.raises(config.ConfigError, match="PAINCHAIN_SECRET_KEY is set too") as refused:
+        load(secret_key_file=str(file), secret_key="hunter2")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:

@@ -145,6 +145,24 @@ TYPE = ConnectorType(
             ),
             "clock",
         ),
+        EventType(
+            "KeyRotated",
+            "Key Rotated",
+            fields(old_key="Old key", new_key="New key", sealed="Tokens sealed anew", action="Action"),
+            "key",
+        ),
+        EventType(
+            "KeyReplaced",
+            "Key Replaced",
+            fields(
+                old_key="Lost key",
+                new_key="New key",
+                unverified="Events not verified",
+                dropped=("Tokens dropped", Shape.LIST),
+                action="Action",
+            ),
+            "alert",
+        ),
         *PEOPLE,
         EventType(
             "CheckpointMade",

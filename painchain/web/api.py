@@ -17,6 +17,7 @@ from painchain import (
     bands,
     connectors,
     inventory,
+    ledger,
     logs,
     polling,
     reporting,
@@ -290,6 +291,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
 @door.get("/health")
 def health() -> ResponseReturnValue:
     """Say whether the database really reads and writes: 503 if it does not."""
+    ledger.check_key()
     with one_write_at_a_time():
         db.session.execute(update(LogHead).values(id=1))
     return jsonify(status="ok", database="ok", auditing=audit.auditing().on, version=__version__)

@@ -34,7 +34,7 @@ from werkzeug.wrappers import Response
 from painchain import audit, connectors, ledger, logs, metrics
 from painchain.db import WriteBusy, db
 from painchain.roles import LOCAL
-from painchain.secrets import scrub
+from painchain.secrets import KeyUnusable, scrub
 from painchain.web import cookies, filters
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
     app.register_error_handler(WriteBusy, _database_error)
+    app.register_error_handler(KeyUnusable, _key_error)
     app.register_error_handler(Exception, _unexpected_error)
     app.jinja_env.globals.update(
         types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed, whole_address=whole_address
@@ -210,6 +211,12 @@ def _database_error(problem: Exception) -> Response:
         metrics.here().refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
         message = f"Nothing was saved: the database did not take it ({reason}). What is recorded is safe."
     return error(503, "The database does not answer", message)
+
+
+def _key_error(problem: KeyUnusable) -> Response:
+    db.session.rollback()
+    log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
+    return error(503, "A stored secret cannot be opened", str(problem))
 
 
 def _reason(problem: Exception) -> str:
