@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,7 @@ def create_app(settings: Settings) -> Flask:
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     app = assembled(settings)
-    with app.app_context():
+    with starting(app):
         where = app.extensions["painchain.key_place"]
         keys = keyfile.obtain(where, migrations.is_new)
         use_keys(app, keys)
@@ -132,7 +132,7 @@ def without_its_key(settings: Settings) -> Flask:
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     app = assembled(settings)
-    with app.app_context():
+    with starting(app):
         where = app.extensions["painchain.key_place"]
         if migrations.is_new():
             raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
@@ -146,6 +146,18 @@ def without_its_key(settings: Settings) -> Flask:
         use_keys(app, keys)
         migrations.upgrade()
     return app
+
+
+@contextmanager
+def starting(app: Flask) -> Iterator[None]:
+    """Work in the context of an app that starts, and let go of the database if it does not."""
+    with app.app_context():
+        try:
+            yield
+        except BaseException:
+            db.session.remove()
+            db.engine.dispose()
+            raise
 
 
 def opens_everything(app: Flask, keys: Keyring) -> bool:
