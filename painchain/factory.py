@@ -25,6 +25,7 @@ from painchain.secrets import Keyring, load_key
 from painchain.web import (
     account,
     api,
+    audit_log,
     auth,
     checks,
     dashboard,
@@ -33,6 +34,7 @@ from painchain.web import (
     history,
     history_api,
     hooks,
+    integrity_api,
     news,
     notify,
     notify_api,
@@ -74,7 +76,7 @@ PAGES = (
         settings_door.door,
     ),
     *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
-    *(people_door.door, person.door, account.door, tokens.door),
+    *(people_door.door, person.door, account.door, tokens.door, audit_log.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
 APIS = (
@@ -86,6 +88,7 @@ APIS = (
     notify_api.door,
     people_api.door,
     tokens_api.door,
+    integrity_api.door,
 )
 
 SECURITY_HEADERS = {
