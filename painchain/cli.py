@@ -31,6 +31,7 @@ from painchain.cli_checkpoint import checkpoint
 from painchain.cli_export import export
 from painchain.cli_prune import prune
 from painchain.cli_user import user
+from painchain.cli_verify import verify
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
@@ -80,6 +81,7 @@ main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
 main.add_command(user)
+main.add_command(verify)
 
 
 @main.command()

@@ -236,6 +236,18 @@ def snapshot(connection: Connection) -> Connection:
     return connection
 
 
+def one_state() -> None:
+    """Let everything that is read through the session from here on be of one state."""
+    db.session.rollback()
+    if db.engine.dialect.name == "postgresql":
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def is_undecodable(error: DBAPIError) -> bool:
+    """Say whether a text was not handed out because it is none: SQLite stores whatever bytes it is given."""
+    return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
+
+
 def settle() -> None:
     """Let the database look at what was written in bulk, so that it plans as it does later on."""
     if db.engine.dialect.name == "postgresql":

@@ -57,13 +57,13 @@ def app(database_fails: int = 2) -> Flask:
 
 
 @contextmanager
-def opened(failure: str) -> Iterator[None]:
-    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code 1."""
-    with app(database_fails=1).app_context():
+def opened(failure: str, code: int = 1) -> Iterator[None]:
+    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code `code`."""
+    with app(database_fails=code).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:
-            stop(f"{failure} ({reason(error)}).", 1)
+            stop(f"{failure} ({reason(error)}).", code)
         finally:
             db.session.remove()
             db.engine.dispose()
