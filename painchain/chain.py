@@ -32,7 +32,14 @@ def canonical(event: Mapping[str, Any]) -> bytes:
 
     Members are sorted, nothing is between them, every character is ASCII; times are microseconds since 1970.
     """
-    values = [event[name] for name in FIELDS]
+    return spelt([event[name] for name in FIELDS])
+
+
+def spelt(values: list[Any]) -> bytes:
+    """Return the canonical form of the values of ``FIELDS``, in their order.
+
+    :raises ValueError: or TypeError, when no event can have these values.
+    """
     for place in (-2, -1):
         if not isinstance(values[place], int):
             values[place] = microseconds(values[place])
@@ -55,19 +62,18 @@ class Chain:
 
     def head(self, last_event: int, mac: bytes) -> bytes:
         """Return the seal of the end of the log: the last event and its hash."""
-        return self._seal("head", last_event, mac)
+        return self._seal(b"head", last_event, mac)
 
     def run(self, first: int, last: int, mac: bytes) -> bytes:
         """Return the seal of a run of events that retention has removed: its ends, and the hash of the last."""
-        return self._seal("run", f"{first}-{last}", mac)
+        return self._seal(b"run ", first, last.to_bytes(8, "big") + mac)
 
     def severed(self, mac: bytes) -> bytes:
         """Return what the next event is linked to where the head was changed by hand: so that it shows for ever."""
-        return self._seal("severed", "", mac)
+        return self._seal(b"torn", 0, mac)
 
-    def _seal(self, *parts: object) -> bytes:
-        text = " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in parts)
-        return hmac.digest(self._seals, text.encode(), "sha256")
+    def _seal(self, what: bytes, number: int, rest: bytes) -> bytes:
+        return hmac.digest(self._seals, what + number.to_bytes(8, "big") + rest, "sha256")
 
 
 def chains(keys: Keyring) -> Sequence[Chain]:

@@ -89,7 +89,7 @@ def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
 @contextmanager
 def working(lost: bool = False) -> Iterator[None]:
     """Open the database; what is in the way ends the command in words, and nothing is changed."""
-    with opened("Nothing was changed", without_its_key if lost else create_app):
+    with opened("Nothing was changed", create=without_its_key if lost else create_app):
         try:
             yield
         except (Refused, KeyUnusable) as problem:

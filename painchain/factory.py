@@ -8,32 +8,36 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
-from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from painchain import audit, inventory, keyfile, ledger, migrations
+from painchain import addresses, audit, gauges, inventory, keyfile, ledger, logs, migrations
 from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
+from painchain.metrics import Meters
 from painchain.oidc import Provider
 from painchain.secrets import Keyring, KeyUnusable
 from painchain.web import (
+    access,
     account,
     api,
     auth,
     checks,
+    cookies,
     dashboard,
     exports,
     health,
     history,
     history_api,
     hooks,
+    limits,
     news,
     notify,
     notify_api,
@@ -52,10 +56,12 @@ from painchain.web import (
     tokens_api,
     webhooks,
 )
+from painchain.web import metrics as metrics_door
 from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web import teams as teams_door
+from painchain.web.headers import headers_for
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -89,23 +95,13 @@ APIS = (
     tokens_api.door,
 )
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 
+class App(Flask):
+    """Flask, with a log that says nothing of an address or of what an exception says."""
 
-class Sessions(SecureCookieSessionInterface):
-    """Flask's signed cookies; what signs them is made once, not for every request."""
-
-    signing: URLSafeTimedSerializer | None = None
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookies."""
-        self.signing = self.signing or super().get_signing_serializer(app)
-        return self.signing
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what not even an error page could be made of."""
+        logs.failed(log, "An error page", exc_info[1])
 
 
 def create_app(settings: Settings) -> Flask:
@@ -175,8 +171,9 @@ def opens_everything(app: Flask, keys: Keyring) -> bool:
 
 def assembled(settings: Settings) -> Flask:
     """Return the app, which has neither looked at its keys nor at what is in its database."""
+    addresses.permit(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
-    app = Flask(
+    app = App(
         __name__,
         instance_path=str(settings.instance),
         template_folder=str(ROOT / "templates"),
@@ -188,6 +185,7 @@ def assembled(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        MAX_FORM_PARTS=limits.MOST_FIELDS,
         SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
@@ -197,26 +195,34 @@ def assembled(settings: Settings) -> Flask:
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
-    app.session_interface = Sessions()
+    app.session_interface = cookies.Sessions()
     db.init_app(app)
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
     app.jinja_env.globals["single_sign_on"] = provider.name if provider else ""
+    app.extensions["painchain.metrics"] = meters = Meters()
+    meters.registry.register(gauges.State())
+    app.after_request(access.answered)  # what is registered first comes last
+    app.teardown_request(access.ended)
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(limits.guard)
     app.before_request(auth.guard)
     csrf.init_app(app)
     app.before_request(reasons.guard)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
-    for door in (*PAGES, *APIS, hooks.door):
+    for door in (*PAGES, *APIS, hooks.door, metrics_door.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
         lets_in = partial(auth.lets_in, settings)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
+        headers = headers_for(settings)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, headers, meters.answered)  # type: ignore[method-assign]
+        if proxies := settings.trusted_proxies:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
         prepare(db.engine)
     return app
 
@@ -248,6 +254,7 @@ def refuse_other_hosts() -> None:
     """
     if not is_known(current_app.config["SETTINGS"].trusted_hosts, request.host):
         name = host_name(request.host)
+        logs.security("host_refused", "A request came for a host name that is not ours.", host=name[:100])
         abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
 
 
@@ -268,7 +275,7 @@ def host_name(host: str) -> str:
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers.extend(SECURITY_HEADERS)
+    headers.extend(headers_for(current_app.config["SETTINGS"])(request.environ))
     headers.add("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from flask import current_app
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import fulltext, pruned_runs, rollups
+from painchain import fulltext, metrics, pruned_runs, rollups
 from painchain.chain import Chain, canonical
 from painchain.db import Base, Prepared, WrongKey, db, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
@@ -83,6 +84,7 @@ class Ledger:
     counted: int
     mac: bytes
     chain: Chain
+    written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -105,6 +107,7 @@ class Ledger:
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
+        self.written.update(event.source for event in events)
         return self.last_event
 
     def change_key(self, chain: Chain) -> None:
@@ -172,13 +175,12 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
             raise WrongKey
         # Nothing may follow upon a head that was changed by hand as if it had not been.
         intact = compare_digest(bytes(seal), chain.head(last_event, mac))
-        ledger = Ledger(
-            connection, revision, last_event, last_stamp, counted, mac if intact else chain.severed(mac), chain
-        )
+        begin = mac if intact else chain.severed(mac)
+        ledger = Ledger(connection, revision, last_event, last_stamp, counted, begin, chain)
         yield ledger
         if ledger.last_event - ledger.counted >= rollups.TAIL:
             ledger.count()
-        moved = ledger.last_event != last_event
+        moved = ledger.mac != begin
         _MOVE_HEAD.run(
             connection,
             {
@@ -189,3 +191,5 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
                 "new_seal": ledger.chain.head(ledger.last_event, ledger.mac) if moved else seal,
             },
         )
+    if ledger.written:
+        metrics.here().wrote(ledger.written)  # which they are only now that it is committed

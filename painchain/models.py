@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from painchain.db import Base, Moment, RowId
@@ -342,3 +342,52 @@ class PruneTurn(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     due: Mapped[datetime] = mapped_column(Moment)
+
+
+class LogCheck(Base):
+    """The checks of the log: one row.
+
+    `due` is when the daily one is next, `asked` whether somebody wants one now. While one runs, `began` is when,
+    `daily` whether it is the day's, `beat` when its server last did something, and `reached` of `whole` how far it is.
+    The last that went through ended at `checked_at`, after `seconds`, and `found` is its verdict; `error` says why none
+    has since. `told` is the broken place that is on the record already.
+    """
+
+    __tablename__ = "log_check"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    due: Mapped[datetime] = mapped_column(Moment)
+    asked: Mapped[bool]
+    daily: Mapped[bool]
+    began: Mapped[datetime | None] = mapped_column(Moment)
+    beat: Mapped[datetime] = mapped_column(Moment)
+    reached: Mapped[int] = mapped_column(BigInteger)
+    whole: Mapped[int] = mapped_column(BigInteger)
+    checked_at: Mapped[datetime | None] = mapped_column(Moment)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    found: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[str | None] = mapped_column(Text)
+
+
+class LastCheckpoint(Base):
+    """The newest checkpoint of the log and its way to the address that it is posted to: one row.
+
+    `problem` says in words why none could be made, at `problem_at`. `posting` is what is to be posted at `due`, for the
+    `tries`th time but one; `error` says why that failed last, at `failed_at`.
+    """
+
+    __tablename__ = "last_checkpoint"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    problem: Mapped[str | None] = mapped_column(Text)
+    problem_at: Mapped[datetime | None] = mapped_column(Moment)
+    posting: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    tries: Mapped[int]
+    due: Mapped[datetime] = mapped_column(Moment)
+    posted_at: Mapped[datetime | None] = mapped_column(Moment)
+    error: Mapped[str | None] = mapped_column(Text)
+    failed_at: Mapped[datetime | None] = mapped_column(Moment)

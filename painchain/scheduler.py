@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from painchain import audit, ledger, pruning, retention
+from painchain import audit, ledger, logs, pruning, retention
 from painchain.audit import Trail
 from painchain.db import EPOCH, WriteBusy, db
 from painchain.pollers import Pollers
@@ -69,7 +69,7 @@ class Scheduler:
                 log.error("The background work waits for the database: %s.", error)
                 self._stopping.wait(RETRY_SECONDS)
             except Exception as error:  # whatever it is, the next day comes
-                log.error("The background work failed: %s", type(error).__name__)
+                logs.failed(log, "The background work", error)
                 self._stopping.wait(RETRY_SECONDS)
 
     def _carry_out(self) -> bool:

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import BigInteger, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from painchain.chain import FIELDS, START, Chain, canonical, chains
-from painchain.db import Base, db, snapshot
-from painchain.models import ChangeEvent, LogHead, PrunedRun
+from painchain import chained
+from painchain.chain import START, Chain, chains
+from painchain.chained import Head, Link, Run
+from painchain.db import WrongKey, reading
+from painchain.drift import Completeness as Completeness
+from painchain.drift import Drift as Drift
+from painchain.drift import completeness as completeness
+from painchain.tampering import TRUNCATED, Place
+from painchain.tampering import Break as Break
 
-BATCH = 1000
-
-_event = ChangeEvent.__table__.c
-_runs = Base.metadata.tables[PrunedRun.__tablename__]
-_head = Base.metadata.tables[LogHead.__tablename__]
-_TIMES = ("timestamp", "recorded_at")
-_COLUMNS = [
-    *(_event.id, _event.mac),
-    *(type_coerce(_event[name], BigInteger).label(name) if name in _TIMES else _event[name] for name in FIELDS),
-]
-
-
-@dataclass(frozen=True)
-class Break:
-    """The first place at which the log is not as it was written: `kind` is a word, `words` tell people.
-
-    Kinds: edited, removed, inserted, reordered, truncated.
-    """
-
-    kind: str
-    event: int
-    words: str
+BATCH = 1_000
+FIRST, LAST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -55,27 +38,19 @@ class Integrity:
 
 
 def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -> Integrity:
-    """Walk along the chain from the first event to the one that is the last when it begins.
+    """Walk along the chain from the first event to the last, and say whether that is the end that the log says it has.
 
     It holds ``BATCH`` events at a time and no transaction between them; `progress` hears after each how far it is.
+
+    :raises WrongKey: when the log is written with another key than this process has.
     """
     walk = _Walk(chains(current_app.extensions["painchain.keys"]))
-    with _reading() as connection:
-        head = connection.execute(select(_head)).one()
-    while walk.broken is None and walk.reached < head.last_event:
-        with _reading() as connection:
-            walk.go_on(connection, head.last_event)
-        progress(walk.reached, head.last_event)
-    if walk.broken is None:
-        walk.end(head)
+    done = False
+    while not done:
+        with reading() as connection:
+            done = walk.go_on(connection)
+        progress(walk.reached, walk.whole)
     return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken)
-
-
-@contextmanager
-def _reading() -> Iterator[Connection]:
-    """Open a transaction that sees one state of the database throughout."""
-    with db.engine.connect() as connection:
-        yield snapshot(connection)
 
 
 class _Walk:
@@ -84,53 +59,98 @@ class _Walk:
     def __init__(self, several: Sequence[Chain]):
         self._several = several
         self._ahead = list(reversed(several))  # the oldest first: after a newer key, none is older
-        self.reached, self.mac = 0, START
+        self.reached, self.mac, self.whole = 0, START, 0
         self.events = self.pruned = 0
         self.broken: Break | None = None
 
-    def go_on(self, connection: Connection, last: int) -> None:
-        """Check the next events, up to number `last`."""
-        wanted = (_event.id > self.reached, _event.id <= last)
-        rows = connection.execute(select(*_COLUMNS).where(*wanted).order_by(_event.id).limit(BATCH)).all()
-        upto = rows[-1].id if len(rows) == BATCH else last
-        runs = connection.execute(select(_runs).where(_runs.c.last > self.reached, _runs.c.first <= upto)).all()
-        steps = [*((run.first, run) for run in runs), *((row.id, row) for row in rows)]
-        for number, step in sorted(steps, key=lambda pair: pair[0]):
-            (self._pass if "last" in step._mapping else self._check)(number, step)
+    def go_on(self, connection: Connection) -> bool:
+        """Check the next events, and say whether that was the end."""
+        head = chained.head(connection)
+        if head is None:
+            self.broken = Break(
+                TRUNCATED, 1, "The log does not say where it ends: that was removed or changed by hand."
+            )
+            return True
+        if head.key_id != self._several[0].key_id:
+            raise WrongKey
+        self.whole = head.last_event
+        if self.reached == 0 and (before := chained.events(connection, FIRST, 0, 1)):
+            self.broken = self._at(connection, head).before_the_first(before[0])
+        elif self.reached < head.last_event:
+            self._steps(connection, head)
+        if self.reached < head.last_event and not self.broken:
+            return False
+        found = [self.broken] if self.broken else self._end(connection, head)
+        if run := chained.stray_run(connection, head.last_event):
+            found.append(self._at(connection, head).bad_run(run))
+        self.broken = min(found, key=lambda one: one.event, default=None)
+        return True
+
+    def _steps(self, connection: Connection, head: Head) -> None:
+        """Check the next events and what stands for those that retention has removed, in their order."""
+        events = chained.events(connection, self.reached, head.last_event, BATCH)
+        upto = events[-1].id if len(events) == BATCH else head.last_event
+        runs = chained.runs(connection, self.reached, upto)
+        steps: list[Link | Run] = [*runs, *events]
+        for step in sorted(steps, key=_number) if runs else steps:
+            if isinstance(step, Run):
+                self._pass(step, connection, head)
+            elif not self._check(step):
+                self.broken = self._why(step, connection, head)
             if self.broken:
                 return
         if self.reached < upto:
-            self._break("truncated" if upto == last else "removed", self.reached + 1)
+            self.broken = self._at(connection, head).missing(upto)
 
-    def end(self, head: Any) -> None:
-        """Compare the end that was reached with the end that the log says it has."""
-        # A rotation seals head and runs anew: a retired key, which may have leaked, vouches for neither.
-        if self.mac != head.mac or not compare_digest(self._several[0].head(head.last_event, head.mac), head.seal):
-            self._break("truncated", head.last_event + 1)
+    def _check(self, event: Link) -> bool:
+        """Check one event, and go on to it if it is as it was written."""
+        number, content = event.id, event.content
+        if number != self.reached + 1 or content is None:
+            return False
+        for place, chain in enumerate(self._ahead):
+            if compare_digest(event.mac, chain.link(self.mac, number, content)):
+                if place:
+                    self._ahead = self._ahead[place:]
+                self.reached, self.mac = number, event.mac
+                self.events += 1
+                return True
+        return False
 
-    def _pass(self, first: int, run: Any) -> None:
-        """Go past a run that retention has removed."""
-        if not compare_digest(self._several[0].run(first, run.last, run.mac), run.seal):
-            self._break("removed", first)
-        elif first > self.reached + 1:
-            self._break("removed", self.reached + 1)
-        else:  # while it was read, a run that begins before may have grown
+    def _pass(self, run: Run, connection: Connection, head: Head) -> None:
+        """Go past a run that retention has removed; while it was read, one that begins before may have grown."""
+        place = self._at(connection, head)
+        if run.first > self.reached + 1:
+            self.broken = place.missing(run.first - 1)
+        elif not self._is_sealed(run):
+            self.broken = place.bad_run(run)
+        else:
             self.pruned += run.last - self.reached
             self.reached, self.mac = run.last, run.mac
 
-    def _check(self, number: int, row: Any) -> None:
-        """Check one event."""
-        if number != self.reached + 1:
-            self._break("removed" if number > self.reached else "inserted", min(number, self.reached + 1))
-            return
-        content = canonical(row._mapping)
-        for place, chain in enumerate(self._ahead):
-            if row.mac and compare_digest(row.mac, chain.link(self.mac, number, content)):
-                self._ahead = self._ahead[place:]
-                self.reached, self.mac = number, row.mac
-                self.events += 1
-                return
-        self._break("edited" if row.mac else "inserted", number)
+    def _is_sealed(self, run: Run) -> bool:
+        if not 0 < run.first <= run.last:
+            return False
+        # A rotation seals all runs anew: a retired key, which may have leaked, hides no events.
+        return compare_digest(self._several[0].run(run.first, run.last, run.mac), run.seal)
 
-    def _break(self, kind: str, number: int) -> None:
-        self.broken = Break(kind, number, f"Event {number} was {kind}.")
+    def _why(self, event: Link, connection: Connection, head: Head) -> Break:
+        place = self._at(connection, head)
+        if event.id > place.number:
+            return place.missing(event.id - 1)
+        return place.misfit(event) if event.id == place.number else place.inside_run(event)
+
+    def _end(self, connection: Connection, head: Head) -> list[Break]:
+        """Compare the end that was reached with the end that the log says it has."""
+        place = self._at(connection, head)
+        behind = chained.events(connection, max(self.reached, head.last_event), LAST, 1)
+        sealed = compare_digest(self._several[0].head(head.last_event, head.mac), head.seal)
+        whole = sealed and self.reached == head.last_event and self.mac == head.mac
+        return [*map(place.behind_the_end, behind), *([] if whole else [place.bad_end()])]
+
+    def _at(self, connection: Connection, head: Head) -> Place:
+        older = [one for one in self._several if one not in self._ahead]
+        return Place(connection, self._ahead, older, head, self.reached, self.mac)
+
+
+def _number(step: Link | Run) -> int:
+    return step.first if isinstance(step, Run) else step.id

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from painchain import audit, ledger, migrations, verify
+from painchain import audit, checkpoints, ledger, migrations, verify
 from painchain.chain import FIELDS, START, Chain, canonical
+from painchain.checkpoints import CheckpointsKept
 from painchain.db import db
 from painchain.secrets import KEY_BYTES, Keyring
 from tests.test_migrations import alembic
@@ -173,6 +174,20 @@ def test_an_older_log_is_chained_when_it_is_brought_up_to_date(app: Flask) -> No
     write(app, {"event_id": "new"})
     found = checked(app)
     assert (found.events, found.pruned, found.broken) == (4, 1, None)
+
+
+def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> None:
+    file = app.config["SETTINGS"].checkpoint_file
+    with app.app_context():
+        checkpoints.append(file, checkpoints.make(lambda: NOW))
+        flask_migrate.downgrade(directory=alembic(app), revision="0011")
+        for content in (file.read_text(), "nonsense\n"):
+            file.write_text(content)
+            with pytest.raises(CheckpointsKept, match="Put the right database back"):
+                migrations.upgrade()
+        file.rename(file.with_suffix(".old"))
+        migrations.upgrade()
+    assert checked(app).broken is None
 
 
 def test_a_process_with_another_key_writes_nothing(app: Flask) -> None:

@@ -150,6 +150,32 @@ TYPE = ConnectorType(
             ),
             "alert",
         ),
+        EventType(
+            "BackupRestored",
+            "Backup Restored",
+            fields(
+                backup_time="Backup of",
+                events="Events",
+                backup_size="Its log ended at",
+                abandoned_size="The abandoned log ended at",
+                abandoned_head="Its hash",
+                action="Action",
+            ),
+            "clock",
+        ),
         *PEOPLE,
+        EventType(
+            "CheckpointMade",
+            "Checkpoint Made",
+            fields(events="Events", head="Hash of the last", action="Action"),
+            "shield",
+        ),
+        EventType(
+            "ChainBroken",
+            "Chain Broken",
+            fields(why="What was found", of_event="Event", how="How", action="Action"),
+            "alert",
+        ),
+        EventType("ChainMended", "Chain Mended", fields(was="Was broken", action="Action"), "check"),
     ),
 )

@@ -18,6 +18,7 @@ from painchain import (
     connectors,
     inventory,
     ledger,
+    logs,
     polling,
     reporting,
     silence,
@@ -59,6 +60,7 @@ def refuse_other_sites() -> ResponseReturnValue | None:
     origin = request.headers.get("Origin")
     foreign = origin is not None and origin.partition("://")[2] != request.host
     if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        logs.security("origin_refused", "A write came from another site's page.")
         return json_error(
             403, "This request comes from another site; only PainChain's own pages and scripts may write."
         )

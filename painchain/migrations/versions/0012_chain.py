@@ -8,6 +8,7 @@ from alembic import op
 from flask import current_app
 
 from painchain.chain import FIELDS, START, Chain, canonical
+from painchain.checkpoints import refuse_if_kept
 
 revision = "0012"
 down_revision = "0011"
@@ -28,6 +29,8 @@ _LINK = sa.update(event).where(event.c.id == sa.bindparam("number")).values(mac=
 
 
 def upgrade() -> None:
+    if op.get_bind().execute(sa.text("SELECT last_event FROM log_head")).scalar_one():
+        refuse_if_kept(current_app.config["SETTINGS"].checkpoint_file)
     op.add_column("change_events", sa.Column("mac", sa.LargeBinary(), nullable=True))
     op.add_column("prunings", sa.Column("boundary", sa.Text(), nullable=True))
     op.create_table(
