@@ -67,6 +67,7 @@ STAIRS = (
     (
         "painchain.search",
         "painchain.pruned_runs",
+        "painchain.sealed",
         "painchain.backup_file",
         "painchain.checkpoints",
         "painchain.chained",
