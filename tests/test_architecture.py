@@ -67,7 +67,6 @@ STAIRS = (
     (
         "painchain.search",
         "painchain.pruned_runs",
-        "painchain.sealed",
         "painchain.backup_file",
         "painchain.checkpoints",
         "painchain.chained",
