@@ -117,6 +117,14 @@ TOKEN: dict[str, Schema] = {
     "created_at": TIME,
     **_each(TIME_OR_NULL, "expires", "last_used"),
 }
+CHECKPOINT = _record(
+    version={"const": 1},
+    size={**INTEGER, "description": "The number of the last event."},
+    head={**STRING, "description": "Its hash, in hex."},
+    time=TIME,
+    key={**STRING, "description": "The name of the key that signs it."},
+    seal={**STRING, "description": "HMAC-SHA256 over the other members, in hex."},
+)
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
     "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
@@ -257,6 +265,39 @@ SCHEMAS: dict[str, Schema] = {
         error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
         lost={**INTEGER, "description": "Messages that were given up since it went well."},
     ),
+    "Checkpoint": CHECKPOINT,
+    "Integrity": _record(
+        state={
+            "enum": ["unknown", "whole", "broken"],
+            "description": "What the last check found; unknown: there was none.",
+        },
+        **_each(TIME_OR_NULL, "checked_at"),
+        **_each({"type": ["number", "null"]}, "seconds"),
+        **_each(INTEGER_OR_NULL, "events", "pruned", "last_event"),
+        head={**STRING_OR_NULL, "description": "The hash of the last event, in hex."},
+        broken=_any(
+            {
+                **_record(kind=STRING, event=INTEGER, words=STRING),
+                "description": "The first place that is not as it was written.",
+            },
+            {"type": "null"},
+        ),
+        complete={
+            "type": ["boolean", "null"],
+            "description": "Whether replaying the log gives the present configuration; null: not looked at.",
+        },
+        drift=_list(_record(what=STRING, words=STRING)),
+        running=_any(_record(began=TIME, reached=INTEGER, whole=INTEGER), {"type": "null"}),
+        error={**STRING_OR_NULL, "description": "Why no check has got through since."},
+        next_check=TIME,
+        checkpoint=_record(
+            last=_any(_ref("Checkpoint"), {"type": "null"}),
+            problem={**STRING_OR_NULL, "description": "Why the last one could not be made."},
+            posted_at=TIME_OR_NULL,
+            post_waiting=BOOLEAN,
+            post_error=STRING_OR_NULL,
+        ),
+    ),
     "Token": _record(**TOKEN),
     "NewTokenMade": _record(**TOKEN, token={**STRING, "description": "Its secret, shown this once."}),
     "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
@@ -358,10 +399,14 @@ SCHEMES: Schema = {
         "type": "apiKey",
         "in": "cookie",
         "name": "painchain_session",
-        "description": "Of a browser that somebody is signed in with.",
+        "description": "Of a browser that somebody is signed in with; by https its name begins with __Host-.",
     },
 }
-OPEN = "/health"  # which nobody signs in for
+OWN_SCHEMES: Schema = {
+    "metrics": {"type": "http", "scheme": "bearer", "description": "The token of PAINCHAIN_METRICS_TOKEN."}
+}
+# Which nobody signs in for, and what they take instead.
+OPEN: dict[str, list[Schema]] = {"/health": [], "/metrics": [{"metrics": []}]}
 
 
 @dataclass(frozen=True)
@@ -454,7 +499,10 @@ ROUTES = (
     Route("Make a token", "POST", TOKENS, _ref("NewTokenMade"), (*ASK, 413), NewToken, 201, PLACED),
     Route("Read a token", "GET", f"{TOKENS}/{{token}}", _ref("Token"), (*READ, 404)),
     Route("Revoke a token", "DELETE", f"{TOKENS}/{{token}}", None, (*WRITE, 404), status=204),
+    Route("Read the state of the log", "GET", "/api/integrity", _ref("Integrity"), READ),
+    Route("Make a checkpoint", "POST", "/api/checkpoints", _ref("Checkpoint"), ASK, status=201),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
+    Route("Read the metrics", "GET", "/metrics", None, (400, 401, 404), also=("text/plain",)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
 
@@ -472,24 +520,28 @@ def document() -> Schema:
         "info": {"title": "PainChain", "version": __version__, "description": about},
         "paths": paths,
         "security": [{name: []} for name in SCHEMES] + [{}],
-        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses, "securitySchemes": SCHEMES},
+        "components": {
+            "schemas": {**_bodies(), **SCHEMAS},
+            "responses": responses,
+            "securitySchemes": SCHEMES | OWN_SCHEMES,
+        },
     }
 
 
 def _operation(route: Route) -> Schema:
     done = _response("Done.", route.answer, route.headers)
     for media in route.also:
-        done["content"][media] = {"schema": STRING}
+        done.setdefault("content", {})[media] = {"schema": STRING}
     answer = {str(route.status): done}
-    refused = {*route.refusals, *(() if route.path == OPEN else (401, 403))}
+    refused = {*route.refusals, *(() if route.path in OPEN else (401, 403))}
     operation = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),
         "parameters": _parameters(route),
         "responses": answer | {str(status): _ref(status, "responses") for status in sorted(refused)},
     }
-    if route.path == OPEN:
-        operation["security"] = []
+    if route.path in OPEN:
+        operation["security"] = OPEN[route.path]
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
         operation["requestBody"] = {"required": not route.bodiless, "content": content}
