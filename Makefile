@@ -11,7 +11,7 @@ run: .venv/.run
 	.venv/bin/python app.py
 
 test: .venv/.dev $(NODE)
-	.venv/bin/python -m pytest -n 3 $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 # Against a real kube-apiserver with etcd, built once from Debian's sources: minutes, and 130 MB in .kubernetes.
 test-kubernetes: .venv/.dev

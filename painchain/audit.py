@@ -19,7 +19,8 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
-ALARMS = ("chain_broken", "chain_mended")  # recorded while auditing is off as well
+# Recorded while auditing is off as well: it is about the log itself.
+OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 _BROKEN = select(LogCheck.told).scalar_subquery()
@@ -301,8 +302,8 @@ class Trail:
     ) -> str | None:
         """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells.
 
-        What is found out about the log itself (``ALARMS``) is recorded while auditing is off as well: it is no change
-        that somebody makes, and whoever tampers with the log would switch auditing off before.
+        What becomes of the log itself (``OF_THE_LOG``) is recorded while auditing is off as well: whoever tampers with
+        the log would switch auditing off before.
         """
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
@@ -357,7 +358,7 @@ class Trail:
         audit_connector, subject_id = self._look_up(subject)
         of_itself = subject is not None and subject.id == audit_connector.id
         about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
-        if not (audit_connector.enabled or about_itself or kind in ALARMS):
+        if not (audit_connector.enabled or about_itself or kind in OF_THE_LOG):
             return None
         if self.reverts:
             metadata = {**metadata, "reverts": self.reverts}

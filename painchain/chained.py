@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain.chain import FIELDS, spelt
 from painchain.changes import clipped
-from painchain.db import Base, Prepared, db, is_undecodable, moment, snapshot
+from painchain.db import Base, Prepared, is_undecodable, moment
 from painchain.models import ChangeEvent, LogHead, PrunedRun
 
 _event = ChangeEvent.__table__.c
@@ -93,13 +92,6 @@ class Head:
     mac: bytes
     seal: bytes
     key_id: str
-
-
-@contextmanager
-def reading() -> Iterator[Connection]:
-    """Open a transaction that sees one state of the database throughout."""
-    with snapshot(db.engine.connect()) as connection, connection.begin():
-        yield connection
 
 
 def head(connection: Connection) -> Head | None:

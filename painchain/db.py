@@ -236,6 +236,50 @@ def snapshot(connection: Connection) -> Connection:
     return connection
 
 
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Open a transaction that sees one state of the database throughout; within the write transaction, that one."""
+    if _writing.has():
+        yield _writing()
+        return
+    with snapshot(db.engine.connect()) as connection, connection.begin():
+        yield connection
+
+
+def given_out(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
+    """Return up to which number each table has given out ids by itself, whatever became of their rows."""
+    found = {}
+    for one in tables:
+        number = one.autoincrement_column
+        if number is not None:
+            highest = connection.execute(select(func.max(number))).scalar() or 0
+            found[one.name] = max(highest, _sequence(connection, one.name))
+    return found
+
+
+def _sequence(connection: Connection, table: str) -> int:
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return int(connection.execute(query, {"name": table}).scalar() or 0)
+    name = connection.execute(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": table}).scalar_one()
+    used = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {name}"  # noqa: S608  a name of our own
+    return int(connection.execute(text(used)).scalar_one())
+
+
+def give_out_after(connection: Connection, tables: Iterable[Table], numbers: Mapping[str, int]) -> None:
+    """Let each table give out ids from behind these numbers on, and from behind those that are in use."""
+    in_use = given_out(connection, tables)
+    for name, number in numbers.items():
+        number = max(number, in_use[name])
+        if connection.dialect.name == "postgresql":
+            moved = text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :number, :used)")
+            connection.execute(moved, {"name": name, "number": max(number, 1), "used": number > 0})
+        elif Base.metadata.tables[name].dialect_options["sqlite"]["autoincrement"]:
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            put = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)")
+            connection.execute(put, {"name": name, "number": number})
+
+
 def one_state() -> None:
     """Let everything that is read through the session from here on be of one state."""
     db.session.rollback()

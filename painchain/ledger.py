@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from flask import current_app
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import fulltext, pruned_runs, rollups
+from painchain import fulltext, metrics, pruned_runs, rollups
 from painchain.chain import Chain, canonical
 from painchain.db import Base, Prepared, WrongKey, db, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
@@ -83,6 +84,7 @@ class Ledger:
     counted: int
     mac: bytes
     chain: Chain
+    written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -105,7 +107,13 @@ class Ledger:
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
+        self.written.update(event.source for event in events)
         return self.last_event
+
+    def change_key(self, chain: Chain) -> None:
+        """Chain what is written from here on with another key, and what is there already stays as it is."""
+        self.chain = chain
+        self.connection.execute(update(_head).values(key_id=chain.key_id))
 
     def remove(self, ids: Sequence[int]) -> bytes | None:
         """Delete these events, their tags, words and places in the rollups, and return the hash of the newest of them.
@@ -139,9 +147,21 @@ def key_id() -> str:
         return str(connection.execute(select(_head.c.key_id)).scalar_one())
 
 
+def check_key() -> None:
+    """Make sure that the log is still written with the key of this process: what works by itself asks before it does.
+
+    :raises WrongKey: when the key was replaced since this process started.
+    """
+    chain: Chain = current_app.extensions["painchain.chain"]
+    if key_id() != chain.key_id:
+        raise WrongKey
+
+
 @contextmanager
-def writing() -> Iterator[Ledger]:
+def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[Ledger]:
     """Open the one write transaction: what changes inside and what is recorded of it are committed together.
+
+    `first` is done before anything is read.
 
     :raises WriteBusy: when other writers held the database for too long.
     :raises WrongKey: when the log is written with another key than this process has.
@@ -149,18 +169,18 @@ def writing() -> Iterator[Ledger]:
     """
     chain: Chain = current_app.extensions["painchain.chain"]
     with one_write_at_a_time() as connection:
+        first(connection)
         [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
         if key_id != chain.key_id:
             raise WrongKey
         # Nothing may follow upon a head that was changed by hand as if it had not been.
         intact = compare_digest(bytes(seal), chain.head(last_event, mac))
-        ledger = Ledger(
-            connection, revision, last_event, last_stamp, counted, mac if intact else chain.severed(mac), chain
-        )
+        begin = mac if intact else chain.severed(mac)
+        ledger = Ledger(connection, revision, last_event, last_stamp, counted, begin, chain)
         yield ledger
         if ledger.last_event - ledger.counted >= rollups.TAIL:
             ledger.count()
-        moved = ledger.last_event != last_event
+        moved = ledger.mac != begin
         _MOVE_HEAD.run(
             connection,
             {
@@ -168,6 +188,8 @@ def writing() -> Iterator[Ledger]:
                 "new_last_event": ledger.last_event,
                 "new_last_stamp": ledger.last_stamp,
                 "new_mac": ledger.mac if moved else mac,
-                "new_seal": chain.head(ledger.last_event, ledger.mac) if moved else seal,
+                "new_seal": ledger.chain.head(ledger.last_event, ledger.mac) if moved else seal,
             },
         )
+    if ledger.written:
+        metrics.here().wrote(ledger.written)  # which they are only now that it is committed

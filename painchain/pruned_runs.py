@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hmac import compare_digest
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.chain import Chain
@@ -34,14 +35,30 @@ def add(connection: Connection, ids: Sequence[int], chain: Chain) -> bytes | Non
     if not removed:
         return None
     runs = [Run(number, number, mac or b"") for number, mac in removed]
-    ends = [number - 1 for number, _ in removed], [number + 1 for number, _ in removed]
+    put(connection, runs, chain)
+    return runs[-1].mac
+
+
+def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
+    """Let these runs stand in the chain; those that touch become one."""
+    ends = [one.first - 1 for one in runs], [one.last + 1 for one in runs]
     touching = connection.execute(select(_runs).where(or_(_runs.c.last.in_(ends[0]), _runs.c.first.in_(ends[1])))).all()
     connection.execute(delete(_runs).where(_runs.c.first.in_([one.first for one in touching])))
     merged = _merged([*runs, *(Run(one.first, one.last, one.mac) for one in touching)])
     connection.execute(
         insert(_runs), [{**vars(one), "seal": chain.run(one.first, one.last, one.mac)} for one in merged]
     )
-    return runs[-1].mac
+
+
+def reseal(connection: Connection, chain: Chain, old: Chain | None) -> None:
+    """Seal every run with the key of `chain`, so that no other is believed any more.
+
+    One whose seal is not of the `old` key was made by hand and stays as it is; None: nobody can tell, and all are.
+    """
+    for run in connection.execute(select(_runs)).all():
+        if old is None or compare_digest(run.seal, old.run(run.first, run.last, run.mac)):
+            new = chain.run(run.first, run.last, run.mac)
+            connection.execute(update(_runs).where(_runs.c.first == run.first).values(seal=new))
 
 
 def _merged(runs: Iterable[Run]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Keep secrets secret: the key file, encryption at rest and the scrubbing of texts."""
+"""Keep secrets secret: keys, encryption at rest and the scrubbing of texts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import base64
 import contextlib
 import os
 import re
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -35,18 +33,19 @@ class KeyUnusable(Exception):
     """The key file cannot be read, made or used; the message says what to do."""
 
 
-# What seals and opens stored secrets: it seals with the first key, and opens with any.
-Box = MultiFernet
+# What seals and opens stored secrets.
+Box = Fernet
 
 
 @dataclass(frozen=True)
 class Keyring:
     """The keys derived from the root keys: each purpose has its own.
 
-    What is new is made with the first root; the others are retired and open what was made with them.
+    Everything is made and opened with the first root. Those behind it are retired: the log up to their end is verified
+    with them, and nothing else.
     """
 
-    roots: tuple[bytes, ...]
+    roots: tuple[bytes, ...] = field(repr=False)
 
     @property
     def id(self) -> str:
@@ -67,8 +66,8 @@ class Keyring:
         return [_derived(root, purpose) for root in self.roots]
 
     def box(self) -> Box:
-        """Return the box that seals and opens stored secrets."""
-        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self.derived("stored secrets")])
+        """Return the box that seals and opens stored secrets: a rotation seals all of them anew, so one key will do."""
+        return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
 
     def led_by(self, name: str) -> Keyring:
         """Return the same keys with the one of this name first.
@@ -78,7 +77,8 @@ class Keyring:
         if name not in self.ids:
             raise KeyUnusable(
                 "The key is not the one that the log and the stored tokens were written with. "
-                "Put the old secret.key (or PAINCHAIN_SECRET_KEY) back."
+                "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was). "
+                "If it is lost for good: painchain rotate-key --lost."
             )
         first = self.roots[self.ids.index(name)]
         return Keyring((first, *(root for root in self.roots if root != first)))
@@ -107,35 +107,6 @@ def parse_key(text: str, where: str) -> Keyring:
     )
 
 
-def load_key(configured: str, file: Path) -> Keyring:
-    """Return the keyring of the configured key, or of the key file, which is made (mode 0600) if there is none.
-
-    :raises KeyUnusable: when the key can be neither read nor made.
-    """
-    if configured:
-        return parse_key(configured, "PAINCHAIN_SECRET_KEY")
-    try:
-        if not file.exists():
-            _make_key(file)
-        return parse_key(file.read_text(), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnusable(f"The key file {file} cannot be used: {error}.") from None
-
-
-def _make_key(file: Path) -> None:
-    """Write a fresh key: under its name only once it is whole, and never in the place of another."""
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret.key-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w") as new:
-            new.write(new_key() + "\n")
-            new.flush()
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, file)
-    finally:
-        Path(draft).unlink()
-
-
 def seal(box: Box, secret: str) -> str:
     """Return `secret` encrypted, as text."""
     return box.encrypt(secret.encode()).decode()
@@ -151,7 +122,7 @@ def open_sealed(box: Box, sealed: str) -> str:
     except InvalidToken:
         raise KeyUnusable(
             "The key does not open the stored tokens: it is not the one they were stored with. "
-            "Put the old secret.key back, or enter the tokens anew."
+            "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was)."
         ) from None
 
 

@@ -16,7 +16,7 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import config, reasons, timeline
+from painchain import config, logs, reasons, timeline
 from painchain.audit import SYSTEM, Trail
 from painchain.checkpoints import CheckpointsKept
 from painchain.db import WriteBusy, db
@@ -28,26 +28,33 @@ from painchain.timeline import BadFilter, Filter
 from painchain.web.filters import printable
 
 
-def settings() -> config.Settings:
-    """Read the settings, or stop with a line that says which one is wrong."""
+def settings(serving: bool = False) -> config.Settings:
+    """Read the settings, or stop with a line that says which one is wrong.
+
+    A command that is no server logs as text unless told otherwise: somebody reads what it says.
+    """
     try:
         loaded = config.load(os.environ)
     except config.ConfigError as error:
         stop(scrub(str(error)))
     for name in config.unknown(os.environ):
         click.echo(f"painchain: {name} is not a setting and is ignored; see the README's table.", err=True)
-    config.set_up_logging(loaded)
+    logs.set_up(loaded.log_level, logs.chosen(loaded.log_format) if serving else loaded.log_format or "text")
+    if serving:
+        logs.catch_strays()
     return loaded
 
 
-def app(database_fails: int = 2) -> Flask:
+def app(
+    database_fails: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
+) -> Flask:
     """Create the app, or stop with a line that says what is in the way.
 
     `database_fails` is the exit code for a database that cannot be used.
     """
-    loaded = settings()
+    loaded = settings(serving)
     try:
-        return create_app(loaded)
+        return create(loaded)
     except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
         stop(str(error))
     except OSError as error:
@@ -57,9 +64,9 @@ def app(database_fails: int = 2) -> Flask:
 
 
 @contextmanager
-def opened(failure: str, code: int = 1) -> Iterator[None]:
+def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
     """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code `code`."""
-    with app(database_fails=code).app_context():
+    with app(code, create=create).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from painchain import chained
 from painchain.chain import START, Chain, chains
 from painchain.chained import Head, Link, Run
-from painchain.db import WrongKey
+from painchain.db import WrongKey, reading
 from painchain.drift import Completeness as Completeness
 from painchain.drift import Drift as Drift
 from painchain.drift import completeness as completeness
@@ -47,7 +47,7 @@ def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -
     walk = _Walk(chains(current_app.extensions["painchain.keys"]))
     done = False
     while not done:
-        with chained.reading() as connection:
+        with reading() as connection:
             done = walk.go_on(connection)
         progress(walk.reached, walk.whole)
     return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken)
@@ -130,7 +130,8 @@ class _Walk:
     def _is_sealed(self, run: Run) -> bool:
         if not 0 < run.first <= run.last:
             return False
-        return any(compare_digest(chain.run(run.first, run.last, run.mac), run.seal) for chain in self._ahead)
+        # A rotation seals head and runs anew: a retired key, which may have leaked, vouches for neither.
+        return compare_digest(self._several[0].run(run.first, run.last, run.mac), run.seal)
 
     def _why(self, event: Link, connection: Connection, head: Head) -> Break:
         place = self._at(connection, head)

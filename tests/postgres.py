@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
+COPY = "painchain_test_"  # so begin the names of copies
 USES = 40  # after so many tests a database is made anew: what is deleted takes room until it is vacuumed
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
@@ -56,11 +56,22 @@ def on_server(statement: str) -> None:
 
 
 def keep_rows(url: str) -> None:
-    """Keep a copy of every row, from which a database is put back."""
+    """Keep a copy of every row, and a function that puts a database back to it."""
     with connected(url) as connection, connection.begin():
         connection.execute(text("CREATE SCHEMA kept"))
-        for table in connection.scalars(text(TABLES)).all():
+        tables = connection.scalars(text(TABLES)).all()
+        for table in tables:
             connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
+        rows = [f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE kept.{table};" for table in tables]
+        numbers = [
+            f"PERFORM setval('public.{one}', {at}, {used});" for one, at, used in connection.execute(text(SEQUENCES))
+        ]
+        # Without foreign keys for the moment; whoever still holds a lock has the database for himself.
+        settings = "SET session_replication_role = replica SET lock_timeout = '1s'"
+        body = f"BEGIN {' '.join(rows + numbers)} END"
+        connection.execute(
+            text(f"CREATE FUNCTION kept.put_back() RETURNS void LANGUAGE plpgsql {settings} AS $${body}$$")
+        )
 
 
 class Copy:
@@ -70,37 +81,33 @@ class Copy:
         self.template = template
         self.name = ""
         self.shape: object = None
-        self.sequences: Sequence[Any] = ()
         self.uses = 0
+        self.engine: Engine | None = None
 
     def fresh(self) -> str:
         """Return the name of a database as it is after a first start."""
-        if not self.name or self.uses >= USES or not self._put_back():
+        if self.engine is None or self.uses >= USES or not self._put_back(self.engine):
             self.drop()
-            self.name, self.uses = f"painchain_test_{uuid.uuid4().hex[:8]}", 0
+            self.name, self.uses = f"{COPY}{uuid.uuid4().hex[:8]}", 0
             on_server(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
-            with connected(postgres_url(self.name)) as connection:
+            self.engine = create_engine(postgres_url(self.name), pool_size=1)
+            with self.engine.connect() as connection:
                 self.shape = connection.execute(text(SHAPE)).one()
-                self.sequences = connection.execute(text(SEQUENCES)).all()
         self.uses += 1
         return self.name
 
     def drop(self) -> None:
         """Remove the database."""
-        if self.name:
+        if self.engine is not None:
+            self.engine.dispose()
             on_server(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
-    def _put_back(self) -> bool:
+    def _put_back(self, engine: Engine) -> bool:
         try:
-            with connected(postgres_url(self.name)) as connection, connection.begin():
+            with engine.begin() as connection:
                 if connection.execute(text(SHAPE)).one() != self.shape:
                     return False
-                # Without foreign keys for the moment; whoever still holds a lock has the database for himself.
-                connection.execute(text("SET LOCAL session_replication_role = replica; SET LOCAL lock_timeout = '1s'"))
-                for table in connection.scalars(text(TABLES)).all():
-                    connection.execute(text(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table}"))
-                for name, value, used in self.sequences:
-                    connection.execute(text(f"SELECT setval('{name}', {value}, {used})"))
+                connection.execute(text("SELECT kept.put_back()"))
             return True
         except DBAPIError:
             return False

@@ -132,6 +132,37 @@ TYPE = ConnectorType(
             ),
             "trash",
         ),
+        EventType(
+            "BackupRestored",
+            "Backup Restored",
+            fields(
+                backup_time="Backup of",
+                events="Events",
+                backup_size="Its log ended at",
+                abandoned_size="The abandoned log ended at",
+                abandoned_head="Its hash",
+                action="Action",
+            ),
+            "clock",
+        ),
+        EventType(
+            "KeyRotated",
+            "Key Rotated",
+            fields(old_key="Old key", new_key="New key", sealed="Tokens sealed anew", action="Action"),
+            "key",
+        ),
+        EventType(
+            "KeyReplaced",
+            "Key Replaced",
+            fields(
+                old_key="Lost key",
+                new_key="New key",
+                unverified="Events not verified",
+                dropped=("Tokens dropped", Shape.LIST),
+                action="Action",
+            ),
+            "alert",
+        ),
         *PEOPLE,
         EventType(
             "CheckpointMade",

@@ -6,12 +6,12 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain import accounts, audit, signins
+from painchain import accounts, audit, logs, signins
 from painchain.accounts import Wrong
 from painchain.identity import OneTimeLink, Person
 from painchain.roles import ADMIN, Actor
 from painchain.signins import TooMany
-from painchain.web import auth, responses
+from painchain.web import auth, cookies, responses
 from painchain.web.auth import COOKIE, KNOWN_COOKIE
 from painchain.web.responses import on_the_record
 
@@ -55,7 +55,7 @@ def send() -> ResponseReturnValue:
             signins.record_failure(person, auth.place(), wrong, trail)
             return _form(422, wanted, name, WRONG)
         signins.forgive(counted)
-        secret = signins.start(person, "password", auth.place(), by(person.name, trail))
+        secret = begin(person, "password", by(person.name, trail))
     return signed_in(person, secret, wanted)
 
 
@@ -68,7 +68,7 @@ def leave() -> ResponseReturnValue:
     session.clear()
     flash("You are signed out.", "good")
     answer = redirect(url_for(".form"), 303)
-    answer.delete_cookie(COOKIE)
+    cookies.drop(answer, COOKIE)
     return answer
 
 
@@ -89,7 +89,7 @@ def use_link(secret: str) -> ResponseReturnValue:
             if request.form.get("password") != request.form.get("again"):
                 raise Wrong({"again": "The two passwords are not the same."})
             person = _use(found, trail)
-            secret_of_cookie = signins.start(person, "link", auth.place(), by(person.name, trail))
+            secret_of_cookie = begin(person, "link", by(person.name, trail))
     except Wrong as wrong:
         return _link_form(422, secret, _link_or_gone(secret), wrong.errors)
     return signed_in(person, secret_of_cookie, "/")
@@ -102,18 +102,21 @@ def by(name: str, trail: audit.Trail) -> audit.Trail:
     return trail
 
 
+def begin(person: Person, way: str, trail: audit.Trail) -> str:
+    """Begin a session in place of the one that this browser has, if it has one; return what its cookie is to hold."""
+    if g.who.sign_in:
+        signins.end(g.who, trail)
+    return signins.start(person, way, auth.place(), trail)
+
+
 def signed_in(person: Person, secret: str, wanted: str) -> Response:
     """Answer somebody who has just signed in: with the cookies, and on to where they wanted to go."""
     session.clear()  # the form's token of before is worth nothing from here on
     auth.be(Actor(person.name, person.role, person.id))
     answer = redirect(wanted, 303)
-    _keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
-    _keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
+    cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
+    cookies.keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
     return answer
-
-
-def _keep(answer: Response, name: str, text: str, seconds: int) -> None:
-    answer.set_cookie(name, text, max_age=seconds, httponly=True, samesite="Lax", secure=auth.by_https())
 
 
 def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Response:
@@ -129,6 +132,7 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 def _link_or_gone(secret: str) -> OneTimeLink:
     found = accounts.link(secret, g.now)
     if found is None or (found.person_id is None and accounts.exist()):
+        logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
     return found
 

@@ -243,8 +243,23 @@ def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
     over = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/sign-in"}}
     form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
     cookies = client.post("/sign-in", data=form, **over).headers.getlist("Set-Cookie")
-    for name in ("painchain_session", "painchain_known"):
+    for name in ("__Host-painchain_session", "__Host-painchain_known"):
         assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
+
+
+def test_signing_in_anew_ends_the_session_that_this_browser_had(app, client):
+    add_person(app)
+    add_person(app, "bob")
+    form = form_of(client.get("/sign-in"), "#sign-in")
+    sign_in(client)
+    held = client.get_cookie("painchain_session").value
+    token = form_of(client.get("/account"), "#everywhere")["csrf_token"]
+    again = client.post("/sign-in", data={**fill(form, name="bob", password=PASSWORD), "csrf_token": token})
+    assert again.status_code == 303
+    assert client.get_cookie("painchain_session").value != held
+    assert client.get("/").status_code == 200
+    client.set_cookie("painchain_session", held)
+    assert client.get("/").status_code == 303
 
 
 def test_signing_out_ends_the_session_on_the_server(app, client):
