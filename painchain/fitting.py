@@ -55,13 +55,15 @@ class Fit:
     @property
     def words(self) -> str:
         """What that means, for people."""
-        size, time = self.checkpoint.size, f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
+        size = self.checkpoint.size
+        events = f"{size:,} event{'' if size == 1 else 's'}"
+        time = f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
         return {
-            FITS: f"The log still has the {size:,} events of {time} as they were then.",
+            FITS: f"The log still has the {events} of {time} as then.",
             UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
             RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
             DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since.",
-            SHORT: f"The log had {size:,} events at {time}, and has fewer now: its end is missing, "
+            SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
             "or an older database was put in its place.",
         }[self.kind]
 
