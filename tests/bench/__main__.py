@@ -1,4 +1,4 @@
-"""Measure PainChain: `python -m tests.bench [log] [pages] [start] [live] [scale] [poll] [verify]`, mostly beside bare Flask."""
+"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [PART]…`, each of ``PARTS`` or all."""
 
 from __future__ import annotations
 
