@@ -130,7 +130,7 @@ class _Walk:
     def _is_sealed(self, run: Run) -> bool:
         if not 0 < run.first <= run.last:
             return False
-        # A rotation seals all runs anew: a retired key, which may have leaked, hides no events.
+        # A rotation seals head and runs anew: a retired key, which may have leaked, vouches for neither.
         return compare_digest(self._several[0].run(run.first, run.last, run.mac), run.seal)
 
     def _why(self, event: Link, connection: Connection, head: Head) -> Break:

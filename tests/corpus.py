@@ -46,7 +46,7 @@ CORPUS = [
     "%3Cscript%20x55%3Ex55()%3C/script%3E",
     "&#60;script x55&#62;x55()&#60;/script&#62;&quot;&apos;",
     "<!--><img x55 src=x onerror=x55()>-->",
-    "\x0c<x55 x55/onpointerenter=x55()>\u2028<x55 x55>",
+    "<x55 x55/onpointerenter=x55()>\u2028<x55 x55>",
 ]
 
 LEADING = ("href", "src", "action", "formaction", "xlink:href", "hx-get", "hx-post", "hx-push-url", "poster", "srcset")

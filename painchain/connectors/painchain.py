@@ -133,6 +133,19 @@ TYPE = ConnectorType(
             "trash",
         ),
         EventType(
+            "BackupRestored",
+            "Backup Restored",
+            fields(
+                backup_time="Backup of",
+                events="Events",
+                backup_size="Its log ended at",
+                abandoned_size="The abandoned log ended at",
+                abandoned_head="Its hash",
+                action="Action",
+            ),
+            "clock",
+        ),
+        EventType(
             "KeyRotated",
             "Key Rotated",
             fields(old_key="Old key", new_key="New key", sealed="Tokens sealed anew", action="Action"),
@@ -149,19 +162,6 @@ TYPE = ConnectorType(
                 action="Action",
             ),
             "alert",
-        ),
-        EventType(
-            "BackupRestored",
-            "Backup Restored",
-            fields(
-                backup_time="Backup of",
-                events="Events",
-                backup_size="Its log ended at",
-                abandoned_size="The abandoned log ended at",
-                abandoned_head="Its hash",
-                action="Action",
-            ),
-            "clock",
         ),
         *PEOPLE,
         EventType(

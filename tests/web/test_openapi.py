@@ -12,6 +12,7 @@ import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis.errors import HypothesisException
+from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 from schemathesis.engine import events as news
@@ -35,6 +36,7 @@ BOUNDED = {
     # What is tested is the description, not guesses from the words of refusals.
     "phases": {"stateful": {"max-steps": 5}, "fuzzing": {"error-feedback": {"enabled": False}}},
     "checks": {
+        "enabled": True,
         "negative_data_rejection": {"expected-statuses": REFUSED},
         "missing_required_header": {"expected-statuses": REFUSED},
         # It cannot ask a WSGI app (4.32.5 sends what werkzeug does not know); tests/web/test_metrics.py asks itself.
@@ -110,6 +112,7 @@ class Findings:
     def __init__(self, schema: BaseSchema) -> None:
         self.successes: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.made: set[str] = set()
         for event in from_schema(schema).execute():
             if isinstance(event, news.FatalError):
                 self.failures.append(str(event))
@@ -124,6 +127,7 @@ class Findings:
             answer = interaction.response
             self.successes[scenario.cases[key].value.operation.label] += answer.status_code < 300
             for check in scenario.checks.get(key, ()):
+                self.made.add(check.name)
                 if check.failure_info and not excused(check.name, answer, answer.request.path_url):
                     words = (
                         check.name,
@@ -149,6 +153,7 @@ def described(app: Flask, bearer: dict[str, str]) -> BaseSchema:
 def test_schemathesis_finds_nothing(app: Flask, bearer: dict[str, str]) -> None:
     findings = Findings(described(app, bearer))
     assert findings.failures == []
+    assert findings.made == set(CHECKS.get_all_names())  # what is excused stands in `excused`, and nothing else
     never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
     # Schemathesis reads the description itself at the start, and finds by luck alone an event that can be put back.
     assert never_answered - {f"POST {PUT_BACK}"} == {"GET /openapi.json"}
