@@ -69,6 +69,7 @@ STAIRS = (
         "painchain.pruned_runs",
         "painchain.sealed",
         "painchain.backup_file",
+        "painchain.faults",
         "painchain.checkpoints",
         "painchain.chained",
         "painchain.sealed",
