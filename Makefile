@@ -5,13 +5,17 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-kubernetes bench lint lock lock-check screenshots clean
+.PHONY: run test test-faults test-kubernetes bench lint lock lock-check screenshots clean
 
 run: .venv/.run
 	.venv/bin/python app.py
 
 test: .venv/.dev $(NODE)
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+# Killed 20 times, full and damaged disks, locks, clocks that jump: some minutes. `make test` runs a short form of each.
+test-faults: .venv/.dev
+	PAINCHAIN_TEST_FAULTS=1 .venv/bin/python -m pytest -rs tests/faults $(ARGS)
 
 # Against a real kube-apiserver with etcd, built once from Debian's sources: minutes, and 130 MB in .kubernetes.
 test-kubernetes: .venv/.dev

@@ -16,7 +16,7 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import config, logs, reasons, timeline
+from painchain import config, faults, logs, reasons, timeline
 from painchain.audit import SYSTEM, Trail
 from painchain.checkpoints import CheckpointsKept
 from painchain.db import WriteBusy, db
@@ -77,11 +77,11 @@ def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flas
 
 
 def reason(error: Exception) -> str:
-    """Return why the database refuses, in its own words and in one line."""
+    """Return why the database refuses, in our words and in its own, in one line."""
     if isinstance(error, WriteBusy):
         return str(error)
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return scrub(lines[0]).rstrip(".") if lines else type(error).__name__
+    known, own = faults.found(error).words, faults.own_words(getattr(error, "orig", None) or error)
+    return own if known == own else f"{known}: {own}"
 
 
 def stop(message: str, code: int = 2) -> NoReturn:

@@ -69,6 +69,7 @@ STAIRS = (
         "painchain.search",
         "painchain.pruned_runs",
         "painchain.backup_file",
+        "painchain.faults",
         "painchain.checkpoints",
         "painchain.chained",
         "painchain.sealed",

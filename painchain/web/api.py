@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
 
-from flask import Blueprint, abort, g, jsonify, request, url_for
+from flask import Blueprint, abort, current_app, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import update
 from werkzeug.wrappers import Response
@@ -34,7 +34,7 @@ from painchain.models import Connector, LogHead
 from painchain.polling import Health
 from painchain.silence import Silence
 from painchain.timeline import BadFilter, Cursor, Filter
-from painchain.web import openapi
+from painchain.web import openapi, responses
 from painchain.web.bodies import BadBody, ConnectorPatch, LogBody, NewConnector, Visibility, read
 from painchain.web.health import health_json
 from painchain.web.responses import UTC_ZONE, json_error, on_the_record
@@ -291,6 +291,8 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
 @door.get("/health")
 def health() -> ResponseReturnValue:
     """Say whether the database really reads and writes: 503 if it does not."""
+    if damage := current_app.extensions.get("painchain.damage"):
+        return responses.failing(damage)
     ledger.check_key()
     with one_write_at_a_time():
         db.session.execute(update(LogHead).values(id=1))

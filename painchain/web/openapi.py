@@ -303,6 +303,13 @@ SCHEMAS: dict[str, Schema] = {
     "NewTokenMade": _record(**TOKEN, token={**STRING, "description": "Its secret, shown this once."}),
     "Sent": _record(sent=BOOLEAN, error=STRING_OR_NULL),
     "Health": _record(**_each({"const": "ok"}, "status", "database"), auditing=BOOLEAN, version=STRING),
+    "Failing": _record(
+        success={"const": False},
+        message=STRING,
+        errors=_list(_record(field=STRING, message=STRING)),
+        status={"const": "failing"},
+        database={**STRING, "description": "What is wrong with it, in plain words."},
+    ),
     "OcsfEvent": {
         "description": f"An Entity Management event (class 3004) of OCSF {ocsf.VERSION}.",
         "type": "object",
@@ -535,7 +542,7 @@ def _operation(route: Route) -> Schema:
         done.setdefault("content", {})[media] = {"schema": STRING}
     answer = {str(route.status): done}
     refused = {*route.refusals, *(() if route.path in OPEN else (401, 403))}
-    operation = {
+    operation: Schema = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),
         "parameters": _parameters(route),
@@ -543,6 +550,8 @@ def _operation(route: Route) -> Schema:
     }
     if route.path in OPEN:
         operation["security"] = OPEN[route.path]
+    if route.path == "/health":
+        operation["responses"]["503"] = _response(REFUSALS[503], _ref("Failing"))
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
         operation["requestBody"] = {"required": not route.bodiless, "content": content}

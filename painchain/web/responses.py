@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,11 +27,10 @@ from flask_wtf.csrf import CSRFError
 from markupsafe import Markup
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from painchain import audit, connectors, ledger, logs, metrics
+from painchain import audit, connectors, faults, ledger, logs, metrics
 from painchain.db import WriteBusy, db
 from painchain.roles import LOCAL
 from painchain.secrets import KeyUnusable, scrub
@@ -202,15 +201,29 @@ def _http_error(problem: HTTPException) -> ResponseReturnValue:
 
 
 def _database_error(problem: Exception) -> Response:
-    db.session.rollback()
-    reason = _reason(problem)
-    log.error("Database error: %s", reason)
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+    fault = faults.Fault(str(problem)) if isinstance(problem, WriteBusy) else faults.found(problem)
+    log.error("Database error: %s (%s)", fault.words, _own_words(problem))
+    if fault.lasting:
+        current_app.extensions["painchain.damage"] = fault
+    if request.endpoint == "api.health":
+        return failing(fault)
     if request.method in ("GET", "HEAD"):
-        message = f"The database cannot be read now ({reason}). Try again shortly; /health tells when it is back."
+        advice = fault.advice or "Try again shortly; /health tells when it is back"
+        message = f"The database cannot be read now ({fault.words}). {advice}."
     else:
         metrics.here().refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
-        message = f"Nothing was saved: the database did not take it ({reason}). What is recorded is safe."
+        advice = f" {fault.advice}." if fault.advice else ""
+        message = f"Nothing was saved: the database did not take it ({fault.words}). What is recorded is safe.{advice}"
     return error(503, "The database does not answer", message)
+
+
+def failing(fault: faults.Fault) -> Response:
+    """Answer for /health that the database does not read and write, and why."""
+    response = json_error(503, f"{fault}.")
+    response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.words}))
+    return response
 
 
 def _key_error(problem: KeyUnusable) -> Response:
@@ -219,16 +232,10 @@ def _key_error(problem: KeyUnusable) -> Response:
     return error(503, "A stored secret cannot be opened", str(problem))
 
 
-def _reason(problem: Exception) -> str:
+def _own_words(problem: Exception) -> str:
     """Return the database's own words in one line; never statements or parameters."""
-    if isinstance(problem, WriteBusy):
-        return str(problem)
-    if isinstance(problem, PoolTimeout):
-        return "too many requests are waiting for it"
-    if isinstance(problem, DBAPIError) and problem.orig:
-        lines = str(problem.orig).strip().splitlines()
-        return scrub(lines[0]) if lines else type(problem.orig).__name__
-    return type(problem).__name__
+    cause = problem.orig if isinstance(problem, DBAPIError) and problem.orig else None
+    return faults.own_words(cause) if cause else type(problem).__name__
 
 
 def _unexpected_error(problem: Exception) -> Response:

@@ -705,7 +705,10 @@ def test_health_is_good_while_the_database_reads_and_writes(client: FlaskClient)
 
 def test_health_is_bad_when_the_database_cannot_write(app: Flask, client: FlaskClient) -> None:
     refuse(app, "UPDATE", "log_head")
-    assert "the disk is full" in problem(client.get("/health"), 503)["message"]
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json["status"]) == (503, "failing")
+    assert list(answer.json) == ["success", "message", "errors", "status", "database"]
+    assert "the disk is full" in answer.json["database"]
 
 
 # /api/connectors

@@ -1,0 +1,64 @@
+"""Servers on a database that can fail. `make test-faults` runs everything at its full length."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from painchain import verify
+from painchain.factory import create_app
+from tests.conftest import close, settings_for
+from tests.postgres import on_server, postgres_url
+from tests.test_start import Server, instance, launch, ready, start  # noqa: F401  fixtures
+
+LONG = bool(os.environ.get("PAINCHAIN_TEST_FAULTS"))
+GITHUB = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def url(database: str) -> Iterator[str]:
+    """The URL of an empty database: "" for a file in the instance folder."""
+    if database == "sqlite":
+        yield ""
+        return
+    name = f"painchain_fault_{uuid.uuid4().hex[:8]}"
+    on_server(f"CREATE DATABASE {name}")
+    yield postgres_url(name)
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mounting, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def checked(folder: Path, url: str = "") -> verify.Integrity:
+    """Walk along the chain of a server that has ended."""
+    app = create_app(settings_for(folder, url))
+    try:
+        with app.app_context():
+            return verify.integrity()
+    finally:
+        close(app)
+
+
+def add_connector(server: Server, name: str = "Work GitHub") -> str:
+    """Add a connector and return its address."""
+    status, one = server.ask("POST", "/api/connectors", {**GITHUB, "name": name})
+    assert status == 201, one
+    return f"/api/connectors/{one['id']}"

@@ -1,0 +1,208 @@
+"""The database is locked, damaged or gone: a clear message, reading goes on where it can, and it recovers."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from painchain.db import BUSY_SECONDS, db
+from tests.conftest import WITH_POSTGRES
+from tests.faults.conftest import LONG, checked
+from tests.test_cli import Run, environment, run  # noqa: F401  fixtures
+from tests.test_start import PATIENCE, Server, refusal
+
+REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
+LOG = "/api/painchain/log"
+PAGES = ("/api/connectors", "/api/changes", "/api/stats", "/api/timeline", "/api/changes?q=work")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> None:
+    client = app.test_client()
+    if not LONG:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+            event.listen(db.engine, "connect", lambda one, record: one.execute("PRAGMA busy_timeout = 100"))
+    with closing(sqlite3.connect(make_url(app.config["SETTINGS"].database_url).database or "")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        answer = client.post(LOG, json=REPORT)
+        waited = time.monotonic() - began
+        assert (answer.status_code, waited < BUSY_SECONDS + 5) == (503, True)
+        assert "another process holds the database locked" in answer.json["message"]
+        assert client.get("/").status_code == 200
+        health = client.get("/health")
+        assert (health.status_code, health.json["status"]) == (503, "failing")
+        assert "See which program else has the database open" in health.json["message"]
+        other.rollback()
+    assert client.post(LOG, json=REPORT).status_code == 201
+    assert client.get("/health").status_code == 200
+
+
+def filled(start: Callable[..., Server], instance: Path) -> None:
+    """Start a server, let it write, and stop it: everything is in the one file then."""
+    server = start()
+    for number in range(40):
+        assert server.ask("POST", LOG, {**REPORT, "new_value": f"{number} " * 3000})[0] == 201
+    server.stop()
+    assert not (instance / "painchain.db-wal").exists()
+
+
+def root_page(file: Path, table: str) -> tuple[int, int]:
+    """Return the size of a page, and the first page of a table."""
+    with closing(sqlite3.connect(file)) as connection:
+        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchall()
+    return size, page
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
+    start: Callable[..., Server],
+    instance: Path,
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAINCHAIN_INSTANCE", str(instance))
+    monkeypatch.delenv("PAINCHAIN_DATABASE_URL")
+    filled(start, instance)
+    file = instance / "painchain.db"
+    size, page = root_page(file, "change_events")
+    with file.open("r+b") as pages:
+        pages.seek((page - 1) * size)
+        pages.write(b"\xa5" * size)
+    walked = run("verify")
+    assert "the database file is damaged" in walked.stderr
+    assert walked.exit_code != 0
+    server = start(log_level="error")
+    assert server.ask("GET", "/api/connectors")[0] == 200
+    status, told = server.ask("GET", "/api/changes")
+    assert status == 503
+    assert told["message"].startswith("The database cannot be read now (the database file is damaged). Stop PainChain")
+    assert "painchain restore" in told["message"]
+    status, told = server.ask("GET", "/health")
+    assert (status, told["status"], told["database"]) == (503, "failing", "the database file is damaged")
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, b"the database file is damaged" in answer.read()) == (503, True)
+    assert server.ask("GET", "/api/connector-types")[0] == 200
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", [0.5, 0.02] if LONG else [0.5])
+def test_a_truncated_file_is_never_taken_for_a_whole_one(
+    start: Callable[..., Server], launch: Callable[..., Server], instance: Path, kept: float, database: str
+) -> None:
+    filled(start, instance)
+    file = instance / "painchain.db"
+    with file.open("r+b") as pages:
+        pages.truncate(int(file.stat().st_size * kept) // 4096 * 4096)
+    server = launch(log_level="error")
+    for _ in range(PATIENCE * 20):
+        if server.process.poll() is not None or "\n" in server.out.read_text():
+            break
+        time.sleep(0.05)
+    if server.process.poll() is not None:
+        assert "the database file is damaged" in refusal(server)
+        return
+    answers = [server.ask("GET", address) for address in PAGES]
+    assert any(status == 503 and "the database file is damaged" in told["message"] for status, told in answers)
+    assert server.ask("GET", "/health")[1]["database"] == "the database file is damaged"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_empty_write_ahead_log_does_no_harm(start: Callable[..., Server], instance: Path, database: str) -> None:
+    start().stop()
+    (instance / "painchain.db-wal").touch()
+    server = start()
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    server.stop()
+    assert checked(instance).broken is None
+
+
+class Line:
+    """The line to a database server, which can be cut and mended."""
+
+    def __init__(self, host: str, port: int):
+        self._there = (host, port)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        self._cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self, cut: bool) -> None:
+        """Cut the line, or mend it."""
+        self._cut = cut
+        for end in self._ends if cut else ():
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Take it away."""
+        self.cut(True)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                if self._cut:
+                    near.close()
+                    continue
+                far = socket.create_connection(self._there)
+                self._ends += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(65536):
+                target.sendall(some)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def line(url: str) -> Iterator[Line]:
+    """A line to the test's database."""
+    there = make_url(url)
+    line = Line(there.host or "127.0.0.1", there.port or 5432)
+    yield line
+    line.close()
+
+
+@WITH_POSTGRES
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_server_that_is_gone_is_said_and_when_it_is_back_everything_goes_on(
+    start: Callable[..., Server], instance: Path, url: str, line: Line
+) -> None:
+    through = make_url(url).set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+    server = start(database_url=through, log_level="error")
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    line.cut(True)
+    status, told = server.ask("POST", LOG, REPORT)
+    assert (status, "the database server does not answer" in told["message"]) == (503, True)
+    status, told = server.ask("GET", "/api/changes")
+    assert (status, "the database server does not answer" in told["message"]) == (503, True)
+    status, told = server.ask("GET", "/health")
+    assert (status, told["database"]) == (503, "the database server does not answer")
+    assert "Start it, or see that it can be reached" in told["message"]
+    line.cut(False)
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    assert server.ask("GET", "/health")[0] == 200
+    server.stop()
+    assert (checked(instance, url).broken, checked(instance, url).last) == (None, 3)

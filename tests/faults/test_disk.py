@@ -1,0 +1,191 @@
+"""The disk is full, read-only or broken: a clear message, reading goes on, nothing is half there, and it recovers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from painchain import verify
+from painchain.db import db
+from tests.faults.conftest import LONG, add_connector, checked
+from tests.reading import fill, form_of, soup, words
+from tests.test_start import Server, refusal
+
+REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
+LOG = "/api/painchain/log"
+LONG_TEXT = "long text " * 20_000
+
+
+def newest(server: Server) -> int:
+    status, (event,) = server.ask("GET", "/api/changes?limit=1")
+    assert status == 200
+    return int(event["id"])
+
+
+def assert_full(told: Any) -> None:
+    assert "Nothing was saved" in told["message"]
+    assert "the disk is full" in told["message"]
+    assert "Make room on it" in told["message"]
+
+
+def test_a_full_disk_is_said_reading_goes_on_and_the_next_save_after_it_works(
+    start: Callable[..., Server], small_disk: Path
+) -> None:
+    server = start(instance=str(small_disk), log_level="error")
+    address = add_connector(server)
+    (small_disk / "ballast").write_bytes(b"x" * 8 * 2**20)
+    answered = 0
+    for _ in range(400):
+        status, told = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
+        if status != 201:
+            break
+        answered += 1
+    assert status == 503
+    assert_full(told)
+    last = newest(server)
+    for _ in range(5 if LONG else 1):
+        status, told = server.ask("PATCH", address, {"config": {"poll_interval": 900}})
+        assert (status, newest(server)) in ((503, last), (428, last))
+        status, told = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
+        assert status == 503
+        assert_full(told)
+        status, told = server.ask("GET", "/health")
+        assert (status, told["status"], told["database"]) in (
+            (503, "failing", "the disk is full"),
+            (200, "ok", "ok"),  # a write as small as that one still finds room in the write-ahead log
+        )
+    assert newest(server) == last == answered + 2
+    (small_disk / "ballast").unlink()
+    assert server.ask("POST", LOG, REPORT)[0] == 201
+    assert server.ask("GET", "/health")[0] == 200
+    server.stop()
+    found = checked(small_disk)
+    assert (found.broken, found.last) == (None, last + 1)
+
+
+def test_health_says_that_the_disk_is_full(start: Callable[..., Server], small_disk: Path) -> None:
+    server = start(instance=str(small_disk), log_level="error")
+    with closing(sqlite3.connect(small_disk / "painchain.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            for size in (65536, 4096, 1):
+                while file.write(b"x" * size) == size:
+                    pass
+        except OSError:
+            pass
+    status, told = server.ask("GET", "/health")
+    assert (status, told["status"], told["database"]) == (503, "failing", "the disk is full")
+    assert "Make room on it" in told["message"]
+    assert server.ask("GET", "/api/connectors")[0] == 200
+    ballast.unlink()
+    assert server.ask("GET", "/health")[0] == 200
+
+
+def limit_pages(app: Flask, pages: int) -> None:
+    """Let the file of every connection from now on grow no further, as on a full disk."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+        @event.listens_for(db.engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_form_that_a_full_disk_refuses_says_so_and_is_taken_later(
+    app: Flask, client: FlaskClient, make_connector: Callable[..., int], events: Callable[..., list[dict[str, Any]]]
+) -> None:
+    address = f"/settings/integrations/{make_connector()}"
+    before = events()
+    limit_pages(app, 1)
+    form = fill(form_of(client.get(address)), name="N" * 100, tags=", ".join(f"{'t' * 40}{n}" for n in range(20)))
+    for _ in range(200):
+        answer = client.post(address, data={**form, "name": "Work 2"})
+        if answer.status_code == 503:
+            break
+        form = fill(form_of(client.get(address)), tags=f"{len(events())}" + "t" * 40)
+    assert answer.status_code == 503
+    said = words(soup(answer).select_one("main p"))
+    assert said.startswith(
+        "Nothing was saved: the database did not take it (the disk is full). What is recorded is safe."
+    )
+    assert said.endswith("goes on by itself as soon as there is some.")
+    assert client.get(address).status_code == 200
+    limit_pages(app, 2**30)
+    assert client.post(address, data=fill(form_of(client.get(address)), tags="later")).status_code == 303
+    assert len(events()) > len(before)
+    with app.app_context():
+        assert verify.integrity().broken is None
+
+
+def without_capabilities() -> None:
+    """Give up what lets root write to anything, so that it is refused as everybody else is."""
+    import ctypes
+
+    for number in range(64):
+        ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP; at the next exec they are gone
+
+
+def test_a_read_only_database_stops_the_start_with_words_and_is_left_alone(
+    start: Callable[..., Server], instance: Path, tmp_path: Path
+) -> None:
+    start().stop()
+    before = (instance / "painchain.db").read_bytes()
+    for file, mode in ((instance / "painchain.db", 0o444), (instance, 0o555)):
+        file.chmod(mode)
+    try:
+        out, err = tmp_path / "ro.out", tmp_path / "ro.err"
+        environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": "0"}
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "app.py"], env=environ, stdout=stdout, stderr=stderr, preexec_fn=without_capabilities
+            )
+        said = refusal(Server(process, out, err))
+    finally:
+        instance.chmod(0o755)
+    assert "The database cannot be used: the database is read-only" in said
+    assert (instance / "painchain.db").read_bytes() == before
+
+
+def refuse_writes(app: Flask, refused: bool) -> None:
+    """Let every connection from now on read only, or write again."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+        sqlite = db.engine.dialect.name == "sqlite"
+
+        @event.listens_for(db.engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            said = f"PRAGMA query_only = {refused}" if sqlite else f"SET default_transaction_read_only = {refused}"
+            connection.execute(said)
+            connection.commit()
+
+
+def test_a_read_only_database_is_said_reading_goes_on_and_saving_too_when_it_is_writable_again(
+    app: Flask, client: FlaskClient
+) -> None:
+    refuse_writes(app, True)
+    answer = client.post(LOG, json=REPORT)
+    assert (answer.status_code, "the database is read-only" in answer.json["message"]) == (503, True)
+    health = client.get("/health")
+    assert (health.status_code, health.json["status"]) == (503, "failing")
+    assert health.json["database"] == "the database is read-only"
+    assert "Let the account that runs PainChain write" in health.json["message"]
+    assert [client.get(address).status_code for address in ("/", "/settings/integrations", "/api/changes")] == [200] * 3
+    refuse_writes(app, False)
+    assert client.post(LOG, json=REPORT).status_code == 201
+    assert client.get("/health").status_code == 200
