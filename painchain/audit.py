@@ -19,6 +19,8 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
+# Recorded while auditing is off as well: it is about the log itself.
+OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 
@@ -77,7 +79,10 @@ class RetentionChange:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed of one source: everything of it from before `before`, or the part that was got through."""
+    """What was removed of one source: everything of it from before `before`, or the part that was got through.
+
+    `boundary` is the hash in the chain of the newest event of the last step.
+    """
 
     source: str
     days: int
@@ -85,6 +90,7 @@ class Pruned:
     events: int
     oldest: datetime | None
     newest: datetime | None
+    boundary: str | None
     cause: str
 
 
@@ -282,6 +288,7 @@ class Trail:
             "before": iso(pruned.before),
             "oldest": iso(pruned.oldest) if pruned.oldest else None,
             "newest": iso(pruned.newest) if pruned.newest else None,
+            "boundary": pruned.boundary,
             "rule": rule,
             "cause": pruned.cause,
         }
@@ -291,7 +298,11 @@ class Trail:
     def record(
         self, kind: str, title: str, status: str, text: str, facts: dict[str, Any], **described: Any
     ) -> str | None:
-        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells."""
+        """Record what is not about a connector: `facts` are its metadata, `described` what else the event tells.
+
+        What becomes of the log itself (``OF_THE_LOG``) is recorded while auditing is off as well: whoever tampers with
+        the log would switch auditing off before.
+        """
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
 
@@ -345,7 +356,7 @@ class Trail:
         audit_connector, subject_id = self._look_up(subject)
         of_itself = subject is not None and subject.id == audit_connector.id
         about_itself = of_itself and kind in ("connector_enabled", "connector_disabled")
-        if not (audit_connector.enabled or about_itself):
+        if not (audit_connector.enabled or about_itself or kind in OF_THE_LOG):
             return None
         if self.reverts:
             metadata = {**metadata, "reverts": self.reverts}

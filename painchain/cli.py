@@ -27,12 +27,17 @@ from painchain import (
     visibility,
 )
 from painchain.changes import spoken
+from painchain.cli_backup import backup, restore
+from painchain.cli_checkpoint import checkpoint
 from painchain.cli_export import export
 from painchain.cli_prune import prune
+from painchain.cli_rotate_key import rotate_key
 from painchain.cli_user import user
+from painchain.cli_verify import verify
 from painchain.connectors.base import Kind
 from painchain.db import db
 from painchain.export import event_json
+from painchain.keeper import Keeper
 from painchain.messenger import Messenger
 from painchain.scheduler import Scheduler
 from painchain.terminal import (
@@ -73,28 +78,26 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
+main.add_command(backup)
+main.add_command(checkpoint)
 main.add_command(demo_command.demo)
 main.add_command(export)
 main.add_command(prune)
+main.add_command(restore)
+main.add_command(rotate_key)
 main.add_command(user)
+main.add_command(verify)
 
 
 @main.command()
 def serve() -> None:
     """Serve the dashboard until it is told to stop (SIGTERM or Ctrl-C)."""
-    from waitress.server import create_server
+    from painchain.server import server_for
 
-    application = app()
+    application = app(serving=True)
     loaded = application.config["SETTINGS"]
     try:
-        server = create_server(
-            application,
-            host=loaded.host,
-            port=loaded.port,
-            threads=loaded.threads,
-            max_request_body_size=max(loaded.max_request_bytes, loaded.max_webhook_bytes),
-            ident=None,
-        )
+        server = server_for(application, loaded)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         stop(f"Cannot listen on {loaded.host}:{loaded.port}: {why.rstrip('.')}.")
@@ -104,6 +107,7 @@ def serve() -> None:
         Scheduler(application),
         Messenger(application),
         Watching(application),
+        Keeper(application),
     )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:

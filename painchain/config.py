@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,12 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from painchain.addresses import Network, networks
 from painchain.roles import ROLES
 
 PREFIX = "PAINCHAIN_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SHORTEST_TOKEN = 16
 DATABASES = ("sqlite", "postgresql+psycopg")
 
 
@@ -77,6 +78,20 @@ def log_level(text: str) -> str:
     return text.lower()
 
 
+def log_format(text: str) -> str:
+    """Return `text` if it names a form that log lines can have."""
+    if text.lower() not in ("json", "text"):
+        raise ValueError("give json or text")
+    return text.lower()
+
+
+def bearer_token(text: str) -> str:
+    """Return `text` if it can be sent as a token and not be guessed."""
+    if len(text) < SHORTEST_TOKEN or not _plain(text):
+        raise ValueError(f"give {SHORTEST_TOKEN} characters at least, ASCII without blanks")
+    return text
+
+
 def host_names(text: str) -> tuple[str, ...]:
     """Return the comma-separated host names in `text` as browsers send them; one with a dot in front is a suffix."""
     names = [name.strip().strip("[]").lower() for name in text.split(",") if name.strip()]
@@ -100,6 +115,14 @@ def web_address(text: str) -> str:
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("give an address that begins with https://")
     return text
+
+
+def posting_address(text: str) -> str:
+    """Return a web address that something is posted to: by https, or to this machine; it may have a query."""
+    address, _, _ = text.partition("?")
+    if "#" in text or not _plain(text):
+        raise ValueError("give an address such as https://collect.example/checkpoints")
+    return web_address(address) and text
 
 
 def origin(text: str) -> str:
@@ -186,8 +209,15 @@ SETTINGS = (
         "secret_key",
         "",
         str,
-        "Key that opens stored tokens. Empty: secret.key in the instance folder, made at the first start.",
+        "Key that opens stored tokens and chains the log. Empty: secret.key in the instance folder, made at the first "
+        "start. While it is replaced: the new key and the old one, with a space between.",
         secret=True,
+    ),
+    Setting(
+        "secret_key_file",
+        "",
+        secret_file,
+        "A file that holds the key instead, such as a secret of Docker or systemd. PainChain leaves it as it is.",
     ),
     Setting(
         "trusted_hosts",
@@ -202,6 +232,20 @@ SETTINGS = (
         origin,
         "Address under which people reach the server, such as https://painchain.example: for links, webhooks and "
         "OpenID Connect. Unless it is this machine's own, everybody signs in.",
+    ),
+    Setting(
+        "trusted_proxies",
+        "0",
+        whole_number(0, 5),
+        "Proxies in front of the server whose X-Forwarded-For, -Proto and -Host are believed, counted from the server. "
+        "0: such headers are ignored. 1 or more: everybody signs in.",
+    ),
+    Setting(
+        "allow_private_addresses",
+        "no",
+        networks,
+        "Whether connectors and notify rules may lead to private networks and this machine: no, yes, or networks such "
+        "as 10.0.0.0/8, comma-separated. Link-local and metadata addresses are never asked.",
     ),
     Setting("threads", "32", whole_number(1, 256), "Requests answered at the same time."),
     Setting("max_request_bytes", "1048576", whole_number(1024, 67108864), "Largest request body that is read."),
@@ -242,7 +286,31 @@ SETTINGS = (
         whole_number(1024, 26214400),
         "Largest webhook delivery that is read. What is larger is found by polling.",
     ),
+    Setting(
+        "checkpoint_file",
+        "",
+        folder,
+        "File that checkpoints of the log are appended to. Empty: checkpoints.ndjson in the instance folder.",
+    ),
+    Setting(
+        "checkpoint_url",
+        "",
+        posting_address,
+        "Address that each checkpoint is posted to as JSON, by https or on this machine. Empty: none.",
+        secret=True,
+    ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
+    Setting(
+        "log_format", "", log_format, "How the server logs: json or text. Empty: text on a terminal, JSON otherwise."
+    ),
+    Setting(
+        "metrics_token",
+        "",
+        bearer_token,
+        "Token for Prometheus at /metrics, 16 characters at least. Empty: there are no metrics.",
+        secret=True,
+    ),
+    Setting("metrics_token_file", "", secret_file, "A file that holds the token for Prometheus instead."),
 )
 
 
@@ -255,8 +323,11 @@ class Settings:
     instance: Path
     database_url: str
     secret_key: str
+    secret_key_file: Path | None
     trusted_hosts: tuple[str, ...]
     public_url: str
+    trusted_proxies: int
+    allow_private_addresses: tuple[Network, ...]
     threads: int
     max_request_bytes: int
     session_idle_minutes: int
@@ -269,11 +340,18 @@ class Settings:
     oidc_role: str
     oidc_domains: tuple[str, ...]
     max_webhook_bytes: int
+    checkpoint_file: Path
+    checkpoint_url: str
     log_level: str
+    log_format: str
+    metrics_token: str
+    metrics_token_file: Path | None
 
     @property
     def only_here(self) -> bool:
-        """Whether the server is for this machine alone: it listens on loopback, and no public address leads to it."""
+        """Whether the server is for this machine alone: it listens on loopback, and no address or proxy leads to it."""
+        if self.trusted_proxies:
+            return False
         return self.host in LOOPBACK and (not self.public_url or urlsplit(self.public_url).hostname in LOOPBACK)
 
 
@@ -294,13 +372,18 @@ def load(environ: Mapping[str, str]) -> Settings:
             shown = "" if setting.secret else f" ({text!r})"
             raise ConfigError(f"{setting.variable}{shown}: {error}.") from None
     values["database_url"] = values["database_url"] or file_url(values["instance"] / "painchain.db")
+    values["checkpoint_file"] = values["checkpoint_file"] or values["instance"] / "checkpoints.ndjson"
     if not values["trusted_hosts"]:
         values["trusted_hosts"] = LOOPBACK if values["host"] in LOOPBACK else ()
     if values["trusted_hosts"] and values["public_url"]:
         values["trusted_hosts"] = tuple(
             dict.fromkeys((*values["trusted_hosts"], urlsplit(values["public_url"]).hostname))
         )
+    values["secret_key_file"] = values["secret_key_file"] or None
+    if values["secret_key_file"] and values["secret_key"]:
+        raise ConfigError("PAINCHAIN_SECRET_KEY_FILE: PAINCHAIN_SECRET_KEY is set too; leave out one.")
     _complete_oidc(values)
+    _complete_metrics(values)
     return Settings(**values)
 
 
@@ -318,28 +401,20 @@ def _complete_oidc(values: dict[str, Any]) -> None:
                 raise ConfigError(f"PAINCHAIN_OIDC_ISSUER: sign-in through it needs {PREFIX}{needed.upper()} too.")
 
 
+def _complete_metrics(values: dict[str, Any]) -> None:
+    """Read the token for Prometheus from its file."""
+    file = values["metrics_token_file"] = values["metrics_token_file"] or None
+    if file and values["metrics_token"]:
+        raise ConfigError("PAINCHAIN_METRICS_TOKEN_FILE: PAINCHAIN_METRICS_TOKEN is set too; leave out one.")
+    if file:
+        try:
+            values["metrics_token"] = bearer_token(file.read_text(encoding="utf-8").strip())
+        except ValueError as error:
+            raise ConfigError(f"PAINCHAIN_METRICS_TOKEN_FILE: {error}.") from None
+
+
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Return the PAINCHAIN_ variables in `environ` that mean nothing, most likely misspelt."""
     known = {setting.variable for setting in SETTINGS}
     ours = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"))
     return sorted(name for name in ours if name not in known)
-
-
-class LogLine(logging.Formatter):
-    """A log line in which no control character acts.
-
-    Further lines, as a traceback has them, are indented: no text can pass for a line of the log.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        lines = super().format(record).split("\n")
-        return "\n    ".join("".join(one if one.isprintable() else ascii(one)[1:-1] for one in line) for line in lines)
-
-
-def set_up_logging(settings: Settings) -> None:
-    """Log to standard error at the chosen level."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -112,6 +112,16 @@ def iso(value: datetime) -> str:
 class WriteBusy(Exception):
     """Another write has held the database for too long; nothing was changed."""
 
+    def __str__(self) -> str:
+        return "it is busy with other changes"
+
+
+class WrongKey(WriteBusy):
+    """The log is written with another key since; nothing was changed."""
+
+    def __str__(self) -> str:
+        return "its key was replaced in the meantime, so start PainChain again with the new one"
+
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
     """Return the engine options for the database at `url`, with a connection for each of `threads`."""
@@ -217,6 +227,69 @@ def during(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[i
     # PostgreSQL would rather read every row; OFFSET 0 keeps it from rearranging this.
     one = query.where(time >= each.c.low, time < each.c.high).offset(literal_column("0")).lateral("one")
     return select(*one.c).select_from(each).join(one, true())
+
+
+def snapshot(connection: Connection) -> Connection:
+    """Let everything that is read through `connection` be of one state: on SQLite it is so without."""
+    if connection.dialect.name == "postgresql":
+        return connection.execution_options(isolation_level="REPEATABLE READ")
+    return connection
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Open a transaction that sees one state of the database throughout; within the write transaction, that one."""
+    if _writing.has():
+        yield _writing()
+        return
+    with snapshot(db.engine.connect()) as connection, connection.begin():
+        yield connection
+
+
+def given_out(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
+    """Return up to which number each table has given out ids by itself, whatever became of their rows."""
+    found = {}
+    for one in tables:
+        number = one.autoincrement_column
+        if number is not None:
+            highest = connection.execute(select(func.max(number))).scalar() or 0
+            found[one.name] = max(highest, _sequence(connection, one.name))
+    return found
+
+
+def _sequence(connection: Connection, table: str) -> int:
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return int(connection.execute(query, {"name": table}).scalar() or 0)
+    name = connection.execute(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": table}).scalar_one()
+    used = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {name}"  # noqa: S608  a name of our own
+    return int(connection.execute(text(used)).scalar_one())
+
+
+def give_out_after(connection: Connection, tables: Iterable[Table], numbers: Mapping[str, int]) -> None:
+    """Let each table give out ids from behind these numbers on, and from behind those that are in use."""
+    in_use = given_out(connection, tables)
+    for name, number in numbers.items():
+        number = max(number, in_use[name])
+        if connection.dialect.name == "postgresql":
+            moved = text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :number, :used)")
+            connection.execute(moved, {"name": name, "number": max(number, 1), "used": number > 0})
+        elif Base.metadata.tables[name].dialect_options["sqlite"]["autoincrement"]:
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            put = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)")
+            connection.execute(put, {"name": name, "number": number})
+
+
+def one_state() -> None:
+    """Let everything that is read through the session from here on be of one state."""
+    db.session.rollback()
+    if db.engine.dialect.name == "postgresql":
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def is_undecodable(error: DBAPIError) -> bool:
+    """Say whether a text was not handed out because it is none: SQLite stores whatever bytes it is given."""
+    return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
 
 
 def settle() -> None:

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, request
-from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
-from itsdangerous import URLSafeTimedSerializer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from painchain import audit, inventory, ledger, migrations
+from painchain import addresses, audit, gauges, inventory, keyfile, ledger, logs, migrations
+from painchain.chain import Chain
 from painchain.config import Settings
 from painchain.connectors import BUILTIN
 from painchain.db import db, engine_options, prepare
+from painchain.metrics import Meters
 from painchain.oidc import Provider
-from painchain.secrets import load_key
+from painchain.secrets import Keyring, KeyUnusable
 from painchain.web import (
+    access,
     account,
     api,
     auth,
     checks,
+    cookies,
     dashboard,
     exports,
     health,
     history,
     history_api,
     hooks,
+    limits,
     news,
     notify,
     notify_api,
@@ -50,10 +56,12 @@ from painchain.web import (
     tokens_api,
     webhooks,
 )
+from painchain.web import metrics as metrics_door
 from painchain.web import people as people_door
 from painchain.web import retention as retention_door
 from painchain.web import settings as settings_door
 from painchain.web import teams as teams_door
+from painchain.web.headers import headers_for
 from painchain.web.kept import Shelf
 
 ROOT = Path(__file__).parent.parent
@@ -87,34 +95,85 @@ APIS = (
     tokens_api.door,
 )
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 
+class App(Flask):
+    """Flask, with a log that says nothing of an address or of what an exception says."""
 
-class Sessions(SecureCookieSessionInterface):
-    """Flask's signed cookies; what signs them is made once, not for every request."""
-
-    signing: URLSafeTimedSerializer | None = None
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookies."""
-        self.signing = self.signing or super().get_signing_serializer(app)
-        return self.signing
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what not even an error page could be made of."""
+        logs.failed(log, "An error page", exc_info[1])
 
 
 def create_app(settings: Settings) -> Flask:
     """Return the app, its database migrated and the built-in connector in place.
 
-    :raises KeyUnusable: when the key cannot be used, or does not open what is stored.
+    :raises KeyUnusable: when the key is missing, cannot be used, or does not open what is stored.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
+    app = assembled(settings)
+    with starting(app):
+        where = app.extensions["painchain.key_place"]
+        keys = keyfile.obtain(where, migrations.is_new)
+        use_keys(app, keys)
+        if migrations.is_unchained():
+            inventory.check_key()  # before the log is chained with it
+        migrations.upgrade()
+        use_keys(app, keys.led_by(ledger.key_id()))
+        if keys.id != app.extensions["painchain.keys"].id:
+            log.warning("The first key in %s is not in use yet: painchain rotate-key puts it to use.", where.name)
+        begin()
+    return app
+
+
+def without_its_key(settings: Settings) -> Flask:
+    """Return the app of a log whose key is lost, with the key that takes its place: in a key file made for it, perhaps.
+
+    :raises KeyUnusable: when nothing is lost, or the key that is there cannot be used.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
+    """
+    app = assembled(settings)
+    with starting(app):
+        where = app.extensions["painchain.key_place"]
+        if migrations.is_new():
+            raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
+        keys = keyfile.read(where)
+        if keys and opens_everything(app, keys):
+            raise KeyUnusable(
+                f"The key is not lost: {where.name} opens everything. Replace it by: painchain rotate-key."
+            )
+        keys = keys or keyfile.make(where)
+        assert keys is not None  # noqa: S101  it was made
+        use_keys(app, keys)
+        migrations.upgrade()
+    return app
+
+
+@contextmanager
+def starting(app: Flask) -> Iterator[None]:
+    """Work in the context of an app that starts, and let go of the database if it does not."""
+    with app.app_context():
+        try:
+            yield
+        except BaseException:
+            db.session.remove()
+            db.engine.dispose()
+            raise
+
+
+def opens_everything(app: Flask, keys: Keyring) -> bool:
+    """Say whether these keys belong to the log and open the stored secrets."""
+    with suppress(KeyUnusable):
+        use_keys(app, keys if migrations.is_unchained() else keys.led_by(ledger.key_id()))
+        inventory.check_key()
+        return True
+    return False
+
+
+def assembled(settings: Settings) -> Flask:
+    """Return the app, which has neither looked at its keys nor at what is in its database."""
+    addresses.permit(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
-    keys = load_key(settings.secret_key, settings.instance / "secret.key")
-    app = Flask(
+    app = App(
         __name__,
         instance_path=str(settings.instance),
         template_folder=str(ROOT / "templates"),
@@ -122,45 +181,59 @@ def create_app(settings: Settings) -> Flask:
     )
     app.config.update(
         SETTINGS=settings,
-        SECRET_KEY=keys.derive("sessions"),
         SESSION_COOKIE_NAME="painchain",
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        MAX_FORM_PARTS=limits.MOST_FIELDS,
         SEND_FILE_MAX_AGE_DEFAULT=31_536_000,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
         WTF_CSRF_TIME_LIMIT=None,
     )
-    app.extensions["painchain.box"] = keys.box()
+    app.extensions["painchain.key_place"] = keyfile.place(settings)
     app.extensions["painchain.shelf"] = Shelf()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
-    app.session_interface = Sessions()
+    app.session_interface = cookies.Sessions()
     db.init_app(app)
     provider = Provider(settings) if settings.oidc_issuer else None
     app.extensions["painchain.oidc"] = provider
     app.jinja_env.globals["single_sign_on"] = provider.name if provider else ""
-    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
+    app.extensions["painchain.metrics"] = meters = Meters()
+    meters.registry.register(gauges.State())
+    app.after_request(access.answered)  # what is registered first comes last
+    app.teardown_request(access.ended)
     app.before_request(auth.begin)  # before the guards, whose refusals name the request
     app.before_request(refuse_other_hosts)
+    app.before_request(limits.guard)
     app.before_request(auth.guard)
     csrf.init_app(app)
     app.before_request(reasons.guard)
     for door in (*APIS, hooks.door):  # whose deliveries are signed
         csrf.exempt(door)
-    for door in (*PAGES, *APIS, hooks.door):
+    for door in (*PAGES, *APIS, hooks.door, metrics_door.door):
         app.register_blueprint(door)
     responses.install(app)
     app.after_request(protect)
     with app.app_context():
         admits = partial(is_known, settings.trusted_hosts)
         lets_in = partial(auth.lets_in, settings)
-        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, SECURITY_HEADERS)  # type: ignore[method-assign]
+        headers = headers_for(settings)
+        app.wsgi_app = news.Unchanged(app.wsgi_app, db.engine, admits, lets_in, headers, meters.answered)  # type: ignore[method-assign]
+        if proxies := settings.trusted_proxies:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
         prepare(db.engine)
-        migrations.upgrade()
-        begin()
     return app
+
+
+def use_keys(app: Flask, keys: Keyring) -> None:
+    """Let the app seal, sign and chain with the first of these keys."""
+    app.config["SECRET_KEY"] = keys.derive("sessions")
+    app.extensions["painchain.keys"] = keys
+    app.extensions["painchain.box"] = keys.box()
+    app.extensions["painchain.chain"] = Chain(keys)
+    app.extensions["painchain.known"] = auth.Known(keys.derive("known browsers"))
 
 
 def begin() -> None:
@@ -181,6 +254,7 @@ def refuse_other_hosts() -> None:
     """
     if not is_known(current_app.config["SETTINGS"].trusted_hosts, request.host):
         name = host_name(request.host)
+        logs.security("host_refused", "A request came for a host name that is not ours.", host=name[:100])
         abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
 
 
@@ -201,7 +275,7 @@ def host_name(host: str) -> str:
 def protect(response: Response) -> Response:
     """Add the security headers, and tell caches that fragments and pages differ."""
     headers = response.headers
-    headers.extend(SECURITY_HEADERS)
+    headers.extend(headers_for(current_app.config["SETTINGS"])(request.environ))
     headers.add("X-Request-Id", g.get("request_id", ""))
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")

@@ -74,7 +74,7 @@ def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: st
     for one in found:
         event = _new_event(of, one, now, request_id)
         if events.setdefault(event.event_id, event) is event:
-            event.words  # noqa: B018  found now, so that nobody waits for it later
+            event.prepare()
     return list(events.values())
 
 

@@ -130,6 +130,12 @@ def forget(connection: Connection, numbers: Iterable[int]) -> None:
         _FORGET.run(connection, {"numbers": json.dumps(list(numbers))})
 
 
+def clear(connection: Connection) -> None:
+    """Forget the words of all events, which are about to be deleted."""
+    if _is_sqlite(connection):
+        connection.execute(text("INSERT INTO event_words (event_words) VALUES ('delete-all')"))
+
+
 def condition(
     connection: Connection,
     groups: Sequence[Group],

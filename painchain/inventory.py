@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.fernet import Fernet
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select
 
-from painchain import connectors, lapses, turns, visibility
+from painchain import connectors, lapses, sealed, turns, visibility
 from painchain.audit import Subject, Trail, VisibilityChange
 from painchain.changes import SET, Change, diff
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.db import db
-from painchain.models import Connector, NotifyRule, Webhook
-from painchain.secrets import KeyUnusable, open_sealed, scrub, scrub_value, seal
+from painchain.models import Connector
+from painchain.secrets import Box, KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
 
 
@@ -107,7 +106,7 @@ def opened(connector: Connector) -> dict[str, str]:
 
     :raises KeyUnusable: when the key does not open them.
     """
-    return {key: open_sealed(_box(), sealed) for key, sealed in connector.secrets.items()}
+    return {key: open_sealed(_box(), text) for key, text in connector.secrets.items()}
 
 
 def configuration(connector: Connector) -> dict[str, Any]:
@@ -274,18 +273,31 @@ def refuse_stale(connector: Connector, version: int | None) -> None:
         raise Stale(connector)
 
 
+def drop_secrets(connector: Connector, trail: Trail) -> None:
+    """Clear the secrets of a connector that no key opens any more, and disable it: it can ask for nothing."""
+    labels = {field.key: field.label for field in type_of(connector).all_fields}
+    secret = Kind.SECRET.value
+    changes = [Change(key, labels.get(key, key), secret, SET, None) for key in connector.secrets]
+    connector.secrets = {}
+    _touch(connector, trail)
+    for change in changes:
+        trail.log_config_changed(subject(connector), change)
+    trail.log_connector_updated(subject(connector), changes)
+    switch(connector, False, trail)
+
+
 def check_key() -> None:
     """Make sure that the key opens what is stored.
 
     :raises KeyUnusable: when it does not.
     """
-    kept = [text for sealed in db.session.scalars(select(Connector.secrets)) for text in sealed.values()]
-    for text in (*kept, *db.session.scalars(select(Webhook.secret)), *db.session.scalars(select(NotifyRule.url))):
-        open_sealed(_box(), text)
+    with db.engine.connect() as connection:
+        for text in sealed.texts(connection):
+            open_sealed(_box(), text)
 
 
-def _box() -> Fernet:
-    box: Fernet = current_app.extensions["painchain.box"]
+def _box() -> Box:
+    box: Box = current_app.extensions["painchain.box"]
     return box
 
 
@@ -311,7 +323,7 @@ def _assign(connector: Connector, given: Mapping[str, Any]) -> None:
             continue
         value = given[field.key]
         if field.kind is Kind.SECRET:
-            kept = {key: sealed for key, sealed in connector.secrets.items() if key != field.key}
+            kept = {key: text for key, text in connector.secrets.items() if key != field.key}
             connector.secrets = {**kept, field.key: seal(_box(), value)} if value else kept
         elif field.key in ("name", "tags"):
             setattr(connector, field.key, value)
@@ -328,12 +340,12 @@ def _touch(connector: Connector, trail: Trail) -> None:
 def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the present values as a diff needs them: with each secret that was submitted, opened."""
     stored = values(connector)
-    for key, sealed in connector.secrets.items():
+    for key, text in connector.secrets.items():
         if key in submitted:
             try:
-                stored[key] = open_sealed(_box(), sealed)
+                stored[key] = open_sealed(_box(), text)
             except KeyUnusable:
-                stored[key] = sealed  # whatever it was, it is not what is submitted
+                stored[key] = text  # whatever it was, it is not what is submitted
     return stored
 
 

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from hmac import compare_digest
 from secrets import token_hex
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import fulltext, rollups
-from painchain.db import Base, Prepared, microseconds, moment, one_write_at_a_time
+from painchain import fulltext, metrics, pruned_runs, rollups
+from painchain.chain import Chain, canonical
+from painchain.db import Base, Prepared, WrongKey, db, microseconds, moment, one_write_at_a_time
 from painchain.models import ChangeEvent, EventTag, LogHead
 from painchain.words import of_event
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
 _READ_HEAD = Prepared(
-    select(_head.c.revision, _head.c.last_event, _head.c.last_stamp, _head.c.counted).with_for_update()
+    select(
+        *(_head.c[name] for name in ("revision", "last_event", "last_stamp", "counted", "mac", "seal", "key_id"))
+    ).with_for_update()
 )
-_MOVE_HEAD = Prepared(
-    update(_head).values({name: bindparam(f"new_{name}") for name in ("revision", "last_event", "last_stamp")})
-)
+_MOVED = ("revision", "last_event", "last_stamp", "mac", "seal")
+_MOVE_HEAD = Prepared(update(_head).values({name: bindparam(f"new_{name}") for name in _MOVED}))
 _MOVE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
 _events = _tables[ChangeEvent.__tablename__]
 _INSERT = Prepared(insert(_events))
@@ -55,8 +60,17 @@ class NewEvent:
 
     @cached_property
     def words(self) -> str:
-        """What a search finds it by. Whoever writes many asks for it before the write lock is taken."""
+        """What a search finds it by."""
         return of_event(vars(self))
+
+    @cached_property
+    def content(self) -> bytes:
+        """What the chain has of it, but for its number."""
+        return canonical(vars(self))
+
+    def prepare(self) -> None:
+        """Make words and content now. Whoever writes many does so before the write lock, so that nobody waits."""
+        _ = self.words, self.content
 
 
 @dataclass
@@ -67,7 +81,10 @@ class Ledger:
     revision: int
     last_event: int
     last_stamp: int
-    counted: int = 0
+    counted: int
+    mac: bytes
+    chain: Chain
+    written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -80,24 +97,36 @@ class Ledger:
         return self.last_stamp, moment(self.last_stamp) if in_step else now
 
     def append(self, *events: NewEvent) -> int:
-        """Write events, their words and their tags, and return the number of the last."""
-        rows = [
-            {"id": number, "words": event.words, **vars(event)}
-            for number, event in enumerate(events, self.last_event + 1)
-        ]
+        """Write events, their words, their tags and their hashes, and return the number of the last."""
+        rows = []
+        for number, event in enumerate(events, self.last_event + 1):
+            self.mac = self.chain.link(self.mac, number, event.content)
+            rows.append({"id": number, "words": event.words, "mac": self.mac, **vars(event)})
         if rows:
             _INSERT.run(self.connection, *rows)
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
         self.last_event += len(events)
+        self.written.update(event.source for event in events)
         return self.last_event
 
-    def remove(self, ids: Sequence[int]) -> None:
-        """Delete these events, their tags, words and places in the rollups. Ids that are gone do no harm."""
+    def change_key(self, chain: Chain) -> None:
+        """Chain what is written from here on with another key, and what is there already stays as it is."""
+        self.chain = chain
+        self.connection.execute(update(_head).values(key_id=chain.key_id))
+
+    def remove(self, ids: Sequence[int]) -> bytes | None:
+        """Delete these events, their tags, words and places in the rollups, and return the hash of the newest of them.
+
+        Sealed runs stand for them in the chain. Ids that are gone do no harm.
+        """
+        boundary = None
         for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, some, self.counted)
             fulltext.forget(self.connection, [number for number in some if number <= self.counted])
+            boundary = pruned_runs.add(self.connection, some, self.chain) or boundary
             self.connection.execute(delete(_events).where(_events.c.id.in_(some)))
+        return boundary
 
     def count(self) -> None:
         """Add every event that is written to the rollups and to the index of words."""
@@ -112,24 +141,55 @@ def new_request_id(now: datetime) -> str:
     return f"{microseconds(now):016x}{token_hex(8)}"
 
 
+def key_id() -> str:
+    """Return the name of the key that the log is written with."""
+    with db.engine.connect() as connection:
+        return str(connection.execute(select(_head.c.key_id)).scalar_one())
+
+
+def check_key() -> None:
+    """Make sure that the log is still written with the key of this process: what works by itself asks before it does.
+
+    :raises WrongKey: when the key was replaced since this process started.
+    """
+    chain: Chain = current_app.extensions["painchain.chain"]
+    if key_id() != chain.key_id:
+        raise WrongKey
+
+
 @contextmanager
-def writing() -> Iterator[Ledger]:
+def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[Ledger]:
     """Open the one write transaction: what changes inside and what is recorded of it are committed together.
 
+    `first` is done before anything is read.
+
     :raises WriteBusy: when other writers held the database for too long.
+    :raises WrongKey: when the log is written with another key than this process has.
     :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
     """
+    chain: Chain = current_app.extensions["painchain.chain"]
     with one_write_at_a_time() as connection:
-        [head] = _READ_HEAD.all(connection)
-        ledger = Ledger(connection, *head)
+        first(connection)
+        [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
+        if key_id != chain.key_id:
+            raise WrongKey
+        # Nothing may follow upon a head that was changed by hand as if it had not been.
+        intact = compare_digest(bytes(seal), chain.head(last_event, mac))
+        begin = mac if intact else chain.severed(mac)
+        ledger = Ledger(connection, revision, last_event, last_stamp, counted, begin, chain)
         yield ledger
         if ledger.last_event - ledger.counted >= rollups.TAIL:
             ledger.count()
+        moved = ledger.mac != begin
         _MOVE_HEAD.run(
             connection,
             {
                 "new_revision": ledger.revision + 1,
                 "new_last_event": ledger.last_event,
                 "new_last_stamp": ledger.last_stamp,
+                "new_mac": ledger.mac if moved else mac,
+                "new_seal": ledger.chain.head(ledger.last_event, ledger.mac) if moved else seal,
             },
         )
+    if ledger.written:
+        metrics.here().wrote(ledger.written)  # which they are only now that it is committed

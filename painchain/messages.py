@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from painchain import addresses, logs
 
 SECONDS = 15.0
 MAX_URL = 2_000
@@ -48,7 +52,8 @@ def send(url: str, title: str, text: str) -> None:
     :raises NotSent: when it did not arrive, as far as can be known.
     """
     results: list[str | None] = []
-    thread = threading.Thread(target=lambda: results.append(_sent(url, title, text)), name="message", daemon=True)
+    send_it = logs.carried(lambda: results.append(_sent(url, title, text)))
+    thread = threading.Thread(target=send_it, name="message", daemon=True)
     thread.start()
     thread.join(SECONDS)
     problem = results[0] if results else f"There was no answer within {SECONDS:.0f} seconds."
@@ -58,17 +63,59 @@ def send(url: str, title: str, text: str) -> None:
 
 def _sent(url: str, title: str, text: str) -> str | None:
     """Send a message and return what went wrong."""
+    _guard_connections()
+    _sending.refused, _sending.active = "", True
     heard = _Heard(threading.get_ident())
     logger = logging.getLogger("apprise")
     logger.addHandler(heard)
     try:
-        return None if _service(url).notify(body=text, title=title) else heard.words
+        if _service(url).notify(body=text, title=title):
+            return None
+        return _sending.refused or heard.words
     except BadUrl as problem:
         return str(problem)
     except Exception:  # whatever a service raises, its message may hold the address
-        return heard.words
+        return _sending.refused or heard.words
     finally:
+        _sending.active = False
         logger.removeHandler(heard)
+
+
+class _Sending(threading.local):
+    """Whether this thread sends a message, and why a connection of it was refused."""
+
+    active = False
+    refused = ""
+
+
+_sending = _Sending()
+
+
+@cache
+def _guard_connections() -> None:
+    """Have every address checked that a thread which sends a message connects to.
+
+    Apprise's services use several libraries, and each looks names up for itself: what Python tells its audit hooks is
+    the address that a socket really goes to. A hook stays for as long as the process lives.
+    """
+    sys.addaudithook(_on_audit)
+
+
+def _on_audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in ("socket.connect", "socket.sendto", "socket.sendmsg") or not _sending.active:
+        return
+    where = arguments[1]
+    if not isinstance(where, tuple):
+        if where is not None or event == "socket.connect":
+            raise addresses.Refused("A socket of this machine is not asked.")
+        return  # on a connection that was made before
+    try:
+        addresses.check(str(where[0]))
+    except ValueError:  # a name, which the system would look up after this
+        raise addresses.Refused("A name that was not looked up is not asked.") from None
+    except addresses.Refused as problem:
+        _sending.refused = str(problem)
+        raise
 
 
 class _Heard(logging.Handler):

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from painchain import notify
-from painchain.db import db
+from painchain import logs, notify
+from painchain.db import WriteBusy, db
 
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 1.0
@@ -50,6 +50,9 @@ class Messenger:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
                 self.look()
+            except WriteBusy as error:
+                log.error("Messages wait for the database: %s.", error)
+                self._stopping.wait(RETRY_SECONDS)
             except Exception as error:  # whatever it is, the next message is tried
-                log.error("Sending a message failed: %s", type(error).__name__)
+                logs.failed(log, "Sending a message", error)
                 self._stopping.wait(RETRY_SECONDS)

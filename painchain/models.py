@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from painchain.db import Base, Moment, RowId
@@ -188,7 +188,8 @@ class ChangeEvent(Base):
     """One thing that happened. Names are copied in, so that it reads the same when what they name is gone.
 
     `id` is a sequence number that is never used twice and grows in the order of commits. `timestamp` is when it
-    happened, `recorded_at` when it was written. `words` is what a search finds it by (``painchain.fulltext``).
+    happened, `recorded_at` when it was written. `words` is what a search finds it by (``painchain.fulltext``), `mac`
+    its hash in the chain (``painchain.chain``).
     """
 
     __tablename__ = "change_events"
@@ -217,6 +218,7 @@ class ChangeEvent(Base):
     timestamp: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
     words: Mapped[str] = mapped_column(Text, server_default="", deferred=True)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
 
 class EventTag(Base):
@@ -269,7 +271,8 @@ class LogHead(Base):
     """Where the log stands: one row, locked by whoever writes.
 
     `revision` grows with every write of any kind, `last_event` is the newest event's id, `last_stamp` the time in the
-    newest event id of PainChain, in microseconds, `counted` the newest event that the rollups hold.
+    newest event id of PainChain, in microseconds, `counted` the newest event that the rollups hold. `mac` is the newest
+    event's hash in the chain, made with the key named `key_id`, and `seal` vouches for both.
     """
 
     __tablename__ = "log_head"
@@ -280,6 +283,20 @@ class LogHead(Base):
     last_event: Mapped[int] = mapped_column(BigInteger, default=0)
     last_stamp: Mapped[int] = mapped_column(BigInteger, default=0)
     counted: Mapped[int] = mapped_column(BigInteger, default=0)
+    mac: Mapped[bytes] = mapped_column(LargeBinary)
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[str] = mapped_column(Text)
+
+
+class PrunedRun(Base):
+    """A run of events that retention has removed, in the chain: its ends, the hash of the last, and a seal on them."""
+
+    __tablename__ = "pruned_runs"
+
+    first: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    last: Mapped[int] = mapped_column(RowId, unique=True)
+    mac: Mapped[bytes] = mapped_column(LargeBinary)
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Retention(Base):
@@ -294,7 +311,8 @@ class Retention(Base):
 class Pruning(Base):
     """The events of one source that are being removed. The row goes in the transaction that puts it on the record.
 
-    `removed` counts in the transactions that remove. `beat` is when its worker last did something: it is nobody's
+    `removed` counts in the transactions that remove; `boundary` is the hash of the newest event of
+    the last of them. `beat` is when its worker last did something: it is nobody's
     while it is old, and whoever takes it over goes on from there.
     """
 
@@ -308,6 +326,7 @@ class Pruning(Base):
     removed: Mapped[int] = mapped_column(BigInteger)
     oldest: Mapped[datetime | None] = mapped_column(Moment)
     newest: Mapped[datetime | None] = mapped_column(Moment)
+    boundary: Mapped[str | None] = mapped_column(Text)
     cause: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     author: Mapped[str] = mapped_column(Text)
@@ -323,3 +342,52 @@ class PruneTurn(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     due: Mapped[datetime] = mapped_column(Moment)
+
+
+class LogCheck(Base):
+    """The checks of the log: one row.
+
+    `due` is when the daily one is next, `asked` whether somebody wants one now. While one runs, `began` is when,
+    `daily` whether it is the day's, `beat` when its server last did something, and `reached` of `whole` how far it is.
+    The last that went through ended at `checked_at`, after `seconds`, and `found` is its verdict; `error` says why none
+    has since. `told` is the broken place that is on the record already.
+    """
+
+    __tablename__ = "log_check"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    due: Mapped[datetime] = mapped_column(Moment)
+    asked: Mapped[bool]
+    daily: Mapped[bool]
+    began: Mapped[datetime | None] = mapped_column(Moment)
+    beat: Mapped[datetime] = mapped_column(Moment)
+    reached: Mapped[int] = mapped_column(BigInteger)
+    whole: Mapped[int] = mapped_column(BigInteger)
+    checked_at: Mapped[datetime | None] = mapped_column(Moment)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    found: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[str | None] = mapped_column(Text)
+
+
+class LastCheckpoint(Base):
+    """The newest checkpoint of the log and its way to the address that it is posted to: one row.
+
+    `problem` says in words why none could be made, at `problem_at`. `posting` is what is to be posted at `due`, for the
+    `tries`th time but one; `error` says why that failed last, at `failed_at`.
+    """
+
+    __tablename__ = "last_checkpoint"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    problem: Mapped[str | None] = mapped_column(Text)
+    problem_at: Mapped[datetime | None] = mapped_column(Moment)
+    posting: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    tries: Mapped[int]
+    due: Mapped[datetime] = mapped_column(Moment)
+    posted_at: Mapped[datetime | None] = mapped_column(Moment)
+    error: Mapped[str | None] = mapped_column(Text)
+    failed_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import func, select
 
-from painchain import messages, outbox
+from painchain import logs, messages, outbox
 from painchain.audit import Trail
 from painchain.changes import SET, Change, diff
 from painchain.connectors.base import Field, FieldError, Kind
@@ -18,6 +19,8 @@ from painchain.inventory import Invalid, Refused
 from painchain.messages import BadUrl, NotSent
 from painchain.models import NotifyRule
 from painchain.secrets import open_sealed, seal
+
+log = logging.getLogger(__name__)
 
 FIELDS = (
     Field("name", "Name", Kind.TEXT, required=True, max_length=100),
@@ -118,7 +121,11 @@ def send_due(clock: Callable[[], datetime]) -> bool:
     if len(taken.messages) > 1:
         first = f"PainChain: {len(taken.messages)} changes"
         text = "\n\n".join(text for _, text in taken.messages)
-    outbox.settle(taken, clock(), _send(open_sealed(_box(), taken.sealed_url), first, text))
+    with logs.about(rule=taken.rule_id):
+        error = _send(open_sealed(_box(), taken.sealed_url), first, text)
+        if error:
+            log.warning("A message of a notify rule was not sent: %s", error)
+        outbox.settle(taken, clock(), error)
     return True
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import connectors
+from painchain import connectors, ledger
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.ledger import NewEvent
 from painchain.models import Notice, NotifyRule
@@ -92,13 +92,17 @@ def _message(event: NewEvent) -> dict[str, object]:
 
 
 def take(now: datetime) -> Taken | None:
-    """Take what is due of one rule: no other process takes it for a while. None if nothing is due."""
+    """Take what is due of one rule: no other process takes it for a while. None if nothing is due.
+
+    :raises WrongKey: when the key was replaced, so that this process opens no address any more.
+    """
     free = (_notices.c.due <= now, _notices.c.taken_until <= now)
     query = select(_notices.c.rule_id, _notices.c.id).where(*free).order_by(_notices.c.due, _notices.c.id)
     with db.engine.connect() as connection:
         first = connection.execute(query.limit(1)).first()
         if first is None:
             return None
+        ledger.check_key()
         numbers = list(
             connection.scalars(
                 select(_notices.c.id)

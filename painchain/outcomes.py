@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ LONGEST_LIMIT = timedelta(days=1)  # whatever a source says, it is asked again a
 SHORTEST_PAUSE = timedelta(seconds=10)
 LONGEST_WORDS = 1_000
 DEFAULT_INTERVAL = 300
+
+log = logging.getLogger(__name__)
 
 _connector = Connector.__table__.c
 _table = Base.metadata.tables[PollState.__tablename__]
@@ -83,6 +86,8 @@ def fail(connector_id: int, error: PollError, now: datetime, turn: Taken | None 
     connector, state = found
     words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
     limited = error.trouble is Trouble.RATE_LIMITED
+    told = "A rate limit postpones the polls of a connector: %s" if limited else "A poll failed: %s"
+    log.warning(told, words, extra={"members": {"connector": connector_id}})
     failures = (state.failures if state else 0) + (0 if limited else 1)
     quiet = state is not None and state.trouble is not None and (state.trouble == Trouble.RATE_LIMITED) == limited
     values: dict[str, Any] = {"last_poll": now, "failures": failures, "trouble": error.trouble.value, "error": words}

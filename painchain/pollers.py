@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from flask import Flask
 
-from painchain import polling, turns
+from painchain import logs, polling, turns
 from painchain.db import db
 from painchain.turns import Taken
 
@@ -71,7 +71,7 @@ class Pollers:
                 for turn in list(self._doing):
                     turns.give_back(turn, self._clock())
         except Exception as error:  # they are free again when their leases are over
-            log.warning("Polls that were going on could not be given back: %s", type(error).__name__)
+            logs.failed(log, "Giving back the polls that were going on", error, logging.WARNING)
 
     def _run(self) -> None:
         while (turn := self._turns.get()) is not None:
@@ -82,6 +82,7 @@ class Pollers:
     def _do(self, turn: Taken) -> Taken | None:
         """Poll, and take the turn that is due next, if there is one."""
         following = None
+        logs.begin(connector=turn.connector_id)
         try:
             with self._app.app_context():
                 try:
@@ -92,7 +93,7 @@ class Pollers:
                 finally:
                     db.session.remove()
         except Exception as error:  # the database does not answer: the turn is free again when its lease is over
-            log.error("A poll could not be stored: %s", type(error).__name__)
+            logs.failed(log, "Storing a poll", error)
         finally:
             self._doing.discard(turn)
         return following

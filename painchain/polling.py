@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from painchain import connectors, turns
+from painchain import connectors, logs, metrics, turns
 from painchain.audit import Trail
 from painchain.connectors.base import Kind
 from painchain.connectors.poll import Checked, Polled, PollError, Trouble, Turn
@@ -32,6 +31,7 @@ from painchain.turns import take as take
 
 CHECK_SECONDS = 10.0
 CHECKS = 8  # tests of a connection at the same time
+UNKNOWN = "unknown"  # the type of a connector that is gone, or cannot be read
 POLL_TIME = turns.LEASE - timedelta(minutes=1)  # then a poll is asked to come to an end, before its turn is over
 
 log = logging.getLogger(__name__)
@@ -82,14 +82,20 @@ def poll(turn: Taken, clock: Callable[[], datetime], stopping: Callable[[], bool
     Whatever goes wrong is stored in words, and touches no other connector. A poll that is cut off by the end of the
     server leaves the connector as it was.
     """
+    number, kind = turn.connector_id, UNKNOWN
     try:
+        kind = db.session.scalar(select(Connector.type).where(Connector.id == number)) or UNKNOWN
         polled = _polled(turn, stopping)
-        return store(turn.connector_id, polled, clock(), turn) if polled else 0
+        new = store(number, polled, clock(), turn) if polled else 0
+        metrics.here().polled(kind, "good" if polled else "left_out")
+        return new
     except Exception as problem:  # a defect of one connector type must not stop the others
         if stopping():
             turns.give_back(turn, clock())
         else:
-            fail(turn.connector_id, _told(problem, turn.connector_id), clock(), turn)
+            told = _told(problem, number)
+            metrics.here().polled(kind, "rate_limited" if told.trouble is Trouble.RATE_LIMITED else "failed")
+            fail(number, told, clock(), turn)
         return 0
 
 
@@ -113,7 +119,7 @@ def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -
         finally:
             _checks.release()
 
-    thread = threading.Thread(target=run, name="check", daemon=True)
+    thread = threading.Thread(target=logs.carried(run), name="check", daemon=True)
     thread.start()
     thread.join(CHECK_SECONDS)
     late = Checked(False, missing=[f"There was no answer within {CHECK_SECONDS:.0f} seconds. Check the URL."])
@@ -146,9 +152,7 @@ def _told(problem: Exception, connector_id: int | None = None) -> PollError:
     if isinstance(problem, WriteBusy | OperationalError):
         words = "The database did not take what was found; nothing is lost, it is asked for again."
         return PollError(words, Trouble.OURS)
-    places = "".join(traceback.format_tb(problem.__traceback__))
-    about = "A test" if connector_id is None else f"The poll of connector {connector_id}"
-    log.error("%s failed: %s\n%s", about, type(problem).__name__, places)
+    logs.failed(log, "A test" if connector_id is None else f"The poll of connector {connector_id}", problem)
     return PollError(
         "PainChain could not read the answer; its log has the details. "
         "This is a defect in PainChain: please report it.",

@@ -115,12 +115,15 @@ def _step(book: Ledger, number: int, beat: datetime, found: Sequence[Any], now: 
     if not found or retention.rules().get(order.source) != order.days:
         _close(book, order, now)
         return 0, False
-    book.remove([event.id for event in found])
+    boundary = book.remove([event.id for event in found])
     book.connection.execute(
         update(_row)
         .where(_row.c.id == number)
         .values(
-            removed=order.removed + len(found), oldest=order.oldest or found[0].timestamp, newest=found[-1].timestamp
+            removed=order.removed + len(found),
+            oldest=order.oldest or found[0].timestamp,
+            newest=found[-1].timestamp,
+            boundary=boundary.hex() if boundary else order.boundary,
         )
     )
     return len(found), True
@@ -131,6 +134,9 @@ def _close(book: Ledger, order: Any, now: datetime) -> None:
     if order.removed:
         trail = Trail(book, order.author, order.request_id, now, reason=order.reason or "")
         trail.log_events_pruned(
-            Pruned(order.source, order.days, order.before, order.removed, order.oldest, order.newest, order.cause)
+            Pruned(
+                *(order.source, order.days, order.before, order.removed, order.oldest, order.newest),
+                *(order.boundary, order.cause),
+            )
         )
     book.connection.execute(delete(_row).where(_row.c.id == order.id))

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from painchain import audit, ledger, pruning, retention
+from painchain import audit, ledger, logs, pruning, retention
 from painchain.audit import Trail
-from painchain.db import EPOCH, db
+from painchain.db import EPOCH, WriteBusy, db
 from painchain.pollers import Pollers
 from painchain.retention import Refused
 
@@ -65,8 +65,11 @@ class Scheduler:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
                 self.look()
+            except WriteBusy as error:
+                log.error("The background work waits for the database: %s.", error)
+                self._stopping.wait(RETRY_SECONDS)
             except Exception as error:  # whatever it is, the next day comes
-                log.error("The background work failed: %s", type(error).__name__)
+                logs.failed(log, "The background work", error)
                 self._stopping.wait(RETRY_SECONDS)
 
     def _carry_out(self) -> bool:

@@ -1,4 +1,4 @@
-"""Keep secrets secret: the key file, encryption at rest and the scrubbing of texts."""
+"""Keep secrets secret: keys, encryption at rest and the scrubbing of texts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import base64
 import contextlib
 import os
 import re
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -34,19 +33,59 @@ class KeyUnusable(Exception):
     """The key file cannot be read, made or used; the message says what to do."""
 
 
+# What seals and opens stored secrets.
+Box = Fernet
+
+
 @dataclass(frozen=True)
 class Keyring:
-    """The keys derived from the one root key: each purpose has its own."""
+    """The keys derived from the root keys: each purpose has its own.
 
-    root: bytes
+    Everything is made and opened with the first root. Those behind it are retired: the log up to their end is verified
+    with them, and nothing else.
+    """
+
+    roots: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """The name of the first root: it may be seen by anybody."""
+        return self.ids[0]
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The name of each root."""
+        return tuple(key[:8].hex() for key in self.derived("name of the key"))
 
     def derive(self, purpose: str) -> bytes:
-        """Return the 32-byte key for `purpose` (HKDF-SHA256 of the root key)."""
-        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(self.root)
+        """Return the 32-byte key for `purpose` (HKDF-SHA256 of the first root)."""
+        return _derived(self.roots[0], purpose)
 
-    def box(self) -> Fernet:
-        """Return the box that seals and opens stored secrets."""
+    def derived(self, purpose: str) -> list[bytes]:
+        """Return the key for `purpose` of every root, the newest first."""
+        return [_derived(root, purpose) for root in self.roots]
+
+    def box(self) -> Box:
+        """Return the box that seals and opens stored secrets: a rotation seals all of them anew, so one key will do."""
         return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
+
+    def led_by(self, name: str) -> Keyring:
+        """Return the same keys with the one of this name first.
+
+        :raises KeyUnusable: when none has this name.
+        """
+        if name not in self.ids:
+            raise KeyUnusable(
+                "The key is not the one that the log and the stored tokens were written with. "
+                "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was). "
+                "If it is lost for good: painchain rotate-key --lost."
+            )
+        first = self.roots[self.ids.index(name)]
+        return Keyring((first, *(root for root in self.roots if root != first)))
+
+
+def _derived(root: bytes, purpose: str) -> bytes:
+    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"painchain {purpose}".encode()).derive(root)
 
 
 def new_key() -> str:
@@ -55,54 +94,25 @@ def new_key() -> str:
 
 
 def parse_key(text: str, where: str) -> Keyring:
-    """Read a root key.
+    """Read root keys, the newest first, with white space between them.
 
-    :raises KeyUnusable: when the text is not 32 bytes in URL-safe base64.
+    :raises KeyUnusable: when one is not 32 bytes in URL-safe base64, or there is none.
     """
     with contextlib.suppress(ValueError):
-        root = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
-        if len(root) == KEY_BYTES:
-            return Keyring(root)
+        roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
+        if roots and all(len(root) == KEY_BYTES for root in roots):
+            return Keyring(tuple(dict.fromkeys(roots)))
     raise KeyUnusable(
         f"{where} does not hold a key (32 bytes in URL-safe base64). Put the right key back from a backup."
     )
 
 
-def load_key(configured: str, file: Path) -> Keyring:
-    """Return the keyring of the configured key, or of the key file, which is made (mode 0600) if there is none.
-
-    :raises KeyUnusable: when the key can be neither read nor made.
-    """
-    if configured:
-        return parse_key(configured, "PAINCHAIN_SECRET_KEY")
-    try:
-        if not file.exists():
-            _make_key(file)
-        return parse_key(file.read_text(), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnusable(f"The key file {file} cannot be used: {error}.") from None
-
-
-def _make_key(file: Path) -> None:
-    """Write a fresh key: under its name only once it is whole, and never in the place of another."""
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret.key-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w") as new:
-            new.write(new_key() + "\n")
-            new.flush()
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, file)
-    finally:
-        Path(draft).unlink()
-
-
-def seal(box: Fernet, secret: str) -> str:
+def seal(box: Box, secret: str) -> str:
     """Return `secret` encrypted, as text."""
     return box.encrypt(secret.encode()).decode()
 
 
-def open_sealed(box: Fernet, sealed: str) -> str:
+def open_sealed(box: Box, sealed: str) -> str:
     """Return the secret inside `sealed`.
 
     :raises KeyUnusable: when the key is not the one it was sealed with.
@@ -112,7 +122,7 @@ def open_sealed(box: Fernet, sealed: str) -> str:
     except InvalidToken:
         raise KeyUnusable(
             "The key does not open the stored tokens: it is not the one they were stored with. "
-            "Put the old secret.key back, or enter the tokens anew."
+            "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was)."
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, upd
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import passwords
+from painchain import logs, passwords
 from painchain.accounts import called, digest, key_of
 from painchain.audit import Trail
 from painchain.db import Prepared, WriteBusy, db, one_write_at_a_time
@@ -80,7 +81,7 @@ def admit(name: str, place: From, now: datetime) -> list[int]:
     """
     keys = _keys(name, called(name), place)
     if until := held_back(keys, now):
-        raise TooMany(until)
+        raise _too_many(until)
     return count_failure(keys, now)
 
 
@@ -109,7 +110,7 @@ def refuse_if_held_back(place: From, now: datetime) -> None:
     :raises TooMany: when it is so.
     """
     if until := held_back(_keys_of(place), now):
-        raise TooMany(until)
+        raise _too_many(until)
 
 
 def count_failure_of(place: From, now: datetime) -> None:
@@ -120,6 +121,7 @@ def count_failure_of(place: From, now: datetime) -> None:
 def record_failure(person: Person | None, place: From, why: str, trail: Trail, way: str = "password") -> None:
     """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
     who = person.name if person else "an unknown account"
+    logs.security("sign_in_failed", f"A sign-in as {who} failed: {why}.", way=way)
     facts = {"person": person.name if person else None, "why": why, "way": way, "address": place.address}
     trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
 
@@ -132,6 +134,7 @@ def start(person: Person, way: str, place: From, trail: Trail) -> str:
     db.session.add(SignIn(id=number, person_id=person.id, began=trail.now, seen=trail.now, **about))
     db.session.flush()
     facts = {"person": person.name, **about, "session": short(number)}
+    logs.security("signed_in", f"{person.name} signed in.", logging.INFO, way=way)
     trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", facts)
     return secret
 
@@ -224,6 +227,11 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     if person and place.known_for == person.id:
         return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
     return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
+
+
+def _too_many(until: datetime) -> TooMany:
+    logs.security("rate_limited", "There were too many failed sign-ins: another is not heard.")
+    return TooMany(until)
 
 
 def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:

@@ -16,8 +16,9 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import config, reasons, timeline
+from painchain import config, logs, reasons, timeline
 from painchain.audit import SYSTEM, Trail
+from painchain.checkpoints import CheckpointsKept
 from painchain.db import WriteBusy, db
 from painchain.factory import create_app
 from painchain.ledger import Ledger, new_request_id
@@ -27,27 +28,34 @@ from painchain.timeline import BadFilter, Filter
 from painchain.web.filters import printable
 
 
-def settings() -> config.Settings:
-    """Read the settings, or stop with a line that says which one is wrong."""
+def settings(serving: bool = False) -> config.Settings:
+    """Read the settings, or stop with a line that says which one is wrong.
+
+    A command that is no server logs as text unless told otherwise: somebody reads what it says.
+    """
     try:
         loaded = config.load(os.environ)
     except config.ConfigError as error:
         stop(scrub(str(error)))
     for name in config.unknown(os.environ):
         click.echo(f"painchain: {name} is not a setting and is ignored; see the README's table.", err=True)
-    config.set_up_logging(loaded)
+    logs.set_up(loaded.log_level, logs.chosen(loaded.log_format) if serving else loaded.log_format or "text")
+    if serving:
+        logs.catch_strays()
     return loaded
 
 
-def app(database_fails: int = 2) -> Flask:
+def app(
+    database_fails: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
+) -> Flask:
     """Create the app, or stop with a line that says what is in the way.
 
     `database_fails` is the exit code for a database that cannot be used.
     """
-    loaded = settings()
+    loaded = settings(serving)
     try:
-        return create_app(loaded)
-    except (KeyUnusable, NewerDatabase) as error:
+        return create(loaded)
+    except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
         stop(str(error))
     except OSError as error:
         stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")
@@ -56,13 +64,13 @@ def app(database_fails: int = 2) -> Flask:
 
 
 @contextmanager
-def opened(failure: str) -> Iterator[None]:
-    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code 1."""
-    with app(database_fails=1).app_context():
+def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
+    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code `code`."""
+    with app(code, create=create).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:
-            stop(f"{failure} ({reason(error)}).", 1)
+            stop(f"{failure} ({reason(error)}).", code)
         finally:
             db.session.remove()
             db.engine.dispose()
@@ -71,7 +79,7 @@ def opened(failure: str) -> Iterator[None]:
 def reason(error: Exception) -> str:
     """Return why the database refuses, in its own words and in one line."""
     if isinstance(error, WriteBusy):
-        return "it is busy with other changes"
+        return str(error)
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return scrub(lines[0]).rstrip(".") if lines else type(error).__name__
 

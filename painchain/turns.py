@@ -50,8 +50,14 @@ def withdraw(connector: Connector) -> None:
 
 
 def take(now: datetime) -> Taken | None:
-    """Take the turn that has waited longest, if there is one: it is pushed forward first, and polled then."""
-    for number, has_state in _waiting(now):
+    """Take the turn that has waited longest, if there is one: it is pushed forward first, and polled then.
+
+    :raises WrongKey: when the key was replaced, so that this process opens no token any more.
+    """
+    waiting = _waiting(now)
+    if waiting:
+        ledger.check_key()
+    for number, has_state in waiting:
         if not has_state:
             _give_state(number, now)
         until = now + LEASE

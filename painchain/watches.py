@@ -54,12 +54,20 @@ def wanted() -> dict[int, Wanted]:
 
 
 def take(connector_id: int, now: datetime) -> datetime | None:
-    """Take the watch of a connector if it is free; return until when."""
+    """Take the watch of a connector if it is free; return until when.
+
+    :raises WrongKey: when the key was replaced, so that this process opens no token and stores nothing any more.
+    """
+    ledger.check_key()
     return _move(_of(connector_id).where(_state.watched_until <= now), now + LEASE)
 
 
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
-    """Keep the watch that this process has `until` then; None if it has lost it."""
+    """Keep the watch that this process has `until` then; None if it has lost it.
+
+    :raises WrongKey: when the key was replaced in the meantime: another process takes it when the lease is over.
+    """
+    ledger.check_key()
     return _move(_of(connector_id).where(_state.watched_until == until), now + LEASE)
 
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import connectors, inventory, watches
-from painchain.connectors.poll import Heard
+from painchain import connectors, inventory, logs, watches
+from painchain.connectors.poll import Heard, PollError
 from painchain.db import WriteBusy, db
 from painchain.watches import Outcome, Wanted
 
@@ -72,7 +72,7 @@ class Watching:
             try:
                 asyncio.run(self._main())
             except Exception as error:  # whatever it is, polls go on, and so do watches
-                log.error("Watching failed: %s", type(error).__name__)
+                logs.failed(log, "Watching", error)
                 self._stopping.wait(RETRY_SECONDS)
 
     async def _main(self) -> None:
@@ -82,7 +82,7 @@ class Watching:
                 try:
                     await self._look()
                 except (SQLAlchemyError, WriteBusy) as error:
-                    log.warning("Watches could not be looked after: %s", type(error).__name__)
+                    logs.failed(log, "Looking after the watches", error, logging.WARNING)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop_main.wait(), LOOK_SECONDS)
         finally:
@@ -130,6 +130,7 @@ class Watching:
     async def _watch(self, watch: Watch) -> None:
         """Watch one connector until there is no going on without a poll. A crash in it touches no other."""
         number = watch.of.connector_id
+        logs.begin(connector=number)  # of this task alone
         try:
             turn, listen = await self._in_app(self._beginning, number)
             if turn is None or listen is None:
@@ -141,8 +142,10 @@ class Watching:
                         return
             finally:
                 await heard.aclose()
+        except PollError as error:  # the next poll says so as well
+            log.warning("The watch of connector %s ended: %s", number, error)
         except Exception as error:  # of one type; the next poll begins anew
-            log.warning("The watch of connector %s ended: %s", number, type(error).__name__)
+            logs.failed(log, "A watch", error, logging.WARNING)
 
     def _beginning(self, number: int) -> Any:
         connector = inventory.get(number)
@@ -155,7 +158,7 @@ class Watching:
             try:
                 outcome = await self._in_app(watches.put, watch.of.connector_id, watch.until, heard, self._clock())
             except (SQLAlchemyError, WriteBusy) as error:
-                log.warning("What a watch heard is not stored yet: %s", type(error).__name__)
+                logs.failed(log, "Storing at once what a watch heard", error, logging.WARNING)
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             if outcome is not Outcome.WAIT:

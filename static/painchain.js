@@ -3,14 +3,16 @@
 
 const root = document.documentElement;
 
+// By https a cookie is bound to it and to this host.
+const [bound, secure] = location.protocol === "https:" ? ["__Host-", "; secure"] : ["", ""];
 const remember = (name, value) => {
-  document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax`;
+  document.cookie = `${bound}${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
 };
 
 // Times are rendered on the server, in the zone that the browser tells it.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const told = document.cookie.split("; ").find((one) => one.startsWith("zone="));
-if (zone && root.dataset.zone !== zone && told !== `zone=${zone}`) {
+const told = document.cookie.split("; ").find((one) => one.startsWith(`${bound}zone=`));
+if (zone && root.dataset.zone !== zone && told !== `${bound}zone=${zone}`) {
   remember("zone", zone);
   if (document.cookie.includes("zone=") && !document.querySelector("form[method=post] [aria-invalid]")) location.reload();
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import os
 import shutil
 import uuid
@@ -15,7 +18,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain import config, connectors
+from painchain import addresses, config, connectors, logs
 from painchain.connectors.poll import Checked, Polled
 from painchain.db import db
 from painchain.factory import create_app
@@ -32,10 +35,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
 
+AT_HAND = "127.0.0.0/8, ::1"  # where the far systems of the tests are
+
 
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
     """Return the settings of a test server."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": database_url, "PAINCHAIN_THREADS": "16"}
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = AT_HAND
     return config.load({**environ, **{f"PAINCHAIN_{name.upper()}": value for name, value in more.items()}})
 
 
@@ -44,6 +50,12 @@ def close(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         DATABASES.let_go(db.engine)
+
+
+@pytest.fixture(autouse=True)
+def far_systems_at_hand() -> None:
+    """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
+    addresses.permit(addresses.networks(AT_HAND))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -153,3 +165,39 @@ def events(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
         return list(reversed(response.get_json()))
 
     return read
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let a test set up logging, and put it back as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logging.root.handlers.clear()
+    logs.begin()
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def log_text(own_logging: None) -> Callable[[], str]:
+    """Log all there is as JSON, and return the text that has come since this was asked last."""
+    text = io.StringIO()
+    logs.set_up("debug", "json")
+    [handler] = logging.root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(text)
+    read = 0
+
+    def new() -> str:
+        nonlocal read
+        told = text.getvalue()[read:]
+        read += len(told)
+        return told
+
+    return new
+
+
+@pytest.fixture
+def logged(log_text: Callable[[], str]) -> Callable[[], list[dict[str, Any]]]:
+    """Return the lines that have come since this was asked last: each is an object."""
+    return lambda: [json.loads(line) for line in log_text().split("\n")[:-1]]

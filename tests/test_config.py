@@ -1,7 +1,6 @@
 """The settings: every one has a default, takes a good value and refuses a bad one in words."""
 
-import logging
-from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy.engine import make_url
 from painchain import config
 
 ME = Path(__file__)
+TOKEN = ME.parent / "made_up.token"
 # What a setting needs beside it.
 BESIDE = {"oidc_issuer": {"oidc_client_id": "painchain", "public_url": "https://painchain.example"}}
 GOOD: dict[str, tuple[str, Any]] = {
@@ -21,6 +21,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "secret_key": ("a key", "a key"),
     "trusted_hosts": (" painchain.example, audit.example,", ("painchain.example", "audit.example")),
     "public_url": ("https://PainChain.example:8443/", "https://painchain.example:8443"),
+    "trusted_proxies": ("5", 5),
+    "allow_private_addresses": ("10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     "threads": ("256", 256),
     "max_request_bytes": ("1024", 1024),
     "session_idle_minutes": ("30", 30),
@@ -29,11 +31,17 @@ GOOD: dict[str, tuple[str, Any]] = {
     "oidc_client_id": ("painchain", "painchain"),
     "oidc_client_secret": ("hunter2", "hunter2"),
     "oidc_client_secret_file": (str(ME), ME),
+    "secret_key_file": (str(ME), ME),
     "oidc_name": ("Example ID", "Example ID"),
     "oidc_role": ("viewer", "viewer"),
     "oidc_domains": ("People.example, @other.example,", ("people.example", "other.example")),
     "max_webhook_bytes": ("26214400", 26214400),
+    "checkpoint_file": ("/mnt/elsewhere/checkpoints", Path("/mnt/elsewhere/checkpoints")),
+    "checkpoint_url": ("https://keep.example/take?key=hunter2", "https://keep.example/take?key=hunter2"),
     "log_level": ("WARNING", "warning"),
+    "log_format": ("JSON", "json"),
+    "metrics_token": ("a-long-made-up-token", "a-long-made-up-token"),
+    "metrics_token_file": (str(TOKEN), TOKEN),
 }
 DEFAULTS = {
     "host": "127.0.0.1",
@@ -43,6 +51,8 @@ DEFAULTS = {
     "secret_key": "",
     "trusted_hosts": ("127.0.0.1", "localhost", "::1"),
     "public_url": "",
+    "trusted_proxies": 0,
+    "allow_private_addresses": (),
     "threads": 32,
     "max_request_bytes": 1048576,
     "session_idle_minutes": 720,
@@ -51,11 +61,17 @@ DEFAULTS = {
     "oidc_client_id": "",
     "oidc_client_secret": "",
     "oidc_client_secret_file": None,
+    "secret_key_file": None,
     "oidc_name": "single sign-on",
     "oidc_role": "",
     "oidc_domains": (),
     "max_webhook_bytes": 5242880,
+    "checkpoint_file": Path.cwd() / "instance" / "checkpoints.ndjson",
+    "checkpoint_url": "",
     "log_level": "info",
+    "log_format": "",
+    "metrics_token": "",
+    "metrics_token_file": None,
 }
 BAD = [
     ("host", "http://host.example"),
@@ -79,6 +95,9 @@ BAD = [
     ("database_url", "me:hunter2@db.example"),
     ("threads", "0"),
     ("threads", "257"),
+    ("trusted_proxies", "6"),
+    ("allow_private_addresses", "gitlab.lan"),
+    ("allow_private_addresses", "10.0.0.1/8"),
     ("max_request_bytes", "1023"),
     ("max_request_bytes", "67108865"),
     ("session_idle_minutes", "0"),
@@ -94,12 +113,22 @@ BAD = [
     ("oidc_issuer", "https://id.example"),
     ("oidc_client_secret_file", "/there/is/no/such/file"),
     ("oidc_client_secret_file", "/"),
+    ("secret_key_file", "/there/is/no/such/file"),
     ("oidc_name", "n" * 41),
     ("oidc_role", "owner"),
     ("oidc_domains", "me@people.example"),
     ("oidc_domains", ".example"),
     ("max_webhook_bytes", "26214401"),
+    ("checkpoint_file", "~there-is-no-such-person/checkpoints"),
+    ("checkpoint_url", "http://keep.example/"),
+    ("checkpoint_url", "https://me:hunter2@keep.example/"),
+    ("checkpoint_url", "https://keep.example/#hunter2"),
+    ("checkpoint_url", "ftp://127.0.0.1/"),
     ("log_level", "loud"),
+    ("log_format", "xml"),
+    ("metrics_token", "fifteen-letters"),
+    ("metrics_token", "a token with blanks"),
+    ("metrics_token_file", "/there/is/no/such/file"),
 ]
 
 
@@ -159,7 +188,7 @@ def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
 
 def test_what_may_hold_a_password_is_marked_as_secret() -> None:
     secret = {setting.name for setting in config.SETTINGS if setting.secret}
-    assert secret == {"database_url", "secret_key", "oidc_client_secret"}
+    assert secret == {"database_url", "secret_key", "oidc_client_secret", "metrics_token", "checkpoint_url"}
 
 
 def test_every_setting_says_what_it_is_for() -> None:
@@ -199,6 +228,15 @@ def test_the_public_address_is_a_name_of_the_server_and_lets_everybody_in_to_sig
     assert not load(host="0.0.0.0", public_url="http://localhost:8000").only_here
 
 
+def test_the_key_is_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("hunter2\n")
+    assert load(secret_key_file=str(file)).secret_key_file == file
+    with pytest.raises(config.ConfigError, match="PAINCHAIN_SECRET_KEY is set too") as refused:
+        load(secret_key_file=str(file), secret_key="hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
 def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("hunter2\n")
@@ -215,31 +253,15 @@ def test_a_misspelt_variable_is_noticed() -> None:
     assert config.unknown(environ) == ["PAINCHAIN_PROT"]
 
 
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Let a test set up logging, and put it back as it was."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    logging.root.handlers.clear()
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-
-
-@pytest.mark.usefixtures("own_logging")
-def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> None:
-    config.set_up_logging(load(log_level="warning"))
-    logging.getLogger("painchain").info("a quiet word")
-    logging.getLogger("painchain").warning("a loud word")
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.endswith(" WARNING painchain: a loud word\n")
-    assert "a quiet word" not in printed.err
-
-
-@pytest.mark.usefixtures("own_logging")
-def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    config.set_up_logging(load())
-    logging.getLogger("painchain").error("name %s", "a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend")
-    lines = capsys.readouterr().err.split("\n")
-    assert lines[0].endswith(r"ERROR painchain: name a\r")
-    assert lines[1:] == [r"    2026-01-31 INFO forged\x1b[2J\u2028\u202eend", ""]
+def test_the_token_of_the_metrics_cannot_be_guessed_and_can_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a-long-made-up-token\n")
+    assert load(metrics_token_file=str(file)).metrics_token == "a-long-made-up-token"
+    assert load().metrics_token == ""
+    with pytest.raises(config.ConfigError, match="is set too"):
+        load(metrics_token_file=str(file), metrics_token="another-made-up-token")
+    file.write_text("short")
+    for given in ({"metrics_token": "short"}, {"metrics_token_file": str(file)}):
+        with pytest.raises(config.ConfigError, match="16 characters at least") as refused:
+            load(**given)
+        assert "short" not in str(refused.value)

@@ -21,15 +21,18 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain import inventory, ledger, timeline
 from painchain.audit import Subject, Trail
+from painchain.chain import START, Chain
 from painchain.config import Settings
 from painchain.connectors import TYPES
 from painchain.db import BUSY_SECONDS, db, moment
 from painchain.factory import create_app
 from painchain.ledger import Ledger
+from painchain.secrets import Keyring
 from painchain.timeline import Event, Filter
 from tests.conftest import close
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CHAIN = Chain(Keyring((b"1" * 32,)))
 WORK = Subject("Work GitHub", "github")
 THREADS, EDITS = 8, 50
 MICROSECOND = timedelta(microseconds=1)
@@ -129,7 +132,7 @@ near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(clock_times | near_times, max_size=20))
 def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_it(clock):
-    book = Ledger(None, 0, 0, 0)
+    book = Ledger(None, 0, 0, 0, 0, START, CHAIN)
     stamps = []
     for now in clock:
         number, timestamp = book.stamp(now)

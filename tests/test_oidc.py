@@ -116,7 +116,7 @@ def test_the_address_is_asked_for_where_the_token_does_not_have_it():
         {"sub": None},
         {"at_hash": "another"},
     ],
-    ids=str,
+    ids=lambda claims: "-".join(claims),
 )
 def test_a_token_for_somebody_else_or_another_time_is_not_believed(claims):
     with pytest.raises(Failed, match="cannot be believed"):

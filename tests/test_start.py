@@ -84,6 +84,7 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
     def launch(**given: str) -> Server:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
         settings = {"instance": str(instance), "port": "0", "log_level": "warning", **given}
+        settings.setdefault("allow_private_addresses", "yes")
         environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings.items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -163,7 +164,8 @@ def test_a_second_start_migrates_nothing_and_loses_nothing(start: Callable[..., 
     second.stop()
     assert ((instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")) == kept
     assert rows(instance, "SELECT name FROM connectors") == [("PainChain System",)]
-    assert "First start" not in second.err.read_text()
+    said = [json.loads(line) for line in second.err.read_text().splitlines()]  # no terminal: each line is an object
+    assert [line["message"] for line in said] == ["GET /api/changes 200", "GET /api/connectors 200"]
 
 
 def test_sigterm_loses_no_event_that_was_answered(start: Callable[..., Server], instance: Path) -> None:
@@ -310,12 +312,22 @@ def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
     assert again.ask("GET", f"/api/connectors/{connector['id']}") == (200, connector)
 
 
-def test_a_key_that_was_never_the_right_one_does_no_harm_while_nothing_is_stored_with_it(
-    start: Callable[..., Server], instance: Path
+def test_beside_a_log_no_new_key_is_made(
+    start: Callable[..., Server], launch: Callable[..., Server], instance: Path
 ) -> None:
     start().stop()
+    right, before = (instance / "secret.key").read_text(), (instance / "painchain.db").read_bytes()
+    (instance / "secret.key").unlink()
+    assert f"there is no {instance / 'secret.key'}" in refusal(launch())
+    assert [file.name for file in instance.iterdir()] == ["painchain.db"]
+    (instance / "secret.key").touch(0o600)
     (instance / "secret.key").write_text(new_key())
-    assert start().ask("GET", "/health")[0] == 200
+    assert "Put the old secret.key back" in refusal(launch())
+    assert (instance / "painchain.db").read_bytes() == before
+    (instance / "secret.key").unlink()
+    file = instance / "elsewhere"
+    file.write_text(right)
+    assert start(secret_key_file=str(file)).ask("GET", "/health")[0] == 200
 
 
 @pytest.mark.parametrize("content", [b"this is not a database\n" * 100, b"SQLite format 3\0" + b"x" * 4080])

@@ -222,6 +222,9 @@ def unprintable(character: str) -> bool:
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
+SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python takes for blanks
+
+
 def _plain(text: str) -> str:
     line = " ".join(text.splitlines())
     # Longer than any field takes; many combining characters in a row would take quadratic time.
@@ -237,6 +240,9 @@ def _texts(field: Field, value: Any) -> list[str]:
         value = re.split(r"[,\n\r]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise FieldError(f"{field.label} must be a list of texts.")
+    for item in value:  # before Python takes them for blanks
+        if found := SEPARATORS.intersection(item):
+            raise FieldError(f"{field.label} contains a character that cannot be shown ({min(found)!a}).")
     parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))
     return list(dict.fromkeys(text for part in parts if (text := _plain(part))))
 

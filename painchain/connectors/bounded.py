@@ -1,14 +1,17 @@
-"""Connections that are over at a given moment, however slowly the other side talks."""
+"""Connections to addresses that may be asked, over at a given moment, however slowly the other side talks."""
 
 from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore2
 import httpx2
+
+from painchain import addresses
 
 
 class Deadline:
@@ -29,16 +32,30 @@ class Deadline:
 
 
 class BoundedTransport(httpx2.HTTPTransport):
-    """A transport whose every step ends at the deadline: also the headers, whose bytes may come one by one."""
+    """A transport whose every step ends at the deadline: also the headers, whose bytes may come one by one.
 
-    def __init__(self, context: ssl.SSLContext, deadline: Deadline):
+    A host that whoever runs the server has chosen is not `guarded`; all others lead to addresses that may be asked.
+    """
+
+    def __init__(self, context: ssl.SSLContext, deadline: Deadline, guarded: bool = True):
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=_Backend(deadline))
+        self._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=_Backend(deadline, guarded))
+
+
+class GuardedAsyncTransport(httpx2.AsyncHTTPTransport):
+    """A transport that leads to addresses that may be asked, and to no others; as many connections as are wanted."""
+
+    def __init__(self, context: ssl.SSLContext):
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context, max_connections=None, network_backend=_AsyncBackend()
+        )
 
 
 class _Backend(httpcore2.SyncBackend):
-    def __init__(self, deadline: Deadline):
+    def __init__(self, deadline: Deadline, guarded: bool):
         self._deadline = deadline
+        self._guarded = guarded
 
     def connect_tcp(
         self,
@@ -48,8 +65,51 @@ class _Backend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        stream = super().connect_tcp(host, port, self._deadline.left(timeout), local_address, socket_options)
-        return _Stream(stream, self._deadline)
+        problem: Exception | None = None
+        for address in self._addresses(host, port):
+            try:
+                left = self._deadline.left(timeout)
+                stream = super().connect_tcp(address, port, left, local_address, socket_options)
+                return _Stream(stream, self._deadline)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                problem = error
+        raise problem or httpcore2.ConnectError("a host without addresses")
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """Return where to connect to: where every address was checked, no name is looked up a second time."""
+        if not self._guarded:
+            return [host]
+        with _in_its_words():
+            return addresses.resolved(host, port)
+
+
+class _AsyncBackend(httpcore2.AnyIOBackend):
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        problem: Exception | None = None
+        with _in_its_words():
+            found = await addresses.resolved_async(host, port)
+        for address in found:
+            try:
+                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                problem = error
+        raise problem or httpcore2.ConnectError("a host without addresses")
+
+
+@contextmanager
+def _in_its_words() -> Iterator[None]:
+    """Raise what the library expects of a connection that fails."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        raise httpcore2.ConnectError(str(error)) from error
 
 
 class _Stream(httpcore2.NetworkStream):

@@ -32,6 +32,9 @@ PARTS = {
 }
 REFUSED = (Trouble.MISSING, Trouble.PERMISSION)
 
+MOST_LINK = 4_000  # of a header that leads to other pages
+_LAST = re.compile(r'[?&]page=(\d+)[^<>]*>;\s*rel="last"')
+
 
 def check(settings: Mapping[str, Any], now: datetime) -> Checked:
     """Return what the token of these settings can see and what it can't."""
@@ -97,7 +100,7 @@ class Testing:
                 raise
             answer, under = self._get("installation/repositories", {"per_page": 1}), "repositories"
         first = listed(answer, under)
-        last = re.search(r'[?&]page=(\d+)[^>]*>;\s*rel="last"', answer.headers.get("link", ""))
+        last = _LAST.search(answer.headers.get("link", "")[:MOST_LINK])
         number = int(last[1]) if last else len(first)
         self._sees.append(f"{number} {'repository' if number == 1 else 'repositories'}")
         if not first:

@@ -32,7 +32,7 @@ AGENT = "PainChain"
 NO_CONTENT = (204, 205, 304)
 
 _PLAIN = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(/[\w/.~%+-]*)?", re.ASCII)  # quickly known for a web address
-_LINK = re.compile(r"<([^>]*)>((?:[^,\"]|\"[^\"]*\")*)")
+_LINK = re.compile(r"<([^<>]*)>((?:[^,\"]|\"[^\"]*\")*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
 for _name in ("httpx2", "httpcore2"):

@@ -15,11 +15,13 @@ from typing import Any
 
 import httpx2
 
+from painchain import addresses
+from painchain.connectors.bounded import GuardedAsyncTransport
 from painchain.connectors.http import AGENT, CONNECT_SECONDS
 from painchain.connectors.kubernetes_api import Cluster, Stream, reach
 from painchain.connectors.kubernetes_events import Known, Place, Sight, gone, known, sight, step
 from painchain.connectors.kubernetes_states import Marker, mapping, marker, when
-from painchain.connectors.poll import Cursor, Found, Gap, Heard, Polled, PollError, Turn
+from painchain.connectors.poll import Cursor, Found, Gap, Heard, Polled, PollError, Trouble, Turn
 
 STREAM_SECONDS = 240  # the server ends a stream after so long; the next one goes on from there
 SILENT_SECONDS = 150  # bookmarks come about once a minute
@@ -66,6 +68,7 @@ async def watch(turn: Turn) -> AsyncIterator[Heard]:
     cluster = reach(turn.settings)
     if turn.cursor.get("server") != cluster.base_url:
         return  # no poll has been there yet
+    await _refuse_private(cluster)
     streams = [one for one in cluster.streams() if one.key in turn.cursor.get("streams", {})][:MOST_STREAMS]
     heard: asyncio.Queue[News | Lost] = asyncio.Queue(WAITING_EVENTS)
     async with _client(cluster) as client:
@@ -86,11 +89,24 @@ async def watch(turn: Turn) -> AsyncIterator[Heard]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _refuse_private(cluster: Cluster) -> None:
+    """Refuse a cluster at an address that is not asked, so that it is said once; each connection is refused as well.
+
+    :raises PollError: why.
+    """
+    url = httpx2.URL(cluster.base_url)
+    try:
+        await addresses.resolved_async(url.host, url.port or 443)
+    except addresses.Refused as problem:
+        raise PollError(str(problem), Trouble.SETTINGS) from None
+    except OSError:
+        return  # whoever listens tries again
+
+
 def _client(cluster: Cluster) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        verify=cluster.trust(),
+        transport=GuardedAsyncTransport(cluster.trust()),
         timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=None),
         follow_redirects=False,
         trust_env=False,
     )

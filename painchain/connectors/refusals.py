@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from painchain.addresses import Refused
 from painchain.connectors.poll import PollError, Trouble
 
 LONGEST_WAIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
@@ -61,6 +62,9 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 def no_connection(host: str, error: BaseException) -> PollError:
     """Return the error for a source that cannot be reached: by what it was that failed, not by how it is worded."""
     causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, Refused):
+            return PollError(str(cause), Trouble.SETTINGS)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return PollError(
             f"The TLS certificate of {host} could not be verified. Check the URL, and who signed the certificate.",

@@ -9,11 +9,13 @@ from sqlalchemy import inspect, text
 
 from painchain.db import db
 
+CHAINED = "0012"  # from there on the log says which key it is written with
+
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 # The newest migration: a database that is there already starts without loading Alembic. A test holds this.
-NEWEST = "0011"
+NEWEST = "0013"
 
 
 class NewerDatabase(Exception):
@@ -39,6 +41,16 @@ def upgrade() -> None:
     Migrate(current_app, db, directory=str(FOLDER), render_as_batch=True)
     db.session.remove()
     apply(directory=str(FOLDER))
+
+
+def is_new() -> bool:
+    """Say whether the database holds nothing of PainChain yet."""
+    return _revision() is None
+
+
+def is_unchained() -> bool:
+    """Say whether the database is of a version that did not chain its log yet."""
+    return (_revision() or CHAINED) < CHAINED
 
 
 def _revision() -> str | None:

@@ -10,7 +10,7 @@ from painchain import accounts, signins
 from painchain.accounts import Wrong
 from painchain.identity import Person
 from painchain.signins import TooMany
-from painchain.web import auth, responses
+from painchain.web import auth, cookies, responses
 from painchain.web.auth import COOKIE
 from painchain.web.responses import Toast, on_the_record
 
@@ -73,7 +73,7 @@ def _out(words: str) -> Response:
     session.clear()
     flash(words, "good")
     answer = redirect(url_for("sign_in.form"), 303)
-    answer.delete_cookie(COOKIE)
+    cookies.drop(answer, COOKIE)
     return answer
 
 

@@ -17,6 +17,8 @@ from painchain import (
     bands,
     connectors,
     inventory,
+    ledger,
+    logs,
     polling,
     reporting,
     silence,
@@ -58,6 +60,7 @@ def refuse_other_sites() -> ResponseReturnValue | None:
     origin = request.headers.get("Origin")
     foreign = origin is not None and origin.partition("://")[2] != request.host
     if foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        logs.security("origin_refused", "A write came from another site's page.")
         return json_error(
             403, "This request comes from another site; only PainChain's own pages and scripts may write."
         )
@@ -288,6 +291,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
 @door.get("/health")
 def health() -> ResponseReturnValue:
     """Say whether the database really reads and writes: 503 if it does not."""
+    ledger.check_key()
     with one_write_at_a_time():
         db.session.execute(update(LogHead).values(id=1))
     return jsonify(status="ok", database="ok", auditing=audit.auditing().on, version=__version__)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
+from wsgiref.types import WSGIEnvironment
 
-from flask import Request, current_app, g, make_response, request, url_for
+from flask import current_app, g, make_response, request, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy.engine import Connection
 from werkzeug.http import parse_cookie
 
-from painchain import accounts, ledger, signins
+from painchain import accounts, ledger, logs, signins
 from painchain.config import Settings
 from painchain.db import db
 from painchain.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
 from painchain.signins import From, Limits
-from painchain.web import responses
+from painchain.web import access, cookies, responses
 
 COOKIE, KNOWN_COOKIE = "painchain_session", "painchain_known"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 # What anybody may ask for: to sign in, to see that the server is there, and what proves itself by a signature.
-PUBLIC = frozenset(("static", "api.health", "hooks.deliver"))
+PUBLIC = frozenset(("static", "api.health", "hooks.deliver", "metrics.scrape"))
+# What needs no look at the accounts, and goes on while the database does not answer.
+WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
 # Blueprints that are for those who are not signed in yet.
 DOORS = frozenset(("sign_in", "oidc"))
 # What needs another role than reading (viewer) or writing (editor).
@@ -53,13 +56,14 @@ def begin() -> None:
     g.now = datetime.now(UTC)
     g.request_id = ledger.new_request_id(g.now)
     g.reason = ""
+    access.begin(g.request_id)
     be(NOBODY)
 
 
 def guard() -> ResponseReturnValue | None:
     """Find out who makes this request, and stop whoever may not."""
     endpoint = request.endpoint or ""
-    if endpoint == "static":
+    if endpoint in WITHOUT_DATABASE:
         return None
     with db.engine.connect() as connection:  # a session would cost several times as much
         open_to_all = is_open(connection)
@@ -75,17 +79,20 @@ def guard() -> ResponseReturnValue | None:
     return None if actor.may(role) else _forbidden(actor, role)
 
 
-def lets_in(own: Settings, connection: Connection, cookies: str) -> bool:
-    """Say whether whoever sends these cookies may read: for the answer that is given before the app is asked."""
+def lets_in(own: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
+    """Say whether whoever asks may read: for the answer that is given before the app is asked."""
     if own.only_here and not accounts.exist(connection):
         return True
-    secret = parse_cookie(cookies).get(COOKIE, "")
+    name = cookies.bound(COOKIE, cookies.came_by_https(environ, own))
+    secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
     return bool(secret) and signins.signed_in(secret, limits_of(own), datetime.now(UTC), connection) is not None
 
 
 def be(actor: Actor) -> None:
     """Let this one be who acts in this request."""
     g.who, g.actor = actor, actor.name
+    if actor.name:
+        logs.note(actor=actor.name)
 
 
 def is_open(connection: Connection | None = None) -> bool:
@@ -115,19 +122,14 @@ def limits_of(own: Settings) -> Limits:
     return Limits(timedelta(minutes=own.session_idle_minutes), timedelta(days=own.session_days))
 
 
-def by_https() -> bool:
-    """Say whether the browser came by https, to a proxy in front of this server perhaps: then cookies stay there."""
-    return request.is_secure or f"https://{request.host}" == settings().public_url
-
-
 def place() -> From:
     """Return where this request comes from."""
-    return From(request.remote_addr or "unknown", request.user_agent.string, known_for(request))
+    return From(request.remote_addr or "unknown", request.user_agent.string, known_for_browser())
 
 
-def known_for(asked: Request) -> int | None:
+def known_for_browser() -> int | None:
     """Return the account that has signed in with this browser before, if one has."""
-    return signer().number(asked.cookies.get(KNOWN_COOKIE, ""))
+    return signer().number(cookies.read(KNOWN_COOKIE))
 
 
 class Known:
@@ -177,9 +179,9 @@ def not_set_up() -> ResponseReturnValue:
 
 def why_out() -> str:
     """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
-    if not request.cookies.get(COOKIE):
+    if not cookies.read(COOKIE):
         return ""
-    number = known_for(request)
+    number = known_for_browser()
     person = accounts.get(number) if number else None
     if number and person is None:
         return "Your account was removed. What you changed stays on the timeline."
@@ -192,12 +194,14 @@ def _recognised(connection: Connection) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
         return signins.by_token(header[7:].strip(), g.now, connection)
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = cookies.read(COOKIE)
     return signins.signed_in(cookie, limits(), g.now, connection) if cookie else None
 
 
 def _sign_in_first() -> ResponseReturnValue:
     """Lead to the sign-in page, and from there to where the person wanted to go."""
+    if request.headers.get("Authorization"):
+        logs.security("token_refused", "A request came with a token that is not valid.")
     if responses.wants_json():
         headers = {"WWW-Authenticate": "Bearer"}
         return responses.json_error(401, "Sign in, or send a valid token: Authorization: Bearer pct_…", headers=headers)
@@ -216,6 +220,7 @@ def _sign_in_first() -> ResponseReturnValue:
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:
+    logs.security("role_refused", f"Refused to a role: this needs {role}.", role=actor.role)
     return responses.error(
         403,
         "This is not for your role",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from painchain import hooks
+from painchain import hooks, logs
 from painchain.connectors.poll import Delivery, NotGenuine, Unreadable
 from painchain.secrets import scrub
 from painchain.web.responses import json_error
@@ -25,6 +25,8 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
     except hooks.NoHook:
         return json_error(404, "There is no webhook at this address.")
     except NotGenuine:
+        words = "A webhook came without a valid signature or token."
+        logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
     except hooks.SwitchedOff:
         return json_error(409, "The connector is disabled: nothing of it is recorded. Enable it in Settings.")

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from painchain import timeline
 from painchain.db import db
+from painchain.web import cookies
 from painchain.web.responses import is_htmx, zone
 
 SIZE = 48
@@ -49,11 +50,11 @@ def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturn
 
     @wraps(view)
     def answer() -> ResponseReturnValue:
-        if request.cookies.get(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
+        if cookies.read(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
             return view()
         shelf: Shelf = current_app.extensions["painchain.shelf"]
         minute = int(g.now.timestamp()) // 60
-        asked = (request.path, request.query_string, is_htmx(), zone().key, request.cookies.get("theme", ""))
+        asked = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
         # Nobody gets the page of another, nor of another browser: its form to sign out has a token of its own.
         who = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
         with db.engine.connect() as connection:

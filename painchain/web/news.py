@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from time import perf_counter
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, request
@@ -16,6 +17,7 @@ from painchain.team_tags import UnknownTeam
 from painchain.timeline import PAGE, BadFilter, Event
 from painchain.web import health, responses
 from painchain.web.dashboard import chart_values, days_of, feed_values, view_of, wanted_of
+from painchain.web.headers import Headers
 from painchain.web.responses import Toast, join
 
 door = Blueprint("news", __name__)
@@ -35,21 +37,27 @@ class Unchanged:
         app: WSGIApplication,
         engine: Engine,
         admits: Callable[[str], bool],
-        lets_in: Callable[[Connection, str], bool],
-        headers: Mapping[str, str],
+        lets_in: Callable[[Connection, WSGIEnvironment], bool],
+        headers: Headers,
+        answered: Callable[[str, str, int, float], None],
     ):
         self._app = app
         self._engine = engine
         self._lets_in = lets_in
         self._admits = admits
+        self._answered = answered
         # Not 204, after which the server closes the connection: opening one costs more than this answer.
-        plain = {"Content-Type": "text/html; charset=utf-8", "Content-Length": "0", "Cache-Control": "no-store"}
-        self._headers = list({**plain, **headers}.items())
+        self._plain = {"Content-Type": "text/html; charset=utf-8", "Content-Length": "0", "Cache-Control": "no-store"}
+        self._headers = headers
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["PATH_INFO"] == ADDRESS and self._has_missed_nothing(environ):
-            start_response("200 OK", self._headers.copy())
+        if environ["PATH_INFO"] != ADDRESS:
+            return self._app(environ, start_response)
+        began = perf_counter()
+        if self._has_missed_nothing(environ):
+            self._answered(ADDRESS, "GET", 200, perf_counter() - began)
+            start_response("200 OK", list({**self._plain, **self._headers(environ)}.items()))
             return [b""]
         return self._app(environ, start_response)
 
@@ -60,7 +68,7 @@ class Unchanged:
         try:
             with self._engine.connect() as connection:  # a session would cost several times as much
                 missed_nothing = timeline.head(connection).last_event == int(after[1])
-                return missed_nothing and self._lets_in(connection, environ.get("HTTP_COOKIE", ""))
+                return missed_nothing and self._lets_in(connection, environ)
         except SQLAlchemyError:
             return False  # the app knows how to say so
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from flask import Blueprint, abort, current_app, g, redirect, request, url_for
+from flask import Blueprint, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -14,13 +14,14 @@ from painchain.identity import Person
 from painchain.oidc import CALLBACK, Failed, Provider, Started
 from painchain.oidc_accounts import Refusal, Rules
 from painchain.signins import TooMany
-from painchain.web import auth, responses
+from painchain.web import auth, cookies, responses
 from painchain.web.responses import on_the_record
 from painchain.web.sign_in import signed_in
 
 door = Blueprint("oidc", __name__)
 
 AWAY_COOKIE, AWAY_SECONDS = "painchain_away", 600
+MOST_WANTED = 2_000  # of a longer address the cookie would be larger than a browser keeps
 WAY = "oidc"
 
 
@@ -47,16 +48,8 @@ def begin() -> ResponseReturnValue:
     except Failed as failure:
         return _form(failure.status, wanted, str(failure))
     answer = redirect(address, 303)
-    kept = _signer().dumps([*astuple(started), wanted])
-    answer.set_cookie(
-        AWAY_COOKIE,
-        str(kept),
-        max_age=AWAY_SECONDS,
-        path=url_for(".begin"),
-        httponly=True,
-        samesite="Lax",
-        secure=auth.by_https(),
-    )
+    kept = _signer().dumps([*astuple(started), wanted if len(wanted) <= MOST_WANTED else "/"])
+    cookies.keep(answer, AWAY_COOKIE, str(kept), AWAY_SECONDS)
     return answer
 
 
@@ -95,7 +88,7 @@ def _failed(status: int, wanted: str, message: str, why: str, person: Person | N
 
 def _done(answer: Response) -> Response:
     """Let nobody be at the provider any more."""
-    answer.delete_cookie(AWAY_COOKIE, path=url_for(".begin"))
+    cookies.drop(answer, AWAY_COOKIE)
     return answer
 
 
@@ -125,7 +118,7 @@ def _signer() -> URLSafeTimedSerializer:
 def _away() -> Away | None:
     """Return what this browser kept while somebody was at the provider, if it is ours and not too old."""
     try:
-        state, nonce, verifier, wanted = _signer().loads(request.cookies.get(AWAY_COOKIE, ""), max_age=AWAY_SECONDS)
+        state, nonce, verifier, wanted = _signer().loads(cookies.read(AWAY_COOKIE), max_age=AWAY_SECONDS)
     except (BadData, ValueError):
         return None
     return Away(Started(state, nonce, verifier), wanted)

@@ -358,10 +358,14 @@ SCHEMES: Schema = {
         "type": "apiKey",
         "in": "cookie",
         "name": "painchain_session",
-        "description": "Of a browser that somebody is signed in with.",
+        "description": "Of a browser that somebody is signed in with; by https its name begins with __Host-.",
     },
 }
-OPEN = "/health"  # which nobody signs in for
+OWN_SCHEMES: Schema = {
+    "metrics": {"type": "http", "scheme": "bearer", "description": "The token of PAINCHAIN_METRICS_TOKEN."}
+}
+# Which nobody signs in for, and what they take instead.
+OPEN: dict[str, list[Schema]] = {"/health": [], "/metrics": [{"metrics": []}]}
 
 
 @dataclass(frozen=True)
@@ -455,6 +459,7 @@ ROUTES = (
     Route("Read a token", "GET", f"{TOKENS}/{{token}}", _ref("Token"), (*READ, 404)),
     Route("Revoke a token", "DELETE", f"{TOKENS}/{{token}}", None, (*WRITE, 404), status=204),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
+    Route("Read the metrics", "GET", "/metrics", None, (400, 401, 404), also=("text/plain",)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),
 )
 
@@ -472,24 +477,28 @@ def document() -> Schema:
         "info": {"title": "PainChain", "version": __version__, "description": about},
         "paths": paths,
         "security": [{name: []} for name in SCHEMES] + [{}],
-        "components": {"schemas": {**_bodies(), **SCHEMAS}, "responses": responses, "securitySchemes": SCHEMES},
+        "components": {
+            "schemas": {**_bodies(), **SCHEMAS},
+            "responses": responses,
+            "securitySchemes": SCHEMES | OWN_SCHEMES,
+        },
     }
 
 
 def _operation(route: Route) -> Schema:
     done = _response("Done.", route.answer, route.headers)
     for media in route.also:
-        done["content"][media] = {"schema": STRING}
+        done.setdefault("content", {})[media] = {"schema": STRING}
     answer = {str(route.status): done}
-    refused = {*route.refusals, *(() if route.path == OPEN else (401, 403))}
+    refused = {*route.refusals, *(() if route.path in OPEN else (401, 403))}
     operation = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),
         "parameters": _parameters(route),
         "responses": answer | {str(status): _ref(status, "responses") for status in sorted(refused)},
     }
-    if route.path == OPEN:
-        operation["security"] = []
+    if route.path in OPEN:
+        operation["security"] = OPEN[route.path]
     if route.body:
         content = {"application/json": {"schema": _ref(route.body.__name__)}}
         operation["requestBody"] = {"required": not route.bodiless, "content": content}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,11 +31,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from painchain import audit, connectors, ledger
+from painchain import audit, connectors, ledger, logs, metrics
 from painchain.db import WriteBusy, db
 from painchain.roles import LOCAL
-from painchain.secrets import scrub
-from painchain.web import filters
+from painchain.secrets import KeyUnusable, scrub
+from painchain.web import cookies, filters
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def is_htmx() -> bool:
 
 def zone() -> ZoneInfo:
     """Return the viewer's time zone, which the browser tells by a cookie; UTC otherwise."""
-    return _zone(request.cookies.get("zone", "UTC"))
+    return _zone(cookies.of_script("zone") or "UTC")
 
 
 @lru_cache(64)
@@ -82,7 +81,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a whole page."""
-    theme = request.cookies.get("theme", "")
+    theme = cookies.of_script("theme")
     html = render_template(
         template,
         auditing=audit.auditing(),
@@ -115,7 +114,7 @@ def go_to(address: str, toast: Toast) -> ResponseReturnValue:
 
 def flashed() -> list[Toast]:
     """Return the messages that the page before has left for this one."""
-    if not request.cookies.get(current_app.config["SESSION_COOKIE_NAME"]):
+    if not cookies.read(current_app.config["SESSION_COOKIE_NAME"]):
         return []
     return [Toast(one[1], one[0]) for one in get_flashed_messages(with_categories=True)]
 
@@ -127,6 +126,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
     app.register_error_handler(WriteBusy, _database_error)
+    app.register_error_handler(KeyUnusable, _key_error)
     app.register_error_handler(Exception, _unexpected_error)
     app.jinja_env.globals.update(
         types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed, whole_address=whole_address
@@ -135,7 +135,7 @@ def install(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Say whether the address belongs to the JSON API."""
-    return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json"))
+    return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json", "/metrics"))
 
 
 def json_error(
@@ -168,6 +168,11 @@ def error(status: int, title: str, message: str) -> Response:
 
 
 def _csrf_error(problem: CSRFError) -> Response:
+    logs.security("csrf_refused", "A form came without a valid CSRF token.")
+    if "referrer" in str(problem.description).lower():  # by https the browser says which page the form was on
+        message = f"Nothing was saved: the browser does not say that this form is from https://{request.host}. "
+        hint = "It has to send the Referer header, and a proxy in front of PainChain has to pass on its host name."
+        return error(400, "This form is from elsewhere", message + hint)
     return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
 
 
@@ -178,6 +183,7 @@ MESSAGES = {
     ),
     405: ("Not possible here", "This address does not take such a request."),
     413: ("Too large", "Nothing was saved: this is more than the server accepts in one request."),
+    414: ("Too long", "This address is longer than the server reads. Choose less to filter by."),
     415: ("Not JSON", "Send the body as application/json."),
 }
 
@@ -198,18 +204,25 @@ def _http_error(problem: HTTPException) -> ResponseReturnValue:
 def _database_error(problem: Exception) -> Response:
     db.session.rollback()
     reason = _reason(problem)
-    log.error("Database error in request %s: %s", g.get("request_id"), reason)
+    log.error("Database error: %s", reason)
     if request.method in ("GET", "HEAD"):
         message = f"The database cannot be read now ({reason}). Try again shortly; /health tells when it is back."
     else:
+        metrics.here().refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
         message = f"Nothing was saved: the database did not take it ({reason}). What is recorded is safe."
     return error(503, "The database does not answer", message)
+
+
+def _key_error(problem: KeyUnusable) -> Response:
+    db.session.rollback()
+    log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
+    return error(503, "A stored secret cannot be opened", str(problem))
 
 
 def _reason(problem: Exception) -> str:
     """Return the database's own words in one line; never statements or parameters."""
     if isinstance(problem, WriteBusy):
-        return "it is busy with other changes"
+        return str(problem)
     if isinstance(problem, PoolTimeout):
         return "too many requests are waiting for it"
     if isinstance(problem, DBAPIError) and problem.orig:
@@ -220,9 +233,7 @@ def _reason(problem: Exception) -> str:
 
 def _unexpected_error(problem: Exception) -> Response:
     db.session.rollback()
-    # Places in the code and the kind of error, but not its message, which may repeat a secret.
-    places = "".join(traceback.format_tb(problem.__traceback__))
-    log.error("Request %s failed: %s\n%s", g.get("request_id"), type(problem).__name__, places)
+    logs.failed(log, "The request", problem)
     return error(
         500, "Something went wrong", f"This is a defect in PainChain. Its log has details under {g.get('request_id')}."
     )

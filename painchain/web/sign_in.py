@@ -6,12 +6,12 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain import accounts, audit, signins
+from painchain import accounts, audit, logs, signins
 from painchain.accounts import Wrong
 from painchain.identity import OneTimeLink, Person
 from painchain.roles import ADMIN, Actor
 from painchain.signins import TooMany
-from painchain.web import auth, responses
+from painchain.web import auth, cookies, responses
 from painchain.web.auth import COOKIE, KNOWN_COOKIE
 from painchain.web.responses import on_the_record
 
@@ -68,7 +68,7 @@ def leave() -> ResponseReturnValue:
     session.clear()
     flash("You are signed out.", "good")
     answer = redirect(url_for(".form"), 303)
-    answer.delete_cookie(COOKIE)
+    cookies.drop(answer, COOKIE)
     return answer
 
 
@@ -107,13 +107,9 @@ def signed_in(person: Person, secret: str, wanted: str) -> Response:
     session.clear()  # the form's token of before is worth nothing from here on
     auth.be(Actor(person.name, person.role, person.id))
     answer = redirect(wanted, 303)
-    _keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
-    _keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
+    cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
+    cookies.keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
     return answer
-
-
-def _keep(answer: Response, name: str, text: str, seconds: int) -> None:
-    answer.set_cookie(name, text, max_age=seconds, httponly=True, samesite="Lax", secure=auth.by_https())
 
 
 def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Response:
@@ -129,6 +125,7 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 def _link_or_gone(secret: str) -> OneTimeLink:
     found = accounts.link(secret, g.now)
     if found is None or (found.person_id is None and accounts.exist()):
+        logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
     return found
 

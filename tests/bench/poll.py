@@ -113,6 +113,7 @@ def at_once(instance: Path, rounds: int) -> Iterator[Row]:
 def started(instance: Path, url: str) -> Flask:
     """Return an app on a fresh database."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = "yes"
     return create_app(config.load(environ))
 
 

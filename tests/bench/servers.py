@@ -95,6 +95,7 @@ def running(command: list[str], instance: Path, first: Request = HEALTH) -> Iter
     port = next(ports)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(config.PREFIX)}
     environ |= {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": str(port), "PAINCHAIN_LOG_LEVEL": "error"}
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = "yes"
     with _running(command, port, first, environ) as server:
         yield server
 

@@ -242,11 +242,11 @@ def test_what_cannot_be_believed_signs_nobody_in(app, client, far, fault, status
 
 def test_a_code_signs_in_once(app, client, far):
     back = far.visit(begin(client), "subject-of-alice")
-    kept = client.get_cookie("painchain_away", path="/sign-in/oidc")
+    kept = client.get_cookie("painchain_away")
     assert come_back(client, back).status_code == 303
     sign_out(client)
     assert "was not started here" in said(come_back(client, back))  # what the browser kept is gone
-    client.set_cookie("painchain_away", kept.value, path="/sign-in/oidc")
+    client.set_cookie("painchain_away", kept.value)
     answer = come_back(client, back)
     assert (answer.status_code, "was used already or is too old" in said(answer)) == (400, True)
 

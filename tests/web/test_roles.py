@@ -36,7 +36,7 @@ TOKENS = "/settings/tokens"
 # What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
 TABLE: dict[str, tuple[str, ...]] = {
     ANYBODY: (
-        *("GET /static/<path:filename>", "GET /health", "POST /hooks/<key>/<int:connector_id>"),
+        *("GET /static/<path:filename>", "GET /health", "GET /metrics", "POST /hooks/<key>/<int:connector_id>"),
         *("GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /link/<secret>", "POST /link/<secret>"),
         *("GET /sign-in/oidc", "GET /sign-in/oidc/back"),
     ),
@@ -102,7 +102,7 @@ def address_of(rule: str) -> str:
 
 
 def is_api(rule: str) -> bool:
-    return rule.startswith(("/api/", "/health", "/openapi.json"))
+    return rule.startswith(("/api/", "/health", "/openapi.json", "/metrics"))
 
 
 def ask(client: FlaskClient, route: Route, **headers: str) -> TestResponse:

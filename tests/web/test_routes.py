@@ -565,7 +565,9 @@ def everything(client: FlaskClient) -> dict[str, int]:
 
 def test_every_page_has_an_address_to_look_at_here(app):
     looking = {rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods}
-    html = {rule for rule in looking if not rule.startswith(("/api/", "/static/", "/health", "/openapi.json"))}
+    html = {
+        rule for rule in looking if not rule.startswith(("/api/", "/static/", "/health", "/metrics", "/openapi.json"))
+    }
     assert html == set(PAGES)
 
 
@@ -619,10 +621,14 @@ def test_every_answer_has_the_security_headers(site):
         headers = response.headers
         policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'", address
+        assert policy["object-src"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'", address
         assert not [words for words in policy.values() if "unsafe" in words or "http" in words], address
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] in ("same-origin", "no-referrer")
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
         assert "HX-Request" in {name.strip() for name in headers["Vary"].split(",")}
         assert headers["Cache-Control"] == "no-store"
 

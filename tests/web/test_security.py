@@ -179,9 +179,8 @@ def test_an_error_that_nobody_foresaw_tells_where_it_happened_but_not_its_messag
         assert "This is a defect in PainChain" in said
         assert response.headers["X-Request-Id"] in said
         assert CANARY not in response.text
-        assert response.headers["X-Request-Id"] in caplog.text
     assert "RuntimeError" in caplog.text
-    assert "in fail" in caplog.text
+    assert ["in fail" in one.exception for one in caplog.records if one.levelname == "ERROR"] == [True, True]
     assert CANARY not in caplog.text
 
 
@@ -389,7 +388,7 @@ def patience() -> Iterator[None]:
 def test_a_parameter_with_values_without_end_is_refused(client):
     for page in ("/", "/timeline", "/api/changes"):
         with patience():
-            response = client.get(f"{page}?tag=" + ",".join(map(str, range(70_000))))
+            response = client.get(f"{page}?tag=" + ",".join(map(str, range(3_000))))
         assert response.status_code == 422, page
 
 
@@ -472,6 +471,44 @@ def test_what_is_larger_than_the_server_takes_is_refused_in_words(client, events
         assert response.status_code == 413
         assert "Nothing was saved" in words(soup(response).select_one("main, .toast"))
     assert events() == before
+
+
+def test_an_address_or_a_form_with_more_than_any_page_sends_is_refused_in_words(client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), poll_interval="600")
+    before = events()
+    for query in ("tag=" + "a" * 20_000, "&".join(["tag=a"] * 1_500)):
+        for page in ("/", "/api/changes", "/nowhere"):
+            response = client.get(f"{page}?{query}")
+            assert response.status_code == 414, page
+            assert "longer than the server reads" in response.text
+    several = {**form, **{f"more{one}": "x" for one in range(1_500)}}
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        response = client.post(f"{LIST}/{number}", data=several, content_type=kind)
+        assert response.status_code == 413, kind
+        assert "Nothing was saved" in words(soup(response).main)
+    assert events() == before
+
+
+def test_json_that_is_nested_without_end_or_has_members_without_end_is_refused_in_words(client, make_connector):
+    number = make_connector("gitlab")
+    client.post(f"/api/connectors/{number}/enable")
+    secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
+    deep = b"[" * 100_000
+    nested = b'{"event_type": "config_changed", "connector_name": "a", "field": "a", "new_value": ' + deep
+    for raw in (deep, deep + b"]" * 100_000, nested, b'{"a":' * 50_000):
+        with patience():
+            response = client.post("/api/painchain/log", data=raw, content_type="application/json")
+            assert response.status_code == 422
+            delivery = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Push Hook"}
+            hooked = client.post(f"/hooks/gitlab/{number}", data=raw, content_type="application/json", headers=delivery)
+            assert hooked.status_code == 422
+    sides = {str(one): {"old": 1, "new": 2} for one in range(201)}
+    report = {"event_type": "connector_updated", "connector_name": "a", "connector_type": "github", "changes": sides}
+    assert client.post("/api/painchain/log", json=report).status_code == 422
+    tags = [str(one) for one in range(10_000)]
+    for body in ({"name": "Many", "tags": tags}, {"name": "a" * 900_000, "tags": "a"}):
+        assert client.post("/api/teams", json=body).status_code == 422
 
 
 def test_a_body_that_is_no_form_is_refused_in_words(client):

@@ -243,7 +243,7 @@ def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
     over = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/sign-in"}}
     form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
     cookies = client.post("/sign-in", data=form, **over).headers.getlist("Set-Cookie")
-    for name in ("painchain_session", "painchain_known"):
+    for name in ("__Host-painchain_session", "__Host-painchain_known"):
         assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
 
 

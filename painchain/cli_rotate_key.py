@@ -1,0 +1,96 @@
+"""``painchain rotate-key``: replace the key, or go on without one that is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+
+from painchain import rotation
+from painchain.audit import Trail
+from painchain.factory import create_app, without_its_key
+from painchain.inventory import Refused
+from painchain.keyfile import Place
+from painchain.ledger import Ledger
+from painchain.scheduler import clock
+from painchain.secrets import KeyUnusable
+from painchain.terminal import opened, plain, reason_option, stop
+from painchain.terminal import trail as record_of_command
+
+LOST = (
+    "With the key is lost what it protected: nobody can verify the events so far, and nobody can open the stored "
+    "tokens. They are dropped, connectors that had one disabled, webhook secrets and notify rules removed. "
+    "Go on with a new key?"
+)
+
+
+@click.command("rotate-key")
+@click.option("--drop-old", is_flag=True, help="Replace nothing: take old keys out of the file that no event needs.")
+@click.option("--lost", is_flag=True, help="The key is lost for good: go on with a new one, without stored tokens.")
+@click.option("--yes", is_flag=True, help="With --lost: do not ask.")
+@reason_option
+def rotate_key(drop_old: bool, lost: bool, yes: bool, reason: str) -> None:
+    """Replace the key that seals stored tokens and chains the log, and seal all of them anew.
+
+    It goes on the record. Start every running server again afterwards: with the old key it writes nothing.
+    """
+    if drop_old and lost:
+        raise click.UsageError("--lost and --drop-old do not go together.")
+
+    def begin(book: Ledger) -> Trail:
+        return record_of_command(book, clock(), reason=reason)
+
+    if lost:
+        replace(begin, yes)
+    elif drop_old:
+        drop()
+    else:
+        rotate(begin)
+
+
+def rotate(begin: Callable[[Ledger], Trail]) -> None:
+    """Replace the key."""
+    with working():
+        done = rotation.rotate(begin)
+        where: Place = current_app.extensions["painchain.key_place"]
+    click.echo(f"The key is {done.new} now, no longer {done.old}. Stored secrets sealed anew: {done.sealed}.")
+    click.echo("Start every running server again: with the old key it writes nothing.")
+    click.echo(
+        f"Back up {plain(where.name)}: its {done.keys} keys belong together, the new one first. "
+        "Without the old ones nobody can verify the events from before."
+    )
+
+
+def drop() -> None:
+    """Take keys out of the file that nothing needs."""
+    with working():
+        dropped, left = rotation.drop_old()
+    if dropped:
+        click.echo(f"Old keys dropped: {dropped}. Keys left: {left}.")
+    else:
+        click.echo(f"No key is dropped: the oldest events were chained with the last of {left}, and need it.")
+
+
+def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
+    """Go on without a key that is lost."""
+    if not yes:
+        click.confirm(LOST, abort=True)
+    with working(lost=True):
+        done = rotation.replace_lost(begin)
+        where: Place = current_app.extensions["painchain.key_place"]
+    click.echo(f"PainChain goes on with the key in {plain(where.name)}. Back it up.")
+    click.echo(f"Events that nobody can verify any more: {done.unverified:,}. From here on the log is chained anew.")
+    for one in done.dropped:
+        click.echo(f"Dropped: {plain(one)}")
+
+
+@contextmanager
+def working(lost: bool = False) -> Iterator[None]:
+    """Open the database; what is in the way ends the command in words, and nothing is changed."""
+    with opened("Nothing was changed", create=without_its_key if lost else create_app):
+        try:
+            yield
+        except (Refused, KeyUnusable) as problem:
+            stop(plain(str(problem)), 1)

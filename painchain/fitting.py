@@ -1,0 +1,120 @@
+"""Whether checkpoints still fit the log: is what they say of its past what it says itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.engine import Connection
+
+from painchain import connectors
+from painchain.chain import START
+from painchain.checkpoints import Checkpoint
+from painchain.db import Base, db, snapshot
+from painchain.models import ChangeEvent, LogHead, PrunedRun
+
+FITS, UNKNOWN, RESTORED, DIFFERS, SHORT = "fits", "unknown", "restored", "differs", "short"
+SOME = 500
+
+_event = ChangeEvent.__table__.c
+_run = Base.metadata.tables[PrunedRun.__tablename__].c
+_head = Base.metadata.tables[LogHead.__tablename__].c
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An older backup was put back at `at` by event number `event`: what came behind it, up to `size`, was given up."""
+
+    event: int
+    at: datetime
+    size: int | None
+
+    def explains(self, one: Checkpoint) -> bool:
+        """Say whether a checkpoint is of what was given up."""
+        of_before = one.time <= self.at and one.size >= self.event
+        return of_before and (self.size is None or one.size <= self.size)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one checkpoint fits. `unknown`: retention has removed the events around it. `restored`: of before `at`."""
+
+    checkpoint: Checkpoint
+    kind: str
+    at: datetime | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the log is not what it was when the checkpoint was made."""
+        return self.kind in (DIFFERS, SHORT)
+
+    @property
+    def words(self) -> str:
+        """What that means, for people."""
+        size, time = self.checkpoint.size, f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
+        return {
+            FITS: f"The log still has the {size:,} events of {time} as they were then.",
+            UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
+            RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
+            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since.",
+            SHORT: f"The log had {size:,} events at {time}, and has fewer now: its end is missing, "
+            "or an older database was put in its place.",
+        }[self.kind]
+
+
+def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
+    """Say of each checkpoint how it fits the log as it is now. It trusts the hashes: walk along the chain before."""
+    with db.engine.connect() as plain:
+        connection = snapshot(plain)
+        last = connection.execute(select(_head.last_event)).scalar_one()
+        hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
+        found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
+        restores = list(_restores(connection)) if any(one.broken for one in found) else []
+    return [_explained(one, restores) for one in found]
+
+
+def worst(fits: Iterable[Fit]) -> Fit | None:
+    """Return the first of those that do not fit, if there is one."""
+    return next((one for one in fits if one.broken), None)
+
+
+def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the hash at each of these numbers, as far as it is still known."""
+    yield 0, START
+    for some in (sizes[start : start + SOME] for start in range(0, len(sizes), SOME)):
+        for number, mac in (_event.id, _event.mac), (_run.last, _run.mac):
+            for row in connection.execute(select(number, mac).where(number.in_(some))):
+                yield row[0], row[1] or b""
+
+
+def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
+    if one.size > last:
+        return SHORT
+    if one.size in hashes:
+        return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
+    inside = connection.execute(select(_run.last).where(_within(one.size))).first()
+    return UNKNOWN if inside else DIFFERS
+
+
+def _within(size: int) -> ColumnElement[bool]:
+    return (_run.first <= size) & (_run.last > size)
+
+
+def _restores(connection: Connection) -> Iterator[Restored]:
+    ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
+    for row in connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)):
+        yield Restored(row.id, row.recorded_at, _size(row.metadata))
+
+
+def _size(facts: Any) -> int | None:
+    size = facts.get("abandoned_size") if isinstance(facts, dict) else None
+    return size if isinstance(size, int) else None
+
+
+def _explained(one: Fit, restores: Sequence[Restored]) -> Fit:
+    why = next((restore for restore in restores if restore.explains(one.checkpoint)), None) if one.broken else None
+    return Fit(one.checkpoint, RESTORED, why.at) if why else one

@@ -1,0 +1,116 @@
+"""One check of the log from beginning to end: the walk, the checkpoints, the replay; what it finds is told once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from painchain import audit, checkpoints, fitting, last_checkpoint, ledger, log_check, verify
+from painchain.audit import Trail
+from painchain.checkpoints import BadCheckpoint
+from painchain.fitting import Fit
+from painchain.log_check import MOST_DRIFT, Drift, Turn, Verdict
+from painchain.verify import Break
+
+DAILY, ON_DEMAND = "daily check of the log", "check of the log, on demand"
+CHECKPOINTS = {fitting.SHORT: "truncated", fitting.DIFFERS: "rewritten"}  # what such a misfit is as a break
+
+log = logging.getLogger(__name__)
+
+
+def check(turn: Turn, progress: Callable[[int, int], None], clock: Callable[[], datetime]) -> Verdict:
+    """Check the log, store the verdict, put a break on the record, and make the day's checkpoint if all is well.
+
+    `progress` hears how far the walk is; it may rest meanwhile, or raise to end it.
+    """
+    began = time.monotonic()
+    walked = verify.integrity(progress)
+    verdict = _completed(
+        _compared(Verdict(walked.events, walked.pruned, walked.last, walked.head.hex(), walked.broken))
+    )
+    if verdict.broken:
+        log.error("The log is not as it was written. %s", verdict.broken.words)
+    now = clock()
+    with ledger.writing() as book:
+        if log_check.settle(book.connection, turn, verdict, now, time.monotonic() - began):
+            _tell(Trail(book, audit.SYSTEM, ledger.new_request_id(now), now, cause=cause(turn)), verdict.broken)
+    if turn.daily and verdict.broken is None:
+        _checkpoint(turn, clock)
+    return verdict
+
+
+def cause(turn: Turn) -> str:
+    """Say why PainChain checks the log."""
+    return DAILY if turn.daily else ON_DEMAND
+
+
+def _compared(verdict: Verdict) -> Verdict:
+    """Return the verdict with what the checkpoints in the file say; one that cannot be read says nothing."""
+    try:
+        fits = fitting.compare(checkpoints.kept(last_checkpoint.file()))
+    except BadCheckpoint as problem:
+        log.error("The checkpoints cannot be compared. %s", problem)
+        return verdict
+    before = sum(one.kind == fitting.RESTORED for one in fits)
+    verdict = replace(verdict, checkpoints=len(fits), before=before)
+    worst = fitting.worst(fits)
+    return replace(verdict, broken=_as_break(worst)) if worst and verdict.broken is None else verdict
+
+
+def _as_break(fit: Fit) -> Break:
+    return Break(CHECKPOINTS[fit.kind], fit.checkpoint.size, fit.words)
+
+
+def _completed(verdict: Verdict) -> Verdict:
+    """Return the verdict with whether the log tells how everything is configured now."""
+    replay: Any = getattr(verify, "completeness", None)
+    if replay is None:
+        return verdict
+    found = replay()
+    drift = [Drift(one.what, one.words) for one in found.drift[:MOST_DRIFT]]
+    return replace(verdict, complete=not found.drift, drift=drift, drifts=len(found.drift))
+
+
+def _tell(trail: Trail, broken: Break | None) -> None:
+    """Put on the record that the chain is broken, or whole again: once for the same place."""
+    told = log_check.state().told
+    place = f"{broken.kind} {broken.event}" if broken else None
+    if place == told:
+        return
+    if broken:
+        facts = {"why": broken.words, "of_event": broken.event, "how": broken.kind}
+        trail.record("chain_broken", f"event {broken.event:,}", "broken", broken.words, facts)
+    else:
+        text = "The log is whole again: every event is as it was written."
+        trail.record("chain_mended", "the log", "mended", text, {"was": told})
+    log_check.tell(trail.ledger.connection, place)
+
+
+def _checkpoint(turn: Turn, clock: Callable[[], datetime]) -> None:
+    now = clock()
+    try:
+        with ledger.writing() as book:
+            trail = Trail(book, audit.SYSTEM, ledger.new_request_id(now), now, cause=cause(turn))
+            last_checkpoint.make(trail, clock, recorded=False)
+    except BadCheckpoint as problem:
+        last_checkpoint.failed(problem, now)
+
+
+def at_start() -> None:
+    """Look at the start whether the log is shorter than its newest checkpoint, or not the one that it was made of.
+
+    Serving goes on: it is said in the log at once, and a check of everything puts it on the record.
+    """
+    try:
+        fit = last_checkpoint.misfit()
+    except BadCheckpoint as problem:
+        log.error("The checkpoints cannot be read. %s", problem)
+        return
+    if fit:
+        log.error("The log does not fit its newest checkpoint. %s", fit.words)
+        with ledger.writing():
+            log_check.ask()

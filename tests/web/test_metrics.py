@@ -1,0 +1,269 @@
+"""/metrics: for Prometheus with its token and for nobody else, cheap to ask, and without end for no label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event, update
+from sqlalchemy.exc import IntegrityError
+
+from painchain import ledger, metrics, polling, turns
+from painchain.config import Settings
+from painchain.connectors.poll import Polled, PollError, Trouble
+from painchain.db import db
+from painchain.factory import create_app
+from painchain.models import NotifyRule, PollState
+from painchain.web.access import METHODS
+from tests.conftest import close, settings_for
+from tests.made_up import new
+from tests.people import add_person
+from tests.web.test_api import refuse
+
+TOKEN = "a-long-made-up-token"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+Make = Callable[..., int]
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """The same settings with metrics on."""
+    return settings_for(settings.instance, settings.database_url, metrics_token=TOKEN)
+
+
+@pytest.fixture
+def off(settings: Settings) -> Iterator[Flask]:
+    """A server that was told nothing of metrics."""
+    app = create_app(settings_for(settings.instance, settings.database_url))
+    yield app
+    close(app)
+
+
+def scraped(client: FlaskClient) -> dict[str, Metric]:
+    """Return what Prometheus reads, by name."""
+    answer = client.get("/metrics", headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    return {one.name: one for one in text_string_to_metric_families(answer.text)}
+
+
+def values(metric: Metric, *labels: str) -> dict[Any, float]:
+    """Return its samples by the values of some labels."""
+    return {tuple(one.labels[name] for name in labels): one.value for one in metric.samples}
+
+
+def value(client: FlaskClient, name: str) -> float:
+    [sample] = scraped(client)[name].samples
+    return sample.value
+
+
+# The door
+
+
+@ON_SQLITE
+def test_there_are_no_metrics_until_a_token_is_set(off: Flask) -> None:
+    for headers in ({}, BEARER, {"Authorization": "Bearer "}):
+        assert off.test_client().get("/metrics", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"]
+)
+@ON_SQLITE
+def test_without_the_token_nothing_is_told_whoever_asks(app: Flask, client: FlaskClient, given: str) -> None:
+    answer = client.get("/metrics", headers={"Authorization": given})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "painchain_" not in answer.text
+
+
+@ON_SQLITE
+def test_the_token_of_the_metrics_opens_the_metrics_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    answer = client.get("/metrics", headers={"Authorization": f"bearer  {TOKEN}"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert client.get("/api/changes", headers=BEARER).status_code == 401
+    assert client.post("/metrics", headers=BEARER).status_code in (401, 405)
+
+
+# What is told
+
+
+def test_it_is_what_prometheus_reads(app: Flask, client: FlaskClient, make_connector: Make) -> None:
+    make_connector()
+    client.get("/")
+    told = scraped(client)
+    text = client.get("/metrics", headers=BEARER).text
+    for name, one in told.items():
+        assert one.documentation.endswith((".", ";")) or name.startswith("process_"), name
+        assert one.type in ("counter", "gauge", "histogram"), name
+        written = f"{name}_total" if one.type == "counter" else name
+        assert text.count(f"# HELP {written} ") == text.count(f"# TYPE {written} ") == 1
+        assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_created")), name
+        labels = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in one.samples]
+        assert len(labels) == len(set(labels)), name
+        assert {key for sample in one.samples for key in sample.labels} <= LABELS, name
+    assert set(told) >= NAMES
+    assert "Work GitHub" not in text
+    assert TOKEN not in text
+
+
+LABELS = {
+    "route",
+    "method",
+    "status",
+    "source",
+    "reason",
+    "type",
+    "outcome",
+    "work",
+    "state",
+    "le",
+    "version",
+    "python",
+}
+NAMES = {
+    *("painchain_http_requests", "painchain_http_request_duration_seconds", "painchain_events_written"),
+    *("painchain_writes_refused", "painchain_polls", "painchain_build_info", "painchain_background_threads"),
+    *("painchain_database_up", "painchain_log_last_event", "painchain_events", "painchain_auditing_on"),
+    *("painchain_connectors", "painchain_poll_lag_seconds", "painchain_notices_waiting", "painchain_notices_lost"),
+    *("process_cpu_seconds", "process_resident_memory_bytes"),
+}
+
+
+@ON_SQLITE
+def test_requests_are_counted_by_route_and_what_people_make_up_is_no_label(client: FlaskClient) -> None:
+    for number in range(30):
+        client.get(f"/made-up/{number}")
+        client.open("/", method=f"MADEUP{number}")
+        client.get(f"/people/nobody-{number}")
+        client.get("/news?after=1")
+    told = scraped(client)
+    found = values(told["painchain_http_requests"], "route", "method", "status")
+    assert found["none", "GET", "4xx"] == 30
+    assert found["none", "OTHER", "4xx"] == 30
+    assert found["/people/<path:name>", "GET", "4xx"] == 30
+    assert found["/news", "GET", "2xx"] == 30, "also those that are answered before the app is asked"
+    assert len(found) == 4
+    counts = [one for one in told["painchain_http_request_duration_seconds"].samples if one.name.endswith("_count")]
+    assert sum(one.value for one in counts) == 120
+    assert {one.labels["method"] for one in counts} <= {*METHODS, "OTHER"}
+
+
+def test_events_are_counted_by_source_once_they_are_written(
+    app: Flask, client: FlaskClient, make_connector: Make
+) -> None:
+    before = values(scraped(client)["painchain_events_written"], "source").get(("painchain",), 0)
+    make_connector()
+    with app.app_context(), ledger.writing() as book:
+        book.append(*(new(number) for number in range(600)))
+    with app.app_context(), pytest.raises(IntegrityError), ledger.writing() as book:
+        book.append(new(601), new(1))
+    told = scraped(client)
+    assert values(told["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
+    assert values(told["painchain_events"], "source") == {("painchain",): 2, ("github",): 600}
+    assert value(client, "painchain_log_last_event") == 602
+
+
+def test_what_could_not_be_written_is_counted(app: Flask, client: FlaskClient) -> None:
+    refuse(app, "INSERT", "change_events")
+    assert client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}).status_code == 503
+    refused = values(scraped(client)["painchain_writes_refused"], "reason")
+    assert refused == {("busy",): 0, ("database",): 1}
+
+
+def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
+    app: Flask, client: FlaskClient, make_connector: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_connector(enabled=True)
+    answers: list[Polled | PollError] = [
+        Polled([], {}),
+        PollError("no", Trouble.RATE_LIMITED),
+        PollError("no", Trouble.SIGN_IN),
+    ]
+
+    def answer(turn: object, stopping: object) -> Polled:
+        told = answers.pop(0)
+        if isinstance(told, PollError):
+            raise told
+        return told
+
+    monkeypatch.setattr(polling, "_polled", answer)
+    for days in range(3):
+        with app.app_context():
+            now = datetime.now(UTC) + timedelta(days=2 * days)
+            turn = turns.take(now)
+            assert turn is not None
+            polling.poll(turn, lambda now=now: now)
+    told = scraped(client)
+    outcomes = ("good", "rate_limited", "failed")
+    assert values(told["painchain_polls"], "type", "outcome") == {("github", outcome): 1 for outcome in outcomes}
+    states = values(told["painchain_connectors"], "type", "state")
+    assert {key for key, number in states.items() if number} == {("github", "failing")}
+    with app.app_context():
+        late = datetime.now(UTC) - timedelta(minutes=10)
+        db.session.execute(update(PollState).where(PollState.connector_id == one).values(due=late))
+        db.session.commit()
+    assert 600 <= value(client, "painchain_poll_lag_seconds") < 700
+
+
+@ON_SQLITE
+def test_what_is_to_be_told_and_was_given_up_is_counted(app: Flask, client: FlaskClient, make_connector: Make) -> None:
+    rule = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    assert client.post("/api/notify-rules", json=rule).status_code == 201
+    assert client.delete(f"/api/connectors/{make_connector()}").status_code == 204
+    with app.app_context():
+        db.session.execute(update(NotifyRule).values(lost=3))
+        db.session.commit()
+    assert (value(client, "painchain_notices_waiting"), value(client, "painchain_notices_lost")) == (1, 3)
+    assert value(client, "painchain_auditing_on") == 1
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    assert value(client, "painchain_auditing_on") == 0
+
+
+def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client: FlaskClient) -> None:
+    assert value(client, "painchain_database_up") == 1
+    with app.app_context():
+        db.session.execute(db.text("ALTER TABLE log_head RENAME TO away"))
+        db.session.commit()
+    told = scraped(client)
+    assert told["painchain_database_up"].samples[0].value == 0
+    assert "painchain_log_last_event" not in told
+    assert "painchain_http_requests" in told
+
+
+# Cost
+
+
+@ON_SQLITE
+def test_a_scrape_asks_the_database_little_however_long_the_log_is(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        with ledger.writing() as book:
+            book.append(*(new(number) for number in range(2000)))
+        asked: list[tuple[str, Any]] = []
+        event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        scraped(client)
+        selects = [(statement, bound) for statement, bound in asked if statement.startswith("SELECT")]
+        with db.engine.connect() as connection:
+            plans = [
+                str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", bound).all()) for one, bound in selects
+            ]
+    assert 5 <= len(plans) <= 12
+    assert [plan for plan in plans if "SCAN change_events" in plan] == []
+
+
+@ON_SQLITE
+def test_two_apps_of_one_process_count_apart(off: Flask, client: FlaskClient, tmp_path: Path) -> None:
+    off.test_client().get("/report")
+    found = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
+    assert ("/report",) not in found
+    with off.app_context():
+        assert metrics.here().registry is not client.application.extensions["painchain.metrics"].registry
