@@ -14,7 +14,7 @@ from painchain.changes import Change, spoken
 from painchain.connectors.base import Kind
 from painchain.db import Prepared, db, iso
 from painchain.ledger import Ledger, NewEvent
-from painchain.models import Connector
+from painchain.models import Connector, LogCheck
 from painchain.secrets import looks_secret, scrub, scrub_value
 
 SOURCE = connectors.BUILTIN.key
@@ -23,6 +23,7 @@ SYSTEM = "system"
 OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
+_BROKEN = select(LogCheck.told).scalar_subquery()
 
 
 class _Found(NamedTuple):
@@ -96,18 +97,19 @@ class Pruned:
 
 @dataclass(frozen=True)
 class Auditing:
-    """Whether changes are recorded; while they are not, since when and by whom."""
+    """Whether changes are recorded; while they are not, since when and by whom. And whether what was is intact."""
 
     on: bool
     tags: list[str]
     since: datetime
     by: str
+    broken: str | None  # which place of the log is known not to be as it was written
 
 
 def auditing() -> Auditing:
-    """Read whether changes are recorded."""
+    """Read whether changes are recorded, and whether the log is known to be broken."""
     row = db.session.execute(
-        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by).where(
+        select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, _BROKEN).where(
             _connector.type == SOURCE
         )
     ).one()

@@ -18,10 +18,10 @@ from flask import current_app
 from sqlalchemy import BigInteger, LargeBinary, column, delete, func, insert, select, table, update
 from sqlalchemy.engine import Connection, Row
 
-from painchain import __version__, db, fulltext, inventory, ledger, pruned_runs, verify
+from painchain import __version__, db, fulltext, inventory, ledger, pruned_runs, sealed, verify
 from painchain.audit import Trail
 from painchain.backup_file import BATCH, FORMAT, BadBackup, Checked, Manifest, Writer, batches
-from painchain.chain import chains
+from painchain.chain import Chain, chains
 from painchain.db import Base, Moment, Prepared, iso
 from painchain.identity import Attempt, OneTimeLink, Person, SignIn
 from painchain.ledger import Ledger
@@ -159,6 +159,7 @@ def restore(
         db.give_out_after(
             book.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
         )
+        _seal_anew(book, manifest)
         intact = _put_head(book, manifest)
         broken = verify.integrity().broken
         if broken and not even_broken:
@@ -195,6 +196,15 @@ def _load(connection: Connection, file: BinaryIO, checked: Checked, progress: Pr
         progress(len(some))
     for name, ends in _LEASES.items():
         connection.execute(update(_plain(_tables[name])).values(dict.fromkeys(ends, 0)))
+
+
+def _seal_anew(book: Ledger, manifest: Manifest) -> None:
+    """Seal what a backup from before the key was replaced holds with the key that is written with now."""
+    keys: Keyring = current_app.extensions["painchain.keys"]
+    if manifest.key != keys.id:
+        old = keys.led_by(manifest.key)
+        sealed.reseal(book.connection, old.box(), keys.box())
+        pruned_runs.reseal(book.connection, book.chain, Chain(old))
 
 
 def _put_head(book: Ledger, manifest: Manifest) -> bool:

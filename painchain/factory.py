@@ -28,6 +28,7 @@ from painchain.web import (
     access,
     account,
     api,
+    audit_log,
     auth,
     checks,
     cookies,
@@ -37,6 +38,7 @@ from painchain.web import (
     history,
     history_api,
     hooks,
+    integrity_api,
     limits,
     news,
     notify,
@@ -81,7 +83,7 @@ PAGES = (
         settings_door.door,
     ),
     *(teams_door.door, retention_door.door, notify.door, webhooks.door, history.door, report.door, past.door),
-    *(people_door.door, person.door, account.door, tokens.door),
+    *(people_door.door, person.door, account.door, tokens.door, audit_log.door),
 )
 # What scripts use: another site's pages are kept out without a form's token (api.refuse_other_sites).
 APIS = (
@@ -93,6 +95,7 @@ APIS = (
     notify_api.door,
     people_api.door,
     tokens_api.door,
+    integrity_api.door,
 )
 
 

@@ -14,7 +14,7 @@ from painchain.audit import Subject, Trail, VisibilityChange
 from painchain.changes import SET, Change, diff
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
-from painchain.db import db
+from painchain.db import db, reading
 from painchain.models import Connector
 from painchain.secrets import Box, KeyUnusable, open_sealed, scrub, scrub_value, seal
 from painchain.visibility import Toggle
@@ -291,7 +291,7 @@ def check_key() -> None:
 
     :raises KeyUnusable: when it does not.
     """
-    with db.engine.connect() as connection:
+    with reading() as connection:
         for text in sealed.texts(connection):
             open_sealed(_box(), text)
 

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, and_, or_, select, update
+from sqlalchemy import Update, and_, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
-from painchain.models import LogCheck
+from painchain.models import ChangeEvent, LogCheck
 from painchain.verify import Break
 
 HOUR = 3  # of the day, in UTC, at which the daily check is due
@@ -21,6 +21,7 @@ MOST_DRIFT = 100
 
 _table = Base.metadata.tables[LogCheck.__tablename__]
 _row = _table.c
+_event = ChangeEvent.__table__.c
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,12 @@ def settle(connection: Connection, turn: Turn, verdict: Verdict, now: datetime, 
 def tell(connection: Connection, place: str | None) -> None:
     """Store which broken place is on the record, inside a write transaction; None: none is."""
     connection.execute(update(_table).values(told=place))
+
+
+def nearest(number: int) -> int | None:
+    """Return the number of the event that is there at this place, or else of the last one before it."""
+    found: int | None = db.session.scalar(select(func.max(_event.id)).where(_event.id <= number))
+    return found
 
 
 def _of(turn: Turn) -> Update:

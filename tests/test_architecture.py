@@ -144,6 +144,8 @@ STAIRS = (
         "painchain.web.teams_api",
         "painchain.web.tokens",
         "painchain.web.tokens_api",
+        "painchain.web.audit_log",
+        "painchain.web.integrity_api",
     ),
     ("painchain.web.checks", "painchain.web.people_api", "painchain.web.oidc"),
     ("painchain.factory",),

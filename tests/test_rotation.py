@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import undefer
 
-from painchain import inventory, keyfile, ledger, outbox, polling, rotation, sealed, verify, watches
+from painchain import inventory, keyfile, ledger, outbox, polling, rotation, sealed, watches
 from painchain.audit import SYSTEM, Trail
 from painchain.chain import Chain
 from painchain.config import Settings
@@ -313,7 +313,9 @@ def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
         db.session.execute(Base.metadata.tables["pruned_runs"].insert(), forged)
         db.session.execute(text("DELETE FROM change_events WHERE id = 3"))
         db.session.commit()
-    assert checked(other).broken == verify.Break("removed", 3, "Event 3 was removed.")
+    broken = checked(other).broken
+    assert broken
+    assert (broken.kind, broken.event) == ("removed", 3)
 
 
 @ON_SQLITE
@@ -337,6 +339,23 @@ def test_a_rotation_is_recorded_while_auditing_is_off(
     assert run("rotate-key").exit_code == 0
     other = again()
     assert newest(other)[0].event_type == "KeyRotated"
+    assert checked(other).broken is None
+
+
+def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
+    app: Flask, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
+) -> None:
+    write(app, {}, {}, {})
+    with app.app_context(), ledger.writing() as book:
+        book.remove([2])
+    secrets = opened(app)
+    assert run("backup", str(tmp_path / "backup")).exit_code == 0
+    assert run("rotate-key").exit_code == 0
+    restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
+    assert restored.exit_code == 0, restored.output
+    other = again()
+    assert opened(other) == secrets
+    assert newest(other)[0].event_type == "BackupRestored"
     assert checked(other).broken is None
 
 

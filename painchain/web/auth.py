@@ -31,6 +31,8 @@ DOORS = frozenset(("sign_in", "oidc"))
 # What needs another role than reading (viewer) or writing (editor).
 NEEDS: dict[str, str] = {
     **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
+    "audit_log.compare": VIEWER,
+    **dict.fromkeys(("audit_log.check", "audit_log.make", "integrity_api.make"), ADMIN),
     **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # everybody's own
     # Pages that lead to a change and nowhere else.
     **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
@@ -39,7 +41,7 @@ NEEDS: dict[str, str] = {
 # Blueprints that are an admin's altogether.
 ADMINS = frozenset(("people", "people_api", "tokens", "tokens_api", "retention", "notify", "notify_api"))
 # What open pages ask for by themselves: it keeps no session in use.
-POLLED = frozenset(("news.news", "health.watch", "retention.progress"))
+POLLED = frozenset(("news.news", "health.watch", "retention.progress", "audit_log.progress"))
 
 
 def needed(endpoint: str, method: str) -> str:

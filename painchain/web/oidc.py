@@ -14,9 +14,8 @@ from painchain.identity import Person
 from painchain.oidc import CALLBACK, Failed, Provider, Started
 from painchain.oidc_accounts import Refusal, Rules
 from painchain.signins import TooMany
-from painchain.web import auth, cookies, responses
+from painchain.web import auth, cookies, responses, sign_in
 from painchain.web.responses import on_the_record
-from painchain.web.sign_in import signed_in
 
 door = Blueprint("oidc", __name__)
 
@@ -71,10 +70,10 @@ def back() -> ResponseReturnValue:
         found = oidc_accounts.recognise(identity, _rules(provider), trail) if accounts.exist() else _not_set_up()
         if isinstance(found, Person):
             trail.author = found.name
-            secret = signins.start(found, WAY, auth.place(), trail)
+            secret = sign_in.begin(found, WAY, trail)
     if isinstance(found, Refusal):
         return _failed(403, wanted, found.message, found.why, found.person)
-    return _done(signed_in(found, secret, wanted))
+    return _done(sign_in.signed_in(found, secret, wanted))
 
 
 def _failed(status: int, wanted: str, message: str, why: str, person: Person | None = None) -> Response:

@@ -117,6 +117,14 @@ TOKEN: dict[str, Schema] = {
     "created_at": TIME,
     **_each(TIME_OR_NULL, "expires", "last_used"),
 }
+CHECKPOINT = _record(
+    version={"const": 1},
+    size={**INTEGER, "description": "The number of the last event."},
+    head={**STRING, "description": "Its hash, in hex."},
+    time=TIME,
+    key={**STRING, "description": "The name of the key that signs it."},
+    seal={**STRING, "description": "HMAC-SHA256 over the other members, in hex."},
+)
 SCHEMAS: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
     "Tags": {"description": f"{MAX_ITEMS} at most; a text is split at commas.", **_any(TAG_TEXT, _list(TAG_TEXT))},
@@ -256,6 +264,39 @@ SCHEMAS: dict[str, Schema] = {
         enabled=BOOLEAN,
         error={**STRING_OR_NULL, "description": "Why it failed last, in words; null if it went well."},
         lost={**INTEGER, "description": "Messages that were given up since it went well."},
+    ),
+    "Checkpoint": CHECKPOINT,
+    "Integrity": _record(
+        state={
+            "enum": ["unknown", "whole", "broken"],
+            "description": "What the last check found; unknown: there was none.",
+        },
+        **_each(TIME_OR_NULL, "checked_at"),
+        **_each({"type": ["number", "null"]}, "seconds"),
+        **_each(INTEGER_OR_NULL, "events", "pruned", "last_event"),
+        head={**STRING_OR_NULL, "description": "The hash of the last event, in hex."},
+        broken=_any(
+            {
+                **_record(kind=STRING, event=INTEGER, words=STRING),
+                "description": "The first place that is not as it was written.",
+            },
+            {"type": "null"},
+        ),
+        complete={
+            "type": ["boolean", "null"],
+            "description": "Whether replaying the log gives the present configuration; null: not looked at.",
+        },
+        drift=_list(_record(what=STRING, words=STRING)),
+        running=_any(_record(began=TIME, reached=INTEGER, whole=INTEGER), {"type": "null"}),
+        error={**STRING_OR_NULL, "description": "Why no check has got through since."},
+        next_check=TIME,
+        checkpoint=_record(
+            last=_any(_ref("Checkpoint"), {"type": "null"}),
+            problem={**STRING_OR_NULL, "description": "Why the last one could not be made."},
+            posted_at=TIME_OR_NULL,
+            post_waiting=BOOLEAN,
+            post_error=STRING_OR_NULL,
+        ),
     ),
     "Token": _record(**TOKEN),
     "NewTokenMade": _record(**TOKEN, token={**STRING, "description": "Its secret, shown this once."}),
@@ -458,6 +499,8 @@ ROUTES = (
     Route("Make a token", "POST", TOKENS, _ref("NewTokenMade"), (*ASK, 413), NewToken, 201, PLACED),
     Route("Read a token", "GET", f"{TOKENS}/{{token}}", _ref("Token"), (*READ, 404)),
     Route("Revoke a token", "DELETE", f"{TOKENS}/{{token}}", None, (*WRITE, 404), status=204),
+    Route("Read the state of the log", "GET", "/api/integrity", _ref("Integrity"), READ),
+    Route("Make a checkpoint", "POST", "/api/checkpoints", _ref("Checkpoint"), ASK, status=201),
     Route("Check the database", "GET", "/health", _ref("Health"), (400, 503)),
     Route("Read the metrics", "GET", "/metrics", None, (400, 401, 404), also=("text/plain",)),
     Route("Describe the API", "GET", "/openapi.json", {"type": "object"}, (400,)),

@@ -55,7 +55,7 @@ def send() -> ResponseReturnValue:
             signins.record_failure(person, auth.place(), wrong, trail)
             return _form(422, wanted, name, WRONG)
         signins.forgive(counted)
-        secret = signins.start(person, "password", auth.place(), by(person.name, trail))
+        secret = begin(person, "password", by(person.name, trail))
     return signed_in(person, secret, wanted)
 
 
@@ -89,7 +89,7 @@ def use_link(secret: str) -> ResponseReturnValue:
             if request.form.get("password") != request.form.get("again"):
                 raise Wrong({"again": "The two passwords are not the same."})
             person = _use(found, trail)
-            secret_of_cookie = signins.start(person, "link", auth.place(), by(person.name, trail))
+            secret_of_cookie = begin(person, "link", by(person.name, trail))
     except Wrong as wrong:
         return _link_form(422, secret, _link_or_gone(secret), wrong.errors)
     return signed_in(person, secret_of_cookie, "/")
@@ -100,6 +100,13 @@ def by(name: str, trail: audit.Trail) -> audit.Trail:
     person = accounts.called(name)
     trail.author, trail.cause = (person.name, "") if person else (audit.SYSTEM, "sign-in page")
     return trail
+
+
+def begin(person: Person, way: str, trail: audit.Trail) -> str:
+    """Begin a session in place of the one that this browser has, if it has one; return what its cookie is to hold."""
+    if g.who.sign_in:
+        signins.end(g.who, trail)
+    return signins.start(person, way, auth.place(), trail)
 
 
 def signed_in(person: Person, secret: str, wanted: str) -> Response:

@@ -28,7 +28,7 @@ LIST, TEAMS, RULES = "/settings/integrations", "/settings/teams", "/settings/not
 ONE, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
 API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
-RETENTION = "/settings/retention"
+RETENTION, LOG = "/settings/retention", "/settings/audit-log"
 PEOPLE = "/settings/people"
 PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
 TOKENS = "/settings/tokens"
@@ -46,6 +46,8 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),
         *("GET /settings", f"GET {LIST}", f"GET {ONE}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
         *(f"GET {TEAMS}", f"GET {TEAM}", "GET /people/<path:name>"),
+        *(f"GET {LOG}", f"GET {LOG}/progress", f"GET {LOG}/checkpoints.ndjson", f"POST {LOG}/compare"),
+        "GET /api/integrity",
         *("GET /account", "POST /account/password", "POST /account/sign-ins/<number>/end"),
         "POST /account/sign-ins/end",
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
@@ -68,6 +70,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "admin": (
         *(f"GET {RETENTION}", f"POST {RETENTION}", f"GET {RETENTION}/prune", f"POST {RETENTION}/prune"),
         f"GET {RETENTION}/progress",
+        *(f"POST {LOG}/check", f"POST {LOG}/checkpoint", "POST /api/checkpoints"),
         *(f"GET {RULES}", f"GET {RULES}/new", f"POST {RULES}/new", f"GET {RULE}", f"POST {RULE}"),
         *(f"POST {RULE}/test", f"GET {RULE}/delete", f"POST {RULE}/delete"),
         *("GET /api/notify-rules", "POST /api/notify-rules", f"GET {API_RULE}", f"PATCH {API_RULE}"),
@@ -170,7 +173,7 @@ def test_what_a_role_may_not_do_is_not_offered(app, client, make_connector, role
     places = app.url_map.bind("localhost")
     found: set[str] = set()
     pages = ("/", f"{LIST}/{one}", f"{LIST}/1", f"{LIST}/{one}/history", LIST, TEAMS, f"{TEAMS}/1", "/export")
-    for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account"):
+    for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account", LOG):
         response = client.get(address)
         assert response.status_code == 200, address
         for method, pressed in offered(soup(response)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
 ONE = f"{LIST}/<int:connector_id>"
 API_ONE = "/api/connectors/<int:connector_id>"
-RETENTION, TOKENS = "/settings/retention", "/settings/tokens"
+RETENTION, TOKENS, LOG = "/settings/retention", "/settings/tokens", "/settings/audit-log"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
 WEBHOOK = f"{ONE}/webhook"
@@ -143,6 +144,19 @@ def make_rule(client: FlaskClient, one: int) -> None:
     assert client.post("/api/notify-rules", json=new).status_code == 201
 
 
+def make_checkpoint(client: FlaskClient, one: int) -> None:
+    """Make the first checkpoint."""
+    CHECKPOINTS[one] = client.post("/api/checkpoints").text
+
+
+CHECKPOINTS: dict[int, str] = {}
+
+
+def compare_checkpoint(client: FlaskClient, one: int) -> TestResponse:
+    line = json.dumps(json.loads(CHECKPOINTS[one]))
+    return submit(client, LOG, "#compare", checkpoints=line)
+
+
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
 # How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
@@ -248,6 +262,10 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
     ),
     ("POST", f"{RETENTION}/prune"): ([], prune),
+    ("POST", f"{LOG}/check"): ([], lambda client, one: submit(client, LOG, "#check-now")),
+    ("POST", f"{LOG}/checkpoint"): (["CheckpointMade"], lambda client, one: submit(client, LOG, "#make-checkpoint")),
+    ("POST", f"{LOG}/compare"): ([], compare_checkpoint),
+    ("POST", "/api/checkpoints"): (["CheckpointMade"], lambda client, one: client.post("/api/checkpoints")),
     ("POST", f"{ONE}/sync"): ([], sync),
     ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
     ("POST", f"{ONE}/test"): (
@@ -370,6 +388,7 @@ def make_token(client: FlaskClient, one: int) -> None:
 PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
     ("POST", f"{WEBHOOK}/remove"): make_webhook,
     ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("POST", f"{LOG}/compare"): make_checkpoint,
     ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
     **dict.fromkeys(
         [
@@ -392,6 +411,8 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
 # Routes that may change something and write no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
     ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
+    ("POST", f"{LOG}/check"): "it has the log looked at, and changes nothing",
+    ("POST", f"{LOG}/compare"): "the same",
     ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
     ("POST", f"{API_ONE}/sync"): "the same",
     ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
@@ -486,6 +507,9 @@ PAGES: dict[str, list[str]] = {
     f"{RULE}/delete": [f"{RULES}/1/delete"],
     "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
     RETENTION: [RETENTION],
+    LOG: [LOG],
+    f"{LOG}/progress": [f"{LOG}/progress"],
+    f"{LOG}/checkpoints.ndjson": [],  # a file
     f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],

@@ -247,6 +247,21 @@ def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
         assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
 
 
+def test_signing_in_anew_ends_the_session_that_this_browser_had(app, client):
+    add_person(app)
+    add_person(app, "bob")
+    form = form_of(client.get("/sign-in"), "#sign-in")
+    sign_in(client)
+    held = client.get_cookie("painchain_session").value
+    token = form_of(client.get("/account"), "#everywhere")["csrf_token"]
+    again = client.post("/sign-in", data={**fill(form, name="bob", password=PASSWORD), "csrf_token": token})
+    assert again.status_code == 303
+    assert client.get_cookie("painchain_session").value != held
+    assert client.get("/").status_code == 200
+    client.set_cookie("painchain_session", held)
+    assert client.get("/").status_code == 303
+
+
 def test_signing_out_ends_the_session_on_the_server(app, client):
     add_person(app)
     sign_in(client)
