@@ -79,7 +79,7 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
         last = connection.execute(select(_head.last_event)).scalar_one()
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
-        restores = list(_restores(connection)) if any(one.broken for one in found) else []
+        restores = list(_restores(connection)) if any(one.kind != FITS for one in found) else []
     return [_explained(one, restores) for one in found]
 
 
@@ -124,5 +124,5 @@ def _number(facts: Any, name: str) -> int | None:
 
 
 def _explained(one: Fit, restores: Sequence[Restored]) -> Fit:
-    why = next((restore for restore in restores if restore.explains(one.checkpoint)), None) if one.broken else None
+    why = next((restore for restore in restores if one.kind != FITS and restore.explains(one.checkpoint)), None)
     return Fit(one.checkpoint, RESTORED, why.at) if why else one

@@ -205,7 +205,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
     put_back(app, tmp_path / "backup")
     Keeper(app).look()
     assert (found := state(app).verdict)
-    assert (found.broken, found.checkpoints) == (None, 3)
+    assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
     assert len(kept(app)) == 4, "and the next is put behind them"
 
