@@ -66,7 +66,8 @@ class Fit:
             FITS: f"The log still has the {events} of {time} as then.",
             UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
             RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
-            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since.",
+            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since, "
+            "or events were taken out of it.",
             SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
             "or an older database was put in its place.",
         }[self.kind]

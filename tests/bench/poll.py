@@ -274,13 +274,13 @@ def wait_for_polls(instance: Path, since: float) -> None:
     wait(lambda: all_polled(instance, since))
 
 
-def wait(done: Callable[[], bool]) -> None:
+def wait(done: Callable[[], bool], tenths: int = 600) -> None:
     """Wait for something to come about.
 
-    :raises SystemExit: when it does not within a minute.
+    :raises SystemExit: when it does not within so many tenths of a second.
     """
     pause = threading.Event()
-    for _ in range(600):
+    for _ in range(tenths):
         if done():
             return
         pause.wait(0.1)
