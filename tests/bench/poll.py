@@ -274,13 +274,13 @@ def wait_for_polls(instance: Path, since: float) -> None:
     wait(lambda: all_polled(instance, since))
 
 
-def wait(done: Callable[[], bool], tenths: int = 600) -> None:
+def wait(done: Callable[[], bool]) -> None:
     """Wait for something to come about.
 
-    :raises SystemExit: when it does not within so many tenths of a second.
+    :raises SystemExit: when it does not within a minute.
     """
     pause = threading.Event()
-    for _ in range(tenths):
+    for _ in range(600):
         if done():
             return
         pause.wait(0.1)
