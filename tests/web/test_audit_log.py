@@ -248,4 +248,4 @@ def test_the_api_answers_a_checkpoint_that_can_be_checked(app: Flask, client: Fl
     assert made.status_code == 201
     with app.app_context():
         assert checkpoints.parse(json.dumps(made.get_json())).size == 1
-        assert checkpoints.kept(last_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]
+        assert checkpoints.read(last_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]
