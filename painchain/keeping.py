@@ -54,7 +54,7 @@ def _compared(verdict: Verdict) -> Verdict:
         fits = fitting.compare(here)
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be compared. %s", problem)
-        return verdict
+        return replace(verdict, uncompared=str(problem))
     before = sum(one.kind == fitting.RESTORED for one in fits)
     verdict = replace(verdict, checkpoints=len(fits), before=before, unvouched=gone)
     worst = fitting.worst(fits)
