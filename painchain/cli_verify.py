@@ -19,7 +19,7 @@ from painchain.checkpoints import BadCheckpoint, Checkpoint
 from painchain.db import iso
 from painchain.fitting import Fit
 from painchain.fold import Gap
-from painchain.terminal import opened, plain, stop
+from painchain.terminal import opened, plain, quiet_end, stop
 from painchain.verify import Completeness, Drift, Integrity
 
 FAILED = "The log could not be checked"
@@ -64,12 +64,16 @@ def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:
     Exit code 0: all is well. 1: something was tampered with, or is configured otherwise than the log tells. 2: it could
     not be checked.
     """
-    with opened(FAILED, 2):
-        try:
+    try:
+        with opened(FAILED, 2):
             found = check(read(checkpoint), deep)
-        except KeyboardInterrupt:
-            stop("Stopped: nothing was decided.")
-        click.echo(json.dumps(as_object(found)) if as_json else plainly(told(found)))
+    except KeyboardInterrupt:
+        stop("Stopped: nothing was decided.")
+    try:
+        with quiet_end():
+            click.echo(json.dumps(as_object(found)) if as_json else plainly(told(found)))
+    except OSError as error:
+        stop(f"The verdict cannot be written: {error.strerror}.")
     raise SystemExit(0 if found.ok else 1)
 
 
