@@ -122,6 +122,7 @@ def create_app(settings: Settings) -> Flask:
         if unchained:
             inventory.check_key()  # before the log is chained with it
         migrations.upgrade()
+        app.extensions["painchain.key_order"] = keys.ids
         use_keys(app, keys.led_by(ledger.key_id()))
         if keys.id != app.extensions["painchain.keys"].id:
             log.warning(

@@ -8,6 +8,7 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import ColumnElement, select, type_coerce
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import NullType
@@ -82,7 +83,18 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
         restores = list(_restores(connection)) if any(one.broken for one in found) else []
-    return [_explained(one, restores) for one in found]
+    never = _never()
+    return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
+
+
+def _never() -> Sequence[str]:
+    """Return the names of the keys that the log says it was never written with.
+
+    A checkpoint of one of them is of a later state: somebody has put the log back to a key that was replaced.
+    """
+    order: Sequence[str] = current_app.extensions.get("painchain.key_order", ())
+    current = current_app.extensions["painchain.chain"].key_id
+    return order[: order.index(current)] if current in order else ()
 
 
 def worst(fits: Iterable[Fit]) -> Fit | None:
@@ -102,6 +114,8 @@ def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int,
 def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
     if one.size > last:
         return SHORT
+    if one.key_id in _never():
+        return DIFFERS
     if one.size in hashes:
         return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
     inside = connection.execute(select(_run.last).where(_within(one.size))).first()

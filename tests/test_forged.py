@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import insert, text, update
 
 from painchain import ledger
+from painchain.chain import FIELDS, Chain
 from painchain.db import db
-from tests.test_chain import checked, write
+from painchain.models import ChangeEvent, LogHead
+from painchain.secrets import Keyring, new_key, parse_key
+from tests.test_chain import NOW, checked, made, write
 from tests.test_cli import Run, environment, run
 from tests.test_drift import busy, compared
-from tests.test_verify import by_hand
+from tests.test_verify import by_hand, rotate
 
 __all__ = ["busy", "environment", "run"]
 
@@ -83,3 +88,36 @@ def test_what_cannot_be_read_keeps_nobody_from_a_verdict(
     result = run("verify", "--checkpoint", str(app.config["SETTINGS"].checkpoint_file))
     assert result.exit_code == (1 if verdict else 2), result.output
     assert any(line.startswith(verdict) for line in result.stdout.splitlines()) or not verdict
+
+
+def test_a_log_put_back_to_a_replaced_key_does_not_fit_its_checkpoints_whatever_it_says(app: Flask, run: Run) -> None:
+    key = new_key()
+    old, file = Path(app.instance_path, "secret.key").read_text(), str(app.config["SETTINGS"].checkpoint_file)
+    write(app, {}, {})
+    Path(app.instance_path, "secret.key").write_text(f"{key}\n{old}")
+    rotate(app, parse_key(key, "test").roots[0])
+    write(app, {})
+    assert run("checkpoint").exit_code == 0
+    assert run("verify", "--checkpoint", file).exit_code == 0
+    forge_with_the_old_key(app)
+    assert run("verify").exit_code == 0, "the log alone does not show it, but for a warning"
+    result = run("verify", "--checkpoint", file)
+    assert result.exit_code == 1
+    assert "Checkpoints: 1 of 1 do not fit." in result.stdout
+
+
+def forge_with_the_old_key(app: Flask) -> None:
+    """Write another past with a key that was replaced, as if a restore had given up the other."""
+    keys = app.extensions["painchain.keys"]
+    old = Chain(Keyring(keys.roots[1:]))
+    facts = {"backup_size": 3, "abandoned_size": 1000}
+    later = {"timestamp": NOW.replace(year=2100), "recorded_at": NOW.replace(year=2100)}
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM change_events WHERE id > 3"))
+        mac = bytes(connection.execute(text("SELECT mac FROM change_events WHERE id = 3")).scalar_one())
+        new = made(4, source="painchain", event_type="BackupRestored", metadata=facts, **later)
+        mac = old.link(mac, 4, new.content)
+        row = {"id": 4, "words": new.words, "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
+        connection.execute(insert(ChangeEvent.__table__), row)
+        values = {"last_event": 4, "mac": mac, "seal": old.head(4, mac), "key_id": old.key_id}
+        connection.execute(update(LogHead.__table__).values(values))
