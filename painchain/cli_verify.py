@@ -52,7 +52,7 @@ class Found:
 
 @click.command("verify")
 @click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Compare with its checkpoints.")
-@click.option("--deep", is_flag=True, help="Also check what searches, filters and charts go by; takes four times as long.")
+@click.option("--deep", is_flag=True, help="Also check what searches, filters and charts go by; four times as long.")
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as one JSON object.")
 def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:
     """Check that the log is as it was written, and that it tells how everything is configured.
