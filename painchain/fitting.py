@@ -8,10 +8,12 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from flask import current_app
+from sqlalchemy import ColumnElement, select, type_coerce
 from sqlalchemy.engine import Connection
+from sqlalchemy.types import NullType
 
-from painchain import connectors
+from painchain import chained, connectors
 from painchain.chain import START
 from painchain.checkpoints import Checkpoint
 from painchain.db import Base, db, snapshot
@@ -77,11 +79,23 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
     """Say of each checkpoint how it fits the log as it is now. It trusts the hashes: walk along the chain before."""
     with db.engine.connect() as plain:
         connection = snapshot(plain)
-        last = connection.execute(select(_head.last_event)).scalar_one()
+        last = connection.execute(select(_head.last_event)).scalar()
+        last = last if isinstance(last, int) else -1  # one that is none was put there by hand
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
         restores = list(_restores(connection)) if any(one.kind != FITS for one in found) else []
-    return [_explained(one, restores) for one in found]
+    never = _never()
+    return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
+
+
+def _never() -> Sequence[str]:
+    """Return the names of the keys that the log says it was never written with.
+
+    A checkpoint of one of them is of a later state: somebody has put the log back to a key that was replaced.
+    """
+    order: Sequence[str] = current_app.extensions.get("painchain.key_order", ())
+    current = current_app.extensions["painchain.chain"].key_id
+    return order[: order.index(current)] if current in order else ()
 
 
 def worst(fits: Iterable[Fit]) -> Fit | None:
@@ -94,13 +108,15 @@ def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int,
     yield 0, START
     for some in (sizes[start : start + SOME] for start in range(0, len(sizes), SOME)):
         for number, mac in (_event.id, _event.mac), (_run.last, _run.mac):
-            for row in connection.execute(select(number, mac).where(number.in_(some))):
-                yield row[0], row[1] or b""
+            for row in connection.execute(select(number, type_coerce(mac, NullType)).where(number.in_(some))):
+                yield row[0], row[1] if isinstance(row[1], bytes) else b""
 
 
 def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
     if one.size > last:
         return SHORT
+    if one.key_id in _never():
+        return DIFFERS
     if one.size in hashes:
         return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
     inside = connection.execute(select(_run.last).where(_within(one.size))).first()
@@ -113,7 +129,12 @@ def _within(size: int) -> ColumnElement[bool]:
 
 def _restores(connection: Connection) -> Iterator[Restored]:
     ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
-    for row in connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)):
+    try:
+        rows = connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)).all()
+    except chained.UNREADABLE as error:
+        chained.refuse_broken(error)
+        return  # one that cannot be read explains nothing
+    for row in rows:
         backup = _number(row.metadata, "backup_size")
         size = _number(row.metadata, "abandoned_size")
         yield Restored(row.id - 1 if backup is None else backup, row.recorded_at, size)

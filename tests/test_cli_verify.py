@@ -148,3 +148,14 @@ def test_ctrl_c_stops_it_with_a_word(app: Flask, run: Run, monkeypatch: pytest.M
     monkeypatch.setattr("click._termui_impl.ProgressBar.update", interrupt)
     result = run("verify")
     assert (result.exit_code, result.stderr) == (2, "painchain: Stopped: nothing was decided.\n")
+
+
+def test_a_verdict_that_cannot_be_written_is_no_verdict(app: Flask, environment: None) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "painchain: The verdict cannot be written: No space left on device.",
+    )
