@@ -20,7 +20,7 @@ from painchain.secrets import looks_secret, scrub, scrub_value
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
 # Recorded while auditing is off as well: it is about the log itself.
-OF_THE_LOG = ("backup_restored", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
+OF_THE_LOG = ("backup_restored", "chain_begun", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 _BROKEN = select(LogCheck.told).scalar_subquery()
@@ -307,6 +307,12 @@ class Trail:
         """
         metadata = {"action": kind, **facts}
         return self._write(kind, title, status, None, {"text": text, **facts, **described}, metadata)
+
+    def log_chain_begun(self, events: int) -> str | None:
+        """Record that so many events were chained as they were found."""
+        which = f"{events:,} event{'' if events == 1 else 's'}"
+        text = f"The {which} before this one {'is' if events == 1 else 'are'} chained from now on, as they were found"
+        return self.record("chain_begun", which, "begun", text, {"events": events})
 
     def log_team_created(self, name: str, tags: Sequence[str]) -> str | None:
         """Record a new team and its tags."""

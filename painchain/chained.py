@@ -26,6 +26,8 @@ _COLUMNS = [
 _TITLE, _WHEN = FIELDS.index("title"), FIELDS.index("timestamp")
 
 FEW = 100
+# What reading raises where something stands that PainChain does not write.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, DBAPIError)
 
 _BEHIND = (_event.id > bindparam("after"), _event.id <= bindparam("last"))
 _MOST = bindparam("most", type_=Integer)
@@ -107,8 +109,8 @@ def events(connection: Connection, after: int, last: int, most: int) -> list[Lin
     try:
         rows = _EVENTS.all(connection, after=after, last=last, most=most)
         return [Link(row[0], _bytes(row[1]), spelt(row[2:]), row[2 + _TITLE], row[2 + _WHEN]) for row in rows]
-    except (ValueError, TypeError, AttributeError, RecursionError, DBAPIError) as error:
-        _refuse_broken(error)
+    except UNREADABLE as error:
+        refuse_broken(error)
     numbers = _NUMBERS.all(connection, after=after, last=last, most=most)
     return [_one(connection, number) for [number] in numbers]
 
@@ -141,12 +143,12 @@ def _one(connection: Connection, number: int) -> Link:
         for row in _EVENTS.all(connection, after=number - 1, last=number, most=1):
             mac = _bytes(row[1])
             return Link(number, mac, spelt(row[2:]), row[2 + _TITLE], row[2 + _WHEN])
-    except (ValueError, TypeError, AttributeError, RecursionError, DBAPIError) as error:
-        _refuse_broken(error)
+    except UNREADABLE as error:
+        refuse_broken(error)
     return Link(number, mac, None)
 
 
-def _refuse_broken(error: Exception) -> None:
+def refuse_broken(error: Exception) -> None:
     """Let errors of the database itself through: they say nothing of what is stored."""
     if isinstance(error, DBAPIError) and not is_undecodable(error):
         raise error

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from painchain import checkpoints, fitting
+from painchain import checkpoints, derived, fitting
 from painchain import verify as checking
 from painchain.checkpoints import BadCheckpoint, Checkpoint
 from painchain.db import iso
@@ -26,11 +27,16 @@ FAILED = "The log could not be checked"
 
 @dataclass(frozen=True)
 class Found:
-    """What a check has found, and how long it took. `fits` are the checkpoints of a file, if one was named."""
+    """What a check has found, and how long it took.
+
+    `fits` are the checkpoints of a file, if one was named; `astray` is what does not tell the same as the events, if
+    that was asked for.
+    """
 
     integrity: Integrity
     completeness: Completeness
     fits: Sequence[Fit] | None
+    astray: Sequence[str] | None
     seconds: float
 
     @property
@@ -41,13 +47,14 @@ class Found:
     @property
     def ok(self) -> bool:
         """Whether all is well."""
-        return not (self.integrity.broken or self.completeness.drift or self.misfits)
+        return not (self.integrity.broken or self.completeness.drift or self.misfits or self.astray)
 
 
 @click.command("verify")
 @click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Compare with its checkpoints.")
+@click.option("--deep", is_flag=True, help="Also check what searches, filters and charts go by; three times as long.")
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as one JSON object.")
-def verify(checkpoint: Path | None, as_json: bool) -> None:
+def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:
     """Check that the log is as it was written, and that it tells how everything is configured.
 
     Integrity: no event was edited, removed, inserted or moved. Completeness: replaying the log gives what is configured
@@ -59,7 +66,7 @@ def verify(checkpoint: Path | None, as_json: bool) -> None:
     """
     with opened(FAILED, 2):
         try:
-            found = check(read(checkpoint))
+            found = check(read(checkpoint), deep)
         except KeyboardInterrupt:
             stop("Stopped: nothing was decided.")
         click.echo(json.dumps(as_object(found)) if as_json else plainly(told(found)))
@@ -77,19 +84,29 @@ def read(file: Path | None) -> Sequence[Checkpoint] | None:
     return found
 
 
-def check(kept: Sequence[Checkpoint] | None) -> Found:
+def check(kept: Sequence[Checkpoint] | None, deep: bool) -> Found:
     """Check everything, with a progress bar on a terminal."""
     began = time.monotonic()
-    shown = sys.stderr.isatty()
-    with click.progressbar(length=1, label="Verifying", file=sys.stderr, hidden=not shown) as bar:
+    with _shown("Verifying") as progress:
+        integrity = checking.integrity(progress)
+    fits = None if kept is None else fitting.compare(kept)
+    completeness, astray = checking.completeness(), None
+    if deep:
+        with _shown("Comparing") as progress:
+            astray = derived.astray(progress)
+    return Found(integrity, completeness, fits, astray, time.monotonic() - began)
+
+
+@contextmanager
+def _shown(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal, and hand out what moves it."""
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, whole: int) -> None:
             bar.length = max(whole, 1)
             bar.update(done - bar.pos)
 
-        integrity = checking.integrity(progress)
-    fits = None if kept is None else fitting.compare(kept)
-    return Found(integrity, checking.completeness(), fits, time.monotonic() - began)
+        yield progress
 
 
 def told(found: Found) -> Iterator[str]:
@@ -97,6 +114,7 @@ def told(found: Found) -> Iterator[str]:
     yield from _integrity(found.integrity)
     yield from _checkpoints(found)
     yield from _completeness(found.completeness)
+    yield from _derived(found.astray)
     yield f"It took {found.seconds:.1f} seconds."
 
 
@@ -143,6 +161,14 @@ def _completeness(found: Completeness) -> Iterator[str]:
         yield "  The audit trail is not whole: older events were removed by retention. What is left was compared."
 
 
+def _derived(astray: Sequence[str] | None) -> Iterator[str]:
+    if astray:
+        yield "Searches, filters and charts: ASTRAY. They do not tell the same as the events, which was done by hand:"
+        yield from (f"  {one}" for one in astray)
+    elif astray is not None:
+        yield "Searches, filters and charts: good. They tell the same as the events."
+
+
 def many(number: int, noun: str) -> str:
     """Return a number of things in words.
 
@@ -182,6 +208,7 @@ def as_object(found: Found) -> dict[str, Any]:
                 for one in found.fits
             ],
         },
+        "derived": None if found.astray is None else {"ok": not found.astray, "astray": list(found.astray)},
         "seconds": round(found.seconds, 3),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import false, func, select, true
 
 from painchain import connectors, inventory, retention, visibility
 from painchain.audit import kept_for, source_label
@@ -16,7 +16,7 @@ from painchain.db import db
 from painchain.fold import Standing, toggle_label
 from painchain.identity import ApiToken, Person
 from painchain.models import Connector, NotifyRule, Team, Webhook
-from painchain.secrets import scrub, scrub_value
+from painchain.secrets import MASK, scrub, scrub_value
 
 CONNECTOR, TEAM, RULE, RETENTION, PERSON, TOKEN = (
     *("connector", "team", "notify rule", "the events of", "account", "API token"),
@@ -65,9 +65,17 @@ class Thing:
 
 
 def present() -> dict[Key, Thing]:
-    """Return everything that is configured now, as the log would tell it."""
-    found = (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens())
-    return {key: thing for some in found for key, thing in some}
+    """Return everything that is configured now, as the log would tell it.
+
+    :raises ValueError: or the like, where something stands that PainChain does not write.
+    """
+    found: dict[Key, Thing] = {}
+    for some in (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens()):
+        for (kind, name), thing in some:
+            # Of two that have the same name, one was added by hand; names without what was secret in them may be alike.
+            second = (kind, name) in found and MASK not in name
+            found[kind, f"{name} (again)" if second else name] = thing
+    return found
 
 
 def connector(one: Standing, webhook: Any) -> Thing:
@@ -102,7 +110,14 @@ def toggle_key(toggle: tuple[str, str]) -> str:
     return f"field_visibility.{'.'.join(toggle)}"
 
 
+def _refuse_odd(switch: Any) -> None:
+    """Refuse what is neither on nor off: SQLite takes any number, and not everywhere it counts as the same."""
+    if db.session.scalar(select(func.count()).where(switch.is_not(true()), switch.is_not(false()))):
+        raise ValueError(f"{switch} is neither true nor false")
+
+
 def _connectors() -> Iterator[tuple[Key, Thing]]:
+    _refuse_odd(Connector.enabled)
     hooks = set(db.session.scalars(select(Webhook.connector_id)))
     for one in db.session.scalars(select(Connector)):
         if one.type not in connectors.TYPES:
@@ -120,6 +135,7 @@ def _teams() -> Iterator[tuple[Key, Thing]]:
 
 
 def _rules() -> Iterator[tuple[Key, Thing]]:
+    _refuse_odd(NotifyRule.enabled)
     for one in db.session.scalars(select(NotifyRule)):
         yield _thing(RULE, one.name, kinds=one.kinds, enabled=one.enabled, url=SET)
 

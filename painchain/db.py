@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     TextClause,
     TypeDecorator,
+    bindparam,
     column,
     event,
     func,
@@ -290,6 +291,32 @@ def one_state() -> None:
 def is_undecodable(error: DBAPIError) -> bool:
     """Say whether a text was not handed out because it is none: SQLite stores whatever bytes it is given."""
     return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
+
+
+def indexes_that_lie(connection: Connection, table: Table) -> bool:
+    """Say whether indexes have other rows than their table. PostgreSQL needs amcheck for that, which may be missing."""
+    if connection.dialect.name != "sqlite":
+        return False
+    said = connection.execute(text(f"PRAGMA integrity_check({table.name})")).scalars().all()
+    return said != ["ok"]
+
+
+def code_of_its_own(connection: Connection, tables: Iterable[str]) -> Sequence[str]:
+    """Return the names of views, triggers and policies that stand before tables of ours."""
+    if connection.dialect.name == "sqlite":
+        query = text(
+            "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND tbl_name IN :ours"
+        )
+    else:
+        query = text(
+            "SELECT 'trigger ' || tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "UNION SELECT 'policy ' || polname FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid "
+            "WHERE relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "UNION SELECT 'view ' || relname FROM pg_class "
+            "WHERE relname IN :ours AND relkind <> 'r' AND pg_table_is_visible(pg_class.oid)"
+        )
+    return connection.execute(query.bindparams(bindparam("ours", sorted(tables), expanding=True))).scalars().all()
 
 
 def settle() -> None:

@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from painchain import past
+from painchain import chained, past
 from painchain.changes import EMPTY, spoken
 from painchain.configured import RETENTION, Key, Thing, present
 from painchain.connectors.base import Field, Kind
-from painchain.db import one_state
+from painchain.db import db, one_state
 from painchain.fold import Gap, alike
 from painchain.replay import Replay
 
 NEARLY = timedelta(seconds=2)  # so far the time of an event may be from when it was recorded
 BY_HAND = "somebody edited the database by hand"
+UNREADABLE = (
+    "What is configured cannot be compared with the log: something stands in the database that PainChain does not "
+    f"write, so {BY_HAND}."
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,15 @@ class Completeness:
 
 def completeness() -> Completeness:
     """Replay the log as it is now, and compare. Its time grows with the edits, its memory with what is configured."""
+    try:
+        return _compared()
+    except chained.UNREADABLE as error:
+        chained.refuse_broken(error)
+        db.session.rollback()
+        return Completeness([Drift("What is configured", UNREADABLE, None, None)], (), True)
+
+
+def _compared() -> Completeness:
     one_state()
     there = present()
     told = Replay()

@@ -118,13 +118,20 @@ def create_app(settings: Settings) -> Flask:
         where = app.extensions["painchain.key_place"]
         keys = keyfile.obtain(where, migrations.is_new)
         use_keys(app, keys)
-        if migrations.is_unchained():
+        unchained = migrations.is_unchained() and not migrations.is_new()
+        if unchained:
             inventory.check_key()  # before the log is chained with it
         migrations.upgrade()
         use_keys(app, keys.led_by(ledger.key_id()))
         if keys.id != app.extensions["painchain.keys"].id:
-            log.warning("The first key in %s is not in use yet: painchain rotate-key puts it to use.", where.name)
+            log.warning(
+                "The first key in %s is not in use: painchain rotate-key puts it to use. If it was in use before, "
+                "somebody has put an older state of the log in its place.",
+                where.name,
+            )
         begin()
+        if unchained:
+            tell_of_the_chain()
     return app
 
 
@@ -248,6 +255,14 @@ def begin() -> None:
             if inventory.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
     inventory.check_key()
+
+
+def tell_of_the_chain() -> None:
+    """Put on the record that the events so far are chained as they were found, by an update or by whose hand?"""
+    now = datetime.now(UTC)
+    with ledger.writing() as book:
+        trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now, cause="update")
+        trail.log_chain_begun(book.last_event)
 
 
 def refuse_other_hosts() -> None:

@@ -8,10 +8,11 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, type_coerce
 from sqlalchemy.engine import Connection
+from sqlalchemy.types import NullType
 
-from painchain import connectors
+from painchain import chained, connectors
 from painchain.chain import START
 from painchain.checkpoints import Checkpoint
 from painchain.db import Base, db, snapshot
@@ -76,7 +77,8 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
     """Say of each checkpoint how it fits the log as it is now. It trusts the hashes: walk along the chain before."""
     with db.engine.connect() as plain:
         connection = snapshot(plain)
-        last = connection.execute(select(_head.last_event)).scalar_one()
+        last = connection.execute(select(_head.last_event)).scalar()
+        last = last if isinstance(last, int) else -1  # one that is none was put there by hand
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
         restores = list(_restores(connection)) if any(one.broken for one in found) else []
@@ -93,8 +95,8 @@ def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int,
     yield 0, START
     for some in (sizes[start : start + SOME] for start in range(0, len(sizes), SOME)):
         for number, mac in (_event.id, _event.mac), (_run.last, _run.mac):
-            for row in connection.execute(select(number, mac).where(number.in_(some))):
-                yield row[0], row[1] or b""
+            for row in connection.execute(select(number, type_coerce(mac, NullType)).where(number.in_(some))):
+                yield row[0], row[1] if isinstance(row[1], bytes) else b""
 
 
 def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
@@ -112,7 +114,12 @@ def _within(size: int) -> ColumnElement[bool]:
 
 def _restores(connection: Connection) -> Iterator[Restored]:
     ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
-    for row in connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)):
+    try:
+        rows = connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)).all()
+    except chained.UNREADABLE as error:
+        chained.refuse_broken(error)
+        return  # one that cannot be read explains nothing
+    for row in rows:
         backup = _number(row.metadata, "backup_size")
         size = _number(row.metadata, "abandoned_size")
         yield Restored(row.id - 1 if backup is None else backup, row.recorded_at, size)

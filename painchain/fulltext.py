@@ -7,7 +7,7 @@ of the few behind it are read by whoever searches, so that a search always finds
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -134,6 +134,21 @@ def clear(connection: Connection) -> None:
     """Forget the words of all events, which are about to be deleted."""
     if _is_sqlite(connection):
         connection.execute(text("INSERT INTO event_words (event_words) VALUES ('delete-all')"))
+
+
+def has_vocabulary(connection: Connection) -> bool:
+    """Say whether the index is a table of PainChain's own, which can say what is in it."""
+    return _is_sqlite(connection)
+
+
+def vocabulary(connection: Connection) -> Iterator[tuple[str, int]]:
+    """Yield each word of the index and in how many events it is. PostgreSQL's index cannot say so."""
+    if _is_sqlite(connection):
+        connection.execute(
+            text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, event_words, row)")
+        )
+        rows = connection.execute(text("SELECT term, doc FROM temp.vocabulary"))
+        yield from ((row.term, row.doc) for row in rows)
 
 
 def condition(

@@ -38,6 +38,7 @@ ACTIVITIES = {
     "BackupRestored": OTHER,
     "KeyRotated": OTHER,
     "KeyReplaced": OTHER,
+    "ChainBegun": OTHER,
     "CheckpointMade": OTHER,
     "ChainBroken": OTHER,
     "ChainMended": OTHER,

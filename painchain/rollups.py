@@ -48,26 +48,26 @@ _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_co
 def add(connection: Connection, after: int, last: int) -> None:
     """Add the events behind number `after`, up to `last`."""
     for some in _read(connection, after, last):
-        _write(connection, _counted(some))
-        sets.add(connection, _members(some))
+        _write(connection, counted(some))
+        sets.add(connection, members(some))
 
 
-def subtract(connection: Connection, ids: Sequence[int], counted: int) -> None:
-    """Take events off which are about to be deleted; those behind `counted` are not in the rollups yet."""
-    old = [number for number in ids if number <= counted]
+def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
+    """Take events off which are about to be deleted; those behind number `upto` are not in the rollups yet."""
+    old = [number for number in ids if number <= upto]
     some = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
-    events = _counted(some)
+    events = counted(some)
     _write(connection, Counter({row: -number for row, number in events.items()}))
     if events:
         _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
-        sets.take(connection, _members(some))
+        sets.take(connection, members(some))
 
 
 def fill_sets(connection: Connection) -> None:
     """Make the sets of all events that are counted already."""
-    [(counted,)] = connection.execute(select(LogHead.__table__.c.counted))
-    for some in _read(connection, 0, counted):
-        sets.add(connection, _members(some))
+    [(upto,)] = connection.execute(select(LogHead.__table__.c.counted))
+    for some in _read(connection, 0, upto):
+        sets.add(connection, members(some))
 
 
 def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
@@ -113,7 +113,7 @@ def _facets(event: Any) -> Iterator[tuple[str, str]]:
             yield facet, value
 
 
-def _counted(events: Iterable[Any]) -> Counter[Row]:
+def counted(events: Iterable[Any]) -> Counter[Row]:
     """Count in quarters of an hour, and from these in every other grain."""
     fine: Counter[tuple[str, str, int, str]] = Counter()
     for event in events:
@@ -129,7 +129,7 @@ def _counted(events: Iterable[Any]) -> Counter[Row]:
     return every
 
 
-def _members(events: Iterable[Any]) -> Iterator[sets.Member]:
+def members(events: Iterable[Any]) -> Iterator[sets.Member]:
     """Yield the sets that each event is in, with its number."""
     for event in events:
         number, stamp, source, *_ = event

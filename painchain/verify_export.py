@@ -62,10 +62,26 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def microseconds(text: str) -> int:
-    """Return an ISO time in UTC as microseconds since 1970."""
-    if not text.endswith("Z"):
-        raise ValueError("no time in UTC")
-    return (datetime.fromisoformat(text[:-1] + "+00:00") - EPOCH) // timedelta(microseconds=1)
+    """Return a time as microseconds since 1970. There is one way to write it: what people read is what is verified."""
+    time = datetime.fromisoformat(text[:-1] + "+00:00")
+    if time.isoformat(timespec="microseconds") != text[:-1] + "+00:00" or text[-1] != "Z":
+        raise ValueError("no time as an export has it")
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def exact(text: str) -> float:
+    """Return a number that is no integer. More digits than it has would be read as another one elsewhere."""
+    if repr(float(text)) != text:
+        raise ValueError("no number as an export has it")
+    return float(text)
+
+
+def unhexed(text: str) -> bytes:
+    """Return the bytes of a hash."""
+    found = bytes.fromhex(text)
+    if found.hex() != text:
+        raise ValueError("no hash as an export has it")
+    return found
 
 
 def parsed(line: bytes) -> tuple[int, bytes, bytes, bytes]:
@@ -73,15 +89,15 @@ def parsed(line: bytes) -> tuple[int, bytes, bytes, bytes]:
 
     :raises ValueError: or KeyError, TypeError, AttributeError, RecursionError, where there is none.
     """
-    event = json.loads(line, object_pairs_hook=once)
+    event = json.loads(line.decode("utf-8"), object_pairs_hook=once, parse_float=exact)
     chain = event["chain"]
     if set(event) != MEMBERS or set(chain) != {"version", "previous", "mac"} or type(event["id"]) is not int:
         raise ValueError("no event of an export")
-    if chain["version"] != VERSION:
+    if type(chain["version"]) is not int or chain["version"] != VERSION:
         raise ValueError("of another version")
     values = [event[name] for name in FIELDS[:-2]]
     content = _encode([VERSION, *values, *(microseconds(event[name]) for name in FIELDS[-2:])]).encode()
-    return event["id"], bytes.fromhex(chain["previous"]), bytes.fromhex(chain["mac"]), content
+    return event["id"], unhexed(chain["previous"]), unhexed(chain["mac"]), content
 
 
 class Export:
@@ -93,6 +109,7 @@ class Export:
 
     def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
         self.keys = [derived(root, "chain of events") for root in roots]
+        self._of_key = dict.fromkeys(self.keys, (2**63, 0))  # the newest first: the first and last number of each
         self.lines = self.genuine = 0
         self.problems: list[tuple[int, str]] = []
         self.bad = 0
@@ -112,6 +129,16 @@ class Export:
     def gaps(self) -> int:
         """In how many places they are missing."""
         return max(0, len(self._starts) - 1)
+
+    @property
+    def outdated(self) -> tuple[int, int] | None:
+        """The number of an event whose key had been replaced when another one was written, and that of the other."""
+        newest = 2**63
+        for first, last in self._of_key.values():
+            if last > newest:
+                return last, newest
+            newest = min(newest, first)
+        return None
 
     def read(self, line: bytes) -> None:
         """Verify one line."""
@@ -135,6 +162,8 @@ class Export:
         linked = previous + number.to_bytes(8, "big") + content
         for place, key in enumerate(self.keys):
             if hmac.compare_digest(hmac.digest(key, linked, "sha256"), mac):
+                first, last = self._of_key[key]
+                self._of_key[key] = min(first, number), max(last, number)
                 self.keys.insert(0, self.keys.pop(place))  # the next line most likely has the same
                 return True
         return False
@@ -184,7 +213,7 @@ def checkpoints_of(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
     found = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
-            one = json.loads(line)
+            one = json.loads(line, object_pairs_hook=once)
             if set(one) != CHECKPOINT or one["version"] != VERSION or type(one["size"]) is not int:
                 raise ValueError(line)
             members = {name: value for name, value in one.items() if name != "seal"}
@@ -210,6 +239,13 @@ def told(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bo
     if not export.genuine:
         yield False, "Not one line fits. Is this the key of that log?"
         return
+    if export.outdated:
+        late, before = export.outdated
+        yield (
+            False,
+            f"Event {late:,} is hashed with a key that had been replaced when event {before:,} was written: whoever "
+            "has the old key put it in.",
+        )
     if export.missing:
         yield (
             True,

@@ -97,7 +97,7 @@ STAIRS = (
     ("painchain.past", "painchain.pruning", "painchain.findings", "painchain.teams", "painchain.configured"),
     ("painchain.replay",),
     ("painchain.drift",),
-    ("painchain.verify",),
+    ("painchain.verify", "painchain.derived"),
     (
         *("painchain.report", "painchain.outcomes", "painchain.watches", "painchain.backup"),
         *("painchain.log_check", "painchain.last_checkpoint"),

@@ -17,7 +17,9 @@ from painchain import audit, checkpoints, ledger, migrations, verify
 from painchain.chain import FIELDS, START, Chain, canonical
 from painchain.checkpoints import CheckpointsKept
 from painchain.db import db
+from painchain.factory import create_app
 from painchain.secrets import KEY_BYTES, Keyring
+from tests.kept import DATABASES
 from tests.test_migrations import alembic
 
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
@@ -186,7 +188,13 @@ def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> Non
             with pytest.raises(CheckpointsKept, match="Put the right database back"):
                 migrations.upgrade()
         file.rename(file.with_suffix(".old"))
-        migrations.upgrade()
+    again = create_app(app.config["SETTINGS"])
+    with again.app_context():
+        events = db.session.execute(text("SELECT event_type, title FROM change_events ORDER BY id")).all()
+        db.session.remove()
+        DATABASES.let_go(db.engine)
+    assert events[-1] == ("ChainBegun", "[Chain Begun] 1 event")
+    assert len(events) == 2
     assert checked(app).broken is None
 
 

@@ -110,6 +110,12 @@ EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
     (lambda lines: [*lines, lines[0]], "Line 10 is there twice: event 10 came before"),
     (lambda lines: [{**lines[0], "id": lines[1]["id"]}, *lines[1:]], "Line 1 was edited"),
     (lambda lines: [{}, *lines], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("T", " ")}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "timestamp": lines[0]["timestamp"].replace("Z", "9Z")}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "recorded_at": "2026-W03-4T14:00:00Z"}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": True}}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "version": 1.0}}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "mac": "AB" * 32}}], "Line 1 is foreign"),
 ]
 
 
@@ -133,6 +139,42 @@ def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str)
 def test_a_member_that_comes_twice_is_foreign(exported: Lines, verify: Verify) -> None:
     text = json.dumps(exported[0])
     assert "Line 1 is foreign" in verify('{"author": "eve", ' + text[1:])[1]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("1.5", "1.50000000000000000001").encode(),
+        lambda text: text.replace("1.5", "15e-1").encode(),
+        lambda text: text.replace("1.5", "1.5, 1.5").encode(),
+        lambda text: text.replace("\\u00e9", "\\u0065\\u0301").encode(),
+        lambda text: text.replace("null", '""').encode(),
+        lambda text: text.replace("null", "0").encode(),
+    ],
+)
+def test_what_others_would_read_otherwise_is_not_genuine(
+    app: Flask, exported: Lines, edit: Callable[[str], bytes]
+) -> None:
+    line = json.dumps(exported[-2])
+    found = verify_export.Export(list(app.extensions["painchain.keys"].roots))
+    found.read(line.encode())
+    found.read(edit(line))
+    assert (found.genuine, found.bad) == (1, 1)
+    assert edit(line) != line.encode()
+
+
+def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: Lines, verify: Verify) -> None:
+    new, old = (chain.Chain(secrets.Keyring((root,))) for root in app.extensions["painchain.keys"].roots)
+    assert new.key_id != old.key_id
+    forged = {**exported[0], "title": "never"}
+    time = {name: verify_export.microseconds(forged[name]) for name in ("timestamp", "recorded_at")}
+    mac = old.link(bytes.fromhex(forged["chain"]["previous"]), 10, chain.canonical({**forged, **time}))
+    forged["chain"] = {**forged["chain"], "mac": mac.hex()}
+    code, told = verify([forged, *exported[1:]])
+    assert (code, told.splitlines()[0]) == (1, "9 of 9 lines are genuine.")
+    assert "Event 10 is hashed with a key that had been replaced when event 8 was written: whoever has" in told
 
 
 def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: Lines, verify: Verify) -> None:

@@ -170,6 +170,7 @@ TYPE = ConnectorType(
             fields(events="Events", head="Hash of the last", action="Action"),
             "shield",
         ),
+        EventType("ChainBegun", "Chain Begun", fields(events="Events", action="Action"), "link"),
         EventType(
             "ChainBroken",
             "Chain Broken",
