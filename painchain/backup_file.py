@@ -184,7 +184,8 @@ def _manifest(line: bytes) -> Manifest:
 def _check_seal(end: dict[str, Any], digest: bytes, manifest: Manifest, keys: Keyring) -> None:
     if end.get("sha256") != digest.hex():
         raise BadBackup("This backup is not whole, or it was changed after it was made. Take another one.")
-    if any(hmac.compare_digest(_seal(key, digest).hex(), str(end.get("seal"))) for key in keys.derived(PURPOSE)):
+    given = str(end.get("seal")).encode("utf-8", "replace")  # anybody's text so far
+    if any(hmac.compare_digest(_seal(key, digest).hex().encode(), given) for key in keys.derived(PURPOSE)):
         return
     if manifest.key not in keys.ids:
         raise BadBackup(

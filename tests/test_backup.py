@@ -200,10 +200,10 @@ def lines(file: Path) -> list[bytes]:
         return packed.read().splitlines(keepends=True)
 
 
-def resealed(several: list[bytes]) -> bytes:
+def resealed(several: list[bytes], **more: Any) -> bytes:
     """Return lines with the digest that fits: all that can be done without the key."""
     digest = hashlib.sha256(b"".join(several[:-1])).hexdigest()
-    end = {**json.loads(several[-1]), "sha256": digest}
+    end = {**json.loads(several[-1]), "sha256": digest, **more}
     return gzip.compress(b"".join(several[:-1]) + json.dumps(end).encode() + b"\n")
 
 
@@ -225,6 +225,9 @@ def test_a_file_that_is_not_what_was_written_is_refused_and_nothing_changes(app:
         (flipped, "no backup|damaged|changed"),
         (gzip.compress(b"".join(swapped)), "changed after it was made"),
         (resealed(swapped), "its seal does not fit"),
+        (resealed(swapped, seal="\u00e9"), "its seal does not fit"),
+        (resealed(swapped, seal="\ud800"), "its seal does not fit"),
+        (resealed(swapped, seal=None), "its seal does not fit"),
     ):
         file.write_bytes(content)
         with pytest.raises(BadBackup, match=words):
