@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -297,7 +298,13 @@ def test_the_commands_write_a_file_for_its_owner_alone_and_read_it(
 
     again = run("backup", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    left = tmp_path / f".{file.name}.{os.getpid()}.part"
+    left.write_bytes(b"of a process that was killed; in a container every one has the same number")
     assert run("backup", str(file), "--force").exit_code == 0
+    os.mkfifo(tmp_path / "pipe")
+    refused = run("backup", str(tmp_path / "pipe"), "--force")
+    assert (refused.exit_code, "names no file" in refused.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
 
     before = stored(app)
     for arguments, words in (
