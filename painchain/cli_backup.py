@@ -73,6 +73,12 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
     click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everybody signs in anew.")
     if restored.broken:
         click.echo(f"The chain of the log is broken, as it was in the backup: {restored.broken}", err=True)
+    if restored.old_key:
+        click.echo(
+            f"It was sealed with the key {restored.old_key}, which was replaced since: if that key has leaked, be sure "
+            "that nobody else made this file.",
+            err=True,
+        )
     if restored.tokens:
         click.echo(
             f"{restored.tokens:,} API tokens, and the accounts and passwords of that time, are valid again: see to it "

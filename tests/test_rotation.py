@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import hmac
+import json
 import stat
 import subprocess
 import sys
@@ -389,7 +394,7 @@ def test_a_rotation_is_recorded_while_auditing_is_off(
 
 
 def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
-    app: Flask, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
+    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
 ) -> None:
     write(app, {}, {}, {})
     with app.app_context(), ledger.writing() as book:
@@ -397,12 +402,29 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     secrets = opened(app)
     assert run("backup", str(tmp_path / "backup")).exit_code == 0
     assert run("rotate-key").exit_code == 0
+    old, keys = app.extensions["painchain.keys"], keys_in(settings.instance / "secret.key")
+    (tmp_path / "forged").write_bytes(claimed(tmp_path / "backup", old, keys.id))
+    refused = run("restore", str(tmp_path / "forged"), "--replace", "--yes")
+    assert (refused.exit_code, "its seal does not fit" in refused.stderr) == (1, True)
     restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.output
+    assert f"was sealed with the key {old.id}, which was replaced since" in restored.stderr
     other = again()
     assert opened(other) == secrets
-    assert newest(other)[0].event_type == "BackupRestored"
+    [event] = newest(other)
+    assert (event.event_type, event.event_metadata["old_key"]) == ("BackupRestored", old.id)
     assert checked(other).broken is None
+    again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(one).decode() for one in keys.roots[::-1])}
+    assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
+
+
+def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
+    """Return a backup that says it is of another key than the one it is sealed with."""
+    several = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    several[0] = several[0].replace(keys.id.encode(), key_id.encode())
+    digest = hashlib.sha256(b"".join(several[:-1])).digest()
+    end = {"sha256": digest.hex(), "seal": hmac.digest(keys.derive("backups"), digest, "sha256").hex()}
+    return gzip.compress(b"".join(several[:-1]) + json.dumps(end, separators=(",", ":")).encode() + b"\n")
 
 
 # The key is lost
