@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Update, and_, func, or_, select, update
 from sqlalchemy.engine import Connection
 
+from painchain import ledger
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.models import ChangeEvent, LogCheck
 from painchain.verify import Break
@@ -112,13 +113,17 @@ def ask() -> None:
 
 
 def take(now: datetime) -> Turn | None:
-    """Take the turn, if a check is due or asked for, or one was left by a server that is gone."""
+    """Take the turn, if a check is due or asked for, or one was left by a server that is gone.
+
+    :raises WrongKey: when the key was replaced, so that this process can check nothing any more.
+    """
     wanted = or_(_row.due <= now, _row.asked, _row.began.is_not(None))
     free = and_(wanted, or_(_row.began.is_(None), _row.beat <= now - LOST))
     row = db.session.execute(select(*_row).where(free)).one_or_none()
     db.session.rollback()
     if row is None:
         return None
+    ledger.check_key()
     daily = row.due <= now or (row.began is not None and row.daily)
     due = next_due(now) if row.due <= now else row.due
     begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": due}
