@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from secrets import token_urlsafe
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, update
@@ -57,6 +58,15 @@ class From:
     address: str
     browser: str
     known_for: int | None = None
+
+    @property
+    def near(self) -> str:
+        """What failures count against: of IPv6 the first half, for whoever has one address has the whole second one."""
+        with suppress(ValueError):
+            found = ip_address(self.address)
+            if isinstance(found, IPv6Address) and not found.ipv4_mapped:
+                return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+        return self.address
 
 
 _p, _s, _t = Person.__table__.c, SignIn.__table__.c, ApiToken.__table__.c
@@ -225,8 +235,8 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     does not lock its owner out (OWASP: "device cookies").
     """
     if person and place.known_for == person.id:
-        return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
-    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
+        return {f"browser:{person.id}:{place.near}": MOST_OF_ACCOUNT}
+    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.near}": MOST_OF_ADDRESS}
 
 
 def _too_many(until: datetime) -> TooMany:
@@ -246,5 +256,5 @@ def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
 
 def _keys_of(place: From) -> dict[str, int]:
     if place.known_for is not None:
-        return {f"browser:{place.known_for}:{place.address}": MOST_OF_ACCOUNT}
-    return {f"address:{place.address}": MOST_OF_ADDRESS}
+        return {f"browser:{place.known_for}:{place.near}": MOST_OF_ACCOUNT}
+    return {f"address:{place.near}": MOST_OF_ADDRESS}
