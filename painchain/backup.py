@@ -40,8 +40,13 @@ _OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
 # The head is a row that every writer waits for: it is changed, never replaced.
 KEPT = [one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}]
 _CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _head]
-# Turns and leases that a process of another time had.
-_LEASES = {"poll_states": ("taken_until", "watched_until"), "notices": ("taken_until",), "prunings": ("beat",)}
+# Turns and leases that a process of another time had; and what was put back is checked soon.
+_LEASES = {
+    "poll_states": ("taken_until", "watched_until"),
+    "notices": ("taken_until",),
+    "prunings": ("beat",),
+    "log_check": ("beat", "due"),
+}
 _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
 Progress = Callable[[int], None]

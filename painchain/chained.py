@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, literal_column, or_, sele
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from painchain.chain import FIELDS, spelt
+from painchain.chain import FIELDS, START, spelt
 from painchain.changes import clipped
 from painchain.db import Base, Prepared, is_undecodable, moment
 from painchain.models import ChangeEvent, LogHead, PrunedRun
@@ -123,6 +123,16 @@ def stray_run(connection: Connection, last: int) -> Run | None:
     """Return the first run that lies nowhere in a log of so many events, if there is one."""
     found = map(_run, _STRAY_RUNS.all(connection, last=last, most=FEW))
     return min(found, key=lambda run: min(run.first, run.last), default=None)
+
+
+def previous(connection: Connection, macs: Mapping[int, bytes | None]) -> dict[int, bytes]:
+    """Return the hash that stands before each of these events, whose own are given: of an event or of a run."""
+    known = {0: START, **{number: mac for number, mac in macs.items() if mac}}
+    for number, mac in (_event.id, _event.mac), (_runs.c.last, _runs.c.mac):
+        if wanted := [before for before in (one - 1 for one in macs) if before not in known]:
+            rows = connection.execute(select(number, mac).where(number.in_(wanted)))
+            known.update((at, _bytes(found)) for at, found in rows if found)
+    return {number: known[number - 1] for number in macs if number - 1 in known}
 
 
 def _one(connection: Connection, number: int) -> Link:

@@ -14,9 +14,9 @@ import click
 
 from painchain import export as exporting
 from painchain import ledger
-from painchain.export import FORMATS, AuditingOff, Format, Selection
+from painchain.export import FORMATS, AuditingOff, Exported, Format, Selection
 from painchain.terminal import chosen, filter_options, local_zone, opened, quiet_end, reason_option, stop, trail, utf8
-from painchain.timeline import Event, Filter
+from painchain.timeline import Filter
 from painchain.web.filters import printable
 
 
@@ -52,7 +52,7 @@ def started(wanted: Filter, format: Format, reason: str) -> Selection:
     return selection
 
 
-def progress(several: Iterable[Sequence[Event]], total: int) -> Iterator[Sequence[Event]]:
+def progress(several: Iterable[Sequence[Exported]], total: int) -> Iterator[Sequence[Exported]]:
     """Pass events on and show on standard error how far they are, if that is a terminal."""
     with click.progressbar(length=total, label="Exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for events in several:

@@ -22,6 +22,7 @@ CONNECTOR, TEAM, RULE, RETENTION, PERSON, TOKEN = (
     *("connector", "team", "notify rule", "the events of", "account", "API token"),
 )
 WEBHOOK = Field("webhook", "Webhook secret", Kind.SECRET)
+TYPE = Field("type", "Type", Kind.TEXT)
 ENABLED = Field("enabled", "Enabled", Kind.CHECKBOX)
 KEPT = Field("kept", "Retention", Kind.TEXT, default=kept_for(None))
 _LABELS = {
@@ -72,7 +73,12 @@ def present() -> dict[Key, Thing]:
 def connector(one: Standing, webhook: Any) -> Thing:
     """Return a connector, of whose secrets it is known only whether they are set."""
     fields = connector_fields(one)
-    values = {**one.values, "enabled": one.enabled, **({"webhook": webhook} if webhook or one.whole else {})}
+    values = {
+        **one.values,
+        "type": one.type,
+        "enabled": one.enabled,
+        **({"webhook": webhook} if webhook or one.whole else {}),
+    }
     values |= {toggle_key(toggle): False for toggle in one.hidden}
     return Thing(CONNECTOR, one.name, values, one.whole, fields)
 
@@ -88,7 +94,7 @@ def connector_fields(one: Standing) -> dict[str, Field]:
         )
         for each in toggles
     }
-    return {**defined, "enabled": ENABLED, "webhook": WEBHOOK, **shown}
+    return {"type": TYPE, **defined, "enabled": ENABLED, "webhook": WEBHOOK, **shown}
 
 
 def toggle_key(toggle: tuple[str, str]) -> str:

@@ -8,16 +8,19 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from painchain import ocsf, timeline
+from painchain import chained, ocsf, timeline
 from painchain.audit import Export, Trail
-from painchain.db import db, iso
+from painchain.chain import VERSION
+from painchain.db import db, iso, one_state
 from painchain.timeline import Cursor, Event, Filter
 
 CHUNK = 500
 # What a spreadsheet takes for the beginning of a formula, in its full-width forms as well.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AuditingOff(Exception):
@@ -25,6 +28,13 @@ class AuditingOff(Exception):
 
     def __init__(self) -> None:
         super().__init__("Auditing is off, and every export is on the record. Enable the PainChain connector first.")
+
+
+class Exported(NamedTuple):
+    """An event as it is handed out, and the hash that stands before it in the chain."""
+
+    event: Event
+    previous: bytes | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Format:
     help: str
     mimetype: str
     suffix: str
-    line: Callable[[Event], str]
+    line: Callable[[Exported], str]
     start: str = ""
     between: str = ""
     end: str = ""
@@ -67,20 +77,23 @@ def begin(selection: Selection, format: Format, trail: Trail) -> str:
     return event_id
 
 
-def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Event]]:
+def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exported]]:
     """Yield the events, some at a time. No transaction stays open while somebody takes their time to read."""
     before: Cursor | None = None
     while True:
+        one_state()
         page = timeline.page(selection.wanted, before, size)
+        events = [event for event in page.events if event.id <= selection.until]
+        previous = chained.previous(db.session.connection(), {event.id: event.mac for event in events})
         db.session.rollback()
-        if events := [event for event in page.events if event.id <= selection.until]:
-            yield events
+        if events:
+            yield [Exported(event, previous.get(event.id)) for event in events]
         before = page.older
         if before is None:
             return
 
 
-def written(format: Format, several: Iterable[Sequence[Event]]) -> Iterator[str]:
+def written(format: Format, several: Iterable[Sequence[Exported]]) -> Iterator[str]:
     """Yield the text of an export, piece by piece."""
     lead = format.start
     for events in several:
@@ -147,17 +160,28 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(FORMULA) else text
 
 
-def _csv(event: Event) -> str:
-    values = {**event_json(event), "text": event.description.get("text")}
+def _csv(one: Exported) -> str:
+    values = {**event_json(one.event), "text": one.event.description.get("text")}
     return csv_line(values[column] for column in COLUMNS)
 
 
-def _ndjson(event: Event) -> str:
-    return json.dumps(event_json(event), separators=(",", ":")) + "\n"
+def _ndjson(one: Exported) -> str:
+    told = {**event_json(one.event), "connector_type": one.event.connector_type, "chain": _link(one)}
+    return _encode(told) + "\n"
 
 
-def _ocsf(event: Event) -> str:
-    return json.dumps(ocsf.entity_management(event), separators=(",", ":"))
+def _link(one: Exported) -> dict[str, Any]:
+    """Return what it takes, beside the key, to verify the event and its place (``painchain.verify_export``)."""
+    mac = one.event.mac
+    return {
+        "version": VERSION,
+        "previous": one.previous.hex() if one.previous else None,
+        "mac": mac.hex() if mac else None,
+    }
+
+
+def _ocsf(one: Exported) -> str:
+    return _encode(ocsf.entity_management(one.event))
 
 
 FORMATS = {
@@ -175,7 +199,7 @@ FORMATS = {
         Format(
             "ndjson",
             "NDJSON",
-            "For programs: one JSON object a line, as the API gives it, whole and exact.",
+            "For programs: one JSON object a line, as the API gives it, whole and exact, with its place in the chain.",
             "application/x-ndjson",
             "ndjson",
             _ndjson,

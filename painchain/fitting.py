@@ -27,16 +27,20 @@ _head = Base.metadata.tables[LogHead.__tablename__].c
 
 @dataclass(frozen=True)
 class Restored:
-    """An older backup was put back at `at` by event number `event`: what came behind it, up to `size`, was given up."""
+    """A backup that ended with event number `backup` was put back at `at`: what came behind it was given up.
 
-    event: int
+    That is what was stored here until then, up to number `size`. Where less was stored than the backup holds, it was
+    put back in another place, and the log that it was taken of went on elsewhere.
+    """
+
+    backup: int
     at: datetime
     size: int | None
 
     def explains(self, one: Checkpoint) -> bool:
         """Say whether a checkpoint is of what was given up."""
-        of_before = one.time <= self.at and one.size >= self.event
-        return of_before and (self.size is None or one.size <= self.size)
+        given_up = self.size is None or self.size <= self.backup or one.size <= self.size
+        return one.time <= self.at and one.size > self.backup and given_up
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,15 @@ class Fit:
     @property
     def words(self) -> str:
         """What that means, for people."""
-        size, time = self.checkpoint.size, f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
+        size = self.checkpoint.size
+        events = f"{size:,} event{'' if size == 1 else 's'}"
+        time = f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
         return {
-            FITS: f"The log still has the {size:,} events of {time} as they were then.",
+            FITS: f"The log still has the {events} of {time} as then.",
             UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
             RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
             DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since.",
-            SHORT: f"The log had {size:,} events at {time}, and has fewer now: its end is missing, "
+            SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
             "or an older database was put in its place.",
         }[self.kind]
 
@@ -107,12 +113,14 @@ def _within(size: int) -> ColumnElement[bool]:
 def _restores(connection: Connection) -> Iterator[Restored]:
     ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
     for row in connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)):
-        yield Restored(row.id, row.recorded_at, _size(row.metadata))
+        backup = _number(row.metadata, "backup_size")
+        size = _number(row.metadata, "abandoned_size")
+        yield Restored(row.id - 1 if backup is None else backup, row.recorded_at, size)
 
 
-def _size(facts: Any) -> int | None:
-    size = facts.get("abandoned_size") if isinstance(facts, dict) else None
-    return size if isinstance(size, int) else None
+def _number(facts: Any, name: str) -> int | None:
+    number = facts.get(name) if isinstance(facts, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def _explained(one: Fit, restores: Sequence[Restored]) -> Fit:

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from painchain import audit, checkpoints, fitting, last_checkpoint, ledger, log_check, verify
 from painchain.audit import Trail
 from painchain.checkpoints import BadCheckpoint
 from painchain.fitting import Fit
-from painchain.log_check import MOST_DRIFT, Drift, Turn, Verdict
+from painchain.log_check import MOST_DRIFT, Turn, Verdict
 from painchain.verify import Break
 
 DAILY, ON_DEMAND = "daily check of the log", "check of the log, on demand"
@@ -66,13 +65,16 @@ def _as_break(fit: Fit) -> Break:
 
 
 def _completed(verdict: Verdict) -> Verdict:
-    """Return the verdict with whether the log tells how everything is configured now."""
-    replay: Any = getattr(verify, "completeness", None)
-    if replay is None:
+    """Return the verdict with whether the log tells how everything is configured now, as far as it can be read."""
+    try:
+        found = verify.completeness()
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # of an event that was changed by hand
+        log.error("The log cannot be replayed: %s", type(error).__name__)
         return verdict
-    found = replay()
-    drift = [Drift(one.what, one.words) for one in found.drift[:MOST_DRIFT]]
-    return replace(verdict, complete=not found.drift, drift=drift, drifts=len(found.drift))
+    kept, explained = ([one.words for one in several[:MOST_DRIFT]] for several in (found.drift, found.explained))
+    return replace(
+        verdict, complete=not found.drift, whole=found.whole, drift=kept, drifts=len(found.drift), explained=explained
+    )
 
 
 def _tell(trail: Trail, broken: Break | None) -> None:

@@ -132,8 +132,13 @@ def _posted(url: str, value: Mapping[str, Any]) -> str | None:
 
 def _record(made: Checkpoint, trail: Trail) -> None:
     facts = {"events": made.size, "head": made.head.hex()}
-    title = f"{made.size:,} event{'' if made.size == 1 else 's'}"
+    title = spoken(made)
     trail.record("checkpoint_made", title, "made", f"Made a checkpoint of the log: {title}", facts)
+
+
+def spoken(made: Checkpoint) -> str:
+    """Return how long the log was, in words."""
+    return f"{made.size:,} event{'' if made.size == 1 else 's'}"
 
 
 def _settings() -> Settings:

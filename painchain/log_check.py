@@ -33,20 +33,14 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """Something that is configured otherwise than the log tells."""
-
-    what: str
-    words: str
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What a check has found: `events` as they were written, up to number `last`, whose hash is `head` in hex.
 
     `pruned` others were removed by retention. `broken` is the first place that is not as it was written. `complete`
-    says whether the log tells how everything is configured now, None where that was not looked at; `drift` (so many as
-    are kept, of `drifts`) what is configured otherwise. `checkpoints` were compared; so many are of `before` a restore.
+    says whether the log tells how everything is configured now, None where that could not be found out; `drift` says in
+    words what is configured otherwise (so many as are kept, of `drifts`), `explained` what may be because auditing was
+    off, and `whole` that retention has removed nothing of it. So many `checkpoints` were compared, so many are of
+    `before` a restore.
     """
 
     events: int
@@ -55,8 +49,10 @@ class Verdict:
     head: str
     broken: Break | None = None
     complete: bool | None = None
-    drift: Sequence[Drift] = ()
+    whole: bool = True
+    drift: Sequence[str] = ()
     drifts: int = 0
+    explained: Sequence[str] = ()
     checkpoints: int = 0
     before: int = 0
 
@@ -67,8 +63,8 @@ class Verdict:
     @classmethod
     def loaded(cls, value: Mapping[str, Any]) -> Verdict:
         """Return the verdict that is stored so."""
-        broken, drift = value["broken"], [Drift(**one) for one in value["drift"]]
-        return cls(**{**value, "broken": Break(**broken) if broken else None, "drift": drift})
+        broken = value["broken"]
+        return cls(**{**value, "broken": Break(**broken) if broken else None})
 
 
 @dataclass(frozen=True)

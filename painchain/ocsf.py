@@ -36,6 +36,8 @@ ACTIVITIES = {
     "EventsExported": READ,
     "EventsPruned": DELETE,
     "BackupRestored": OTHER,
+    "KeyRotated": OTHER,
+    "KeyReplaced": OTHER,
     "CheckpointMade": OTHER,
     "ChainBroken": OTHER,
     "ChainMended": OTHER,

@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,29 +124,35 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+def add_connector(client: FlaskClient, type: str = "github", name: str = "Work GitHub", **values: Any) -> int:
+    """Add a connector through its form and return its id."""
+    address = f"/settings/integrations/new/{type}"
+    token = {} if type == "kubernetes" else {"token": "made-up-token"}
+    form = fill(form_of(client.get(address)), name=name, **{**token, **values})
+    response = client.post(address, data=form)
+    assert response.status_code == 303, soup(response).get_text(" ", strip=True)
+    return int(response.location.rsplit("/", 1)[1])
+
+
 @pytest.fixture
 def make_connector(client: FlaskClient) -> Callable[..., int]:
     """Add a connector through its form and return its id."""
+    return partial(add_connector, client)
 
-    def make(type: str = "github", name: str = "Work GitHub", **values: Any) -> int:
-        address = f"/settings/integrations/new/{type}"
-        token = {} if type == "kubernetes" else {"token": "made-up-token"}
-        form = fill(form_of(client.get(address)), name=name, **{**token, **values})
-        response = client.post(address, data=form)
-        assert response.status_code == 303, soup(response).get_text(" ", strip=True)
-        return int(response.location.rsplit("/", 1)[1])
 
-    return make
+def put_sources_at_hand(patch: pytest.MonkeyPatch) -> None:
+    """Let sources have no news and answer every test: nothing leaves this machine."""
+    checked = Checked(True, "smith", ("everything",), ("nothing",))
+    for key, connector_type in connectors.ADDABLE.items():
+        at_hand = replace(connector_type, poll=lambda turn: Polled((), {}), check=lambda settings, now: checked)
+        patch.setitem(connectors.TYPES, key, at_hand)
+        patch.setitem(connectors.ADDABLE, key, at_hand)
 
 
 @pytest.fixture
 def sources_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connector types whose sources have no news and answer every test: nothing leaves this machine."""
-    checked = Checked(True, "smith", ("everything",), ("nothing",))
-    for key, connector_type in connectors.ADDABLE.items():
-        at_hand = replace(connector_type, poll=lambda turn: Polled((), {}), check=lambda settings, now: checked)
-        monkeypatch.setitem(connectors.TYPES, key, at_hand)
-        monkeypatch.setitem(connectors.ADDABLE, key, at_hand)
+    """Connector types whose sources have no news and answer every test."""
+    put_sources_at_hand(monkeypatch)
 
 
 @pytest.fixture

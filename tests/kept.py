@@ -74,7 +74,7 @@ class Databases:
         """Make an engine that finds compiled what engines before it have compiled."""
         engine = self.make_engine(db, bind_key, {**options, "query_cache_size": STATEMENTS}, app)
         first = self.firsts.get(engine.dialect.name)
-        if first is None or not hasattr(first.dialect, "server_version_info"):  # it has never connected
+        if first is None or "default_isolation_level" not in vars(first.dialect):  # it has never connected
             self.firsts[engine.dialect.name] = engine
             return engine
         engine._compiled_cache = first._compiled_cache

@@ -19,6 +19,7 @@ STAIRS = (
         "painchain.words",
         "painchain.web",
         "painchain.passwords",
+        "painchain.verify_export",
     ),
     ("painchain.logs", "painchain.metrics"),
     ("painchain.messages",),
@@ -67,7 +68,6 @@ STAIRS = (
     (
         "painchain.search",
         "painchain.pruned_runs",
-        "painchain.sealed",
         "painchain.backup_file",
         "painchain.faults",
         "painchain.checkpoints",

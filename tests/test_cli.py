@@ -37,6 +37,8 @@ COMMAND = [sys.executable, "-c", "from painchain.cli import main; main(prog_name
 CHANGED = ["log", "--event-type", "config_changed", "--connector-name", "Work GitHub", "--connector-type", "github"]
 INTERVAL = [*CHANGED, "--field", "poll_interval", "--old-value", "300", "--new-value", "3600"]
 Run = Callable[..., Result]
+# What is about the terminal and the pipe, not about the database.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 @pytest.fixture
@@ -556,6 +558,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
     return printed.decode()
 
 
+@ON_SQLITE
 def test_a_terminal_has_colours_unless_it_wants_none(environment: None, run: Run) -> None:
     coloured = on_a_terminal("events")
     assert "\x1b[36mPainChain" in coloured
@@ -667,6 +670,7 @@ def test_follow_with_nothing_to_show_waits(follow: Callable[..., Follower], repo
     assert follower.interrupt() == 0
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("arguments", [["--follow"], ["--follow", "--json"], ["--json"]], ids=" ".join)
 @pytest.mark.parametrize("size", [1, 20_000], ids=["while it waits", "in the middle"])
 def test_nothing_is_complained_about_when_nobody_reads_any_more(

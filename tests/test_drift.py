@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
 from painchain import (
@@ -201,6 +203,26 @@ def by_hand(app: Flask, statement: str) -> None:
         if connection.dialect.name == "sqlite":
             statement = statement.replace("::text", "").replace("::json", "")
         connection.exec_driver_sql(statement.replace("{{}}", "{}"))
+
+
+def test_what_is_saved_meanwhile_is_no_drift(busy: Flask) -> None:
+    def save() -> None:
+        with acting(busy) as trail:
+            inventory.update(named("Home"), {"poll_interval": 900}, {}, None, trail)
+            teams.create({"name": "Late", "tags": "x"}, trail)
+
+    def once(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM change_events" in statement and not saved:
+            saved.append(Thread(target=save))
+            saved[0].start()
+            saved[0].join()
+
+    saved: list[Thread] = []
+    with busy.app_context():
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", once)
+    assert compared(busy).drift == []
+    assert saved
+    assert compared(busy).drift == []
 
 
 def test_what_was_added_by_hand_is_named(busy: Flask) -> None:

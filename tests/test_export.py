@@ -38,12 +38,15 @@ def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
 # The formats
 
 
-def test_ndjson_is_what_the_api_gives(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+def test_ndjson_is_what_the_api_gives_with_its_place_in_the_chain(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
     for number in range(3):
         report(author=f"person {number}")
     with app.app_context():
         lines = texts_of("ndjson").splitlines()
-    assert [json.loads(line) for line in lines] == newest_first(events)
+    told = [json.loads(line) for line in lines]
+    more = {"chain", "connector_type"}
+    assert [{name: one[name] for name in one if name not in more} for one in told] == newest_first(events)
+    assert all(more < set(one) for one in told)
 
 
 def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
@@ -225,10 +228,11 @@ def test_a_chunk_is_asked_for_when_it_is_taken_and_reads_no_more_rows_than_it_ha
         several = export.chunks(selection, size=4)
         assert asked == []
         assert len(next(several)) == 4
-        places, rows = asked
+        places, rows, hashes = asked
         assert "LIMIT" in places
         assert "change_events.description" not in places
         assert "change_events.id IN" in rows
+        assert "change_events.title" not in hashes
         assert db.session().in_transaction() is False, "nothing stays open while somebody reads slowly"
         assert [len(events) for events in several] == [4, 3]
 
@@ -239,14 +243,14 @@ def test_what_is_written_while_it_runs_is_no_part_of_it(app: Flask, events: Even
     before = [event["id"] for event in newest_first(events)]
     with app.app_context():
         several = export.chunks(export.select(Filter()), size=2)
-        got = [event.id for event in next(several)]
+        got = [one.event.id for one in next(several)]
         report(author="late")
         # Sources report late what happened early.
         db.session.execute(
             db.text("UPDATE change_events SET timestamp = timestamp - 86400000000 WHERE author = 'late'")
         )
         db.session.commit()
-        got += [event.id for events in several for event in events]
+        got += [one.event.id for some in several for one in some]
     assert got == before
 
 

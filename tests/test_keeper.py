@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from painchain import checkpoints, keeper, keeping, last_checkpoint, ledger, log_check
-from painchain.audit import Trail
 from painchain.db import db
 from painchain.keeper import Keeper
 from painchain.log_check import State
+from tests.test_backup import put_back, taken
 from tests.test_chain import change, write
 
 Events = Callable[..., list[dict[str, Any]]]
@@ -57,13 +58,6 @@ def kept(app: Flask) -> list[int]:
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
     """Return the events of PainChain of these types, oldest first."""
     return [one for one in events(source="painchain") if one["event_type"] in names]
-
-
-def restored(app: Flask, size: int) -> None:
-    """Put on the record that an older backup was put back."""
-    with app.app_context(), ledger.writing() as book:
-        trail = Trail(book, "system", "f" * 32, NOW + timedelta(days=2), cause="restore")
-        trail.record("backup_restored", "a backup", "restored", "Restored", {"abandoned_size": size})
 
 
 def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: Callable[..., State]) -> None:
@@ -179,27 +173,40 @@ def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask
 
 
 def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
-    app: Flask, look: Callable[..., State]
+    app: Flask, tmp_path: Path, events: Events
 ) -> None:
-    look()
-    write(app, {}, {}, {})
-    look(days=1)
-    assert kept(app) == [1, 4]
-    with app.app_context(), ledger.writing() as book:
-        mac = bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
-        book.remove([2, 3, 4])
-        book.last_event, book.mac = 1, mac
-        db.session.execute(text("DELETE FROM pruned_runs"))
-    assert (found := look(days=2).verdict)
-    assert found.broken
-    change(app, "UPDATE log_check SET told = NULL")
-    change(app, "DELETE FROM change_events WHERE id > 1")
-    with app.app_context(), ledger.writing() as book:
-        book.last_event, book.mac = 1, mac
-    restored(app, 4)
-    assert (found := look(days=3).verdict)
-    assert (found.broken, found.checkpoints, found.before) == (None, 2, 1)
-    assert kept(app) == [1, 4, 2]
+    taken(app, tmp_path / "backup")
+    for number in (1, 2, 3):
+        write(app, {"event_id": f"given up {number}"})
+        with app.app_context():
+            checkpoints.append(last_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+    put_back(app, tmp_path / "backup")
+    Keeper(app).look()
+    assert (found := state(app).verdict)
+    assert (found.broken, found.checkpoints) == (None, 3)
+    assert of_type(events, "ChainBroken") == []
+    assert len(kept(app)) == 4, "and the next is put behind them"
+
+
+def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app: Flask, tmp_path: Path) -> None:
+    """The machine of the log is lost, and an older backup put back on a new one, with the checkpoints."""
+    write(app, {}, {})
+    taken(app, tmp_path / "backup")
+    write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
+    with app.app_context():
+        checkpoints.append(last_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+        with ledger.writing() as book:  # as after a first start
+            mac = bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
+            book.remove([2, 3, 4, 5])
+            book.last_event, book.mac = 1, mac
+            db.session.execute(text("DELETE FROM pruned_runs"))
+        misfit = last_checkpoint.misfit()
+        assert misfit
+        assert misfit.kind == "short"
+    put_back(app, tmp_path / "backup")
+    Keeper(app).look()
+    assert (found := state(app).verdict)
+    assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
 
 
 def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, look: Callable[..., State]) -> None:

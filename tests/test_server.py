@@ -47,7 +47,7 @@ def told(app: Flask) -> Flask:
     def tell() -> str | None:
         return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/told" else None
 
-    app.before_request_funcs[None].insert(0, tell)
+    app.before_request_funcs[None].insert(1, tell)  # behind auth.begin, which every answer needs
 
     @app.get("/static/fail")
     def fail() -> str:

@@ -71,7 +71,7 @@ def make() -> ResponseReturnValue:
     except BadCheckpoint as problem:
         last_checkpoint.failed(problem, g.now)
         return responses.error(409, "No checkpoint was made", str(problem))
-    return responses.go_to(url_for(".index"), Toast(f"A checkpoint of {made.size:,} events was made."))
+    return responses.go_to(url_for(".index"), Toast(f"A checkpoint of {last_checkpoint.spoken(made)} was made."))
 
 
 @door.get("/checkpoints.ndjson")

@@ -50,7 +50,8 @@ def _check_json(state: State) -> dict[str, Any]:
         "head": found.head if found else None,
         "broken": {"kind": broken.kind, "event": broken.event, "words": broken.words} if broken else None,
         "complete": found.complete if found else None,
-        "drift": [{"what": one.what, "words": one.words} for one in found.drift] if found else [],
+        "drift": list(found.drift) if found else [],
+        "explained": list(found.explained) if found else [],
         "running": {"began": iso(running.began), "reached": running.reached, "whole": running.whole}
         if running
         else None,

@@ -1,4 +1,4 @@
-"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [log] [pages] [start] [live] [scale] [poll]`."""
+"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [PART]…`, each of ``PARTS`` or all."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.bench import events, load, servers, tabs
 from tests.bench.poll import poll as measure_polling
 from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
+from tests.bench.walk import walk as measure_walk
 
 DAY = timedelta(hours=23)
 CLIENTS = (1, 8, 32)
@@ -151,6 +152,11 @@ class Bench:
         for row in measure_polling(self.folder / "poll", self.rounds):
             yield Line(*row)
 
+    def verify(self) -> Iterator[Line]:
+        """Measure how long the check of a long log takes."""
+        for row in measure_walk(self.folder / "verify"):
+            yield Line(*row)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -176,6 +182,7 @@ PARTS = {
     "live": Bench.live,
     "scale": Bench.scale,
     "poll": Bench.poll,
+    "verify": Bench.verify,
 }
 
 
@@ -184,7 +191,7 @@ PARTS = {
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start, live, scale, poll; all of them by default) and print the ratios."""
+    """Measure PARTS (log, pages, start, live, scale, poll, verify; all of them by default) and print the ratios."""
     click.echo(f"{'case':<50} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +19,8 @@ from werkzeug.test import TestResponse
 
 from painchain import connectors
 from painchain.db import db
+from painchain.factory import create_app
+from tests.conftest import add_connector, close, put_sources_at_hand, settings_for
 from tests.forge import HOOK, deliver
 from tests.people import PASSWORD, add_person, make_link, sign_in, sign_out
 from tests.reading import fill, form_of, soup, words
@@ -419,10 +423,15 @@ WITHOUT_EVENT: dict[Route, str] = {
 }
 
 
+def take_webhooks(patch: pytest.MonkeyPatch) -> None:
+    """Let clusters take webhooks, as the forge signs them."""
+    patch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+
+
 @pytest.fixture(autouse=True)
 def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
-    """Clusters take webhooks here, as the forge signs them."""
-    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    """Clusters take webhooks here."""
+    take_webhooks(monkeypatch)
 
 
 def mutating(app: Flask) -> set[Route]:
@@ -554,24 +563,23 @@ ERRORS = {
 }
 
 
-@pytest.fixture
-def addresses(client: FlaskClient, events: Any, make_connector: Any) -> dict[str, int]:
-    """Every address to look at with the status it has, after something of every kind has happened."""
-    one = make_connector("kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+def everything(client: FlaskClient) -> dict[str, int]:
+    """Let something of every kind happen, and return every address to look at with the status it has."""
+    one = add_connector(client, "kubernetes", "Cluster", tags="a, b", verify_ssl=False)
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     make_webhook(client, one)
     make_rule(client, one)
     for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
         assert recipe(client, one).status_code == 303, kinds
-    newest = events()[-1]
-    link = client.get("/api/changes?limit=1").headers["Link"]
+    newest = client.get("/api/changes?limit=1")
+    link = newest.headers["Link"]
     make_people(client, one)
     submit(client, f"{TOKENS}/new", "#token", name="ci")
     places = {
         "person": 2,
         "one": one,
-        "event": newest["id"],
-        "event_id": newest["event_id"],
+        "event": newest.get_json()[0]["id"],
+        "event_id": newest.get_json()[0]["event_id"],
         "cursor": link.partition("cursor=")[2].partition(">")[0],
         "link": make_link(client.application, 2),
     }
@@ -592,15 +600,39 @@ def answers(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, T
     return [(address, client.get(address, headers=headers)) for address in addresses for headers in ({}, HTMX)]
 
 
-def whole_pages(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, BeautifulSoup]]:
-    """Return every page that a plain browser gets, and leave out fragments and redirections."""
-    responses = [(address, client.get(address)) for address in addresses]
-    return [
-        (address, soup(one)) for address, one in responses if one.status_code not in (302, 303) and "<html" in one.text
-    ]
+@dataclass(frozen=True)
+class Site:
+    """What a server answers, looked at once: that pages are well made has nothing to do with the database."""
+
+    client: FlaskClient
+    addresses: dict[str, int]
+    answers: list[tuple[str, TestResponse]]
+    pages: list[tuple[str, BeautifulSoup]]
+
+    def whole_pages(self) -> list[tuple[str, BeautifulSoup]]:
+        """Return every page that a plain browser gets, and leave out fragments and redirections."""
+        plain = zip(self.answers[::2], self.pages[::2], strict=True)
+        return [page for (_, one), page in plain if one.status_code not in (302, 303) and "<html" in one.text]
 
 
-def test_every_page_answers_to_a_plain_browser_and_to_htmx(client, addresses):
+@pytest.fixture(scope="module")
+def site(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server on which something of every kind has happened."""
+    instance = tmp_path_factory.mktemp("site") / "instance"
+    shutil.copytree(started, instance)
+    with pytest.MonkeyPatch.context() as patch:
+        put_sources_at_hand(patch)
+        take_webhooks(patch)
+        app = create_app(settings_for(instance))
+        client = app.test_client()
+        addresses = everything(client)
+        seen = answers(client, addresses)
+        yield Site(client, addresses, seen, [(address, soup(one)) for address, one in seen])
+        close(app)
+
+
+def test_every_page_answers_to_a_plain_browser_and_to_htmx(client):
+    addresses = everything(client)
     for address, response in answers(client, addresses):
         if addresses[address] == 200:
             assert response.status_code in (200, 204, 302, 303), address
@@ -608,8 +640,8 @@ def test_every_page_answers_to_a_plain_browser_and_to_htmx(client, addresses):
             assert response.status_code == addresses[address], address
 
 
-def test_every_answer_has_the_security_headers(client, addresses):
-    for address, response in answers(client, addresses):
+def test_every_answer_has_the_security_headers(site):
+    for address, response in site.answers:
         headers = response.headers
         policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'", address
@@ -633,32 +665,31 @@ def test_answers_of_the_api_and_static_files_are_protected_as_well(client):
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-def test_no_page_has_scripts_or_styles_inside(client, addresses):
-    for address, response in answers(client, addresses):
-        page = soup(response)
+def test_no_page_has_scripts_or_styles_inside(site):
+    for address, page in site.pages:
         assert not page.select("script:not([src]), style, [style], iframe, object, embed, base"), address
         for element in page.find_all():
             assert not [name for name in element.attrs if name.startswith(("on", "hx-on"))], (address, element)
             assert not str(element.get("href", "")).startswith("javascript:"), address
 
 
-def test_everything_that_a_page_loads_is_served_from_static(client, addresses):
+def test_everything_that_a_page_loads_is_served_from_static(site):
     loaded = set()
-    for _, response in answers(client, addresses):
-        for element in soup(response).select("script[src], link[href], img[src], use"):
+    for _, page in site.pages:
+        for element in page.select("script[src], link[href], img[src], use"):
             loaded.add(urlsplit(str(element.get("src") or element["href"])))
     assert {address.path.rpartition(".")[2] for address in loaded} == {"js", "css", "svg"}
     for address in loaded:
         assert (address.scheme, address.netloc) == ("", "")
         assert address.path.startswith("/static/")
-        response = client.get(address._replace(fragment="").geturl(), buffered=True)
+        response = site.client.get(address._replace(fragment="").geturl(), buffered=True)
         assert response.status_code == 200
         assert response.headers["Cache-Control"].endswith("max-age=31536000")
 
 
-def test_ids_are_unique_on_every_page_and_in_every_fragment(client, addresses):
-    for address, response in answers(client, addresses):
-        ids = Counter(str(element["id"]) for element in soup(response).select("[id]"))
+def test_ids_are_unique_on_every_page_and_in_every_fragment(site):
+    for address, page in site.pages:
+        ids = Counter(str(element["id"]) for element in page.select("[id]"))
         assert [name for name, count in ids.items() if count > 1] == [], address
 
 
@@ -672,15 +703,15 @@ def referred(element: Tag) -> set[str]:
     return {name.removeprefix("#") for name in names}
 
 
-def test_whatever_a_page_refers_to_is_on_the_page(client, addresses):
-    for address, page in whole_pages(client, addresses):
+def test_whatever_a_page_refers_to_is_on_the_page(site):
+    for address, page in site.whole_pages():
         ids = {str(element["id"]) for element in page.select("[id]")}
         for element in page.find_all():
             assert referred(element) <= ids, (address, element)
 
 
-def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(client, addresses):
-    for address, page in whole_pages(client, addresses):
+def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(site):
+    for address, page in site.whole_pages():
         assert words(page.title).endswith("· PainChain"), address
         assert page.html["lang"] == "en"
         assert len(page.select("main h1")) == 1, address
@@ -693,14 +724,14 @@ def named(element: Tag, page: BeautifulSoup) -> bool:
     return bool(element.get("aria-label") or words(label or element))
 
 
-def test_every_input_and_button_has_a_name(client, addresses):
-    for address, page in whole_pages(client, addresses):
+def test_every_input_and_button_has_a_name(site):
+    for address, page in site.whole_pages():
         for element in page.select("input:not([type=hidden]), textarea, select, button"):
             assert named(element, page), (address, element)
 
 
-def test_every_form_works_without_javascript_and_says_where_it_goes(client, addresses):
-    for address, page in whole_pages(client, addresses):
+def test_every_form_works_without_javascript_and_says_where_it_goes(site):
+    for address, page in site.whole_pages():
         for form in page.select("form:not([method=dialog])"):
             assert str(form["action"]).startswith("/"), address
             assert form["method"] in ("get", "post")
@@ -710,13 +741,13 @@ def test_every_form_works_without_javascript_and_says_where_it_goes(client, addr
                 assert form.select_one("[name=csrf_token]")["value"]
 
 
-def test_no_link_leads_nowhere(client, addresses):
+def test_no_link_leads_nowhere(site):
     links = {"/"}
-    for address, page in whole_pages(client, addresses):
+    for address, page in site.whole_pages():
         for link in page.select("a[href]"):
             if not link.find_parent("svg"):
                 links.add(urljoin(address, str(link["href"])).partition("#")[0])
     assert len(links) > 20
-    for link in links - set(addresses):
+    for link in links - set(site.addresses):
         assert link.startswith("/"), link
-        assert client.get(link).status_code in (200, 302), link
+        assert site.client.get(link).status_code in (200, 302), link

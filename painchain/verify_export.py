@@ -1,0 +1,279 @@
+"""Verify an NDJSON export of PainChain: is each line an event as it was written, and are all of them there?
+
+    python verify_export.py EXPORT.ndjson --key secret.key [--checkpoint checkpoints.ndjson]
+
+This file needs Python 3.9 or newer and nothing else: copy it to wherever the export and the key are. The lines may come
+in any order. Exit code 0: every line is genuine, and every checkpoint that can be compared fits. 1: not so. 2: it could
+not be verified.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hmac
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+START = bytes(32)  # what stands before the first event
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+FIELDS = (
+    *("event_id", "source", "event_type", "connector_id", "connector_name", "connector_type", "title"),
+    *("description", "metadata", "author", "status", "url", "tags", "request_id", "timestamp", "recorded_at"),
+)
+MEMBERS = {"id", "chain", *FIELDS}
+CHECKPOINT = {"version", "size", "head", "time", "key", "seal"}
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+class Unusable(Exception):
+    """What is needed cannot be read; the message says why."""
+
+
+def derived(root: bytes, purpose: str) -> bytes:
+    """Return the key for a purpose: HKDF-SHA256 (RFC 5869) without salt."""
+    extracted = hmac.digest(bytes(32), root, "sha256")
+    return hmac.digest(extracted, f"painchain {purpose}".encode() + b"\x01", "sha256")
+
+
+def keys_of(text: str) -> list[bytes]:
+    """Read the keys of a key file, the newest first."""
+    try:
+        roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
+    except ValueError:
+        roots = []
+    if not roots or any(len(root) != 32 for root in roots):
+        raise Unusable("The key file does not hold a key: 32 bytes in URL-safe base64, one or more of them.")
+    return roots
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; one that has a member twice reads differently to different readers."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member comes twice")
+    return found
+
+
+def microseconds(text: str) -> int:
+    """Return an ISO time in UTC as microseconds since 1970."""
+    if not text.endswith("Z"):
+        raise ValueError("no time in UTC")
+    return (datetime.fromisoformat(text[:-1] + "+00:00") - EPOCH) // timedelta(microseconds=1)
+
+
+def parsed(line: bytes) -> tuple[int, bytes, bytes, bytes]:
+    """Return number, previous hash, own hash and hashed content of the event in a line.
+
+    :raises ValueError: or KeyError, TypeError, AttributeError, RecursionError, where there is none.
+    """
+    event = json.loads(line, object_pairs_hook=once)
+    chain = event["chain"]
+    if set(event) != MEMBERS or set(chain) != {"version", "previous", "mac"} or type(event["id"]) is not int:
+        raise ValueError("no event of an export")
+    if chain["version"] != VERSION:
+        raise ValueError("of another version")
+    values = [event[name] for name in FIELDS[:-2]]
+    content = _encode([VERSION, *values, *(microseconds(event[name]) for name in FIELDS[-2:])]).encode()
+    return event["id"], bytes.fromhex(chain["previous"]), bytes.fromhex(chain["mac"]), content
+
+
+class Export:
+    """What is known of the lines so far.
+
+    Stretches of numbers that follow each other are kept by their ends alone: a whole export needs no more memory than
+    a short one, in whatever order it comes.
+    """
+
+    def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
+        self.keys = [derived(root, "chain of events") for root in roots]
+        self.lines = self.genuine = 0
+        self.problems: list[tuple[int, str]] = []
+        self.bad = 0
+        self.first = self.last = 0
+        self._seen = bytearray()
+        self._starts: dict[int, tuple[bytes, int]] = {}
+        self._ends: dict[int, tuple[bytes, int]] = {}
+        self._wanted = {one["size"]: None for one in checkpoints}
+        self.hashes: dict[int, bytes] = {0: START} if 0 in self._wanted else {}
+
+    @property
+    def missing(self) -> int:
+        """How many events are not there between the first and the last that are."""
+        return self.last - self.first + 1 - self.genuine if self.genuine else 0
+
+    @property
+    def gaps(self) -> int:
+        """In how many places they are missing."""
+        return max(0, len(self._starts) - 1)
+
+    def read(self, line: bytes) -> None:
+        """Verify one line."""
+        self.lines += 1
+        try:
+            number, previous, mac, content = parsed(line)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            self._problem("is foreign: it is no event of an NDJSON export with its place in the chain")
+            return
+        if not self._is_genuine(number, previous, mac, content):
+            self._problem(f"was edited, or is of another log: event {number} does not fit its hash")
+        elif self._is_known(number):
+            self._problem(f"is there twice: event {number} came before")
+        else:
+            self.genuine += 1
+            self._join(number, previous, mac)
+
+    def _is_genuine(self, number: int, previous: bytes, mac: bytes, content: bytes) -> bool:
+        if not 0 < number < 2**63:
+            return False
+        linked = previous + number.to_bytes(8, "big") + content
+        for place, key in enumerate(self.keys):
+            if hmac.compare_digest(hmac.digest(key, linked, "sha256"), mac):
+                self.keys.insert(0, self.keys.pop(place))  # the next line most likely has the same
+                return True
+        return False
+
+    def _is_known(self, number: int) -> bool:
+        """Say whether an event was there before, and remember that it is."""
+        place, bit = number >> 3, 1 << (number & 7)
+        if place >= len(self._seen):
+            self._seen.extend(bytes(place + 1 - len(self._seen)))
+        known = bool(self._seen[place] & bit)
+        self._seen[place] |= bit
+        return known
+
+    def _join(self, number: int, previous: bytes, mac: bytes) -> None:
+        """Add an event to the stretches of numbers, and compare it with its neighbours."""
+        self.first = min(self.first or number, number)
+        self.last = max(self.last, number)
+        for size, known in ((number - 1, previous), (number, mac)):
+            if size in self._wanted:
+                self.hashes[size] = known
+        first, last, before, end = number, number, previous, mac
+        fits = True
+        if number - 1 in self._ends:
+            fits, first = self._ends[number - 1][0] == previous, self._ends.pop(number - 1)[1]
+            before = self._starts[first][0]
+        if number + 1 in self._starts:
+            fits, last = fits and self._starts[number + 1][0] == mac, self._starts.pop(number + 1)[1]
+            end = self._ends[last][0]
+        self._starts[first], self._ends[last] = (before, last), (end, first)
+        if number == 1 and previous != START:
+            fits = False
+        if not fits:
+            self._problem(
+                f"is out of order: event {number} is genuine, but does not follow the one before it or precede the one "
+                "behind it. The log was cut off and written anew there"
+            )
+
+    def _problem(self, words: str) -> None:
+        self.bad += 1
+        if not self.problems:
+            self.problems.append((self.lines, words))
+
+
+def checkpoints_of(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
+    """Return the checkpoints of a file whose seals are right; a last line without an end was never written wholly."""
+    seals = {derived(root, "name of the key")[:8].hex(): derived(root, "checkpoints") for root in roots}
+    found = []
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            one = json.loads(line)
+            if set(one) != CHECKPOINT or one["version"] != VERSION or type(one["size"]) is not int:
+                raise ValueError(line)
+            members = {name: value for name, value in one.items() if name != "seal"}
+            made = hmac.digest(seals[one["key"]], _encode(members).encode(), "sha256")
+            right = hmac.compare_digest(made, bytes.fromhex(one["seal"]))
+            head = bytes.fromhex(one["head"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise Unusable(f"Line {number} of the checkpoints is no checkpoint of a key that is here.") from None
+        if not right:
+            raise Unusable(f"Line {number} of the checkpoints was changed: its seal is not right.")
+        found.append({**members, "head": head})
+    if not found:
+        raise Unusable("There is no checkpoint in the file of checkpoints.")
+    return found
+
+
+def told(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
+    """Yield what was found, line by line, and whether it is good."""
+    yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
+    for line, words in export.problems:
+        others = f" {export.bad - 1:,} more lines are not genuine either." if export.bad > 1 else ""
+        yield False, f"Line {line:,} {words}.{others}"
+    if not export.genuine:
+        yield False, "Not one line fits. Is this the key of that log?"
+        return
+    if export.missing:
+        yield (
+            True,
+            f"They are events {export.first:,} to {export.last:,}; {export.missing:,} are missing between them, in "
+            f"{export.gaps:,} places. That is so where a filter left them out or retention removed them; "
+            "if neither did, somebody took them out of the file.",
+        )
+    else:
+        yield True, f"They are events {export.first:,} to {export.last:,}; none is missing between them."
+    yield from compared(export, checkpoints)
+
+
+def compared(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
+    """Yield what the checkpoints say of the lines."""
+    fit = unknown = 0
+    for one in checkpoints:
+        size, known = one["size"], export.hashes.get(one["size"])
+        if known is not None and hmac.compare_digest(known, one["head"]):
+            fit += 1
+        elif known is not None:
+            yield False, f"The checkpoint of {one['time']} does not fit: event {size:,} was another one then."
+        elif size > export.last:
+            yield (
+                False,
+                f"The end is not there: at {one['time']} the log had {size:,} events, and the lines end with event "
+                f"{export.last:,}. Of a filtered export, or one made before, that is to be expected.",
+            )
+        else:
+            unknown += 1
+    if checkpoints:
+        yield True, f"{fit:,} of {len(checkpoints):,} checkpoints fit."
+    if unknown:
+        yield True, f"{unknown:,} cannot be compared: their events are not in the file."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verify what the command line names, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("export", help="the NDJSON export; - for standard input")
+    parser.add_argument("--key", required=True, help="the key file: instance/secret.key")
+    parser.add_argument("--checkpoint", help="a file of checkpoints to compare with")
+    given = parser.parse_args(arguments)
+    try:
+        roots = keys_of(Path(given.key).read_text(encoding="ascii"))
+        kept = Path(given.checkpoint).read_text(encoding="ascii", errors="replace") if given.checkpoint else ""
+        checkpoints = checkpoints_of(kept, roots) if given.checkpoint else []
+        export = Export(roots, checkpoints)
+        with sys.stdin.buffer if given.export == "-" else Path(given.export).open("rb") as lines:
+            for line in lines:
+                export.read(line)
+        if not export.lines:
+            raise Unusable("There is no line in the export.")
+    except (OSError, UnicodeDecodeError, Unusable) as problem:
+        print(f"It could not be verified. {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped: nothing was decided.", file=sys.stderr)
+        return 2
+    good = True
+    for is_good, words in told(export, checkpoints):
+        print(words)
+        good = good and is_good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

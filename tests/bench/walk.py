@@ -1,0 +1,39 @@
+"""Measure how long it takes to verify a long log, beside a bare SELECT of the columns that are hashed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import text
+
+from painchain import verify
+from painchain.chain import FIELDS
+from painchain.db import db, reading
+from tests.bench.scale import filled
+
+EVENTS, MOST_SECONDS = 1_000_000, 60
+LEAST_OF_BARE = 0.1  # reading alone does not parse JSON, spell it and hash it
+
+
+def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
+    """Yield the lines of the table: events a second and as a part of the bare SELECT's, and the seconds of a check."""
+    app = filled(folder, "", EVENTS)
+    with app.app_context():
+        begin = time.perf_counter()
+        with reading() as connection:
+            for _ in connection.execute(text(f"SELECT id, mac, {', '.join(FIELDS)} FROM change_events ORDER BY id")):
+                pass
+        bare = EVENTS / (time.perf_counter() - begin)
+        begin = time.perf_counter()
+        found = verify.integrity()
+        ours = EVENTS / (time.perf_counter() - begin)
+        verify.completeness()
+        seconds = time.perf_counter() - begin
+        db.session.remove()
+        db.engine.dispose()
+    assert found.broken is None
+    case = f"walk along {EVENTS:,} events"
+    yield case, f"{bare:,.0f}/s", f"{ours:,.0f}/s", ours / bare, LEAST_OF_BARE, True
+    yield f"verify {EVENTS:,} events", "", f"{seconds:.0f} s", seconds, MOST_SECONDS, False

@@ -1,0 +1,35 @@
+"""Settings → Audit log, done in a real browser against a real server."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import add
+
+pytestmark = pytest.mark.browser
+
+
+def test_check_now_tells_how_far_it_is_and_then_what_it_found(
+    page: Page, plain_page: Page, own_server: str, tmp_path: Path
+) -> None:
+    add(own_server).change(poll_interval=600)
+    page.goto(f"{own_server}/settings")
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Audit log").click()
+    expect(page.locator(".log-verdict h2")).to_contain_text("as they were written")
+    with closing(sqlite3.connect(tmp_path / "instance" / "painchain.db", timeout=20)) as database, database:
+        database.execute("UPDATE change_events SET author = 'eve' WHERE id = 2")
+    page.get_by_role("button", name="Check now").click()
+    expect(page.locator(".log-verdict.broken h2")).to_contain_text("Event 2")
+    expect(page.locator("#checking progress")).to_have_count(0)
+    page.get_by_role("link", name="Look at event 2").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("#log-broken")).to_contain_text("not as it was written")
+    plain_page.goto(f"{own_server}/settings/audit-log")
+    plain_page.get_by_role("button", name="Check now").click()
+    expect(plain_page.locator("#toast")).to_contain_text("is being checked")
+    expect(plain_page.locator(".log-verdict.broken h2")).to_contain_text("Event 2")

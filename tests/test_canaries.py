@@ -1,0 +1,457 @@
+"""No secret gets out: one is planted through every door, and looked for wherever anything can be read."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import itertools
+import json
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import LargeBinary, text
+from sqlalchemy.engine import make_url
+from werkzeug.test import TestResponse
+
+from painchain import config, inventory, keyfile, polling
+from painchain.connectors import ADDABLE
+from painchain.db import Base, db
+from painchain.factory import create_app
+from painchain.messenger import Messenger
+from tests.conftest import close, settings_for
+from tests.far import Asked, Far, Reply, as_json, far_side, path_of
+from tests.people import add_person, sign_in
+from tests.reading import fill, form_of
+from tests.test_cli import Run, environment, run
+from tests.web.test_hooks_github import deliver
+
+__all__ = ("environment", "run")  # fixtures
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+# With a sign that is written otherwise in addresses.
+CANARY = "c4nary+8d1f-"
+# Whoever typed it reads it again: the name on the sign-in page (often a password by mistake), the address of a link.
+SHOWN_BACK = re.compile(
+    r'POST /sign-in 422: .*<input name="name" value="|POST /link/\S+ 422: .*method="post" action="/link/'
+)
+numbered = itertools.count(1)
+
+
+def canary() -> str:
+    """Return a secret that is not like any before, so that a leak tells through which door it came."""
+    return f"{CANARY}{next(numbered)}"
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """Return how a secret can be written: as it is, in an address, in hexadecimal digits, in base64 of any place."""
+    text = secret.decode("latin-1")
+    found = {secret, quote(text, safe="").encode(), quote(text).encode(), text.replace("+", " ").encode()}
+    found |= {one.lower() for one in found if b"%" in one and one.isascii()} | {secret.hex().encode()}
+    found |= {json.dumps(text).replace("/", "\\/")[1:-1].encode()}
+    for skipped in range(3):
+        packed = base64.b64encode(b"x" * skipped + secret)
+        inner = packed[-(-skipped * 8 // 6) : (skipped + len(secret)) * 8 // 6]
+        found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+    return found
+
+
+class Watch:
+    """What is looked for, and where it was found."""
+
+    def __init__(self) -> None:
+        self.secrets = {CANARY.encode()}
+        self.found: list[str] = []
+        self._forms: set[bytes] = set()
+        self._known = 0
+
+    def issued(self, secret: str) -> str:
+        """Look for a secret that PainChain itself has made as well."""
+        assert len(secret) >= 20
+        self.secrets.add(secret.encode())
+        return secret
+
+    def look(self, place: str, *contents: str | bytes) -> None:
+        """Look for every secret in what can be read at a place."""
+        written = set().union(*map(forms, self.secrets)) if len(self.secrets) != self._known else self._forms
+        self._forms, self._known = written, len(self.secrets)
+        for content in contents:
+            data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+            for form in written:
+                for hit in re.finditer(re.escape(form), data) if form in data else ():
+                    said = f"{place}: {data[max(hit.start() - 60, 0) : hit.end() + 6]!r}"
+                    self.found += [] if SHOWN_BACK.match(said) else [said]
+
+    def answers(self, *several: TestResponse) -> None:
+        """Look into answers, with their headers."""
+        for one in several:
+            place = f"{one.request.method} {one.request.path} {one.status_code}"
+            self.look(place, str(one.headers), one.get_data())
+
+
+# Doors
+
+
+def opened(client: FlaskClient, number: int) -> dict[str, Any]:
+    """Open a connector's page and return its form."""
+    return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
+
+
+def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens through every form: where they belong, where they do not, and with input that is refused."""
+    for type_key in ADDABLE:
+        address = f"{LIST}/new/{type_key}"
+        form = form_of(client.get(address))
+        yield client.post(address, data=fill(form, name=type_key, token=canary(), poll_interval="7"))
+        yield client.post(address, data=fill(form, name=type_key, token=canary(), csrf_token=False))
+        yield client.post(address, data=fill(form, name=type_key, token=canary() * 100))
+        yield client.post(address, data=fill(form, name=type_key, token=canary()), headers=HTMX)
+    for number in (2, 3, 4):
+        one, stale = f"{LIST}/{number}", opened(client, number)
+        yield client.post(one, data=fill(stale, token=canary(), tags="kept"), headers=HTMX)
+        yield client.post(one, data=fill(stale, token=canary(), tags="lost"))
+        yield client.post(one, data=fill(opened(client, number), token=canary(), name=""))
+        yield client.post(one, data=fill(opened(client, number), token=canary(), csrf_token="wrong"))
+        yield client.post(f"{one}/enable", data={**opened(client, number), "token": canary()}, headers=HTMX)
+
+
+def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens as people paste them: within an address, as a password or in its query."""
+    leaky = (
+        lambda: f"https://me:{canary()}@git.example/x",
+        lambda: f"https://git.example/x?private_token={canary()}",
+    )
+    for make in leaky:
+        for number, key in ((2, "base_url"), (2, "repos"), (2, "branches"), (3, "projects"), (4, "api_server")):
+            for headers in ({}, HTMX):
+                yield client.post(
+                    f"{LIST}/{number}", data=fill(opened(client, number), **{key: make()}), headers=headers
+                )
+        for key in ("name", "tags", "cluster_name", "namespaces", "ca_certificate"):
+            yield client.post(f"{LIST}/4", data=fill(opened(client, 4), **{key: make()}), headers=HTMX)
+            config = {"name": make()} if key == "name" else {"config": {key: make()}}
+            yield client.post("/api/connectors", json={"name": f"By {key}", "type": "kubernetes", **config})
+        yield client.get("/settings/integrations/new/" + make())
+        yield client.get("/events/" + make())
+
+
+def plant_through_the_api(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens as scripts do."""
+    new = {"name": "By script", "type": "github"}
+    yield client.post("/api/connectors", json={**new, "config": {"token": [canary()]}})
+    yield client.post("/api/connectors", json={**new, "token": canary()})
+    yield client.post("/api/connectors", json={**new, "config": {"token": canary(), "poll_interval": 7}})
+    yield client.post("/api/connectors", json={**new, "config": {"token": canary()}})
+    etag = {"If-Match": client.get("/api/connectors/2").headers["ETag"]}
+    yield client.patch("/api/connectors/2", json={"config": {"token": canary()}}, headers=etag)
+    yield client.patch("/api/connectors/2", json={"config": {"token": canary()}}, headers=etag)
+    yield client.patch("/api/connectors/2", json={"config": {"token": canary()}})
+    about = {"connector_name": "Elsewhere", "connector_type": "github"}
+    for field in ("token", "api_key", "client_secret", "password"):
+        sides = {"old_value": canary(), "new_value": canary()}
+        yield client.post("/api/painchain/log", json={"event_type": "config_changed", **about, "field": field, **sides})
+    changes = {
+        "token": {"old": canary(), "new": canary()},
+        "base_url": {"old": f"https://me:{canary()}@git.example", "new": f"https://git.example?token={canary()}"},
+        "login": {"new": {"user": "me", "password": canary()}},
+    }
+    yield client.post("/api/painchain/log", json={"event_type": "connector_updated", **about, "changes": changes})
+    leaky = {"connector_name": f"https://{canary()}@git.example", "author": f"https://me:{canary()}@git.example"}
+    yield client.post("/api/painchain/log", json={"event_type": "connector_deleted", **about, **leaky})
+
+
+def plant_in_reports(client: FlaskClient) -> Iterator[TestResponse]:
+    """Send tokens where a reason, a filter or a body that is not understood could repeat them."""
+    leaky = f"https://me:{canary()}@git.example/?private_token={canary()}"
+    new = {"name": "With a reason", "type": "kubernetes", "config": {"cluster_name": "x"}}
+    yield client.post("/api/connectors", json=new, headers={"X-Reason": quote(leaky)})
+    yield client.post("/api/export", json={"format": "csv", "q": leaky})
+    yield client.post("/api/teams", json={"name": "Team", "tags": [leaky]})
+    for path in ("/api/connectors", "/api/notify-rules", "/api/people", "/api/tokens", "/api/painchain/log"):
+        yield client.post(path, data=f'{{"token": "{canary()}"', content_type="application/json")
+        yield client.post(path, json={"token": canary(), "password": canary(), "url": canary(), "role": canary()})
+    yield client.get("/api/connectors", headers={"Authorization": f"Bearer {canary()}"})
+    yield client.get(f"/link/{canary()}")
+    yield client.get("/metrics", headers={"Authorization": f"Bearer {canary()}"})
+
+
+def plant_as_people(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
+    """Set, mistype and change passwords; make tokens and links, which are shown once."""
+    made = client.post("/api/people", json={"name": "bob", "role": "editor"})
+    link = urlsplit(made.get_json()["link"]).path
+    watch.issued(link.rpartition("/")[2])
+    other, password = app.test_client(), canary() * 2
+    form = form_of(other.get(link), "#link")
+    yield other.post(link, data=fill(form, password=canary() * 2, again=canary()))
+    yield other.post(link, data=fill(form, password=password, again=password))
+    yield other.post(link, data=fill(form, password=password, again=password))
+    for name, secret in (("bob", canary()), (canary(), canary()), ("bob", password)):
+        yield sign_in(app.test_client(), name, secret)
+    form = form_of(other.get("/account"), "form[action='/account/password']")
+    for old, new in ((canary(), canary()), (password, canary() * 3)):
+        yield other.post("/account/password", data={**form, "old": old, "password": new, "again": new})
+    token = watch.issued(client.post("/api/tokens", json={"name": "ci", "role": "viewer"}).get_json()["token"])
+    bearer = {"Authorization": f"Bearer {token}"}
+    yield app.test_client().get("/api/connectors", headers=bearer)
+    yield app.test_client().delete("/api/connectors/2", headers=bearer)
+    yield app.test_client().get(f"/api/connectors?token={token}&private_token={canary()}")
+
+
+def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) -> Iterator[TestResponse]:
+    """Let far systems repeat what they were sent, in every kind of failure, to tests, polls and messages."""
+    numbers = []
+    for status, type_key in itertools.product((200, 401, 500), ADDABLE):
+        base = {"kubernetes": "api_server"}.get(type_key, "base_url")
+        extra = {"cluster_name": f"c{status}"} if type_key == "kubernetes" else {}
+        given = {"token": canary(), base: f"{far.url}/answer-{status}", **extra}
+        new = {"name": f"Far {type_key} {status}", "type": type_key, "enabled": True, "config": given}
+        made = client.post("/api/connectors", json=new)
+        assert made.status_code == 201, made.text
+        numbers.append(made.get_json()["id"])
+        yield made
+        yield client.post(f"/api/connectors/{numbers[-1]}/test")
+    tls = {"name": "TLS", "type": "gitlab", "config": {"token": canary(), "base_url": far.url.replace("http", "https")}}
+    made = client.post("/api/connectors", json=tls)
+    yield client.post(f"/api/connectors/{made.get_json()['id']}/test")
+    with app.app_context():
+        while turn := polling.take(datetime.now(UTC)):
+            polling.poll(turn, lambda: datetime.now(UTC))
+        db.session.remove()
+    address = (
+        far.url.replace("http://", f"json://me:{quote(canary(), safe='')}@") + f"/answer-500/{quote(canary(), safe='')}"
+    )
+    rule = {"name": "Far", "url": address, "kinds": ["connector_disabled"]}
+    made = client.post("/api/notify-rules", json=rule)
+    assert made.status_code == 201, made.text
+    yield made
+    yield client.post(f"/api/notify-rules/{made.get_json()['id']}/test")
+    yield client.post("/api/notify-rules", json={**rule, "name": "No", "url": f"nonsense://me:{canary()}@x"})
+    yield client.post(f"/api/connectors/{numbers[0]}/disable")
+    Messenger(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).look()
+
+
+def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
+    """Deliver what holds credentials, signed and not."""
+    new = {"name": "Listening", "type": "github", "enabled": True, "config": {"token": canary()}}
+    one = client.post("/api/connectors", json=new).get_json()["id"]
+    made = client.post(f"/api/connectors/{one}/webhook").get_json()
+    path, secret = urlsplit(made["url"]).path, watch.issued(made["secret"])
+    leaky = f"https://me:{canary()}@git.example/x?token={canary()}"
+    release = {
+        **{"id": 5, "tag_name": "v1", "name": leaky, "body": leaky, "html_url": leaky, "author": {"login": leaky}},
+        **{"published_at": "2026-01-15T14:00:00Z", "draft": False, "prerelease": False},
+    }
+    told = {"action": "published", "release": release, "repository": {"full_name": "octo/x", "html_url": leaky}}
+    taken = deliver(client, path, secret, "release", told, "1")
+    assert taken.get_json() == {"events": 1}
+    yield taken
+    yield deliver(client, path, canary(), "release", told, canary())
+    yield deliver(client, path, secret, canary(), told, canary())
+    yield client.post(f"/hooks/gitlab/{one}", data=canary(), headers={"X-Gitlab-Token": canary()})
+    yield client.get(f"{LIST}/{one}")
+
+
+def plant_with_the_provider(app: Flask, watch: Watch) -> Iterator[TestResponse]:
+    """Come back from a provider that repeats the client's secret and the code."""
+    client = app.test_client()
+    begun = client.get("/sign-in/oidc")
+    state = parse_qs(urlsplit(begun.location).query)["state"][0]
+    yield client.get("/sign-in/oidc/back", query_string={"code": canary(), "state": canary()})
+    begun = client.get("/sign-in/oidc")
+    state = parse_qs(urlsplit(begun.location).query)["state"][0]
+    yield client.get("/sign-in/oidc/back", query_string={"code": canary(), "state": state})
+    yield client.get("/sign-in/oidc/back", query_string={"error": canary(), "error_description": canary()})
+
+
+def far_answers(asked: Asked) -> Reply:
+    """Answer as a provider does; otherwise with the status that was asked for and all that was sent."""
+    root = f"http://{asked.headers['host']}"
+    if path_of(asked) == "/.well-known/openid-configuration":
+        ends = {name: f"{root}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+        return as_json({"issuer": root, **ends, "code_challenge_methods_supported": ["S256"]})
+    said = {"message": f"{asked.path} {asked.headers} {asked.body!r}", "error": str(asked.headers)}
+    found = re.search(r"answer-(\d+)", asked.path)
+    return as_json(said, int(found[1]) if found else 400, X_Echo=asked.headers.get("authorization", ""))
+
+
+# Places
+
+
+def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
+    """Ask for every address that can be read, as a page and as a fragment."""
+    ids = {one: [1, 2, 3] for one in ("person_id", "token_id", "rule_id", "team_id")}
+    connectors = [one["id"] for one in client.get("/api/connectors").get_json()]
+    events = client.get("/api/changes?limit=500").get_json()
+    # The whole of every event is in the answers of the API; of each kind and way one page is looked at.
+    some = list(
+        {(one["event_type"], one["author"], one["metadata"].get("field")): one["id"] for one in events}.values()
+    )
+    with app.app_context():
+        watched = db.session.scalar(text("SELECT count(*) FROM change_events"))
+    assert len(events) == min(watched, 500)
+    for rule in (one for one in app.url_map.iter_rules() if one.endpoint != "static"):
+        values: list[dict[str, Any]] = [{}]
+        for name in rule.arguments:
+            several: list[Any] = ids.get(name) or {
+                "connector_id": connectors,
+                "event_id": [one["event_id"] for one in events[:3]],
+                "name": ["system", "alice", "bob", "ci"],
+                "key": list(ADDABLE),
+                "what": ["replace", "remove"],
+                "secret": ["x" * 43],
+            }.get(name, [])
+            if name == "number":
+                several = connectors if "integrations" in rule.rule else some
+            values = [{**one, name: value} for one in values for value in several]
+        assert values or "GET" not in rule.methods, f"nothing is known to ask {rule} for"
+        for given in values if "GET" in (rule.methods or ()) else ():
+            with app.test_request_context():
+                address = app.url_for(rule.endpoint, **given)
+            watch.answers(client.get(address), *([client.get(address, headers=HTMX)] if len(values) < 60 else []))
+    for address in ("/?range=all", "/feed?range=all", "/timeline?range=all", "/report?range=all", "/news?after=0"):
+        watch.answers(client.get(address), client.get(address, headers=HTMX))
+    for kind in ("csv", "ndjson", "ocsf"):
+        exported = client.post("/api/export", json={"format": kind})
+        assert exported.status_code == 200, exported.text
+        watch.answers(exported)
+
+
+def database(watch: Watch, app: Flask) -> None:
+    """Read every column of every table as text."""
+    with app.app_context(), db.engine.connect() as connection:
+        for table in Base.metadata.tables.values():
+            for column in table.columns:
+                plain = text(f'SELECT "{column.name}" FROM {table.name}')  # as it is stored
+                values = [value for value in connection.scalars(plain) if value is not None]
+                binary = isinstance(column.type, LargeBinary)
+                whole = b"\n".join(map(bytes, values)) if binary else "\n".join(map(str, values))
+                watch.look(f"{table.name}.{column.name}", whole)
+
+
+def files(watch: Watch, folder: Path) -> None:
+    """Read every file there is but the key's: the database with its journal, checkpoints, backups."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "secret.key":
+            data = path.read_bytes()
+            watch.look(path.name, data, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else b"")
+
+
+def commands(watch: Watch, run: Run, folder: Path) -> None:
+    """Plant on the command line, and read what each command prints."""
+    leaky = f"https://me:{canary()}@git.example/?token={canary()}"
+    about = ["log", "--event-type", "config_changed", "--connector-name", leaky, "--reason", leaky]
+    several = [
+        [*about, "--field", "token", "--old-value", canary(), "--new-value", canary()],
+        [*about, "--field", "base_url", "--new-value", leaky],
+        [
+            *about,
+            "--event-type",
+            "connector_updated",
+            "--connector-type",
+            "github",
+            "--changes",
+            json.dumps({"api_key": {"new": canary()}}),
+        ],
+        ["events", "--limit", "10000"],
+        ["events", "--limit", "10000", "--json"],
+        *(["export", "--format", kind, "--output", str(folder / kind)] for kind in ("csv", "ndjson", "ocsf")),
+        *(["backup", str(folder / "backup")], ["checkpoint"], ["verify"], ["user", "list"], ["prune", "--dry-run"]),
+    ]
+    for arguments in several:
+        done = run(*arguments)
+        assert done.exit_code in (0, 1), done.output
+        watch.look(f"painchain {arguments[0]}", done.output, done.stderr)
+    # What cannot be used is not repeated.
+    for variable, value in (
+        ("PAINCHAIN_DATABASE_URL", f"mysql://me:{canary()}@db.example/x"),
+        ("PAINCHAIN_DATABASE_URL", f"postgresql+psycopg://me:{quote(canary(), safe='')}@127.0.0.1:9/x"),
+        ("PAINCHAIN_SECRET_KEY", canary()),
+    ):
+        done = run("events", env={variable: value, "PAINCHAIN_SECRET_KEY_FILE": ""})
+        assert done.exit_code in (1, 2)
+        watch.look(f"painchain with a bad {variable}", done.output, done.stderr)
+
+
+def test_no_secret_is_found_wherever_anything_can_be_read(
+    settings: config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, said = Watch(), io.StringIO()
+    handler = logging.StreamHandler(said)
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.DEBUG)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    keys = keyfile.read(keyfile.place(settings))
+    assert keys
+    watch.issued((settings.instance / "secret.key").read_text().strip())
+    watch.secrets |= {keys.roots[0], *(keys.derive(one) for one in ("sessions", "stored secrets", "chain of events"))}
+    url = settings.database_url
+    if not url.startswith("sqlite"):
+        url = make_url(url).set(password=canary()).render_as_string(hide_password=False)
+    with far_side(far_answers) as far:
+        mine = settings_for(
+            settings.instance,
+            url,
+            oidc_issuer=far.url,
+            oidc_client_id="painchain",
+            oidc_client_secret=canary(),
+            public_url="http://localhost",
+            metrics_token=canary() * 2,
+        )
+        app = create_app(mine)
+        try:
+            add_person(app)
+            client = app.test_client()
+            assert sign_in(client).status_code == 303
+            for plant in (plant_in_forms, plant_in_addresses, plant_through_the_api, plant_in_reports):
+                watch.answers(*plant(client))
+            watch.answers(*plant_as_people(app, watch, client), *plant_with_the_far(app, watch, client, far))
+            watch.answers(*plant_in_deliveries(watch, client), *plant_with_the_provider(app, watch))
+            metrics = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {mine.metrics_token}"})
+            assert metrics.status_code == 200
+            watch.answers(metrics)
+            with app.app_context():  # what is looked for was there
+                opened = [inventory.opened(one) for one in inventory.listed() if one.secrets]
+            assert len(opened) > 10
+            assert all(
+                secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"
+            )
+            assert any(CANARY in str(asked.headers) + str(asked.body) for asked in far.asked)
+            monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
+            commands(watch, run, tmp_path)
+            pages(watch, app, client)
+            rotated = run("rotate-key", "--reason", f"https://me:{canary()}@git.example")
+            assert rotated.exit_code == 0, rotated.output
+            watch.issued(next(iter((settings.instance / "secret.key").read_text().split())))
+            watch.look("painchain rotate-key", rotated.output, rotated.stderr)
+            database(watch, app)
+            files(watch, tmp_path)
+        finally:
+            close(app)
+            logging.root.removeHandler(handler)
+    watch.look("the log", said.getvalue())
+    assert "GET /" in said.getvalue()
+    assert not watch.found, "\n".join(sorted(set(watch.found)))
+
+
+def test_the_search_finds_a_secret_however_it_is_written() -> None:
+    secret = canary()
+    for written in (
+        *(secret, quote(secret), quote(secret, safe=""), secret.encode().hex(), json.dumps({"a": secret})),
+        *(base64.b64encode(b"user:"[:n] + secret.encode()).decode() for n in range(6)),
+        *(base64.urlsafe_b64encode(b"user:"[:n] + secret.encode()).decode() for n in range(6)),
+    ):
+        watch = Watch()
+        watch.look("here", f"before {written} after")
+        assert watch.found, written
+    nothing = Watch()
+    nothing.look("here", "c4nary", "8d1f", base64.b64encode(b"something else"))
+    assert nothing.found == []

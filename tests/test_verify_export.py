@@ -1,0 +1,214 @@
+"""The stand-alone verifier: a file of its own, which needs nothing but Python, tells which lines are genuine."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from painchain import chain, checkpoints, export, ledger, secrets, verify_export
+from painchain.timeline import Filter
+from tests.test_chain import write
+from tests.test_export import texts_of
+from tests.test_verify import rotate
+
+FILE = Path(verify_export.__file__)
+Lines = list[dict[str, Any]]
+Verify = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def exported(app: Flask) -> Lines:
+    """The lines of an export: ten events, the sixth removed by retention, another key from the eighth on."""
+    write(app, *({"title": f"é {number}", "description": {"b": [1.5, None], "a": "\u202e"}} for number in range(2, 8)))
+    rotate(app)
+    write(app, *({"tags": ["ci"], "author": "bob"} for _ in range(3)))
+    with app.app_context(), ledger.writing() as book:
+        book.remove([6])
+    return lines_of(app)
+
+
+def lines_of(app: Flask) -> Lines:
+    """Return the lines of an export, the last written first."""
+    with app.app_context():
+        lines = [json.loads(line) for line in texts_of("ndjson").splitlines()]
+    return sorted(lines, key=lambda line: -line["id"])
+
+
+@pytest.fixture
+def verify(app: Flask, tmp_path: Path) -> Verify:
+    """Verify lines where there is no PainChain, as somebody else does."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "verify_export.py").write_bytes(FILE.read_bytes())
+    roots = app.extensions["painchain.keys"].roots
+
+    def verify(lines: Lines | str, *more: str, keys: str | None = None) -> tuple[int, str]:
+        text = lines if isinstance(lines, str) else "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "export.ndjson").write_text(text)
+        (folder / "secret.key").write_text(keys if keys is not None else _spelt(app))
+        command = [sys.executable, "-I", "-S", "verify_export.py", "export.ndjson", "--key", "secret.key", *more]
+        done = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    assert roots
+    return verify
+
+
+def _spelt(app: Flask) -> str:
+    import base64
+
+    return "\n".join(base64.urlsafe_b64encode(root).decode() for root in app.extensions["painchain.keys"].roots)
+
+
+def test_it_knows_of_the_chain_what_painchain_knows() -> None:
+    root = b"3" * secrets.KEY_BYTES
+    assert (verify_export.FIELDS, verify_export.VERSION, verify_export.START) == (
+        chain.FIELDS,
+        chain.VERSION,
+        chain.START,
+    )
+    for purpose in ("chain of events", checkpoints.PURPOSE, "name of the key"):
+        assert verify_export.derived(root, purpose) == secrets.Keyring((root,)).derive(purpose)
+
+
+@pytest.mark.parametrize("order", ["newest first", "oldest first", "any"])
+def test_a_whole_export_is_genuine_in_any_order(exported: Lines, verify: Verify, order: str) -> None:
+    lines = {"newest first": exported, "oldest first": exported[::-1], "any": random.Random(1).sample(exported, 9)}
+    code, told = verify(lines[order])
+    assert code == 0, told
+    assert told.splitlines()[0] == "9 of 9 lines are genuine."
+    assert "They are events 1 to 10; 1 are missing between them, in 1 places." in told
+
+
+def test_events_of_a_filter_are_genuine_one_by_one(app: Flask, exported: Lines, verify: Verify) -> None:
+    with app.app_context():
+        text = texts_of("ndjson", Filter(author=("bob",)))
+    code, told = verify(text)
+    assert (code, told.splitlines()) == (
+        0,
+        ["3 of 3 lines are genuine.", "They are events 8 to 10; none is missing between them."],
+    )
+    assert len(exported) == 9
+    assert "filter left them out" in verify([exported[0], exported[5]])[1]
+
+
+EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
+    (lambda lines: [*lines[:2], {**lines[2], "author": "eve"}, *lines[3:]], "Line 3 was edited, or is of another log"),
+    (lambda lines: [*lines[:2], {**lines[2], "id": 80}, *lines[3:]], "Line 3 was edited"),
+    (lambda lines: [{**lines[0], "timestamp": "2026-01-15T14:00:00.000001Z"}], "Line 1 was edited"),
+    (lambda lines: [{**lines[0], "approved": True}, *lines[1:]], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "chain": {**lines[0]["chain"], "previous": None}}], "Line 1 is foreign"),
+    (lambda lines: [{**lines[0], "chain": None}, *lines[1:]], "Line 1 is foreign"),
+    (lambda lines: [*lines, lines[0]], "Line 10 is there twice: event 10 came before"),
+    (lambda lines: [{**lines[0], "id": lines[1]["id"]}, *lines[1:]], "Line 1 was edited"),
+    (lambda lines: [{}, *lines], "Line 1 is foreign"),
+]
+
+
+@pytest.mark.parametrize(("edit", "words"), EDITS)
+def test_the_first_line_that_is_not_genuine_is_named(
+    exported: Lines, verify: Verify, edit: Callable[[Lines], Lines], words: str
+) -> None:
+    code, told = verify(edit(exported))
+    assert code == 1
+    assert words in told
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[]", "null", "[" * 100_000, "9" * 9000, '{"id": NaN}', "\x00"])
+def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str) -> None:
+    code, told = verify(json.dumps(exported[0]) + "\n" + line)
+    assert code == 1
+    assert "1 of 2 lines are genuine" in told
+    assert "Line 2 is foreign" in told
+
+
+def test_a_member_that_comes_twice_is_foreign(exported: Lines, verify: Verify) -> None:
+    text = json.dumps(exported[0])
+    assert "Line 1 is foreign" in verify('{"author": "eve", ' + text[1:])[1]
+
+
+def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: Lines, verify: Verify) -> None:
+    with app.app_context(), ledger.writing() as book:
+        book.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
+        book.last_event, book.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
+        book.append(*(one for one in _others()))
+    lines = lines_of(app)
+    assert [line["id"] for line in lines[:2]] == [11, 10]
+    mixed = [lines[0], *exported]
+    code, told = verify(mixed)
+    assert code == 1
+    assert "Line 2 is out of order: event 10 is genuine, but does not follow" in told
+
+
+def _others() -> list[ledger.NewEvent]:
+    from tests.test_chain import made
+
+    return [made(90), made(91)]
+
+
+def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> None:
+    code, told = verify(exported, keys=secrets.new_key())
+    assert code == 1
+    assert "0 of 9 lines are genuine." in told
+    assert "Is this the key of that log?" in told
+
+
+@pytest.mark.parametrize(("lines", "keys"), [("", None), ("{}\n", "nonsense"), ("{}\n", ""), ("{}\n", "é")])
+def test_what_cannot_be_verified_is_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
+    code, told = verify(lines, keys=keys)
+    assert (code, told.startswith("It could not be verified.")) == (2, True)
+    assert verify("{}\n", "--checkpoint", "nowhere")[0] == 2
+
+
+def test_a_checkpoint_tells_whether_the_end_is_there(app: Flask, verify: Verify, tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    kept = tmp_path / "kept"
+    write(app, {})
+    with app.app_context():
+        for _ in range(2):
+            checkpoints.append(kept, checkpoints.make(lambda: datetime(2026, 1, 15, 15, tzinfo=UTC)))
+            write(app, {"event_id": f"later {_}"})
+    lines = lines_of(app)
+    assert verify(lines, "--checkpoint", str(kept)) == (
+        0,
+        "4 of 4 lines are genuine.\nThey are events 1 to 4; none is missing between them.\n2 of 2 checkpoints fit.\n",
+    )
+    code, told = verify(lines[2:], "--checkpoint", str(kept))
+    assert code == 1
+    assert "The end is not there: at 2026-01-15T15:00:00.000000Z the log had 3 events, and the lines end with" in told
+    code, told = verify(lines[:1], "--checkpoint", str(kept))
+    assert (code, "1 of 2 checkpoints fit." in told, "1 cannot be compared" in told) == (0, True, True)
+    kept.write_text(kept.read_text().replace('"size":2', '"size":4'))
+    assert verify(lines, "--checkpoint", str(kept))[0] == 2
+
+
+def test_a_long_export_needs_no_more_memory_than_a_short_one() -> None:
+    root = b"4" * secrets.KEY_BYTES
+    whole = verify_export.Export([root])
+    key, mac = verify_export.derived(root, "chain of events"), bytes(32)
+    import hmac
+
+    for number in range(1, 3000):
+        before, mac = mac, hmac.digest(key, mac + number.to_bytes(8, "big") + b"", "sha256")
+        whole._is_known(number)
+        whole.genuine += 1
+        whole._join(number, before, mac)
+    assert (len(whole._starts), len(whole._ends), whole.bad, whole.missing, whole.gaps) == (1, 1, 0, 0, 0)
+
+
+def test_every_line_of_an_export_has_its_place_in_the_chain(exported: Lines) -> None:
+    by_number = {line["id"]: line["chain"] for line in exported}
+    assert all(one["version"] == 1 and len(one["mac"]) == 64 for one in by_number.values())
+    assert by_number[1]["previous"] == "00" * 32
+    assert by_number[5]["previous"] == by_number[4]["mac"]
+    assert len(by_number[7]["previous"]) == 64, "retention has removed the event before"
+    assert export.FORMATS["ndjson"].label == "NDJSON"
