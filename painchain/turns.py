@@ -98,10 +98,12 @@ def _waiting(now: datetime) -> list[tuple[int, bool]]:
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say whether a connector is due and nobody polls it.
 
-    A poll that lies ahead, or the turn that waits for the first one too long, is from before the clock was put back.
+    A poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back. Whoever
+    has the turn has put the next poll to its end: once the turn is free, that waits for nothing.
     """
     never = and_(_state.last_poll.is_(None), due.reached(_state.due, now, LEASE))
-    come = or_(_state.due <= now, _state.last_poll > now + due.APART, never)
+    left = _state.due == _state.taken_until
+    come = or_(_state.due <= now, _state.last_poll > now + due.APART, never, left)
     return and_(come, due.reached(_state.taken_until, now, LEASE))
 
 
