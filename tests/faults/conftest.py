@@ -43,13 +43,14 @@ def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes."""
+def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
+    """A disk of a few megabytes, which is an instance folder after its first start."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root alone")
+    shutil.copytree(started, folder, dirs_exist_ok=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
