@@ -90,7 +90,7 @@ def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
     for one in done.dropped:
         click.echo(f"Dropped: {plain(one)}")
     if kept.exists():
-        click.echo(f"Move {plain(str(kept))} away: no other checkpoint is put behind those of the lost key.")
+        click.echo(f"Move {plain(str(kept))} away: no checkpoint is put behind those of the lost key.")
 
 
 @contextmanager

@@ -447,10 +447,11 @@ def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
 
 
 def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
-    app: Flask, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask, settings: Settings, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
     write(app, {}, {}, {})
+    assert run("checkpoint").exit_code == 0
     with app.app_context(), ledger.writing() as book:
         book.remove([2])
         before, old = book.last_event, ledger.key_id()
@@ -467,6 +468,11 @@ def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
     assert (
         "Dropped: secrets of Work GitHub\nDropped: webhook of Work GitHub\nDropped: notify rule Chat\n" in done.stdout
     )
+    assert done.stdout.endswith(
+        f"Move {settings.checkpoint_file} away: no checkpoint is put behind those of the lost key.\n"
+    )
+    assert run("checkpoint").exit_code == 1
+    settings.checkpoint_file.unlink()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     other = again()
     assert opened(other) == []
