@@ -113,6 +113,8 @@ def put(where: Place, keys: Keyring) -> None:
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(draft, owner.st_uid, owner.st_gid)  # root rotates for the server's account
             draft.replace(file)
+            for left in file.parent.glob(f"{DRAFT}*"):  # keys that a killed process was writing
+                left.unlink(missing_ok=True)
         _settle(file.parent)
     except OSError as error:
         raise KeyUnusable(f"The key file {where.file} cannot be written: {error}.") from None

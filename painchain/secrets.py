@@ -77,8 +77,8 @@ class Keyring:
         if name not in self.ids:
             raise KeyUnusable(
                 "The key is not the one that the log and the stored tokens were written with. "
-                "Put the right secret.key back (or what PAINCHAIN_SECRET_KEY was); if it was replaced on another "
-                "server, copy it from there. "
+                "Put the right secret.key back (or what PAINCHAIN_SECRET_KEY was); if another server made or "
+                "replaced it, copy it from there. "
                 "If it is lost for good: painchain rotate-key --lost."
             )
         first = self.roots[self.ids.index(name)]

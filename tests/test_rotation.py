@@ -24,6 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import undefer
 
 from painchain import (
+    checkpoints,
     inventory,
     keyfile,
     ledger,
@@ -39,6 +40,7 @@ from painchain import (
 )
 from painchain.audit import SYSTEM, Trail
 from painchain.chain import Chain
+from painchain.checkpoints import Checkpoint
 from painchain.config import Settings
 from painchain.db import EPOCH, Base, WrongKey, db
 from painchain.factory import create_app
@@ -276,6 +278,7 @@ def test_killed_at_any_point_it_leaves_what_starts_and_can_be_rotated(
     assert opened(last) == secrets
     assert checked(last).broken is None
     assert len(keys_in(file).roots) == (3 if where == "after the commit" else 2)
+    assert list(file.parent.glob(".secret.key*")) == [], "no key lies about that a killed rotation left"
 
 
 def test_of_two_who_rotate_at_the_same_time_one_does(settings: Settings, stored: int, file: Path) -> None:
@@ -330,7 +333,9 @@ def test_a_key_from_outside_is_put_in_front_by_whoever_looks_after_it(
     assert secret.read_text() == back
 
 
-def test_old_keys_stay_until_no_event_needs_them(app: Flask, run: Run, again: Callable[[], Flask], file: Path) -> None:
+def test_old_keys_stay_until_no_event_needs_them(
+    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], file: Path
+) -> None:
     write(app, {}, {}, {})
     assert run("rotate-key").exit_code == 0
     write(again(), {"event_id": "between"})
@@ -339,9 +344,20 @@ def test_old_keys_stay_until_no_event_needs_them(app: Flask, run: Run, again: Ca
     assert "No key is dropped" in kept.stdout
     assert len(keys_in(file).roots) == 3
     other = again()
-    with other.app_context(), ledger.writing() as book:
-        book.remove([1, 2, 3, 4])
-    assert run("rotate-key", "--drop-old").stdout == "Old keys dropped: 1. Keys left: 2.\n"
+    kept_checkpoints = settings.checkpoint_file
+    with other.app_context():
+        oldest = keys_in(file).led_by(keys_in(file).ids[-1])
+        with ledger.writing() as book:
+            book.remove([1, 2, 3, 4])
+        other.extensions["painchain.keys"] = oldest
+        checkpoints.append(kept_checkpoints, Checkpoint(3, b"x" * 32, datetime.now(UTC), oldest.id))
+    needed = run("rotate-key", "--drop-old")
+    assert (needed.exit_code, len(keys_in(file).roots)) == (0, 3)
+    assert f"checkpoints in {kept_checkpoints}" in needed.stdout
+    kept_checkpoints.unlink()
+    dropped = run("rotate-key", "--drop-old")
+    assert dropped.stdout.startswith("Old keys dropped: 1. Keys left: 2.\n")
+    assert "Backups that were taken with them cannot be restored any more" in dropped.stdout
     assert checked(again()).broken is None
     assert run("rotate-key", "--drop-old").exit_code == 0
     change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
@@ -431,10 +447,11 @@ def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
 
 
 def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
-    app: Flask, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask, settings: Settings, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
     write(app, {}, {}, {})
+    assert run("checkpoint").exit_code == 0
     with app.app_context(), ledger.writing() as book:
         book.remove([2])
         before, old = book.last_event, ledger.key_id()
@@ -451,6 +468,11 @@ def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
     assert (
         "Dropped: secrets of Work GitHub\nDropped: webhook of Work GitHub\nDropped: notify rule Chat\n" in done.stdout
     )
+    assert done.stdout.endswith(
+        f"Move {settings.checkpoint_file} away: no checkpoint is put behind those of the lost key.\n"
+    )
+    assert run("checkpoint").exit_code == 1
+    settings.checkpoint_file.unlink()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     other = again()
     assert opened(other) == []
