@@ -98,7 +98,12 @@ def _checked(source: BinaryIO) -> Checked:
 def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str) -> Restored:
     now = clock()
     with _bar(sum(checked.manifest.rows.values()), "Restoring") as bar:
-        return backups.restore(source, checked, lambda book: trail(book, now, reason=reason), bar.update, even_broken)
+        try:
+            return backups.restore(
+                source, checked, lambda book: trail(book, now, reason=reason), bar.update, even_broken
+            )
+        except KeyboardInterrupt:
+            stop("Stopped: nothing was restored.", 1)
 
 
 def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
@@ -115,7 +120,9 @@ def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         stop("Nothing was restored. Add --yes where nobody can be asked.")
-    said = click.prompt(f'What is stored now is abandoned for good. Type "{WORD}" to go on', default="", err=True)
+    said = click.prompt(
+        f'What is stored now is abandoned for good. Type "{WORD}" to go on', default="", show_default=False, err=True
+    )
     if said.strip() != WORD:
         stop("Nothing was restored.")
 

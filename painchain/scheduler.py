@@ -95,9 +95,9 @@ def order_daily(now: datetime) -> None:
 
     :raises WrongKey: when the key was replaced, so that this process can order nothing.
     """
-    due = retention.due()
+    is_due = retention.is_due(now)
     db.session.rollback()
-    if due > now:
+    if not is_due:
         return
     ledger.check_key()
     if not retention.take_turn(now):
