@@ -10,6 +10,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
+from painchain import logs
 from painchain.config import Settings
 from painchain.web.headers import SECURITY
 
@@ -32,6 +33,8 @@ class Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Answer."""
         problem = self.request.error
+        words = "What came is no request, or more than is read."
+        logs.security("unreadable_request", words, address=self.channel.addr[0], status=problem.code)
         body = f"{WORDS.get(problem.code, DEFECT)}\n".encode()
         self.status = f"{problem.code} {problem.reason}"
         plain = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}

@@ -86,6 +86,15 @@ def test_every_page_offers_to_sign_out(app: Flask, client: FlaskClient) -> None:
         assert soup(client.get(page)).select_one("header form[action='/sign-out'] button"), page
 
 
+def test_a_browser_that_is_too_old_is_warned_before_signing_in(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    warning = soup(client.get("/sign-in")).select_one("main .too-old")
+    assert warning is not None
+    assert "before 2022" in warning.get_text()
+    styles = (ROOT / "static" / "painchain.css").read_text(encoding="utf-8")
+    assert re.findall(r".*\.too-old.*", styles) == ["@supports (accent-color: auto) { .too-old { display: none; } }"]
+
+
 def test_no_cookie_is_larger_than_a_browser_keeps(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     cookies = client.get(f"/sign-in?next=/{'a' * 9_000}").headers.getlist("Set-Cookie")

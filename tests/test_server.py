@@ -87,7 +87,9 @@ NONE = [
 
 
 @pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(seen: tuple[int, bool]) -> None:
+def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(
+    seen: tuple[int, bool], caplog: pytest.LogCaptureFixture
+) -> None:
     for name, raw, expected, words in NONE:
         status, headers, body = say(seen[0], raw)
         assert (status, words in body) == (expected, True), (name, body)
@@ -96,6 +98,11 @@ def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(seen: 
         assert "server" not in headers
         assert headers.items() >= PROTECTING.items()
         assert headers["cache-control"] == "no-store"
+    told = [one.members for one in caplog.records if one.name == "painchain.security"]  # type: ignore[attr-defined]
+    assert told == [
+        {"event": "unreadable_request", "address": "127.0.0.1", "status": expected} for _, _, expected, _ in NONE
+    ]
+    assert CANARY.decode() not in caplog.text
 
 
 def test_what_a_proxy_says_reaches_the_app_only_where_it_is_trusted(seen: tuple[int, bool]) -> None:

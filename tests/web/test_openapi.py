@@ -64,7 +64,6 @@ BEYOND_ANY_SCHEMA = (
     "no address that Apprise can send to",
     "An Apprise URL has",
     "machine",
-    "This is no URL",
     "kinds can be",
     "Choose from what the event changed",
     "end_date must be later than start_date",
