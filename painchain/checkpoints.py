@@ -48,6 +48,10 @@ class BadCheckpoint(ValueError):
     """What is no checkpoint of this log, or one that cannot be made. The message says why, and what to do."""
 
 
+class KeyGone(BadCheckpoint):
+    """A checkpoint of a key that is not here: nobody here can say whether it is genuine."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """At `time` the log ended with event number `size`, whose hash was `head`. `key_id` names the key that signs it."""
@@ -131,25 +135,37 @@ def read(file: Path) -> list[Checkpoint]:
 
     :raises BadCheckpoint: when it cannot be read, or a line is no checkpoint of a key that is here.
     """
+    return [_parsed(file, *one) for one in enumerate(_lines(file), 1)]
+
+
+def kept(file: Path) -> tuple[Sequence[Checkpoint], int]:
+    """Return the checkpoints of a file, if there is such a file yet, and how many others are of a key that is gone.
+
+    Those say nothing any more. Whoever puts such a line in the place of another might as well take that one away.
+
+    :raises BadCheckpoint: when it cannot be read, or a line is no checkpoint.
+    """
+    found, gone = [], 0
+    for one in enumerate(_lines(file) if file.exists() else (), 1):
+        try:
+            found.append(_parsed(file, *one))
+        except KeyGone:
+            gone += 1
+    return found, gone
+
+
+def _lines(file: Path) -> Sequence[str]:
     try:
-        lines = file.read_bytes().decode("ascii", "replace").split("\n")[:-1]
+        return file.read_bytes().decode("ascii", "replace").split("\n")[:-1]
     except OSError as error:
         raise BadCheckpoint(f"The checkpoints in {file} cannot be read: {error.strerror}.") from None
-    found = []
-    for number, text in enumerate(lines, 1):
-        try:
-            found.append(parse(text))
-        except BadCheckpoint as problem:
-            raise BadCheckpoint(f"{file}, line {number}: {problem}") from None
-    return found
 
 
-def kept(file: Path) -> Sequence[Checkpoint]:
-    """Return the checkpoints of a file; none if there is no such file yet.
-
-    :raises BadCheckpoint: as ``read`` does.
-    """
-    return read(file) if file.exists() else []
+def _parsed(file: Path, number: int, text: str) -> Checkpoint:
+    try:
+        return parse(text)
+    except BadCheckpoint as problem:
+        raise type(problem)(f"{file}, line {number}: {problem}") from None
 
 
 def newest(file: Path) -> Checkpoint | None:
@@ -239,4 +255,7 @@ def _seal(members: dict[str, Any]) -> bytes:
     for name, key in zip(keys.ids, keys.derived(PURPOSE), strict=True):
         if name == members["key"]:
             return hmac.digest(key, _encode(members).encode(), "sha256")
-    raise BadCheckpoint("This checkpoint is of another key than this server has: of another PainChain, perhaps.")
+    raise KeyGone(
+        "This checkpoint is of another key than this server has: "
+        "one that was lost or taken away, or of another PainChain."
+    )

@@ -50,12 +50,13 @@ def cause(turn: Turn) -> str:
 def _compared(verdict: Verdict) -> Verdict:
     """Return the verdict with what the checkpoints in the file say; one that cannot be read says nothing."""
     try:
-        fits = fitting.compare(checkpoints.kept(last_checkpoint.file()))
+        here, gone = checkpoints.kept(last_checkpoint.file())
+        fits = fitting.compare(here)
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be compared. %s", problem)
-        return verdict
+        return replace(verdict, uncompared=str(problem))
     before = sum(one.kind == fitting.RESTORED for one in fits)
-    verdict = replace(verdict, checkpoints=len(fits), before=before)
+    verdict = replace(verdict, checkpoints=len(fits), before=before, unvouched=gone)
     worst = fitting.worst(fits)
     return replace(verdict, broken=_as_break(worst)) if worst and verdict.broken is None else verdict
 

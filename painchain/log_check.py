@@ -42,7 +42,7 @@ class Verdict:
     says whether the log tells how everything is configured now, None where that could not be found out; `drift` says in
     words what is configured otherwise (so many as are kept, of `drifts`), `explained` what may be because auditing was
     off, and `whole` that retention has removed nothing of it. So many `checkpoints` were compared, so many are of
-    `before` a restore.
+    `before` a restore; `unvouched` others are of a key that is gone. `uncompared`: why none could be.
     """
 
     events: int
@@ -57,6 +57,8 @@ class Verdict:
     explained: Sequence[str] = ()
     checkpoints: int = 0
     before: int = 0
+    unvouched: int = 0
+    uncompared: str = ""
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON."""

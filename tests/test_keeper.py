@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from painchain import addresses, checkpoints, keeper, keeping, last_checkpoint, 
 from painchain.db import db
 from painchain.keeper import Keeper
 from painchain.log_check import State
+from painchain.secrets import KEY_BYTES, Keyring
 from tests.test_backup import put_back, taken
 from tests.test_chain import change, write
 
@@ -52,7 +54,7 @@ def ask(app: Flask) -> None:
 def kept(app: Flask) -> list[int]:
     """Return the sizes of the checkpoints in the file."""
     with app.app_context():
-        return [one.size for one in checkpoints.kept(last_checkpoint.file())]
+        return [one.size for one in checkpoints.kept(last_checkpoint.file())[0]]
 
 
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
@@ -245,6 +247,25 @@ def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, 
     found = look(days=2).verdict
     assert found
     assert (found.broken, found.checkpoints) == (None, 2)
+
+
+def test_checkpoints_of_a_key_that_is_gone_do_not_keep_the_others_from_being_compared(
+    app: Flask, look: Callable[..., State]
+) -> None:
+    look()
+    keys = app.extensions["painchain.keys"]
+    with app.app_context():
+        file = last_checkpoint.file()
+        [ours] = checkpoints.read(file)
+        gone = Keyring((b"2" * KEY_BYTES,))
+        app.extensions["painchain.keys"] = gone
+        foreign = checkpoints.line(replace(ours, key_id=gone.id))
+        app.extensions["painchain.keys"] = keys
+    file.write_text(f"{foreign}\n{file.read_text()}")
+    found = look(days=1).verdict
+    assert found
+    assert (found.checkpoints, found.unvouched) == (1, 1)
+    assert len(kept(app)) == 2, "and the next is put behind them"
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same(

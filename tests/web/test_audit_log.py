@@ -208,6 +208,21 @@ def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, c
     assert client.get("/api/integrity").get_json()["checkpoint"]["problem"]
 
 
+def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flask, client: FlaskClient) -> None:
+    look(app)
+    file = app.config["SETTINGS"].checkpoint_file
+    good = file.read_text()
+    file.write_text(f"nonsense\n{good}")
+    for words_of_page, content in ("line 1: This is no checkpoint", good), ("", good):
+        assert press(client, "#check-now").status_code == 303
+        look(app)
+        page = read(client)
+        assert words(page.select_one(".log-verdict h2")) == "The one event is as it was written."
+        problems = texts(page, "#checking .problem")
+        assert [words_of_page in one for one in problems] == ([True] if words_of_page else [])
+        file.write_text(content)
+
+
 def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(app: Flask, client: FlaskClient) -> None:
     object.__setattr__(app.config["SETTINGS"], "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
     assert press(client, "#make-checkpoint").status_code == 303
@@ -248,4 +263,4 @@ def test_the_api_answers_a_checkpoint_that_can_be_checked(app: Flask, client: Fl
     assert made.status_code == 201
     with app.app_context():
         assert checkpoints.parse(json.dumps(made.get_json())).size == 1
-        assert checkpoints.kept(last_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]
+        assert checkpoints.read(last_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]
