@@ -105,7 +105,7 @@ def put(connector_id: int, until: datetime, heard: Heard, now: datetime) -> Outc
 
 
 def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: ledger.Ledger | None) -> Outcome:
-    row = _read(connector_id)
+    row = _read(connector_id, kept=True)
     connector = db.session.get(Connector, connector_id, populate_existing=True)
     if row is None or connector is None or not connector.enabled or row.watched_until != until:
         return Outcome.LOST
@@ -132,8 +132,10 @@ def _tell(book: ledger.Ledger, connector: Connector, polled: Polled, now: dateti
         lapses.add(connector, lapses.GAP, polled.gap.start, polled.gap.end, polled.gap.words)
 
 
-def _read(connector_id: int) -> Any:
-    return db.session.execute(select(_table).where(_state.connector_id == connector_id)).one_or_none()
+def _read(connector_id: int, kept: bool = False) -> Any:
+    """Read the row of a connector; `kept` as it is until the end of the transaction, also where many write at once."""
+    query = select(_table).where(_state.connector_id == connector_id)
+    return db.session.execute(query.with_for_update() if kept else query).one_or_none()
 
 
 def _of(connector_id: int) -> Update:
