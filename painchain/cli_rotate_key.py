@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 from flask import current_app
 
-from painchain import rotation
+from painchain import last_checkpoint, rotation
 from painchain.audit import Trail
 from painchain.factory import create_app, without_its_key
 from painchain.inventory import Refused
@@ -27,7 +27,7 @@ LOST = (
 
 
 @click.command("rotate-key")
-@click.option("--drop-old", is_flag=True, help="Replace nothing: take old keys out of the file that no event needs.")
+@click.option("--drop-old", is_flag=True, help="Replace nothing: take old keys out of the file that nothing needs.")
 @click.option("--lost", is_flag=True, help="The key is lost for good: go on with a new one, without stored tokens.")
 @click.option("--yes", is_flag=True, help="With --lost: do not ask.")
 @reason_option
@@ -66,11 +66,15 @@ def rotate(begin: Callable[[Ledger], Trail]) -> None:
 def drop() -> None:
     """Take keys out of the file that nothing needs."""
     with working():
+        kept = last_checkpoint.file()
         dropped, left = rotation.drop_old()
     if dropped:
         click.echo(f"Old keys dropped: {dropped}. Keys left: {left}.")
+        click.echo("Backups that were taken with them cannot be restored any more, and no checkpoint be compared.")
     else:
-        click.echo(f"No key is dropped: the oldest events were chained with the last of {left}, and need it.")
+        click.echo(
+            f"No key is dropped: the oldest events, or the checkpoints in {plain(str(kept))}, need the last of {left}."
+        )
 
 
 def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
@@ -78,12 +82,15 @@ def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
     if not yes:
         click.confirm(LOST, abort=True)
     with working(lost=True):
+        kept = last_checkpoint.file()
         done = rotation.replace_lost(begin)
         where: Place = current_app.extensions["painchain.key_place"]
     click.echo(f"PainChain goes on with the key in {plain(where.name)}. Back it up.")
     click.echo(f"Events that nobody can verify any more: {done.unverified:,}. From here on the log is chained anew.")
     for one in done.dropped:
         click.echo(f"Dropped: {plain(one)}")
+    if kept.exists():
+        click.echo(f"Move {plain(str(kept))} away: no checkpoint is put behind those of the lost key.")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 from flask import current_app
 
-from painchain import accounts, ledger, people
+from painchain import accounts, ledger, people, signins
 from painchain.accounts import Refused
 from painchain.audit import Trail
 from painchain.identity import Person
@@ -101,6 +101,20 @@ def enable(name: str, reason: str) -> None:
         one = called(name)
         said = f"{plain(one.name)} is {'enabled' if accounts.enable(one, trail) else 'enabled already'}."
     click.echo(said)
+
+
+@user.command("sign-out")
+@click.argument("name", required=False, callback=utf8)
+@click.option("--all", "everybody_there", is_flag=True, help="Of all accounts.")
+@reason_option
+def sign_out(name: str | None, everybody_there: bool, reason: str) -> None:
+    """Sign somebody out of every browser, or with --all everybody. API tokens go on."""
+    if (name is None) != everybody_there:
+        raise click.UsageError("Give a name, or --all.")
+    with recording(reason) as trail:
+        people_there = [called(name)] if name else accounts.everybody()
+        ended = sum(signins.end_all(one, trail) for one in people_there)
+    click.echo(f"Signed out of {ended} browser{'' if ended == 1 else 's'}.")
 
 
 @user.command()

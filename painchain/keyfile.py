@@ -74,7 +74,7 @@ def obtain(where: Place, is_new: Callable[[], bool]) -> Keyring:
     if keys is None:
         raise KeyUnusable(
             f"The key is missing: there is no {where.name}, and the log and the stored tokens were written with one. "
-            "Put the old secret.key back from a backup, or copy it from the server that made it. "
+            "Put the right secret.key back from a backup, or copy it from the server that made it. "
             "If it is lost for good: painchain rotate-key --lost."
         )
     return keys
@@ -113,6 +113,8 @@ def put(where: Place, keys: Keyring) -> None:
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(draft, owner.st_uid, owner.st_gid)  # root rotates for the server's account
             draft.replace(file)
+            for left in file.parent.glob(f"{DRAFT}*"):  # keys that a killed process was writing
+                left.unlink(missing_ok=True)
         _settle(file.parent)
     except OSError as error:
         raise KeyUnusable(f"The key file {where.file} cannot be written: {error}.") from None

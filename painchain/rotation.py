@@ -12,9 +12,10 @@ from flask import current_app
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.engine import Connection, Row
 
-from painchain import hooks, inventory, keyfile, ledger, notify, pruned_runs, sealed
+from painchain import checkpoints, hooks, inventory, keyfile, last_checkpoint, ledger, notify, pruned_runs, sealed
 from painchain.audit import SOURCE, Trail
 from painchain.chain import FIELDS, START, Chain, canonical, chains
+from painchain.checkpoints import BadCheckpoint
 from painchain.db import Base
 from painchain.inventory import Refused
 from painchain.keyfile import Place
@@ -23,7 +24,7 @@ from painchain.models import ChangeEvent, LogHead, PrunedRun
 from painchain.secrets import Keyring, KeyUnusable, new_key, parse_key
 
 STEP = 2000
-ROTATED = "KeyRotated"
+ROTATED, RESTORED = "KeyRotated", "BackupRestored"
 
 _event = ChangeEvent.__table__.c
 _events, _head, _runs = (Base.metadata.tables[one.__tablename__] for one in (ChangeEvent, LogHead, PrunedRun))
@@ -92,13 +93,18 @@ def _with_a_new_one(where: Place, current: str, used: set[str]) -> Keyring:
 
 
 def _used(connection: Connection) -> set[str]:
-    """Return the names of the keys that were in use once: the chain goes from key to key and never back."""
-    mine = (_event.source == SOURCE, _event.event_type == ROTATED)
+    """Return the names of the keys that were in use once: the chain goes from key to key and never back.
+
+    A backup from before a rotation takes that away; what says that it was restored says of which key it was.
+    """
+    mine = (_event.source == SOURCE, _event.event_type.in_((ROTATED, RESTORED)))
     return {str(told.get("old_key")) for told in connection.scalars(select(_event.metadata).where(*mine))}
 
 
 def drop_old() -> tuple[int, int]:
-    """Take the keys out of the file that no event needs any more; return how many are dropped and how many are left.
+    """Take the keys out of the file that no event and no checkpoint in the file of checkpoints needs any more.
+
+    Return how many are dropped and how many are left.
 
     :raises Refused: when it cannot be told which are needed, or the keys are looked after elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
@@ -108,11 +114,12 @@ def drop_old() -> tuple[int, int]:
         keys = keyfile.read(where)
         if keys is None:
             raise KeyUnusable(f"{where.name} is not there any more. Put it back.")
-        kept = keys.roots[: _oldest_needed(book.connection, keys) + 1]
+        needed = max(_oldest_needed(book.connection, keys), _oldest_of_checkpoints(keys))
+        kept = keys.roots[: needed + 1]
         dropped = len(keys.roots) - len(kept)
         if dropped and not where.own:
             which = "last key" if dropped == 1 else f"last {dropped} keys"
-            raise Refused(f"No event needs the {which} in {where.name} any more: take it out there.")
+            raise Refused(f"Nothing needs the {which} in {where.name} any more: take it out there.")
         if dropped:
             keyfile.put(where, Keyring(kept))
     return dropped, len(kept)
@@ -131,6 +138,14 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
         f"The beginning of the log, event {first.id}, does not fit any of the keys, so none is dropped. "
         "See painchain verify."
     )
+
+
+def _oldest_of_checkpoints(keys: Keyring) -> int:
+    """Return the place of the oldest key that a checkpoint in the file was signed with."""
+    try:
+        return max((keys.ids.index(one.key_id) for one in checkpoints.kept(last_checkpoint.file())), default=0)
+    except BadCheckpoint as problem:
+        raise Refused(f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}") from None
 
 
 def replace_lost(begin: Callable[[Ledger], Trail]) -> Replaced:

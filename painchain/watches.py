@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Update, select, update
 
-from painchain import connectors, lapses, ledger
+from painchain import connectors, due, lapses, ledger, turns
 from painchain.connectors.poll import Heard, Polled, Turn
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.findings import add_found, settings_of
@@ -59,7 +59,7 @@ def take(connector_id: int, now: datetime) -> datetime | None:
     :raises WrongKey: when the key was replaced, so that this process opens no token and stores nothing any more.
     """
     ledger.check_key()
-    return _move(_of(connector_id).where(_state.watched_until <= now), now + LEASE)
+    return _move(_of(connector_id).where(due.reached(_state.watched_until, now, LEASE)), now + LEASE)
 
 
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
@@ -105,19 +105,19 @@ def put(connector_id: int, until: datetime, heard: Heard, now: datetime) -> Outc
 
 
 def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: ledger.Ledger | None) -> Outcome:
-    row = _read(connector_id)
+    row = _read(connector_id, kept=True)
     connector = db.session.get(Connector, connector_id, populate_existing=True)
     if row is None or connector is None or not connector.enabled or row.watched_until != until:
         return Outcome.LOST
-    if row.taken_until > now:
+    if not due.is_reached(row.taken_until, now, turns.LEASE):
         return Outcome.WAIT
     polled = heard(row.cursor)
     if book:
         _tell(book, connector, polled, now)
     elif _tells(polled):
         return Outcome.WAIT  # a poll has come in between, and with it something to tell
-    due = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
-    values: dict[str, Any] = {"cursor": polled.cursor, "due": due}
+    soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
+    values: dict[str, Any] = {"cursor": polled.cursor, "due": soonest}
     db.session.execute(_of(connector_id).values(**values))
     return Outcome.STORED
 
@@ -132,8 +132,10 @@ def _tell(book: ledger.Ledger, connector: Connector, polled: Polled, now: dateti
         lapses.add(connector, lapses.GAP, polled.gap.start, polled.gap.end, polled.gap.words)
 
 
-def _read(connector_id: int) -> Any:
-    return db.session.execute(select(_table).where(_state.connector_id == connector_id)).one_or_none()
+def _read(connector_id: int, kept: bool = False) -> Any:
+    """Read the row of a connector; `kept` as it is until the end of the transaction, also where many write at once."""
+    query = select(_table).where(_state.connector_id == connector_id)
+    return db.session.execute(query.with_for_update() if kept else query).one_or_none()
 
 
 def _of(connector_id: int) -> Update:

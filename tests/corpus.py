@@ -13,7 +13,7 @@ FEW = [
     "</textarea></title></svg><script>alert(1)</script>",
     "<svg onload=alert(1)><style>*{}</style>",
     "' onmouseover='alert(1)' x='",
-    "javascript:alert(1)//{{7*191}}${7*191}",
+    "javascript:alert(1)//{{97*10000019}}${97*10000019}",
     "&lt;script&gt;&#60;b&#62;",
 ]
 CORPUS = [
@@ -52,12 +52,17 @@ CORPUS = [
 LEADING = ("href", "src", "action", "formaction", "xlink:href", "hx-get", "hx-post", "hx-push-url", "poster", "srcset")
 
 
+FOREIGN = {"style", "img", "iframe", "object", "embed", "base", "b", "math", "template", "x55"}
+
+
 def assert_inert(page: BeautifulSoup) -> None:
     """Assert that a page has no script, handler, style or image but its own, and leads nowhere that acts."""
-    assert not [script for script in page.select("script") if not str(script.get("src", "")).startswith("/static/")]
-    assert not page.select("style, img, iframe, object, embed, base, b, math, template, [x55], x55")
-    assert not page.select("meta[http-equiv], link:not([href^='/static/'])")
     for element in page.find_all():
+        assert element.name not in FOREIGN, element
+        assert "x55" not in element.attrs, element
+        assert "http-equiv" not in element.attrs, element
+        if element.name in ("script", "link"):
+            assert str(element.get("src", element.get("href", ""))).startswith("/static/"), element
         names = [name for name in element.attrs if name.startswith(("on", "hx-on")) or name == "style"]
         assert not names, element
         for name in LEADING:
@@ -68,4 +73,4 @@ def assert_inert(page: BeautifulSoup) -> None:
         for name, value in element.attrs.items():
             if name in ("hx-vals", "hx-headers", "content") and str(value).startswith("{"):
                 json.loads(str(value))
-    assert "1337" not in page.get_text()
+    assert "970001843" not in page.get_text()

@@ -79,3 +79,29 @@ def test_an_unknown_name_and_a_wrong_value_are_said(app, run):
     assert "There is no account called “nobody”" in run("user", "reset", "nobody").stderr
     refused = run("user", "add", "alice")
     assert (refused.exit_code, "called “alice” already" in refused.stderr) == (1, True)
+
+
+def test_one_or_everybody_is_signed_out_of_every_browser_on_the_record(app, run):
+    browsers = {}
+    for name in ("alice", "bob"):
+        add_person(app, name)
+        browsers[name] = [app.test_client(), app.test_client()]
+        for browser in browsers[name]:
+            sign_in(browser, name)
+
+    def signed_in():
+        return [name for name, several in browsers.items() for one in several if one.get("/account").status_code == 200]
+
+    assert run("user", "sign-out").exit_code == run("user", "sign-out", "bob", "--all").exit_code == 2
+    assert run("user", "sign-out", "nobody").exit_code == 1
+    assert signed_in() == ["alice", "alice", "bob", "bob"]
+    assert run("user", "sign-out", "bob", "--reason", "laptop stolen").stdout == "Signed out of 2 browsers.\n"
+    assert signed_in() == ["alice", "alice"]
+    assert run("user", "sign-out", "--all").stdout == "Signed out of 2 browsers.\n"
+    assert signed_in() == []
+    with app.app_context():
+        written = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
+        assert sorted(tuple(one) for one in written) == [
+            ("system", f"[Signed Out] {name}") for name in ("alice", "alice", "bob", "bob")
+        ]
+    assert run("user", "sign-out", "--all").stdout == "Signed out of 0 browsers.\n"

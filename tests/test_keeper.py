@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from painchain import checkpoints, keeper, keeping, last_checkpoint, ledger, log_check
+from painchain import addresses, checkpoints, keeper, keeping, last_checkpoint, ledger, log_check
 from painchain.db import db
 from painchain.keeper import Keeper
 from painchain.log_check import State
@@ -357,6 +357,7 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
     app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     object.__setattr__(app.config["SETTINGS"], "checkpoint_url", collector.url)
+    addresses.permit(())  # which are about what editors choose, and this address is the operator's
     collector.status = status
     look()
     look(seconds=29)
@@ -375,8 +376,17 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
     assert seen.posted_at == NOW + timedelta(seconds=31)
 
 
-def test_where_nobody_takes_it_that_is_told_in_words(app: Flask, look: Callable[..., State]) -> None:
-    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", "http://127.0.0.1:9/")
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://127.0.0.1:9/", "127.0.0.1 cannot be reached. Check the URL, or whether it is running."),
+        ("https://no..host/", "There is no host called no..host. Check the URL."),
+    ],
+)
+def test_where_nobody_takes_it_that_is_told_in_words(
+    app: Flask, look: Callable[..., State], address: str, why: str
+) -> None:
+    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", address)
     look()
     with app.app_context():
-        assert last_checkpoint.last().error == ("127.0.0.1 cannot be reached. Check the URL, or whether it is running.")
+        assert last_checkpoint.last().error == why

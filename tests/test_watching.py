@@ -18,6 +18,7 @@ from painchain.connectors.kubernetes_api import RESOURCES, Stream
 from painchain.connectors.kubernetes_events import sight
 from painchain.connectors.kubernetes_states import marker
 from painchain.connectors.kubernetes_watch import News, Upon
+from painchain.connectors.poll import Polled
 from painchain.db import db
 from painchain.models import Connector, Lapse, PollState
 from painchain.timeline import Filter
@@ -242,6 +243,32 @@ def news(number: int, kind: str, verb: str, version: int, name: str = "web", **m
     meta = {"name": name, "uid": f"uid-{kind}-shop-{name}", "namespace": "shop", "resourceVersion": str(version)}
     seen = sight(kind, {"metadata": meta, **more}, marker(state(number).cursor["salt"]))
     return Upon("prod", [News(Stream(RESOURCES[kind], ""), str(version), verb, seen)], now())
+
+
+def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
+    inside: Flask, number: int, cluster: FarCluster
+) -> None:
+    until = watches.take(number, now())
+    assert until
+    asked: list[threading.Thread] = []
+
+    def ask() -> None:
+        with inside.app_context():
+            change(number, polling.sync_now)
+
+    def heard(cursor: Any) -> Polled:
+        """Have somebody ask for a poll while what was heard is being stored."""
+        if len(calls) == 1:
+            asked.append(threading.Thread(target=ask))
+            asked[0].start()
+            asked[0].join(0.3)
+        calls.append(cursor)
+        return Polled((), cursor)
+
+    calls: list[Any] = []
+    assert watches.put(number, until, heard, now()) is Outcome.STORED
+    asked[0].join()
+    assert polling.take(now())
 
 
 def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
