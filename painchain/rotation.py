@@ -143,9 +143,10 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
 def _oldest_of_checkpoints(keys: Keyring) -> int:
     """Return the place of the oldest key that a checkpoint in the file was signed with."""
     try:
-        return max((keys.ids.index(one.key_id) for one in checkpoints.kept(last_checkpoint.file())), default=0)
+        here, _ = checkpoints.kept(last_checkpoint.file())
     except BadCheckpoint as problem:
         raise Refused(f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}") from None
+    return max((keys.ids.index(one.key_id) for one in here), default=0)
 
 
 def replace_lost(begin: Callable[[Ledger], Trail]) -> Replaced:
