@@ -224,9 +224,13 @@ def make_link(person: Person | None, now: datetime, trail: Trail | None = None) 
 
 
 def link(secret: str, now: datetime) -> OneTimeLink | None:
-    """Return the one-time link of that secret, if it still works."""
+    """Return the one-time link of that secret, if it still works.
+
+    One that would work for much longer than any is of before the clock was put back: it does not work for ever.
+    """
     found = db.session.get(OneTimeLink, digest(secret), populate_existing=True)
-    return found if found and found.expires > now else None
+    latest = now + 2 * timedelta(hours=max(LINK_HOURS.values()))
+    return found if found and now < found.expires <= latest else None
 
 
 def use_up(found: OneTimeLink) -> None:

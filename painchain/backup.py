@@ -58,12 +58,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Restored:
-    """What was restored: so many events of the log as it was at `time`; `broken` says where its chain is broken."""
+    """What was restored: so many events of the log as it was at `time`; `broken` says where its chain is broken.
+
+    `old_key` names the key that it was sealed with, if that was replaced since.
+    """
 
     events: int
     time: str
     broken: str
     tokens: int
+    old_key: str
 
 
 def rows() -> int:
@@ -73,11 +77,16 @@ def rows() -> int:
 
 
 def take(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
-    """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows."""
+    """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows.
+
+    :raises WrongKey: when the key was replaced, so that this process cannot seal it.
+    """
     keys: Keyring = current_app.extensions["painchain.keys"]
     writer, written = Writer(file), Counter[str]()
     with db.reading() as connection:
         manifest = _manifest(connection, now)
+        if manifest.key != keys.id:
+            raise db.WrongKey
         writer.manifest(manifest)
         for one in KEPT:
             writer.table(one.name, one.columns.keys())
@@ -176,7 +185,11 @@ def restore(
         _go_on(book, manifest, present, intact)
         _record(record(book), manifest, present)
     return Restored(
-        manifest.rows[_events.name], manifest.time, broken.words if broken else "", manifest.rows["api_tokens"]
+        manifest.rows[_events.name],
+        manifest.time,
+        broken.words if broken else "",
+        manifest.rows["api_tokens"],
+        _old_key(manifest),
     )
 
 
@@ -237,6 +250,12 @@ def _go_on(book: Ledger, manifest: Manifest, present: Row[Any], intact: bool) ->
         book.last_event, book.mac = abandoned.last, abandoned.mac
 
 
+def _old_key(manifest: Manifest) -> str:
+    """Return the name of the key that a backup was sealed with, if it was replaced since."""
+    keys: Keyring = current_app.extensions["painchain.keys"]
+    return "" if manifest.key == keys.id else manifest.key
+
+
 def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
     events = manifest.rows[_events.name]
     text = (
@@ -251,6 +270,9 @@ def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
         "abandoned_size": present.last_event,
         "abandoned_head": present.mac.hex(),
     }
+    if old := _old_key(manifest):
+        facts["old_key"] = old
+        text += f". It was sealed with the key {old}, which was replaced since"
     trail.record("backup_restored", manifest.time, "restored", text, facts)
 
 

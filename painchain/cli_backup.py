@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 import click
@@ -72,6 +73,12 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
     click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everybody signs in anew.")
     if restored.broken:
         click.echo(f"The chain of the log is broken, as it was in the backup: {restored.broken}", err=True)
+    if restored.old_key:
+        click.echo(
+            f"It was sealed with the key {restored.old_key}, which was replaced since: if that key has leaked, be sure "
+            "that nobody else made this file.",
+            err=True,
+        )
     if restored.tokens:
         click.echo(
             f"{restored.tokens:,} API tokens, and the accounts and passwords of that time, are valid again: see to it "
@@ -91,7 +98,12 @@ def _checked(source: BinaryIO) -> Checked:
 def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str) -> Restored:
     now = clock()
     with _bar(sum(checked.manifest.rows.values()), "Restoring") as bar:
-        return backups.restore(source, checked, lambda book: trail(book, now, reason=reason), bar.update, even_broken)
+        try:
+            return backups.restore(
+                source, checked, lambda book: trail(book, now, reason=reason), bar.update, even_broken
+            )
+        except KeyboardInterrupt:
+            stop("Stopped: nothing was restored.", 1)
 
 
 def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
@@ -108,7 +120,9 @@ def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         stop("Nothing was restored. Add --yes where nobody can be asked.")
-    said = click.prompt(f'What is stored now is abandoned for good. Type "{WORD}" to go on', default="", err=True)
+    said = click.prompt(
+        f'What is stored now is abandoned for good. Type "{WORD}" to go on', default="", show_default=False, err=True
+    )
     if said.strip() != WORD:
         stop("Nothing was restored.")
 
@@ -125,11 +139,11 @@ def writing_to(file: str, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(file)
-    if not path.name or path.is_dir():
+    if not path.name or (path.exists() and not path.is_file()):
         stop(f"{file!r} cannot be written: it names no file.")
     if path.exists() and not force:
         stop(f"{file} is there already; nothing was written. Name another file, or add --force.")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             yield out

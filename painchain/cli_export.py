@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TextIO
 
 import click
@@ -69,9 +70,9 @@ def writing_to(output: str | None) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     path = Path(output)
-    if not path.name:
+    if not path.name or (path.exists() and not path.is_file()):  # what is in the place of /dev/null is no file
         stop(f"{output!r} cannot be written: it names no file.")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         with part.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -296,7 +296,8 @@ SETTINGS = (
         "checkpoint_url",
         "",
         posting_address,
-        "Address that each checkpoint is posted to as JSON, by https or on this machine. Empty: none.",
+        "Address that each checkpoint is posted to as JSON: by https, or by http on this machine. In a private network "
+        "or on this machine only where PAINCHAIN_ALLOW_PRIVATE_ADDRESSES allows it. Empty: none.",
         secret=True,
     ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
@@ -316,13 +317,13 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of one running server."""
+    """Every setting of one running server. Printed, it shows those that hold no secret."""
 
     host: str
     port: int
     instance: Path
-    database_url: str
-    secret_key: str
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
     secret_key_file: Path | None
     trusted_hosts: tuple[str, ...]
     public_url: str
@@ -334,17 +335,17 @@ class Settings:
     session_days: int
     oidc_issuer: str
     oidc_client_id: str
-    oidc_client_secret: str
+    oidc_client_secret: str = field(repr=False)
     oidc_client_secret_file: Path | None
     oidc_name: str
     oidc_role: str
     oidc_domains: tuple[str, ...]
     max_webhook_bytes: int
     checkpoint_file: Path
-    checkpoint_url: str
+    checkpoint_url: str = field(repr=False)
     log_level: str
     log_format: str
-    metrics_token: str
+    metrics_token: str = field(repr=False)
     metrics_token_file: Path | None
 
     @property
@@ -369,7 +370,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         except UnicodeEncodeError:
             raise ConfigError(f"{setting.variable}: this is not text in UTF-8.") from None
         except ValueError as error:
-            shown = "" if setting.secret else f" ({text!r})"
+            # Where the name of a file belongs, many a one puts the secret itself.
+            shown = "" if setting.secret or setting.parse is secret_file else f" ({text!r})"
             raise ConfigError(f"{setting.variable}{shown}: {error}.") from None
     values["database_url"] = values["database_url"] or file_url(values["instance"] / "painchain.db")
     values["checkpoint_file"] = values["checkpoint_file"] or values["instance"] / "checkpoints.ndjson"

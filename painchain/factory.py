@@ -296,7 +296,7 @@ def protect(response: Response) -> Response:
     headers = response.headers
     headers.extend(headers_for(current_app.config["SETTINGS"])(request.environ))
     headers.add("X-Request-Id", g.get("request_id", ""))
-    if request.endpoint != "static":
+    if request.endpoint != "static" or response.status_code >= 400:
         headers.setdefault("Cache-Control", "no-store")
         if response.mimetype == "text/html":
             headers.add("Vary", "HX-Request, Cookie")

@@ -68,7 +68,8 @@ class Fit:
             FITS: f"The log still has the {events} of {time} as then.",
             UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
             RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
-            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since.",
+            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since, "
+            "or events were taken out of it.",
             SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
             "or an older database was put in its place.",
         }[self.kind]
@@ -82,13 +83,13 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
         last = last if isinstance(last, int) else -1  # one that is none was put there by hand
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
-        restores = list(_restores(connection)) if any(one.broken for one in found) else []
+        restores = list(_restores(connection)) if any(one.kind != FITS for one in found) else []
     never = _never()
     return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
 
 
 def _never() -> Sequence[str]:
-    """Return the names of the keys that the log says it was never written with.
+    """Return the names of the keys that the log says it was never written with, nor was any log it was restored over.
 
     A checkpoint of one of them is of a later state: somebody has put the log back to a key that was replaced.
     """
@@ -114,8 +115,6 @@ def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int,
 def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
     if one.size > last:
         return SHORT
-    if one.key_id in _never():
-        return DIFFERS
     if one.size in hashes:
         return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
     inside = connection.execute(select(_run.last).where(_within(one.size))).first()
@@ -145,5 +144,5 @@ def _number(facts: Any, name: str) -> int | None:
 
 
 def _explained(one: Fit, restores: Sequence[Restored]) -> Fit:
-    why = next((restore for restore in restores if restore.explains(one.checkpoint)), None) if one.broken else None
+    why = next((restore for restore in restores if one.kind != FITS and restore.explains(one.checkpoint)), None)
     return Fit(one.checkpoint, RESTORED, why.at) if why else one

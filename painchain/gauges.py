@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import audit, connectors, polling, rollups, timeline
+from painchain import audit, connectors, last_checkpoint, log_check, polling, rollups, timeline
 from painchain.db import db
 from painchain.models import ChangeEvent, Connector, EventCount, LogHead, Notice, NotifyRule, PollState
 
@@ -28,7 +28,7 @@ class State(Collector):
         """Yield every series; where the database cannot be read, those that do without, and that it is down."""
         yield threads()
         try:
-            found = [log(), *events(), auditing(), *polls(datetime.now(UTC)), *notices()]
+            found = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices()]
         except SQLAlchemyError:
             found = None
         finally:
@@ -75,6 +75,18 @@ def auditing() -> Metric:
     """Return whether changes are recorded."""
     about = "Whether changes of the configuration are recorded (1) or auditing is switched off (0)."
     return GaugeMetricFamily("painchain_auditing_on", about, int(audit.auditing().on))
+
+
+def trust() -> Iterator[Metric]:
+    """Yield whether the log is known to be broken, when it was checked, and whether checkpoints fail."""
+    about = "Whether the last check has found that the log is not as it was written (1)."
+    yield GaugeMetricFamily("painchain_log_broken", about, int(audit.auditing().broken is not None))
+    checked = log_check.state().checked_at
+    about = "When the log was checked from beginning to end; 0 where it never was."
+    yield GaugeMetricFamily("painchain_log_checked_timestamp_seconds", about, checked.timestamp() if checked else 0)
+    last = last_checkpoint.last()
+    about = "Whether the last checkpoint could not be made, written or posted (1)."
+    yield GaugeMetricFamily("painchain_checkpoint_failing", about, int(bool(last.problem or last.error)))
 
 
 def polls(now: datetime) -> Iterator[Metric]:

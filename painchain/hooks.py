@@ -149,7 +149,7 @@ def _refuse_disabled(connector: Connector) -> None:
 
 def _note_idle(webhook: Webhook, told: str, now: datetime) -> None:
     """Note a delivery that tells no news. Most are such; the log does not move for them, and few are written down."""
-    if webhook.last_delivery is None or now - webhook.last_delivery > IDLE:
+    if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE:
         mine = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
         with one_write_at_a_time():
             db.session.execute(update(Webhook).where(*mine).values(last_delivery=now, told=told))

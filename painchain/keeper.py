@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import keeping, last_checkpoint, log_check
-from painchain.db import WriteBusy, db
+from painchain.db import WriteBusy, WrongKey, db
 from painchain.log_check import Turn
 
 LOOK_SECONDS = 1.0
@@ -70,6 +70,9 @@ class Keeper:
     def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
+        except WriteBusy as error:
+            log.error("Checking the log waits for the database: %s.", error)
+            self._stopping.wait(RETRY_SECONDS)
         except Exception as error:  # whatever it is, the next day comes
             log.error("Checking the log failed: %s", type(error).__name__)
             self._stopping.wait(RETRY_SECONDS)
@@ -80,6 +83,9 @@ class Keeper:
             keeping.check(turn, _Pace(turn, self._stopping, self._clock, self._post), self._clock)
         except Stopped:
             log_check.give_back(turn)
+        except WrongKey:
+            log_check.give_back(turn)
+            raise
         except (SQLAlchemyError, WriteBusy):
             log_check.fail(turn, self._clock(), "The database did not answer.")
             raise

@@ -84,7 +84,8 @@ def _tell(trail: Trail, broken: Break | None) -> None:
         trail.record("chain_broken", f"event {broken.event:,}", "broken", broken.words, facts)
     else:
         text = "The log is whole again: every event is as it was written."
-        trail.record("chain_mended", "the log", "mended", text, {"was": told})
+        kind, _, number = (told or "").partition(" ")
+        trail.record("chain_mended", "the log", "mended", text, {"was": f"event {number} ({kind})"})
     log_check.tell(trail.ledger.connection, place)
 
 

@@ -74,7 +74,7 @@ def obtain(where: Place, is_new: Callable[[], bool]) -> Keyring:
     if keys is None:
         raise KeyUnusable(
             f"The key is missing: there is no {where.name}, and the log and the stored tokens were written with one. "
-            "Put the old secret.key back from a backup, or copy it from the server that made it. "
+            "Put the right secret.key back from a backup, or copy it from the server that made it. "
             "If it is lost for good: painchain rotate-key --lost."
         )
     return keys

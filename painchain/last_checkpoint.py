@@ -12,14 +12,14 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import select, update
 
-from painchain import checkpoints, fitting, posting
+from painchain import checkpoints, due, fitting, posting
 from painchain.audit import Trail
 from painchain.checkpoints import BadCheckpoint, Checkpoint
 from painchain.config import Settings
 from painchain.db import Base, db, one_write_at_a_time
 from painchain.fitting import Fit
 from painchain.models import LastCheckpoint
-from painchain.outbox import wait
+from painchain.outbox import wait, waited
 from painchain.posting import NotPosted
 
 LEASE = timedelta(minutes=2)
@@ -103,14 +103,16 @@ def failed(problem: BadCheckpoint, now: datetime) -> None:
 def post_due(clock: Callable[[], datetime]) -> None:
     """Post the newest checkpoint if that is due. What fails is tried again later, until there is a newer one."""
     url, now = _settings().checkpoint_url, clock()
-    mine = (_row.posting.is_not(None), _row.due <= now)
-    row = db.session.execute(select(_row.posting, _row.tries).where(*mine)).one_or_none() if url else None
+    query = select(_row.posting, _row.tries, _row.due).where(_row.posting.is_not(None))
+    row = db.session.execute(query).one_or_none() if url else None
     db.session.rollback()
-    if row is None:
+    if row is None or not due.is_reached(row.due, now, max(waited(row.tries), LEASE)):
         return
     until = now + LEASE
     with one_write_at_a_time() as connection:
-        if not connection.execute(update(_table).where(*mine).values(due=until)).rowcount:
+        if not connection.execute(
+            update(_table).where(_row.posting.is_not(None), _row.due == row.due).values(due=until)
+        ).rowcount:
             return
     error = _posted(url, row.posting)
     now = clock()

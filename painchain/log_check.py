@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Update, and_, func, or_, select, update
 from sqlalchemy.engine import Connection
 
+from painchain import due, ledger
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.models import ChangeEvent, LogCheck
 from painchain.verify import Break
@@ -17,6 +18,7 @@ from painchain.verify import Break
 HOUR = 3  # of the day, in UTC, at which the daily check is due
 LOST = timedelta(seconds=60)  # a check that shows no life for so long is taken over
 AGAIN = timedelta(hours=1)  # after one that did not get through
+DAY = timedelta(days=1)
 MOST_DRIFT = 100
 
 _table = Base.metadata.tables[LogCheck.__tablename__]
@@ -112,16 +114,21 @@ def ask() -> None:
 
 
 def take(now: datetime) -> Turn | None:
-    """Take the turn, if a check is due or asked for, or one was left by a server that is gone."""
-    wanted = or_(_row.due <= now, _row.asked, _row.began.is_not(None))
-    free = and_(wanted, or_(_row.began.is_(None), _row.beat <= now - LOST))
+    """Take the turn, if a check is due or asked for, or one was left by a server that is gone.
+
+    :raises WrongKey: when the key was replaced, so that this process can check nothing any more.
+    """
+    wanted = or_(due.reached(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
+    free = and_(wanted, or_(_row.began.is_(None), due.is_lost(_row.beat, now, LOST)))
     row = db.session.execute(select(*_row).where(free)).one_or_none()
     db.session.rollback()
     if row is None:
         return None
-    daily = row.due <= now or (row.began is not None and row.daily)
-    due = next_due(now) if row.due <= now else row.due
-    begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": due}
+    ledger.check_key()
+    is_due = due.is_reached(row.due, now, DAY)
+    daily = is_due or (row.began is not None and row.daily)
+    following = next_due(now) if is_due else row.due
+    begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": following}
     with one_write_at_a_time() as connection:
         taken = connection.execute(update(_table).where(free, _row.due == row.due).values(begun)).rowcount
     return Turn(now, daily) if taken else None
@@ -134,7 +141,7 @@ def next_due(now: datetime) -> datetime:
     ('2026-01-15 03:00:00+00:00', '2026-01-16 03:00:00+00:00')
     """
     today = datetime(now.year, now.month, now.day, HOUR, tzinfo=UTC)
-    return today if now < today else today + timedelta(days=1)
+    return today if now < today else today + DAY
 
 
 def beat(turn: Turn, reached: int, whole: int, now: datetime) -> bool:

@@ -8,7 +8,7 @@ import sys
 import threading
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from painchain import addresses, logs
 
@@ -19,6 +19,7 @@ LOCAL = ("blink1", "syslog", "windows", "dbus", "qt", "kde", "macosx", "gnome", 
 # Parameters that name a file of this machine, to be read or sent.
 FILES = ("template", "keyfile", "subfile", "attach", "pgp", "pgppub", "pgpprv", "pgpkey", "file_url", "cert")
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}")
+_PARTS = re.compile(r"[?&;#]")
 _STATUS = re.compile(r"error\s*=\s*(\d{3})")
 
 
@@ -158,11 +159,9 @@ def _refuse_local(url: str) -> None:
         raise BadUrl(f"An Apprise URL has {MAX_URL:,} characters at most, and no blanks.")
     if _scheme(url) in LOCAL:
         raise BadUrl("This service acts on the machine of PainChain itself, and is not taken.")
-    try:
-        names = {name.lower().lstrip("+-:") for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-    except ValueError:
-        raise BadUrl("This is no URL.") from None
-    if names & set(FILES) or "file:/" in unquote(url).lower():
+    # Apprise reads parameters behind ; and # too, and takes blanks and signs off their names.
+    names = {unquote(part.partition("=")[0]).lower().strip("+-: ") for part in _PARTS.split(url)[1:]}
+    if names & set(FILES) or "file:/" in unquote(unquote(url)).lower():
         raise BadUrl("A URL that has files of PainChain's own machine read is not taken.")
 
 

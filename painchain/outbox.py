@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
-from painchain import connectors, ledger
+from painchain import connectors, due, ledger
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.ledger import NewEvent
 from painchain.models import Notice, NotifyRule
@@ -96,7 +96,7 @@ def take(now: datetime) -> Taken | None:
 
     :raises WrongKey: when the key was replaced, so that this process opens no address any more.
     """
-    free = (_notices.c.due <= now, _notices.c.taken_until <= now)
+    free = (_is_due(now), due.reached(_notices.c.taken_until, now, LEASE))
     query = select(_notices.c.rule_id, _notices.c.id).where(*free).order_by(_notices.c.due, _notices.c.id)
     with db.engine.connect() as connection:
         first = connection.execute(query.limit(1)).first()
@@ -131,6 +131,12 @@ def take(now: datetime) -> Taken | None:
     )
 
 
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Say whether a message is due: it waits no longer than after so many tries, also if the clock was put back."""
+    waits = (and_(_notices.c.tries == tries, due.reached(_notices.c.due, now, waited(tries))) for tries in range(TRIES))
+    return or_(*waits)
+
+
 def settle(taken: Taken, now: datetime, error: str | None) -> None:
     """Store how it went: what was sent is gone; what failed is tried again later, and given up after `TRIES`."""
     here = _notices.c.id.in_(taken.numbers)
@@ -158,6 +164,11 @@ def wait(tries: int) -> timedelta:
     ['0:00:30', '0:01:00', '0:02:00', '1:00:00']
     """
     return min(FIRST_WAIT * int(2**tries), LONGEST_WAIT)
+
+
+def waited(tries: int) -> timedelta:
+    """Return how long a try is waited for that follows upon so many: the first is due at once."""
+    return wait(tries - 1) if tries else timedelta()
 
 
 def waiting() -> dict[int, tuple[int, datetime]]:

@@ -129,7 +129,8 @@ def _success(connector: Connector, polled: Polled, now: datetime, turn: Taken | 
     values: dict[str, Any] = dict.fromkeys(("failing_since", "trouble", "error"))
     values |= {"cursor": polled.cursor, "last_poll": now, "last_success": now, "failures": 0}
     values["note"] = safe_text(polled.note, origin(connector).secrets, LONGEST_WORDS)
-    due = now if polled.more else max(now, (turn.began if turn else now) + interval(connector))
+    began = min(turn.began, now) if turn else now  # the clock may have been put back since
+    due = now if polled.more else max(now, began + interval(connector))
     if rate := polled.rate_limit:
         values |= {"rate_limit": rate.limit, "rate_remaining": rate.remaining, "rate_resets": rate.resets}
         if rate.resets and rate.remaining <= 0:

@@ -62,8 +62,7 @@ def new_link(person: Person, trail: Trail) -> str:
 
 def last_seen(limits: Limits, now: datetime) -> Mapping[int, datetime]:
     """Return of those who are signed in anywhere when they were seen last, by the number of the account."""
-    there = SignIn.seen > now - limits.idle, SignIn.began > now - limits.absolute
-    seen = select(SignIn.person_id, func.max(SignIn.seen)).where(*there).group_by(SignIn.person_id)
+    seen = select(SignIn.person_id, func.max(SignIn.seen)).where(*limits.hold(now)).group_by(SignIn.person_id)
     return {row[0]: row[1] for row in db.session.execute(seen)}
 
 

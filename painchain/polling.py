@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from painchain import connectors, logs, metrics, turns
+from painchain import connectors, due, logs, metrics, turns
 from painchain.audit import Trail
 from painchain.connectors.base import Kind
 from painchain.connectors.poll import Checked, Polled, PollError, Trouble, Turn
@@ -168,7 +168,8 @@ def _without_secrets(checked: Checked, secrets: Sequence[str]) -> Checked:
 def _health(one: Connector, state: PollState | None, now: datetime) -> Health:
     if not one.enabled or state is None:
         return Health("waiting" if one.enabled else "off")
-    doing = "polling" if state.taken_until > now else "waiting" if state.last_poll is None else "fine"
+    busy = not due.is_reached(state.taken_until, now, turns.LEASE)
+    doing = "polling" if busy else "waiting" if state.last_poll is None else "fine"
     if state.trouble == Trouble.RATE_LIMITED:
         doing = "rate_limited"
     elif state.failing_since:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import delete, literal, select, tuple_, update
 
-from painchain import audit, ledger, retention
+from painchain import audit, due, ledger, retention
 from painchain.audit import Pruned, Trail
 from painchain.db import Base, db, one_write_at_a_time
 from painchain.ledger import Ledger
@@ -41,13 +41,18 @@ class Step:
 
 
 def take(now: datetime) -> int | None:
-    """Take over a removal that nobody works on, and return its number. It is ours as long as our beat stands there."""
+    """Take over a removal that nobody works on, and return its number. It is ours as long as our beat stands there.
+
+    :raises WrongKey: when the key was replaced, so that this process can remove nothing.
+    """
     waiting: Sequence[int] = db.session.scalars(
-        select(_row.c.id).where(_row.c.beat <= now - LOST).order_by(_row.c.id)
+        select(_row.c.id).where(due.is_lost(_row.c.beat, now, LOST)).order_by(_row.c.id)
     ).all()
     db.session.rollback()
+    if waiting:
+        ledger.check_key()
     for number in waiting:
-        free = update(_row).where(_row.c.id == number, _row.c.beat <= now - LOST)
+        free = update(_row).where(_row.c.id == number, due.is_lost(_row.c.beat, now, LOST))
         with one_write_at_a_time() as connection:
             taken = connection.execute(free.values(beat=now)).rowcount
         if taken:

@@ -11,9 +11,11 @@ from sqlalchemy import delete, func, insert, select, update
 from painchain import audit, connectors
 from painchain.audit import RetentionChange, Trail
 from painchain.db import db, one_write_at_a_time
+from painchain.due import is_reached, reached
 from painchain.models import ChangeEvent, PruneTurn, Pruning, Retention
 
 MAX_DAYS = 36_500
+DAY = timedelta(days=1)
 DAILY, ON_DEMAND = "retention, daily run", "on demand"
 
 Rules = Mapping[str, int | None]
@@ -151,9 +153,15 @@ def due() -> datetime:
     return db.session.execute(select(PruneTurn.due)).scalar_one()
 
 
+def is_due(now: datetime) -> bool:
+    """Say whether the daily run is due."""
+    return is_reached(due(), now, DAY)
+
+
 def take_turn(now: datetime) -> bool:
     """Take the daily turn, if it is due and no other server has it: the next one is tomorrow at 00:00 UTC."""
-    tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
+    tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + DAY
+    come = reached(PruneTurn.__table__.c.due, now, DAY)
     with one_write_at_a_time() as connection:
-        moved = connection.execute(update(PruneTurn).where(PruneTurn.due <= now).values(due=tomorrow))
+        moved = connection.execute(update(PruneTurn).where(come).values(due=tomorrow))
         return moved.rowcount == 1

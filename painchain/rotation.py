@@ -23,7 +23,7 @@ from painchain.models import ChangeEvent, LogHead, PrunedRun
 from painchain.secrets import Keyring, KeyUnusable, new_key, parse_key
 
 STEP = 2000
-ROTATED = "KeyRotated"
+ROTATED, RESTORED = "KeyRotated", "BackupRestored"
 
 _event = ChangeEvent.__table__.c
 _events, _head, _runs = (Base.metadata.tables[one.__tablename__] for one in (ChangeEvent, LogHead, PrunedRun))
@@ -92,8 +92,11 @@ def _with_a_new_one(where: Place, current: str, used: set[str]) -> Keyring:
 
 
 def _used(connection: Connection) -> set[str]:
-    """Return the names of the keys that were in use once: the chain goes from key to key and never back."""
-    mine = (_event.source == SOURCE, _event.event_type == ROTATED)
+    """Return the names of the keys that were in use once: the chain goes from key to key and never back.
+
+    A backup from before a rotation takes that away; what says that it was restored says of which key it was.
+    """
+    mine = (_event.source == SOURCE, _event.event_type.in_((ROTATED, RESTORED)))
     return {str(told.get("old_key")) for told in connection.scalars(select(_event.metadata).where(*mine))}
 
 

@@ -91,10 +91,16 @@ class Scheduler:
 
 
 def order_daily(now: datetime) -> None:
-    """Take the daily turn if it is due, and order what the rules remove."""
-    due = retention.due()
+    """Take the daily turn if it is due, and order what the rules remove.
+
+    :raises WrongKey: when the key was replaced, so that this process can order nothing.
+    """
+    is_due = retention.is_due(now)
     db.session.rollback()
-    if due > now or not retention.take_turn(now):
+    if not is_due:
+        return
+    ledger.check_key()
+    if not retention.take_turn(now):
         return
     going = [one for one in retention.going(retention.rules(), now) if one.events]
     if not going:

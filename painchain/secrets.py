@@ -77,7 +77,8 @@ class Keyring:
         if name not in self.ids:
             raise KeyUnusable(
                 "The key is not the one that the log and the stored tokens were written with. "
-                "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was). "
+                "Put the right secret.key back (or what PAINCHAIN_SECRET_KEY was); if it was replaced on another "
+                "server, copy it from there. "
                 "If it is lost for good: painchain rotate-key --lost."
             )
         first = self.roots[self.ids.index(name)]
@@ -121,8 +122,8 @@ def open_sealed(box: Box, sealed: str) -> str:
         return box.decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise KeyUnusable(
-            "The key does not open the stored tokens: it is not the one they were stored with. "
-            "Put the old secret.key back (or what PAINCHAIN_SECRET_KEY was)."
+            "The key does not open the stored tokens: it is not the one they were stored with. If it was replaced just "
+            "now, start PainChain again. Otherwise put the right secret.key back (or what PAINCHAIN_SECRET_KEY was)."
         ) from None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
@@ -14,6 +15,8 @@ from painchain.web.headers import SECURITY
 
 # Request line and headers together.
 MOST_HEADER_BYTES = 65_536
+# Browsers keep several open for a while.
+MOST_CONNECTIONS = 500
 WORDS = {
     400: "This is no request that can be read.",
     413: "Nothing was saved: this is more than the server accepts in one request.",
@@ -38,9 +41,24 @@ class Refusal(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
+class Request(HTTPRequestParser):  # type: ignore[misc]
+    """One request."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse a body whose end is told in two ways, too: a proxy may have believed the other one (RFC 9112, 6.1)."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # a length of thousands of digits, an address with half a bracket
+            raise ParsingError("no number or address") from None
+        in_two_ways = self.chunked and "CONTENT_LENGTH" in self.headers
+        if in_two_ways or "TRANSFER_ENCODING" in self.headers:  # it stays there where HTTP is older than that header
+            raise ParsingError("two lengths")
+
+
 class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection."""
 
+    parser_class = Request
     error_task_class = Refusal
 
 
@@ -59,6 +77,7 @@ def server_for(app: Flask, own: Settings) -> Any:
         threads=own.threads,
         max_request_body_size=max(own.max_request_bytes, own.max_webhook_bytes),
         max_request_header_size=MOST_HEADER_BYTES,
+        connection_limit=MOST_CONNECTIONS,
         # What proxies say that are not trusted, nobody hears of; the app believes as many as the settings say.
         clear_untrusted_proxy_headers=not own.trusted_proxies,
         ident=None,

@@ -9,7 +9,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 # What makes a spreadsheet run a cell instead of showing it.
-_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_RUNS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+    "\t",
+    "\r",
+    "\n",
+)  # the wide ones count where people write Chinese or Japanese
 
 
 def cell(value: Any) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from secrets import token_urlsafe
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain import logs, passwords
+from painchain import due, logs, passwords
 from painchain.accounts import called, digest, key_of
 from painchain.audit import Trail
 from painchain.db import Prepared, WriteBusy, db, one_write_at_a_time
@@ -49,6 +50,22 @@ class Limits:
     idle: timedelta
     absolute: timedelta
 
+    def hold(self, now: datetime) -> Sequence[ColumnElement[bool]]:
+        """Say in a query which sessions last."""
+        ends = self.ends(now)
+        return (
+            *(_s.seen > ends["unused"], _s.seen < ends["ahead"]),
+            *(_s.began > ends["oldest"], _s.began < ends["newest"]),
+        )
+
+    def ends(self, now: datetime) -> dict[str, datetime]:
+        """Return between which moments a session that lasts was seen, and began.
+
+        They may lie ahead, where the clock was put back since, but not so far that it would last for ever.
+        """
+        seen = {"unused": now - self.idle, "ahead": now + self.idle}
+        return {**seen, "oldest": now - self.absolute, "newest": now + self.absolute}
+
 
 @dataclass(frozen=True)
 class From:
@@ -58,12 +75,28 @@ class From:
     browser: str
     known_for: int | None = None
 
+    @property
+    def near(self) -> str:
+        """What failures count against: of IPv6 the first half, for whoever has one address has the whole second one."""
+        with suppress(ValueError):
+            found = ip_address(self.address)
+            if isinstance(found, IPv6Address) and not found.ipv4_mapped:
+                return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+        return self.address
+
 
 _p, _s, _t = Person.__table__.c, SignIn.__table__.c, ApiToken.__table__.c
+
+
+def _moment(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=_s.seen.type)
+
+
 _SIGNED_IN = Prepared(
     select(_p.id, _p.name, _p.role, _s.seen)
     .where(_s.person_id == _p.id, _s.id == bindparam("sign_in"), _p.disabled_at.is_(None))
-    .where(_s.seen > bindparam("idle", type_=_s.seen.type), _s.began > bindparam("absolute", type_=_s.began.type))
+    .where(_s.seen > _moment("unused"), _s.seen < _moment("ahead"))
+    .where(_s.began > _moment("oldest"), _s.began < _moment("newest"))
 )
 _TOKEN = Prepared(
     select(_t.name, _t.role, _p.id, _p.role, _t.expires, _t.last_used).where(
@@ -161,17 +194,14 @@ def short(number: str) -> str:
 
 def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
     """Return where somebody is signed in, the browser used last first."""
-    wanted = select(SignIn).where(
-        SignIn.person_id == person_id, SignIn.seen > now - limits.idle, SignIn.began > now - limits.absolute
-    )
+    wanted = select(SignIn).where(SignIn.person_id == person_id, *limits.hold(now))
     return db.session.scalars(wanted.order_by(SignIn.seen.desc())).all()
 
 
 def signed_in(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
     """Return who is signed in with a cookie, if anybody is."""
     number = digest(secret)
-    moments = {"idle": now - limits.idle, "absolute": now - limits.absolute}
-    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=number, **moments):
+    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=number, **limits.ends(now)):
         return Actor(name, role, person_id, sign_in=number, seen=seen)
     return None
 
@@ -191,27 +221,34 @@ def used(actor: Actor, now: datetime) -> None:
 
     It is a transaction of its own that moves no revision; where it cannot be written, reading goes on without.
     """
-    if actor.seen is not None and now - actor.seen <= SEEN_EVERY:
+    if actor.seen is not None and abs(now - actor.seen) <= SEEN_EVERY:
         return
     with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
         if actor.token is not None:
             key = key_of(actor.token)
             connection.execute(update(ApiToken).where(ApiToken.key == key).values(last_used=now))
         else:
-            connection.execute(update(SignIn).where(SignIn.id == actor.sign_in, SignIn.seen < now).values(seen=now))
+            ahead = now + due.APART
+            mine = update(SignIn).where(SignIn.id == actor.sign_in)
+            connection.execute(mine.where(or_(SignIn.seen < now, SignIn.seen > ahead)).values(seen=now))
+            connection.execute(mine.where(SignIn.began > ahead).values(began=now))
 
 
 def held_back(keys: dict[str, int], now: datetime) -> datetime | None:
     """Return until when these keys are held back, each with the failures it may have; None if they are not."""
     wanted = select(Attempt.key, func.count(), func.min(Attempt.at))
-    wanted = wanted.where(Attempt.key.in_(keys), Attempt.at > now - WINDOW).group_by(Attempt.key)
+    counts = Attempt.at.between(now - WINDOW, now + due.APART)
+    wanted = wanted.where(Attempt.key.in_(keys), counts).group_by(Attempt.key)
     moments = [oldest + WINDOW for key, count, oldest in db.session.execute(wanted) if count >= keys[key]]
     return max(moments, default=None)
 
 
 def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
-    """Count a failed attempt against these keys, and forget old ones. Return the numbers of what was counted."""
-    db.session.execute(delete(Attempt).where(Attempt.at < now - WINDOW))
+    """Count a failed attempt against these keys, and forget old ones. Return the numbers of what was counted.
+
+    What lies ahead is of before the clock was put back: nobody is held back for an hour by it.
+    """
+    db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + due.APART)))
     counted = [Attempt(key=key, at=now) for key in keys]
     db.session.add_all(counted)
     db.session.flush()
@@ -225,8 +262,8 @@ def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
     does not lock its owner out (OWASP: "device cookies").
     """
     if person and place.known_for == person.id:
-        return {f"browser:{person.id}:{place.address}": MOST_OF_ACCOUNT}
-    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.address}": MOST_OF_ADDRESS}
+        return {f"browser:{person.id}:{place.near}": MOST_OF_ACCOUNT}
+    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.near}": MOST_OF_ADDRESS}
 
 
 def _too_many(until: datetime) -> TooMany:
@@ -246,5 +283,5 @@ def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
 
 def _keys_of(place: From) -> dict[str, int]:
     if place.known_for is not None:
-        return {f"browser:{place.known_for}:{place.address}": MOST_OF_ACCOUNT}
-    return {f"address:{place.address}": MOST_OF_ADDRESS}
+        return {f"browser:{place.known_for}:{place.near}": MOST_OF_ACCOUNT}
+    return {f"address:{place.near}": MOST_OF_ADDRESS}

@@ -143,7 +143,7 @@ class Place:
             done = "replaced" if found.mac else "removed"
             return Break(EDITED, found.id, f"The hash of {found} was {done}. What it says is genuine.")
         if found.mac and self._followed_by(following, found.id, found.mac):
-            return Break(EDITED, found.id, f"{_capital(found)} was edited: what it says does not fit its hash.")
+            return Break(EDITED, found.id, f"{_capital(found)} was edited after it was written.")
         return None
 
     def _followed_by(self, following: Link | None, number: int, mac: bytes) -> bool:

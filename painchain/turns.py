@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, or_, select, update
 
-from painchain import connectors, ledger
+from painchain import connectors, due, ledger
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.models import Connector, PollState
 
@@ -61,7 +61,7 @@ def take(now: datetime) -> Taken | None:
         if not has_state:
             _give_state(number, now)
         until = now + LEASE
-        free = _of(number).where(_state.due <= now, _state.taken_until <= now)
+        free = _of(number).where(_is_due(now))
         with one_write_at_a_time() as connection:
             taken = connection.execute(free.values(due=until, taken_until=until)).rowcount
         if taken:
@@ -83,17 +83,28 @@ def _of(number: int) -> Update:
 def _waiting(now: datetime) -> list[tuple[int, bool]]:
     """Return the connectors whose turn it is, and whether they have a row yet; who has waited longest comes first."""
     pollable = [one.key for one in connectors.TYPES.values() if one.poll]
-    due = and_(_state.due <= now, _state.taken_until <= now)
     query = (
         select(_connector.id, _state.connector_id.is_not(None))
         .outerjoin(_table, _state.connector_id == _connector.id)
-        .where(_connector.enabled, _connector.type.in_(pollable), or_(_state.connector_id.is_(None), due))
+        .where(_connector.enabled, _connector.type.in_(pollable), or_(_state.connector_id.is_(None), _is_due(now)))
         .order_by(_state.due, _connector.id)
         .limit(SEEN)
     )
     found = [(number, bool(has_state)) for number, has_state in db.session.execute(query)]
     db.session.rollback()
     return found
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Say whether a connector is due and nobody polls it.
+
+    A poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back. Whoever
+    has the turn has put the next poll to its end: once the turn is free, that waits for nothing.
+    """
+    never = and_(_state.last_poll.is_(None), due.reached(_state.due, now, LEASE))
+    left = _state.due == _state.taken_until
+    come = or_(_state.due <= now, _state.last_poll > now + due.APART, never, left)
+    return and_(come, due.reached(_state.taken_until, now, LEASE))
 
 
 def _give_state(number: int, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Update, select, update
 
-from painchain import connectors, lapses, ledger
+from painchain import connectors, due, lapses, ledger, turns
 from painchain.connectors.poll import Heard, Polled, Turn
 from painchain.db import EPOCH, Base, db, one_write_at_a_time
 from painchain.findings import add_found, settings_of
@@ -59,7 +59,7 @@ def take(connector_id: int, now: datetime) -> datetime | None:
     :raises WrongKey: when the key was replaced, so that this process opens no token and stores nothing any more.
     """
     ledger.check_key()
-    return _move(_of(connector_id).where(_state.watched_until <= now), now + LEASE)
+    return _move(_of(connector_id).where(due.reached(_state.watched_until, now, LEASE)), now + LEASE)
 
 
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
@@ -109,15 +109,15 @@ def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: 
     connector = db.session.get(Connector, connector_id, populate_existing=True)
     if row is None or connector is None or not connector.enabled or row.watched_until != until:
         return Outcome.LOST
-    if row.taken_until > now:
+    if not due.is_reached(row.taken_until, now, turns.LEASE):
         return Outcome.WAIT
     polled = heard(row.cursor)
     if book:
         _tell(book, connector, polled, now)
     elif _tells(polled):
         return Outcome.WAIT  # a poll has come in between, and with it something to tell
-    due = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
-    values: dict[str, Any] = {"cursor": polled.cursor, "due": due}
+    soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
+    values: dict[str, Any] = {"cursor": polled.cursor, "due": soonest}
     db.session.execute(_of(connector_id).values(**values))
     return Outcome.STORED
 

@@ -105,7 +105,7 @@ class Watching:
         if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
             return False  # it has ended by itself, and a poll has told where to begin anew
         now = self._clock()
-        if watch.until - now < watches.LEASE / 2:
+        if not watches.LEASE / 2 <= watch.until - now <= watches.LEASE:
             until = await self._in_app(watches.renew, watch.of.connector_id, watch.until, now)
             if until is None:
                 return False

@@ -13,7 +13,7 @@ FEW = [
     "</textarea></title></svg><script>alert(1)</script>",
     "<svg onload=alert(1)><style>*{}</style>",
     "' onmouseover='alert(1)' x='",
-    "javascript:alert(1)//{{7*191}}${7*191}",
+    "javascript:alert(1)//{{97*10000019}}${97*10000019}",
     "&lt;script&gt;&#60;b&#62;",
 ]
 CORPUS = [
@@ -68,4 +68,4 @@ def assert_inert(page: BeautifulSoup) -> None:
         for name, value in element.attrs.items():
             if name in ("hx-vals", "hx-headers", "content") and str(value).startswith("{"):
                 json.loads(str(value))
-    assert "1337" not in page.get_text()
+    assert "970001843" not in page.get_text()

@@ -70,6 +70,7 @@ STAIRS = (
         "painchain.pruned_runs",
         "painchain.backup_file",
         "painchain.faults",
+        "painchain.due",
         "painchain.checkpoints",
         "painchain.chained",
         "painchain.sealed",

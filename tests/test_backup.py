@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -200,10 +201,10 @@ def lines(file: Path) -> list[bytes]:
         return packed.read().splitlines(keepends=True)
 
 
-def resealed(several: list[bytes]) -> bytes:
+def resealed(several: list[bytes], **more: Any) -> bytes:
     """Return lines with the digest that fits: all that can be done without the key."""
     digest = hashlib.sha256(b"".join(several[:-1])).hexdigest()
-    end = {**json.loads(several[-1]), "sha256": digest}
+    end = {**json.loads(several[-1]), "sha256": digest, **more}
     return gzip.compress(b"".join(several[:-1]) + json.dumps(end).encode() + b"\n")
 
 
@@ -225,6 +226,9 @@ def test_a_file_that_is_not_what_was_written_is_refused_and_nothing_changes(app:
         (flipped, "no backup|damaged|changed"),
         (gzip.compress(b"".join(swapped)), "changed after it was made"),
         (resealed(swapped), "its seal does not fit"),
+        (resealed(swapped, seal="\u00e9"), "its seal does not fit"),
+        (resealed(swapped, seal="\ud800"), "its seal does not fit"),
+        (resealed(swapped, seal=None), "its seal does not fit"),
     ):
         file.write_bytes(content)
         with pytest.raises(BadBackup, match=words):
@@ -294,7 +298,13 @@ def test_the_commands_write_a_file_for_its_owner_alone_and_read_it(
 
     again = run("backup", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    left = tmp_path / f".{file.name}.{os.getpid()}.part"
+    left.write_bytes(b"of a process that was killed; in a container every one has the same number")
     assert run("backup", str(file), "--force").exit_code == 0
+    os.mkfifo(tmp_path / "pipe")
+    refused = run("backup", str(tmp_path / "pipe"), "--force")
+    assert (refused.exit_code, "names no file" in refused.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
 
     before = stored(app)
     for arguments, words in (

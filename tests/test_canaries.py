@@ -9,6 +9,8 @@ import itertools
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,16 +24,19 @@ from sqlalchemy import LargeBinary, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from painchain import config, inventory, keyfile, polling
+from painchain import config, inventory, keyfile, ledger, log_check, polling, verify_export
 from painchain.connectors import ADDABLE
 from painchain.db import Base, db
 from painchain.factory import create_app
+from painchain.keeper import Keeper
 from painchain.messenger import Messenger
 from tests.conftest import close, settings_for
 from tests.far import Asked, Far, Reply, as_json, far_side, path_of
 from tests.people import add_person, sign_in
 from tests.reading import fill, form_of
+from tests.test_chain import change
 from tests.test_cli import Run, environment, run
+from tests.web.test_api import refuse
 from tests.web.test_hooks_github import deliver
 
 __all__ = ("environment", "run")  # fixtures
@@ -40,6 +45,7 @@ HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
 # With a sign that is written otherwise in addresses.
 CANARY = "c4nary+8d1f-"
+FAULT = "f4ult+b27e-made-up"
 # Whoever typed it reads it again: the name on the sign-in page (often a password by mistake), the address of a link.
 SHOWN_BACK = re.compile(
     r'POST /sign-in 422: .*<input name="name" value="|POST /link/\S+ 422: .*method="post" action="/link/'
@@ -71,6 +77,7 @@ class Watch:
     def __init__(self) -> None:
         self.secrets = {CANARY.encode()}
         self.found: list[str] = []
+        self.places: set[str] = set()
         self._forms: set[bytes] = set()
         self._known = 0
 
@@ -84,6 +91,7 @@ class Watch:
         """Look for every secret in what can be read at a place."""
         written = set().union(*map(forms, self.secrets)) if len(self.secrets) != self._known else self._forms
         self._forms, self._known = written, len(self.secrets)
+        self.places.add(place)
         for content in contents:
             data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
             for form in written:
@@ -272,6 +280,49 @@ def plant_with_the_provider(app: Flask, watch: Watch) -> Iterator[TestResponse]:
     yield client.get("/sign-in/oidc/back", query_string={"error": canary(), "error_description": canary()})
 
 
+def plant_in_faults(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
+    """Let the database refuse a write with words that hold credentials."""
+    watch.secrets.add(FAULT.encode())
+    words = f"no room at https://me:{FAULT}@db.example/?password={FAULT}"
+    refuse(app, "INSERT", "change_events", words)
+    new = {"name": "Refused", "type": "github", "config": {"token": canary()}}
+    refused = client.post("/api/connectors", json=new)
+    assert refused.status_code == 503
+    assert "no room at" in refused.text
+    yield refused
+    yield client.post(f"{LIST}/2", data=fill(opened(client, 2), token=canary(), tags="refused"))
+    yield client.get("/health")
+    change(app, "DROP TRIGGER refuse" + ("" if on_sqlite(app) else " ON change_events"))
+
+
+def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Far) -> Iterator[TestResponse]:
+    """Check the log, and let a collector of checkpoints refuse one with what it was sent, and take the next."""
+    for status, failed in ((400, True), (200, False)):
+        url = f"{far.url}/answer-{status}/{canary()}?token={canary()}"
+        object.__setattr__(app.config["SETTINGS"], "checkpoint_url", url)
+        made = client.post("/api/checkpoints", headers={"X-Reason": quote(f"https://me:{canary()}@git.example")})
+        assert made.status_code == 201
+        yield made
+        with app.app_context(), ledger.writing():
+            log_check.ask()
+        Keeper(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).look()
+        told = client.get("/api/integrity")
+        assert told.get_json()["state"] == "whole"
+        assert ("refused it" in str(told.get_json()["checkpoint"]["post_error"])) == failed
+        yield told
+        yield client.get("/settings/audit-log")
+    posted = [one for one in far.asked if b'"seal"' in one.body]
+    assert len(posted) == 2
+    # The address is for whoever is asked there; what is sent besides is not.
+    watch.look("posted checkpoint", *(one.body + str(one.headers).encode() for one in posted))
+
+
+def on_sqlite(app: Flask) -> bool:
+    """Say whether an app's database is SQLite's."""
+    with app.app_context():
+        return db.engine.dialect.name == "sqlite"
+
+
 def far_answers(asked: Asked) -> Reply:
     """Answer as a provider does; otherwise with the status that was asked for and all that was sent."""
     root = f"http://{asked.headers['host']}"
@@ -342,10 +393,12 @@ def files(watch: Watch, folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and path.name != "secret.key":
             data = path.read_bytes()
-            watch.look(path.name, data, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else b"")
+            watch.look(path.name, data)
+            if data[:2] == b"\x1f\x8b":
+                watch.look(f"{path.name}, unpacked", gzip.decompress(data))
 
 
-def commands(watch: Watch, run: Run, folder: Path) -> None:
+def commands(watch: Watch, run: Run, folder: Path, kept: Path) -> None:
     """Plant on the command line, and read what each command prints."""
     leaky = f"https://me:{canary()}@git.example/?token={canary()}"
     about = ["log", "--event-type", "config_changed", "--connector-name", leaky, "--reason", leaky]
@@ -363,22 +416,70 @@ def commands(watch: Watch, run: Run, folder: Path) -> None:
         ],
         ["events", "--limit", "10000"],
         ["events", "--limit", "10000", "--json"],
+        ["checkpoint", "--reason", leaky],
         *(["export", "--format", kind, "--output", str(folder / kind)] for kind in ("csv", "ndjson", "ocsf")),
-        *(["backup", str(folder / "backup")], ["checkpoint"], ["verify"], ["user", "list"], ["prune", "--dry-run"]),
+        ["backup", str(folder / "backup")],
+        *(["verify", *more] for more in ([], ["--json"], ["--checkpoint", str(kept)], ["--checkpoint", str(folder)])),
+        *(["user", "list"], ["prune", "--dry-run"]),
     ]
     for arguments in several:
         done = run(*arguments)
-        assert done.exit_code in (0, 1), done.output
-        watch.look(f"painchain {arguments[0]}", done.output, done.stderr)
+        assert done.exit_code in (0, 1) or str(folder) in arguments, done.output
+        watch.look(f"painchain {' '.join(arguments[:2])}", done.output, done.stderr)
     # What cannot be used is not repeated.
+    bad = folder / "bad"
     for variable, value in (
         ("PAINCHAIN_DATABASE_URL", f"mysql://me:{canary()}@db.example/x"),
         ("PAINCHAIN_DATABASE_URL", f"postgresql+psycopg://me:{quote(canary(), safe='')}@127.0.0.1:9/x"),
+        ("PAINCHAIN_DATABASE_URL", f"postgresql+psycopg://me@127.0.0.1:9/x?password={quote(canary(), safe='')}"),
+        ("PAINCHAIN_DATABASE_URL", f"postgresql+psycopg://me@127.0.0.1:9/x?nonsense={quote(canary(), safe='')}"),
         ("PAINCHAIN_SECRET_KEY", canary()),
+        ("PAINCHAIN_SECRET_KEY_FILE", canary()),
+        ("PAINCHAIN_SECRET_KEY_FILE", str(bad)),
+        ("PAINCHAIN_METRICS_TOKEN", f"{canary()} {canary()}"),
+        ("PAINCHAIN_METRICS_TOKEN_FILE", canary()),
+        ("PAINCHAIN_METRICS_TOKEN_FILE", str(bad)),
+        ("PAINCHAIN_OIDC_CLIENT_SECRET_FILE", canary()),
+        ("PAINCHAIN_CHECKPOINT_URL", f"https://me:{canary()}@keep.example/"),
+        ("PAINCHAIN_CHECKPOINT_URL", f"http://keep.example/?token={canary()}"),
+        ("PAINCHAIN_PUBLIC_URL", f"https://me:{canary()}@painchain.example/"),
+        ("PAINCHAIN_OIDC_ISSUER", f"https://me:{canary()}@id.example/"),
     ):
-        done = run("events", env={variable: value, "PAINCHAIN_SECRET_KEY_FILE": ""})
-        assert done.exit_code in (1, 2)
+        bad.write_text(f"{canary()} {canary()}")
+        done = run("events", env={"PAINCHAIN_SECRET_KEY_FILE": "", variable: value})
+        assert done.exit_code in (1, 2), f"{variable} {done.output}"
         watch.look(f"painchain with a bad {variable}", done.output, done.stderr)
+    bad.unlink()
+
+
+def verifier(watch: Watch, folder: Path, key: Path, kept: Path) -> None:
+    """Read what the verifier of exports prints: of a good one, and of files that are something else."""
+    bad = folder / "bad"
+    bad.write_text(canary())
+    for arguments, code in (
+        (("ndjson", key, kept), 0),
+        (("csv", key, kept), 1),
+        (("ndjson", bad, kept), 2),
+        (("ndjson", key, bad), 2),
+        ((bad, key, kept), 1),
+    ):
+        export, used, checkpoints = (str(folder / one) for one in arguments)
+        command = [sys.executable, verify_export.__file__, export, "--key", used, "--checkpoint", checkpoints]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done
+        watch.look("the verifier of exports", done.stdout, done.stderr)
+    bad.unlink()
+
+
+def restores(watch: Watch, run: Run, folder: Path) -> None:
+    """Read what is said of a backup that is put back, and of files that are none."""
+    leaky = f"https://me:{canary()}@git.example/?token={canary()}"
+    (folder / "bad").write_bytes(gzip.compress(json.dumps({"format": 1, "rows": {}, leaky: canary()}).encode()))
+    for name, code in (("bad", 1), ("csv", 1), ("backup", 0)):
+        done = run("restore", str(folder / name), "--replace", "--yes", "--reason", leaky)
+        assert done.exit_code == code, done.output
+        watch.look(f"painchain restore {name}", done.output, done.stderr)
+    (folder / "bad").unlink()
 
 
 def test_no_secret_is_found_wherever_anything_can_be_read(
@@ -415,6 +516,10 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
                 watch.answers(*plant(client))
             watch.answers(*plant_as_people(app, watch, client), *plant_with_the_far(app, watch, client, far))
             watch.answers(*plant_in_deliveries(watch, client), *plant_with_the_provider(app, watch))
+            watch.answers(*plant_in_faults(app, watch, client))
+            watch.look("the log", said.getvalue())
+            watch.secrets.remove(FAULT.encode())  # the words of a trigger stand in the database
+            watch.answers(*plant_with_the_keeper(app, watch, client, far))
             metrics = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {mine.metrics_token}"})
             assert metrics.status_code == 200
             watch.answers(metrics)
@@ -426,12 +531,14 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             )
             assert any(CANARY in str(asked.headers) + str(asked.body) for asked in far.asked)
             monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
-            commands(watch, run, tmp_path)
+            commands(watch, run, tmp_path, mine.checkpoint_file)
+            verifier(watch, tmp_path, settings.instance / "secret.key", mine.checkpoint_file)
             pages(watch, app, client)
             rotated = run("rotate-key", "--reason", f"https://me:{canary()}@git.example")
             assert rotated.exit_code == 0, rotated.output
             watch.issued(next(iter((settings.instance / "secret.key").read_text().split())))
             watch.look("painchain rotate-key", rotated.output, rotated.stderr)
+            restores(watch, run, tmp_path)
             database(watch, app)
             files(watch, tmp_path)
         finally:
@@ -439,6 +546,8 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             logging.root.removeHandler(handler)
     watch.look("the log", said.getvalue())
     assert "GET /" in said.getvalue()
+    files_read = {"backup", "backup, unpacked", "checkpoints.ndjson", "csv", "ndjson", "ocsf"}
+    assert watch.places >= {"GET /metrics 200", "GET /api/integrity 200", "GET /settings/audit-log 200", *files_read}
     assert not watch.found, "\n".join(sorted(set(watch.found)))
 
 

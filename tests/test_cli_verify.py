@@ -41,8 +41,8 @@ def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert lines[0] == (
-        "Integrity: BROKEN at event 2 (edited). Event 2 (“a\\x1b[2Jb”, 2026-01-15 14:00:00 UTC) was edited: "
-        "what it says does not fit its hash."
+        "Integrity: BROKEN at event 2 (edited). Event 2 (“a\\x1b[2Jb”, 2026-01-15 14:00:00 UTC) was edited "
+        "after it was written."
     )
     assert lines[1].startswith("  Compare it with a backup or an export from before, keep a copy of the database")
     assert lines[2] == "  Up to there the log is as it was written: 1 event, 0 more removed by retention."

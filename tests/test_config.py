@@ -184,6 +184,18 @@ def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
     with pytest.raises(config.ConfigError) as stopped:
         load(database_url="a-secret-by-mistake")
     assert "a-secret-by-mistake" not in str(stopped.value)
+    for name in ("secret_key_file", "metrics_token_file", "oidc_client_secret_file"):
+        with pytest.raises(config.ConfigError, match="the file cannot be read: No such file") as stopped:
+            load(**{name: "a-secret-by-mistake"})
+        assert "a-secret-by-mistake" not in str(stopped.value)
+
+
+def test_settings_that_are_printed_show_no_secret() -> None:
+    """A traceback with the values of variables, or a line for finding a fault, must not become a leak."""
+    secret = [setting.name for setting in config.SETTINGS if setting.secret]
+    printed = repr(load(**{name: GOOD[name][0] for name in secret}))
+    assert [name for name in secret if f"{name}=" in printed or GOOD[name][0] in printed] == []
+    assert "port=8000" in printed
 
 
 def test_what_may_hold_a_password_is_marked_as_secret() -> None:

@@ -290,6 +290,10 @@ def test_a_file_is_written_wholly_or_not_at_all(run: Run, report: Report, tmp_pa
     assert file.read_bytes().startswith(b"id,event_id,")
     assert file.read_bytes().endswith(b"\r\n")
     assert list(file.parent.iterdir()) == [file]
+    os.mkfifo(tmp_path / "pipe")
+    refused = run("export", "--output", str(tmp_path / "pipe"))
+    assert (refused.exit_code, "names no file" in refused.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
 
 
 def test_nothing_is_exported_while_it_would_not_be_recorded(

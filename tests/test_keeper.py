@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from painchain import checkpoints, keeper, keeping, last_checkpoint, ledger, log_check
+from painchain import addresses, checkpoints, keeper, keeping, last_checkpoint, ledger, log_check
 from painchain.db import db
 from painchain.keeper import Keeper
 from painchain.log_check import State
@@ -85,6 +85,26 @@ def test_of_several_servers_one_does_it(app: Flask) -> None:
         assert not log_check.beat(turns[0], 1, 2, NOW), "the first has lost it"
 
 
+def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_posts(
+    app: Flask, collector: Collector
+) -> None:
+    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", collector.url)
+    together = threading.Barrier(4)
+
+    def serve() -> None:
+        together.wait(20)
+        Keeper(app, lambda: NOW).look()
+
+    servers = [threading.Thread(target=serve) for _ in range(4)]
+    for one in servers:
+        one.start()
+    for one in servers:
+        one.join(20)
+    assert state(app).verdict
+    assert kept(app) == [1]
+    assert len(collector.heard) == 1
+
+
 def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
     look()
     ask(app)
@@ -114,7 +134,9 @@ def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[.
         change(app, f"UPDATE change_events SET author = '{author}' WHERE id = {number}")
     look(days=3)
     look(days=4)
-    assert [one["event_type"] for one in of_type(events, "ChainBroken", "ChainMended")][2:] == ["ChainMended"]
+    [*_, mended] = told = of_type(events, "ChainBroken", "ChainMended")
+    assert [one["event_type"] for one in told][2:] == ["ChainMended"]
+    assert mended["metadata"]["was"] == "event 1 (edited)"
     assert len(kept(app)) == 2
 
 
@@ -183,7 +205,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
     put_back(app, tmp_path / "backup")
     Keeper(app).look()
     assert (found := state(app).verdict)
-    assert (found.broken, found.checkpoints) == (None, 3)
+    assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
     assert len(kept(app)) == 4, "and the next is put behind them"
 
@@ -314,6 +336,7 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
     app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     object.__setattr__(app.config["SETTINGS"], "checkpoint_url", collector.url)
+    addresses.permit(())  # which are about what editors choose, and this address is the operator's
     collector.status = status
     look()
     look(seconds=29)
@@ -332,8 +355,17 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
     assert seen.posted_at == NOW + timedelta(seconds=31)
 
 
-def test_where_nobody_takes_it_that_is_told_in_words(app: Flask, look: Callable[..., State]) -> None:
-    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", "http://127.0.0.1:9/")
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://127.0.0.1:9/", "127.0.0.1 cannot be reached. Check the URL, or whether it is running."),
+        ("https://no..host/", "There is no host called no..host. Check the URL."),
+    ],
+)
+def test_where_nobody_takes_it_that_is_told_in_words(
+    app: Flask, look: Callable[..., State], address: str, why: str
+) -> None:
+    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", address)
     look()
     with app.app_context():
-        assert last_checkpoint.last().error == ("127.0.0.1 cannot be reached. Check the URL, or whether it is running.")
+        assert last_checkpoint.last().error == why

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import hmac
+import json
 import stat
 import subprocess
 import sys
@@ -18,12 +23,26 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import undefer
 
-from painchain import inventory, keyfile, ledger, outbox, polling, rotation, sealed, watches
+from painchain import (
+    inventory,
+    keyfile,
+    ledger,
+    log_check,
+    outbox,
+    polling,
+    pruning,
+    retention,
+    rotation,
+    scheduler,
+    sealed,
+    watches,
+)
 from painchain.audit import SYSTEM, Trail
 from painchain.chain import Chain
 from painchain.config import Settings
-from painchain.db import Base, WrongKey, db
+from painchain.db import EPOCH, Base, WrongKey, db
 from painchain.factory import create_app
+from painchain.keeper import Keeper
 from painchain.models import ChangeEvent
 from painchain.secrets import Keyring, KeyUnusable, new_key, open_sealed, parse_key
 from tests.conftest import close
@@ -138,6 +157,10 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     form = form_of(client.get(f"/settings/integrations/{stored}"), "#connector-form")
     for done in ("enable", "disable", "enable"):  # one message is to be told, and a poll is due
         assert client.post(f"/api/connectors/{stored}/{done}").status_code == 200
+    with app.app_context(), ledger.writing() as book:  # a removal was begun by a server that is gone
+        retention.change({"github": 30}, {"github": None}, begin(book))
+        prune = retention.Going("github", 30, datetime.now(UTC), 1, None, None)
+        retention.begin([prune], retention.ON_DEMAND, begin(book), EPOCH)
     assert run("rotate-key").exit_code == 0
     events = client.get("/api/changes").get_json()
     refused = client.post(f"/settings/integrations/{stored}", data=fill(form, poll_interval="600"))
@@ -151,9 +174,37 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     now = datetime.now(UTC)
     with app.app_context():
         assert "start PainChain again" in str(WrongKey())
-        for take in (polling.take, outbox.take, lambda now: watches.take(stored, now)):
+        due = retention.due()
+        orders = pruning.take, scheduler.order_daily
+        for take in (polling.take, outbox.take, lambda now: watches.take(stored, now), *orders):
             with pytest.raises(WrongKey):
                 take(now)
+        assert retention.due() == due, "the others have the turn"
+    for path in (f"/api/connectors/{stored}/test", "/api/notify-rules/1/test"):
+        assert "If it was replaced just now, start PainChain again" in client.post(path).text, path
+
+
+def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
+    app: Flask, run: Run, again: Callable[[], Flask]
+) -> None:
+    now = datetime.now(UTC)
+    write(app, *({"event_id": str(number)} for number in range(3)))
+    with app.app_context():
+        begun = log_check.take(now)  # before the key is replaced
+        assert run("rotate-key").exit_code == 0
+        assert begun
+        with pytest.raises(WrongKey):
+            Keeper(app, lambda: now)._check(begun)
+        with pytest.raises(WrongKey):
+            Keeper(app, lambda: now).look()
+        state = log_check.state()
+        assert (state.running, state.verdict, state.error) == (None, None, None)
+    other = again()
+    Keeper(other, lambda: now).look()
+    with other.app_context():
+        found = log_check.state().verdict
+        assert found
+        assert (found.broken, found.last) == (None, 5)
 
 
 def test_a_rotation_that_the_database_does_not_take_changes_nothing_and_the_next_uses_its_key(
@@ -343,7 +394,7 @@ def test_a_rotation_is_recorded_while_auditing_is_off(
 
 
 def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
-    app: Flask, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
+    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
 ) -> None:
     write(app, {}, {}, {})
     with app.app_context(), ledger.writing() as book:
@@ -351,12 +402,29 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     secrets = opened(app)
     assert run("backup", str(tmp_path / "backup")).exit_code == 0
     assert run("rotate-key").exit_code == 0
+    old, keys = app.extensions["painchain.keys"], keys_in(settings.instance / "secret.key")
+    (tmp_path / "forged").write_bytes(claimed(tmp_path / "backup", old, keys.id))
+    refused = run("restore", str(tmp_path / "forged"), "--replace", "--yes")
+    assert (refused.exit_code, "its seal does not fit" in refused.stderr) == (1, True)
     restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.output
+    assert f"was sealed with the key {old.id}, which was replaced since" in restored.stderr
     other = again()
     assert opened(other) == secrets
-    assert newest(other)[0].event_type == "BackupRestored"
+    [event] = newest(other)
+    assert (event.event_type, event.event_metadata["old_key"]) == ("BackupRestored", old.id)
     assert checked(other).broken is None
+    again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(one).decode() for one in keys.roots[::-1])}
+    assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
+
+
+def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
+    """Return a backup that says it is of another key than the one it is sealed with."""
+    several = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    several[0] = several[0].replace(keys.id.encode(), key_id.encode())
+    digest = hashlib.sha256(b"".join(several[:-1])).digest()
+    end = {"sha256": digest.hex(), "seal": hmac.digest(keys.derive("backups"), digest, "sha256").hex()}
+    return gzip.compress(b"".join(several[:-1]) + json.dumps(end, separators=(",", ":")).encode() + b"\n")
 
 
 # The key is lost
@@ -427,7 +495,7 @@ def test_a_replacement_that_the_database_does_not_take_can_be_done_again(
     key = file.read_text()
     refused = run("events")
     assert refused.exit_code == 2
-    assert "Put the old secret.key back" in refused.stderr
+    assert "Put the right secret.key back" in refused.stderr
     change(app, "DROP TRIGGER refuse")
     assert run("rotate-key", "--lost", "--yes").exit_code == 0
     assert file.read_text() == key

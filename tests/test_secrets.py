@@ -82,7 +82,7 @@ def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
 
 def test_beside_a_database_that_is_in_use_no_key_is_made(tmp_path: Path) -> None:
     with pytest.raises(
-        KeyUnusable, match=r"there is no .*secret\.key.*Put the old secret\.key back.*rotate-key --lost"
+        KeyUnusable, match=r"there is no .*secret\.key.*Put the right secret\.key back.*rotate-key --lost"
     ):
         load(tmp_path / "secret.key", is_new=False)
     assert list(tmp_path.iterdir()) == []
@@ -226,7 +226,7 @@ def test_what_is_sealed_does_not_show() -> None:
 @pytest.mark.parametrize("sealed", [None, "", "not sealed at all", "gAAAAA=="])
 def test_a_wrong_key_or_a_spoilt_text_is_refused_with_what_to_do(sealed: str | None) -> None:
     right, wrong = Keyring((b"1" * KEY_BYTES,)).box(), Fernet(Fernet.generate_key())
-    with pytest.raises(KeyUnusable, match=r"Put the old secret\.key back") as refused:
+    with pytest.raises(KeyUnusable, match=r"put the right secret\.key back") as refused:
         open_sealed(wrong, seal(right, "made-up-token") if sealed is None else sealed)
     assert "made-up-token" not in str(refused.value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,10 @@ NONE = [
     ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"no request that can be read"),
     ("length", b"POST / HTTP/1.1\r\nContent-Length: " + CANARY + b"\r\n" + END, 400, b"no request"),
     ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, 400, b"no request"),
+    ("digits", b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n" + END, 400, b"no request"),
+    ("both", b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END, 400, b"no request"),
+    ("old", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + END + CANARY, 400, b"no request"),
+    ("bracket", b"GET http://[" + CANARY + b" HTTP/1.1\r\n" + END, 400, b"no request"),
     ("coding", b"POST / HTTP/1.1\r\nTransfer-Encoding: " + CANARY + b"\r\n" + END, 501, b"does not understand"),
     ("headers", (b"GET / HTTP/1.1\r\nX: " + CANARY * 10_000)[:MOST_HEADER_BYTES], 431, b"64 KiB"),
     ("address", (b"GET /?q=" + CANARY * 10_000)[:MOST_HEADER_BYTES], 431, b"64 KiB"),
@@ -114,6 +119,8 @@ def test_every_kind_of_answer_has_the_headers_that_protect(seen: tuple[int, bool
     answers: dict[int | str, Callable[[], tuple[int, dict[str, str], bytes]]] = {
         200: lambda: get(b"GET /"),
         304: lambda: get(b"GET /static/icon.svg", etag),
+        416: lambda: get(b"GET /static/icon.svg", b"Range: bytes=999999999-\r\n"),
+        414: lambda: get(b"GET /" + b"a" * 5_000),
         303: lambda: get(b"GET /sign-in"),
         404: lambda: get(b"GET /nowhere"),
         405: lambda: get(b"DELETE /"),
@@ -126,7 +133,22 @@ def test_every_kind_of_answer_has_the_headers_that_protect(seen: tuple[int, bool
         assert headers.items() >= PROTECTING.items(), status
         assert ("no-store" in headers["cache-control"]) == (status != 304)
         assert CANARY not in body
-    for what in (b"POST /hooks/github/1", b"GET /api/nowhere", b"GET /health", b"GET /news?after=1", b"OPTIONS /"):
+    for what in (
+        b"POST /hooks/github/1",
+        b"GET /static/nowhere",
+        b"GET /api/nowhere",
+        b"GET /health",
+        b"GET /news?after=1",
+        b"OPTIONS /",
+    ):
         _, headers, _ = get(what)
         assert headers.items() >= PROTECTING.items(), what
         assert headers["cache-control"] == "no-store", what
+
+
+@pytest.mark.parametrize("seen", ["0"], indirect=True)
+def test_whoever_connects_and_says_nothing_keeps_nobody_waiting(seen: tuple[int, bool]) -> None:
+    with ExitStack() as idle:
+        for _ in range(150):
+            idle.enter_context(socket.create_connection(("127.0.0.1", seen[0]))).sendall(b"GET / HT")
+        assert say(seen[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200

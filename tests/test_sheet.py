@@ -12,7 +12,9 @@ from painchain.sheet import cell, written
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", '=cmd|" /C calc"!A0'])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", '=cmd|" /C calc"!A0', "\uff1d1+1", "\uff0b1"]
+)
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text):
     assert cell(text) == f"'{text}"
 

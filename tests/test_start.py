@@ -306,7 +306,7 @@ def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
     server.stop()
     right = (instance / "secret.key").read_text()
     (instance / "secret.key").write_text(new_key())
-    assert "Put the old secret.key back" in refusal(launch())
+    assert "Put the right secret.key back" in refusal(launch())
     (instance / "secret.key").write_text(right)
     again = start()
     assert again.ask("GET", f"/api/connectors/{connector['id']}") == (200, connector)
@@ -322,7 +322,7 @@ def test_beside_a_log_no_new_key_is_made(
     assert [file.name for file in instance.iterdir()] == ["painchain.db"]
     (instance / "secret.key").touch(0o600)
     (instance / "secret.key").write_text(new_key())
-    assert "Put the old secret.key back" in refusal(launch())
+    assert "Put the right secret.key back" in refusal(launch())
     assert (instance / "painchain.db").read_bytes() == before
     (instance / "secret.key").unlink()
     file = instance / "elsewhere"

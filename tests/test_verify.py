@@ -100,7 +100,7 @@ END = "UPDATE log_head SET last_event = {0}, mac = (SELECT mac FROM change_event
 EVENT = "vent {0} (“job {0}”, 2026-01-15 14:00:00 UTC)".format
 CASES: list[tuple[str, str, int, str]] = [
     ("UPDATE change_events SET author = 'eve' WHERE id = 3", "edited", 3, f"E{EVENT(3)} was edited"),
-    ("UPDATE change_events SET title = 'x' WHERE id = 7", "edited", 7, "what it says does not fit its hash"),
+    ("UPDATE change_events SET title = 'x' WHERE id = 7", "edited", 7, "was edited after it was written"),
     ("UPDATE change_events SET metadata = '[1]' WHERE id = 12", "edited", 12, "was edited"),
     ("UPDATE change_events SET mac = NULL WHERE id = 7", "edited", 7, f"The hash of e{EVENT(7)} was removed"),
     ("UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 2) WHERE id = 12", "edited", 12, "hash"),

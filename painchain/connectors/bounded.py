@@ -69,7 +69,8 @@ class _Backend(httpcore2.SyncBackend):
         for address in self._addresses(host, port):
             try:
                 left = self._deadline.left(timeout)
-                stream = super().connect_tcp(address, port, left, local_address, socket_options)
+                with _in_its_words():
+                    stream = super().connect_tcp(address, port, left, local_address, socket_options)
                 return _Stream(stream, self._deadline)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 problem = error

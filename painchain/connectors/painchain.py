@@ -141,6 +141,7 @@ TYPE = ConnectorType(
                 backup_size="Its log ended at",
                 abandoned_size="The abandoned log ended at",
                 abandoned_head="Its hash",
+                old_key="Sealed with the old key",
                 action="Action",
             ),
             "clock",

@@ -70,7 +70,7 @@ def make() -> ResponseReturnValue:
             made = last_checkpoint.make(trail, _clock, recorded=True)
     except BadCheckpoint as problem:
         last_checkpoint.failed(problem, g.now)
-        return responses.error(409, "No checkpoint was made", str(problem))
+        return _page(409)
     return responses.go_to(url_for(".index"), Toast(f"A checkpoint of {last_checkpoint.spoken(made)} was made."))
 
 

@@ -16,6 +16,7 @@ from statistics import median
 import click
 
 from tests.bench import events, load, servers, tabs
+from tests.bench.checking import check as measure_checking
 from tests.bench.poll import poll as measure_polling
 from tests.bench.scale import scale as measure_scale
 from tests.bench.servers import Request, Server
@@ -157,6 +158,11 @@ class Bench:
         for row in measure_walk(self.folder / "verify"):
             yield Line(*row)
 
+    def check(self) -> Iterator[Line]:
+        """Measure what the check of a long log leaves of the dashboard."""
+        for row in measure_checking(self.folder / "check", self.rounds):
+            yield Line(*row)
+
     def memory(self, when: str, server: Server) -> Line:
         """Read how much memory a server occupies."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
@@ -183,6 +189,7 @@ PARTS = {
     "scale": Bench.scale,
     "poll": Bench.poll,
     "verify": Bench.verify,
+    "check": Bench.check,
 }
 
 
@@ -191,7 +198,7 @@ PARTS = {
 @click.option("--rounds", default=5, help="How often each contender is measured; the median counts.")
 @click.option("--seconds", default=1.0, help="How long each measurement takes.")
 def main(parts: tuple[str, ...], rounds: int, seconds: float) -> None:
-    """Measure PARTS (log, pages, start, live, scale, poll, verify; all of them by default) and print the ratios."""
+    """Measure PARTS (log, pages, start, live, scale, poll, verify, check; by default all) and print the ratios."""
     click.echo(f"{'case':<50} {'bare':>12} {'ours':>12} {'ratio':>8}  target")
     with tempfile.TemporaryDirectory(prefix="painchain-bench-") as folder:
         bench = Bench(Path(folder), rounds, seconds)

@@ -29,8 +29,9 @@ from tests.bench import servers
 from tests.bench.servers import Server
 from tests.made_up import CLOCK
 
-MANY, CONNECTORS, STRIKES = 10_000, 200, 20
-PER_SECOND, TIMES_BARE, TIMES_IDLE = 5_000, 4, 2
+MANY, CONNECTORS, STRIKES, DELIVERIES = 10_000, 200, 20, 300
+PER_SECOND, TIMES_BARE, TIMES_IDLE, ANSWER_MS = 5_000, 4, 2, 50
+PIPELINE = servers.ROOT / "tests" / "recorded" / "gitlab" / "webhooks" / "pipeline.json"
 # (case, bare, ours, ratio, target, whether the ratio has to be at least the target)
 Row = tuple[str, str, str, float, float, bool]
 
@@ -43,6 +44,7 @@ def poll(folder: Path, rounds: int) -> Iterator[Row]:
         with database(server) as url:
             yield from stored(folder / "postgresql", url, rounds)
     yield from at_once(folder / "many", rounds)
+    yield from delivered(folder / "webhooks")
 
 
 @contextmanager
@@ -108,6 +110,31 @@ def at_once(instance: Path, rounds: int) -> Iterator[Row]:
                 case = f"dashboard p95, {CONNECTORS} polls of {found} events ({median(took):.1f} s)"
                 ratio = median(busy) / median(idle)
                 yield case, f"{median(idle) * 1000:.1f} ms", f"{median(busy) * 1000:.1f} ms", ratio, TIMES_IDLE, False
+
+
+def delivered(instance: Path) -> Iterator[Row]:
+    """Measure how soon a webhook is answered, each with an event that is new."""
+    gitlab = {"type": "gitlab", "name": "GitLab", "config": {"token": "made-up-token"}}
+    with servers.painchain(instance) as server:
+        one = json.loads(posted("/api/connectors", gitlab, 201).answer(server.port))["id"]
+        posted(f"/api/connectors/{one}/enable", {}, 200).answer(server.port)
+        hook = json.loads(posted(f"/api/connectors/{one}/webhook", {}, 201).answer(server.port))
+        payload, took = json.loads(PIPELINE.read_text()), []
+        for number in range(DELIVERIES):
+            payload["object_attributes"]["id"] = number + 1
+            headers = {"X-Gitlab-Token": hook["secret"], "X-Gitlab-Event-UUID": f"bench-{number}"}
+            delivery = posted(f"/hooks/gitlab/{one}", payload, 202, {"X-Gitlab-Event": "Pipeline Hook", **headers})
+            begin = time.perf_counter()
+            delivery.answer(server.port)
+            took.append((time.perf_counter() - begin) * 1000)
+    for case, found in ("median", median(took)), ("p99", quantiles(took, n=100)[-1]):
+        yield f"a webhook is answered, {case}, ms", "", f"{found:.1f} ms", found, ANSWER_MS, False
+
+
+def posted(address: str, value: object, status: int, headers: dict[str, str] | None = None) -> servers.Request:
+    """Return a request that posts JSON."""
+    own = {"Content-Type": "application/json", **(headers or {})}
+    return servers.Request(address, json.dumps(value).encode(), own, status)
 
 
 def started(instance: Path, url: str) -> Flask:

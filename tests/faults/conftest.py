@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from painchain import verify
 from painchain.factory import create_app
 from tests.conftest import close, settings_for
 from tests.postgres import on_server, postgres_url
-from tests.test_start import Server, instance, launch, ready, start  # noqa: F401  fixtures
+from tests.test_start import Server, launch, ready, start  # noqa: F401  fixtures
 
 LONG = bool(os.environ.get("PAINCHAIN_TEST_FAULTS"))
 GITHUB = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
@@ -24,25 +25,32 @@ Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def url(database: str) -> Iterator[str]:
-    """The URL of an empty database: "" for a file in the instance folder."""
+def instance(tmp_path: Path, started: Path) -> Path:
+    """An instance folder after its first start, which takes as long as the rest of a test."""
+    return shutil.copytree(started, tmp_path / "served")
+
+
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database after its first start: "" for the file in the instance folder."""
     if database == "sqlite":
         yield ""
         return
     name = f"painchain_fault_{uuid.uuid4().hex[:8]}"
-    on_server(f"CREATE DATABASE {name}")
+    on_server(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
     yield postgres_url(name)
     on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes."""
+def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
+    """A disk of a few megabytes, which is an instance folder after its first start."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root alone")
+    shutil.copytree(started, folder, dirs_exist_ok=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

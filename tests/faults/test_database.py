@@ -15,8 +15,9 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from painchain.db import BUSY_SECONDS, db
-from tests.conftest import WITH_POSTGRES
+from painchain.db import db
+from painchain.factory import create_app
+from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, checked
 from tests.test_cli import Run, environment, run  # noqa: F401  fixtures
 from tests.test_start import PATIENCE, Server, refusal
@@ -36,10 +37,8 @@ def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> No
             event.listen(db.engine, "connect", lambda one, record: one.execute("PRAGMA busy_timeout = 100"))
     with closing(sqlite3.connect(make_url(app.config["SETTINGS"].database_url).database or "")) as other:
         other.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
         answer = client.post(LOG, json=REPORT)
-        waited = time.monotonic() - began
-        assert (answer.status_code, waited < BUSY_SECONDS + 5) == (503, True)
+        assert answer.status_code == 503
         assert "another process holds the database locked" in answer.json["message"]
         assert client.get("/").status_code == 200
         health = client.get("/health")
@@ -50,12 +49,16 @@ def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> No
     assert client.get("/health").status_code == 200
 
 
-def filled(start: Callable[..., Server], instance: Path) -> None:
-    """Start a server, let it write, and stop it: everything is in the one file then."""
-    server = start()
+def filled(instance: Path) -> None:
+    """Write, and let go of the database: everything is in the one file then."""
+    app = create_app(settings_for(instance))
+    client = app.test_client()
     for number in range(40):
-        assert server.ask("POST", LOG, {**REPORT, "new_value": f"{number} " * 3000})[0] == 201
-    server.stop()
+        assert client.post(LOG, json={**REPORT, "new_value": f"{number} " * 3000}).status_code == 201
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    close(app)
     assert not (instance / "painchain.db-wal").exists()
 
 
@@ -76,7 +79,7 @@ def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
 ) -> None:
     monkeypatch.setenv("PAINCHAIN_INSTANCE", str(instance))
     monkeypatch.delenv("PAINCHAIN_DATABASE_URL")
-    filled(start, instance)
+    filled(instance)
     file = instance / "painchain.db"
     size, page = root_page(file, "change_events")
     with file.open("r+b") as pages:
@@ -103,9 +106,9 @@ def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kept", [0.5, 0.02] if LONG else [0.5])
 def test_a_truncated_file_is_never_taken_for_a_whole_one(
-    start: Callable[..., Server], launch: Callable[..., Server], instance: Path, kept: float, database: str
+    launch: Callable[..., Server], instance: Path, kept: float, database: str
 ) -> None:
-    filled(start, instance)
+    filled(instance)
     file = instance / "painchain.db"
     with file.open("r+b") as pages:
         pages.truncate(int(file.stat().st_size * kept) // 4096 * 4096)
@@ -124,7 +127,6 @@ def test_a_truncated_file_is_never_taken_for_a_whole_one(
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_an_empty_write_ahead_log_does_no_harm(start: Callable[..., Server], instance: Path, database: str) -> None:
-    start().stop()
     (instance / "painchain.db-wal").touch()
     server = start()
     assert server.ask("POST", LOG, REPORT)[0] == 201
@@ -141,7 +143,8 @@ class Line:
         self.port = self._listening.getsockname()[1]
         self._ends: list[socket.socket] = []
         self._cut = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def cut(self, cut: bool) -> None:
         """Cut the line, or mend it."""
@@ -153,7 +156,11 @@ class Line:
     def close(self) -> None:
         """Take it away."""
         self.cut(True)
-        self._listening.close()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        for one in (self._listening, *self._ends):
+            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -162,8 +169,9 @@ class Line:
                 if self._cut:
                     near.close()
                     continue
+                self._ends.append(near)
                 far = socket.create_connection(self._there)
-                self._ends += [near, far]
+                self._ends.append(far)
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 

@@ -71,14 +71,14 @@ def everything_stored(app: Flask) -> str:
     return repr(rows)
 
 
-def refuse(app: Flask, operation: str, table: str) -> None:
+def refuse(app: Flask, operation: str, table: str, words: str = "the disk is full") -> None:
     """Make the database refuse to insert into, or update, a table, as a full disk would."""
     trigger = f"CREATE TRIGGER refuse BEFORE {operation} ON {table}"
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            db.session.execute(text(f"{trigger} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"))
+            db.session.execute(text(f"{trigger} BEGIN SELECT RAISE(ABORT, '{words}'); END"))
         else:
-            raising = "$$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$"
+            raising = f"$$ BEGIN RAISE EXCEPTION '{words}'; END $$"
             db.session.execute(text(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS {raising}"))
             db.session.execute(text(f"{trigger} FOR EACH ROW EXECUTE FUNCTION refuse()"))
         db.session.commit()

@@ -47,6 +47,8 @@ def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> N
     page = read(client)
     assert words(page.select_one(".log-verdict h2")) == "The log was not checked yet."
     assert "none on this server yet" in words(page.select_one(".log-facts"))
+    assert press(client, "#check-now").status_code == 303
+    assert words(read(client).select_one(".log-verdict h2")) == "The log is being checked for the first time."
     [current] = page.select(".sidebar [aria-current=page]")
     assert words(current) == "Audit log"
     assert client.get("/api/integrity").get_json()["state"] == "unknown"
@@ -99,6 +101,8 @@ def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(a
     assert "Event 3" in words(verdict.select_one("h2"))
     [link] = verdict.select("a")
     assert (link["href"], words(link)) == ("/events/3", "Look at event 3")
+    feed = soup(client.get("/?event_type=ChainBroken"))
+    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "How the log is now"
     assert client.get("/events/3").status_code == 200
     assert "copy" in words(verdict.select_one("ol"))
     assert "The 2 events before that are as they were written." in words(verdict)
@@ -127,7 +131,7 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask,
     assert "has fewer now" in words(read(client).select_one(".log-verdict.broken h2")), "before any check"
     refused = press(client, "#make-checkpoint")
     assert refused.status_code == 409
-    assert "does not fit the log" in words(soup(refused).select_one("main"))
+    assert "does not fit the log" in words(soup(refused).select_one("#checkpoint-problem")), "on the same page"
     assert "does not fit the log" in words(read(client).select_one("#checkpoint-problem"))
     assert client.post("/api/checkpoints").status_code == 409
 
@@ -141,7 +145,21 @@ def test_what_was_changed_past_painchain_is_listed(app: Flask, client: FlaskClie
     assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. 1 setting is otherwise")
     [drift] = texts(page, "#drift li")
     assert "Name of" in drift
+    assert "save another value first" in words(page.select_one("#drift ~ .help"))
     assert client.get("/api/integrity").get_json()["drift"] == [drift]
+
+
+def test_what_may_have_been_changed_while_auditing_was_off_is_no_yes(
+    app: Flask, client: FlaskClient, make_connector: Any
+) -> None:
+    make_connector("gitlab", "Deploy")
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
+    look(app)
+    page = read(client)
+    assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. Auditing was off for a while")
+    [explained] = texts(page, "#explained li")
+    assert "Name of" in explained
 
 
 def test_when_auditing_was_off_is_told(client: FlaskClient) -> None:
@@ -186,7 +204,21 @@ def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, c
     page = read(client)
     assert "Is a directory" in words(page.select_one("#checkpoint-problem"))
     assert "cannot be read" in words(page.select_one("#checking .problem"))
+    assert words(page.select_one(".log-facts dd")) == "cannot be read"
     assert client.get("/api/integrity").get_json()["checkpoint"]["problem"]
+
+
+def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(app: Flask, client: FlaskClient) -> None:
+    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
+    assert press(client, "#make-checkpoint").status_code == 303
+    assert "127.0.0.1, being sent" in words(read(client).select_one(".log-facts"))
+    look(app)
+    page = read(client)
+    assert "Not posted just now: 127.0.0.1 cannot be reached." in words(page.select_one(".log-facts .bad-news"))
+    assert "Next try within a minute." in words(page.select_one(".log-facts .bad-news"))
+    told = client.get("/api/integrity").get_json()["checkpoint"]
+    assert (told["post_waiting"], told["posted_at"]) == (True, None)
+    assert "hunter2" not in page.text + json.dumps(told)
 
 
 def test_a_viewer_reads_and_an_admin_acts(app: Flask, client: FlaskClient) -> None:

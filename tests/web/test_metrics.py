@@ -15,15 +15,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, update
 from sqlalchemy.exc import IntegrityError
 
-from painchain import ledger, metrics, polling, turns
+from painchain import last_checkpoint, ledger, metrics, polling, turns
 from painchain.config import Settings
 from painchain.connectors.poll import Polled, PollError, Trouble
 from painchain.db import db
 from painchain.factory import create_app
+from painchain.keeper import Keeper
 from painchain.models import NotifyRule, PollState
 from painchain.web.access import METHODS
 from tests.conftest import close, settings_for
-from tests.made_up import new
+from tests.made_up import NOW, new
 from tests.people import add_person
 from tests.web.test_api import refuse
 
@@ -135,6 +136,7 @@ NAMES = {
     *("painchain_writes_refused", "painchain_polls", "painchain_build_info", "painchain_background_threads"),
     *("painchain_database_up", "painchain_log_last_event", "painchain_events", "painchain_auditing_on"),
     *("painchain_connectors", "painchain_poll_lag_seconds", "painchain_notices_waiting", "painchain_notices_lost"),
+    *("painchain_log_broken", "painchain_log_checked_timestamp_seconds", "painchain_checkpoint_failing"),
     *("process_cpu_seconds", "process_resident_memory_bytes"),
 }
 
@@ -227,6 +229,20 @@ def test_what_is_to_be_told_and_was_given_up_is_counted(app: Flask, client: Flas
     assert value(client, "painchain_auditing_on") == 1
     assert client.post("/api/connectors/1/disable").status_code == 200
     assert value(client, "painchain_auditing_on") == 0
+
+
+def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: FlaskClient) -> None:
+    series = ("painchain_log_broken", "painchain_log_checked_timestamp_seconds", "painchain_checkpoint_failing")
+    assert [value(client, name) for name in series] == [0, 0, 0]
+    with app.app_context():
+        last_checkpoint.file().mkdir()
+    Keeper(app, lambda: NOW).look()
+    assert [value(client, name) for name in series] == [0, NOW.timestamp(), 1]
+    with app.app_context():
+        db.session.execute(db.text("UPDATE change_events SET author = 'eve'"))
+        db.session.commit()
+    Keeper(app, lambda: NOW + timedelta(days=1)).look()
+    assert value(client, "painchain_log_broken") == 1
 
 
 def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client: FlaskClient) -> None:

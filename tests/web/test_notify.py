@@ -158,6 +158,10 @@ def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(client: FlaskCl
     assert form_of(client.get(f"{PAGE}/{number}"), "#rule")["url"] == ""
 
 
+# Ways to write a parameter that Apprise understands as `template`, and others do not.
+HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -169,6 +173,8 @@ def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(client: FlaskCl
         *((f"{scheme}://x", "machine of PainChain") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
         ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "files"),
         ("json://host.example/?+attach=file%3A%2F%2F%2Fetc%2Fpasswd", "files"),
+        *((f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/{behind}=/etc/passwd", "files") for behind in HIDDEN),
+        ("json://host.example/?a=file%253A%2F%2F%2Fetc%2Fpasswd", "files"),
         ("json://host.example/" + "x" * 2000, "2000 characters"),
         ("json://host.example/\u202e", "blanks"),
     ],

@@ -104,6 +104,9 @@ def test_failed_sign_ins_are_counted_for_the_address_that_a_trusted_proxy_tells(
 
     assert [fail(FAR, number) for number in range(31)] == [422] * 30 + [429]
     assert fail("198.51.100.2", 99) == 422
+    near = [fail(f"2001:db8:0:1:{number:x}::1", number) for number in range(31)]
+    assert near == [422] * 30 + [429], "whoever has one address of IPv6 has 2^64 of them"
+    assert fail("2001:db8:0:2::1", 99) == 422
 
 
 def test_behind_a_trusted_proxy_everybody_signs_in(started: Path, tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ WITHOUT = {
     "pages/sign_in.html": "signing in is no save",
     "pages/link.html": "setting one's own password needs no reason",
     "pages/account.html": "one's own password and sign-ins need no reason",
+    "pages/audit_log.html": "comparing checkpoints saves nothing; making one asks for it",
     "pages/export.html": "it saves nothing",
     "pages/report.html": "it saves nothing",
+    "partials/checking.html": "it saves nothing",
     "partials/sync.html": "it saves nothing",
     "partials/switch.html": "one click; beside a connector's form it takes the reason from there",
 }

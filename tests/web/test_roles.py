@@ -18,7 +18,7 @@ from painchain.factory import create_app
 from painchain.roles import ROLES
 from tests.conftest import close
 from tests.people import add_person, on_the_record, sign_in
-from tests.reading import soup, texts, words
+from tests.reading import form_of, soup, texts, words
 
 HTMX = {"HX-Request": "true"}
 ANYBODY = "anybody"
@@ -248,3 +248,35 @@ def test_elsewhere_without_an_account_nothing_is_served_but_the_way_to_make_one(
                 assert "no account yet" in response.get_data(as_text=True) or is_api(route[1]), route
     finally:
         close(app)
+
+
+FOREIGN = ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "http://localhost:81"})
+FOREIGN += (
+    {"Origin": "http://localhost.evil.example"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+)
+
+
+@ON_SQLITE
+def test_nothing_is_written_that_another_site_or_another_browser_sends(app):
+    """Forms want the token of this very browser's session, the API no sign of another site; signed webhooks neither."""
+    tokens = []
+    for name in ("mallory", "alice"):
+        add_person(app, name)
+        client = app.test_client()
+        sign_in(client, name)
+        tokens.append(form_of(client.get(f"{TEAMS}/new"), "#team-form")["csrf_token"])
+    for method, rule in NEEDED:
+        if method == "GET" or rule.startswith("/hooks/"):
+            continue
+        address = address_of(rule)
+        if is_api(rule):
+            assert {client.open(address, method=method, headers=sent).status_code for sent in FOREIGN} == {403}, rule
+            continue
+        for token in ("", tokens[0], f"{tokens[1]}x"):
+            for headers in ({}, HTMX):
+                answer = client.open(address, method=method, data={"csrf_token": token}, headers=headers)
+                assert answer.status_code == 400, (method, rule)
+        assert client.open(f"{address}?csrf_token={tokens[1]}", method=method).status_code == 400, "not in an address"
+    assert client.post(f"{TEAMS}/new", data={"csrf_token": tokens[1]}).status_code == 422, "with its own token"

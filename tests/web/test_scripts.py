@@ -51,6 +51,8 @@ def typed(client: FlaskClient, text: str) -> Iterator[TestResponse]:
     yield submit(client, f"{PEOPLE}/new", "#person", name=text, email=text)
     yield submit(client, f"{PEOPLE}/new", "#person", name=text[:100])
     yield submit(client, f"{TOKENS}/new", "#token", name=text)
+    yield submit(client, "/settings/audit-log", "#compare", checkpoints=f"{text}\n{{}}")
+    yield submit(client, "/account", "#own-password", old=text, password=text, again="")
     sides = {"old_value": text, "new_value": [text, {text: text}]}
     about = {"connector_name": text, "connector_type": text, "author": text}
     for event in (

@@ -1,0 +1,237 @@
+"""The clock is put back an hour, or forward: nothing waits for the hour to come again, and nothing lasts for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert, update
+
+from painchain import accounts, last_checkpoint, ledger, log_check, outbox, polling, retention, signins, verify, watches
+from painchain.audit import SYSTEM, Trail
+from painchain.db import EPOCH, Base, db
+from painchain.keeper import Keeper
+from painchain.models import LastCheckpoint, Notice
+from painchain.roles import VIEWER
+from painchain.scheduler import Scheduler
+from painchain.signins import From
+from tests.far import Far
+from tests.people import add_person, sign_in
+from tests.reading import fill, form_of, soup, texts
+from tests.test_keeper import Collector, collector  # noqa: F401  a fixture
+from tests.test_polling import Clockwork, add, clock_type, clockwork, far, health, inside, poll, state, strikes  # noqa: F401
+from tests.test_pruning import order, set_rules, sources, write
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR, YEAR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)
+BACK = NOW - HOUR
+
+Events = Callable[..., list[dict[str, Any]]]
+
+
+def tables(model: type[Any]) -> Any:
+    return Base.metadata.tables[model.__tablename__]
+
+
+def test_polls_go_on_at_their_pace(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
+    number = add(far)
+    clockwork.strikes = strikes(1)
+    assert poll(NOW) == 1
+    clockwork.strikes = strikes(1, 2)
+    assert poll(BACK) == 1
+    assert [poll(BACK + MINUTE), poll(BACK + 5 * MINUTE)] == [None, 0]
+    assert poll(NOW + HOUR) == 0, "and forward"
+    assert state(number).due == NOW + HOUR + 5 * MINUTE
+
+
+def test_a_connector_that_was_never_polled_is_polled(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
+    add(far)
+    clockwork.strikes = strikes(1)
+    assert poll(BACK) == 1
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
+    inside: Flask,  # noqa: F811
+    far: Far,  # noqa: F811
+    clockwork: Clockwork,  # noqa: F811
+    step: timedelta,
+) -> None:
+    number = add(far)
+    poll(NOW - 2 * HOUR)
+    clockwork.strikes = strikes(1)
+    interrupted = polling.take(NOW)
+    assert interrupted
+    then = NOW + step
+    assert poll(then) == 1, "whoever had the turn is taken for gone"
+    assert polling.poll(interrupted, lambda: then + SECOND) == 0
+    assert (health(number, then + SECOND).state, state(number).cursor) == ("fine", {"last": 1})
+
+
+def test_a_watch_is_free_again(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
+    number = add(far)
+    poll(NOW)
+    assert watches.take(number, NOW)
+    assert watches.take(number, NOW + SECOND) is None
+    assert watches.take(number, BACK) == BACK + watches.LEASE
+    assert watches.take(number, BACK + SECOND) is None
+
+
+@pytest.mark.parametrize("tries", [0, 1, outbox.TRIES - 1])
+def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: FlaskClient, tries: int) -> None:
+    body = {"name": "On call", "url": "json://127.0.0.1:9", "kinds": ["connector_deleted"]}
+    rule = client.post("/api/notify-rules", json=body).json["id"]
+    waits = outbox.waited(tries)
+    message = {"title": "A", "text": "B", "rule_id": rule, "tries": tries, "taken_until": EPOCH, "due": NOW + waits}
+    with app.app_context():
+        db.session.execute(insert(tables(Notice)), [message])
+        db.session.commit()
+        if waits:
+            assert outbox.take(NOW) is None
+        assert outbox.take(BACK), "at once, and not when the hour has come again"
+        assert outbox.take(BACK + SECOND) is None, "somebody has taken it"
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:  # noqa: F811
+    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", collector.url)
+    collector.status = status
+    Keeper(app, lambda: NOW).look()
+    collector.status = 204
+    Keeper(app, lambda: BACK).look()
+    assert len(collector.heard) == (1 if status == 204 else 2)
+    with app.app_context():
+        assert not last_checkpoint.last().waiting
+        db.session.execute(update(tables(LastCheckpoint)).values(posting={}, tries=0, due=NOW))
+        db.session.commit()
+    Keeper(app, lambda: BACK).look()
+    assert collector.heard[-1] == {}, "also one that nobody has tried to post yet"
+
+
+def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
+    with app.app_context():
+        assert retention.take_turn(NOW)
+        assert not retention.is_due(BACK), "it was there today"
+        assert retention.take_turn(NOW + YEAR)
+        assert [retention.take_turn(BACK), retention.take_turn(BACK)] == [True, False]
+        assert retention.due() == datetime(2026, 3, 11, tzinfo=UTC)
+    for ahead in 0 * HOUR, YEAR:
+        Keeper(app, lambda ahead=ahead: NOW + ahead).look()
+        Keeper(app, lambda: BACK).look()
+        with app.app_context():
+            found = log_check.state()
+        assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
+
+
+def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
+    with app.app_context():
+        for days in (40, 20):
+            write("github", days)
+        set_rules(github=30)
+        order(beat=NOW)
+        Scheduler(app, lambda: NOW + SECOND).look()
+        assert sources() == {"github": 2}, "somebody is at it"
+        Scheduler(app, lambda: BACK).look()
+        assert sources() == {"github": 1}
+
+
+def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
+    with app.app_context():
+        left = log_check.take(NOW)
+        assert left
+        assert log_check.take(NOW + SECOND) is None
+        taken = log_check.take(BACK)
+        assert taken
+        assert taken.daily
+        assert not log_check.beat(left, 1, 2, BACK)
+
+
+def test_events_keep_growing_numbers_and_ids(
+    app: Flask, client: FlaskClient, events: Events, make_connector: Callable[..., int]
+) -> None:
+    number = make_connector()
+    ahead = datetime.now(UTC) + HOUR
+    with app.app_context(), ledger.writing() as book:
+        Trail(book, SYSTEM, ledger.new_request_id(ahead), ahead).record("checkpoint_made", "it", "made", "Made it", {})
+    page = client.get(f"/settings/integrations/{number}")
+    form = fill(form_of(page), poll_interval="600")
+    assert client.post(f"/settings/integrations/{number}", data=form).status_code == 303
+    with app.app_context():
+        assert verify.integrity().broken is None
+        assert not verify.completeness().drift
+    found = sorted(events(), key=lambda one: one["id"])
+    assert [one["id"] for one in found] == list(range(1, len(found) + 1))
+    assert [one["event_type"] for one in found][-3:] == ["CheckpointMade", "ConfigChanged", "ConnectorUpdated"]
+    ids = [one["event_id"] for one in found if one["source"] == "painchain"]
+    assert len({*ids}) == len(ids)
+    newest = texts(soup(client.get("/?range=all")), "#feed .event-type")[0]
+    assert newest == "Checkpoint Made", "the feed is in order of time"
+    walked, address = [], "/api/changes?limit=2"
+    while address:
+        page = client.get(address)
+        walked += page.json
+        address = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert sorted(one["id"] for one in walked) == [one["id"] for one in found], "no page leaves one out"
+    assert client.get("/health").json["status"] == "ok"
+    for address in ("/", "/?range=1h", "/report", "/api/timeline", "/api/stats", "/settings/integrations"):
+        assert client.get(address).status_code == 200
+
+
+def begin(app: Flask, number: int, at: datetime) -> str:
+    """Sign somebody in at some time, and return what the cookie holds."""
+    with app.app_context(), ledger.writing() as book:
+        person = accounts.get(number)
+        assert person
+        return signins.start(person, "password", From("127.0.0.1", "A"), Trail(book, "alice", "x", at))
+
+
+def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: FlaskClient) -> None:
+    number, limits = add_person(app), signins.Limits(12 * HOUR, timedelta(days=14))
+    secret, stale, of_next_year = (begin(app, number, at) for at in (NOW, NOW, NOW + YEAR))
+
+    def actor(secret: str, now: datetime) -> signins.Actor | None:
+        with db.engine.connect() as connection:
+            return signins.signed_in(secret, limits, now, connection)
+
+    with app.app_context():
+        assert actor(of_next_year, BACK) is None
+        found = actor(secret, BACK)
+        assert found
+        signins.used(found, BACK)
+        assert actor(secret, BACK + 11 * HOUR)
+        assert actor(secret, BACK + 12 * HOUR) is None
+        assert actor(stale, BACK + 12 * HOUR), "nobody has used it since"
+        assert actor(stale, BACK + 13 * HOUR) is None
+        assert actor(secret, NOW + HOUR), "and forward"
+        assert [len(signins.of(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
+
+
+def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    place, ahead = From("127.0.0.1", "A"), datetime.now(UTC) + HOUR
+    with app.app_context():
+        for _ in range(signins.MOST_OF_ACCOUNT):
+            signins.admit("alice", place, ahead)
+        db.session.commit()
+        with pytest.raises(signins.TooMany):
+            signins.admit("alice", place, ahead)
+    assert sign_in(client).status_code == 303
+    now = datetime.now(UTC)
+    with app.app_context():
+        for _ in range(signins.MOST_OF_ACCOUNT):
+            signins.admit("alice", place, now)
+        with pytest.raises(signins.TooMany):
+            signins.admit("alice", place, now)
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])
+def test_a_one_time_link_works_but_not_for_ever(app: Flask, client: FlaskClient, ahead: timedelta, status: int) -> None:
+    number = add_person(app, role=VIEWER)
+    at = datetime.now(UTC) + ahead
+    with app.app_context(), ledger.writing():
+        secret = accounts.make_link(accounts.get(number), at)
+    assert client.get(f"/link/{secret}").status_code == status
