@@ -89,7 +89,7 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
 
 
 def _never() -> Sequence[str]:
-    """Return the names of the keys that the log says it was never written with.
+    """Return the names of the keys that the log says it was never written with, nor was any log it was restored over.
 
     A checkpoint of one of them is of a later state: somebody has put the log back to a key that was replaced.
     """
@@ -115,8 +115,6 @@ def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int,
 def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
     if one.size > last:
         return SHORT
-    if one.key_id in _never():
-        return DIFFERS
     if one.size in hashes:
         return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
     inside = connection.execute(select(_run.last).where(_within(one.size))).first()
