@@ -296,8 +296,7 @@ SETTINGS = (
         "checkpoint_url",
         "",
         posting_address,
-        "Address that each checkpoint is posted to as JSON: by https, or by http on this machine. In a private network "
-        "or on this machine only where PAINCHAIN_ALLOW_PRIVATE_ADDRESSES allows it. Empty: none.",
+        "Address that each checkpoint is posted to as JSON: by https, or by http on this machine. Empty: none.",
         secret=True,
     ),
     Setting("log_level", "info", log_level, "How much is logged to standard error: debug, info, warning, error."),
