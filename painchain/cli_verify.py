@@ -128,7 +128,8 @@ def plainly(lines: Iterator[str]) -> str:
 
 
 def _integrity(found: Integrity) -> Iterator[str]:
-    counted = f"{many(found.events, 'event')}, {found.pruned:,} more removed by retention"
+    gone = f", {found.pruned:,} more removed by retention or given up by a restore" if found.pruned else ""
+    counted = f"{many(found.events, 'event')}{gone}"
     if found.broken:
         yield f"Integrity: BROKEN at event {found.broken.event} ({found.broken.kind}). {found.broken.words}"
         yield f"  {found.broken.advice}"
