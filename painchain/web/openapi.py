@@ -393,6 +393,7 @@ REFUSALS = {
     409: "Not in this state: auditing is off, the connector built in or disabled, a setting moved, the last admin.",
     412: "The connector, team, rule or person has another version than If-Match names.",
     413: "The body is too large.",
+    414: "The address is longer, or has more parameters, than the server reads.",
     415: "The body is not application/json.",
     422: "Parameters or body are not what is described here; `errors` names them.",
     428: "If-Match is missing.",
@@ -541,7 +542,7 @@ def _operation(route: Route) -> Schema:
     for media in route.also:
         done.setdefault("content", {})[media] = {"schema": STRING}
     answer = {str(route.status): done}
-    refused = {*route.refusals, *(() if route.path in OPEN else (401, 403))}
+    refused = {*route.refusals, 414, *(() if route.path in OPEN else (401, 403))}
     operation: Schema = {
         "summary": route.summary,
         "operationId": route.summary.lower().replace(" ", "_"),

@@ -255,6 +255,7 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/painchain/log", {"json": {"event_type": "coffee_made"}}, 422),
     ("GET", "/api/changes", {"query_string": {"limit": 1}}, 200),
     ("GET", "/api/changes", {"query_string": {"limit": 0}}, 422),
+    ("GET", "/api/changes", {"query_string": {"q": "x" * 20_000}}, 414),
     ("POST", "/api/export", {"query_string": {"format": "ocsf"}}, 200),
     ("POST", "/api/export", {"query_string": {"format": "csv", "q": "no such thing"}}, 200),
     ("POST", "/api/export", {"query_string": {"format": "xml"}}, 422),
