@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -105,6 +105,10 @@ class App(Flask):
     def log_exception(self, exc_info: Any) -> None:
         """Log what not even an error page could be made of."""
         logs.failed(log, "An error page", exc_info[1])
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`: none of ours is a coroutine, and Flask would ask each of them in every request."""
+        return func
 
 
 def create_app(settings: Settings) -> Flask:

@@ -27,7 +27,7 @@ def came_by_https(environ: WSGIEnvironment, own: Settings) -> bool:
     told = environ.get("HTTP_X_FORWARDED_PROTO", "").count(",") + 1 if "HTTP_X_FORWARDED_PROTO" in environ else 0
     if 0 < own.trusted_proxies <= told:
         return False
-    return f"https://{get_host(environ)}" == own.public_url
+    return own.public_url.startswith("https:") and f"https://{get_host(environ)}" == own.public_url
 
 
 def by_https() -> bool:
