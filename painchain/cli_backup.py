@@ -18,9 +18,9 @@ from painchain import backup_file
 from painchain.backup import Refused, Restored
 from painchain.backup_file import BadBackup, Checked
 from painchain.db import settle
-from painchain.scheduler import clock
 from painchain.secrets import KeyUnusable
 from painchain.terminal import opened, plain, reason_option, stop, trail, utf8
+from painchain.worker import clock
 
 WORD = "replace"
 FILE = click.argument("file", callback=utf8)

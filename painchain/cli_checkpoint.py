@@ -8,8 +8,8 @@ import click
 
 from painchain import checkpoints, last_checkpoint, ledger
 from painchain.checkpoints import BadCheckpoint
-from painchain.scheduler import clock
 from painchain.terminal import opened, reason_option, stop, trail
+from painchain.worker import clock
 
 
 @click.command()

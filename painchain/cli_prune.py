@@ -13,8 +13,8 @@ import click
 from painchain import ledger, pruning, retention
 from painchain.audit import source_label
 from painchain.retention import Going, Refused
-from painchain.scheduler import clock
 from painchain.terminal import opened, reason_option, stop, trail
+from painchain.worker import clock
 
 
 @click.command()

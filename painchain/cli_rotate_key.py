@@ -14,10 +14,10 @@ from painchain.factory import create_app, without_its_key
 from painchain.inventory import Refused
 from painchain.keyfile import Place
 from painchain.ledger import Ledger
-from painchain.scheduler import clock
 from painchain.secrets import KeyUnusable
 from painchain.terminal import opened, plain, reason_option, stop
 from painchain.terminal import trail as record_of_command
+from painchain.worker import clock
 
 LOST = (
     "With the key is lost what it protected: nobody can verify the events so far, and nobody can open the stored "

@@ -13,9 +13,9 @@ from painchain.accounts import Refused
 from painchain.audit import Trail
 from painchain.identity import Person
 from painchain.roles import ROLES
-from painchain.scheduler import clock
 from painchain.terminal import opened, plain, reachable, reason_option, stop, utf8
 from painchain.terminal import trail as record_of_command
+from painchain.worker import clock
 
 FAILED = "Nothing was changed"
 NAME = click.argument("name", callback=utf8)

@@ -2,80 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import keeping, last_checkpoint, log_check
-from painchain.db import WriteBusy, WrongKey, db
+from painchain.db import WriteBusy, WrongKey
 from painchain.log_check import Turn
+from painchain.worker import Worker
 
-LOOK_SECONDS = 1.0
-STOP_SECONDS = 2.0
-RETRY_SECONDS = 30.0
 BEAT_SECONDS = 1.0
 # How long it rests for each second that it works. Nobody waits for the daily check.
 REST_DAILY, REST_ON_DEMAND = 9.0, 1.0
-
-log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
     """The check ends here: the server stops, or another one has taken it over."""
 
 
-class Keeper:
-    """The thread of one server. Several servers share the work through the database."""
+class Keeper(Worker):
+    """Checks the log, and posts checkpoints. A check that it leaves begins anew with the next server."""
 
-    def __init__(self, app: Flask, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):
-        self._app = app
-        self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look for work, once a second."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop; a check that is going on begins anew with the next server."""
-        self._stopping.set()
-        self._thread.join(STOP_SECONDS)
-
-    def look(self) -> None:
-        """Do what there is to do now."""
-        with self._app.app_context():
-            try:
-                turn = log_check.take(self._clock())
-                if turn:
-                    self._check(turn)
-                last_checkpoint.post_due(self._clock)
-            finally:
-                db.session.remove()
-
-    def _run(self) -> None:
-        self._try(self._begin)
-        while not self._stopping.wait(LOOK_SECONDS):
-            self._try(self.look)
+    name, task = "keeper", "Checking the log"
 
     def _begin(self) -> None:
-        with self._app.app_context():
-            keeping.at_start()
+        keeping.at_start()
 
-    def _try(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except WriteBusy as error:
-            log.error("Checking the log waits for the database: %s.", error)
-            self._stopping.wait(RETRY_SECONDS)
-        except Exception as error:  # whatever it is, the next day comes
-            log.error("Checking the log failed: %s", type(error).__name__)
-            self._stopping.wait(RETRY_SECONDS)
+    def _do(self) -> None:
+        turn = log_check.take(self._clock())
+        if turn:
+            self._check(turn)
+        last_checkpoint.post_due(self._clock)
 
     def _check(self, turn: Turn) -> None:
         """Check the log. What is in the way is stored, for the page; where even that fails, it is tried again."""

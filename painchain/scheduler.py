@@ -3,74 +3,47 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flask import Flask
 
-from painchain import audit, ledger, logs, pruning, retention
+from painchain import audit, ledger, pruning, retention, worker
 from painchain.audit import Trail
-from painchain.db import EPOCH, WriteBusy, db
+from painchain.db import EPOCH, db
 from painchain.pollers import Pollers
 from painchain.retention import Refused
-
-LOOK_SECONDS = 1.0
-STOP_SECONDS = 2.0
-RETRY_SECONDS = 30.0
+from painchain.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
-def clock() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
+class Scheduler(Worker):
+    """Gives out polls, orders what retention removes, and removes it."""
 
+    name, task = "scheduler", "The background work"
 
-class Scheduler:
-    """The thread of one server. Several servers share the work through the database."""
-
-    def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):
-        self._app = app
-        self._clock = clock
+    def __init__(self, app: Flask, clock: Callable[[], datetime] = worker.clock):
+        super().__init__(app, clock)
         self._pollers = Pollers(app, clock)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def start(self) -> None:
         """Begin to look for work, once a second."""
         self._pollers.start()
-        self._thread.start()
+        super().start()
 
     def stop(self) -> None:
         """Stop after the step that is being done; what is left goes on with the next server."""
-        self._stopping.set()
         begun = time.monotonic()
-        self._thread.join(STOP_SECONDS)
-        self._pollers.stop(max(0.0, STOP_SECONDS - (time.monotonic() - begun)))
+        super().stop()
+        self._pollers.stop(max(0.0, worker.STOP_SECONDS - (time.monotonic() - begun)))
 
-    def look(self) -> None:
-        """Do what there is to do now."""
-        with self._app.app_context():
-            try:
-                self._pollers.give_out()
-                order_daily(self._clock())
-                while not self._stopping.is_set() and self._carry_out():
-                    pass
-            finally:
-                db.session.remove()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except WriteBusy as error:
-                log.error("The background work waits for the database: %s.", error)
-                self._stopping.wait(RETRY_SECONDS)
-            except Exception as error:  # whatever it is, the next day comes
-                logs.failed(log, "The background work", error)
-                self._stopping.wait(RETRY_SECONDS)
+    def _do(self) -> None:
+        self._pollers.give_out()
+        order_daily(self._clock())
+        while not self._stopping.is_set() and self._carry_out():
+            pass
 
     def _carry_out(self) -> bool:
         """Carry out one order, at a pace that leaves at least half of the time to other writers."""

@@ -152,7 +152,8 @@ STAIRS = (
     ),
     ("painchain.web.checks", "painchain.web.people_api", "painchain.web.oidc"),
     ("painchain.factory",),
-    ("painchain.pollers", "painchain.messenger", "painchain.watching", "painchain.keeper"),
+    ("painchain.pollers", "painchain.watching", "painchain.worker"),
+    ("painchain.messenger", "painchain.keeper"),
     ("painchain.scheduler", "painchain.terminal"),
     (
         "painchain.demo_command",

@@ -508,8 +508,8 @@ def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
         return as_json({"strikes": strikes(1)})
 
     clockwork.strikes = strikes(2)
-    monkeypatch.setattr("painchain.scheduler.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("painchain.scheduler.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("painchain.worker.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("painchain.worker.STOP_SECONDS", 0.2)
     scheduler = Scheduler(app)
     with far_side(slow) as tower, app.app_context():
         now = datetime.now(UTC)

@@ -357,7 +357,7 @@ def test_an_app_alone_starts_no_thread(inside: Flask) -> None:
 def test_the_thread_finds_its_work_and_stops_when_it_is_told_to(
     inside: Flask, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("painchain.scheduler.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("painchain.worker.LOOK_SECONDS", 0.05)
     set_rules(github=30)
     order()
     scheduler = Scheduler(inside)
