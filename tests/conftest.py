@@ -27,6 +27,8 @@ from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
 from tests.reading import fill, form_of, soup
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
+# Of what is the same on every database.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 
 # Most of what it takes to start a program of ours would be compiling it anew.

@@ -27,6 +27,7 @@ from painchain.cli import main
 from painchain.config import Settings
 from painchain.db import db
 from painchain.models import Team
+from tests.conftest import ON_SQLITE
 from tests.made_up import NOW
 from tests.people import report_as
 from tests.postgres import on_server
@@ -38,7 +39,6 @@ CHANGED = ["log", "--event-type", "config_changed", "--connector-name", "Work Gi
 INTERVAL = [*CHANGED, "--field", "poll_interval", "--old-value", "300", "--new-value", "3600"]
 Run = Callable[..., Result]
 # What is about the terminal and the pipe, not about the database.
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from painchain.db import db
 from painchain.models import ChangeEvent, Connector
 from painchain.timeline import Filter
 from painchain.web.facts import fact
+from tests.conftest import ON_SQLITE
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2026, 3, 13, 12, 30, tzinfo=UTC)
@@ -54,6 +55,7 @@ def test_so_many_events_of_every_source_and_type_are_written(app):
         assert len(timeline.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
 
 
+@ON_SQLITE
 def test_what_events_say_is_of_the_shapes_of_their_fields(app):
     with app.app_context():
         demo.fill(1_000, 30, 1, NOW, lambda number: None)
@@ -67,6 +69,7 @@ def test_what_events_say_is_of_the_shapes_of_their_fields(app):
         assert (len(rows) > 900, odd) == (True, set())
 
 
+@ON_SQLITE
 def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
     with app.app_context():
         demo.fill(500, 30, 1, NOW, lambda number: None)
@@ -77,12 +80,14 @@ def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
         assert all(author.startswith("demo-") for author in timeline.authors() if author != "system")
 
 
+@ON_SQLITE
 def test_the_rare_author_is_as_rare_in_a_long_log(app):
     with app.app_context():
         demo.fill(6_000, 90, 1, NOW, lambda number: None)
         assert 50 <= timeline.count(Filter(author=(demo.RARE,))) <= 60
 
 
+@ON_SQLITE
 def test_facts_are_believable(app):
     with app.app_context():
         demo.fill(1_000, 30, 1, NOW, lambda number: None)
@@ -92,6 +97,7 @@ def test_facts_are_believable(app):
         assert all(0 < one["additions"] < 1000 and 0 <= one["deletions"] < 1000 for one in lines)
 
 
+@ON_SQLITE
 def test_working_hours_are_busier_than_nights_and_weekends(app):
     with app.app_context():
         demo.fill(2_000, 28, 1, NOW, lambda number: None)
@@ -102,6 +108,7 @@ def test_working_hours_are_busier_than_nights_and_weekends(app):
     assert days[True] > 4 * days[False]
 
 
+@ON_SQLITE
 def test_the_same_seed_makes_the_same_events(app, settings, tmp_path):
     with app.app_context():
         demo.fill(300, 10, 7, NOW, lambda number: None)
@@ -133,6 +140,7 @@ def test_a_log_in_use_is_left_alone_unless_forced(run, app):
         assert timeline.count(Filter()) == 201
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("words", [("--events", "0"), ("--days", "0"), ("--events", "many")])
 def test_a_wrong_number_is_refused(run, words):
     assert run(*words).exit_code == 2

@@ -21,6 +21,7 @@ from painchain import connectors, logs, messages
 from painchain.connectors.poll import Polled, Turn
 from painchain.pollers import Pollers
 from painchain.web import responses
+from tests.conftest import ON_SQLITE
 from tests.forge import HOOK, sign
 from tests.people import PASSWORD, add_person, make_link, sign_in
 from tests.reading import fill, form_of
@@ -31,7 +32,6 @@ Make = Callable[..., int]
 LIST = "/settings/integrations"
 CANARY = "c4nary-5e7"
 HOSTILE = f'{CANARY}\r\n{{"level":"error","message":"forged"}}\r\n2026-01-31 ERROR forged\x1b[2J\x7f\u2028\u202e'
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 PATIENCE = 20
 
 

@@ -47,7 +47,7 @@ from painchain.factory import create_app
 from painchain.keeper import Keeper
 from painchain.models import ChangeEvent
 from painchain.secrets import Keyring, KeyUnusable, new_key, open_sealed, parse_key
-from tests.conftest import close
+from tests.conftest import ON_SQLITE, close
 from tests.reading import fill, form_of
 from tests.test_chain import change, checked, write
 from tests.test_cli import Run, environment, run
@@ -56,7 +56,6 @@ from tests.web.test_api import refuse
 
 __all__ = ("environment", "run")  # fixtures
 
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 TOKEN, HOOK, URL = "made-up-token", "webhook", "json://me:made-up-password@127.0.0.1:9/x"
 
 

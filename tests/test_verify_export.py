@@ -15,6 +15,7 @@ from flask import Flask
 
 from painchain import chain, checkpoints, export, ledger, secrets, verify_export
 from painchain.timeline import Filter
+from tests.conftest import ON_SQLITE
 from tests.test_chain import write
 from tests.test_export import texts_of
 from tests.test_verify import rotate
@@ -79,6 +80,7 @@ def test_it_knows_of_the_chain_what_painchain_knows() -> None:
         assert verify_export.derived(root, purpose) == secrets.Keyring((root,)).derive(purpose)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("order", ["newest first", "oldest first", "any"])
 def test_a_whole_export_is_genuine_in_any_order(exported: Lines, verify: Verify, order: str) -> None:
     lines = {"newest first": exported, "oldest first": exported[::-1], "any": random.Random(1).sample(exported, 9)}
@@ -119,6 +121,7 @@ EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
 ]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(("edit", "words"), EDITS)
 def test_the_first_line_that_is_not_genuine_is_named(
     exported: Lines, verify: Verify, edit: Callable[[Lines], Lines], words: str
@@ -128,6 +131,7 @@ def test_the_first_line_that_is_not_genuine_is_named(
     assert words in told
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("line", ["nonsense", "[]", "null", "[" * 100_000, "9" * 9000, '{"id": NaN}', "\x00"])
 def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str) -> None:
     code, told = verify(json.dumps(exported[0]) + "\n" + line)
@@ -136,11 +140,13 @@ def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str)
     assert "Line 2 is foreign" in told
 
 
+@ON_SQLITE
 def test_a_member_that_comes_twice_is_foreign(exported: Lines, verify: Verify) -> None:
     text = json.dumps(exported[0])
     assert "Line 1 is foreign" in verify('{"author": "eve", ' + text[1:])[1]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "edit",
     [
@@ -196,6 +202,7 @@ def _others() -> list[ledger.NewEvent]:
     return [made(90), made(91)]
 
 
+@ON_SQLITE
 def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> None:
     code, told = verify(exported, keys=secrets.new_key())
     assert code == 1
@@ -203,6 +210,7 @@ def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> 
     assert "Is this the key of that log?" in told
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(("lines", "keys"), [("", None), ("{}\n", "nonsense"), ("{}\n", ""), ("{}\n", "é")])
 def test_what_cannot_be_verified_is_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
     code, told = verify(lines, keys=keys)

@@ -19,6 +19,7 @@ from painchain import ledger
 from painchain.connectors import ADDABLE, TYPES
 from painchain.ledger import NewEvent
 from painchain.timeline import PAGE, RANGES
+from tests.conftest import ON_SQLITE
 from tests.corpus import FEW, assert_inert
 from tests.people import report_as
 from tests.reading import fill, form_of, soup, texts, words
@@ -28,7 +29,6 @@ MINUTE = timedelta(minutes=1)
 LONG_AGO = datetime(2020, 5, 4, 12, 0, tzinfo=UTC)
 
 # What is about text alone need not be asked of every database.
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 Write = Callable[..., list[int]]
 

@@ -23,7 +23,7 @@ from painchain.factory import create_app
 from painchain.keeper import Keeper
 from painchain.models import NotifyRule, PollState
 from painchain.web.access import METHODS
-from tests.conftest import close, settings_for
+from tests.conftest import ON_SQLITE, close, settings_for
 from tests.made_up import NOW, new
 from tests.people import add_person
 from tests.web.test_api import refuse
@@ -31,7 +31,6 @@ from tests.web.test_api import refuse
 TOKEN = "a-long-made-up-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 Make = Callable[..., int]
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from painchain import accounts, api_tokens
 from painchain.factory import create_app
 from painchain.roles import ROLES
-from tests.conftest import close
+from tests.conftest import ON_SQLITE, close
 from tests.people import add_person, on_the_record, sign_in
 from tests.reading import form_of, soup, texts, words
 
@@ -89,7 +89,6 @@ NEEDED: dict[Route, str] = {
     (route.partition(" ")[0], route.partition(" ")[2]): role for role, routes in TABLE.items() for route in routes
 }
 # Whether somebody may is the same on every database.
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 def routes(app: Flask) -> Iterator[Route]:

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from painchain.db import db
 from painchain.factory import create_app
-from tests.conftest import close, settings_for
+from tests.conftest import ON_SQLITE, close, settings_for
 from tests.reading import fill, form_of, soup, texts, words
 from tests.web.test_api import refuse
 
@@ -28,7 +28,6 @@ SYSTEM = 1
 
 
 # What is about text alone need not be asked of every database.
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 
 
 def opened(client: FlaskClient, number: int) -> dict[str, Any]:
