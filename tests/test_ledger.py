@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from painchain import inventory, ledger, timeline
+from painchain import inventory, ledger, timeline, verify
 from painchain.audit import Subject, Trail
 from painchain.chain import START, Chain
 from painchain.config import Settings
@@ -208,7 +208,7 @@ def edit_on_a_server_of_its_own(settings: Settings, connectors: list[int], threa
 
 
 def assert_nothing_is_lost(app: Flask, before: int) -> None:
-    """Every edit is on the record, and each old value is the new value of the edit before."""
+    """Every edit is on the record, each old value is the new value of the edit before, and the chain has no fork."""
     events = after(app, before)
     changed = [event for event in events if event.event_type == "ConfigChanged"]
     updated = [event for event in events if event.event_type == "ConnectorUpdated"]
@@ -224,16 +224,19 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
     with app.app_context():
         for (number, key), steps in values.items():
             assert inventory.values(inventory.get(number))[key] == steps[-1][1]
+        found = verify.integrity()
+        assert (found.broken, found.last) == (None, events[-1].id)
+        assert not verify.completeness().drift
 
 
-def test_many_threads_lose_no_event_double_no_id_and_skip_no_change(app):
+def test_many_threads_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
     edit_at_once(app, connectors, range(THREADS))
     assert_nothing_is_lost(app, before)
 
 
-def test_two_servers_on_one_database_lose_no_event_double_no_id_and_skip_no_change(app, settings):
+def test_two_servers_on_one_database_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app, settings):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
     shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
