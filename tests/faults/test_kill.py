@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,23 @@ CLIENTS = 4
 
 
 class Client(threading.Thread):
-    """Edits a connector of its own until the server is gone, and keeps what was answered."""
+    """Edits a connector of its own until the server is gone, and keeps what was answered.
 
-    def __init__(self, server: Server, address: str, edits: int, answered: list[tuple[str, int]]):
+    Each edit takes the next of the `values`, which all clients share: one that changes nothing would have no events.
+    """
+
+    def __init__(
+        self, server: Server, address: str, edits: int, values: Iterator[int], answered: list[tuple[str, int]]
+    ):
         super().__init__(daemon=True)
-        self.server, self.address, self.edits, self.answered = server, address, edits, answered
+        self.server, self.address, self.edits, self.values, self.answered = server, address, edits, values, answered
         self.failed = ""
 
     def run(self) -> None:
         """Edit."""
         with suppress(OSError, http.client.HTTPException), closing(self.server.connect()) as connection:
-            for number in range(self.edits):
-                body = json.dumps({"config": {"poll_interval": 60 + (number * 7 + len(self.answered)) % 3000}})
+            for _ in range(self.edits):
+                body = json.dumps({"config": {"poll_interval": next(self.values)}})
                 headers = {"Content-Type": "application/json", "If-Match": "*"}
                 connection.request("PATCH", self.address, body, headers)
                 answer = connection.getresponse()
@@ -58,7 +64,7 @@ def test_whatever_was_answered_is_there_and_nothing_is_half_there(
     start: Callable[..., Server], instance: Path, url: str
 ) -> None:
     seed = random.randrange(10**9)
-    dice = random.Random(seed)
+    dice, values = random.Random(seed), itertools.cycle(range(301, 3600))
     answered: list[tuple[str, int]] = []
     addresses: list[str] = []
     for kill in range(KILLS):
@@ -66,7 +72,7 @@ def test_whatever_was_answered_is_there_and_nothing_is_half_there(
         addresses = addresses or [add_connector(server, f"Connector {number}") for number in range(CLIENTS)]
         before = len(answered)
         wanted = before + dice.randrange(1, EDITS)
-        clients = [Client(server, address, EDITS // CLIENTS, answered) for address in addresses]
+        clients = [Client(server, address, EDITS // CLIENTS, values, answered) for address in addresses]
         for one in clients:
             one.start()
         while len(answered) < wanted and any(one.is_alive() for one in clients):
