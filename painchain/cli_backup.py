@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import click
@@ -19,7 +17,7 @@ from painchain.backup import Refused, Restored
 from painchain.backup_file import BadBackup, Checked
 from painchain.db import settle
 from painchain.secrets import KeyUnusable
-from painchain.terminal import opened, plain, reason_option, stop, trail, utf8
+from painchain.terminal import opened, plain, reason_option, stop, trail, utf8, whole_file
 from painchain.worker import clock
 
 WORD = "replace"
@@ -138,37 +136,7 @@ def writing_to(file: str, force: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    path = Path(file)
-    if not path.name or (path.exists() and not path.is_file()):
-        stop(f"{file!r} cannot be written: it names no file.")
-    if path.exists() and not force:
+    if Path(file).is_file() and not force:
         stop(f"{file} is there already; nothing was written. Name another file, or add --force.")
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        _name(part, path, force)
-    except KeyboardInterrupt:
-        stop(f"Stopped: {file} is not written.", 1)
-    except FileExistsError:
-        stop(f"{file} is there by now; nothing was written. Name another file, or add --force.", 1)
-    except OSError as error:
-        stop(f"{file} cannot be written: {error.strerror or error}.", 1)
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def _name(part: Path, path: Path, force: bool) -> None:
-    """Give a file that is whole its name, and see to it that a crash does not take the name away."""
-    if force:
-        part.replace(path)
-    else:
-        os.link(part, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with whole_file(file, 0o600, force, mode="wb") as out:
+        yield out

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from secrets import token_hex
 from typing import Any, TextIO
 
 import click
@@ -16,7 +13,18 @@ import click
 from painchain import export as exporting
 from painchain import ledger
 from painchain.export import FORMATS, AuditingOff, Exported, Format, Selection
-from painchain.terminal import chosen, filter_options, local_zone, opened, quiet_end, reason_option, stop, trail, utf8
+from painchain.terminal import (
+    chosen,
+    filter_options,
+    local_zone,
+    opened,
+    quiet_end,
+    reason_option,
+    stop,
+    trail,
+    utf8,
+    whole_file,
+)
 from painchain.timeline import Filter
 from painchain.web.filters import printable
 
@@ -69,20 +77,5 @@ def writing_to(output: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(output)
-    if not path.name or (path.exists() and not path.is_file()):  # what is in the place of /dev/null is no file
-        stop(f"{output!r} cannot be written: it names no file.")
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
-    try:
-        with part.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except KeyboardInterrupt:
-        stop(f"Stopped: {output} is not written.", 1)
-    except OSError as error:
-        stop(f"{output} cannot be written: {error.strerror or error}.", 1)
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with whole_file(output, 0o666, mode="w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        yield file

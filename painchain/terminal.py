@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -195,3 +196,44 @@ def reachable(loaded: config.Settings) -> str:
     named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
     host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
     return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any) -> Iterator[Any]:
+    """Open a file that is written, which takes its name when it is whole and on the disk; end in words where it cannot.
+
+    `opening` says how, as for ``open``. What is there already is replaced, unless it is no file.
+    """
+    path = Path(name)
+    if not path.name or (path.exists() and not path.is_file()):  # what is in the place of /dev/null is no file
+        stop(f"{name!r} cannot be written: it names no file.")
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, permissions)
+        with os.fdopen(descriptor, **opening) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _name(part, path, replace)
+    except KeyboardInterrupt:
+        stop(f"Stopped: {name} is not written.", 1)
+    except FileExistsError:
+        stop(f"{name} is there by now; nothing was written. Name another file, or add --force.", 1)
+    except OSError as error:
+        stop(f"{name} cannot be written: {error.strerror or error}.", 1)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _name(part: Path, path: Path, replace: bool) -> None:
+    """Give a file that is whole its name, and see to it that a crash does not take the name away."""
+    if replace:
+        part.replace(path)
+    else:
+        os.link(part, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -24,7 +25,7 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Worker:
+class Worker(ABC):
     """The thread of one server. Several servers share the work through the database.
 
     `name` is the thread's, `task` what it does, for the log. What goes wrong is logged, and tried again later.
@@ -52,11 +53,12 @@ class Worker:
         """Do what there is to do now."""
         self._in_app(self._do)
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: B027  most have nothing to begin with
         """Do what is done once, at the start."""
 
+    @abstractmethod
     def _do(self) -> None:
-        raise NotImplementedError
+        """Do what there is to do now, inside the app."""
 
     def _run(self) -> None:
         self._try(self._begin)
