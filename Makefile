@@ -28,6 +28,7 @@ lint: .venv/.dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 screenshots: .venv/.dev
 	.venv/bin/python -m tests.browser.screenshots
@@ -38,7 +39,7 @@ lock: .venv/.dev
 	$(COMPILE) --extra dev -o requirements-dev.lock
 
 lock-check: .venv/.dev
-	.venv/bin/python -m pytest -q tests/test_lock.py
+	.venv/bin/python -m pytest -q tests/project/test_lock.py
 	cp requirements.lock .venv/run.lock && $(COMPILE) -o .venv/run.lock && diff requirements.lock .venv/run.lock
 	cp requirements-dev.lock .venv/dev.lock && $(COMPILE) --extra dev -o .venv/dev.lock && diff requirements-dev.lock .venv/dev.lock
 

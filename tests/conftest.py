@@ -18,13 +18,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain import addresses, config, connectors, logs
-from painchain.connectors.poll import Checked, Polled
-from painchain.db import db
-from painchain.factory import create_app
-from tests.kept import DATABASES, kept
-from tests.postgres import POSTGRES, Copy, keep_rows, on_server, postgres_url
-from tests.reading import fill, form_of, soup
+from painchain import connectors
+from painchain.connectors.contract import Checked, Polled
+from painchain.core import address_policy, config, logs
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.support.caching import DATABASES, kept
+from tests.support.html import fill, form_of, soup
+from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postgres_url
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
 # Of what is the same on every database.
@@ -57,7 +58,7 @@ def close(app: Flask) -> None:
 @pytest.fixture(autouse=True)
 def far_systems_at_hand() -> None:
     """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
-    addresses.permit(addresses.networks(AT_HAND))
+    address_policy.permit(address_policy.networks(AT_HAND))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,20 +24,26 @@ from sqlalchemy import LargeBinary, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from painchain import config, inventory, keyfile, ledger, log_check, polling, verify_export
+from painchain import verify_export
+from painchain.configuration import connector_store
 from painchain.connectors import ADDABLE
-from painchain.db import Base, db
-from painchain.factory import create_app
-from painchain.keeper import Keeper
-from painchain.messenger import Messenger
+from painchain.core import config as core_config
+from painchain.core import key_file
+from painchain.database.session import Base, db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.integrity import check_job
+from painchain.startup import create_app
+from painchain.workers.integrity import Keeper
+from painchain.workers.notifications import Messenger
+from tests.cli.test_main import Run, environment, run
 from tests.conftest import close, settings_for
-from tests.far import Asked, Far, Reply, as_json, far_side, path_of
-from tests.people import add_person, sign_in
-from tests.reading import fill, form_of
-from tests.test_chain import change
-from tests.test_cli import Run, environment, run
-from tests.web.test_api import refuse
-from tests.web.test_hooks_github import deliver
+from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
+from tests.eventlog.test_chain import change
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import fill, form_of
+from tests.web.api.test_events import refuse
+from tests.web.test_webhook_signatures import deliver
 
 __all__ = ("environment", "run")  # fixtures
 
@@ -299,12 +305,12 @@ def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Fa
     """Check the log, and let a collector of checkpoints refuse one with what it was sent, and take the next."""
     for status, failed in ((400, True), (200, False)):
         url = f"{far.url}/answer-{status}/{canary()}?token={canary()}"
-        object.__setattr__(app.config["SETTINGS"], "checkpoint_url", url)
+        object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", url)
         made = client.post("/api/checkpoints", headers={"X-Reason": quote(f"https://me:{canary()}@git.example")})
         assert made.status_code == 201
         yield made
-        with app.app_context(), ledger.writing():
-            log_check.ask()
+        with app.app_context(), writer.writing():
+            check_job.ask()
         Keeper(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).look()
         told = client.get("/api/integrity")
         assert told.get_json()["state"] == "whole"
@@ -483,14 +489,14 @@ def restores(watch: Watch, run: Run, folder: Path) -> None:
 
 
 def test_no_secret_is_found_wherever_anything_can_be_read(
-    settings: config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: core_config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, said = Watch(), io.StringIO()
     handler = logging.StreamHandler(said)
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.DEBUG)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    keys = keyfile.read(keyfile.place(settings))
+    keys = key_file.read(key_file.place(settings))
     assert keys
     watch.issued((settings.instance / "secret.key").read_text().strip())
     watch.secrets |= {keys.roots[0], *(keys.derive(one) for one in ("sessions", "stored secrets", "chain of events"))}
@@ -524,7 +530,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             assert metrics.status_code == 200
             watch.answers(metrics)
             with app.app_context():  # what is looked for was there
-                opened = [inventory.opened(one) for one in inventory.listed() if one.secrets]
+                opened = [connector_store.opened(one) for one in connector_store.listed() if one.secrets]
             assert len(opened) > 10
             assert all(
                 secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"

@@ -13,12 +13,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from painchain import chain, checkpoints, export, ledger, secrets, verify_export
-from painchain.timeline import Filter
+from painchain import verify_export
+from painchain.core import crypto
+from painchain.eventlog import chain, writer
+from painchain.exports import export
+from painchain.integrity import checkpoints
+from painchain.timeline.queries import Filter
 from tests.conftest import ON_SQLITE
-from tests.test_chain import write
-from tests.test_export import texts_of
-from tests.test_verify import rotate
+from tests.eventlog.test_chain import write
+from tests.exports.test_export import texts_of
+from tests.integrity.test_verification import rotate
 
 FILE = Path(verify_export.__file__)
 Lines = list[dict[str, Any]]
@@ -31,7 +35,7 @@ def exported(app: Flask) -> Lines:
     write(app, *({"title": f"é {number}", "description": {"b": [1.5, None], "a": "\u202e"}} for number in range(2, 8)))
     rotate(app)
     write(app, *({"tags": ["ci"], "author": "bob"} for _ in range(3)))
-    with app.app_context(), ledger.writing() as book:
+    with app.app_context(), writer.writing() as book:
         book.remove([6])
     return lines_of(app)
 
@@ -49,7 +53,7 @@ def verify(app: Flask, tmp_path: Path) -> Verify:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "verify_export.py").write_bytes(FILE.read_bytes())
-    roots = app.extensions["painchain.keys"].roots
+    roots = app.extensions["painchain"].keys.roots
 
     def verify(lines: Lines | str, *more: str, keys: str | None = None) -> tuple[int, str]:
         text = lines if isinstance(lines, str) else "".join(json.dumps(line) + "\n" for line in lines)
@@ -66,18 +70,18 @@ def verify(app: Flask, tmp_path: Path) -> Verify:
 def _spelt(app: Flask) -> str:
     import base64
 
-    return "\n".join(base64.urlsafe_b64encode(root).decode() for root in app.extensions["painchain.keys"].roots)
+    return "\n".join(base64.urlsafe_b64encode(root).decode() for root in app.extensions["painchain"].keys.roots)
 
 
 def test_it_knows_of_the_chain_what_painchain_knows() -> None:
-    root = b"3" * secrets.KEY_BYTES
+    root = b"3" * crypto.KEY_BYTES
     assert (verify_export.FIELDS, verify_export.VERSION, verify_export.START) == (
         chain.FIELDS,
         chain.VERSION,
         chain.START,
     )
     for purpose in ("chain of events", checkpoints.PURPOSE, "name of the key"):
-        assert verify_export.derived(root, purpose) == secrets.Keyring((root,)).derive(purpose)
+        assert verify_export.derived(root, purpose) == crypto.Keyring((root,)).derive(purpose)
 
 
 @ON_SQLITE
@@ -164,7 +168,7 @@ def test_what_others_would_read_otherwise_is_not_genuine(
     app: Flask, exported: Lines, edit: Callable[[str], bytes]
 ) -> None:
     line = json.dumps(exported[-2])
-    found = verify_export.Export(list(app.extensions["painchain.keys"].roots))
+    found = verify_export.Export(list(app.extensions["painchain"].keys.roots))
     found.read(line.encode())
     found.read(edit(line))
     assert (found.genuine, found.bad) == (1, 1)
@@ -172,7 +176,7 @@ def test_what_others_would_read_otherwise_is_not_genuine(
 
 
 def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: Lines, verify: Verify) -> None:
-    new, old = (chain.Chain(secrets.Keyring((root,))) for root in app.extensions["painchain.keys"].roots)
+    new, old = (chain.Chain(crypto.Keyring((root,))) for root in app.extensions["painchain"].keys.roots)
     assert new.key_id != old.key_id
     forged = {**exported[0], "title": "never"}
     time = {name: verify_export.microseconds(forged[name]) for name in ("timestamp", "recorded_at")}
@@ -184,7 +188,7 @@ def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: L
 
 
 def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: Lines, verify: Verify) -> None:
-    with app.app_context(), ledger.writing() as book:
+    with app.app_context(), writer.writing() as book:
         book.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
         book.last_event, book.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
         book.append(*(one for one in _others()))
@@ -196,15 +200,15 @@ def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: L
     assert "Line 2 is out of order: event 10 is genuine, but does not follow" in told
 
 
-def _others() -> list[ledger.NewEvent]:
-    from tests.test_chain import made
+def _others() -> list[writer.NewEvent]:
+    from tests.eventlog.test_chain import made
 
     return [made(90), made(91)]
 
 
 @ON_SQLITE
 def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> None:
-    code, told = verify(exported, keys=secrets.new_key())
+    code, told = verify(exported, keys=crypto.new_key())
     assert code == 1
     assert "0 of 9 lines are genuine." in told
     assert "Is this the key of that log?" in told
@@ -242,7 +246,7 @@ def test_a_checkpoint_tells_whether_the_end_is_there(app: Flask, verify: Verify,
 
 
 def test_a_long_export_needs_no_more_memory_than_a_short_one() -> None:
-    root = b"4" * secrets.KEY_BYTES
+    root = b"4" * crypto.KEY_BYTES
     whole = verify_export.Export([root])
     key, mac = verify_export.derived(root, "chain of events"), bytes(32)
     import hmac

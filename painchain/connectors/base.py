@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from painchain.connectors.poll import Check, Hook, Poll, Watch
-from painchain.secrets import scrub
+from painchain.connectors.contract import Check, Hook, Poll, Watch
+from painchain.core.crypto import scrub
 
 MAX_ITEMS = 200
 MAX_NORMALIZED = 10_000
@@ -215,11 +215,6 @@ def origin(address: str | None) -> tuple[str, str, int]:
     except ValueError:
         return "", "", -1
     return parts.scheme, parts.hostname or "", port
-
-
-def unprintable(character: str) -> bool:
-    """Say whether a character would act on the page rather than be seen: control, zero-width, bidi, surrogate."""
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python takes for blanks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
-from painchain.db import db
+from painchain.database.session import db
 
 CHAINED = "0012"  # from there on the log says which key it is written with
 

@@ -3,8 +3,8 @@
 from alembic import context
 from flask import current_app
 
-from painchain import identity, models  # noqa: F401  the tables, for autogeneration
-from painchain.db import migrating
+from painchain.database import account_models, models  # noqa: F401  the tables, for autogeneration
+from painchain.database.session import migrating
 
 db = current_app.extensions["migrate"].db
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hmac
 
-from flask import Blueprint, abort, current_app, request
+from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from painchain import logs, metrics
-from painchain.config import Settings
-from painchain.web.responses import json_error
+from painchain.core import logs, runtime
+from painchain.core.config import Settings
+from painchain.web.common.responses import json_error
 
-door = Blueprint("metrics", __name__)
+blueprint = Blueprint("metrics", __name__)
 
 
-@door.get("/metrics")
+@blueprint.get("/metrics")
 def scrape() -> ResponseReturnValue:
     """Return every series in Prometheus' text format."""
-    settings: Settings = current_app.config["SETTINGS"]
+    settings: Settings = runtime.current().settings
     if not settings.metrics_token:
         abort(404, "Metrics are off. PAINCHAIN_METRICS_TOKEN or PAINCHAIN_METRICS_TOKEN_FILE switches them on.")
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -27,4 +27,4 @@ def scrape() -> ResponseReturnValue:
     if scheme.lower() != "bearer" or not good:
         logs.security("metrics_refused", "Metrics were asked for without their token.")
         return json_error(401, "Send the token of the metrics.", headers={"WWW-Authenticate": "Bearer"})
-    return generate_latest(metrics.here().registry), {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+    return generate_latest(runtime.current().metrics.registry), {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}

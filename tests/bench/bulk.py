@@ -11,13 +11,17 @@ from pathlib import Path
 
 from flask import Flask
 
-from painchain import audit, ledger, pruning, retention, timeline
-from painchain.cli_prune import clock, paced
-from painchain.db import db
+from painchain.audit import trail as audit_trail
+from painchain.cli.prune import clock, paced
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.retention import pruning
+from painchain.retention import rules as retention_rules
+from painchain.timeline import queries
 
 KEPT_DAYS, MOST_MS, GROWTH = 80, 100, 1.2
 SOURCES = ("github", "gitlab", "kubernetes")
-COMMAND = "import sys; from painchain.cli import main; sys.argv[0] = 'painchain'; main()"
+COMMAND = "import sys; from painchain.cli.main import main; sys.argv[0] = 'painchain'; main()"
 
 
 def exported(database: str, places: dict[int, tuple[Path, str]]) -> Iterator[str]:
@@ -44,14 +48,14 @@ def pruned(database: str, app: Flask) -> Iterator[str]:
     with app.app_context():
         rules = dict.fromkeys(SOURCES, KEPT_DAYS)
         now = beat = clock()
-        with ledger.writing() as book:
-            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
-            retention.change(rules, {}, trail)
-        going = retention.going(rules, now)
-        with ledger.writing() as book:
-            trail = audit.Trail(book, audit.SYSTEM, ledger.new_request_id(now), now)
-            orders = retention.begin(going, retention.ON_DEMAND, trail, beat)
-        begin, before = time.perf_counter(), timeline.count(timeline.Filter())
+        with writer.writing() as book:
+            trail = audit_trail.Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
+            retention_rules.change(rules, {}, trail)
+        going = retention_rules.going(rules, now)
+        with writer.writing() as book:
+            trail = audit_trail.Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
+            orders = retention_rules.begin(going, retention_rules.ON_DEMAND, trail, beat)
+        begin, before = time.perf_counter(), queries.count(queries.Filter())
         for number in orders:
             for step in paced(pruning.carry_out(number, beat, clock)):
                 seconds.append(step.seconds)

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
-from painchain.db import db
+from painchain.database.session import db
 from tests.bench import servers
 from tests.bench.poll import Row, p95, wait
 from tests.bench.scale import filled

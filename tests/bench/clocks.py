@@ -1,8 +1,8 @@
 """Serve PainChain with the made-up connector type: `python -m tests.bench.clocks`."""
 
 from painchain import connectors
-from painchain.cli import main
-from tests.made_up import CLOCK
+from painchain.cli.main import main
+from tests.support.sample_events import CLOCK
 
 if __name__ == "__main__":
     connectors.TYPES[CLOCK.key] = CLOCK

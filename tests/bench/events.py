@@ -9,9 +9,10 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from painchain import config, ledger
-from painchain.db import db
-from painchain.factory import create_app
+from painchain.core import config
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.startup import create_app
 from tests.bench.servers import Request
 
 CHANGE = {
@@ -82,7 +83,7 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
         connection.execute("COMMIT")
     app = create_app(config.load({"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_LOG_LEVEL": "error"}))
     with app.app_context():
-        with ledger.writing() as book:
+        with writer.writing() as book:
             book.count()
         db.session.remove()
         db.engine.dispose()

@@ -20,14 +20,18 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from painchain import config, connectors, inventory, ledger, polling
-from painchain.audit import SYSTEM, Trail
-from painchain.connectors.poll import Found, Polled
-from painchain.db import db
-from painchain.factory import create_app
+from painchain import connectors
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.connectors.contract import Found, Polled
+from painchain.core import config
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.startup import create_app
 from tests.bench import servers
 from tests.bench.servers import Server
-from tests.made_up import CLOCK
+from tests.support.sample_events import CLOCK
 
 MANY, CONNECTORS, STRIKES, DELIVERIES = 10_000, 200, 20, 300
 PER_SECOND, TIMES_BARE, TIMES_IDLE, ANSWER_MS = 5_000, 4, 2, 50
@@ -148,8 +152,8 @@ def add(name: str, url: str) -> int:
     """Add an enabled connector."""
     now = datetime.now(UTC)
     values = {"name": name, "base_url": url, "token": "made-up-token", "tags": "backend,tower"}
-    with ledger.writing() as book:
-        return inventory.create(CLOCK, values, True, Trail(book, SYSTEM, ledger.new_request_id(now), now)).id
+    with writer.writing() as book:
+        return connector_store.create(CLOCK, values, True, Trail(book, SYSTEM, writer.new_request_id(now), now)).id
 
 
 def found(turn: int, number: int) -> Found:
@@ -239,20 +243,20 @@ def clock() -> float:
 @contextmanager
 def length_of_writes(held: list[float]) -> Iterator[None]:
     """Note for how long each write transaction keeps other writers waiting."""
-    writing = ledger.writing
+    writing = writer.writing
 
     @contextmanager
-    def timed() -> Iterator[ledger.Ledger]:
+    def timed() -> Iterator[writer.Ledger]:
         with writing() as book:
             begin = clock()
             yield book
         held.append(clock() - begin)
 
-    ledger.writing = timed
+    writer.writing = timed
     try:
         yield
     finally:
-        ledger.writing = writing
+        writer.writing = writing
 
 
 @contextmanager

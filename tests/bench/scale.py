@@ -15,10 +15,12 @@ from flask import Flask
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 
-from painchain import config, demo, timeline
-from painchain.db import db, settle
-from painchain.factory import create_app
-from painchain.timeline import RANGES, Cursor, Filter
+from painchain.core import config
+from painchain.database.session import db, settle
+from painchain.maintenance import demo_data
+from painchain.startup import create_app
+from painchain.timeline import queries
+from painchain.timeline.queries import RANGES, Cursor, Filter
 from tests.bench import bulk
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -32,14 +34,14 @@ FILTERS = {
     "type": Filter(event_type=("Release",)),
     "connector": Filter(connector=("Demo GitHub Staging",)),
     "author": Filter(author=("demo-dave",)),
-    "author, rare": Filter(author=(demo.RARE,)),
+    "author, rare": Filter(author=(demo_data.RARE,)),
     "author, none": Filter(author=("nobody",)),
     "tag": Filter(tag=("staging",)),
     "two tags": Filter(tag=("staging", "platform")),
     "status": Filter(status=("failed",)),
     "source and author": Filter(source=("gitlab",), author=("demo-dave",)),
     "author and type": Filter(author=("demo-dave",), event_type=("Release",)),
-    "rare author and type": Filter(author=(demo.RARE,), event_type=("Release",)),
+    "rare author and type": Filter(author=(demo_data.RARE,), event_type=("Release",)),
 }
 SEARCHES = ("poll", "demo", "raise memory", "-poll", "unheard")
 COLUMNS = ("source", "event_type", "connector_name", "author", "status")
@@ -52,14 +54,14 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
 
     def chart(wanted: Filter, range_: str, zone: ZoneInfo = utc) -> Read:
         start = now - RANGES[range_] if range_ in RANGES else None
-        return lambda: timeline.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
+        return lambda: queries.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
 
-    yield "page: newest", lambda: timeline.page(Filter())
-    yield "page: middle", lambda: timeline.page(Filter(), middle)
+    yield "page: newest", lambda: queries.page(Filter())
+    yield "page: middle", lambda: queries.page(Filter(), middle)
     for name, wanted in FILTERS.items():
-        yield f"page: {name}", lambda wanted=wanted: timeline.page(wanted)
-    yield "page: author, middle", lambda: timeline.page(FILTERS["author"], middle)
-    yield "page: tag, middle", lambda: timeline.page(FILTERS["tag"], middle)
+        yield f"page: {name}", lambda wanted=wanted: queries.page(wanted)
+    yield "page: author, middle", lambda: queries.page(FILTERS["author"], middle)
+    yield "page: tag, middle", lambda: queries.page(FILTERS["tag"], middle)
     for range_ in (*RANGES, "all"):
         yield f"chart: {range_}", chart(Filter(), range_)
     yield "chart: 90d in Berlin", chart(Filter(), "90d", ZoneInfo("Europe/Berlin"))
@@ -70,10 +72,10 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
     for q in SEARCHES:
         for range_ in ("24h", "90d"):
             yield f"chart: {range_}, q={q}", chart(Filter(q=q), range_)
-    yield "statistics", lambda: [timeline.count(Filter()), *(timeline.counts_by(one, Filter()) for one in COLUMNS)]
-    yield "menus of the filter", lambda: (timeline.authors(), timeline.tags())
+    yield "statistics", lambda: [queries.count(Filter()), *(queries.counts_by(one, Filter()) for one in COLUMNS)]
+    yield "menus of the filter", lambda: (queries.authors(), queries.tags())
     two = FILTERS["author and type"]
-    yield "statistics, author and type", lambda: timeline.statistics(two, COLUMNS)
+    yield "statistics, author and type", lambda: queries.statistics(two, COLUMNS)
     client = app.test_client()
     for range_ in ("24h", "90d"):
         # The unknown parameter is ignored, and keeps the answer from being a kept one.
@@ -138,8 +140,8 @@ def filled(instance: Path, url: str, size: int) -> Flask:
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
     app = create_app(config.load(environ))
     with app.app_context():
-        if timeline.head().last_event <= 1:
-            demo.fill(size, DAYS, 1, datetime.now(UTC), lambda done: None)
+        if queries.head().last_event <= 1:
+            demo_data.fill(size, DAYS, 1, datetime.now(UTC), lambda done: None)
             settle()
         db.session.remove()
     return app

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from painchain import config
+from painchain.core import config
 
 ROOT = Path(__file__).parents[2]
 THREADS = next(setting.default for setting in config.SETTINGS if setting.name == "threads")

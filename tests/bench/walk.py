@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from painchain import verify
-from painchain.chain import FIELDS
-from painchain.db import db, reading
+from painchain.database.session import db, reading
+from painchain.eventlog.chain import FIELDS
+from painchain.integrity import verification
 from tests.bench.scale import filled
 
 EVENTS, MOST_SECONDS = 1_000_000, 60
@@ -27,9 +27,9 @@ def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
                 pass
         bare = EVENTS / (time.perf_counter() - begin)
         begin = time.perf_counter()
-        found = verify.integrity()
+        found = verification.integrity()
         ours = EVENTS / (time.perf_counter() - begin)
-        verify.completeness()
+        verification.completeness()
         seconds = time.perf_counter() - begin
         db.session.remove()
         db.engine.dispose()

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import call
-from tests.far.github import TOKEN, GitHub
-from tests.far.server import far_system
+from tests.counterparts.github import TOKEN, GitHub
+from tests.counterparts.server import far_system
 
 pytestmark = pytest.mark.browser
 

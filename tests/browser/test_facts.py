@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from painchain import connectors, demo, ledger
+from painchain import connectors
 from painchain.connectors.base import Shape
-from painchain.factory import create_app
+from painchain.eventlog import writer
+from painchain.maintenance import demo_data
+from painchain.startup import create_app
 from tests.browser.conftest import OpenContext, call, serving
 from tests.browser.test_accessibility import violations
 from tests.browser.test_layout import open_everything, too_wide
 from tests.conftest import close, settings_for
-from tests.made_up import new
+from tests.support.sample_events import new
 
 pytestmark = pytest.mark.browser
 
@@ -39,8 +41,8 @@ def fill(instance: Path) -> None:
     """Write made-up events of every type, and one of every type with facts as long as they may be."""
     app = create_app(settings_for(instance))
     with app.app_context():
-        demo.fill(250, 1, 1, datetime.now(UTC), lambda number: None)
-        with ledger.writing() as book:
+        demo_data.fill(250, 1, 1, datetime.now(UTC), lambda number: None)
+        with writer.writing() as book:
             for source, one in connectors.ADDABLE.items():
                 for kind in one.event_types:
                     metadata = {field.key: LONGEST.get(field.shape) for field in kind.fields}

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenContext
-from tests.far.emulate import REPO, TOKEN, emulated
+from tests.counterparts.emulate import REPO, TOKEN, emulated
 
 pytestmark = pytest.mark.browser
 

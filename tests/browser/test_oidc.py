@@ -6,13 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from painchain import accounts
-from painchain.factory import create_app
+from painchain.accounts import users
+from painchain.startup import create_app
 from tests.browser.conftest import Complaints, OpenContext, serving
 from tests.conftest import close, settings_for
-from tests.far.node import free_port
-from tests.far.oidc import provider
-from tests.people import PASSWORD, on_the_record
+from tests.counterparts.node import free_port
+from tests.counterparts.oidc import provider
+from tests.support.accounts import PASSWORD, on_the_record
 
 
 def enter(page: Page, account: str) -> None:
@@ -27,8 +27,8 @@ def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
 ) -> None:
     app = create_app(settings_for(tmp_path / "instance"))
     with on_the_record(app) as trail:
-        accounts.add("alice", "editor", trail, email="alice@people.example")
-        accounts.add("root", "admin", trail, password=PASSWORD)
+        users.add("alice", "editor", trail, email="alice@people.example")
+        users.add("root", "admin", trail, password=PASSWORD)
     close(app)
     port = str(free_port())
     server = f"http://127.0.0.1:{port}"

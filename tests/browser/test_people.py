@@ -10,10 +10,10 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Complaints, OpenContext
 from tests.browser.test_sign_in import command_line, sign_in
-from tests.people import PASSWORD, add_person
+from tests.support.accounts import PASSWORD, add_person
 
 NEW_PASSWORD = "a wholly different set of words"
-COMMAND = [sys.executable, "-c", "from painchain.cli import main; main(prog_name='painchain')"]
+COMMAND = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')"]
 
 
 def test_a_forgotten_password_is_set_anew_by_a_link_from_the_terminal(

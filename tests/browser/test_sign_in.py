@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from painchain import accounts
-from painchain.factory import create_app
+from painchain.accounts import users
+from painchain.startup import create_app
 from tests.browser.conftest import Complaints, OpenContext, add, serving
 from tests.browser.test_accessibility import violations
 from tests.conftest import close, settings_for
-from tests.people import PASSWORD, add_person, on_the_record
+from tests.support.accounts import PASSWORD, add_person, on_the_record
 
 pytestmark = pytest.mark.browser
 
@@ -99,7 +99,7 @@ def test_an_account_that_is_disabled_meanwhile_is_led_out_of_its_open_tabs(
         dashboard = page.context.new_page()
         dashboard.goto(f"{own_server}/?range=7d")
         with on_the_record(app) as trail:
-            accounts.disable(accounts.get(number), trail)
+            users.disable(users.get(number), trail)
     expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. An admin can enable it again.")
     expect(dashboard).to_have_url(f"{own_server}/sign-in?next=%2F%3Frange%3D7d")
     page.bring_to_front()

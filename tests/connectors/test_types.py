@@ -459,10 +459,11 @@ def test_shared_code_names_no_connector_type(path):
     assert re.findall(names, path.read_text(encoding="utf-8"), re.IGNORECASE) == []
 
 
-def test_each_type_is_one_file_with_what_it_reads_and_asks_beside_it_and_one_line_of_the_registry():
+def test_each_type_is_one_file_or_package_and_one_line_of_the_registry():
     folder = ROOT / "painchain" / "connectors"
-    files = {path.stem for path in folder.glob("*.py") if "\nTYPE = " in path.read_text(encoding="utf-8")}
-    assert files == set(TYPES)
+    files = [path for path in folder.rglob("*.py") if "\nTYPE = " in path.read_text(encoding="utf-8")]
+    assert {path.parent.name if path.name == "__init__.py" else path.stem for path in files} == set(TYPES)
+    assert len(files) == len(TYPES)
     lines = [line for line in (folder / "__init__.py").read_text().splitlines() if "module.TYPE" in line]
     assert len(lines) == 1
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from painchain import verify
-from painchain.factory import create_app
+from painchain.integrity import verification
+from painchain.startup import create_app
 from tests.conftest import close, settings_for
-from tests.postgres import on_server, postgres_url
-from tests.test_start import Server, launch, ready, start  # noqa: F401  fixtures
+from tests.support.postgresql import on_server, postgres_url
+from tests.test_startup import Server, launch, ready, start  # noqa: F401  fixtures
 
 LONG = bool(os.environ.get("PAINCHAIN_TEST_FAULTS"))
 GITHUB = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
@@ -55,12 +55,12 @@ def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def checked(folder: Path, url: str = "") -> verify.Integrity:
+def checked(folder: Path, url: str = "") -> verification.Integrity:
     """Walk along the chain of a server that has ended."""
     app = create_app(settings_for(folder, url))
     try:
         with app.app_context():
-            return verify.integrity()
+            return verification.integrity()
     finally:
         close(app)
 

@@ -11,20 +11,36 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
-from painchain import accounts, last_checkpoint, ledger, log_check, outbox, polling, retention, signins, verify, watches
-from painchain.audit import SYSTEM, Trail
-from painchain.db import EPOCH, Base, db
-from painchain.keeper import Keeper
-from painchain.models import LastCheckpoint, Notice
-from painchain.roles import VIEWER
-from painchain.scheduler import Scheduler
-from painchain.signins import From
-from tests.far import Far
-from tests.people import add_person, sign_in
-from tests.reading import fill, form_of, soup, texts
-from tests.test_keeper import Collector, collector  # noqa: F401  a fixture
-from tests.test_polling import Clockwork, add, clock_type, clockwork, far, health, inside, poll, state, strikes  # noqa: F401
-from tests.test_pruning import order, set_rules, sources, write
+from painchain.accounts import sessions as login_sessions
+from painchain.accounts import users
+from painchain.accounts.sessions import From
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.core.roles import VIEWER
+from painchain.database.models import LastCheckpoint, Notice
+from painchain.database.session import EPOCH, Base, db
+from painchain.eventlog import outbox, writer
+from painchain.ingestion import polling, watching
+from painchain.integrity import check_job, latest_checkpoint, verification
+from painchain.retention import rules as retention_rules
+from painchain.workers.integrity import Keeper
+from painchain.workers.scheduler import Scheduler
+from tests.counterparts import Far
+from tests.ingestion.test_polling import (  # noqa: F401
+    Clockwork,
+    add,
+    clock_type,
+    clockwork,
+    far,
+    health,
+    inside,
+    poll,
+    state,
+    strikes,
+)
+from tests.integrity.test_check import Collector, collector  # noqa: F401  a fixture
+from tests.retention.test_pruning import order, set_rules, sources, write
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import fill, form_of, soup, texts
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, YEAR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)
@@ -75,10 +91,10 @@ def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
 def test_a_watch_is_free_again(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
     number = add(far)
     poll(NOW)
-    assert watches.take(number, NOW)
-    assert watches.take(number, NOW + SECOND) is None
-    assert watches.take(number, BACK) == BACK + watches.LEASE
-    assert watches.take(number, BACK + SECOND) is None
+    assert watching.take(number, NOW)
+    assert watching.take(number, NOW + SECOND) is None
+    assert watching.take(number, BACK) == BACK + watching.LEASE
+    assert watching.take(number, BACK + SECOND) is None
 
 
 @pytest.mark.parametrize("tries", [0, 1, outbox.TRIES - 1])
@@ -98,14 +114,14 @@ def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: Fl
 
 @pytest.mark.parametrize("status", [204, 500])
 def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:  # noqa: F811
-    object.__setattr__(app.config["SETTINGS"], "checkpoint_url", collector.url)
+    object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     collector.status = status
     Keeper(app, lambda: NOW).look()
     collector.status = 204
     Keeper(app, lambda: BACK).look()
     assert len(collector.heard) == (1 if status == 204 else 2)
     with app.app_context():
-        assert not last_checkpoint.last().waiting
+        assert not latest_checkpoint.last().waiting
         db.session.execute(update(tables(LastCheckpoint)).values(posting={}, tries=0, due=NOW))
         db.session.commit()
     Keeper(app, lambda: BACK).look()
@@ -114,16 +130,16 @@ def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -
 
 def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
     with app.app_context():
-        assert retention.take_turn(NOW)
-        assert not retention.is_due(BACK), "it was there today"
-        assert retention.take_turn(NOW + YEAR)
-        assert [retention.take_turn(BACK), retention.take_turn(BACK)] == [True, False]
-        assert retention.due() == datetime(2026, 3, 11, tzinfo=UTC)
+        assert retention_rules.take_turn(NOW)
+        assert not retention_rules.is_due(BACK), "it was there today"
+        assert retention_rules.take_turn(NOW + YEAR)
+        assert [retention_rules.take_turn(BACK), retention_rules.take_turn(BACK)] == [True, False]
+        assert retention_rules.due() == datetime(2026, 3, 11, tzinfo=UTC)
     for ahead in 0 * HOUR, YEAR:
         Keeper(app, lambda ahead=ahead: NOW + ahead).look()
         Keeper(app, lambda: BACK).look()
         with app.app_context():
-            found = log_check.state()
+            found = check_job.state()
         assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
 
 
@@ -141,13 +157,13 @@ def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
 
 def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
     with app.app_context():
-        left = log_check.take(NOW)
+        left = check_job.take(NOW)
         assert left
-        assert log_check.take(NOW + SECOND) is None
-        taken = log_check.take(BACK)
+        assert check_job.take(NOW + SECOND) is None
+        taken = check_job.take(BACK)
         assert taken
         assert taken.daily
-        assert not log_check.beat(left, 1, 2, BACK)
+        assert not check_job.beat(left, 1, 2, BACK)
 
 
 def test_events_keep_growing_numbers_and_ids(
@@ -155,14 +171,14 @@ def test_events_keep_growing_numbers_and_ids(
 ) -> None:
     number = make_connector()
     ahead = datetime.now(UTC) + HOUR
-    with app.app_context(), ledger.writing() as book:
-        Trail(book, SYSTEM, ledger.new_request_id(ahead), ahead).record("checkpoint_made", "it", "made", "Made it", {})
+    with app.app_context(), writer.writing() as book:
+        Trail(book, SYSTEM, writer.new_request_id(ahead), ahead).record("checkpoint_made", "it", "made", "Made it", {})
     page = client.get(f"/settings/integrations/{number}")
     form = fill(form_of(page), poll_interval="600")
     assert client.post(f"/settings/integrations/{number}", data=form).status_code == 303
     with app.app_context():
-        assert verify.integrity().broken is None
-        assert not verify.completeness().drift
+        assert verification.integrity().broken is None
+        assert not verification.completeness().drift
     found = sorted(events(), key=lambda one: one["id"])
     assert [one["id"] for one in found] == list(range(1, len(found) + 1))
     assert [one["event_type"] for one in found][-3:] == ["CheckpointMade", "ConfigChanged", "ConnectorUpdated"]
@@ -183,55 +199,55 @@ def test_events_keep_growing_numbers_and_ids(
 
 def begin(app: Flask, number: int, at: datetime) -> str:
     """Sign somebody in at some time, and return what the cookie holds."""
-    with app.app_context(), ledger.writing() as book:
-        person = accounts.get(number)
+    with app.app_context(), writer.writing() as book:
+        person = users.get(number)
         assert person
-        return signins.start(person, "password", From("127.0.0.1", "A"), Trail(book, "alice", "x", at))
+        return login_sessions.start(person, "password", From("127.0.0.1", "A"), Trail(book, "alice", "x", at))
 
 
 def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: FlaskClient) -> None:
-    number, limits = add_person(app), signins.Limits(12 * HOUR, timedelta(days=14))
+    number, limits = add_person(app), login_sessions.Limits(12 * HOUR, timedelta(days=14))
     secret, stale, of_next_year = (begin(app, number, at) for at in (NOW, NOW, NOW + YEAR))
 
-    def actor(secret: str, now: datetime) -> signins.Actor | None:
+    def actor(secret: str, now: datetime) -> login_sessions.Actor | None:
         with db.engine.connect() as connection:
-            return signins.signed_in(secret, limits, now, connection)
+            return login_sessions.signed_in(secret, limits, now, connection)
 
     with app.app_context():
         assert actor(of_next_year, BACK) is None
         found = actor(secret, BACK)
         assert found
-        signins.used(found, BACK)
+        login_sessions.used(found, BACK)
         assert actor(secret, BACK + 11 * HOUR)
         assert actor(secret, BACK + 12 * HOUR) is None
         assert actor(stale, BACK + 12 * HOUR), "nobody has used it since"
         assert actor(stale, BACK + 13 * HOUR) is None
         assert actor(secret, NOW + HOUR), "and forward"
-        assert [len(signins.of(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
+        assert [len(login_sessions.of(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
 
 
 def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     place, ahead = From("127.0.0.1", "A"), datetime.now(UTC) + HOUR
     with app.app_context():
-        for _ in range(signins.MOST_OF_ACCOUNT):
-            signins.admit("alice", place, ahead)
+        for _ in range(login_sessions.MOST_OF_ACCOUNT):
+            login_sessions.admit("alice", place, ahead)
         db.session.commit()
-        with pytest.raises(signins.TooMany):
-            signins.admit("alice", place, ahead)
+        with pytest.raises(login_sessions.TooMany):
+            login_sessions.admit("alice", place, ahead)
     assert sign_in(client).status_code == 303
     now = datetime.now(UTC)
     with app.app_context():
-        for _ in range(signins.MOST_OF_ACCOUNT):
-            signins.admit("alice", place, now)
-        with pytest.raises(signins.TooMany):
-            signins.admit("alice", place, now)
+        for _ in range(login_sessions.MOST_OF_ACCOUNT):
+            login_sessions.admit("alice", place, now)
+        with pytest.raises(login_sessions.TooMany):
+            login_sessions.admit("alice", place, now)
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])
 def test_a_one_time_link_works_but_not_for_ever(app: Flask, client: FlaskClient, ahead: timedelta, status: int) -> None:
     number = add_person(app, role=VIEWER)
     at = datetime.now(UTC) + ahead
-    with app.app_context(), ledger.writing():
-        secret = accounts.make_link(accounts.get(number), at)
+    with app.app_context(), writer.writing():
+        secret = users.make_link(users.get(number), at)
     assert client.get(f"/link/{secret}").status_code == status

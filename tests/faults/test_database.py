@@ -15,12 +15,12 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from painchain.db import db
-from painchain.factory import create_app
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, checked
-from tests.test_cli import Run, environment, run  # noqa: F401  fixtures
-from tests.test_start import PATIENCE, Server, refusal
+from tests.test_startup import PATIENCE, Server, refusal
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"
@@ -35,7 +35,7 @@ def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> No
             db.session.remove()
             db.engine.dispose()
             event.listen(db.engine, "connect", lambda one, record: one.execute("PRAGMA busy_timeout = 100"))
-    with closing(sqlite3.connect(make_url(app.config["SETTINGS"].database_url).database or "")) as other:
+    with closing(sqlite3.connect(make_url(app.extensions["painchain"].settings.database_url).database or "")) as other:
         other.execute("BEGIN EXCLUSIVE")
         answer = client.post(LOG, json=REPORT)
         assert answer.status_code == 503

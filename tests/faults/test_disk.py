@@ -16,11 +16,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from painchain import verify
-from painchain.db import db
+from painchain.database.session import db
+from painchain.integrity import verification
 from tests.faults.conftest import LONG, add_connector, checked
-from tests.reading import fill, form_of, soup, words
-from tests.test_start import Server, refusal
+from tests.support.html import fill, form_of, soup, words
+from tests.test_startup import Server, refusal
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"
@@ -129,7 +129,7 @@ def test_a_form_that_a_full_disk_refuses_says_so_and_is_taken_later(
     assert client.post(address, data=fill(form_of(client.get(address)), tags="later")).status_code == 303
     assert len(events()) > len(before)
     with app.app_context():
-        assert verify.integrity().broken is None
+        assert verification.integrity().broken is None
 
 
 def without_capabilities() -> None:

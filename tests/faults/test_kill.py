@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from painchain import verify
-from painchain.db import Base, db
-from painchain.factory import create_app
-from painchain.models import ChangeEvent, Connector, LogHead
+from painchain.database.models import ChangeEvent, Connector, LogHead
+from painchain.database.session import Base, db
+from painchain.integrity import verification
+from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.faults.conftest import LONG, add_connector, checked
-from tests.test_start import PATIENCE, Server
+from tests.test_startup import PATIENCE, Server
 
 KILLS, EDITS = (20, 1000) if LONG else (2, 60)
 CLIENTS = 4
@@ -92,9 +92,9 @@ def holds(instance: Path, url: str, answered: list[tuple[str, int]], where: str)
     app = create_app(settings_for(instance, url))
     try:
         with app.app_context():
-            found = verify.integrity()
+            found = verification.integrity()
             assert found.broken is None, (where, found)
-            assert not verify.completeness().drift, where
+            assert not verification.completeness().drift, where
             look(answered, where)
     finally:
         close(app)
@@ -135,7 +135,7 @@ def test_a_restore_that_is_killed_has_restored_everything_or_nothing(
     server.stop()
     own = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url}
     environ = {**os.environ, **own, "PAINCHAIN_PORT": "0"}
-    command = [sys.executable, "-c", "from painchain.cli import main; main(prog_name='painchain')"]
+    command = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')"]
     subprocess.run([*command, "backup", str(tmp_path / "file")], check=True, env=environ, capture_output=True)
     restore = [*command, "restore", str(tmp_path / "file"), "--replace", "--yes"]
     began = time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 from ssl import create_default_context
 from typing import Any
 
-from painchain.connectors.kubernetes_api import RESOURCES
+from painchain.connectors.kubernetes.api import RESOURCES
 from tests.kubernetes import story
 from tests.kubernetes.cluster import ADMIN, Cluster, cluster, why_not
 

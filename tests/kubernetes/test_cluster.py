@@ -11,12 +11,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from painchain import connectors, inventory, ledger, polling, timeline
-from painchain.audit import SYSTEM, Trail
-from painchain.db import db
-from painchain.models import Connector, Lapse, PollState
-from painchain.timeline import Filter
-from painchain.watching import Watching
+from painchain import connectors
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.database.models import Connector, Lapse, PollState
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.timeline import queries
+from painchain.timeline.queries import Filter
+from painchain.workers.watch import Watching
 from tests.kubernetes import story
 from tests.kubernetes.cluster import ADMIN, NOBODY, READER, Cluster
 from tests.kubernetes.story import CANARY, TOLD, by_kind
@@ -32,17 +36,17 @@ class Server:
         self.app = app
         self.settings = {"api_server": here.url, "ca_certificate": here.certificate, "cluster_name": "prod"}
         values = {**self.settings, "name": "Prod", "token": ADMIN, "namespaces": ["shop"]}
-        with ledger.writing() as book:
-            trail = Trail(book, SYSTEM, ledger.new_request_id(now()), now())
+        with writer.writing() as book:
+            trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
             connector_type = connectors.TYPES["kubernetes"]
-            self.number = inventory.create(connector_type, values, True, trail).id
+            self.number = connector_store.create(connector_type, values, True, trail).id
         self.watching: Watching | None = None
         self.poll()
 
     def poll(self) -> None:
         """Poll now."""
-        with ledger.writing() as book:
-            trail = Trail(book, SYSTEM, ledger.new_request_id(now()), now())
+        with writer.writing() as book:
+            trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
             polling.sync_now(db.session.get_one(Connector, self.number), trail)
         turn = polling.take(now())
         assert turn is not None
@@ -67,7 +71,7 @@ class Server:
     def titles(self) -> list[str]:
         """What is on the timeline, in the order in which it was told."""
         db.session.rollback()
-        events = timeline.page(Filter(source=("kubernetes",)), limit=200).events
+        events = queries.page(Filter(source=("kubernetes",)), limit=200).events
         return [event.title for event in sorted(events, key=lambda event: event.id)]
 
 
@@ -101,7 +105,7 @@ def test_a_watch_tells_the_whole_story_and_a_poll_adds_nothing(server: Server, h
     server.poll()
     assert by_kind(server.titles()) == TOLD
     assert CANARY not in repr(server.state().cursor)
-    found = timeline.page(Filter(source=("kubernetes",)), limit=200).events
+    found = queries.page(Filter(source=("kubernetes",)), limit=200).events
     assert CANARY not in repr([(one.description, one.metadata) for one in found])
 
 

@@ -15,18 +15,22 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, update
 from sqlalchemy.exc import IntegrityError
 
-from painchain import last_checkpoint, ledger, metrics, polling, turns
-from painchain.config import Settings
-from painchain.connectors.poll import Polled, PollError, Trouble
-from painchain.db import db
-from painchain.factory import create_app
-from painchain.keeper import Keeper
-from painchain.models import NotifyRule, PollState
-from painchain.web.access import METHODS
+from painchain.connectors.contract import Polled, PollError, Trouble
+from painchain.core import runtime
+from painchain.core.config import Settings
+from painchain.database.models import NotifyRule, PollState
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.integrity import latest_checkpoint
+from painchain.scheduling import poll_leases
+from painchain.startup import create_app
+from painchain.web.common.access_log import METHODS
+from painchain.workers.integrity import Keeper
 from tests.conftest import ON_SQLITE, close, settings_for
-from tests.made_up import NOW, new
-from tests.people import add_person
-from tests.web.test_api import refuse
+from tests.support.accounts import add_person
+from tests.support.sample_events import NOW, new
+from tests.web.api.test_events import refuse
 
 TOKEN = "a-long-made-up-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -164,9 +168,9 @@ def test_events_are_counted_by_source_once_they_are_written(
 ) -> None:
     before = values(scraped(client)["painchain_events_written"], "source").get(("painchain",), 0)
     make_connector()
-    with app.app_context(), ledger.writing() as book:
+    with app.app_context(), writer.writing() as book:
         book.append(*(new(number) for number in range(600)))
-    with app.app_context(), pytest.raises(IntegrityError), ledger.writing() as book:
+    with app.app_context(), pytest.raises(IntegrityError), writer.writing() as book:
         book.append(new(601), new(1))
     told = scraped(client)
     assert values(told["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
@@ -201,7 +205,7 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     for days in range(3):
         with app.app_context():
             now = datetime.now(UTC) + timedelta(days=2 * days)
-            turn = turns.take(now)
+            turn = poll_leases.take(now)
             assert turn is not None
             polling.poll(turn, lambda now=now: now)
     told = scraped(client)
@@ -234,7 +238,7 @@ def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: Fla
     series = ("painchain_log_broken", "painchain_log_checked_timestamp_seconds", "painchain_checkpoint_failing")
     assert [value(client, name) for name in series] == [0, 0, 0]
     with app.app_context():
-        last_checkpoint.file().mkdir()
+        latest_checkpoint.file().mkdir()
     Keeper(app, lambda: NOW).look()
     assert [value(client, name) for name in series] == [0, NOW.timestamp(), 1]
     with app.app_context():
@@ -261,7 +265,7 @@ def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client
 @ON_SQLITE
 def test_a_scrape_asks_the_database_little_however_long_the_log_is(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
-        with ledger.writing() as book:
+        with writer.writing() as book:
             book.append(*(new(number) for number in range(2000)))
         asked: list[tuple[str, Any]] = []
         event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
@@ -281,4 +285,4 @@ def test_two_apps_of_one_process_count_apart(off: Flask, client: FlaskClient, tm
     found = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
     assert ("/report",) not in found
     with off.app_context():
-        assert metrics.here().registry is not client.application.extensions["painchain.metrics"].registry
+        assert runtime.current().metrics.registry is not client.application.extensions["painchain"].metrics.registry

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 # The words are looked up as the present version takes texts apart, so they are stored so too.
-from painchain import fulltext, words
+from painchain.indexes import fulltext
+from painchain.indexes import tokens as index_tokens
 
 revision = "0003"
 down_revision = "0002"
@@ -28,7 +29,9 @@ def upgrade() -> None:
     while rows := connection.execute(
         sa.select(EVENTS).where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(BATCH)
     ).all():
-        connection.execute(statement, [{"number": row.id, "said": words.of_event(dict(row._mapping))} for row in rows])
+        connection.execute(
+            statement, [{"number": row.id, "said": index_tokens.of_event(dict(row._mapping))} for row in rows]
+        )
         last = rows[-1].id
     fulltext.create(connection)
 

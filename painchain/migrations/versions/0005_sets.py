@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from painchain import rollups
+from painchain.indexes import rollups
 
 revision = "0005"
 down_revision = "0004"

@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from flask import current_app
 
-from painchain.chain import FIELDS, START, Chain, canonical
-from painchain.checkpoints import refuse_if_kept
+from painchain.core import runtime
+from painchain.eventlog.chain import FIELDS, START, Chain, canonical
+from painchain.integrity.checkpoints import refuse_if_kept
 
 revision = "0012"
 down_revision = "0011"
@@ -30,7 +30,7 @@ _LINK = sa.update(event).where(event.c.id == sa.bindparam("number")).values(mac=
 
 def upgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT last_event FROM log_head")).scalar_one():
-        refuse_if_kept(current_app.config["SETTINGS"].checkpoint_file)
+        refuse_if_kept(runtime.current().settings.checkpoint_file)
     op.add_column("change_events", sa.Column("mac", sa.LargeBinary(), nullable=True))
     op.add_column("prunings", sa.Column("boundary", sa.Text(), nullable=True))
     op.create_table(
@@ -44,7 +44,7 @@ def upgrade() -> None:
     )
     for name, kind in (("mac", sa.LargeBinary()), ("seal", sa.LargeBinary()), ("key_id", sa.Text())):
         op.add_column("log_head", sa.Column(name, kind, nullable=True))
-    chain: Chain = current_app.extensions["painchain.chain"]
+    chain: Chain = runtime.current().chain
     connection = op.get_bind()
     last = connection.execute(sa.text("SELECT last_event FROM log_head")).scalar_one()
     mac = link_old(connection, chain, last)

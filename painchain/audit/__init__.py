@@ -1,0 +1,1 @@
+"""The PainChain connector: every configuration change becomes an event."""

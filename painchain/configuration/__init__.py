@@ -1,0 +1,1 @@
+"""What people configure: connectors and teams. Each change is audited."""

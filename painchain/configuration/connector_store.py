@@ -1,0 +1,377 @@
+"""Create, change, switch and delete connectors, each on the record in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from painchain import connectors
+from painchain.audit.diff import SET, Change, diff
+from painchain.audit.trail import Subject, Trail, VisibilityChange
+from painchain.connectors.base import ConnectorType, Field, Kind
+from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
+from painchain.core import runtime
+from painchain.core.crypto import Box, KeyUnusable, open_sealed, scrub, scrub_value, seal
+from painchain.database import encrypted_columns
+from painchain.database.models import Connector
+from painchain.database.session import db, reading
+from painchain.scheduling import poll_leases
+from painchain.timeline import coverage_gaps
+from painchain.timeline import visibility as timeline_visibility
+from painchain.timeline.visibility import Toggle
+
+
+class Refused(Exception):
+    """A change that is not made; the message tells the person why and what to do."""
+
+
+class Invalid(Refused):
+    """Values that the connector's fields do not take: `errors` by field key."""
+
+    def __init__(self, errors: dict[str, str]):
+        self.errors = {key: scrub(message) for key, message in errors.items()}
+        super().__init__("Nothing was saved: " + " ".join(self.errors.values()))
+
+
+class Protected(Refused):
+    """The built-in connector cannot be deleted."""
+
+
+class Stale(Refused):
+    """Somebody else changed the connector since the person's copy was read. `connector` is as it is now."""
+
+    def __init__(self, connector: Connector):
+        super().__init__(
+            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved."
+        )
+        self.connector = connector
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a save changed: nothing, if both are empty."""
+
+    changes: Sequence[Change] = ()
+    visibility: Sequence[VisibilityChange] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.visibility)
+
+
+def type_of(connector: Connector) -> ConnectorType:
+    """Return the type of a connector."""
+    return connectors.TYPES[connector.type]
+
+
+def subject(connector: Connector) -> Subject:
+    """Return the connector as events name it."""
+    return Subject(connector.name, connector.type, connector.id)
+
+
+def listed(search: str = "", connector_type: str = "") -> list[Connector]:
+    """Return the connectors in the order of the page, the built-in one first; optionally only some of them."""
+    found = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
+    order = list(connectors.TYPES)
+    words = search.casefold().split()
+    kept = [
+        connector
+        for connector in found
+        if (not connector_type or connector.type == connector_type)
+        and all(word in _searchable(connector) for word in words)
+    ]
+    return sorted(kept, key=lambda connector: order.index(connector.type))
+
+
+def get(connector_id: int) -> Connector | None:
+    """Return the connector of that id, if there is one."""
+    return db.session.get(Connector, connector_id)
+
+
+def some(ids: Sequence[int]) -> list[Connector]:
+    """Return the connectors of these ids, as far as they exist."""
+    return list(db.session.scalars(select(Connector).where(Connector.id.in_(ids)).order_by(Connector.id)))
+
+
+def values(connector: Connector) -> dict[str, Any]:
+    """Return the present value of every field, secrets left out."""
+    stored = {**connector.config, "name": connector.name, "tags": connector.tags}
+    return {
+        field.key: stored.get(field.key, field.normal(field.default))
+        for field in type_of(connector).all_fields
+        if field.kind is not Kind.SECRET
+    }
+
+
+def opened(connector: Connector) -> dict[str, str]:
+    """Return the secrets of a connector in plain text, by field key.
+
+    :raises KeyUnusable: when the key does not open them.
+    """
+    return {key: open_sealed(_box(), text) for key, text in connector.secrets.items()}
+
+
+def configuration(connector: Connector) -> dict[str, Any]:
+    """Return the whole configuration as an event keeps it: of a secret only that it is set, no credentials in texts."""
+    secrets = dict.fromkeys(connector.secrets, SET)
+    kept: dict[str, Any] = scrub_value(values(connector))
+    return {**kept, **secrets, "enabled": connector.enabled}
+
+
+def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled: bool, trail: Trail) -> Connector:
+    """Add a connector. It starts disabled; `enabled` switches it on at once, as an act of its own.
+
+    :raises Invalid: when a field does not take its value, a required one is missing or the name is taken.
+    """
+    given = {**connector_type.defaults(), **submitted}
+    cleaned, errors = connector_type.clean(given)
+    for field in connector_type.all_fields:
+        if field.kind is Kind.SECRET and field.required and field.key not in errors and not cleaned[field.key]:
+            errors[field.key] = f"{field.label} is required."
+    _refuse_taken_name(cleaned.get("name"), errors)
+    if errors:
+        raise Invalid(errors)
+    connector = _new(connector_type, trail)
+    _assign(connector, cleaned)
+    db.session.add(connector)
+    db.session.flush()
+    trail.log_connector_created(subject(connector), configuration(connector))
+    if enabled:
+        switch(connector, True, trail)
+    return connector
+
+
+def has_builtin() -> bool:
+    """Say whether the built-in connector is in place."""
+    return db.session.scalar(select(Connector.id).where(Connector.type == connectors.BUILTIN.key)) is not None
+
+
+def ensure_builtin(trail: Trail) -> Connector | None:
+    """Create the built-in connector, enabled, unless there is one. Return it if it is new."""
+    if has_builtin():
+        return None
+    connector = _new(connectors.BUILTIN, trail)
+    _assign(connector, {"name": SYSTEM_NAME, "tags": SYSTEM_TAGS})
+    connector.enabled = True
+    db.session.add(connector)
+    db.session.flush()
+    trail.log_connector_created(subject(connector), configuration(connector))
+    return connector
+
+
+def update(
+    connector: Connector, submitted: Mapping[str, Any], shown: Mapping[Toggle, bool], version: int | None, trail: Trail
+) -> Saved:
+    """Save new values and visibility: one Config Changed per field, and one Connector Updated with all of them.
+
+    A field missing from `submitted` stays as it is.
+
+    :raises Stale: when `version` is not the connector's version any more.
+    :raises Invalid: when a field does not take its value or the name is taken.
+    """
+    refuse_stale(connector, version)
+    cleaned, errors = type_of(connector).clean(submitted)
+    _refuse_taken_name(cleaned.get("name"), errors, Connector.id != connector.id)
+    for field in type_of(connector).all_fields:
+        if field.kind is Kind.SECRET and field.required and field.key in cleaned and not cleaned[field.key]:
+            errors[field.key] = f"{field.label} is required; enter a new one instead of clearing it."
+    if type_of(connector).leads_elsewhere(values(connector), cleaned):
+        for field in type_of(connector).all_fields:
+            if field.key in connector.secrets and field.key not in cleaned:
+                errors.setdefault(field.key, enter_again(field))
+    if errors:
+        raise Invalid(errors)
+    changes = diff(type_of(connector).all_fields, _comparable(connector, cleaned), cleaned)
+    toggled = timeline_visibility.differences(connector, shown)
+    if not changes and not toggled:
+        return Saved()
+    _assign(connector, {change.key: change.new for change in changes})
+    if changes and connector.enabled:
+        poll_leases.make_due(connector, trail.now)
+    timeline_visibility.store(connector, toggled)
+    _touch(connector, trail)
+    seen = [_visibility_change(connector, toggle, visible) for toggle, visible in toggled]
+    for change in changes:
+        trail.log_config_changed(subject(connector), change)
+    for seen_change in seen:
+        trail.log_field_visibility_changed(seen_change, subject(connector))
+    trail.log_connector_updated(subject(connector), changes, seen)
+    return Saved(changes, seen)
+
+
+def enter_again(field: Field) -> str:
+    """Return what is said when a stored secret would go to another server than the one that it was stored for."""
+    return f"Enter the {field.label.lower()} again: the stored one is not sent to another address."
+
+
+def set_visible(
+    connector: Connector, shown: Mapping[Toggle, bool], version: int | None, trail: Trail
+) -> list[VisibilityChange]:
+    """Show or hide fields, and return what that changed: one event each.
+
+    :raises Stale: when `version` is not the connector's version any more.
+    """
+    refuse_stale(connector, version)
+    changed = timeline_visibility.differences(connector, shown)
+    if changed:
+        timeline_visibility.store(connector, changed)
+        _touch(connector, trail)
+    seen = [_visibility_change(connector, toggle, visible) for toggle, visible in changed]
+    for seen_change in seen:
+        trail.log_field_visibility_changed(seen_change, subject(connector))
+    return seen
+
+
+def switch(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
+    """Enable or disable a connector, and say whether that changed anything.
+
+    :raises Stale: when `version` is not the connector's version any more.
+    """
+    refuse_stale(connector, version)
+    if connector.enabled == enabled:
+        return False
+    connector.enabled = enabled
+    connector.switched_at, connector.switched_by = trail.now, trail.author
+    _touch(connector, trail)
+    if enabled:
+        coverage_gaps.end(connector, trail.now, coverage_gaps.DISABLED)
+        poll_leases.make_due(connector, trail.now)
+        trail.log_connector_enabled(subject(connector))
+    else:
+        _stop_looking(connector, trail)
+        coverage_gaps.begin(connector, coverage_gaps.DISABLED, trail.now)
+        trail.log_connector_disabled(subject(connector))
+    return True
+
+
+def delete(connector: Connector, trail: Trail, version: int | None = None) -> None:
+    """Remove a connector; its events stay.
+
+    :raises Protected: when it is the built-in connector.
+    :raises Stale: when `version` is not the connector's version any more.
+    """
+    if type_of(connector).builtin:
+        raise Protected(
+            f"“{connector.name}” keeps the audit trail and cannot be deleted. It can be renamed, retagged or disabled."
+        )
+    refuse_stale(connector, version)
+    trail.log_connector_deleted(subject(connector), configuration(connector))
+    _stop_looking(connector, trail)
+    coverage_gaps.end(connector, trail.now, coverage_gaps.DISABLED)  # there is nothing left to look at
+    db.session.delete(connector)
+
+
+def _stop_looking(connector: Connector, trail: Trail) -> None:
+    poll_leases.withdraw(connector)
+    coverage_gaps.end(connector, trail.now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
+
+
+def refuse_stale(connector: Connector, version: int | None) -> None:
+    """Refuse a change made upon an older version of the connector; `version` None stands for any.
+
+    :raises Stale: when it is older.
+    """
+    if version is not None and version != connector.version:
+        raise Stale(connector)
+
+
+def drop_secrets(connector: Connector, trail: Trail) -> None:
+    """Clear the secrets of a connector that no key opens any more, and disable it: it can ask for nothing."""
+    labels = {field.key: field.label for field in type_of(connector).all_fields}
+    secret = Kind.SECRET.value
+    changes = [Change(key, labels.get(key, key), secret, SET, None) for key in connector.secrets]
+    connector.secrets = {}
+    _touch(connector, trail)
+    for change in changes:
+        trail.log_config_changed(subject(connector), change)
+    trail.log_connector_updated(subject(connector), changes)
+    switch(connector, False, trail)
+
+
+def check_key() -> None:
+    """Make sure that the key opens what is stored.
+
+    :raises KeyUnusable: when it does not.
+    """
+    with reading() as connection:
+        for text in encrypted_columns.texts(connection):
+            open_sealed(_box(), text)
+
+
+def _box() -> Box:
+    box: Box = runtime.current().box
+    return box
+
+
+def _new(connector_type: ConnectorType, trail: Trail) -> Connector:
+    return Connector(
+        type=connector_type.key,
+        enabled=False,
+        config={},
+        secrets={},
+        version=1,
+        created_at=trail.now,
+        created_by=trail.author,
+        updated_at=trail.now,
+        updated_by=trail.author,
+        switched_at=trail.now,
+        switched_by=trail.author,
+    )
+
+
+def _assign(connector: Connector, given: Mapping[str, Any]) -> None:
+    for field in type_of(connector).all_fields:
+        if field.key not in given:
+            continue
+        value = given[field.key]
+        if field.kind is Kind.SECRET:
+            kept = {key: text for key, text in connector.secrets.items() if key != field.key}
+            connector.secrets = {**kept, field.key: seal(_box(), value)} if value else kept
+        elif field.key in ("name", "tags"):
+            setattr(connector, field.key, value)
+        else:
+            connector.config = {**connector.config, field.key: value}
+
+
+def _touch(connector: Connector, trail: Trail) -> None:
+    connector.version += 1
+    connector.updated_at, connector.updated_by = trail.now, trail.author
+    db.session.flush()
+
+
+def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present values as a diff needs them: with each secret that was submitted, opened."""
+    stored = values(connector)
+    for key, text in connector.secrets.items():
+        if key in submitted:
+            try:
+                stored[key] = open_sealed(_box(), text)
+            except KeyUnusable:
+                stored[key] = text  # whatever it was, it is not what is submitted
+    return stored
+
+
+def is_taken(name: str, by_other_than: Connector) -> bool:
+    """Say whether another connector has this name."""
+    errors: dict[str, str] = {}
+    _refuse_taken_name(name, errors, Connector.id != by_other_than.id)
+    return bool(errors)
+
+
+def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
+    taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
+    if name and name.casefold() in (one.casefold() for one in taken):
+        errors["name"] = f"There is a connector called “{name}” already. Choose another name."
+
+
+def _searchable(connector: Connector) -> str:
+    return " ".join((connector.name, connector.type, type_of(connector).label, *connector.tags)).casefold()
+
+
+def _visibility_change(connector: Connector, toggle: Toggle, visible: bool) -> VisibilityChange:
+    event_type = type_of(connector).event_type(toggle[0])
+    assert event_type is not None  # noqa: S101  toggles come from the type
+    label = next(field.label for field in event_type.fields if field.key == toggle[1])
+    return VisibilityChange(toggle[0], toggle[1], label, visible)

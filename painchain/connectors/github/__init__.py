@@ -1,0 +1,77 @@
+"""GitHub: repositories, their pull requests, runs, releases, commits, deployments and images."""
+
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
+from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.github import connection_test, poll, webhook
+
+TYPE = ConnectorType(
+    key="github",
+    label="GitHub",
+    summary="Pull requests, workflow runs, releases, commits, deployments and images of your repositories.",
+    icon="github",
+    colour="violet",
+    fields=(
+        Field(
+            "base_url",
+            "API URL",
+            Kind.URL,
+            "https://api.github.com",
+            True,
+            help="For GitHub Enterprise Server: https://HOST/api/v3. Every call goes to this host and no other.",
+        ),
+        Field(
+            "token",
+            "Token",
+            Kind.SECRET,
+            required=True,
+            max_length=10_000,
+            help="A personal access token, classic or fine-grained.",
+        ),
+        poll_interval(60, "How often GitHub is asked for news, from 60 to 3600."),
+        Field(
+            "repos",
+            "Repositories",
+            Kind.LIST,
+            help="One owner/name per line. Empty: every repository the token can see.",
+            item=f"{PATH_PART}/{PATH_PART}",
+            item_hint="of the form owner/name",
+        ),
+        BRANCHES,
+    ),
+    event_types=(
+        EventType(
+            "PullRequest",
+            "Pull request",
+            fields(
+                branches=("Branches", Shape.BRANCHES),
+                changes=("Changes", Shape.LINES),
+                reviewers=("Reviewers", Shape.LIST),
+                approvals="Approvals",
+                changes_requested="Changes requested",
+                comments="Comments",
+                merged=("Merged", Shape.YES_NO),
+                files_changed=("Files changed", Shape.LIST),
+            ),
+            "pull-request",
+        ),
+        EventType(
+            "WorkflowRun",
+            "Workflow run",
+            fields(
+                status=("Status", Shape.STATUS),
+                duration=("Duration", Shape.SECONDS),
+                branch="Branch",
+                commit=("Commit", Shape.SHA),
+                trigger="Trigger",
+                run_number="Run number",
+                failed_jobs=("Failed jobs", Shape.LIST),
+                logs_url=("Logs", Shape.LINK),
+            ),
+            "run",
+        ),
+        *SHARED_EVENT_TYPES,
+    ),
+    poll=poll.poll,
+    check=connection_test.check,
+    hook=webhook.HOOK,
+)

@@ -1,0 +1,72 @@
+"""GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
+
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
+from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
+from painchain.connectors.gitlab import connection_test, poll, webhook
+
+TYPE = ConnectorType(
+    key="gitlab",
+    label="GitLab",
+    summary="Merge requests, pipelines, releases, commits, deployments and images of your projects.",
+    icon="gitlab",
+    colour="orange",
+    fields=(
+        Field(
+            "base_url", "GitLab URL", Kind.URL, "https://gitlab.com", True, help="Self-managed GitLab works as well."
+        ),
+        Field(
+            "token",
+            "Token",
+            Kind.SECRET,
+            required=True,
+            max_length=10_000,
+            help="An access token; the scope read_api is enough.",
+        ),
+        poll_interval(60, "How often GitLab is asked for news, from 60 to 3600."),
+        Field(
+            "projects",
+            "Projects",
+            Kind.LIST,
+            help="One numeric id or group/project path per line. Empty: the projects that the token is a member of and "
+            "that something happened in during the last 30 days.",
+            item=f"[0-9]+|{PATH_PART}(/{PATH_PART})+",
+            item_hint="a numeric id or a path of the form group/project",
+        ),
+        BRANCHES,
+    ),
+    event_types=(
+        EventType(
+            "MergeRequest",
+            "Merge request",
+            fields(
+                branches=("Branches", Shape.BRANCHES),
+                approved_by=("Approved by", Shape.LIST),
+                approvals="Approvals",
+                comments="Comments",
+                votes="Votes",
+                merged=("Merged", Shape.YES_NO),
+                files_changed=("Files changed", Shape.LIST),
+            ),
+            "pull-request",
+        ),
+        EventType(
+            "Pipeline",
+            "Pipeline",
+            fields(
+                status=("Status", Shape.STATUS),
+                duration=("Duration", Shape.SECONDS),
+                ref="Ref",
+                commit=("Commit", Shape.SHA),
+                source="Source",
+                pipeline_id="Pipeline id",
+                failed_jobs=("Failed jobs", Shape.LIST),
+                logs_url=("Logs", Shape.LINK),
+            ),
+            "run",
+        ),
+        *SHARED_EVENT_TYPES,
+    ),
+    poll=poll.poll,
+    check=connection_test.check,
+    hook=webhook.HOOK,
+)

@@ -1,0 +1,261 @@
+"""Turn what GitLab tells, asked or through a webhook, into events: pure, with the same ids either way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from painchain.connectors import code_hosts
+from painchain.connectors.code_hosts import count, dig, first_line, known, rows, text
+from painchain.connectors.contract import Found
+from painchain.connectors.http_client import link
+
+PIPELINE_STATUSES = ("running", "success", "failed", "canceled", "skipped", "manual")
+DEPLOYMENT_STATUSES = ("running", "success", "failed", "canceled")
+UNKNOWN = "unknown"
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project. `path` is its path_with_namespace: part of every id, whatever way the settings name it."""
+
+    id: str
+    path: str
+    url: str | None = None
+    branch: str = ""
+
+
+def project(item: Any) -> Project | None:
+    """Return the project that an answer or a webhook tells of, if it is one."""
+    path = text(item, "path_with_namespace")
+    if not path:
+        return None
+    return Project(text(item, "id"), path, link(dig(item, "web_url")), text(item, "default_branch"))
+
+
+def states(item: Item) -> Iterator[tuple[str, datetime | None, str]]:
+    """Yield each state that a merge request of the API has been in, since when, and who brought it there."""
+    yield "opened", moment(item.get("created_at")), name(item.get("author"))
+    if item.get("state") == "closed" or item.get("closed_at"):
+        yield "closed", moment(item.get("closed_at")), name(item.get("closed_by"))
+    if item.get("state") == "merged" or item.get("merged_at"):
+        yield "merged", moment(item.get("merged_at")), name(item.get("merge_user") or item.get("merged_by"))
+
+
+def merge_request_id(place: Project, item: Item, state: str) -> str:
+    """Return the id of the event that a merge request came into this state."""
+    return f"mr-{place.path}-{text(item.get('iid'))}-{state}"
+
+
+def merge_request(place: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> Found:
+    """Return the event that a merge request was opened, merged, closed or reopened.
+
+    `item` is the merge request as the API tells it, or ``object_attributes`` of the webhook: they name things alike.
+    """
+    up, down = item.get("upvotes"), item.get("downvotes")
+    facts = {
+        "branches": known(head=text(item, "source_branch"), base=text(item, "target_branch")),
+        "comments": count(item, "user_notes_count"),
+        "votes": f"{up} up, {down} down" if count(up) is not None and count(down) is not None else None,
+        "merged": state == "merged",
+        **further,
+    }
+    title = text(item, "title") or f"!{text(item.get('iid'))}"
+    return Found(
+        event_id=merge_request_id(place, item, state),
+        event_type="MergeRequest",
+        title=f"[MR] {title}",
+        timestamp=when,
+        author=author,
+        status="opened" if state == "reopened" else state,
+        url=link(item.get("web_url") or item.get("url")),
+        text=text(item, "description"),
+        facts=known(**facts),
+    )
+
+
+def approvals(answer: Any) -> dict[str, Any]:
+    """Return the facts that ``/approvals`` of a merge request tells."""
+    if not isinstance(answer, Mapping):
+        return {}
+    by = [name(dig(one, "user")) for one in rows(answer, "approved_by")]
+    required = count(answer, "approvals_required")
+    return {"approved_by": by, "approvals": f"{len(by)} of {required}" if required else len(by)}
+
+
+def files(answer: Any) -> list[str]:
+    """Return the paths that a diff is about."""
+    paths = (text(one, "new_path") or text(one, "old_path") for one in rows(answer))
+    return list(dict.fromkeys(path for path in paths if path))
+
+
+def pipeline_id(place: Project, item: Item) -> str | None:
+    """Return the id of the event that a pipeline has the status it has; None if that is no news, or it has no id."""
+    if item.get("status") not in PIPELINE_STATUSES or count(item, "id") is None:
+        return None
+    return f"pipeline-{place.path}-{item['id']}-{item['status']}"
+
+
+def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime) -> Found | None:
+    """Return the event that a pipeline runs or has ended; None while it only waits."""
+    event_id = pipeline_id(place, item)
+    if event_id is None:
+        return None
+    duration = item.get("duration")
+    order = ("started_at", "updated_at") if item["status"] == "running" else ("finished_at", "updated_at")
+    url = link(item.get("web_url") or item.get("url") or (place.url and f"{place.url}/-/pipelines/{item['id']}"))
+    facts = {
+        "status": item["status"],
+        "duration": duration if isinstance(duration, int | float) else None,
+        "ref": text(item, "ref"),
+        "commit": text(item, "sha"),
+        "source": text(item, "source"),
+        "pipeline_id": item["id"],
+        "failed_jobs": None if failed is None else list(failed),
+        "logs_url": url,
+    }
+    return Found(
+        event_id=event_id,
+        event_type="Pipeline",
+        title=f"[Pipeline] {text(item.get('ref')) or item['id']}",
+        timestamp=first(item, *order, "created_at") or now,
+        author=name(user),
+        status=item["status"],
+        url=url,
+        facts=known(**facts),
+    )
+
+
+def failed_jobs(jobs: Any) -> list[str]:
+    """Return the names of the jobs that failed and were not allowed to."""
+    failed = (job for job in rows(jobs) if job.get("status") == "failed" and not job.get("allow_failure"))
+    return list(dict.fromkeys(text(job, "name") or text(job, "id") for job in failed))
+
+
+def release(place: Project, item: Item, now: datetime) -> Found | None:
+    """Return the event that a release was published; None if it has no tag."""
+    tag = text(item.get("tag_name") or item.get("tag"))
+    if not tag:
+        return None
+    released = first(item, "released_at", "created_at")
+    # A release can be announced for a day to come; what happened happened when it was created.
+    when = released if released and released <= now else first(item, "created_at")
+    links = [text(one, "name") or text(one, "url") for one in rows(item, "assets", "links")]
+    return Found(
+        event_id=f"release-{place.path}-{tag}",
+        event_type="Release",
+        title=f"[Release] {text(item.get('name')) or tag}",
+        timestamp=when or now,
+        author=name(item.get("author")),
+        status="published",
+        url=link(dig(item, "_links", "self") or item.get("url")),
+        text=text(item, "description"),
+        facts=known(tag=tag, assets=links),
+    )
+
+
+def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime) -> Found | None:
+    """Return the event of a commit; None if it has no id. `changed` are its files, None where they are not known."""
+    sha = text(item, "id")
+    if not sha:
+        return None
+    message = text(item.get("message") or item.get("title"))
+    stats = {key: count(item, "stats", key) for key in ("additions", "deletions")}
+    stats["files"] = None if changed is None else len(changed)
+    facts = {
+        "branch": branch,
+        "sha": sha,
+        "changes": known(**stats),
+        "files_changed": None if changed is None else list(changed),
+    }
+    return Found(
+        event_id=f"commit-{place.path}-{sha}",
+        event_type="Commit",
+        title=f"[Commit] {first_line(message) or sha}",
+        timestamp=first(item, "committed_date", "timestamp", "created_at") or now,
+        author=text(item, "author_name") or name(item.get("author")),
+        status="committed",
+        url=link(item.get("web_url") or item.get("url")),
+        text=message,
+        facts=known(**facts),
+    )
+
+
+def deployment(place: Project, item: Item, now: datetime) -> Found | None:
+    """Return the event that a deployment of the API has the status it has; None if that is no news."""
+    status, number_ = text(item, "status"), text(item, "id")
+    if status not in DEPLOYMENT_STATUSES or not number_:
+        return None
+    environment = text(item, "environment", "name")
+    order = () if status == "running" else ("finished_at",)
+    facts = {
+        "environment": environment,
+        "ref": text(item, "ref"),
+        "sha": text(item, "sha"),
+        "state": status,
+        "creator": text(item, "user", "username"),
+    }
+    return Found(
+        event_id=f"deployment-{place.path}-{number_}-{status}",
+        event_type="Deployment",
+        title=f"[Deployment] {environment} {status}",
+        timestamp=first(item, *order, "updated_at", "created_at") or now,
+        author=name(item.get("user")),
+        status=status,
+        url=link(dig(item, "deployable", "web_url")),
+        text=text(item, "deployable", "commit", "title"),
+        facts=known(**facts),
+    )
+
+
+def image(place: Project, repository: Item, tag: Item, when: datetime) -> Found | None:
+    """Return the event that a tag of a container repository points at an image; None if it has no digest."""
+    label, digest = text(tag, "name"), text(tag, "digest")
+    path = text(repository, "path") or place.path
+    if not label or not digest:
+        return None
+    location = text(repository, "location")
+    number_ = text(repository, "id")
+    facts = {
+        "registry": location.removesuffix(path).rstrip("/"),
+        "image": location,
+        "digest": digest,
+        "tags": [label],
+        "size": count(tag, "total_size"),
+        "package": text(repository, "name") or path.rpartition("/")[2],
+        "repository": place.path,
+    }
+    return Found(
+        event_id=f"image-{path}-{label}-{digest}",
+        event_type="Image",
+        title=f"[Image] {path}:{label}",
+        timestamp=when,
+        status="published",
+        url=link(f"{place.url}/container_registry/{number_}") if place.url else None,
+        facts=known(**facts),
+    )
+
+
+def name(person: Any) -> str:
+    """Return how a person is called: the user name if there is one."""
+    return text(person, "username") or text(person, "name") or UNKNOWN
+
+
+def first(item: Any, *keys: str) -> datetime | None:
+    """Return the first of these moments that the item has."""
+    return next((when for key in keys if (when := moment(dig(item, key)))), None)
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a moment as GitLab writes it in answers and webhooks, None for anything else.
+
+    >>> moment("2016-08-12 15:23:28 UTC") == moment("2016-08-12 17:23:28 +0200") == moment("2016-08-12T15:23:28.000Z")
+    True
+    """
+    if not isinstance(value, str):
+        return None
+    return code_hosts.moment(re.sub(r" ([+-]\d\d:?\d\d)$", r"\1", value.strip().replace(" UTC", "Z")))

@@ -1,0 +1,164 @@
+"""Read GitLab's webhooks as the same events that polling finds."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from painchain.connectors.code_hosts import count, rows, text
+from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine, Unreadable
+from painchain.connectors.gitlab import events
+from painchain.connectors.gitlab.events import Item, Project, first
+
+STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reopened"}
+NOTHING = "0" * 40  # what a branch that is deleted points at
+
+
+def verify(delivery: Delivery, secret: str) -> None:
+    """Compare the secret token, in constant time."""
+    sent = delivery.headers.get("x-gitlab-token", "")
+    if not secret or not hmac.compare_digest(sent.encode(), secret.encode()):
+        raise NotGenuine
+
+
+def topic(delivery: Delivery) -> str:
+    """Return what GitLab calls the delivery, such as "Push Hook"."""
+    return delivery.headers.get("x-gitlab-event", "")
+
+
+def delivery_id(delivery: Delivery) -> str:
+    """Return the id that a delivery keeps when GitLab sends it again.
+
+    That is Idempotency-Key (GitLab 17.4). What came before, X-Gitlab-Event-UUID, is shared by all the deliveries that
+    one request leads to, so it counts together with the body; X-Gitlab-Webhook-UUID is the webhook's own.
+    """
+    if key := delivery.headers.get("idempotency-key", ""):
+        return key
+    if uuid := delivery.headers.get("x-gitlab-event-uuid", ""):
+        return f"{uuid}:{hashlib.sha256(delivery.body).hexdigest()}"
+    return ""
+
+
+def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[Found]:
+    """Return the events that a delivery tells of; [] for what is no news or not for this connector.
+
+    :raises Unreadable: when it is not what GitLab sends.
+    """
+    body = _body(delivery.body)
+    reader = _READERS.get(text(body, "object_kind"))
+    if reader is None:
+        return []
+    place = events.project(body.get("project"))
+    if place is None:
+        raise Unreadable("The delivery does not say which project it is about (project.path_with_namespace).")
+    if not _listed(place, settings.get("projects") or ()):
+        return []
+    return reader(place, body, tuple(settings.get("branches") or ()), now)
+
+
+def _body(raw: bytes) -> Item:
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Unreadable("The delivery is no JSON, or only part of it.") from None
+    if not isinstance(body, dict):
+        raise Unreadable("The delivery is no JSON object.")
+    return body
+
+
+def _listed(place: Project, projects: Sequence[str]) -> bool:
+    # GitLab's paths are the same in capital and small letters.
+    return not projects or place.id in projects or place.path.lower() in (one.lower() for one in projects)
+
+
+def _attributes(body: Item) -> Item:
+    attributes = body.get("object_attributes")
+    if not isinstance(attributes, dict):
+        raise Unreadable("The delivery has no object_attributes.")
+    return attributes
+
+
+def _merge_request(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+    item = _attributes(body)
+    state = STATES.get(text(item, "action"))
+    if state is None or (branches and item.get("target_branch") not in branches):
+        return []
+    if count(item, "iid") is None:
+        raise Unreadable("The merge request has no iid.")
+    order = {"opened": ("created_at",), "merged": ("merged_at", "updated_at"), "closed": ("closed_at", "updated_at")}
+    when = first(item, *order.get(state, ("updated_at",))) or now
+    return [events.merge_request(place, item, state, when, events.name(body.get("user")), {})]
+
+
+def _pipeline(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+    item = _attributes(body)
+    if branches and item.get("ref") not in branches:
+        return []
+    failed = events.failed_jobs(body.get("builds")) if item.get("status") == "failed" else None
+    found = events.pipeline(place, item, body.get("user"), failed, now)
+    return [found] if found else []
+
+
+def _release(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+    if body.get("action") != "create":
+        return []
+    found = events.release(place, body, now)
+    if found is None:
+        raise Unreadable("The release has no tag.")
+    return [found]
+
+
+def _push(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+    ref = text(body, "ref")
+    branch = ref.removeprefix("refs/heads/")
+    if branch == ref or body.get("after") == NOTHING or branch not in (branches or (place.branch,)):
+        return []
+    found = (events.commit(place, item, branch, _changed(item), now) for item in rows(body, "commits"))
+    return [one for one in found if one]
+
+
+def _changed(item: Item) -> list[str]:
+    """Return the paths that a pushed commit is about."""
+    lists = [item.get(key) for key in ("added", "modified", "removed")]
+    paths = [path for one in lists if isinstance(one, list) for path in one if isinstance(path, str)]
+    return list(dict.fromkeys(paths))
+
+
+def _deployment(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+    """Return the deployment, told as the API tells it. Before GitLab 14 it has no id, and waits for polling."""
+    if branches and body.get("ref") not in branches:
+        return []
+    item = {
+        "id": body.get("deployment_id"),
+        "status": body.get("status"),
+        "environment": {"name": body.get("environment")},
+        "ref": body.get("ref"),
+        "sha": text(body, "commit_url").rpartition("/commit/")[2] or text(body, "short_sha"),
+        "user": body.get("user"),
+        "updated_at": body.get("status_changed_at"),
+        "deployable": {"web_url": body.get("deployable_url"), "commit": {"title": body.get("commit_title")}},
+    }
+    found = events.deployment(place, item, now)
+    return [found] if found else []
+
+
+_READERS = {
+    "merge_request": _merge_request,
+    "pipeline": _pipeline,
+    "release": _release,
+    "push": _push,
+    "deployment": _deployment,
+}
+
+HOOK = Hook(
+    verify,
+    delivery_id,
+    read,
+    "In GitLab, open the project or group, then Settings → Webhooks → Add new webhook. Enter the URL and the secret "
+    "token, and tick push, merge request, pipeline, release and deployment events.",
+    topic,
+)

@@ -1,0 +1,101 @@
+"""Say in words what a source answers instead of what was asked for, or why it does not answer, and what to do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from painchain.connectors.contract import PollError, Trouble
+from painchain.core.address_policy import Refused
+
+LONGEST_WAIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
+PLAIN_WAIT = timedelta(minutes=1)  # where a source limits its rate and does not say until when
+
+
+def refusal(host: str, url: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> PollError:
+    """Return the error for an answer that is none: what it means and what to do."""
+    retry_at = retry_after(headers, now)
+    where = urlsplit(url).path
+    if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
+        retry_at = retry_at or now + PLAIN_WAIT
+        words = f"{host} takes no more requests until {retry_at.astimezone(UTC):%H:%M:%S} UTC (rate limit)."
+        return PollError(words, Trouble.RATE_LIMITED, retry_at, status)
+    if status == 401:
+        return PollError(f"{host} does not accept the token (401). Enter a valid one.", Trouble.SIGN_IN, None, status)
+    if status == 403:
+        words = f"The token may not read {where} (403). Give it that permission."
+        return PollError(words, Trouble.PERMISSION, None, status)
+    if status in (404, 410):
+        words = f"{host} has nothing at {where} ({status}), or the token may not see it. Check the URL and the names."
+        return PollError(words, Trouble.MISSING, None, status)
+    if status >= 500:
+        words = f"{host} has a problem of its own ({status}); it is asked again."
+        return PollError(words, Trouble.FAR_ERROR, retry_at, status)
+    return PollError(f"{host} refused {where} ({status}). Check the URL.", Trouble.BAD_ANSWER, None, status)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return the moment before which a source does not want to be asked again, by its headers: a day on at most.
+
+    ``Retry-After`` has seconds or a date (RFC 9110, 10.2.3); ``x-ratelimit-reset`` (GitHub) and ``ratelimit-reset``
+    (GitLab) have seconds since 1970, which count only when ``…-remaining`` is 0.
+
+    >>> noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    >>> retry_after({"retry-after": "60"}, noon), retry_after({"retry-after": "-1"}, noon)
+    (datetime.datetime(2026, 3, 10, 12, 1, tzinfo=datetime.timezone.utc), None)
+    """
+    after = headers.get("retry-after", "").strip()
+    if after:
+        seconds = _number(after)
+        return _date(after, now) if seconds is None else now + min(timedelta(seconds=seconds), LONGEST_WAIT)
+    for name in ("x-ratelimit", "ratelimit"):
+        reset = _number(headers.get(f"{name}-reset", ""))
+        if headers.get(f"{name}-remaining") == "0" and reset is not None:
+            return _within(datetime.fromtimestamp(reset, UTC), now)
+    return None
+
+
+def no_connection(host: str, error: BaseException) -> PollError:
+    """Return the error for a source that cannot be reached: by what it was that failed, not by how it is worded."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, Refused):
+            return PollError(str(cause), Trouble.SETTINGS)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return PollError(
+            f"The TLS certificate of {host} could not be verified. Check the URL, and who signed the certificate.",
+            Trouble.TLS,
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        words = f"{host} does not speak TLS as it should. Check whether the URL begins with http:// or https://."
+        return PollError(words, Trouble.TLS)
+    if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
+        return PollError(f"There is no host called {host}. Check the URL.", Trouble.UNREACHABLE)
+    return PollError(f"{host} cannot be reached. Check the URL, or whether it is running.", Trouble.UNREACHABLE)
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number of seconds, if it is one; of an absurd one the beginning is absurd enough."""
+    return int(text[:10]) if text.isascii() and text.isdecimal() else None
+
+
+def _date(text: str, now: datetime) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return _within(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _within(moment: datetime, now: datetime) -> datetime:
+    return max(now, min(moment, now + LONGEST_WAIT))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

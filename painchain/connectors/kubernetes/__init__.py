@@ -1,0 +1,136 @@
+"""Kubernetes: the workloads, configuration, access rules and nodes of one cluster."""
+
+from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
+from painchain.connectors.kubernetes import connection_test, poll, watch
+
+PLACE = fields(namespace="Namespace", cluster="Cluster")
+
+
+def _kind(name: str, label: str, icon: str, *own: EventField) -> EventType:
+    return EventType(f"K8s{name}", label, (*PLACE, *own), icon)
+
+
+TYPE = ConnectorType(
+    key="kubernetes",
+    label="Kubernetes",
+    summary="Deployments, services, config maps, jobs, roles and troubled pods of a cluster.",
+    icon="kubernetes",
+    colour="blue",
+    poll=poll.poll,
+    check=connection_test.check,
+    watch=watch.watch,
+    fields=(
+        Field("api_server", "API server URL", Kind.URL, help="Empty: the cluster PainChain itself runs in."),
+        Field(
+            "token",
+            "Service account token",
+            Kind.SECRET,
+            max_length=10_000,
+            help="Empty: PainChain's own in-cluster account.",
+        ),
+        Field(
+            "ca_certificate",
+            "CA certificate (PEM)",
+            Kind.CERTIFICATE,
+            max_length=100_000,
+            help="The certificate that signed the API server's. Empty: the system's trust store.",
+        ),
+        Field(
+            "verify_ssl",
+            "Verify TLS certificate",
+            Kind.CHECKBOX,
+            True,
+            True,
+            help="Leave this on unless you are debugging a test cluster.",
+            off_warning="TLS certificate is not verified: anyone between here and the cluster can read the token.",
+        ),
+        Field(
+            "cluster_name",
+            "Cluster name",
+            Kind.TEXT,
+            "default",
+            True,
+            max_length=100,
+            help="Tells clusters apart: part of every event's id.",
+        ),
+        poll_interval(10, "Everything is compared anew this often, from 10 to 3600; a watch runs in between."),
+        Field(
+            "namespaces",
+            "Namespaces",
+            Kind.LIST,
+            help="One per line. Empty: all namespaces.",
+            item=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+            item_hint="a namespace (lower-case letters, digits and dashes, 63 at most)",
+        ),
+    ),
+    event_types=(
+        _kind(
+            "Deployment",
+            "Deployment",
+            "rocket",
+            *fields(replicas=("Replicas", Shape.MOVES), strategy="Strategy", images=("Images", Shape.MOVES)),
+        ),
+        _kind(
+            "StatefulSet",
+            "Stateful set",
+            "rocket",
+            *fields(replicas=("Replicas", Shape.MOVES), images=("Images", Shape.MOVES)),
+        ),
+        _kind("DaemonSet", "Daemon set", "rocket", *fields(images=("Images", Shape.MOVES), strategy="Strategy")),
+        _kind(
+            "Service",
+            "Service",
+            "network",
+            *fields(service_type="Service type", cluster_ip="Cluster IP", ports=("Ports", Shape.LIST)),
+        ),
+        _kind(
+            "ConfigMap",
+            "Config map",
+            "sliders",
+            *fields(
+                keys_added=("Keys added", Shape.LIST),
+                keys_removed=("Keys removed", Shape.LIST),
+                keys_modified=("Keys modified", Shape.LIST),
+            ),
+        ),
+        _kind(
+            "Secret",
+            "Secret",
+            "key",
+            *fields(
+                keys_added=("Keys added", Shape.LIST),
+                keys_removed=("Keys removed", Shape.LIST),
+                keys_modified=("Keys modified", Shape.LIST),
+            ),
+        ),
+        _kind("Ingress", "Ingress", "network", *fields(ingress_class="Ingress class", hosts=("Hosts", Shape.LIST))),
+        _kind(
+            "Job",
+            "Job",
+            "run",
+            *fields(
+                status=("Status", Shape.STATUS), duration=("Duration", Shape.SECONDS), images=("Images", Shape.MOVES)
+            ),
+        ),
+        _kind(
+            "CronJob",
+            "Cron job",
+            "clock",
+            *fields(schedule="Schedule", suspended=("Suspended", Shape.YES_NO), images=("Images", Shape.MOVES)),
+        ),
+        _kind(
+            "Node",
+            "Node",
+            "server",
+            *fields(conditions=("Conditions", Shape.LIST), unschedulable=("Unschedulable", Shape.YES_NO)),
+        ),
+        _kind(
+            "Pod",
+            "Pod in trouble",
+            "alert",
+            *fields(reason=("Reason", Shape.STATUS), container="Container", restarts="Restarts"),
+        ),
+        _kind("Role", "Role", "shield", *fields(rules=("Rules", Shape.LIST))),
+        _kind("RoleBinding", "Role binding", "shield", *fields(role="Role", subjects=("Subjects", Shape.LIST))),
+    ),
+)

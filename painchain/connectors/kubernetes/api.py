@@ -1,0 +1,158 @@
+"""How a cluster is reached, and which of its objects are looked at."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from painchain.connectors.contract import PollError, Trouble
+
+# Where Kubernetes puts the account of the pod that PainChain runs in.
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of objects. `apis` are its group versions, the newest first: older servers know only a later one."""
+
+    kind: str
+    plural: str
+    apis: tuple[str, ...]
+    namespaced: bool = True
+
+    def path(self, api: str, namespace: str) -> str:
+        """Return the path of the list, of one namespace or, with "", of all."""
+        root = f"apis/{api}" if "/" in api else f"api/{api}"
+        return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+
+
+RESOURCES = {
+    one.kind: one
+    for one in (
+        Resource("Deployment", "deployments", ("apps/v1",)),
+        Resource("StatefulSet", "statefulsets", ("apps/v1",)),
+        Resource("DaemonSet", "daemonsets", ("apps/v1",)),
+        Resource("Service", "services", ("v1",)),
+        Resource("ConfigMap", "configmaps", ("v1",)),
+        Resource("Secret", "secrets", ("v1",)),
+        Resource("Ingress", "ingresses", ("networking.k8s.io/v1", "networking.k8s.io/v1beta1")),
+        Resource("Job", "jobs", ("batch/v1",)),
+        Resource("CronJob", "cronjobs", ("batch/v1", "batch/v1beta1")),
+        Resource("Node", "nodes", ("v1",), namespaced=False),
+        Resource("Pod", "pods", ("v1",)),
+        Resource("Role", "roles", ("rbac.authorization.k8s.io/v1",)),
+        Resource("RoleBinding", "rolebindings", ("rbac.authorization.k8s.io/v1",)),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind in one namespace ("": in all of them, or outside of any): it is listed and watched as one."""
+
+    resource: Resource
+    namespace: str
+
+    @property
+    def key(self) -> str:
+        """What the cursor knows it by."""
+        return f"{self.resource.kind}/{self.namespace}"
+
+    @property
+    def words(self) -> str:
+        """What a person knows it by."""
+        return f"{self.resource.kind} in {self.namespace}" if self.namespace else self.resource.kind
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster and how to talk to it. `headers` hold the token."""
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str]
+    certificate: str | None
+    verified: bool
+    namespaces: tuple[str, ...]
+
+    def trust(self) -> ssl.SSLContext:
+        """Return what the server's certificate is verified with. Reading the system's trust store takes its time.
+
+        :raises PollError: when the CA certificate cannot be read.
+        """
+        if not self.verified:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        try:
+            return ssl.create_default_context(cadata=self.certificate)
+        except (ssl.SSLError, ValueError):
+            raise PollError(
+                "The CA certificate cannot be read. Paste it as PEM text, from the BEGIN to the END line.",
+                Trouble.SETTINGS,
+            ) from None
+
+    def streams(self) -> Iterator[Stream]:
+        """Yield what there is to list and to watch."""
+        for resource in RESOURCES.values():
+            for namespace in (self.namespaces or ("",)) if resource.namespaced else ("",):
+                yield Stream(resource, namespace)
+
+
+def reach(settings: Mapping[str, Any]) -> Cluster:
+    """Return the cluster of a connector's settings; without an API server, the one that PainChain runs in.
+
+    PainChain's own account goes to its own cluster alone. Its files are read each time: Kubernetes renews the token.
+
+    :raises PollError: when something is missing.
+    """
+    own = not settings.get("api_server")
+    base_url = _own_address() if own else str(settings["api_server"])
+    token = settings.get("token") or (_own_file("token") if own else None)
+    if not token:
+        raise PollError(
+            "Enter the token of a service account: only the cluster that PainChain runs in is reached without one.",
+            Trouble.SETTINGS,
+        )
+    certificate = settings.get("ca_certificate") or (_own_file("ca.crt") if own else None)
+    return Cluster(
+        name=str(settings.get("cluster_name") or "default"),
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {_one_line(token)}"},
+        certificate=certificate or None,
+        verified=settings.get("verify_ssl") is not False,
+        namespaces=tuple(dict.fromkeys(settings.get("namespaces") or ())),
+    )
+
+
+def _own_address() -> str:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise PollError(
+            "PainChain does not run in a Kubernetes cluster (KUBERNETES_SERVICE_HOST is not set). "
+            "Enter the API server URL.",
+            Trouble.SETTINGS,
+        )
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _own_file(name: str) -> str:
+    try:
+        return (ACCOUNT / name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError):
+        raise PollError(
+            f"The pod that PainChain runs in has no service account ({ACCOUNT / name} cannot be read). "
+            "Give it one (automountServiceAccountToken), or enter API server URL, token and certificate.",
+            Trouble.SETTINGS,
+        ) from None
+
+
+def _one_line(token: str) -> str:
+    if not token.isascii() or not token.isprintable():
+        raise PollError("The token has characters that no token has. Enter it again.", Trouble.SETTINGS)
+    return token.strip()

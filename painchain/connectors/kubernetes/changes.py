@@ -1,0 +1,262 @@
+"""What the old and the new state of a Kubernetes object tell: an event, or nothing a person would call a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from painchain.connectors.contract import Found
+from painchain.connectors.kubernetes.object_state import Marker, State, items, mapping, state, when
+
+SKEW = timedelta(minutes=2)  # so far a cluster's clock may be behind
+CALM = timedelta(minutes=10)  # a pod that ran so long is out of trouble: the next trouble is news
+NOT_STATUS = ("f:spec", "f:data", "f:binaryData", "f:rules", "f:subjects", "f:roleRef")
+NOBODY = ("", "unknown", "Go-http-client", "Mozilla")
+
+VERBS = {"added": "Created", "modified": "Updated", "deleted": "Deleted"}
+WORDS = {
+    "rest": "other settings",
+    "template": "pod template",
+    "policy": "other settings",
+    "labels": "labels",
+    "service_type": "service type",
+    "cluster_ip": "cluster IP",
+    "ingress_class": "ingress class",
+    "env": "environment",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cluster and the kind that objects are of."""
+
+    cluster: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the cursor has of one object: `version` is the resourceVersion at which it was first seen in this state."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: str
+    state: State
+
+    def entry(self) -> list[Any]:
+        """Return it as the cursor keeps it."""
+        return [self.namespace, self.name, self.version, self.state]
+
+
+@dataclass(frozen=True)
+class Sight(Known):
+    """An object as it is seen: also who changed it last, and when."""
+
+    author: str = "unknown"
+    changed_at: datetime | None = None
+
+
+def known(uid: str, entry: list[Any] | None) -> Known | None:
+    """Return what an entry of the cursor says."""
+    return Known(uid, *entry) if entry else None
+
+
+def sight(kind: str, thing: Any, mark: Marker) -> Sight | None:
+    """Return what is to be known of an object as Kubernetes sends it; None if it is none."""
+    meta = mapping(mapping(thing).get("metadata"))
+    uid, name = meta.get("uid"), meta.get("name")
+    if not isinstance(uid, str) or not isinstance(name, str) or not uid:
+        return None
+    author, changed_at = _last_change(kind, meta)
+    place = str(meta.get("namespace") or ""), name, str(meta.get("resourceVersion") or "")
+    return Sight(uid, *place, state(kind, thing, mark), author, when(meta.get("deletionTimestamp")) or changed_at)
+
+
+def step(
+    place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
+) -> tuple[Found | None, Known | None]:
+    """Return what the new sight of an object tells, and what is known from then on (None: nothing worth keeping).
+
+    `since` is when the objects were looked at before: what changed did so after that.
+    """
+    if place.kind == "Pod":
+        return _pod_step(place, old, new, now, since)
+    changed = _changed(old.state, new.state) if old else set()
+    if old and not changed:
+        return None, Known(old.uid, old.namespace, old.name, old.version, new.state)
+    verb = "modified" if old else "added"
+    facts = _facts(place.kind, old.state if old else {}, new.state)
+    text = _text(old.state, new.state, changed) if old else ""
+    return _found(place, new, verb, verb, facts, text, new, now, since), new
+
+
+def gone(place: Place, old: Known, last: Sight | None, now: datetime, since: datetime) -> Found | None:
+    """Return what it tells that an object is gone; `last` is how it was seen when it went, if it was."""
+    if place.kind == "Pod":
+        return None
+    named = Known(old.uid, old.namespace, old.name, last.version if last else old.version, old.state)
+    return _found(place, named, "deleted", "deleted", _facts(place.kind, old.state, {}), "", last, now, since, False)
+
+
+def _found(
+    place: Place,
+    of: Known,
+    verb: str,
+    status: str,
+    facts: Mapping[str, Any],
+    text: str,
+    seen: Sight | None,
+    now: datetime,
+    since: datetime,
+    by_whom: bool = True,
+) -> Found:
+    at = seen.changed_at if seen else None
+    return Found(
+        event_id=":".join((place.cluster, of.namespace, place.kind, of.name, of.uid, of.version, verb)),
+        event_type=f"K8s{place.kind}",
+        title=f"[{place.kind} {VERBS[verb]}] {of.name}",
+        timestamp=at if at and since - SKEW <= at <= now else now,
+        author=seen.author if seen and by_whom else "unknown",
+        status=status,
+        text=text,
+        facts={"namespace": of.namespace, "cluster": place.cluster, **facts}
+        if of.namespace
+        else {"cluster": place.cluster, **facts},
+    )
+
+
+def _changed(old: State, new: State) -> set[str]:
+    """Return the keys whose values differ, but for those that a server changes by itself.
+
+    A newer server adds defaults to a specification: its generation stays as it is then.
+    """
+    keys = {key for key in {*old, *new} if old.get(key) != new.get(key)} - {"generation", "duration"}
+    same = old.get("generation") is not None and old.get("generation") == new.get("generation")
+    return keys - {"rest", "template", "policy"} if same else keys
+
+
+def _facts(kind: str, old: State, new: State) -> dict[str, Any]:
+    """Return the facts of an event; without an old state those of a new object, without a new one of what was there."""
+    facts: dict[str, Any] = {}
+    present = new or old
+    for key in ("images", "conditions"):
+        if moves := _moves(old.get(key, {}), new.get(key, {})):
+            facts[key] = moves
+    if "conditions" in facts:
+        facts["conditions"] = [_move_in_words(move) for move in facts["conditions"]] if new else []
+    if old.get("replicas") != new.get("replicas"):
+        facts["replicas"] = _moves({"replicas": old.get("replicas")}, {"replicas": new.get("replicas")})
+    if kind in ("ConfigMap", "Secret"):
+        facts.update(_keys(old.get("keys", {}), new.get("keys", {})))
+    for key in _PRESENT:
+        if key in present:
+            facts[key] = present[key]
+    if kind == "Job" and new and "status" not in facts:
+        facts["status"] = "running"
+    return {key: value for key, value in facts.items() if value not in (None, [])}
+
+
+_PRESENT = (
+    "strategy",
+    "service_type",
+    "cluster_ip",
+    "ports",
+    "ingress_class",
+    "hosts",
+    "status",
+    "duration",
+    "schedule",
+    "suspended",
+    "unschedulable",
+    "rules",
+    "role",
+    "subjects",
+)
+
+
+def _moves(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "old": old.get(name), "new": new.get(name)}
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _move_in_words(move: Mapping[str, Any]) -> str:
+    if move["old"] is None:
+        return f"{move['name']}: {move['new']}"
+    return f"{move['name']}: {move['old']} → {move['new'] or 'gone'}"
+
+
+def _keys(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, list[str]]:
+    return {
+        "keys_added": sorted(new.keys() - old.keys()),
+        "keys_removed": sorted(old.keys() - new.keys()),
+        "keys_modified": sorted(key for key in old.keys() & new.keys() if old[key] != new[key]),
+    }
+
+
+def _text(old: State, new: State, changed: set[str]) -> str:
+    """Say in words what changed: names, never values."""
+    words = [WORDS.get(key, key.replace("_", " ")) for key in sorted(changed - {"env"})]
+    if "env" in changed:
+        words.append(_environment(old.get("env", {}), new.get("env", {})))
+    return f"Changed: {', '.join(dict.fromkeys(words))}."
+
+
+def _environment(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    moved = {
+        name: [move["name"] for move in _moves(old.get(name, {}), new.get(name, {}))]
+        for name in dict.fromkeys((*old, *new))
+    }
+    return "environment of " + ", ".join(f"{name} ({', '.join(names)})" for name, names in moved.items() if names)
+
+
+def _pod_step(
+    place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
+) -> tuple[Found | None, Known | None]:
+    """Tell of a pod's trouble once: it is over when every container has run for a while, not when one starts again."""
+    began = when(new.state.get("running_since"))
+    if began and now - began >= CALM:
+        return None, None
+    told: list[str] = old.state.get("told", []) if old else []
+    troubles = {
+        f"{container or ''}:{reason}": (reason, container, restarts)
+        for reason, container, restarts in new.state.get("troubles", [])
+    }
+    fresh = [key for key in troubles if key not in told]
+    if not fresh:
+        return None, old
+    reason, container, restarts = troubles[fresh[0]]
+    facts = {"reason": reason, "container": container, "restarts": restarts}
+    kept = Known(new.uid, new.namespace, new.name, new.version, {"told": [*told, *fresh]})
+    found = _found(
+        place, new, "modified", reason, {k: v for k, v in facts.items() if v is not None}, "", new, now, since
+    )
+    return found, kept
+
+
+def _last_change(kind: str, meta: Mapping[str, Any]) -> tuple[str, datetime | None]:
+    """Return who changed an object last, and when, as ``managedFields`` has it.
+
+    A controller that writes a status right after a person's change does not stand for it, unless the status is what
+    events of that kind tell of.
+    """
+    entries = [mapping(one) for one in items(meta.get("managedFields"))]
+    if kind not in ("Job", "Node", "Pod"):
+        entries = [one for one in entries if not _is_status(one)] or entries
+    dated = [(at, str(one.get("manager") or "")) for one in entries if (at := when(one.get("time")))]
+    if not dated:
+        return "unknown", None
+    at, manager = max(dated)
+    return "unknown" if manager in NOBODY else manager, at
+
+
+def _is_status(entry: Mapping[str, Any]) -> bool:
+    fields = mapping(entry.get("fieldsV1"))
+    return entry.get("subresource") == "status" or (
+        "f:status" in fields and not any(key in fields for key in NOT_STATUS)
+    )

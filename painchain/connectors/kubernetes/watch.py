@@ -1,0 +1,302 @@
+"""Listen to a cluster between polls: one stream for each kind and namespace, from the resourceVersion of its list."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from painchain.connectors.contract import Cursor, Found, Gap, Heard, Polled, PollError, Trouble, Turn
+from painchain.connectors.http_client import AGENT, CONNECT_SECONDS
+from painchain.connectors.kubernetes.api import Cluster, Stream, reach
+from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, known, sight, step
+from painchain.connectors.kubernetes.object_state import Marker, mapping, marker, when
+from painchain.core import address_policy
+from painchain.core.http_transport import GuardedAsyncTransport
+
+STREAM_SECONDS = 240  # the server ends a stream after so long; the next one goes on from there
+SILENT_SECONDS = 150  # bookmarks come about once a minute
+LINE_BYTES = 8 * 1024 * 1024
+MOST_STREAMS = 130  # ten namespaces; what is beyond is seen at the poll interval
+WAITING_EVENTS = 1_000
+TOGETHER_SECONDS = 0.2
+TOGETHER = 500
+KEEP_SECONDS = 20.0  # so often the place in the streams is kept, if nothing happens
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+REFUSED_PAUSE = 300.0
+SHORT_SECONDS = 10.0  # a server or proxy that ends streams sooner is not asked again at once
+
+
+@dataclass(frozen=True)
+class News:
+    """One line of a stream: `verb` is added, modified, deleted, or none for a bookmark."""
+
+    stream: Stream
+    version: str
+    verb: str = ""
+    sight: Sight | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A stream that cannot go on: what happened since `since` is only to be had as a new list."""
+
+    stream: Stream
+    since: datetime
+
+
+class _Gone(Exception):
+    """The server has forgotten the resourceVersion (410)."""
+
+
+def clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+async def watch(turn: Turn) -> AsyncIterator[Heard]:
+    """Yield what happens in a cluster from where the last poll or watch stood. It ends where a relist is needed."""
+    cluster = reach(turn.settings)
+    if turn.cursor.get("server") != cluster.base_url:
+        return  # no poll has been there yet
+    await _refuse_private(cluster)
+    streams = [one for one in cluster.streams() if one.key in turn.cursor.get("streams", {})][:MOST_STREAMS]
+    heard: asyncio.Queue[News | Lost] = asyncio.Queue(WAITING_EVENTS)
+    async with _client(cluster) as client:
+        listeners = [_Listener(one, turn, client, heard) for one in streams]
+        tasks = [asyncio.create_task(one.listen()) for one in listeners]
+        try:
+            while tasks:
+                batch = await _together(heard)
+                alive = [one.alive for one in listeners if one.alive]
+                keys = frozenset(one.key for one in streams)
+                heard_now = Upon(cluster.name, batch, min(alive, default=None), keys, turn.cursor["salt"])
+                yield heard_now
+                if heard_now.outdated or any(isinstance(one, Lost) for one in batch):
+                    return
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _refuse_private(cluster: Cluster) -> None:
+    """Refuse a cluster at an address that is not asked, so that it is said once; each connection is refused as well.
+
+    :raises PollError: why.
+    """
+    url = httpx2.URL(cluster.base_url)
+    try:
+        await address_policy.resolved_async(url.host, url.port or 443)
+    except address_policy.Refused as problem:
+        raise PollError(str(problem), Trouble.SETTINGS) from None
+    except OSError:
+        return  # whoever listens tries again
+
+
+def _client(cluster: Cluster) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=GuardedAsyncTransport(cluster.trust()),
+        timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+async def _together(heard: asyncio.Queue[News | Lost]) -> list[News | Lost]:
+    """Wait for news, or for the time to keep the place; return what comes within a moment."""
+    try:
+        batch = [await asyncio.wait_for(heard.get(), KEEP_SECONDS)]
+    except TimeoutError:
+        return []
+    await asyncio.sleep(TOGETHER_SECONDS)
+    while len(batch) < TOGETHER and not heard.empty():
+        batch.append(heard.get_nowait())
+    return batch
+
+
+class _Listener:
+    """One stream: it is opened again and again from where it stands."""
+
+    def __init__(self, stream: Stream, turn: Turn, client: httpx2.AsyncClient, heard: asyncio.Queue[News | Lost]):
+        kept = turn.cursor["streams"][stream.key]
+        self._stream = stream
+        self._settings = turn.settings
+        self._mark: Marker = marker(turn.cursor["salt"])
+        self._client = client
+        self._heard = heard
+        self._api: str = kept["api"]
+        self._at: str = kept["at"]
+        self._states: dict[str, Any] = {uid: entry[3] for uid, entry in kept["known"].items()}
+        self.alive: datetime | None = when(turn.cursor.get("heard")) or turn.now
+        self._pause = FIRST_PAUSE
+
+    async def listen(self) -> None:
+        """Listen until the stream is lost."""
+        while True:
+            pause = 0.0
+            try:
+                pause = await self._open()
+            except _Gone:
+                await self._heard.put(Lost(self._stream, self.alive or clock()))
+                return
+            except (httpx2.HTTPError, PollError, ValueError, RecursionError, ssl.SSLError, OSError):
+                pause = self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
+
+    async def _open(self) -> float:
+        """Read one stream to its end; return for how many seconds to wait then."""
+        cluster = await asyncio.to_thread(reach, self._settings)  # the token of an own account is renewed
+        url = f"{cluster.base_url}/{self._stream.resource.path(self._api, self._stream.namespace)}"
+        params = {
+            "watch": "true",
+            "resourceVersion": self._at,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(STREAM_SECONDS // 2, STREAM_SECONDS)),  # noqa: S311
+        }
+        headers = {"User-Agent": AGENT, "Accept": "application/json", **cluster.headers}
+        async with self._client.stream("GET", url, params=params, headers=headers) as response:
+            if response.status_code == 410:
+                raise _Gone
+            if response.status_code in (401, 403, 404):
+                self.alive = None  # left to the polls
+                return REFUSED_PAUSE
+            if response.status_code != 200:  # a redirect as well: the token goes nowhere else
+                raise ValueError(f"status {response.status_code}")
+            self.alive, began = clock(), time.monotonic()
+            async for line in _lines(response.aiter_bytes()):
+                await self._read(json.loads(line))
+                self.alive, self._pause = clock(), FIRST_PAUSE
+        if time.monotonic() - began < SHORT_SECONDS:
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            return self._pause
+        return 0.2
+
+    async def _read(self, line: Any) -> None:
+        kind, thing = mapping(line).get("type"), mapping(mapping(line).get("object"))
+        if kind == "ERROR":
+            if thing.get("code") == 410:
+                raise _Gone
+            raise ValueError("the stream ended with an error")
+        version = str(mapping(thing.get("metadata")).get("resourceVersion") or "")
+        if not version or kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
+            return
+        self._at = version
+        seen = None if kind == "BOOKMARK" else sight(self._stream.resource.kind, thing, self._mark)
+        if seen is None:
+            await self._heard.put(News(self._stream, version))
+        elif kind == "DELETED":
+            self._states.pop(seen.uid, None)
+            await self._heard.put(News(self._stream, version, "deleted", seen))
+        elif self._states.get(seen.uid) != seen.state:  # most lines tell of heartbeats and counters
+            self._states[seen.uid] = seen.state
+            await self._heard.put(News(self._stream, version, kind.lower(), seen))
+
+
+async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream; a last one without an end is none.
+
+    :raises ValueError: for a line that is longer than any object can be.
+    """
+    rest = bytearray()
+    async for part in parts:
+        rest += part
+        if b"\n" in part:
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
+            for line in lines:
+                if line.strip():
+                    yield line
+        if len(rest) > LINE_BYTES:
+            raise ValueError("a line is too long")
+
+
+@dataclass
+class Upon:
+    """What was heard, to be put upon a cursor. A poll may have moved it on since: each object's own version decides."""
+
+    cluster: str
+    batch: Sequence[News | Lost]
+    alive: datetime | None
+    watched: frozenset[str] = frozenset()
+    salt: str | None = None
+    outdated: bool = False
+
+    def __call__(self, cursor: Cursor) -> Polled:
+        """Return what the batch tells, and the cursor with it."""
+        if self.salt not in (None, cursor.get("salt")):
+            self.outdated = True
+            return Polled([], cursor)  # a poll has begun with another cluster
+        now = clock()
+        streams = dict(cursor.get("streams", {}))
+        # A poll may list what it could not list before: then there is more to watch.
+        self.outdated = len(self.watched) < MOST_STREAMS and not streams.keys() <= self.watched
+        since = when(cursor.get("heard")) or now
+        found: list[Found] = []
+        lost: list[Lost] = []
+        for one in self.batch:
+            if isinstance(one, Lost):
+                lost.append(one)
+            elif one.stream.key in streams:
+                streams[one.stream.key] = self._take(streams[one.stream.key], one, found, now, since)
+        cursor = {**cursor, "streams": streams, "heard": max(self.alive or since, since).isoformat()}
+        return Polled(found, cursor, more=bool(lost), gap=_gap(lost, now))
+
+    def _take(self, stream: Mapping[str, Any], news: News, found: list[Found], now: datetime, since: datetime) -> Any:
+        at = stream["at"] if later(stream["at"], news.version) else news.version
+        if news.sight is None:
+            return {**stream, "at": at}
+        entries = dict(stream["known"])
+        uid = news.sight.uid
+        tells, entry = self._tell(known(uid, entries.get(uid)), news, stream["at"], now, since)
+        if tells:
+            found.append(tells)
+        if entry:
+            entries[uid] = entry.entry()
+        else:
+            entries.pop(uid, None)
+        return {**stream, "at": at, "known": entries}
+
+    def _tell(
+        self, old: Known | None, news: News, at: str, now: datetime, since: datetime
+    ) -> tuple[Found | None, Known | None]:
+        """Return what a line tells beside what is known, and what is known then."""
+        assert news.sight is not None  # noqa: S101  for the type checker: bookmarks come no further
+        place = Place(self.cluster, news.stream.resource.kind)
+        if old and not later(news.version, old.version):
+            return None, old  # a poll has seen the object later than that
+        if news.verb == "deleted":
+            return (gone(place, old, news.sight, now, since) if old else None), None
+        if old is None and news.verb == "modified" and place.kind != "Pod" and not later(news.version, at):
+            return None, None  # a poll has seen since that it is gone
+        return step(place, old, news.sight, now, since)
+
+
+def later(one: str, other: str) -> bool:
+    """Say whether a resourceVersion is later than another. Those of one kind are numbers that grow.
+
+    >>> later("10", "9"), later("9", "9")
+    (True, False)
+    """
+    with suppress(ValueError):
+        return int(one) > int(other)
+    return one != other
+
+
+def _gap(lost: Iterable[Lost], now: datetime) -> Gap | None:
+    """Return the stretch of which only the outcome is told, not what came and went."""
+    since = [one.since for one in lost]
+    if not since:
+        return None
+    kinds = ", ".join(sorted({one.stream.resource.kind for one in lost}))
+    words = f"The cluster no longer knows each change of {kinds} in this time; what is different since is told."
+    return Gap(min(since), max(now, min(since)), words)

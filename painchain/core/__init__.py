@@ -1,0 +1,1 @@
+"""What every other package builds on: settings, keys, redaction, logging. Neither the database nor a request."""

@@ -1,0 +1,84 @@
+"""Count what one app does since it started, for Prometheus: cheaply, whether anybody asks or not."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from painchain import __version__
+
+SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10)
+BUSY, DATABASE = "busy", "database"  # why a write was refused
+NO_ROUTE = "none"  # of whatever leads nowhere: what people make up is no label
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
+
+
+class Meters:
+    """The counters of one app. Their labels come from the code, never from input: there is an end to them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "painchain_http_requests",
+            "Requests answered, by route, method and class of the status.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "painchain_http_request_duration_seconds",
+            "Time until the answer begins.",
+            ("route", "method"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._events = Counter(
+            "painchain_events_written",
+            "Events that this server wrote, by source.",
+            ("source",),
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "painchain_writes_refused",
+            "Requests that could not write: others held the database too long (busy), or it failed (database).",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._polls = Counter(
+            "painchain_polls",
+            "Polls that this server made, by type of connector and outcome.",
+            ("type", "outcome"),
+            registry=self.registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        for reason in (BUSY, DATABASE):
+            self._refused.labels(reason)
+        build = Gauge("painchain_build_info", "What runs here.", ("version", "python"), registry=self.registry)
+        build.labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=self.registry)
+
+    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """Count a request. Its counters are looked up once and kept."""
+        key = (route or NO_ROUTE, method, status // 100)
+        counters = self._known.get(key)
+        if counters is None:
+            named = (key[0], key[1])
+            counters = (self._requests.labels(*named, f"{key[2]}xx"), self._seconds.labels(*named))
+            self._known[key] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
+
+    def wrote(self, events: Mapping[str, int]) -> None:
+        """Count events that are committed: how many of each source."""
+        for source, number in events.items():
+            self._events.labels(source).inc(number)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that could not write."""
+        self._refused.labels(reason).inc()
+
+    def polled(self, connector_type: str, outcome: str) -> None:
+        """Count a poll."""
+        self._polls.labels(connector_type, outcome).inc()

@@ -1,0 +1,56 @@
+"""What one running app shares: its settings, keys, counters and caches, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flask import Flask, current_app
+
+from painchain.core.config import Settings
+from painchain.core.crypto import Box, Keyring
+from painchain.core.key_file import Place
+from painchain.core.metrics import Meters
+
+if TYPE_CHECKING:
+    from painchain.accounts.oidc import Provider
+    from painchain.database.errors import Fault
+    from painchain.eventlog.chain import Chain
+    from painchain.web.common.auth import Known
+    from painchain.web.common.response_cache import Shelf
+
+EXTENSION = "painchain"
+
+
+@dataclass
+class Runtime:
+    """The parts of one app. Those that depend on the key are set once the key is loaded (`startup.use_keys`)."""
+
+    settings: Settings
+    key_place: Place
+    metrics: Meters
+    shelf: Shelf
+    oidc: Provider | None = None
+    keys: Keyring = field(init=False)
+    box: Box = field(init=False)
+    chain: Chain = field(init=False)
+    known: Known = field(init=False)
+    # The ids of the keys in the order of the key file.
+    key_order: Sequence[str] = ()
+    # Set once the first account exists: from then on everybody signs in.
+    closed: bool = False
+    # A database error that a restart or an operator has to end.
+    damage: Fault | None = None
+
+
+def current() -> Runtime:
+    """Return the runtime of the current app."""
+    found: Runtime = current_app.extensions[EXTENSION]
+    return found
+
+
+def of(app: Flask) -> Runtime:
+    """Return the runtime of an app."""
+    found: Runtime = app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,47 @@
+"""Text: what cannot be printed, what is too long to show, and values in the words of a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+
+def unprintable(character: str) -> bool:
+    """Say whether a character would act on the page rather than be seen: control, zero-width, bidi, surrogate."""
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+SHOWN_CHARACTERS = 120
+
+
+def clipped(text: str) -> str:
+    """Return a text as far as it is shown; two different texts never look the same.
+
+    >>> clipped("a" * 200) == clipped("a" * 201)
+    False
+    """
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters, sha256 {fingerprint(text)})"
+
+
+def fingerprint(text: str) -> str:
+    """Return the beginning of a text's SHA-256, enough to tell two texts apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def spoken(value: Any) -> str:
+    """Return a value in the words of a sentence, where texts stand in quotes.
+
+    >>> spoken(300), spoken("300"), spoken(["a", "b"]), spoken(True), spoken(None)
+    ('300', '“300”', '“a”, “b”', 'on', 'nothing')
+    """
+    if value is None or value == "" or value == [] or value == {}:
+        return "nothing"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list) and all(isinstance(item, str) and not set(item) & set("“”") for item in value):
+        return clipped(", ".join(spoken(item) for item in value))
+    return f"“{clipped(value)}”" if isinstance(value, str) else clipped(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,68 @@
+"""Validate JSON bodies with Pydantic, for the API and the command line."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import PydanticCustomError
+
+# No database stores NUL.
+TEXT = r"^[^\x00]*$"
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)]
+FieldKey = Annotated[str, Field(min_length=1, max_length=500, pattern=TEXT)]
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    if _holds_unstorable(value):
+        raise PydanticCustomError("unstorable", "A NUL character, NaN or Infinity cannot be stored")
+    return value
+
+
+def _holds_unstorable(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_unstorable(one) for pair in value.items() for one in pair)
+    if isinstance(value, list):
+        return any(_holds_unstorable(one) for one in value)
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+Json = Annotated[JsonValue, AfterValidator(_storable)]
+
+
+class Body(BaseModel):
+    """A JSON body: no unknown members, no types converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+class BadBody(Exception):
+    """A body that is not what the route takes: `errors` in the shape of every JSON error."""
+
+    def __init__(self, errors: list[dict[str, str]]):
+        super().__init__(
+            "; ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in errors)
+        )
+        self.errors = errors
+
+
+def read(model: type[AnyBody], raw: bytes) -> AnyBody:
+    """Return the body as the model has it.
+
+    :raises BadBody: when it is not JSON or not of the model.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        # Neither input nor context is repeated: both can hold a secret.
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        raise BadBody(
+            [{"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in details[:20]]
+        ) from None

@@ -1,0 +1,1 @@
+"""The engine, the session and the tables."""

@@ -1,0 +1,1 @@
+"""The append-only, hash-chained event log: writing, reading, and what retention left of it."""

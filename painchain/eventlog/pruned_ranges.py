@@ -1,0 +1,91 @@
+"""What stands in the chain for events that retention has removed: sealed runs of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.engine import Connection, Row
+
+from painchain.database.models import ChangeEvent, PrunedRun
+from painchain.database.session import Base
+from painchain.eventlog.chain import Chain
+
+_event = ChangeEvent.__table__.c
+_runs = Base.metadata.tables[PrunedRun.__tablename__]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Events `first` to `last`, none of which is there any more, and the hash of the last.
+
+    `genuine` says that nobody has put it there by hand.
+    """
+
+    first: int
+    last: int
+    mac: bytes
+    genuine: bool = True
+
+
+def add(connection: Connection, ids: Sequence[int], chain: Chain) -> bytes | None:
+    """Let runs stand for these events, which are about to be deleted; return the hash of the last of them.
+
+    A run that touches another becomes one with it, so that there are never more runs than events that stay.
+    """
+    removed = connection.execute(select(_event.id, _event.mac).where(_event.id.in_(ids)).order_by(_event.id)).all()
+    if not removed:
+        return None
+    runs = [Run(number, number, mac or b"") for number, mac in removed]
+    put(connection, runs, chain)
+    return runs[-1].mac
+
+
+def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
+    """Let these runs stand in the chain; those that touch become one. What one of them was forged of has no seal."""
+    firsts = {number for one in runs for number in (one.first, one.last + 1)}
+    lasts = {number for one in runs for number in (one.last, one.first - 1)}
+    touching = connection.execute(select(_runs).where(or_(_runs.c.last.in_(lasts), _runs.c.first.in_(firsts)))).all()
+    connection.execute(delete(_runs).where(_runs.c.first.in_([one.first for one in touching])))
+    merged = _merged([*runs, *(Run(one.first, one.last, one.mac, _is_sealed(one, chain)) for one in touching)])
+    connection.execute(insert(_runs), [_row(one, chain) for one in merged])
+
+
+def _is_sealed(run: Row[Any], chain: Chain) -> bool:
+    return 0 < run.first <= run.last and compare_digest(run.seal, chain.run(run.first, run.last, run.mac))
+
+
+def _row(run: Run, chain: Chain) -> dict[str, Any]:
+    seal = chain.run(run.first, run.last, run.mac) if run.genuine else b""
+    return {"first": run.first, "last": run.last, "mac": run.mac, "seal": seal}
+
+
+def reseal(connection: Connection, chain: Chain, old: Chain | None) -> None:
+    """Seal every run with the key of `chain`, so that no other is believed any more.
+
+    One whose seal is not of the `old` key was made by hand and stays as it is; None: nobody can tell, and all are.
+    """
+    for run in connection.execute(select(_runs)).all():
+        if old is None or _is_sealed(run, old):
+            new = chain.run(run.first, run.last, run.mac)
+            connection.execute(update(_runs).where(_runs.c.first == run.first).values(seal=new))
+
+
+def _merged(runs: Iterable[Run]) -> list[Run]:
+    """Return the runs with those that touch made one. Where they overlap, somebody has put one there by hand.
+
+    >>> [(one.first, one.last) for one in _merged([Run(4, 4, b""), Run(1, 2, b""), Run(3, 3, b""), Run(6, 9, b"")])]
+    [(1, 4), (6, 9)]
+    """
+    found: list[Run] = []
+    for one in sorted(runs, key=lambda run: run.first):
+        before = found[-1] if found else None
+        if before and before.last + 1 >= one.first:
+            genuine = before.genuine and one.genuine and before.last + 1 == one.first
+            found[-1] = Run(before.first, max(before.last, one.last), one.mac, genuine)
+        else:
+            found.append(one)
+    return found

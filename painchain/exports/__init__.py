@@ -1,0 +1,1 @@
+"""Event exports: CSV, JSON lines and OCSF."""

@@ -1,0 +1,221 @@
+"""Hand out events: of a filter, newest first, in constant memory, always on the record."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from painchain.audit.trail import Export, Trail
+from painchain.database.session import db, iso, one_state
+from painchain.eventlog import reader
+from painchain.eventlog.chain import VERSION
+from painchain.exports import ocsf
+from painchain.timeline import queries
+from painchain.timeline.queries import Cursor, Event, Filter
+
+CHUNK = 500
+# What a spreadsheet takes for the beginning of a formula, in its full-width forms as well.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class AuditingOff(Exception):
+    """Nothing is handed out while it would not be recorded."""
+
+    def __init__(self) -> None:
+        super().__init__("Auditing is off, and every export is on the record. Enable the PainChain connector first.")
+
+
+class Exported(NamedTuple):
+    """An event as it is handed out, and the hash that stands before it in the chain."""
+
+    event: Event
+    previous: bytes | None
+
+
+@dataclass(frozen=True)
+class Format:
+    """How events are written: each by `line`, `between` them, `start` before and `end` after all of them."""
+
+    key: str
+    label: str
+    help: str
+    mimetype: str
+    suffix: str
+    line: Callable[[Exported], str]
+    start: str = ""
+    between: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an export hands out: the wanted events up to number `until`, `events` of them at most."""
+
+    wanted: Filter
+    until: int
+    events: int
+
+
+def select(wanted: Filter) -> Selection:
+    """Say what would be handed out now."""
+    return Selection(wanted, queries.head().last_event, queries.count(wanted))
+
+
+def begin(selection: Selection, format: Format, trail: Trail) -> str:
+    """Put an export on the record and return the id of its event; what is written later is no part of it.
+
+    :raises AuditingOff: while nothing is recorded.
+    """
+    event_id = trail.log_events_exported(Export(format.label, spelt(selection.wanted), selection.events))
+    if event_id is None:
+        raise AuditingOff
+    return event_id
+
+
+def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exported]]:
+    """Yield the events, some at a time. No transaction stays open while somebody takes their time to read."""
+    before: Cursor | None = None
+    while True:
+        one_state()
+        page = queries.page(selection.wanted, before, size)
+        events = [event for event in page.events if event.id <= selection.until]
+        previous = reader.previous(db.session.connection(), {event.id: event.mac for event in events})
+        db.session.rollback()
+        if events:
+            yield [Exported(event, previous.get(event.id)) for event in events]
+        before = page.older
+        if before is None:
+            return
+
+
+def written(format: Format, several: Iterable[Sequence[Exported]]) -> Iterator[str]:
+    """Yield the text of an export, piece by piece."""
+    lead = format.start
+    for events in several:
+        yield lead + format.between.join(map(format.line, events))
+        lead = format.between
+    yield (lead if lead == format.start else "") + format.end
+
+
+def spelt(wanted: Filter) -> dict[str, Any]:
+    """Return the parts of a filter that are set, as JSON has them."""
+    parts = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    return {name: _spelt(value) for name, value in parts.items() if value and name != "teams"}
+
+
+def _spelt(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    return [_spelt(one) for one in value] if isinstance(value, list | tuple) else str(value)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON has it, for whoever reads events."""
+    return {
+        "id": event.id,
+        "event_id": event.event_id,
+        "source": event.source,
+        "event_type": event.event_type,
+        "connector_id": event.connector_id,
+        "connector_name": event.connector_name,
+        "title": event.title,
+        "description": event.description,
+        "author": event.author,
+        "timestamp": iso(event.timestamp),
+        "recorded_at": iso(event.recorded_at),
+        "url": event.url,
+        "status": event.status,
+        "metadata": event.metadata,
+        "tags": event.tags,
+        "request_id": event.request_id,
+    }
+
+
+COLUMNS = (
+    *("id", "event_id", "timestamp", "recorded_at", "source", "event_type", "title", "text", "author", "status"),
+    *("connector_id", "connector_name", "url", "tags", "request_id", "description", "metadata"),
+)
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """Return a line of CSV (RFC 4180) in which no cell is a formula: one that looks so begins with an apostrophe.
+
+    >>> csv_line(["=1+1", "a, b", None, 7])
+    '\\'=1+1,"a, b",,7\\r\\n'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow([_cell(value) for value in values])
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, int):
+        return "" if value is None else str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(FORMULA) else text
+
+
+def _csv(one: Exported) -> str:
+    values = {**event_json(one.event), "text": one.event.description.get("text")}
+    return csv_line(values[column] for column in COLUMNS)
+
+
+def _ndjson(one: Exported) -> str:
+    told = {**event_json(one.event), "connector_type": one.event.connector_type, "chain": _link(one)}
+    return _encode(told) + "\n"
+
+
+def _link(one: Exported) -> dict[str, Any]:
+    """Return what it takes, beside the key, to verify the event and its place (``painchain.verify_export``)."""
+    mac = one.event.mac
+    return {
+        "version": VERSION,
+        "previous": one.previous.hex() if one.previous else None,
+        "mac": mac.hex() if mac else None,
+    }
+
+
+def _ocsf(one: Exported) -> str:
+    return _encode(ocsf.entity_management(one.event))
+
+
+FORMATS = {
+    one.key: one
+    for one in (
+        Format(
+            "csv",
+            "CSV",
+            "For spreadsheets: RFC 4180, one line an event, the details as JSON. No cell can act as a formula.",
+            "text/csv",
+            "csv",
+            _csv,
+            csv_line(COLUMNS),
+        ),
+        Format(
+            "ndjson",
+            "NDJSON",
+            "For programs: one JSON object a line, as the API gives it, whole and exact, with its place in the chain.",
+            "application/x-ndjson",
+            "ndjson",
+            _ndjson,
+        ),
+        Format(
+            "ocsf",
+            "OCSF",
+            f"For a SIEM: a JSON array of Entity Management events (class 3004) of OCSF {ocsf.VERSION}.",
+            "application/json",
+            "ocsf.json",
+            _ocsf,
+            "[\n",
+            ",\n",
+            "\n]\n",
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""Past configuration, reconstructed from the audit trail."""

@@ -1,0 +1,120 @@
+"""Say of each field of a connector who gave it its present value, when, and what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from painchain import connectors
+from painchain.audit.diff import CLEARED, same
+from painchain.configuration import connector_store
+from painchain.connectors.base import Field, FieldError, Kind
+from painchain.core.crypto import scrub_value
+from painchain.database.models import ChangeEvent, Connector
+from painchain.database.session import db
+from painchain.timeline.queries import SHOWN, Event
+
+# How many changes of a connector are read for its form, and how many of one field are compared with its value.
+REACH = 5_000
+NEWEST = 3
+
+_table = ChangeEvent.__table__
+_event = _table.c
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Who gave a field its present value. `verb` is changed, created, or what was done to a secret."""
+
+    verb: str
+    before: Any
+    number: int
+    author: str
+    timestamp: datetime
+
+
+def of(connector: Connector) -> dict[str, Blame | None]:
+    """Return who gave each field its present value: None, where the log does not say.
+
+    It does not where auditing was off, where the event has been removed or lies beyond ``REACH``. Two queries at most.
+    """
+    changes, all_of_them = _changes(connector) if connector.version > 1 else ({}, True)
+    created = _creation(connector) if all_of_them else None
+    present = scrub_value(connector_store.values(connector))
+    return {
+        field.key: _changed(field, connector, present.get(field.key), changes.get(field.key, []))
+        or _created(field, connector, present.get(field.key), created)
+        for field in connector_store.type_of(connector).all_fields
+    }
+
+
+def _changed(field: Field, connector: Connector, now: Any, newest_first: list[Event]) -> Blame | None:
+    """Return the newest change that led to the present value; others were reported by scripts, or overtaken."""
+    for event in newest_first:
+        new = event.description.get("new_value")
+        if field.kind is Kind.SECRET:
+            fits = (new != CLEARED) == (field.key in connector.secrets)
+        else:
+            fits = _equal(field, new, now)
+        if fits:
+            verb = str(new) if field.kind is Kind.SECRET else "changed"
+            return Blame(verb, event.description.get("old_value"), event.id, event.author, event.timestamp)
+    return None
+
+
+def _created(field: Field, connector: Connector, now: Any, event: Event | None) -> Blame | None:
+    """Return the creation, if the field is still as it was then."""
+    configuration = event.description.get("configuration") if event else None
+    if event is None or not isinstance(configuration, dict):
+        return None
+    if field.kind is Kind.SECRET:
+        fits = (field.key in configuration) == (field.key in connector.secrets)
+    else:
+        fits = _equal(field, configuration.get(field.key, field.default), now)
+    return Blame("created", None, event.id, event.author, event.timestamp) if fits else None
+
+
+def _equal(field: Field, recorded: Any, now: Any) -> bool:
+    try:
+        return same(field, field.normal(recorded), now)
+    except FieldError:
+        return False
+
+
+def _changes(connector: Connector) -> tuple[dict[str, list[Event]], bool]:
+    """Return the newest changes of each field, and whether those are all: one query, ``REACH`` events at most."""
+    newest = (
+        select(_event.id, _event["metadata"]["field"].as_string().label("field"))
+        .where(_event.connector_id == connector.id, _event.source == connectors.BUILTIN.key)
+        .where(_event.event_type == "ConfigChanged")
+        .order_by(_event.timestamp.desc(), _event.id.desc())
+        .limit(REACH)
+        .subquery()
+    )
+    newest_first = func.row_number().over(partition_by=newest.c.field, order_by=newest.c.id.desc())
+    ranked = select(newest, newest_first.label("place"), func.count().over().label("seen")).subquery()
+    wanted = (
+        select(ranked.c.field, ranked.c.seen, _event.id, _event.author, _event.timestamp, _event.description)
+        .join(_table, _event.id == ranked.c.id)
+        .where(ranked.c.place <= NEWEST)
+        .order_by(_event.id.desc())
+    )
+    rows: Sequence[Any] = db.session.execute(wanted).all()
+    found: dict[str, list[Event]] = {}
+    for event in rows:
+        found.setdefault(event.field, []).append(event)
+    return found, not rows or rows[0].seen < REACH
+
+
+def _creation(connector: Connector) -> Event | None:
+    """Return the event of the creation: it has the time at which the connector was made, or a moment after."""
+    about = _event.source == connectors.BUILTIN.key, _event.event_type == "ConnectorCreated"
+    made = connector.created_at
+    # In the same microsecond two events are told apart by a stamp that runs ahead of the clock, by a second at most.
+    when = _event.timestamp.between(made, made + timedelta(seconds=1))
+    query = select(*SHOWN).where(_event.connector_id == connector.id, *about, when)
+    return db.session.execute(query.order_by(_event.id).limit(1)).one_or_none()

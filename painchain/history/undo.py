@@ -1,0 +1,211 @@
+"""Put settings back to what they were before an event, unless they have moved since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from painchain import connectors
+from painchain.audit.diff import Change, same
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.configuration.connector_store import Refused, Saved, type_of
+from painchain.connectors.base import Field, FieldError, Kind
+from painchain.core.crypto import MASK
+from painchain.core.text import spoken
+from painchain.database.models import Connector
+from painchain.timeline import visibility
+from painchain.timeline.queries import Event
+from painchain.timeline.visibility import Toggle
+
+VISIBLE = "visible"
+_TOGGLED = "field_visibility"
+
+
+class NothingToRestore(Refused):
+    """The event changed no setting of a connector."""
+
+    def __init__(self) -> None:
+        super().__init__("This event changed no setting of a connector, so there is nothing to put back.")
+
+
+class NotRestored(Refused):
+    """Settings that are not put back: `errors` by key. `moved` unless asking again could never help."""
+
+    def __init__(self, errors: Mapping[str, str], moved: bool = False):
+        super().__init__("Nothing was changed: " + " ".join(errors.values()))
+        self.errors, self.moved = errors, moved
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a setting cannot be put back. `moved`: it could have been, had nothing else happened since."""
+
+    text: str
+    moved: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One setting that an event changed: what the event recorded, and why it cannot be undone, if it cannot."""
+
+    change: Change
+    toggle: Toggle | None = None
+    obstacle: Obstacle | None = None
+
+    @property
+    def undoing(self) -> Change:
+        """The way back."""
+        return replace(self.change, old=self.change.new, new=self.change.old)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What putting an event back would do to its connector, which is None if it is gone."""
+
+    event: Event
+    connector: Connector | None
+    parts: Sequence[Part]
+
+    @property
+    def possible(self) -> list[Part]:
+        """The parts that can be put back."""
+        return [part for part in self.parts if not part.obstacle]
+
+
+def restorable(event: Event) -> bool:
+    """Say whether an event changed something that can be put back, were nothing else in the way."""
+    return bool(event.connector_id) and any(part.change.kind != Kind.SECRET for part in _recorded(event))
+
+
+def plan(event: Event) -> Plan:
+    """Return what can be put back as things stand now.
+
+    :raises NothingToRestore: when the event changed no setting of a connector.
+    """
+    parts = _recorded(event)
+    if not parts or not event.connector_id:
+        raise NothingToRestore
+    connector = connector_store.get(event.connector_id)
+    return Plan(event, connector, [replace(part, obstacle=_obstacle(part, connector)) for part in parts])
+
+
+def restore(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
+    """Put the settings called `keys` back: all of them or none. None stands for everything but secrets.
+
+    What that changes is recorded as any edit is, and says which event it reverts.
+
+    :raises NothingToRestore: when the event changed no setting of a connector.
+    :raises NotRestored: when one of them cannot be put back.
+    :raises Invalid: when the connector does not take the values.
+    """
+    proposed = plan(event)
+    chosen = _chosen(proposed, keys)
+    refused = {part.change.key: part.obstacle for part in chosen if part.obstacle}
+    if refused:
+        moved = all(obstacle.moved for obstacle in refused.values())
+        raise NotRestored({key: obstacle.text for key, obstacle in refused.items()}, moved)
+    assert proposed.connector is not None  # noqa: S101  without one every part has an obstacle
+    values = {part.change.key: part.change.old for part in chosen if not part.toggle}
+    shown = {part.toggle: bool(part.change.old) for part in chosen if part.toggle}
+    return connector_store.update(proposed.connector, values, shown, None, replace(trail, reverts=event.event_id))
+
+
+def _chosen(proposed: Plan, keys: Sequence[str] | None) -> list[Part]:
+    by_key = {part.change.key: part for part in proposed.parts}
+    if keys is None:
+        chosen = [part for part in proposed.parts if part.change.kind != Kind.SECRET] or list(proposed.parts)
+    else:
+        unknown = [key for key in keys if key not in by_key]
+        if unknown or not keys:
+            text = f"Choose from what the event changed: {', '.join(by_key)}."
+            raise NotRestored(dict.fromkeys(unknown[:20] or ["fields"], text))
+        chosen = [by_key[key] for key in dict.fromkeys(keys)]
+    return chosen
+
+
+def _recorded(event: Event) -> list[Part]:
+    """Return what an event changed; of an event of another kind or shape, nothing."""
+    facts = event.description
+    if event.source != connectors.BUILTIN.key or not isinstance(facts, dict):
+        return []
+    if event.event_type == "ConfigChanged":
+        return [_setting(facts.get("field"), facts, facts.get("old_value"), facts.get("new_value"))]
+    if event.event_type == "FieldVisibilityChanged":
+        return [_toggled(facts)]
+    if event.event_type == "ConnectorUpdated":
+        settings = [_setting(one.get("key"), one, one.get("old"), one.get("new")) for one in _dicts(facts, "changes")]
+        return [*settings, *(_toggled(one) for one in _dicts(facts, _TOGGLED))]
+    return []
+
+
+def _dicts(facts: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    listed = facts.get(key)
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _setting(key: Any, facts: Mapping[str, Any], old: Any, new: Any) -> Part:
+    return Part(Change(str(key), str(facts.get("label", key)), str(facts.get("kind", "")), old, new))
+
+
+def _toggled(facts: Mapping[str, Any]) -> Part:
+    event_type, field, visible = str(facts.get("event_type")), str(facts.get("field")), bool(facts.get(VISIBLE))
+    label = f"{facts.get('label', field)} of {event_type}"
+    change = Change(f"{_TOGGLED}.{event_type}.{field}", label, VISIBLE, not visible, visible)
+    return Part(change, (event_type, field))
+
+
+def _obstacle(part: Part, connector: Connector | None) -> Obstacle | None:
+    """Return why a setting cannot be put back, if it cannot."""
+    if part.change.kind == Kind.SECRET:
+        return _secret(part.change.label)
+    if connector is None:
+        return Obstacle("The connector is deleted.", moved=True)
+    if part.toggle:
+        return _obstacle_of_toggle(part.change, part.toggle, connector)
+    field = type_of(connector).field(part.change.key)
+    if field is None:
+        return Obstacle(f"A {type_of(connector).label} connector has no {part.change.label} any more.", moved=True)
+    if field.kind is Kind.SECRET:
+        return _secret(field.label)
+    return _obstacle_of_setting(part.change, field, connector)
+
+
+def _secret(label: str) -> Obstacle:
+    return Obstacle(f"{label} is a secret: its old value is not recorded. Enter it anew in the connector's form.")
+
+
+def _obstacle_of_toggle(change: Change, toggle: Toggle, connector: Connector) -> Obstacle | None:
+    if toggle not in visibility.toggles(type_of(connector)):
+        return Obstacle(f"There is no {change.label} any more.", moved=True)
+    visible = toggle not in visibility.hidden(connector.id)
+    words = "shown" if visible else "hidden"
+    return Obstacle(f"{change.label} is {words} already.", moved=True) if visible != change.new else None
+
+
+def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> Obstacle | None:
+    now = connector_store.values(connector)[field.key]
+    if not _has(field, now, change.new):
+        state = "already" if _has(field, now, change.old) else "now; it has been changed since"
+        return Obstacle(f"{field.label} is {spoken(now)} {state}.", moved=True)
+    if MASK in str(change.old):
+        return Obstacle(f"The old value of {field.label} is not wholly recorded.")
+    try:
+        old = field.clean(change.old)
+    except FieldError as error:
+        return Obstacle(f"The old value is not valid any more: {error}")
+    if _has(field, now, old):
+        return Obstacle(f"{field.label} is {spoken(now)} already.", moved=True)
+    if field.key == "name" and connector_store.is_taken(old, connector):
+        return Obstacle(f"There is a connector called “{old}” already.", moved=True)
+    if connector.secrets and type_of(connector).leads_elsewhere(connector_store.values(connector), {field.key: old}):
+        return Obstacle(f"{field.label} leads to another server. Enter it in the form, with a token for that server.")
+    return None
+
+
+def _has(field: Field, now: Any, recorded: Any) -> bool:
+    try:
+        return same(field, now, field.normal(recorded))
+    except FieldError:
+        return False

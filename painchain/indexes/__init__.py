@@ -1,0 +1,1 @@
+"""Data derived from events for searching and counting: search terms, bitmaps and rollups."""

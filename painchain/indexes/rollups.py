@@ -1,0 +1,147 @@
+"""Keep the rollups: how many events there are by facet, value, source and slot of time, and the sets of which they are.
+
+They hold the events up to number `LogHead.counted`; the few behind it are counted one by one by whoever reads. So a
+write costs nothing more, and the write that moves `counted` along adds all of them at once, in its transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
+from sqlalchemy.engine import Connection
+
+from painchain.database.models import ChangeEvent, EventCount, LogHead
+from painchain.database.session import Base, Prepared, adding
+from painchain.indexes import bitmaps
+
+TAIL = 512  # so many events are left to be counted one by one at most
+MANY = 20_000  # events that are read at a time
+EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
+GRAINS = (DAY, HOUR, QUARTER)
+LONGEST = 500  # characters of a value; PostgreSQL's indexes take 2,704 bytes
+ALL = "all"  # the facet whose only value is ""
+
+Row = tuple[str, int, str, int, str]
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+_event = ChangeEvent.__table__.c
+_counts = Base.metadata.tables[EventCount.__tablename__]
+_KEY = [column.name for column in _counts.primary_key]
+
+_EVENTS = select(
+    _event.id,
+    type_coerce(_event.timestamp, BigInteger),
+    *(_event[name] for name in ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")),
+)
+_NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
+
+_ADD = Prepared(adding(_counts, "events"))
+_IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
+_SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
+
+
+def add(connection: Connection, after: int, last: int) -> None:
+    """Add the events behind number `after`, up to `last`."""
+    for some in _read(connection, after, last):
+        _write(connection, counted(some))
+        bitmaps.add(connection, members(some))
+
+
+def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
+    """Take events off which are about to be deleted; those behind number `upto` are not in the rollups yet."""
+    old = [number for number in ids if number <= upto]
+    some = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
+    events = counted(some)
+    _write(connection, Counter({row: -number for row, number in events.items()}))
+    if events:
+        _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
+        bitmaps.take(connection, members(some))
+
+
+def fill_sets(connection: Connection) -> None:
+    """Make the sets of all events that are counted already."""
+    [(upto,)] = connection.execute(select(LogHead.__table__.c.counted))
+    for some in _read(connection, 0, upto):
+        bitmaps.add(connection, members(some))
+
+
+def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
+    for start in range(after, last, MANY):
+        yield _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
+
+
+def connector_value(number: int | None, name: str | None) -> str | None:
+    """Return a connector as the facet "connector" has it: "7/Work"; id or name can be missing.
+
+    >>> connector_value(7, "Work"), connector_value(None, "Work"), connector_value(7, None)
+    ('7/Work', '/Work', '7')
+    """
+    if number is None and name is None:
+        return None
+    return ("" if number is None else str(number)) + ("" if name is None else f"/{name}")
+
+
+def tags_value(tags: list[str]) -> str | None:
+    """Return the tags of one event as the facet "tag" has them: all together, so that each event counts once.
+
+    A list too long for an index is "": that some event has it makes the facet useless.
+
+    >>> tags_value(["system", "audit"]), tags_value([]), tags_value(["long"] * 99)
+    ('["system","audit"]', None, '')
+    """
+    value = _json(tags)
+    return (value if len(value) <= LONGEST else "") if tags else None
+
+
+def _facets(event: Any) -> Iterator[tuple[str, str]]:
+    """Yield every facet that an event has a value of, with the value."""
+    _, _, _, event_type, connector_id, connector_name, author, status, tags = event
+    yield ALL, ""
+    yield "event_type", event_type
+    yield "author", author
+    for facet, value in (
+        ("connector", connector_value(connector_id, connector_name)),
+        ("status", status),
+        ("tag", tags_value(tags)),
+    ):
+        if value is not None:
+            yield facet, value
+
+
+def counted(events: Iterable[Any]) -> Counter[Row]:
+    """Count in quarters of an hour, and from these in every other grain."""
+    fine: Counter[tuple[str, str, int, str]] = Counter()
+    for event in events:
+        _, stamp, source, *_ = event
+        slot = stamp // (QUARTER * 1_000_000)
+        for facet, value in _facets(event):
+            fine[facet, value, slot, source] += 1
+    every: Counter[Row] = Counter()
+    for (facet, value, slot, source), number in fine.items():
+        for grain in GRAINS:
+            every[facet, grain, value, slot * QUARTER // grain, source] += number
+        every[facet, EVER, value, 0, source] += number
+    return every
+
+
+def members(events: Iterable[Any]) -> Iterator[bitmaps.Member]:
+    """Yield the sets that each event is in, with its number."""
+    for event in events:
+        number, stamp, source, *_ = event
+        yield (bitmaps.SOURCE, EVER, 0, source), number
+        for facet, value in _facets(event):
+            if facet != ALL:
+                yield (facet, EVER, 0, value), number
+        for grain in GRAINS:
+            yield (ALL, grain, stamp // (grain * 1_000_000), ""), number
+
+
+def _write(connection: Connection, rows: Counter[Row]) -> None:
+    if rows:
+        ordered = sorted(rows.items())  # neighbours share a page
+        _ADD.run(connection, *({**dict(zip(_KEY, row, strict=True)), "events": events} for row, events in ordered))

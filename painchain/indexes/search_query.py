@@ -1,0 +1,299 @@
+"""The language of the search box: free text and qualifiers, read into terms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from painchain import connectors
+from painchain.indexes import tokens as index_tokens
+
+MAX_TEXT = 200
+MAX_TERMS = 20
+AROUND = timedelta(minutes=30)
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+# Each qualifier: what it takes, and an example.
+QUALIFIERS = {
+    "source": ("a kind of connector", f"source:{next(iter(connectors.ADDABLE))}"),
+    "type": ("an event type", "type:ConfigChanged"),
+    "action": ("what was done", "action:delete"),
+    "connector": ("a connector's name or number", 'connector:"Main cluster"'),
+    "author": ("who did it", "author:alice"),
+    "tag": ("a tag", "tag:production"),
+    "team": ("a team: any of its tags", "team:Payments"),
+    "field": ("a setting that changed", "field:poll_interval"),
+    "status": ("an outcome", "status:failed"),
+    "reason": ("words of why it was done", "reason:incident"),
+    "before": ("a date or time", "before:2026-01-31"),
+    "after": ("a date or time", 'after:"2026-01-15 14:00"'),
+    "around": ("a time, ±30 minutes or as many as you say", 'around:"2026-01-15 14:00"~2h'),
+}
+RANGE, TEAM = "..", "team"
+TIMES = ("before", "after", "around", RANGE)
+
+_RAW = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
+_QUALIFIED = re.compile(r"([^\W\d_][\w-]*):(?!//)(.*)", re.DOTALL)
+_RANGE = re.compile(r"(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*?)?\.\.(\d{4}-\d\d-\d\d[T0-9 :.Z+-]*)?")
+_VALUE = re.compile(r'(?:"[^"]*(?:"|$)|[^,"])+')
+_WIDTH = re.compile(r"(\d{1,5})(s|m|h|d)")
+_CLOCK = re.compile(r"\d?\d:\d\d(:\d\d)?")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+CURLY = str.maketrans("“”„", '"""')
+
+
+class BadFilter(ValueError):
+    """A filter that cannot be understood: `parameter` is at fault, the message says what it takes."""
+
+    def __init__(self, parameter: str, message: str):
+        super().__init__(message)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a search, as it was typed (`raw`) and read. Free text has no name; any of the values will do."""
+
+    raw: str
+    name: str
+    values: tuple[str, ...]
+    negated: bool = False
+    quoted: bool = False
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words that follow each other; of the last one the beginning is enough where it is `open`."""
+
+    words: tuple[str, ...]
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Phrases any of which an event must have, or must not have."""
+
+    phrases: tuple[Phrase, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time from `start` until before `end`: inside it, or outside where it is negated."""
+
+    start: datetime | None
+    end: datetime | None
+    negated: bool = False
+
+
+@lru_cache(512)
+def parse(text: str) -> tuple[Term, ...]:
+    """Read a search.
+
+    :raises BadFilter: when a qualifier or what it is given is not known; the message says what is.
+    """
+    if len(text) > MAX_TEXT:
+        raise BadFilter("q", f"The search can have {MAX_TEXT} characters at most.")
+    terms = tuple(_term(raw) for raw in raw_terms(text))
+    if len(terms) > MAX_TERMS:
+        raise BadFilter("q", f"The search can have {MAX_TERMS} words and qualifiers at most.")
+    return terms
+
+
+def raw_terms(text: str) -> list[str]:
+    """Return the terms of a search as they are typed: white space divides them, but not inside quotes."""
+    return _RAW.findall(text.translate(CURLY))
+
+
+def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:
+    """Return what an event must have and must not have, apart from its time.
+
+    The same qualifier twice means either of its values. Without any word to look for, nothing is found. `teams` has
+    the tags of each team that the search names, by its name as it is typed; of one that is missing nothing is found.
+    """
+    wanted: dict[str, list[Phrase]] = {}
+    found = []
+    for term in (term for term in terms if term.name not in TIMES):
+        if term.name == TEAM:
+            tags = dict.fromkeys(tag for value in term.values for tag in (teams or {}).get(value, ()))
+            phrases = [Phrase((index_tokens.mark("tag", tag),)) for tag in tags]
+            found += [] if phrases else [Group(())]
+        else:
+            phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
+        if phrases and term.name and not term.negated:
+            wanted.setdefault(term.name, []).extend(phrases)
+        elif phrases:
+            found.append(Group(tuple(phrases), term.negated))
+    found += [Group(tuple(phrases)) for phrases in wanted.values()]
+    nothing = not found and any(not term.name and not term.negated for term in terms)
+    return [Group(())] if nothing and len(terms) == 1 else list(dict.fromkeys(found))
+
+
+def windows(terms: Sequence[Term], now: datetime, zone: ZoneInfo) -> list[Window]:
+    """Return the stretches of time that a search names, in UTC.
+
+    :raises BadFilter: when a time cannot be understood.
+    """
+    return [_window(term, now, zone) for term in terms if term.name in TIMES]
+
+
+def teams(terms: Sequence[Term]) -> tuple[str, ...]:
+    """Return the names of the teams that a search asks for, as they are typed."""
+    return tuple(dict.fromkeys(value for term in terms if term.name == TEAM for value in term.values))
+
+
+def timeless(text: str) -> str:
+    """Return a search without its times; one that is not understood as it is."""
+    try:
+        return " ".join(term.raw for term in parse(text) if term.name not in TIMES)
+    except BadFilter:
+        return text
+
+
+def names_time(text: str) -> bool:
+    """Say whether a search says itself when something happened."""
+    try:
+        return any(term.name in TIMES and not term.negated for term in parse(text))
+    except BadFilter:
+        return False
+
+
+def _term(raw: str) -> Term:
+    negated = raw.startswith("-") and len(raw) > 1
+    rest = raw[1:] if negated else raw
+    if found := _QUALIFIED.fullmatch(rest):
+        name = found[1].lower()
+        if name not in QUALIFIERS:
+            raise BadFilter("q", f"There is no “{found[1]}:” to search by. {_allowed()}")
+        return Term(raw, name, _values(name, found[2]), negated)
+    bare = rest.replace('"', "")
+    if (range := _RANGE.fullmatch(bare)) and any(range.groups()):
+        return Term(raw, RANGE, (bare,), negated)
+    return Term(raw, "", (bare,), negated, rest.startswith('"'))
+
+
+def _allowed() -> str:
+    names = ", ".join(f"{name}:" for name in QUALIFIERS)
+    return f"You can use {names}. To search for a text with a colon, put it in quotes."
+
+
+def _values(name: str, text: str) -> tuple[str, ...]:
+    if name in TIMES:
+        values = [text.replace('"', "").strip()]
+    else:
+        values = [one.replace('"', "").strip() for one in _VALUE.findall(text)]
+    values = [value for value in values if value]
+    if not values:
+        needs, example = QUALIFIERS[name]
+        raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
+    known = {"source": _source, "type": _types}.get(name)
+    return tuple(one for value in values for one in (known(value) if known else (value,)))
+
+
+def _source(value: str) -> tuple[str, ...]:
+    for key, connector_type in connectors.TYPES.items():
+        if value.casefold() in (key, connector_type.label.casefold()):
+            return (key,)
+    raise BadFilter("q", f"There is no source “{value}”. source: takes {', '.join(connectors.TYPES)}.")
+
+
+def _types(value: str) -> tuple[str, ...]:
+    known = event_types()
+    asked = index_tokens.mark("type", value)
+    found = [
+        name for name, label in known if asked in (index_tokens.mark("type", name), index_tokens.mark("type", label))
+    ]
+    if not found:
+        names = ", ".join(dict.fromkeys(name for name, _ in known))
+        raise BadFilter("q", f"There is no event type “{value}”. type: takes {names}.")
+    return tuple(dict.fromkeys(found))
+
+
+def event_types() -> list[tuple[str, str]]:
+    """Return the name and the label of every event type."""
+    return [(one.name, one.label) for connector_type in connectors.TYPES.values() for one in connector_type.event_types]
+
+
+def _phrase(term: Term, value: str) -> Phrase:
+    if term.name == index_tokens.REASON:
+        return Phrase(tuple(index_tokens.reasons(value)) or (index_tokens.mark(term.name, value),))
+    if term.name:
+        return Phrase((index_tokens.mark(term.name, value),))
+    found = tuple(index_tokens.tokens(value))
+    # The beginning of a word is enough, but one letter begins too many.
+    return Phrase(found, not term.quoted and bool(found) and len(found[-1]) > 2)
+
+
+def _window(term: Term, now: datetime, zone: ZoneInfo) -> Window:
+    value = term.values[0]
+    if term.name == RANGE:
+        first, _, last = value.partition(RANGE)
+        start = _span(first, term.name, now, zone)[0] if first.strip() else None
+        return Window(start, _span(last, term.name, now, zone)[1] if last.strip() else None, term.negated)
+    value, _, width = value.partition("~") if term.name == "around" else (value, "", "")
+    start, end = _span(value, term.name, now, zone)
+    if term.name == "before":
+        return Window(None, start, term.negated)
+    if term.name == "after":
+        return Window(end, None, term.negated)
+    reach = _reach(width) if width else AROUND
+    return Window(max(start - reach, EARLIEST), end + reach, term.negated)
+
+
+def _reach(text: str) -> timedelta:
+    found = _WIDTH.fullmatch(text.strip().lower())
+    reach = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    if not timedelta() < reach <= timedelta(days=366):
+        raise BadFilter("q", "After ~ around: takes how far to look to both sides, as in ~90m, ~2h or ~1d.")
+    return reach
+
+
+def _span(text: str, name: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first moment of what is written and the first after it: a day is long, a time is a moment."""
+    text = text.strip()
+    today = now.astimezone(zone).date()
+    days = {"today": today, "yesterday": today - timedelta(days=1)}
+    try:
+        if _CLOCK.fullmatch(text):
+            start = _lately(time.fromisoformat(text.zfill(5 if len(text) < 6 else 8)), now, zone)
+        elif text.lower() in days or len(text) == 10:
+            day = days.get(text.lower()) or datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone).date()
+            edges = [datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1))]
+            start, end = (parse_time(edge.isoformat(), "q", zone) for edge in edges)
+            return start, end
+        else:
+            start = parse_time(text, "q", zone)
+    except (ValueError, OverflowError):
+        takes = "dates, as in 2026-01-01..2026-01-31" if name == RANGE else "a date or a time"
+        hint = 'such as 2026-01-31, "2026-01-31 14:00", 14:00, today or yesterday, between 1970 and 9000'
+        raise BadFilter("q", f"“{text}” is no time. {name} takes {takes}, {hint}.") from None
+    return start, start + timedelta(microseconds=1)
+
+
+def _lately(clock: time, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the last moment at which it was that late."""
+    local = now.astimezone(zone)
+    day = local.date() if clock <= local.time() else local.date() - timedelta(days=1)
+    return datetime.combine(day, clock, zone).astimezone(UTC)
+
+
+def parse_time(text: str, parameter: str, zone: ZoneInfo) -> datetime:
+    """Read a moment: ISO 8601; one without an offset is meant in the viewer's `zone`.
+
+    :raises BadFilter: when it is none, or is not between 1970 and 9000.
+    """
+    try:
+        # A "+" that was not escaped in the URL arrives as a space.
+        value = datetime.fromisoformat(text.strip().replace(" ", "T", 1) if "T" not in text else text.replace(" ", "+"))
+        aware = value.replace(tzinfo=zone) if value.tzinfo is None else value
+        aware = aware.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadFilter(parameter, f"{parameter} must be a date such as 2026-01-31 or 2026-01-31T14:00:00Z.") from None
+    if not EARLIEST <= aware <= LATEST:
+        raise BadFilter(parameter, f"{parameter} must lie between 1970 and 9000.")
+    return aware

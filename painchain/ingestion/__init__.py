@@ -1,0 +1,1 @@
+"""Events from sources: polling, watches and webhooks."""

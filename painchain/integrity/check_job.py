@@ -1,0 +1,187 @@
+"""The checks of the log: whose turn it is, how far one is, and what the last one found. All of it is one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Update, and_, func, or_, select, update
+from sqlalchemy.engine import Connection
+
+from painchain.database import clock
+from painchain.database.models import ChangeEvent, LogCheck
+from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.eventlog import writer
+from painchain.integrity.verification import Break
+
+HOUR = 3  # of the day, in UTC, at which the daily check is due
+LOST = timedelta(seconds=60)  # a check that shows no life for so long is taken over
+AGAIN = timedelta(hours=1)  # after one that did not get through
+DAY = timedelta(days=1)
+MOST_DRIFT = 100
+
+_table = Base.metadata.tables[LogCheck.__tablename__]
+_row = _table.c
+_event = ChangeEvent.__table__.c
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A check that this process does; no other has begun at that very moment. `daily`: nobody waits for it."""
+
+    began: datetime
+    daily: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check has found: `events` as they were written, up to number `last`, whose hash is `head` in hex.
+
+    `pruned` others were removed by retention. `broken` is the first place that is not as it was written. `complete`
+    says whether the log tells how everything is configured now, None where that could not be found out; `drift` says in
+    words what is configured otherwise (so many as are kept, of `drifts`), `explained` what may be because auditing was
+    off, and `whole` that retention has removed nothing of it. So many `checkpoints` were compared, so many are of
+    `before` a restore; `unvouched` others are of a key that is gone. `uncompared`: why none could be.
+    """
+
+    events: int
+    pruned: int
+    last: int
+    head: str
+    broken: Break | None = None
+    complete: bool | None = None
+    whole: bool = True
+    drift: Sequence[str] = ()
+    drifts: int = 0
+    explained: Sequence[str] = ()
+    checkpoints: int = 0
+    before: int = 0
+    unvouched: int = 0
+    uncompared: str = ""
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def loaded(cls, value: Mapping[str, Any]) -> Verdict:
+        """Return the verdict that is stored so."""
+        broken = value["broken"]
+        return cls(**{**value, "broken": Break(**broken) if broken else None})
+
+
+@dataclass(frozen=True)
+class Running:
+    """How far the check is that runs."""
+
+    began: datetime
+    reached: int
+    whole: int
+
+    @property
+    def percent(self) -> int:
+        """Whole percents of the way."""
+        return min(99, 100 * self.reached // self.whole) if self.whole else 0
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of the log: the last verdict and when it was reached, what runs or waits, when the next is due.
+
+    `error` says why no check has got through since.
+    """
+
+    due: datetime
+    asked: bool
+    running: Running | None
+    checked_at: datetime | None
+    seconds: float
+    verdict: Verdict | None
+    error: str | None
+    told: str | None
+
+
+def state() -> State:
+    """Return what is known of the log."""
+    row = db.session.execute(select(*_row)).one()
+    running = Running(row.began, row.reached, row.whole) if row.began else None
+    verdict = Verdict.loaded(row.found) if row.found else None
+    return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, verdict, row.error, row.told)
+
+
+def ask() -> None:
+    """Let some server check the log at once, inside a write transaction. While one is at it, nothing changes."""
+    db.session.execute(update(_table).where(_row.began.is_(None)).values(asked=True))
+
+
+def take(now: datetime) -> Turn | None:
+    """Take the turn, if a check is due or asked for, or one was left by a server that is gone.
+
+    :raises WrongKey: when the key was replaced, so that this process can check nothing any more.
+    """
+    wanted = or_(clock.reached(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
+    free = and_(wanted, or_(_row.began.is_(None), clock.is_lost(_row.beat, now, LOST)))
+    row = db.session.execute(select(*_row).where(free)).one_or_none()
+    db.session.rollback()
+    if row is None:
+        return None
+    writer.check_key()
+    is_due = clock.is_reached(row.due, now, DAY)
+    daily = is_due or (row.began is not None and row.daily)
+    following = next_due(now) if is_due else row.due
+    begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": following}
+    with one_write_at_a_time() as connection:
+        taken = connection.execute(update(_table).where(free, _row.due == row.due).values(begun)).rowcount
+    return Turn(now, daily) if taken else None
+
+
+def next_due(now: datetime) -> datetime:
+    """Return when the next daily check is due.
+
+    >>> str(next_due(datetime(2026, 1, 15, 2, 59, tzinfo=UTC))), str(next_due(datetime(2026, 1, 15, 3, tzinfo=UTC)))
+    ('2026-01-15 03:00:00+00:00', '2026-01-16 03:00:00+00:00')
+    """
+    today = datetime(now.year, now.month, now.day, HOUR, tzinfo=UTC)
+    return today if now < today else today + DAY
+
+
+def beat(turn: Turn, reached: int, whole: int, now: datetime) -> bool:
+    """Say how far a check is; return whether it is still ours."""
+    with one_write_at_a_time() as connection:
+        return bool(connection.execute(_of(turn).values(beat=now, reached=reached, whole=whole)).rowcount)
+
+
+def give_back(turn: Turn) -> None:
+    """Leave a check that came to nothing to the next server."""
+    with one_write_at_a_time() as connection:
+        again = {"due": EPOCH} if turn.daily else {"asked": True}
+        connection.execute(_of(turn).values(began=None, **again))
+
+
+def fail(turn: Turn, now: datetime, words: str) -> None:
+    """Store why a check did not get through; it is tried again later."""
+    with one_write_at_a_time() as connection:
+        connection.execute(_of(turn).values(began=None, error=words, due=now + AGAIN))
+
+
+def settle(connection: Connection, turn: Turn, verdict: Verdict, now: datetime, seconds: float) -> bool:
+    """Store a verdict, inside a write transaction; return whether the check was still ours."""
+    done = {"began": None, "checked_at": now, "seconds": seconds, "found": verdict.stored(), "error": None}
+    return bool(connection.execute(_of(turn).values(done)).rowcount)
+
+
+def tell(connection: Connection, place: str | None) -> None:
+    """Store which broken place is on the record, inside a write transaction; None: none is."""
+    connection.execute(update(_table).values(told=place))
+
+
+def nearest(number: int) -> int | None:
+    """Return the number of the event that is there at this place, or else of the last one before it."""
+    found: int | None = db.session.scalar(select(func.max(_event.id)).where(_event.id <= number))
+    return found
+
+
+def _of(turn: Turn) -> Update:
+    return update(_table).where(_row.began == turn.began)

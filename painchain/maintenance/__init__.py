@@ -1,0 +1,1 @@
+"""Backup, key rotation and demo data."""

@@ -1,0 +1,314 @@
+"""Take everything that is stored into one file, and put such a file in the place of what is stored.
+
+What can be made from the rest is left out: rollups, sets, tags of events and the index of words. So are sessions,
+one-time links and failed attempts: a backup must not let anybody in who was signed out since.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any, BinaryIO
+
+from sqlalchemy import BigInteger, LargeBinary, column, delete, func, insert, select, table, update
+from sqlalchemy.engine import Connection, Row
+
+from painchain import __version__
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.core import runtime
+from painchain.core.crypto import Keyring
+from painchain.database import encrypted_columns, session
+from painchain.database.account_models import Attempt, OneTimeLink, Person, SignIn
+from painchain.database.models import ChangeEvent, Connector, EventCount, EventSet, EventTag, LogHead
+from painchain.database.session import Base, Moment, Prepared, iso
+from painchain.eventlog import pruned_ranges
+from painchain.eventlog import writer as eventlog_writer
+from painchain.eventlog.chain import Chain, chains
+from painchain.eventlog.pruned_ranges import Run
+from painchain.eventlog.writer import Ledger
+from painchain.indexes import fulltext
+from painchain.integrity import verification
+from painchain.maintenance.backup_format import BATCH, FORMAT, BadBackup, Checked, Manifest, Writer, batches
+from painchain.migrations import NEWEST
+
+FIRST_START = 1  # the event of the built-in connector, and nothing else
+
+_tables = Base.metadata.tables
+_head = _tables[LogHead.__tablename__]
+_events = _tables[ChangeEvent.__tablename__]
+_DERIVED = {model.__tablename__ for model in (EventCount, EventSet, EventTag)}
+_OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
+# The head is a row that every writer waits for: it is changed, never replaced.
+KEPT = [one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}]
+_CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _head]
+# Turns and leases that a process of another time had; and what was put back is checked soon.
+_LEASES = {
+    "poll_states": ("taken_until", "watched_until"),
+    "notices": ("taken_until",),
+    "prunings": ("beat",),
+    "log_check": ("beat", "due"),
+}
+_INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
+
+Progress = Callable[[int], None]
+
+
+class Refused(Exception):
+    """A backup that is not restored; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored: so many events of the log as it was at `time`; `broken` says where its chain is broken.
+
+    `old_key` names the key that it was sealed with, if that was replaced since.
+    """
+
+    events: int
+    time: str
+    broken: str
+    tokens: int
+    old_key: str
+
+
+def rows() -> int:
+    """Say how many rows a backup has about, for its progress."""
+    with session.reading() as connection:
+        return sum(_count(connection).values())
+
+
+def take(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
+    """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows.
+
+    :raises WrongKey: when the key was replaced, so that this process cannot seal it.
+    """
+    keys: Keyring = runtime.current().keys
+    writer, written = Writer(file), Counter[str]()
+    with session.reading() as connection:
+        manifest = _manifest(connection, now)
+        if manifest.key != keys.id:
+            raise session.WrongKey
+        writer.manifest(manifest)
+        for one in KEPT:
+            writer.table(one.name, one.columns.keys())
+            plain, binary = _plain(one), _binary(one)
+            query = select(plain).order_by(*(plain.c[name] for name in one.primary_key.columns.keys()))  # noqa: SIM118  no dict
+            with connection.execute(query, execution_options={"yield_per": BATCH}) as found:
+                for some in found.partitions():
+                    writer.rows(_readable(some, binary))
+                    written[one.name] += len(some)
+                    progress(len(some))
+    writer.seal(dict(written), keys)
+    return manifest
+
+
+def _manifest(connection: Connection, now: datetime) -> Manifest:
+    head = connection.execute(select(_head)).one()
+    return Manifest(
+        format=FORMAT,
+        schema=NEWEST,
+        version=__version__,
+        time=iso(now),
+        database=connection.dialect.name,
+        events=head.last_event,
+        head=head.mac.hex(),
+        seal=head.seal.hex(),
+        key=head.key_id,
+        stamp=head.last_stamp,
+        revision=head.revision,
+        rows=_count(connection),
+        ids=session.given_out(connection, KEPT),
+    )
+
+
+def _count(connection: Connection) -> dict[str, int]:
+    return {one.name: connection.execute(select(func.count()).select_from(one)).scalar_one() for one in KEPT}
+
+
+def is_in_use() -> bool:
+    """Say whether there is more in this database than a first start puts there."""
+    with session.reading() as connection:
+        last = connection.execute(select(_head.c.last_event)).scalar_one()
+        connectors = connection.execute(select(func.count()).select_from(Connector)).scalar_one()
+        people = connection.execute(select(func.count()).select_from(Person)).scalar_one()
+    return last > FIRST_START or connectors > 1 or people > 0
+
+
+def refuse_other_versions(manifest: Manifest) -> None:
+    """Refuse what this version cannot load.
+
+    :raises Refused: when the backup is of another schema.
+    """
+    if manifest.schema != NEWEST:
+        newer = manifest.schema > NEWEST
+        then = "" if newer else " and upgrade then"
+        raise Refused(
+            f"This backup is of {'a newer' if newer else 'an older'} version of PainChain ({manifest.version}, schema "
+            f"{manifest.schema}; this one has {NEWEST}). Restore it with that version{then}."
+        )
+
+
+def restore(
+    file: BinaryIO,
+    checked: Checked,
+    record: Callable[[Ledger], Trail],
+    progress: Progress = lambda rows: None,
+    even_broken: bool = False,
+) -> Restored:
+    """Put what a file holds in the place of everything that is stored: in one transaction, verified before its end.
+
+    Other processes see all of it at once, or nothing. Numbers of events and rows that were given out are not given out
+    again, and a sealed run stands for the events that are abandoned.
+
+    :raises Refused: when the chain of its log is broken, unless `even_broken`.
+    :raises BadBackup: when the file is not what was checked.
+    :raises KeyUnusable: when the keys do not open its stored tokens.
+    """
+    manifest = checked.manifest
+    refuse_other_versions(manifest)
+    with eventlog_writer.writing() as book:
+        present = book.connection.execute(select(_head)).one()
+        ids = session.given_out(book.connection, KEPT)
+        _clear(book.connection)
+        _load(book.connection, file, checked, progress)
+        session.give_out_after(
+            book.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
+        )
+        _seal_anew(book, manifest)
+        intact = _put_head(book, manifest)
+        broken = verification.integrity().broken
+        if broken and not even_broken:
+            raise Refused(
+                f"The log in this backup was changed by hand before it was taken: {broken.words} Nothing was "
+                "restored. Take an older one, or restore it as it is with --even-broken."
+            )
+        connector_store.check_key()
+        _go_on(book, manifest, present, intact)
+        _record(record(book), manifest, present)
+    return Restored(
+        manifest.rows[_events.name],
+        manifest.time,
+        broken.words if broken else "",
+        manifest.rows["api_tokens"],
+        _old_key(manifest),
+    )
+
+
+def _clear(connection: Connection) -> None:
+    fulltext.clear(connection)
+    for one in _CLEARED:
+        connection.execute(delete(one))
+
+
+def _load(connection: Connection, file: BinaryIO, checked: Checked, progress: Progress) -> None:
+    """Write the rows of a file, and the tags of its events."""
+    there = {one.name: (one, Prepared(insert(_plain(one))), _binary(one)) for one in KEPT}
+    for name, columns, some in batches(file, checked):
+        if name not in there or list(columns) != there[name][0].columns.keys():
+            raise BadBackup(f"This backup does not have the tables of this version ({name}).")
+        _, statement, binary = there[name]
+        loaded = [dict(zip(columns, _stored(row, binary), strict=True)) for row in some]
+        statement.run(connection, *loaded)
+        several = loaded if name == _events.name else []
+        if tags := [{"tag": tag, "event": row["id"]} for row in several for tag in row["tags"]]:
+            _INSERT_TAGS.run(connection, *tags)
+        progress(len(some))
+    for name, ends in _LEASES.items():
+        connection.execute(update(_plain(_tables[name])).values(dict.fromkeys(ends, 0)))
+
+
+def _seal_anew(book: Ledger, manifest: Manifest) -> None:
+    """Seal what a backup from before the key was replaced holds with the key that is written with now."""
+    keys: Keyring = runtime.current().keys
+    if manifest.key != keys.id:
+        old = keys.led_by(manifest.key)
+        encrypted_columns.reseal(book.connection, old.box(), keys.box())
+        pruned_ranges.reseal(book.connection, book.chain, Chain(old))
+
+
+def _put_head(book: Ledger, manifest: Manifest) -> bool:
+    """Let the log end as it did in the backup; say whether that end fits its seal."""
+    mac, seal = bytes.fromhex(manifest.head), bytes.fromhex(manifest.seal)
+    several = chains(runtime.current().keys)
+    intact = any(compare_digest(seal, chain.head(manifest.events, mac)) for chain in several)
+    if intact:
+        seal = book.chain.head(manifest.events, mac)  # the key that is written with now
+    book.connection.execute(update(_head).values(last_event=manifest.events, mac=mac, seal=seal, counted=0))
+    return intact
+
+
+def _go_on(book: Ledger, manifest: Manifest, present: Row[Any], intact: bool) -> None:
+    """Let the next event follow upon the backup's last one, and upon a run for the events that are abandoned."""
+    mac = bytes.fromhex(manifest.head)
+    book.last_event, book.mac, book.counted = manifest.events, mac if intact else book.chain.severed(mac), 0
+    book.last_stamp, book.revision = max(manifest.stamp, present.last_stamp), max(manifest.revision, present.revision)
+    # An end that was changed by hand says nothing of which numbers were given out.
+    if present.last_event > book.last_event and compare_digest(
+        bytes(present.seal), book.chain.head(present.last_event, present.mac)
+    ):
+        abandoned = Run(book.last_event + 1, present.last_event, bytes(present.mac))
+        pruned_ranges.put(book.connection, [abandoned], book.chain)
+        book.last_event, book.mac = abandoned.last, abandoned.mac
+
+
+def _old_key(manifest: Manifest) -> str:
+    """Return the name of the key that a backup was sealed with, if it was replaced since."""
+    keys: Keyring = runtime.current().keys
+    return "" if manifest.key == keys.id else manifest.key
+
+
+def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
+    events = manifest.rows[_events.name]
+    text = (
+        f"Restored the backup of {manifest.time}: {_events_of(events)}, up to number {manifest.events:,}. What was "
+        f"stored here before is abandoned, with a log that ended at number {present.last_event:,}"
+    )
+    facts = {
+        "backup_time": manifest.time,
+        "backup_size": manifest.events,
+        "backup_head": manifest.head,
+        "events": events,
+        "abandoned_size": present.last_event,
+        "abandoned_head": present.mac.hex(),
+    }
+    if old := _old_key(manifest):
+        facts["old_key"] = old
+        text += f". It was sealed with the key {old}, which was replaced since"
+    trail.record("backup_restored", manifest.time, "restored", text, facts)
+
+
+def _events_of(number: int) -> str:
+    return f"{number:,} event{'' if number == 1 else 's'}"
+
+
+def _plain(one: Any) -> Any:
+    """Return a table as it is stored: times are whole microseconds."""
+    kinds = ((item.name, BigInteger() if isinstance(item.type, Moment) else item.type) for item in one.columns)
+    return table(one.name, *(column(name, kind) for name, kind in kinds))
+
+
+def _binary(one: Any) -> list[int]:
+    """Return the places of the columns that hold bytes."""
+    return [place for place, item in enumerate(one.columns) if isinstance(item.type, LargeBinary)]
+
+
+def _readable(some: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
+    """Return rows with their bytes in base64."""
+    if not binary:
+        return [tuple(row) for row in some]
+    rows = [list(row) for row in some]
+    for row in rows:
+        for place in binary:
+            row[place] = None if row[place] is None else b64encode(row[place]).decode()
+    return rows
+
+
+def _stored(row: list[Any], binary: Sequence[int]) -> list[Any]:
+    for place in binary:
+        row[place] = None if row[place] is None else b64decode(row[place])
+    return row

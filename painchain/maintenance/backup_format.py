@@ -1,0 +1,201 @@
+"""The file of a backup: what was stored, line by line in JSON, packed, with a seal at its end.
+
+The first line is the manifest. A line with a table's name and columns stands before that table's rows, each of which
+is an array. The last line but one says how many rows there are, the last one has the SHA-256 of all before it and its
+seal.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hmac
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from painchain.core.crypto import Keyring
+
+FORMAT = 1
+PURPOSE = "backups"
+LEVEL = 4
+LONGEST_LINE = 64 * 2**20
+BATCH = 1000
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # in ASCII
+
+Progress = Callable[[int], None]
+
+
+class BadBackup(Exception):
+    """A file that is not restored; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup is of: `events` is the number of the newest event, `head` its hash, `key` the name of its key.
+
+    `seal`, `stamp` and `revision` are those of the log's head. `rows` says how many each table has, `ids` up to which
+    number each has given out.
+    """
+
+    format: int
+    schema: str
+    version: str
+    time: str
+    database: str
+    events: int
+    head: str
+    seal: str
+    key: str
+    stamp: int
+    revision: int
+    rows: dict[str, int]
+    ids: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that is whole and was sealed with one of our keys."""
+
+    manifest: Manifest
+    digest: bytes
+
+
+class Writer:
+    """Writes a backup. Whoever reads it finds it whole only once it is sealed."""
+
+    def __init__(self, file: BinaryIO):
+        self._packed = gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0)
+        self._digest = sha256()
+
+    def manifest(self, manifest: Manifest) -> None:
+        """Write the first line."""
+        self._write([asdict(manifest)])
+
+    def table(self, name: str, columns: Sequence[str]) -> None:
+        """Write what stands before the rows of a table."""
+        self._write([{"table": name, "columns": list(columns)}])
+
+    def rows(self, several: Iterable[Sequence[Any]]) -> None:
+        """Write rows."""
+        self._write(several)
+
+    def seal(self, rows: dict[str, int], keys: Keyring) -> None:
+        """Write the end."""
+        self._write([{"rows": rows}])
+        digest = self._digest.digest()
+        self._write([{"sha256": digest.hex(), "seal": _seal(keys.derive(PURPOSE), digest).hex()}])
+        self._packed.close()
+
+    def _write(self, values: Iterable[Any]) -> None:
+        lines = "".join(f"{_encode(value)}\n" for value in values).encode()
+        self._digest.update(lines)
+        self._packed.write(lines)
+
+
+def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> Checked:
+    """Read a file from its first to its last line and say what it is. Nothing in it is believed before.
+
+    :raises BadBackup: when it is no backup, is not whole, was changed, or was sealed with none of our keys.
+    """
+    with _reading(file) as lines:
+        first = previous = next(lines, b"")
+        manifest = _manifest(first)
+        digest, number = sha256(), 0
+        for number, line in enumerate(lines, 1):
+            digest.update(previous)
+            previous = line
+            if number % BATCH == 0:
+                progress(BATCH)
+        progress(number % BATCH)
+    _check_seal(_object(previous), digest.digest(), manifest, keys)
+    return Checked(manifest, digest.digest())
+
+
+def batches(file: BinaryIO, checked: Checked) -> Iterator[tuple[str, Sequence[str], list[list[Any]]]]:
+    """Yield the rows of a file that was checked, some at a time, with their table and its columns.
+
+    :raises BadBackup: at the end, when it is not the same any more.
+    """
+    digest, table = sha256(), ""
+    columns: list[str] = []
+    rows: list[list[Any]] = []
+    with _reading(file) as lines:
+        for line in lines:
+            if line.startswith(b'{"sha256"'):
+                break
+            digest.update(line)
+            if line.startswith(b"["):
+                rows.append(json.loads(line))
+            if rows and (len(rows) == BATCH or not line.startswith(b"[")):
+                yield table, columns, rows
+                rows = []
+            if line.startswith(b'{"table"'):
+                header = json.loads(line)
+                table, columns = header["table"], header["columns"]
+    if digest.digest() != checked.digest:
+        raise BadBackup("The file has changed while it was read. Nothing was restored.")
+
+
+@contextmanager
+def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
+    """Unpack a file line by line, from its beginning."""
+    file.seek(0)
+    try:
+        with gzip.GzipFile(fileobj=file, mode="rb") as packed:
+            yield _lines(packed)
+    except gzip.BadGzipFile:
+        raise BadBackup("This is no backup of PainChain, or it is damaged.") from None
+    except (EOFError, zlib.error):
+        raise BadBackup("This backup is not whole, or it is damaged. Take another one.") from None
+
+
+def _lines(packed: gzip.GzipFile) -> Iterator[bytes]:
+    while line := packed.readline(LONGEST_LINE):
+        if not line.endswith(b"\n"):
+            raise BadBackup("This is no backup of PainChain, or it is damaged.")
+        yield line
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def _manifest(line: bytes) -> Manifest:
+    found = _object(line)
+    if not isinstance(found.get("format"), int) or "rows" not in found:
+        raise BadBackup("This is no backup of PainChain.")
+    if found["format"] > FORMAT:
+        raise BadBackup("This backup is of a newer version of PainChain. Restore it with that one.")
+    try:
+        return Manifest(**found)
+    except TypeError:
+        raise BadBackup("This is no backup of PainChain.") from None
+
+
+def _check_seal(end: dict[str, Any], digest: bytes, manifest: Manifest, keys: Keyring) -> None:
+    if end.get("sha256") != digest.hex():
+        raise BadBackup("This backup is not whole, or it was changed after it was made. Take another one.")
+    if manifest.key not in keys.ids:
+        raise BadBackup(
+            "This backup was made with another key. Put the secret.key that belongs to it into the instance folder "
+            "(beside a key that is in use there, as one more line)."
+        )
+    # Only the key that it names: a key that was replaced does not vouch for what was made since.
+    key = keys.derived(PURPOSE)[keys.ids.index(manifest.key)]
+    given = str(end.get("seal")).encode("utf-8", "replace")  # anybody's text so far
+    if hmac.compare_digest(_seal(key, digest).hex().encode(), given):
+        return
+    raise BadBackup("This backup was changed after it was made: its seal does not fit. Take another one.")
+
+
+def _seal(key: bytes, digest: bytes) -> bytes:
+    return hmac.digest(key, digest, "sha256")

@@ -1,0 +1,1 @@
+"""Notification rules, and the delivery of messages."""

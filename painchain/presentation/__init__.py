@@ -1,0 +1,1 @@
+"""An event in words, for the web and the command line."""

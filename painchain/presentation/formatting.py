@@ -1,0 +1,185 @@
+"""The template filters: times, values and diffs as people read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from difflib import SequenceMatcher
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from painchain.connectors.base import Kind
+from painchain.core.text import clipped, fingerprint, spoken, unprintable
+from painchain.timeline.coverage import KINDS
+
+SHOWN_ITEMS = 20
+_NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
+
+
+def install(app: Flask) -> None:
+    """Make the filters known to the templates."""
+    app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
+    app.jinja_env.globals["lapse_kinds"] = KINDS
+    times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
+    for one in (*times, page_of, browser, printable, shown, spoken, marked, pretty):
+        app.jinja_env.filters[one.__name__] = one
+
+
+def static(app: Flask, filename: str) -> str:
+    """Return the address of a static file; it changes when the file does, so that browsers may keep it."""
+    content = (Path(app.static_folder or "") / filename).read_bytes()
+    return f"{app.static_url_path}/{filename}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def printable(value: Any) -> str:
+    """Return a text with every character that would hide or reorder others spelt out.
+
+    >>> printable("admin\\u202enimda")
+    'admin\\\\u202enimda'
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in text)
+
+
+def page_of(name: str) -> str:
+    """Return the address of the page of somebody who has done something.
+
+    >>> page_of("Zoë/ops")
+    '/people/Zo%C3%AB%2Fops'
+    """
+    return f"/people/{quote(name, safe='', errors='replace')}"
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "CrOS", "Linux")
+
+
+def browser(agent: str) -> str:
+    """Return what a browser calls itself in a few words.
+
+    >>> browser("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), browser("curl/8.0")
+    ('Firefox on Linux', 'curl/8.0')
+    """
+    name = next((label for mark, label in _BROWSERS if mark in agent), "")
+    system = next((one for one in _SYSTEMS if one in agent), "")
+    return " on ".join(part for part in (name, system) if part) if name else agent[:60] or "an unknown browser"
+
+
+def exact(value: datetime) -> str:
+    """Return a time to the microsecond, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def clock(value: datetime, pattern: str = "%H:%M") -> Markup:
+    """Return a local time of day with its exact UTC on hover."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.astimezone(UTC).isoformat(), exact(value), value.strftime(pattern)
+    )
+
+
+def moment(value: datetime, zone: Any) -> Markup:
+    """Return a full local date and time with its exact UTC on hover."""
+    return clock(value.astimezone(zone), "%-d %b %Y, %H:%M:%S")
+
+
+def since(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time: of day alone if it was in the last 24 hours, the date as well before."""
+    return clock(value.astimezone(zone), "%H:%M" if now - value < timedelta(days=1) else "%-d %b %Y, %H:%M")
+
+
+def span(value: timedelta) -> str:
+    """Return how long something takes, in the two largest units.
+
+    >>> span(timedelta(minutes=12)), span(timedelta(days=1, hours=3, minutes=5)), span(timedelta(seconds=0.4))
+    ('12 min', '1 d 3 h', 'less than a second')
+    """
+    rest, parts = int(value.total_seconds()), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts[:2]) or "less than a second"
+
+
+def ago(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "3 min ago" for the last hour, a local date and time before."""
+    seconds = (now - value).total_seconds()
+    if 0 <= seconds < 3600:
+        words = f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M today" if local.date() == now.astimezone(zone).date() else "%-d %b %Y, %H:%M")
+
+
+def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return "in 3 min" for the next hour, a local date and time behind it."""
+    seconds = (value - now).total_seconds()
+    if seconds >= 3600:
+        return hour(value, now, zone)
+    words = "at once" if seconds <= 0 else "within a minute" if seconds <= 60 else f"in {round(seconds / 60)} min"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact(value), words)
+
+
+def hour(value: datetime, now: datetime, zone: Any) -> Markup:
+    """Return a local time of day, with its date where that is not today's."""
+    local = value.astimezone(zone)
+    return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
+
+
+def day_name(day: date, now: datetime, zone: Any) -> str:
+    """Return "Today", "Yesterday" or the weekday and date."""
+    distance = (now.astimezone(zone).date() - day).days
+    date_text = f"{day:%A, %-d %B %Y}"
+    return {0: f"Today, {day:%-d %B}", 1: f"Yesterday, {day:%-d %B}"}.get(distance, date_text)
+
+
+def shown(value: Any, kind: str = "") -> Markup:
+    """Return a recorded value as text; what is empty says so."""
+    if value is None or value == "" or value == [] or value == {}:
+        return Markup('<span class="empty">empty</span>')
+    if isinstance(value, bool):
+        words = ("shown", "hidden") if kind == "visible" else ("on", "off")
+        return escape(words[0] if value else words[1])
+    if isinstance(value, list):
+        few = Markup(", ").join(shown(item) for item in value[:SHOWN_ITEMS])
+        rest = len(value) - SHOWN_ITEMS
+        return few if rest <= 0 else few + f" and {rest:,} more (sha256 {fingerprint(json.dumps(value))})"
+    return escape(clipped(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))))
+
+
+def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
+    """Return old and new, with the part in which two texts differ marked; a text that looks like a number in quotes."""
+    if isinstance(old, str) != isinstance(new, str) and kind != Kind.SECRET:
+        return _told_apart(old, kind), _told_apart(new, kind)
+    if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
+        return shown(old, kind), shown(new, kind)
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    if matcher.ratio() < 0.5:
+        return shown(old, kind), shown(new, kind)
+    sides: tuple[list[Markup], list[Markup]] = ([], [])
+    for operation, a, b, c, d in matcher.get_opcodes():
+        wrap: Callable[[str], Markup] = escape if operation == "equal" else Markup("<mark>{}</mark>").format
+        for side, part in zip(sides, (old[a:b], new[c:d]), strict=True):
+            if part:
+                side.append(wrap(printable(part)))
+    return Markup("").join(sides[0]), Markup("").join(sides[1])
+
+
+def _told_apart(value: Any, kind: str) -> Markup:
+    """Return one side of a change between a text and something else: 300 and "300" are not the same."""
+    number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return Markup("“{}”").format(shown(value, kind)) if number else shown(value, kind)
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value on several lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

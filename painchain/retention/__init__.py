@@ -1,0 +1,1 @@
+"""Retention rules and the pruning that applies them."""

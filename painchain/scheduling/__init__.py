@@ -1,0 +1,1 @@
+"""Database leases and the clock they go by."""

@@ -1,0 +1,138 @@
+"""Start PainChain: load the key, migrate the database, begin the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+
+from painchain import migrations
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.connectors import BUILTIN
+from painchain.core import key_file, runtime
+from painchain.core.config import Settings
+from painchain.core.crypto import Keyring, KeyUnusable
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.eventlog.chain import Chain
+from painchain.factory import build_app
+from painchain.web.common.auth import Known
+from painchain.web.server import server_for
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the app, its database migrated and the built-in connector in place.
+
+    :raises KeyUnusable: when the key is missing, cannot be used, or does not open what is stored.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
+    """
+    app = build_app(settings)
+    with starting(app):
+        shared = runtime.of(app)
+        keys = key_file.obtain(shared.key_place, migrations.is_new)
+        use_keys(app, keys)
+        unchained = migrations.is_unchained() and not migrations.is_new()
+        if unchained:
+            connector_store.check_key()  # before the log is chained with it
+        migrations.upgrade()
+        shared.key_order = keys.ids
+        use_keys(app, keys.led_by(writer.key_id()))
+        if keys.id != shared.keys.id:
+            log.warning(
+                "The first key in %s is not in use: painchain rotate-key puts it to use. If it was in use before, "
+                "somebody has put an older state of the log in its place.",
+                shared.key_place.name,
+            )
+        begin_log()
+        if unchained:
+            record_chain_begun()
+    return app
+
+
+def create_app_for_key_recovery(settings: Settings) -> Flask:
+    """Return the app of a log whose key is lost, with the key that takes its place: in a key file made for it, perhaps.
+
+    :raises KeyUnusable: when nothing is lost, or the key that is there cannot be used.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
+    """
+    app = build_app(settings)
+    with starting(app):
+        where = runtime.of(app).key_place
+        if migrations.is_new():
+            raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
+        keys = key_file.read(where)
+        if keys and opens_everything(app, keys):
+            raise KeyUnusable(
+                f"The key is not lost: {where.name} opens everything. Replace it by: painchain rotate-key."
+            )
+        keys = keys or key_file.make(where)
+        assert keys is not None  # noqa: S101  it was made
+        use_keys(app, keys)
+        migrations.upgrade()
+    return app
+
+
+@contextmanager
+def starting(app: Flask) -> Iterator[None]:
+    """Work in the context of an app that starts, and let go of the database if it does not."""
+    with app.app_context():
+        try:
+            yield
+        except BaseException:
+            db.session.remove()
+            db.engine.dispose()
+            raise
+
+
+def opens_everything(app: Flask, keys: Keyring) -> bool:
+    """Say whether these keys belong to the log and open the stored secrets."""
+    with suppress(KeyUnusable):
+        use_keys(app, keys if migrations.is_unchained() else keys.led_by(writer.key_id()))
+        connector_store.check_key()
+        return True
+    return False
+
+
+def use_keys(app: Flask, keys: Keyring) -> None:
+    """Let the app seal, sign and chain with the first of these keys."""
+    app.config["SECRET_KEY"] = keys.derive("sessions")
+    shared = runtime.of(app)
+    shared.keys = keys
+    shared.box = keys.box()
+    shared.chain = Chain(keys)
+    shared.known = Known(keys.derive("known browsers"))
+
+
+def begin_log() -> None:
+    """Put the built-in connector in place, on the record, and make sure that the key is the right one."""
+    if not connector_store.has_builtin():
+        now = datetime.now(UTC)
+        with writer.writing() as event_log:
+            trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="first start")
+            if connector_store.ensure_builtin(trail):
+                log.info("First start: created the %s connector.", BUILTIN.label)
+    connector_store.check_key()
+
+
+def record_chain_begun() -> None:
+    """Put on the record that the events so far are chained as they were found, by an update or by whose hand?"""
+    now = datetime.now(UTC)
+    with writer.writing() as event_log:
+        trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="update")
+        trail.log_chain_begun(event_log.last_event)
+
+
+def listen(app: Flask) -> Any:
+    """Return the HTTP server of the app, listening; `run()` serves until the process is told to stop.
+
+    :raises OSError: when it cannot listen there.
+    :raises ValueError: when that is no address.
+    """
+    return server_for(app, runtime.of(app).settings)

@@ -1,0 +1,1 @@
+"""Reading events: filters, pages, histograms and facets."""

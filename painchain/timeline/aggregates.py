@@ -1,0 +1,400 @@
+"""Count events by time and by what they have in common, from the rollups as far as they reach."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
+from sqlalchemy import type_coerce as taken_as
+
+from painchain.database.models import ChangeEvent, EventCount, EventTag, LogHead
+from painchain.database.session import Prepared, db, during
+from painchain.indexes.bitmaps import SOURCE
+from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS, QUARTER
+from painchain.timeline import facet_counts
+
+MICRO = 1_000_000
+RARE = 2_000  # events that are looked up where they are, rather than found among all others
+MANY_VALUES = 40  # a database takes only so many parts in one query
+FAR = 2**62
+MANY_RANGES = 4  # where slots leave more gaps between them, they are of no use
+
+Number = ColumnElement[int]
+Range = tuple[int | None, int | None]  # from, to before
+Stretch = tuple[int, int, int]  # from, to before, the most events that it can hold
+Piece = tuple[int, int | None, int | None]  # grain, first slot, slot after the last
+Spans = dict[int, list[Range]]  # by grain: first slot, slot after the last
+Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
+
+_event = ChangeEvent.__table__.c
+_tag = EventTag.__table__.c
+_count = EventCount.__table__.c
+stamp: Number = taken_as(_event.timestamp, BigInteger)
+_now_counted = select(LogHead.__table__.c.counted).scalar_subquery()
+_COUNTED = Prepared(select(LogHead.__table__.c.counted))
+
+# What an event has as value of a facet.
+VALUES: dict[str, ColumnElement[Any]] = {
+    SOURCE: _event.source,
+    "event_type": _event.event_type,
+    "connector": func.coalesce(cast(_event.connector_id, Text), "") + func.coalesce("/" + _event.connector_name, ""),
+    "author": _event.author,
+    "status": _event.status,
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be counted, from `start` to before `end` in microseconds. `conditions` leave the range out.
+
+    Where `by_facets` says so, the conditions are just these sources and these values of facets, as rollups have them.
+    """
+
+    conditions: Sequence[ColumnElement[bool]] = ()
+    start: int | None = None
+    end: int | None = None
+    sources: tuple[str, ...] = ()
+    facets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    by_facets: bool = True
+
+    @property
+    def facet(self) -> str:
+        """The one facet whose rollup has the answer, or else ""."""
+        return "" if not self.by_facets or len(self.facets) > 1 else next(iter(self.facets), ALL)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the rollups tell where to look for events."""
+        few = sum(map(len, self.facets.values())) <= MANY_VALUES
+        return self.by_facets and few and bool(self.facets or self.sources)
+
+
+def by_time(wanted: Wanted, bins: Bins, number: int) -> Counter[tuple[int, str]]:
+    """Count by the number of the bin, of so many that there are, and by source."""
+    first, width = bins
+    fit = [grain for grain in GRAINS if width % grain == first % grain == 0]
+    if not fit or not any(grain <= width for grain in GRAINS if grain > fit[0]):
+        return _sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], fit, bins)
+    low, high = wanted.start or 0, FAR if wanted.end is None else wanted.end
+    inner = ((first + width * index) * MICRO for index in range(1, number))
+    borders = [wanted.start, *(one for one in inner if low < one < high), wanted.end]
+    return _sums(wanted, SOURCE, wanted.facet, borders, GRAINS, bins)
+
+
+def by_source(wanted: Wanted) -> Counter[Any]:
+    """Count by source."""
+    return _first(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
+
+
+def by_value(wanted: Wanted, facet: str) -> Counter[Any]:
+    """Count by the value of a facet."""
+    rolled = facet if wanted.by_facets and set(wanted.facets) <= {facet} else ""
+    return _first(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
+
+
+def by_connector_name(wanted: Wanted) -> Counter[str]:
+    """Count by the name of the connector."""
+    names: Counter[str] = Counter()
+    for value, number in by_value(wanted, "connector").items():
+        _, named, name = value.partition("/")
+        if named:
+            names[name] += number
+    return names
+
+
+def connectors_called(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of the facet "connector" whose id or name is among these."""
+    ids = {str(int(name)) for name in names if name.isdecimal()}
+    divided = ((value, *value.partition("/")) for value in _known("connector"))
+    return tuple(value for value, number, named, name in divided if number in ids or (named and name in names))
+
+
+def tagged(tags: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the values of the facet "tag" with any of these tags: None where some lists of tags are not kept."""
+    known = _known("tag")
+    return None if "" in known else tuple(value for value in known if not set(json.loads(value)).isdisjoint(tags))
+
+
+def authors() -> set[str]:
+    """Return everybody who has an event."""
+    known = select(_count.value).where(_count.facet == "author", _count.grain == EVER)
+    return set(db.session.scalars(union_all(known, select(_event.author).where(*_behind(_event.id)))))
+
+
+def tags() -> set[str]:
+    """Return every tag that an event has."""
+    new = set(db.session.scalars(select(_tag.tag).where(_tag.event > counted())))
+    known = _known("tag")
+    if "" in known:
+        return set(db.session.scalars(select(_tag.tag).distinct()))
+    return new.union(*map(json.loads, known))
+
+
+def _known(facet: str) -> Sequence[str]:
+    there = select(_count.value).where(_count.facet == facet, _count.grain == EVER)
+    return db.session.scalars(there.distinct()).all()
+
+
+def not_before(wanted: Wanted) -> int:
+    """Return a time before which nothing is wanted among the events that the rollups hold: in microseconds."""
+    earliest = 0
+    for facet, wanted_values in wanted.facets.items() if wanted.by_facets else ():
+        for grain in (DAY, QUARTER):
+            slots = select(func.min(_count.slot)).where(*_rolled(facet, grain, wanted_values, wanted.sources))
+            if grain == QUARTER:  # within that day
+                slots = slots.where(_count.slot >= earliest // (QUARTER * MICRO))
+                slots = slots.where(_count.slot < (earliest // MICRO + 2 * DAY) // QUARTER)
+            earliest = max(earliest, (db.session.scalar(slots) or 0) * grain * MICRO)
+    return earliest
+
+
+def places(wanted: Wanted, newest: int | None) -> Iterator[Stretch]:
+    """Yield the quarters of an hour that can hold what is wanted, newest first: of the events that the rollups hold."""
+    parts = wanted.facets or {ALL: ("",)}
+    below = None if newest is None else newest // (QUARTER * MICRO) + 1
+    lowest = (wanted.start or 0) // (QUARTER * MICRO)
+    rows = 64
+    while below is None or below > lowest:
+        found, below = _newest_slots(wanted, parts, lowest, below, rows)
+        if not all(found):
+            return
+        for slot in sorted(set.intersection(*(set(one) for one in found)), reverse=True):
+            yield slot * QUARTER * MICRO, (slot + 1) * QUARTER * MICRO, min(one[slot] for one in found)
+        rows *= 4
+
+
+def joined(stretches: Iterable[Stretch]) -> list[tuple[int, int]]:
+    """Return stretches of time, given from new to old, as few as they can be."""
+    few: list[tuple[int, int]] = []
+    for low, high, _ in stretches:
+        if few and few[-1][0] == high:
+            few[-1] = (low, few[-1][1])
+        else:
+            few.append((low, high))
+    return few
+
+
+def rarest(wanted: Wanted) -> Wanted | None:
+    """Return what is wanted by its rarest facet alone: None where there is much of it, or the rollups do not know."""
+    if not wanted.narrow:
+        return None
+    totals = {
+        facet: db.session.scalar(select(func.sum(_count.events)).where(*_rolled(facet, EVER, some, wanted.sources)))
+        for facet, some in wanted.facets.items()
+    }
+    facet = min(totals, key=lambda one: totals[one] or 0)
+    return replace(wanted, facets={facet: wanted.facets[facet]}) if (totals[facet] or 0) <= RARE else None
+
+
+def counted() -> int:
+    """Return the number of the newest event that the rollups hold."""
+    [[number]] = _COUNTED.all(db.session.connection())
+    return int(number)
+
+
+def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for events that the rollups do not hold.
+
+    The query itself reads how far they reach, so that it sees both at one moment. What is known of it before tells
+    PostgreSQL that these are few.
+    """
+    return number > counted(), number > _now_counted
+
+
+def _newest_slots(
+    wanted: Wanted, parts: dict[str, tuple[str, ...]], lowest: int, below: int | None, rows: int
+) -> tuple[list[dict[int, int]], int]:
+    """Return the events of the newest slots, part by part, and the slot below which they are not complete."""
+    arms = []
+    for number, (facet, wanted_values) in enumerate(parts.items()):
+        for value in wanted_values:
+            arm = select(literal(number).label("part"), literal(value).label("value"), _count.slot, _count.events)
+            arm = arm.where(*_rolled(facet, QUARTER, (value,), wanted.sources), _count.slot >= lowest)
+            arm = arm if below is None else arm.where(_count.slot < below)
+            arms.append(select(arm.order_by(_count.slot.desc()).limit(rows).subquery()))
+    complete = lowest
+    found: list[dict[int, int]] = [defaultdict(int) for _ in parts]
+    read: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for part, value, slot, events in db.session.execute(union_all(*arms)) if arms else ():
+        found[part][slot] += events
+        read[part, value].append(slot)
+    for slots in read.values():
+        if len(slots) == rows:  # there may be more, even of the last slot
+            complete = max(complete, min(slots) + 1)
+    return [{slot: events for slot, events in one.items() if slot >= complete} for one in found], complete
+
+
+def _rolled(
+    facet: str, grain: int, wanted_values: Sequence[str] | None, sources: Sequence[str]
+) -> list[ColumnElement[bool]]:
+    """Return the conditions that find rows of the rollups. Without values all that there are."""
+    there = EventCount.__table__.alias("there").c
+    known = select(there.value).where(there.facet == facet, there.grain == EVER)
+    conditions = [_count.facet == facet, _count.grain == grain]
+    if wanted_values is None:
+        conditions.append(_count.value.in_(known))
+    else:
+        conditions.append(
+            _count.value == wanted_values[0] if len(wanted_values) == 1 else _count.value.in_(wanted_values)
+        )
+    return [*conditions, _count.source.in_(sources)] if sources else conditions
+
+
+def _sums(
+    wanted: Wanted,
+    facet: str,
+    rolled: str,
+    borders: Sequence[int | None],
+    grains: Sequence[int],
+    bins: Bins | None = None,
+) -> Counter[Any]:
+    """Count by the value of a facet and by bin, between `borders` of time: in one query, at one moment.
+
+    The rollup that is `rolled` has the numbers, or else the sets of events have them: of slots of these `grains`.
+    """
+    spans, ragged = _cover(borders, grains) if wanted.by_facets else ({}, [(wanted.start, wanted.end)])
+    by = (*_bin(stamp, bins), VALUES[facet])
+    alone: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in ragged]
+    if spans:
+        # "+ 0" lets no database look for them by time.
+        elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in ragged]
+        alone.append([*_behind(_event.id), *between(stamp + 0, wanted.start, wanted.end), *elsewhere])
+    if spans and not rolled:
+        return _combined(wanted, facet, spans, bins, alone)
+    arms = [_one_by_one([*by, func.count()], by, wanted, one) for one in alone]
+    arms += [_summed(wanted, facet, rolled, grain, some, bins) for grain, some in spans.items()]
+    sums: Counter[Any] = Counter()
+    for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
+        sums[tuple(key)] += int(number)
+    return sums
+
+
+def _summed(
+    wanted: Wanted, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
+) -> Select[Any]:
+    """Return the query for what the rollup of a facet has in these slots."""
+    values = wanted.facets.get(rolled, ("",) if rolled == ALL else None)
+    time = _count.slot * literal(grain * MICRO, BigInteger)
+    by = (*_bin(time, bins), _count.source if facet == SOURCE else _count.value)
+    rows = select(*by, func.sum(_count.events)).where(*_rolled(rolled, grain, values, wanted.sources)).group_by(*by)
+    return _in_slots(rows, _count.slot, spans)
+
+
+def _combined(
+    wanted: Wanted, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
+) -> Counter[Any]:
+    """Count with the sets of events what has values of several facets, and one by one what is `alone`."""
+    parts = {**wanted.facets, **({SOURCE: wanted.sources} if wanted.sources else {})}
+    by = (*_bin(stamp, bins), VALUES[facet])
+    others = [_one_by_one(facet_counts.other(by, func.count()), by, wanted, one) for one in alone]
+    times = [
+        _in_slots(
+            facet_counts.of_slots(grain, *_bin(facet_counts.slot * literal(grain * MICRO, BigInteger), bins)),
+            facet_counts.slot,
+            some,
+        )
+        for grain, some in spans.items()
+        if grain != EVER
+    ]
+    first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (wanted.start, wanted.end))
+    counts = facet_counts.count(facet, parts, times, (first, last) if times else None, others)
+    return counts if bins else _unnumbered(counts)
+
+
+def _unnumbered(counts: Counter[tuple[int, Any]]) -> Counter[Any]:
+    return Counter({(value,): events for (_, value), events in counts.items()})
+
+
+def _in_slots(query: Select[Any], slot: Number, spans: Sequence[Range]) -> Select[Any]:
+    """Return `query` for the rows of these slots."""
+    if len(spans) == 1:
+        return query.where(*between(slot, *spans[0]))
+    return during(query, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
+
+
+def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
+    """Return the number of the bin that a time lies in, if there are bins."""
+    if bins is None:
+        return ()
+    first, width = bins
+    return ((time - first * MICRO).self_group().op("/")(width * MICRO),)
+
+
+def _one_by_one(
+    columns: Sequence[Any], by: Sequence[Any], wanted: Wanted, more: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    return select(*columns).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
+
+
+def _first(sums: Counter[Any]) -> Counter[Any]:
+    return Counter({key: number for (key,), number in sums.items() if key is not None})
+
+
+def between(column: Any, low: int | None, high: int | None) -> list[ColumnElement[bool]]:
+    """Return the conditions for a column from `low` to before `high`."""
+    ends = [] if low is None else [column >= literal(low, BigInteger)]
+    return ends if high is None else [*ends, column < literal(high, BigInteger)]
+
+
+def _cover(borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, list[Range]]:
+    """Divide the time between `borders` into slots, none of which reaches over a border, and what they leave over.
+
+    >>> hour = 3_600_000_000
+    >>> _cover([0, 5 * hour // 2, 5 * hour + 7], (3600, 900))
+    ({3600: [(0, 2), (3, 5)], 900: [(8, 12)]}, [(18000000000, 18000000007)])
+    """
+    spans: Spans = {}
+    ragged: list[Range] = []
+    for low, high in pairwise(borders):
+        pieces, rest = _pieces(low, high, grains)
+        for grain, *span in pieces:
+            spans.setdefault(grain, []).append((span[0], span[1]))
+        ragged += rest
+    spans, ragged = {grain: _merged(some) for grain, some in spans.items()}, _merged(ragged)
+    return (spans, ragged) if len(ragged) <= MANY_RANGES else ({}, [(borders[0], borders[-1])])
+
+
+def _merged(ranges: Iterable[Range]) -> list[Range]:
+    """Return ranges, neighbours as one."""
+    merged: list[Range] = []
+    for low, high in sorted(ranges, key=lambda one: -1 if one[0] is None else one[0]):
+        if merged and merged[-1][1] == low:
+            merged[-1] = (merged[-1][0], high)
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[list[Piece], list[Range]]:
+    """Divide a range into slots, coarse where possible, and the ragged ends.
+
+    >>> _pieces(None, 2 * 3_600_000_000 + 5, (3600,))
+    ([(3600, None, 2)], [(7200000000, 7200000005)])
+    >>> _pieces(1, None, (3600,))
+    ([(3600, 1, None)], [(1, 3600000000)])
+    """
+    if start is None and end is None:
+        return [(EVER, None, None)], []
+    if not grains:
+        return [], [(start, end)]
+    grain, *finer = grains
+    low = None if start is None else -(-start // (grain * MICRO))
+    high = None if end is None else end // (grain * MICRO)
+    if low is not None and high is not None and low >= high:
+        return _pieces(start, end, finer)
+    pieces: list[Piece] = [(grain, low, high)]
+    ragged: list[Range] = []
+    for one, other in (
+        (start, None if low is None else low * grain * MICRO),
+        (None if high is None else high * grain * MICRO, end),
+    ):
+        if one is not None and other is not None and one < other:
+            more, rest = _pieces(one, other, finer)
+            pieces += more
+            ragged += rest
+    return pieces, ragged

@@ -1,0 +1,84 @@
+"""Read the log near one event, and the history of one connector: always by key, never more than is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, Tuple, literal, select, tuple_
+
+from painchain import connectors
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.timeline.queries import SHOWN, Cursor, Event, Page
+
+SIDE = 50
+SPANS = {
+    "5m": timedelta(minutes=5),
+    "30m": timedelta(minutes=30),
+    "2h": timedelta(hours=2),
+    "24h": timedelta(hours=24),
+}
+DEFAULT_SPAN = "30m"
+
+_event = ChangeEvent.__table__.c
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some events, newest first, and where those lie that are still further away, if there are any."""
+
+    events: Sequence[Event]
+    further: Cursor | None = None
+
+
+def place(event: Event) -> Cursor:
+    """Return where an event stands in the order of the feed."""
+    return Cursor(event.timestamp, event.id)
+
+
+def earlier(start: datetime, before: Cursor, limit: int = SIDE) -> Stretch:
+    """Return the events nearest before a place, none of them older than `start`."""
+    query = select(*SHOWN).where(_event.timestamp >= start, _key() < _at(before))
+    return _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
+
+
+def later(end: datetime, after: Cursor, limit: int = SIDE) -> Stretch:
+    """Return the events nearest after a place, none of them newer than `end`."""
+    query = select(*SHOWN).where(_event.timestamp <= end, _key() > _at(after))
+    nearest = _stretch(query.order_by(_event.timestamp, _event.id), limit)
+    return Stretch(nearest.events[::-1], nearest.further)
+
+
+def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE) -> Page:
+    """Return the newest changes of a connector, or those older than `before`: from the log alone."""
+    query = select(*SHOWN).where(*_about(number))
+    if before:
+        query = query.where(_key() < _at(before))
+    found = _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
+    return Page(found.events, found.further)
+
+
+def last_of(number: int) -> Event | None:
+    """Return the newest change of a connector, which knows how it was called when it is gone."""
+    found = of_connector(number, limit=1).events
+    return found[0] if found else None
+
+
+def _about(number: int) -> tuple[ColumnElement[bool], ...]:
+    return _event.connector_id == number, _event.source == connectors.BUILTIN.key
+
+
+def _key() -> Tuple:
+    return tuple_(_event.timestamp, _event.id)
+
+
+def _at(place: Cursor) -> Tuple:
+    return tuple_(literal(place.timestamp, _event.timestamp.type), place.id)
+
+
+def _stretch(query: Select[tuple[object, ...]], limit: int) -> Stretch:
+    found = db.session.execute(query.limit(limit + 1)).all()
+    events = found[:limit]
+    return Stretch(events, place(events[-1]) if len(found) > limit else None)

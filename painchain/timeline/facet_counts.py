@@ -1,0 +1,110 @@
+"""Count events that have values of several facets at once, by the sets of their numbers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Select, Text, cast, literal_column, select, union_all
+
+from painchain.database.models import EventSet
+from painchain.database.session import db
+from painchain.indexes.bitmaps import unpacked
+from painchain.indexes.rollups import ALL, DAY, EVER
+
+Bits = dict[int, int]  # by chunk
+Days = tuple[int | None, int | None]  # the first, the last
+
+_set = EventSet.__table__.c
+slot = _set.slot
+_NONE: ColumnElement[int] = literal_column("0", BigInteger)
+_NO_BITS: ColumnElement[bytes] = literal_column("NULL", LargeBinary)
+
+
+def of_slots(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
+    """Return the query for the sets of events of all slots of a grain; `number` is that of the bin of a slot."""
+    part, value, events = _text("time").label("part"), _text("").label("value"), _NONE.label("events")
+    query = select(part, value, number.label("bin"), _set.chunk, events, _set.bits)
+    return query.where(_set.facet == ALL, _set.grain == grain)
+
+
+def other(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
+    """Return the columns of events that are counted already, by the number of the bin (if there are bins) and value."""
+    *number, value = by
+    return [_text("other"), cast(value, Text), number[0] if number else _NONE, _NONE, events, _NO_BITS]
+
+
+def count(
+    facet: str,
+    parts: Mapping[str, Sequence[str]],
+    times: Sequence[Select[Any]],
+    days: Days | None,
+    others: Sequence[Select[Any]],
+) -> Counter[tuple[int, Any]]:
+    """Count by a facet the events that have one of the values of each of the `parts`, in one query, at one moment.
+
+    `times` are queries ``of_slots``; events outside them do not count. Where `days` are given, there are `times`, and
+    all of them lie in these days. `others` are queries for columns of ``other``. All are counted by bin and value;
+    without bins, the number is 0.
+    """
+    wanted: dict[str, Sequence[str] | None] = {facet: None, **parts}
+    arms = [*(_values(part, values, days) for part, values in wanted.items()), *times, *others]
+    counts: Counter[tuple[int, Any]] = Counter()
+    sets: dict[str, Bits] = {part: defaultdict(int) for part in wanted}
+    by_value: dict[str, Bits] = defaultdict(lambda: defaultdict(int))
+    by_bin: dict[tuple[int, int], int] = defaultdict(int)
+    for part, value, number, chunk, events, bits in db.session.execute(union_all(*arms)):
+        if part == "other":
+            counts[number, value] += int(events)
+        elif part == "time":
+            by_bin[number, chunk] |= unpacked(bits)
+        else:
+            some = unpacked(bits)
+            sets[part][chunk] |= some
+            if part == facet:
+                by_value[value][chunk] |= some
+    return counts + _counted({part: sets[part] for part in parts}, by_value, by_bin if days else None)
+
+
+def _counted(
+    parts: Mapping[str, Bits], by_value: Mapping[str, Bits], by_bin: Mapping[tuple[int, int], int] | None
+) -> Counter[tuple[int, Any]]:
+    chunks = set.intersection(*(set(one) for one in parts.values()))
+    common = {chunk: reduce(and_, (one[chunk] for one in parts.values())) for chunk in chunks}
+    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for value, sets in by_value.items():
+        for chunk, bits in sets.items():
+            if both := bits & common.get(chunk, 0):
+                found[chunk].append((value, both))
+    counts: Counter[tuple[int, Any]] = Counter()
+    if by_bin is None:
+        for some in found.values():
+            for value, bits in some:
+                counts[0, value] += bits.bit_count()
+    else:
+        for (number, chunk), time in by_bin.items():
+            for value, bits in found.get(chunk, ()):
+                counts[number, value] += (bits & time).bit_count()
+    return counts
+
+
+def _values(facet: str, values: Sequence[str] | None, days: Days | None) -> Select[Any]:
+    """Return the query for the sets of these values, or of all, of a facet, as far as they can lie in the days."""
+    query = select(_text(facet), _set.value, _NONE, _set.chunk, _NONE, _set.bits)
+    query = query.where(_set.facet == facet, _set.grain == EVER, _set.slot == 0)
+    if values is not None:
+        query = query.where(_set.value.in_(values))
+    if days:
+        first, last = days
+        there = EventSet.__table__.alias("there").c
+        chunks = select(there.chunk).where(there.facet == ALL, there.grain == DAY)
+        chunks = chunks if first is None else chunks.where(there.slot >= first)
+        query = query.where(_set.chunk.in_(chunks if last is None else chunks.where(there.slot <= last)))
+    return query
+
+
+def _text(constant: str) -> ColumnElement[str]:
+    return literal_column(f"'{constant}'", Text)

@@ -1,0 +1,109 @@
+"""Suggest how a search that is being typed goes on: qualifiers, and after the colon values that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from painchain import connectors
+from painchain.database.models import ChangeEvent, Connector
+from painchain.database.session import db
+from painchain.indexes import search_query
+from painchain.indexes import tokens as index_tokens
+from painchain.timeline import team_filter
+
+MOST = 8
+# Values are taken from so many of the newest events: a look that costs the same however long the log is.
+LATELY = 1_000
+ACTIONS = (
+    *("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change"),
+    *("fail", "recover"),
+)
+
+_VALUE = re.compile(r"(-?)([^\W\d_]+):(.*)", re.DOTALL)
+_event = ChangeEvent.__table__.c
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What could stand in the place of what is typed, and what it means. `whole`: nothing more belongs to it."""
+
+    text: str
+    meaning: str
+    whole: bool
+
+
+def typed(text: str) -> str:
+    """Return the term at the end of a text, which is still being typed.
+
+    >>> typed('tag:production connector:"Main cl')
+    'connector:"Main cl'
+    """
+    terms = search_query.raw_terms(text[: search_query.MAX_TEXT])
+    return terms[-1] if terms and text.translate(search_query.CURLY).endswith(terms[-1]) else ""
+
+
+def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
+    """Return how the last term of a text could go on, the likeliest first."""
+    term = typed(text)
+    found = _VALUE.fullmatch(term)
+    if found and found[2].lower() in search_query.QUALIFIERS:
+        sign, name, begun = found[1], found[2].lower(), found[3]
+        return list(_values(sign, name, begun.replace('"', "").casefold(), now, zone))
+    begun = term.removeprefix("-").lower()
+    sign = "-" if term.startswith("-") else ""
+    if begun and not begun.isalpha():
+        return []
+    names = [name for name in search_query.QUALIFIERS if name.startswith(begun)]
+    return [Suggestion(f"{sign}{name}:", search_query.QUALIFIERS[name][0], whole=False) for name in names]
+
+
+def _values(sign: str, name: str, begun: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
+    known = {value: meaning for value, meaning in _known(name, now, zone).items() if value and '"' not in value}
+    fitting = [value for value, said in known.items() if begun in value.casefold() or begun in said.casefold()]
+    fitting.sort(key=lambda value: not value.casefold().startswith(begun))
+    for value in fitting[:MOST]:
+        quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
+        yield Suggestion(f"{sign}{name}:{quoted}", known[value], whole=True)
+
+
+def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
+    """Return the values that a qualifier could take, with what they are called."""
+    if name == "source":
+        return {key: one.label for key, one in connectors.TYPES.items()}
+    if name == "type":
+        return dict(search_query.event_types())
+    if name == "action":
+        return dict.fromkeys(ACTIONS, "")
+    if name == "field":
+        fields = [field for one in connectors.TYPES.values() for field in one.all_fields]
+        return {field.key: field.label for field in fields}
+    if name == "connector":
+        names = db.session.scalars(select(Connector.name).order_by(Connector.name))
+        return {**dict.fromkeys(names, ""), **_lately("connector_name")}
+    if name == "tag":
+        return _tags()
+    if name == search_query.TEAM:
+        return {one.name: ", ".join(one.tags) for one in team_filter.every()}
+    if name in search_query.TIMES:
+        local = now.astimezone(zone)
+        times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
+        return {value: said for value, said in times.items() if name != "around" or said}
+    return {} if name == index_tokens.REASON else _lately(name)
+
+
+def _lately(column: str) -> dict[str, str]:
+    newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY).subquery()
+    found = db.session.scalars(select(newest.c[column]).distinct())
+    return dict.fromkeys(sorted((value for value in found if value), key=str.casefold), "")
+
+
+def _tags() -> dict[str, str]:
+    newest = select(_event.tags).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY)
+    lists = [*db.session.scalars(select(Connector.tags)), *db.session.scalars(newest)]
+    return dict.fromkeys(sorted({tag for tags in lists for tag in tags}, key=str.casefold), "")

@@ -1,0 +1,64 @@
+"""Which fields of which event type are shown on the dashboard. What is recorded does not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+
+from painchain.connectors import BUILTIN
+from painchain.connectors.base import ConnectorType
+from painchain.database.models import Connector, HiddenField
+from painchain.database.session import db
+
+Toggle = tuple[str, str]  # event type, field key
+
+
+def toggles(connector_type: ConnectorType) -> list[Toggle]:
+    """Return every field that can be hidden, in the order of the form."""
+    return [(event_type.name, field.key) for event_type in connector_type.event_types for field in event_type.fields]
+
+
+def hidden(connector_id: int) -> frozenset[Toggle]:
+    """Return what is hidden of a connector's events."""
+    wanted = select(HiddenField.event_type, HiddenField.field).where(HiddenField.connector_id == connector_id)
+    return frozenset((event_type, field) for event_type, field in db.session.execute(wanted))
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Everything that is hidden: of the built-in connector's events, and of other connectors' by connector id."""
+
+    builtin: frozenset[Toggle]
+    by_connector: Mapping[int, frozenset[Toggle]]
+
+    def of(self, source: str, connector_id: int | None) -> frozenset[Toggle]:
+        """Return what is hidden of an event. Of events about others, the recorder's own toggles count."""
+        return self.builtin if source == BUILTIN.key else self.by_connector.get(connector_id or 0, frozenset())
+
+
+def all_hidden() -> Hidden:
+    """Read everything that is hidden."""
+    found: dict[int, set[Toggle]] = {}
+    builtin = 0
+    for connector_id, connector_type, event_type, field in db.session.execute(
+        select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField)
+    ):
+        found.setdefault(connector_id, set()).add((event_type, field))
+        builtin = connector_id if connector_type == BUILTIN.key else builtin
+    frozen = {connector_id: frozenset(toggles) for connector_id, toggles in found.items()}
+    return Hidden(frozen.get(builtin, frozenset()), frozen)
+
+
+def differences(connector: Connector, wanted: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
+    """Return the toggles of `wanted` (visible or not) that are not so yet."""
+    now_hidden = hidden(connector.id)
+    return [(toggle, visible) for toggle, visible in wanted.items() if visible == (toggle in now_hidden)]
+
+
+def store(connector: Connector, changed: Iterable[tuple[Toggle, bool]]) -> None:
+    """Show or hide fields of a connector's events."""
+    for (event_type, field), visible in changed:
+        row = {"connector_id": connector.id, "event_type": event_type, "field": field}
+        db.session.execute(delete(HiddenField).filter_by(**row) if visible else insert(HiddenField).values(**row))

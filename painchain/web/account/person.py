@@ -1,0 +1,68 @@
+"""A person's page: what they changed and when they were signed in, from the log, also of somebody who is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, abort, g, request, url_for
+from flask.typing import ResponseReturnValue
+
+from painchain import connectors
+from painchain.accounts import activity, users
+from painchain.accounts import sessions as login_sessions
+from painchain.database.account_models import Person
+from painchain.presentation import event_view
+from painchain.timeline import visibility
+from painchain.timeline.queries import BadFilter, Cursor, Event
+from painchain.web.common import auth, responses
+
+blueprint = Blueprint("person", __name__)
+
+
+@blueprint.get("/people/<path:name>", merge_slashes=False)
+def page(name: str) -> ResponseReturnValue:
+    """Show what somebody changed and when they were signed in; to htmx the part of the feed behind a cursor."""
+    if "\0" in name:
+        abort(404, "Nobody of this name is on the record.")
+    try:
+        before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
+    except BadFilter as problem:
+        return responses.error(422, "This address is not understood", str(problem))
+    found = activity.changed(name, before)
+    older = url_for(".page", name=name, cursor=str(found.older)) if found.older else ""
+    days = list(event_view.by_day(found.events, visibility.all_hidden(), responses.zone()))
+    values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
+    if responses.is_htmx() and (found.events or before):
+        return responses.fragment("dashboard/more", **values)
+    values |= _about(name)
+    if not (values["person"] or values["history"] or values["stays"] or found.events or before):
+        abort(404, "Nobody of this name is on the record.")
+    return responses.page("pages/account/person.html", name=name, first=before is None, **values)
+
+
+def _about(name: str) -> dict[str, Any]:
+    """Return what the log knows of the account of that name, without what is hidden."""
+    person = users.called(name)
+    person = person if person and person.name == name else None
+    history = activity.account(name)
+    hidden = visibility.all_hidden().of(connectors.BUILTIN.key, None)
+    shown = {kind: ("SignedIn", kind) not in hidden for kind in ("way", "address", "browser")}
+    return {
+        "person": person,
+        "history": [event_view.article(event, hidden, responses.zone()) for event in history],
+        "removed": _removed(history) if person is None else None,
+        "names": activity.names(name, history) if ("PersonChanged", "changes") not in hidden else (),
+        "stays": activity.stays(name, _there(person)) if ("SignedIn", "person") not in hidden else (),
+        "shown": shown,
+    }
+
+
+def _there(person: Person | None) -> set[str]:
+    sign_ins = login_sessions.of(person.id, auth.limits(), g.now) if person else ()
+    return {login_sessions.short(one.id) for one in sign_ins}
+
+
+def _removed(history: Sequence[Event]) -> Event | None:
+    newest = history[0] if history else None
+    return newest if newest and newest.event_type == "PersonRemoved" else None

@@ -1,0 +1,93 @@
+"""One's own account: where one is signed in, signing out there, and a new password."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from painchain.accounts import sessions as login_sessions
+from painchain.accounts import users
+from painchain.accounts.sessions import TooMany
+from painchain.accounts.users import Wrong
+from painchain.database.account_models import Person
+from painchain.web.common import auth, cookies, responses
+from painchain.web.common.auth import COOKIE
+from painchain.web.common.responses import Toast, on_the_record
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """Show one's own account."""
+    return _page(200)
+
+
+@blueprint.post("/password")
+def set_password() -> ResponseReturnValue:
+    """Set one's own password anew, with the one until now."""
+    name = _own().name
+    if request.form.get("password") != request.form.get("again"):
+        return _page(422, {"again": "The two passwords are not the same."})
+    try:
+        with on_the_record() as trail:
+            counted = login_sessions.admit(name, auth.place(), trail.now)
+    except TooMany as refusal:
+        return _page(429, problem=str(refusal))
+    _, refusal_of_it = login_sessions.recognise(name, request.form.get("old", ""))
+    try:
+        with on_the_record() as trail:
+            person = _own()
+            if refusal_of_it:
+                login_sessions.record_failure(person, auth.place(), f"{refusal_of_it} for a new one", trail)
+            else:
+                login_sessions.forgive(counted)
+                users.set_password(person, request.form.get("password", ""), trail, but=g.who.sign_in)
+    except Wrong as wrong:
+        return _page(422, wrong.errors)
+    if refusal_of_it:
+        return _page(422, {"old": "This is not your password."})
+    return responses.go_to(url_for(".index"), Toast("Your password is set. You are signed out everywhere else."))
+
+
+@blueprint.post("/sign-ins/<number>/end")
+def end(number: str) -> ResponseReturnValue:
+    """Sign out of one browser."""
+    with on_the_record() as trail:
+        ended = login_sessions.end_one(_own(), number, trail)
+    if ended and number == g.who.sign_in:
+        return _out("You are signed out.")
+    said = Toast("Signed out there.") if ended else Toast("You were not signed in there any more.", "info")
+    return responses.go_to(url_for(".index"), said)
+
+
+@blueprint.post("/sign-ins/end")
+def end_all() -> ResponseReturnValue:
+    """Sign out everywhere, here as well."""
+    with on_the_record() as trail:
+        login_sessions.end_all(_own(), trail)
+    return _out("You are signed out everywhere.")
+
+
+def _out(words: str) -> Response:
+    session.clear()
+    flash(words, "good")
+    answer = redirect(url_for("sign_in.form"), 303)
+    cookies.drop(answer, COOKIE)
+    return answer
+
+
+def _own() -> Person:
+    """Return the account that this browser is signed in with: a token has none of its own."""
+    person = users.get(g.who.person_id) if g.who.sign_in and g.who.person_id else None
+    if person is None:
+        abort(409, "You are not signed in with an account.")
+    return person
+
+
+def _page(status: int, errors: dict[str, str] | None = None, problem: str = "") -> Response:
+    person = users.get(g.who.person_id) if g.who.sign_in and g.who.person_id else None
+    sign_ins = login_sessions.of(person.id, auth.limits(), g.now) if person else ()
+    values = {"person": person, "sign_ins": sign_ins, "errors": errors or {}, "problem": problem}
+    return responses.page("pages/account/account.html", status, **values)

@@ -1,0 +1,53 @@
+"""Register every blueprint: pages, the JSON API, webhooks and metrics."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+
+from painchain.web import metrics, webhook_receiver
+from painchain.web.account import oidc, person, profile, sign_in
+from painchain.web.api import connection_tests as connection_tests_api
+from painchain.web.api import events as events_api
+from painchain.web.api import exports as exports_api
+from painchain.web.api import integrity as integrity_api
+from painchain.web.api import notify_rules as notify_rules_api
+from painchain.web.api import people as people_api
+from painchain.web.api import snapshots as snapshots_api
+from painchain.web.api import teams as teams_api
+from painchain.web.api import tokens as tokens_api
+from painchain.web.api import undo as undo_api
+from painchain.web.api import webhooks as webhooks_api
+from painchain.web.common import connector_health
+from painchain.web.dashboard import context, exports, live, report, snapshots, suggestions, views
+from painchain.web.settings import (
+    api_tokens,
+    audit_log,
+    connection_test,
+    connectors,
+    notifications,
+    people,
+    retention,
+    teams,
+    webhooks,
+)
+
+PAGES = (
+    *(sign_in, oidc, profile, person),
+    *(views, live, suggestions, exports, context, report, snapshots),
+    *(connector_health, connection_test, connectors, teams, retention, notifications, webhooks, people, api_tokens),
+    *(audit_log, metrics),
+)
+# Without a CSRF token: scripts send none (another site's pages are refused otherwise), and deliveries are signed.
+WITHOUT_TOKEN = (
+    *(events_api, undo_api, connection_tests_api, teams_api, webhooks_api, notify_rules_api, people_api, tokens_api),
+    *(integrity_api, snapshots_api, exports_api, webhook_receiver),
+)
+
+
+def register(app: Flask, csrf: CSRFProtect) -> None:
+    """Register every blueprint with the app."""
+    for module in WITHOUT_TOKEN:
+        csrf.exempt(module.blueprint)
+    for module in (*PAGES, *WITHOUT_TOKEN):
+        app.register_blueprint(module.blueprint)

@@ -1,0 +1,1 @@
+"""What pages and the API share: authentication, responses, caching and request limits."""

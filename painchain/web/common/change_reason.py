@@ -1,0 +1,25 @@
+"""The reason that comes with a change: a field of every form, the header X-Reason in the API."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from flask import g, request
+from flask.typing import ResponseReturnValue
+
+from painchain.core import reasons
+from painchain.web.common import responses
+
+HEADER, FIELD = "X-Reason", "reason"
+
+
+def guard() -> ResponseReturnValue | None:
+    """Read why a change is made, and refuse one whose reason cannot be kept."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    given = unquote(request.headers.get(HEADER, "")) if responses.wants_json() else request.form.get(FIELD, "")
+    try:
+        g.reason = reasons.tidy(given) if given else ""
+    except reasons.TooLong as refusal:
+        return responses.error(422, "Nothing was saved", str(refusal))
+    return None

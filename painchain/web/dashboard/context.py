@@ -1,0 +1,149 @@
+"""What else changed around an event, what became of a connector, and putting settings back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, abort, request, url_for
+from flask.typing import ResponseReturnValue
+
+from painchain.configuration import connector_store
+from painchain.configuration.connector_store import Invalid
+from painchain.history import undo
+from painchain.history.undo import NothingToRestore, NotRestored
+from painchain.presentation import event_view
+from painchain.timeline import context, queries, visibility
+from painchain.timeline.context import DEFAULT_SPAN, SPANS, Stretch
+from painchain.timeline.queries import BadFilter, Cursor, Event
+from painchain.web.common import responses
+from painchain.web.common.responses import Toast, on_the_record
+
+blueprint = Blueprint("history", __name__)
+blueprint.add_app_template_test(undo.restorable, "restorable")
+
+
+@blueprint.get("/events/<int:number>/around")
+def around(number: int) -> ResponseReturnValue:
+    """Show an event amid whatever else happened about that time."""
+    chosen = _event_or_404(number)
+    span = request.args.get("within", DEFAULT_SPAN)
+    try:
+        newer, older = _cursor("later"), _cursor("earlier")
+        if span not in SPANS:
+            raise BadFilter("within", f"within must be one of {', '.join(SPANS)}.")
+    except BadFilter as problem:
+        return responses.error(422, "This address is not understood", str(problem))
+    before = after = Stretch(())
+    at = context.place(chosen)
+    if newer or not older:
+        after = context.later(chosen.timestamp + SPANS[span], newer or at)
+    if older or not newer:
+        before = context.earlier(chosen.timestamp - SPANS[span], older or at)
+    whole = not newer and not older
+    events = [*after.events, *([chosen] if whole else []), *before.events]
+    values: dict[str, Any] = {
+        "days": _days(events),
+        "here": number if whole else None,
+        "alone": whole and len(events) == 1,
+        "newer": _further("later", after, number, span),
+        "older": _further("earlier", before, number, span),
+        "older_fragment": _further("earlier", before, number, span),
+    }
+    if responses.is_htmx():
+        return (
+            responses.fragment("dashboard/more", **values) if older else responses.fragment("dashboard/newer", **values)
+        )
+    hidden = visibility.all_hidden().of(chosen.source, chosen.connector_id)
+    heading = event_view.article(chosen, hidden, responses.zone()).heading
+    return responses.page(
+        "pages/dashboard/around.html", event=chosen, heading=heading, span=span, spans=SPANS, **values
+    )
+
+
+@blueprint.get("/settings/integrations/<int:number>/history")
+def of_connector(number: int) -> ResponseReturnValue:
+    """Show every change of one connector, also of one that is deleted."""
+    try:
+        page = context.of_connector(number, _cursor("cursor")) if number < 2**63 else None
+    except BadFilter as problem:
+        return responses.error(422, "This address is not understood", str(problem))
+    last = context.last_of(number) if page else None
+    connector = connector_store.get(number) if page else None
+    if page is None or not (connector or last):
+        abort(404, "There is no connector of this number, and there never was one on the record.")
+    older = url_for(".of_connector", number=number, cursor=str(page.older)) if page.older else ""
+    values: dict[str, Any] = {"days": _days(page.events), "older": older, "older_fragment": older}
+    if responses.is_htmx():
+        return responses.fragment("dashboard/more", **values)
+    first = "cursor" not in request.args
+    return responses.page(
+        "pages/settings/history.html", number=number, connector=connector, last=last, first=first, **values
+    )
+
+
+@blueprint.get("/events/<int:number>/restore")
+def preview(number: int) -> ResponseReturnValue:
+    """Show what putting an event's settings back would change, and what stands in the way."""
+    return responses.page("pages/settings/restore.html", **_plan_values(number))
+
+
+@blueprint.post("/events/<int:number>/restore")
+def put_back(number: int) -> ResponseReturnValue:
+    """Put the chosen settings of an event back: all of them or none."""
+    chosen = request.form.getlist("fields")
+    try:
+        with on_the_record() as trail:
+            event = _event_or_404(number)
+            saved = undo.restore(event, chosen, trail)
+            connector = connector_store.get(event.connector_id)
+            name = connector.name if connector else ""
+    except NothingToRestore as refusal:
+        abort(404, str(refusal))
+    except NotRestored as refusal:
+        return _refused(number, chosen, refusal, 409 if refusal.moved else 422)
+    except Invalid as invalid:
+        return _refused(number, chosen, invalid, 422)
+    labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
+    toast = Toast(f"Put back in “{name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+    return responses.go_to(url_for("settings.connector", connector_id=event.connector_id), toast)
+
+
+def _event_or_404(number: int) -> Event:
+    found = queries.event(number) if number < 2**63 else None
+    if found is None:
+        abort(404, "There is no event of this number.")
+    return found
+
+
+def _cursor(name: str) -> Cursor | None:
+    return Cursor.parse(request.args[name]) if request.args.get(name) else None
+
+
+def _further(side: str, stretch: Stretch, number: int, span: str) -> str:
+    if not stretch.further:
+        return ""
+    place: dict[str, Any] = {side: str(stretch.further)}
+    return url_for(".around", number=number, within=span, **place)
+
+
+def _days(events: Sequence[Event]) -> list[event_view.Day]:
+    return list(event_view.by_day(events, visibility.all_hidden(), responses.zone()))
+
+
+def _plan_values(number: int) -> dict[str, Any]:
+    event = _event_or_404(number)
+    try:
+        plan = undo.plan(event)
+    except NothingToRestore as refusal:
+        abort(404, str(refusal))
+    return {"plan": plan, "event": event, "chosen": [part.change.key for part in plan.possible]}
+
+
+def _refused(number: int, chosen: list[str], refusal: Exception, status: int) -> ResponseReturnValue:
+    """Show the preview as things stand now, with what was chosen and why nothing was done."""
+    problem = str(refusal) if chosen else "Nothing was changed: choose what to put back."
+    values = {**_plan_values(number), "chosen": chosen, "problem": problem}
+    if responses.is_htmx():
+        return responses.fragment("settings/restore", **values), status
+    return responses.page("pages/settings/restore.html", status, **values)

@@ -1,0 +1,77 @@
+"""The report: what changed in a month, as a page to print and as CSV."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, g, make_response, request
+from flask.typing import ResponseReturnValue
+
+from painchain.audit import trail as audit_trail
+from painchain.audit.trail import Export
+from painchain.core import csv_file
+from painchain.exports.export import AuditingOff
+from painchain.history import snapshots
+from painchain.history.monthly_report import COLUMNS, NAMELESS, Month, Report, kind_label, monthly, rows
+from painchain.timeline.queries import BadFilter
+from painchain.web.common import responses
+from painchain.web.common.responses import on_the_record
+from painchain.web.dashboard.views import View
+
+blueprint = Blueprint("report", __name__)
+
+# How many lines of a table the page shows; the CSV has all.
+SHOWN = 200
+
+
+@blueprint.get("/report")
+def index() -> ResponseReturnValue:
+    """Show the report of a month: the present one unless another is asked for."""
+    try:
+        month, problem = _month(), ""
+    except BadFilter as error:
+        month, problem = Month.of(g.now, responses.zone()), str(error)
+    values = {
+        "report": monthly(month, responses.zone()),
+        "present": Month.of(g.now, responses.zone()),
+        "begins": snapshots.oldest(),
+        "problem": problem,
+    }
+    words = {"columns": COLUMNS, "nameless": NAMELESS, "kind_label": kind_label}
+    helpers = {**words, "shown_lines": SHOWN, "on_dashboard": _on_dashboard}
+    return responses.page("pages/dashboard/report.html", 422 if problem else 200, **values, **helpers)
+
+
+@blueprint.post("/report.csv")
+def table() -> ResponseReturnValue:
+    """Hand out the same figures as CSV, on the record like every export."""
+    try:
+        month = _month()
+    except BadFilter as error:
+        return responses.error(422, "There is no report of this", str(error))
+    report = monthly(month, responses.zone())
+    with on_the_record() as trail:
+        recorded = trail.log_events_exported(Export("report (CSV)", {"month": str(month)}, report.events))
+    if recorded is None:
+        return responses.error(409, "Nothing was exported", str(AuditingOff()))
+    response = make_response(csv_file.written(rows(report, responses.zone())))
+    response.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
+    response.headers["Content-Disposition"] = f'attachment; filename="painchain-report-{month}.csv"'
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+def _month() -> Month:
+    text = request.values.get("month", "").strip()
+    return Month.parse(text) if text else Month.of(g.now, responses.zone())
+
+
+def _on_dashboard(report: Report, day: str = "", **wanted: Any) -> str:
+    """Return the address of the dashboard with the events that a figure counts."""
+    start, end = report.start, report.end
+    if day:
+        zone = responses.zone()
+        first = date.fromisoformat(day)
+        start, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (first, first + timedelta(days=1)))
+    return View({}).address("/", source=audit_trail.SOURCE, start_date=start, end_date=end, **wanted)

@@ -1,0 +1,178 @@
+"""The form of a connector, made from the fields of its type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextAreaField
+from wtforms.widgets import NumberInput, URLInput
+
+from painchain.audit.diff import Change, diff
+from painchain.configuration.connector_store import type_of, values
+from painchain.connectors.base import ConnectorType, Field, Kind
+from painchain.core.crypto import scrub
+from painchain.database.models import Connector, Team
+from painchain.timeline import visibility
+from painchain.timeline.visibility import Toggle
+
+_INPUTS: dict[Kind, Any] = {
+    Kind.TEXT: StringField,
+    Kind.URL: lambda label, **more: StringField(label, widget=URLInput(), **more),
+    Kind.NUMBER: lambda label, **more: StringField(label, widget=NumberInput(step=1), **more),
+    Kind.CHECKBOX: BooleanField,
+    Kind.LIST: TextAreaField,
+    Kind.TAGS: StringField,
+    Kind.CERTIFICATE: TextAreaField,
+    Kind.SECRET: PasswordField,
+}
+
+
+class ConnectorForm(FlaskForm):  # type: ignore[misc]
+    """What every connector's form carries: the version it was read at and the values it began with."""
+
+    version = HiddenField()
+    base = HiddenField()
+    enabled = BooleanField("Enable it right away")
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What somebody else changed and what the person wanted to change, since the form was opened."""
+
+    connector: Connector | Team
+    theirs: list[Change]
+    mine: list[Change]
+
+    @property
+    def their_keys(self) -> set[str]:
+        """The keys that somebody else changed."""
+        return {one.key for one in self.theirs}
+
+
+def shown_form(connector_type: ConnectorType, connector: Connector | None = None) -> Any:
+    """Return the form with the connector's values, or with the defaults of its type."""
+    return _form(connector_type, connector, {"formdata": None})
+
+
+def sent_form(connector_type: ConnectorType, connector: Connector | None = None) -> Any:
+    """Return the form as it was submitted."""
+    return _form(connector_type, connector, {})
+
+
+def _form(connector_type: ConnectorType, connector: Connector | None, options: dict[str, Any]) -> Any:
+    inputs: dict[str, Any] = {}
+    for field in connector_type.all_fields:
+        inputs[field.key] = _INPUTS[field.kind](field.caption, description=field.help)
+        if connector and field.key in connector.secrets and not field.required:
+            inputs[clear_name(field)] = BooleanField(f"Remove the stored {field.label.lower()}")
+    current = values(connector) if connector else connector_type.defaults()
+    entered = {field.key: as_entered(field, current.get(field.key)) for field in connector_type.all_fields}
+    return type("Form", (ConnectorForm,), inputs)(data={**entered, **_origin(connector)}, **options)
+
+
+def clear_name(field: Field) -> str:
+    """Return the name of the checkbox that clears a secret."""
+    return f"{field.key}_clear"
+
+
+def submitted(form: Any, connector_type: ConnectorType) -> dict[str, Any]:
+    """Return the submitted values. A blank secret is left out: it stays as it is, unless it is to be cleared."""
+    found: dict[str, Any] = {}
+    for field in connector_type.all_fields:
+        value = form[field.key].data
+        if field.kind is not Kind.SECRET:
+            if field.kind is Kind.CHECKBOX or field.key in request.form:
+                found[field.key] = value
+        elif value:
+            found[field.key] = value
+        elif clear_name(field) in form and form[clear_name(field)].data:
+            found[field.key] = None
+    return found
+
+
+def visibility_submitted(connector_type: ConnectorType) -> dict[Toggle, bool]:
+    """Return the submitted toggles: none, if the form has no visibility section."""
+    if "visibility" not in request.form:
+        return {}
+    return {toggle: toggle_name(toggle) in request.form for toggle in visibility.toggles(connector_type)}
+
+
+def version_submitted() -> int | None:
+    """Return the version that the form was read at, if it says so; one that never was, for what is no number."""
+    text = request.form.get("version", "")
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def toggle_name(toggle: Toggle) -> str:
+    """Return the input name of a visibility toggle."""
+    return f"visible.{toggle[0]}.{toggle[1]}"
+
+
+def show_errors(form: Any, errors: Mapping[str, str]) -> None:
+    """Mark the fields that are wrong. What was typed stays, but for credentials in addresses."""
+    for key, message in errors.items():
+        form[key].errors = [message]
+        if isinstance(form[key].data, str):
+            form[key].data = scrub(form[key].data)
+
+
+def conflict(form: Any, connector: Connector) -> Conflict:
+    """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
+    connector_type = type_of(connector)
+    now = values(connector)
+    base = {**now, **connector_type.clean(read_base(form.base.data))[0]}
+    mine_entered, _ = connector_type.clean(submitted(form, connector_type))
+    fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
+    theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)
+    for change in theirs:
+        if change.key not in {one.key for one in mine}:
+            field = connector_type.field(change.key)
+            form[change.key].data = as_entered(field, change.new) if field else change.new
+    for key, value in _origin(connector).items():
+        form[key].data = value
+    return Conflict(connector, theirs, mine)
+
+
+def merged_toggles(form: Any, connector: Connector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
+    """Return the toggles with both people's changes: as submitted where the person flipped them, else as stored."""
+    began_hidden = read_base(form.base.data).get("hidden", [])
+    now_hidden = visibility.hidden(connector.id)
+    return {
+        toggle: visible if visible == (toggle_name(toggle) in began_hidden) else toggle not in now_hidden
+        for toggle, visible in shown.items()
+    }
+
+
+def as_entered(field: Field, value: Any) -> Any:
+    """Return a value as the person types it."""
+    if field.kind is Kind.CHECKBOX:
+        return bool(value)
+    if field.kind is Kind.SECRET or value is None:
+        return ""
+    if field.kind is Kind.TAGS:
+        return ", ".join(value)
+    return "\n".join(value) if field.many else str(value)
+
+
+def _origin(connector: Connector | None) -> dict[str, str]:
+    if connector is None:
+        return {"version": "", "base": ""}
+    hidden = sorted(toggle_name(toggle) for toggle in visibility.hidden(connector.id))
+    base = {**values(connector), "hidden": hidden}
+    return {"version": str(connector.version), "base": json.dumps(base, ensure_ascii=False)}
+
+
+def read_base(text: str | None) -> dict[str, Any]:
+    """Return the values that the form began with; whatever else was sent instead counts as none."""
+    try:
+        base = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return base if isinstance(base, dict) else {}

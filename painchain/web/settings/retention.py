@@ -1,0 +1,168 @@
+"""Settings → Retention: for how many days events are kept, what would go, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, abort, g, request, url_for
+from flask.typing import ResponseReturnValue
+
+from painchain import connectors
+from painchain.audit import trail as audit_trail
+from painchain.audit.trail import kept_for, source_label
+from painchain.database.session import EPOCH, iso
+from painchain.retention import rules as retention_rules
+from painchain.retention.rules import MAX_DAYS, Going, Refused, Rules
+from painchain.web.common import responses
+from painchain.web.common.responses import Toast, on_the_record
+
+blueprint = Blueprint("retention", __name__, url_prefix="/settings/retention")
+
+BUILTIN = connectors.BUILTIN.key
+WRONG = f"Give a whole number of days from 1 to {MAX_DAYS:,}, or nothing to keep events for ever."
+UNSURE = "These are the audit trail itself. Tick the box below if they are really to go."
+
+
+@dataclass(frozen=True)
+class Row:
+    """One source of the form: what is entered, what is stored, and what is wrong."""
+
+    source: str
+    label: str
+    entered: str
+    stored: str
+    error: str = ""
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """Show for how many days events are kept."""
+    return _page(200, retention_rules.rules())
+
+
+@blueprint.post("")
+def save() -> ResponseReturnValue:
+    """Store for how many days events are kept, or only say what would go."""
+    entered = {name.removeprefix("days."): text.strip() for name, text in request.form.items() if name[:5] == "days."}
+    stored = retention_rules.rules()
+    errors = {source: WRONG for source, text in entered.items() if not _valid(text)}
+    wanted = {source: _days(text) for source, text in entered.items() if source in stored and source not in errors}
+    previewing = request.form.get("do") == "preview"
+    if (
+        not previewing
+        and _shortens(stored[BUILTIN], wanted.get(BUILTIN, stored[BUILTIN]))
+        and "sure" not in request.form
+    ):
+        errors.setdefault(BUILTIN, UNSURE)
+    if errors:
+        return _page(422, stored, entered, errors)
+    if previewing:
+        return _page(200, stored, entered, preview=retention_rules.going({**stored, **wanted}, g.now))
+    try:
+        with on_the_record() as trail:
+            changes = retention_rules.change(wanted, _began(), trail)
+    except Refused as refusal:
+        return responses.error(409, "Nothing was saved", str(refusal))
+    words = [f"{source_label(one.source)} {kept_for(one.new)}" for one in changes]
+    toast = Toast(f"Saved. Kept from now on: {', '.join(words)}.") if words else Toast("Nothing to save.", "info")
+    return responses.go_to(url_for(".index"), toast)
+
+
+@blueprint.get("/prune")
+def confirm() -> ResponseReturnValue:
+    """Name what goes now by the stored rules, and ask."""
+    going = retention_rules.going(retention_rules.rules(), g.now)
+    return responses.page("pages/settings/prune.html", going=going, as_of=iso(g.now), **_words(going))
+
+
+@blueprint.post("/prune")
+def prune() -> ResponseReturnValue:
+    """Order the removal of what the page has named; the scheduler carries it out."""
+    as_of = _as_of(request.form.get("as_of", ""))
+    named = {name.removeprefix("days."): _days(text) for name, text in request.form.items() if name[:5] == "days."}
+    going = retention_rules.going(named, as_of)
+    try:
+        with on_the_record() as trail:
+            numbers = retention_rules.begin(going, retention_rules.ON_DEMAND, trail, EPOCH)
+    except Refused as refusal:
+        return responses.error(409, "Nothing was removed", str(refusal))
+    toast = Toast("The removal has begun.") if numbers else Toast("Nothing to remove.", "info")
+    return responses.go_to(url_for(".index"), toast)
+
+
+@blueprint.get("/progress")
+def progress() -> ResponseReturnValue:
+    """Return how far the removals have come."""
+    return responses.fragment("settings/pruning", **_progress())
+
+
+def _page(
+    status: int,
+    stored: Rules,
+    entered: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    preview: list[Going] | None = None,
+) -> ResponseReturnValue:
+    entered, errors = entered or {}, errors or {}
+    rows = [
+        Row(source, source_label(source), entered.get(source, text := _text(days)), text, errors.get(source, ""))
+        for source, days in stored.items()
+    ]
+    form: dict[str, Any] = {"rows": rows, "errors": errors, "preview": preview, "max_days": MAX_DAYS}
+    return responses.page("pages/settings/retention.html", status, **form | _progress() | _words(preview or []))
+
+
+def _progress() -> dict[str, Any]:
+    return {
+        "running": retention_rules.progress(),
+        "recording": audit_trail.auditing().on,
+        "label": source_label,
+        "due": retention_rules.due(),
+        "epoch": EPOCH,
+    }
+
+
+def _words(going: list[Going]) -> dict[str, Any]:
+    return {"label": source_label, "kept_for": kept_for, "total": sum(one.events for one in going)}
+
+
+def _began() -> dict[str, int | None]:
+    """Return the rules that the form began with."""
+    return {
+        name.removeprefix("was."): _days(text.strip()) if _valid(text.strip()) else 0
+        for name, text in request.form.items()
+        if name[:4] == "was."
+    }
+
+
+def _shortens(old: int | None, new: int | None) -> bool:
+    return new is not None and (old is None or new < old)
+
+
+def _valid(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_DAYS)
+
+
+def _days(text: str) -> int | None:
+    if not _valid(text):
+        abort(422, WRONG)
+    return int(text) if text else None
+
+
+def _text(days: int | None) -> str:
+    return "" if days is None else str(days)
+
+
+def _as_of(text: str) -> datetime:
+    """Return the moment of the page that asked: what is newer than it said is not removed."""
+    try:
+        value = datetime.fromisoformat(text)
+        fresh = g.now - timedelta(days=1) <= value <= g.now
+    except (ValueError, TypeError, OverflowError):
+        fresh = False
+    if not fresh:
+        abort(409, "This page is too old, or not ours: open it again and look at what goes now.")
+    return value

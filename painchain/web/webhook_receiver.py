@@ -1,0 +1,38 @@
+"""The door at which sources deliver webhooks: a signature over the raw body takes the place of a CSRF token."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from painchain.connectors.contract import Delivery, NotGenuine, Unreadable
+from painchain.core import logs, runtime
+from painchain.core.crypto import scrub
+from painchain.ingestion import webhooks
+from painchain.web.common.responses import json_error
+
+blueprint = Blueprint("hooks", __name__)
+
+
+@blueprint.post("/hooks/<key>/<int:connector_id>")
+def deliver(key: str, connector_id: int) -> ResponseReturnValue:
+    """Take one delivery."""
+    request.max_content_length = runtime.current().settings.max_webhook_bytes
+    try:
+        webhooks.find(key, connector_id)  # before anything is read for nobody
+        # Comparing in constant time takes no other characters; no source sends any.
+        headers = {name.lower(): value for name, value in request.headers if value.isascii()}
+        received = webhooks.receive(key, connector_id, Delivery(headers, request.get_data()), g.now)
+    except webhooks.NoHook:
+        return json_error(404, "There is no webhook at this address.")
+    except NotGenuine:
+        words = "A webhook came without a valid signature or token."
+        logs.security("webhook_refused", words, connector=connector_id)
+        return json_error(401, "The signature or token of this delivery is missing or wrong.")
+    except webhooks.SwitchedOff:
+        return json_error(409, "The connector is disabled: nothing of it is recorded. Enable it in Settings.")
+    except Unreadable as problem:
+        return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")
+    if received.repeated:
+        return jsonify(events=0, repeated=True)
+    return jsonify(events=received.events), 202

@@ -1,0 +1,1 @@
+"""Background threads: polling, watches, notifications and the daily integrity check."""

@@ -1,0 +1,90 @@
+"""The one background thread: it gives out polls, takes the daily turn, and carries out what was ordered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Flask
+
+from painchain.audit import trail as audit_trail
+from painchain.audit.trail import Trail
+from painchain.database.session import EPOCH, db
+from painchain.eventlog import writer
+from painchain.retention import pruning
+from painchain.retention import rules as retention_rules
+from painchain.retention.rules import Refused
+from painchain.workers import base as worker_base
+from painchain.workers.base import Worker
+from painchain.workers.poll_pool import Pollers
+
+log = logging.getLogger(__name__)
+
+
+class Scheduler(Worker):
+    """Gives out polls, orders what retention removes, and removes it."""
+
+    name, task = "scheduler", "The background work"
+
+    def __init__(self, app: Flask, clock: Callable[[], datetime] = worker_base.clock):
+        super().__init__(app, clock)
+        self._pollers = Pollers(app, clock)
+
+    def start(self) -> None:
+        """Begin to look for work, once a second."""
+        self._pollers.start()
+        super().start()
+
+    def stop(self) -> None:
+        """Stop after the step that is being done; what is left goes on with the next server."""
+        begun = time.monotonic()
+        super().stop()
+        self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - begun)))
+
+    def _do(self) -> None:
+        self._pollers.give_out()
+        order_daily(self._clock())
+        while not self._stopping.is_set() and self._carry_out():
+            pass
+
+    def _carry_out(self) -> bool:
+        """Carry out one order, at a pace that leaves at least half of the time to other writers."""
+        if not audit_trail.auditing().on:
+            return False
+        beat = self._clock()
+        number = pruning.take(beat)
+        if number is None:
+            return False
+        try:
+            for step in pruning.carry_out(number, beat, self._clock):
+                self._pollers.give_out()
+                if step.more and self._stopping.wait(step.seconds):
+                    return False
+        except Refused as refusal:
+            log.warning("Pruning stops. %s", refusal)
+        return True
+
+
+def order_daily(now: datetime) -> None:
+    """Take the daily turn if it is due, and order what the rules remove.
+
+    :raises WrongKey: when the key was replaced, so that this process can order nothing.
+    """
+    is_due = retention_rules.is_due(now)
+    db.session.rollback()
+    if not is_due:
+        return
+    writer.check_key()
+    if not retention_rules.take_turn(now):
+        return
+    going = [one for one in retention_rules.going(retention_rules.rules(), now) if one.events]
+    if not going:
+        return
+    try:
+        with writer.writing() as book:
+            trail = Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
+            retention_rules.begin(going, retention_rules.DAILY, trail, EPOCH)
+    except Refused as refusal:
+        log.warning("The daily prune is left out. %s", refusal)

@@ -1,0 +1,179 @@
+"""Watch between polls: one thread with one event loop holds the watches of all connectors that this process has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from painchain import connectors
+from painchain.configuration import connector_store
+from painchain.connectors.contract import Heard, PollError
+from painchain.core import logs
+from painchain.database.session import WriteBusy, db
+from painchain.ingestion import watching
+from painchain.ingestion.watching import Outcome, Wanted
+
+LOOK_SECONDS = 1.0
+STOP_SECONDS = 2.0
+HELD_SECONDS = 0.3  # while a poll has its turn
+RETRY_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
+
+
+def clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Watch:
+    """One watch of this process: it holds the connector's lease `until` then, also while it waits for a poll."""
+
+    of: Wanted
+    until: datetime
+    task: asyncio.Task[None] | None = None
+
+
+class Watching:
+    """The thread of one server. Several servers share the connectors through the database."""
+
+    def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):
+        self._app = app
+        self._clock = clock
+        self._watches: dict[int, Watch] = {}
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_main: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for connectors to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every watch. What is not stored is heard again by whoever watches next."""
+        self._stopping.set()
+        if self._loop and self._stop_main:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stop_main.set)
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                asyncio.run(self._main())
+            except Exception as error:  # whatever it is, polls go on, and so do watches
+                logs.failed(log, "Watching", error)
+                self._stopping.wait(RETRY_SECONDS)
+
+    async def _main(self) -> None:
+        self._loop, self._stop_main = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._look()
+                except (SQLAlchemyError, WriteBusy) as error:
+                    logs.failed(log, "Looking after the watches", error, logging.WARNING)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_main.wait(), LOOK_SECONDS)
+        finally:
+            for number in list(self._watches):
+                await self._end(number)
+
+    async def _look(self) -> None:
+        """Start, restart and end watches, and keep the leases of those that go on."""
+        wanted = await self._in_app(watching.wanted)
+        for number, watch in list(self._watches.items()):
+            if not await self._goes_on(watch, wanted.get(number)):
+                await self._end(number)
+        for number, one in wanted.items():
+            if number not in self._watches:
+                await self._begin(one)
+
+    async def _goes_on(self, watch: Watch, wanted: Wanted | None) -> bool:
+        if wanted is None or wanted.version != watch.of.version:
+            return False
+        if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
+            return False  # it has ended by itself, and a poll has told where to begin anew
+        now = self._clock()
+        if not watching.LEASE / 2 <= watch.until - now <= watching.LEASE:
+            until = await self._in_app(watching.renew, watch.of.connector_id, watch.until, now)
+            if until is None:
+                return False
+            watch.until = until
+        return True
+
+    async def _begin(self, one: Wanted) -> None:
+        until = await self._in_app(watching.take, one.connector_id, self._clock())
+        if until is None:
+            return
+        watch = self._watches[one.connector_id] = Watch(one, until)
+        watch.task = asyncio.create_task(self._watch(watch))
+
+    async def _end(self, number: int) -> None:
+        watch = self._watches.pop(number)
+        if watch.task:
+            watch.task.cancel()
+            await asyncio.gather(watch.task, return_exceptions=True)
+        with suppress(SQLAlchemyError, WriteBusy):
+            await self._in_app(watching.release, number, watch.until)
+
+    async def _watch(self, watch: Watch) -> None:
+        """Watch one connector until there is no going on without a poll. A crash in it touches no other."""
+        number = watch.of.connector_id
+        logs.begin(connector=number)  # of this task alone
+        try:
+            turn, listen = await self._in_app(self._beginning, number)
+            if turn is None or listen is None:
+                return
+            heard = listen(turn)
+            try:
+                async for one in heard:
+                    if not await self._put(watch, one):
+                        return
+            finally:
+                await heard.aclose()
+        except PollError as error:  # the next poll says so as well
+            log.warning("The watch of connector %s ended: %s", number, error)
+        except Exception as error:  # of one type; the next poll begins anew
+            logs.failed(log, "A watch", error, logging.WARNING)
+
+    def _beginning(self, number: int) -> Any:
+        connector = connector_store.get(number)
+        kind = connectors.TYPES.get(connector.type) if connector else None
+        return watching.turn(number, self._clock()), kind.watch if kind else None
+
+    async def _put(self, watch: Watch, heard: Heard) -> bool:
+        """Store what was heard, as soon as that can be done; say whether the watch goes on."""
+        while True:
+            try:
+                outcome = await self._in_app(watching.put, watch.of.connector_id, watch.until, heard, self._clock())
+            except (SQLAlchemyError, WriteBusy) as error:
+                logs.failed(log, "Storing at once what a watch heard", error, logging.WARNING)
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            if outcome is not Outcome.WAIT:
+                return outcome is Outcome.STORED
+            await asyncio.sleep(HELD_SECONDS)
+
+    def _in_app(self, do: Callable[..., Value], *given: Any) -> Coroutine[Any, Any, Value]:
+        def done() -> Value:
+            with self._app.app_context():
+                try:
+                    return do(*given)
+                finally:
+                    db.session.remove()
+
+        return asyncio.to_thread(done)

@@ -1,0 +1,281 @@
+"""The laws of the diff, over the real fields of every connector type."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from painchain.audit.diff import Change, apply, diff, same
+from painchain.connectors import TYPES
+from painchain.connectors.base import SEPARATORS, ConnectorType, Field, Kind
+from painchain.core.text import SHOWN_CHARACTERS, clipped, spoken
+
+FIELDS = [field for connector_type in TYPES.values() for field in connector_type.all_fields]
+EMPTIES = [None, "", []]
+UNHURRIED = settings(deadline=None)
+
+AWKWARD = ["main", " main ", "main,next", "a\r\nb", "a\nb", "é", "e\u0301", "x/", "/ /", "a”, “b", "\0", "\u200b"]
+WORDS = st.text(max_size=12) | st.sampled_from(AWKWARD)
+LISTABLE = WORDS.filter(lambda word: not SEPARATORS.intersection(word))  # an item with one is refused
+ITEMS = st.lists(LISTABLE, max_size=4)
+VALUES: dict[Kind, st.SearchStrategy[Any]] = {
+    Kind.TEXT: WORDS,
+    Kind.URL: WORDS | WORDS.map("https://host.example/{}".format),
+    Kind.NUMBER: st.integers(-10, 4000) | st.integers(-10, 4000).map(str) | st.integers(-10, 4000).map(float),
+    Kind.CHECKBOX: st.booleans(),
+    Kind.LIST: ITEMS | ITEMS.map("\r\n".join) | ITEMS.map(",".join),
+    Kind.TAGS: ITEMS | ITEMS.map(", ".join),
+    Kind.CERTIFICATE: ITEMS.map("\r\n".join),
+    Kind.SECRET: WORDS,
+}
+
+
+def value_of(field: Field) -> st.SearchStrategy[Any]:
+    """Anything that a form, a script or an older version may hold for a field."""
+    return VALUES[field.kind] | st.sampled_from(EMPTIES)
+
+
+def some_of(connector_type: ConnectorType) -> st.SearchStrategy[dict[str, Any]]:
+    """Values for some of the fields of a type; the others are absent."""
+    return st.fixed_dictionaries({}, optional={field.key: value_of(field) for field in connector_type.all_fields})
+
+
+connector_types = st.sampled_from(list(TYPES.values()))
+one_configuration = connector_types.flatmap(lambda one: st.tuples(st.just(one), some_of(one)))
+two_configurations = connector_types.flatmap(lambda one: st.tuples(st.just(one), some_of(one), some_of(one)))
+field_and_value = st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), value_of(field)))
+two_values = st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), value_of(field), value_of(field)))
+
+
+def of_kind(kind: Kind) -> list[Field]:
+    """The real fields of a kind, each definition once."""
+    return list(dict.fromkeys(field for field in FIELDS if field.kind is kind))
+
+
+@UNHURRIED
+@given(one_configuration)
+def test_what_is_saved_as_it_is_does_not_change(case):
+    connector_type, stored = case
+    assert diff(connector_type.all_fields, stored, stored) == []
+
+
+@UNHURRIED
+@given(two_configurations)
+def test_applying_a_diff_gives_the_target_and_a_second_diff_is_empty(case):
+    connector_type, stored, submitted = case
+    fields = connector_type.all_fields
+    result = apply(stored, diff(fields, stored, submitted))
+    assert diff(fields, result, submitted) == []
+    for field in fields:
+        reached = field.normal(result.get(field.key, field.default))
+        wanted = submitted if field.key in submitted else stored
+        assert same(field, reached, field.normal(wanted.get(field.key, field.default)))
+
+
+@UNHURRIED
+@given(two_configurations)
+def test_a_diff_names_each_changed_field_once_in_the_order_of_the_form(case):
+    connector_type, stored, submitted = case
+    changes = diff(connector_type.all_fields, stored, submitted)
+    changed = {change.key: change for change in changes}
+    assert list(changed) == [field.key for field in connector_type.all_fields if field.key in changed]
+    assert len(changes) == len(changed)
+    for field in connector_type.all_fields:
+        if field.key in changed:
+            change = changed[field.key]
+            assert (change.label, change.kind) == (field.label, field.kind)
+            assert not same(field, change.old, change.new)
+
+
+@UNHURRIED
+@given(field_and_value)
+@example((Field("base_url", "API URL", Kind.URL), "https://host.example/ /"))
+def test_the_stored_form_of_a_value_is_its_own_stored_form(case):
+    field, value = case
+    once = field.normal(value)
+    assert field.normal(once) == once
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.key)
+@pytest.mark.parametrize("old", EMPTIES, ids=repr)
+@pytest.mark.parametrize("new", EMPTIES, ids=repr)
+def test_empties_are_equal(field, old, new):
+    assert diff([field], {field.key: old}, {field.key: new}) == []
+
+
+@pytest.mark.parametrize("field", [one for one in FIELDS if one.default is None], ids=lambda field: field.key)
+@pytest.mark.parametrize("new", EMPTIES, ids=repr)
+def test_absent_is_empty_too(field, new):
+    assert diff([field], {}, {field.key: new}) == []
+
+
+@pytest.mark.parametrize("field", [one for one in FIELDS if one.default is not None], ids=lambda field: field.key)
+def test_a_field_stored_before_its_default_existed_has_not_changed(field):
+    assert diff([field], {}, {field.key: field.default}) == []
+
+
+def test_a_field_that_is_not_submitted_stays_as_it_is():
+    fields = TYPES["github"].all_fields
+    assert diff(fields, {"poll_interval": 60, "repos": ["a/b"]}, {}) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.NUMBER, Kind.CHECKBOX])
+def test_zero_and_off_are_values_and_not_empty(kind):
+    nothing = {Kind.NUMBER: 0, Kind.CHECKBOX: False}[kind]
+    for field in of_kind(kind):
+        for empty in EMPTIES:
+            assert [(one.old, one.new) for one in diff([field], {field.key: empty}, {field.key: nothing})] == [
+                (None, nothing)
+            ]
+            assert diff([field], {field.key: nothing}, {field.key: empty}) != []
+        assert diff([field], {field.key: nothing}, {field.key: nothing}) == []
+
+
+@UNHURRIED
+@given(st.integers(-(10**17), 10**17), st.sampled_from(["{}", " {} ", "{}\r\n"]))
+@example(60, "{}")
+def test_a_number_is_the_same_typed_or_stored(number, typed):
+    for field in of_kind(Kind.NUMBER):
+        as_text = typed.format(number)
+        assert diff([field], {field.key: number}, {field.key: as_text}) == []
+        assert diff([field], {field.key: as_text}, {field.key: number}) == []
+        assert [one.new for one in diff([field], {field.key: number}, {field.key: str(number + 1)})] == [number + 1]
+
+
+@UNHURRIED
+@given(st.data())
+def test_order_and_spacing_and_repetition_of_tags_do_not_matter(data):
+    tags = data.draw(st.lists(st.text("abcé -", min_size=1, max_size=5), max_size=5))
+    shuffled = data.draw(st.permutations(tags + tags[:1]))
+    spaces = data.draw(st.sampled_from([",", ", ", " ,\t", ",,", "\r\n"]))
+    for stored in (tags, ",".join(tags)):
+        for submitted in (shuffled, spaces.join(shuffled), tuple(shuffled)):
+            assert diff([tags_field()], {"tags": stored}, {"tags": submitted}) == []
+
+
+@pytest.mark.parametrize("typed", ["a, b", "a,b", "b,a", " a ,, b ,a", ["b", "a"], ["a,b"], "a\r\nb"])
+def test_these_are_the_same_tags(typed):
+    assert diff([tags_field()], {"tags": ["a", "b"]}, {"tags": typed}) == []
+
+
+def test_tags_differ_in_case_and_say_what_was_added_and_removed():
+    [change] = diff([tags_field()], {"tags": ["system", "audit"]}, {"tags": "audit, Audit, changes"})
+    assert change.added == ["Audit", "changes"]
+    assert change.removed == ["system"]
+
+
+@pytest.mark.parametrize("field", of_kind(Kind.LIST), ids=lambda field: field.key)
+def test_other_lists_compare_in_order(field):
+    [change] = diff([field], {field.key: ["a", "b"]}, {field.key: "b\r\na"})
+    assert (change.old, change.new) == (["a", "b"], ["b", "a"])
+    assert diff([field], {field.key: ["a", "b"]}, {field.key: "a\r\n\r\n b \r\na"}) == []
+
+
+@UNHURRIED
+@given(st.lists(st.text("abc -", max_size=5), max_size=5))
+def test_text_areas_come_back_with_other_line_ends_and_are_the_same(lines):
+    for field in [*of_kind(Kind.CERTIFICATE), *of_kind(Kind.LIST)]:
+        for ends in ("\r\n", "\r"):
+            assert diff([field], {field.key: "\n".join(lines)}, {field.key: ends.join(lines)}) == []
+
+
+@UNHURRIED
+@given(LISTABLE)
+@example("Zoe\u0308")
+@example("\u212b")
+def test_composed_and_decomposed_characters_are_the_same(text):
+    for field in [*of_kind(Kind.TEXT), *of_kind(Kind.TAGS), *of_kind(Kind.LIST), *of_kind(Kind.SECRET)]:
+        composed, decomposed = unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)
+        assert diff([field], {field.key: decomposed}, {field.key: composed}) == []
+
+
+@pytest.mark.parametrize("value", [True, "on", 1.5, "1e3", [300], {"seconds": 300}], ids=repr)
+def test_a_value_of_another_type_is_refused_and_not_compared(value):
+    for field in of_kind(Kind.NUMBER):
+        with pytest.raises(ValueError, match="whole number"):
+            diff([field], {field.key: 300}, {field.key: value})
+
+
+@UNHURRIED
+@given(st.sampled_from(of_kind(Kind.SECRET)), WORDS, WORDS)
+def test_of_a_secret_only_set_replaced_or_cleared_is_recorded(field, old, new):
+    recorded = [one.recorded() for one in diff([field], {field.key: old}, {field.key: new})]
+    old, new = field.normal(old), field.normal(new)
+    if old == new:
+        assert recorded == []
+    else:
+        sides = {(False, True): (None, "set"), (True, True): ("set", "replaced"), (True, False): ("set", "cleared")}
+        expected = sides[bool(old), bool(new)]
+        assert recorded == [Change(field.key, field.label, "secret", *expected)]
+
+
+@UNHURRIED
+@given(two_values)
+def test_what_is_no_secret_is_recorded_as_it_is(case):
+    field, old, new = case
+    assume(field.kind is not Kind.SECRET)
+    for change in diff([field], {field.key: old}, {field.key: new}):
+        assert change.recorded() is change
+
+
+LONG = st.builds(
+    lambda head, times, tail: head * times + tail,
+    st.sampled_from(["a", "ab", "“", "… (121 characters"]),
+    st.integers(0, SHOWN_CHARACTERS + 2),
+    st.text("ab”… ", max_size=3),
+)
+
+
+@UNHURRIED
+@given(LONG, LONG)
+def test_two_different_texts_never_look_the_same_however_long(one, other):
+    assert (clipped(one) == clipped(other)) == (one == other)
+    assert (spoken(one) == spoken(other)) == (one == other)
+
+
+def test_a_long_text_is_cut_and_says_how_long_it_is():
+    shown = clipped("x" * 5000)
+    assert shown.startswith("x" * SHOWN_CHARACTERS + "… (5,000 characters, sha256 ")
+    assert len(shown) < SHOWN_CHARACTERS + 60
+    assert clipped("x" * SHOWN_CHARACTERS) == "x" * SHOWN_CHARACTERS
+
+
+@UNHURRIED
+@given(two_values)
+def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
+    field, one, other = case
+    one, other = field.normal(one), field.normal(other)
+    assert (spoken(one) == spoken(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (300, "300"),
+        (True, "on"),
+        (True, 1),
+        (None, "nothing"),
+        (["a", "b"], ["a, b"]),
+        (["a", "b"], ["a”, “b"]),
+        (["a", ["b"]], ["a", "b"]),
+        ([["a"], ["b"]], ["a", "b"]),
+        ([None], None),
+        (1, 1.0),
+        (0, None),
+        (False, None),
+        ({"a": 1}, '{"a": 1}'),
+    ],
+    ids=repr,
+)
+def test_values_that_a_script_reports_are_told_apart(one, other):
+    assert spoken(one) != spoken(other)
+
+
+def tags_field() -> Field:
+    """The tags of every connector."""
+    [field] = of_kind(Kind.TAGS)
+    return field

@@ -1,0 +1,506 @@
+"""The seven events of the audit trail, exactly as specified."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain import connectors
+from painchain.audit.diff import Change
+from painchain.audit.trail import Subject, Trail, VisibilityChange, auditing, outside_change, pascal_case
+from painchain.configuration import connector_store
+from painchain.eventlog import writer
+from painchain.timeline import queries
+from painchain.timeline.queries import Event, Filter
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 891234, tzinfo=UTC)
+WORK = Subject("Work GitHub", "github", 41)
+INTERVAL = Change("poll_interval", "Poll interval", "number", 300, 3600)
+TOKEN = Change("token", "Token", "secret", "planted-old", "planted-new")
+TAGS = Change("tags", "Tags", "tags", ["a"], ["a", "b"])
+REVIEWERS = VisibilityChange("PullRequest", "reviewers", "Reviewers", visible=False)
+COMMENTS = VisibilityChange("PullRequest", "comments", "Comments", visible=True)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an event says."""
+
+    kind: str
+    title: str
+    status: str
+    metadata: dict[str, Any]
+    description: dict[str, Any]
+    about: tuple[int | None, str | None, str | None] = field(default=(41, "Work GitHub", "github"))
+
+
+Act = Callable[[Trail], str | None]
+NAMED = {"connector_type": "github", "connector_name": "Work GitHub"}
+
+SEVEN: list[tuple[Act, Told]] = [
+    (
+        lambda trail: trail.log_connector_created(WORK, {"name": "Work GitHub", "token": "set"}),
+        Told(
+            "connector_created",
+            "[Connector Created] Work GitHub",
+            "created",
+            {"action": "create", **NAMED},
+            {
+                "text": "Created the GitHub connector “Work GitHub”",
+                **NAMED,
+                "configuration": {"name": "Work GitHub", "token": "set"},
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_updated(WORK, [INTERVAL, TOKEN, TAGS], [REVIEWERS]),
+        Told(
+            "connector_updated",
+            "[Connector Updated] Work GitHub",
+            "updated",
+            {
+                "action": "update",
+                **NAMED,
+                "changes": {
+                    "poll_interval": {"old": 300, "new": 3600},
+                    "token": {"old": "set", "new": "replaced"},
+                    "tags": {"old": ["a"], "new": ["a", "b"]},
+                    "field_visibility.PullRequest.reviewers": {"old": True, "new": False},
+                },
+            },
+            {
+                "text": "Updated “Work GitHub”: Poll interval changed from 300 to 3600; Token replaced; "
+                "Tags changed from “a” to “a”, “b”; Reviewers of PullRequest events hidden",
+                **NAMED,
+                "changes": [
+                    {"key": "poll_interval", "label": "Poll interval", "kind": "number", "old": 300, "new": 3600},
+                    {"key": "token", "label": "Token", "kind": "secret", "old": "set", "new": "replaced"},
+                    {"key": "tags", "label": "Tags", "kind": "tags", "old": ["a"], "new": ["a", "b"]},
+                ],
+                "field_visibility": [
+                    {"event_type": "PullRequest", "field": "reviewers", "label": "Reviewers", "visible": False}
+                ],
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_deleted(WORK, {"name": "Work GitHub", "enabled": True}),
+        Told(
+            "connector_deleted",
+            "[Connector Deleted] Work GitHub",
+            "deleted",
+            {"action": "delete", **NAMED},
+            {
+                "text": "Deleted the GitHub connector “Work GitHub”",
+                **NAMED,
+                "configuration": {"name": "Work GitHub", "enabled": True},
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_enabled(WORK),
+        Told(
+            "connector_enabled",
+            "[Connector Enabled] Work GitHub",
+            "enabled",
+            {"action": "enable", **NAMED},
+            {"text": "Enabled “Work GitHub”", **NAMED},
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_disabled(WORK),
+        Told(
+            "connector_disabled",
+            "[Connector Disabled] Work GitHub",
+            "disabled",
+            {"action": "disable", **NAMED},
+            {"text": "Disabled “Work GitHub”", **NAMED},
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_failing(WORK, "git.example does not accept the token (401)."),
+        Told(
+            "connector_failing",
+            "[Connector Failing] Work GitHub",
+            "failing",
+            {"action": "fail", **NAMED},
+            {
+                "text": "“Work GitHub” is failing: git.example does not accept the token (401).",
+                **NAMED,
+                "error": "git.example does not accept the token (401).",
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_connector_recovered(WORK, 1, datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
+        Told(
+            "connector_recovered",
+            "[Connector Recovered] Work GitHub",
+            "recovered",
+            {"action": "recover", **NAMED},
+            {
+                "text": "“Work GitHub” has recovered, after 1 poll that failed since 2026-01-02 03:04 UTC",
+                **NAMED,
+                "failures": 1,
+                "since": "2026-01-02T03:04:00.000000Z",
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_config_changed(WORK, INTERVAL),
+        Told(
+            "config_changed",
+            "[Config Changed] Work GitHub - poll_interval",
+            "changed",
+            {"action": "config_change", "field": "poll_interval"},
+            {
+                "text": "Poll interval changed from 300 to 3600 in “Work GitHub”",
+                "connector_name": "Work GitHub",
+                "field": "poll_interval",
+                "label": "Poll interval",
+                "kind": "number",
+                "old_value": 300,
+                "new_value": 3600,
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_config_changed(WORK, TOKEN),
+        Told(
+            "config_changed",
+            "[Config Changed] Work GitHub - token",
+            "changed",
+            {"action": "config_change", "field": "token"},
+            {
+                "text": "Token replaced in “Work GitHub”",
+                "connector_name": "Work GitHub",
+                "field": "token",
+                "label": "Token",
+                "kind": "secret",
+                "old_value": "set",
+                "new_value": "replaced",
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_field_visibility_changed(REVIEWERS, WORK),
+        Told(
+            "field_visibility_changed",
+            "[Field Visibility Changed] PullRequest",
+            "hidden",
+            {"action": "field_visibility_change", "event_type": "PullRequest", "field": "reviewers", "visible": False},
+            {
+                "text": "Reviewers of PullRequest events hidden",
+                "event_type": "PullRequest",
+                "field": "reviewers",
+                "label": "Reviewers",
+                "visible": False,
+                "connector_name": "Work GitHub",
+            },
+        ),
+    ),
+    (
+        lambda trail: trail.log_field_visibility_changed(COMMENTS),
+        Told(
+            "field_visibility_changed",
+            "[Field Visibility Changed] PullRequest",
+            "shown",
+            {"action": "field_visibility_change", "event_type": "PullRequest", "field": "comments", "visible": True},
+            {
+                "text": "Comments of PullRequest events shown",
+                "event_type": "PullRequest",
+                "field": "comments",
+                "label": "Comments",
+                "visible": True,
+            },
+            (None, None, None),
+        ),
+    ),
+]
+
+
+@contextmanager
+def acting(app: Flask, author: str = "operator", now: datetime = NOW, request_id: str = "r1") -> Iterator[Trail]:
+    """Act once, on the record."""
+    with app.app_context(), writer.writing() as book:
+        yield Trail(book, author, request_id, now)
+
+
+def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
+    """Act and return the events of it, in the order in which they were written."""
+    with app.app_context():
+        before = queries.head().last_event
+    with acting(app, **how) as trail:
+        for act in acts:
+            act(trail)
+    with app.app_context():
+        return list(queries.since(Filter(), before))
+
+
+def system(app: Flask) -> Any:
+    """The built-in connector."""
+    return connector_store.listed(connector_type=connectors.BUILTIN.key)[0]
+
+
+def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
+    """Switch the built-in connector and return the events of it."""
+    return written(app, lambda trail: connector_store.switch(system(app), on, trail), **how)
+
+
+@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
+def test_an_event_says_exactly_what_is_specified(app, act, told):
+    [event] = written(app, act)
+    assert event.title == told.title
+    assert event.metadata == told.metadata
+    assert event.description == told.description
+    assert event.status == told.status
+    assert event.event_type == told.kind.title().replace("_", "")
+    assert re.fullmatch(rf"painchain-{told.kind}-[0-9]{{10}}\.[0-9]{{6}}", event.event_id)
+    assert (event.connector_id, event.connector_name, event.connector_type) == told.about
+    assert (event.source, event.author, event.tags, event.url) == ("painchain", "operator", ["system", "audit"], None)
+    assert (event.request_id, event.recorded_at) == ("r1", NOW)
+
+
+@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
+def test_what_is_logged_is_found_under_the_id_that_is_returned(app, act, told):
+    with acting(app) as trail:
+        event_id = act(trail)
+    with app.app_context():
+        assert queries.event_called(str(event_id)).title == told.title
+
+
+@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
+def test_the_dashboard_knows_every_field_of_an_event(app, act, told):
+    [event] = written(app, act)
+    shown = connectors.event_type(event.source, event.event_type).fields
+    recorded = {**event.description, **event.metadata}
+    assert [one.key for one in shown if one.key not in recorded] == []
+
+
+def test_the_id_carries_the_seconds_and_microseconds_of_the_event(app):
+    later = datetime(2100, 1, 1, microsecond=5, tzinfo=UTC)
+    [event] = written(app, lambda trail: trail.log_connector_enabled(WORK), now=later)
+    assert event.event_id == "painchain-connector_enabled-4102444800.000005"
+    assert event.timestamp == later
+
+
+def test_the_events_of_one_action_share_a_request_id_and_an_author(app):
+    events = written(app, *(act for act, _ in SEVEN), author="connector:Work", request_id="r2")
+    assert {(event.request_id, event.author) for event in events} == {("r2", "connector:Work")}
+    assert len(events) == len({event.event_id for event in events}) == len(SEVEN)
+
+
+def test_names_of_event_types_are_in_pascal_case():
+    assert pascal_case("field_visibility_changed") == "FieldVisibilityChanged"
+
+
+def test_no_secret_is_in_an_event_in_any_form(app):
+    acts: list[Act] = [
+        lambda trail: trail.log_config_changed(WORK, TOKEN),
+        lambda trail: trail.log_connector_updated(WORK, [TOKEN, INTERVAL]),
+    ]
+    assert "planted" not in str(written(app, *acts))
+
+
+def test_credentials_inside_other_values_are_masked(app):
+    urls = Change(
+        "base_url", "API URL", "url", "https://me:planted@a.example", "https://a.example/?token=planted&page=2"
+    )
+    nested = Change("extra", "Extra", "json", {"api_key": "planted", "page": 2}, ["https://planted@a.example"])
+    [changed, extra, updated] = written(
+        app,
+        lambda trail: trail.log_config_changed(WORK, urls),
+        lambda trail: trail.log_config_changed(WORK, nested),
+        lambda trail: trail.log_connector_updated(WORK, [urls, nested]),
+    )
+    assert changed.description["old_value"] == "https://***@a.example"
+    assert changed.description["new_value"] == "https://a.example/?token=***&page=2"
+    assert extra.description["old_value"] == {"api_key": "***", "page": 2}
+    assert "planted" not in str([changed, extra, updated])
+
+
+def test_the_label_is_stored_and_outlives_the_field(app):
+    gone = Change("gone", "Label of old", "text", "a", "b")
+    changed, updated = written(
+        app,
+        lambda trail: trail.log_config_changed(Subject("Old", "no-longer-a-type"), gone),
+        lambda trail: trail.log_connector_updated(Subject("Old", "no-longer-a-type"), [gone]),
+    )
+    assert changed.description["label"] == "Label of old"
+    assert updated.description["changes"][0]["label"] == "Label of old"
+    assert updated.connector_type == "no-longer-a-type"
+
+
+def test_a_connector_known_by_name_is_looked_up(app, client):
+    number = add(client, "Work GitHub")
+    [known, unknown] = written(
+        app,
+        lambda trail: trail.log_connector_enabled(Subject("Work GitHub", "github")),
+        lambda trail: trail.log_connector_enabled(Subject("Another", "github")),
+    )
+    assert (known.connector_id, unknown.connector_id) == (number, None)
+    assert unknown.connector_name == "Another"
+
+
+def test_events_carry_the_tags_that_the_painchain_connector_has_then(app):
+    with acting(app) as trail:
+        connector_store.update(system(app), {"tags": "audit, quarterly"}, {}, None, trail)
+    [event] = written(app, lambda trail: trail.log_connector_enabled(WORK))
+    assert event.tags == ["audit", "quarterly"]
+    with app.app_context():
+        assert event.id in [one.id for one in queries.page(Filter(tag=("quarterly",))).events]
+        assert event.id not in [one.id for one in queries.page(Filter(tag=("system",))).events]
+
+
+def test_the_first_start_is_on_the_record_by_system(app):
+    with app.app_context():
+        [event] = queries.since(Filter(), 0)
+    assert (event.title, event.author) == ("[Connector Created] PainChain System", "system")
+    assert event.metadata == {
+        "action": "create",
+        "connector_type": "painchain",
+        "connector_name": "PainChain System",
+    }
+    assert event.description["configuration"] == {
+        "name": "PainChain System",
+        "tags": ["system", "audit"],
+        "enabled": True,
+    }
+
+
+def test_while_auditing_is_off_nothing_is_recorded(app):
+    turn_auditing(app, on=False)
+    with acting(app) as trail:
+        assert [act(trail) for act, _ in SEVEN] == [None] * len(SEVEN)
+    assert written(app, *(act for act, _ in SEVEN)) == []
+
+
+def test_switching_auditing_off_and_on_is_recorded_with_who_and_when(app):
+    [off] = turn_auditing(app, on=False, author="night shift", now=NOW)
+    with app.app_context():
+        assert (auditing().on, auditing().by, auditing().since) == (False, "night shift", NOW)
+    [on] = turn_auditing(app, on=True, author="day shift", now=NOW + timedelta(hours=8))
+    with app.app_context():
+        assert (auditing().on, auditing().by, auditing().since) == (True, "day shift", NOW + timedelta(hours=8))
+    assert [(one.title, one.author) for one in (off, on)] == [
+        ("[Connector Disabled] PainChain System", "night shift"),
+        ("[Connector Enabled] PainChain System", "day shift"),
+    ]
+
+
+def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(app, client, events):
+    number = add(client, "Work GitHub")
+    turn_auditing(app, on=False)
+    before = len(events())
+    with acting(app) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+        connector_store.switch(connector_store.get(number), True, trail)
+    assert client.get(f"/api/connectors/{number}").json["config"]["poll_interval"] == 900
+    assert len(events()) == before
+
+
+def test_auditing_stays_off_for_the_rename_of_painchain_itself(app):
+    turn_auditing(app, on=False)
+    renamed = written(app, lambda trail: connector_store.update(system(app), {"name": "Trail"}, {}, None, trail))
+    assert renamed == []
+    assert [one.title for one in turn_auditing(app, on=True)] == ["[Connector Enabled] Trail"]
+
+
+@pytest.mark.parametrize("kind", ["connector_enabled", "connector_disabled"])
+def test_a_script_cannot_report_a_switch_of_auditing_while_it_is_off(app, client, events, kind):
+    turn_auditing(app, on=False)
+    before = len(events())
+    body = {"event_type": kind, "connector_name": "PainChain System", "connector_type": "painchain"}
+    assert client.post("/api/painchain/log", json=body).status_code == 409
+    assert len(events()) == before
+
+
+def test_creation_keeps_the_first_and_deletion_the_last_configuration_without_secrets(client, events):
+    number = add(client, "Work GitHub", tags="work", config={"token": "planted-token", "repos": ["a/b"]})
+    first = {
+        "name": "Work GitHub",
+        "tags": ["work"],
+        "base_url": "https://api.github.com",
+        "poll_interval": 300,
+        "repos": ["a/b"],
+        "branches": [],
+        "token": "set",
+        "enabled": False,
+    }
+    change(client, number, config={"poll_interval": 600, "repos": []}, tags=["work", "ci"])
+    assert client.post(f"/api/connectors/{number}/enable").status_code == 200
+    assert client.delete(f"/api/connectors/{number}").status_code == 204
+    [created] = events(event_type="ConnectorCreated", connector="Work GitHub")
+    [deleted] = events(event_type="ConnectorDeleted", connector="Work GitHub")
+    assert created["description"]["configuration"] == first
+    assert deleted["description"]["configuration"] == {
+        **first,
+        "poll_interval": 600,
+        "repos": [],
+        "tags": ["work", "ci"],
+        "enabled": True,
+    }
+    assert "planted" not in str(events())
+
+
+def test_the_name_and_type_of_a_deleted_connector_stay_on_its_events(client, events):
+    number = add(client, "Work GitHub")
+    client.delete(f"/api/connectors/{number}")
+    told = [(one["connector_id"], one["connector_name"]) for one in events(connector=str(number))]
+    assert told == [(number, "Work GitHub")] * 2
+
+
+def test_a_rename_carries_the_new_name_in_its_titles_and_both_in_the_diff(client, events):
+    number = add(client, "Old name")
+    change(client, number, name="New name")
+    changed, updated = events()[-2:]
+    assert changed["title"] == "[Config Changed] New name - name"
+    assert (changed["description"]["old_value"], changed["description"]["new_value"]) == ("Old name", "New name")
+    assert updated["title"] == "[Connector Updated] New name"
+    assert updated["metadata"] == {
+        "action": "update",
+        "connector_type": "github",
+        "connector_name": "New name",
+        "changes": {"name": {"old": "Old name", "new": "New name"}},
+    }
+    assert changed["request_id"] == updated["request_id"]
+
+
+def test_what_a_script_reports_is_typed_and_labelled_by_the_fields_definition():
+    assert outside_change("github", "poll_interval", 300, 60) == Change(
+        "poll_interval", "Poll interval", "number", 300, 60
+    )
+    assert outside_change(None, "token", "a", "b").kind == "secret"
+    assert outside_change("github", "signing_secret", "a", "b").kind == "secret"
+    assert outside_change("github", "retry_count", 1, 2) == Change("retry_count", "Retry count", "json", 1, 2)
+
+
+@pytest.mark.parametrize("nothing", [None, "", []], ids=repr)
+def test_a_script_that_clears_a_secret_is_recorded_so(app, nothing):
+    cleared = outside_change("github", "token", "planted", nothing)
+    [event] = written(app, lambda trail: trail.log_config_changed(WORK, cleared))
+    assert (event.description["old_value"], event.description["new_value"]) == ("set", "cleared")
+
+
+def add(client: FlaskClient, name: str, **more: Any) -> int:
+    """Add a GitHub connector and return its number."""
+    new = {"name": name, "type": "github", "config": {"token": "made-up"}, **more}
+    response = client.post("/api/connectors", json=new)
+    assert response.status_code == 201, response.json
+    return int(response.json["id"])
+
+
+def change(client: FlaskClient, number: int, **values: Any) -> None:
+    """Change values of a connector."""
+    address = f"/api/connectors/{number}"
+    etag = client.get(address).headers["ETag"]
+    response = client.patch(address, json=values, headers={"If-Match": etag})
+    assert response.status_code == 200, response.json

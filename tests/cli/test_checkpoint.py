@@ -1,0 +1,73 @@
+"""`painchain checkpoint`: it prints what it writes, and says so where it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from painchain.integrity import checkpoints, latest_checkpoint
+from tests.cli.test_main import Run, auditing_off, environment, run
+from tests.eventlog.test_chain import change, write
+
+__all__ = ["auditing_off", "environment", "run"]
+
+
+def test_it_prints_the_line_and_appends_it_on_the_record(app: Flask, run: Run) -> None:
+    first = run("checkpoint", "--reason", "before the migration")
+    second = run("checkpoint")
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    with app.app_context():
+        file = latest_checkpoint.file()
+        assert file.read_text() == first.stdout + second.stdout
+        assert [one.size for one in checkpoints.read(file)] == [1, 2]
+    told = run("events", "--event-type", "CheckpointMade").stdout.splitlines()
+    assert "1 event" in told[0]
+    assert "before the migration" in told[0]
+
+
+def test_another_file_can_be_named(app: Flask, run: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    result = run("checkpoint", "--file", str(elsewhere))
+    assert result.exit_code == 0, result.output
+    assert elsewhere.read_text() == result.stdout
+    with app.app_context():
+        assert not latest_checkpoint.file().exists()
+
+
+@pytest.mark.usefixtures("auditing_off")
+def test_it_is_made_while_auditing_is_off_as_well(run: Run) -> None:
+    assert run("checkpoint").exit_code == 0
+
+
+def test_a_file_that_cannot_be_written_is_told(app: Flask, run: Run, tmp_path: Path) -> None:
+    result = run("checkpoint", "--file", str(tmp_path / "nowhere" / "file"))
+    assert result.exit_code == 1
+    assert "painchain: No checkpoint was made. The checkpoint cannot be written to" in result.stderr
+    assert "CheckpointMade" not in run("events", "--json").stdout
+    with app.app_context():
+        latest_checkpoint.file().mkdir()
+        assert latest_checkpoint.last().problem is None, "another file is nobody else's business"
+    assert run("checkpoint").exit_code == 1
+    with app.app_context():
+        assert "Is a directory" in (latest_checkpoint.last().problem or "")
+
+
+def test_no_checkpoint_is_put_behind_one_that_does_not_fit(app: Flask, run: Run) -> None:
+    write(app, {}, {})
+    assert run("checkpoint").exit_code == 0
+    change(app, "UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 1) WHERE id = 3")
+    result = run("checkpoint")
+    assert result.exit_code == 1
+    assert "does not fit the log" in result.stderr
+    with app.app_context():
+        assert len(latest_checkpoint.file().read_text().splitlines()) == 1
+
+
+def test_the_start_stops_where_the_chain_was_taken_away(app: Flask, run: Run) -> None:
+    assert run("checkpoint").exit_code == 0
+    change(app, "UPDATE alembic_version SET version_num = '0011'")
+    result = run("events")
+    assert result.exit_code == 2
+    assert "painchain: The events in this database are not chained" in result.stderr

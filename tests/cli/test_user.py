@@ -1,0 +1,107 @@
+"""``painchain user``: accounts from the terminal of the server, also when nobody can sign in any more."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import text
+
+from painchain.database.session import db
+from tests.cli.test_main import environment, run
+from tests.support.accounts import PASSWORD, add_person, sign_in
+from tests.support.html import fill, form_of
+
+__all__ = ("environment", "run")  # fixtures
+
+
+def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, client, run):
+    refused = run("user", "add", "alice", "--role", "viewer")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "The first account is an admin" in refused.stderr
+    made = run("user", "add", "alice", "--link", "https://painchain.example/")
+    assert made.exit_code == 0, made.stderr
+    assert "alice is added as admin" in made.stdout
+    address = urlsplit(made.stdout.split()[-1])
+    assert (address.scheme, address.netloc) == ("https", "painchain.example")
+    form = fill(form_of(client.get(address.path), "#link"), password=PASSWORD, again=PASSWORD)
+    assert client.post(address.path, data=form).status_code == 303
+    assert client.get("/settings/people").status_code == 200
+
+
+def test_a_forgotten_password_is_set_anew_by_a_link_and_the_old_one_holds_until_then(app, client, run):
+    add_person(app)
+    made = run("user", "reset", "Alice")
+    address = urlsplit(made.stdout.split()[-1])
+    assert address.netloc == "127.0.0.1:8000"
+    assert sign_in(client).status_code == 303
+    form = form_of(app.test_client().get(address.path), "#link")
+    assert "csrf_token" in form
+    with app.app_context():
+        written = db.session.execute(text("SELECT author, title, words FROM change_events ORDER BY id DESC LIMIT 2"))
+        made_link = list(written)[1]
+    assert made_link.author == "system"
+    assert address.path.rpartition("/")[2] not in str(tuple(made_link))
+
+
+def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, run):
+    assert "nobody signs in" in run("user", "list").stderr
+    add_person(app)
+    assert run("user", "add", "bob", "--email", "bob@example.org").exit_code == 0
+    listed = run("user", "list").stdout.splitlines()
+    assert listed == ["alice  admin", "bob    viewer  bob@example.org  no password yet"]
+    assert run("user", "role", "bob", "editor").stdout == "bob is editor now.\n"
+    assert run("user", "disable", "bob").stdout == "bob is disabled.\n"
+    assert run("user", "disable", "bob").stdout == "bob is disabled already.\n"
+    assert "Enable the account first" in run("user", "reset", "bob").stderr
+    assert run("user", "enable", "bob").stdout == "bob is enabled.\n"
+    assert run("user", "remove", "bob", input="n\n").exit_code == 1
+    assert run("user", "remove", "bob", "--yes").stdout == "bob is removed.\n"
+    assert run("user", "list").stdout == "alice  admin\n"
+    with app.app_context():
+        written = db.session.execute(text("SELECT event_type FROM change_events ORDER BY id")).scalars().all()
+    assert written[-6:] == [
+        *("PersonAdded", "PasswordLinkMade", "PersonChanged", "PersonDisabled", "PersonEnabled", "PersonRemoved")
+    ]
+
+
+@pytest.mark.parametrize("command", [("disable",), ("remove", "--yes"), ("role", "viewer")])
+def test_the_last_admin_stays(app, run, command):
+    add_person(app)
+    name, *more = command
+    refused = run("user", name, "alice", *more)
+    assert refused.exit_code == 1
+    assert "“alice” is the last admin who can sign in" in refused.stderr
+
+
+def test_an_unknown_name_and_a_wrong_value_are_said(app, run):
+    add_person(app)
+    assert "There is no account called “nobody”" in run("user", "reset", "nobody").stderr
+    refused = run("user", "add", "alice")
+    assert (refused.exit_code, "called “alice” already" in refused.stderr) == (1, True)
+
+
+def test_one_or_everybody_is_signed_out_of_every_browser_on_the_record(app, run):
+    browsers = {}
+    for name in ("alice", "bob"):
+        add_person(app, name)
+        browsers[name] = [app.test_client(), app.test_client()]
+        for browser in browsers[name]:
+            sign_in(browser, name)
+
+    def signed_in():
+        return [name for name, several in browsers.items() for one in several if one.get("/account").status_code == 200]
+
+    assert run("user", "sign-out").exit_code == run("user", "sign-out", "bob", "--all").exit_code == 2
+    assert run("user", "sign-out", "nobody").exit_code == 1
+    assert signed_in() == ["alice", "alice", "bob", "bob"]
+    assert run("user", "sign-out", "bob", "--reason", "laptop stolen").stdout == "Signed out of 2 browsers.\n"
+    assert signed_in() == ["alice", "alice"]
+    assert run("user", "sign-out", "--all").stdout == "Signed out of 2 browsers.\n"
+    assert signed_in() == []
+    with app.app_context():
+        written = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
+        assert sorted(tuple(one) for one in written) == [
+            ("system", f"[Signed Out] {name}") for name in ("alice", "alice", "bob", "bob")
+        ]
+    assert run("user", "sign-out", "--all").stdout == "Signed out of 0 browsers.\n"

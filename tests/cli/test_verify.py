@@ -1,0 +1,161 @@
+"""`painchain verify`: two verdicts in plain words, or as JSON, and an exit code that says whether all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from painchain.core.crypto import new_key
+from tests.cli.test_main import COMMAND, ROOT, Run, environment, run
+from tests.eventlog.test_chain import change, write
+from tests.integrity.test_verification import rotate
+
+__all__ = ["environment", "run"]
+
+
+def test_a_log_that_is_as_it_was_written_is_good(app: Flask, run: Run) -> None:
+    write(app, {}, {})
+    result = run("verify")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[:2] == [
+        "Integrity: good. Every event is as it was written, in its place: 3 events.",
+        "Completeness: good. Replaying the log gives what is configured now.",
+    ]
+    assert result.stdout.splitlines()[2].startswith("It took ")
+    assert result.stderr == ""
+    assert run("events", "--json").stdout.count("\n") == 3, "it writes nothing"
+
+
+def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
+    write(app, {"title": "a\x1b[2Jb"}, {})
+    change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
+    change(app, "UPDATE connectors SET tags = '[]'")
+    result = run("verify")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == (
+        "Integrity: BROKEN at event 2 (edited). Event 2 (“a\\x1b[2Jb”, 2026-01-15 14:00:00 UTC) was edited "
+        "after it was written."
+    )
+    assert lines[1].startswith("  Compare it with a backup or an export from before, keep a copy of the database")
+    assert lines[2] == "  Up to there the log is as it was written: 1 event."
+    assert lines[3] == "Completeness: DRIFT. 1 thing configured otherwise than the log tells:"
+    assert lines[4] == (
+        "  Tags of connector “PainChain System”: the log says “system”, “audit”, it is nothing: "
+        "somebody edited the database by hand."
+    )
+
+
+def test_the_verdicts_are_there_as_json(app: Flask, run: Run) -> None:
+    write(app, {}, {})
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["integrity"]["events"], told["integrity"]["last"]) == (True, 3, 3)
+    assert (told["completeness"], told["checkpoints"]) == (
+        {"ok": True, "whole": True, "drift": [], "explained": [], "gaps": []},
+        None,
+    )
+    change(app, "DELETE FROM change_events WHERE id = 3")
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["completeness"]["ok"]) == (False, True)
+    assert (told["integrity"]["broken"]["kind"], told["integrity"]["broken"]["event"]) == ("truncated", 3)
+
+
+def test_checkpoints_show_an_end_that_was_cut_off_and_the_old_head_put_back(
+    app: Flask, run: Run, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "kept")
+    assert run("checkpoint", "--file", file).exit_code == 0
+    change(app, "CREATE TABLE old_head AS SELECT last_event, mac, seal FROM log_head")
+    write(app, {"event_id": "a"})
+    assert run("checkpoint", "--file", file).exit_code == 0
+    good = run("verify", "--checkpoint", file)
+    assert (good.exit_code, good.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 fit.")
+    change(app, "DELETE FROM change_events WHERE id > 2")
+    names = ("last_event", "mac", "seal")
+    change(app, f"UPDATE log_head SET {', '.join(f'{name} = (SELECT {name} FROM old_head)' for name in names)}")
+    assert run("verify").exit_code == 0, "the log alone does not show it"
+    cut = run("verify", "--checkpoint", file)
+    assert cut.exit_code == 1
+    assert cut.stdout.splitlines()[1].startswith("Checkpoints: 1 of 2 do not fit. The log had 3 events at ")
+    assert json.loads(run("verify", "--checkpoint", file, "--json").stdout)["checkpoints"]["ok"] is False
+    change(app, "DROP TABLE old_head")
+
+
+def test_checkpoints_fit_after_the_key_was_replaced(app: Flask, run: Run, tmp_path: Path) -> None:
+    file = str(tmp_path / "kept")
+    key = new_key()
+    assert run("checkpoint", "--file", file).exit_code == 0
+    keys = Path(app.instance_path) / "secret.key"
+    keys.write_text(f"{key}\n{keys.read_text()}")
+    rotate(app, _root(key))
+    write(app, {})
+    assert run("checkpoint", "--file", file).exit_code == 0
+    result = run("verify", "--checkpoint", file)
+    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 fit."), result.output
+
+
+def _root(key: str) -> bytes:
+    from painchain.core.crypto import parse_key
+
+    return parse_key(key, "test").roots[0]
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "there is no checkpoint in"), ("nonsense\n", "line 1: This is no")])
+def test_a_file_that_holds_no_checkpoint_is_told(run: Run, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "kept").write_text(text)
+    result = run("verify", "--checkpoint", str(tmp_path / "kept"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("painchain: The log could not be checked")
+    assert words in result.stderr
+    assert run("verify", "--checkpoint", str(tmp_path / "nowhere")).exit_code == 2
+
+
+def test_what_cannot_be_checked_is_exit_code_2(app: Flask, run: Run) -> None:
+    change(app, "DELETE FROM hidden_fields")
+    change(app, "ALTER TABLE change_events RENAME TO elsewhere")
+    assert run("verify").exit_code == 2
+    change(app, "ALTER TABLE elsewhere RENAME TO change_events")
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, database: str) -> None:
+    write(app, {}, {})
+    terminal, end = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=end, timeout=60
+    )
+    os.close(end)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert (done.returncode, b"Integrity: good." in done.stdout) == (0, True)
+    assert "Verifying" in shown
+    assert "100%" in shown
+
+
+def test_ctrl_c_stops_it_with_a_word(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(app, {}, {})
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("click._termui_impl.ProgressBar.update", interrupt)
+    result = run("verify")
+    assert (result.exit_code, result.stderr) == (2, "painchain: Stopped: nothing was decided.\n")
+
+
+def test_a_verdict_that_cannot_be_written_is_no_verdict(app: Flask, environment: None) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "painchain: The verdict cannot be written: No space left on device.",
+    )

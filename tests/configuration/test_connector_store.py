@@ -1,0 +1,510 @@
+"""Connectors are created, changed, switched and deleted by the rules, and on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.configuration.connector_store import Invalid, Protected, Saved, Stale
+from painchain.connectors import ADDABLE, TYPES
+from painchain.core.crypto import KeyUnusable, new_key, parse_key
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.startup import create_app
+from painchain.timeline import queries, visibility
+from painchain.timeline.queries import Filter
+from tests.conftest import close
+
+NOW = datetime(2100, 1, 1, tzinfo=UTC)
+GITHUB = TYPES["github"]
+TOKEN = "planted-f00dcafe-token"
+ADDRESSES = {"github": "base_url", "gitlab": "base_url", "kubernetes": "api_server"}
+
+
+@contextmanager
+def acting(app: Flask, author: str = "operator", now: datetime = NOW) -> Iterator[Trail]:
+    """Act once, on the record."""
+    with app.app_context(), writer.writing() as book:
+        yield Trail(book, author, "one-action", now)
+
+
+def create(app: Flask, type_key: str = "github", enabled: bool = False, author: str = "operator", **values: Any) -> int:
+    """Add a connector and return its number."""
+    given = {"name": "Work", "token": "made-up", **values}
+    with acting(app, author) as trail:
+        return int(connector_store.create(TYPES[type_key], given, enabled, trail).id)
+
+
+def save(app: Flask, number: int, version: int | None = None, shown: Any = None, **values: Any) -> Saved:
+    """Save values of a connector."""
+    with acting(app) as trail:
+        return connector_store.update(connector_store.get(number), values, shown or {}, version, trail)
+
+
+def stored(app: Flask, number: int) -> dict[str, Any]:
+    """Return the values of a connector, its secrets left out."""
+    with app.app_context():
+        return connector_store.values(connector_store.get(number))
+
+
+def attribute(app: Flask, number: int, name: str) -> Any:
+    """Return one attribute of a connector."""
+    with app.app_context():
+        return getattr(connector_store.get(number), name)
+
+
+def builtin(app: Flask) -> int:
+    """Return the number of the built-in connector."""
+    with app.app_context():
+        return int(connector_store.listed(connector_type="painchain")[0].id)
+
+
+@pytest.fixture
+def said(app: Flask) -> Callable[[], list[str]]:
+    """Read the titles of what has been recorded since the first start, in the order in which it was."""
+
+    def read() -> list[str]:
+        with app.app_context():
+            return [event.title for event in queries.since(Filter(), 1, 500)]
+
+    return read
+
+
+def test_a_new_connector_takes_defaults_for_what_is_not_given(app):
+    number = create(app, "kubernetes", name="Cluster", token=None)
+    assert stored(app, number) == {
+        "name": "Cluster",
+        "tags": [],
+        "api_server": None,
+        "ca_certificate": None,
+        "verify_ssl": True,
+        "cluster_name": "default",
+        "poll_interval": 300,
+        "namespaces": [],
+    }
+
+
+def test_a_new_connector_is_disabled_until_it_is_enabled_as_an_act_of_its_own(app, said):
+    assert attribute(app, create(app), "enabled") is False
+    assert attribute(app, create(app, name="Other", enabled=True), "enabled") is True
+    assert said() == ["[Connector Created] Work", "[Connector Created] Other", "[Connector Enabled] Other"]
+
+
+def test_a_connector_knows_who_made_changed_and_switched_it_and_when(app):
+    number = create(app, author="first")
+    with acting(app, "second", NOW + timedelta(hours=1)) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 600}, {}, None, trail)
+    with acting(app, "third", NOW + timedelta(hours=2)) as trail:
+        connector_store.switch(connector_store.get(number), True, trail)
+    with app.app_context():
+        one = connector_store.get(number)
+        assert (one.created_by, one.created_at) == ("first", NOW)
+        assert (one.updated_by, one.updated_at) == ("third", NOW + timedelta(hours=2))
+        assert (one.switched_by, one.switched_at) == ("third", NOW + timedelta(hours=2))
+
+
+@pytest.mark.parametrize("type_key", ["github", "gitlab"])
+def test_a_required_token_must_be_given(app, said, type_key):
+    for token in (None, "", "  "):
+        with pytest.raises(Invalid) as refused:
+            create(app, type_key, token=token)
+        assert refused.value.errors == {"token": "Token is required."}
+    assert said() == []
+
+
+def test_every_wrong_field_is_named_at_once_and_nothing_is_stored(app, said):
+    with pytest.raises(Invalid) as refused:
+        create(app, name="", token="", poll_interval=7, repos="nonsense")
+    assert set(refused.value.errors) == {"name", "token", "poll_interval", "repos"}
+    with app.app_context():
+        assert len(connector_store.listed()) == 1
+    assert said() == []
+
+
+TAKEN = [
+    ("Work", "Work"),
+    ("Work", "wORK"),
+    ("Work", "  work "),
+    ("ÜBUNG", "ÜBUNG"),
+    ("ÜBUNG", "übung"),
+    ("Zo\u00eb", "Zoe\u0308"),
+]
+
+
+@pytest.mark.parametrize(("name", "again"), TAKEN)
+def test_a_name_is_taken_whatever_its_case(app, said, name, again):
+    create(app, name=name)
+    with pytest.raises(Invalid, match="There is a connector called") as refused:
+        create(app, "gitlab", name=again)
+    assert set(refused.value.errors) == {"name"}
+    assert len(said()) == 1
+
+
+@pytest.mark.parametrize(("name", "again"), TAKEN)
+def test_a_connector_is_not_renamed_to_a_name_that_is_taken(app, said, name, again):
+    create(app, name=name)
+    number = create(app, name="Other")
+    with pytest.raises(Invalid, match="There is a connector called"):
+        save(app, number, name=again)
+    assert stored(app, number)["name"] == "Other"
+    assert len(said()) == 2
+
+
+def test_the_name_of_the_built_in_connector_is_taken_too(app):
+    with pytest.raises(Invalid, match="There is a connector called"):
+        create(app, name="painchain system")
+
+
+def test_a_connector_may_change_the_case_of_its_own_name(app, said):
+    number = create(app, name="work")
+    assert save(app, number, name="WORK")
+    assert said()[1:] == ["[Config Changed] WORK - name", "[Connector Updated] WORK"]
+
+
+def test_the_name_of_a_deleted_connector_is_free_again(app):
+    number = create(app)
+    with acting(app) as trail:
+        connector_store.delete(connector_store.get(number), trail)
+    assert create(app) > number
+
+
+def test_one_save_is_one_config_changed_for_each_field_and_one_connector_updated(app, said):
+    number = create(app)
+    saved = save(app, number, poll_interval="600", repos="a/b\r\nc/d", name="Home", branches="")
+    assert [change.key for change in saved.changes] == ["name", "poll_interval", "repos"]
+    assert said()[1:] == [
+        "[Config Changed] Home - name",
+        "[Config Changed] Home - poll_interval",
+        "[Config Changed] Home - repos",
+        "[Connector Updated] Home",
+    ]
+    with app.app_context():
+        events = queries.of_request("one-action")
+        assert events[0].metadata["changes"] == {
+            "name": {"old": "Work", "new": "Home"},
+            "poll_interval": {"old": 300, "new": 600},
+            "repos": {"old": [], "new": ["a/b", "c/d"]},
+        }
+    assert stored(app, number) == {
+        "name": "Home",
+        "tags": [],
+        "base_url": "https://api.github.com",
+        "poll_interval": 600,
+        "repos": ["a/b", "c/d"],
+        "branches": [],
+    }
+
+
+def test_a_field_that_is_not_submitted_stays_as_it_is(app):
+    number = create(app, repos="a/b", tags="work")
+    save(app, number, poll_interval=600)
+    assert (stored(app, number)["repos"], stored(app, number)["tags"]) == (["a/b"], ["work"])
+
+
+def test_saving_without_a_change_writes_nothing_and_says_so(app, said):
+    number = create(app, repos="a/b", tags="a, b")
+    as_entered = {**stored(app, number), "poll_interval": "300", "tags": "b,a", "repos": "a/b\r\n"}
+    assert not save(app, number, **as_entered)
+    assert len(said()) == 1
+    assert attribute(app, number, "version") == 1
+    assert stored(app, number)["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("values", [{"tags": "one, two"}, {"name": "Renamed"}])
+def test_a_change_of_tags_or_name_alone_is_a_change(app, said, values):
+    number = create(app)
+    assert save(app, number, **values)
+    assert len(said()) == 3
+    assert attribute(app, number, "version") == 2
+
+
+def test_a_wrong_value_leaves_the_right_ones_unsaved_as_well(app, said):
+    number = create(app)
+    with pytest.raises(Invalid) as refused:
+        save(app, number, poll_interval=7, tags="new")
+    assert refused.value.errors == {"poll_interval": "Poll interval must be a whole number from 60 to 3600."}
+    assert stored(app, number)["tags"] == []
+    assert len(said()) == 1
+
+
+def test_every_field_of_every_type_can_be_changed(app):
+    others = {"number": 61, "url": "https://other.example", "list": ["42"], "text": "other", "checkbox": False}
+    for type_key in ADDABLE:
+        number = create(app, type_key, name=type_key)
+        for field in TYPES[type_key].fields:
+            if field.kind in others:
+                value = ["a/b"] if field.key == "repos" else others[field.kind]
+                token = {"token": "another"} if field.kind == "url" else {}
+                change = save(app, number, **{field.key: value}, **token).changes[0]
+                assert (change.key, change.new) == (field.key, value)
+                assert stored(app, number)[field.key] == value
+
+
+def secret_events(app: Flask) -> list[tuple[Any, Any]]:
+    """Return what is recorded of changes of tokens."""
+    with app.app_context():
+        events = queries.since(Filter(event_type=("ConfigChanged",)), 1)
+        return [(event.description["old_value"], event.description["new_value"]) for event in events]
+
+
+def test_a_secret_is_set_replaced_and_cleared_and_no_more_is_said(app):
+    number = create(app, "kubernetes", token=None)
+    for token in ("first", "second", None):
+        assert save(app, number, token=token)
+    assert secret_events(app) == [(None, "set"), ("set", "replaced"), ("set", "cleared")]
+    assert attribute(app, number, "secrets") == {}
+
+
+@pytest.mark.parametrize("address", ["https://other.example", "http://api.github.com", "https://api.github.com:8443"])
+def test_a_stored_secret_never_goes_to_another_server(app, said, address):
+    number = create(app)
+    with pytest.raises(Invalid, match="Enter the token again"):
+        save(app, number, base_url=address)
+    assert stored(app, number)["base_url"] == "https://api.github.com"
+    assert save(app, number, base_url="https://api.github.com/api/v3")
+    assert save(app, number, base_url=address, token="for-that-server")
+
+
+def test_a_secret_that_is_not_submitted_is_kept(app, said):
+    number = create(app)
+    sealed = attribute(app, number, "secrets")
+    save(app, number, poll_interval=600)
+    assert attribute(app, number, "secrets") == sealed
+    assert "[Config Changed] Work - token" not in said()
+
+
+@pytest.mark.parametrize("same", ["made-up", " made-up\r\n"])
+def test_the_same_secret_again_is_no_change(app, said, same):
+    number = create(app)
+    sealed = attribute(app, number, "secrets")
+    assert not save(app, number, token=same)
+    assert attribute(app, number, "secrets") == sealed
+    assert len(said()) == 1
+
+
+def test_clearing_a_secret_that_is_not_set_is_no_change(app, said):
+    number = create(app, "kubernetes", token=None)
+    assert not save(app, number, token=None)
+    assert len(said()) == 1
+
+
+@pytest.mark.parametrize("type_key", ["github", "gitlab"])
+def test_a_required_secret_is_replaced_but_not_cleared(app, type_key):
+    number = create(app, type_key)
+    with pytest.raises(Invalid, match="instead of clearing"):
+        save(app, number, token=None)
+    assert set(attribute(app, number, "secrets")) == {"token"}
+
+
+def test_a_secret_sealed_with_a_lost_key_is_noticed_and_can_be_replaced(app):
+    number = create(app)
+    with app.app_context():
+        connector_store.check_key()
+        app.extensions["painchain"].box = parse_key(new_key(), "a new key file").box()
+        with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
+            connector_store.check_key()
+    assert save(app, number, token="made-up")
+    assert secret_events(app) == [("set", "replaced")]
+    with app.app_context():
+        connector_store.check_key()
+
+
+def test_a_connector_is_switched_once_and_a_second_time_is_no_change(app, said):
+    number = create(app)
+    for enabled, changed in ((True, True), (True, False), (False, True), (False, False)):
+        with acting(app) as trail:
+            assert connector_store.switch(connector_store.get(number), enabled, trail) is changed
+        assert attribute(app, number, "enabled") is enabled
+    assert said()[1:] == ["[Connector Enabled] Work", "[Connector Disabled] Work"]
+    assert attribute(app, number, "version") == 3
+
+
+def test_a_deleted_connector_is_gone_with_what_it_hid_and_its_events_stay(app, said):
+    number = create(app)
+    hide(app, number, ("Commit", "sha"))
+    with acting(app) as trail:
+        connector_store.delete(connector_store.get(number), trail)
+    with app.app_context():
+        assert connector_store.get(number) is None
+        assert visibility.all_hidden().by_connector == {}
+    assert said() == ["[Connector Created] Work", "[Field Visibility Changed] Commit", "[Connector Deleted] Work"]
+
+
+def test_the_built_in_connector_is_not_deleted(app, said):
+    number = builtin(app)
+    with pytest.raises(Protected, match="can be renamed, retagged or disabled"), acting(app) as trail:
+        connector_store.delete(connector_store.get(number), trail)
+    with app.app_context():
+        assert connector_store.get(number) is not None
+    assert said() == []
+
+
+def test_the_built_in_connector_is_renamed_retagged_and_disabled(app, said):
+    number = builtin(app)
+    save(app, number, name="Trail", tags="a,b")
+    with acting(app) as trail:
+        connector_store.switch(connector_store.get(number), False, trail)
+    assert stored(app, number) == {"name": "Trail", "tags": ["a", "b"]}
+    assert said() == [
+        "[Config Changed] Trail - name",
+        "[Config Changed] Trail - tags",
+        "[Connector Updated] Trail",
+        "[Connector Disabled] Trail",
+    ]
+
+
+def test_there_is_one_built_in_connector_however_often_the_server_starts(app, settings, said):
+    close(create_app(settings))
+    with app.app_context():
+        assert [one.name for one in connector_store.listed()] == ["PainChain System"]
+    assert said() == []
+
+
+def test_a_renamed_built_in_connector_is_not_made_anew(app, settings):
+    save(app, builtin(app), name="Trail")
+    close(create_app(settings))
+    with app.app_context():
+        assert [one.name for one in connector_store.listed()] == ["Trail"]
+
+
+STALE_ACTS = [
+    lambda one, trail: connector_store.update(one, {"poll_interval": 900}, {}, 1, trail),
+    lambda one, trail: connector_store.update(one, {"poll_interval": 600}, {}, 1, trail),
+    lambda one, trail: connector_store.switch(one, True, trail, 1),
+    lambda one, trail: connector_store.set_visible(one, {("Commit", "sha"): False}, 1, trail),
+    lambda one, trail: connector_store.delete(one, trail, 1),
+]
+
+
+@pytest.mark.parametrize("act", STALE_ACTS, ids=["save", "save the same", "switch", "hide", "delete"])
+def test_what_was_done_upon_an_older_version_is_refused_and_changes_nothing(app, said, act):
+    number = create(app)
+    save(app, number, version=1, poll_interval=600)
+    before = said()
+    with pytest.raises(Stale, match="“Work” was changed by operator in the meantime"), acting(app) as trail:
+        act(connector_store.get(number), trail)
+    assert (attribute(app, number, "version"), attribute(app, number, "enabled")) == (2, False)
+    assert stored(app, number)["poll_interval"] == 600
+    assert said() == before
+
+
+@pytest.mark.parametrize("act", STALE_ACTS[2:4], ids=["switch", "hide"])
+def test_every_change_makes_older_forms_stale(app, act):
+    number = create(app)
+    with acting(app) as trail:
+        act(connector_store.get(number), trail)
+    with pytest.raises(Stale):
+        save(app, number, version=1, poll_interval=600)
+
+
+def hide(app: Flask, number: int, *toggles: visibility.Toggle, show: bool = False) -> list[Any]:
+    """Hide fields, or show them."""
+    with acting(app) as trail:
+        return connector_store.set_visible(connector_store.get(number), dict.fromkeys(toggles, show), None, trail)
+
+
+def hidden(app: Flask, number: int) -> frozenset[visibility.Toggle]:
+    """Return what is hidden."""
+    with app.app_context():
+        return visibility.hidden(number)
+
+
+def test_a_toggle_is_one_event_and_a_change_of_nothing_is_none(app, said):
+    number = create(app)
+    assert [one.label for one in hide(app, number, ("PullRequest", "reviewers"))] == ["Reviewers"]
+    assert hide(app, number, ("PullRequest", "reviewers")) == []
+    assert hide(app, number, ("PullRequest", "reviewers"), show=True)
+    assert hide(app, number, ("PullRequest", "reviewers"), show=True) == []
+    assert said()[1:] == ["[Field Visibility Changed] PullRequest"] * 2
+    assert hidden(app, number) == frozenset()
+
+
+def test_a_save_of_visibility_alone_is_a_change(app, said):
+    number = create(app)
+    saved = save(app, number, shown={("Commit", "sha"): False, ("Commit", "branch"): True})
+    assert not saved.changes
+    assert [(one.field, one.visible) for one in saved.visibility] == [("sha", False)]
+    assert said()[1:] == ["[Field Visibility Changed] Commit", "[Connector Updated] Work"]
+    assert hidden(app, number) == {("Commit", "sha")}
+    with app.app_context():
+        [updated, _] = [one for one in queries.of_request("one-action") if one.id > 2]
+        assert updated.metadata["changes"] == {"field_visibility.Commit.sha": {"old": True, "new": False}}
+
+
+def test_a_save_of_values_and_visibility_lists_both_in_connector_updated(app, said):
+    number = create(app)
+    save(app, number, shown={("Commit", "sha"): False}, poll_interval=600)
+    assert said()[1:] == [
+        "[Config Changed] Work - poll_interval",
+        "[Field Visibility Changed] Commit",
+        "[Connector Updated] Work",
+    ]
+    with app.app_context():
+        updated = queries.page(Filter(event_type=("ConnectorUpdated",))).events[0]
+    assert set(updated.metadata["changes"]) == {"poll_interval", "field_visibility.Commit.sha"}
+
+
+def test_search_and_type_narrow_the_list_and_the_built_in_connector_comes_first(app):
+    create(app, name="zeta", tags="Front-end")
+    create(app, "gitlab", name="Alpha")
+    create(app, name="beta")
+
+    def names(*wanted: str) -> list[str]:
+        with app.app_context():
+            return [one.name for one in connector_store.listed(*wanted)]
+
+    assert names() == ["PainChain System", "beta", "zeta", "Alpha"]
+    assert names("ALPH") == ["Alpha"]
+    assert names("front github") == ["zeta"]
+    assert names("", "gitlab") == ["Alpha"]
+    assert names("beta", "gitlab") == []
+
+
+def everything_stored(app: Flask, settings: Any) -> str:
+    """Return all that the database holds: every row of every table, and the bytes of its files."""
+    with app.app_context(), db.engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+        rows = [str(connection.execute(text(f'SELECT * FROM "{table}"')).all()) for table in tables]
+    files = [path for path in Path(settings.instance).iterdir() if path.name.startswith("painchain.db")]
+    return "\n".join([*rows, *(path.read_bytes().decode("latin-1") for path in files)])
+
+
+def test_a_planted_token_is_nowhere_but_encrypted_in_its_column(app, settings, client, events):
+    new = {"name": "Work", "type": "github", "config": {"token": TOKEN}}
+    created = client.post("/api/connectors", json=new)
+    address, etag = f"/api/connectors/{created.json['id']}", {"If-Match": created.headers["ETag"]}
+    again = client.patch(address, json={"config": {"token": TOKEN + "-2", "poll_interval": 900}}, headers=etag)
+    log = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github", "field": "token"}
+    reported = client.post("/api/painchain/log", json={**log, "old_value": TOKEN, "new_value": TOKEN + "-2"})
+    answers = [created, again, reported, *(client.get(path) for path in (address, "/api/connectors", "/api/stats"))]
+    assert {response.status_code for response in answers} == {200, 201}
+    assert "planted" not in "".join(response.get_data(as_text=True) for response in answers)
+    assert again.json["config"]["token"] == {"set": True}
+    assert len(events(event_type="ConfigChanged")) == 3
+    assert "planted" not in str(events())
+    kept = everything_stored(app, settings)
+    assert "Work" in kept
+    assert "planted" not in kept
+    assert opened(app, created.json["id"]) == TOKEN + "-2"
+
+
+def test_refusals_do_not_repeat_a_token(client):
+    for config in ({"token": TOKEN + "x" * 10_000}, {"token": [TOKEN]}, {"token": TOKEN, "poll_interval": 7}):
+        refused = client.post("/api/connectors", json={"name": "Work", "type": "github", "config": config})
+        assert refused.status_code == 422
+        assert "planted" not in refused.get_data(as_text=True)
+
+
+def opened(app: Flask, number: int) -> str:
+    """Return the stored token, decrypted."""
+    with app.app_context():
+        return app.extensions["painchain"].box.decrypt(connector_store.get(number).secrets["token"]).decode()

@@ -1,0 +1,552 @@
+"""What polling GitHub finds, where it goes on, and what it says when it can't: against GitHub's API as played here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from painchain.connectors.contract import Found, Polled, PollError, Trouble, Turn
+from painchain.connectors.github import TYPE, client
+from tests.counterparts.github import TOKEN, GitHub
+from tests.counterparts.server import Far, Told, far_system
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+REPO = "acme/api"
+
+
+def ago(**past: float) -> str:
+    """Return a time before NOW as GitHub writes it."""
+    return (NOW - timedelta(**past)).isoformat().replace("+00:00", "Z")
+
+
+def pull(number: int, **more: Any) -> dict[str, Any]:
+    """Return an open pull request, as the list of them tells it."""
+    return {
+        "number": number,
+        "title": f"Change {number}",
+        "state": "open",
+        "user": {"login": "ann"},
+        "created_at": ago(hours=1),
+        "updated_at": ago(hours=1),
+        "head": {"ref": "fix/retry"},
+        "base": {"ref": "main"},
+        "html_url": f"https://git.example/{REPO}/pull/{number}",
+        **more,
+    }
+
+
+def commit(sha: str, when: str, message: str = "Work") -> dict[str, Any]:
+    """Return a commit."""
+    by = {"name": "Ann", "date": when}
+    return {"sha": sha, "commit": {"message": message, "author": by, "committer": by}, "author": {"login": "ann"}}
+
+
+def run(number: int, **more: Any) -> dict[str, Any]:
+    """Return a workflow run that succeeded."""
+    return {
+        "id": number,
+        "name": "Tests",
+        "head_branch": "main",
+        "head_sha": "5ha",
+        "run_attempt": 1,
+        "run_number": 12,
+        "event": "push",
+        "status": "completed",
+        "conclusion": "success",
+        "actor": {"login": "ann"},
+        "created_at": ago(hours=1),
+        "run_started_at": ago(minutes=50),
+        "updated_at": ago(minutes=48),
+        "html_url": f"https://git.example/{REPO}/actions/runs/{number}",
+        **more,
+    }
+
+
+@pytest.fixture
+def github() -> GitHub:
+    """A GitHub with one repository."""
+    played = GitHub()
+    played.add_repo(REPO, pushed_at=ago(hours=1))
+    return played
+
+
+@pytest.fixture
+def far(github: GitHub) -> Iterator[Far]:
+    """Its server."""
+    with far_system(github) as served:
+        yield served
+
+
+Ask = Callable[..., Polled]
+
+
+@pytest.fixture
+def poll(far: Far) -> Ask:
+    """Poll, from where the poll before left off."""
+    kept: dict[str, Any] = {}
+
+    def ask(minutes: float = 0, **settings: Any) -> Polled:
+        values = {**TYPE.defaults(), "base_url": far.url, "token": TOKEN, "repos": [REPO], **settings}
+        far.asked.clear()
+        assert TYPE.poll
+        polled = TYPE.poll(Turn(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes)))
+        kept["cursor"] = json.loads(json.dumps(polled.cursor))
+        return polled
+
+    return ask
+
+
+def ids(polled: Polled) -> list[str]:
+    """Return the ids of what was found, sorted."""
+    return sorted(one.event_id for one in polled.found)
+
+
+def by_id(polled: Polled) -> dict[str, Found]:
+    """Return what was found by its id."""
+    return {one.event_id: one for one in polled.found}
+
+
+# What is found
+
+
+def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(7, state="closed", merged_at=ago(minutes=5), closed_at=ago(minutes=5)))
+    github.things[f"repos/{REPO}/pulls/7"] = {
+        **{"number": 7, "additions": 42, "deletions": 7, "changed_files": 2, "comments": 1, "review_comments": 2},
+        **{"merged_by": {"login": "bob"}, "requested_reviewers": [{"login": "cy"}], "user": {"login": "ann"}},
+        **{"merged_at": ago(minutes=5), "title": "Change 7", "base": {"ref": "main"}, "head": {"ref": "fix/retry"}},
+    }
+    reviews = [("dot", "CHANGES_REQUESTED"), ("dot", "APPROVED"), ("dot", "COMMENTED"), ("eve", "CHANGES_REQUESTED")]
+    github.lists[f"repos/{REPO}/pulls/7/reviews"] = [{"user": {"login": n}, "state": state} for n, state in reviews]
+    github.lists[f"repos/{REPO}/pulls/7/files"] = [{"filename": "a.py"}, {"filename": "b.py"}]
+    polled = poll()
+    assert ids(polled) == [f"pr-{REPO}-7-merged", f"pr-{REPO}-7-opened"]
+    opened, merged = by_id(polled)[f"pr-{REPO}-7-opened"], by_id(polled)[f"pr-{REPO}-7-merged"]
+    assert (opened.title, opened.status, opened.author, opened.timestamp) == (
+        *("[PR] Change 7", "open", "ann"),
+        NOW - timedelta(hours=1),
+    )
+    assert (merged.status, merged.author, merged.timestamp) == ("merged", "bob", NOW - timedelta(minutes=5))
+    assert merged.url == f"https://git.example/{REPO}/pull/7"
+    assert merged.facts == {
+        "branches": {"head": "fix/retry", "base": "main"},
+        "changes": {"additions": 42, "deletions": 7, "files": 2},
+        "reviewers": ["cy", "dot", "eve"],
+        "approvals": 1,
+        "changes_requested": 1,
+        "comments": 3,
+        "merged": True,
+        "files_changed": ["a.py", "b.py"],
+    }
+    assert opened.facts["merged"] is False
+
+
+def test_who_closed_and_reopened_a_pull_request_is_told(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(8, state="closed", closed_at=ago(minutes=2), updated_at=ago(minutes=2)))
+    about = {"issue": {"number": 8, "title": "Change 8", "pull_request": {"url": ""}}}
+    happened = [("closed", 2, "bob"), ("reopened", 9, "cy"), ("closed", 20, "dot"), ("labeled", 30, "dot")]
+    told = [
+        {"event": event, "created_at": ago(minutes=minutes), "actor": {"login": who}, **about}
+        for event, minutes, who in happened
+    ]
+    github.put(
+        REPO, "issues/events", *told, {"event": "reopened", "created_at": ago(minutes=1), "issue": {"number": 9}}
+    )
+    polled = poll()
+    assert [
+        (one.event_id[-8:], one.author, one.timestamp) for one in sorted(polled.found, key=lambda o: o.timestamp)
+    ] == [
+        ("8-opened", "ann", NOW - timedelta(hours=1)),
+        ("reopened", "cy", NOW - timedelta(minutes=9)),
+        ("8-closed", "bob", NOW - timedelta(minutes=2)),
+    ]
+
+
+def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_failed(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "actions/runs", run(1), run(2, status="queued", conclusion=None))
+    github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
+    assert ids(poll()) == [f"workflow-{REPO}-{one}" for one in ("1-1-in_progress", "1-1-success", "3-1-in_progress")]
+    runs = github.lists[f"repos/{REPO}/actions/runs"]
+    runs[0] = run(3, conclusion="failure", updated_at=ago(minutes=-4))
+    jobs = [{"name": "lint", "conclusion": "failure"}, {"name": "build", "conclusion": "success"}]
+    github.lists[f"repos/{REPO}/actions/runs/3/attempts/1/jobs"] = jobs
+    failed = by_id(poll(5))[f"workflow-{REPO}-3-1-failure"]
+    assert (failed.title, failed.status, failed.author) == ("[Workflow] Tests - main", "failure", "ann")
+    assert failed.facts == {
+        **{"status": "failure", "duration": 54 * 60, "branch": "main", "commit": "5ha", "trigger": "push"},
+        **{"run_number": 12, "failed_jobs": ["lint"], "logs_url": f"{failed.url}/attempts/1"},
+    }
+
+
+def test_a_run_that_has_slipped_from_the_first_page_is_still_followed(github: GitHub, poll: Ask) -> None:
+    github.page = 2
+    github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
+    poll()
+    github.lists[f"repos/{REPO}/actions/runs"] = []
+    github.put(REPO, "actions/runs", run(4, updated_at=ago(minutes=-1)))
+    github.things[f"repos/{REPO}/actions/runs/3"] = run(3, updated_at=ago(minutes=-2))
+    assert f"workflow-{REPO}-3-1-success" in ids(poll(5))
+
+
+def test_releases_deployments_with_their_states_and_images_are_found(github: GitHub, far: Far, poll: Ask) -> None:
+    release = {
+        "id": 5,
+        "tag_name": "v1",
+        "prerelease": True,
+        "published_at": ago(hours=2),
+        "assets": [{"name": "a.zip"}],
+    }
+    github.put(REPO, "releases", release, {"id": 6, "tag_name": "v2", "draft": True, "created_at": ago(hours=1)})
+    made = {"id": 9, "environment": "production", "ref": "v1", "sha": "5ha", "creator": {"login": "ann"}}
+    github.put(REPO, "deployments", {**made, "created_at": ago(days=3), "updated_at": ago(minutes=1)})
+    states = [("success", ago(minutes=1)), ("in_progress", ago(minutes=2)), ("in_progress", ago(minutes=3))]
+    states.append(("queued", ago(days=3)))
+    github.lists[f"repos/{REPO}/deployments/9/statuses"] = [
+        {"state": state, "created_at": when, "creator": {"login": "bot"}, "target_url": "javascript:alert(1)"}
+        for state, when in states
+    ]
+    package = {"name": "team/api", "owner": {"login": "acme"}, "repository": {"full_name": REPO}}
+    other = {**package, "name": "other", "repository": {"full_name": "acme/other"}, "updated_at": ago(hours=1)}
+    github.lists["users/acme/packages"] = [{**package, "updated_at": ago(hours=1)}, other]
+    version = {"name": "sha256:abc", "metadata": {"container": {"tags": ["1.0", "latest"]}}}
+    github.lists["users/acme/packages/container/team/api/versions"] = [
+        {**version, "id": 77, "created_at": ago(hours=1)},
+        {**version, "id": 70, "created_at": ago(days=9)},
+    ]
+    polled = poll()
+    found = by_id(polled)
+    image = "image-containers.127.0.0.1/acme/team/api-77"
+    assert set(found) == {
+        *(f"deployment-{REPO}-9-in_progress", f"deployment-{REPO}-9-success", f"release-{REPO}-5", image)
+    }
+    assert found[f"release-{REPO}-5"].status == "prerelease"
+    assert found[f"release-{REPO}-5"].facts == {"tag": "v1", "prerelease": True, "draft": False, "assets": ["a.zip"]}
+    success = found[f"deployment-{REPO}-9-success"]
+    assert (success.title, success.author, success.url) == ("[Deployment] production success", "bot", None)
+    assert success.facts["creator"] == "ann"
+    assert found[f"deployment-{REPO}-9-in_progress"].timestamp == NOW - timedelta(minutes=3)
+    assert found[image].title == "[Image] team/api:1.0,latest"
+    assert found[image].facts["digest"] == "sha256:abc"
+    assert found[image].facts["repository"] == REPO
+    assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in far.asked]
+
+
+def test_commits_that_came_to_a_branch_are_found_whatever_their_date(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
+    github.things[f"repos/{REPO}/commits/a1"] = {
+        **commit("a1", ago(hours=2), "First line\n\nthe rest"),
+        "stats": {"additions": 3, "deletions": 1},
+        "files": [{"filename": "a.py"}],
+    }
+    first = by_id(poll())
+    assert list(first) == [f"commit-{REPO}-a1"]
+    told = first[f"commit-{REPO}-a1"]
+    assert (told.title, told.text, told.author) == ("[Commit] First line", "First line\n\nthe rest", "ann")
+    assert told.facts == {
+        "branch": "main",
+        "sha": "a1",
+        "changes": {"additions": 3, "deletions": 1, "files": 1},
+        "files_changed": ["a.py"],
+    }
+    # A branch with an old commit is merged.
+    github.put(REPO, "commits", commit("a3", ago(minutes=-1)), commit("a2", ago(days=30)))
+    assert ids(poll(5)) == [f"commit-{REPO}-a2", f"commit-{REPO}-a3"]
+    # The branch is put to another history, of which the old head is no part.
+    github.lists[f"repos/{REPO}/commits"] = [commit("b1", ago(minutes=-8)), commit("b0", ago(days=40))]
+    assert ids(poll(10)) == [f"commit-{REPO}-b1"]
+
+
+def test_an_empty_repository_is_nothing_to_complain_about(github: GitHub, poll: Ask) -> None:
+    github.refuse[f"repos/{REPO}/commits"] = Told({"message": "Git Repository is empty."}, 409)
+    assert (poll().found, poll().note) == ([], "")
+
+
+def test_listed_branches_narrow_commits_pull_requests_and_runs(github: GitHub, far: Far, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(1), pull(2, base={"ref": "stable"}))
+    github.put(REPO, "actions/runs", run(1, head_branch="stable"), run(2))
+    found = ids(poll(branches=["stable"]))
+    assert found == [f"pr-{REPO}-2-opened", f"workflow-{REPO}-1-1-in_progress", f"workflow-{REPO}-1-1-success"]
+    assert {one.params.get("sha") for one in far.asked if one.path.endswith("/commits")} == {"stable"}
+
+
+ODD = [None, "text", {}, {"number": None, "user": None, "title": None, "created_at": None, "updated_at": "soon"}]
+
+
+def test_an_odd_item_is_recorded_with_what_it_has_and_stops_nothing(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", *ODD, pull(4, user=None, title=None, updated_at=None), pull(5))
+    github.put(REPO, "actions/runs", *ODD, run(6, name=None, actor=None, run_started_at=None, html_url=7))
+    for kind in ("releases", "deployments", "issues/events"):
+        github.put(REPO, kind, *ODD, {"id": 1, "issue": 3, "tag_name": [], "statuses": 1, "assets": 4, "creator": 5})
+    github.lists["users/acme/packages"] = [*ODD, {"name": "x", "repository": {"full_name": REPO}}]
+    polled = poll()
+    assert {f"pr-{REPO}-4-opened", f"pr-{REPO}-5-opened", f"workflow-{REPO}-6-1-success"} <= set(ids(polled))
+    assert by_id(polled)[f"pr-{REPO}-4-opened"].author == "unknown"
+    assert by_id(polled)[f"pr-{REPO}-4-opened"].title == "[PR]"
+    known = {event_type.name: {one.key for one in event_type.fields} for event_type in TYPE.event_types}
+    assert [one.event_id for one in polled.found if not set(one.facts) <= known[one.event_type]] == []
+
+
+# Where the next poll goes on
+
+
+def test_the_first_poll_looks_back_a_day_and_the_next_only_at_what_has_changed(
+    github: GitHub, far: Far, poll: Ask
+) -> None:
+    github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
+    assert ids(poll()) == [f"pr-{REPO}-2-opened"]
+    spent = github.left
+    assert poll(5).found == []
+    assert github.left == spent, "what has not changed costs nothing of the rate limit"
+    assert all("if-none-match" in one.headers for one in far.asked)
+    github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
+    assert ids(poll(10)) == [f"pr-{REPO}-3-opened"], "at the very time that was read last"
+
+
+def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, far: Far, poll: Ask) -> None:
+    new = [pull(number, updated_at=ago(minutes=number)) for number in range(1, 8)]
+    old = [pull(number, created_at=ago(days=2), updated_at=ago(days=2, minutes=number)) for number in range(8, 90)]
+    github.page = 3
+    github.put(REPO, "pulls", *new, *old)
+    assert len(poll().found) == 7
+    assert len([one for one in far.asked if one.path.endswith("/pulls")]) == 4
+
+
+def test_more_than_one_poll_takes_follows_without_loss(
+    github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "REQUESTS", 40)
+    github.page = 5
+    github.put(REPO, "pulls", *[pull(number, updated_at=ago(minutes=number)) for number in range(1, 30)])
+    commits = [commit(f"c{number}", ago(minutes=number)) for number in range(60)]
+    github.put(REPO, "commits", *commits)
+    found: set[str] = set()
+    polls = 0
+    while True:
+        polled = poll(polls)
+        found |= set(ids(polled))
+        polls += 1
+        # Something happens in between: all that is on later pages moves on.
+        number = 100 + polls
+        when = ago(minutes=-polls)
+        if polls < 4:
+            github.put(REPO, "pulls", pull(number, created_at=when, updated_at=when))
+        if not polled.more:
+            break
+        assert "the rest follows" in polled.note
+        assert polls < 20
+    expected = [*range(1, 30), 101, 102, 103]
+    assert found == {f"pr-{REPO}-{number}-opened" for number in expected} | {f"commit-{REPO}-c{n}" for n in range(60)}
+    assert polls > 4
+
+
+def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
+    github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "REQUESTS", 40)
+    names = [f"acme/part{number}" for number in range(12)]
+    for number, name in enumerate(names):
+        github.add_repo(name)
+        github.put(name, "releases", {"id": number, "tag_name": "v", "published_at": ago(hours=1)})
+    for start in (0, 60):
+        polls = [poll(start, repos=names)]
+        while polls[-1].more:
+            assert len(polls) < 9
+            polls.append(poll(start + len(polls), repos=names))
+        assert len(polls) == 3
+        found = {one for polled in polls for one in ids(polled)}
+        assert found == ({f"release-{name}-{number}" for number, name in enumerate(names)} if start == 0 else set())
+
+
+def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(1))
+    assert len(poll().found) == 1
+    with far_system(github) as moved:
+        assert len(poll(5, base_url=moved.url).found) == 1
+
+
+# Which repositories
+
+
+def test_without_a_list_every_repository_the_token_sees_is_looked_at_quiet_ones_in_turn(
+    github: GitHub, far: Far, poll: Ask
+) -> None:
+    for number in range(15):
+        github.add_repo(f"acme/quiet{number}", pushed_at=ago(days=9))
+        github.put(f"acme/quiet{number}", "releases", {"id": number, "tag_name": "v", "published_at": ago(hours=1)})
+    github.put(REPO, "pulls", pull(1))
+    first, second = poll(repos=[]), poll(5, repos=[])
+    assert f"pr-{REPO}-1-opened" in ids(first)
+    assert len(first.found) == 11
+    assert len(second.found) == 5
+    assert {*ids(first), *ids(second)} >= {f"release-acme/quiet{number}-{number}" for number in range(15)}
+
+
+def test_the_token_of_an_app_sees_the_repositories_of_its_installation(github: GitHub, poll: Ask) -> None:
+    github.refuse["user/repos"] = Told({"message": "Resource not accessible by integration"}, 403)
+    github.lists["installation/repositories"] = github.lists["user/repos"]
+    github.put(REPO, "pulls", pull(1))
+    assert ids(poll(repos=[])) == [f"pr-{REPO}-1-opened"]
+
+
+def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll: Ask) -> None:
+    github.add_repo("acme/web")
+    poll()
+    poll(repos=["acme/web"])
+    github.put(REPO, "pulls", pull(1))
+    assert ids(poll()) == [f"pr-{REPO}-1-opened"]
+
+
+def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(1))
+    github.things["repos/Acme/API"] = github.things[f"repos/{REPO}"]
+    assert ids(poll(repos=["Acme/API"])) == [f"pr-{REPO}-1-opened"]
+
+
+# What goes wrong
+
+
+def test_one_repository_that_is_gone_and_one_that_is_forbidden_are_noted(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "pulls", pull(1))
+    github.add_repo("acme/shut")
+    github.refuse["repos/acme/shut"] = Told({"message": "Forbidden"}, 403)
+    github.refuse["users/acme/packages"] = Told({"message": "You need at least read:packages scope"}, 403)
+    github.refuse[f"repos/{REPO}/actions/runs"] = Told({"message": "Server Error"}, 502)
+    github.refuse[f"repos/{REPO}/releases"] = Told({"message": "odd"})
+    polled = poll(repos=["acme/gone", REPO, "acme/shut"])
+    assert ids(polled) == [f"pr-{REPO}-1-opened"]
+    assert not polled.more
+    for part in ("acme/gone (404)", "acme/shut (403)", "runs of acme/api (502)", "releases of acme/api (The answer is"):
+        assert part in polled.note
+    assert "read:packages (403)" in polled.note
+
+
+def test_a_token_that_may_see_a_repository_but_nothing_in_it_fails(github: GitHub, poll: Ask) -> None:
+    for path in github.lists:
+        github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
+    with pytest.raises(PollError, match="may not read") as failed:
+        poll()
+    assert failed.value.trouble is Trouble.PERMISSION
+
+
+REFUSALS = [
+    ("repos/acme/api", Told({}, 404), Trouble.MISSING, "may not see it"),
+    ("repos/acme/api", Told({"message": "Server Error"}, 500), Trouble.FAR_ERROR, "problem of its own"),
+    ("repos/acme/api", Told({}, 429, {"Retry-After": "60"}), Trouble.RATE_LIMITED, "12:01:00 UTC"),
+    ("repos/acme/api", Told({}, 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772632800"}), *(
+        Trouble.RATE_LIMITED, "14:00:00 UTC")),
+    ("repos/acme/api", Told({"message": "You have exceeded a secondary rate limit"}, 403), *(
+        Trouble.RATE_LIMITED, "rate limit")),
+    ("repos/acme/api", Told(b'{"full_name": "acme'), Trouble.BAD_ANSWER, "no JSON"),
+    ("repos/acme/api", Told([]), Trouble.BAD_ANSWER, "API URL"),
+    ("repos/acme/api", Told({}, 301, {"Location": "http://127.0.0.2:9/"}), Trouble.SETTINGS, "another address"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "answer", "trouble", "words"), REFUSALS)
+def test_a_poll_that_fails_says_why(
+    github: GitHub, poll: Ask, path: str, answer: Told, trouble: Trouble, words: str
+) -> None:
+    github.refuse[path] = answer
+    with pytest.raises(PollError, match=words) as failed:
+        poll()
+    assert failed.value.trouble is trouble
+    assert TOKEN not in str(failed.value)
+
+
+def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are(
+    github: GitHub, far: Far, poll: Ask
+) -> None:
+    names = [f"acme/part{number}" for number in range(5)]
+    for name in names:
+        github.refuse[f"repos/{name}"] = Told({"message": "Unavailable"}, 503)
+    with pytest.raises(PollError, match="problem of its own"):
+        poll(repos=names)
+    assert len(far.asked) == 1
+
+
+def test_a_wrong_token_says_so(poll: Ask) -> None:
+    with pytest.raises(PollError, match="does not accept the token") as failed:
+        poll(token="ghp_wrong")
+    assert failed.value.trouble is Trouble.SIGN_IN
+
+
+def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_next(github: GitHub, poll: Ask) -> None:
+    github.left = 251 + 9
+    github.put(REPO, "pulls", pull(2), pull(1))
+    github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=2)})
+    polled = poll()
+    assert polled.more
+    assert "rate limit" in polled.note
+    assert polled.rate_limit
+    assert (polled.rate_limit.limit, polled.rate_limit.remaining) == (5000, 249)
+    with pytest.raises(PollError) as failed:
+        poll(1)
+    assert failed.value.trouble is Trouble.RATE_LIMITED
+    assert failed.value.retry_at == datetime.fromtimestamp(4_000_000_000, UTC)
+    github.left = 5000
+    assert {*ids(polled), *ids(poll(2))} >= {f"pr-{REPO}-1-opened", f"pr-{REPO}-2-opened", f"release-{REPO}-5"}
+
+
+def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> None:
+    with far_system(github) as elsewhere:
+        answer = Told([pull(1)], 200, {"Link": f'<{elsewhere.url}/repos/{REPO}/pulls?page=2>; rel="next"'})
+        github.refuse[f"repos/{REPO}/pulls"] = answer
+        for polled in (poll(), poll(5)):
+            assert "the token must not go" in polled.note
+            assert not polled.more
+        assert elsewhere.asked == []
+    github.refuse.clear()
+    github.put(REPO, "pulls", pull(2))
+    assert (ids(polled := poll(10)), polled.note) == ([f"pr-{REPO}-2-opened"], "")
+
+
+# The test of a connection
+
+
+def check(far: Far, **settings: Any) -> Any:
+    """Test the connection."""
+    assert TYPE.check
+    return TYPE.check({**TYPE.defaults(), "base_url": far.url, "token": TOKEN, **settings}, NOW)
+
+
+def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(github: GitHub, far: Far) -> None:
+    github.headers["X-OAuth-Scopes"] = "public_repo, read:org"
+    github.refuse[f"repos/{REPO}/actions/runs"] = Told({}, 403)
+    github.refuse["users/acme/packages"] = Told({}, 403)
+    checked = check(far, repos=[REPO, "acme/gone"])
+    assert checked.ok
+    assert checked.identity == "zoe (Zoe), personal access token (classic)"
+    assert checked.sees[1:] == ("Scopes of the token: public_repo, read:org", REPO)
+    assert [words.partition(":")[0] for words in checked.missing] == [
+        "The scope repo",
+        "acme/gone",
+        f"Workflow runs of {REPO}",
+        "Images of acme",
+    ]
+
+
+def test_a_test_without_a_list_counts_the_repositories(github: GitHub, far: Far) -> None:
+    github.add_repo("acme/web")
+    checked = check(far)
+    assert (checked.ok, checked.missing) == (True, ())
+    assert "9 repositories" in checked.sees, "as the link to the last page says"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"token": None}, "Enter one"),
+        ({"token": "gh\u00fc"}, "Enter it again"),
+        ({"token": "wrong"}, "does not accept the token"),
+        ({"repos": ["acme/gone"]}, "acme/gone"),
+        ({"base_url": "http://127.0.0.1:9"}, "127.0.0.1"),
+    ],
+)
+def test_a_test_that_fails_says_what_to_do(far: Far, settings: dict[str, Any], words: str) -> None:
+    checked = check(far, **settings)
+    assert not checked.ok
+    assert words in " ".join(checked.missing)

@@ -1,0 +1,76 @@
+"""Testing a connection to GitLab says whose token it is, what it sees and what is missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from painchain.connectors.contract import Checked
+from painchain.connectors.gitlab.connection_test import check
+from tests.counterparts import Reply, as_json, far_side
+from tests.counterparts.gitlab import GitLab
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+TOKEN = {"name": "painchain", "scopes": ["read_api"], "expires_at": "2026-03-10"}
+
+
+@pytest.fixture
+def gitlab() -> GitLab:
+    gitlab = GitLab()
+    gitlab.things |= {"user": {"username": "ops"}, "personal_access_tokens/self": TOKEN}
+    gitlab.add_project(7, "g/p")
+    gitlab.add_project(8, "g/q")
+    return gitlab
+
+
+def checked(gitlab: GitLab, **settings: Any) -> Checked:
+    with far_side(gitlab) as far:
+        return check({"base_url": far.url, "token": "glpat-far", "projects": [], **settings}, NOW)
+
+
+def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):
+    answer = checked(gitlab)
+    assert answer == Checked(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
+
+
+def test_a_project_that_is_not_there_is_missing(gitlab):
+    answer = checked(gitlab, projects=["g/q", "g/gone"])
+    assert (answer.ok, answer.sees) == (True, ["g/q"])
+    assert answer.missing == ["There is no project g/gone, or the token may not see it. Make its user a member."]
+    assert not checked(gitlab, projects=["g/gone"]).ok
+
+
+def test_a_token_without_the_scope_is_told_which_one_it_needs(gitlab):
+    gitlab.things["personal_access_tokens/self"] = {**TOKEN, "scopes": ["read_user"], "expires_at": None}
+    gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
+    answer = checked(gitlab)
+    assert (answer.ok, answer.identity) == (False, "ops, token “painchain”")
+    assert answer.missing[0] == "The token lacks the scope read_api; it has read_user. Make one that has it."
+
+
+def test_an_older_gitlab_does_not_tell_of_the_token(gitlab):
+    del gitlab.things["personal_access_tokens/self"]
+    assert checked(gitlab).identity == "ops"
+    assert checked(gitlab).ok
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"token": "glpat-wrong"}, "does not accept the token"),
+        ({"token": None}, "does not accept the token"),
+        ({"base_url": "http://127.0.0.1:9"}, "cannot be reached"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_words(gitlab, settings, words):
+    answer = checked(gitlab, **settings)
+    assert not answer.ok
+    assert words in answer.missing[0]
+    assert "glpat" not in str(answer)
+
+
+def test_an_answer_that_is_no_gitlab_is_said_so(gitlab):
+    gitlab.refuse["personal_access_tokens/self"] = Reply(body=b"<html>Welcome</html>")
+    assert "no JSON" in checked(gitlab).missing[0]

@@ -1,0 +1,338 @@
+"""What a change of a Kubernetes object tells: names and moves, never values; and what is no change to a person."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from painchain.connectors import kubernetes
+from painchain.connectors.contract import Found
+from painchain.connectors.kubernetes.api import RESOURCES
+from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, sight, step
+from painchain.connectors.kubernetes.object_state import marker
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+SINCE = NOW - timedelta(minutes=5)
+MARK = marker("salt")
+CANARY = "canary-value-8d1f"
+
+
+def thing(name: str = "web", **more: Any) -> dict[str, Any]:
+    """An object as Kubernetes sends it."""
+    meta = {"name": name, "namespace": "shop", "uid": "u-1", "resourceVersion": "7", **more.pop("metadata", {})}
+    return {"metadata": meta, **more}
+
+
+def template(image: str = "shop/web:1", **container: Any) -> dict[str, Any]:
+    return {"template": {"spec": {"containers": [{"name": "web", "image": image, **container}]}}}
+
+
+def seen(kind: str, value: Any) -> Sight:
+    found = sight(kind, value, MARK)
+    assert found is not None
+    return found
+
+
+def change(kind: str, old: Any, new: Any) -> Found | None:
+    return step(Place("prod", kind), seen(kind, old), seen(kind, new), NOW, SINCE)[0]
+
+
+def job(**status: Any) -> dict[str, Any]:
+    return thing(spec=template(), status=status)
+
+
+def node(ready: str, **spec: Any) -> dict[str, Any]:
+    beat = {"type": "Ready", "status": ready, "lastHeartbeatTime": f"2026-03-10T12:00:0{len(ready)}Z"}
+    return thing(metadata={"namespace": None}, spec=spec, status={"conditions": [beat], "capacity": {"cpu": ready}})
+
+
+ENDED = {
+    "startTime": "2026-03-10T11:00:00Z",
+    "completionTime": "2026-03-10T11:01:30Z",
+    "conditions": [{"type": "Complete", "status": "True"}],
+}
+IMAGES = [{"name": "web", "old": "shop/web:1", "new": "shop/web:2"}]
+CHANGES = {
+    "replicas": (
+        "Deployment",
+        {"spec": {"replicas": 3}},
+        {"spec": {"replicas": 5}},
+        {"replicas": [{"name": "replicas", "old": 3, "new": 5}]},
+    ),
+    "image": ("Deployment", {"spec": template()}, {"spec": template("shop/web:2")}, {"images": IMAGES}),
+    "strategy": (
+        "Deployment",
+        {"spec": {"strategy": {"type": "Recreate"}}},
+        {"spec": {"strategy": {"type": "RollingUpdate"}}},
+        {"strategy": "RollingUpdate"},
+    ),
+    "stateful set": ("StatefulSet", {"spec": template()}, {"spec": template("shop/web:2")}, {"images": IMAGES}),
+    "daemon set": (
+        "DaemonSet",
+        {"spec": {"updateStrategy": {"type": "OnDelete"}, **template()}},
+        {"spec": {"updateStrategy": {"type": "OnDelete"}, **template("shop/web:2")}},
+        {"images": IMAGES, "strategy": "OnDelete"},
+    ),
+    "service": (
+        "Service",
+        {"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.7", "ports": [{"port": 80}]}},
+        {
+            "spec": {
+                "type": "NodePort",
+                "clusterIP": "10.0.0.7",
+                "ports": [{"port": 80, "targetPort": "http", "nodePort": 30080, "name": "web"}],
+            }
+        },
+        {"service_type": "NodePort", "cluster_ip": "10.0.0.7", "ports": ["80/TCP → http, node 30080 (web)"]},
+    ),
+    "config map": (
+        "ConfigMap",
+        {"data": {"a": "1", "b": "2", "c": "3"}},
+        {"data": {"a": "1", "b": CANARY}, "binaryData": {"d": "AAAA"}},
+        {"keys_added": ["d"], "keys_removed": ["c"], "keys_modified": ["b"]},
+    ),
+    "secret": (
+        "Secret",
+        {"data": {"password": "MQ=="}},
+        {"data": {"password": CANARY}},
+        {"keys_modified": ["password"]},
+    ),
+    "ingress": (
+        "Ingress",
+        {"spec": {"ingressClassName": "nginx", "rules": [{"host": "a.example"}]}},
+        {"spec": {"ingressClassName": "nginx", "rules": [{"host": "a.example"}, {"http": {}}]}},
+        {"ingress_class": "nginx", "hosts": ["a.example", "*"]},
+    ),
+    "job": (
+        "Job",
+        {"spec": template()},
+        {"spec": template(), "status": ENDED},
+        {"status": "succeeded", "duration": 90},
+    ),
+    "cron job": (
+        "CronJob",
+        {"spec": {"schedule": "0 * * * *", "suspend": False, "jobTemplate": {"spec": template()}}},
+        {"spec": {"schedule": "5 * * * *", "suspend": True, "jobTemplate": {"spec": template("shop/web:2")}}},
+        {"schedule": "5 * * * *", "suspended": True, "images": IMAGES},
+    ),
+    "role": (
+        "Role",
+        {"rules": []},
+        {
+            "rules": [
+                {"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods"], "resourceNames": ["a"]}
+            ]
+        },
+        {"rules": ["get, list: pods (apps), only a"]},
+    ),
+    "role binding": (
+        "RoleBinding",
+        {"roleRef": {"kind": "Role", "name": "edit"}, "subjects": []},
+        {
+            "roleRef": {"kind": "Role", "name": "edit"},
+            "subjects": [
+                {"kind": "User", "name": "ann"},
+                {"kind": "ServiceAccount", "name": "ci", "namespace": "build"},
+            ],
+        },
+        {"role": "Role edit", "subjects": ["User ann", "ServiceAccount build/ci"]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "old", "new", "facts"), CHANGES.values(), ids=CHANGES)
+def test_a_change_of_each_kind_tells_its_facts(kind: str, old: Any, new: Any, facts: Any) -> None:
+    found = change(kind, thing(**old), thing(**new))
+    assert found is not None
+    assert found.facts == {"namespace": "shop", "cluster": "prod", **facts}
+    assert found.event_id == f"prod:shop:{kind}:web:u-1:7:modified"
+    assert (found.event_type, found.title, found.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
+
+
+def test_a_node_tells_which_conditions_changed_and_no_heartbeats() -> None:
+    found = change("Node", node("True"), node("Unknown"))
+    assert found is not None
+    assert found.facts == {"cluster": "prod", "conditions": ["Ready: True → Unknown"], "unschedulable": False}
+    assert found.event_id == "prod::Node:web:u-1:7:modified"
+    later = node("True")
+    later["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-03-10T12:09:00Z"
+    assert change("Node", node("True"), later) is None
+    assert change("Node", node("True"), node("True", unschedulable=True)).facts["unschedulable"] is True  # type: ignore[union-attr]
+
+
+def test_the_environment_tells_names_of_variables_and_no_values() -> None:
+    old = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": "x"}]))
+    new = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": CANARY}]))
+    found = change("Deployment", old, new)
+    assert found is not None
+    assert found.text == "Changed: environment of web (DB_PASSWORD)."
+
+
+def test_no_value_is_in_an_event_or_in_what_is_kept() -> None:
+    applied = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY}}
+    pod = template(env=[{"name": "A", "value": CANARY}], args=[CANARY])
+    pod["template"]["metadata"] = applied
+    spec = {**pod, "jobTemplate": {"spec": pod}}
+    for kind in RESOURCES:
+        new = thing(metadata=applied, spec=spec, data={"key": CANARY}, stringData={"key": CANARY})
+        one = seen(kind, new)
+        told = step(Place("prod", kind), None, one, NOW, SINCE)[0]
+        assert CANARY not in json.dumps(one.entry()) + repr(told)
+
+
+def noise(value: dict[str, Any]) -> dict[str, Any]:
+    """The same object after a controller, a heartbeat and an annotation."""
+    value = copy.deepcopy(value)
+    value["metadata"] |= {"resourceVersion": "99", "annotations": {"a": "b"}, "managedFields": [{"manager": "x"}]}
+    value["status"] = {"observedGeneration": 4, "readyReplicas": 3, "loadBalancer": {"ingress": [{}]}}
+    return value
+
+
+@pytest.mark.parametrize("kind", sorted(RESOURCES.keys() - {"Pod", "Node"}))
+def test_status_annotations_and_versions_are_no_change(kind: str) -> None:
+    value = thing(spec={"replicas": 3, **template()}, data={"a": "1"}, rules=[], status={})
+    assert change(kind, value, noise(value)) is None
+
+
+def test_defaults_that_a_newer_server_adds_are_no_change() -> None:
+    old = thing(metadata={"generation": 4}, spec=template())
+    new = thing(metadata={"generation": 4}, spec={**template(), "newDefault": True})
+    assert change("Deployment", old, new) is None
+    new["metadata"]["generation"] = 5
+    assert change("Deployment", old, new).text == "Changed: other settings."  # type: ignore[union-attr]
+
+
+def test_a_new_object_and_one_that_is_gone_tell_what_there_is() -> None:
+    place = Place("prod", "Deployment")
+    one = seen("Deployment", thing(spec={"replicas": 2, **template()}))
+    created, kept = step(place, None, one, NOW, SINCE)
+    assert created is not None
+    assert kept is not None
+    assert (created.title, created.status) == ("[Deployment Created] web", "added")
+    assert created.facts["images"] == [{"name": "web", "old": None, "new": "shop/web:1"}]
+    deleted = gone(place, Known(*(kept.uid, *kept.entry())), None, NOW, SINCE)
+    assert deleted is not None
+    assert (deleted.title, deleted.status, deleted.author) == ("[Deployment Deleted] web", "deleted", "unknown")
+    assert deleted.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": None}]
+    assert deleted.event_id == "prod:shop:Deployment:web:u-1:7:deleted"
+
+
+def fields(manager: str, at: str, *keys: str, **more: Any) -> dict[str, Any]:
+    return {"manager": manager, "time": at, "fieldsV1": {key: {} for key in keys}, **more}
+
+
+@pytest.mark.parametrize(
+    ("entries", "author", "at"),
+    [
+        (
+            [
+                fields("kubectl-edit", "2026-03-10T11:58:00Z", "f:spec"),
+                fields("kube-controller-manager", "2026-03-10T11:59:00Z", "f:status"),
+            ],
+            "kubectl-edit",
+            NOW - timedelta(minutes=2),
+        ),
+        (
+            [
+                fields("helm", "2026-03-10T11:58:00Z", "f:spec"),
+                fields("x", "2026-03-10T11:59:00Z", "f:spec", subresource="status"),
+            ],
+            "helm",
+            NOW - timedelta(minutes=2),
+        ),
+        ([fields("helm", "2025-01-01T00:00:00Z", "f:spec")], "helm", NOW),  # older than the last look
+        ([fields("helm", "2026-03-11T00:00:00Z", "f:spec")], "helm", NOW),  # in the future
+        ([fields("unknown", "soon", "f:spec"), None, 7], "unknown", NOW),
+        (None, "unknown", NOW),
+    ],
+)
+def test_who_and_when_is_what_the_managed_fields_say_if_that_makes_sense(
+    entries: Any, author: str, at: datetime
+) -> None:
+    new = thing(metadata={"managedFields": entries}, spec={"replicas": 5})
+    found = change("Deployment", thing(spec={"replicas": 3}), new)
+    assert found is not None
+    assert (found.author, found.timestamp) == (author, at)
+
+
+def pod(*, waiting: str = "", last: str = "", since: str = "", restarts: int = 1, **status: Any) -> dict[str, Any]:
+    state = {"waiting": {"reason": waiting}} if waiting else {"running": {"startedAt": since}}
+    container = {"name": "app", "restartCount": restarts, "state": state}
+    if last:
+        container["lastState"] = {"terminated": {"reason": last, "exitCode": 137}}
+    return thing(status={"phase": "Running", "containerStatuses": [container], **status})
+
+
+class Life:
+    """A pod as it goes on: what each sight of it tells."""
+
+    def __init__(self) -> None:
+        self.kept: Known | None = None
+
+    def see(self, value: Any, now: datetime = NOW) -> tuple[str | None, dict[str, Any]] | None:
+        found, self.kept = step(Place("prod", "Pod"), self.kept, seen("Pod", value), now, SINCE)
+        return (
+            (found.status, {k: v for k, v in found.facts.items() if k not in ("cluster", "namespace")})
+            if found
+            else None
+        )
+
+
+def test_a_pod_tells_each_trouble_once_until_it_has_run_for_a_while() -> None:
+    life = Life()
+    assert life.see(pod(since="2026-03-10T11:00:00Z")) is None
+    assert life.kept is None
+    assert life.see(pod(waiting="CrashLoopBackOff")) == (
+        "CrashLoopBackOff",
+        {"reason": "CrashLoopBackOff", "container": "app", "restarts": 1},
+    )
+    assert life.see(pod(since="2026-03-10T11:59:58Z", restarts=2)) is None
+    assert life.see(pod(waiting="CrashLoopBackOff", restarts=3)) is None
+    assert life.see(pod(waiting="CrashLoopBackOff", last="OOMKilled", restarts=4)) == (
+        "OOMKilled",
+        {"reason": "OOMKilled", "container": "app", "restarts": 4},
+    )
+    assert life.see(pod(since="2026-03-10T12:00:00Z", last="OOMKilled"), NOW + timedelta(minutes=11)) is None
+    assert life.kept is None
+    assert life.see(pod(waiting="CrashLoopBackOff", restarts=5)) is not None
+
+
+def test_a_failed_pod_tells_why_and_waiting_for_a_start_is_no_trouble() -> None:
+    assert Life().see(pod(phase="Failed", reason="Evicted")) == ("Evicted", {"reason": "Evicted"})
+    assert Life().see(pod(phase="Failed")) == ("Failed", {"reason": "Failed"})
+    assert Life().see(pod(waiting="ContainerCreating")) is None
+    assert Life().see(pod(waiting="ImagePullBackOff"))[0] == "ImagePullBackOff"  # type: ignore[index]
+
+
+ODD: list[Any] = [
+    None,
+    [],
+    {"metadata": None},
+    thing(spec=[], status=7, data="x", rules={}, subjects=[None], roleRef=[]),
+    thing(
+        metadata={"labels": [1], "generation": "x"},
+        spec={"template": {"spec": {"containers": [None, {"env": 3}]}}, "ports": [None], "rules": ["x"]},
+    ),
+    thing(status={"conditions": [None, {"type": None}], "containerStatuses": ["x", {"state": 3}]}),
+]
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_an_odd_object_stops_nothing(kind: str) -> None:
+    for value in ODD:
+        one = sight(kind, value, MARK)
+        if one:
+            step(Place("prod", kind), None, one, NOW, SINCE)
+            step(Place("prod", kind), one, seen(kind, thing()), NOW, SINCE)
+            json.dumps(one.entry())
+
+
+def test_each_fact_is_a_field_of_its_event_type() -> None:
+    for kind, old, new, _ in CHANGES.values():
+        found = change(kind, thing(**old), thing(**new))
+        known = {field.key for field in kubernetes.TYPE.event_type(f"K8s{kind}").fields}  # type: ignore[union-attr]
+        assert set(found.facts) <= known  # type: ignore[union-attr]

@@ -1,0 +1,279 @@
+"""A poll of a cluster: what is there first is known, what differs later is told; and what a test of it says."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from painchain.connectors.contract import Cursor, Polled, PollError, Trouble, Turn
+from painchain.connectors.kubernetes import api
+from painchain.connectors.kubernetes import poll as kubernetes_poll
+from painchain.connectors.kubernetes.api import reach
+from painchain.connectors.kubernetes.connection_test import check
+from painchain.connectors.kubernetes.poll import poll
+from tests.counterparts import Far, Reply, far_side
+from tests.support.fake_cluster import TOKEN, FarCluster, status
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def cluster() -> FarCluster:
+    return FarCluster()
+
+
+@pytest.fixture
+def far(cluster: FarCluster) -> Iterator[Far]:
+    with far_side(cluster) as far:
+        yield far
+
+
+def settings(far: Far, **more: Any) -> dict[str, Any]:
+    return {
+        "api_server": far.url,
+        "token": TOKEN,
+        "cluster_name": "prod",
+        "verify_ssl": True,
+        "poll_interval": 300,
+        **more,
+    }
+
+
+def ask(far: Far, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> Polled:
+    polled = poll(Turn(settings(far, **more), cursor or {}, now))
+    return Polled(polled.found, json.loads(json.dumps(polled.cursor)), polled.more, polled.note, polled.gap)
+
+
+def titles(polled: Polled) -> list[str]:
+    return [one.title for one in polled.found]
+
+
+def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(far: Far, cluster: FarCluster) -> None:
+    cluster.put("Deployment", "web", spec={"replicas": 1})
+    cluster.put("ConfigMap", "old")
+    first = ask(far)
+    assert titles(first) == []
+    assert titles(ask(far, first.cursor)) == []
+    cluster.put("Deployment", "web", spec={"replicas": 2})
+    cluster.put("Secret", "new", data={"password": "canary"})
+    cluster.remove("ConfigMap", "old")
+    second = ask(far, first.cursor, NOW + MINUTE)
+    assert titles(second) == ["[Deployment Updated] web", "[ConfigMap Deleted] old", "[Secret Created] new"]
+    assert second.found[0].event_id == "prod:shop:Deployment:web:uid-Deployment-shop-web:103:modified"
+    assert "canary" not in json.dumps(second.cursor)
+    assert titles(ask(far, second.cursor)) == []
+
+
+def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(far: Far, cluster: FarCluster) -> None:
+    cluster.put("Service", "api", "one")
+    first = ask(far, namespaces=["one", "two"])
+    for namespace in ("one", "two", "three"):
+        cluster.put("Service", "new", namespace)
+    cluster.put("Node", "node-1", "")
+    assert {path.partition("?")[0] for path in far.paths if "services" in path} == {
+        "/api/v1/namespaces/one/services",
+        "/api/v1/namespaces/two/services",
+    }
+    second = ask(far, first.cursor, namespaces=["one", "two", "three"])
+    assert [(one.facts.get("namespace"), one.title) for one in second.found] == [
+        ("one", "[Service Created] new"),
+        ("two", "[Service Created] new"),
+        (None, "[Node Created] node-1"),
+    ]
+    third = ask(far, second.cursor, namespaces=["three"])
+    assert titles(third) == []
+    assert {key.partition("/")[2] for key in third.cursor["streams"]} == {"three", ""}
+
+
+def test_a_list_is_read_page_by_page_and_anew_when_it_has_become_too_old(
+    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_poll, "PAGES", (2,))
+    for number in range(5):
+        cluster.put("Role", f"role-{number}")
+    cluster.too_old = 1
+    assert len(ask(far).cursor["streams"]["Role/"]["known"]) == 5
+    assert len([path for path in far.paths if "/roles" in path]) == 2 + 3
+
+
+def test_pages_that_are_too_large_are_asked_for_smaller(
+    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_poll, "PAGE_BYTES", 5_000)
+    for number in range(20):
+        cluster.put("Secret", f"big-{number}", data={"key": "x" * 500})
+    assert len(ask(far).cursor["streams"]["Secret/"]["known"]) == 20
+    assert "limit=5" in far.paths[-1] or any("secrets?limit=5" in path for path in far.paths)
+
+
+def test_older_servers_are_asked_in_their_own_version(far: Far, cluster: FarCluster) -> None:
+    cluster.unknown_apis = {"batch/v1"}
+    cluster.put("CronJob", "nightly", spec={"schedule": "0 1 * * *"})
+    first = ask(far)
+    assert first.cursor["streams"]["CronJob/"]["api"] == "batch/v1beta1"
+    assert "Job/" not in first.cursor["streams"]
+
+
+def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(far: Far, cluster: FarCluster) -> None:
+    cluster.put("Secret", "password")
+    first = ask(far)
+    cluster.forbidden = {"Secret", "Role"}
+    cluster.put("Service", "api")
+    second = ask(far, first.cursor)
+    assert titles(second) == ["[Service Created] api"]
+    assert second.note.startswith("The account may not list Secret, Role: their changes are not seen.")
+    cluster.forbidden = set()
+    cluster.remove("Secret", "password")
+    assert titles(ask(far, second.cursor)) == ["[Secret Deleted] password"]
+
+
+def test_an_account_that_may_list_nothing_is_an_error(far: Far, cluster: FarCluster) -> None:
+    cluster.forbidden = set(api.RESOURCES)
+    with pytest.raises(PollError, match="may list nothing") as caught:
+        ask(far)
+    assert caught.value.trouble is Trouble.PERMISSION
+
+
+FAULTS = {
+    "401": (status(401), Trouble.SIGN_IN, "does not accept the token"),
+    "404": (status(404), Trouble.MISSING, "no Kubernetes API"),
+    "429": (Reply(429, headers={"Retry-After": "7"}), Trouble.RATE_LIMITED, "takes no more requests until 12:00:07"),
+    "500": (status(500), Trouble.FAR_ERROR, "problem of its own"),
+    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), Trouble.BAD_ANSWER, "no JSON"),
+    "something else": (Reply(200, b'{"hello": 1}'), Trouble.BAD_ANSWER, "is no list of Deployment"),
+    "another host": (
+        Reply(302, headers={"Location": "http://other.example/"}),
+        Trouble.SETTINGS,
+        "leads to another address",
+    ),
+    "410 again and again": (status(410), Trouble.MISSING, "410"),
+}
+
+
+@pytest.mark.parametrize(("reply", "trouble", "words"), FAULTS.values(), ids=FAULTS)
+def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: Trouble, words: str) -> None:
+    with far_side(reply) as far, pytest.raises(PollError, match=words) as caught:
+        ask(far)
+    assert caught.value.trouble is trouble
+    assert TOKEN not in str(caught.value)
+
+
+def test_more_than_one_poll_takes_follows_next_time(
+    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask(far)
+    for number in range(5):
+        cluster.put("ConfigMap", f"map-{number}")
+    cluster.put("Role", "reader")
+    monkeypatch.setattr(kubernetes_poll, "MOST_FOUND", 3)
+    second = ask(far, first.cursor)
+    assert (len(second.found), second.more) == (3, True)
+    third = ask(far, second.cursor)
+    assert [one.title for one in (*second.found, *third.found)] == [
+        *(f"[ConfigMap Created] map-{number}" for number in range(5)),
+        "[Role Created] reader",
+    ]
+
+
+def test_another_cluster_behind_the_settings_is_known_anew(far: Far, cluster: FarCluster) -> None:
+    cluster.put("Role", "reader")
+    first = ask(far)
+    with far_side(FarCluster()) as other:
+        assert titles(ask(other, first.cursor)) == []
+
+
+def test_a_long_time_in_which_nobody_looked_is_a_gap(far: Far) -> None:
+    first = ask(far)
+    assert ask(far, first.cursor, NOW + 10 * MINUTE).gap is None
+    gap = ask(far, first.cursor, NOW + 12 * MINUTE).gap
+    assert gap is not None
+    assert (gap.start, gap.end) == (NOW, NOW + 12 * MINUTE)
+
+
+def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(far: Far, cluster: FarCluster) -> None:
+    cluster.put("Role", "reader")
+    first = ask(far)
+    cluster.put("Role", "writer")
+    stopped = poll(Turn(settings(far), first.cursor, NOW, lambda: True))
+    assert (stopped.found, stopped.more) == ([], True)
+    assert titles(ask(far, stopped.cursor)) == ["[Role Created] writer"]
+
+
+def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "ACCOUNT", tmp_path)
+    with pytest.raises(PollError, match="does not run in a Kubernetes cluster"):
+        reach({})
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(PollError, match="has no service account"):
+        reach({})
+    (tmp_path / "ca.crt").write_text("")
+    for token in ("first", "second"):
+        (tmp_path / "token").write_text(f"{token}\n")
+        assert reach({}).headers == {"Authorization": f"Bearer {token}"}
+    assert reach({}).base_url == "https://10.0.0.1:443"
+    with pytest.raises(PollError, match="Enter the token"):  # the own token goes nowhere else
+        reach({"api_server": "https://elsewhere.example"})
+
+
+def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """A certificate for 127.0.0.1 that signs itself, and what a server with it needs."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster.example")])
+    began = datetime.now(UTC) - MINUTE
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, began, began + 60 * MINUTE)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    made = made.add_extension(x509.BasicConstraints(True, None), True)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(private + pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return pem.decode(), context
+
+
+def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarCluster, tmp_path: Path) -> None:
+    pem, context = certificate(tmp_path)
+    with far_side(cluster, context) as far:
+        assert ask(far, ca_certificate=pem).cursor["streams"]
+        assert ask(far, verify_ssl=False).cursor["streams"]
+        asked = len(far.asked)
+        with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
+            ask(far)
+        assert caught.value.trouble is Trouble.TLS
+        assert len(far.asked) == asked  # the token has not left
+        with pytest.raises(PollError, match="CA certificate cannot be read"):
+            ask(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
+
+
+def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cluster: FarCluster) -> None:
+    checked = check(settings(far), NOW)
+    assert (checked.ok, checked.identity) == (True, "system:serviceaccount:ops:painchain")
+    assert checked.sees[0] == "Kubernetes v1.33.1"
+    assert checked.sees[1].endswith("Role, RoleBinding in all namespaces")
+    assert checked.missing == []
+    cluster.forbidden, cluster.unwatched, cluster.identity = {"Secret"}, {"Pod"}, ""
+    checked = check(settings(far, namespaces=["shop"]), NOW)
+    assert (checked.ok, checked.identity) == (True, "")
+    assert checked.missing == [
+        "May not list secrets in namespace shop: give the account the verbs list and watch for them.",
+        "May not watch pods in namespace shop: their changes are seen at the poll interval only. "
+        "Give the account the verb watch for them.",
+    ]
+    with pytest.raises(PollError, match="does not accept the token"):
+        check(settings(far, token="wrong"), NOW)

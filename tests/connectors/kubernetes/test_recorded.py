@@ -1,0 +1,136 @@
+"""What a real API server answered (recorded by ``tests/kubernetes/record.py``) is told as it happened."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from painchain.connectors.contract import Cursor, Found, Polled, Turn
+from painchain.connectors.kubernetes.api import Stream, reach
+from painchain.connectors.kubernetes.changes import sight
+from painchain.connectors.kubernetes.object_state import marker, when
+from painchain.connectors.kubernetes.poll import poll
+from painchain.connectors.kubernetes.watch import News, Upon
+from tests.counterparts import Asked, Far, Reply, as_json, far_side
+from tests.kubernetes.story import CANARY, TOLD, by_kind
+from tests.support.fake_cluster import status
+
+RECORDING = json.loads((Path(__file__).parents[2] / "recorded" / "kubernetes.json").read_text(encoding="utf-8"))
+
+
+def moments() -> list[datetime]:
+    """When things happened, as the recorded answers say."""
+    text = json.dumps(RECORDING["watch"])
+    return [at for part in text.split('"time": "')[1:] if (at := when(part.partition('"')[0]))]
+
+
+BEGAN, ENDED = min(moments()) - timedelta(seconds=1), max(moments()) + timedelta(seconds=5)
+
+
+class Recorded:
+    """Answers with the lists from before or after the story."""
+
+    def __init__(self) -> None:
+        self.lists = RECORDING["before"]
+
+    def __call__(self, asked: Asked) -> Reply:
+        parts = urlsplit(asked.path)
+        assert parse_qs(parts.query)["limit"] == ["500"]
+        return as_json(self.lists[parts.path]) if parts.path in self.lists else status(404)
+
+
+def ask(far: Far, cursor: Cursor, now: datetime) -> Polled:
+    settings = {"api_server": far.url, "token": "made-up", "cluster_name": "prod", "namespaces": ["shop"]}
+    return poll(Turn(settings, cursor, now))
+
+
+def lines(cursor: Cursor, far: Far) -> list[News]:
+    """The recorded lines of every watch, stream by stream."""
+    streams = {
+        stream.key: stream for stream in reach({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()
+    }
+    return [
+        news
+        for key, kept in cursor["streams"].items()
+        for line in RECORDING["watch"]["/" + streams[key].resource.path(kept["api"], streams[key].namespace)]
+        if (news := heard(streams[key], line, cursor["salt"]))
+    ]
+
+
+def heard(stream: Stream, line: Any, salt: str) -> News:
+    thing = line["object"]
+    verb = "" if line["type"] == "BOOKMARK" else line["type"].lower()
+    seen = sight(stream.resource.kind, thing, marker(salt)) if verb else None
+    return News(stream, thing["metadata"]["resourceVersion"], verb, seen)
+
+
+@pytest.fixture
+def first() -> Any:
+    """The cursor of a first poll before the story, and the far side."""
+    recorded = Recorded()
+    with far_side(recorded) as far:
+        polled = ask(far, {}, BEGAN)
+        assert polled.found == []
+        yield recorded, far, polled.cursor
+
+
+def test_a_watch_tells_each_change_of_each_kind_once(first: Any) -> None:
+    recorded, far, cursor = first
+    told = Upon("prod", lines(cursor, far), ENDED)(cursor)
+    assert by_kind([one.title for one in told.found]) == TOLD
+    again = Upon("prod", lines(cursor, far), ENDED)(told.cursor)
+    assert {one.event_id for one in again.found} <= {one.event_id for one in told.found}
+    recorded.lists = RECORDING["after"]
+    assert ask(far, told.cursor, ENDED).found == []
+
+
+def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
+    recorded, far, cursor = first
+    watched = Upon("prod", lines(cursor, far), ENDED)(cursor).cursor
+    recorded.lists = RECORDING["after"]
+    polled = ask(far, cursor, ENDED).cursor
+    kept = [
+        {uid: entry[3] for stream in one["streams"].values() for uid, entry in stream["known"].items()}
+        for one in (watched, polled)
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
+    _, far, cursor = first
+    told = Upon("prod", lines(cursor, far), ENDED)(cursor)
+    assert CANARY in json.dumps(RECORDING)
+    assert CANARY not in json.dumps(told.cursor) + repr(told.found)
+    own = {"namespace": "shop", "cluster": "prod"}
+
+    def of(title: str) -> Found:
+        return [one for one in told.found if one.title == title][-1]
+
+    web = of("[Deployment Updated] web")
+    assert web.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": "shop/web:2"}]
+    assert web.text == "Changed: images, environment of web (PASSWORD)."
+    assert (web.author, web.status) == ("kubectl-edit", "modified")
+    assert BEGAN <= web.timestamp <= ENDED
+    assert of("[ConfigMap Updated] settings").facts == {
+        **own,
+        "keys_added": ["shape"],
+        "keys_removed": ["size"],
+        "keys_modified": ["colour"],
+    }
+    assert of("[Secret Updated] password").facts == {**own, "keys_added": ["user"], "keys_modified": ["password"]}
+    assert of("[Service Created] web").facts == {
+        **own,
+        "service_type": "ClusterIP",
+        "cluster_ip": "10.0.0.77",
+        "ports": ["80/TCP"],
+    }
+    assert of("[Ingress Created] web").facts == {**own, "ingress_class": "nginx", "hosts": ["shop.example"]}
+    assert of("[Job Updated] migrate").facts == {**own, "status": "succeeded", "duration": 90}
+    assert of("[Node Updated] node-1").facts["conditions"] == ["Ready: True → Unknown"]
+    assert of("[Pod Updated] worker").facts == {**own, "reason": "CrashLoopBackOff", "container": "app", "restarts": 4}
+    assert of("[RoleBinding Created] readers").facts == {**own, "role": "Role reader", "subjects": ["User ann"]}

@@ -1,0 +1,382 @@
+"""Asking a source: the token stays with its host, nothing is waited for without end, errors say what to do."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.http_client import Client
+from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+TOKEN = "canary-token-1234567890"
+SIGNED = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def client(far: Far | str, **limits: Any) -> Client:
+    return Client(far if isinstance(far, str) else far.url, SIGNED, NOW, **limits)
+
+
+def failure(far: Far | str, path: str = "things", **limits: Any) -> PollError:
+    """Ask, and return the error that comes of it: it never holds the token."""
+    with pytest.raises(PollError) as caught, client(far, **limits) as asking:
+        asking.get(path)
+    assert TOKEN not in str(caught.value)
+    return caught.value
+
+
+def by_path(**answers: Reply) -> Callable[[Asked], Reply]:
+    return lambda asked: answers[path_of(asked).strip("/")]
+
+
+def moved(status: int, location: str) -> Reply:
+    return Reply(status, b"", {"Location": location})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: int) -> None:
+    with far_side(as_json([])) as other, far_side(lambda asked: moved(status, f"{other.url}/things")) as far:
+        error = failure(far)
+    assert other.asked == []
+    assert str(error) == (
+        f"127.0.0.1 leads to another address ({other.url}), where the token must not go. "
+        "Enter the address that it moved to, if that is right."
+    )
+    assert error.trouble is Trouble.SETTINGS
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "//localhost:{port}/things",
+        "https://127.0.0.1:{port}/things",
+        "http://127.0.0.1:1/things",
+        "http://127.0.0.1:{port}@localhost/things",
+        "http://localhost:{port}\\@127.0.0.1:{port}/things",
+        "ftp://127.0.0.1:{port}/things",
+        "http://[::1",
+        "http://\x7f/",
+    ],
+)
+def test_no_disguise_of_an_address_gets_the_token_elsewhere(location: str) -> None:
+    def answer(asked: Asked) -> Reply:
+        return moved(302, location.format(port=far.port)) if path_of(asked) == "/begin" else as_json([])
+
+    with far_side(answer) as far:
+        assert failure(far, "begin").trouble in (Trouble.SETTINGS, Trouble.BAD_ANSWER)
+        assert far.paths == ["/begin"]
+
+
+def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
+    with far_side(by_path(old=moved(301, "/new?page=2"), new=as_json([1]))) as far, client(far) as asking:
+        answer = asking.get("old", {"q": "x"})
+    assert (answer.value, answer.url) == ([1], f"{far.url}/new?page=2")
+    assert far.paths == ["/old?q=x", "/new?page=2"]
+    assert {asked.headers["authorization"] for asked in far.asked} == {f"Bearer {TOKEN}"}
+
+
+def test_a_host_that_redirects_for_ever_is_given_up() -> None:
+    with far_side(moved(302, "/again")) as far:
+        assert str(failure(far)) == "127.0.0.1 keeps redirecting. Check the URL."
+    assert len(far.asked) == 4
+
+
+def test_the_pages_of_a_list_are_read_to_their_end_and_never_elsewhere() -> None:
+    def answer(asked: Asked) -> Reply:
+        page = int(asked.path.rpartition("=")[2])
+        following = {1: "?a=1,2&page=2", 2: f"{far.url}/list?page=3"}.get(page)
+        return as_json([page], link=f'<x>; rel="prev", <{following}>; rel="next"') if following else as_json([page])
+
+    with far_side(answer) as far, client(far) as asking:
+        assert [one.value for one in asking.pages("list", {"page": 1})] == [[1], [2], [3]]
+        assert far.paths == ["/list?page=1", "/list?a=1,2&page=2", "/list?page=3"]
+        assert [one.value for one in asking.pages("list", {"page": 1}, limit=2)] == [[1], [2]]
+        assert len(far.asked) == 5
+    with far_side(as_json([])) as other:
+        with far_side(as_json([1], link=f"<{other.url}/list>; rel=next")) as far, client(far) as asking:
+            pages = asking.pages("list")
+            assert next(pages).value == [1]
+            with pytest.raises(PollError, match="leads to another address"):
+                next(pages)
+        assert other.asked == []
+
+
+def test_a_conditional_request_costs_nothing_where_nothing_has_changed() -> None:
+    def answer(asked: Asked) -> Reply:
+        known = asked.headers.get("if-none-match") == '"v1"'
+        return Reply(304, b"", {"Content-Length": "0"}) if known else as_json([1], etag='"v1"')
+
+    with far_side(answer) as far, client(far) as asking:
+        first = asking.get("things")
+        again = asking.get("things", etag=first.headers["etag"])
+    assert (first.value, first.unchanged, again.value, again.unchanged) == ([1], False, None, True)
+
+
+LATER = "Tue, 10 Mar 2026 12:30:00 GMT"
+HALF_PAST = NOW + timedelta(minutes=30)
+LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
+
+
+@pytest.mark.parametrize(
+    ("reply", "trouble", "words", "retry_at"),
+    [
+        (as_json({}, 401), Trouble.SIGN_IN, "127.0.0.1 does not accept the token (401). Enter a valid one.", None),
+        (
+            as_json({"message": "no"}, 403),
+            Trouble.PERMISSION,
+            "The token may not read /things (403). Give it that permission.",
+            None,
+        ),
+        (
+            as_json({}, 403, x_ratelimit_remaining="0", x_ratelimit_reset=str(int(HALF_PAST.timestamp()))),
+            Trouble.RATE_LIMITED,
+            LIMITED.format("12:30:00"),
+            HALF_PAST,
+        ),
+        (
+            as_json({"message": "You have exceeded a secondary rate limit"}, 403),
+            Trouble.RATE_LIMITED,
+            LIMITED.format("12:01:00"),
+            NOW + timedelta(minutes=1),
+        ),
+        (as_json({}, 429, retry_after="90"), Trouble.RATE_LIMITED, LIMITED.format("12:01:30"), NOW + timedelta(0, 90)),
+        (as_json({}, 429, retry_after=LATER), Trouble.RATE_LIMITED, LIMITED.format("12:30:00"), HALF_PAST),
+        (as_json({}, 429, retry_after="9" * 5000), Trouble.RATE_LIMITED, None, NOW + timedelta(days=1)),
+        (
+            as_json({}, 429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT"),
+            Trouble.RATE_LIMITED,
+            None,
+            NOW + timedelta(days=1),
+        ),
+        (as_json({}, 429, retry_after="Mon, 01 Jan 1990 00:00:00 GMT"), Trouble.RATE_LIMITED, None, NOW),
+        (as_json({}, 429, retry_after="-5"), Trouble.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
+        (as_json({}, 429, retry_after="soon"), Trouble.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
+        (
+            as_json({}, 429, ratelimit_remaining="0", ratelimit_reset="9" * 30),
+            Trouble.RATE_LIMITED,
+            None,
+            NOW + timedelta(days=1),
+        ),
+        (
+            as_json({}, 404),
+            Trouble.MISSING,
+            "127.0.0.1 has nothing at /things (404), or the token may not see it. Check the URL and the names.",
+            None,
+        ),
+        (as_json({}, 410), Trouble.MISSING, None, None),
+        (as_json({}, 418), Trouble.BAD_ANSWER, "127.0.0.1 refused /things (418). Check the URL.", None),
+        (
+            as_json({}, 500),
+            Trouble.FAR_ERROR,
+            "127.0.0.1 has a problem of its own (500); it is asked again.",
+            None,
+        ),
+        (as_json({}, 502), Trouble.FAR_ERROR, None, None),
+        (as_json({}, 503, retry_after=LATER), Trouble.FAR_ERROR, None, HALF_PAST),
+        (
+            Reply(200, b'{"half": [1, 2'),
+            Trouble.BAD_ANSWER,
+            "127.0.0.1 answered with something that is no JSON, or only part of it. Check that the URL is that of "
+            "the API.",
+            None,
+        ),
+        (Reply(200, b"<html>Sign in</html>"), Trouble.BAD_ANSWER, None, None),
+        (Reply(200, b"[" * 100_000), Trouble.BAD_ANSWER, None, None),
+        (Reply(200, b"\xff\xfe"), Trouble.BAD_ANSWER, None, None),
+        (
+            Reply(200, b""),
+            Trouble.BAD_ANSWER,
+            "127.0.0.1 answered with nothing. Check that the URL is that of the API.",
+            None,
+        ),
+        (
+            Reply(200, b"[1, 2", {"Content-Length": "999"}),
+            Trouble.UNREACHABLE,
+            "The connection to 127.0.0.1 broke off; it is asked again.",
+            None,
+        ),
+        (
+            Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
+            Trouble.BAD_ANSWER,
+            "127.0.0.1 answered with something that cannot be unpacked. Check the URL.",
+            None,
+        ),
+    ],
+)
+def test_what_a_source_answers_instead_is_told_in_words(
+    reply: Reply, trouble: Trouble, words: str | None, retry_at: datetime | None
+) -> None:
+    with far_side(reply) as far:
+        error = failure(far)
+    assert (error.trouble, error.retry_at) == (trouble, retry_at)
+    assert words in (None, str(error))
+
+
+def test_an_answer_that_is_compressed_is_unpacked_and_one_without_content_has_no_value() -> None:
+    answers = by_path(
+        packed=Reply(200, gzip.compress(b"[1]"), {"Content-Encoding": "gzip"}),
+        nothing=Reply(204, b"", {"Content-Length": "0"}),
+    )
+    with far_side(answers) as far, client(far) as asking:
+        assert asking.get("packed").value == [1]
+        assert asking.get("nothing").value is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
+    """Whether it comes over the line as such, or expands to that here."""
+    piece = b" " * 2**16
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            sent.append(1)
+            yield piece
+
+    sent: list[int] = []
+    bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
+    with far_side(lambda asked: bomb if packed else Reply(200, parts=endless())) as far:
+        error = failure(far, most=2**20)
+    assert str(error) == "127.0.0.1 answers with more than 1 MiB at once. Ask for less."
+    assert len(sent) < 1000
+
+
+def test_an_answer_that_drips_is_broken_off() -> None:
+    stop = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        while not stop.wait(0.01):
+            yield b" "
+
+    with far_side(lambda asked: Reply(200, parts=drip())) as far:
+        error = failure(far, seconds=5, whole=0.2)
+        stop.set()
+    assert str(error) == "127.0.0.1 did not answer in time, or too slowly; it is asked again."
+    assert error.trouble is Trouble.UNREACHABLE
+
+
+@contextmanager
+def talker(said: bytes | None) -> Iterator[str]:
+    """A listener that says nothing, or one byte of `said` after the other, and is never done."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                for byte in said or b"":
+                    if stop.wait(0.01):
+                        return
+                    try:
+                        connection.sendall(bytes([byte]))
+                    except OSError:
+                        return
+                stop.wait(20)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        stop.set()
+        thread.join(20)
+
+
+@pytest.mark.parametrize("said", [None, b"HTTP/1.1 200 OK\r\n" + b"X-Name: value\r\n" * 2000])
+def test_a_source_that_never_comes_to_its_answer_is_given_up(said: bytes | None) -> None:
+    """Each byte of a header comes in good time: only the whole never does."""
+    with talker(said) as url:
+        assert failure(url, seconds=0.2 if said is None else 5, whole=0.4).trouble is Trouble.UNREACHABLE
+
+
+def test_the_callers_deadline_counts_if_it_is_earlier() -> None:
+    with talker(None) as url, client(url) as asking, pytest.raises(PollError, match="did not answer in time"):
+        asking.get("things", deadline=time.monotonic() + 0.1)
+
+
+def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    refused = failure(f"http://127.0.0.1:{port}")
+    assert str(refused) == "127.0.0.1 cannot be reached. Check the URL, or whether it is running."
+    unknown = failure("http://nowhere.invalid")
+    assert str(unknown) == "There is no host called nowhere.invalid. Check the URL."
+    assert (refused.trouble, unknown.trouble) == (Trouble.UNREACHABLE, Trouble.UNREACHABLE)
+
+
+def test_what_is_no_address_or_no_token_is_refused_before_anything_is_sent() -> None:
+    for url in ("", "https://", "nonsense", "http://[::1"):
+        with pytest.raises(PollError, match="no address"):
+            Client(url, SIGNED, NOW)
+    for token in ("tökén", "two\nlines"):
+        with pytest.raises(PollError, match="Enter it again") as caught:
+            Client("https://host.example", {"Authorization": token}, NOW)
+        assert token not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody else has signed, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(self_signed)
+    trusting = ssl.create_default_context(cafile=str(self_signed))
+    with far_side(as_json([1]), tls=server) as far:
+        error = failure(far)
+        assert str(error) == (
+            "The TLS certificate of 127.0.0.1 could not be verified. Check the URL, and who signed the certificate."
+        )
+        assert failure(far, verify=trusting).trouble is Trouble.TLS  # it is vouched for, but is another host's
+        assert far.asked == []
+        with client(far.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
+            assert asking.get("things").value == [1]
+        with client(far, verify=False) as asking:
+            assert asking.get("things").value == [1]
+
+
+def test_a_source_that_speaks_no_tls_is_told_so() -> None:
+    with far_side(as_json([])) as far:
+        error = failure(far.url.replace("http:", "https:"))
+    assert str(error).startswith("127.0.0.1 does not speak TLS as it should. Check whether the URL begins with http://")
+
+
+def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with far_side(as_json([])) as far, client(far) as asking:
+        asking.get("things", {"private": "name"})
+    assert [record for record in caplog.records if "http" in record.name] == []

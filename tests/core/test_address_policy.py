@@ -1,0 +1,227 @@
+"""What this server asks for others: public addresses, private ones where a setting allows it, and some never."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain.connectors.contract import PollError, Trouble, Turn
+from painchain.connectors.http_client import Client
+from painchain.connectors.kubernetes.watch import watch
+from painchain.core import address_policy, config
+from painchain.core.address_policy import Refused
+from painchain.core.http_transport import GuardedAsyncTransport
+from painchain.ingestion import polling
+from painchain.notifications import delivery
+from painchain.startup import create_app
+from tests.conftest import close
+from tests.counterparts import as_json, far_side
+from tests.support.fake_cluster import TOKEN, FarCluster
+from tests.support.html import fill, form_of, soup, texts
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+NEVER = (
+    *("169.254.169.254", "169.254.0.1", "fe80::1", "fe80::1%lo", "febf::1"),  # link-local
+    *("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"),  # metadata
+    *("0.0.0.0", "0.1.2.3", "::", "224.0.0.1", "239.255.255.250", "ff02::1", "255.255.255.255", "240.0.0.1"),
+    *("::ffff:169.254.169.254", "::a9fe:a9fe", "::ffff:0:169.254.169.254", "::ffff:0.0.0.0"),
+    *("64:ff9b::169.254.169.254", "64:ff9b:1::169.254.169.254", "2002:a9fe:a9fe::1", "64:ff9b::255.255.255.255"),
+    *("2001:0:a9fe:a9fe::1", "2001::5601:5601", "2606:4700::5efe:169.254.169.254", "64:ff9b::100.100.100.200"),
+)
+PRIVATE = (
+    *("127.0.0.1", "127.8.8.8", "::1", "10.0.0.5", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"),
+    *("fc00::1", "fdff::1", "fec0::1", "192.0.2.1", "198.18.0.1", "2001:db8::1", "64:ff9b:1::8.8.8.8"),
+    *("::ffff:127.0.0.1", "::ffff:10.0.0.5", "64:ff9b::10.0.0.5", "2002:a00:5::1", "::7f00:1", "::ffff:0:10.0.0.5"),
+)
+PUBLIC = ("140.82.121.3", "8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "172.32.0.1", "100.128.0.1")
+
+
+def refusals(*tried: str) -> list[str]:
+    """Return those that are refused, and what is said."""
+
+    def said(address: str) -> str:
+        try:
+            address_policy.check(address)
+        except Refused as problem:
+            return str(problem)
+        return ""
+
+    return [said(address) for address in tried]
+
+
+def test_some_addresses_are_never_asked_whatever_is_allowed() -> None:
+    for allowed in ((), address_policy.EVERYWHERE):
+        address_policy.permit(allowed)
+        said = dict(zip(NEVER, refusals(*NEVER), strict=True))
+        assert [address for address, words in said.items() if "never connects" not in words] == []
+
+
+def test_private_addresses_are_asked_only_where_a_setting_allows_them() -> None:
+    address_policy.permit(())
+    said = dict(zip(PRIVATE, refusals(*PRIVATE), strict=True))
+    assert [address for address, words in said.items() if address_policy.SETTING not in words] == []
+    assert refusals(*PUBLIC) == [""] * len(PUBLIC)
+    address_policy.permit(address_policy.networks("yes"))
+    assert refusals(*PRIVATE, *PUBLIC) == [""] * (len(PRIVATE) + len(PUBLIC))
+    address_policy.permit(address_policy.networks("10.0.0.0/8"))
+    assert [not words for words in refusals("10.0.0.5", "::ffff:10.0.0.5", "64:ff9b::10.0.0.5")] == [True] * 3
+    assert all(refusals("127.0.0.1", "192.168.1.1", "::1", "fd00::1"))
+
+
+def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
+    address_policy.permit(())
+    with pytest.raises(Refused) as private:
+        address_policy.check("10.0.0.5", "gitlab.lan")
+    assert str(private.value) == (
+        "gitlab.lan is at 10.0.0.5, an address of a private network. Connecting there has to be allowed: whoever runs "
+        "PainChain sets PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=10.0.0.5 (or a network such as 10.0.0.0/8, or yes) and "
+        "starts it anew."
+    )
+    with pytest.raises(Refused) as never:
+        address_policy.check("169.254.169.254", "metadata.example")
+    assert str(never.value) == (
+        "metadata.example is at 169.254.169.254, a link-local address, where clouds keep the credentials of their "
+        "machines. PainChain never connects to such an address."
+    )
+    assert refusals("::1")[0].startswith("::1 is an address of this machine itself.")
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]]]:
+    """What a name server says: of each name, one list of addresses after the other; the last for ever."""
+    said: dict[str, list[list[str]]] = {}
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *about: Any, **more: Any) -> list[Any]:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in said:
+            return look_up(host, port, *about, **more)
+        found = said[name].pop(0) if len(said[name]) > 1 else said[name][0]
+        return [one for address in found for one in look_up(address, port, *about, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return said
+
+
+def asked(url: str) -> PollError | None:
+    try:
+        with Client(url, {}, NOW) as client:
+            client.get("things")
+    except PollError as problem:
+        return problem
+    return None
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(names: dict[str, list[list[str]]]) -> None:
+    """The name leads to this machine, and to nowhere from the second time on that it is looked up."""
+    names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
+    with far_side(as_json([])) as far:
+        assert asked(f"http://far.example:{far.port}") is None
+        assert far.asked[0].headers["host"] == f"far.example:{far.port}"
+    assert names["far.example"] == [["127.0.0.2"]]
+
+
+def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[str]]]) -> None:
+    with far_side(as_json([])) as far:
+        for last in ("169.254.169.254", "10.0.0.5", "fd00:ec2::254"):
+            names["far.example"] = [["127.0.0.1", last]]
+            problem = asked(f"http://far.example:{far.port}")
+            assert problem is not None
+            assert str(problem).startswith(f"far.example is at {last}, a")
+            assert problem.trouble is Trouble.SETTINGS
+        assert far.asked == []
+
+
+def test_where_one_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
+    names["far.example"] = [["127.0.0.99", "127.0.0.1"]]
+    with far_side(as_json([])) as far:
+        assert asked(f"http://far.example:{far.port}") is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
+def test_no_way_to_write_an_address_gets_around_the_default(host: str) -> None:
+    address_policy.permit(())
+    with far_side(as_json([])) as far:
+        problem = asked(f"http://{host}:{far.port}")
+        assert problem is not None
+        assert "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=" in str(problem)
+        assert far.asked == []
+
+
+def in_a_loop(work: Awaitable[Any]) -> None:
+    """Do it in a thread of its own: the loop of a browser may run in this one."""
+
+    async def do() -> None:
+        await work
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, do()).result()
+
+
+def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[list[str]]]) -> None:
+    async def get(url: str) -> None:
+        async with httpx2.AsyncClient(transport=GuardedAsyncTransport(ssl.create_default_context())) as client:
+            await client.get(url)
+
+    names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
+    with far_side(as_json([])) as far:
+        in_a_loop(get(f"http://far.example:{far.port}/"))
+        assert len(far.asked) == 1
+        address_policy.permit(())
+        with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
+            in_a_loop(get(far.url))
+        turn = Turn({"api_server": far.url, "token": TOKEN}, {"server": far.url, "streams": {}}, NOW)
+        with pytest.raises(PollError, match=r"127\.0\.0\.1 is an address of this machine itself"):
+            in_a_loop(anext(watch(turn)))
+        assert len(far.asked) == 1
+
+
+SAID = "127.0.0.1 is an address of this machine itself. Connecting there has to be allowed"
+NEW = "/settings/integrations/new"
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask, client: FlaskClient) -> None:
+    address_policy.permit(())
+    with far_side(FarCluster()) as far:
+        for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
+            values = {"name": type_key, "token": TOKEN, "enabled": True, key: far.url}
+            form = fill(form_of(client.get(f"{NEW}/{type_key}"), "#new"), **values)
+            assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#checked")[0]
+            page = client.post(f"{NEW}/{type_key}", data=form).location
+            with app.app_context():
+                turn = polling.take(datetime.now(UTC))
+                assert turn is not None
+                polling.poll(turn, lambda: datetime.now(UTC))
+            assert SAID in texts(soup(client.get(page)), "main")[0]
+        assert far.asked == []
+
+
+def test_a_message_goes_to_no_address_that_a_connector_may_not_ask() -> None:
+    with far_side(as_json({})) as far:
+        delivery.send(f"json://127.0.0.1:{far.port}/", "title", "text")
+        assert len(far.asked) == 1
+        address_policy.permit(())
+        for url in (f"json://localhost:{far.port}/", f"mailto://me:pw@example.com?smtp=127.0.0.1&port={far.port}"):
+            with pytest.raises(delivery.NotSent, match=f"this machine itself.*{address_policy.SETTING}"):
+                delivery.send(url, "title", "text")
+        assert len(far.asked) == 1
+        with socket.create_connection(("127.0.0.1", far.port)):
+            pass  # nobody else's connections are looked at
+
+
+def test_by_default_nothing_private_is_asked(tmp_path: Path) -> None:
+    close(create_app(config.load({"PAINCHAIN_INSTANCE": str(tmp_path)})))
+    assert address_policy.SETTING in refusals("127.0.0.1")[0]

@@ -1,0 +1,325 @@
+"""Secrets stay secret: the key file, what is sealed, and what is taken out of texts."""
+
+import ast
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from painchain.core import key_file
+from painchain.core.crypto import (
+    KEY_BYTES,
+    Keyring,
+    KeyUnusable,
+    looks_secret,
+    new_key,
+    open_sealed,
+    parse_key,
+    scrub,
+    scrub_value,
+    seal,
+)
+from painchain.core.key_file import Place
+from tests.conftest import settings_for
+
+STARTERS = 8
+KEY = "A" * 43 + "="
+ROUNDS = 25
+
+
+def load(file: Path, is_new: bool = True) -> Keyring:
+    """Return the keys of PainChain's own key file, as a start does."""
+    return key_file.obtain(Place(str(file), file, own=True), lambda: is_new)
+
+
+def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        load(tmp_path / "secret.key")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "secret.key").stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_the_same_file_gives_the_same_key_every_time(tmp_path: Path) -> None:
+    first = load(tmp_path / "secret.key")
+    written = (tmp_path / "secret.key").read_bytes()
+    assert load(tmp_path / "secret.key") == first
+    assert (tmp_path / "secret.key").read_bytes() == written
+    assert [len(root) for root in first.roots] == [KEY_BYTES]
+
+
+def test_two_new_keys_differ(tmp_path: Path) -> None:
+    assert load(tmp_path / "one.key") != load(tmp_path / "other.key")
+
+
+def test_a_configured_key_counts_and_no_file_is_made(tmp_path: Path) -> None:
+    key = new_key()
+    (tmp_path / "mine").write_text(f" {key}\n")
+    for chosen in ({"secret_key": key}, {"secret_key_file": str(tmp_path / "mine")}):
+        where = key_file.place(settings_for(tmp_path, **chosen))
+        assert key_file.obtain(where, lambda: True) == parse_key(key, "the key")
+        assert key not in repr(where)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text(new_key())
+    where = key_file.place(settings_for(tmp_path, secret_key_file=str(tmp_path / "mine")))
+    (tmp_path / "mine").unlink()
+    with pytest.raises(KeyUnusable, match="mine"):
+        key_file.obtain(where, lambda: True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_beside_a_database_that_is_in_use_no_key_is_made(tmp_path: Path) -> None:
+    with pytest.raises(
+        KeyUnusable, match=r"there is no .*secret\.key.*Put the right secret\.key back.*rotate-key --lost"
+    ):
+        load(tmp_path / "secret.key", is_new=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_finds_no_key_while_another_makes_it_finds_it_after(tmp_path: Path) -> None:
+    made = []
+
+    def is_new() -> bool:
+        made.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
+        return False
+
+    assert [key_file.obtain(Place("", tmp_path / "secret.key", own=True), is_new)] == made
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own, group = tmp_path / "secret.key", tmp_path / "mine"
+    load(own)
+    group.write_text(new_key())
+    configured = Place("", group)
+    for file, mode, warned in ((own, 0o600, 0), (own, 0o640, 1), (group, 0o640, 0), (group, 0o644, 1)):
+        file.chmod(mode)
+        caplog.clear()
+        key_file.read(configured if file is group else Place("", own, own=True))
+        assert len(caplog.messages) == warned
+        assert all(f"chmod 600 {file}" in one for one in caplog.messages)
+
+
+def test_writing_keys_replaces_the_file_at_once_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "secret.key"
+    where, old = Place("", file, own=True), load(file)
+    file.chmod(0o644)
+    key_file.put(where, both := Keyring((b"1" * KEY_BYTES, *old.roots)))
+    assert key_file.read(where) == both
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_servers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
+    start = Barrier(STARTERS)
+
+    def first_start(file: Path) -> Keyring:
+        start.wait()
+        return load(file)
+
+    with ThreadPoolExecutor(STARTERS) as pool:
+        for number in range(ROUNDS):
+            file = tmp_path / f"{number}.key"
+            assert len(set(pool.map(first_start, [file] * STARTERS))) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"not a key",
+        b"\xff\xfe\x00",
+        b"c2hvcnQ=",
+        b"A" * 43,
+        new_key().encode() * 2,
+        new_key().encode() + b" hunter2",
+    ],
+    ids=["empty", "blank", "words", "not text", "too short", "cut off", "two in one", "one and another"],
+)
+def test_a_corrupt_key_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret.key"
+    file.write_bytes(content)
+    with pytest.raises(KeyUnusable) as refused:
+        load(file)
+    assert str(file) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert file.read_bytes() == content
+
+
+def test_a_key_file_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for file in (tmp_path / "folder", tmp_path / "missing" / "secret.key"):
+        with pytest.raises(KeyUnusable, match=r"secret\.key|folder"):
+            load(file)
+
+
+def test_a_bad_configured_key_is_refused_without_being_repeated(tmp_path: Path) -> None:
+    for key in ("hunter2", "hünter2", new_key()[:-5]):
+        with pytest.raises(KeyUnusable, match="PAINCHAIN_SECRET_KEY") as refused:
+            key_file.read(key_file.place(settings_for(tmp_path, secret_key=key)))
+        assert key not in str(refused.value)
+
+
+def test_each_purpose_and_each_root_has_a_key_of_its_own() -> None:
+    one, other = Keyring((b"1" * KEY_BYTES,)), Keyring((b"2" * KEY_BYTES,))
+    derived = [keys.derive(purpose) for keys in (one, other) for purpose in ("sessions", "stored secrets", "")]
+    assert len({*derived, *one.roots, *other.roots}) == len(derived) + 2
+    assert {len(key) for key in derived} == {KEY_BYTES}
+    assert one.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
+
+
+def test_no_purpose_shares_its_key_with_another() -> None:
+    """Sessions, known browsers, stored secrets, the chain, its seals: each is named in one place of the code."""
+    calls = [
+        node.args[0].value
+        for path in sorted((Path(__file__).parents[2] / "painchain").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("derive", "derived")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    purposes = {"sessions", "known browsers", "stored secrets", "chain of events", "seals of the log"}
+    assert {*purposes, "name of the key"} <= set(calls)
+    assert len(calls) == len(set(calls))
+    keys = Keyring((b"1" * KEY_BYTES,))
+    made = {keys.derive(purpose) for purpose in calls}
+    assert len(made) == len(calls)
+    assert keys.id not in {key[:8].hex() for key in made - set(keys.derived("name of the key"))}
+
+
+def test_a_retired_key_opens_nothing() -> None:
+    new, old = (Keyring((one * KEY_BYTES,)) for one in (b"1", b"2"))
+    both = Keyring((*new.roots, *old.roots))
+    assert open_sealed(both.box(), seal(new.box(), "made-up-token")) == "made-up-token"
+    with pytest.raises(KeyUnusable):
+        open_sealed(both.box(), seal(old.box(), "made-up-token"))
+    assert open_sealed(both.led_by(old.id).box(), seal(old.box(), "made-up-token")) == "made-up-token"
+
+
+@given(st.text())
+def test_what_is_sealed_comes_out_again_with_the_same_key(secret: str) -> None:
+    sealed = seal(Keyring((b"1" * KEY_BYTES,)).box(), secret)
+    assert open_sealed(Keyring((b"1" * KEY_BYTES,)).box(), sealed) == secret
+
+
+def test_what_is_sealed_does_not_show() -> None:
+    box = Keyring((b"1" * KEY_BYTES,)).box()
+    sealed = [seal(box, "made-up-token") for _ in range(2)]
+    assert sealed[0] != sealed[1]
+    assert "made-up-token" not in "".join(sealed)
+
+
+@pytest.mark.parametrize("sealed", [None, "", "not sealed at all", "gAAAAA=="])
+def test_a_wrong_key_or_a_spoilt_text_is_refused_with_what_to_do(sealed: str | None) -> None:
+    right, wrong = Keyring((b"1" * KEY_BYTES,)).box(), Fernet(Fernet.generate_key())
+    with pytest.raises(KeyUnusable, match=r"put the right secret\.key back") as refused:
+        open_sealed(wrong, seal(right, "made-up-token") if sealed is None else sealed)
+    assert "made-up-token" not in str(refused.value)
+
+
+SCRUBBED = [
+    ("https://me:hunter2@git.example/x", "https://***@git.example/x"),
+    ("https://hunter2@git.example", "https://***@git.example"),
+    ("https://me:hun@ter2@git.example/x", "https://***@git.example/x"),
+    ("postgresql+psycopg://me:hunter2@127.0.0.1:5432/x", "postgresql+psycopg://***@127.0.0.1:5432/x"),
+    ("HTTPS://ME:HUNTER2@GIT.EXAMPLE", "HTTPS://***@GIT.EXAMPLE"),
+    ("a http://b:hunter2@c d http://e:hunter2@f", "a http://***@c d http://***@f"),
+    ("ssh://git:hunter2@git.example:22/x.git", "ssh://***@git.example:22/x.git"),
+    ("https://x.example/?token=hunter2", "https://x.example/?token=***"),
+    ("https://x.example/?page=2&private_token=hunter2&sort=up", "https://x.example/?page=2&private_token=***&sort=up"),
+    ("https://x.example/?access_token=hunter2#top", "https://x.example/?access_token=***#top"),
+    ("https://x.example/?api_key=hunter2&apikey=hunter2", "https://x.example/?api_key=***&apikey=***"),
+    ("https://x.example/?key=hunter2;sig=hunter2;auth=hunter2", "https://x.example/?key=***;sig=***;auth=***"),
+    ("https://x.example/?client_secret=hunter2 failed", "https://x.example/?client_secret=*** failed"),
+    ("https://x.example/?X-Amz-Signature=hunter2", "https://x.example/?X-Amz-Signature=***"),
+    ("get '/x?password=hunter2' failed", "get '/x?password=***' failed"),
+]
+LEFT_ALONE = [
+    "",
+    "nothing secret here",
+    "mail me@example.com",
+    "https://git.example/octo/x?page=2",
+    "https://git.example/@octo/x",
+    "https://git.example and mail me@example.com",
+    "git@git.example:octo/x.git",
+    "https://x.example/?monkey=banana&author=me&signal=up",
+    "https://x.example/?token=",
+    "token: see the settings",
+]
+
+
+@pytest.mark.parametrize(("text", "left"), SCRUBBED)
+def test_credentials_in_an_address_are_taken_out(text: str, left: str) -> None:
+    assert scrub(text) == left
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_a_text_without_credentials_is_left_alone(text: str) -> None:
+    assert scrub(text) == text
+
+
+schemes = st.sampled_from(["http", "https", "postgresql+psycopg", "ssh", "redis"])
+users = st.text(st.characters(codec="utf-8", exclude_characters="/?#", exclude_categories=["Z", "C"]), max_size=8)
+passwords = st.text(st.characters(codec="utf-8", exclude_characters="/?#", exclude_categories=["Z", "C"]), max_size=20)
+around = st.sampled_from(["", " ", "could not reach ", "(", "'", "a=1 and "])
+
+
+@given(schemes, users, passwords, around, around)
+def test_scrubbing_never_leaves_a_password_in(scheme: str, user: str, password: str, before: str, after: str) -> None:
+    scrubbed = scrub(f"{before}{scheme}://{user}:{password}@host.example/path{after}")
+    assert scrubbed == f"{before}{scheme}://***@host.example/path{after}"
+
+
+@pytest.mark.parametrize("piece", ["x", "x@", "://", "://x", "://x:x@", "?", "?token", "?token=", "&a-"])
+def test_scrubbing_a_long_text_is_no_work_to_speak_of(piece: str) -> None:
+    # Were the work to grow with the square of the length, this would go on for many minutes.
+    long = piece * (200_000 // len(piece))
+    assert scrub(f"{long} https://me:hunter2@host.example").endswith(" https://***@host.example")
+
+
+@given(st.text())
+def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
+    assert scrub(scrub(text)) == scrub(text)
+
+
+@pytest.mark.parametrize("name", ["token", "API_TOKEN", "client_secret", "Password", "passwd", "apikey", "api-key"])
+def test_a_name_that_sounds_secret_is_noticed(name: str) -> None:
+    assert looks_secret(name)
+
+
+@pytest.mark.parametrize("name", ["poll_interval", "key", "author", "name", "tags", "branches"])
+def test_a_name_that_sounds_harmless_is_not_a_secret(name: str) -> None:
+    assert not looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ("http://a:hunter2@b/", "http://***@b/"),
+        (["x", {"url": "http://a:hunter2@b/"}], ["x", {"url": "http://***@b/"}]),
+        ({"token": "hunter2", "deep": {"Password": ["hunter2"]}}, {"token": "***", "deep": {"Password": "***"}}),
+        ({"token": None, "secret": "", "password": []}, {"token": None, "secret": "", "password": []}),
+        ({"http://a:hunter2@b/": 1}, {"http://***@b/": 1}),
+        (300, 300),
+        (True, True),
+        (None, None),
+        (1.5, 1.5),
+    ],
+)
+def test_a_json_value_is_scrubbed_wherever_it_holds_text(value: Any, left: Any) -> None:
+    assert scrub_value(value) == left
+    assert type(scrub_value(value)) is type(left)

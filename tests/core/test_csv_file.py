@@ -1,0 +1,48 @@
+"""Tables as CSV: every reader gets back what went in, and no spreadsheet runs it."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from painchain.core.csv_file import cell, written
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", '=cmd|" /C calc"!A0', "\uff1d1+1", "\uff0b1"]
+)
+def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text):
+    assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (0, "0"),
+        (-5, "'-5"),
+        (False, "off"),
+        ([], ""),
+        (["=a", "b"], "'=a, b"),
+        ({"a": 1}, '{"a": 1}'),
+        ([1, None], "[1, null]"),
+        ("a=b", "a=b"),
+        ("ü", "ü"),
+    ],
+)
+def test_values_are_written_in_words(value, text):
+    assert cell(value) == text
+
+
+def test_lines_end_and_quotes_are_doubled_as_rfc_4180_has_it():
+    assert written([("a", 'say "so"'), ("b,c", "d\ne")]) == 'a,"say ""so"""\r\n"b,c","d\ne"\r\n'
+
+
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=4), max_size=4))
+def test_a_reader_gets_back_every_cell(rows):
+    read = list(csv.reader(io.StringIO(written(rows), newline=""), strict=True))
+    assert read == [[cell(value) for value in row] for row in rows]

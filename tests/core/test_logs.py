@@ -1,0 +1,381 @@
+"""The log: one line each, which tells what it is about, and in which nothing acts and no secret stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain import connectors
+from painchain.connectors.contract import Polled, Turn
+from painchain.core import logs
+from painchain.notifications import delivery
+from painchain.web.common import responses
+from painchain.workers.poll_pool import Pollers
+from tests.conftest import ON_SQLITE
+from tests.support.accounts import PASSWORD, add_person, make_link, sign_in
+from tests.support.html import fill, form_of
+from tests.support.webhook_source import HOOK, sign
+
+Lines = list[dict[str, Any]]
+Logged = Callable[[], Lines]
+Make = Callable[..., int]
+LIST = "/settings/integrations"
+CANARY = "c4nary-5e7"
+HOSTILE = f'{CANARY}\r\n{{"level":"error","message":"forged"}}\r\n2026-01-31 ERROR forged\x1b[2J\x7f\u2028\u202e'
+PATIENCE = 20
+
+
+def of(lines: Lines, logger: str) -> Lines:
+    return [line for line in lines if line["logger"] == logger]
+
+
+def events_of(lines: Lines) -> list[str]:
+    return [line["event"] for line in of(lines, "painchain.security")]
+
+
+# One line
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("warning", "text")
+    logging.getLogger("painchain").info("a quiet word")
+    logging.getLogger("painchain").warning("a loud word")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith("Z WARNING painchain: a loud word\n")
+    assert "a quiet word" not in printed.err
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("info", "text")
+    with logs.about(actor=HOSTILE, connector=7):
+        logging.getLogger("painchain").error("name %s", "a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend")
+    [line, end] = capsys.readouterr().err.split("\n")
+    assert end == ""
+    assert r"ERROR painchain: name a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend actor=" in line
+    assert line.endswith(" connector=7")
+    assert line.isprintable()
+
+
+def test_each_line_is_one_object_whatever_is_in_it(log_text: Callable[[], str]) -> None:
+    with logs.about(actor=HOSTILE, request_id="1"):
+        logging.getLogger("painchain").error("%s", HOSTILE, extra={"members": {"host": HOSTILE, "odd": {1}}})
+    text = log_text()
+    assert text.count("\n") == 1
+    assert text[:-1].isprintable()
+    line = json.loads(text)
+    assert (line["message"], line["actor"], line["host"]) == (HOSTILE,) * 3
+    assert (line["level"], line["logger"], line["request_id"], line["odd"]) == ("error", "painchain", "1", "{1}")
+    assert abs(datetime.fromisoformat(line["time"]).timestamp() - time.time()) < 60
+    assert line["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.usefixtures("own_logging")
+def test_an_exception_is_told_by_kind_and_place_and_never_by_its_message(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up("info", form)
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as problem:
+            raise RuntimeError(f"no {CANARY}\n2026 forged") from problem
+    except RuntimeError:
+        logging.getLogger("waitress").exception("Exception while serving /link/%s" % CANARY)  # noqa: UP031  as it does
+    text = capsys.readouterr().err
+    assert CANARY not in text
+    assert "Exception while serving a request" in text
+    assert text.index("KeyError") < text.index("RuntimeError")
+    assert "in test_an_exception_is_told" in text
+    if form == "json":
+        assert text.count("\n") == 1
+        assert "\n" in json.loads(text)["exception"]
+    else:
+        assert all(line.startswith("    ") for line in text.splitlines()[1:])
+
+
+def test_credentials_in_addresses_are_taken_out_of_words_and_members(logged: Logged) -> None:
+    address = f"https://me:{CANARY}@git.example/?private_token={CANARY}"
+    logging.getLogger("painchain").warning("no answer from %s", address, extra={"members": {"host": address}})
+    [line] = logged()
+    assert line["message"] == "no answer from https://***@git.example/?private_token=***"
+    assert CANARY not in str(line)
+
+
+def test_libraries_are_heard_in_the_same_form_from_warnings_on(logged: Logged) -> None:
+    for name in ("waitress.queue", "alembic.runtime.migration", "httpx2", "authlib.jose", "sqlalchemy.engine"):
+        logging.getLogger(name).info("quiet %s", CANARY)
+        logging.getLogger(name).warning("loud")
+    assert [(line["logger"], line["message"]) for line in logged()] == [
+        (name, "loud")
+        for name in ("waitress.queue", "alembic.runtime.migration", "httpx2", "authlib.jose", "sqlalchemy.engine")
+    ]
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put Python's own hooks back."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    yield
+    logging.captureWarnings(False)
+
+
+@pytest.mark.usefixtures("hooks")
+def test_what_nobody_catches_is_a_line_like_any_other(logged: Logged) -> None:
+    def fail() -> None:
+        raise RuntimeError(CANARY)
+
+    logs.catch_strays()
+    thread = threading.Thread(target=fail, name="odd-job")
+    thread.start()
+    thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("old\nhabit", stacklevel=1)
+    [stray, habit] = logged()
+    assert stray["message"] == "The thread odd-job failed: RuntimeError"
+    assert "in fail" in stray["exception"]
+    assert CANARY not in str(stray)
+    assert (habit["logger"], habit["level"]) == ("py.warnings", "warning")
+
+
+def test_a_terminal_is_told_in_text_and_a_collector_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert (logs.chosen(""), logs.chosen("json")) == ("text", "json")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert (logs.chosen(""), logs.chosen("text")) == ("json", "text")
+
+
+# Requests
+
+
+def test_every_line_of_a_request_has_its_id_its_route_and_who_made_it(
+    app: Flask, client: FlaskClient, logged: Logged
+) -> None:
+    @app.get("/tea/<int:cups>/<name>")
+    def tea(cups: int, name: str) -> str:
+        logging.getLogger("painchain.tea").info("brewing")
+        return "tea"
+
+    add_person(app, "Ada Ünal")
+    sign_in(client, "Ada Ünal")
+    logged()
+    response = client.get(f"/tea/2/{CANARY}?q={CANARY}")
+    lines = logged()
+    assert [line["message"] for line in lines] == ["brewing", "GET /tea/2/<name> 200"]
+    for line in lines:
+        assert line["request_id"] == response.headers["X-Request-Id"]
+        assert (line["method"], line["path"], line["actor"]) == ("GET", "/tea/2/<name>", "Ada Ünal")
+        assert line["address"] == "127.0.0.1"
+    assert (lines[1]["status"], lines[1]["level"]) == (200, "info")
+    assert lines[1]["ms"] >= 0
+    logging.getLogger("painchain").info("afterwards")
+    assert "request_id" not in logged()[0]
+
+
+@ON_SQLITE
+def test_what_is_asked_for_all_day_long_is_a_line_for_debugging_unless_it_fails(
+    client: FlaskClient, logged: Logged
+) -> None:
+    for address in ("/health", "/news?after=0", "/static/painchain.css", "/metrics"):
+        client.get(address).close()
+    levels = {line["path"]: line["level"] for line in of(logged(), "painchain.web.access")}
+    assert levels == {
+        "/health": "debug",
+        "/news": "debug",
+        "/static/<path:filename>": "debug",
+        "/metrics": "info",  # it is off: whoever asks should know
+    }
+
+
+def plant(app: Flask, client: FlaskClient, one: int) -> None:
+    """Send a secret with line breaks through whatever a request has."""
+    quoted = f"{CANARY}%0d%0aforged%1b"
+    client.get(f"/{quoted}?q={quoted}")
+    client.get(f"/?q={quoted}&range={quoted}")
+    client.get(f"/link/{CANARY}%0aforged")
+    client.get(f"/people/{quoted}")
+    client.get(f"/static/{quoted}")
+    client.get(f"/events/{quoted}")
+    client.open("/", method=CANARY)
+    other = app.test_client()
+    for name in ("painchain_session", "painchain_known", "painchain", "zone"):
+        other.set_cookie(name, CANARY)
+    other.get("/", headers={"User-Agent": CANARY, "X-Reason": CANARY, "Referer": f"http://localhost/{CANARY}"})
+    other.get("/api/connectors", headers={"Authorization": f"Bearer pct_{CANARY}"})
+    other.get("/metrics", headers={"Authorization": f"Bearer {CANARY}"})
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    client.post(f"{LIST}/{one}", data=fill(form, token=HOSTILE.replace("\r\n", " "), name=HOSTILE))
+    client.post(f"{LIST}/{one}", data=fill(form, token=CANARY, csrf_token=CANARY))
+    client.post("/api/connectors", json={"name": HOSTILE, "type": "github", "config": {"token": HOSTILE}})
+    client.post("/api/connectors", data=f"{{{HOSTILE}", content_type="application/json")
+    client.post("/api/painchain/log", json={"event_type": "config_changed", "field": "token", "new_value": HOSTILE})
+    client.post(f"/hooks/kubernetes/{one}", data=HOSTILE.encode(), headers={"X-Forge-Signature": CANARY})
+    client.post("/sign-in", data={"name": CANARY, "password": CANARY})
+    client.get("/", headers={"Host": f"{CANARY}@evil.example"})
+
+
+@ON_SQLITE
+def test_what_is_planted_in_a_request_is_in_no_line_and_breaks_none(
+    app: Flask,
+    client: FlaskClient,
+    make_connector: Make,
+    logged: Logged,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    one = make_connector("kubernetes", "Cluster", enabled=True)
+    assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
+    logged()
+    plant(app, client, one)
+    add_person(app)
+    sign_in(client)
+    plant(app, client, one)
+    sign_in(app.test_client(), CANARY, CANARY)
+    lines = logged()
+    assert len(of(lines, "painchain.web.access")) > 40
+    assert [line for line in lines if CANARY in json.dumps(line).lower()] == []
+    assert [line for line in lines if "forged" in json.dumps(line)] == []
+    assert {"link_refused", "csrf_refused", "token_refused", "webhook_refused", "host_refused"} <= set(events_of(lines))
+    assert not [line for line in lines if line["level"] == "error"]
+
+
+@ON_SQLITE
+def test_a_request_that_fails_is_an_error_with_its_id_even_where_its_page_fails_too(
+    app: Flask, client: FlaskClient, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: str, **more: Any) -> Any:
+        raise RuntimeError(CANARY)
+
+    app.add_url_rule("/fail/<secret>", view_func=fail)
+    response = client.get(f"/fail/{CANARY}")
+    [failed] = [line for line in logged() if line["level"] == "error"]
+    assert failed["request_id"] == response.headers["X-Request-Id"]
+    assert failed["message"] == "The request failed: RuntimeError"
+    assert "in fail" in failed["exception"]
+    pages = [responses.page, fail]  # the last comes first
+    monkeypatch.setattr("painchain.web.common.responses.page", lambda *given, **more: pages.pop()(*given, **more))
+    assert client.get(f"/fail/{CANARY}").status_code == 500
+    lines = logged()
+    assert "An error page failed: RuntimeError" in [line["message"] for line in lines]
+    assert CANARY not in json.dumps(lines)
+
+
+# Safety
+
+
+def test_each_refusal_is_one_warning_that_tells_who_where_and_what(app: Flask, logged: Logged) -> None:
+    link = make_link(app)
+    add_person(app)
+    add_person(app, "bob", "viewer")
+    client = app.test_client()
+    logged()
+    assert sign_in(client, "alice", f"wrong {CANARY}").status_code == 422
+    assert sign_in(client, f"{CANARY}", f"wrong {CANARY}").status_code == 422
+    assert client.get(link).status_code == 410
+    refused = of(logged(), "painchain.security")
+    assert [(line["event"], line["message"]) for line in refused] == [
+        ("sign_in_failed", "A sign-in as alice failed: wrong password."),
+        ("sign_in_failed", "A sign-in as an unknown account failed: no such account."),
+        ("link_refused", "A one-time link was asked for that does not work."),
+    ]
+    assert all(line["level"] == "warning" and line["request_id"] and line["address"] for line in refused)
+    sign_in(client, "bob")
+    assert client.post("/api/connectors", json={}).status_code == 403
+    assert client.get("/settings/people").status_code == 403
+    assert client.post("/sign-out").status_code == 400
+    assert client.post("/api/teams", json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    signed, *refused = of(logged(), "painchain.security")
+    assert (signed["event"], signed["level"], signed["message"]) == ("signed_in", "info", "bob signed in.")
+    assert [(line["event"], line["actor"]) for line in refused] == [
+        ("role_refused", "bob"),
+        ("role_refused", "bob"),
+        ("csrf_refused", "bob"),
+        ("role_refused", "bob"),
+    ]
+    assert refused[1]["path"] == "/settings/people"
+    for _ in range(10):
+        assert sign_in(app.test_client(), "alice", "wrong").status_code in (422, 429)
+    assert "rate_limited" in events_of(logged())
+
+
+@ON_SQLITE
+def test_what_is_not_genuine_and_what_comes_from_elsewhere_is_a_warning(
+    client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    one = make_connector("kubernetes", "Cluster", enabled=True)
+    assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
+    logged()
+    headers = {"X-Forge-Signature": sign(b"{}", "guessed")}
+    assert client.post(f"/hooks/kubernetes/{one}", data=b"{}", headers=headers).status_code == 401
+    assert client.post("/api/teams", json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    refused = of(logged(), "painchain.security")
+    assert [line["event"] for line in refused] == ["webhook_refused", "origin_refused", "host_refused"]
+    assert (refused[0]["connector"], refused[2]["host"]) == (one, "evil.example")
+
+
+# Background
+
+
+def test_what_goes_wrong_in_a_poll_tells_of_which_connector(
+    app: Flask, client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poll(turn: Turn) -> Polled:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setitem(connectors.TYPES, "github", replace(connectors.TYPES["github"], poll=poll))
+    one = make_connector(enabled=True)
+    logged()
+    pollers = Pollers(app, lambda: datetime.now(UTC), threads=1)
+    pollers.start()
+    with app.app_context():
+        pollers.give_out()
+    lines: Lines = []
+    end = time.monotonic() + PATIENCE
+    while len(lines) < 2 and time.monotonic() < end:
+        lines += logged()
+        time.sleep(0.01)
+    pollers.stop(PATIENCE)
+    defect, told = lines
+    assert (defect["connector"], defect["message"]) == (one, f"The poll of connector {one} failed: RuntimeError")
+    assert "in poll" in defect["exception"]
+    assert (told["connector"], told["level"]) == (one, "warning")
+    assert told["message"].startswith("A poll failed: PainChain could not read the answer;")
+    assert CANARY not in json.dumps(lines)
+
+
+def test_a_thread_of_a_request_logs_under_its_id(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent(url: str, title: str, text: str) -> None:
+        logging.getLogger("painchain.notifications.delivery").warning("trying")
+
+    monkeypatch.setattr(delivery, "_sent", sent)
+    with logs.about(request_id="7"):
+        delivery.send("json://127.0.0.1:9", "a", "b")
+    assert [line["request_id"] for line in logged()] == ["7"]
+
+
+def test_the_password_is_in_no_line(app: Flask, logged: Logged) -> None:
+    add_person(app)
+    client = app.test_client()
+    sign_in(client)
+    client.get("/account")
+    assert PASSWORD not in json.dumps(logged())

@@ -1,0 +1,101 @@
+"""GitHub's REST API as far as PainChain asks it: paging by Link, order, ETags, a rate limit, and 404s."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+from tests.counterparts.server import Asked, Told
+
+TOKEN = "ghp_far"
+LISTS = ("pulls", "issues/events", "actions/runs", "releases", "deployments")
+UNDER = {"actions/runs": "workflow_runs", "jobs": "jobs", "installation/repositories": "repositories"}
+
+
+class GitHub:
+    """`lists` and `things` are what is there, by path; `refuse` answers a path in its own way."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[Any]] = {"user/repos": []}
+        self.things: dict[str, Any] = {"user": {"login": "zoe", "name": "Zoe"}}
+        self.refuse: dict[str, Told] = {}
+        self.headers: dict[str, str] = {}
+        self.limit, self.left = 5000, 5000
+        self.page = 100
+
+    def add_repo(self, name: str, organization: bool = False, **more: Any) -> None:
+        """Add an empty repository."""
+        owner = name.partition("/")[0]
+        kind = "Organization" if organization else "User"
+        one = {"full_name": name, "default_branch": "main", "owner": {"login": owner, "type": kind}, **more}
+        self.lists["user/repos"].append(one)
+        self.things[f"repos/{name}"] = one
+        for kind in LISTS:
+            self.lists[f"repos/{name}/{kind}"] = []
+        self.lists[f"repos/{name}/commits"] = []
+        self.lists[f"{'orgs' if organization else 'users'}/{owner}/packages"] = []
+
+    def put(self, name: str, kind: str, *items: Any) -> None:
+        """Put items at the top of a list of a repository; each can also be asked for alone."""
+        self.lists[f"repos/{name}/{kind}"][:0] = items
+        for item in items:
+            if isinstance(item, dict) and (number := item.get("number") or item.get("sha") or item.get("id")):
+                self.things.setdefault(f"repos/{name}/{kind}/{number}", item)
+
+    def __call__(self, asked: Asked) -> Told:
+        """Answer one request."""
+        path = unquote(asked.path).strip("/")
+        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
+            return Told({"message": "Bad credentials"}, 401)
+        if path in self.refuse:
+            return self.refuse[path]
+        if path in self.lists:
+            return self._list(path, asked)
+        if "/compare/" in path:
+            return self._compare(path, asked)
+        if path in self.things:
+            return self._conditional(self.things[path], asked, {})
+        return self._told(Told({"message": "Not Found"}, 404))
+
+    def _list(self, path: str, asked: Asked) -> Told:
+        whole = self.lists[path]
+        if since := asked.params.get("since"):
+            whole = [one for one in whole if one["commit"]["committer"]["date"] >= since]
+        return self._page(whole, path, asked)
+
+    def _page(self, whole: list[Any], path: str, asked: Asked) -> Told:
+        size, number = min(int(asked.params.get("per_page", 30)), self.page), int(asked.params.get("page", 1))
+        headers = {}
+        if number * size < len(whole):
+            query = urlencode({**asked.params, "page": number + 1})
+            host = asked.headers["host"]
+            headers["Link"] = (
+                f'<http://{host}{asked.path}?{query}>; rel="next", <http://{host}{asked.path}?page=9>; rel="last"'
+            )
+        part = whole[(number - 1) * size : number * size]
+        under = next((under for end, under in UNDER.items() if path.endswith(end)), "")
+        return self._conditional({under: part} if under else part, asked, headers)
+
+    def _compare(self, path: str, asked: Asked) -> Told:
+        repo, _, ends = path.partition("/compare/")
+        old, _, new = ends.partition("...")
+        commits = self.lists[f"{repo}/commits"]
+        shas = [one["sha"] for one in commits]
+        if old not in shas or new not in shas:
+            return self._told(Told({"message": "Not Found"}, 404))
+        between = commits[shas.index(new) : shas.index(old)][::-1]
+        told = self._page(between, path, asked)
+        return Told({"commits": told.value}, told.status, told.headers)
+
+    def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Told:
+        etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()}"'
+        unchanged = asked.headers.get("if-none-match") == etag
+        return self._told(Told(value, 304 if unchanged else 200, {**headers, "ETag": etag}))
+
+    def _told(self, told: Told) -> Told:
+        self.left -= told.status != 304  # what has not changed costs nothing
+        rate = {"limit": self.limit, "remaining": max(0, self.left), "reset": 4_000_000_000}
+        limits = {f"X-RateLimit-{name}": str(value) for name, value in rate.items()}
+        return Told(told.value, told.status, {**limits, **self.headers, **told.headers})

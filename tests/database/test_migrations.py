@@ -1,0 +1,140 @@
+"""The migrations: they make exactly what the models say, once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from painchain import migrations
+from painchain.core import config
+from painchain.database.session import Base, db
+from painchain.startup import create_app
+from painchain.timeline import queries
+from tests.conftest import close, settings_for
+from tests.support.postgresql import on_server, postgres_url
+
+
+@pytest.fixture
+def empty_database(database: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database in which nothing is yet."""
+    if database == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    name = f"painchain_new_{uuid.uuid4().hex[:8]}"
+    on_server(f"CREATE DATABASE {name}")
+    yield postgres_url(name)
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def new_app(empty_database: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app after its first start on an empty database."""
+    app = create_app(settings_for(tmp_path, empty_database))
+    yield app
+    close(app)
+
+
+def everything() -> dict[str, tuple[Any, list[Any]]]:
+    """Return the columns and the rows of every table."""
+    schema = inspect(db.engine)
+    with db.engine.connect() as connection:
+        return {
+            name: (
+                [str(column) for column in schema.get_columns(name)],
+                sorted(map(str, connection.execute(text(f"SELECT * FROM {name}")))),
+            )
+            for name in schema.get_table_names()
+        }
+
+
+def is_ours(name: str | None, kind: str, parents: Any) -> bool:
+    """Say whether the models describe this: the index of words is made by hand, on each database its own way."""
+    return not str(name).startswith(("event_words", "ix_change_events_words"))
+
+
+def alembic(app: Flask) -> str:
+    """Return the folder for Flask-Migrate's commands, which do their work whatever the revision is."""
+    flask_migrate.Migrate(app, db, directory=str(migrations.FOLDER), render_as_batch=True)
+    return str(migrations.FOLDER)
+
+
+def test_the_migrations_make_what_the_models_say(new_app: Flask) -> None:
+    with new_app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_ours})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_new_database_is_at_the_newest_migration(new_app: Flask) -> None:
+    with new_app.app_context(), db.engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(migrations.NEWEST,)]
+
+
+def test_newest_names_the_newest_migration() -> None:
+    assert ScriptDirectory(str(migrations.FOLDER)).get_heads() == [migrations.NEWEST]
+
+
+def test_upgrading_twice_does_nothing(new_app: Flask) -> None:
+    with new_app.app_context():
+        before = everything()
+        migrations.upgrade()
+        flask_migrate.upgrade(directory=alembic(new_app))
+        assert everything() == before
+    assert len(before["connectors"][1]) == len(before["change_events"][1]) == 1
+
+
+def test_a_second_start_leaves_what_is_there(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
+    with new_app.app_context():
+        before = everything()
+    close(create_app(settings_for(tmp_path, empty_database)))
+    with new_app.app_context():
+        after = everything()
+    # A start may move the head of the log, which counts writes of any kind.
+    assert before.pop("log_head")[0] == after.pop("log_head")[0]
+    assert after == before
+
+
+def test_a_database_of_an_older_version_is_brought_up_to_date(new_app: Flask) -> None:
+    with new_app.app_context():
+        before = {name: columns for name, (columns, _) in everything().items()}
+        flask_migrate.downgrade(directory=alembic(new_app), revision="base")
+        assert inspect(db.engine).get_table_names() == ["alembic_version"]
+        migrations.upgrade()
+        assert {name: columns for name, (columns, _) in everything().items()} == before
+
+
+def test_upgrading_does_not_hold_up_other_servers(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
+    with new_app.app_context():
+        flask_migrate.downgrade(directory=alembic(new_app), revision="base")
+        migrations.upgrade()
+    # The first server still runs; the second one's turn comes all the same.
+    other = create_app(settings_for(tmp_path, empty_database))
+    with other.app_context():
+        flask_migrate.upgrade(directory=alembic(other))
+    close(other)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        db.session.commit()
+        with pytest.raises(migrations.NewerDatabase, match="newer version of PainChain"):
+            migrations.upgrade()
+
+
+def test_a_second_start_writes_nothing(app: Flask, settings: config.Settings) -> None:
+    with app.app_context():
+        before = queries.head()
+    second = create_app(settings)
+    with second.app_context():
+        assert queries.head() == before
+    close(second)

@@ -1,0 +1,43 @@
+"""The engine: what a connection waits for, and statements that go straight to the driver."""
+
+import sqlite3
+from contextlib import closing
+from threading import Timer
+
+import pytest
+from sqlalchemy import bindparam, create_engine, select, text
+from sqlalchemy.exc import DBAPIError
+
+from painchain.database.models import LogHead
+from painchain.database.session import Prepared, db, engine_options, prepare
+
+
+def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):
+    file = tmp_path / "painchain.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        timer = Timer(0.3, other.execute, ["COMMIT"])
+        timer.start()
+        engine = create_engine(f"sqlite:///{file}", **engine_options(f"sqlite:///{file}", 1))
+        prepare(engine)
+        with engine.connect() as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        timer.join()
+        engine.dispose()
+
+
+def test_a_prepared_statement_finds_what_the_session_finds(app):
+    head = LogHead.__table__
+    with app.app_context():
+        [found] = Prepared(select(head)).all(db.session.connection())
+        assert tuple(found) == tuple(db.session.execute(select(head)).one())
+
+
+def test_what_the_database_refuses_comes_as_an_error_of_sqlalchemy_without_the_values(app):
+    with app.app_context():
+        db.session.execute(text("ALTER TABLE log_head RENAME TO away"))
+        statement = Prepared(select(LogHead.__table__).where(LogHead.__table__.c.id == bindparam("number")))
+        with pytest.raises(DBAPIError) as refused:
+            statement.all(db.session.connection(), number=424242)
+        assert "424242" not in str(refused.value)
+        db.session.rollback()

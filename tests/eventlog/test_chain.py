@@ -1,0 +1,209 @@
+"""The chain: what was written verifies, on every database, through retention and from an older version on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from painchain import migrations
+from painchain.audit import trail as audit_trail
+from painchain.core.crypto import KEY_BYTES, Keyring
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.eventlog.chain import FIELDS, START, Chain, canonical
+from painchain.integrity import checkpoints, verification
+from painchain.integrity.checkpoints import CheckpointsKept
+from painchain.startup import create_app
+from tests.database.test_migrations import alembic
+from tests.support.caching import DATABASES
+
+NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("aé\u202e\n😀"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3, alphabet="aé😀_"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def write(app: Flask, *events: dict[str, Any]) -> None:
+    """Write events as findings are written."""
+    with app.app_context(), writer.writing() as book:
+        book.append(*(made(book.last_event + place, **one) for place, one in enumerate(events, 1)))
+
+
+def made(number: int, **given: Any) -> writer.NewEvent:
+    """Return a new event."""
+    values = {
+        "event_id": f"chain-{number}",
+        "source": "gitlab",
+        "event_type": "Job",
+        "title": "a job",
+        "description": {},
+        "metadata": {},
+        "author": "ann",
+        "request_id": "f" * 32,
+        "timestamp": NOW,
+        "recorded_at": NOW,
+    }
+    return writer.NewEvent(**{**values, **given})
+
+
+def checked(app: Flask) -> verification.Integrity:
+    """Walk along the chain."""
+    with app.app_context():
+        return verification.integrity()
+
+
+def change(app: Flask, statement: str) -> None:
+    """Do what somebody does who can write to the database."""
+    with app.app_context():
+        db.session.execute(text(statement))
+        db.session.commit()
+
+
+def test_a_first_start_is_chained(app: Flask) -> None:
+    found = checked(app)
+    assert (found.events, found.last, found.broken) == (1, 1, None)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    description=st.dictionaries(st.text("aé\u202e\n😀"), JSON, max_size=3),
+    tags=st.lists(st.text("a é,"), max_size=3, unique=True),
+)
+def test_what_is_stored_is_what_was_hashed(app: Flask, description: dict[str, Any], tags: list[str]) -> None:
+    write(
+        app, {"description": description, "metadata": description, "tags": tags, "timestamp": NOW - timedelta(hours=1)}
+    )
+    assert checked(app).broken is None
+
+
+def test_the_canonical_form_is_what_the_book_says() -> None:
+    event = dict.fromkeys(FIELDS) | {"description": {"b": 1, "a": "é"}, "timestamp": 5, "recorded_at": NOW}
+    assert canonical(event) == (
+        b'[1,null,null,null,null,null,null,null,{"a":"\\u00e9","b":1},null,null,null,null,null,null,5,1768485600000000]'
+    )
+
+
+def test_every_field_counts() -> None:
+    event: dict[str, Any] = dict.fromkeys(FIELDS, 1)
+    for name in FIELDS:
+        assert canonical({**event, name: 2}) != canonical(event)
+    chain = Chain(Keyring((b"1" * KEY_BYTES,)))
+    assert chain.link(START, 1, b"x") != chain.link(START, 2, b"x") != chain.link(b"1" * 32, 2, b"x")
+    assert chain.link(START, 1, b"x") != Chain(Keyring((b"2" * KEY_BYTES,))).link(START, 1, b"x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "statement"),
+    [
+        ("edited", 3, "UPDATE change_events SET author = 'eve' WHERE id = 3"),
+        ("edited", 3, "UPDATE change_events SET timestamp = timestamp + 1 WHERE id = 3"),
+        ("removed", 3, "DELETE FROM change_events WHERE id = 3"),
+        ("truncated", 6, "DELETE FROM change_events WHERE id = 6"),
+        (
+            "truncated",
+            6,
+            "DELETE FROM change_events WHERE id = 6;"
+            "UPDATE log_head SET last_event = 5, mac = (SELECT mac FROM change_events WHERE id = 5)",
+        ),
+    ],
+)
+def test_a_change_by_hand_shows(app: Flask, kind: str, number: int, statement: str) -> None:
+    write(app, *({} for _ in range(5)))
+    assert checked(app).broken is None
+    for one in statement.split(";"):
+        change(app, one)
+    broken = checked(app).broken
+    assert broken
+    assert (broken.kind, broken.event) == (kind, number)
+
+
+def test_what_is_written_after_the_end_was_cut_off_does_not_hide_it(app: Flask) -> None:
+    write(app, {}, {}, {})
+    change(app, "DELETE FROM change_events WHERE id = 4")
+    change(app, "UPDATE log_head SET last_event = 3, mac = (SELECT mac FROM change_events WHERE id = 3)")
+    write(app, {"event_id": "later"}, {"event_id": "latest"})
+    broken = checked(app).broken
+    assert broken
+    assert broken.event == 4
+
+
+@pytest.mark.parametrize("several", [[[2, 3], [5]], [[3], [2, 4], [5]], [[2, 3, 4, 5, 6]], [[1, 6]]])
+def test_the_chain_survives_what_retention_removes(app: Flask, several: list[list[int]]) -> None:
+    write(app, *({} for _ in range(5)))
+    with app.app_context():
+        for ids in several:
+            with writer.writing() as book:
+                assert book.remove(ids)
+            write(app, {"event_id": f"after-{ids}"})
+    found = checked(app)
+    gone = sum(map(len, several))
+    assert (found.broken, found.pruned, found.events) == (None, gone, 6 - gone + len(several))
+    with app.app_context():
+        runs = db.session.execute(text("SELECT first, last FROM pruned_runs ORDER BY first")).all()
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(runs))
+
+
+def test_a_run_cannot_be_made_by_hand(app: Flask) -> None:
+    write(app, {}, {}, {})
+    change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 3")
+    change(app, "DELETE FROM change_events WHERE id = 3")
+    broken = checked(app).broken
+    assert broken
+    assert (broken.kind, broken.event) == ("removed", 3)
+
+
+def test_an_older_log_is_chained_when_it_is_brought_up_to_date(app: Flask) -> None:
+    write(app, {"description": {"text": "é"}}, {}, {})
+    with app.app_context():
+        with writer.writing() as book:
+            book.remove([3])
+        folder = alembic(app)
+        flask_migrate.downgrade(directory=folder, revision="0011")
+        migrations.upgrade()
+    write(app, {"event_id": "new"})
+    found = checked(app)
+    assert (found.events, found.pruned, found.broken) == (4, 1, None)
+
+
+def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> None:
+    file = app.extensions["painchain"].settings.checkpoint_file
+    with app.app_context():
+        checkpoints.append(file, checkpoints.make(lambda: NOW))
+        flask_migrate.downgrade(directory=alembic(app), revision="0011")
+        for content in (file.read_text(), "nonsense\n"):
+            file.write_text(content)
+            with pytest.raises(CheckpointsKept, match="Put the right database back"):
+                migrations.upgrade()
+        file.rename(file.with_suffix(".old"))
+    again = create_app(app.extensions["painchain"].settings)
+    with again.app_context():
+        events = db.session.execute(text("SELECT event_type, title FROM change_events ORDER BY id")).all()
+        db.session.remove()
+        DATABASES.let_go(db.engine)
+    assert events[-1] == ("ChainBegun", "[Chain Begun] 1 event")
+    assert len(events) == 2
+    assert checked(app).broken is None
+
+
+def test_a_process_with_another_key_writes_nothing(app: Flask) -> None:
+    with app.app_context():
+        app.extensions["painchain"].chain = Chain(Keyring((b"2" * KEY_BYTES,)))
+        with pytest.raises(writer.WrongKey, match="key was replaced"), writer.writing() as book:
+            audit_trail.Trail(book, "ann", "f" * 32, NOW)
+    assert checked(app).events == 1

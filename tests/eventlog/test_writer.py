@@ -1,0 +1,342 @@
+"""The log under pressure: clocks that misbehave, many writers, a database that refuses."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import hypothesis
+import pytest
+from flask import Flask
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from painchain.audit.trail import Subject, Trail
+from painchain.configuration import connector_store
+from painchain.connectors import TYPES
+from painchain.core.config import Settings
+from painchain.core.crypto import Keyring
+from painchain.database.session import BUSY_SECONDS, db, moment
+from painchain.eventlog import writer
+from painchain.eventlog.chain import START, Chain
+from painchain.eventlog.writer import Ledger
+from painchain.integrity import verification
+from painchain.startup import create_app
+from painchain.timeline import queries
+from painchain.timeline.queries import Event, Filter
+from tests.conftest import close
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CHAIN = Chain(Keyring((b"1" * 32,)))
+WORK = Subject("Work GitHub", "github")
+THREADS, EDITS = 8, 50
+MICROSECOND = timedelta(microseconds=1)
+
+
+@contextmanager
+def acting(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
+    """Act once, on the record."""
+    with app.app_context(), writer.writing() as book:
+        yield Trail(book, author, "one-action", now or datetime.now(UTC))
+
+
+def enable_at(app: Flask, *times: datetime) -> list[Event]:
+    """Record one event at each of these times, each in its own transaction, and return them as written."""
+    with app.app_context():
+        before = queries.head().last_event
+    for now in times:
+        with acting(app, now) as trail:
+            trail.log_connector_enabled(WORK)
+    return after(app, before)
+
+
+def after(app: Flask, number: int) -> list[Event]:
+    """Return every event written after that number, in the order in which they were written."""
+    found: list[Event] = []
+    with app.app_context():
+        while events := queries.since(Filter(), found[-1].id if found else number, 500):
+            found.extend(events)
+    return found
+
+
+def stamp(event: Event) -> str:
+    """Return the time in an event id."""
+    return str(event.event_id).rsplit("-", 1)[1]
+
+
+def add(app: Flask, name: str) -> int:
+    """Add a GitHub connector and return its number."""
+    with acting(app) as trail:
+        values = {"name": name, "token": "made-up"}
+        return int(connector_store.create(TYPES["github"], values, False, trail).id)
+
+
+def assert_ids_grow(events: list[Event]) -> None:
+    """Numbers follow one another, and event ids are unique and strictly increasing."""
+    numbers = [event.id for event in events]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    stamps = [stamp(event) for event in events]
+    assert all(one < following for one, following in itertools.pairwise(stamps))
+
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def test_ids_grow_while_the_clock_stands_still(app):
+    events = enable_at(app, *[LATER] * 20)
+    assert_ids_grow(events)
+    assert [event.timestamp for event in events] == [LATER + number * MICROSECOND for number in range(20)]
+
+
+def test_ids_grow_within_one_action(app):
+    with app.app_context():
+        before = queries.head().last_event
+    with acting(app, LATER) as trail:
+        for _ in range(20):
+            trail.log_connector_enabled(WORK)
+    assert_ids_grow(after(app, before))
+
+
+def test_ids_grow_when_the_clock_steps_back_an_hour_and_events_have_the_time_of_the_clock(app):
+    earlier = LATER - timedelta(hours=1)
+    events = enable_at(app, LATER, earlier, earlier, earlier + timedelta(minutes=30), LATER + timedelta(hours=1))
+    assert_ids_grow(events)
+    assert [event.timestamp for event in events] == [
+        LATER,
+        earlier,
+        earlier,
+        earlier + timedelta(minutes=30),
+        LATER + timedelta(hours=1),
+    ]
+    assert [event.recorded_at for event in events] == [event.timestamp for event in events]
+    assert stamp(events[-1]) == "4102448400.000000"
+
+
+def test_a_restart_does_not_forget_the_newest_id(app, settings):
+    [before] = enable_at(app, LATER)
+    again = create_app(settings)
+    [following] = enable_at(again, LATER)
+    close(again)
+    assert_ids_grow([before, following])
+
+
+clock_times = st.integers(10**15, 7 * 10**15).map(moment)
+near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(st.lists(clock_times | near_times, max_size=20))
+def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_it(clock):
+    book = Ledger(None, 0, 0, 0, 0, START, CHAIN)
+    stamps = []
+    for now in clock:
+        number, timestamp = book.stamp(now)
+        stamps.append(number)
+        assert timedelta(0) <= timestamp - now < timedelta(seconds=1)
+    assert stamps == sorted(set(stamps))
+
+
+def test_a_number_is_not_used_again_when_its_event_is_gone(app):
+    [last] = enable_at(app, LATER)
+    run(app, f"DELETE FROM change_events WHERE id = {last.id}")
+    [following] = enable_at(app, LATER)
+    assert following.id == last.id + 1
+    assert stamp(following) > stamp(last)
+
+
+def test_a_connectors_number_is_not_used_again_when_it_is_gone(app):
+    first = add(app, "First")
+    with acting(app) as trail:
+        connector_store.delete(connector_store.get(first), trail)
+    assert add(app, "Second") > first
+
+
+def test_what_fails_within_an_action_takes_its_events_with_it(app):
+    number = add(app, "Work GitHub")
+    before, revision = newest(app)
+
+    def change_and_fail() -> None:
+        with acting(app) as trail:
+            connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_and_fail()
+    assert after(app, before) == []
+    assert newest(app) == (before, revision)
+    assert poll_interval(app, number) == 300
+
+
+def test_every_write_moves_the_revision_even_while_auditing_is_off(app):
+    number = add(app, "Work GitHub")
+    with acting(app) as trail:
+        connector_store.switch(connector_store.listed(connector_type="painchain")[0], False, trail)
+    before, revision = newest(app)
+    with acting(app) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+    assert newest(app) == (before, revision + 1)
+
+
+def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
+    """Let these threads make their edits at once, each to a value that the field has never had."""
+    start = threading.Barrier(len(threads))
+
+    def edit(thread: int) -> None:
+        start.wait()
+        for edit in range(EDITS):
+            number = connectors[(thread + edit) % len(connectors)]
+            unique = thread * EDITS + edit
+            values = {"poll_interval": 1000 + unique} if edit % 2 else {"name": f"Connector {unique}"}
+            with acting(app, author=f"thread {thread}") as trail:
+                assert connector_store.update(connector_store.get(number), values, {}, None, trail)
+
+    with ThreadPoolExecutor(len(threads)) as pool:
+        for done in [pool.submit(edit, thread) for thread in threads]:
+            done.result()
+
+
+def edit_on_a_server_of_its_own(settings: Settings, connectors: list[int], threads: range) -> None:
+    """Start a server and edit on it."""
+    app = create_app(settings)
+    edit_at_once(app, connectors, threads)
+    close(app)
+
+
+def assert_nothing_is_lost(app: Flask, before: int) -> None:
+    """Every edit is on the record, each old value is the new value of the edit before, and the chain has no fork."""
+    events = after(app, before)
+    changed = [event for event in events if event.event_type == "ConfigChanged"]
+    updated = [event for event in events if event.event_type == "ConnectorUpdated"]
+    assert len(changed) == len(updated) == THREADS * EDITS
+    assert len(events) == 2 * THREADS * EDITS
+    assert_ids_grow(events)
+    values: dict[tuple[int, str], list[tuple[Any, Any]]] = defaultdict(list)
+    for event in changed:
+        said = event.description
+        values[event.connector_id, said["field"]].append((said["old_value"], said["new_value"]))
+    for steps in values.values():
+        assert [old for old, _ in steps[1:]] == [new for _, new in steps[:-1]]
+    with app.app_context():
+        for (number, key), steps in values.items():
+            assert connector_store.values(connector_store.get(number))[key] == steps[-1][1]
+        found = verification.integrity()
+        assert (found.broken, found.last) == (None, events[-1].id)
+        assert not verification.completeness().drift
+
+
+def test_many_threads_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app):
+    connectors = [add(app, f"Work {number}") for number in range(3)]
+    before, _ = newest(app)
+    edit_at_once(app, connectors, range(THREADS))
+    assert_nothing_is_lost(app, before)
+
+
+def test_two_servers_on_one_database_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app, settings):
+    connectors = [add(app, f"Work {number}") for number in range(3)]
+    before, _ = newest(app)
+    shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as servers:
+        for done in [servers.submit(edit_on_a_server_of_its_own, settings, connectors, share) for share in shares]:
+            done.result()
+    assert_nothing_is_lost(app, before)
+
+
+def test_a_writer_waits_ten_seconds_for_its_turn_and_no_longer(app, database):
+    question = {"sqlite": "PRAGMA busy_timeout", "postgresql": "SHOW lock_timeout"}[database]
+    with acting(app):
+        assert db.session.scalar(text(question)) in (BUSY_SECONDS * 1000, f"{BUSY_SECONDS}s")
+
+
+@pytest.fixture
+def events_are_refused(app: Flask, database: str) -> Iterator[None]:
+    """A database that takes everything but new events."""
+    if database == "sqlite":
+        run(
+            app,
+            "CREATE TRIGGER refuse BEFORE INSERT ON change_events BEGIN SELECT RAISE(ABORT, 'no room for events'); END",
+        )
+    else:
+        run(
+            app,
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no room for events'; END $$",
+            "CREATE TRIGGER refuse BEFORE INSERT ON change_events FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+    yield
+    run(app, "DROP TRIGGER IF EXISTS refuse" + ("" if database == "sqlite" else " ON change_events"))
+
+
+def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, request):
+    number = add(app, "Work GitHub")
+    before, stored = newest(app), row(app, number)
+    request.getfixturevalue("events_are_refused")
+    for act in (
+        lambda trail: connector_store.update(
+            connector_store.get(number), {"poll_interval": 900, "token": "new"}, {}, None, trail
+        ),
+        lambda trail: connector_store.switch(connector_store.get(number), True, trail),
+        lambda trail: connector_store.set_visible(connector_store.get(number), {("Commit", "sha"): False}, None, trail),
+        lambda trail: connector_store.delete(connector_store.get(number), trail),
+    ):
+        with pytest.raises(DBAPIError, match="no room for events"), acting(app) as trail:
+            act(trail)
+        assert row(app, number) == stored
+        assert newest(app) == before
+    run(app, "DROP TRIGGER refuse" + ("" if database == "sqlite" else " ON change_events"))
+    with acting(app) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+    assert poll_interval(app, number) == 900
+    assert [event.event_type for event in after(app, before[0])] == ["ConfigChanged", "ConnectorUpdated"]
+
+
+@pytest.mark.usefixtures("events_are_refused")
+def test_a_connector_whose_creation_cannot_be_recorded_is_not_there(app):
+    with pytest.raises(DBAPIError, match="no room for events"):
+        add(app, "Work GitHub")
+    with app.app_context():
+        assert [one.type for one in connector_store.listed()] == ["painchain"]
+
+
+@pytest.mark.usefixtures("events_are_refused")
+def test_a_script_is_told_that_the_database_cannot_write_and_reading_goes_on(client):
+    body = {"event_type": "connector_enabled", "connector_name": "Work", "connector_type": "github"}
+    refused = client.post("/api/painchain/log", json=body)
+    assert refused.status_code == 503
+    assert refused.json["success"] is False
+    assert "no room for events" in refused.json["message"]
+    assert client.get("/api/changes").status_code == 200
+
+
+def run(app: Flask, *statements: str) -> None:
+    """Do something to the database behind PainChain's back."""
+    with app.app_context(), db.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def row(app: Flask, number: int) -> Any:
+    """Return a connector and what it hides as they are stored."""
+    with app.app_context(), db.engine.connect() as connection:
+        stored = connection.execute(text("SELECT * FROM connectors WHERE id = :id"), {"id": number}).one()
+        return stored, connection.execute(text("SELECT * FROM hidden_fields")).all()
+
+
+def newest(app: Flask) -> tuple[int, int]:
+    """Return the number of the newest event and the revision."""
+    with app.app_context():
+        head = queries.head()
+        return head.last_event, head.revision
+
+
+def poll_interval(app: Flask, number: int) -> Any:
+    """Return the stored poll interval of a connector."""
+    with app.app_context():
+        return connector_store.values(connector_store.get(number))["poll_interval"]

@@ -1,0 +1,350 @@
+"""Export: every event of a filter, whole, in three formats, a little at a time, always on the record."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event as sqlalchemy_event
+
+from painchain.database.session import db
+from painchain.exports import export, ocsf
+from painchain.exports.export import FORMATS, csv_line
+from painchain.timeline.queries import Filter
+from tests.cli.test_main import COMMAND, ROOT, Run, auditing_off, environment, report, run  # noqa: F401  fixtures
+
+Events = Callable[..., list[dict[str, Any]]]
+Report = Callable[..., str]
+
+
+def texts_of(format: str, wanted: Filter | None = None) -> str:
+    return "".join(export.written(FORMATS[format], export.chunks(export.select(wanted or Filter()))))
+
+
+def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
+    return list(reversed(events(**query)))
+
+
+# The formats
+
+
+def test_ndjson_is_what_the_api_gives_with_its_place_in_the_chain(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+    for number in range(3):
+        report(author=f"person {number}")
+    with app.app_context():
+        lines = texts_of("ndjson").splitlines()
+    told = [json.loads(line) for line in lines]
+    more = {"chain", "connector_type"}
+    assert [{name: one[name] for name in one if name not in more} for one in told] == newest_first(events)
+    assert all(more < set(one) for one in told)
+
+
+def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
+    app: Flask,
+    events: Events,
+    report: Report,  # noqa: F811
+) -> None:
+    report(author='Ann "Nan", née\nOther', new_value=600)
+    with app.app_context():
+        text = texts_of("csv")
+    assert text.endswith("\r\n")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    assert list(rows[0]) == list(export.COLUMNS)
+    known = newest_first(events)
+    assert [row["event_id"] for row in rows] == [event["event_id"] for event in known]
+    assert rows[0]["author"] == known[0]["author"]
+    for column in ("description", "metadata", "tags"):
+        assert json.loads(rows[0][column]) == known[0][column]
+
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "  +1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    "\ufeff=1",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_of_csv_is_a_formula(text: str) -> None:
+    [[cell]] = csv.reader(io.StringIO(csv_line([text]), newline=""))
+    assert cell == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["a=b", "", "1", "'quoted'", "[Config Changed] x", "ünï"])
+def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
+    [row] = csv.reader(io.StringIO(csv_line([text, "x"]), newline=""))
+    assert row == [text, "x"]
+
+
+def test_a_formula_that_somebody_reports_is_defused_in_csv(app: Flask, report: Report) -> None:  # noqa: F811
+    report(author="=HYPERLINK(0)")
+    with app.app_context():
+        rows = list(csv.DictReader(io.StringIO(texts_of("csv"), newline="")))
+    assert rows[0]["author"] == "'=HYPERLINK(0)"
+
+
+# OCSF 1.8.0, https://schema.ocsf.io/1.8.0/classes/entity_management: what is required there, and of which type.
+REQUIRED: dict[str, type] = {
+    "activity_id": int,
+    "category_uid": int,
+    "class_uid": int,
+    "type_uid": int,
+    "severity_id": int,
+    "time": int,
+    "metadata": dict,
+    "entity": dict,
+}
+RECOMMENDED = {"message", "status", "status_id", "actor", "timezone_offset"}
+OPTIONAL = {"activity_name", "category_name", "class_name", "type_name", "severity", "status_code", "unmapped"}
+METADATA: dict[str, type] = {
+    "version": str,
+    "product": dict,
+    "uid": str,
+    "original_event_uid": str,
+    "event_code": str,
+    "log_name": str,
+    "sequence": int,
+    "correlation_uid": str,
+    "labels": list,
+    "original_time": str,
+    "logged_time": int,
+}
+ACTIVITIES = {
+    "ConnectorCreated": 1,
+    "ConnectorUpdated": 3,
+    "ConfigChanged": 3,
+    "FieldVisibilityChanged": 3,
+    "ConnectorDeleted": 4,
+    "ConnectorEnabled": 8,
+    "ConnectorDisabled": 9,
+    "EventsExported": 2,
+    "TeamCreated": 1,
+    "TeamUpdated": 3,
+    "TeamDeleted": 4,
+}
+
+
+def check(one: dict[str, Any]) -> None:
+    """Check an event against the class."""
+    assert set(REQUIRED) <= set(one) <= {*REQUIRED, *RECOMMENDED, *OPTIONAL}
+    assert all(type(one[name]) is kind for name, kind in REQUIRED.items())
+    assert (one["category_uid"], one["class_uid"]) == (3, 3004)
+    assert one["type_uid"] == 300400 + one["activity_id"]
+    assert one["severity_id"] in range(7)
+    assert one["status_id"] in (0, 1, 2, 99)
+    assert 1_600_000_000_000 < one["time"] < 100_000_000_000_000, "milliseconds"
+    assert one["metadata"]["version"] == "1.8.0"
+    assert one["metadata"]["product"].keys() >= {"name", "vendor_name", "version"}
+    assert all(type(value) is METADATA[name] for name, value in one["metadata"].items())
+    assert one["entity"].get("name") or one["entity"].get("uid")
+    assert set(one["entity"]) <= {"name", "uid", "type", "type_id"}
+    assert all(isinstance(one["entity"][name], str) for name in ("name", "uid", "type") if name in one["entity"])
+    assert one["entity"]["type_id"] == 99
+    assert one["actor"]["user"]["name"]
+
+
+def test_ocsf_is_entity_management_for_every_kind_of_event(
+    app: Flask, client: FlaskClient, events: Events, make_connector: Callable[..., int]
+) -> None:
+    one = f"/api/connectors/{make_connector('kubernetes', 'Cluster')}"
+    for method, address, body in (
+        ("POST", f"{one}/enable", None),
+        ("POST", f"{one}/disable", None),
+        ("PATCH", one, {"config": {"poll_interval": 600}}),
+        ("PUT", f"{one}/visibility/K8sPod/reason", {"visible": False}),
+        ("DELETE", one, None),
+        ("POST", "/api/teams", {"name": "Payments", "tags": ["a"]}),
+        ("PATCH", "/api/teams/1", {"tags": ["b"]}),
+        ("DELETE", "/api/teams/1", None),
+        ("POST", "/api/export", None),
+    ):
+        response = client.open(address, method=method, json=body, headers={"If-Match": "*"})
+        assert response.status_code < 300, response.text
+    with app.app_context():
+        told = json.loads(texts_of("ocsf"))
+    known = newest_first(events)
+    assert [one["metadata"]["uid"] for one in told] == [event["event_id"] for event in known]
+    for one, event in zip(told, known, strict=True):
+        check(one)
+        assert one["activity_id"] == ACTIVITIES[event["event_type"]], event["event_type"]
+        assert one["unmapped"]["description"] == event["description"]
+    assert {event["event_type"] for event in known} == set(ACTIVITIES)
+
+
+def test_what_other_sources_report_is_other_with_their_own_status(app: Flask, report: Report) -> None:  # noqa: F811
+    report()
+    with app.app_context():
+        db.session.execute(db.text("UPDATE change_events SET source = 'gitlab', event_type = 'Job', status = 'failed'"))
+        db.session.commit()
+        one = json.loads(texts_of("ocsf"))[0]
+    check(one)
+    assert (one["activity_id"], one["activity_name"], one["status_id"], one["status"]) == (99, "Job", 99, "failed")
+
+
+def test_every_event_type_of_painchain_has_an_activity() -> None:
+    from painchain.connectors import BUILTIN
+
+    assert {one.name for one in BUILTIN.event_types} == set(ocsf.ACTIVITIES)
+
+
+@pytest.mark.parametrize(("format", "text"), [("ndjson", ""), ("csv", csv_line(export.COLUMNS)), ("ocsf", "[]")])
+def test_an_export_of_nothing_is_whole(app: Flask, format: str, text: str) -> None:
+    with app.app_context():
+        written = texts_of(format, Filter(author=("nobody",)))
+    assert (json.loads(written) == json.loads(text)) if format == "ocsf" else written == text
+
+
+# A little at a time
+
+
+def test_a_chunk_is_asked_for_when_it_is_taken_and_reads_no_more_rows_than_it_has(app: Flask, report: Report) -> None:  # noqa: F811
+    for _ in range(10):
+        report()
+    asked: list[str] = []
+    with app.app_context():
+        selection = export.select(Filter())
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        several = export.chunks(selection, size=4)
+        assert asked == []
+        assert len(next(several)) == 4
+        places, rows, hashes = asked
+        assert "LIMIT" in places
+        assert "change_events.description" not in places
+        assert "change_events.id IN" in rows
+        assert "change_events.title" not in hashes
+        assert db.session().in_transaction() is False, "nothing stays open while somebody reads slowly"
+        assert [len(events) for events in several] == [4, 3]
+
+
+def test_what_is_written_while_it_runs_is_no_part_of_it(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+    for _ in range(5):
+        report()
+    before = [event["id"] for event in newest_first(events)]
+    with app.app_context():
+        several = export.chunks(export.select(Filter()), size=2)
+        got = [one.event.id for one in next(several)]
+        report(author="late")
+        # Sources report late what happened early.
+        db.session.execute(
+            db.text("UPDATE change_events SET timestamp = timestamp - 86400000000 WHERE author = 'late'")
+        )
+        db.session.commit()
+        got += [one.event.id for some in several for one in some]
+    assert got == before
+
+
+# The command line
+
+
+def test_export_writes_what_the_filter_wants_and_goes_on_the_record(
+    run: Run,  # noqa: F811
+    report: Report,  # noqa: F811
+    events: Events,
+) -> None:
+    report(author="ann")
+    report(author="bob")
+    result = run("export", "--format", "ndjson", "--author", "ann")
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["author"] for line in result.stdout.splitlines()] == ["ann"]
+    assert result.stderr.count("Exporting") == 0, "a progress bar is for terminals"
+    exported = events()[-1]
+    assert (exported["event_type"], exported["title"]) == ("EventsExported", "[Events Exported] NDJSON")
+    assert exported["metadata"] == {"action": "export", "format": "NDJSON", "filter": {"author": ["ann"]}, "events": 1}
+
+
+def test_a_secret_in_the_filter_is_not_recorded(run: Run, events: Events) -> None:  # noqa: F811
+    assert run("export", "--q", "https://me:planted@host.example/").exit_code == 0
+    assert "planted" not in str(events())
+
+
+def test_a_file_is_written_wholly_or_not_at_all(run: Run, report: Report, tmp_path: Path) -> None:  # noqa: F811
+    report()
+    file = tmp_path / "out" / "events.csv"
+    refused = run("export", "--format", "csv", "--output", str(file))
+    assert (refused.exit_code, "cannot be written" in refused.stderr) == (1, True)
+    file.parent.mkdir()
+    file.write_text("before")
+    result = run("export", "--format", "csv", "--output", str(file))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert file.read_bytes().startswith(b"id,event_id,")
+    assert file.read_bytes().endswith(b"\r\n")
+    assert list(file.parent.iterdir()) == [file]
+    os.mkfifo(tmp_path / "pipe")
+    refused = run("export", "--output", str(tmp_path / "pipe"))
+    assert (refused.exit_code, "names no file" in refused.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
+
+
+def test_nothing_is_exported_while_it_would_not_be_recorded(
+    run: Run,  # noqa: F811
+    auditing_off: None,  # noqa: F811
+    events: Events,
+    tmp_path: Path,
+) -> None:
+    before = events()
+    result = run("export", "--output", str(tmp_path / "events.json"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Auditing is off" in result.stderr
+    assert list(tmp_path.glob("*.json")) == []
+    assert events() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--format", "xml"], "--format"),
+        (["--start-date", "soon"], "--start-date"),
+        (["--output", ""], "cannot be written"),
+    ],
+)
+def test_what_is_not_understood_is_refused(run: Run, arguments: list[str], complaint: str) -> None:  # noqa: F811
+    result = run("export", *arguments)
+    assert result.exit_code in (1, 2)
+    assert complaint in result.stderr
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_reader_that_goes_away_is_no_error(environment: None, report: Report) -> None:  # noqa: F811
+    for _ in range(200):
+        report(new_value="x" * 2000)
+    with subprocess.Popen(
+        [*COMMAND, "export"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("{")
+        process.stdout.close()
+        assert process.wait(60) in (0, 1)
+        assert process.stderr is not None
+        assert "Error" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_on_a_terminal_a_bar_shows_how_far_it_is(environment: None, report: Report, tmp_path: Path) -> None:  # noqa: F811
+    report()
+    here, there = pty.openpty()
+    with subprocess.Popen([*COMMAND, "export", "--output", str(tmp_path / "o")], cwd=ROOT, stderr=there) as process:
+        assert process.wait(60) == 0
+    os.close(there)
+    assert b"Exporting" in os.read(here, 10_000)
+    os.close(here)

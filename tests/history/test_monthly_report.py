@@ -1,0 +1,228 @@
+"""A month of changes, summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+
+from painchain.audit import external_events
+from painchain.audit.external_events import LogBody
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.history import monthly_report
+from painchain.history.monthly_report import Month, Report, monthly, rows
+from painchain.history.projection import Gap
+from painchain.timeline.queries import BadFilter
+from tests.history.test_snapshots import SYSTEM, acting, create
+
+UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
+MARCH = Month(2101, 3)
+
+
+def march(day: int, hour: int = 12) -> datetime:
+    return datetime(2101, 3, day, hour, tzinfo=UTC)
+
+
+def do(app: Flask, moment: datetime, act: Callable[[Trail], Any], author: str = "operator") -> None:
+    with acting(app, moment) as trail:
+        trail.author = author
+        act(trail)
+
+
+def save(number: int, **values: Any) -> Callable[[Trail], Any]:
+    return lambda trail: connector_store.update(connector_store.get(number), values, {}, None, trail)
+
+
+def reported(**body: Any) -> Callable[[Trail], Any]:
+    return lambda trail: external_events.record(LogBody(**body), trail)
+
+
+def of(app: Flask, month: Month = MARCH, zone: ZoneInfo = UTC_ZONE) -> Report:
+    with app.app_context():
+        return monthly(month, zone)
+
+
+def counts(line: monthly_report.Line) -> dict[str, int]:
+    return {column: number for column, number in line.counts.items() if number}
+
+
+def drifted(app: Flask) -> dict[str, tuple[Any, Any, int]]:
+    return {one.change.key: (one.change.old, one.change.new, one.times) for one in of(app).drift}
+
+
+@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "1970-12", "9000-01", "2026-1", "26-01", "٢٠٢٦-٠١"])
+def test_what_is_no_month_is_refused_with_words(text):
+    with pytest.raises(BadFilter, match="month"):
+        Month.parse(text)
+
+
+def test_months_follow_each_other_over_the_year():
+    december = Month.parse("2026-12")
+    assert (str(december.moved(1)), str(december.moved(-12)), december.name) == ("2027-01", "2025-12", "December 2026")
+    assert len(Month(2028, 2).days()) == 29
+    assert Month.of(datetime(2026, 1, 31, 23, 30, tzinfo=UTC), BERLIN) == Month(2026, 2)
+
+
+def test_a_month_begins_and_ends_in_the_viewers_zone(app):
+    number = create(app)
+    do(app, datetime(2101, 2, 28, 23, 30, tzinfo=UTC), save(number, poll_interval=60))
+    assert of(app).events == 0
+    of_march = of(app, zone=BERLIN)
+    assert (of_march.counts["settings"], counts(of_march.days[0])) == (1, {"settings": 1})
+    assert of_march.start == datetime(2101, 2, 28, 23, tzinfo=UTC)
+
+
+def test_additions_removals_changes_and_switches_are_counted_by_connector_author_kind_and_day(app):
+    number = create(app)
+    do(app, march(2), save(number, poll_interval=60, branches=["main"]), "ann")
+    do(app, march(3), lambda trail: connector_store.switch(connector_store.get(number), True, trail), "ben")
+    toggle = {("PullRequest", "comments"): False}
+    do(
+        app,
+        march(3),
+        lambda trail: connector_store.set_visible(connector_store.get(number), toggle, None, trail),
+        "ben",
+    )
+    do(app, march(4), lambda trail: connector_store.delete(connector_store.get(number), trail), "ben")
+    found = of(app)
+    assert found.counts == {"added": 0, "removed": 1, "settings": 2, "visibility": 1, "switched": 1}
+    assert [(line.name, line.number, counts(line)) for line in found.connectors] == [
+        ("Work", number, {"settings": 2, "switched": 1, "visibility": 1, "removed": 1})
+    ]
+    assert [(line.name, line.total) for line in found.authors] == [("ben", 3), ("ann", 2)]
+    assert found.kinds["ConnectorUpdated"] == 1
+    assert [(line.name, line.total) for line in found.days if line.total] == [
+        ("2101-03-02", 2),
+        ("2101-03-03", 2),
+        ("2101-03-04", 1),
+    ]
+    assert found.fates == {(number, ""): "removed"}
+
+
+def test_drift_is_the_first_old_and_the_last_new_value_of_each_field(app):
+    number = create(app)
+    do(app, march(2), save(number, poll_interval=60))
+    do(app, march(3), save(number, poll_interval=90, name="Home"))
+    assert drifted(app) == {"poll_interval": (300, 90, 2), "name": ("Work", "Home", 1)}
+    assert of(app).names[number, ""] == "Home"
+
+
+def test_what_changed_and_changed_back_stands_apart(app):
+    number = create(app)
+    do(app, march(2), save(number, poll_interval=60, tags=["a", "b"]))
+    do(app, march(3), save(number, poll_interval=300))
+    do(app, march(4), lambda trail: connector_store.switch(connector_store.get(number), True, trail))
+    do(app, march(5), lambda trail: connector_store.switch(connector_store.get(number), False, trail))
+    assert drifted(app) == {"tags": ([], ["a", "b"], 1)}
+    assert [(one.change.key, one.times) for one in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
+
+
+def test_a_secret_that_was_replaced_never_changes_back_and_is_never_told(app):
+    number = create(app)
+    do(app, march(2), save(number, token="planted-one"))
+    do(app, march(3), save(number, token="planted-two"))
+    assert drifted(app) == {"token": ("set", "replaced", 2)}
+    assert "planted" not in repr(of(app))
+    cleared = {"event_type": "config_changed", "connector_name": "Far", "field": "password"}
+    do(app, march(4), reported(**cleared, old_value=None, new_value="planted-three"))
+    do(app, march(5), reported(**cleared, old_value="planted-three", new_value=None))
+    assert [one.change.key for one in of(app).back] == ["password"]
+
+
+def test_what_scripts_report_is_counted_and_marked(app):
+    number = create(app)
+    do(app, march(2), reported(event_type="connector_deleted", connector_name="Work", connector_type="github"))
+    changes = {"replicas": {"old": 2, "new": 3}, "image": {"old": "a", "new": "b"}}
+    about = {"connector_name": "Deploy", "connector_type": "github", "author": "ci"}
+    do(app, march(3), reported(event_type="connector_updated", changes=changes, **about))
+    do(app, march(4), save(number, poll_interval=60))
+    found = of(app)
+    assert (found.reported, found.counts["removed"], found.counts["settings"]) == (2, 1, 3)
+    assert found.fates == {}, "it is still there"
+    assert [(one.change.key, one.reported) for one in found.drift] == [
+        ("replicas", True),
+        ("image", True),
+        ("poll_interval", False),
+    ]
+
+
+@pytest.mark.parametrize("odd", [[{"a": 1}], {"a": 1}, 5, "a,b", [None], True])
+def test_a_reported_value_may_be_anything(app, odd):
+    said = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
+    do(app, march(2), reported(**said, field="tags", old_value=odd, new_value=[{"b": 2}]))
+    do(app, march(3), reported(**said, field="poll_interval", old_value=odd, new_value=odd))
+    found = of(app)
+    assert ([one.change.new for one in found.drift], len(found.back)) == ([[{"b": 2}]], 1)
+    assert len(list(rows(found, UTC_ZONE))) > 10
+
+
+def test_on_and_one_are_two_values(app):
+    said = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
+    do(app, march(2), reported(**said, old_value=1, new_value=True))
+    assert len(of(app).drift) == 1
+
+
+def test_a_reported_change_is_not_mixed_with_one_that_was_made(app):
+    number = create(app)
+    do(app, march(2), save(number, poll_interval=60))
+    said = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github"}
+    do(app, march(3), reported(**said, field="poll_interval", old_value=1, new_value=2))
+    assert sorted((one.reported, one.change.old, one.change.new) for one in of(app).drift) == [
+        (False, 300, 60),
+        (True, 1, 2),
+    ]
+
+
+def test_when_auditing_was_off_the_report_says_so(app):
+    create(app)
+    off, on = datetime(2101, 2, 10, tzinfo=UTC), march(5)
+    do(app, off, lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail))
+    do(app, on, lambda trail: connector_store.switch(connector_store.get(SYSTEM), True, trail))
+    assert of(app).gaps == [Gap(off, on)]
+    assert of(app, Month(2101, 4)).gaps == []
+
+
+def test_a_month_without_an_event_is_all_zero(app):
+    found = of(app, Month(2222, 2))
+    assert (found.events, set(found.counts.values()), found.drift, found.authors) == (0, {0}, [], [])
+
+
+def test_the_table_has_the_same_figures(app):
+    number = create(app)
+    do(app, march(2), save(number, poll_interval=60, name="=Work"), "ann")
+    toggle = {("PullRequest", "comments"): False}
+    do(
+        app,
+        march(3),
+        lambda trail: connector_store.set_visible(connector_store.get(number), toggle, None, trail),
+        "ann",
+    )
+    do(app, march(4), lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail), "ann")
+    table = list(rows(of(app), UTC_ZONE))
+    assert {len(row) for row in table} == {6}
+    for row in (
+        ("total", "Configuration changes", "", "", "", 2),
+        ("connector", "=Work", "Configuration changes", "", "", 2),
+        ("author", "ann", "Switched on or off", "", "", 1),
+        ("day", "2101-03-03", "Visibility changes", "", "", 1),
+        ("kind", "Config Changed", "", "", "", 2),
+        ("drift", "=Work", "Poll interval", 300, 60, 1),
+        ("drift", "=Work", "Comments of PullRequest", "shown", "hidden", 1),
+        ("drift", "PainChain System", "Enabled", True, False, 1),
+        ("not recorded", "", "", "2101-03-04T12:00:00+00:00", "", ""),
+    ):
+        assert row in table
+
+
+def test_a_busy_month_is_read_once_in_pieces(app, monkeypatch):
+    monkeypatch.setattr("painchain.history.snapshots.CHUNK", 3)
+    number = create(app)
+    for day in range(1, 20):
+        do(app, march(day), save(number, poll_interval=60 + day))
+    assert of(app).counts["settings"] == 19
+    assert of(app).end - of(app).start == timedelta(days=31)

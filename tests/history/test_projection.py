@@ -1,0 +1,149 @@
+"""The configuration that a log tells of, event by event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from painchain.audit.diff import CLEARED, REPLACED, SET
+from painchain.history.projection import Entry, Fold, Gap, Picture, differences
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+CONFIGURATION = {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set", "enabled": False}
+
+
+def entry(number: int, happened: str, /, connector: int | None = 2, type: str = "github", **description: Any) -> Entry:
+    """Return the event of that number, so many minutes after noon."""
+    at = NOON + timedelta(minutes=number)
+    return Entry(number, happened, connector, "Work", type, description, "someone", at, f"request-{number}")
+
+
+def created(number: int = 1, connector: int = 2, **configuration: Any) -> Entry:
+    return entry(number, "ConnectorCreated", connector, configuration={**CONFIGURATION, **configuration})
+
+
+def changed(number: int, field: str, old: Any, new: Any, kind: str = "number", **more: Any) -> Entry:
+    return entry(number, "ConfigChanged", field=field, kind=kind, old_value=old, new_value=new, **more)
+
+
+def toggled(number: int, visible: bool) -> Entry:
+    return entry(number, "FieldVisibilityChanged", event_type="PullRequest", field="comments", visible=visible)
+
+
+def folded(*entries: Entry) -> Picture:
+    fold = Fold()
+    for one in entries:
+        fold.take(one)
+    return fold.picture()
+
+
+def told(*entries: Entry) -> list[tuple[str, str]]:
+    """Return what differs between the first event and all of them, as kind and labels."""
+    found = differences(folded(entries[0]), folded(*entries))
+    return [
+        (one.kind, ", ".join(f"{change.label} {change.old}→{change.new}" for change in one.changes)) for one in found
+    ]
+
+
+def test_a_connector_stands_as_it_was_created():
+    [one] = folded(created()).connectors
+    assert (one.name, one.enabled, one.whole) == ("Work", False, True)
+    assert one.values == {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set"}
+
+
+def test_changes_renames_switches_and_toggles_are_folded_in():
+    [one] = folded(
+        created(),
+        changed(2, "poll_interval", 300, 600),
+        changed(3, "name", "Work", "Home", "text"),
+        entry(4, "ConnectorEnabled"),
+        toggled(5, False),
+    ).connectors
+    assert (one.name, one.enabled, one.values["poll_interval"]) == ("Home", True, 600)
+    assert one.hidden == {("PullRequest", "comments")}
+    assert (one.since, one.by) == (NOON + timedelta(minutes=5), "someone")
+
+
+def test_a_saves_connector_updated_says_nothing_that_its_other_events_do_not_say():
+    update = entry(2, "ConnectorUpdated", changes=[{"key": "poll_interval", "old": 300, "new": 1}])
+    assert folded(created(), update).connectors == folded(created()).connectors
+
+
+def test_a_deleted_connector_is_gone():
+    assert folded(created(), entry(2, "ConnectorDeleted")).connectors == []
+
+
+def test_of_a_secret_it_is_known_whether_it_is_set_and_when_it_was_entered():
+    replaced = changed(2, "token", SET, REPLACED, "secret")
+    [one] = folded(created(), replaced).connectors
+    assert (one.values["token"], one.entered) == ("set", {"token": replaced.timestamp})
+    [one] = folded(created(), replaced, changed(3, "token", SET, CLEARED, "secret")).connectors
+    assert ("token" in one.values, one.entered) == (False, {})
+
+
+def test_what_scripts_report_is_counted_and_not_folded():
+    reported = changed(2, "poll_interval", 300, 1, reported=True)
+    unknown = entry(3, "ConnectorDisabled", None)
+    deletion = entry(4, "ConnectorDeleted", reported=True)
+    picture = folded(created(), reported, unknown, deletion)
+    assert picture.connectors == folded(created()).connectors
+    assert picture.reported == 3
+
+
+def test_events_about_no_connector_are_neither_folded_nor_taken_for_reports():
+    others = [entry(2, kind, None) for kind in ("TeamCreated", "TeamUpdated", "TeamDeleted", "EventsExported")]
+    picture = folded(created(), *others)
+    assert (picture.connectors, picture.reported) == (folded(created()).connectors, 0)
+
+
+def test_a_connector_whose_creation_is_no_longer_in_the_log_is_known_in_part():
+    picture = folded(changed(7, "poll_interval", 300, 600))
+    [one] = picture.connectors
+    assert (one.values, one.enabled, one.whole) == ({"name": "Work", "poll_interval": 600}, None, False)
+    assert (picture.whole, picture.begins) == (False, NOON + timedelta(minutes=7))
+
+
+def test_while_auditing_is_off_there_is_a_gap():
+    system = {"connector": 1, "type": "painchain"}
+    first = entry(1, "ConnectorCreated", **system, configuration={"enabled": True})
+    off, on = entry(2, "ConnectorDisabled", **system), entry(9, "ConnectorEnabled", **system)
+    assert folded(first).gaps == ()
+    assert folded(first, off).gaps == (Gap(off.timestamp),)
+    assert folded(first, off, created(5), on).gaps == (Gap(off.timestamp, on.timestamp),)
+    assert folded(on).gaps == (Gap(None, on.timestamp),), "since when is no longer in the log"
+    assert folded(first, entry(3, "ConnectorDisabled", **system, reported=True)).gaps == ()
+
+
+def test_differences_are_additions_changes_and_removals():
+    other = entry(2, "ConnectorCreated", 3, configuration={"name": "Other"})
+    assert told(created(), other) == [("added", "")]
+    assert told(created(), entry(2, "ConnectorDeleted")) == [("removed", "")]
+    assert told(created(), changed(2, "poll_interval", 300, 60), entry(3, "ConnectorEnabled"), toggled(4, False)) == [
+        ("changed", "Poll interval 300→60, Enabled False→True, Comments of PullRequest True→False")
+    ]
+
+
+def test_what_changed_and_changed_back_is_no_difference():
+    back = changed(2, "poll_interval", 300, 60), changed(3, "poll_interval", 60, 300)
+    assert told(created(), *back, toggled(4, False), toggled(5, True)) == []
+    assert told(created(tags=["a", "b"]), changed(2, "tags", ["a", "b"], ["b", "a"], "tags")) == []
+
+
+def test_a_replaced_secret_is_a_difference_though_it_is_set_both_times():
+    assert told(created(), changed(2, "token", SET, REPLACED, "secret")) == [("changed", "Token set→replaced")]
+    assert told(created(), changed(2, "token", SET, CLEARED, "secret")) == [("changed", "Token set→cleared")]
+    anew = changed(2, "token", SET, CLEARED, "secret"), changed(3, "token", None, SET, "secret")
+    assert told(created(), *anew) == [("changed", "Token set→replaced")]
+
+
+def test_what_only_one_of_two_pictures_knows_is_no_difference():
+    assert told(changed(1, "poll_interval", 300, 600), changed(2, "branches", [], ["main"], "list")) == []
+
+
+def test_values_that_no_definition_would_take_are_folded_and_compared_all_the_same():
+    odd = created(poll_interval={"every": "day"}, unheard_of=[1, None])
+    assert told(odd, changed(2, "poll_interval", None, 60), changed(3, "tags", ["ci"], "text", "tags")) == [
+        ("changed", "Tags ['ci']→text, Poll interval {'every': 'day'}→60")
+    ]
+    assert folded(entry(1, "ConnectorCreated", configuration="nothing")).connectors[0].whole is False
+    assert folded(entry(1, "Nonsense"), entry(2, "ConfigChanged")).connectors[0].name == "Work"

@@ -1,0 +1,236 @@
+"""The configuration as of a moment is the one that was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from painchain.audit.diff import REPLACED
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.connectors import TYPES
+from painchain.database.session import microseconds
+from painchain.eventlog import writer
+from painchain.history import snapshots as history_snapshots
+from painchain.history.projection import Gap, Picture
+from painchain.timeline import queries, visibility
+from painchain.timeline.queries import Filter
+
+NOW = datetime(2100, 1, 1, tzinfo=UTC)
+SYSTEM = 1
+State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
+
+
+@contextmanager
+def acting(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
+    """Act once, on the record."""
+    with app.app_context(), writer.writing() as book:
+        yield Trail(book, "operator", writer.new_request_id(now), now)
+
+
+def create(app: Flask, name: str = "Work") -> int:
+    with acting(app) as trail:
+        return int(connector_store.create(TYPES["github"], {"name": name, "token": "made-up"}, False, trail).id)
+
+
+def state(app: Flask) -> State:
+    """Return the present configuration."""
+    with app.app_context():
+        found: State = {}
+        for one in connector_store.listed():
+            told = connector_store.configuration(one)
+            found[one.id] = (one.type, told, told.pop("enabled"), visibility.hidden(one.id))
+        return found
+
+
+def of(picture: Picture) -> State:
+    """Return the same of a picture."""
+    return {one.id: (one.type, dict(one.values), bool(one.enabled), one.hidden) for one in picture.connectors}
+
+
+def seen(app: Flask, *moments: datetime) -> list[State]:
+    with app.app_context():
+        return [of(one) for one in history_snapshots.pictures(moments)]
+
+
+def newest(app: Flask) -> datetime:
+    with app.app_context():
+        return queries.page(Filter(), limit=1).events[0].timestamp
+
+
+@dataclass
+class Person:
+    """Somebody who does this and that, through the doors."""
+
+    client: FlaskClient
+    chance: random.Random
+
+    def act(self) -> None:
+        ids = [one["id"] for one in self.client.get("/api/connectors").get_json() if one["type"] != "painchain"]
+        acts = [self.add, self.report]
+        acts += [self.change, self.change, self.rename, self.switch, self.toggle, self.delete] if ids else []
+        self.chance.choice(acts)(self.chance.choice([1, *ids, *ids]))
+
+    def add(self, one: int) -> None:
+        type = self.chance.choice(["github", "gitlab", "kubernetes"])
+        config = {} if type == "kubernetes" else {"token": "made-up"}
+        name = f"Made {self.chance.randrange(10**9)}"
+        body = {"type": type, "name": name, "config": config, "enabled": self.chance.random() < 0.5}
+        assert self.client.post("/api/connectors", json=body).status_code == 201
+
+    def change(self, one: int) -> None:
+        config = {"poll_interval": self.chance.randrange(60, 3600), "token": f"made-up-{self.chance.random()}"}
+        config = {key: value for key, value in config.items() if self.chance.random() < 0.7}
+        tags = self.chance.sample(["a", "b", "c"], self.chance.randrange(4))
+        body = {"config": config, "tags": tags, "enabled": self.chance.random() < 0.5 or one == 1}
+        self.client.patch(f"/api/connectors/{one}", json=body, headers={"If-Match": "*"})
+
+    def rename(self, one: int) -> None:
+        name = f"Named {self.chance.randrange(10**9)}"
+        assert (
+            self.client.patch(f"/api/connectors/{one}", json={"name": name}, headers={"If-Match": "*"}).status_code
+            == 200
+        )
+
+    def switch(self, one: int) -> None:
+        if one != 1:
+            self.client.post(f"/api/connectors/{one}/{self.chance.choice(['enable', 'disable'])}")
+
+    def toggle(self, one: int) -> None:
+        shown = self.client.get(f"/api/connectors/{one}").get_json()["visibility"]
+        event_type = self.chance.choice(list(shown))
+        field = self.chance.choice(list(shown[event_type]))
+        visible = {"visible": self.chance.random() < 0.5}
+        assert (
+            self.client.put(f"/api/connectors/{one}/visibility/{event_type}/{field}", json=visible).status_code == 200
+        )
+
+    def delete(self, one: int) -> None:
+        self.client.delete(f"/api/connectors/{one}")
+
+    def report(self, one: int) -> None:
+        about = self.client.get(f"/api/connectors/{one}").get_json()
+        about = {"connector_name": about["name"], "connector_type": about["type"]}
+        body = self.chance.choice(
+            [
+                {"event_type": "connector_deleted"},
+                {"event_type": "connector_disabled"},
+                {"event_type": "connector_created"},
+                {"event_type": "config_changed", "field": "poll_interval", "old_value": 1, "new_value": 2},
+                {"event_type": "connector_updated", "changes": {"tags": {"old": [], "new": ["x"]}}},
+                {"event_type": "field_visibility_changed", "field_key": "branches", "visible": False},
+            ]
+        )
+        assert self.client.post("/api/painchain/log", json={**about, **body}).status_code == 201
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_as_of_any_moment_is_what_the_configuration_was_at_that_moment(app, client, seed):
+    person = Person(client, random.Random(seed))
+    snapshots = {newest(app): state(app)}
+    for _ in range(30):
+        person.act()
+        snapshots[newest(app)] = state(app)
+    shuffled = random.Random(seed).sample(list(snapshots), len(snapshots))
+    assert seen(app, *shuffled) == [snapshots[moment] for moment in shuffled]
+    assert seen(app, datetime.now(UTC) + timedelta(hours=1)) == [state(app)]
+    assert len(snapshots) > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, seed):
+    person = Person(client, random.Random(seed))
+    snapshots = {newest(app): state(app)}
+    for _ in range(30):
+        person.act()
+        snapshots[newest(app)] = state(app)
+    kept = sorted(snapshots)[len(snapshots) // 2 :]
+    with app.app_context(), writer.writing() as book:
+        book.connection.execute(
+            text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(kept[0])}
+        )
+    assert seen(app, *kept) == [snapshots[moment] for moment in kept]
+    assert seen(app, kept[0] - timedelta(minutes=1)) == [{}]
+    with app.app_context():
+        assert not history_snapshots.picture(kept[-1]).whole
+
+
+def test_before_the_first_event_nothing_is_known(app):
+    first = newest(app)
+    assert seen(app, first - timedelta(microseconds=1), first) == [{}, state(app)]
+    with app.app_context():
+        assert history_snapshots.oldest() == first
+
+
+def test_an_action_counts_as_a_whole(app):
+    number = create(app, name="Work")
+    with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
+        connector_store.update(
+            connector_store.get(number), {"poll_interval": 60, "branches": ["main"], "tags": ["a"]}, {}, None, trail
+        )
+    with app.app_context():
+        stamps = [one.timestamp for one in queries.since(Filter(), 2)]
+    assert len(set(stamps)) == 4
+    assert seen(app, *stamps) == [state(app)] * 4
+
+
+def test_where_the_clock_was_set_back_the_order_of_commits_counts(app):
+    number = create(app)  # in 2100
+    after_creation = state(app)
+    with acting(app, now=datetime(2050, 1, 1, tzinfo=UTC)) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 60}, {}, None, trail)
+    after_change = state(app)
+    assert after_change != after_creation
+    assert seen(app, datetime(2060, 1, 1, tzinfo=UTC)) == [after_change], "not the change without the creation"
+    assert seen(app, datetime(2100, 1, 1, 1, tzinfo=UTC)) == [after_change]
+
+
+def test_when_auditing_was_off_the_picture_says_so(app):
+    number = create(app)
+    moments = [datetime(2100, 1, day, tzinfo=UTC) for day in (2, 3, 4)]
+    for moment, act in zip(
+        moments,
+        (
+            lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail),
+            lambda trail: connector_store.update(connector_store.get(number), {"poll_interval": 60}, {}, None, trail),
+            lambda trail: connector_store.switch(connector_store.get(SYSTEM), True, trail),
+        ),
+        strict=True,
+    ):
+        with acting(app, now=moment) as trail:
+            act(trail)
+    gap = Gap(moments[0], moments[2])
+    with app.app_context():
+        during, after = history_snapshots.pictures(moments[1:])
+        assert (during.gaps, after.gaps) == ((Gap(moments[0]),), (gap,))
+        assert history_snapshots.gaps(moments[1], moments[2]) == [gap]
+        assert history_snapshots.gaps(moments[2], moments[2] + timedelta(days=1)) == []
+        assert history_snapshots.gaps(moments[0] - timedelta(days=1), moments[0]) == []
+
+
+def test_a_replaced_token_is_told_with_its_time_and_never_itself(app):
+    number = create(app)
+    with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
+        connector_store.update(connector_store.get(number), {"token": "planted-f00dcafe"}, {}, None, trail)
+    with app.app_context():
+        picture = history_snapshots.picture(datetime(2100, 1, 3, tzinfo=UTC))
+    [one] = [one for one in picture.connectors if one.id == number]
+    assert one.entered == {"token": datetime(2100, 1, 2, tzinfo=UTC)}
+    assert "f00dcafe" not in repr(picture)
+    assert REPLACED not in repr(one.values)
+
+
+def test_the_log_is_read_in_pieces(app, monkeypatch):
+    monkeypatch.setattr(history_snapshots, "CHUNK", 2)
+    for number in range(5):
+        create(app, name=f"Work {number}")
+    assert seen(app, datetime(2101, 1, 1, tzinfo=UTC)) == [state(app)]

@@ -1,0 +1,332 @@
+"""A search finds what it says, on every database, and the index of words is kept in step with the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import pytest
+from flask import Flask
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+from sqlalchemy.exc import DatabaseError
+
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.indexes import fulltext, search_query
+from painchain.indexes import tokens as index_tokens
+from painchain.timeline import queries
+from painchain.timeline.queries import BadFilter, Cursor, Filter, parse_filter
+from tests.support.html import soup
+from tests.support.sample_events import HOUR, NOW, new
+from tests.support.search_strategies import SEARCHES
+
+UTC_ZONE = ZoneInfo("UTC")
+
+
+@pytest.fixture(params=["indexed", "behind"])
+def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Write events into an empty log, either into the index of words or behind it."""
+
+    def append(*given: dict[str, Any]) -> None:
+        with app.app_context(), writer.writing() as book:
+            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
+            for number, one in enumerate(given):
+                book.append(new(number, **one))
+            if request.param == "indexed":
+                book.count()
+
+    return append
+
+
+def found(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
+    """Return the numbers in the titles of the events that a search finds, in the order of the feed."""
+    with app.app_context():
+        wanted = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
+        page = queries.page(wanted, limit=limit)
+        assert queries.count(wanted) == len(page.events) or page.older
+        return [int(event.title.split()[-1]) for event in page.events]
+
+
+CHANGED = {"source": "painchain", "event_type": "ConfigChanged", "connector_id": 7, "connector_name": "Work GitHub"}
+VARIED: list[dict[str, Any]] = [
+    {},
+    {"source": "gitlab", "event_type": "Pipeline", "status": "failed", "tags": ["ci", "night"]},
+    {**CHANGED, "author": "Doe, J", "metadata": {"action": "config_change", "field": "poll_interval"}},
+    {**CHANGED, "event_type": "ConnectorUpdated", "metadata": {"action": "update", "changes": {"repos": {"new": "x"}}}},
+    {"connector_id": 8, "connector_name": "7", "timestamp": NOW - 40 * 24 * HOUR},
+    {"title": "[Commit] 100% Größe_fix 5", "description": {"text": "Raise the limit", "hidden": ["acme/api"]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("q", "numbers"),
+    [
+        ("number", [3, 2, 1, 0]),
+        ("num", [3, 2, 1, 0]),
+        ('"num"', []),
+        ("NUMBER 3", [3]),
+        ("umber", []),
+        ("raise LIMIT", [5]),
+        ('"raise the limit"', [5]),
+        ('"limit the raise"', []),
+        ("größe", [5]),
+        ("GROSSE", [5]),
+        ("100%", [5]),
+        ("acme/api", [5]),
+        ("hidden", []),
+        ("***", []),
+        ("limit ***", [5]),
+        ("-number", [5]),
+        ("commit -raise -3", [2, 1, 0]),
+        ("source:gitlab", [1]),
+        ("-source:github", [3, 2, 1]),
+        ("source:gitlab,painchain", [3, 2, 1]),
+        ("source:gitlab source:painchain", [3, 2, 1]),
+        ("type:config_changed", [2]),
+        ("action:config_change", [2]),
+        ("action:update", [3]),
+        ("field:poll_interval", [2]),
+        ('field:"Poll interval"', [2]),
+        ("field:repos", [3]),
+        ("field:poll", []),
+        ('connector:"work github"', [3, 2]),
+        ("connector:7", [3, 2]),
+        ("connector:7 range", []),
+        ('author:"doe, j"', [2]),
+        ("author:system status:failed", [1]),
+        ("tag:CI", [1]),
+        ("tag:ci -tag:night", []),
+        ("-author:system -type:ConfigChanged", []),
+        ("connector:7 2020-01-01..", [3, 2, 4]),
+        ("connector:8 before:2026-03-01", [4]),
+        ("after:2026-03-09", [5, 3, 2, 1, 0]),
+        ("connector:7 2026-01-01.. -2026-01-01..2026-02-28", [3, 2]),
+        ("around:11:10", [5, 3, 2, 1, 0]),
+        ("around:11:10~5m", []),
+        ("number -around:11:10", []),
+    ],
+)
+def test_a_search_finds_what_it_says(app, write, q, numbers):
+    write(*VARIED)
+    assert found(app, q) == numbers
+
+
+def test_a_search_that_names_a_time_is_not_cut_by_the_range_but_by_dates(app, write):
+    write(*VARIED)
+    assert found(app, "connector:8") == []
+    assert found(app, "connector:8 before:2026-03-01", range=["1h"]) == [4]
+    assert found(app, "connector:8", range=["all"]) == [4]
+    assert found(app, "number ..2026-12-31", start_date=["2026-03-10"]) == [3, 2, 1, 0]
+    with pytest.raises(BadFilter, match="do not overlap"):
+        found(app, "before:2026-01-01", start_date=["2026-02-01"])
+
+
+def test_times_that_exclude_each_other_are_refused(app):
+    with pytest.raises(BadFilter, match="do not overlap"):
+        found(app, "after:2026-02-01 before:2026-01-01")
+
+
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a handful of events be many, so that a search is answered as it is among a million."""
+    monkeypatch.setattr(fulltext, "NEAR", 5)
+    monkeypatch.setattr(fulltext, "BOUNDED", 30)
+    monkeypatch.setattr(fulltext, "BEGINNINGS", 1)
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("dense", [1, 10])
+@pytest.mark.parametrize(
+    "q", ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
+)
+@pytest.mark.parametrize("limit", [3, 7, 50])
+def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their_numbers(
+    app, write, monkeypatch, limit, q, dense
+):
+    monkeypatch.setattr(fulltext, "DENSE", dense)
+    times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
+    write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
+    expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
+    with app.app_context():
+        for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
+            wanted = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
+            met, cursor = [], None
+            while True:
+                page = queries.page(wanted, cursor, limit)
+                met += [int(event.title.split()[-1]) for event in page.events]
+                if page.older is None:
+                    break
+                cursor = Cursor.parse(str(page.older))
+            assert met == expected
+            assert queries.count(wanted) == len(expected)
+            chart = queries.histogram(wanted, NOW, UTC_ZONE)
+            assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
+
+
+def test_what_is_new_is_searched_as_well(app, write):
+    write(*VARIED)
+    with app.app_context():
+        last = queries.head().last_event
+        new_ones = queries.since(Filter(q="raise"), last - len(VARIED))
+        assert [event.title.split()[-1] for event in new_ones] == ["5"]
+
+
+def checked() -> None:
+    """Let SQLite compare its index with the words of all events; PostgreSQL keeps its own."""
+    with writer.writing() as book:
+        book.count()
+    if db.engine.dialect.name == "sqlite":
+        with db.engine.connect() as connection:
+            connection.execute(text("INSERT INTO event_words (event_words, rank) VALUES ('integrity-check', 1)"))
+
+
+def test_the_index_is_kept_in_step_with_the_events(app, client, make_connector, write):
+    one = make_connector("kubernetes", "Zanzibar")
+    client.post(f"/api/connectors/{one}/enable")
+    with app.app_context():
+        checked()
+        for row in db.session.execute(select(ChangeEvent.__table__)).mappings():
+            assert row["words"] == index_tokens.of_event(row)
+            assert row["words"].startswith("q qso")
+        assert queries.count(Filter(q="zanzibar")) == 2
+
+
+def test_an_event_that_is_not_written_is_not_indexed(app):
+    with app.app_context():
+        with suppress(ZeroDivisionError), writer.writing() as book:
+            book.append(new(1, title="Vanishing"))
+            raise ZeroDivisionError
+        assert queries.count(Filter(q="vanishing")) == 0
+        checked()
+
+
+def test_what_is_forgotten_is_found_no_more(app, write):
+    write(*VARIED)
+    with app.app_context():
+        with writer.writing() as book:
+            [number] = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.title.contains("fix")))
+            book.remove([number])
+        checked()
+        assert queries.count(Filter(q="raise")) == 0
+
+
+def test_an_index_out_of_step_would_be_noticed(app, write):
+    write(*VARIED)
+    with app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL keeps its own index")
+        checked()
+        db.session.execute(text("UPDATE change_events SET words = 'q wother'"))
+        db.session.commit()
+        with pytest.raises(DatabaseError):
+            checked()
+        db.session.execute(text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
+        db.session.commit()
+        checked()
+
+
+def test_an_event_as_long_as_may_be_is_found_by_its_beginning(app, write):
+    long = " ".join(f"word{number}" for number in range(60_000)) + "x" * 5_000
+    write({"description": {"text": long}, "metadata": {"changes": {f"{n}" * 300: 1 for n in range(2_000)}}}, {})
+    assert found(app, "word123") == [0]
+    assert found(app, "word59999") == []
+
+
+LAX = hypothesis.settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+
+
+@LAX
+@hypothesis.given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | SEARCHES)
+def test_no_search_fails(app, q):
+    with app.app_context():
+        with suppress(BadFilter):
+            wanted = parse_filter({"q": [q]}, NOW, UTC_ZONE, "24h")
+            queries.page(wanted)
+            queries.count(wanted)
+            queries.histogram(wanted, NOW, UTC_ZONE)
+        db.session.rollback()
+
+
+@LAX
+@hypothesis.given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
+def test_every_event_is_found_by_its_own_words(app, title):
+    with app.app_context(), suppress(ZeroDivisionError), writer.writing() as book:
+        number = book.append(new(0, title=title))
+        for q in {f'"{word}"' for word in title.replace('"', " ").split() if index_tokens.tokens(word)}:
+            asked = search_query.groups(search_query.parse(q))
+            matches = fulltext.condition(book.connection, asked, None, None)
+            statement = select(ChangeEvent.id).where(matches, ChangeEvent.id == number)
+            assert book.connection.execute(statement).all(), q
+        raise ZeroDivisionError
+
+
+COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("q", ["frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard"])
+@pytest.mark.parametrize("more", [{}, {"author": ["ann"]}, {"status": ["a", "b"]}], ids=["", "author", "statuses"])
+def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write, monkeypatch, q, more):
+    monkeypatch.setattr(fulltext, "BOUNDED", 20)
+    times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
+    people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
+    write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
+    wanted_ones = [n for n in range(60) if n % 2 and all(people[n][name] in values for name, values in more.items())]
+    with app.app_context():
+        wanted = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
+        if q == "frequent,other freq":
+            wanted_ones = []
+        chart = queries.histogram(wanted, NOW, UTC_ZONE)
+        counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
+        assert chart.total == len(counted)
+        too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
+        assert (chart.since is not None) == too_many
+        assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
+        found = queries.statistics(wanted, ("author", "source"))
+        assert (found.since, found.total) == (chart.since, len(counted))
+        assert sum(found.by["author"].values()) == len(counted)
+        narrow = parse_filter(
+            {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
+        )
+        exact = queries.histogram(narrow, NOW, UTC_ZONE)
+        assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
+
+
+def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
+    monkeypatch.setattr(fulltext, "BOUNDED", 10)
+    now = datetime.now(UTC)
+    with app.app_context(), writer.writing() as book:
+        book.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
+    page = soup(client.get("/?q=common"))
+    assert "Counted back to" in page.select_one("#timeline .counted-since").text
+    assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start
+    titles = [one.text for one in page.select("#timeline a[data-uncounted] title")]
+    assert titles
+    assert all(title.endswith("not counted") for title in titles[:-1])
+    assert len(page.select("#feed article")) == 50
+    for address in ("/api/timeline", "/api/stats"):
+        told = client.get(f"{address}?q=common").json
+        assert told["total"] == 9
+        assert told["counted_since"] > (now - timedelta(minutes=181)).isoformat()
+        assert client.get(f"{address}?q=common&start_date={told['counted_since']}").json["counted_since"] is None
+        assert client.get(address).json["counted_since"] is None
+    assert soup(client.get("/")).select_one(".counted-since") is None
+
+
+def test_times_that_a_search_leaves_out_are_counted_around(app, write):
+    write(*({"timestamp": NOW - n * HOUR} for n in range(20)))
+    for q in ("-around:08:00", "-around:08:00 -around:07:00~2h -after:11:30", "-before:03:30 number", "-before:23:00"):
+        with app.app_context():
+            wanted = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
+            every = queries.page(wanted, limit=50).events
+            assert queries.histogram(wanted, NOW, UTC_ZONE).total == queries.count(wanted) == len(every) < 20

@@ -1,0 +1,225 @@
+"""The language of the search box: what is typed is read as people mean it, and refused in words they can use."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from painchain import connectors
+from painchain.indexes import search_query
+from painchain.indexes import tokens as index_tokens
+from painchain.indexes.search_query import BadFilter, Phrase, Term, Window
+from tests.support.search_strategies import SEARCHES
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+KOLKATA = ZoneInfo("Asia/Kolkata")
+
+
+def read(text: str) -> list[tuple[object, ...]]:
+    """Return the name and the values of each term, with "not" before what is negated."""
+    return [(*(["not"] if one.negated else []), one.name, *one.values) for one in search_query.parse(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("", []),
+        ("poll interval", [("", "poll"), ("", "interval")]),
+        ('"poll interval"', [("", "poll interval")]),
+        ("“poll interval”", [("", "poll interval")]),
+        ('"not closed', [("", "not closed")]),
+        ("-draft", [("not", "", "draft")]),
+        ('-"two words"', [("not", "", "two words")]),
+        ("-", [("", "-")]),
+        ("source:github", [("source", "github")]),
+        ("SOURCE:GitHub", [("source", "github")]),
+        ("source:github,gitlab", [("source", "github", "gitlab")]),
+        ("-source:painchain", [("not", "source", "painchain")]),
+        ("type:ConfigChanged", [("type", "ConfigChanged")]),
+        ("type:config_changed", [("type", "ConfigChanged")]),
+        ('type:"Config Changed"', [("type", "ConfigChanged")]),
+        ("type:deployment", [("type", "Deployment", "K8sDeployment")]),
+        ('connector:"Work GitHub"', [("connector", "Work GitHub")]),
+        ('author:"Doe, J",bob', [("author", "Doe, J", "bob")]),
+        ("connector:7 tag:a:b", [("connector", "7"), ("tag", "a:b")]),
+        ('"tag:a"', [("", "tag:a")]),
+        ("https://git.example/api", [("", "https://git.example/api")]),
+        ("acme/api:latest", [("", "acme/api:latest")]),
+        ("10.0.0.1:8080", [("", "10.0.0.1:8080")]),
+        ("2026-01-01..2026-01-31", [("..", "2026-01-01..2026-01-31")]),
+        ("-2026-01-01..", [("not", "..", "2026-01-01..")]),
+        ("1..2 ..", [("", "1..2"), ("", "..")]),
+        ('around:"2026-01-15 14:00"~2h', [("around", "2026-01-15 14:00~2h")]),
+    ],
+)
+def test_a_search_is_read_as_it_is_meant(text, meant):
+    assert read(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sauce:github", "There is no “sauce:” to search by. You can use source:, type:, action:, connector:, author:"),
+        ("a b:c", "put it in quotes"),
+        ("source:svn", "There is no source “svn”. source: takes painchain, github, gitlab, kubernetes."),
+        ("type:Coffee", "There is no event type “Coffee”. type: takes ConnectorCreated, ConnectorUpdated"),
+        ("source:", "source: needs a kind of connector, as in source:github."),
+        ('tag:""', "tag: needs a tag, as in tag:production."),
+        ("author:,", "author: needs who did it"),
+        ("x" * 201, "200 characters at most"),
+        ("x " * 21, "20 words and qualifiers at most"),
+    ],
+)
+def test_a_search_that_is_not_understood_says_what_is_allowed(text, said):
+    with pytest.raises(BadFilter) as refused:
+        search_query.parse(text)
+    assert refused.value.parameter == "q"
+    assert said in str(refused.value)
+
+
+def window(text: str, zone: ZoneInfo = UTC_ZONE) -> Window:
+    """Return the one stretch of time that a search names."""
+    [found] = search_query.windows(search_query.parse(text), NOW, zone)
+    return found
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+INSTANT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("before:2026-01-15", None, utc("2026-01-15")),
+        ("after:2026-01-15", utc("2026-01-16"), None),
+        ('after:"2026-01-15 14:00"', utc("2026-01-15T14:00") + INSTANT, None),
+        ("after:yesterday", utc("2026-03-10"), None),
+        ("before:today", None, utc("2026-03-10")),
+        ("2026-01-01..2026-01-31", utc("2026-01-01"), utc("2026-02-01")),
+        ("2026-01-01..", utc("2026-01-01"), None),
+        ("..2026-01-31", None, utc("2026-02-01")),
+        (
+            "2026-01-01T10:00..2026-01-01T11:00Z",
+            utc("2026-01-01T10:00"),
+            utc("2026-01-01T11:00") + INSTANT,
+        ),
+        ('around:"2026-01-15 14:00"', utc("2026-01-15T13:30"), utc("2026-01-15T14:30") + INSTANT),
+        ('around:"2026-01-15 14:00"~2h', utc("2026-01-15T12:00"), utc("2026-01-15T16:00") + INSTANT),
+        ("around:2026-01-15T14:00Z~90s", utc("2026-01-15T13:58:30"), utc("2026-01-15T14:01:30") + INSTANT),
+        ("around:11:00", utc("2026-03-10T10:30"), utc("2026-03-10T11:30") + INSTANT),
+        ("around:14:00", utc("2026-03-09T13:30"), utc("2026-03-09T14:30") + INSTANT),
+        ("around:9:05:30~1m", utc("2026-03-10T09:04:30"), utc("2026-03-10T09:06:30") + INSTANT),
+    ],
+)
+def test_times_mean_what_they_say(text, start, end):
+    assert window(text) == Window(start, end)
+    assert window(f"-{text}") == Window(start, end, negated=True)
+
+
+def test_days_are_the_viewers():
+    assert window("2026-01-31..2026-01-31", KOLKATA) == Window(utc("2026-01-30T18:30"), utc("2026-01-31T18:30"))
+    assert window("around:17:30", KOLKATA).start == utc("2026-03-10T11:30")
+    berlin = window("2026-03-29..2026-03-29", ZoneInfo("Europe/Berlin"))  # this day has 23 hours
+    assert berlin.end - berlin.start == timedelta(hours=23)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "before:soon",
+        "after:2026-02-30",
+        "around:25:00",
+        "around:12:00~2",
+        "around:12:00~0m",
+        "around:12:00~99999d",
+        "before:1969-12-31",
+        "after:9999-12-31",
+        "2026-13-01..2026-13-02",
+    ],
+)
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(BadFilter) as refused:
+        window(text)
+    assert refused.value.parameter == "q"
+
+
+def test_a_search_can_be_had_without_its_times():
+    assert search_query.timeless('before:2026-01-01 source:github -around:14:00 "a b"') == 'source:github "a b"'
+    assert search_query.names_time("a 2026-01-01..")
+    assert not search_query.names_time("a -before:today")
+    assert not search_query.names_time("nonsense:14:00")
+
+
+def test_one_qualifier_twice_is_either_of_them_and_words_are_all_required():
+    source, one, two = search_query.groups(search_query.parse("tag:a tag:b x -y")), Phrase(("wx",)), Phrase(("wy",))
+    assert [(group.phrases, group.negated) for group in source] == [
+        ((one,), False),
+        ((two,), True),
+        ((Phrase((index_tokens.mark("tag", "a"),)), Phrase((index_tokens.mark("tag", "b"),))), False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("poll_interval", Phrase(("wpoll", "winterval"), open=True)),
+        ("Größe", Phrase(("wgrosse",), open=True)),
+        ('"poll inter"', Phrase(("wpoll", "winter"))),
+        ("a", Phrase(("wa",))),
+        ("設定", Phrase(("wu08a2d", "wu05b9a"), open=True)),
+    ],
+)
+def test_words_lose_case_and_accents_and_the_last_may_be_a_beginning(text, phrase):
+    assert [group.phrases for group in search_query.groups(search_query.parse(text))] == [(phrase,)]
+
+
+def test_an_event_is_found_by_its_values_and_not_by_the_names_they_have():
+    said = index_tokens.of_event(
+        {
+            **dict.fromkeys(("connector_name", "status", "connector_id")),
+            **{"source": "github", "event_type": "Commit", "title": "Fix", "author": "ann", "tags": ["t"]},
+            "description": {"hidden_key": {"deep": ["value", 300, True, None, 1.5]}},
+            "metadata": {"action": "push", "changes": {"field_key": 1}},
+        }
+    ).split()
+    assert [word for word in said if word[0] == "w"] == ["wfix", "wann", "wvalue", "w300", "w1", "w5", "wpush", "w1"]
+    assert {
+        index_tokens.mark("action", "push"),
+        index_tokens.mark("field", "Field key"),
+        index_tokens.mark("tag", "T"),
+    } <= set(said)
+
+
+@given(st.text(max_size=300) | SEARCHES)
+def test_whatever_is_typed_is_understood_or_refused(text):
+    refused, terms, windows = None, (), []
+    try:
+        terms = search_query.parse(text)
+        windows = search_query.windows(terms, NOW, KOLKATA)
+    except BadFilter as error:
+        refused = error
+    assert refused is None or (refused.parameter == "q" and len(str(refused)) > 20)
+    assert refused or len(windows) == sum(term.name in search_query.TIMES for term in terms)
+    assert all(isinstance(term, Term) for term in terms)
+    search_query.groups(terms)
+    search_query.timeless(text)
+
+
+@given(st.text())
+def test_words_are_plain_letters_and_digits_that_every_database_leaves_alone(text):
+    assert all(word.isascii() and word.isalnum() and word == word.lower() for word in index_tokens.tokens(text))
+
+
+def test_every_event_type_can_be_searched_by_name_and_label():
+    for connector_type in connectors.TYPES.values():
+        for one in connector_type.event_types:
+            for name in (one.name, one.label):
+                assert one.name in search_query.parse(f'type:"{name}"')[0].values

@@ -1,0 +1,542 @@
+"""Polling: a turn is one process's, nothing is lost or doubled, and whatever goes wrong is told in words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from painchain import connectors
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.connectors.contract import Found, Gap, Polled, PollError, Trouble
+from painchain.core.config import Settings
+from painchain.database.models import Connector, Lapse, PollState
+from painchain.database.session import EPOCH, db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.ingestion.poll_results import next_try
+from painchain.scheduling import poll_leases
+from painchain.startup import create_app
+from painchain.timeline import queries
+from painchain.timeline.queries import Filter
+from painchain.workers.scheduler import Scheduler
+from tests.conftest import close
+from tests.counterparts import Asked, Far, Reply, as_json, far_side
+from tests.support.sample_events import CLOCK
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+TOKEN = "canary-token-1234567890"
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+Strikes = list[dict[str, Any]]
+
+
+class Clockwork:
+    """What the made-up source answers: `strikes` behind the number it is asked for, or `reply`, whatever it is."""
+
+    def __init__(self) -> None:
+        self.strikes: Strikes = []
+        self.more: dict[str, Any] = {}
+        self.reply: Reply | None = None
+        self.before: Callable[[], object] = lambda: None
+
+    def __call__(self, asked: Asked) -> Reply:
+        self.before()
+        if self.reply:
+            return self.reply
+        after = int(asked.path.partition("after=")[2] or 0)
+        return as_json({"strikes": [one for one in self.strikes if one["number"] > after], **self.more})
+
+
+@pytest.fixture(autouse=True)
+def clock_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector type of the tests' own, beside the real ones."""
+    monkeypatch.setitem(connectors.TYPES, CLOCK.key, CLOCK)
+    monkeypatch.setitem(connectors.ADDABLE, CLOCK.key, CLOCK)
+
+
+@pytest.fixture
+def inside(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def clockwork() -> Clockwork:
+    return Clockwork()
+
+
+@pytest.fixture
+def far(clockwork: Clockwork) -> Iterator[Far]:
+    with far_side(clockwork) as far:
+        yield far
+
+
+def add(far: Far, name: str = "Tower", now: datetime = NOW, enabled: bool = True, **more: Any) -> int:
+    values = {"name": name, "base_url": far.url, "token": TOKEN, "poll_interval": 300, **more}
+    with writer.writing() as book:
+        return connector_store.create(CLOCK, values, enabled, Trail(book, SYSTEM, writer.new_request_id(now), now)).id
+
+
+def change(number: int, now: datetime, act: Callable[[Connector, Trail], object]) -> None:
+    with writer.writing() as book:
+        act(db.session.get_one(Connector, number), Trail(book, "ann", writer.new_request_id(now), now))
+
+
+def switch(number: int, enabled: bool, now: datetime) -> None:
+    change(number, now, lambda one, trail: connector_store.switch(one, enabled, trail))
+
+
+def poll(now: datetime) -> int | None:
+    """Take the turn that is due at this moment, and poll; None if there is none."""
+    turn = polling.take(now)
+    return None if turn is None else polling.poll(turn, lambda: now)
+
+
+def state(number: int) -> PollState:
+    db.session.rollback()
+    return db.session.get_one(PollState, number, populate_existing=True)
+
+
+def health(number: int, now: datetime) -> polling.Health:
+    db.session.rollback()
+    return polling.health([db.session.get_one(Connector, number)], now)[number]
+
+
+def titles(source: str = "clock") -> list[str]:
+    db.session.rollback()
+    return [event.title for event in reversed(queries.page(Filter(source=(source,))).events)]
+
+
+def told() -> list[str]:
+    """The events about how connectors do."""
+    return [title for title in titles("painchain") if "Failing" in title or "Recovered" in title]
+
+
+def lapses() -> list[tuple[str, datetime, datetime | None]]:
+    db.session.rollback()
+    return [(one.kind, one.since, one.until) for one in db.session.scalars(select(Lapse).order_by(Lapse.id))]
+
+
+def strikes(*numbers: int, **more: Any) -> Strikes:
+    return [{"number": number, "at": NOW.timestamp() + number, **more} for number in numbers]
+
+
+def test_what_is_found_is_on_the_timeline_like_any_other_event(inside: Flask, far: Far, clockwork: Clockwork) -> None:
+    clockwork.strikes = strikes(1, 2, author="Quasimodo", text="Ding dong")
+    number = add(far, tags="tower,paris")
+    assert poll(NOW) == 2
+    event = queries.page(Filter(source=("clock",))).events[0]
+    assert (event.event_id, event.title, event.author, event.status) == (
+        "strike-2",
+        "[Strike] 2",
+        "Quasimodo",
+        "struck",
+    )
+    assert (event.connector_id, event.connector_name, event.tags) == (number, "Tower", ["tower", "paris"])
+    assert (event.timestamp, event.recorded_at) == (NOW + 2 * SECOND, NOW)
+    assert (event.description, event.metadata) == ({"text": "Ding dong"}, {"hour": 2})
+    found = inside.test_client().get("/api/changes?q=quasimodo tag:paris ding type:strike").get_json()
+    assert [one["event_id"] for one in found] == ["strike-2", "strike-1"]
+    assert queries.count(Filter(source=("clock",))) == 2
+
+
+def test_polling_again_asks_from_the_cursor_on_and_doubles_nothing(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    number = add(far)
+    clockwork.strikes = strikes(1, 2)
+    assert poll(NOW) == 2
+    assert poll(NOW + 299 * SECOND) is None
+    clockwork.strikes = strikes(1, 2, 3)
+    assert poll(NOW + 300 * SECOND) == 1
+    assert far.paths == ["/strikes?after=0", "/strikes?after=2"]
+    assert titles() == ["[Strike] 1", "[Strike] 2", "[Strike] 3"]
+    with inside.app_context():  # a crash that lost the cursor
+        state(number).cursor = {}
+        db.session.commit()
+    assert poll(NOW + HOUR) == 0
+    assert far.paths[-1] == "/strikes?after=0"
+    assert len(titles()) == 3
+
+
+def test_only_one_of_many_that_try_at_once_has_the_turn(inside: Flask, far: Far, settings: Settings) -> None:
+    numbers = {add(far, f"Tower {number}") for number in range(3)}
+    other = create_app(settings)  # a second process, as far as the database knows
+    taken: list[poll_leases.Taken | None] = []
+    barrier = threading.Barrier(6)
+
+    def try_to(app: Flask) -> None:
+        with app.app_context():
+            barrier.wait(10)
+            taken.extend(poll_leases.take(NOW) for _ in range(3))
+
+    threads = [threading.Thread(target=try_to, args=(app,)) for app in (inside, other) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    close(other)
+    assert len(taken) == 18
+    assert sorted(turn.connector_id for turn in taken if turn) == sorted(numbers)
+
+
+def test_a_process_that_dies_loses_its_turn_with_time_and_nothing_else(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    clockwork.strikes = strikes(1)
+    number = add(far)
+    lost = poll_leases.take(NOW)
+    assert lost
+    assert health(number, NOW).state == "polling"
+    assert poll_leases.take(NOW + poll_leases.LEASE - SECOND) is None
+    assert poll(NOW + poll_leases.LEASE) == 1
+    # The process was only slow: what it found is not stored over what is newer.
+    assert polling.store(number, Polled([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost) == 0
+    assert (titles(), state(number).cursor) == (["[Strike] 1"], {"last": 1})
+
+
+def found(event_id: str, **more: Any) -> Found:
+    return Found(**{"event_id": event_id, "event_type": "Strike", "title": event_id, "timestamp": NOW, **more})
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda one, trail: connector_store.switch(one, False, trail),
+        lambda one, trail: connector_store.switch(one, False, trail) and connector_store.switch(one, True, trail),
+        connector_store.delete,
+    ],
+    ids=["disabled", "disabled and enabled", "deleted"],
+)
+def test_a_poll_stores_nothing_of_a_connector_that_was_switched_off_meanwhile(
+    inside: Flask, far: Far, clockwork: Clockwork, meanwhile: Callable[[Connector, Trail], object]
+) -> None:
+    number = add(far)
+    clockwork.strikes = strikes(1)
+
+    def act() -> None:
+        with inside.app_context():
+            change(number, NOW + SECOND, meanwhile)
+
+    clockwork.before = act
+    assert poll(NOW) == 0
+    assert titles() == []
+    db.session.rollback()
+    left = db.session.get(PollState, number)
+    assert left is None or (left.cursor == {} and left.taken_until == EPOCH)
+
+
+def test_saving_and_enabling_make_a_connector_due_at_once_and_move_no_cursor(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    clockwork.strikes = strikes(1)
+    number = add(far, enabled=False)
+    assert poll(NOW) is None
+    switch(number, True, NOW)
+    assert poll(NOW) == 1
+    assert poll(NOW) is None
+    change(number, NOW, lambda one, trail: connector_store.update(one, {"poll_interval": 600}, {}, None, trail))
+    assert state(number).cursor == {"last": 1}
+    assert poll(NOW + SECOND) == 0
+    assert state(number).due == NOW + 601 * SECOND
+    change(number, NOW + MINUTE, lambda one, trail: polling.sync_now(one, trail))
+    assert poll(NOW + MINUTE) == 0
+    assert far.paths == ["/strikes?after=0", "/strikes?after=1", "/strikes?after=1"]
+
+
+def test_sync_now_during_a_poll_has_it_polled_once_more(inside: Flask, far: Far, clockwork: Clockwork) -> None:
+    number = add(far)
+
+    def ask() -> None:
+        with inside.app_context():
+            change(number, NOW + SECOND, polling.sync_now)
+
+    clockwork.before = ask
+    assert poll(NOW) == 0
+    assert state(number).due == NOW + SECOND
+
+
+def test_a_disabled_connector_cannot_be_synced(inside: Flask, far: Far) -> None:
+    number = add(far, enabled=False)
+    with pytest.raises(connector_store.Refused, match="Enable it"):
+        change(number, NOW, polling.sync_now)
+
+
+def test_a_poll_makes_no_open_form_stale_and_wakes_no_open_page(inside: Flask, far: Far, clockwork: Clockwork) -> None:
+    number = add(far)
+    poll(NOW)
+    before = (db.session.get_one(Connector, number).version, queries.head().revision)
+    poll(NOW + HOUR)
+    db.session.rollback()
+    assert (db.session.get_one(Connector, number).version, queries.head().revision) == before
+
+
+def test_failing_is_told_once_and_so_is_the_recovery(inside: Flask, far: Far, clockwork: Clockwork) -> None:
+    number = add(far)
+    poll(NOW)
+    clockwork.reply = Reply(401)
+    at = NOW
+    pauses = []
+    for _ in range(7):
+        at = state(number).due
+        assert poll(at) == 0
+        pauses.append(state(number).due - at)
+    for pause, longest in zip(pauses, (300, 600, 1200, 2400, 3600, 3600, 3600), strict=True):
+        assert longest * 0.9 <= pause.total_seconds() <= longest
+    failing = health(number, at)
+    assert (failing.state, failing.failures, failing.last_success) == ("failing", 7, NOW)
+    assert failing.error == "127.0.0.1 does not accept the token (401). Enter a valid one."
+    assert told() == ["[Connector Failing] Tower"]
+    clockwork.reply, clockwork.strikes = None, strikes(1)
+    back = state(number).due
+    assert poll(back) == 1
+    assert told() == ["[Connector Failing] Tower", "[Connector Recovered] Tower"]
+    fine = health(number, back)
+    assert (fine.state, fine.failures, fine.error, fine.failing_since) == ("fine", 0, None, None)
+    assert lapses() == [("failing", NOW + 300 * SECOND, back)]
+    event = queries.page(Filter(event_type=("ConnectorRecovered",))).events[0]
+    assert (event.author, event.description["failures"]) == ("connector:Tower", 7)
+    assert "after 7 polls that failed since 2026-03-10 12:05 UTC" in event.description["text"]
+
+
+def test_a_failing_connector_that_is_disabled_and_enabled_fails_on_without_another_event(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    clockwork.reply = Reply(500)
+    number = add(far)
+    poll(NOW)
+    switch(number, False, NOW + MINUTE)
+    assert health(number, NOW + MINUTE).state == "off"
+    switch(number, True, NOW + HOUR)
+    poll(NOW + HOUR)
+    assert told() == ["[Connector Failing] Tower"]
+    assert lapses() == [
+        ("failing", NOW, NOW + MINUTE),
+        ("disabled", NOW + MINUTE, NOW + HOUR),
+        ("failing", NOW + HOUR, None),
+    ]
+    change(number, NOW + 2 * HOUR, connector_store.delete)
+    assert lapses()[-1] == ("failing", NOW + HOUR, NOW + 2 * HOUR)
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_rate_limit_postpones_and_is_no_failure(inside: Flask, far: Far, clockwork: Clockwork, status: int) -> None:
+    number = add(far)
+    clockwork.reply = as_json({}, status, retry_after="1800")
+    poll(NOW)
+    limited = health(number, NOW)
+    assert (limited.state, limited.failures, limited.failing_since) == ("rate_limited", 0, None)
+    assert limited.due
+    assert NOW + 1800 * SECOND <= limited.due <= NOW + 1890 * SECOND
+    clockwork.reply = None
+    poll(limited.due)
+    assert told() == []
+    assert lapses() == [("rate_limited", NOW, limited.due)]
+    assert health(number, limited.due).state == "fine"
+
+
+def test_the_rate_limit_of_a_source_is_kept_and_waited_for(inside: Flask, far: Far, clockwork: Clockwork) -> None:
+    number = add(far)
+    resets = NOW + 40 * MINUTE
+    clockwork.more = {"rate": [60, 0, resets.timestamp()], "note": "Half of it."}
+    poll(NOW)
+    kept = health(number, NOW)
+    assert (kept.rate_limit, kept.rate_remaining, kept.rate_resets) == (60, 0, resets)
+    assert (kept.due, kept.note) == (resets, "Half of it.")
+
+
+def test_what_one_poll_does_not_take_follows_at_once_and_a_gap_is_told(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    number = add(far)
+    clockwork.more = {"more": True, "gap": [NOW.timestamp() - 60, NOW.timestamp()]}
+    poll(NOW)
+    assert state(number).due == NOW
+    poll(NOW)
+    assert lapses() == [("gap", NOW - MINUTE, NOW)]
+
+
+def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
+    inside: Flask, far: Far, clockwork: Clockwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, fine = add(far, "Broken"), add(far, "Fine")
+    clockwork.reply = as_json({"strikes": [{"nonsense": TOKEN}]})
+    assert poll(NOW) == 0
+    clockwork.reply, clockwork.strikes = None, strikes(1)
+    assert poll(NOW) == 1
+    assert health(broken, NOW).error == (
+        "PainChain could not read the answer; its log has the details. This is a defect in PainChain: please report it."
+    )
+    assert health(fine, NOW).state == "fine"
+    assert "KeyError" in caplog.text
+    assert TOKEN not in caplog.text
+    assert "Broken" in told()[0]
+
+
+def test_no_token_is_ever_stored(
+    inside: Flask, far: Far, clockwork: Clockwork, caplog: pytest.LogCaptureFixture, settings: Settings
+) -> None:
+    number = add(far)
+    hostile = f"see https://me:{TOKEN}@git.example/?token={TOKEN} and {TOKEN}\0\ud800"
+    polled = Polled(
+        [
+            found(
+                "x",
+                title=hostile,
+                text=hostile,
+                author=hostile,
+                url=f"https://x.example/{TOKEN}",
+                facts={"a": [hostile]},
+            )
+        ],
+        {},
+        note=hostile,
+        gap=Gap(NOW, NOW, hostile),
+    )
+    assert polling.store(number, polled, NOW) == 1
+    plain = found("plain", title=f"Rotate {TOKEN}", timestamp=NOW - HOUR, facts={"branch": TOKEN})
+    assert polling.store(number, Polled([plain], {}), NOW) == 1
+    polling.fail(number, PollError(hostile, Trouble.BAD_ANSWER), NOW)
+    kept = [str(list(row)) for table in ("change_events", "poll_states", "lapses") for row in rows(table)]
+    assert len(kept) >= 4
+    assert [one for one in kept if TOKEN in one] == []
+    assert TOKEN not in caplog.text
+    event = queries.page(Filter(source=("clock",))).events[0]
+    assert event.description["text"] == "see https://***@git.example/?token=*** and ***?"
+    assert event.url is None
+
+
+def rows(table: str) -> Sequence[Any]:
+    db.session.rollback()
+    return db.session.execute(select(db.metadata.tables[table])).all()
+
+
+def test_odd_things_are_stored_with_what_they_have(inside: Flask, far: Far) -> None:
+    number = add(far)
+    odd = [
+        found("e" * 5000, title="t" * 5000, timestamp=None, author="", url="javascript:alert(1)", status=""),
+        found("e" * 5000 + "2", timestamp=NOW.replace(tzinfo=None), facts={"n": float("nan"), "d": {"when": NOW}}),
+        found("same"),
+        found("same"),
+    ]
+    assert polling.store(number, Polled(odd, {}), NOW) == 3
+    assert polling.store(number, Polled(odd, {}), NOW) == 0
+    events = {event.title[:1]: event for event in queries.page(Filter(source=("clock",))).events}
+    assert (len(events["t"].title), events["t"].author, events["t"].url, events["t"].status) == (
+        500,
+        "unknown",
+        None,
+        None,
+    )
+    assert events["e"].metadata == {"n": None, "d": {"when": str(NOW)}}
+
+
+def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothing(
+    inside: Flask, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("painchain.ingestion.poll_results.STEP", 10)
+    number = add(far)
+    many = [found(f"m-{one}", timestamp=NOW - one * SECOND) for one in range(35)]
+    turn = poll_leases.take(NOW)
+    writing, steps = writer.writing, []
+
+    def crash_in_the_third() -> Any:
+        steps.append(1)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return writing()
+
+    monkeypatch.setattr(writer, "writing", crash_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        polling.store(number, Polled(many, {"last": 35}), NOW, turn)
+    monkeypatch.setattr(writer, "writing", writing)
+    assert (len(titles()), state(number).cursor) == (20, {})
+    later = NOW + poll_leases.LEASE
+    assert polling.store(number, Polled(many, {"last": 35}), later, poll_leases.take(later)) == 15
+    assert (queries.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
+
+
+def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, far: Far) -> None:
+    number = add(far)
+    assert polling.store(number, Polled([found("a")], {}), NOW) == 1
+    with writer.writing() as book:
+        connector = db.session.get_one(Connector, number)
+        assert polling.add_found(book, connector, [found("a"), found("b")], NOW) == 1
+    assert polling.store(number, Polled([found("a"), found("b")], {}), NOW) == 0
+
+
+def test_the_next_try_is_never_before_the_source_wants_to_be_asked() -> None:
+    limited = PollError("", Trouble.RATE_LIMITED, NOW + 2 * HOUR)
+    assert NOW + 2 * HOUR <= next_try(limited, 1, MINUTE, NOW) <= NOW + 2.1 * HOUR
+    absurd = PollError("", Trouble.RATE_LIMITED, NOW + 9000 * HOUR)
+    assert next_try(absurd, 1, MINUTE, NOW) <= NOW + 26 * HOUR
+    past = PollError("", Trouble.RATE_LIMITED, NOW - HOUR)
+    assert next_try(past, 1, MINUTE, NOW) > NOW
+    away = PollError("", Trouble.FAR_ERROR, NOW + MINUTE)
+    assert next_try(away, 3, MINUTE, NOW) >= NOW + 4 * MINUTE
+
+
+def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
+    far: Far, clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {"base_url": far.url, "token": TOKEN}
+    clockwork.reply = as_json({"name": "Quasimodo", "sees": ["12 bells", f"a {TOKEN}"]})
+    checked = polling.check("clock", wanted, NOW)
+    assert (checked.ok, checked.identity, checked.sees) == (True, "Quasimodo", ["12 bells", "a ***"])
+    clockwork.reply = Reply(401)
+    assert polling.check("clock", wanted, NOW).missing == [
+        "127.0.0.1 does not accept the token (401). Enter a valid one."
+    ]
+    assert "defect" in polling.check("clock", {}, NOW).missing[0]
+    assert "cannot be tested" in polling.check("painchain", {}, NOW).missing[0]
+    monkeypatch.setattr(polling, "CHECK_SECONDS", 0.05)
+    go_on = threading.Event()
+    clockwork.before = lambda: go_on.wait(10)
+    assert "no answer within" in polling.check("clock", wanted, NOW).missing[0]
+    go_on.set()
+
+
+def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
+    app: Flask, clockwork: Clockwork, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, arrived = threading.Event(), threading.Semaphore(0)
+
+    def slow(asked: Asked) -> Reply:
+        arrived.release()
+        go_on.wait(20)
+        return as_json({"strikes": strikes(1)})
+
+    clockwork.strikes = strikes(2)
+    monkeypatch.setattr("painchain.workers.base.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("painchain.workers.base.STOP_SECONDS", 0.2)
+    scheduler = Scheduler(app)
+    with far_side(slow) as tower, app.app_context():
+        now = datetime.now(UTC)
+        slow_one = add(tower, "Slow", now)
+        scheduler.start()
+        assert arrived.acquire(timeout=20)
+        quick = [add(far, f"Quick {number}", now) for number in range(6)]
+        wait_until(lambda: all(health(number, now).last_success for number in quick))
+        assert health(slow_one, now).last_success is None
+        # Stopping waits no longer for it; what it finds afterwards is not stored.
+        scheduler.stop()
+        go_on.set()
+        wait_until(lambda: not any(thread.name.startswith("poller") for thread in threading.enumerate()))
+        assert state(slow_one).cursor == {}
+        assert state(slow_one).taken_until == EPOCH
+        assert titles() == ["[Strike] 2"]
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
+    waiting = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if done():
+            return
+        waiting.wait(0.02)
+    raise AssertionError("it did not come to that")

@@ -1,0 +1,351 @@
+"""Watches between polls: what happens is on the timeline at once, and once, whatever comes in between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from painchain import connectors
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.connectors.contract import Polled
+from painchain.connectors.kubernetes.api import RESOURCES, Stream
+from painchain.connectors.kubernetes.changes import sight
+from painchain.connectors.kubernetes.object_state import marker
+from painchain.connectors.kubernetes.watch import News, Upon
+from painchain.database.models import Connector, Lapse, PollState
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import polling
+from painchain.ingestion import watching as ingestion_watching
+from painchain.ingestion.watching import Outcome
+from painchain.timeline import queries
+from painchain.timeline.queries import Filter
+from painchain.workers.watch import Watching
+from tests.counterparts import Far, Reply, far_side
+from tests.support.fake_cluster import TOKEN, FarCluster
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def cluster() -> Iterator[FarCluster]:
+    cluster = FarCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def far(cluster: FarCluster) -> Iterator[Far]:
+    with far_side(cluster) as far:
+        yield far
+
+
+@pytest.fixture
+def inside(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def number(inside: Flask, far: Far) -> int:
+    """A connector that has been polled once."""
+    values = {"name": "Prod", "api_server": far.url, "token": TOKEN, "cluster_name": "prod"}
+    with writer.writing() as book:
+        trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
+        number = connector_store.create(connectors.TYPES["kubernetes"], values, True, trail).id
+    poll()
+    return number
+
+
+@pytest.fixture
+def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Watching]]:
+    """Start a server's watches."""
+    monkeypatch.setattr("painchain.workers.watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(ingestion_watching, "RELIST", timedelta())
+    monkeypatch.setattr("painchain.connectors.kubernetes.watch.TOGETHER_SECONDS", 0.02)
+    started: list[Watching] = []
+
+    def start() -> Watching:
+        started.append(Watching(inside))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def poll() -> None:
+    turn = polling.take(now())
+    assert turn is not None
+    polling.poll(turn, now)
+
+
+def change(number: int, act: Callable[[Connector, Trail], object]) -> None:
+    with writer.writing() as book:
+        act(db.session.get_one(Connector, number), Trail(book, "ann", writer.new_request_id(now()), now()))
+
+
+def titles() -> list[str]:
+    db.session.rollback()
+    return [event.title for event in reversed(queries.page(Filter(source=("kubernetes",))).events)]
+
+
+def state(number: int) -> PollState:
+    db.session.rollback()
+    return db.session.get_one(PollState, number, populate_existing=True)
+
+
+def comes(what: Callable[[], Any]) -> Any:
+    """Wait until `what` is true."""
+    end = time.monotonic() + PATIENCE
+    while not (value := what()):
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.01)
+    return value
+
+
+def all_watched(cluster: FarCluster, times: int = 1) -> None:
+    comes(lambda: len(cluster.watched) >= times * len(RESOURCES))
+
+
+def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int
+) -> None:
+    watching()
+    all_watched(cluster)
+    cluster.put("Deployment", "web", spec={"replicas": 1})
+    comes(lambda: titles() == ["[Deployment Created] web"])
+    cluster.put("Deployment", "web", spec={"replicas": 2})
+    cluster.put("Deployment", "web", spec={"replicas": 2}, status={"readyReplicas": 1})
+    cluster.put("Deployment", "web", spec={"replicas": 3})
+    cluster.remove("Deployment", "web")
+    story = ["[Deployment Created] web", *["[Deployment Updated] web"] * 2, "[Deployment Deleted] web"]
+    comes(lambda: titles() == story)
+    change(number, polling.sync_now)
+    poll()
+    assert titles() == story
+
+
+def test_a_bookmark_moves_the_place_without_an_event(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int
+) -> None:
+    watching()
+    all_watched(cluster)
+    revision = ledger_revision()
+    cluster.version = 900
+    cluster.bookmark()
+    comes(lambda: {one["at"] for one in state(number).cursor["streams"].values()} == {"900"})
+    assert titles() == []
+    assert ledger_revision() == revision
+
+
+def ledger_revision() -> int:
+    db.session.rollback()
+    return db.session.execute(db.text("SELECT revision FROM log_head")).scalar_one()
+
+
+def test_a_restart_goes_on_where_it_was(watching: Callable[[], Watching], cluster: FarCluster, number: int) -> None:
+    first = watching()
+    all_watched(cluster)
+    cluster.put("Secret", "one")
+    comes(lambda: len(titles()) == 1)
+    first.stop()
+    assert state(number).watched_until < now()
+    cluster.put("Secret", "two")
+    cluster.remove("Secret", "two")
+    watching()
+    comes(lambda: titles() == ["[Secret Created] one", "[Secret Created] two", "[Secret Deleted] two"])
+
+
+@pytest.mark.parametrize("how", ["as the status", "in the stream"])
+def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int, how: str
+) -> None:
+    if how == "as the status":
+        cluster.put("Role", "reader")
+        cluster.forget()
+        watching()
+    else:
+        watching()
+        all_watched(cluster)
+        cluster.say("Role", {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
+    comes(lambda: state(number).due <= now())
+    [gap] = db.session.scalars(select(Lapse).where(Lapse.kind == "gap"))
+    assert gap.until is not None
+    assert gap.since <= gap.until
+    cluster.watched.clear()
+    poll()
+    assert titles() == (["[Role Created] reader"] if how == "as the status" else [])
+    all_watched(cluster)
+    cluster.put("Role", "writer")
+    comes(lambda: titles()[-1:] == ["[Role Created] writer"])
+
+
+def test_two_processes_never_watch_the_same_connector(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int
+) -> None:
+    watching()
+    watching()
+    all_watched(cluster)
+    cluster.put("Role", "reader")
+    comes(titles)
+    assert len(cluster.watched) == len(RESOURCES)
+    until = state(number).watched_until
+    assert ingestion_watching.take(number, now()) is None
+    assert ingestion_watching.renew(number, until - timedelta(seconds=1), now()) is None
+    assert ingestion_watching.take(number, until) is not None
+
+
+def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int
+) -> None:
+    watching()
+    all_watched(cluster)
+    change(number, lambda one, trail: connector_store.switch(one, False, trail))
+    comes(lambda: state(number).watched_until < now())
+    cluster.put("Role", "unseen")
+    change(number, lambda one, trail: connector_store.switch(one, True, trail))
+    all_watched(cluster, 2)
+    comes(lambda: titles() == ["[Role Created] unseen"])
+    change(number, lambda one, trail: connector_store.delete(one, trail))
+    comes(lambda: not db.session.scalars(select(PollState)).all() or db.session.rollback())
+    cluster.put("Role", "never seen")
+    assert titles() == ["[Role Created] unseen"]
+
+
+def test_what_is_newly_listed_is_watched_too(
+    watching: Callable[[], Watching], cluster: FarCluster, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("painchain.connectors.kubernetes.watch.KEEP_SECONDS", 0.05)
+    cluster.forbidden = {"Secret"}
+    db.session.execute(update(PollState).values(cursor={}))
+    db.session.commit()
+    change(number, polling.sync_now)
+    poll()
+    watching()
+    comes(lambda: len(cluster.watched) == len(RESOURCES) - 1)
+    cluster.forbidden = set()
+    change(number, polling.sync_now)
+    poll()
+    comes(lambda: "Secret/" in cluster.watched)
+
+
+def news(number: int, kind: str, verb: str, version: int, name: str = "web", **more: Any) -> Upon:
+    """One line of a stream, to be put upon a cursor."""
+    meta = {"name": name, "uid": f"uid-{kind}-shop-{name}", "namespace": "shop", "resourceVersion": str(version)}
+    seen = sight(kind, {"metadata": meta, **more}, marker(state(number).cursor["salt"]))
+    return Upon("prod", [News(Stream(RESOURCES[kind], ""), str(version), verb, seen)], now())
+
+
+def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
+    inside: Flask, number: int, cluster: FarCluster
+) -> None:
+    until = ingestion_watching.take(number, now())
+    assert until
+    asked: list[threading.Thread] = []
+
+    def ask() -> None:
+        with inside.app_context():
+            change(number, polling.sync_now)
+
+    def heard(cursor: Any) -> Polled:
+        """Have somebody ask for a poll while what was heard is being stored."""
+        if len(calls) == 1:
+            asked.append(threading.Thread(target=ask))
+            asked[0].start()
+            asked[0].join(0.3)
+        calls.append(cursor)
+        return Polled((), cursor)
+
+    calls: list[Any] = []
+    assert ingestion_watching.put(number, until, heard, now()) is Outcome.STORED
+    asked[0].join()
+    assert polling.take(now())
+
+
+def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
+    number: int, cluster: FarCluster
+) -> None:
+    until = ingestion_watching.take(number, now())
+    assert until is not None
+    for replicas in (1, 2):
+        cluster.put("Deployment", "web", spec={"replicas": replicas})
+    change(number, polling.sync_now)
+    turn = polling.take(now())
+    assert turn is not None
+    created = news(number, "Deployment", "added", 101, spec={"replicas": 1})
+    assert ingestion_watching.put(number, until, created, now()) is Outcome.WAIT
+    polling.poll(turn, now)
+    assert titles() == ["[Deployment Created] web"]
+    assert ingestion_watching.put(number, until, created, now()) is Outcome.STORED
+    assert titles() == ["[Deployment Created] web"]
+    assert state(number).cursor["streams"]["Deployment/"]["known"]["uid-Deployment-shop-web"][3]["replicas"] == 2
+    scaled = news(number, "Deployment", "modified", 103, spec={"replicas": 3})
+    for _ in range(2):
+        assert ingestion_watching.put(number, until, scaled, now()) is Outcome.STORED
+    assert titles() == ["[Deployment Created] web", "[Deployment Updated] web"]
+    assert ingestion_watching.put(number, until + timedelta(1), scaled, now()) is Outcome.LOST
+
+
+def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come_back(
+    number: int, cluster: FarCluster
+) -> None:
+    cluster.put("Role", "old")
+    cluster.version = 500
+    change(number, polling.sync_now)
+    poll()
+    cluster.remove("Role", "old")
+    cluster.version = 600
+    change(number, polling.sync_now)
+    poll()
+    assert titles() == ["[Role Created] old", "[Role Deleted] old"]
+    until = ingestion_watching.take(number, now())
+    assert until is not None
+    for verb, version, name in [
+        ("modified", 550, "old"),  # heard late: the poll has told that it is gone
+        ("deleted", 560, "old"),
+        ("added", 570, "brief"),
+        ("deleted", 580, "brief"),
+    ]:
+        rules = {"rules": [{"verbs": [str(version)]}]}
+        assert (
+            ingestion_watching.put(number, until, news(number, "Role", verb, version, name, **rules), now())
+            is Outcome.STORED
+        )
+    assert titles()[2:] == ["[Role Created] brief", "[Role Deleted] brief"]
+    assert state(number).cursor["streams"]["Role/"]["at"] == "600"
+
+
+def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_again(
+    watching: Callable[[], Watching], cluster: FarCluster, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("painchain.connectors.kubernetes.watch.FIRST_PAUSE", 0.01)
+    refusals = iter([Reply(302, headers={"Location": "http://127.0.0.1:1/"}), Reply(200, b"{not json}\n"), Reply(500)])
+    lock = threading.Lock()
+
+    def answer(asked: Any) -> Reply:
+        if "/roles?" in asked.path and "watch=true" in asked.path:
+            with lock:
+                reply = next(refusals, None)
+            return reply or cluster(asked)
+        return cluster(asked)
+
+    far.answer = answer
+    watching()
+    all_watched(cluster)
+    cluster.put("Role", "reader")
+    comes(lambda: titles() == ["[Role Created] reader"])
+    assert len([path for path in far.paths if "/roles?" in path and "watch=true" in path]) == 4

@@ -1,0 +1,396 @@
+"""The daily check: one server does it, what it finds is told once, and the checkpoint is made only if all is well."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from painchain.core import address_policy
+from painchain.core.crypto import KEY_BYTES, Keyring
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.integrity import check as integrity_check
+from painchain.integrity import check_job, checkpoints, latest_checkpoint
+from painchain.integrity.check_job import State
+from painchain.workers import integrity
+from painchain.workers.integrity import Keeper
+from tests.eventlog.test_chain import change, write
+from tests.maintenance.test_backup import put_back, taken
+
+Events = Callable[..., list[dict[str, Any]]]
+NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
+
+
+@pytest.fixture
+def look(app: Flask) -> Callable[..., State]:
+    """Let the keeper look so long after ``NOW``, and return what is known then."""
+
+    def look(**after: float) -> State:
+        Keeper(app, lambda: NOW + timedelta(**after)).look()
+        return state(app)
+
+    return look
+
+
+def state(app: Flask) -> State:
+    """Return what is known of the log."""
+    with app.app_context():
+        return check_job.state()
+
+
+def ask(app: Flask) -> None:
+    """Press "Check now"."""
+    with app.app_context(), writer.writing():
+        check_job.ask()
+
+
+def kept(app: Flask) -> list[int]:
+    """Return the sizes of the checkpoints in the file."""
+    with app.app_context():
+        return [one.size for one in checkpoints.kept(latest_checkpoint.file())[0]]
+
+
+def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
+    """Return the events of PainChain of these types, oldest first."""
+    return [one for one in events(source="painchain") if one["event_type"] in names]
+
+
+def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: Callable[..., State]) -> None:
+    write(app, {}, {})
+    first = look()
+    assert first.verdict
+    assert (first.verdict.events, first.verdict.broken, first.checked_at) == (3, None, NOW)
+    assert first.due == datetime(2026, 1, 16, 3, tzinfo=UTC)
+    assert kept(app) == [3]
+    look(hours=12)
+    assert kept(app) == [3], "the next is not due yet"
+    write(app, {"event_id": "later"})
+    assert look(hours=13).checked_at == NOW + timedelta(hours=13)
+    assert kept(app) == [3, 4]
+
+
+def test_of_several_servers_one_does_it(app: Flask) -> None:
+    with app.app_context():
+        turns = [check_job.take(NOW), check_job.take(NOW + timedelta(seconds=1))]
+        assert [bool(turn) for turn in turns] == [True, False]
+        taken_over = check_job.take(NOW + timedelta(seconds=61))
+        assert taken_over
+        assert taken_over.daily, "the day's check of a server that is gone"
+        assert turns[0]
+        assert not check_job.beat(turns[0], 1, 2, NOW), "the first has lost it"
+
+
+def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_posts(
+    app: Flask, collector: Collector
+) -> None:
+    object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
+    together = threading.Barrier(4)
+
+    def serve() -> None:
+        together.wait(20)
+        Keeper(app, lambda: NOW).look()
+
+    servers = [threading.Thread(target=serve) for _ in range(4)]
+    for one in servers:
+        one.start()
+    for one in servers:
+        one.join(20)
+    assert state(app).verdict
+    assert kept(app) == [1]
+    assert len(collector.heard) == 1
+
+
+def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
+    look()
+    ask(app)
+    assert state(app).asked
+    found = look(minutes=1)
+    assert (found.asked, found.checked_at) == (False, NOW + timedelta(minutes=1))
+    assert kept(app) == [1]
+
+
+def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[..., State], events: Events) -> None:
+    write(app, {}, {})
+    change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
+    broken = look().verdict
+    assert broken
+    assert broken.broken
+    assert (broken.broken.kind, broken.broken.event) == ("edited", 2)
+    assert kept(app) == [], "nothing is signed that is not whole"
+    [told] = of_type(events, "ChainBroken")
+    assert (told["author"], told["metadata"]["of_event"]) == ("system", 2)
+    assert told["description"]["cause"] == "daily check of the log"
+    look(days=1)
+    assert len(of_type(events, "ChainBroken")) == 1
+    change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
+    look(days=2)
+    assert [one["metadata"]["of_event"] for one in of_type(events, "ChainBroken")] == [2, 1]
+    for number, author in (1, "system"), (2, "ann"):
+        change(app, f"UPDATE change_events SET author = '{author}' WHERE id = {number}")
+    look(days=3)
+    look(days=4)
+    [*_, mended] = told = of_type(events, "ChainBroken", "ChainMended")
+    assert [one["event_type"] for one in told][2:] == ["ChainMended"]
+    assert mended["metadata"]["was"] == "event 1 (edited)"
+    assert len(kept(app)) == 2
+
+
+def test_a_break_is_on_the_record_and_told_while_auditing_is_off(
+    app: Flask, client: FlaskClient, look: Callable[..., State], events: Events
+) -> None:
+    rule = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["chain_broken"]}
+    assert client.post("/api/notify-rules", json=rule).status_code == 201
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
+    look()
+    assert len(of_type(events, "ChainBroken")) == 1
+    with app.app_context():
+        [message] = db.session.execute(text("SELECT title, text FROM notices")).all()
+    assert message.title == "PainChain: Chain Broken"
+    assert "Event 1" in message.text
+
+
+def test_a_log_that_ends_before_its_checkpoint_is_broken(
+    app: Flask, look: Callable[..., State], events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(app, {}, {})
+    with app.app_context(), db.engine.connect() as connection:
+        old = connection.execute(text("SELECT last_event, mac, seal FROM log_head")).one()
+    write(app, {"event_id": "gone"})
+    look()
+    assert kept(app) == [4]
+    change(app, "DELETE FROM change_events WHERE id = 4")
+    put_back = "UPDATE log_head SET last_event = 3, mac = :mac, seal = :seal"
+    with app.app_context():
+        db.session.execute(text(put_back), {"mac": old.mac, "seal": old.seal})
+        db.session.commit()
+        integrity_check.at_start()
+    assert "has fewer now" in caplog.text
+    found = look(minutes=1).verdict
+    assert found
+    assert found.broken
+    assert (found.broken.kind, found.broken.event) == ("truncated", 4)
+    assert len(of_type(events, "ChainBroken")) == 1
+    look(days=1)
+    assert kept(app) == [4]
+
+
+def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask, look: Callable[..., State]) -> None:
+    write(app, {}, {})
+    look()
+    with app.app_context(), writer.writing() as book:
+        book.remove([2, 3])
+        book.last_event, book.mac = 1, bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
+        db.session.execute(text("DELETE FROM pruned_runs"))
+    write(app, {"event_id": "other 2"}, {"event_id": "other 3"}, {"event_id": "other 4"})
+    found = look(days=1).verdict
+    assert found
+    assert found.broken
+    assert (found.broken.kind, found.broken.event) == ("rewritten", 3)
+
+
+def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
+    app: Flask, tmp_path: Path, events: Events
+) -> None:
+    taken(app, tmp_path / "backup")
+    for number in (1, 2, 3):
+        write(app, {"event_id": f"given up {number}"})
+        with app.app_context():
+            checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+    put_back(app, tmp_path / "backup")
+    Keeper(app).look()
+    assert (found := state(app).verdict)
+    assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
+    assert of_type(events, "ChainBroken") == []
+    assert len(kept(app)) == 4, "and the next is put behind them"
+
+
+def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app: Flask, tmp_path: Path) -> None:
+    """The machine of the log is lost, and an older backup put back on a new one, with the checkpoints."""
+    write(app, {}, {})
+    taken(app, tmp_path / "backup")
+    write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
+    with app.app_context():
+        checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
+        with writer.writing() as book:  # as after a first start
+            mac = bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
+            book.remove([2, 3, 4, 5])
+            book.last_event, book.mac = 1, mac
+            db.session.execute(text("DELETE FROM pruned_runs"))
+        misfit = latest_checkpoint.misfit()
+        assert misfit
+        assert misfit.kind == "short"
+    put_back(app, tmp_path / "backup")
+    Keeper(app).look()
+    assert (found := state(app).verdict)
+    assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
+
+
+def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, look: Callable[..., State]) -> None:
+    write(app, {}, {}, {})
+    look()
+    with app.app_context(), writer.writing() as book:
+        book.remove([3, 4])
+    write(app, {"event_id": "more"})
+    found = look(days=1).verdict
+    assert found
+    assert (found.broken, found.pruned) == (None, 2)
+    with app.app_context(), writer.writing() as book:
+        book.remove([5])
+    found = look(days=2).verdict
+    assert found
+    assert (found.broken, found.checkpoints) == (None, 2)
+
+
+def test_checkpoints_of_a_key_that_is_gone_do_not_keep_the_others_from_being_compared(
+    app: Flask, look: Callable[..., State]
+) -> None:
+    look()
+    keys = app.extensions["painchain"].keys
+    with app.app_context():
+        file = latest_checkpoint.file()
+        [ours] = checkpoints.read(file)
+        gone = Keyring((b"2" * KEY_BYTES,))
+        app.extensions["painchain"].keys = gone
+        foreign = checkpoints.line(replace(ours, key_id=gone.id))
+        app.extensions["painchain"].keys = keys
+    file.write_text(f"{foreign}\n{file.read_text()}")
+    found = look(days=1).verdict
+    assert found
+    assert (found.checkpoints, found.unvouched) == (1, 1)
+    assert len(kept(app)) == 2, "and the next is put behind them"
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same(
+    app: Flask, look: Callable[..., State], caplog: pytest.LogCaptureFixture
+) -> None:
+    with app.app_context():
+        latest_checkpoint.file().mkdir()
+    found = look()
+    assert found.verdict
+    assert found.verdict.broken is None
+    with app.app_context():
+        problem = latest_checkpoint.last().problem
+    assert problem
+    assert "Is a directory" in problem
+    assert "No checkpoint was made." in caplog.text
+
+
+def test_a_check_that_does_not_get_through_says_why_and_is_tried_again(app: Flask, look: Callable[..., State]) -> None:
+    look()
+    change(app, "UPDATE log_check SET due = 0")
+    change(app, "ALTER TABLE pruned_runs RENAME TO elsewhere")
+    with pytest.raises(Exception, match="pruned_runs"):
+        look(minutes=1)
+    failed = state(app)
+    assert (failed.error, failed.checked_at, failed.due) == (
+        "The database did not answer.",
+        NOW,
+        NOW + timedelta(hours=1, minutes=1),
+    )
+    change(app, "ALTER TABLE elsewhere RENAME TO pruned_runs")
+    assert look(minutes=62).error is None
+
+
+def test_a_server_that_stops_leaves_the_check_to_the_next(
+    app: Flask, look: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
+    monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
+    write(app, {}, {}, {})
+    one = Keeper(app, lambda: NOW)
+    thread = threading.Thread(target=one.look)
+    thread.start()
+    one._stopping.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    left = state(app)
+    assert (left.running, left.verdict) == (None, None)
+    monkeypatch.setattr(integrity, "REST_DAILY", 0)
+    assert look(seconds=1).verdict
+    assert kept(app) == [4], "it is still the day's"
+
+
+# Posting
+
+
+class Collector:
+    """Where checkpoints are posted to."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.status = 200
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                collector.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(collector.status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *about: Any) -> None:
+                """Keep the output of the tests clean."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/take?key=hunter2"
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    one = Collector()
+    threading.Thread(target=one.server.serve_forever, args=(0.01,), daemon=True).start()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+@pytest.mark.parametrize("status", [500, 302])
+def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
+    app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
+    address_policy.permit(())  # which are about what editors choose, and this address is the operator's
+    collector.status = status
+    look()
+    look(seconds=29)
+    with app.app_context():
+        [stored] = latest_checkpoint.file().read_text().splitlines()
+        seen = latest_checkpoint.last()
+    assert collector.heard == [json.loads(stored)]
+    assert (seen.waiting, seen.error) == (True, f"127.0.0.1 refused it (status {status}).")
+    assert "hunter2" not in caplog.text
+    collector.status = 204
+    look(seconds=31)
+    look(seconds=9999)
+    with app.app_context():
+        seen = latest_checkpoint.last()
+    assert (len(collector.heard), seen.waiting, seen.error) == (2, False, None)
+    assert seen.posted_at == NOW + timedelta(seconds=31)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://127.0.0.1:9/", "127.0.0.1 cannot be reached. Check the URL, or whether it is running."),
+        ("https://no..host/", "There is no host called no..host. Check the URL."),
+    ],
+)
+def test_where_nobody_takes_it_that_is_told_in_words(
+    app: Flask, look: Callable[..., State], address: str, why: str
+) -> None:
+    object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", address)
+    look()
+    with app.app_context():
+        assert latest_checkpoint.last().error == why

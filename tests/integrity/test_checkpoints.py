@@ -1,0 +1,154 @@
+"""Checkpoints: what is written is read back, what was changed is refused, and nothing half-written is in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from painchain.core.crypto import KEY_BYTES, Keyring
+from painchain.database.session import WrongKey
+from painchain.integrity import checkpoints
+from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
+from tests.eventlog.test_chain import change, write
+
+NOW = datetime(2026, 1, 15, 14, 0, 0, 120, tzinfo=UTC)
+
+
+def made(app: Flask) -> Checkpoint:
+    """Make a checkpoint."""
+    with app.app_context():
+        return checkpoints.make(lambda: NOW)
+
+
+def line(app: Flask) -> str:
+    """Make a checkpoint and return its line."""
+    with app.app_context():
+        return checkpoints.line(checkpoints.make(lambda: NOW))
+
+
+def read(app: Flask, file: Path) -> list[Checkpoint]:
+    """Read a file of checkpoints."""
+    with app.app_context():
+        return checkpoints.read(file)
+
+
+def append(app: Flask, file: Path) -> Checkpoint:
+    """Make a checkpoint and write it to a file."""
+    with app.app_context():
+        one = checkpoints.make(lambda: NOW)
+        checkpoints.append(file, one)
+        return one
+
+
+def test_a_checkpoint_tells_the_end_of_the_log_and_is_read_as_it_was_written(app: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints.ndjson"
+    first = append(app, file)
+    write(app, {}, {})
+    second = append(app, file)
+    assert (first.size, second.size, second.time) == (1, 3, NOW)
+    assert first.head != second.head
+    assert read(app, file) == [first, second]
+    told = json.loads(file.read_text().splitlines()[1])
+    assert told | {"seal": ""} == {
+        "version": 1,
+        "size": 3,
+        "head": second.head.hex(),
+        "time": "2026-01-15T14:00:00.000120Z",
+        "key": second.key_id,
+        "seal": "",
+    }
+    assert len(told["seal"]) == 64
+
+
+@pytest.mark.parametrize("name", ["size", "head", "time", "key", "seal", "version", "more", "nan"])
+def test_a_checkpoint_that_was_changed_is_refused(app: Flask, name: str) -> None:
+    told = json.loads(line(app))
+    other = {
+        "size": told["size"] + 1,
+        "head": "00" * 32,
+        "time": "2026-01-16T14:00:00.000120Z",
+        "key": "0" * 16,
+        "seal": "00" * 32,
+        "version": 2,
+        "more": 1,
+        "nan": float("nan"),
+    }
+    with app.app_context(), pytest.raises(BadCheckpoint):
+        checkpoints.parse(json.dumps({**told, name: other[name]}))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", "1", "{", "nonsense", "é", "[" * 990, "9" * 990, "x" * 5000, '{"seal": null}']
+)
+def test_what_is_no_checkpoint_is_refused_in_words(app: Flask, text: str) -> None:
+    with app.app_context(), pytest.raises(BadCheckpoint, match="This is no checkpoint"):
+        checkpoints.parse(text)
+
+
+def test_the_line_that_is_none_is_named(app: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints.ndjson"
+    append(app, file)
+    with file.open("a") as more:
+        more.write("{}\n")
+    with pytest.raises(BadCheckpoint, match=r"checkpoints\.ndjson, line 2: This is no checkpoint"):
+        read(app, file)
+    with pytest.raises(BadCheckpoint, match="cannot be read: No such file"):
+        read(app, tmp_path / "nowhere")
+    with app.app_context():
+        assert checkpoints.kept(tmp_path / "nowhere") == ([], 0)
+
+
+def test_a_retired_key_still_vouches_and_a_foreign_one_does_not(app: Flask) -> None:
+    written = line(app)
+    keys = app.extensions["painchain"].keys
+    new = b"2" * KEY_BYTES
+    with app.app_context():
+        app.extensions["painchain"].keys = Keyring((new, *keys.roots))
+        assert checkpoints.parse(written).key_id == keys.id
+        app.extensions["painchain"].keys = Keyring((new,))
+        with pytest.raises(BadCheckpoint, match="of another key"):
+            checkpoints.parse(written)
+
+
+def test_a_line_that_was_never_finished_is_left_out_and_then_cut_off(app: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints.ndjson"
+    first = append(app, file)
+    with file.open("a") as torn:
+        torn.write('{"head":"ab')
+    assert read(app, file) == [first]
+    second = append(app, file)
+    assert read(app, file) == [first, second]
+    assert file.read_bytes().count(b"\n") == 2
+
+
+def test_a_file_that_cannot_be_written_is_told(app: Flask, tmp_path: Path) -> None:
+    for file in (tmp_path, tmp_path / "nowhere" / "checkpoints.ndjson", Path("/dev/full")):
+        with app.app_context(), pytest.raises(BadCheckpoint, match="cannot be written to"):
+            checkpoints.append(file, checkpoints.make(lambda: NOW))
+
+
+def test_everybody_may_read_the_file_and_only_its_owner_may_write(app: Flask, tmp_path: Path) -> None:
+    mask = os.umask(0o002)
+    try:
+        append(app, file := tmp_path / "checkpoints.ndjson")
+    finally:
+        os.umask(mask)
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_an_end_that_was_changed_by_hand_is_not_signed(app: Flask) -> None:
+    write(app, {}, {})
+    change(app, "UPDATE log_head SET last_event = 2")
+    with pytest.raises(BadCheckpoint, match="changed by hand"):
+        made(app)
+
+
+def test_a_log_that_is_written_with_another_key_is_not_signed(app: Flask) -> None:
+    change(app, "UPDATE log_head SET key_id = 'another'")
+    with pytest.raises(WrongKey):
+        made(app)

@@ -1,0 +1,118 @@
+"""What searches, filters and charts go by is in no chain: `painchain verify --deep` compares it with the events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.indexes import rollups
+from painchain.integrity import derived_data
+from tests.cli.test_main import Run, environment, run
+from tests.eventlog.test_chain import checked, write
+from tests.integrity.test_verification import by_hand
+
+__all__ = ["environment", "run"]
+
+INDEX = "ix_change_events_feed"
+
+
+@pytest.fixture
+def log(app: Flask) -> Flask:
+    """A log some of whose events are counted and others not yet, with gaps."""
+    write(app, *({"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work"} for n in range(rollups.TAIL)))
+    write(app, *({"title": f"late {n}", "tags": ["ci"]} for n in range(9)))
+    with app.app_context(), writer.writing() as book:
+        book.remove([3, 400, rollups.TAIL + 5])
+    assert astray(app) == []
+    return app
+
+
+def astray(app: Flask) -> list[str]:
+    """Return what does not tell the same as the events."""
+    with app.app_context():
+        return derived_data.astray()
+
+
+LATE = rollups.TAIL + 7
+CASES = [
+    ("UPDATE change_events SET words = '' WHERE id = 5", "A search does not find what an event says, first at"),
+    (f"UPDATE change_events SET words = words || ' wx' WHERE id = {LATE}", f"first at event {LATE}."),
+    ("DELETE FROM event_tags WHERE event = 7 AND tag = 'ci'", "A filter by tag does not find what an event has, first"),
+    ("INSERT INTO event_tags (tag, event) VALUES ('x', 9)", "first at event 9."),
+    ("DELETE FROM event_counts WHERE facet = 'author'", "The counts of authors are not those of the events."),
+    ("UPDATE event_counts SET events = events + 1 WHERE facet = 'all' AND grain = 0", "The counts of all events"),
+    ("UPDATE event_counts SET slot = slot + 1 WHERE facet = 'status' AND grain = 86400", "The counts of outcomes"),
+    ("DELETE FROM event_sets WHERE facet = 'source'", "A chart does not count what an event is, first at event 1."),
+    ("UPDATE event_sets SET value = 'Other' WHERE value = 'Job'", "A chart does not count what an event is"),
+    ("UPDATE log_head SET counted = counted + 1", "A chart does not count what an event is"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "words"), CASES)
+def test_what_hides_an_event_is_named(log: Flask, statement: str, words: str) -> None:
+    by_hand(log, statement)
+    assert checked(log).broken is None
+    found = astray(log)
+    assert any(words in one for one in found), found
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_an_event_that_was_taken_out_of_the_index_of_words_is_missed(log: Flask, database: str) -> None:
+    by_hand(
+        log,
+        "INSERT INTO event_words (event_words, rowid, words) "
+        "SELECT 'delete', id, words FROM change_events WHERE id = 5",
+    )
+    [found] = astray(log)
+    assert found.startswith("The index of words does not have what events say")
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_an_index_that_leaves_out_an_event_shows(log: Flask, database: str) -> None:
+    with log.app_context():
+        whole = db.session.execute(text(f"SELECT sql FROM sqlite_schema WHERE name = '{INDEX}'")).scalar_one()
+        db.session.rollback()
+    by_hand(log, f"DROP INDEX {INDEX}; {whole} WHERE id <> 5; PRAGMA writable_schema = ON")
+    by_hand(log, f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{whole}' WHERE name = '{INDEX}'")
+    [found] = astray(log)
+    assert found.startswith("An index of change_events leaves out or invents rows")
+
+
+def test_code_that_stands_before_the_events_shows(log: Flask) -> None:
+    with log.app_context(), db.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_tags BEGIN SELECT 1; END"))
+        else:
+            connection.execute(text("CREATE POLICY hide ON event_tags USING (event <> 5)"))
+    [found] = astray(log)
+    assert found.endswith(("trigger hide.", "policy hide."))
+    with log.app_context(), db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("DROP POLICY hide ON event_tags"))
+
+
+def test_verify_says_so_when_it_is_asked(log: Flask, run: Run) -> None:
+    assert "Searches" not in run("verify").stdout
+    good = run("verify", "--deep")
+    assert (good.exit_code, good.stdout.splitlines()[2]) == (
+        0,
+        "Searches, filters and charts: good. They tell the same as the events.",
+    )
+    by_hand(log, "DELETE FROM event_tags WHERE event = 7")
+    result = run("verify", "--deep")
+    lines = result.stdout.splitlines()
+    assert (result.exit_code, lines[0][:16], lines[2][:37]) == (
+        1,
+        "Integrity: good.",
+        "Searches, filters and charts: ASTRAY.",
+    )
+    assert lines[3] == "  A filter by tag does not find what an event has, first at event 7."
+    told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)
+    assert (told["ok"], told["derived"]["ok"]) == (False, False)
+    assert json.loads(run("verify", "--json").stdout)["derived"] is None

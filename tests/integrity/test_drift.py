@@ -1,0 +1,276 @@
+"""Completeness: the log tells how everything is configured, and what was changed past it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import text
+
+from painchain import connectors
+from painchain.accounts import api_tokens, invitations, users
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store, teams
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.ingestion import webhooks
+from painchain.integrity import verification
+from painchain.integrity.verification import Completeness
+from painchain.notifications import rules as notification_rules
+from painchain.retention import rules as retention_rules
+
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+TOKEN = {"token": "made-up-token"}
+
+
+@contextmanager
+def acting(app: Flask) -> Iterator[Trail]:
+    """Do something on the record."""
+    with app.app_context():
+        with writer.writing() as book:
+            yield Trail(book, "ann", writer.new_request_id(NOW), NOW + timedelta(minutes=book.last_event))
+        db.session.remove()
+
+
+def compared(app: Flask) -> Completeness:
+    """Compare the log with what is configured."""
+    with app.app_context():
+        found = verification.completeness()
+        db.session.remove()
+        return found
+
+
+def named(name: str) -> Any:
+    """Return the connector of a name."""
+    return next(one for one in connector_store.listed() if one.name == name)
+
+
+def switch(app: Flask, enabled: bool) -> None:
+    """Switch auditing on or off."""
+    with acting(app) as trail:
+        connector_store.switch(connector_store.listed()[0], enabled, trail)
+
+
+@pytest.fixture
+def busy(app: Flask) -> Flask:
+    """A server on which all that can be configured was, and was changed, renamed and removed."""
+    github = connectors.ADDABLE["github"]
+    with acting(app) as trail:
+        for name in ("Work", "Home", "Gone"):
+            connector_store.create(github, {**TOKEN, "name": name, "tags": "ci, infra"}, name != "Home", trail)
+        for name in ("Blue", "Red", "Grey"):
+            teams.create({"name": name, "tags": "ci, infra"}, trail)
+            notification_rules.create({"name": name, "url": "json://example.com/", "kinds": ["sign_in_failed"]}, trail)
+        for name in ("ann", "bob", "eve"):
+            users.add(name, "admin" if name == "ann" else "editor", trail, f"{name}@example.com")
+        for name in ("deploy", "report", "old"):
+            api_tokens.create(name, "viewer", 0 if name == "old" else 30, users.called("bob"), trail)
+    with acting(app) as trail:
+        work = named("Work")
+        connector_store.update(work, {"name": "Work GitHub", "poll_interval": 600, "token": "another"}, {}, None, trail)
+        connector_store.set_visible(work, {("PullRequest", "branches"): False}, None, trail)
+        connector_store.switch(work, False, trail)
+        webhooks.make(work, trail)
+        webhooks.make(named("Home"), trail)
+        webhooks.remove(named("Home"), trail)
+        connector_store.delete(named("Gone"), trail)
+    with acting(app) as trail:
+        blue, red, grey = teams.listed()[0], teams.listed()[2], teams.listed()[1]
+        teams.update(blue, {"name": "Sky", "tags": "infra"}, None, trail)
+        teams.update(red, {"name": "Blue"}, None, trail)
+        teams.delete(grey, None, trail)
+        rules = {one.name: one for one in notification_rules.listed()}
+        notification_rules.update(
+            rules["Blue"], {"name": "Sky", "enabled": False, "url": "json://example.org/"}, None, trail
+        )
+        notification_rules.delete(rules["Grey"], None, trail)
+        bob, eve = users.called("bob"), users.called("eve")
+        assert bob
+        assert eve
+        users.change(bob, trail, None, name="bert", role="editor", email="bert@example.com")
+        users.disable(bob, trail)
+        api_tokens.create("of eve", "viewer", 7, eve, trail)
+        users.remove(eve, trail)
+        api_tokens.revoke(next(one for one in map(api_tokens.get, (1, 2, 3)) if one and one.name == "old"), trail)
+        retention_rules.change({"github": 90, "gitlab": 30}, {}, trail)
+        retention_rules.change({"gitlab": None}, {}, trail)
+        assert invitations.first_role() == "viewer"
+    return app
+
+
+def test_whatever_is_done_on_the_record_is_no_drift(busy: Flask) -> None:
+    assert compared(busy) == Completeness([], [], True, [])
+
+
+EDITS = [
+    (
+        "UPDATE connectors SET config = replace(config::text, '600', '60')::json WHERE name = 'Work GitHub'",
+        "Poll interval of connector “Work GitHub”: the log says 600, it is 60",
+    ),
+    (
+        "UPDATE connectors SET name = 'W' WHERE name = 'Work GitHub'",
+        "Name of connector “W”: the log says “Work GitHub”, it is “W”",
+    ),
+    (
+        "UPDATE connectors SET tags = '[]' WHERE name = 'Home'",
+        "Tags of connector “Home”: the log says “ci”, “infra”, it is nothing",
+    ),
+    (
+        "UPDATE connectors SET enabled = true WHERE name = 'Home'",
+        "Enabled of connector “Home”: the log says off, it is on",
+    ),
+    (
+        "UPDATE connectors SET secrets = '{{}}' WHERE name = 'Home'",
+        "Token of connector “Home”: the log says set, it is not set",
+    ),
+    (
+        "DELETE FROM connectors WHERE name = 'Home'",
+        "Connector “Home” is gone, but the log does not say that it was removed",
+    ),
+    (
+        "DELETE FROM hidden_fields",
+        "Showing Branches of PullRequest of connector “Work GitHub”: the log says off, it is on",
+    ),
+    ("DELETE FROM webhooks", "Webhook secret of connector “Work GitHub”: the log says set, it is not set"),
+    ("UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'", "Tags of team “Sky”: the log says “infra”, it is “ci”"),
+    ("DELETE FROM teams WHERE name = 'Sky'", "Team “Sky” is gone, but the log does not say that it was removed"),
+    (
+        "UPDATE notify_rules SET enabled = true WHERE name = 'Sky'",
+        "Enabled of notify rule “Sky”: the log says off, it is on",
+    ),
+    (
+        "UPDATE notify_rules SET kinds = '[]' WHERE name = 'Red'",
+        "Kinds of events of notify rule “Red”: the log says “sign_in_failed”, it is nothing",
+    ),
+    (
+        "UPDATE people SET role = 'admin' WHERE name = 'bert'",
+        "Role of account “bert”: the log says “editor”, it is “admin”",
+    ),
+    (
+        "UPDATE people SET disabled_at = NULL WHERE name = 'bert'",
+        "Disabled of account “bert”: the log says on, it is off",
+    ),
+    (
+        "UPDATE people SET email = 'm@example.com' WHERE name = 'bert'",
+        "E-mail of account “bert”: the log says “bert@example.com”, it is “m@example.com”",
+    ),
+    (
+        "UPDATE people SET issuer = 'https://i.example' WHERE name = 'ann'",
+        "Signs in through of account “ann”: the log says nothing, it is “https://i.example”",
+    ),
+    (
+        "UPDATE api_tokens SET role = 'admin' WHERE name = 'deploy'",
+        "Role of API token “deploy”: the log says “viewer”, it is “admin”",
+    ),
+    ("UPDATE api_tokens SET expires = NULL WHERE name = 'deploy'", "it is nothing"),
+    (
+        "UPDATE api_tokens SET person_id = 1 WHERE name = 'deploy'",
+        "Owner of API token “deploy”: the log says “bert”, it is “ann”",
+    ),
+    (
+        "DELETE FROM api_tokens WHERE name = 'report'",
+        "API token “report” is gone, but the log does not say that it was removed",
+    ),
+    (
+        "UPDATE retention SET days = 1 WHERE source = 'github'",
+        "Retention of the events of “GitHub”: the log says “90 days”, it is “1 day”",
+    ),
+    ("INSERT INTO retention VALUES ('kubernetes', 1)", "the log says “for ever”, it is “1 day”"),
+]
+
+
+@pytest.mark.parametrize(("statement", "words"), EDITS)
+def test_what_was_changed_by_hand_is_named(busy: Flask, statement: str, words: str) -> None:
+    by_hand(busy, statement)
+    found = compared(busy)
+    [drift] = found.drift
+    assert drift.words.endswith(f"{words}: somebody edited the database by hand.")
+    assert not drift.explained
+
+
+def by_hand(app: Flask, statement: str) -> None:
+    """Do what somebody does who can write to the database."""
+    with app.app_context(), db.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            statement = statement.replace("::text", "").replace("::json", "")
+        connection.exec_driver_sql(statement.replace("{{}}", "{}"))
+
+
+def test_what_is_saved_meanwhile_is_no_drift(busy: Flask) -> None:
+    def save() -> None:
+        with acting(busy) as trail:
+            connector_store.update(named("Home"), {"poll_interval": 900}, {}, None, trail)
+            teams.create({"name": "Late", "tags": "x"}, trail)
+
+    def once(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM change_events" in statement and not saved:
+            saved.append(Thread(target=save))
+            saved[0].start()
+            saved[0].join()
+
+    saved: list[Thread] = []
+    with busy.app_context():
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", once)
+    assert compared(busy).drift == []
+    assert saved
+    assert compared(busy).drift == []
+
+
+def test_what_was_added_by_hand_is_named(busy: Flask) -> None:
+    by_hand(
+        busy,
+        "INSERT INTO people (id, name, key, role, created_at, created_by, version) "
+        "VALUES (90, 'mallory', 'mallory', 'admin', 0, 'x', 1)",
+    )
+    [drift] = compared(busy).drift
+    assert drift.words.startswith("Account “mallory” is there, but the log does not say that it was added: somebody")
+
+
+def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> None:
+    with acting(busy) as trail:
+        connector_store.update(named("Home"), {"poll_interval": 900}, {}, None, trail)
+    switch(busy, False)
+    with acting(busy) as trail:
+        connector_store.update(named("Home"), {"poll_interval": 1200}, {}, None, trail)
+        teams.create({"name": "Unseen", "tags": "x"}, trail)
+        teams.delete(next(one for one in teams.listed() if one.name == "Sky"), None, trail)
+    open_gap = compared(busy)
+    assert (len(open_gap.explained), open_gap.drift) == (3, [])
+    assert "auditing was off from 2026-11-02" in open_gap.explained[0].words
+    assert "to now" in open_gap.explained[0].words
+    switch(busy, True)
+    with acting(busy) as trail:
+        connector_store.update(named("Home"), {"tags": "new"}, {}, None, trail)
+    found = compared(busy)
+    assert (found.drift, [one.what for one in found.explained]) == (
+        [],
+        ["Poll interval of connector “Home”", "Team “Unseen”", "Team “Sky”"],
+    )
+    assert found.explained[0].logged == 900
+    by_hand(busy, "UPDATE connectors SET tags = '[]' WHERE name = 'Home'")
+    assert [one.what for one in compared(busy).drift] == ["Tags of connector “Home”"], "that was recorded later"
+
+
+def test_of_a_log_that_was_pruned_only_what_it_still_tells_is_compared(busy: Flask) -> None:
+    with busy.app_context():
+        ids = db.session.scalars(text("SELECT id FROM change_events ORDER BY id")).all()
+        with writer.writing() as book:
+            book.remove(ids[:20])
+    found = compared(busy)
+    assert (found.drift, found.whole) == ([], False)
+    by_hand(busy, "UPDATE people SET role = 'admin' WHERE name = 'bert'")
+    by_hand(busy, "UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'")
+    assert [one.what for one in compared(busy).drift] == ["Tags of team “Sky”"]
+
+
+def test_what_a_script_reports_is_not_taken_for_what_is_configured(busy: Flask) -> None:
+    with acting(busy) as trail:
+        trail.reported = True
+        trail.log_connector_deleted(connector_store.subject(named("Home")))
+    assert compared(busy).drift == []

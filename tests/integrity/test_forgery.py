@@ -1,0 +1,124 @@
+"""What is forged so that PainChain itself vouches for it, overlooks it or cannot read it: it shows all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, text, update
+
+from painchain.core.crypto import Keyring, new_key, parse_key
+from painchain.database.models import ChangeEvent, LogHead
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.eventlog.chain import FIELDS, Chain
+from tests.cli.test_main import Run, environment, run
+from tests.eventlog.test_chain import NOW, checked, made, write
+from tests.integrity.test_drift import busy, compared
+from tests.integrity.test_verification import by_hand, rotate
+
+__all__ = ["busy", "environment", "run"]
+
+
+@pytest.mark.parametrize("removed", [[4], [2], [2, 4], [3]])
+def test_retention_does_not_vouch_for_a_run_that_was_forged(app: Flask, removed: list[int]) -> None:
+    write(app, *({} for _ in range(5)))
+    by_hand(app, "INSERT INTO pruned_runs SELECT 3, 3, mac, mac FROM change_events WHERE id = 3")
+    if removed != [3]:
+        by_hand(app, "DELETE FROM change_events WHERE id = 3")
+    with app.app_context(), writer.writing() as book:
+        book.remove(removed)
+    broken = checked(app).broken
+    assert broken
+    assert (broken.kind, broken.event <= 3, "is forged" in broken.words) == ("removed", True, True)
+
+
+def copied(table: str, name: str, **other: str) -> str:
+    """Return the statement that puts in a row like another."""
+    with db.engine.connect() as connection:
+        found = connection.execute(text(f"SELECT * FROM {table} WHERE name = '{name}'")).one()._mapping
+    columns = [column for column in found if column not in ("id", "email")]
+    values = [f"'{other[column]}'" if column in other else column for column in columns]
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} WHERE name = '{name}'"
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "other", "what"),
+    [
+        ("people", "ann", {"key": "ann "}, "Account “ann”"),
+        ("api_tokens", "deploy", {"key": "deploy ", "hash": "another"}, "API token “deploy”"),
+    ],
+)
+def test_a_second_one_of_the_same_name_is_drift(
+    busy: Flask, table: str, name: str, other: dict[str, str], what: str
+) -> None:
+    with busy.app_context():
+        statement = copied(table, name, **other)
+    by_hand(busy, statement)
+    [drift] = compared(busy).drift
+    assert drift.words.startswith(f"{what} is there, but the log does not say that it was added")
+
+
+BROKEN = "Integrity: BROKEN"
+NO_SENSE = "  What is configured cannot be compared with the log"
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [
+        ("UPDATE change_events SET description = 'no JSON' WHERE id = 1", BROKEN),
+        ("UPDATE change_events SET description = '[1]' WHERE id = 1", BROKEN),
+        ("UPDATE change_events SET timestamp = 'yesterday' WHERE id = 1", BROKEN),
+        ("UPDATE change_events SET timestamp = 9000000000000000000 WHERE id = 1", BROKEN),
+        ("UPDATE change_events SET mac = 'text'", BROKEN),
+        ("UPDATE log_head SET last_event = 'end'", BROKEN),
+        ("UPDATE change_events SET metadata = 'x', event_type = 'BackupRestored'; DELETE FROM log_head", ""),
+        ("UPDATE connectors SET config = '[]'", NO_SENSE),
+        ("UPDATE connectors SET tags = 'x'", NO_SENSE),
+        ("UPDATE connectors SET enabled = 2", NO_SENSE),
+    ],
+)
+def test_what_cannot_be_read_keeps_nobody_from_a_verdict(
+    app: Flask, run: Run, statement: str, verdict: str, database: str
+) -> None:
+    assert run("checkpoint").exit_code == 0
+    by_hand(app, statement)
+    result = run("verify", "--checkpoint", str(app.extensions["painchain"].settings.checkpoint_file))
+    assert result.exit_code == (1 if verdict else 2), result.output
+    assert any(line.startswith(verdict) for line in result.stdout.splitlines()) or not verdict
+
+
+def test_a_log_put_back_to_a_replaced_key_does_not_fit_its_checkpoints_whatever_it_says(app: Flask, run: Run) -> None:
+    key = new_key()
+    old = Path(app.instance_path, "secret.key").read_text()
+    file = str(app.extensions["painchain"].settings.checkpoint_file)
+    write(app, {}, {})
+    Path(app.instance_path, "secret.key").write_text(f"{key}\n{old}")
+    rotate(app, parse_key(key, "test").roots[0])
+    write(app, {})
+    assert run("checkpoint").exit_code == 0
+    assert run("verify", "--checkpoint", file).exit_code == 0
+    forge_with_the_old_key(app)
+    assert run("verify").exit_code == 0, "the log alone does not show it, but for a warning"
+    result = run("verify", "--checkpoint", file)
+    assert result.exit_code == 1
+    assert "Checkpoints: 1 of 1 do not fit." in result.stdout
+
+
+def forge_with_the_old_key(app: Flask) -> None:
+    """Write another past with a key that was replaced, as if a restore had given up the other."""
+    keys = app.extensions["painchain"].keys
+    old = Chain(Keyring(keys.roots[1:]))
+    facts = {"backup_size": 3, "abandoned_size": 1000}
+    later = {"timestamp": NOW.replace(year=2100), "recorded_at": NOW.replace(year=2100)}
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM change_events WHERE id > 3"))
+        mac = bytes(connection.execute(text("SELECT mac FROM change_events WHERE id = 3")).scalar_one())
+        new = made(4, source="painchain", event_type="BackupRestored", metadata=facts, **later)
+        mac = old.link(mac, 4, new.content)
+        row = {"id": 4, "words": new.words, "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
+        connection.execute(insert(ChangeEvent.__table__), row)
+        values = {"last_event": 4, "mac": mac, "seal": old.head(4, mac), "key_id": old.key_id}
+        connection.execute(update(LogHead.__table__).values(values))

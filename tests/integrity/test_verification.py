@@ -1,0 +1,396 @@
+"""Verify: whatever is done to the log by hand shows, at the first place where it was done, in words for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from painchain.core.crypto import KEY_BYTES, Keyring
+from painchain.database.models import ChangeEvent
+from painchain.database.session import WrongKey, db
+from painchain.eventlog import reader, writer
+from painchain.eventlog.chain import FIELDS, Chain, canonical
+from painchain.integrity import verification
+from tests.conftest import WITH_POSTGRES
+from tests.eventlog.test_chain import change, checked, write
+
+NEW = b"2" * KEY_BYTES
+LAST = 12
+PRUNED = (4, 5, 9)
+THERE = [number for number in range(1, LAST + 1) if number not in PRUNED]
+TABLES = ("change_events", "pruned_runs", "log_head")
+State = dict[str, set[tuple[Any, ...]]]
+
+
+def rotate(app: Flask, root: bytes = NEW) -> None:
+    """Let another key lead from now on, as `painchain rotate-key` does in one commit."""
+    keys = Keyring((root, *app.extensions["painchain"].keys.roots))
+    chain = Chain(keys)
+    with app.app_context(), db.engine.begin() as connection:
+        last, mac = connection.execute(text("SELECT last_event, mac FROM log_head")).one()
+        values = {"seal": chain.head(last, bytes(mac)), "key_id": chain.key_id}
+        connection.execute(text("UPDATE log_head SET seal = :seal, key_id = :key_id"), values)
+    app.extensions["painchain"].keys, app.extensions["painchain"].chain = keys, chain
+
+
+@pytest.fixture
+def log(app: Flask) -> Flask:
+    """A log of twelve events, three of which retention has removed, with another key from the eighth on."""
+    write(app, *({"title": f"job {number}", "event_id": f"first-{number}"} for number in range(2, 8)))
+    rotate(app)
+    write(app, *({"title": f"job {number}", "event_id": f"then-{number}"} for number in range(8, LAST + 1)))
+    with app.app_context(), writer.writing() as book:
+        book.remove(PRUNED)
+    assert checked(app).broken is None
+    return app
+
+
+def broken(app: Flask) -> tuple[str, int, str]:
+    """Return what a check finds, without what to do about it."""
+    found = checked(app).broken
+    assert found
+    assert found.advice
+    return found.kind, found.event, found.words
+
+
+def swap(one: int, other: int) -> str:
+    """Return the statements that let two events change places."""
+    ids = "UPDATE change_events SET id = {} WHERE id = {}"
+    return ";".join(ids.format(*pair) for pair in ((1000, one), (one, other), (other, 1000)))
+
+
+def shift(first: int, by: int, last: int = 100) -> str:
+    """Return the statements that number events anew."""
+    return (
+        f"UPDATE change_events SET id = -(id + {by}) WHERE id BETWEEN {first} AND {last};"
+        "UPDATE change_events SET id = -id WHERE id < 0"
+    )
+
+
+def close_up(first: int, gone: int) -> str:
+    """Return the statements that remove events and number those behind them anew."""
+    return f"DELETE FROM change_events WHERE id >= {first} AND id < {first + gone};{shift(first, -gone)}"
+
+
+def copy(number: int, to: int, mac: str = "mac") -> str:
+    """Return the statement that puts in an event like another."""
+    fields = ", ".join(f"'copy of ' || {name} || {to}" if name == "event_id" else name for name in FIELDS)
+    columns = f"id, mac, {', '.join(FIELDS)}"
+    return f"INSERT INTO change_events ({columns}) SELECT {to}, {mac}, {fields} FROM change_events WHERE id = {number}"
+
+
+def move(number: int, to: int) -> str:
+    """Return the statements that move an event to another place, with those in between numbered anew."""
+    low, high, by = (number + 1, to, -1) if number < to else (to, number - 1, 1)
+    away = f"UPDATE change_events SET id = 1000 WHERE id = {number}"
+    return f"{away};{shift(low, by, high)};UPDATE change_events SET id = {to} WHERE id = 1000"
+
+
+ALL = "DELETE FROM change_events;DELETE FROM pruned_runs"
+END = "UPDATE log_head SET last_event = {0}, mac = (SELECT mac FROM change_events WHERE id = {0})"
+EVENT = "vent {0} (“job {0}”, 2026-01-15 14:00:00 UTC)".format
+CASES: list[tuple[str, str, int, str]] = [
+    ("UPDATE change_events SET author = 'eve' WHERE id = 3", "edited", 3, f"E{EVENT(3)} was edited"),
+    ("UPDATE change_events SET title = 'x' WHERE id = 7", "edited", 7, "was edited after it was written"),
+    ("UPDATE change_events SET metadata = '[1]' WHERE id = 12", "edited", 12, "was edited"),
+    ("UPDATE change_events SET mac = NULL WHERE id = 7", "edited", 7, f"The hash of e{EVENT(7)} was removed"),
+    ("UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 2) WHERE id = 12", "edited", 12, "hash"),
+    ("DELETE FROM change_events WHERE id = 7", "removed", 7, f"between e{EVENT(6)} and e{EVENT(8)}"),
+    ("DELETE FROM change_events WHERE id IN (2, 3)", "removed", 2, "Events 2 to 3 (2) are missing between event 1"),
+    (f"DELETE FROM change_events WHERE id = 6;{shift(7, -1)}", "removed", 6, "1 event behind event 5, which retention"),
+    (f"DELETE FROM change_events WHERE id = 11;{shift(12, -1)}", "removed", 11, f"1 event behind e{EVENT(10)}"),
+    ("DELETE FROM pruned_runs WHERE first = 4", "removed", 4, "Events 4 to 5 (2) are missing"),
+    ("UPDATE pruned_runs SET last = 7 WHERE first = 4", "removed", 4, "4 to 7 is forged or was changed"),
+    ("UPDATE pruned_runs SET first = 3 WHERE first = 4", "removed", 3, "forged"),
+    ("DELETE FROM change_events WHERE id = 12", "truncated", 12, f"at the end of the log, behind e{EVENT(11)}"),
+    (f"DELETE FROM change_events WHERE id > 10;{END.format(10)}", "truncated", 11, "not the end that PainChain"),
+    (END.format(11), "truncated", 12, "which is genuine: the end was moved back by hand"),
+    ("UPDATE log_head SET last_event = 14", "truncated", 13, "Events 13 to 14 (2) are missing at the end"),
+    ("UPDATE log_head SET seal = mac", "truncated", 13, "is not the end"),
+    (f"{ALL};UPDATE log_head SET last_event = 0", "truncated", 1, "its beginning"),
+    (copy(12, 13), "inserted", 13, "it was put in"),
+    (f"{copy(12, 13, 'NULL')};UPDATE log_head SET last_event = 13", "inserted", 13, "has no hash"),
+    (copy(3, 4), "inserted", 4, "Retention has removed 4, but event 4"),
+    (copy(3, 0), "inserted", 0, "The numbers begin at 1"),
+    (f"{shift(10, 1)};{copy(3, 10)}", "inserted", 10, "was put in; what follows, from event 11 (“job 10”"),
+    (f"{shift(11, 2)};{copy(3, 11)};{copy(2, 12)}", "inserted", 11, "The events 11 to 12 (2) were put in"),
+    (swap(2, 3), "reordered", 2, "Two events have changed places"),
+    (swap(8, 12), "reordered", 8, "event 8 (“job 12”"),
+    (swap(10, 12), "reordered", 10, "12”, 2026-01-15 14:00:00 UTC) and event 12 (“job 10"),
+    (move(10, 12), "reordered", 10, "Event 10 was moved: it stands as event 12 (“job 10”"),
+    (move(12, 10), "reordered", 10, "Event 12 was moved: it stands as event 10 (“job 12”"),
+    (shift(10, 5), "reordered", 10, "Event 10 was moved: it stands as event 15"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "kind", "number", "words"), CASES)
+def test_what_was_done_by_hand_is_named(log: Flask, statement: str, kind: str, number: int, words: str) -> None:
+    by_hand(log, statement)
+    found = broken(log)
+    assert found[:2] == (kind, number), found
+    assert words in found[2]
+
+
+def by_hand(app: Flask, statements: str) -> None:
+    """Do what somebody does who can write to the database, whatever else hangs on it."""
+    with app.app_context(), db.engine.begin() as connection:
+        _loosen(connection)
+        for one in statements.split(";"):
+            connection.execute(text(one))
+    with app.app_context():
+        db.engine.dispose()
+
+
+def _loosen(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+
+
+def test_an_end_that_was_cut_off_shows_though_the_log_went_on(log: Flask) -> None:
+    by_hand(log, f"DELETE FROM change_events WHERE id > 10;{END.format(10)}")
+    write(log, {"title": "later", "event_id": "later"}, {"event_id": "latest"})
+    kind, number, words = broken(log)
+    assert (kind, number) == ("severed", 11)
+    assert words.startswith(f"The end of the log was cut off or changed by hand behind e{EVENT(10)}, and the log went")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE change_events SET description = 'no JSON' WHERE id = 3",
+        "UPDATE change_events SET description = '{\"a\": NaN}' WHERE id = 3",
+        "UPDATE change_events SET tags = printf('%.*c', 90000, '[') WHERE id = 3",
+        "UPDATE change_events SET timestamp = 'yesterday' WHERE id = 3",
+        "UPDATE change_events SET recorded_at = 1.5 WHERE id = 3",
+        "UPDATE change_events SET title = CAST(x'ff' AS TEXT) WHERE id = 3",
+        "UPDATE change_events SET title = x'ff' WHERE id = 3",
+        "UPDATE change_events SET mac = 'text' WHERE id = 7",
+        "UPDATE change_events SET mac = 7 WHERE id = 7",
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_what_no_event_can_have_is_an_edit(log: Flask, statement: str, database: str) -> None:
+    change(log, statement)
+    kind, number, _ = broken(log)
+    assert (kind, f"id = {number}") == ("edited", statement[-6:])
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM log_head", "UPDATE log_head SET last_event = 'end'"])
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_log_that_does_not_say_where_it_ends_is_broken(log: Flask, statement: str, database: str) -> None:
+    change(log, statement)
+    assert broken(log)[0] == "truncated"
+
+
+def test_with_another_key_nothing_is_decided(log: Flask) -> None:
+    change(log, "UPDATE log_head SET key_id = 'another'")
+    with pytest.raises(WrongKey):
+        checked(log)
+
+
+def test_a_key_that_was_replaced_is_good_for_nothing_that_comes_later(log: Flask) -> None:
+    old = Chain(Keyring(log.extensions["painchain"].keys.roots[1:]))
+    with log.app_context(), db.engine.begin() as connection:
+        forged = connection.execute(text("SELECT mac FROM change_events WHERE id = 11")).scalar_one()
+        row = dict(event_of(connection, 12))
+        mac = old.link(bytes(forged), 12, canonical(row))
+        connection.execute(text("UPDATE change_events SET mac = :mac WHERE id = 12"), {"mac": mac})
+        values = {"mac": mac, "seal": old.head(12, mac)}
+        connection.execute(text("UPDATE log_head SET mac = :mac, seal = :seal"), values)
+    assert "with a key that had been replaced before" in broken(log)[2]
+
+
+def event_of(connection: Connection, number: int) -> dict[str, Any]:
+    """Return an event as it is hashed."""
+    return dict(
+        connection.execute(reader._EVENTS._statement, {"after": number - 1, "last": number, "most": 1}).one()._mapping
+    )
+
+
+def test_a_log_is_checked_while_it_grows_and_shrinks(log: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "BATCH", 3)
+    steps: list[tuple[int, int]] = []
+
+    def meanwhile(done: int, whole: int) -> None:
+        steps.append((done, whole))
+        if len(steps) == 1:
+            with writer.writing() as book:
+                book.remove([2, 3, 6])
+            with writer.writing() as book:
+                book.append(*(made_later(number) for number in range(13, 19)))
+            with writer.writing() as book:
+                book.remove([17, 18])
+
+    with log.app_context():
+        found = verification.integrity(meanwhile)
+    assert (found.broken, found.last) == (None, 18)
+    assert steps[-1] == (18, 18)
+    assert checked(log).broken is None
+
+
+def made_later(number: int) -> writer.NewEvent:
+    """Return an event that is written during a check."""
+    from tests.eventlog.test_chain import made
+
+    return made(number, event_id=f"later-{number}")
+
+
+# Whatever is done
+
+number = st.sampled_from(THERE)
+value = st.sampled_from(
+    [
+        *(
+            "'eve'",
+            "NULL",
+            "''",
+            "'[]'",
+            "'{}'",
+            "12",
+            "-1",
+            "title",
+            "author",
+            "recorded_at",
+            "timestamp + 1",
+            "'null'",
+        ),
+        *(
+            "x'00'",
+            "CAST(author AS BLOB)",
+            "1.5",
+            "0",
+            "-0.0",
+            "true",
+            "9223372036854775807",
+            "1e400",
+            "'1'",
+            "char(0)",
+        ),
+        *(
+            "title || char(0)",
+            "author || ' '",
+            "upper(author)",
+            "'e\u0301'",
+            '\'{"a": 1, "a": 2}\'',
+            "'[1, NaN]'",
+            "'[1'",
+        ),
+    ]
+)
+elsewhere = st.sampled_from([-3, 0, 4, 5, 9, 13, 14])
+anywhere = st.integers(-1, 14)
+run_column = st.sampled_from(["first", "last", "mac", "seal"])
+head_column = st.sampled_from(["last_event", "mac", "seal"])
+on_a_run = st.sampled_from(["first = first - 1", "last = last + 1", "seal = mac", "mac = seal", "last = 2"])
+on_the_end = st.sampled_from([f"last_event = {one}" for one in ("last_event + 1", "last_event - 1", 0, -3)])
+on_the_hash = st.sampled_from(["mac = seal", "seal = mac", "mac = x'00'"])
+columns = st.sampled_from([*FIELDS, "mac"])
+FORGED = "INSERT INTO pruned_runs SELECT {}, {}, mac, mac FROM change_events WHERE id = {}".format
+MAC_OF = "(SELECT mac FROM change_events WHERE id = {})".format
+deeds = st.one_of(
+    st.builds("UPDATE change_events SET {1} = {2} WHERE id = {0}".format, number, columns, value),
+    st.builds("DELETE FROM change_events WHERE id = {}".format, number),
+    st.builds("DELETE FROM change_events WHERE id >= {}".format, number),
+    st.builds(lambda n, other: f"UPDATE change_events SET mac = {MAC_OF(other)} WHERE id = {n}", number, number),
+    st.builds(swap, number, number),
+    st.builds(move, number, number),
+    st.builds(shift, number, st.integers(1, 4)),
+    st.builds(close_up, number, st.integers(1, 3)),
+    st.builds(copy, number, elsewhere),
+    st.builds(lambda n, to: f"{shift(to, 1)};{copy(n, to)}", number, number),
+    st.builds(lambda n: f"DELETE FROM change_events WHERE id > {n};{END.format(n)}", number),
+    st.builds(FORGED, anywhere, anywhere, number),
+    st.builds("DELETE FROM pruned_runs WHERE first >= {}".format, st.sampled_from([4, 9])),
+    st.builds("UPDATE pruned_runs SET {}".format, on_a_run),
+    st.builds("UPDATE log_head SET {}".format, on_the_end | on_the_hash),
+    st.builds("UPDATE pruned_runs SET {0} = {1} WHERE first >= {2}".format, run_column, value, st.sampled_from([4, 9])),
+    st.builds("UPDATE log_head SET {} = {}".format, head_column, value),
+)  # fmt: skip
+
+
+def state(connection: Connection) -> State:
+    """Return every row of the log."""
+    rows = {table: connection.execute(text(f"SELECT * FROM {table}")) for table in TABLES}
+    return {table: {tuple(map(_comparable, row)) for row in rows[table]} for table in TABLES}
+
+
+def _comparable(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+def first_touched(before: State, after: State) -> int:
+    """Return the first number at which two states are not the same; of the end, the one behind it."""
+    changed = {table: before[table] ^ after[table] for table in TABLES}
+    events = [row[0] for row in changed["change_events"]]
+    runs = [min(end for end in row[:2] if isinstance(end, int)) for row in changed["pruned_runs"]]
+    return min([*events, *runs, *([LAST + 1] if changed["log_head"] else [])])
+
+
+@pytest.fixture
+def putting_back(log: Flask) -> Iterator[Callable[[], State]]:
+    """Put the log back to what it was, and return that."""
+    with log.app_context():
+        with db.engine.begin() as connection:
+            before = state(connection)
+            for table in TABLES:
+                connection.execute(text(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}"))
+
+        def put_back() -> State:
+            with db.engine.begin() as connection:
+                _loosen(connection)
+                for table in TABLES:
+                    connection.execute(text(f"DELETE FROM {table}"))
+                    connection.execute(text(f"INSERT INTO {table} SELECT * FROM kept_{table}"))
+            return before
+
+        yield put_back
+        with db.engine.begin() as connection:
+            for table in TABLES:
+                connection.execute(text(f"DROP TABLE kept_{table}"))
+
+
+def tamper(log: Flask, before: State, done: Sequence[str]) -> None:
+    """Do all that by hand, as far as the database takes it, and see that the first place that was touched shows."""
+    with log.app_context(), db.engine.begin() as connection:
+        _loosen(connection)
+        for one in ";".join(done).split(";"):
+            with suppress(DBAPIError), connection.begin_nested():
+                connection.execute(text(one))
+        after = state(connection)
+    assume(after != before)
+    found = checked(log).broken
+    assert found is not None
+    assert found.event <= max(1, first_touched(before, after))
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(done=st.lists(deeds, min_size=1, max_size=3))
+def test_whatever_is_done_by_hand_shows_where_it_was_done(
+    log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
+) -> None:
+    tamper(log, putting_back(), done)
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=WITH_POSTGRES)])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(done=st.lists(deeds, min_size=1, max_size=3))
+def test_it_does_on_postgresql(
+    log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
+) -> None:
+    tamper(log, putting_back(), done)
+
+
+def test_the_chain_vouches_for_every_column_of_an_event_but_its_words() -> None:
+    stored = {column.name for column in ChangeEvent.__table__.columns}
+    assert stored == {"id", "mac", "words", *FIELDS}, "what pages show is hashed, or else derived.py compares it"

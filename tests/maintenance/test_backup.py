@@ -1,0 +1,340 @@
+"""Backups: everything comes back, on either database, or nothing does; and the log goes on without a seam."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from painchain.audit.trail import Subject, Trail
+from painchain.configuration import connector_store
+from painchain.connectors import TYPES
+from painchain.core.config import Settings
+from painchain.database.models import Connector
+from painchain.database.session import db
+from painchain.eventlog import writer as eventlog_writer
+from painchain.history import snapshots
+from painchain.integrity import verification
+from painchain.maintenance import backup, backup_format
+from painchain.maintenance.backup import KEPT, Refused
+from painchain.maintenance.backup_format import BadBackup
+from painchain.startup import create_app
+from painchain.timeline import queries
+from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
+from tests.conftest import POSTGRES, close, settings_for
+from tests.support.accounts import add_person, sign_in
+
+NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
+
+
+def add(app: Flask, name: str, **values: Any) -> int:
+    """Add a GitHub connector with a token, and change it once."""
+    with app.app_context(), eventlog_writer.writing() as book:
+        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+        one = connector_store.create(TYPES["github"], {"name": name, "token": "canary-token", **values}, True, trail)
+        connector_store.update(one, {"poll_interval": 600}, {}, None, trail)
+        return int(one.id)
+
+
+def remove(app: Flask, number: int) -> None:
+    with app.app_context(), eventlog_writer.writing() as book:
+        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+        connector_store.delete(db.session.get_one(Connector, number), trail)
+
+
+def taken(app: Flask, file: Path) -> backup_format.Manifest:
+    with app.app_context(), file.open("wb") as out:
+        return backup.take(out, datetime.now(UTC))
+
+
+def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.Restored:
+    with app.app_context(), file.open("rb") as source:
+        checked = backup_format.check(source, app.extensions["painchain"].keys)
+
+        def record(book: eventlog_writer.Ledger) -> Trail:
+            return Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
+
+        return backup.restore(source, checked, record, even_broken=even_broken)
+
+
+def stored(app: Flask) -> dict[str, list[Any]]:
+    """Return every row that a backup keeps, by table."""
+    with app.app_context(), db.engine.connect() as connection:
+        return {one.name: sorted(map(tuple, connection.execute(one.select())), key=repr) for one in KEPT}
+
+
+def intact(app: Flask) -> verification.Integrity:
+    with app.app_context():
+        found = verification.integrity()
+        assert found.broken is None, found
+        return found
+
+
+def newest(app: Flask) -> Any:
+    with app.app_context():
+        return queries.event(queries.head().last_event)
+
+
+@pytest.fixture
+def other(settings: Settings, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """An app that has the same key and an empty database of the other kind, where there is one."""
+    from tests.support.postgresql import on_server, postgres_url
+
+    instance = tmp_path / "other"
+    instance.mkdir()
+    (instance / "secret.key").write_bytes((settings.instance / "secret.key").read_bytes())
+    name = "painchain_backup_other"
+    on_postgres = database == "sqlite" and POSTGRES
+    if on_postgres:
+        on_server(f"CREATE DATABASE {name}")
+    app = create_app(settings_for(instance, postgres_url(name) if on_postgres else ""))
+    yield app
+    close(app)
+    if on_postgres:
+        on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, other: Flask, tmp_path: Path) -> None:
+    kept, gone = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Gone")
+    remove(app, gone)
+    person = add_person(app)
+    assert sign_in(app.test_client()).status_code == 303
+    with app.app_context(), eventlog_writer.writing() as book:
+        book.remove([2])
+    before, head = stored(app), intact(app)
+    manifest = taken(app, tmp_path / "file")
+    assert (manifest.events, manifest.head) == (head.last, head.head.hex())
+
+    restored = put_back(other, tmp_path / "file")
+    assert (restored.events, restored.broken) == (head.events, "")
+    after, told = stored(other), newest(other)
+    assert (told.event_type, told.author, told.id) == ("BackupRestored", "ann", head.last + 1)
+    assert (told.metadata["backup_head"], told.metadata["abandoned_size"]) == (head.head.hex(), 1)
+    after["change_events"] = [row for row in after["change_events"] if row[0] != told.id]
+    assert after == before
+    assert intact(other).events == head.events + 1
+    with other.app_context():
+        assert connector_store.opened(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
+    assert other.test_client().get("/").status_code == 303  # nobody is signed in
+    assert sign_in(other.test_client()).status_code == 303
+    # No id is given out again, on either database.
+    assert add(other, "New") > gone
+    assert add_person(other, "bob") > person
+
+
+def test_what_was_derived_is_derived_anew(app: Flask, other: Flask, tmp_path: Path) -> None:
+    with app.app_context(), eventlog_writer.writing() as book:
+        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), NOW)
+        for number in range(600):
+            trail.log_connector_enabled(Subject(f"Work {number % 7}", "github"))
+    taken(app, tmp_path / "file")
+    put_back(other, tmp_path / "file")
+    for question in ("stats?q=work", "stats?author=ann&tag=audit", "changes?q=%22work+3%22&limit=500"):
+        address = f"/api/{question}&end_date=2026-02-01"
+        before, after = (one.test_client().get(address).get_json() for one in (app, other))
+        assert before == after
+        assert before
+    with other.app_context():
+        counted, last = db.session.execute(text("SELECT counted, last_event FROM log_head")).one()
+        assert counted == last == 602
+
+
+def test_what_came_after_the_backup_is_abandoned_and_no_number_is_used_twice(app: Flask, tmp_path: Path) -> None:
+    add(app, "First")
+    then = intact(app)
+    taken(app, tmp_path / "file")
+    second = add(app, "Second")
+    lost = intact(app)
+    put_back(app, tmp_path / "file")
+    told, found = newest(app), intact(app)
+    assert (told.id, told.metadata["abandoned_size"], told.metadata["abandoned_head"]) == (
+        *(lost.last + 1, lost.last),
+        lost.head.hex(),
+    )
+    assert (found.events, found.pruned) == (then.events + 1, lost.last - then.last)
+    assert add(app, "Third") > second
+    assert [one["name"] for one in app.test_client().get("/api/connectors").get_json()] == [
+        *("PainChain System", "First", "Third")
+    ]
+    # And once more, from the same file.
+    put_back(app, tmp_path / "file")
+    assert intact(app).events == then.events + 1
+
+
+def test_a_backup_taken_while_others_write_is_of_one_moment(app: Flask, other: Flask, tmp_path: Path) -> None:
+    number, stopping = add(app, "Busy"), threading.Event()
+
+    def edit() -> None:
+        while not stopping.is_set():
+            with app.app_context(), eventlog_writer.writing() as book:
+                trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+                one = db.session.get_one(Connector, number)
+                connector_store.update(one, {"poll_interval": 60 + trail.now.microsecond % 3000}, {}, None, trail)
+
+    writers = [threading.Thread(target=edit) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    try:
+        while intact(app).last < 30:
+            pass
+        manifest = taken(app, tmp_path / "file")
+    finally:
+        stopping.set()
+        for writer in writers:
+            writer.join()
+    put_back(other, tmp_path / "file")
+    assert intact(other).last == manifest.events + 1
+    with other.app_context():
+        folded = {one.id: one.values for one in snapshots.picture(datetime.now(UTC)).connectors}
+        present = connector_store.configuration(db.session.get_one(Connector, number))
+        assert folded[number]["poll_interval"] == present["poll_interval"]
+
+
+def lines(file: Path) -> list[bytes]:
+    with gzip.open(file) as packed:
+        return packed.read().splitlines(keepends=True)
+
+
+def resealed(several: list[bytes], **more: Any) -> bytes:
+    """Return lines with the digest that fits: all that can be done without the key."""
+    digest = hashlib.sha256(b"".join(several[:-1])).hexdigest()
+    end = {**json.loads(several[-1]), "sha256": digest, **more}
+    return gzip.compress(b"".join(several[:-1]) + json.dumps(end).encode() + b"\n")
+
+
+def test_a_file_that_is_not_what_was_written_is_refused_and_nothing_changes(app: Flask, tmp_path: Path) -> None:
+    add(app, "First")
+    file = tmp_path / "file"
+    taken(app, file)
+    before, good = stored(app), file.read_bytes()
+    swapped = [line.replace(b"First", b"Worst") for line in lines(file)]
+    place = len(good) // 2
+    flipped = bytes([*good[:place], good[place] ^ 1, *good[place + 1 :]])
+    for content, words in (
+        (b"", "no backup"),
+        (b"hunter2", "no backup"),
+        (gzip.compress(b"{}\n"), "no backup"),
+        (gzip.compress(b'{"format": 2, "rows": {}}\n'), "newer version"),
+        (good[:-30], "not whole"),
+        (gzip.compress(b"".join(lines(file)[:-1])), "not whole"),
+        (flipped, "no backup|damaged|changed"),
+        (gzip.compress(b"".join(swapped)), "changed after it was made"),
+        (resealed(swapped), "its seal does not fit"),
+        (resealed(swapped, seal="\u00e9"), "its seal does not fit"),
+        (resealed(swapped, seal="\ud800"), "its seal does not fit"),
+        (resealed(swapped, seal=None), "its seal does not fit"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(BadBackup, match=words):
+            put_back(app, file)
+    assert stored(app) == before
+
+
+def test_a_log_that_was_changed_by_hand_is_restored_only_if_somebody_says_so(
+    app: Flask, other: Flask, tmp_path: Path
+) -> None:
+    add(app, "First")
+    with app.app_context():
+        db.session.execute(text("UPDATE change_events SET author = 'eve' WHERE id = 2"))
+        db.session.commit()
+    taken(app, tmp_path / "file")
+    before = stored(other)
+    with pytest.raises(Refused, match="--even-broken"):
+        put_back(other, tmp_path / "file")
+    assert stored(other) == before
+    assert put_back(other, tmp_path / "file", even_broken=True).broken
+    with other.app_context():
+        broken = verification.integrity().broken
+        assert broken
+        assert broken.event == 2
+
+
+def test_a_restore_is_on_the_record_even_of_a_time_when_auditing_was_off(app: Flask, tmp_path: Path) -> None:
+    app.test_client().post("/api/connectors/1/disable")
+    taken(app, tmp_path / "file")
+    put_back(app, tmp_path / "file")
+    assert newest(app).event_type == "BackupRestored"
+    intact(app)
+
+
+def test_what_holds_the_database_up_leaves_everything_as_it_was(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(app, "First")
+    taken(app, tmp_path / "file")
+    add(app, "Second")
+    before = stored(app)
+    monkeypatch.setattr(connector_store, "check_key", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        put_back(app, tmp_path / "file")
+    assert stored(app) == before
+    intact(app)
+    add(app, "Third")
+
+
+def test_the_commands_write_a_file_for_its_owner_alone_and_read_it(
+    run: Run,  # noqa: F811
+    app: Flask,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    add(app, "First")
+    file = tmp_path / "the backup"
+    saved = run("backup", str(file))
+    assert saved.exit_code == 0, saved.output
+    assert "secret.key" in saved.stderr
+    assert "NOT in it" in saved.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir() if "backup" in one.name] == ["the backup"]
+    whole = b"".join(lines(file))
+    assert b"canary-token" not in whole
+    assert (settings.instance / "secret.key").read_bytes().strip() not in whole
+
+    again = run("backup", str(file))
+    assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    left = tmp_path / f".{file.name}.{os.getpid()}.part"
+    left.write_bytes(b"of a process that was killed; in a container every one has the same number")
+    assert run("backup", str(file), "--force").exit_code == 0
+    os.mkfifo(tmp_path / "pipe")
+    refused = run("backup", str(tmp_path / "pipe"), "--force")
+    assert (refused.exit_code, "names no file" in refused.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
+
+    before = stored(app)
+    for arguments, words in (
+        ((), "add --replace"),
+        (("--replace",), "--yes"),
+        (("--replace", "--yes"), "Restored"),
+    ):
+        said = run("restore", str(file), *arguments)
+        assert words in said.output
+        assert (stored(app) == before) == (words != "Restored")
+    assert newest(app).description["cause"].startswith("command line (")
+
+
+def test_a_backup_of_another_key_says_which_file_is_missing(app: Flask, tmp_path: Path, started: Path) -> None:
+    taken(app, tmp_path / "file")
+    elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
+    try:
+        with pytest.raises(BadBackup, match=r"another key\. Put the secret\.key"):
+            put_back(elsewhere, tmp_path / "file")
+    finally:
+        close(elsewhere)
+
+
+@pytest.mark.parametrize(("schema", "words"), [("0001", "an older version"), ("9999", "a newer version")])
+def test_a_backup_of_another_version_says_with_which_to_restore_it(schema: str, words: str) -> None:
+    manifest = backup_format.Manifest(1, schema, "0.9", "", "sqlite", 1, "", "", "", 0, 0, {}, {})
+    with pytest.raises(Refused, match=rf"{words} of PainChain \(0\.9, schema {schema}"):
+        backup.refuse_other_versions(manifest)

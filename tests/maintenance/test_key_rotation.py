@@ -1,0 +1,538 @@
+"""The key is replaced: nothing that was stored is lost, the log goes on, and whoever has the old key does no harm."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import hmac
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import undefer
+
+from painchain.audit.trail import SYSTEM, Trail
+from painchain.configuration import connector_store
+from painchain.core import key_file
+from painchain.core.config import Settings
+from painchain.core.crypto import Keyring, KeyUnusable, new_key, open_sealed, parse_key
+from painchain.database import encrypted_columns
+from painchain.database.models import ChangeEvent
+from painchain.database.session import EPOCH, Base, WrongKey, db
+from painchain.eventlog import outbox, writer
+from painchain.eventlog.chain import Chain
+from painchain.ingestion import polling, watching
+from painchain.integrity import check_job, checkpoints
+from painchain.integrity.checkpoints import Checkpoint
+from painchain.maintenance import key_rotation
+from painchain.retention import pruning
+from painchain.retention import rules as retention_rules
+from painchain.startup import create_app
+from painchain.workers import scheduler
+from painchain.workers.integrity import Keeper
+from tests.cli.test_main import Run, environment, run
+from tests.conftest import ON_SQLITE, close
+from tests.database.test_migrations import alembic
+from tests.eventlog.test_chain import change, checked, write
+from tests.support.html import fill, form_of
+from tests.web.api.test_events import refuse
+
+__all__ = ("environment", "run")  # fixtures
+
+TOKEN, HOOK, URL = "made-up-token", "webhook", "json://me:made-up-password@127.0.0.1:9/x"
+
+
+@pytest.fixture
+def file(settings: Settings) -> Path:
+    """The key file."""
+    return settings.instance / "secret.key"
+
+
+@pytest.fixture
+def again(settings: Settings) -> Iterator[Callable[[], Flask]]:
+    """Start another server on the same database."""
+    apps: list[Flask] = []
+
+    def start() -> Flask:
+        apps.append(create_app(settings))
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        close(app)
+
+
+@pytest.fixture
+def stored(client: FlaskClient, make_connector: Callable[..., int]) -> int:
+    """A connector with everything that is stored sealed: a token, a webhook secret, an address of a notify rule."""
+    number = make_connector(token=TOKEN)
+    assert client.post(f"/api/connectors/{number}/webhook").status_code == 201
+    rule = {"name": "Chat", "url": URL, "kinds": ["connector_disabled"]}
+    assert client.post("/api/notify-rules", json=rule).status_code == 201
+    return number
+
+
+def keys_in(file: Path) -> Keyring:
+    """Return the keys of a file."""
+    return parse_key(file.read_text(), "the file")
+
+
+def opened(app: Flask) -> list[str]:
+    """Return every stored secret in plain text."""
+    with app.app_context(), db.engine.connect() as connection:
+        return sorted(open_sealed(app.extensions["painchain"].box, one) for one in encrypted_columns.texts(connection))
+
+
+def begin(book: writer.Ledger) -> Trail:
+    """Return the record of what a test does."""
+    now = datetime.now(UTC)
+    return Trail(book, SYSTEM, writer.new_request_id(now), now)
+
+
+def newest(app: Flask, count: int = 1) -> list[Any]:
+    """Return the newest events, the newest first."""
+    with app.app_context():
+        query = db.select(ChangeEvent).options(undefer(ChangeEvent.mac)).order_by(ChangeEvent.id.desc())
+        return list(db.session.scalars(query.limit(count)))
+
+
+def test_a_rotation_seals_every_secret_anew_and_chains_on_with_the_new_key(
+    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+) -> None:
+    before, secrets = keys_in(file), opened(app)
+    assert len(secrets) == 3
+    [last] = newest(app)
+    done = run("rotate-key", "--reason", "someone left")
+    assert done.exit_code == 0, done.output
+    keys = keys_in(file)
+    assert keys.roots[1:] == before.roots
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"The key is {keys.id} now, no longer {before.id}. Stored secrets sealed anew: 3." in done.stdout
+    assert "Start every running server again" in done.stdout
+    other = again()
+    assert opened(other) == secrets
+    with pytest.raises(KeyUnusable), other.app_context(), db.engine.connect() as connection:
+        open_sealed(before.box(), next(encrypted_columns.texts(connection)))
+    [event] = newest(other)
+    assert (event.id, event.event_type, event.author) == (last.id + 1, "KeyRotated", "system")
+    assert event.description["reason"] == "someone left"
+    assert event.description["cause"].startswith("command line (")
+    assert (event.event_metadata["old_key"], event.event_metadata["new_key"]) == (before.id, keys.id)
+    write(other, {})
+    found = checked(other)
+    assert (found.broken, found.last) == (None, event.id + 1)
+    with other.app_context():
+        assert writer.key_id() == keys.id
+
+
+def test_no_column_but_the_known_ones_holds_a_sealed_text(app: Flask, stored: int) -> None:
+    """A new one has to be in ``sealed.COLUMNS``, or a rotation would forget it."""
+    found = set()
+    with app.app_context(), db.engine.connect() as connection:
+        for table in Base.metadata.tables.values():
+            for row in connection.execute(table.select()):
+                found |= {(table.name, name) for name, value in row._mapping.items() if "gAAAA" in str(value)}
+    assert found == set(encrypted_columns.COLUMNS)
+
+
+def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
+    app: Flask, client: FlaskClient, run: Run, stored: int
+) -> None:
+    form = form_of(client.get(f"/settings/integrations/{stored}"), "#connector-form")
+    for done in ("enable", "disable", "enable"):  # one message is to be told, and a poll is due
+        assert client.post(f"/api/connectors/{stored}/{done}").status_code == 200
+    with app.app_context(), writer.writing() as book:  # a removal was begun by a server that is gone
+        retention_rules.change({"github": 30}, {"github": None}, begin(book))
+        prune = retention_rules.Going("github", 30, datetime.now(UTC), 1, None, None)
+        retention_rules.begin([prune], retention_rules.ON_DEMAND, begin(book), EPOCH)
+    assert run("rotate-key").exit_code == 0
+    events = client.get("/api/changes").get_json()
+    refused = client.post(f"/settings/integrations/{stored}", data=fill(form, poll_interval="600"))
+    assert refused.status_code == 503
+    assert "its key was replaced in the meantime, so start PainChain again with the new one" in refused.text
+    for path in ("/health", f"/hooks/github/{stored}"):
+        answer = client.post(path, data=b"{}") if path.startswith("/hooks") else client.get(path)
+        assert answer.status_code == 503, path
+    assert "key was replaced" in client.get("/health").get_json()["message"]
+    assert client.get("/api/changes").get_json() == events
+    now = datetime.now(UTC)
+    with app.app_context():
+        assert "start PainChain again" in str(WrongKey())
+        due = retention_rules.due()
+        orders = pruning.take, scheduler.order_daily
+        for take in (polling.take, outbox.take, lambda now: watching.take(stored, now), *orders):
+            with pytest.raises(WrongKey):
+                take(now)
+        assert retention_rules.due() == due, "the others have the turn"
+    for path in (f"/api/connectors/{stored}/test", "/api/notify-rules/1/test"):
+        assert "If it was replaced just now, start PainChain again" in client.post(path).text, path
+
+
+def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
+    app: Flask, run: Run, again: Callable[[], Flask]
+) -> None:
+    now = datetime.now(UTC)
+    write(app, *({"event_id": str(number)} for number in range(3)))
+    with app.app_context():
+        begun = check_job.take(now)  # before the key is replaced
+        assert run("rotate-key").exit_code == 0
+        assert begun
+        with pytest.raises(WrongKey):
+            Keeper(app, lambda: now)._check(begun)
+        with pytest.raises(WrongKey):
+            Keeper(app, lambda: now).look()
+        state = check_job.state()
+        assert (state.running, state.verdict, state.error) == (None, None, None)
+    other = again()
+    Keeper(other, lambda: now).look()
+    with other.app_context():
+        found = check_job.state().verdict
+        assert found
+        assert (found.broken, found.last) == (None, 5)
+
+
+def test_a_rotation_that_the_database_does_not_take_changes_nothing_and_the_next_uses_its_key(
+    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+) -> None:
+    before, secrets = keys_in(file), opened(app)
+    refuse(app, "INSERT", "change_events")
+    failed = run("rotate-key")
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert "Nothing was changed" in failed.stderr
+    waiting = keys_in(file)
+    assert waiting.roots[1:] == before.roots
+    assert opened(again()) == secrets
+    change(app, "DROP TRIGGER refuse" + ("" if db_name(app) == "sqlite" else " ON change_events"))
+    assert run("rotate-key").exit_code == 0
+    assert keys_in(file) == waiting
+    other = again()
+    assert opened(other) == secrets
+    assert checked(other).broken is None
+
+
+def db_name(app: Flask) -> str:
+    """Return the kind of an app's database."""
+    with app.app_context():
+        return db.engine.dialect.name
+
+
+DIE = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from pathlib import Path
+def die(*of): os.kill(os.getpid(), signal.SIGKILL)
+replace = Path.replace
+def replaced(draft, file):
+    if where == "before the file": die()
+    replace(draft, file)
+    if where == "after the file": die()
+where, key = sys.argv.pop(1), sys.argv.pop(1)
+Path.replace = replaced
+from painchain.maintenance import key_rotation
+if where == "before the commit":
+    event.listen(Engine, "commit", lambda connection: die() if Path(key).read_text().count("=") > 1 else None)
+if where == "after the commit":
+    key_rotation.Rotated = die
+from painchain.cli.main import main
+main(["rotate-key"])
+"""
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("where", ["before the file", "after the file", "before the commit", "after the commit"])
+def test_killed_at_any_point_it_leaves_what_starts_and_can_be_rotated(
+    app: Flask, environment: None, run: Run, again: Callable[[], Flask], stored: int, file: Path, where: str
+) -> None:
+    before, secrets = keys_in(file), opened(app)
+    killed = subprocess.run([sys.executable, "-c", DIE, where, str(file)], capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    keys = keys_in(file)
+    other = again()
+    with other.app_context():
+        current = writer.key_id()
+    assert current == (keys.id if where == "after the commit" else before.id)
+    assert len(keys.roots) == (1 if where == "before the file" else 2)
+    assert opened(other) == secrets
+    assert checked(other).broken is None
+    assert run("rotate-key").exit_code == 0
+    last = again()
+    assert opened(last) == secrets
+    assert checked(last).broken is None
+    assert len(keys_in(file).roots) == (3 if where == "after the commit" else 2)
+    assert list(file.parent.glob(".secret.key*")) == [], "no key lies about that a killed rotation left"
+
+
+def test_of_two_who_rotate_at_the_same_time_one_does(settings: Settings, stored: int, file: Path) -> None:
+    apps = [create_app(settings) for _ in range(3)]
+
+    def rotate(app: Flask) -> bool:
+        with app.app_context():
+            try:
+                return bool(key_rotation.rotate(begin))
+            except WrongKey:
+                return False
+
+    with ThreadPoolExecutor(len(apps)) as pool:
+        assert sorted(pool.map(rotate, apps)) == [False, False, True]
+    assert len(keys_in(file).roots) == 2
+    for app in apps:
+        close(app)
+    app = create_app(settings)
+    assert len(opened(app)) == 3
+    close(app)
+
+
+def test_a_key_from_outside_is_put_in_front_by_whoever_looks_after_it(
+    settings: Settings, stored: int, file: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, new = file.read_text().strip(), new_key()
+    file.unlink()
+    secret = tmp_path / "secret"
+    for variable in ("PAINCHAIN_SECRET_KEY", "PAINCHAIN_SECRET_KEY_FILE"):
+        give = monkeypatch.setenv if variable == "PAINCHAIN_SECRET_KEY" else lambda name, _: None
+        give(variable, old)
+        if variable == "PAINCHAIN_SECRET_KEY_FILE":
+            secret.write_text(old)
+            monkeypatch.delenv("PAINCHAIN_SECRET_KEY")
+            monkeypatch.setenv(variable, str(secret))
+        refused = run("rotate-key")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert f"There is no new key in {variable}" in refused.stderr
+        assert "Put one in front of the old key" in refused.stderr
+        both = f"{new}\n{old}" if variable == "PAINCHAIN_SECRET_KEY_FILE" else f"{new} {old}"
+        give(variable, both)
+        secret.write_text(both)
+        assert "The first key in" in run("events", "--limit", "0").stderr
+        assert run("rotate-key").exit_code == 0
+        back = f"{old} {both}"
+        give(variable, back)
+        secret.write_text(back)
+        assert "There is no new key" in run("rotate-key").stderr, "the chain never goes back to a key"
+        give(variable, f"{both}")
+        old, new = both, new_key()
+    assert not file.exists()
+    assert secret.read_text() == back
+
+
+def test_old_keys_stay_until_no_event_needs_them(
+    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], file: Path
+) -> None:
+    write(app, {}, {}, {})
+    assert run("rotate-key").exit_code == 0
+    write(again(), {"event_id": "between"})
+    assert run("rotate-key").exit_code == 0
+    kept = run("rotate-key", "--drop-old")
+    assert "No key is dropped" in kept.stdout
+    assert len(keys_in(file).roots) == 3
+    other = again()
+    kept_checkpoints = settings.checkpoint_file
+    with other.app_context():
+        oldest = keys_in(file).led_by(keys_in(file).ids[-1])
+        with writer.writing() as book:
+            book.remove([1, 2, 3, 4])
+        other.extensions["painchain"].keys = oldest
+        checkpoints.append(kept_checkpoints, Checkpoint(3, b"x" * 32, datetime.now(UTC), oldest.id))
+    needed = run("rotate-key", "--drop-old")
+    assert (needed.exit_code, len(keys_in(file).roots)) == (0, 3)
+    assert f"checkpoints in {kept_checkpoints}" in needed.stdout
+    kept_checkpoints.unlink()
+    dropped = run("rotate-key", "--drop-old")
+    assert dropped.stdout.startswith("Old keys dropped: 1. Keys left: 2.\n")
+    assert "Backups that were taken with them cannot be restored any more" in dropped.stdout
+    assert checked(again()).broken is None
+    assert run("rotate-key", "--drop-old").exit_code == 0
+    change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
+    refused = run("rotate-key", "--drop-old")
+    assert (refused.exit_code, len(keys_in(file).roots)) == (1, 2)
+    assert "event 5, does not fit any of the keys" in refused.stderr
+
+
+def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
+    app: Flask, run: Run, again: Callable[[], Flask], file: Path
+) -> None:
+    write(app, {}, {}, {})
+    leaked = Chain(keys_in(file))
+    assert run("rotate-key").exit_code == 0
+    other = again()
+    write(other, {"event_id": "later"})
+    rows = {one.id: one.mac for one in newest(other, 9)}
+    with other.app_context():
+        forged = {"first": 3, "last": 3, "mac": rows[3], "seal": leaked.run(3, 3, rows[3])}
+        db.session.execute(Base.metadata.tables["pruned_runs"].insert(), forged)
+        db.session.execute(text("DELETE FROM change_events WHERE id = 3"))
+        db.session.commit()
+    broken = checked(other).broken
+    assert broken
+    assert (broken.kind, broken.event) == ("removed", 3)
+
+
+@ON_SQLITE
+def test_a_run_that_was_forged_before_does_not_become_genuine(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
+    write(app, {}, {}, {})
+    with app.app_context(), writer.writing() as book:
+        book.remove([2])
+    change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 4")
+    change(app, "DELETE FROM change_events WHERE id = 4")
+    assert run("rotate-key").exit_code == 0
+    broken = checked(again()).broken
+    assert broken
+    assert broken.event == 4
+
+
+@ON_SQLITE
+def test_a_rotation_is_recorded_while_auditing_is_off(
+    client: FlaskClient, run: Run, again: Callable[[], Flask]
+) -> None:
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    assert run("rotate-key").exit_code == 0
+    other = again()
+    assert newest(other)[0].event_type == "KeyRotated"
+    assert checked(other).broken is None
+
+
+def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
+    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
+) -> None:
+    write(app, {}, {}, {})
+    with app.app_context(), writer.writing() as book:
+        book.remove([2])
+    secrets = opened(app)
+    assert run("backup", str(tmp_path / "backup")).exit_code == 0
+    assert run("rotate-key").exit_code == 0
+    old, keys = app.extensions["painchain"].keys, keys_in(settings.instance / "secret.key")
+    (tmp_path / "forged").write_bytes(claimed(tmp_path / "backup", old, keys.id))
+    refused = run("restore", str(tmp_path / "forged"), "--replace", "--yes")
+    assert (refused.exit_code, "its seal does not fit" in refused.stderr) == (1, True)
+    restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
+    assert restored.exit_code == 0, restored.output
+    assert f"was sealed with the key {old.id}, which was replaced since" in restored.stderr
+    other = again()
+    assert opened(other) == secrets
+    [event] = newest(other)
+    assert (event.event_type, event.event_metadata["old_key"]) == ("BackupRestored", old.id)
+    assert checked(other).broken is None
+    again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(one).decode() for one in keys.roots[::-1])}
+    assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
+
+
+def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
+    """Return a backup that says it is of another key than the one it is sealed with."""
+    several = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    several[0] = several[0].replace(keys.id.encode(), key_id.encode())
+    digest = hashlib.sha256(b"".join(several[:-1])).digest()
+    end = {"sha256": digest.hex(), "seal": hmac.digest(keys.derive("backups"), digest, "sha256").hex()}
+    return gzip.compress(b"".join(several[:-1]) + json.dumps(end, separators=(",", ":")).encode() + b"\n")
+
+
+# The key is lost
+
+
+def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
+    app: Flask, settings: Settings, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
+) -> None:
+    assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
+    write(app, {}, {}, {})
+    assert run("checkpoint").exit_code == 0
+    with app.app_context(), writer.writing() as book:
+        book.remove([2])
+        before, old = book.last_event, writer.key_id()
+    file.unlink()
+    missing = run("rotate-key")
+    assert missing.exit_code == 2
+    assert "rotate-key --lost" in missing.stderr
+    assert not file.exists()
+    assert run("rotate-key", "--lost", input="n\n").exit_code == 1
+    assert not file.exists()
+    done = run("rotate-key", "--lost", "--yes", "--reason", "the disk died")
+    assert done.exit_code == 0, done.output
+    assert f"Events that nobody can verify any more: {before}." in done.stdout
+    assert (
+        "Dropped: secrets of Work GitHub\nDropped: webhook of Work GitHub\nDropped: notify rule Chat\n" in done.stdout
+    )
+    assert done.stdout.endswith(
+        f"Move {settings.checkpoint_file} away: no checkpoint is put behind those of the lost key.\n"
+    )
+    assert run("checkpoint").exit_code == 1
+    settings.checkpoint_file.unlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    other = again()
+    assert opened(other) == []
+    found = checked(other)
+    assert (found.broken, found.pruned) == (None, 1)
+    events = newest(other, found.last - before)[::-1]
+    kinds = ["KeyReplaced", "ConfigChanged", "ConnectorUpdated", "ConnectorDisabled"]
+    assert [one.event_type for one in events] == [*kinds, "WebhookChanged", "NotifyRuleDeleted"]
+    assert {one.request_id for one in events} == {events[0].request_id}
+    assert (events[0].event_metadata["old_key"], events[0].event_metadata["unverified"]) == (old, before)
+    assert events[0].description["reason"] == "the disk died"
+    with other.app_context():
+        connector = connector_store.get(stored)
+        assert connector
+        assert (connector.secrets, connector.enabled) == ({}, False)
+    assert other.test_client().get(f"/settings/integrations/{stored}").status_code == 200
+    again_lost = run("rotate-key", "--lost", "--yes")
+    assert (again_lost.exit_code, again_lost.stdout) == (2, "")
+    assert "The key is not lost" in again_lost.stderr
+
+
+@ON_SQLITE
+def test_what_was_removed_by_hand_still_shows_after_the_key_was_lost(
+    app: Flask, run: Run, again: Callable[[], Flask], file: Path
+) -> None:
+    write(app, {}, {}, {})
+    change(app, "DELETE FROM change_events WHERE id = 3")
+    file.unlink()
+    assert run("rotate-key", "--lost", "--yes").exit_code == 0
+    broken = checked(again()).broken
+    assert broken
+    assert (broken.kind, broken.event) == ("removed", 3)
+
+
+@ON_SQLITE
+def test_a_replacement_that_the_database_does_not_take_can_be_done_again(
+    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+) -> None:
+    file.unlink()
+    refuse(app, "INSERT", "change_events")
+    assert run("rotate-key", "--lost", "--yes").exit_code == 1
+    key = file.read_text()
+    refused = run("events")
+    assert refused.exit_code == 2
+    assert "Put the right secret.key back" in refused.stderr
+    change(app, "DROP TRIGGER refuse")
+    assert run("rotate-key", "--lost", "--yes").exit_code == 0
+    assert file.read_text() == key
+    assert checked(again()).broken is None
+
+
+def test_a_wrong_key_does_not_chain_an_older_log(app: Flask, settings: Settings, stored: int, file: Path) -> None:
+    with app.app_context():
+        flask_migrate.downgrade(directory=alembic(app), revision="0011")
+    right = file.read_text()
+    file.write_text(new_key())
+    with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
+        create_app(settings)
+    file.write_text(right)
+    other = create_app(settings)
+    assert len(opened(other)) == 3
+    assert checked(other).broken is None
+    close(other)
+
+
+def test_the_place_of_the_keys_never_shows_them(settings: Settings) -> None:
+    key = new_key()
+    where = key_file.Place("PAINCHAIN_SECRET_KEY", text=key)
+    assert key not in repr(where) + repr(key_file.read(where))

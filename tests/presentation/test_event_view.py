@@ -1,0 +1,235 @@
+"""An event says what it is about in one line and in its fields, as far as they are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from painchain.connectors import TYPES
+from painchain.eventlog.writer import NewEvent
+from painchain.presentation.event_view import Article, article, by_day
+from painchain.timeline.visibility import Hidden
+
+UTC_ZONE = ZoneInfo("UTC")
+KOLKATA = ZoneInfo("Asia/Kolkata")
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+NOTHING_HIDDEN = Hidden(frozenset(), {})
+
+
+def event(event_type: str = "ConfigChanged", source: str = "painchain", **given: Any) -> Any:
+    """Return an event as it is read, which has all that a new one has."""
+    plain: dict[str, Any] = {
+        "event_id": "made-up",
+        "title": "[Made Up] title",
+        "description": {"text": "Something happened"},
+        "metadata": {},
+        "author": "system",
+        "request_id": "one-action",
+        "timestamp": NOON,
+        "recorded_at": NOON,
+        "connector_name": "Work",
+    }
+    return NewEvent(source=source, event_type=event_type, **{**plain, **given})
+
+
+def shown(one: Any, *hidden: str) -> Article:
+    """Return the event as it is shown while some of its fields are hidden."""
+    return article(one, frozenset((one.event_type, field) for field in hidden), UTC_ZONE)
+
+
+def rows(one: Article) -> list[tuple[str, Any]]:
+    return [(row.label, row.value) for row in one.rows]
+
+
+CHANGED = event(
+    description={
+        "connector_name": "Work",
+        "field": "poll_interval",
+        "label": "Poll interval",
+        "kind": "number",
+        "old_value": 300,
+        "new_value": 600,
+    },
+    metadata={"action": "config_change", "field": "poll_interval"},
+)
+UPDATED = event(
+    "ConnectorUpdated",
+    description={
+        "connector_name": "Work",
+        "connector_type": "github",
+        "changes": [
+            {"key": "poll_interval", "label": "Poll interval", "kind": "number", "old": 300, "new": 600},
+            {"key": "tags", "label": "Tags", "kind": "tags", "old": [], "new": ["a"]},
+        ],
+        "field_visibility": [{"event_type": "Commit", "field": "sha", "label": "SHA", "visible": False}],
+    },
+    metadata={
+        "action": "update",
+        "changes": {
+            "poll_interval": {"old": 300, "new": 600},
+            "tags": {"old": [], "new": ["a"]},
+            "field_visibility.Commit.sha": {"old": True, "new": False},
+        },
+    },
+)
+TOGGLED = event(
+    "FieldVisibilityChanged",
+    description={"event_type": "Commit", "field": "sha", "label": "SHA", "visible": False},
+    metadata={"action": "field_visibility_change", "event_type": "Commit", "field": "sha", "visible": False},
+)
+
+
+@pytest.mark.parametrize(("source", "known"), [(key, one) for key, kind in TYPES.items() for one in kind.event_types])
+def test_every_known_event_type_has_its_words_its_icon_and_its_fields_in_order(source, known):
+    facts = {field.key: f"some {field.key}" for field in reversed(known.fields)}
+    one = shown(event(known.name, source, metadata=facts))
+    assert (one.label, one.icon) == (known.label, known.icon)
+    assert (one.source_label, one.colour) == (TYPES[source].label, TYPES[source].colour)
+    assert [row.key for row in one.rows] == [field.key for field in known.fields]
+
+
+def test_a_changed_setting_is_one_change_from_old_to_new():
+    one = shown(CHANGED)
+    assert (one.change.label, one.change.old, one.change.new) == ("Poll interval", 300, 600)
+    assert (one.subject, one.sides) == ("Work", ("old", "new"))
+    assert rows(one) == [
+        ("Connector name", "Work"),
+        ("Field", "Poll interval (poll_interval)"),
+        ("Old value", 300),
+        ("New value", 600),
+        ("Action", "config_change"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("connector_name", {"subject": None}),
+        ("field", {"change": None}),
+        ("old_value", {"sides": ("new",)}),
+        ("new_value", {"sides": ("old",)}),
+    ],
+)
+def test_a_hidden_field_leaves_the_line_and_the_list(field, expected):
+    one = shown(CHANGED, field)
+    assert {name: getattr(one, name) for name in expected} == expected
+    assert field not in [row.key for row in one.rows]
+    assert len(one.rows) == 4
+
+
+def test_a_save_says_how_much_it_changed_and_lists_it_with_labels():
+    one = shown(UPDATED)
+    assert one.note == "3 settings: Poll interval, Tags, SHA of Commit"
+    changes = next(row.changes for row in one.rows if row.key == "changes")
+    assert [(change.label, change.kind, change.old, change.new) for change in changes] == [
+        ("Poll interval", "number", 300, 600),
+        ("Tags", "tags", [], ["a"]),
+        ("SHA of Commit", "visible", True, False),
+    ]
+    assert shown(UPDATED, "changes").note == ""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "note"),
+    [
+        ((), "SHA of Commit hidden"),
+        (("field",), "A field of Commit hidden"),
+        (("event_type",), "SHA hidden"),
+        (("visible",), "SHA of Commit"),
+    ],
+)
+def test_a_toggle_is_told_in_words_without_what_is_hidden(hidden, note):
+    assert shown(TOGGLED, *hidden).note == note
+
+
+def test_an_event_of_an_unknown_type_shows_whatever_it_holds():
+    one = shown(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
+    assert (one.label, one.source_label, one.icon, one.colour) == ("TeaBrewed", "kitchen", "circle", "grey")
+    assert one.subject == "[Made Up] title"
+    assert rows(one) == [("Leaf", "assam"), ("Cup size", 3)]
+
+
+def test_an_unknown_type_of_a_known_source_keeps_the_colours_of_the_source():
+    one = shown(event("Starred", "github", metadata={"stars": 3}))
+    assert (one.label, one.source_label, one.colour) == ("Starred", "GitHub", TYPES["github"].colour)
+    assert rows(one) == [("Stars", 3)]
+
+
+def test_a_field_that_no_type_has_any_more_keeps_the_label_it_was_recorded_with():
+    old = event(description={**CHANGED.description, "field": "frequency", "label": "How often"})
+    one = shown(old)
+    assert one.change.label == "How often"
+    assert ("Field", "How often (frequency)") in rows(one)
+
+
+def test_a_change_without_a_recorded_label_goes_by_its_key():
+    one = shown(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
+    assert one.note == "1 setting: frequency"
+
+
+ODD = [
+    {"metadata": {"changes": {"additions": 10, "deletions": 2}}},
+    {"metadata": {"changes": ["+10", "-2"]}},
+    {"metadata": {"changes": "12 lines"}},
+    {"metadata": {"changes": None}},
+    {"metadata": {"changes": {"x": {"old": 1, "new": 2}}}, "description": {"changes": "x from 1 to 2"}},
+    {"metadata": {"changes": {"x": {"old": 1, "new": 2}}}, "description": {"changes": ["x from 1 to 2"]}},
+    {"metadata": {"changes": {"x": {"old": 1, "new": 2}}}, "description": {"changes": [{"label": "x"}]}},
+    {"metadata": {"changes": {"x": {}}}, "description": {"field_visibility": [{"field": "sha"}]}},
+]
+
+
+@pytest.mark.parametrize("facts", ODD)
+def test_facts_of_a_shape_that_was_not_foreseen_are_shown_all_the_same(facts):
+    for source, event_type in (("painchain", "ConnectorUpdated"), ("github", "PullRequest"), ("kitchen", "TeaBrewed")):
+        one = shown(event(event_type, source, **facts))
+        assert one.rows
+        assert all(row.label for row in one.rows)
+
+
+# Days and actions
+
+
+def test_events_are_grouped_by_day_and_within_it_by_action():
+    newest_first = [
+        event(event_id="d", request_id="two", timestamp=NOON),
+        event(event_id="c", request_id="one", timestamp=NOON - timedelta(seconds=1)),
+        event(event_id="b", request_id="one", timestamp=NOON - timedelta(seconds=2)),
+        event(event_id="a", request_id="zero", timestamp=NOON - timedelta(days=1)),
+    ]
+    days = [
+        (
+            day.date.isoformat(),
+            [(group.request_id, [one.event.event_id for one in group.articles]) for group in day.groups],
+        )
+        for day in by_day(newest_first, NOTHING_HIDDEN, UTC_ZONE)
+    ]
+    assert days == [
+        ("2026-03-10", [("two", ["d"]), ("one", ["c", "b"])]),
+        ("2026-03-09", [("zero", ["a"])]),
+    ]
+
+
+def test_a_day_begins_at_the_viewers_midnight():
+    evening = [event(timestamp=NOON.replace(hour=18, minute=30)), event(timestamp=NOON.replace(hour=18, minute=29))]
+    assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, UTC_ZONE)] == [10]
+    assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, KOLKATA)] == [11, 10]
+
+
+def test_what_is_hidden_of_one_connector_is_shown_of_another():
+    two = [event("Commit", "github", connector_id=number, metadata={"sha": "abc"}) for number in (7, 8)]
+    hidden = Hidden(frozenset(), {7: frozenset({("Commit", "sha")})})
+    [day] = by_day(two, hidden, UTC_ZONE)
+    assert [[row.key for row in one.rows] for one in day.groups[0].articles] == [[], ["sha"]]
+
+
+def test_of_events_about_others_the_recorders_own_toggles_count():
+    about = event(connector_id=7, metadata={"action": "config_change"})
+    own = Hidden(frozenset({("ConfigChanged", "action")}), {})
+    of_the_other = Hidden(frozenset(), {7: frozenset({("ConfigChanged", "action")})})
+    for hidden, keys in ((own, []), (of_the_other, ["action"])):
+        [day] = by_day([about], hidden, UTC_ZONE)
+        assert [row.key for row in day.groups[0].articles[0].rows] == keys

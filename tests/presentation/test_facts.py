@@ -1,0 +1,270 @@
+"""The facts of an event are shown by their shape, whatever is recorded, and hidden wherever they are hidden."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import pytest
+from bs4 import BeautifulSoup, Tag
+from flask import Flask, render_template
+from hypothesis import strategies as st
+
+from painchain import connectors
+from painchain.connectors.base import EventField, EventType, Shape
+from painchain.eventlog.writer import NewEvent
+from painchain.presentation import facts
+from painchain.presentation.event_view import article
+from painchain.presentation.facts import fact, in_words
+from tests.support.html import texts, words
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+SHA = "0123456789abcdef0123456789abcdef01234567"
+HEAD_BASE = {"head": "fix/retry", "base": "main"}
+IMAGES = [{"name": "nginx", "old": "1.25", "new": "1.27"}]
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "said"),
+    [
+        (Shape.SECONDS, 252, "4 min 12 s"),
+        (Shape.SECONDS, 0, "0 s"),
+        (Shape.SECONDS, 59.6, "1 min"),
+        (Shape.SECONDS, 86_400 * 3 + 7, "3 d"),
+        (Shape.BYTES, 12_345_678, "12.3 MB"),
+        (Shape.BYTES, 999, "999 B"),
+        (Shape.BYTES, 999_960, "1.0 MB"),
+        (Shape.YES_NO, True, "yes"),
+        (Shape.YES_NO, False, "no"),
+        (Shape.SHA, SHA, SHA),
+        (Shape.SHA, f"sha256:{SHA}", f"sha256:{SHA}"),
+        (Shape.LINK, "https://ci.example/run/7", "https://ci.example/run/7"),
+        (Shape.STATUS, "in_progress", "in progress"),
+        (Shape.LIST, ["a"], "a"),
+        (Shape.LIST, ["a", "b", "c"], "a and 2 more"),
+        (Shape.BRANCHES, HEAD_BASE, "fix/retry → main"),
+        (Shape.BRANCHES, {"base": "main"}, "main"),
+        (Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}, "+120 −8 in 5 files"),
+        (Shape.LINES, {"files": 1}, "1 file"),
+        (Shape.MOVES, IMAGES, "nginx: 1.25 → 1.27"),
+        (Shape.MOVES, [*IMAGES, {"name": "log", "new": "2"}], "nginx: 1.25 → 1.27 and 1 more"),
+        (Shape.TEXT, "plain", "plain"),
+        (Shape.TEXT, 7, "7"),
+    ],
+)
+def test_a_fact_of_its_shape_is_said_in_words(shape, value, said):
+    one = fact(shape, value)
+    assert (one.shape, in_words(one)) == (shape, said)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value"),
+    [
+        *((shape, odd) for shape in Shape for odd in (None, "", [], {}, {"a": 1}, [[]], -1, "x y")),
+        *((Shape.SECONDS, odd) for odd in (True, "252", float("inf"), float("nan"), 10**400, -0.5)),
+        (Shape.YES_NO, 1),
+        (Shape.SHA, "main"),
+        *((Shape.LINK, odd) for odd in ("javascript:alert(1)", "//host/x", "ftp://host", "https://", "http://[::1")),
+        *((Shape.LINK, odd) for odd in ("https://github.com@evil.example", "https://a b", "https://a\u202eb.example")),
+        (Shape.STATUS, "x" * 61),
+        (Shape.LIST, ["a", None]),
+        (Shape.BRANCHES, {"head": 1, "base": "main"}),
+        (Shape.BRANCHES, {**HEAD_BASE, "more": "x"}),
+        (Shape.LINES, {"additions": "120"}),
+        (Shape.LINES, {"additions": True}),
+        (Shape.MOVES, [{"old": 1, "new": 2}]),
+        (Shape.MOVES, [{"name": "x", "old": [1]}]),
+    ],
+)
+def test_a_value_of_another_shape_is_text(shape, value):
+    one = fact(shape, value)
+    if shape is not Shape.STATUS or value != "x y":
+        assert (one.shape, one.value is value) == (Shape.TEXT, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "tone"),
+    [
+        *((word, "good") for word in ("success", "merged", "published", "Succeeded")),
+        *((word, "bad") for word in ("failure", "failed", "error", "timed_out", "CrashLoopBackOff", "OOMKilled")),
+        *((word, "info") for word in ("in_progress", "running", "pending", "waiting-for-resource", "open", "opened")),
+        *((word, "calm") for word in ("cancelled", "canceled", "skipped", "closed", "neutral", "something new")),
+    ],
+)
+def test_an_outcome_has_one_colour_whatever_its_source(status, tone):
+    assert facts.status(status).tone == tone
+
+
+# On the page
+
+
+def event(source: str, event_type: str, metadata: dict[str, Any], **given: Any) -> Any:
+    """Return an event as it is read."""
+    plain: dict[str, Any] = {"event_id": "made-up", "title": "a title", "description": {"text": "Something"}}
+    plain |= {"author": "somebody", "request_id": "one", "timestamp": NOON, "recorded_at": NOON}
+    one = NewEvent(source=source, event_type=event_type, metadata=metadata, **{**plain, **given})
+    one.__dict__["id"] = 7
+    return one
+
+
+def page_of(app: Flask, one: Any, *hidden: str) -> Tag:
+    """Return the event as the dashboard has it, opened, while some fields are hidden."""
+    shown = article(one, frozenset((one.event_type, key) for key in hidden), UTC_ZONE)
+    with app.test_request_context():
+        html = render_template("partials/dashboard/event.html", article=shown, zone=UTC_ZONE, now=NOON)
+    found = BeautifulSoup(html, "html.parser").article
+    assert found is not None
+    return found
+
+
+def test_a_run_opens_to_well_formed_facts_and_its_line_tells_how_it_went(app):
+    jobs = [f"job {number}" for number in range(8)]
+    run = {"status": "failure", "duration": 252, "branch": "main", "commit": SHA, "failed_jobs": jobs}
+    run["logs_url"] = "https://ci.example/run/7"
+    page = page_of(app, event("github", "WorkflowRun", run, url="https://ci.example/7"))
+    assert words(page.select_one("summary .status.bad")) == "failure"
+    assert texts(page, "summary .told") == ["4 min 12 s", "Branch: main"]
+    assert words(page.select_one("[data-field=duration] dd")) == "4 min 12 s"
+    assert page.select_one("[data-field=duration] span")["title"] == "252 seconds"
+    assert page.select_one("[data-field=commit] code.sha")["title"] == SHA
+    assert texts(page, "[data-field=failed_jobs] dd > ul li") == jobs[:5]
+    assert words(page.select_one("[data-field=failed_jobs] summary")) == "and 3 more"
+    assert texts(page, "[data-field=failed_jobs] details li") == jobs[5:]
+    log = page.select_one("[data-field=logs_url] a")
+    assert (words(log), log["href"], "noopener" in log["rel"]) == ("ci.example", "https://ci.example/run/7", True)
+    link = next(one for one in page.select(".links a") if "Open in" in words(one))
+    assert (words(link), link["href"], "noopener" in link["rel"]) == ("Open in GitHub", "https://ci.example/7", True)
+
+
+def test_a_pull_request_says_branches_lines_and_that_it_was_merged(app):
+    metadata = {"branches": HEAD_BASE, "changes": {"additions": 42, "deletions": 7, "files": 1}, "merged": True}
+    one = event("github", "PullRequest", metadata, status="merged")
+    page = page_of(app, one)
+    assert words(page.select_one("summary .status.good")) == "merged"
+    assert texts(page, "summary .told") == ["fix/retry → main", "+42 −7 in 1 file"]
+    assert (words(page.select_one(".plus")), words(page.select_one(".minus"))) == ("+42", "−7")
+    assert words(page.select_one("[data-field=merged] dd")) == "yes"
+    assert page_of(app, one, "merged").select(".status") == []
+
+
+def test_images_go_from_old_to_new_and_what_is_new_or_gone_says_so(app):
+    images = [
+        *IMAGES,
+        {"name": "proxy", "old": None, "new": "envoy:3"},
+        {"name": "log", "old": "fluent:1", "new": None},
+    ]
+    page = page_of(app, event("kubernetes", "K8sDeployment", {"images": images}, status="modified"))
+    assert texts(page, "[data-field=images] li") == [
+        "nginx: 1.25 → 1.27",
+        "proxy: envoy:3 added",
+        "log: fluent:1 removed",
+    ]
+    assert texts(page, "summary .told") == ["nginx: 1.25 → 1.27 and 2 more"]
+    assert page.select(".status") == []
+
+
+def test_a_link_that_is_none_leads_nowhere(app):
+    for address in ("javascript:alert(1)", "https://github.com@evil.example/", "data:text/html,x"):
+        page = page_of(app, event("github", "WorkflowRun", {"logs_url": address}, url=address))
+        assert [one for one in page.select("a") if not str(one["href"]).startswith("/")] == []
+        assert address in words(page.select_one("[data-field=logs_url] dd"))
+
+
+EVERY = [(key, kind) for key, one in connectors.TYPES.items() for kind in one.event_types]
+
+
+def sample(field: EventField) -> tuple[Any, str]:
+    """Return a value of the field's shape, and what of it is read on the page."""
+    mark = f"m-{field.key}-m"
+    return {
+        Shape.SECONDS: (252, "4 min 12 s"),
+        Shape.BYTES: (12_345_678, "12.3 MB"),
+        Shape.YES_NO: (True, "yes"),
+        Shape.SHA: (digest := f"{hash(field.key) % 2**60:040x}", digest),
+        Shape.LINK: (f"https://{field.key.replace('_', '-')}.example/", f"{field.key.replace('_', '-')}.example"),
+        Shape.LIST: ([mark], mark),
+        Shape.BRANCHES: ({"head": mark, "base": "b"}, mark),
+        Shape.LINES: ({"additions": 4711}, "+4,711"),
+        Shape.MOVES: ([{"name": mark, "old": "1", "new": "2"}], mark),
+    }.get(field.shape, (mark, mark))
+
+
+def test_a_hidden_field_is_nowhere_and_every_other_is_there(app: Flask) -> None:
+    for source, kind in EVERY:
+        check_hiding(app, source, kind)
+
+
+def check_hiding(app: Flask, source: str, kind: EventType) -> None:
+    """Hide each field of an event type in turn, and read the event."""
+    samples = {field.key: sample(field) for field in kind.fields}
+    name = samples.get("connector_name", ("Work", ""))[0]
+    one = event(source, kind.name, {key: value for key, (value, _) in samples.items()}, connector_name=name)
+    for hidden in ("", *samples):
+        page = page_of(app, one, *([hidden] if hidden else []))
+        assert [str(row["data-field"]) for row in page.select("[data-field]")] == [
+            key for key in samples if key != hidden
+        ]
+        for key, (_, mark) in samples.items():
+            row = page.select_one(f"[data-field={key}] dd")
+            assert (row is None) == (key == hidden), (source, kind.name, key)
+            if key != hidden:
+                assert mark in words(row), (source, kind.name, hidden, key)
+            elif mark != "yes":
+                assert mark not in words(page), (source, kind.name, hidden)
+        assert not page.select(f"[data-told='{hidden}']")
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([SHA, "https://a"]),
+    lambda inner: (
+        st.lists(inner, max_size=8)
+        | st.dictionaries(
+            st.sampled_from(["head", "base", "additions", "deletions", "files", "name", "old", "new", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis.settings(
+    deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(st.data())
+def test_whatever_is_recorded_is_shown_and_never_an_error(app: Any, data: Any) -> None:
+    source, kind = data.draw(st.sampled_from(EVERY))
+    metadata = {field.key: data.draw(JSON) for field in kind.fields}
+    page = page_of(app, event(source, kind.name, metadata, status=data.draw(st.text(max_size=9) | st.none())))
+    assert len(page.select("[data-field]")) == len(metadata)
+    assert page.select("script, img, iframe") == []
+    assert all(str(one["href"]).startswith(("/", "https://a", "http")) for one in page.select("a"))
+
+
+def test_an_event_page_tells_nothing_of_a_hidden_field_but_in_what_is_recorded(client, make_connector):
+    number = make_connector()
+    etag = client.get(f"/api/connectors/{number}").headers["ETag"]
+    client.patch(f"/api/connectors/{number}", json={"config": {"repos": ["acme/shop"]}}, headers={"If-Match": etag})
+    [changed] = client.get("/api/changes?event_type=ConfigChanged").get_json()
+
+    def read() -> str:
+        page = BeautifulSoup(client.get(f"/events/{changed['id']}").text, "html.parser")
+        for part in page.select(".recorded, .feed"):
+            part.decompose()
+        return words(page)
+
+    assert "acme/shop" in read()
+    for field in ("new_value", "field", "connector_name"):
+        client.put(f"/api/connectors/1/visibility/ConfigChanged/{field}", json={"visible": False})
+    said = read() + words(
+        BeautifulSoup(client.get(f"/events/{changed['id']}/around").text, "html.parser").select_one("main p.meta")
+    )
+    assert [word for word in ("acme/shop", "Repositories", "repos", "Work GitHub") if word in said] == []

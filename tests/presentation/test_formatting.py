@@ -1,0 +1,203 @@
+"""Times, values and diffs stand on the page as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from painchain.connectors.base import Kind
+from painchain.presentation import formatting
+
+KOLKATA = ZoneInfo("Asia/Kolkata")
+UTC_ZONE = ZoneInfo("UTC")
+NOW = datetime(2026, 3, 10, 12, 0, 0, 250, tzinfo=UTC)
+
+
+def read(markup: Markup) -> str:
+    """Return what a person reads."""
+    return BeautifulSoup(f"<p>{markup}</p>", "html.parser").get_text()
+
+
+# Times
+
+
+def test_a_time_is_local_to_read_and_exact_in_utc_on_hover():
+    element = BeautifulSoup(formatting.moment(NOW, KOLKATA), "html.parser").time
+    assert element.get_text() == "10 Mar 2026, 17:30:00"
+    assert element["title"] == "2026-03-10 12:00:00.000250 UTC"
+    assert datetime.fromisoformat(element["datetime"]) == NOW
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (timedelta(), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=1), "1 min ago"),
+        (timedelta(minutes=59, seconds=59), "59 min ago"),
+        (timedelta(hours=1), "16:30 today"),
+        (timedelta(hours=17), "00:30 today"),
+        (timedelta(hours=18), "9 Mar 2026, 23:30"),
+        (timedelta(seconds=-5), "17:30 today"),
+    ],
+)
+def test_a_time_ago_is_counted_within_the_hour_and_local_before(before, said):
+    assert read(formatting.ago(NOW - before, NOW, KOLKATA)) == said
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        (date(2026, 3, 11), "Wednesday, 11 March 2026"),
+        (date(2026, 3, 10), "Today, 10 March"),
+        (date(2026, 3, 9), "Yesterday, 9 March"),
+        (date(2026, 3, 8), "Sunday, 8 March 2026"),
+    ],
+)
+def test_a_day_has_the_name_it_has_for_the_viewer(day, said):
+    assert formatting.day_name(day, NOW, UTC_ZONE) == said
+
+
+def test_today_begins_at_the_viewers_midnight():
+    late = NOW.replace(hour=23)
+    assert formatting.day_name(date(2026, 3, 11), late, KOLKATA) == "Today, 11 March"
+    assert formatting.day_name(date(2026, 3, 10), late, UTC_ZONE) == "Today, 10 March"
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    "character", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x00", "\x1b", "\x7f", "\u2028", "\ud800"]
+)
+def test_a_character_that_would_act_on_the_page_is_spelt_out(character):
+    shown = formatting.printable(f"a{character}b")
+    assert shown == f"a{ascii(character)[1:-1]}b"
+    assert shown.isprintable()
+
+
+def test_letters_of_every_script_stay_as_they_are():
+    assert formatting.printable("Größe 日本語 עברית 🚀") == "Größe 日本語 עברית 🚀"
+
+
+@given(st.text())
+def test_texts_that_differ_in_letters_still_differ_when_spelt_out(text):
+    assert formatting.printable(formatting.printable(text)) == formatting.printable(text)
+    assert (
+        text.isprintable() == (formatting.printable(text) == text) or "\n" in text or "\t" in text or not text.isascii()
+    )
+
+
+# Values
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}])
+def test_what_is_empty_says_so(value):
+    assert formatting.shown(value) == '<span class="empty">empty</span>'
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "said"),
+    [
+        (0, "", "0"),
+        (300, "number", "300"),
+        (False, "", "off"),
+        (True, "", "on"),
+        (False, "visible", "hidden"),
+        (True, "visible", "shown"),
+        ("text", "", "text"),
+        (["a", 1, None], "list", "a, 1, empty"),
+        ({"a": [1, "ü"]}, "json", '{"a": [1, "ü"]}'),
+        (1.5, "", "1.5"),
+    ],
+)
+def test_a_value_is_shown_in_words(value, kind, said):
+    assert read(formatting.shown(value, kind)) == said
+
+
+@pytest.mark.parametrize("value", ["<b>", ["<b>"], {"<b>": "<b>"}, "'\"&"])
+def test_a_value_never_becomes_markup(value):
+    assert not BeautifulSoup(f"<p>{formatting.shown(value)}</p>", "html.parser").p.find_all()
+
+
+def test_a_long_value_is_cut_and_still_tells_its_length_and_fingerprint():
+    one, other = formatting.shown("a" * 5000 + "b"), formatting.shown("a" * 5000 + "c")
+    assert one.startswith("a" * 120 + "… (5,001 characters, sha256 ")
+    assert one != other
+    assert len(one) < 200
+    assert len(formatting.shown({"key": "a" * 5000})) < 200
+
+
+def test_a_long_list_is_cut_as_well():
+    numbers = formatting.shown(list(range(5000)))
+    assert len(numbers) < 1000
+    assert numbers != formatting.shown([*range(4999), 7])
+
+
+def test_a_recorded_value_is_laid_out_on_several_lines():
+    assert formatting.pretty({"a": ["ü"]}) == '{\n  "a": [\n    "ü"\n  ]\n}'
+
+
+# Old and new
+
+
+def test_the_part_in_which_two_texts_differ_is_marked():
+    old, new = formatting.marked("https://git.example/api/v3", "https://git.example/api/v4")
+    assert old == "https://git.example/api/v<mark>3</mark>"
+    assert new == "https://git.example/api/v<mark>4</mark>"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("abc", "xyz"), (300, 600), (None, "a"), ("a" * 200, "a" * 201), (True, "on")]
+)
+def test_where_marking_would_not_help_values_are_shown_whole(old, new):
+    assert formatting.marked(old, new) == (formatting.shown(old), formatting.shown(new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (300, "300", ("300", "“300”")),
+        ("1.5", None, ("“1.5”", "empty")),
+        ([1], "-2", ("1", "“-2”")),
+        ("300", "600", ("300", "600")),
+        (300, 600, ("300", "600")),
+        (None, "v1.5", ("empty", "v1.5")),
+    ],
+)
+def test_a_number_and_a_text_that_looks_like_one_are_told_apart(old, new, said):
+    assert tuple(read(side) for side in formatting.marked(old, new)) == said
+
+
+def test_of_a_secret_nothing_is_marked():
+    assert formatting.marked("set", "sets", Kind.SECRET) == ("set", "sets")
+
+
+@given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
+def test_marking_changes_no_letter_and_makes_no_markup_of_them(old, new):
+    for value, side in zip((old, new), formatting.marked(old, new), strict=True):
+        # In an element: text alone can look like a file's name, of which Beautiful Soup warns.
+        page = BeautifulSoup(f"<p>{side.replace(chr(13), '&#13;')}</p>", "html.parser").p
+        assert {element.name for element in page.find_all()} <= {"mark"}
+        # The parser makes one blank of a text that is nothing but white space.
+        assert page.get_text().split() == formatting.printable(value).split()
+
+
+# Static files
+
+
+def test_the_address_of_a_static_file_changes_with_the_file(tmp_path):
+    app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    (tmp_path / "one.css").write_text("a {}")
+    before = formatting.static(app, "one.css")
+    assert before.startswith("/static/one.css?v=")
+    assert formatting.static(app, "one.css") == before
+    (tmp_path / "one.css").write_text("b {}")
+    assert formatting.static(app, "one.css") != before

@@ -1,0 +1,64 @@
+"""The house: small modules in packages, and rules of imports beside those of import-linter (`make lint` runs it)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "painchain"
+LONGEST_MODULE = 350
+
+
+def files(folder: Path) -> list[Path]:
+    """Return our modules below a folder; the single migrations are scripts and no modules."""
+    found = [path for path in sorted(folder.rglob("*.py")) if path.parent.name != "versions"]
+    assert found
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Return every name that a file imports anywhere in it: ``from flask import request`` is flask.request."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write the whole name of what is imported"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_few_modules_lie_flat():
+    assert len(list(PACKAGE.glob("*.py"))) <= 6
+    assert len(list((PACKAGE / "web").glob("*.py"))) <= 8
+
+
+def test_no_module_is_too_long_to_read():
+    lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files(PACKAGE)}
+    assert [str(path) for path, lines in lengths.items() if lines > LONGEST_MODULE] == []
+
+
+def test_only_the_web_knows_the_request():
+    for path in files(PACKAGE):
+        if path.relative_to(PACKAGE).parts[0] in ("web", "factory.py"):
+            continue
+        names = imported(path)
+        assert names & {"flask.request", "flask.g", "flask.session", "flask.render_template"} == set(), path
+        assert {name.split(".")[0] for name in names} & {"wtforms", "flask_wtf"} == set(), path
+
+
+def test_pages_and_api_write_only_through_the_packages_that_audit():
+    for path in files(PACKAGE / "web"):
+        assert {"sqlalchemy.insert", "sqlalchemy.delete"} & imported(path) == set(), path
+
+
+def test_templates_run_no_query():
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert [word for word in ("db.session", ".execute(", "select(", ".query") if word in text] == [], path.name
+
+
+def test_each_package_says_what_it_is_for():
+    for path in PACKAGE.rglob("__init__.py"):
+        assert path.parent.name == "versions" or ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path

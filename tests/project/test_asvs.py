@@ -1,0 +1,115 @@
+"""SECURITY.md answers every requirement of three chapters of ASVS 5.0.0, and names tests that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import soup
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+# How many requirements each section has, in the published text.
+SECTIONS = {
+    **{"3.1": 1, "3.2": 3, "3.3": 5, "3.4": 8, "3.5": 8, "3.6": 1, "3.7": 5},
+    **{"7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2},
+    **{"16.1": 1, "16.2": 5, "16.3": 4, "16.4": 3, "16.5": 4},
+}
+ANSWERS = ("met", "met in part", "not met", "not applicable")
+SCRIPTS = list((ROOT / "static").glob("*.js"))
+
+
+def rows() -> list[list[str]]:
+    """Return the cells of each requirement."""
+    lines = [line for line in TEXT.splitlines() if re.match(r"\| \d+\.\d+\.\d+ \|", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_requirement_of_the_three_chapters_is_answered_once() -> None:
+    wanted = {f"{section}.{number}" for section, most in SECTIONS.items() for number in range(1, most + 1)}
+    told = [row[0] for row in rows()]
+    assert len(told) == len(set(told)) == len(wanted)
+    assert set(told) == wanted
+    for row in rows():
+        assert len(row) == 6, row
+        assert row[1] in "123"
+        assert row[3] in ANSWERS
+        assert all(row), row
+        assert row[5] != "–" or row[3] in ("not met", "not applicable"), row
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = [one for row in rows() for one in re.findall(r"`(tests/[^`]+)`", row[5])]
+    assert len(named) > 60
+    missing = []
+    for one in named:
+        file, _, name = one.partition("::")
+        if not (ROOT / file).exists() or f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8"):
+            missing.append(one)
+    assert missing == []
+
+
+def test_the_inventory_of_logs_names_every_place() -> None:
+    inventory = TEXT.partition("### What is recorded where")[2].partition("###")[0]
+    for place in ("the database", "standard error", "notify rules", "checkpoints"):
+        assert place in inventory
+
+
+def test_the_document_says_what_the_browser_has_to_do() -> None:
+    said = TEXT.partition("### What the browser has to do")[2]
+    policies = ("Content-Security-Policy", "Strict-Transport-Security", "Cross-Origin")
+    for feature in ("__Host-", "SameSite", *policies, "host name of its own"):
+        assert feature in said
+
+
+def test_a_session_token_has_the_entropy_that_is_asked_for(app: Flask) -> None:
+    add_person(app)
+    held = set()
+    for _ in range(3):
+        client = app.test_client()
+        sign_in(client)
+        cookie = client.get_cookie("painchain_session")
+        assert cookie is not None
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", cookie.value)  # 32 bytes in base64
+        held.add(cookie.value)
+    assert len(held) == 3
+
+
+def test_every_page_offers_to_sign_out(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    sign_in(client)
+    for page in ("/", "/report", "/as-of", "/settings/integrations", "/settings/people", "/account", "/nowhere"):
+        assert soup(client.get(page)).select_one("header form[action='/sign-out'] button"), page
+
+
+def test_a_browser_that_is_too_old_is_warned_before_signing_in(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    warning = soup(client.get("/sign-in")).select_one("main .too-old")
+    assert warning is not None
+    assert "before 2022" in warning.get_text()
+    styles = (ROOT / "static" / "painchain.css").read_text(encoding="utf-8")
+    assert re.findall(r".*\.too-old.*", styles) == ["@supports (accent-color: auto) { .too-old { display: none; } }"]
+
+
+def test_no_cookie_is_larger_than_a_browser_keeps(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    cookies = client.get(f"/sign-in?next=/{'a' * 9_000}").headers.getlist("Set-Cookie")
+    cookies += sign_in(client).headers.getlist("Set-Cookie")
+    form = soup(client.get("/settings/teams/new")).select_one("#team-form [name=csrf_token]")
+    assert form is not None
+    given = {"csrf_token": str(form["value"]), "name": "é" * 100, "tags": "é" * 50}
+    cookies += client.post("/settings/teams/new", data=given).headers.getlist("Set-Cookie")
+    assert len(cookies) > 3
+    assert max(len(one.partition(";")[0]) for one in cookies) < 4096
+
+
+def test_no_script_of_ours_makes_markup_of_text() -> None:
+    assert len(SCRIPTS) >= 3
+    for file in SCRIPTS:
+        said = file.read_text(encoding="utf-8")
+        for dangerous in ("innerHTML", "outerHTML =", "insertAdjacentHTML", "document.write", "eval(", "postMessage"):
+            assert dangerous not in said, (file.name, dangerous)

@@ -1,0 +1,104 @@
+"""No pattern takes long over a hostile text: the time that each takes grows with the text, and not with its square."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import pytest
+
+import painchain
+from painchain import connectors
+from painchain.connectors.github import connection_test
+from painchain.indexes import search_query
+
+# Patterns that are given no more than so many characters.
+BOUNDED = {
+    "painchain.indexes.search_query._RANGE": search_query.MAX_TEXT,
+    "painchain.indexes.search_query._RAW": search_query.MAX_TEXT,
+    "painchain.indexes.search_query._VALUE": search_query.MAX_TEXT,
+    "painchain.connectors.github.connection_test._LAST": connection_test.MOST_LINK,
+}
+PUMPS = (
+    *("a", "A", "0", "a1", " ", "\n", "\t", "_", "-", ".", "/", "<", "<a>", "<>;", '"', 'a"', "'", "=", ",", ":", "::"),
+    *("://", "a://", "?token=", "?", "token", "api_", "error", "error ", "error=", "&page=1", "page=1>;", ".."),
+    *("2026-01-01", "2026-01-01..", '; rel="', "; rel=", "a@", "@", "&after=1", "é", "\u0301", "%", "a:", "“", "+1"),
+)
+SHORT, LONG = 2_000, 32_000
+
+
+def patterns() -> Iterator[tuple[str, str, Callable[[str], Any]]]:
+    """Yield every pattern of the code by name, with each way in which its module uses it."""
+    for module in pkgutil.walk_packages(painchain.__path__, "painchain."):
+        if ".migrations." in module.name:
+            continue
+        loaded = importlib.import_module(module.name)
+        source = Path(str(loaded.__file__)).read_text(encoding="utf-8")
+        for name, value in vars(loaded).items():
+            if isinstance(value, re.Pattern) and f"{name} = re.compile(" in source:
+                for method in set(re.findall(rf"\b{name}\.(\w+)\(", source)):
+                    yield f"{module.name}.{name}", method, using(value, method)
+    for kind in connectors.TYPES.values():
+        for field in kind.all_fields:
+            if field.item:
+                yield f"{kind.key}.{field.key}", "fullmatch", re.compile(field.item).fullmatch
+
+
+def using(pattern: re.Pattern[str], method: str) -> Callable[[str], Any]:
+    """Return what asks a pattern to the end."""
+    if method == "finditer":
+        return lambda text: sum(1 for _ in pattern.finditer(text))
+    if method == "sub":
+        return lambda text: pattern.sub("", text)
+    found: Callable[[str], Any] = getattr(pattern, method)
+    return found
+
+
+def hostile(size: int) -> Iterator[tuple[str, str]]:
+    """Yield texts of about this size, by what they are made of, that a pattern may try at every place in vain."""
+    for pump in PUMPS:
+        for head, tail in (
+            ("", ""),
+            ("<a", "\0!"),
+            ("https://a/", "\0!"),
+            ("2026-01-01", "\0"),
+            ("a:", ""),
+            ("-a", "!"),
+        ):
+            yield f"{head}|{pump}|{tail}", head + pump * (size // len(pump)) + tail
+
+
+def seconds(ask: Callable[[str], Any], text: str) -> float:
+    begin = process_time()
+    ask(text)
+    return process_time() - begin
+
+
+@pytest.mark.parametrize(("name", "ask"), [pytest.param(n, a, id=f"{n}.{m}") for n, m, a in sorted(patterns())])
+def test_a_pattern_takes_time_by_the_length_of_a_text_and_not_by_its_square(
+    name: str, ask: Callable[[str], Any]
+) -> None:
+    for (made_of, short), (_, long) in zip(hostile(SHORT), hostile(LONG), strict=True):
+        if (took := seconds(ask, long[: BOUNDED.get(name, LONG)])) > 0.05:
+            before = min(seconds(ask, short) for _ in range(3))
+            again = min(took, seconds(ask, long[: BOUNDED.get(name, LONG)]))
+            assert again < max(0.05, 5 * before * LONG / SHORT), made_of
+
+
+def test_every_pattern_of_the_code_is_asked() -> None:
+    compiled = sum(
+        file.read_text(encoding="utf-8").count("= re.compile(") for file in Path(painchain.__path__[0]).rglob("*.py")
+    )
+    named = {name for name, _, _ in patterns() if name.startswith("painchain.")}
+    assert len(named) == compiled
+    assert set(BOUNDED) <= named
+
+
+def test_a_pattern_that_takes_the_square_would_be_noticed() -> None:
+    with pytest.raises(AssertionError):
+        test_a_pattern_takes_time_by_the_length_of_a_text_and_not_by_its_square("x", re.compile("<([^>]*)>").search)

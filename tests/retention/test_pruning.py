@@ -1,0 +1,410 @@
+"""Retention: what is older goes, nothing else, in small steps, on the record exactly once, whatever happens."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from painchain.audit.trail import Trail
+from painchain.core.config import Settings
+from painchain.database.session import EPOCH, db, microseconds
+from painchain.eventlog import writer
+from painchain.eventlog.writer import NewEvent
+from painchain.retention import pruning
+from painchain.retention import rules as retention_rules
+from painchain.retention.rules import AuditingOff, Busy, Going, Stale
+from painchain.startup import create_app
+from painchain.workers.scheduler import Scheduler
+from tests.cli.test_main import Run, auditing_off, environment, run  # noqa: F401  fixtures
+from tests.conftest import close
+
+Events = Callable[..., list[dict[str, Any]]]
+NOW = datetime.now(UTC)
+
+
+class Clock:
+    """A clock that the test sets; every look moves it on a little."""
+
+    def __init__(self, now: datetime = NOW):
+        self.now = now
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+def write(source: str, days_ago: float, tags: tuple[str, ...] = ("a", "b")) -> int:
+    """Write an event of some days ago."""
+    when = NOW - timedelta(days=days_ago)
+    with writer.writing() as book:
+        name = f"{source}-{book.last_event + 1}"
+        about = {"text": "Something"}
+        return book.append(
+            NewEvent(name, source, "Job", name, about, {}, "ann", name, when, when, tags=list(tags), status="done")
+        )
+
+
+def set_rules(**days: int | None) -> None:
+    with writer.writing() as book:
+        retention_rules.change(days, {}, Trail(book, "ann", writer.new_request_id(NOW), NOW))
+
+
+def order(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
+    with writer.writing() as book:
+        trail = Trail(book, "ann", "the-request", now, reason="The disk is full")
+        return retention_rules.begin(
+            retention_rules.going(retention_rules.rules(), now), retention_rules.ON_DEMAND, trail, beat
+        )
+
+
+def sources() -> dict[str, int]:
+    """Count the events of each source but the audit trail."""
+    db.session.rollback()  # a request of the test's client has read in the same session
+    rows = db.session.execute(text("SELECT source, count(*) FROM change_events GROUP BY source")).all()
+    db.session.rollback()
+    return {source: number for source, number in rows if source != "painchain"}
+
+
+def tags_left() -> int:
+    left = db.session.scalar(
+        text("SELECT count(*) FROM event_tags JOIN change_events ON id = event WHERE source <> 'painchain'")
+    )
+    orphans = db.session.scalar(
+        text("SELECT count(*) FROM event_tags WHERE event NOT IN (SELECT id FROM change_events)")
+    )
+    db.session.rollback()
+    assert orphans == 0
+    return int(left or 0)
+
+
+@pytest.fixture
+def inside(app: Flask) -> Iterator[Flask]:
+    """The app, with ten old and ten young events of two sources."""
+    with app.app_context():
+        for _ in range(10):
+            write("github", 40)
+            write("gitlab", 40)
+            write("github", 20)
+            write("gitlab", 20)
+        yield app
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove four events a step."""
+    for name in ("FIRST_STEP", "SMALLEST_STEP", "LARGEST_STEP"):
+        monkeypatch.setattr(pruning, name, 4)
+
+
+def pruned(events: Events) -> list[dict[str, Any]]:
+    db.session.rollback()
+    return [event for event in events() if event["event_type"] == "EventsPruned"]
+
+
+# The rules
+
+
+def test_everything_is_kept_for_ever_until_somebody_says_otherwise(inside: Flask) -> None:
+    assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
+    assert retention_rules.going(retention_rules.rules(), NOW) == []
+    assert order() == []
+
+
+def test_a_change_of_the_rules_is_on_the_record_and_no_change_is_not(inside: Flask, events: Events) -> None:
+    set_rules(github=30, gitlab=None)
+    set_rules(github=30)
+    set_rules(github=None)
+    set_rules(gitlab=1)
+    told = [event for event in events() if event["event_type"] == "RetentionChanged"]
+    assert [event["title"] for event in told] == [
+        f"[Retention Changed] {one}" for one in ("GitHub", "GitHub", "GitLab")
+    ]
+    assert [(event["metadata"]["old"], event["metadata"]["new"]) for event in told] == [
+        (None, 30),
+        (30, None),
+        (None, 1),
+    ]
+    assert [event["description"]["text"] for event in told] == [
+        "Events of GitHub are kept 30 days, no longer for ever",
+        "Events of GitHub are kept for ever, no longer 30 days",
+        "Events of GitLab are kept 1 day, no longer for ever",
+    ]
+
+
+def test_rules_that_somebody_else_has_changed_are_not_overwritten(inside: Flask) -> None:
+    set_rules(github=30)
+    with pytest.raises(Stale), writer.writing() as book:
+        retention_rules.change({"github": 90}, {"github": None}, Trail(book, "ann", "x", NOW))
+    assert retention_rules.rules()["github"] == 30
+
+
+def test_the_preview_says_how_many_go_from_when_to_when(inside: Flask) -> None:
+    [one] = retention_rules.going({"github": 30, "gitlab": None}, NOW)
+    forty = NOW - timedelta(days=40)
+    assert one == Going("github", 30, NOW - timedelta(days=30), 10, forty, forty)
+
+
+# The removal
+
+
+def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events: Events) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    steps = list(pruning.carry_out(number, NOW, Clock()))
+    assert sum(step.events for step in steps) == 10
+    assert sources() == {"github": 10, "gitlab": 20}
+    assert tags_left() == 60
+    assert retention_rules.progress() == []
+    [event] = pruned(events)
+    assert (event["author"], event["request_id"], event["status"]) == ("ann", "the-request", "pruned")
+    assert event["description"]["reason"] == "The disk is full"
+    assert event["metadata"] == {"action": "prune", "source": "github", "events": 10, "days": 30}
+    assert event["description"]["oldest"] == event["description"]["newest"]
+    assert event["description"]["cause"] == "on demand"
+    assert event["description"]["text"].startswith("Removed 10 events of GitHub from before ")
+
+
+def test_each_source_has_an_event_of_its_own_and_one_where_nothing_goes_has_none(inside: Flask, events: Events) -> None:
+    set_rules(github=30, gitlab=10, kubernetes=1)
+    order()
+    Scheduler(inside, Clock()).look()
+    assert [(event["metadata"]["source"], event["metadata"]["events"]) for event in pruned(events)] == [
+        ("github", 10),
+        ("gitlab", 20),
+    ]
+
+
+def test_a_step_is_a_transaction_of_its_own_and_its_size_is_bounded(inside: Flask, small_steps: None) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    steps = pruning.carry_out(number, NOW, Clock())
+    for left in (16, 12):
+        assert next(steps).events == 4
+        assert sources()["github"] == left
+        [progress] = retention_rules.progress()
+        db.session.rollback()
+        assert (progress.removed, progress.expected) == (20 - left, 10)
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "follows"),
+    [(100, 0.025, 100), (100, 0.25, 10), (50, 0.001, 75), (500, 0.0, 500), (10, 9.0, 10)],
+)
+def test_the_size_of_a_step_follows_how_long_the_last_one_held_up_writers(
+    size: int, seconds: float, follows: int
+) -> None:
+    assert pruning.next_size(size, seconds) == follows
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_writer_has_its_turn_between_any_two_steps(inside: Flask, settings: Settings, small_steps: None) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    other = sqlite3.connect(settings.instance / "painchain.db", timeout=0)
+    for _ in pruning.carry_out(number, NOW, Clock()):
+        with other:
+            other.execute("UPDATE log_head SET revision = revision + 1")
+    other.close()
+
+
+# What can go wrong
+
+
+def test_what_a_process_that_died_has_removed_is_on_the_record_once_another_goes_on(
+    inside: Flask, small_steps: None, events: Events
+) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    dying = pruning.carry_out(number, NOW, Clock())
+    next(dying)
+    next(dying)
+    dying.close()
+    assert pruned(events) == []
+    Scheduler(inside, Clock(NOW + timedelta(seconds=30))).look()
+    assert sources()["github"] == 12, "it may still be at it"
+    Scheduler(inside, Clock(NOW + timedelta(seconds=90))).look()
+    assert sources()["github"] == 10
+    [event] = pruned(events)
+    assert event["metadata"]["events"] == 10
+
+
+def test_whoever_was_only_slow_removes_nothing_after_another_has_taken_over(
+    inside: Flask, small_steps: None, events: Events
+) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    slow = pruning.carry_out(number, NOW, Clock())
+    next(slow)
+    later = NOW + timedelta(minutes=5)
+    assert pruning.take(later) == number
+    assert pruning.take(later) is None
+    assert [step.events for step in slow] == [0]
+    assert sum(step.events for step in pruning.carry_out(number, later, Clock(later))) == 6
+    assert [event["metadata"]["events"] for event in pruned(events)] == [10]
+
+
+def test_a_rule_that_is_taken_back_stops_the_removal_and_what_is_gone_is_on_the_record(
+    inside: Flask, small_steps: None, events: Events
+) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    steps = pruning.carry_out(number, NOW, Clock())
+    next(steps)
+    set_rules(github=None)
+    assert [step.events for step in steps] == [0]
+    assert sources()["github"] == 16
+    assert [event["metadata"]["events"] for event in pruned(events)] == [4]
+
+
+def test_while_auditing_is_off_nothing_is_removed(inside: Flask, client: FlaskClient) -> None:
+    set_rules(github=30)
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    with pytest.raises(AuditingOff):
+        order()
+    assert sources()["github"] == 20
+
+
+def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
+    inside: Flask, client: FlaskClient, small_steps: None, events: Events
+) -> None:
+    set_rules(github=30)
+    [number] = order(beat=NOW)
+    steps = pruning.carry_out(number, NOW, Clock())
+    next(steps)
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    with pytest.raises(AuditingOff):
+        next(steps)
+    later = Clock(NOW + timedelta(minutes=5))
+    Scheduler(inside, later).look()
+    assert sources()["github"] == 16
+    assert client.post("/api/connectors/1/enable").status_code == 200
+    Scheduler(inside, later).look()
+    assert sources()["github"] == 10
+    assert [event["metadata"]["events"] for event in pruned(events)] == [10]
+
+
+def test_one_removal_at_a_time(inside: Flask) -> None:
+    set_rules(github=30)
+    assert len(order()) == 1
+    with pytest.raises(Busy):
+        order()
+
+
+def test_a_rule_that_has_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
+    set_rules(github=30)
+    asked = retention_rules.going({"github": 10}, NOW)
+    with pytest.raises(Stale), writer.writing() as book:
+        retention_rules.begin(asked, retention_rules.ON_DEMAND, Trail(book, "ann", "x", NOW), EPOCH)
+    assert retention_rules.progress() == []
+
+
+# The scheduler
+
+
+def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
+    set_rules(github=30)
+    clock = Clock(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC))
+    scheduler = Scheduler(inside, clock)
+    scheduler.look()
+    assert [event["description"]["cause"] for event in pruned(events)] == ["retention, daily run"]
+    assert sources()["github"] == 10
+    write("github", 50)
+    clock.now += timedelta(hours=11)
+    scheduler.look()
+    assert sources()["github"] == 11, "the turn of today is taken"
+    clock.now += timedelta(hours=2)
+    scheduler.look()
+    assert sources()["github"] == 10
+    assert len(pruned(events)) == 2
+
+
+def test_of_several_servers_one_has_the_daily_turn(inside: Flask, settings: Settings) -> None:
+    taken: list[bool] = []
+
+    def take(app: Flask) -> None:
+        with app.app_context():
+            taken.append(retention_rules.take_turn(NOW))
+
+    others = [create_app(settings) for _ in range(3)]
+    threads = [threading.Thread(target=take, args=(one,)) for one in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for one in others:
+        close(one)
+    assert sorted(taken) == [False, False, True]
+
+
+def test_the_daily_run_is_left_out_with_a_line_in_the_log_while_auditing_is_off(
+    inside: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_rules(github=30)
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    Scheduler(inside, Clock()).look()
+    assert sources()["github"] == 20
+    assert "The daily prune is left out. Auditing is off" in caplog.text
+
+
+def test_an_app_alone_starts_no_thread(inside: Flask) -> None:
+    assert "scheduler" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_the_thread_finds_its_work_and_stops_when_it_is_told_to(
+    inside: Flask, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("painchain.workers.base.LOOK_SECONDS", 0.05)
+    set_rules(github=30)
+    order()
+    scheduler = Scheduler(inside)
+    scheduler.start()
+    for _ in range(200):
+        if pruned(events):
+            break
+        threading.Event().wait(0.05)
+    scheduler.stop()
+    assert sources()["github"] == 10
+    assert "scheduler" not in [thread.name for thread in threading.enumerate()]
+
+
+# The command line
+
+
+def test_prune_says_what_goes_removes_it_and_records_it(inside: Flask, run: Run, events: Events) -> None:  # noqa: F811
+    set_rules(github=30)
+    dry = run("prune", "--dry-run")
+    assert dry.exit_code == 0
+    assert dry.stdout.startswith("GitHub: 10 events would go, ")
+    assert sources()["github"] == 20
+    result = run("prune")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "Removed 10 events."
+    assert sources()["github"] == 10
+    assert [event["author"] for event in pruned(events)] == ["system"]
+    assert run("prune").stdout == "Nothing goes: no event is older than it is kept.\n"
+
+
+def test_prune_is_refused_while_auditing_is_off(inside: Flask, client: FlaskClient, run: Run) -> None:  # noqa: F811
+    set_rules(github=30)
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    result = run("prune")
+    assert result.exit_code == 1
+    assert "Auditing is off" in result.stderr
+    assert sources()["github"] == 20
+
+
+def test_events_are_removed_by_the_time_they_happened(inside: Flask) -> None:
+    edge = NOW - timedelta(days=30)
+    db.session.execute(
+        text("UPDATE change_events SET timestamp = :edge WHERE source = 'gitlab'"), {"edge": microseconds(edge)}
+    )
+    db.session.commit()
+    assert [one.events for one in retention_rules.going({"gitlab": 30}, NOW)] == [0], "exactly so old is not older"

@@ -1,0 +1,64 @@
+"""Accounts for tests: add one as the command line does, and sign in as a person does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.accounts import users
+from painchain.audit import external_events
+from painchain.audit.external_events import LogBody
+from painchain.audit.trail import Trail
+from painchain.core.validation import read
+from painchain.eventlog.writer import new_request_id, writing
+from tests.support.html import fill, form_of
+
+PASSWORD = "correct horse battery staple"
+
+
+@contextmanager
+def on_the_record(app: Flask) -> Iterator[Trail]:
+    """Write to the database of an app, as PainChain itself."""
+    now = datetime.now(UTC)
+    with app.app_context(), writing() as book:
+        yield Trail(book, "system", new_request_id(now), now)
+
+
+def add_person(app: Flask, name: str = "alice", role: str = "admin", password: str = PASSWORD) -> int:
+    """Add an account and return its number."""
+    with on_the_record(app) as trail:
+        return int(users.add(name, role, trail, password=password).id)
+
+
+def report_as(app: Flask, author: str, **body: Any) -> str:
+    """Record an event that a script reports, sent by somebody of this name, and return its id."""
+    with on_the_record(app) as trail:
+        trail.author = author
+        return external_events.record(read(LogBody, json.dumps(body).encode()), trail) or ""
+
+
+def make_link(app: Flask, number: int | None = None) -> str:
+    """Return the address of a one-time link: for an account, or to make the first one."""
+    with on_the_record(app) as trail:
+        person = users.get(number) if number else None
+        return f"/link/{users.make_link(person, trail.now, trail)}"
+
+
+def sign_in(
+    client: FlaskClient, name: str = "alice", password: str = PASSWORD, start: str = "/sign-in"
+) -> TestResponse:
+    """Fill in the sign-in page and send it."""
+    form = fill(form_of(client.get(start), "#sign-in"), name=name, password=password)
+    return client.post("/sign-in", data=form)
+
+
+def sign_out(client: FlaskClient) -> TestResponse:
+    """Press "Sign out" in the header."""
+    return client.post("/sign-out", data=form_of(client.get("/"), ".who"))

@@ -1,0 +1,90 @@
+"""Made-up events, written straight to the log; and a made-up connector type that really asks a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
+from painchain.connectors.contract import Checked, Found, Gap, Polled, RateLimit, Turn
+from painchain.connectors.http_client import Client
+from painchain.eventlog.writer import NewEvent
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def new(number: int, **given: Any) -> NewEvent:
+    """Return an event, different from others by its number alone."""
+    timestamp = given.get("timestamp", NOW - HOUR)
+    plain: dict[str, Any] = {
+        "event_id": f"made-up-{number}",
+        "source": "github",
+        "event_type": "Commit",
+        "title": f"[Commit] number {number}",
+        "description": {"text": f"Commit {number}"},
+        "metadata": {},
+        "author": "system",
+        "request_id": f"request-{number}",
+        "timestamp": timestamp,
+        "recorded_at": timestamp,
+    }
+    return NewEvent(**{**plain, **given})
+
+
+def poll_clock(turn: Turn) -> Polled:
+    """Ask the made-up source for the strikes behind the cursor."""
+    with _clock_client(turn.settings, turn.now) as client:
+        told = client.get("strikes", {"after": turn.cursor.get("last", 0)}).value
+    found = [
+        Found(
+            event_id=f"strike-{strike['number']}",
+            event_type="Strike",
+            title=f"[Strike] {strike.get('title', strike['number'])}",
+            timestamp=datetime.fromtimestamp(strike["at"], UTC) if "at" in strike else turn.now,
+            author=strike.get("author") or "unknown",
+            status="struck",
+            url=strike.get("url"),
+            text=strike.get("text", ""),
+            facts={"hour": strike["number"] % 12},
+        )
+        for strike in told["strikes"]
+    ]
+    gap, rate = told.get("gap"), told.get("rate")
+    return Polled(
+        found,
+        {"last": max([turn.cursor.get("last", 0), *(strike["number"] for strike in told["strikes"])])},
+        more=told.get("more", False),
+        note=told.get("note", ""),
+        gap=Gap(*(datetime.fromtimestamp(one, UTC) for one in gap), words="The clock stood still.") if gap else None,
+        rate_limit=RateLimit(*rate[:2], datetime.fromtimestamp(rate[2], UTC)) if rate else None,
+    )
+
+
+def check_clock(settings: Mapping[str, Any], now: datetime) -> Checked:
+    """Ask the made-up source whose token it is."""
+    with _clock_client(settings, now) as client:
+        told = client.get("me").value
+    return Checked(True, told["name"], told["sees"])
+
+
+def _clock_client(settings: Mapping[str, Any], now: datetime) -> Client:
+    return Client(settings["base_url"], {"Authorization": f"Bearer {settings['token']}"}, now, seconds=5)
+
+
+CLOCK = ConnectorType(
+    key="clock",
+    label="Clock",
+    summary="The strikes of a made-up clock.",
+    icon="clock",
+    colour="grey",
+    fields=(
+        Field("base_url", "API URL", Kind.URL, required=True),
+        Field("token", "Token", Kind.SECRET, required=True),
+        poll_interval(60, "How often the clock is asked."),
+    ),
+    event_types=(EventType("Strike", "Strike", fields(hour="Hour"), "clock"),),
+    poll=poll_clock,
+    check=check_clock,
+)

@@ -1,0 +1,63 @@
+"""A made-up source that delivers webhooks: signed like GitHub's, each telling of one cast or of none."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields
+from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine, Unreadable
+
+
+def sign(body: bytes, secret: str) -> str:
+    """Return the signature of a body."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _verify(delivery: Delivery, secret: str) -> None:
+    if not hmac.compare_digest(delivery.headers.get("x-forge-signature", ""), sign(delivery.body, secret)):
+        raise NotGenuine
+
+
+def _read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[Found]:
+    try:
+        told = json.loads(delivery.body)
+        casts = [cast for cast in told["casts"] if cast != settings.get("ignored")]
+    except (ValueError, TypeError, KeyError):
+        raise Unreadable("The body is not what the forge sends.") from None
+    return [Found(f"cast-{cast}", "Cast", f"[Cast] {cast}", now, "smith") for cast in casts]
+
+
+HOOK = Hook(
+    _verify,
+    lambda delivery: delivery.headers.get("x-forge-delivery", ""),
+    _read,
+    "Enter URL and secret at the forge, and tick Casts.",
+    lambda delivery: delivery.headers.get("x-forge-topic", ""),
+)
+FORGE = ConnectorType(
+    key="forge",
+    label="Forge",
+    summary="Casts of a forge.",
+    icon="circle",
+    colour="grey",
+    fields=(Field("ignored", "Ignored", Kind.TEXT),),
+    event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
+    hook=HOOK,
+)
+
+
+def deliver(
+    client: FlaskClient, address: str, secret: str, told: Any, delivery: str = "", **headers: str
+) -> TestResponse:
+    """Deliver `told` as the forge does. What is bytes is delivered as it is."""
+    body = told if isinstance(told, bytes) else json.dumps({"casts": told}).encode()
+    sent = {"X-Forge-Signature": sign(body, secret), "X-Forge-Delivery": delivery, **headers}
+    return client.post(address, data=body, content_type="application/json", headers=sent)

@@ -1,0 +1,354 @@
+"""Starting and stopping the real server: what it says, makes, keeps and refuses."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from painchain.core.crypto import new_key
+from tests.support.postgresql import on_server, postgres_url
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 30
+REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
+
+
+@dataclass
+class Server:
+    """A server in a process of its own; what it prints goes to files."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    @property
+    def port(self) -> int:
+        """The port of the address that it printed."""
+        return int(self.out.read_text().splitlines()[0].rsplit(":", 1)[1])
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection to it."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Send a request and return the status and the JSON of the answer."""
+        with closing(self.connect()) as connection:
+            request(connection, method, path, body)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def tell_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Tell it to stop, and wait until it has."""
+        self.tell_to_stop()
+        assert self.process.wait(PATIENCE) == 0, self.err.read_text()
+
+
+def request(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> None:
+    """Send a request, with a body of JSON if there is one."""
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    """An instance folder that is not there yet."""
+    return tmp_path / "instance"
+
+
+@pytest.fixture
+def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers, on that folder and a free port unless told otherwise, and see to it that none is left."""
+    servers: list[Server] = []
+
+    def launch(**given: str) -> Server:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
+        settings = {"instance": str(instance), "port": "0", "log_level": "warning", **given}
+        settings.setdefault("allow_private_addresses", "yes")
+        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings.items()}
+        out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
+        servers.append(Server(process, out, err))
+        return servers[-1]
+
+    yield launch
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+@pytest.fixture
+def start(launch: Callable[..., Server]) -> Callable[..., Server]:
+    """Start a server as `launch` does, and wait until it has printed its address."""
+
+    def start(**given: str) -> Server:
+        return ready(launch(**given))
+
+    return start
+
+
+def ready(server: Server) -> Server:
+    """Wait until a server has printed its address."""
+    for _ in range(PATIENCE * 20):
+        if "\n" in server.out.read_text():
+            return server
+        assert server.process.poll() is None, server.err.read_text()
+        time.sleep(0.05)
+    return pytest.fail(f"no address after {PATIENCE} s: {server.err.read_text()}")
+
+
+def refusal(server: Server) -> str:
+    """Return the one line with which a server refuses to start."""
+    assert server.process.wait(PATIENCE) == 2
+    assert server.out.read_text() == ""
+    (line,) = server.err.read_text().splitlines()
+    assert line.startswith("painchain: ")
+    assert line.endswith(".")
+    return line
+
+
+def rows(instance: Path, query: str) -> list[Any]:
+    """Return what a query finds in the database file."""
+    with closing(sqlite3.connect(instance / "painchain.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_first_start_says_where_it_is_and_answers(start: Callable[..., Server]) -> None:
+    server = start()
+    assert server.out.read_text() == f"PainChain is at http://127.0.0.1:{server.port}\n"
+    status, health = server.ask("GET", "/health")
+    assert (status, health["status"], health["database"]) == (200, "ok", "ok")
+    server.stop()
+    assert server.out.read_text().splitlines()[1] == "PainChain has stopped; everything that was saved is safe."
+    assert server.err.read_text() == ""
+
+
+def test_a_first_start_makes_the_folder_the_database_and_a_key_for_its_owner_alone(
+    start: Callable[..., Server], instance: Path
+) -> None:
+    start().stop()
+    assert sorted(file.name for file in instance.iterdir()) == ["painchain.db", "secret.key"]
+    assert stat.S_IMODE((instance / "secret.key").stat().st_mode) == 0o600
+
+
+def test_a_second_start_migrates_nothing_and_loses_nothing(start: Callable[..., Server], instance: Path) -> None:
+    first = start()
+    assert first.ask("POST", "/api/painchain/log", REPORT)[0] == 201
+    before = first.ask("GET", "/api/changes"), first.ask("GET", "/api/connectors")
+    first.stop()
+    kept = (instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")
+    second = start(log_level="info")
+    assert (second.ask("GET", "/api/changes"), second.ask("GET", "/api/connectors")) == before
+    second.stop()
+    assert ((instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")) == kept
+    assert rows(instance, "SELECT name FROM connectors") == [("PainChain System",)]
+    said = [json.loads(line) for line in second.err.read_text().splitlines()]  # no terminal: each line is an object
+    assert [line["message"] for line in said] == ["GET /api/changes 200", "GET /api/connectors 200"]
+
+
+def test_sigterm_loses_no_event_that_was_answered(start: Callable[..., Server], instance: Path) -> None:
+    server = start()
+    answered: list[str] = []
+
+    def report(_: int) -> None:
+        with suppress(OSError, http.client.HTTPException):  # the server is gone
+            for _ in range(500):
+                status, answer = server.ask("POST", "/api/painchain/log", REPORT)
+                assert status == 201
+                answered.append(answer["event_id"])
+                if len(answered) == 20:
+                    server.tell_to_stop()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(report, range(4)))
+    assert server.process.wait(PATIENCE) == 0
+    assert 20 <= len(answered) < 2000
+    assert set(answered) <= {event_id for (event_id,) in rows(instance, "SELECT event_id FROM change_events")}
+    again = start()
+    assert {again.ask("GET", f"/api/changes/{event_id}")[0] for event_id in answered} == {200}
+
+
+@pytest.fixture
+def in_progress(
+    start: Callable[..., Server], instance: Path
+) -> Iterator[tuple[Server, sqlite3.Connection, http.client.HTTPConnection]]:
+    """A server, a write lock that holds it up, and a request that it is working on."""
+    server = start()
+    with closing(sqlite3.connect(instance / "painchain.db", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        with closing(server.connect()) as connection:
+            request(connection, "POST", "/api/painchain/log", REPORT)
+            # Requests are taken up in the order in which they come: when a later one is answered, this one is.
+            assert server.ask("GET", "/api/connector-types")[0] == 200
+            yield server, lock, connection
+
+
+def test_a_request_that_is_worked_on_is_answered_before_the_server_stops(
+    in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
+) -> None:
+    server, lock, connection = in_progress
+    server.tell_to_stop()
+    lock.execute("ROLLBACK")
+    answer = connection.getresponse()
+    assert answer.status == 201
+    event_id = json.loads(answer.read())["event_id"]
+    assert server.process.wait(PATIENCE) == 0
+    assert rows(instance, "SELECT event_id FROM change_events ORDER BY id DESC LIMIT 1") == [(event_id,)]
+
+
+def test_a_request_that_hangs_does_not_hold_up_the_stop(
+    in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
+) -> None:
+    server, lock, connection = in_progress
+    server.tell_to_stop()
+    assert server.process.wait(PATIENCE) == 0
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        connection.getresponse()
+    # After 5 seconds waitress would have said that it waits no longer.
+    assert server.err.read_text() == ""
+    lock.execute("ROLLBACK")
+    assert rows(instance, "SELECT event_type FROM change_events") == [("ConnectorCreated",)]
+
+
+def test_a_stop_that_comes_twice_is_one(start: Callable[..., Server]) -> None:
+    server = start()
+    server.tell_to_stop()
+    server.stop()
+    assert server.err.read_text() == ""
+
+
+def test_servers_that_start_together_on_nothing_all_come_up(
+    launch: Callable[..., Server], database: str, instance: Path
+) -> None:
+    name = f"painchain_start_{uuid.uuid4().hex[:8]}"
+    if database == "postgresql":
+        on_server(f"CREATE DATABASE {name}")
+    try:
+        url = postgres_url(name) if database == "postgresql" else ""
+        servers = [ready(server) for server in [launch(database_url=url) for _ in range(3)]]
+        for server in servers:
+            types = [one["type"] for one in server.ask("GET", "/api/connectors")[1]]
+            created = [one["event_type"] for one in server.ask("GET", "/api/changes")[1]]
+            assert (types, created) == (["painchain"], ["ConnectorCreated"])
+            server.stop()
+    finally:
+        if database == "postgresql":
+            on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536"])
+def test_a_bad_port_is_refused(launch: Callable[..., Server], instance: Path, port: str) -> None:
+    assert "PAINCHAIN_PORT" in refusal(launch(port=port))
+    assert not instance.exists()
+
+
+def test_a_taken_port_is_refused(launch: Callable[..., Server]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        assert f"127.0.0.1:{port}: Address already in use" in refusal(launch(port=str(port)))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(launch: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "Not a directory" in refusal(launch(instance=str(tmp_path / "file" / "instance")))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(launch: Callable[..., Server]) -> None:
+    # Not even root can add a file there.
+    assert "/proc/self" in refusal(launch(instance="/proc/self"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
+def test_a_folder_of_somebody_else_is_refused(launch: Callable[..., Server], instance: Path) -> None:
+    instance.mkdir(mode=0o555)
+    assert "Permission denied" in refusal(launch())
+
+
+@pytest.mark.parametrize("content", [b"", b"hunter2", b"\xff\x00"])
+def test_a_corrupt_key_file_is_refused_and_kept(launch: Callable[..., Server], instance: Path, content: bytes) -> None:
+    instance.mkdir()
+    (instance / "secret.key").write_bytes(content)
+    line = refusal(launch())
+    assert str(instance / "secret.key") in line
+    assert "hunter2" not in line
+    assert (instance / "secret.key").read_bytes() == content
+
+
+def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
+    start: Callable[..., Server], launch: Callable[..., Server], instance: Path
+) -> None:
+    server = start()
+    body = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
+    status, connector = server.ask("POST", "/api/connectors", body)
+    assert status == 201
+    server.stop()
+    right = (instance / "secret.key").read_text()
+    (instance / "secret.key").write_text(new_key())
+    assert "Put the right secret.key back" in refusal(launch())
+    (instance / "secret.key").write_text(right)
+    again = start()
+    assert again.ask("GET", f"/api/connectors/{connector['id']}") == (200, connector)
+
+
+def test_beside_a_log_no_new_key_is_made(
+    start: Callable[..., Server], launch: Callable[..., Server], instance: Path
+) -> None:
+    start().stop()
+    right, before = (instance / "secret.key").read_text(), (instance / "painchain.db").read_bytes()
+    (instance / "secret.key").unlink()
+    assert f"there is no {instance / 'secret.key'}" in refusal(launch())
+    assert [file.name for file in instance.iterdir()] == ["painchain.db"]
+    (instance / "secret.key").touch(0o600)
+    (instance / "secret.key").write_text(new_key())
+    assert "Put the right secret.key back" in refusal(launch())
+    assert (instance / "painchain.db").read_bytes() == before
+    (instance / "secret.key").unlink()
+    file = instance / "elsewhere"
+    file.write_text(right)
+    assert start(secret_key_file=str(file)).ask("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize("content", [b"this is not a database\n" * 100, b"SQLite format 3\0" + b"x" * 4080])
+def test_a_file_that_is_no_database_is_refused_and_kept(
+    launch: Callable[..., Server], instance: Path, content: bytes
+) -> None:
+    instance.mkdir()
+    (instance / "painchain.db").write_bytes(content)
+    assert "The database cannot be used: " in refusal(launch())
+    assert (instance / "painchain.db").read_bytes() == content
+
+
+def test_a_database_server_that_is_not_there_is_refused_without_the_password(launch: Callable[..., Server]) -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        port = unused.getsockname()[1]
+        line = refusal(launch(database_url=f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/painchain"))
+    assert "The database cannot be used: " in line
+    assert "hunter2" not in line
+
+
+def test_a_misspelt_setting_is_mentioned_and_does_not_stop_the_start(start: Callable[..., Server]) -> None:
+    server = start(prot="8000")
+    assert server.err.read_text().startswith("painchain: PAINCHAIN_PROT is not a setting and is ignored")

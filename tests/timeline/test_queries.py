@@ -1,0 +1,426 @@
+"""The one door to what happened: filters, pages and counts agree with each other."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import pytest
+from flask import Flask
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.timeline import queries
+from painchain.timeline.queries import (
+    EARLIEST,
+    LATEST,
+    MAX_BINS,
+    RANGES,
+    BadFilter,
+    Cursor,
+    Filter,
+    parse_filter,
+    parse_time,
+)
+from tests.support.sample_events import HOUR, NOW, new
+
+UTC_ZONE = ZoneInfo("UTC")
+KOLKATA = ZoneInfo("Asia/Kolkata")
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture(params=[0, 0.5, 1], ids=["one by one", "half in rollups", "in rollups"])
+def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
+    """Write events into an empty log, part of them into the rollups, and return their numbers."""
+
+    def append(*given: dict[str, Any]) -> list[int]:
+        with app.app_context(), writer.writing() as book:
+            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
+            numbers = []
+            for number, one in enumerate(given):
+                numbers.append(book.append(new(number, **one)))
+                if number + 1 == int(len(given) * request.param):
+                    book.count()
+            return numbers
+
+    return append
+
+
+def at(*times: datetime) -> list[dict[str, Any]]:
+    """Events at these times."""
+    return [{"timestamp": time} for time in times]
+
+
+def found(app: Flask, wanted: Filter) -> list[int]:
+    """Return the numbers in the titles of the events that are wanted, in the order of the feed."""
+    with app.app_context():
+        return [int(event.title.split()[-1]) for event in queries.page(wanted, limit=500).events]
+
+
+NIGHT = (("Night", ("night", "audit")),)
+VARIED: list[dict[str, Any]] = [
+    {},
+    {"source": "gitlab", "event_type": "Pipeline", "status": "failed", "tags": ["ci", "night"]},
+    {"source": "painchain", "event_type": "ConfigChanged", "author": "operator", "tags": ["audit"]},
+    {"connector_id": 7, "connector_name": "Work", "tags": ["ci"]},
+    {"connector_id": 8, "connector_name": "7"},
+    {"title": "[Commit] 100% Größe_fix 5", "description": {"text": "Raise the limit"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (Filter(), [5, 4, 3, 2, 1, 0]),
+        (Filter(source=("gitlab",)), [1]),
+        (Filter(source=("gitlab", "painchain")), [2, 1]),
+        (Filter(event_type=("Pipeline", "ConfigChanged")), [2, 1]),
+        (Filter(author=("operator",)), [2]),
+        (Filter(author=("operator", "system")), [5, 4, 3, 2, 1, 0]),
+        (Filter(status=("failed",)), [1]),
+        (Filter(connector=("Work",)), [3]),
+        (Filter(connector=("8",)), [4]),
+        (Filter(connector=("7",)), [4, 3]),
+        (Filter(connector=("Work", "8")), [4, 3]),
+        (Filter(connector=("9" * 30,)), []),
+        (Filter(tag=("ci",)), [3, 1]),
+        (Filter(tag=("night", "audit")), [2, 1]),
+        (Filter(tag=("ci", "night")), [3, 1]),
+        (Filter(tag=("absent",)), []),
+        (Filter(tag=("ci",), source=("github",)), [3]),
+        (Filter(team=("Night",), teams=NIGHT), [2, 1]),
+        (Filter(team=("Night",), teams=NIGHT, tag=("ci",)), [1]),
+        (Filter(team=("Night",), teams=NIGHT, tag=("absent",)), []),
+        (Filter(team=("Nobody",), teams=(("Nobody", ("absent",)),)), []),
+        (Filter(q="team:Night", teams=NIGHT), [2, 1]),
+        (Filter(q="-team:Night number", teams=NIGHT), [4, 3, 0]),
+        (Filter(q="team:Night tag:ci", teams=NIGHT), [1]),
+        (Filter(source=("gitlab",), author=("operator",)), []),
+        (Filter(q="number 3"), [3]),
+        (Filter(q="LIMIT raise"), [5]),
+        (Filter(q="größe"), [5]),
+        (Filter(q="100%"), [5]),
+        (Filter(q="GRÖSSE_fi"), [5]),
+        (Filter(q="e%f"), []),
+        (Filter(q="operator"), [2]),
+        (Filter(q="wor"), [3]),
+        (Filter(q="\\"), []),
+    ],
+    ids=str,
+)
+def test_a_filter_finds_what_it_says_and_counts_as_many(app, write, wanted, numbers):
+    write(*VARIED)
+    assert found(app, wanted) == numbers
+    with app.app_context():
+        assert queries.count(wanted) == len(numbers)
+        assert queries.histogram(wanted, NOW, UTC_ZONE).total == len(numbers)
+
+
+def test_a_range_begins_with_its_start_and_ends_before_its_end(app, write):
+    write(*at(NOW, NOW + HOUR, NOW + 2 * HOUR))
+    assert found(app, Filter(start=NOW)) == [2, 1, 0]
+    assert found(app, Filter(end=NOW + 2 * HOUR)) == [1, 0]
+    assert found(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR)) == [1]
+    assert found(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR + timedelta(microseconds=1))) == [2, 1]
+
+
+def pages(app: Flask, limit: int, wanted: Filter | None = None) -> list[list[Any]]:
+    """Read page after page."""
+    with app.app_context():
+        read = [queries.page(wanted or Filter(), limit=limit)]
+        while older := read[-1].older:
+            assert len(read) < 50, "the pages do not end"
+            read.append(queries.page(wanted or Filter(), Cursor.parse(str(older)), limit))
+        return [list(page.events) for page in read]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 20, 50])
+def test_paging_visits_each_event_once_even_with_equal_and_disordered_times(app, write, limit):
+    times = [NOW + timedelta(seconds=number // 4) for number in range(20)]
+    random.Random(limit).shuffle(times)
+    write(*at(*times))
+    read = pages(app, limit)
+    together = [event for page in read for event in page]
+    assert [len(page) for page in read[:-1]] == [limit] * (len(read) - 1)
+    assert 0 < len(read[-1]) <= limit
+    assert len({event.id for event in together}) == len(together) == 20
+    assert together == sorted(together, key=lambda event: (event.timestamp, event.id), reverse=True)
+
+
+def test_what_is_written_while_somebody_pages_moves_no_older_page(app, write):
+    write(*at(*[NOW] * 6))
+    with app.app_context():
+        first = queries.page(Filter(), limit=3)
+        with writer.writing() as book:
+            book.append(new(100, timestamp=NOW + HOUR))
+        second = queries.page(Filter(), first.older, 3)
+    assert [event.title[-1] for event in [*first.events, *second.events]] == list("543210")
+    assert second.older is None
+
+
+def test_pages_of_a_filter_hold_only_what_is_wanted(app, write):
+    write(*({"author": f"author {number % 3}"} for number in range(12)))
+    read = pages(app, 2, Filter(author=("author 1",)))
+    assert [[event.author for event in page] for page in read] == [["author 1"] * 2] * 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "!!!!", "é", "MTIz", "MS4tNQ", "A" * 400, "MS45OTk5OTk5OTk5OTk5OTk5OTk5OTk5"]
+)
+def test_a_cursor_that_no_page_gave_is_refused(text):
+    with pytest.raises(BadFilter) as refused:
+        Cursor.parse(text)
+    assert refused.value.parameter == "cursor"
+
+
+def test_since_gives_what_was_written_after_a_number_in_the_order_of_writing(app, write):
+    first, *others = write(*at(NOW + HOUR, NOW, NOW - HOUR, NOW + HOUR))
+    with app.app_context():
+        assert [event.id for event in queries.since(Filter(), first)] == others
+        assert [event.id for event in queries.since(Filter(), first, 2)] == others[:2]
+        assert [event.id for event in queries.since(Filter(start=NOW), first)] == [others[0], others[2]]
+        assert queries.since(Filter(), others[-1]) == []
+        assert queries.head().last_event == others[-1]
+
+
+def test_an_event_is_found_by_its_number_its_event_id_and_its_action(app, write):
+    numbers = write({"request_id": "a"}, {"request_id": "b"}, {"request_id": "a"})
+    with app.app_context():
+        assert queries.event(numbers[1]).event_id == "made-up-1"
+        assert queries.event_called("made-up-1").id == numbers[1]
+        assert [event.id for event in queries.of_request("a")] == [numbers[2], numbers[0]]
+        assert queries.event(10**9) is None
+        assert queries.event_called("made-up-9") is None
+
+
+def test_counts_authors_and_tags_name_what_there_is(app, write):
+    write(*VARIED)
+    with app.app_context():
+        assert queries.counts_by("source", Filter()) == {"github": 4, "gitlab": 1, "painchain": 1}
+        assert queries.counts_by("status", Filter()) == {"failed": 1}
+        assert list(queries.counts_by("author", Filter())) == ["system", "operator"]
+        assert queries.authors() == ["operator", "system"]
+        assert queries.tags() == ["audit", "ci", "night"]
+
+
+def assert_contiguous(histogram: queries.Histogram) -> None:
+    """The bins are of one width and follow one another from the histogram's start to its end."""
+    assert 1 <= len(histogram.bins) <= MAX_BINS + 1
+    assert all(one.end - one.start == histogram.width for one in histogram.bins)
+    assert all(one.end == following.start for one, following in itertools.pairwise(histogram.bins))
+    assert (histogram.start, histogram.end) == (histogram.bins[0].start, histogram.bins[-1].end)
+
+
+def in_bins(histogram: queries.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
+    """Count events by source and bin, one by one."""
+    return [
+        Counter(event.source for event in events if one.start <= event.timestamp < one.end) for one in histogram.bins
+    ]
+
+
+ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
+spans = st.one_of(
+    st.timedeltas(timedelta(microseconds=1), timedelta(seconds=2)),
+    st.timedeltas(timedelta(seconds=1), timedelta(days=2)),
+    st.timedeltas(timedelta(days=1), timedelta(days=800)),
+)
+
+
+def test_the_histogram_counts_what_the_pages_hold_whatever_the_range(app, write):
+    chance = random.Random(7)
+    away = [0.0, 0.3, 0.3, 0.9, 1.0, 1.5, *(chance.uniform(-1, 1) * 10 ** chance.uniform(0, 7) for _ in range(60))]
+    write(*({"timestamp": NOW + timedelta(seconds=s), "source": chance.choice(["github", "gitlab"])} for s in away))
+
+    @hypothesis.settings(deadline=None, max_examples=60)
+    @hypothesis.given(st.floats(-1.2e7, 1.2e7) | st.floats(-2, 2), spans, st.sampled_from(ZONES))
+    @hypothesis.example(0.0, timedelta(milliseconds=500), "UTC")
+    def agree(start: float, span: timedelta, zone: str) -> None:
+        wanted = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
+        histogram = queries.histogram(wanted, NOW, ZoneInfo(zone))
+        events = queries.page(wanted, limit=500).events
+        assert_contiguous(histogram)
+        assert histogram.total == len(events) == queries.count(wanted)
+        assert [one.counts for one in histogram.bins] == in_bins(histogram, events)
+        assert histogram.sources == Counter(event.source for event in events)
+        assert histogram.start <= wanted.start < wanted.end <= histogram.end
+
+    with app.app_context():
+        agree()
+
+
+def test_the_histogram_counts_what_happens_right_now(app, write):
+    write(*at(NOW - HOUR, NOW, NOW + timedelta(microseconds=3)))
+    for wanted in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
+        with app.app_context():
+            histogram = queries.histogram(wanted, NOW, UTC_ZONE)
+            assert histogram.total == queries.count(wanted)
+
+
+def test_without_a_range_the_histogram_begins_with_the_oldest_event(app, write):
+    write(*at(NOW - timedelta(days=400), NOW - HOUR))
+    with app.app_context():
+        histogram = queries.histogram(Filter(), NOW, UTC_ZONE)
+    assert_contiguous(histogram)
+    assert histogram.bins[0].start <= NOW - timedelta(days=400) < histogram.bins[0].end
+    assert (histogram.total, histogram.bins[0].total) == (2, 1)
+
+
+def test_an_empty_log_has_an_empty_histogram_of_the_last_day(app, write):
+    write()
+    with app.app_context():
+        histogram = queries.histogram(Filter(), NOW, UTC_ZONE)
+    assert_contiguous(histogram)
+    assert histogram.total == 0
+    assert histogram.start <= NOW - timedelta(days=1) < NOW <= histogram.end <= NOW + HOUR
+
+
+def test_the_widest_range_has_a_histogram_too(app, write):
+    write(*at(EARLIEST, NOW, LATEST - HOUR))
+    with app.app_context():
+        histogram = queries.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
+    assert histogram.total == 3
+    assert_contiguous(histogram)
+
+
+@pytest.mark.parametrize(("name", "range_"), RANGES.items())
+def test_bins_begin_at_round_times_of_the_viewers_zone(app, write, name, range_):
+    write(*at(NOW - range_ / 2))
+    for zone in map(ZoneInfo, ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"]):
+        with app.app_context():
+            histogram = queries.histogram(Filter(start=NOW - range_), NOW, zone)
+        assert_contiguous(histogram)
+        local = histogram.start.astimezone(zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        assert (local - midnight) % min(histogram.width, timedelta(days=1)) == timedelta(0), name
+
+
+@pytest.mark.parametrize("change_over", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("days", [1, 2, 30, 60])
+def test_no_event_falls_between_bins_when_the_clocks_change(app, write, change_over, days):
+    half = timedelta(days=days) / 2
+    times = [change_over + timedelta(minutes=minutes) for minutes in (-60, -1, 0, 1, 59, 60)]
+    write(*at(*times, change_over - half, change_over + half - timedelta(seconds=1)))
+    with app.app_context():
+        histogram = queries.histogram(Filter(start=change_over - half, end=change_over + half), NOW, BERLIN)
+    assert_contiguous(histogram)
+    assert histogram.total == 8
+
+
+@pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA, BERLIN], ids=str)
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-01-31", (2026, 1, 31)),
+        ("2026-01-31T14:05", (2026, 1, 31, 14, 5)),
+        ("2026-01-31 14:05:06", (2026, 1, 31, 14, 5, 6)),
+        ("2026-07-01T00:00:00.123456", (2026, 7, 1, 0, 0, 0, 123456)),
+    ],
+)
+def test_a_time_without_an_offset_is_meant_in_the_viewers_zone(text, meant, zone):
+    assert parse_time(text, "start_date", zone) == datetime(*meant, tzinfo=zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-01-31T14:00:00Z", datetime(2026, 1, 31, 14, tzinfo=UTC)),
+        ("2026-01-31T14:00:00+05:30", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("2026-01-31T14:00:00 05:30", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("2026-01-31 14:00:00Z", datetime(2026, 1, 31, 14, tzinfo=UTC)),
+    ],
+)
+def test_a_time_with_an_offset_is_that_moment_in_utc(text, meant):
+    read = parse_time(text, "start_date", KOLKATA)
+    assert (read, read.tzinfo) == (meant, UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "2026-13-01",
+        "2026-02-30",
+        "31.01.2026",
+        "1969-12-31",
+        "9999-12-31",
+        "0001-01-01",
+        "2026-01-31T25:00",
+    ],
+)
+def test_what_is_no_time_between_1970_and_9000_is_refused(text):
+    for zone in (UTC_ZONE, KOLKATA, ZoneInfo("Etc/GMT+12")):
+        with pytest.raises(BadFilter) as refused:
+            parse_time(text, "end_date", zone)
+        assert refused.value.parameter == "end_date"
+        assert str(refused.value).startswith("end_date must")
+
+
+def parsed(default_range: str = "", **given: Any) -> Filter:
+    """Read a filter from single values or lists."""
+    values = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    return parse_filter(values, NOW, KOLKATA, default_range)
+
+
+def test_an_empty_query_is_everything():
+    assert parsed() == Filter()
+    assert parsed(source="", q="  ", range="", start_date="", tag=[]) == Filter()
+
+
+def test_a_list_is_repeated_or_comma_separated():
+    expected = Filter(source=("github", "gitlab"), tag=("a", "b"), event_type=("Commit",), status=("failed",))
+    assert parsed(source="github, gitlab,", tag=["a", "b", "a"], event_type="Commit", status=" failed ") == expected
+    assert parsed(connector=["7", "Work"], author="Doe, J", q=" two words ") == Filter(
+        connector=("7", "Work"), author=("Doe, J",), q="two words"
+    )
+
+
+@pytest.mark.parametrize(("name", "length"), RANGES.items())
+def test_a_range_is_so_long_until_now(name, length):
+    assert parsed(range=name) == Filter(start=NOW - length)
+    assert parsed(name) == Filter(start=NOW - length)
+
+
+def test_dates_come_before_a_range_and_a_range_before_the_default():
+    dated = parsed("24h", range="1h", start_date="2026-01-01", end_date="2026-01-02")
+    assert dated == Filter(
+        start=datetime(2026, 1, 1, tzinfo=KOLKATA).astimezone(UTC),
+        end=datetime(2026, 1, 2, tzinfo=KOLKATA).astimezone(UTC),
+    )
+    assert parsed("24h", range="7d").start == NOW - timedelta(days=7)
+    assert parsed("24h", range="custom").start == NOW - timedelta(days=1)
+    assert parsed("24h", range="all").start is None
+    assert parsed("24h", end_date="2026-01-02").start is None
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ({"range": "2h"}, "range"),
+        ({"range": "24H"}, "range"),
+        ({"start_date": "soon"}, "start_date"),
+        ({"end_date": "2026-99-99"}, "end_date"),
+        ({"start_date": "2026-01-02", "end_date": "2026-01-01"}, "end_date"),
+        ({"start_date": "2026-01-02", "end_date": "2026-01-02"}, "end_date"),
+        ({"q": "x" * 201}, "q"),
+        ({"tag": "x" * 201}, "tag"),
+        ({"author": ["fine", "x" * 201]}, "author"),
+        ({"source": "a\0b"}, "source"),
+        ({"q": "\0"}, "q"),
+        ({"start_date": "2026-01-01\0"}, "start_date"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_filter_that_cannot_be_understood_says_which_parameter_is_at_fault(given, parameter):
+    with pytest.raises(BadFilter) as refused:
+        parsed(**given)
+    assert refused.value.parameter == parameter
+    assert str(refused.value)

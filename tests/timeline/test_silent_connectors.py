@@ -1,0 +1,95 @@
+"""Who has fallen silent: a connector that usually speaks at this time of day, not one that sleeps at night."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from painchain.database.models import Connector, PollState
+from painchain.database.session import db
+from painchain.eventlog.writer import new_request_id, writing
+from painchain.timeline import silent_connectors
+from painchain.timeline.queries import Filter
+from tests.support.sample_events import new
+
+NOW = datetime(2026, 3, 10, 16, 0, tzinfo=UTC)  # a Tuesday
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def connector(make_connector) -> int:
+    """A connector that is switched on."""
+    return int(make_connector(enabled=True))
+
+
+def heard(app: Flask, number: int, *times: datetime) -> None:
+    """Let events of a connector have happened at these times."""
+    with app.app_context(), writing() as book:
+        for when in times:
+            about: dict[str, Any] = {"connector_id": number, "connector_name": "Work GitHub"}
+            book.append(new(book.last_event, timestamp=when, request_id=new_request_id(when), **about))
+
+
+def every(gap: timedelta, start: datetime, end: datetime) -> list[datetime]:
+    return [start + count * gap for count in range((end - start) // gap + 1)]
+
+
+def silent(app: Flask, now: datetime = NOW, wanted: Filter | None = None) -> list[silent_connectors.Silence]:
+    with app.app_context():
+        return silent_connectors.found(now, wanted)
+
+
+def test_a_connector_that_spoke_all_day_and_stopped_is_silent(app, connector):
+    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+    [one] = silent(app)
+    assert (one.name, one.last, one.usual) == ("Work GitHub", NOW - 2 * HOUR, 12 * MINUTE)
+
+
+def test_three_usual_gaps_are_no_silence_yet(app, connector):
+    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 36 * MINUTE))
+    assert silent(app) == []
+
+
+def test_a_connector_that_rarely_speaks_is_not_missed(app, connector):
+    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 5 * HOUR))  # sixteen events
+    assert silent(app) == []
+
+
+@pytest.mark.parametrize(("hour", "is_silent"), [(14, True), (23, False)])
+def test_nights_are_no_news_but_a_silent_afternoon_is(app, connector, hour, is_silent):
+    now = NOW.replace(hour=hour)
+    days = [now.replace(hour=8) - back * DAY for back in range(1, 12)]
+    last = min(now.replace(hour=18), now - 3 * HOUR)
+    heard(app, connector, *(when for day in days for when in every(15 * MINUTE, day, day + 10 * HOUR)))
+    heard(app, connector, *every(15 * MINUTE, now.replace(hour=8), last))
+    assert bool(silent(app, now)) is is_silent
+
+
+def test_a_quiet_sunday_is_no_news(app, connector):
+    sunday = NOW - 2 * DAY
+    working = [NOW.replace(hour=8) - back * DAY for back in range(3, 20) if (NOW - back * DAY).weekday() < 5]
+    heard(app, connector, *(when for day in working for when in every(20 * MINUTE, day, day + 10 * HOUR)))
+    assert silent(app, sunday) == []
+
+
+@pytest.mark.parametrize("how", ["disabled", "failing"])
+def test_of_a_connector_that_does_not_look_it_is_known_why(app, connector, how):
+    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+    with app.app_context():
+        if how == "disabled":
+            db.session.get(Connector, connector).enabled = False
+        else:
+            db.session.merge(
+                PollState(connector_id=connector, due=NOW, taken_until=NOW, failures=3, cursor={}, note="")
+            )
+        db.session.commit()
+    assert silent(app) == []
+
+
+def test_only_the_connectors_of_the_filter_are_told(app, connector):
+    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+    assert silent(app, wanted=Filter(source=("gitlab",))) == silent(app, wanted=Filter(connector=("Other",))) == []
+    assert len(silent(app, wanted=Filter(source=("github",), connector=(str(connector),)))) == 1

@@ -1,0 +1,116 @@
+"""What is hidden is hidden on the dashboard only, per connector and event type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store
+from painchain.connectors import BUILTIN, TYPES
+from painchain.eventlog import writer
+from painchain.timeline import queries, visibility
+from painchain.timeline.queries import Filter
+from painchain.timeline.visibility import Hidden
+
+SHA, BRANCH = ("Commit", "sha"), ("Commit", "branch")
+
+
+@contextmanager
+def acting(app: Flask) -> Iterator[Trail]:
+    """Act once, on the record."""
+    with app.app_context(), writer.writing() as book:
+        yield Trail(book, "operator", "one-action", datetime.now(UTC))
+
+
+@pytest.fixture
+def number(app: Flask) -> int:
+    """The number of a GitHub connector."""
+    with acting(app) as trail:
+        return int(connector_store.create(TYPES["github"], {"name": "Work", "token": "made-up"}, False, trail).id)
+
+
+def show(app: Flask, number: int, **wanted: bool) -> None:
+    """Show or hide fields of commits."""
+    with acting(app) as trail:
+        toggles = {("Commit", field): visible for field, visible in wanted.items()}
+        connector_store.set_visible(connector_store.get(number), toggles, None, trail)
+
+
+def builtin(app: Flask) -> int:
+    """The number of the built-in connector."""
+    with app.app_context():
+        return int(connector_store.listed(connector_type=BUILTIN.key)[0].id)
+
+
+@pytest.mark.parametrize("connector_type", TYPES.values(), ids=lambda one: one.key)
+def test_every_field_of_every_event_type_has_one_toggle_in_the_order_of_the_form(connector_type):
+    toggles = visibility.toggles(connector_type)
+    assert len(toggles) == len(set(toggles)) == sum(len(one.fields) for one in connector_type.event_types)
+    assert list(dict.fromkeys(event_type for event_type, _ in toggles)) == [
+        one.name for one in connector_type.event_types
+    ]
+
+
+def test_everything_is_visible_by_default(app, number):
+    with app.app_context():
+        assert visibility.hidden(number) == frozenset()
+        assert visibility.all_hidden() == Hidden(frozenset(), {})
+
+
+def test_what_is_hidden_is_stored_and_shown_again(app, number):
+    show(app, number, sha=False, branch=False)
+    with app.app_context():
+        assert visibility.hidden(number) == {SHA, BRANCH}
+    show(app, number, sha=True)
+    with app.app_context():
+        assert visibility.hidden(number) == {BRANCH}
+
+
+def test_only_toggles_that_are_not_so_yet_differ(app, number):
+    show(app, number, sha=False)
+    with app.app_context():
+        one = connector_store.get(number)
+        assert visibility.differences(one, {SHA: False, BRANCH: True}) == []
+        assert visibility.differences(one, {SHA: True, BRANCH: False}) == [(SHA, True), (BRANCH, False)]
+        assert visibility.differences(one, {}) == []
+
+
+def test_hiding_the_fields_of_one_connector_leaves_those_of_another(app, number):
+    with acting(app) as trail:
+        other = int(connector_store.create(TYPES["github"], {"name": "Other", "token": "made-up"}, False, trail).id)
+    show(app, number, sha=False)
+    with app.app_context():
+        hidden = visibility.all_hidden()
+        assert visibility.hidden(other) == frozenset()
+    assert hidden.of("github", number) == {SHA}
+    assert hidden.of("github", other) == frozenset()
+    assert hidden.of("github", None) == frozenset()
+
+
+def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector(app, number):
+    show(app, number, sha=False)
+    with acting(app) as trail:
+        hide_action = {("ConfigChanged", "action"): False}
+        connector_store.set_visible(connector_store.listed(connector_type=BUILTIN.key)[0], hide_action, None, trail)
+    with app.app_context():
+        hidden = visibility.all_hidden()
+    for about in (number, builtin(app), None, 10**6):
+        assert hidden.of(BUILTIN.key, about) == {("ConfigChanged", "action")}
+    assert hidden.of("github", number) == {SHA}
+
+
+def test_what_is_recorded_does_not_depend_on_what_is_hidden(app, number):
+    with acting(app) as trail:
+        every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
+        connector_store.set_visible(connector_store.listed(connector_type=BUILTIN.key)[0], every_field, None, trail)
+    with acting(app) as trail:
+        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+    with app.app_context():
+        updated, changed = queries.page(Filter(connector=(str(number),))).events[:2]
+    assert (changed.description["old_value"], changed.description["new_value"]) == (300, 900)
+    assert updated.metadata["changes"] == {"poll_interval": {"old": 300, "new": 900}}

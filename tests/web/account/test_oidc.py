@@ -1,0 +1,286 @@
+"""Signing in through OpenID Connect, with a real provider: whom it lets in, and whom and what it does not believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.accounts import users
+from painchain.core import config
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.conftest import close, settings_for
+from tests.counterparts.node import free_port
+from tests.counterparts.oidc import FarProvider, provider
+from tests.support.accounts import PASSWORD, add_person, on_the_record, sign_in, sign_out
+from tests.support.html import soup, words
+
+BACK = "/sign-in/oidc/back"
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarProvider]:
+    with provider(tmp_path_factory.mktemp("provider")) as found:
+        yield found
+
+
+@pytest.fixture
+def far(running: FarProvider) -> FarProvider:
+    running.faults()
+    return running
+
+
+@pytest.fixture
+def make_app(settings: config.Settings, far: FarProvider) -> Iterator[MakeApp]:
+    """Start a server that knows the provider, with an admin whose address the provider knows too."""
+    apps: list[Flask] = []
+
+    def make(**more: str) -> Flask:
+        wanted = settings_for(settings.instance, settings.database_url, **far.environment(**more))
+        apps.append(app := create_app(wanted))
+        with on_the_record(app) as trail:
+            if not users.exist():
+                users.add("alice", "admin", trail, email="alice@people.example", password=PASSWORD)
+        return app
+
+    yield make
+    for app in apps:
+        close(app)
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+def begin(client: FlaskClient, start: str = "/sign-in") -> str:
+    """Press the button of the sign-in page, and return where it leads."""
+    button = soup(client.get(start)).select_one("a.button[href^='/sign-in/oidc']")
+    assert words(button) == "Sign in with Example ID"
+    answer = client.get(str(button["href"]))
+    assert answer.status_code == 303, words(soup(answer).select_one("[role=alert]"))
+    return str(answer.location)
+
+
+def come_back(client: FlaskClient, address: str) -> TestResponse:
+    parts = urlsplit(address)
+    assert (parts.netloc, parts.path) == ("localhost", BACK)
+    return client.get(f"{parts.path}?{parts.query}")
+
+
+def through(client: FlaskClient, far: FarProvider, account: str, start: str = "/sign-in") -> TestResponse:
+    """Sign in through the provider."""
+    return come_back(client, far.visit(begin(client, start), account))
+
+
+def with_query(address: str, **changed: str) -> str:
+    parts = urlsplit(address)
+    query = {**dict(parse_qsl(parts.query)), **changed}
+    return parts._replace(query=urlencode(query)).geturl()
+
+
+def said(answer: TestResponse) -> str:
+    return words(soup(answer).select_one("[role=alert]"))
+
+
+def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return type, author and metadata of the newest events, oldest first."""
+    with app.app_context():
+        rows = db.session.execute(
+            db.text("SELECT event_type, author, metadata FROM change_events ORDER BY id DESC LIMIT :count").columns(
+                metadata=db.JSON
+            ),
+            {"count": count},
+        )
+        return [(kind, author, facts) for kind, author, facts in reversed(list(rows))]
+
+
+def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subject_from_then_on(app, client, far):
+    answer = through(client, far, "subject-of-alice", client.get("/report?month=2026-01").location)
+    assert (answer.status_code, answer.location) == (303, "/report?month=2026-01")
+    assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
+    linked, entered = newest(app, 2)
+    assert linked[:2] == ("PersonChanged", "alice")
+    assert linked[2]["changes"] == {"issuer": {"old": None, "new": far.url}}
+    assert entered[:2] == ("SignedIn", "alice")
+    assert entered[2]["way"] == "oidc"
+    sign_out(client)
+    with on_the_record(app) as trail:
+        users.change(users.called("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
+    assert through(client, far, "subject-of-alice").status_code == 303
+    assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
+
+
+def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client, far):
+    asked = dict(parse_qsl(urlsplit(begin(client)).query))
+    assert asked["response_type"] == "code"
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["redirect_uri"] == f"http://localhost{BACK}"
+    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 43
+    assert dict(parse_qsl(urlsplit(begin(client)).query))["state"] != asked["state"]
+
+
+@pytest.mark.parametrize(
+    ("account", "message", "why"),
+    [
+        (
+            "subject-of-bob",
+            "There is no account with the address bob@people.example. Ask",
+            "no account with the e-mail",
+        ),
+        ("unverified", "alice@people.example is not verified at Example ID", "is not verified"),
+        ("nameless", "Example ID told no e-mail address", "no e-mail address"),
+        ("lookalike", "Example ID told no e-mail address", "no e-mail address"),
+    ],
+)
+def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, far, account, message, why):
+    answer = through(client, far, account)
+    assert answer.status_code == 403
+    assert said(answer).startswith(message)
+    [(kind, author, facts)] = newest(app)
+    assert (kind, author, facts["way"], facts["person"]) == ("SignInFailed", "system", "oidc", None)
+    assert why in facts["why"]
+    assert client.get("/").status_code == 303
+
+
+def test_a_disabled_account_is_not_let_in(app, client, far):
+    add_person(app, "root")
+    through(client, far, "subject-of-alice")
+    with on_the_record(app) as trail:
+        users.disable(users.called("alice"), trail)
+    assert said(client.get(client.get("/").location)).startswith("Your account is disabled")
+    answer = through(client, far, "subject-of-alice")
+    assert (answer.status_code, said(answer)) == (403, "Your account is disabled. An admin can enable it again.")
+    assert newest(app)[0][2]["person"] == "alice"
+
+
+def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_along(app, client, far):
+    through(client, far, "subject-of-alice")
+    stranger = app.test_client()
+    answer = through(stranger, far, "other-alice")
+    assert answer.status_code == 403
+    assert "is somebody else's at Example ID" in said(answer)
+
+
+def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, far):
+    app = make_app(oidc_role="editor", oidc_domains="people.example, @else.example")
+    client = app.test_client()
+    assert through(client, far, "subject-of-bob").status_code == 303
+    assert "bob@people.example editor" in words(soup(client.get("/")).select_one(".who"))
+    assert [event[:2] for event in newest(app, 3)] == [
+        ("PersonAdded", "system"),
+        ("PersonChanged", "bob@people.example"),
+        ("SignedIn", "bob@people.example"),
+    ]
+    answer = through(app.test_client(), far, "elsewhere")
+    assert said(answer) == "Addresses such as bob@elsewhere.example are not let in here."
+
+
+def test_a_first_account_is_not_made_by_the_provider(settings, far):
+    wanted = settings_for(settings.instance, settings.database_url, **far.environment(oidc_role="admin"))
+    app = create_app(replace(wanted, host="0.0.0.0"))
+    try:
+        answer = app.test_client().get("/sign-in/oidc")
+        assert (answer.status_code, "There is no account yet" in said(answer)) == (403, True)
+    finally:
+        close(app)
+
+
+def fail(client: FlaskClient, far: FarProvider, fault: str) -> TestResponse:
+    """Come back from the provider, with something wrong."""
+    address = begin(client)
+    if fault == "another state":
+        return come_back(client, with_query(far.visit(address, "subject-of-alice"), state="x" * 43))
+    if fault == "another browser":
+        return come_back(client.application.test_client(), far.visit(address, "subject-of-alice"))
+    if fault == "another nonce":
+        return come_back(client, far.visit(with_query(address, nonce="x" * 43), "subject-of-alice"))
+    if fault == "another verifier":
+        return come_back(client, far.visit(with_query(address, code_challenge="x" * 43), "subject-of-alice"))
+    if fault == "another issuer":
+        return come_back(client, with_query(far.visit(address, "subject-of-alice"), iss="https://other.example"))
+    if fault == "refused":
+        return come_back(client, far.visit(address, refuse="yes"))
+    if fault == "a made-up code":
+        return come_back(client, with_query(far.visit(address, "subject-of-alice"), code="x" * 43))
+    back = far.visit(address, "subject-of-alice")
+    far.faults(**{"another key": {"keys": "other"}, "no answer": {"silent": "/token"}}[fault])
+    return come_back(client, back)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "message", "why"),
+    [
+        ("another state", 400, "This sign-in was not started here", "the state is not that of this browser"),
+        ("another browser", 400, "This sign-in was not started here", "the state is not that of this browser"),
+        ("another nonce", 502, "What Example ID sent cannot be believed", "not to be believed: invalid_claim nonce"),
+        ("another verifier", 400, "Example ID does not take this sign-in", "the code was refused: invalid_grant"),
+        ("another issuer", 502, "What Example ID answered is not", "the provider's answer was not understood"),
+        ("refused", 403, "Example ID did not let you in (access_denied)", "refused: access_denied"),
+        ("a made-up code", 400, "Example ID does not take this sign-in", "the code was refused: invalid_grant"),
+        ("another key", 502, "What Example ID sent cannot be believed", "not to be believed: bad_signature"),
+        ("no answer", 503, "Example ID does not answer as it should", "the provider did not answer"),
+    ],
+)
+def test_what_cannot_be_believed_signs_nobody_in(app, client, far, fault, status, message, why):
+    answer = fail(client, far, fault)
+    assert (answer.status_code, said(answer)[: len(message)]) == (status, message)
+    [(kind, author, facts)] = newest(app)
+    assert (kind, author, facts["way"]) == ("SignInFailed", "system", "oidc")
+    assert why in facts["why"]
+    assert client.get("/").status_code == 303
+    far.faults()
+    assert through(client, far, "subject-of-alice").status_code == 303
+
+
+def test_a_code_signs_in_once(app, client, far):
+    back = far.visit(begin(client), "subject-of-alice")
+    kept = client.get_cookie("painchain_away")
+    assert come_back(client, back).status_code == 303
+    sign_out(client)
+    assert "was not started here" in said(come_back(client, back))  # what the browser kept is gone
+    client.set_cookie("painchain_away", kept.value)
+    answer = come_back(client, back)
+    assert (answer.status_code, "was used already or is too old" in said(answer)) == (400, True)
+
+
+def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, client, far):
+    through(client, far, "subject-of-alice")
+    sign_out(client)
+    stranger = app.test_client()
+    answers = [stranger.get(BACK).status_code for _ in range(31)]
+    assert answers == [400] * 30 + [429]
+    assert through(client, far, "subject-of-alice").status_code == 303
+
+
+def test_a_provider_that_is_down_leaves_the_password(make_app, far):
+    app = make_app(oidc_issuer=f"http://127.0.0.1:{free_port()}")
+    client = app.test_client()
+    answer = client.get("/sign-in/oidc")
+    assert answer.status_code == 503
+    assert said(answer) == "Example ID does not answer as it should now. Try again in a minute."
+    assert sign_in(client).status_code == 303
+
+
+def test_without_a_provider_there_is_no_button_and_no_way(settings):
+    app = create_app(settings)
+    try:
+        add_person(app)
+        client = app.test_client()
+        assert soup(client.get("/sign-in")).select("a[href^='/sign-in/oidc']") == []
+        assert [client.get(path).status_code for path in ("/sign-in/oidc", BACK)] == [404, 404]
+    finally:
+        close(app)
+
+
+def test_nobody_is_led_elsewhere_afterwards(app, client, far):
+    answer = through(client, far, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
+    assert answer.location == "/"

@@ -1,0 +1,296 @@
+"""Signing in and out: who may ask for what, and what an account is asked before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+
+from painchain.accounts import users
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.conftest import close
+from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record, sign_in, sign_out
+from tests.support.html import fill, form_of, soup, texts, words
+
+
+def test_out_of_the_box_nobody_signs_in(client, events):
+    assert client.get("/").status_code == 200
+    assert client.get("/sign-in").location == "/"
+
+
+def test_from_the_first_account_on_everybody_signs_in(app, client):
+    add_person(app)
+    answer = client.get("/?range=7d")
+    assert (answer.status_code, answer.location) == (303, "/sign-in?next=%2F%3Frange%3D7d")
+    assert client.get("/api/changes").status_code == 401
+    fragment = client.get("/feed", headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/?q=a"})
+    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
+    assert client.get("/health").status_code == 200
+    assert client.get("/nowhere").status_code == 303
+
+
+def test_whoever_signs_in_comes_to_the_page_asked_for_and_is_the_author(app, client, make_connector, events):
+    add_person(app)
+    answer = sign_in(client, start=client.get("/settings/integrations?q=a").location)
+    assert (answer.status_code, answer.location) == (303, "/settings/integrations?q=a")
+    assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
+    make_connector()
+    assert [one["author"] for one in events()][-2:] == ["alice", "alice"]
+    sign_out(client)
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(("name", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("", ""), ("a\0b", "x")])
+def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password):
+    add_person(app)
+    answer = sign_in(client, name, password)
+    assert answer.status_code == 422
+    assert words(soup(answer).select_one("[role=alert]")).startswith("Name and password do not belong together")
+    assert client.get("/").status_code == 303
+
+
+def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(app, client):
+    add_person(app)
+    sign_in(client)
+    sign_out(client)
+    stranger = app.test_client()
+    answers = [sign_in(stranger, password="guess").status_code for _ in range(11)]
+    assert answers == [422] * 10 + [429]
+    assert sign_in(stranger).status_code == 429
+    assert sign_in(client).status_code == 303
+
+
+def test_a_link_makes_the_first_account_once(app, client):
+    address = make_link(app)
+    form = fill(form_of(client.get(address), "#link"), name="alice", password=PASSWORD, again=PASSWORD)
+    assert client.post(address, data={**form, "again": "else"}).status_code == 422
+    assert client.post(address, data=form).status_code == 303
+    assert client.get("/").status_code == 200
+    assert client.get(address).status_code == 410
+
+
+def test_a_link_sets_a_password_anew_once_and_for_a_day_and_ends_every_session(app, client, events):
+    number = add_person(app)
+    sign_in(client)
+    replaced, address = make_link(app, number), make_link(app, number)
+    stranger = app.test_client()
+    assert stranger.get(replaced).status_code == 410, "a newer link is the one that counts"
+    page = stranger.get(address)
+    assert words(soup(page).h1) == "A new password for alice"
+    form = form_of(page, "#link")
+    for password, again, said in (
+        ("short", "short", "12 characters"),
+        ("alice2026alice!", "alice2026alice!", "too easy"),
+        (PASSWORD + "!", PASSWORD, "not the same"),
+    ):
+        refused = stranger.post(address, data={**form, "password": password, "again": again})
+        assert refused.status_code == 422
+        assert said in words(soup(refused).select_one("[role=alert]"))
+    assert client.get("/").status_code == 200
+    new = {**form, "password": PASSWORD + "!", "again": PASSWORD + "!"}
+    assert stranger.post(address, data=new).status_code == 303
+    assert (client.get("/").status_code, stranger.get("/").status_code) == (303, 200)
+    assert stranger.get(address).status_code == 410
+    assert (sign_in(client).status_code, sign_in(client, password=PASSWORD + "!").status_code) == (422, 303)
+    old = make_link(app, number)
+    with app.app_context():
+        db.session.execute(db.text("UPDATE one_time_links SET expires = expires - 86400000000"))
+        db.session.commit()
+    assert stranger.get(old).status_code == 410
+    assert PASSWORD not in str(events())
+
+
+def test_nothing_else_is_served_beyond_loopback_until_there_is_an_account(settings):
+    app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
+    client = app.test_client()
+    try:
+        assert client.get("/").status_code == 403
+        for address in ("/", "/sign-in"):
+            assert "Open the link" in words(soup(client.get(address)).select_one("main [role=alert]"))
+        assert client.get("/api/changes").status_code == 401
+        assert client.post("/api/connectors", json={}).status_code == 401
+    finally:
+        close(app)
+
+
+@pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "x"])
+def test_nobody_is_led_elsewhere(app, client, wanted):
+    add_person(app)
+    form = fill(form_of(client.get("/sign-in", query_string={"next": wanted}), "#sign-in"), name="alice")
+    answer = client.post("/sign-in", data={**form, "password": PASSWORD, "next": wanted})
+    assert urlsplit(answer.location).netloc == ""
+    assert answer.location == "/"
+
+
+HTMX = {"HX-Request": "true"}
+
+
+def age(app: Flask, **span: int) -> None:
+    """Let every session be so much older than it is."""
+    moved = timedelta(**span) // timedelta(microseconds=1)
+    with app.app_context():
+        statement = "UPDATE sign_ins SET seen = seen - :moved, began = began - :moved"
+        db.session.execute(db.text(statement), {"moved": moved})
+        db.session.commit()
+
+
+def test_a_session_ends_when_it_is_unused_and_after_its_longest_time(app, client):
+    add_person(app)
+    sign_in(client)
+    for _ in range(31):
+        age(app, hours=11)
+        answered = client.get("/").status_code
+        if answered != 200:
+            break
+    assert answered == 303, "however much it is used, 14 days are the end"
+    sign_in(client)
+    age(app, hours=11)
+    assert client.get("/report").status_code == 200
+    age(app, hours=13)
+    assert client.get("/report").status_code == 303
+
+
+def test_what_an_open_page_asks_by_itself_keeps_no_session_in_use(app, client):
+    add_person(app)
+    sign_in(client)
+    for address in ("/news?after=0", "/settings/integrations/health?ids=1", "/settings/retention/progress"):
+        age(app, hours=3)
+        assert client.get(address, headers=HTMX).status_code in (200, 204), address
+    age(app, hours=4)
+    assert client.get("/news?after=0", headers=HTMX).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda one, trail: users.disable(one, trail), "Your account is disabled."),
+        (lambda one, trail: users.remove(one, trail), "Your account was removed."),
+        (
+            lambda one, trail: users.change(one, trail, None, name="bob", role="viewer"),
+            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+        ),
+        (
+            lambda one, trail: users.set_password(one, PASSWORD + "!", trail),
+            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+        ),
+    ],
+    ids=["disabled", "removed", "role", "password"],
+)
+def test_a_change_of_the_account_ends_its_sessions_at_once_and_the_page_says_why(app, client, act, said):
+    add_person(app)
+    number = add_person(app, "bob", "editor")
+    sign_in(client, "bob")
+    page = client.get("/settings/integrations/new/kubernetes")
+    open_tab = fill(form_of(page), name="Cluster")
+    with on_the_record(app) as trail:
+        act(users.get(number), trail)
+    polled = client.get("/news?after=0", headers={**HTMX, "HX-Current-URL": "http://localhost/?q=a"})
+    assert (polled.status_code, polled.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
+    assert words(soup(client.get(polled.headers["HX-Redirect"])).select_one("[role=alert]")).startswith(said)
+    for headers in ({}, HTMX):
+        saved = client.post("/settings/integrations/new/kubernetes", data=open_tab, headers=headers)
+        assert saved.status_code == 401
+        assert f"Nothing was saved. {said}" in texts(soup(saved), "[role=alert] p, #toast .bad span")[0]
+
+
+def test_a_stranger_is_told_nothing_of_accounts(app, client):
+    add_person(app)
+    assert not soup(client.get("/sign-in")).select("[role=alert]")
+    client.set_cookie("painchain_known", "nonsense")
+    client.set_cookie("painchain_session", "nonsense")
+    assert "disabled" not in client.get("/sign-in").text
+
+
+def test_a_failed_sign_in_is_on_the_record_without_what_was_typed_and_is_nobodys_act(app, client, events):
+    number = add_person(app)
+    add_person(app, "bob")
+    sign_in(client, "bob")
+    stranger = app.test_client()
+    for name, password in (("alice", "planted-one-1"), ("planted-two-2", PASSWORD), ("Alice", "")):
+        sign_in(stranger, name, password)
+    with on_the_record(app) as trail:
+        users.disable(users.get(number), trail)
+    sign_in(stranger)
+    failed = events(event_type="SignInFailed")
+    whose = [(one["author"], one["metadata"]["person"], one["metadata"]["why"]) for one in failed]
+    assert whose == [
+        ("system", "alice", "wrong password"),
+        ("system", None, "no such account"),
+        ("system", "alice", "wrong password"),
+        ("system", "alice", "disabled account"),
+    ]
+    assert "planted" not in str(events())
+    feed = soup(client.get("/?event_type=SignInFailed"))
+    assert texts(feed, "#feed .subject")[:2] == ["alice", "alice"]
+    assert texts(feed, "#feed .note")[:2] == ["disabled account", "wrong password"]
+
+
+def test_the_cookies_are_kept_from_scripts_and_other_sites_and_hold_nothing_of_the_account(app, client):
+    add_person(app)
+    cookies = sign_in(client).headers.getlist("Set-Cookie")
+    for name in ("painchain_session", "painchain_known"):
+        [cookie] = [one for one in cookies if one.startswith(f"{name}=")]
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        assert "alice" not in cookie
+
+
+def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
+    add_person(app)
+    over = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/sign-in"}}
+    form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
+    cookies = client.post("/sign-in", data=form, **over).headers.getlist("Set-Cookie")
+    for name in ("__Host-painchain_session", "__Host-painchain_known"):
+        assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
+
+
+def test_signing_in_anew_ends_the_session_that_this_browser_had(app, client):
+    add_person(app)
+    add_person(app, "bob")
+    form = form_of(client.get("/sign-in"), "#sign-in")
+    sign_in(client)
+    held = client.get_cookie("painchain_session").value
+    token = form_of(client.get("/account"), "#everywhere")["csrf_token"]
+    again = client.post("/sign-in", data={**fill(form, name="bob", password=PASSWORD), "csrf_token": token})
+    assert again.status_code == 303
+    assert client.get_cookie("painchain_session").value != held
+    assert client.get("/").status_code == 200
+    client.set_cookie("painchain_session", held)
+    assert client.get("/").status_code == 303
+
+
+def test_signing_out_ends_the_session_on_the_server(app, client):
+    add_person(app)
+    sign_in(client)
+    held = client.get_cookie("painchain_session").value
+    sign_out(client)
+    client.set_cookie("painchain_session", held)
+    assert client.get("/").status_code == 303
+
+
+def test_what_happens_to_an_account_is_shown_by_name(app, client):
+    number = add_person(app)
+    add_person(app, "bob")
+    with on_the_record(app) as trail:
+        users.change(users.get(number), trail, None, name="alice", role="editor", email="alice@mail.example")
+        users.make_link(users.get(number), trail.now, trail)
+    sign_in(client, "bob")
+    feed = soup(client.get("/?source=painchain&type=PersonAdded"))
+    lines = [" ".join(texts(one, ".event-type, .subject, .note, .change")) for one in feed.select("#feed article")]
+    assert "Person Added bob admin" in lines
+    assert "Password Link Made alice" in lines
+    assert "Person Changed alice 2 settings: Role, E-mail" in lines
+
+
+def test_two_browsers_of_one_person_each_get_pages_of_their_own(app, client):
+    add_person(app)
+    other = app.test_client()
+    for browser in (client, other):
+        sign_in(browser)
+        assert browser.get("/").status_code == 200
+    for browser in (client, other):
+        assert browser.get("/").status_code == 200
+        assert sign_out(browser).location == "/sign-in"

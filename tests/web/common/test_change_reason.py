@@ -1,0 +1,120 @@
+"""Why something was changed: asked for in every form, taken by the API, shown and found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from painchain.core.reasons import LONGEST
+from tests.support.html import fill, form_of, soup, texts, words
+
+TEMPLATES = Path(__file__).parents[3] / "templates"
+LIST = "/settings/integrations"
+WHY = "Größe of the incident 4711"
+
+# Forms that are sent and ask for no reason.
+WITHOUT = {
+    "layout.html": "signing out is no save",
+    "pages/account/sign_in.html": "signing in is no save",
+    "pages/account/link.html": "setting one's own password needs no reason",
+    "pages/account/account.html": "one's own password and sign-ins need no reason",
+    "pages/settings/audit_log.html": "comparing checkpoints saves nothing; making one asks for it",
+    "pages/dashboard/export.html": "it saves nothing",
+    "pages/dashboard/report.html": "it saves nothing",
+    "partials/settings/checking.html": "it saves nothing",
+    "partials/settings/sync.html": "it saves nothing",
+    "partials/settings/switch.html": "one click; beside a connector's form it takes the reason from there",
+}
+
+
+def edit(client, one, **values):
+    address = f"{LIST}/{one}"
+    return client.post(address, data=fill(form_of(client.get(address), "#connector-form"), **values))
+
+
+def test_a_reason_goes_with_every_event_of_a_save_and_is_shown_once(client, make_connector, events):
+    one = make_connector()
+    assert edit(client, one, poll_interval="600", name="Play", reason=f" {WHY}\n").status_code == 303
+    saved = events()[-3:]
+    assert [event["description"].get("reason") for event in saved] == [WHY] * 3
+    assert len({event["request_id"] for event in saved}) == 1
+    page = soup(client.get("/"))
+    assert texts(page, "#feed summary .reason") == [f"“{WHY}”"]
+    assert texts(page, "#feed [data-field=reason] dd") == [WHY] * 3
+    assert WHY in words(soup(client.get(f"/events/{saved[0]['id']}")).select_one(".meta"))
+    assert form_of(client.get(f"{LIST}/{one}"), "#connector-form")["reason"] == ""
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("grosse 4711", 2),
+        ('reason:"incident 4711"', 2),
+        ("reason:incident type:config_changed", 1),
+        ("-reason:incident", 2),
+        ("reason:4711,else", 2),
+        ('reason:"4711 incident"', 0),
+        ("reason:play", 0),
+        ("reason:***", 0),
+    ],
+)
+def test_a_reason_is_found(client, make_connector, events, q, found):
+    one = make_connector(name="Play")
+    edit(client, one, poll_interval="600", reason=WHY)
+    assert len(events(q=q)) == found
+
+
+def test_what_is_not_saved_keeps_its_reason_in_the_form(client, make_connector, events):
+    one = make_connector()
+    before = events()
+    page = edit(client, one, poll_interval="none", reason=WHY)
+    assert (page.status_code, form_of(page, "#connector-form")["reason"]) == (422, WHY)
+    headers = {"HX-Request": "true"}
+    data = {**form_of(page, "#connector-form"), "poll_interval": "600"}
+    saved = client.post(f"{LIST}/{one}", data=data, headers=headers)
+    assert (saved.status_code, form_of(saved, "#connector-form")["reason"]) == (200, "")
+    assert len(events()) > len(before)
+    assert edit(client, one, poll_interval="700", reason="x" * (LONGEST + 1)).status_code == 422
+    assert events()[-1]["description"]["reason"] == WHY
+
+
+def test_the_api_takes_it_as_a_header(client, events):
+    body = {"name": "Cluster", "type": "kubernetes"}
+    assert client.post("/api/connectors", json=body, headers={"X-Reason": quote(WHY)}).status_code == 201
+    assert events()[-1]["description"]["reason"] == WHY
+    refused = client.post("/api/connectors", json={**body, "name": "B"}, headers={"X-Reason": "y" * (LONGEST + 1)})
+    assert (refused.status_code, events()[-1]["description"]["reason"]) == (422, WHY)
+    odd = {"X-Reason": "%ff%00%E2%80%AE https://me:planted@host.example/"}
+    assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}, headers=odd).status_code == 201
+    told = events()[-1]["description"]["reason"]
+    assert "planted" not in told
+    assert told.isprintable()
+
+
+def test_every_form_that_saves_something_asks_for_it():
+    asking = {}
+    for path in TEMPLATES.rglob("*.html"):
+        if forms := re.findall(r'<form[^>]* method="post"(?:.(?!</form>))*.', path.read_text(), re.DOTALL):
+            asking[str(path.relative_to(TEMPLATES))] = all("partials/shared/reason.html" in form for form in forms)
+    del asking["pages/settings/notification.html"]  # which has a form for a test as well
+    assert {name for name, asks in asking.items() if not asks} == set(WITHOUT)
+
+
+def test_a_switch_beside_the_form_takes_the_reason_from_there(client, make_connector):
+    page = soup(client.get(f"{LIST}/{make_connector()}"))
+    assert page.select_one("form.switch")["hx-include"] == "#reason"
+    assert page.select_one("#reason")["name"] == "reason"
+    toggles = page.select("#visibility [hx-params]")
+    assert toggles
+    assert all("reason" in one["hx-params"].split(",") for one in toggles)
+
+
+def test_what_painchain_does_itself_says_why(client, events):
+    [first] = events()
+    assert (first["author"], first["description"]["cause"]) == ("system", "first start")
+    assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}).status_code == 201
+    assert (events()[-1]["author"], events()[-1]["description"]["cause"]) == ("system", "no accounts yet")
+    assert texts(soup(client.get("/?range=all")), "#feed [data-field=cause] dd") == ["no accounts yet", "first start"]

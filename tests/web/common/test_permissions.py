@@ -1,0 +1,281 @@
+"""Every route has a role here: whoever has less is refused, as a page, as a fragment and by the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.accounts import api_tokens, users
+from painchain.core.roles import ROLES
+from painchain.startup import create_app
+from tests.conftest import ON_SQLITE, close
+from tests.support.accounts import add_person, on_the_record, sign_in
+from tests.support.html import form_of, soup, texts, words
+
+HTMX = {"HX-Request": "true"}
+ANYBODY = "anybody"
+Route = tuple[str, str]
+
+LIST, TEAMS, RULES = "/settings/integrations", "/settings/teams", "/settings/notifications"
+ONE, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
+API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
+API_RULE = "/api/notify-rules/<int:rule_id>"
+RETENTION, LOG = "/settings/retention", "/settings/audit-log"
+PEOPLE = "/settings/people"
+PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
+TOKENS = "/settings/tokens"
+
+# What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
+TABLE: dict[str, tuple[str, ...]] = {
+    ANYBODY: (
+        *("GET /static/<path:filename>", "GET /health", "GET /metrics", "POST /hooks/<key>/<int:connector_id>"),
+        *("GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /link/<secret>", "POST /link/<secret>"),
+        *("GET /sign-in/oidc", "GET /sign-in/oidc/back"),
+    ),
+    "viewer": (
+        *("GET /", "GET /feed", "GET /news", "GET /timeline", "GET /search/suggestions"),
+        *("GET /events/<int:number>", "GET /events/<path:event_id>", "GET /events/<int:number>/around"),
+        *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),
+        *("GET /settings", f"GET {LIST}", f"GET {ONE}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
+        *(f"GET {TEAMS}", f"GET {TEAM}", "GET /people/<path:name>"),
+        *(f"GET {LOG}", f"GET {LOG}/progress", f"GET {LOG}/checkpoints.ndjson", f"POST {LOG}/compare"),
+        "GET /api/integrity",
+        *("GET /account", "POST /account/password", "POST /account/sign-ins/<number>/end"),
+        "POST /account/sign-ins/end",
+        *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
+        *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
+        *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),
+    ),
+    "editor": (
+        *(f"GET {LIST}/new", f"GET {LIST}/new/<key>", f"POST {LIST}/new/<key>", f"POST {LIST}/new/<key>/test"),
+        *(f"POST {ONE}", f"POST {ONE}/visibility", f"POST {ONE}/enable", f"GET {ONE}/disable", f"POST {ONE}/disable"),
+        *(f"GET {ONE}/delete", f"POST {ONE}/delete", f"POST {ONE}/sync", f"POST {ONE}/test"),
+        *(f"GET {ONE}/webhook/<any(replace, remove):what>", f"POST {ONE}/webhook", f"POST {ONE}/webhook/remove"),
+        *("GET /events/<int:number>/restore", "POST /events/<int:number>/restore"),
+        *(f"GET {TEAMS}/new", f"POST {TEAMS}/new", f"POST {TEAM}", f"GET {TEAM}/delete", f"POST {TEAM}/delete"),
+        *("POST /api/painchain/log", "POST /api/changes/<path:number>/restore", "POST /api/connectors"),
+        *(f"PATCH {API_ONE}", f"DELETE {API_ONE}", f"POST {API_ONE}/enable", f"POST {API_ONE}/disable"),
+        *(f"PUT {API_ONE}/visibility/<event_type>/<field>", f"POST {API_ONE}/sync", f"POST {API_ONE}/test"),
+        *("POST /api/connectors/test", f"POST {API_ONE}/webhook", f"DELETE {API_ONE}/webhook"),
+        *("POST /api/teams", f"PATCH {API_TEAM}", f"DELETE {API_TEAM}"),
+    ),
+    "admin": (
+        *(f"GET {RETENTION}", f"POST {RETENTION}", f"GET {RETENTION}/prune", f"POST {RETENTION}/prune"),
+        f"GET {RETENTION}/progress",
+        *(f"POST {LOG}/check", f"POST {LOG}/checkpoint", "POST /api/checkpoints"),
+        *(f"GET {RULES}", f"GET {RULES}/new", f"POST {RULES}/new", f"GET {RULE}", f"POST {RULE}"),
+        *(f"POST {RULE}/test", f"GET {RULE}/delete", f"POST {RULE}/delete"),
+        *("GET /api/notify-rules", "POST /api/notify-rules", f"GET {API_RULE}", f"PATCH {API_RULE}"),
+        *(f"DELETE {API_RULE}", f"POST {API_RULE}/test"),
+        *(f"GET {PEOPLE}", f"GET {PEOPLE}/new", f"POST {PEOPLE}/new", f"GET {PERSON}", f"POST {PERSON}"),
+        *(f"POST {PERSON}/link", f"POST {PERSON}/disable", f"POST {PERSON}/enable"),
+        *(f"GET {PERSON}/remove", f"POST {PERSON}/remove"),
+        *("GET /api/people", "POST /api/people", f"GET {API_PERSON}", f"PATCH {API_PERSON}", f"DELETE {API_PERSON}"),
+        *(f"POST {API_PERSON}/link", f"POST {API_PERSON}/disable", f"POST {API_PERSON}/enable"),
+        *(f"GET {TOKENS}", f"GET {TOKENS}/new", f"POST {TOKENS}/new", f"GET {TOKENS}/<int:token_id>/revoke"),
+        *(f"POST {TOKENS}/<int:token_id>/revoke", "GET /api/tokens", "POST /api/tokens"),
+        *("GET /api/tokens/<int:token_id>", "DELETE /api/tokens/<int:token_id>"),
+    ),
+}
+NEEDED: dict[Route, str] = {
+    (route.partition(" ")[0], route.partition(" ")[2]): role for role, routes in TABLE.items() for route in routes
+}
+# Whether somebody may is the same on every database.
+
+
+def routes(app: Flask) -> Iterator[Route]:
+    """Yield every route, save what Flask answers by itself."""
+    for rule in app.url_map.iter_rules():
+        yield from ((method, rule.rule) for method in rule.methods - {"HEAD", "OPTIONS"})
+
+
+def address_of(rule: str) -> str:
+    """Return an address of a route at which there is nothing, so that whoever may do something does no harm."""
+    rule = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule)
+    return re.sub(r"<(?:int|path):\w+>|<\w+>", "999999", rule)
+
+
+def is_api(rule: str) -> bool:
+    return rule.startswith(("/api/", "/health", "/openapi.json", "/metrics"))
+
+
+def ask(client: FlaskClient, route: Route, **headers: str) -> TestResponse:
+    """Ask for a route with nothing in the request; what is wrong about that is found after who asks."""
+    return client.open(address_of(route[1]), method=route[0], headers=headers, buffered=True)
+
+
+@ON_SQLITE
+def test_every_route_says_what_it_needs(app):
+    assert set(routes(app)) == set(NEEDED)
+    assert len(NEEDED) == sum(len(several) for several in TABLE.values())
+
+
+@ON_SQLITE
+def test_every_route_is_for_the_roles_that_may_and_for_no_others(app):
+    add_person(app, "admin", "admin")
+    for role in ROLES:
+        if role != "admin":
+            add_person(app, role, role)
+        client = app.test_client()
+        sign_in(client, role)
+        for route, needed in NEEDED.items():
+            if needed == ANYBODY:  # signing out among it
+                continue
+            may = ROLES.index(role) >= ROLES.index(needed)
+            for headers in ({}, HTMX):
+                response = ask(client, route, **headers)
+                assert (response.status_code not in (401, 403)) == may, (role, route, headers, response.status_code)
+                if not may:
+                    assert f"{role} is {role}; this needs {needed}" in told(response, route), (role, route)
+
+
+def told(response: TestResponse, route: Route) -> str:
+    """Return what a refusal says, in the form in which the caller can use it."""
+    if is_api(route[1]):
+        assert set(response.get_json()) == {"success", "message", "errors"}
+        return str(response.get_json()["message"])
+    if "HX-Retarget" in response.headers:
+        return texts(soup(response), "#toast .toast.bad span")[0]
+    return words(soup(response).select_one("main [role=alert]"))
+
+
+def offered(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
+    """Yield the method and the address of everything that can be pressed on a page."""
+    for element in page.select("fieldset[disabled]"):
+        element.clear()
+    for form in page.select("form:not([method=dialog])"):
+        if form.select("button, input[type=submit]") or page.select(f"[form='{form.get('id')}']"):
+            yield str(form["method"]).upper(), str(form["action"])
+    for attribute, method in (("href", "GET"), ("hx-get", "GET"), ("hx-post", "POST"), ("formaction", "POST")):
+        for element in page.select(f"a[{attribute}], button[{attribute}], input[{attribute}], div[{attribute}]"):
+            yield method, str(element[attribute])
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.usefixtures("sources_at_hand")
+def test_what_a_role_may_not_do_is_not_offered(app, client, make_connector, role):
+    one = make_connector("kubernetes", "Cluster", tags="a", enabled=True)
+    assert client.patch(f"/api/connectors/{one}", json={"tags": ["b"]}, headers={"If-Match": "*"}).status_code == 200
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    [change] = client.get("/api/changes?event_type=ConfigChanged").get_json()
+    add_person(app, "bob", role)
+    sign_in(client, "bob")
+    places = app.url_map.bind("localhost")
+    found: set[str] = set()
+    pages = ("/", f"{LIST}/{one}", f"{LIST}/1", f"{LIST}/{one}/history", LIST, TEAMS, f"{TEAMS}/1", "/export")
+    for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account", LOG):
+        response = client.get(address)
+        assert response.status_code == 200, address
+        for method, pressed in offered(soup(response)):
+            rule, _ = places.match(urlsplit(urljoin(address, pressed)).path, method, return_rule=True)
+            needed = NEEDED[method, rule.rule]
+            assert needed == ANYBODY or ROLES.index(needed) <= ROLES.index(role), (address, method, pressed)
+            found.add(needed)
+    assert found == {ANYBODY, *ROLES[: ROLES.index(role) + 1]}, "or else nothing is seen here"
+
+
+@ON_SQLITE
+def test_without_signing_in_there_is_nothing_but_the_door(app, client):
+    add_person(app)
+    for route, needed in NEEDED.items():
+        for headers in ({}, HTMX):
+            response = ask(client, route, **headers)
+            if needed == ANYBODY:
+                assert response.status_code != 403, route
+            elif is_api(route[1]):
+                assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer"), route
+            elif route[0] != "GET":
+                assert response.status_code == 401, route
+                assert "Nothing was saved" in told(response, route)
+            elif headers:
+                assert (response.status_code, response.headers["HX-Redirect"][:8]) == (401, "/sign-in"), route
+            else:
+                assert (response.status_code, response.location[:8]) == (303, "/sign-in"), route
+
+
+@ON_SQLITE
+def test_a_token_may_do_what_both_it_and_its_owner_may(app):
+    number = add_person(app)
+    with on_the_record(app) as trail:
+        _, secret = api_tokens.create("deploy", "editor", 7, users.get(number), trail)
+    client = app.test_client()
+    bearer = {"Authorization": f"Bearer {secret}"}
+
+    def refused(role: str) -> set[bool]:
+        wanted = [route for route, needed in NEEDED.items() if needed == role]
+        answers = [ask(client, route, **bearer) for route in wanted]
+        return {one.status_code in (401, 403) or one.headers.get("Location", "")[:8] == "/sign-in" for one in answers}
+
+    assert (refused("viewer"), refused("editor"), refused("admin")) == ({False}, {False}, {True})
+    add_person(app, "bob")
+    with on_the_record(app) as trail:
+        users.change(users.get(number), trail, None, name="alice", role="viewer")
+    assert (refused("viewer"), refused("editor")) == ({False}, {True})
+    with on_the_record(app) as trail:
+        users.disable(users.get(number), trail)
+    assert refused("viewer") == {True}
+
+
+@ON_SQLITE
+def test_on_loopback_without_an_account_nobody_is_refused(client):
+    for route in NEEDED:
+        if route[1].startswith(("/hooks/", "/link/")):
+            continue
+        for headers in ({}, HTMX):
+            assert ask(client, route, **headers).status_code not in (401, 403), route
+
+
+@ON_SQLITE
+def test_elsewhere_without_an_account_nothing_is_served_but_the_way_to_make_one(settings):
+    app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
+    try:
+        for route, needed in NEEDED.items():
+            if needed == ANYBODY:
+                continue
+            for headers in ({}, HTMX):
+                response = ask(app.test_client(), route, **headers)
+                assert response.status_code == (401 if is_api(route[1]) else 403), route
+                assert "no account yet" in response.get_data(as_text=True) or is_api(route[1]), route
+    finally:
+        close(app)
+
+
+FOREIGN = ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "http://localhost:81"})
+FOREIGN += (
+    {"Origin": "http://localhost.evil.example"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+)
+
+
+@ON_SQLITE
+def test_nothing_is_written_that_another_site_or_another_browser_sends(app):
+    """Forms want the token of this very browser's session, the API no sign of another site; signed webhooks neither."""
+    tokens = []
+    for name in ("mallory", "alice"):
+        add_person(app, name)
+        client = app.test_client()
+        sign_in(client, name)
+        tokens.append(form_of(client.get(f"{TEAMS}/new"), "#team-form")["csrf_token"])
+    for method, rule in NEEDED:
+        if method == "GET" or rule.startswith("/hooks/"):
+            continue
+        address = address_of(rule)
+        if is_api(rule):
+            assert {client.open(address, method=method, headers=sent).status_code for sent in FOREIGN} == {403}, rule
+            continue
+        for token in ("", tokens[0], f"{tokens[1]}x"):
+            for headers in ({}, HTMX):
+                answer = client.open(address, method=method, data={"csrf_token": token}, headers=headers)
+                assert answer.status_code == 400, (method, rule)
+        assert client.open(f"{address}?csrf_token={tokens[1]}", method=method).status_code == 400, "not in an address"
+    assert client.post(f"{TEAMS}/new", data={"csrf_token": tokens[1]}).status_code == 422, "with its own token"

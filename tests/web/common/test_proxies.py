@@ -1,0 +1,188 @@
+"""Behind a proxy: what it says is believed where a setting says so, and cookies are bound to https and this host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.startup import create_app
+from tests.conftest import close, settings_for
+from tests.support.accounts import PASSWORD, add_person
+from tests.support.html import fill, form_of, soup, texts
+
+FAR = "203.0.113.9"
+HOST = "painchain.example"
+FORWARDED = {"X-Forwarded-For": f"198.51.100.1, {FAR}", "X-Forwarded-Proto": "https", "X-Forwarded-Host": HOST}
+SESSION = "painchain_session"
+
+
+@pytest.fixture
+def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Start a server with its own settings and an account."""
+    apps: list[Flask] = []
+
+    def start(**more: str) -> Flask:
+        folder = tmp_path / f"instance-{len(apps)}"
+        shutil.copytree(started, folder)
+        apps.append(create_app(settings_for(folder, **more)))
+        add_person(apps[-1])
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        close(app)
+
+
+def sign_in(client: FlaskClient, address: str = "http://localhost", **headers: str) -> TestResponse:
+    """Sign in as a browser does that came to this address."""
+    over: dict[str, Any] = {"base_url": address, "headers": {"Referer": f"https://{HOST}/sign-in", **headers}}
+    form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
+    return client.post("/sign-in", data=form, **over)
+
+
+def cookies(response: TestResponse) -> dict[str, str]:
+    """Return the cookies that an answer sets, with what is said of each."""
+    return dict(one.split("=", 1) for one in response.headers.getlist("Set-Cookie"))
+
+
+def signed_in_from(client: FlaskClient, **headers: str) -> str:
+    page = soup(client.get("/account", headers=headers))
+    return texts(page, "#sign-ins .soft")[0].partition(" ")[0]
+
+
+def test_what_a_proxy_says_is_ignored_unless_it_is_trusted(serving: Callable[..., Flask]) -> None:
+    client = serving().test_client()
+    answer = sign_in(client, **FORWARDED)
+    assert answer.status_code == 303
+    assert [name for name, said in cookies(answer).items() if "Secure" in said or name.startswith("__")] == []
+    assert signed_in_from(client, **FORWARDED) == "127.0.0.1"
+    assert client.get("/", headers={**FORWARDED, "X-Forwarded-Host": "evil.example"}).status_code == 200
+    assert "Strict-Transport-Security" not in client.get("/", headers=FORWARDED).headers
+
+
+def test_a_trusted_proxy_tells_address_scheme_and_host(serving: Callable[..., Flask]) -> None:
+    app = serving(trusted_proxies="1", trusted_hosts=f"{HOST}, localhost")
+    client = app.test_client()
+    answer = sign_in(client, **FORWARDED)
+    assert {name for name, said in cookies(answer).items() if "Secure" in said} >= {f"__Host-{SESSION}"}
+    assert signed_in_from(client, **FORWARDED) == FAR
+    assert client.get("/", headers=FORWARDED).headers["Strict-Transport-Security"] == "max-age=31536000"
+    invited = client.post("/api/people", json={"name": "bob", "role": "viewer"}, headers=FORWARDED)
+    assert invited.get_json()["link"].startswith(f"https://{HOST}/link/")
+    elsewhere = client.get("/", headers={**FORWARDED, "X-Forwarded-Host": "evil.example"})
+    assert elsewhere.status_code == 400
+    assert "evil.example" in texts(soup(elsewhere), "main")[0]
+
+
+def test_of_what_a_chain_of_proxies_says_the_part_of_the_trusted_ones_counts(serving: Callable[..., Flask]) -> None:
+    """Whatever stands before it was sent by whoever comes: it could be anything."""
+    app = serving(trusted_proxies="2", trusted_hosts=f"{HOST}, localhost")
+    client = app.test_client()
+    chain = {"X-Forwarded-For": f"10.9.9.9, {FAR}, 192.0.2.7"}
+    assert sign_in(client, **chain).status_code == 303
+    assert signed_in_from(client, **chain) == FAR
+
+
+def test_failed_sign_ins_are_counted_for_the_address_that_a_trusted_proxy_tells(
+    serving: Callable[..., Flask],
+) -> None:
+    client = serving(trusted_proxies="1").test_client()
+
+    def fail(address: str, number: int) -> int:
+        headers = {"X-Forwarded-For": address}
+        form = form_of(client.get("/sign-in", headers=headers), "#sign-in")
+        return client.post(
+            "/sign-in", data={**form, "name": f"p{number}", "password": "x"}, headers=headers
+        ).status_code
+
+    assert [fail(FAR, number) for number in range(31)] == [422] * 30 + [429]
+    assert fail("198.51.100.2", 99) == 422
+    near = [fail(f"2001:db8:0:1:{number:x}::1", number) for number in range(31)]
+    assert near == [422] * 30 + [429], "whoever has one address of IPv6 has 2^64 of them"
+    assert fail("2001:db8:0:2::1", 99) == 422
+
+
+def test_behind_a_trusted_proxy_everybody_signs_in(started: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    shutil.copytree(started, folder)
+    app = create_app(settings_for(folder, trusted_proxies="1"))
+    assert app.test_client().get("/").status_code == 403
+    close(app)
+
+
+# Cookies
+
+
+@pytest.mark.parametrize("address", ["http://localhost", f"http://{HOST}"], ids=["http", "https by the public address"])
+def test_every_cookie_is_bound_to_https_and_this_host_where_that_is_how_the_browser_comes(
+    serving: Callable[..., Flask], address: str
+) -> None:
+    client = serving(public_url=f"https://{HOST}").test_client()
+    secure = HOST in address
+    begun = client.get("/sign-in", base_url=address)
+    told = {**cookies(begun), **cookies(sign_in(client, address))}
+    expected = {"painchain", SESSION, "painchain_known"}
+    assert set(told) == {f"__Host-{name}" if secure else name for name in expected}
+    for said in told.values():
+        parts = {part.strip() for part in said.split(";")}
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= parts
+        assert ("Secure" in parts, any(part.startswith("Domain") for part in parts)) == (secure, False)
+    assert client.get("/", base_url=address).status_code == 200
+    assert ("Strict-Transport-Security" in client.get("/", base_url=address).headers) == secure
+
+
+def test_changing_to_https_and_back_asks_once_to_sign_in_and_never_again(serving: Callable[..., Flask]) -> None:
+    """A browser lets no plain cookie take the place of one that is bound to https: so they have names of their own."""
+    client = serving(public_url=f"https://{HOST}").test_client()
+    for address in ("http://localhost", f"http://{HOST}"):
+        assert sign_in(client, address).status_code == 303
+        assert client.get("/", base_url=address).status_code == 200
+    assert client.get("/", base_url="http://localhost").status_code == 200
+
+
+def test_a_session_that_was_kept_by_http_is_none_by_https_and_is_forgotten(serving: Callable[..., Flask]) -> None:
+    """Whoever could plant a cookie by http must not choose with which account somebody works by https."""
+    app = serving(public_url=f"https://{HOST}")
+    planted = app.test_client()
+    sign_in(planted)
+    held = planted.get_cookie(SESSION)
+    assert held is not None
+    client, address = app.test_client(), f"http://{HOST}"
+    client.set_cookie(SESSION, held.value, domain=HOST)
+    assert client.get("/", base_url=address).status_code == 303
+    for asked in ("/news?after=0", "/news?after=1"):
+        assert client.get(asked, base_url=address).status_code == 303
+    assert "Max-Age=0" in cookies(sign_in(client, address))[SESSION]
+
+
+def test_who_comes_to_a_trusted_proxy_by_http_is_given_cookies_that_a_browser_keeps(
+    serving: Callable[..., Flask],
+) -> None:
+    client = serving(public_url=f"https://{HOST}", trusted_proxies="1").test_client()
+    answer = sign_in(client, f"http://{HOST}", **{"X-Forwarded-Proto": "http"})
+    assert SESSION in cookies(answer)
+    answer = sign_in(client, f"http://{HOST}")  # a proxy that does not tell
+    assert f"__Host-{SESSION}" in cookies(answer)
+
+
+def test_where_a_port_is_named_a_browser_is_not_told_to_use_https_alone(serving: Callable[..., Flask]) -> None:
+    """It would hold for every port of the host, also for what others serve there."""
+    client = serving(public_url=f"https://{HOST}:8443").test_client()
+    answer = sign_in(client, f"http://{HOST}:8443", Referer=f"https://{HOST}:8443/")
+    assert f"__Host-{SESSION}" in cookies(answer)
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_a_form_that_comes_from_elsewhere_by_https_says_what_a_proxy_has_to_do(serving: Callable[..., Flask]) -> None:
+    client = serving().test_client()
+    form = form_of(client.get("/sign-in", base_url="https://localhost"), "#sign-in")
+    answer = client.post("/sign-in", data=form, base_url="https://localhost", headers={"Referer": "https://x.example"})
+    assert answer.status_code == 400
+    assert "has to pass on its host name" in texts(soup(answer), "main")[0]

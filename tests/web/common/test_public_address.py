@@ -1,0 +1,51 @@
+"""The address under which people reach the server, a proxy in front of it perhaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from painchain.core import config
+from painchain.startup import create_app
+from tests.conftest import close, settings_for
+from tests.support.accounts import PASSWORD, add_person, make_link, sign_in
+from tests.support.html import fill, form_of, soup
+
+PUBLIC = "https://painchain.example"
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Iterator[Flask]:
+    app = create_app(settings_for(settings.instance, settings.database_url, public_url=PUBLIC))
+    yield app
+    close(app)
+
+
+def test_with_a_public_address_nobody_is_let_in_before_the_first_account(app, client):
+    assert client.get("/").status_code == 403
+    assert client.get("/", headers={"Host": "painchain.example"}).status_code == 403
+    assert client.get("/", headers={"Host": "other.example"}).status_code == 400
+    assert client.post("/api/connectors", json={"name": "A", "type": "kubernetes"}).status_code == 401
+    assert client.get(make_link(app)).status_code == 200
+
+
+def test_webhooks_are_told_the_public_address(app, client):
+    add_person(app)
+    sign_in(client)
+    form = fill(form_of(client.get("/settings/integrations/new/github")), name="One", token="made-up-token")
+    one = client.post("/settings/integrations/new/github", data=form).location
+    form = form_of(client.get(one), "#webhook form")
+    page = soup(client.post(f"{one}/webhook", data=form, follow_redirects=True))
+    assert page.select_one("#webhook-url")["value"].startswith(f"{PUBLIC}/hooks/github/")
+    assert f"{PUBLIC}/hooks/github/" in soup(client.get(one)).select_one("#webhook code").text
+
+
+@pytest.mark.parametrize(("host", "secure"), [("painchain.example", True), ("localhost", False)])
+def test_a_cookie_that_came_by_https_stays_there(app, host, secure):
+    add_person(app)
+    client = app.test_client()
+    form = fill(form_of(client.get("/sign-in", base_url=f"http://{host}"), "#sign-in"), name="alice", password=PASSWORD)
+    answer = client.post("/sign-in", data=form, base_url=f"http://{host}")
+    assert ["Secure" in one for one in answer.headers.getlist("Set-Cookie") if "painchain_session" in one] == [secure]

@@ -1,0 +1,753 @@
+"""Every route has a recipe here: what changes anything is on the record, what is looked at is safe to look at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain import connectors
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.conftest import add_connector, close, put_sources_at_hand, settings_for
+from tests.support.accounts import PASSWORD, add_person, make_link, sign_in, sign_out
+from tests.support.html import fill, form_of, soup, words
+from tests.support.webhook_source import HOOK, deliver
+
+pytestmark = pytest.mark.usefixtures("sources_at_hand")
+
+HTMX = {"HX-Request": "true"}
+MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+LIST = "/settings/integrations"
+ONE = f"{LIST}/<int:connector_id>"
+API_ONE = "/api/connectors/<int:connector_id>"
+RETENTION, TOKENS, LOG = "/settings/retention", "/settings/tokens", "/settings/audit-log"
+TEAMS = "/settings/teams"
+TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
+WEBHOOK = f"{ONE}/webhook"
+RULES = "/settings/notifications"
+RULE = f"{RULES}/<int:rule_id>"
+API_RULE = "/api/notify-rules/<int:rule_id>"
+PEOPLE = "/settings/people"
+PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
+SYSTEM = 1
+
+Route = tuple[str, str]
+Recipe = Callable[[FlaskClient, int], TestResponse]
+
+
+def submit(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
+    """Fetch a form, fill it in and send it where it says."""
+    response = client.get(page)
+    form = fill(form_of(response, selector), **values)
+    return client.post(str(soup(response).select_one(selector)["action"]), data=form)
+
+
+def hide_all(client: FlaskClient, one: int) -> TestResponse:
+    """Press "Hide all" of the first event type."""
+    response = client.get(f"{LIST}/{one}")
+    button = soup(response).select_one("#visibility button[name=hide]")
+    form = form_of(response, "#connector-form")
+    return client.post(str(button["formaction"]), data={**form, "hide": button["value"]})
+
+
+def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
+    etag = client.get(f"/api/connectors/{one}").headers["ETag"]
+    config = config or {"poll_interval": 600}
+    return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+
+
+def enabled(client: FlaskClient, one: int) -> None:
+    """Switch a connector on behind everybody's back."""
+    with client.application.app_context():
+        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :one"), {"one": one})
+        db.session.commit()
+
+
+def sync(client: FlaskClient, one: int) -> TestResponse:
+    """Ask for news at once."""
+    enabled(client, one)
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    return client.post(f"{LIST}/{one}/sync", data={"csrf_token": form["csrf_token"]})
+
+
+def sync_by_script(client: FlaskClient, one: int) -> TestResponse:
+    enabled(client, one)
+    return client.post(f"/api/connectors/{one}/sync")
+
+
+def newest(client: FlaskClient, event_type: str) -> int:
+    """Return the number of the newest event of a type."""
+    [event] = client.get("/api/changes", query_string={"event_type": event_type, "limit": 1}).get_json()
+    return int(event["id"])
+
+
+def put_back(client: FlaskClient, one: int) -> TestResponse:
+    """Put the setting back that was changed last."""
+    return submit(client, f"/events/{newest(client, 'ConfigChanged')}/restore", "#restore")
+
+
+def put_back_by_script(client: FlaskClient, one: int) -> TestResponse:
+    return client.post(f"/api/changes/{newest(client, 'ConnectorUpdated')}/restore", json={})
+
+
+def prune(client: FlaskClient, one: int) -> TestResponse:
+    """Keep nothing of a day ago, and confirm what the page says goes."""
+    aged = "UPDATE change_events SET timestamp = timestamp - 172800000000 WHERE connector_type = 'kubernetes'"
+    with client.application.app_context():
+        db.session.execute(db.text(aged))
+        db.session.execute(db.text("INSERT INTO retention (source, days) VALUES ('painchain', 1)"))
+        db.session.commit()
+    return submit(client, f"{RETENTION}/prune", "#prune")
+
+
+def first_account(client: FlaskClient, one: int) -> TestResponse:
+    """Use the link of the first start."""
+    return submit(client, make_link(client.application), "#link", name="alice", password=PASSWORD, again=PASSWORD)
+
+
+def recorded(app: Flask, after: int = 0) -> list[dict[str, Any]]:
+    """Return the events from a number on, whoever may read them."""
+    query = "SELECT id, event_type, request_id, author, description FROM change_events WHERE id > :after ORDER BY id"
+    with app.app_context():
+        return [dict(row) for row in db.session.execute(db.text(query), {"after": after}).mappings()]
+
+
+def patch_team(client: FlaskClient, one: int) -> TestResponse:
+    etag = client.get("/api/teams/1").headers["ETag"]
+    return client.patch("/api/teams/1", json={"name": "Checkout"}, headers={"If-Match": etag})
+
+
+def make_webhook(client: FlaskClient, one: int) -> None:
+    """Enable the connector and give it a webhook, whose secret is remembered."""
+    assert client.post(f"/api/connectors/{one}/enable").status_code == 200
+    SECRETS[one] = client.post(f"/api/connectors/{one}/webhook").get_json()["secret"]
+
+
+SECRETS: dict[int, str] = {}
+
+
+def make_rule(client: FlaskClient, one: int) -> None:
+    """Add the first notify rule, of a service that is not there."""
+    new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
+    assert client.post("/api/notify-rules", json=new).status_code == 201
+
+
+def make_checkpoint(client: FlaskClient, one: int) -> None:
+    """Make the first checkpoint."""
+    CHECKPOINTS[one] = client.post("/api/checkpoints").text
+
+
+CHECKPOINTS: dict[int, str] = {}
+
+
+def compare_checkpoint(client: FlaskClient, one: int) -> TestResponse:
+    line = json.dumps(json.loads(CHECKPOINTS[one]))
+    return submit(client, LOG, "#compare", checkpoints=line)
+
+
+REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
+
+# How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
+# the events that this writes.
+RECIPES: dict[Route, tuple[list[str], Recipe]] = {
+    ("POST", f"{LIST}/new/<key>"): (
+        ["ConnectorCreated", "ConnectorEnabled"],
+        lambda client, one: submit(client, f"{LIST}/new/gitlab", "#new", name="New", token="made-up", enabled=True),
+    ),
+    ("POST", ONE): (
+        ["ConfigChanged", "ConnectorUpdated"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#connector-form", poll_interval="600"),
+    ),
+    ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 5, hide_all),
+    ("POST", f"{ONE}/enable"): (
+        ["ConnectorEnabled"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#stamp form"),
+    ),
+    ("POST", f"{ONE}/disable"): (
+        ["ConnectorDisabled"],
+        lambda client, one: submit(client, f"{LIST}/{SYSTEM}/disable", "main form"),
+    ),
+    ("POST", f"{ONE}/delete"): (
+        ["ConnectorDeleted"],
+        lambda client, one: submit(client, f"{LIST}/{one}/delete", "main form"),
+    ),
+    ("POST", "/events/<int:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back),
+    ("POST", "/api/changes/<path:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back_by_script),
+    ("POST", "/api/painchain/log"): (
+        ["ConnectorDeleted"],
+        lambda client, one: client.post("/api/painchain/log", json=REPORT),
+    ),
+    ("POST", "/api/connectors"): (
+        ["ConnectorCreated"],
+        lambda client, one: client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}),
+    ),
+    ("PATCH", API_ONE): (["ConfigChanged", "ConnectorUpdated"], patch),
+    ("DELETE", API_ONE): (["ConnectorDeleted"], lambda client, one: client.delete(f"/api/connectors/{one}")),
+    ("POST", f"{API_ONE}/enable"): (
+        ["ConnectorEnabled"],
+        lambda client, one: client.post(f"/api/connectors/{one}/enable"),
+    ),
+    ("POST", f"{API_ONE}/disable"): (
+        ["ConnectorDisabled"],
+        lambda client, one: client.post(f"/api/connectors/{SYSTEM}/disable"),
+    ),
+    ("PUT", f"{API_ONE}/visibility/<event_type>/<field>"): (
+        ["FieldVisibilityChanged"],
+        lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
+    ),
+    ("POST", WEBHOOK): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}", "#webhook form"),
+    ),
+    ("POST", f"{WEBHOOK}/remove"): (
+        ["WebhookChanged"],
+        lambda client, one: submit(client, f"{LIST}/{one}/webhook/remove", "main form"),
+    ),
+    ("POST", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.post(f"/api/connectors/{one}/webhook"),
+    ),
+    ("DELETE", f"{API_ONE}/webhook"): (
+        ["WebhookChanged"],
+        lambda client, one: client.delete(f"/api/connectors/{one}/webhook"),
+    ),
+    ("POST", "/hooks/<key>/<int:connector_id>"): (
+        ["Cast"],
+        lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
+    ),
+    ("POST", f"{RULES}/new"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: submit(
+            client, f"{RULES}/new", "#rule", name="Chat", url="json://127.0.0.1:9/", kinds=["connector_failing"]
+        ),
+    ),
+    ("POST", RULE): (["NotifyRuleChanged"], lambda client, one: submit(client, f"{RULES}/1", "#rule", enabled=False)),
+    ("POST", f"{RULE}/test"): ([], lambda client, one: submit(client, f"{RULES}/1", "#test")),
+    ("POST", f"{RULE}/delete"): (
+        ["NotifyRuleDeleted"],
+        lambda client, one: submit(client, f"{RULES}/1/delete", "main form"),
+    ),
+    ("POST", "/api/notify-rules"): (
+        ["NotifyRuleCreated"],
+        lambda client, one: client.post(
+            "/api/notify-rules", json={"name": "Chat", "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]}
+        ),
+    ),
+    ("PATCH", API_RULE): (
+        ["NotifyRuleChanged"],
+        lambda client, one: client.patch("/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}),
+    ),
+    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, one: client.delete("/api/notify-rules/1")),
+    ("POST", f"{API_RULE}/test"): ([], lambda client, one: client.post("/api/notify-rules/1/test")),
+    ("POST", "/export"): (
+        ["EventsExported"],
+        lambda client, one: submit(client, "/export", "#export", format="csv"),
+    ),
+    ("POST", "/report.csv"): (["EventsExported"], lambda client, one: submit(client, "/report", "#csv")),
+    ("POST", "/api/export"): (["EventsExported"], lambda client, one: client.post("/api/export")),
+    ("POST", RETENTION): (
+        ["RetentionChanged"] * 2,
+        lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
+    ),
+    ("POST", f"{RETENTION}/prune"): ([], prune),
+    ("POST", f"{LOG}/check"): ([], lambda client, one: submit(client, LOG, "#check-now")),
+    ("POST", f"{LOG}/checkpoint"): (["CheckpointMade"], lambda client, one: submit(client, LOG, "#make-checkpoint")),
+    ("POST", f"{LOG}/compare"): ([], compare_checkpoint),
+    ("POST", "/api/checkpoints"): (["CheckpointMade"], lambda client, one: client.post("/api/checkpoints")),
+    ("POST", f"{ONE}/sync"): ([], sync),
+    ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
+    ("POST", f"{ONE}/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/{one}/test", data=form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+        ),
+    ),
+    ("POST", f"{LIST}/new/<key>/test"): (
+        [],
+        lambda client, one: client.post(
+            f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
+        ),
+    ),
+    ("POST", f"{API_ONE}/test"): ([], lambda client, one: client.post(f"/api/connectors/{one}/test")),
+    ("POST", "/api/connectors/test"): (
+        [],
+        lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
+    ),
+    ("POST", f"{TEAMS}/new"): (
+        ["TeamCreated"],
+        lambda client, one: submit(client, f"{TEAMS}/new", "#team-form", name="Search", tags="search"),
+    ),
+    ("POST", TEAM): (["TeamUpdated"], lambda client, one: submit(client, f"{TEAMS}/1", "#team-form", tags="c")),
+    ("POST", f"{TEAM}/delete"): (
+        ["TeamDeleted"],
+        lambda client, one: submit(client, f"{TEAMS}/1/delete", "main form"),
+    ),
+    ("POST", "/api/teams"): (
+        ["TeamCreated"],
+        lambda client, one: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
+    ),
+    ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
+    ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
+    ("POST", f"{TOKENS}/new"): (
+        ["TokenCreated"],
+        lambda client, one: submit(client, f"{TOKENS}/new", "#token", name="ci"),
+    ),
+    ("POST", f"{TOKENS}/<int:token_id>/revoke"): (
+        ["TokenRevoked"],
+        lambda client, one: submit(client, f"{TOKENS}/1/revoke", "main form"),
+    ),
+    ("POST", "/api/tokens"): (
+        ["TokenCreated"],
+        lambda client, one: client.post("/api/tokens", json={"name": "ci", "role": "viewer"}),
+    ),
+    ("DELETE", "/api/tokens/<int:token_id>"): (
+        ["TokenRevoked"],
+        lambda client, one: client.delete("/api/tokens/1"),
+    ),
+    ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
+    ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
+    ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
+    ("POST", f"{PEOPLE}/new"): (
+        ["PersonAdded", "PasswordLinkMade"],
+        lambda client, one: submit(client, f"{PEOPLE}/new", "#person", name="carol"),
+    ),
+    ("POST", PERSON): (
+        ["PersonChanged"],
+        lambda client, one: submit(client, f"{PEOPLE}/2", "#person", role="editor", email="bob@example.org"),
+    ),
+    ("POST", f"{PERSON}/link"): (
+        ["PasswordLinkMade"],
+        lambda client, one: submit(client, f"{PEOPLE}/2", "#make-link"),
+    ),
+    ("POST", f"{PERSON}/disable"): (["PersonDisabled"], lambda client, one: submit(client, f"{PEOPLE}/2", "#switch")),
+    ("POST", f"{PERSON}/enable"): (["PersonEnabled"], lambda client, one: submit(client, f"{PEOPLE}/3", "#switch")),
+    ("POST", f"{PERSON}/remove"): (
+        ["PersonRemoved"],
+        lambda client, one: submit(client, f"{PEOPLE}/2/remove", "main form"),
+    ),
+    ("POST", "/api/people"): (
+        ["PersonAdded", "PasswordLinkMade"],
+        lambda client, one: client.post("/api/people", json={"name": "carol", "role": "viewer"}),
+    ),
+    ("PATCH", API_PERSON): (
+        ["PersonChanged"],
+        lambda client, one: client.patch("/api/people/2", json={"role": "editor"}, headers={"If-Match": "*"}),
+    ),
+    ("DELETE", API_PERSON): (["PersonRemoved"], lambda client, one: client.delete("/api/people/2")),
+    ("POST", f"{API_PERSON}/link"): (["PasswordLinkMade"], lambda client, one: client.post("/api/people/2/link")),
+    ("POST", f"{API_PERSON}/disable"): (["PersonDisabled"], lambda client, one: client.post("/api/people/2/disable")),
+    ("POST", f"{API_PERSON}/enable"): (["PersonEnabled"], lambda client, one: client.post("/api/people/3/enable")),
+    ("POST", "/account/password"): (
+        ["PasswordSet"],
+        lambda client, one: submit(
+            client, "/account", "#own-password", old=PASSWORD, password=f"{PASSWORD} 2", again=f"{PASSWORD} 2"
+        ),
+    ),
+    ("POST", "/account/sign-ins/<number>/end"): (
+        ["SignedOut"],
+        lambda client, one: submit(client, "/account", "#sign-ins form"),
+    ),
+    ("POST", "/account/sign-ins/end"): (["SignedOut"], lambda client, one: submit(client, "/account", "#everywhere")),
+}
+
+
+def make_people(client: FlaskClient, one: int) -> None:
+    """Sign in as an admin, beside a viewer and somebody who is disabled."""
+    add_person(client.application)
+    add_person(client.application, "bob", "viewer")
+    absent = add_person(client.application, "zoe", "viewer")
+    sign_in(client)
+    assert client.post(f"/api/people/{absent}/disable").status_code == 200
+
+
+def come_in(client: FlaskClient, one: int) -> None:
+    """Sign in to an account."""
+    add_person(client.application)
+    sign_in(client)
+
+
+def make_token(client: FlaskClient, one: int) -> None:
+    """Make the first token."""
+    come_in(client, one)
+    submit(client, f"{TOKENS}/new", "#token", name="ci")
+
+
+# What must be there before.
+PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
+    ("POST", f"{WEBHOOK}/remove"): make_webhook,
+    ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("POST", f"{LOG}/compare"): make_checkpoint,
+    ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
+    **dict.fromkeys(
+        [
+            *(("POST", address) for address in (RULE, f"{RULE}/test", f"{RULE}/delete", f"{API_RULE}/test")),
+            *((method, API_RULE) for method in ("PATCH", "DELETE")),
+        ],
+        make_rule,
+    ),
+    **dict.fromkeys(
+        [route for route in RECIPES if route[1].startswith((PEOPLE, "/api/people", "/account"))], make_people
+    ),
+    **dict.fromkeys([("POST", f"{TOKENS}/new"), ("POST", "/api/tokens")], come_in),
+    **dict.fromkeys(
+        [("POST", f"{TOKENS}/<int:token_id>/revoke"), ("DELETE", "/api/tokens/<int:token_id>")], make_token
+    ),
+    ("POST", "/sign-in"): lambda client, one: add_person(client.application),
+    ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
+}
+
+# Routes that may change something and write no event, each with the reason.
+WITHOUT_EVENT: dict[Route, str] = {
+    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
+    ("POST", f"{LOG}/check"): "it has the log looked at, and changes nothing",
+    ("POST", f"{LOG}/compare"): "the same",
+    ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
+    ("POST", f"{API_ONE}/sync"): "the same",
+    ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
+    ("POST", f"{LIST}/new/<key>/test"): "the same",
+    ("POST", f"{API_ONE}/test"): "the same",
+    ("POST", "/api/connectors/test"): "the same",
+    **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
+}
+
+
+def take_webhooks(patch: pytest.MonkeyPatch) -> None:
+    """Let clusters take webhooks, as the forge signs them."""
+    patch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+
+
+@pytest.fixture(autouse=True)
+def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
+    """Clusters take webhooks here."""
+    take_webhooks(monkeypatch)
+
+
+def mutating(app: Flask) -> set[Route]:
+    """Return every route that may change something."""
+    return {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods & MUTATING}
+
+
+def test_every_route_that_may_change_something_has_a_recipe(app):
+    assert mutating(app) == set(RECIPES)
+    assert set(WITHOUT_EVENT) <= set(RECIPES)
+
+
+def test_a_new_route_without_a_recipe_would_be_noticed(app):
+    app.add_url_rule("/api/tea", methods=["POST"], view_func=lambda: "brewed")
+    assert mutating(app) - set(RECIPES) == {("POST", "/api/tea")}
+
+
+@pytest.mark.parametrize("route", RECIPES, ids=" ".join)
+def test_whatever_changes_something_is_on_the_record(app, client, make_connector, route):
+    one = make_connector("kubernetes", "Cluster")
+    assert patch(client, one, cluster_name="blue").status_code == 200
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    kinds, recipe = RECIPES[route]
+    PREPARED.get(route, lambda client, one: None)(client, one)
+    before = recorded(app)[-1]["id"]
+    response = recipe(client, one)
+    assert response.status_code < 400, response.text
+    assert response.request.method == route[0]
+    written = recorded(app, before)
+    assert written or route in WITHOUT_EVENT, "a change that is not on the record"
+    assert [event["event_type"] for event in written] == kinds
+    assert len({event["request_id"] for event in written}) == min(1, len(kinds))
+    assert all(event["author"] for event in written)
+    assert all("cause" in str(event["description"]) for event in written if event["author"] == "system")
+
+
+# Looking
+
+# Every address that is looked at, by its route; `one` is a connector, `event` an event, `cursor` a place in the feed.
+PAGES: dict[str, list[str]] = {
+    "/": [
+        "/",
+        "/?range=7d&source=painchain&tag=audit&author=system&q=a",
+        "/?start_date=2001-01-01&end_date=2001-01-02",
+        "/?team=Payments",
+    ],
+    "/feed": ["/feed?cursor={cursor}"],
+    "/news": ["/news?after=0", "/news?after=0&keep=yes", "/news?after=999999"],
+    "/timeline": ["/timeline", "/timeline?range=90d"],
+    "/search/suggestions": ["/search/suggestions", "/search/suggestions?q=type:", "/search/suggestions?q=nothing%20so"],
+    "/events/<int:number>": ["/events/{event}"],
+    "/events/<path:event_id>": ["/events/{event_id}"],
+    "/events/<int:number>/around": [
+        "/events/{event}/around",
+        "/events/{event}/around?within=24h&earlier={cursor}",
+        "/events/{event}/around?later={cursor}",
+    ],
+    "/events/<int:number>/restore": ["/events/{event}/restore"],
+    "/report": ["/report", "/report?month=2001-01", "/report?month=2101-01"],
+    "/as-of": ["/as-of", "/as-of?at=2001-01-01", "/as-of?compare=2001-01-01T00:00", "/as-of?at=2101-01-01"],
+    "/settings": ["/settings"],
+    LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
+    f"{LIST}/new": [f"{LIST}/new"],
+    f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")],
+    ONE: [f"{LIST}/{{one}}", f"{LIST}/{SYSTEM}"],
+    f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
+    f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
+    f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
+    f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
+    RULES: [RULES],
+    f"{RULES}/new": [f"{RULES}/new"],
+    RULE: [f"{RULES}/1"],
+    f"{RULE}/delete": [f"{RULES}/1/delete"],
+    "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
+    RETENTION: [RETENTION],
+    LOG: [LOG],
+    f"{LOG}/progress": [f"{LOG}/progress"],
+    f"{LOG}/checkpoints.ndjson": [],  # a file
+    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
+    f"{RETENTION}/prune": [f"{RETENTION}/prune"],
+    f"{RETENTION}/progress": [f"{RETENTION}/progress"],
+    TOKENS: [TOKENS],
+    f"{TOKENS}/new": [f"{TOKENS}/new"],
+    f"{TOKENS}/<int:token_id>/revoke": [f"{TOKENS}/1/revoke"],
+    "/sign-in": ["/sign-in?next=/report"],
+    "/link/<secret>": ["{link}"],
+    "/sign-in/oidc": [],  # no provider is set up here: tests/web/account/test_oidc.py has one
+    "/sign-in/oidc/back": [],
+    TEAMS: [TEAMS],
+    f"{TEAMS}/new": [f"{TEAMS}/new"],
+    PEOPLE: [PEOPLE],
+    f"{PEOPLE}/new": [f"{PEOPLE}/new"],
+    PERSON: [f"{PEOPLE}/{{person}}"],
+    f"{PERSON}/remove": [f"{PEOPLE}/{{person}}/remove"],
+    "/people/<path:name>": ["/people/system", "/people/system?cursor={cursor}", "/people/alice"],
+    "/account": ["/account"],
+    TEAM: [f"{TEAMS}/1"],
+    f"{TEAM}/delete": [f"{TEAMS}/1/delete"],
+}
+ERRORS = {
+    "/nowhere": 404,
+    "/?range=nonsense": 422,
+    "/?q=nonsense:1": 422,
+    "/?team=nonsense": 422,
+    f"{TEAMS}/999999": 404,
+    f"{PEOPLE}/999999": 404,
+    "/people/nobody": 404,
+    "/people/system?cursor=nonsense": 422,
+    "/feed?after=0&q=source:nonsense": 422,
+    "/export?range=nonsense": 422,
+    "/feed": 422,
+    "/news": 422,
+    "/timeline?range=nonsense": 422,
+    "/events/999999": 404,
+    "/events/999999/around": 404,
+    "/events/1/around?within=nonsense": 422,
+    "/events/1/restore": 404,
+    f"{LIST}/999999/history": 404,
+    "/report?month=nonsense": 422,
+    "/as-of?at=nonsense": 422,
+    f"{LIST}/999999": 404,
+    f"{LIST}/new/nonsense": 404,
+    f"{LIST}/{SYSTEM}/delete": 409,
+    f"{LIST}/{SYSTEM}/enable": 405,
+    f"{LIST}/{SYSTEM}/webhook/replace": 404,
+    f"{RULES}/999999": 404,
+    **dict.fromkeys(("/sign-in/oidc", "/sign-in/oidc/back"), 404),
+    f"{TOKENS}/9/revoke": 404,
+}
+
+
+def everything(client: FlaskClient) -> dict[str, int]:
+    """Let something of every kind happen, and return every address to look at with the status it has."""
+    one = add_connector(client, "kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+    assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
+    make_webhook(client, one)
+    make_rule(client, one)
+    for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
+        assert recipe(client, one).status_code == 303, kinds
+    newest = client.get("/api/changes?limit=1")
+    link = newest.headers["Link"]
+    make_people(client, one)
+    submit(client, f"{TOKENS}/new", "#token", name="ci")
+    places = {
+        "person": 2,
+        "one": one,
+        "event": newest.get_json()[0]["id"],
+        "event_id": newest.get_json()[0]["event_id"],
+        "cursor": link.partition("cursor=")[2].partition(">")[0],
+        "link": make_link(client.application, 2),
+    }
+    looked_at = {address.format(**places) for several in PAGES.values() for address in several}
+    return {**dict.fromkeys(sorted(looked_at), 200), **ERRORS}
+
+
+def test_every_page_has_an_address_to_look_at_here(app):
+    looking = {rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods}
+    html = {
+        rule for rule in looking if not rule.startswith(("/api/", "/static/", "/health", "/metrics", "/openapi.json"))
+    }
+    assert html == set(PAGES)
+
+
+def answers(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, TestResponse]]:
+    """Look at every address as a plain browser and as htmx."""
+    return [(address, client.get(address, headers=headers)) for address in addresses for headers in ({}, HTMX)]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a server answers, looked at once: that pages are well made has nothing to do with the database."""
+
+    client: FlaskClient
+    addresses: dict[str, int]
+    answers: list[tuple[str, TestResponse]]
+    pages: list[tuple[str, BeautifulSoup]]
+
+    def whole_pages(self) -> list[tuple[str, BeautifulSoup]]:
+        """Return every page that a plain browser gets, and leave out fragments and redirections."""
+        plain = zip(self.answers[::2], self.pages[::2], strict=True)
+        return [page for (_, one), page in plain if one.status_code not in (302, 303) and "<html" in one.text]
+
+
+@pytest.fixture(scope="module")
+def site(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server on which something of every kind has happened."""
+    instance = tmp_path_factory.mktemp("site") / "instance"
+    shutil.copytree(started, instance)
+    with pytest.MonkeyPatch.context() as patch:
+        put_sources_at_hand(patch)
+        take_webhooks(patch)
+        app = create_app(settings_for(instance))
+        client = app.test_client()
+        addresses = everything(client)
+        seen = answers(client, addresses)
+        yield Site(client, addresses, seen, [(address, soup(one)) for address, one in seen])
+        close(app)
+
+
+def test_every_page_answers_to_a_plain_browser_and_to_htmx(client):
+    addresses = everything(client)
+    for address, response in answers(client, addresses):
+        if addresses[address] == 200:
+            assert response.status_code in (200, 204, 302, 303), address
+        else:
+            assert response.status_code == addresses[address], address
+
+
+def test_every_answer_has_the_security_headers(site):
+    for address, response in site.answers:
+        headers = response.headers
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'", address
+        assert policy["object-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'", address
+        assert not [words for words in policy.values() if "unsafe" in words or "http" in words], address
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] in ("same-origin", "no-referrer")
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
+        assert "HX-Request" in {name.strip() for name in headers["Vary"].split(",")}
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_answers_of_the_api_and_static_files_are_protected_as_well(client):
+    page = soup(client.get("/"))
+    for address in ("/api/changes", "/health", "/openapi.json", "/api/nowhere", page.select_one("script")["src"]):
+        headers = client.get(str(address), buffered=True).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_no_page_has_scripts_or_styles_inside(site):
+    for address, page in site.pages:
+        assert not page.select("script:not([src]), style, [style], iframe, object, embed, base"), address
+        for element in page.find_all():
+            assert not [name for name in element.attrs if name.startswith(("on", "hx-on"))], (address, element)
+            assert not str(element.get("href", "")).startswith("javascript:"), address
+
+
+def test_everything_that_a_page_loads_is_served_from_static(site):
+    loaded = set()
+    for _, page in site.pages:
+        for element in page.select("script[src], link[href], img[src], use"):
+            loaded.add(urlsplit(str(element.get("src") or element["href"])))
+    assert {address.path.rpartition(".")[2] for address in loaded} == {"js", "css", "svg"}
+    for address in loaded:
+        assert (address.scheme, address.netloc) == ("", "")
+        assert address.path.startswith("/static/")
+        response = site.client.get(address._replace(fragment="").geturl(), buffered=True)
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"].endswith("max-age=31536000")
+
+
+def test_ids_are_unique_on_every_page_and_in_every_fragment(site):
+    for address, page in site.pages:
+        ids = Counter(str(element["id"]) for element in page.select("[id]"))
+        assert [name for name, count in ids.items() if count > 1] == [], address
+
+
+REFERENCES = ("for", "form", "aria-describedby", "aria-labelledby", "aria-controls", "hx-target")
+
+
+def referred(element: Tag) -> set[str]:
+    """Return the ids that an element refers to."""
+    names = {name for attribute in REFERENCES for name in str(element.get(attribute, "")).split()}
+    names |= {str(element["href"])} if str(element.get("href", "")).startswith("#") else set()
+    return {name.removeprefix("#") for name in names}
+
+
+def test_whatever_a_page_refers_to_is_on_the_page(site):
+    for address, page in site.whole_pages():
+        ids = {str(element["id"]) for element in page.select("[id]")}
+        for element in page.find_all():
+            assert referred(element) <= ids, (address, element)
+
+
+def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(site):
+    for address, page in site.whole_pages():
+        assert words(page.title).endswith("· PainChain"), address
+        assert page.html["lang"] == "en"
+        assert len(page.select("main h1")) == 1, address
+        assert page.select_one("a.skip")["href"] == "#main"
+
+
+def named(element: Tag, page: BeautifulSoup) -> bool:
+    """Say whether a screen reader has a name for an input or a button."""
+    label = page.select_one(f"label[for='{element.get('id')}']") or element.find_parent("label")
+    return bool(element.get("aria-label") or words(label or element))
+
+
+def test_every_input_and_button_has_a_name(site):
+    for address, page in site.whole_pages():
+        for element in page.select("input:not([type=hidden]), textarea, select, button"):
+            assert named(element, page), (address, element)
+
+
+def test_every_form_works_without_javascript_and_says_where_it_goes(site):
+    for address, page in site.whole_pages():
+        for form in page.select("form:not([method=dialog])"):
+            assert str(form["action"]).startswith("/"), address
+            assert form["method"] in ("get", "post")
+            sent_by_htmx = form.get(f"hx-{form['method']}")
+            assert sent_by_htmx in (None, form["action"])
+            if form["method"] == "post":
+                assert form.select_one("[name=csrf_token]")["value"]
+
+
+def test_no_link_leads_nowhere(site):
+    links = {"/"}
+    for address, page in site.whole_pages():
+        for link in page.select("a[href]"):
+            if not link.find_parent("svg"):
+                links.add(urljoin(address, str(link["href"])).partition("#")[0])
+    assert len(links) > 20
+    for link in links - set(site.addresses):
+        assert link.startswith("/"), link
+        assert site.client.get(link).status_code in (200, 302), link

@@ -1,0 +1,196 @@
+"""Whatever is typed, sent or found anywhere becomes text on every page: never markup, a script or a link that acts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from painchain import connectors
+from painchain.configuration import connector_store
+from painchain.connectors.contract import Found
+from painchain.eventlog import writer
+from painchain.ingestion import source_events
+from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record
+from tests.support.html import fill, form_of, soup
+from tests.support.script_corpus import CORPUS, assert_inert
+from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS, submit
+
+pytestmark = [pytest.mark.usefixtures("sources_at_hand"), pytest.mark.parametrize("database", ["sqlite"])]
+
+HTMX = {"HX-Request": "true"}
+# So many addresses of one route that other pages lead to are looked at; of events more, as each is another.
+MOST, MOST_OF_ONE = 3, {"dashboard.event": 80}
+GITLAB = Path(__file__).parents[2] / "recorded" / "gitlab" / "webhooks"
+# What decides whether a webhook tells of anything.
+DECIDING = {"object_kind", "action", "state", "status", "ref", "id", "sha", "before", "after", "checkout_sha", "tag"}
+
+
+def typed(client: FlaskClient, text: str) -> Iterator[TestResponse]:
+    """Type a text into every form that takes one; what is refused is shown again."""
+    short, reason = text[:49], {"X-Reason": text[:400].encode("ascii", "ignore").decode()}
+    for key in ("github", "gitlab", "kubernetes"):
+        page = f"{LIST}/new/{key}"
+        form = form_of(client.get(page), "#new")
+        texts_of_it = [name for name in form if name not in ("csrf_token", "enabled", "poll_interval", "reason")]
+        yield client.post(page, data=fill(form, **dict.fromkeys(texts_of_it, text), reason=text))
+        token = {"token": "made-up"} if "token" in form else {}
+        free = {name: short for name in ("tags", "cluster_name") if name in form}
+        yield client.post(page, data=fill(form, name=f"{key} {text}", **token, **free, reason=text))
+    yield submit(client, f"{TEAMS}/new", "#team-form", name=text, tags=short)
+    yield submit(client, f"{RULES}/new", "#rule", name=text, url="json://127.0.0.1:9/", kinds=["connector_failing"])
+    yield submit(client, f"{RULES}/new", "#rule", name=text, url=text, kinds=[text])
+    yield submit(client, f"{PEOPLE}/new", "#person", name=text, email=text)
+    yield submit(client, f"{PEOPLE}/new", "#person", name=text[:100])
+    yield submit(client, f"{TOKENS}/new", "#token", name=text)
+    yield submit(client, "/settings/audit-log", "#compare", checkpoints=f"{text}\n{{}}")
+    yield submit(client, "/account", "#own-password", old=text, password=text, again="")
+    sides = {"old_value": text, "new_value": [text, {text: text}]}
+    about = {"connector_name": text, "connector_type": text, "author": text}
+    for event in (
+        {"event_type": "config_changed", "field": text, **sides},
+        {"event_type": "connector_deleted", "connector_type": "github"},
+    ):
+        yield client.post("/api/painchain/log", json={**about, **event}, headers=reason)
+    changes = {text: {"old": text, "new": [text]}}
+    updated = {**about, "event_type": "connector_updated", "connector_type": "github", "changes": changes}
+    yield client.post("/api/painchain/log", json=updated, headers=reason)
+    toggled = {"event_type": "field_visibility_changed", "connector_type": text, "field_key": text, "visible": True}
+    yield client.post("/api/painchain/log", json=toggled, headers=reason)
+    yield client.post("/sign-in", data={**form_of(client.get("/settings/teams/new"), "#team-form"), "name": text})
+
+
+def told(value: Any, text: str, key: str = "") -> Any:
+    """Return a webhook's payload in which every text is this one, but for what decides what it is."""
+    if isinstance(value, dict):
+        return {name.strip(): told(one, text, name.strip()) for name, one in value.items()}
+    if isinstance(value, list):
+        return [told(one, text, key) for one in value]
+    keeps = key in DECIDING or key.endswith(("_at", "_id", "timestamp", "sha"))
+    return text if isinstance(value, str) and not keeps else value
+
+
+def delivered(client: FlaskClient, number: int, secret: str) -> Iterator[TestResponse]:
+    """Deliver what GitLab sends, with another text each time."""
+    for place, text in enumerate(CORPUS):
+        for name in ("merge_request", "pipeline", "push", "release")[place % 2 :: 2]:
+            body = told(json.loads((GITLAB / f"{name}.json").read_bytes()), text)
+            for ident in ("object_attributes", "release"):
+                if ident in body:
+                    body[ident]["iid"] = 1000 + place
+            headers = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Any Hook", "X-Gitlab-Event-UUID": f"{place}{name}"}
+            yield client.post(f"/hooks/gitlab/{number}", json=body, headers=headers)
+
+
+def found(app: Flask) -> None:
+    """Find events of every type on every source, whose facts are these texts in every shape."""
+    now = datetime.now(UTC)
+    for number, kind in enumerate(connectors.ADDABLE.values()):
+        with on_the_record(app) as trail:
+            connector = connector_store.create(kind, {"name": f"Far {kind.key}", "token": "made-up"}, False, trail).id
+        times = [one for time in range(4) for one in _of_types(kind, 7 * time + number, now)]
+        with app.app_context(), writer.writing() as book:
+            source_events.add_found(book, connector_store.get(connector), times, now)
+
+
+def _of_types(kind: Any, at: int, now: datetime) -> Iterator[Found]:
+    for event_type in kind.event_types:
+        at += 5
+        texts = [CORPUS[(at + place) % len(CORPUS)] for place in range(len(event_type.fields) + 5)]
+        shapes = (lambda text: text, lambda text: [text, text], lambda text: {"name": text, "url": text, text: text})
+        facts = {one.key: shapes[(at + i) % 3](texts[i]) for i, one in enumerate(event_type.fields)}
+        title, author, text, status, url = texts[-5:]
+        ident = f"{kind.key}-{event_type.name}-{at}"
+        yield Found(ident, event_type.name, title, now, author, status, url, text, facts)
+
+
+def links(page: BeautifulSoup, address: str) -> Iterator[str]:
+    """Yield where a page leads to by looking: its links, and what htmx asks for by itself."""
+    for element in page.select("[href], [hx-get]"):
+        for name in ("href", "hx-get"):
+            leads = urljoin(f"http://localhost{address}", str(element.get(name, address)))
+            if urlsplit(leads).netloc == "localhost" and not leads.startswith("http://localhost/static/"):
+                yield leads.removeprefix("http://localhost").partition("#")[0]
+
+
+def looked_at(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str, TestResponse]]:
+    """Look at pages and at what they lead to, of one route so many, and see that nothing acts."""
+    waiting, seen, counts = deque(begin), set(begin), Counter[str]()
+    routes = client.application.url_map.bind("localhost")
+    while waiting:
+        address = waiting.popleft()
+        try:
+            endpoint = routes.match(urlsplit(address).path)[0]
+        except HTTPException:
+            endpoint = "nowhere"
+        counts[endpoint] += 1
+        if counts[endpoint] > MOST_OF_ONE.get(endpoint, MOST) and address not in begin:
+            continue
+        for headers in ({}, HTMX) if counts[endpoint] < 3 else ({},):
+            response = client.get(address, headers=headers)
+            yield endpoint, address, response
+            if response.mimetype == "text/html":
+                page = soup(response)
+                assert_inert(page)
+                new = [one for one in links(page, address) if one not in seen]
+                seen.update(new)
+                waiting.extend(new)
+
+
+def test_no_text_that_comes_in_anywhere_acts_on_any_page(app: Flask, client: FlaskClient) -> None:
+    found(app)
+    own = add_person(app, CORPUS[1])
+    sign_in_as(client, CORPUS[1])
+    [number] = [one["id"] for one in client.get("/api/connectors").get_json() if one["type"] == "gitlab"]
+    client.post(f"/api/connectors/{number}/enable")
+    secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
+    assert Counter(one.status_code for one in delivered(client, number, secret))[202] > len(CORPUS) / 2
+    statuses: Counter[int] = Counter()
+    for text in CORPUS[1:] + CORPUS[:1]:
+        for response in typed(client, text):
+            statuses[response.status_code] += 1
+            assert response.status_code in (200, 201, 303, 422, 429), (response.request.path, response.text)
+            if response.mimetype == "text/html":
+                assert_inert(soup(response))
+    assert statuses[303] >= 5 * len(CORPUS)
+    assert statuses[201] == 4 * len(CORPUS)
+    [seen] = client.get("/api/changes?source=gitlab&limit=1").get_json()
+    places = {
+        "one": 2,
+        "event": 1,
+        "event_id": quote(seen["event_id"]),
+        "cursor": "x",
+        "person": own,
+        "link": make_link(app, own),
+    }
+    begin = [address.format(**places) for several in PAGES.values() for address in several] + sorted(ERRORS)
+    begin += [f"/nowhere/{text}" for text in CORPUS[:9]] + [f"/?q={text}" for text in CORPUS[:9]]
+    visited: Counter[str] = Counter()
+    for endpoint, address, response in looked_at(client, begin):
+        assert response.status_code < 500, address
+        visited[endpoint] += 1
+        assert "x55" not in "".join(response.headers.keys()), address
+        if response.mimetype != "text/html":
+            assert response.mimetype in ("application/json", "text/csv") or response.status_code in (204, 302, 303, 308)
+    expected = {
+        one.endpoint for one in app.url_map.iter_rules() if PAGES.get(one.rule) and "GET" in (one.methods or ())
+    }
+    assert expected <= set(visited)
+    shown = client.get("/?range=all").text + client.get(PEOPLE).text + client.get(TEAMS).text
+    assert "&lt;script x55&gt;x55()&lt;/script&gt;" in shown
+
+
+def sign_in_as(client: FlaskClient, name: str) -> None:
+    form = form_of(client.get("/sign-in"), "#sign-in")
+    assert client.post("/sign-in", data=fill(form, name=name, password=PASSWORD)).status_code == 303

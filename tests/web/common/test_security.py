@@ -1,0 +1,416 @@
+"""No secret gets out, no foreign request gets in, and whatever is sent is answered in words."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from painchain.database.session import db
+from painchain.startup import create_app
+from tests.conftest import ON_SQLITE, close, settings_for
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.api.test_events import refuse
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+SYSTEM = 1
+
+
+# What is about text alone need not be asked of every database.
+
+
+def opened(client: FlaskClient, number: int) -> dict[str, Any]:
+    """Open a connector's page and return its form."""
+    return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
+
+
+def doors(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every form of the settings, filled in so that it would change something."""
+    form, one = opened(client, number), f"{LIST}/{number}"
+    yield f"{LIST}/new/kubernetes", {**form, "name": "New", "cluster_name": "new"}
+    yield one, {**form, "poll_interval": "600"}
+    yield f"{one}/visibility", {**form, "hide": "Commit"}
+    yield f"{one}/enable", form
+    yield f"{one}/delete", form
+
+
+# An error (whatever else could repeat a secret: tests/test_canaries.py)
+
+CANARY = "c4nary-8d1f"
+
+
+def test_an_error_that_nobody_foresaw_tells_where_it_happened_but_not_its_message(app, client, caplog):
+    def fail() -> str:
+        raise RuntimeError(f"cannot use {CANARY}")
+
+    app.add_url_rule("/fail", view_func=fail)
+    for headers in ({}, HTMX):
+        response = client.get("/fail", headers=headers)
+        assert response.status_code == 500
+        said = words(soup(response).select_one("main, .toast"))
+        assert "This is a defect in PainChain" in said
+        assert response.headers["X-Request-Id"] in said
+        assert CANARY not in response.text
+    assert "RuntimeError" in caplog.text
+    assert ["in fail" in one.exception for one in caplog.records if one.levelname == "ERROR"] == [True, True]
+    assert CANARY not in caplog.text
+
+
+# The database fails
+
+
+def reason(response: TestResponse) -> str:
+    """Return what the person is told when the database fails: by a page, or by a message to htmx."""
+    assert response.status_code == 503, response.text
+    page = soup(response)
+    if page.html:
+        assert words(page.h1) == "The database does not answer"
+        return words(page.select_one("main p"))
+    assert (response.headers["HX-Retarget"], response.headers["HX-Reswap"]) == ("#toast", "outerHTML")
+    return texts(page, "#toast .toast.bad span")[0]
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_when_its_event_cannot_be_written_a_change_is_not_made_and_the_person_sees_why(
+    app, client, events, make_connector, headers
+):
+    number = make_connector()
+    filled_in = list(doors(client, number))
+    before = client.get("/api/connectors").get_json(), events()
+    refuse(app, "INSERT", "change_events")
+    for address, form in filled_in:
+        said = reason(client.post(address, data=form, headers=headers))
+        assert "Nothing was saved: the database did not take it (" in said
+        assert "the disk is full" in said
+        assert "INSERT" not in said
+    assert (client.get("/api/connectors").get_json(), events()) == before, "reading goes on"
+    for address in ("/", LIST, f"{LIST}/{number}"):
+        assert client.get(address).status_code == 200
+
+
+def test_when_the_database_can_write_again_the_same_form_is_taken(app, client, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), poll_interval="600")
+    refuse(app, "INSERT", "change_events")
+    reason(client.post(f"{LIST}/{number}", data=form))
+    with app.app_context():
+        on_table = "" if db.engine.dialect.name == "sqlite" else " ON change_events"
+        db.session.execute(text(f"DROP TRIGGER refuse{on_table}"))
+        db.session.commit()
+    assert client.post(f"{LIST}/{number}", data=form).status_code == 303
+    assert opened(client, number)["poll_interval"] == "600"
+
+
+def test_when_the_database_cannot_be_read_every_page_says_so_in_words(app, client):
+    with app.app_context():
+        db.session.execute(text("ALTER TABLE connectors RENAME TO away"))
+        db.session.commit()
+    for address in ("/", LIST, f"{LIST}/{SYSTEM}"):
+        for headers in ({}, HTMX):
+            response = client.get(address, headers=headers)
+            assert "The database cannot be read now (" in reason(response)
+            assert "SELECT" not in response.text
+    assert words(soup(client.get("/nowhere")).h1) == "Not found"
+
+
+# Who may ask
+
+
+@pytest.fixture
+def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Start a server with its own settings."""
+    apps: list[Flask] = []
+
+    def start(**more: str) -> Flask:
+        folder = tmp_path / f"instance-{len(apps)}"
+        shutil.copytree(started, folder)
+        apps.append(create_app(settings_for(folder, **more)))
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        close(app)
+
+
+def statuses(app: Flask, *hosts: str) -> list[int]:
+    return [app.test_client().get("/", headers={"Host": host}).status_code for host in hosts]
+
+
+def test_on_loopback_no_other_host_name_is_answered(serving):
+    app = serving()
+    assert statuses(app, "127.0.0.1:8000", "localhost", "localhost:1") == [200] * 3
+    assert statuses(app, "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1") == [400] * 4
+    response = app.test_client().get("/", headers={"Host": "evil.example"})
+    assert "evil.example" in words(soup(response).select_one("main [role=alert]"))
+    for headers in ({}, HTMX):
+        response = app.test_client().post(f"{LIST}/1/disable", headers={"Host": "evil.example", **headers})
+        assert response.status_code == 400
+
+
+def test_on_the_loopback_address_of_ipv6_its_own_address_is_answered(serving):
+    app = serving(host="::1")
+    assert statuses(app, "[::1]:8000", "[::1]", "localhost:8000") == [200] * 3
+    assert statuses(app, "evil.example", "[2001:db8::1]", "[::1].evil.example", "", "[", "a b") == [400] * 6
+
+
+def test_on_every_address_any_host_name_is_answered_until_some_are_named(serving):
+    """Beyond loopback 403 is the answer until there is an account; 400 is that of a name that is not ours."""
+    assert statuses(serving(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [403] * 2
+    app = serving(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
+    hosts = ("painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example")
+    assert statuses(app, *hosts) == [403, 403, 400, 400]
+
+
+def test_the_session_cookie_is_kept_from_scripts_and_other_sites(client):
+    [cookie] = client.get(f"{LIST}/new/github").headers.getlist("Set-Cookie")
+    parts = {part.strip() for part in cookie.split(";")}
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= parts
+    assert cookie.startswith("painchain=")
+
+
+def test_looking_around_sets_no_cookie(client):
+    assert not client.get("/").headers.getlist("Set-Cookie")
+
+
+def test_a_forged_session_is_none(client):
+    for value in ("nonsense", "eyJjc3JmX3Rva2VuIjoiYSJ9.aaaaaa.bbbbbb", "\x01", "." * 3000):
+        client.set_cookie("painchain", value)
+        assert client.get("/").status_code == 200
+        assert client.get(f"{LIST}/{SYSTEM}").status_code == 200
+
+
+# Whatever is sent
+
+HOSTILE = [
+    b"a\x00b",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"%",
+    b"..",
+    b"../../etc/passwd",
+    b"-1",
+    b"9" * 19,
+    b"9" * 400,
+    "٣".encode(),
+    b"1e309",
+    b"[]",
+    b"x" * 5000,
+    "\u202e\ufeff\u2028".encode(),
+]
+PARAMETERS = {
+    "/": (
+        "source",
+        "event_type",
+        "connector",
+        "tag",
+        "author",
+        "status",
+        "q",
+        "range",
+        "start_date",
+        "end_date",
+        "cursor",
+    ),
+    "/feed": ("cursor",),
+    "/news": ("after",),
+    "/timeline": ("range", "start_date"),
+    LIST: ("q", "type"),
+}
+# The inputs of each form, sent together where one that is wrong does not keep the others from being read.
+INPUTS = {
+    f"{LIST}/new/github": (
+        ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "enabled"),
+        ("csrf_token",),
+    ),
+    f"{LIST}/2": (
+        ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"),
+        ("version",),
+        ("base",),
+        ("visibility",),
+    ),
+    f"{LIST}/2/visibility": (("event_type", "field"), ("show",), ("hide",), ("version",)),
+    f"{LIST}/2/enable": (("version", "at"),),
+}
+
+
+def test_no_parameter_brings_a_page_down(client):
+    for page, names in PARAMETERS.items():
+        for name in (*names, "unknown"):
+            for value in HOSTILE:
+                query = f"{name}={quote_from_bytes(value)}"
+                assert client.get(f"{page}?{query}").status_code in (200, 204, 422), (page, query[:80])
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Break off a request that would keep the server busy for minutes, so that its test fails rather than hangs."""
+
+    def give_up(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    # The time that is worked, not the time that goes by: other tests may want this machine.
+    before = signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, 15)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def test_a_parameter_with_values_without_end_is_refused(client):
+    for page in ("/", "/timeline", "/api/changes"):
+        with patience():
+            response = client.get(f"{page}?tag=" + ",".join(map(str, range(3_000))))
+        assert response.status_code == 422, page
+
+
+ENDLESS = {
+    "name": "a" * 900_000,
+    "base_url": "/" * 300_000 + "x",
+    "repos": "a://" * 70_000,
+    "token": "?token" * 100_000,
+    "tags": ",".join(map(str, range(90_000))),
+    "branches": "a" + "\u0301\u0323" * 80_000,
+}
+
+
+@ON_SQLITE
+def test_the_longest_text_does_not_keep_the_server_busy(client, make_connector):
+    form = opened(client, make_connector())
+    for key, sent in ENDLESS.items():
+        with patience():
+            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}))
+        assert response.status_code == 422, key
+
+
+@ON_SQLITE
+def test_the_longest_report_is_taken_and_shown_without_keeping_the_server_busy(client):
+    report = {"event_type": "config_changed", "connector_name": "Prod", "field": "x"}
+    sides = [("", sent) for sent in ENDLESS.values()] + [(list(range(60_000)), list(range(60_000, 120_000)))]
+    for old, new in sides:
+        with patience():
+            response = client.post("/api/painchain/log", json={**report, "old_value": old, "new_value": new})
+            assert response.status_code == 201
+    with patience():
+        response = client.get("/")
+        assert response.status_code == 200
+        assert len(response.data) < 200_000
+
+
+def test_no_address_brings_a_page_down(client):
+    for value in HOSTILE:
+        part = quote_from_bytes(value, safe="")
+        for address in (
+            f"/{part}",
+            f"/events/{part}",
+            f"{LIST}/{part}",
+            f"{LIST}/{part}/delete",
+            f"{LIST}/{part}/disable",
+            f"{LIST}/new/{part}",
+            f"/static/{part}",
+        ):
+            for headers in ({}, HTMX):
+                assert client.get(address, headers=headers).status_code in (200, 302, 308, 404, 414), address[:80]
+
+
+def test_no_input_brings_a_form_down(client, make_connector):
+    number = make_connector()
+    token = opened(client, number)["csrf_token"]
+    for address, several in INPUTS.items():
+        for names in several:
+            for value in HOSTILE:
+                inputs = "&".join(f"{name}={quote_from_bytes(value)}" for name in names)
+                body = inputs if names == ("csrf_token",) else f"csrf_token={token}&{inputs}"
+                response = client.post(address, data=body, content_type="application/x-www-form-urlencoded")
+                assert response.status_code in (303, 400, 409, 422), (address, inputs[-80:])
+    assert client.get(f"{LIST}/{number}").status_code == 200
+
+
+def test_a_number_beyond_all_numbers_is_not_found_by_any_door(client):
+    token = opened(client, SYSTEM)["csrf_token"]
+    for number in (2**31, 2**63 - 1, 2**63, 10**400):
+        for what in ("", "/enable", "/disable", "/delete", "/visibility"):
+            response = client.post(f"{LIST}/{number}{what}", data={"csrf_token": token, "name": "x"})
+            assert response.status_code == 404, (number, what)
+
+
+def test_what_is_larger_than_the_server_takes_is_refused_in_words(client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), repos="a/b\n" * 300_000)
+    before = events()
+    for headers in ({}, HTMX):
+        response = client.post(f"{LIST}/{number}", data=form, headers=headers)
+        assert response.status_code == 413
+        assert "Nothing was saved" in words(soup(response).select_one("main, .toast"))
+    assert events() == before
+
+
+def test_an_address_or_a_form_with_more_than_any_page_sends_is_refused_in_words(client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), poll_interval="600")
+    before = events()
+    for query in ("tag=" + "a" * 20_000, "&".join(["tag=a"] * 1_500)):
+        for page in ("/", "/api/changes", "/nowhere"):
+            response = client.get(f"{page}?{query}")
+            assert response.status_code == 414, page
+            assert "longer than the server reads" in response.text
+    several = {**form, **{f"more{one}": "x" for one in range(1_500)}}
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        response = client.post(f"{LIST}/{number}", data=several, content_type=kind)
+        assert response.status_code == 413, kind
+        assert "Nothing was saved" in words(soup(response).main)
+    assert events() == before
+
+
+def test_json_that_is_nested_without_end_or_has_members_without_end_is_refused_in_words(client, make_connector):
+    number = make_connector("gitlab")
+    client.post(f"/api/connectors/{number}/enable")
+    secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
+    deep = b"[" * 100_000
+    nested = b'{"event_type": "config_changed", "connector_name": "a", "field": "a", "new_value": ' + deep
+    for raw in (deep, deep + b"]" * 100_000, nested, b'{"a":' * 50_000):
+        with patience():
+            response = client.post("/api/painchain/log", data=raw, content_type="application/json")
+            assert response.status_code == 422
+            delivery = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Push Hook"}
+            hooked = client.post(f"/hooks/gitlab/{number}", data=raw, content_type="application/json", headers=delivery)
+            assert hooked.status_code == 422
+    sides = {str(one): {"old": 1, "new": 2} for one in range(201)}
+    report = {"event_type": "connector_updated", "connector_name": "a", "connector_type": "github", "changes": sides}
+    assert client.post("/api/painchain/log", json=report).status_code == 422
+    tags = [str(one) for one in range(10_000)]
+    for body in ({"name": "Many", "tags": tags}, {"name": "a" * 900_000, "tags": "a"}):
+        assert client.post("/api/teams", json=body).status_code == 422
+
+
+def test_a_body_that_is_no_form_is_refused_in_words(client):
+    for content_type in (
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+    ):
+        response = client.post(f"{LIST}/{SYSTEM}/disable", data=b'{"\xff', content_type=content_type)
+        assert response.status_code == 400, content_type
+        assert "This form has expired" in words(soup(response).main)
+
+
+def test_a_method_that_an_address_does_not_take_is_refused_with_those_it_takes(client):
+    for method, address, allowed in (("POST", "/", "GET"), ("GET", f"{LIST}/{SYSTEM}/enable", "POST")):
+        response = client.open(address, method=method)
+        assert response.status_code == 405
+        assert allowed in response.headers["Allow"]
+        assert words(soup(response).h1) == "Not possible here"

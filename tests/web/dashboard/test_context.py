@@ -1,0 +1,319 @@
+"""What else changed around an event, the history of a connector, and who set each of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event as listening
+from sqlalchemy import update
+
+from painchain.configuration import connector_store
+from painchain.database.models import ChangeEvent
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.history import blame
+from painchain.timeline import context
+from tests.support.html import fill, form_of, soup, texts, words
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SYSTEM = 1
+
+Happen = Callable[..., int]
+
+
+@pytest.fixture
+def happen(app: Flask) -> Happen:
+    """Put an event on the record so many minutes after noon, and return its number."""
+
+    def happen(title: str, minutes: float = 0, **more: Any) -> int:
+        when = NOON + timedelta(minutes=minutes)
+        facts = {"source": "github", "event_type": "Commit", "request_id": title, "author": "dev", **more}
+        with app.app_context(), writer.writing() as book:
+            new = writer.NewEvent(
+                event_id=title, title=title, description={}, metadata={}, timestamp=when, recorded_at=when, **facts
+            )
+            return book.append(new)
+
+    return happen
+
+
+def titles(page: BeautifulSoup) -> list[str]:
+    return texts(page, "#feed .subject") or texts(page, "article .subject")
+
+
+def edit(client: FlaskClient, number: int, **values: Any) -> None:
+    """Save a connector's form in a plain browser."""
+    form = fill(form_of(client.get(f"{LIST}/{number}"), "#connector-form"), **values)
+    assert client.post(f"{LIST}/{number}", data=form).status_code == 303
+
+
+# Around an event
+
+
+def test_an_event_stands_amid_half_an_hour_of_every_source_later_above_earlier_below(client, happen):
+    happen("too early", -31)
+    happen("early", -30)
+    chosen = happen("chosen")
+    happen("late", 30, source="gitlab", event_type="Pipeline")
+    happen("too late", 31)
+    page = soup(client.get(f"/events/{chosen}/around"))
+    assert titles(page) == ["late", "chosen", "early"]
+    [marked] = page.select("#feed [aria-current]")
+    assert marked["id"] == f"event-{chosen}"
+    assert marked.select_one("details").has_attr("open")
+
+
+def test_it_reaches_from_five_minutes_to_a_day_by_links(client, happen):
+    minutes = (-1440, -120, -5, 5, 120, 1440)
+    for one in minutes:
+        happen(str(one), one)
+    chosen = happen("chosen")
+    page = soup(client.get(f"/events/{chosen}/around"))
+    links = {words(link): str(link["href"]) for link in page.select(".spans a")}
+    assert list(links) == ["±5m", "±30m", "±2h", "±24h"]
+    assert texts(page, ".spans [aria-current]") == ["±30m"]
+    found = {name: titles(soup(client.get(link.partition("#")[0]))) for name, link in links.items()}
+    assert found["±5m"] == ["5", "chosen", "-5"]
+    assert found["±2h"] == ["120", "5", "chosen", "-5", "-120"]
+    assert found["±24h"] == ["1440", "120", "5", "chosen", "-5", "-120", "-1440"]
+    assert all(link.endswith(f"#event-{chosen}") for link in links.values())
+
+
+def test_every_event_leads_to_what_changed_around_it(client, happen):
+    chosen = happen("chosen")
+    link = f"/events/{chosen}/around#event-{chosen}"
+    for address in (f"/events/{chosen}", "/?range=all"):
+        assert link in [str(one["href"]) for one in soup(client.get(address)).select(f"#event-{chosen} .links a")]
+
+
+def test_events_of_the_same_moment_keep_the_order_in_which_they_were_written(client, happen):
+    chosen = [happen(str(one)) for one in range(5)][2]
+    assert titles(soup(client.get(f"/events/{chosen}/around"))) == ["4", "3", "2", "1", "0"]
+
+
+def test_of_many_events_the_nearest_are_shown_and_links_lead_on_to_both_sides(client, happen, monkeypatch):
+    monkeypatch.setattr(context.earlier, "__defaults__", (2,))
+    monkeypatch.setattr(context.later, "__defaults__", (2,))
+    numbers = [happen(str(one), one) for one in range(-5, 6)]
+    page = soup(client.get(f"/events/{numbers[5]}/around"))
+    assert titles(page) == ["2", "1", "0", "-1", "-2"]
+    above, below = page.select_one("#newer"), page.select_one("#older")
+    more = soup(client.get(str(above["hx-get"]), headers=HTMX))
+    assert (titles(more), bool(more.select_one("#newer")), more.find("html")) == (["4", "3"], True, None)
+    last = soup(client.get(str(more.select_one("#newer")["href"]), headers=HTMX))
+    assert (titles(last), last.select_one("#newer")) == (["5"], None)
+    plain = soup(client.get(str(below["href"])))
+    assert (titles(plain), plain.select_one("#newer")) == (["-3", "-4"], None)
+    assert titles(soup(client.get(str(plain.select_one("#older")["href"])))) == ["-5"]
+
+
+def test_an_event_in_the_middle_of_a_great_action_is_not_folded_away(client, happen):
+    numbers = [happen(str(one), 0, request_id="one action") for one in range(15)]
+    page = soup(client.get(f"/events/{numbers[0]}/around"))
+    [marked] = page.select("[aria-current].event")
+    assert marked.find_parent("details", class_="rest").has_attr("open")
+    page = soup(client.get(f"/events/{numbers[14]}/around"))
+    assert not page.select_one("details.rest").has_attr("open")
+
+
+def test_a_lonely_event_says_so(client, happen):
+    chosen = happen("chosen")
+    page = soup(client.get(f"/events/{chosen}/around"))
+    assert "Nothing else changed within 30m of it." in texts(page, "main p")
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/events/999999/around", 404),
+        (f"/events/{2**70}/around", 404),
+        ("/events/1/around?within=1y", 422),
+        ("/events/1/around?earlier=nonsense", 422),
+        (f"{LIST}/999999/history", 404),
+        (f"{LIST}/{2**70}/history", 404),
+        (f"{LIST}/1/history?cursor=nonsense", 422),
+    ],
+)
+def test_what_is_not_there_or_not_understood_is_said(client, address, status):
+    for headers in ({}, HTMX):
+        assert client.get(address, headers=headers).status_code == status
+
+
+# The history of a connector
+
+
+def test_the_history_has_every_change_of_one_connector_and_no_other(client, make_connector):
+    one, other = make_connector(name="Work"), make_connector(name=str(2))
+    edit(client, one, poll_interval="600")
+    edit(client, other, poll_interval="900")
+    page = soup(client.get(f"{LIST}/{one}/history"))
+    assert words(page.h1) == "History of “Work”"
+    assert texts(page, ".event-type") == ["Connector Updated", "Config Changed", "Connector Created"]
+    assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
+
+
+def test_card_connector_and_event_lead_to_the_history(client, make_connector, events):
+    one = make_connector()
+    address = f"{LIST}/{one}/history"
+    for page, selector in (
+        (LIST, f"#card-{one} a"),
+        (f"{LIST}/{one}", "#stamp a"),
+        (f"/events/{events()[-1]['id']}", "main > .meta a"),
+        ("/", "#feed .links a"),
+    ):
+        assert address in [str(link["href"]) for link in soup(client.get(page)).select(selector)], page
+
+
+def test_a_deleted_connector_keeps_its_history(client, make_connector):
+    one = make_connector(name="Gone")
+    client.post(f"{LIST}/{one}/delete", data=form_of(client.get(f"{LIST}/{one}/delete")))
+    page = soup(client.get(f"{LIST}/{one}/history"))
+    assert words(page.h1) == "History of “Gone”"
+    assert "This connector is gone: deleted just now by system." in words(page.select_one("main .meta"))
+    assert texts(page, ".event-type") == ["Connector Deleted", "Connector Created"]
+
+
+def test_a_long_history_goes_on_page_by_page(client, make_connector):
+    one = make_connector()
+    for number in range(30):
+        edit(client, one, poll_interval=str(60 + number))
+    page = soup(client.get(f"{LIST}/{one}/history"))
+    older = page.select_one("#older")
+    assert len(page.select("article")) == context.SIDE
+    fragment, whole = client.get(older["hx-get"], headers=HTMX), client.get(older["href"])
+    assert len(soup(fragment).select("article")) == len(soup(whole).select("article")) == 11
+    assert soup(fragment).find("html") is None
+    assert soup(whole).select_one("#older") is None
+    assert f"{LIST}/{one}/history" in [link["href"] for link in soup(whole).select("main .meta a")]
+
+
+def test_what_a_connector_itself_reported_is_no_change_of_it(client, make_connector, happen):
+    one = make_connector()
+    happen("a commit", connector_id=one)
+    assert titles(soup(client.get(f"{LIST}/{one}/history"))) == ["Work GitHub"]
+
+
+# Who set each field
+
+
+def blames(client: FlaskClient, number: int) -> dict[str, str]:
+    """Return what stands beside each field of a connector's form."""
+    page = soup(client.get(f"{LIST}/{number}"))
+    return {str(one["data-field"]): words(one.select_one(".blame")) for one in page.select("#connector [data-field]")}
+
+
+def test_a_new_connector_says_of_every_field_who_created_it(client, make_connector, events):
+    one = make_connector()
+    assert set(blames(client, one).values()) == {"As created by system, just now"}
+    link = soup(client.get(f"{LIST}/{one}")).select_one(".blame a")
+    assert link["href"] == f"/events/{events()[-1]['id']}"
+
+
+def test_each_field_says_who_changed_it_last_and_from_what(client, make_connector, events):
+    one = make_connector(tags="a, b")
+    edit(client, one, poll_interval="600", name="Home")
+    edit(client, one, poll_interval="900", tags="", token="another", repos="acme/api\r\nacme/web")
+    assert blames(client, one) == {
+        "name": "system, just now, from “Work GitHub”",
+        "tags": "system, just now, from “a”, “b”",
+        "base_url": "As created by system, just now",
+        "token": "Replaced by system, just now",
+        "poll_interval": "system, just now, from 600",
+        "repos": "system, just now, from nothing",
+        "branches": "As created by system, just now",
+    }
+    link = soup(client.get(f"{LIST}/{one}")).select_one("[data-field=poll_interval] .blame a")
+    newest = [event for event in events() if event["metadata"].get("field") == "poll_interval"][-1]
+    assert link["href"] == f"/events/{newest['id']}"
+
+
+def test_a_secret_is_set_replaced_or_cleared_and_never_told(client, make_connector):
+    one = make_connector("kubernetes")
+    edit(client, one, token="made-up-secret")
+    assert blames(client, one)["token"] == "Set by system, just now"
+    edit(client, one, token_clear=True)
+    assert blames(client, one)["token"] == "Cleared by system, just now"
+    assert "made-up-secret" not in client.get(f"{LIST}/{one}").text
+
+
+def test_the_built_in_connector_was_created_by_the_first_start(client):
+    assert [text.rpartition(",")[0] for text in blames(client, SYSTEM).values()] == ["As created by system"] * 2
+
+
+def test_a_save_by_htmx_brings_the_new_blame(client, make_connector):
+    one = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="600")
+    page = soup(client.post(f"{LIST}/{one}", data=form, headers=HTMX))
+    assert texts(page, "#connector [data-field=poll_interval] .blame") == ["system, just now, from 300"]
+
+
+def test_a_form_that_is_refused_keeps_its_blame(client, make_connector):
+    one = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="nonsense")
+    for headers in ({}, HTMX):
+        page = soup(client.post(f"{LIST}/{one}", data=form, headers=headers))
+        assert texts(page, "[data-field=poll_interval] .blame") == ["As created by system, just now"]
+
+
+def test_what_a_script_reports_is_not_blamed_unless_it_is_so(client, make_connector):
+    one = make_connector()
+    edit(client, one, poll_interval="600")
+    report = {"event_type": "config_changed", "connector_name": "Work GitHub", "author": "script"}
+    client.post("/api/painchain/log", json={**report, "field": "poll_interval", "old_value": 600, "new_value": 61})
+    assert blames(client, one)["poll_interval"] == "system, just now, from 300"
+
+
+def test_what_was_changed_while_auditing_was_off_is_blamed_on_nobody(client, make_connector):
+    one = make_connector()
+    client.post("/api/connectors/1/disable")
+    edit(client, one, poll_interval="600")
+    client.post("/api/connectors/1/enable")
+    found = blames(client, one)
+    assert found["poll_interval"] == "Who set this is not found in the log: see the history"
+    assert found["name"] == "As created by system, just now"
+
+
+def test_beyond_what_is_read_nobody_is_blamed(client, make_connector, monkeypatch):
+    one = make_connector()
+    edit(client, one, name="Home")
+    edit(client, one, poll_interval="600")
+    monkeypatch.setattr(blame, "REACH", 1)
+    found = blames(client, one)
+    assert found["poll_interval"] == "system, just now, from 300"
+    assert found["name"] == found["base_url"] == "Who set this is not found in the log: see the history"
+
+
+def test_blame_takes_two_queries_however_much_has_happened(app, client, make_connector):
+    one = make_connector()
+    for number in range(20):
+        edit(client, one, poll_interval=str(60 + number))
+    statements: list[str] = []
+    with app.app_context():
+        connector = connector_store.get(one)
+        listening.listen(db.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        found = blame.of(connector)
+    assert (found["poll_interval"].before, found["name"].verb) == (78, "created")
+    assert len(statements) == 2
+
+
+def test_blame_tells_a_hostile_name_as_text(app, client, make_connector):
+    one = make_connector()
+    edit(client, one, poll_interval="600")
+    with app.app_context():
+        db.session.execute(update(ChangeEvent).values(author="<b>eve\u202e</b>"))
+        db.session.commit()
+    assert blames(client, one)["poll_interval"].startswith("<b>eve\\u202e</b>, just now")
+
+
+def test_an_event_id_still_leads_to_its_event(client, events):
+    event = events()[0]
+    assert client.get(f"/events/{quote(event['event_id'])}").location == f"/events/{event['id']}"

@@ -1,0 +1,106 @@
+"""What the dashboard says of the times in which nobody was looking, and of who has fallen silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+
+from painchain.audit import trail as audit_trail
+from painchain.audit.diff import Change
+from painchain.database.models import Lapse
+from painchain.database.session import db
+from painchain.eventlog.writer import new_request_id, writing
+from tests.support.html import soup, texts, words
+from tests.support.sample_events import new
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def lapse(app: Flask, number: int, kind: str, since: datetime, until: datetime | None = None, name: str = "") -> None:
+    """Let nobody have looked at a connector for a while."""
+    with app.app_context(), writing():
+        about = {"connector_id": number, "connector_name": name or f"Number {number}", "connector_type": "github"}
+        db.session.add(Lapse(**about, kind=kind, since=since, until=until, words="No answer." if until is None else ""))
+        db.session.flush()
+
+
+def stretches(page: BeautifulSoup) -> list[str]:
+    return [text.split(",")[0] for text in texts(page, ".lapses li")]
+
+
+def test_the_chart_says_when_nobody_was_looking(client, app, now):
+    lapse(app, 2, "failing", now - 3 * HOUR, now - HOUR)
+    lapse(app, 3, "rate_limited", now - 150 * MINUTE)
+    lapse(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
+    page = soup(client.get("/"))
+    since, *until = page.select(".lapses time")[1:]
+    assert [(words(one.a), words(one)) for one in page.select(".lapses li")] == [
+        ("Number 3", f"Number 3 held back by a rate limit since {texts(page, '.lapses time')[0]}: No answer."),
+        ("Number 2", f"Number 2 failing {words(since)} – {words(until[0])}"),
+    ]
+    assert [one.title.string for one in page.select(".lanes .band")] == [
+        "Number 3: held back by a rate limit",
+        "Number 2: failing",
+    ]
+    [running, ended] = page.select(".lanes .band")
+    assert float(running["x"].rstrip("%")) + float(running["width"].rstrip("%")) == pytest.approx(100, abs=2)
+    assert float(ended["width"].rstrip("%")) == pytest.approx(2 / 24 * 100, abs=0.5)
+
+
+def test_only_the_connectors_of_the_filter_have_lanes(client, app, now):
+    lapse(app, 2, "failing", now - HOUR)
+    assert stretches(soup(client.get("/?source=gitlab"))) == []
+    assert stretches(soup(client.get("/?connector=3"))) == []
+    assert len(stretches(soup(client.get("/?connector=2&source=github")))) == 1
+
+
+def test_who_was_disabled_all_along_is_told_in_words_alone(client, app, now):
+    lapse(app, 2, "disabled", now - 48 * HOUR)
+    lapse(app, 3, "failing", now - 48 * HOUR)
+    page = soup(client.get("/"))
+    assert {text.split(" since ")[0] for text in texts(page, ".lapses li")} == {"Number 2 disabled", "Number 3 failing"}
+    assert [one.title.string for one in page.select(".lanes .band")] == ["Number 3: failing"]
+
+
+def test_many_stretches_are_folded(client, app, now):
+    for number in range(2, 12):
+        lapse(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
+    page = soup(client.get("/"))
+    assert words(page.select_one("#more-lapses summary")) == "and 7 more"
+    assert len(page.select(".lapses li")) == 10
+    assert len({band["y"] for band in page.select(".band")}) == 6
+
+
+def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app, make_connector, now):
+    number = make_connector(enabled=True)
+    with app.app_context(), writing() as book:
+        for back in range(3 * 60, 9 * 60, 12):
+            when = now - back * MINUTE
+            about = {"connector_id": number, "connector_name": "Work GitHub"}
+            book.append(new(back, timestamp=when, request_id=new_request_id(when), **about))
+        before = audit_trail.Trail(book, "alice", new_request_id(now), now - 3 * HOUR - 15 * MINUTE)
+        change = Change("poll_interval", "Poll interval", "number", 300, 3600)
+        before.log_config_changed(audit_trail.Subject("Work GitHub", "github", number), change)
+    said = words(soup(client.get("/?range=7d")).select_one(".silences li"))
+    assert said.startswith("No GitHub events from Work GitHub since ")
+    assert "usual gap 12 min. Just before: Poll interval changed from 300 to 3600 at " in said
+    assert said.endswith(" by alice.")
+    found = client.get("/api/timeline").get_json()["silences"][0]
+    assert (found["connector_name"], found["usual_gap_seconds"]) == ("Work GitHub", 720)
+    assert found["changes"][0]["event_type"] == "ConfigChanged"
+    assert client.get("/api/timeline?source=gitlab").get_json()["silences"] == []
+
+
+def test_the_api_tells_of_lapses(client, app, now):
+    lapse(app, 2, "gap", now - 3 * HOUR, now - HOUR)
+    [one] = client.get("/api/timeline", query_string={"start_date": (now - 4 * HOUR).isoformat()}).get_json()["lapses"]
+    assert (one["kind"], one["connector_name"], one["words"]) == ("gap", "Number 2", "")
+    assert datetime.fromisoformat(one["until"]) == now - HOUR

@@ -1,0 +1,142 @@
+"""Export from the page and from the API."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.support.accounts import report_as
+from tests.support.html import form_of, soup, texts, words
+from tests.web.common.test_security import HOSTILE
+
+Events = Callable[..., list[dict[str, Any]]]
+
+
+def press(client: FlaskClient, page: str, format: str) -> TestResponse:
+    """Follow the dashboard's link to the export, and press the button of a format."""
+    link = soup(client.get(page)).select_one("a.export")
+    assert link is not None
+    response = client.get(str(link["href"]))
+    buttons = texts(soup(response), "#export button")
+    assert buttons == ["Export as CSV", "Export as NDJSON", "Export as OCSF"]
+    form = soup(response).select_one("#export")
+    assert form is not None
+    assert not form.has_attr("hx-post"), "htmx cannot save a file"
+    return client.post(str(form["action"]), data={**form_of(response, "#export"), "format": format})
+
+
+def log(client: FlaskClient, author: str) -> None:
+    body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
+    report_as(client.application, author, **body)
+
+
+@pytest.mark.parametrize(("format", "mimetype"), [("csv", "text/csv"), ("ndjson", "application/x-ndjson")])
+def test_the_dashboards_filter_is_exported_as_a_file(
+    client: FlaskClient, events: Events, format: str, mimetype: str
+) -> None:
+    log(client, "ann")
+    log(client, "bob")
+    response = press(client, "/?range=7d&author=ann", format)
+    assert response.status_code == 200
+    assert (response.mimetype, response.headers["Content-Disposition"][:22]) == (mimetype, 'attachment; filename="')
+    assert response.headers["Content-Disposition"].endswith(f'.{format}"')
+    assert "Content-Length" not in response.headers, "it is streamed"
+    lines = response.get_data(as_text=True).splitlines()
+    found = list(csv.DictReader(lines)) if format == "csv" else [json.loads(line) for line in lines]
+    assert [one["author"] for one in found] == ["ann"]
+    exported = events()[-1]
+    assert exported["event_type"] == "EventsExported"
+    assert exported["request_id"] == response.headers["X-Request-Id"]
+    assert exported["metadata"]["filter"].keys() == {"author", "start"}
+    assert exported["metadata"]["events"] == 1
+
+
+def test_the_page_says_how_many_events_of_which_filter(client: FlaskClient) -> None:
+    log(client, "ann")
+    page = soup(client.get("/export?range=all&author=ann&q=repl"))
+    assert words(page.select_one("h1")) == "Export 1 change"
+    assert texts(page, ".goes dt") == ["Author", "Search"]
+    assert texts(page, ".goes dd") == ["ann", "repl"]
+
+
+def test_looking_at_the_page_exports_nothing(client: FlaskClient, events: Events) -> None:
+    before = events()
+    assert client.get("/export").status_code == 200
+    assert client.get("/api/export").status_code == 405
+    assert events() == before
+
+
+def test_the_feed_says_what_was_exported(client: FlaskClient) -> None:
+    press(client, "/", "ocsf")
+    page = soup(client.get("/"))
+    assert words(page.select_one("#feed article .what")) == "Events Exported OCSF · 1 event"
+
+
+def test_the_api_hands_out_the_same(client: FlaskClient, events: Events) -> None:
+    log(client, "ann")
+    response = client.post("/api/export?author=ann")
+    assert (response.status_code, response.mimetype) == (200, "application/x-ndjson")
+    told = json.loads(response.data)
+    assert set(told.pop("chain")) == {"version", "previous", "mac"}
+    assert told.pop("connector_type") == ""
+    assert told == events(author="ann")[-1]
+    as_csv = client.post("/api/export?author=ann&format=csv")
+    assert [row["author"] for row in csv.DictReader(io.StringIO(as_csv.text, newline=""))] == ["ann"]
+    ocsf = client.post("/api/export?author=ann&format=ocsf")
+    assert [one["actor"]["user"]["name"] for one in ocsf.get_json()] == ["ann"]
+    assert [event["event_type"] for event in events()[-3:]] == ["EventsExported"] * 3
+
+
+@pytest.mark.parametrize("query", ["format=xml", "start_date=soon", "limit=5", "connector=a&end_date=1"])
+def test_the_api_says_what_is_wrong(client: FlaskClient, events: Events, query: str) -> None:
+    before = events()
+    response = client.post(f"/api/export?{query}")
+    assert response.status_code == 422
+    assert response.get_json()["errors"][0]["field"]
+    assert events() == before
+
+
+def test_another_site_exports_nothing(client: FlaskClient, events: Events) -> None:
+    before = events()
+    assert client.post("/api/export", headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert client.post("/export", data={"format": "csv"}).status_code == 400, "without the token of our own form"
+    assert events() == before
+
+
+def test_while_auditing_is_off_nothing_is_exported_and_the_page_says_why(client: FlaskClient, events: Events) -> None:
+    form = form_of(client.get("/export"), "#export")
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    before = events()
+    page = soup(client.get("/export"))
+    assert page.select("#export") == []
+    assert "Auditing is off" in words(page.select_one("main .problem"))
+    response = client.post("/export", data={**form, "format": "csv"})
+    assert response.status_code == 409
+    assert "Auditing is off" in words(soup(response).select_one("main"))
+    assert client.post("/api/export").status_code == 409
+    assert events() == before
+
+
+def test_no_input_brings_an_export_down(client: FlaskClient) -> None:
+    token = form_of(client.get("/export"), "#export")["csrf_token"]
+    for name in ("source", "connector", "tag", "q", "range", "start_date", "end_date", "format"):
+        for value in HOSTILE:
+            assert client.get("/export", query_string={name: value}).status_code in (200, 422)
+            sent = {"csrf_token": token, "format": "ndjson", name: value.decode("latin-1")}
+            assert client.post("/export", data=sent).status_code in (200, 422), (name, value)
+
+
+def test_an_export_that_breaks_off_can_be_seen_to(app: Flask, client: FlaskClient) -> None:
+    log(client, "ann")
+    response = client.post("/api/export?format=ocsf", buffered=False)
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(next(iter(response.response)))
+    response.close()

@@ -1,0 +1,196 @@
+"""The report as a page and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.support.html import fill, form_of, soup, texts, words
+
+
+def edit(client: FlaskClient, number: int, **values: Any) -> None:
+    """Change a connector through its form."""
+    address = f"/settings/integrations/{number}"
+    form = fill(form_of(client.get(address), "#connector-form"), **values)
+    assert client.post(address, data=form).status_code == 303
+
+
+def log(client: FlaskClient, **body: Any) -> None:
+    assert client.post("/api/painchain/log", json=body).status_code == 201
+
+
+def handed_out(client: FlaskClient, month: str = "") -> TestResponse:
+    """Press the button "CSV"; or, where the page of a month offers none, do as if."""
+    form = form_of(client.get("/report"), "#csv")
+    return client.post("/report.csv", data={**form, "month": month})
+
+
+def table(client: FlaskClient, month: str = "") -> list[list[str]]:
+    response = handed_out(client, month)
+    assert response.status_code == 200
+    return list(csv.reader(io.StringIO(response.get_data(as_text=True), newline=""), strict=True))
+
+
+def this_month() -> str:
+    return f"{datetime.now(UTC):%Y-%m}"
+
+
+def test_the_report_of_this_month_tells_what_changed(client, make_connector):
+    number = make_connector(name="Work GitHub")
+    edit(client, number, poll_interval="3600")
+    page = soup(client.get("/report"))
+    assert words(page.select_one("h1")) == f"{datetime.now(UTC):%B %Y} so far"
+    assert texts(page, ".totals > div") == [
+        "Additions2",
+        "Removals0",
+        "Configuration changes1",
+        "Visibility changes0",
+        "Switched on or off0",
+    ]
+    assert texts(page, "[data-table=drift] tbody tr") == ["Work GitHub added this month", "Poll interval300 → 36001"]
+    assert texts(page, "[aria-labelledby=by-connector] tbody th") == ["Work GitHub", "PainChain System"]
+    assert texts(page, ".bar-name") == ["system"]
+
+
+def test_every_figure_leads_to_its_events(client, make_connector, events):
+    edit(client, make_connector(), poll_interval="3600")
+    page = soup(client.get("/report"))
+    links = {words(link): link["href"] for link in page.select("main section a[href^='/?']")}
+    assert {"Work GitHub", "system", "Config Changed"} <= set(links)
+    assert texts(soup(client.get(links["Config Changed"])), "#feed .event-type") == ["Config Changed"]
+    assert len(texts(soup(client.get(links["Work GitHub"])), "#feed article")) == 3
+    assert len(texts(soup(client.get(links["system"])), "#feed article")) == len(events())
+
+
+def test_a_bar_of_the_chart_leads_to_its_day(client):
+    client.set_cookie("zone", "Europe/Berlin")
+    bars = soup(client.get("/report")).select(".chart a[aria-label]")
+    assert len(bars) == 1
+    assert bars[0]["aria-label"].endswith(": 1 change")
+    assert len(texts(soup(client.get(bars[0]["href"])), "#feed article")) == 1
+
+
+def test_the_months_before_and_after_are_a_click_away(client):
+    page = soup(client.get("/report?month=2026-01"))
+    assert texts(page, ".months a") == ["December 2025", "February 2026"]
+    assert [link["href"] for link in page.select(".months a")] == ["/report?month=2025-12", "/report?month=2026-02"]
+    assert form_of(client.get("/report?month=2026-01"), "form.months") == {"month": "2026-01"}
+
+
+def test_a_month_in_which_nothing_happened_says_so(client):
+    page = soup(client.get("/report?month=2020-01"))
+    assert "No configuration change in January 2020 The audit trail begins on" in words(page.select_one(".nothing"))
+    assert not page.select("table, .chart, button[form=csv]")
+
+
+def test_in_the_month_in_which_the_log_begins_the_report_says_so(client):
+    assert "The audit trail begins on" in words(soup(client.get("/report")).select_one("main"))
+
+
+def test_a_month_to_come_says_so(client):
+    nothing = soup(client.get("/report?month=2222-01")).select_one("main .nothing")
+    assert words(nothing).startswith("January 2222 has not begun")
+
+
+@pytest.mark.parametrize("month", ["nonsense", "2026-13", "0001-01", "2026-01-01", "9999-12"])
+def test_what_is_no_month_is_refused_with_words(client, month):
+    response = client.get("/report", query_string={"month": month})
+    assert response.status_code == 422
+    assert "month" in words(soup(response).select_one("[role=alert]"))
+    assert handed_out(client, month).status_code == 422
+
+
+def test_what_scripts_report_is_marked(client):
+    log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
+    page = soup(client.get("/report"))
+    assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas reported2 → 31"]
+    assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
+
+
+def test_a_toggle_reported_without_a_connector_has_a_line_of_its_own(client):
+    log(
+        client, event_type="field_visibility_changed", connector_type="PullRequest", field_key="branches", visible=False
+    )
+    page = soup(client.get("/report"))
+    assert texts(page, "[data-table=drift] tbody tr") == [
+        "no connector",
+        "Branches of PullRequest reportedshown → hidden1",
+    ]
+    assert ["connector", "no connector", "Visibility changes", "", "", "1"] in table(client)
+
+
+def test_the_page_of_a_reported_event_says_that_it_is(client, events):
+    log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
+    said = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
+    assert ["reported by a script" in one for one in said] == [False, True]
+
+
+def test_a_gap_is_shown(client):
+    for act in ("disable", "enable"):
+        assert client.post(f"/api/connectors/1/{act}").status_code == 200
+    assert words(soup(client.get("/report")).select_one(".unrecorded")).startswith(
+        "Not recorded. While auditing was off"
+    )
+
+
+def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
+    edit(client, make_connector(name="Work GitHub"), poll_interval="3600")
+    button = soup(client.get("/report")).select_one("button[form=csv]")
+    response = handed_out(client, str(button["value"]))
+    assert response.mimetype == "text/csv"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="painchain-report-{this_month()}.csv"'
+    assert response.data.count(b"\r\n") == response.data.count(b"\n")
+    rows = table(client)
+    assert rows[0] == ["section", "name", "field", "start", "end", "number"]
+    assert ["total", "Additions", "", "", "", "2"] in rows
+    assert ["drift", "Work GitHub", "Poll interval", "300", "3600", "1"] in rows
+
+
+def test_the_csv_is_on_the_record_and_not_to_be_had_without(client, events):
+    handed_out(client, this_month())
+    [exported] = events(event_type="EventsExported")
+    assert exported["metadata"]["format"] == "report (CSV)"
+    assert exported["metadata"]["filter"] == {"month": this_month()}
+    client.post("/api/connectors/1/disable")
+    assert not soup(client.get("/report")).select("button[form=csv]")
+    assert handed_out(client, this_month()).status_code == 409
+
+
+@pytest.mark.parametrize("evil", ["=HYPERLINK(1)", "+1", "-1", "@sum"])
+def test_no_cell_of_the_csv_is_a_formula(client, evil):
+    about = {"connector_name": evil, "field": evil, "old_value": evil, "new_value": f"{evil}2", "author": evil}
+    log(client, event_type="config_changed", **about)
+    cells = [cell for row in table(client) for cell in row]
+    assert f"'{evil}" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+def test_the_report_is_reached_from_every_page(client, make_connector):
+    for address in ("/", f"/settings/integrations/{make_connector()}"):
+        assert "/report" in [link["href"] for link in soup(client.get(address)).select("header a")]
+    assert "/report" in [link["href"] for link in soup(client.get("/settings/integrations")).select(".sidebar a")]
+
+
+def test_what_others_wrote_is_shown_as_text(client):
+    evil = "<script>alert(1)</script>\u202e"
+    about = {"connector_name": evil, "field": evil, "old_value": evil, "new_value": "b", "author": evil}
+    log(client, event_type="config_changed", **about)
+    html = client.get("/report").get_data(as_text=True)
+    assert "<script>alert" not in html
+    assert "\u202e" not in words(soup(client.get("/report")).select_one("[data-table=drift]"))
+
+
+def test_a_long_table_is_cut_on_the_page_and_whole_in_the_csv(client):
+    for part in range(2):
+        changes = {f"field {part}-{number}": {"old": 1, "new": 2} for number in range(150)}
+        log(client, event_type="connector_updated", connector_name="Far", connector_type="github", changes=changes)
+    page = soup(client.get("/report"))
+    assert len(page.select("[data-table=drift] tr:not(.of) th[scope=row]")) == 200
+    assert "and 100 more: the CSV has all." in words(page.select_one("[aria-labelledby=drift]"))
+    assert len([row for row in table(client) if row[0] == "drift"]) == 300

@@ -1,0 +1,174 @@
+"""The search box: one language on the page, in the API and on the terminal, with suggestions and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import strategies as st
+
+from painchain.indexes import search_query
+from tests.support.accounts import report_as
+from tests.support.html import fill, form_of, soup, texts
+from tests.support.search_strategies import SEARCHES
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
+    """A few changes by two people, of two connectors."""
+    make_connector("github", "Work GitHub", tags="team-a")
+    make_connector("kubernetes", "Cluster")
+    changed = {"event_type": "config_changed", "connector_type": "github", "connector_name": "Work GitHub"}
+    for author, old, new in (("alice", 300, 600), ("Doe, J", "nothing", "zeppelin")):
+        report_as(client.application, author, **changed, field="poll_interval", old_value=old, new_value=new)
+
+
+def searched(client: FlaskClient, q: str) -> list[str]:
+    """Type into the search box of the dashboard, press Enter, and return the lines of the feed."""
+    form = fill(form_of(client.get("/"), "#filter"), q=q)
+    page = soup(client.get("/", query_string=form))
+    assert page.select_one("#q")["value"] == q
+    assert page.select_one("#timeline .count strong").get_text() == str(len(page.select("#feed article")))
+    kinds, authors = texts(page, "#feed .event-type"), texts(page, "#feed .author")
+    return [f"{kind} by {author}" for kind, author in zip(kinds, authors, strict=True)]
+
+
+FOUND = [
+    ("zeppelin", ["Config Changed by Doe, J"]),
+    ("zep -author:alice", ["Config Changed by Doe, J"]),
+    ('author:"Doe, J",alice type:config_changed', ["Config Changed by Doe, J", "Config Changed by alice"]),
+    ("action:create connector:cluster", ["Connector Created by system"]),
+    ("field:poll_interval 600", ["Config Changed by alice"]),
+    ("tag:audit -author:system before:2000-01-01", []),
+    ("zeppelin after:yesterday", ["Config Changed by Doe, J"]),
+    ("zeppelin 2000-01-01..", ["Config Changed by Doe, J"]),
+    ("***", []),
+]
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize(("q", "lines"), FOUND)
+def test_what_is_typed_into_the_box_is_found(client, q, lines):
+    assert searched(client, q) == lines
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize(("q", "lines"), FOUND)
+def test_the_api_speaks_the_same_language(client, q, lines):
+    events = client.get("/api/changes", query_string={"q": q}).get_json()
+    assert [event["author"] for event in events] == [line.split(" by ")[1] for line in lines]
+    assert client.get("/api/stats", query_string={"q": q}).get_json()["total"] == len(lines)
+    assert client.get("/api/timeline", query_string={"q": q}).get_json()["total"] == len(lines)
+
+
+def test_a_bad_qualifier_says_what_is_allowed_and_stays_in_the_box(client):
+    for headers in ({}, HTMX):
+        response = client.get("/?q=sauce:github&range=7d", headers=headers)
+        page = soup(response)
+        assert response.status_code == 422
+        [said] = texts(page, "[role=alert]")
+        assert "no “sauce:” to search by" in said
+        assert all(f"{name}:" in said for name in search_query.QUALIFIERS)
+        assert page.select_one("#q")["value"] == "sauce:github"
+        assert page.select_one("#q")["aria-invalid"] == "true"
+
+
+def test_the_api_names_q_as_at_fault(client):
+    for address in ("/api/changes", "/api/timeline", "/api/stats"):
+        response = client.get(f"{address}?q=source:svn")
+        assert response.status_code == 422
+        [error] = response.get_json()["errors"]
+        assert error["field"] == "q"
+        assert "source: takes painchain, github" in error["message"]
+
+
+@pytest.mark.usefixtures("various")
+def test_a_search_with_a_time_is_not_cut_by_the_range_and_a_range_takes_its_place(client):
+    page = soup(client.get("/?range=1h&q=zeppelin+after:2000-01-01"))
+    assert len(page.select("#feed article")) == 1
+    assert page.select(".ranges > [aria-current]") == []
+    week = next(link for link in page.select(".ranges > a") if link.get_text() == "7d")
+    assert week["href"] == "/?q=zeppelin&range=7d"
+
+
+def test_without_javascript_the_page_says_how_to_search(client):
+    said = soup(client.get("/")).select_one("#menu-how").get_text()
+    assert all(f"{name}:" in said for name in search_query.QUALIFIERS)
+
+
+def suggested(client: FlaskClient, q: str) -> list[str]:
+    """Return what the search box offers for a text up to the caret."""
+    response = client.get("/search/suggestions", query_string={"q": q}, headers=HTMX)
+    assert response.status_code == 200
+    fragment = soup(response)
+    root = fragment.select_one("#suggestions[role=listbox]")
+    options = [str(option["data-text"]) for option in root.select("[role=option]")]
+    assert root.has_attr("hidden") == (not options)
+    assert q.endswith(str(root["data-typed"])) or "“" in q
+    return options
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize(
+    ("q", "offered"),
+    [
+        ("", [f"{name}:" for name in search_query.QUALIFIERS]),
+        ("zeppelin ", [f"{name}:" for name in search_query.QUALIFIERS]),
+        ("a", ["action:", "author:", "after:", "around:"]),
+        ("-ta", ["-tag:"]),
+        ("zeppelin", []),
+        ('"so', []),
+        ("source:g", ["source:github ", "source:gitlab "]),
+        ("x -source:kub", ["-source:kubernetes "]),
+        ("type:config", ["type:ConfigChanged ", "type:K8sConfigMap "]),
+        ("action:dis", ["action:disable "]),
+        ("connector:work", ['connector:"Work GitHub" ']),
+        ('a connector:"Work G', ['connector:"Work GitHub" ']),
+        ("author:d", ['author:"Doe, J" ']),
+        ("AUTHOR:AL", ["author:alice "]),
+        ("tag:team", ["tag:team-a "]),
+        ("field:poll", ["field:poll_interval "]),
+        ("status:chan", ["status:changed "]),
+        ("before:to", ["before:today "]),
+        ("sauce:x", []),
+    ],
+)
+def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client, q, offered):
+    assert suggested(client, q) == offered
+
+
+@pytest.mark.usefixtures("various")
+def test_every_suggestion_is_understood(client):
+    for name in search_query.QUALIFIERS:
+        for text in suggested(client, f"{name}:"):
+            assert client.get("/api/changes", query_string={"q": text}).status_code == 200, text
+
+
+def test_names_are_suggested_as_they_are_and_never_act(client, make_connector):
+    make_connector("github", '<b>"Odd" & co</b>')
+    make_connector("github", "<i>Odd</i>")
+    response = client.get("/search/suggestions?q=connector:odd")
+    assert soup(response).select("b, i") == []
+    assert [option["data-text"] for option in soup(response).select("[role=option]")] == ["connector:<i>Odd</i> "]
+
+
+ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=210) | SEARCHES
+
+
+@hypothesis.settings(
+    deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(ANY)
+def test_whatever_is_typed_is_answered(client: Any, q: str) -> None:
+    for address in ("/", "/feed?after=0", "/timeline", "/api/changes", "/api/stats", "/search/suggestions"):
+        path, _, query = address.partition("?")
+        response = client.get(path, query_string={"q": q, **dict([query.split("=")] if query else [])})
+        assert response.status_code in (200, 204, 422), (address, q)
+        if response.status_code == 422 and address.startswith("/api"):
+            assert response.get_json()["errors"][0]["field"] == "q"
+            assert len(response.get_json()["message"]) > 20

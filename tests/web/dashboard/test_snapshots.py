@@ -1,0 +1,190 @@
+"""The configuration as of a moment, and between two moments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from painchain.eventlog import writer
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.dashboard.test_report import edit, log
+
+
+def moments(events):
+    return [event["timestamp"] for event in events()]
+
+
+def standing(page, name):
+    """Return what a page tells of a connector, as it stood."""
+    found = [card for card in page.select(".standing") if words(card.select_one("h3")) == name]
+    return {words(row.dt): words(row.dd) for row in found[0].select("dl > div")} if found else None
+
+
+def test_now_shows_the_present_configuration(client, make_connector):
+    number = make_connector(name="Work GitHub", repos="acme/api", tags="ci")
+    edit(client, number, poll_interval="3600")
+    page = soup(client.get("/as-of"))
+    assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
+    assert standing(page, "Work GitHub") == {
+        "Tags": "ci",
+        "API URL": "https://api.github.com",
+        "Token": "set",
+        "Poll interval (seconds)": "3600",
+        "Repositories": "acme/api",
+        "Branches": "empty",
+    }
+    assert texts(page, ".standing .pill") == ["Enabled", "Disabled"]
+
+
+def test_a_moment_shows_what_was_so_then(client, make_connector, events):
+    number = make_connector(name="Work GitHub")
+    edit(client, number, poll_interval="3600")
+    edit(client, number, name="Home")
+    first, made, changed, *_ = moments(events)
+    assert texts(soup(client.get("/as-of", query_string={"at": first})), ".standing h3") == ["PainChain System"]
+    for moment, interval in ((made, "300"), (changed, "3600")):
+        then = standing(soup(client.get("/as-of", query_string={"at": moment})), "Work GitHub")
+        assert then["Poll interval (seconds)"] == interval
+
+
+def test_a_deleted_connector_is_still_there_before(client, make_connector, events):
+    number = make_connector(name="Work GitHub")
+    assert client.delete(f"/api/connectors/{number}").status_code == 204
+    assert standing(soup(client.get("/as-of")), "Work GitHub") is None
+    before = soup(client.get("/as-of", query_string={"at": moments(events)[1]}))
+    assert standing(before, "Work GitHub")["Token"] == "set"
+
+
+def test_two_moments_are_compared_whichever_comes_first(client, make_connector, events):
+    number = make_connector(name="Work GitHub")
+    made = moments(events)[-1]
+    edit(client, number, poll_interval="3600", repos="acme/api", token="another")
+    client.put(f"/api/connectors/{number}/visibility/PullRequest/comments", json={"visible": False})
+    make_connector("kubernetes", "Cluster")
+    now = datetime.now(UTC).isoformat()
+    for at, compare in ((now, made), (made, now)):
+        page = soup(client.get("/as-of", query_string={"at": at, "compare": compare}))
+        assert texts(page, ".difference h3") == ["Cluster added", "Work GitHub changed"]
+        assert texts(page, ".difference .changes li") == [
+            "Token replaced",
+            "Poll interval 300 → 3600",
+            "Repositories +acme/api",
+            "Comments of PullRequest shown → hidden",
+        ]
+
+
+def test_without_a_difference_the_page_says_so(client):
+    now = datetime.now(UTC).isoformat()
+    page = soup(client.get("/as-of", query_string={"at": now, "compare": now}))
+    assert texts(page, ".differences") == [
+        "No connectors changed The configuration was the same at both moments, as far as it was recorded."
+    ]
+
+
+def test_the_form_is_filled_in_the_viewers_zone_and_read_in_it(client):
+    client.set_cookie("zone", "Europe/Berlin")
+    form = form_of(client.get("/as-of?at=2026-01-15T14:00:00.5Z"), "form.as-of")
+    assert form == {"at": "2026-01-15T15:00:01", "compare": ""}, "the second in which it is all over"
+    answer = client.get("/as-of", query_string=fill(form, at="2026-01-15T14:00", compare="2026-01-15T15:00"))
+    assert words(soup(answer).h1) == "What changed between 15 Jan 2026, 14:00:00 and 15 Jan 2026, 15:00:00"
+    assert soup(answer).select_one("h1 time")["datetime"] == "2026-01-15T13:00:00+00:00"
+
+
+def test_every_event_leads_to_its_moment(client, make_connector, events):
+    edit(client, make_connector(name="Work GitHub"), poll_interval="3600", branches="main")
+    for event in events(event_type="ConfigChanged"):
+        page = soup(client.get(f"/events/{event['id']}"))
+        [link] = [link["href"] for link in page.select("a") if words(link) == "Configuration as of this moment"]
+        then = standing(soup(client.get(link)), "Work GitHub")
+        assert (then["Poll interval (seconds)"], then["Branches"]) == ("3600", "main"), "a save counts as a whole"
+
+
+def test_before_the_log_began_nothing_is_known(client):
+    nothing = soup(client.get("/as-of?at=2020-01-01")).select_one("main .nothing")
+    assert words(nothing).startswith("Nothing is known of this moment The audit trail begins on")
+    assert client.get(str(nothing.a["href"])).status_code == 200
+    assert texts(soup(client.get(str(nothing.a["href"]))), ".standing h3") == ["PainChain System"]
+
+
+def test_a_moment_to_come_says_so(client):
+    page = soup(client.get("/as-of?at=2222-01-01"))
+    assert "This moment has not come yet" in words(page.select_one(".warning"))
+    assert texts(page, ".standing h3") == ["PainChain System"]
+
+
+@pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "compare=soon", "at=2026-01-01&compare=%00"])
+def test_what_is_no_moment_is_refused_with_words(client, given):
+    response = client.get(f"/as-of?{given}")
+    assert response.status_code == 422
+    assert "The present configuration is shown instead" in words(soup(response).select_one("[role=alert]"))
+    assert texts(soup(response), ".standing h3") == ["PainChain System"]
+
+
+def test_a_time_without_auditing_is_shown_as_a_gap(client, make_connector):
+    number = make_connector(name="Work GitHub")
+    client.post("/api/connectors/1/disable")
+    edit(client, number, poll_interval="3600")
+    assert "since" in words(soup(client.get("/as-of")).select_one(".unrecorded li"))
+    client.post("/api/connectors/1/enable")
+    page = soup(client.get("/as-of"))
+    assert words(page.select_one(".unrecorded li")).startswith("between")
+    assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
+
+
+def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app, client, make_connector, events):
+    number = make_connector(name="Work GitHub")
+    edit(client, number, poll_interval="3600")
+    edit(client, make_connector("kubernetes", "Cluster"), poll_interval="600")
+    with app.app_context(), writer.writing() as book:
+        book.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
+    first = moments(events)[0]
+    page = soup(client.get("/as-of", query_string={"at": first}))
+    assert "older events were removed" in words(page.select_one(".warning"))
+    assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
+    assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
+    assert "not changed since the audit trail begins" in words(page.select_one(".standing .meta"))
+    answer = client.get("/api/as-of").get_json()
+    assert (answer["complete"], [one["complete"] for one in answer["connectors"]]) == (False, [False, False, True])
+
+
+def test_what_scripts_report_changes_nothing_and_is_counted(client, make_connector):
+    make_connector(name="Work GitHub")
+    log(client, event_type="connector_deleted", connector_name="Work GitHub", connector_type="github")
+    page = soup(client.get("/as-of"))
+    assert standing(page, "Work GitHub")
+    assert "1 event was reported by scripts" in words(page.select_one(".past-page"))
+
+
+def test_the_api_answers_the_same(client, make_connector, events):
+    number = make_connector(name="Work GitHub", tags="ci")
+    made = moments(events)[-1]
+    edit(client, number, poll_interval="3600")
+    client.put(f"/api/connectors/{number}/visibility/PullRequest/comments", json={"visible": False})
+    answer = client.get("/api/as-of", query_string={"at": made}).get_json()
+    assert (answer["at"], answer["complete"], answer["gaps"]) == (made, True, [])
+    then = answer["connectors"][1]
+    assert (then["id"], then["name"], then["tags"], then["enabled"]) == (number, "Work GitHub", ["ci"], False)
+    assert (then["config"]["poll_interval"], then["config"]["token"], then["hidden"]) == (300, {"set": True}, [])
+    now = client.get("/api/as-of").get_json()["connectors"][1]
+    assert (now["config"]["poll_interval"], now["changed_by"]) == (3600, "system")
+    assert now["hidden"] == [{"event_type": "PullRequest", "field": "comments"}]
+
+
+@pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "when=2026-01-01", "at=%ff"])
+def test_the_api_refuses_what_it_does_not_understand(client, given):
+    response = client.get(f"/api/as-of?{given}")
+    assert response.status_code == 422
+    assert response.get_json()["errors"]
+
+
+def test_no_secret_is_ever_on_the_page(client, make_connector):
+    number = make_connector(token="planted-f00dcafe")
+    edit(client, number, token="planted-too-f00dcafe")
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for address in ("/as-of", f"/as-of?compare={later}", "/api/as-of", "/report"):
+        assert "f00dcafe" not in client.get(address).get_data(as_text=True)
+    table = client.post("/report.csv", data=form_of(client.get("/report"), "#csv"))
+    assert table.status_code == 200
+    assert "f00dcafe" not in table.get_data(as_text=True)

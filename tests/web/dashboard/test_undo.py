@@ -1,0 +1,391 @@
+"""Putting settings back: previewed, refused where they have moved, on the record; by page and by script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain import connectors
+from tests.support.html import fill, form_of, soup, texts, words
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+SYSTEM = 1
+
+
+def change(client: FlaskClient, number: int, **values: Any) -> None:
+    """Change some of a connector's values, as somebody else would."""
+    top = {key: values.pop(key) for key in ("name", "tags") if key in values}
+    body = {**top, "config": values}
+    answer = client.patch(f"/api/connectors/{number}", json=body, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+
+
+def stored(client: FlaskClient, number: int) -> dict[str, Any]:
+    one = client.get(f"/api/connectors/{number}").get_json()
+    return {**one, **one["config"]}
+
+
+def newest(client: FlaskClient, event_type: str, field: str = "") -> dict[str, Any]:
+    """Return the newest event of a type, of a field if one is named."""
+    found = client.get("/api/changes", query_string={"event_type": event_type}).get_json()
+    return next(one for one in found if field in ("", one["metadata"].get("field")))
+
+
+def page_of(event: dict[str, Any]) -> str:
+    return f"/events/{event['id']}/restore"
+
+
+def put_back(client: FlaskClient, event: dict[str, Any], *, htmx: bool = False, **values: Any) -> TestResponse:
+    """Open the preview, tick what is wanted and press the button."""
+    opened = client.get(page_of(event))
+    fields = [str(one["value"]) for one in soup(opened).select("[name=fields][checked]")]
+    form = {**form_of(opened, "#restore"), "fields": fields, **values}
+    return client.post(page_of(event), data=form, headers=HTMX if htmx else {})
+
+
+def script(client: FlaskClient, event: dict[str, Any], **body: Any) -> TestResponse:
+    return client.post(f"/api/changes/{event['id']}/restore", json=body)
+
+
+def parts(page: BeautifulSoup) -> dict[str, str]:
+    """Return what the preview says of each setting: the way back, or what stands in it."""
+    return {
+        str(one["data-field"]): words(one.select_one(".obstacle") or one.select_one(".change"))
+        for one in page.select("#restore li")
+    }
+
+
+def refused(client: FlaskClient, event: dict[str, Any]) -> str:
+    """Return the one reason why an event cannot be put back, which every door gives."""
+    page = soup(client.get(page_of(event)))
+    [reason] = texts(page, "#restore .obstacle")
+    assert page.select_one("#restore button") is None
+    before = client.get("/api/changes?limit=1").get_json()
+    [error] = script(client, event).get_json()["errors"]
+    assert error["message"] == reason
+    assert client.get("/api/changes?limit=1").get_json() == before
+    return reason
+
+
+# It works
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_setting_is_put_back_previewed_and_on_the_record(client, make_connector, htmx):
+    one = make_connector()
+    change(client, one, poll_interval=3600)
+    event = newest(client, "ConfigChanged")
+    assert parts(soup(client.get(page_of(event)))) == {"poll_interval": "3600 → 300"}
+    answer = put_back(client, event, htmx=htmx)
+    if htmx:
+        assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{LIST}/{one}")
+    else:
+        assert (answer.status_code, answer.location) == (303, f"{LIST}/{one}")
+    page = soup(client.get(f"{LIST}/{one}"))
+    assert texts(page, "#toast .toast span") == ["Put back in “Work GitHub”: Poll interval."]
+    assert texts(page, "#feed .event-type")[:2] == ["Connector Updated", "Config Changed"]
+    assert texts(page, "#feed .change")[0] == "Poll interval: 3600 → 300"
+    assert stored(client, one)["poll_interval"] == 300
+
+
+def test_the_new_events_say_which_one_they_revert_and_lead_to_it(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=3600)
+    event = newest(client, "ConfigChanged")
+    assert put_back(client, event).status_code == 303
+    for event_type in ("ConfigChanged", "ConnectorUpdated"):
+        new = newest(client, event_type)
+        assert new["metadata"]["reverts"] == new["description"]["reverts"] == event["event_id"]
+        for address in ("/", f"/events/{new['id']}"):
+            article = soup(client.get(address)).select_one(f"#event-{new['id']}")
+            assert "reverts an earlier change" in texts(article, "summary .note")
+            [link] = [one for one in article.select(".links a") if words(one) == f"Reverts {event['event_id']}"]
+            assert client.get(str(link["href"])).location == f"/events/{event['id']}"
+
+
+def test_an_ordinary_change_reverts_nothing(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=3600)
+    event = newest(client, "ConfigChanged")
+    assert "reverts" not in event["metadata"]
+    assert "reverts" not in event["description"]
+    assert "reverts" not in client.get(f"/events/{event['id']}").text.lower()
+
+
+def test_of_a_save_some_settings_can_be_chosen(client, make_connector):
+    one = make_connector(tags="a, b")
+    change(client, one, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
+    event = newest(client, "ConnectorUpdated")
+    assert parts(soup(client.get(page_of(event)))) == {
+        "name": "Home → Work GitHub",
+        "tags": "−c +a",
+        "poll_interval": "600 → 300",
+        "repos": "−acme/api",
+    }
+    assert put_back(client, event, fields=["name", "tags"]).status_code == 303
+    now = stored(client, one)
+    assert (now["name"], set(now["tags"]), now["poll_interval"], now["repos"]) == (
+        "Work GitHub",
+        {"a", "b"},
+        600,
+        ["acme/api"],
+    )
+    assert newest(client, "ConnectorUpdated")["metadata"]["changes"].keys() == {"name", "tags"}
+
+
+def test_what_was_shown_or_hidden_by_a_save_or_a_toggle_is_put_back(client, make_connector):
+    one = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), **{"visible.Commit.sha": False})
+    assert client.post(f"{LIST}/{one}", data=form).status_code == 303
+    saved = newest(client, "ConnectorUpdated")
+    assert parts(soup(client.get(page_of(saved)))) == {"field_visibility.Commit.sha": "hidden → shown"}
+    assert put_back(client, saved).status_code == 303
+    assert stored(client, one)["visibility"]["Commit"]["sha"] is True
+    toggled = newest(client, "FieldVisibilityChanged")
+    assert toggled["metadata"]["reverts"] == saved["event_id"]
+    assert put_back(client, toggled).status_code == 303
+    assert stored(client, one)["visibility"]["Commit"]["sha"] is False
+    assert refused(client, toggled).endswith("of Commit is hidden already.")
+
+
+def test_the_built_in_connector_gets_its_name_back(client):
+    change(client, SYSTEM, name="Ours")
+    assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
+    assert stored(client, SYSTEM)["name"] == "PainChain System"
+
+
+def test_a_restoring_can_be_restored(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    for value in (300, 600):
+        assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
+        assert stored(client, one)["poll_interval"] == value
+
+
+def test_while_auditing_is_off_it_is_done_and_not_recorded_like_any_edit(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    client.post(f"/api/connectors/{SYSTEM}/disable")
+    event = newest(client, "ConfigChanged")
+    assert put_back(client, event).status_code == 303
+    assert stored(client, one)["poll_interval"] == 300
+    assert newest(client, "ConfigChanged") == event
+
+
+# It is refused
+
+
+def test_a_secret_is_never_put_back(client, make_connector):
+    one = make_connector()
+    change(client, one, token="another", poll_interval=600)
+    secret, save = newest(client, "ConfigChanged", "token"), newest(client, "ConnectorUpdated")
+    assert "secret" in refused(client, secret)
+    assert script(client, secret).status_code == script(client, save, fields=["token"]).status_code == 422
+    assert put_back(client, save, fields=["token", "poll_interval"]).status_code == 422
+    assert stored(client, one)["poll_interval"] == 600
+    assert script(client, save).status_code == 200, "without a choice everything but secrets is put back"
+    assert stored(client, one)["poll_interval"] == 300
+
+
+def test_what_has_moved_since_is_not_put_back_and_says_how_it_is_now(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    change(client, one, poll_interval=900)
+    assert refused(client, event) == "Poll interval is 900 now; it has been changed since."
+    change(client, one, poll_interval=300)
+    assert refused(client, event) == "Poll interval is 300 already."
+    assert script(client, event).status_code == 409
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_what_moves_between_preview_and_sending_is_refused_whole(client, make_connector, htmx):
+    one = make_connector()
+    change(client, one, poll_interval=600, name="Home")
+    event = newest(client, "ConnectorUpdated")
+    form = {**form_of(client.get(page_of(event)), "#restore"), "fields": ["poll_interval", "name"]}
+    change(client, one, poll_interval=900)
+    before = client.get("/api/changes").get_json()
+    answer = client.post(page_of(event), data=form, headers=HTMX if htmx else {})
+    assert answer.status_code == 409
+    page = soup(answer)
+    assert bool(page.find("html")) != htmx
+    assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval is 900 now; it has been changed since."]
+    assert [one["value"] for one in page.select("[name=fields][checked]")] == ["name"]
+    assert stored(client, one)["name"] == "Home"
+    assert client.get("/api/changes").get_json() == before
+    assert put_back(client, event).status_code == 303
+    assert (stored(client, one)["name"], stored(client, one)["poll_interval"]) == ("Work GitHub", 900)
+
+
+def test_another_field_that_moved_does_not_stand_in_the_way(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    form = {**form_of(client.get(page_of(event)), "#restore"), "fields": ["poll_interval"]}
+    change(client, one, name="Home")
+    assert client.post(page_of(event), data=form).status_code == 303
+    assert stored(client, one)["poll_interval"] == 300
+
+
+def test_of_a_deleted_connector_nothing_is_put_back(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    form = form_of(client.get(page_of(event)), "#restore")
+    assert client.delete(f"/api/connectors/{one}").status_code == 204
+    assert refused(client, event) == "The connector is deleted."
+    assert client.post(page_of(event), data={**form, "fields": ["poll_interval"]}).status_code == 409
+    assert script(client, event).status_code == 409
+
+
+def test_a_value_that_is_not_valid_any_more_is_not_put_back(client, make_connector):
+    one = make_connector()
+    report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval"}
+    client.post("/api/painchain/log", json={**report, "old_value": 5, "new_value": 300})
+    event = newest(client, "ConfigChanged")
+    assert refused(client, event).startswith("The old value is not valid any more: Poll interval must be")
+    assert script(client, event).status_code == 422
+    client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
+    assert "changed since" in refused(client, newest(client, "ConfigChanged"))
+    client.post("/api/painchain/log", json={**report, "field": "base_url", "old_value": "https://a:b@host.example"})
+    assert stored(client, one)["base_url"] == "https://api.github.com"
+
+
+def test_a_field_that_is_gone_is_not_put_back(client, make_connector):
+    make_connector()
+    report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "colour"}
+    client.post("/api/painchain/log", json={**report, "old_value": "red", "new_value": "blue"})
+    assert refused(client, newest(client, "ConfigChanged")) == "A GitHub connector has no Colour any more."
+
+
+def test_a_name_that_another_connector_has_by_now_is_not_put_back(client, make_connector):
+    one = make_connector(name="Work")
+    change(client, one, name="Home")
+    event = newest(client, "ConfigChanged")
+    make_connector(name="WORK")
+    assert refused(client, event) == "There is a connector called “Work” already."
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_nothing_chosen_or_nothing_known_is_refused(client, make_connector, htmx):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    none = put_back(client, event, htmx=htmx, fields=[])
+    assert (none.status_code, texts(soup(none), "[role=alert]")) == (
+        422,
+        ["Nothing was changed: choose what to put back."],
+    )
+    odd = put_back(client, event, htmx=htmx, fields=["poll_interval", "name"])
+    assert odd.status_code == 422
+    assert "Choose from what the event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
+    assert stored(client, one)["poll_interval"] == 600
+
+
+def test_events_that_changed_no_setting_have_nothing_to_put_back(client, make_connector):
+    one = make_connector()
+    created = newest(client, "ConnectorCreated")
+    client.post("/api/painchain/log", json={"event_type": "config_changed", "connector_name": "Else", "field": "x"})
+    for event in (created, newest(client, "ConfigChanged")):
+        assert client.get(page_of(event)).status_code == script(client, event).status_code == 404
+        token = form_of(client.get(f"{LIST}/{one}"), "#connector-form")["csrf_token"]
+        assert client.post(page_of(event), data={"csrf_token": token, "fields": ["x"]}).status_code == 404
+        assert "Put back" not in client.get(f"/events/{event['id']}").text
+
+
+def test_unknown_events_cannot_be_put_back(client, make_connector):
+    token = form_of(client.get(f"{LIST}/{make_connector()}"), "#connector-form")["csrf_token"]
+    for number in (999999, 2**70):
+        assert client.get(f"/events/{number}/restore").status_code == 404
+        assert client.post(f"/events/{number}/restore", data={"csrf_token": token}).status_code == 404
+    for number in (999999, 2**70, "painchain-nothing-1.000000", "a/b"):
+        assert client.post(f"/api/changes/{number}/restore", json={}).status_code == 404
+
+
+def test_a_form_without_its_token_puts_nothing_back(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    assert client.post(page_of(newest(client, "ConfigChanged")), data={"fields": ["poll_interval"]}).status_code == 400
+    assert stored(client, one)["poll_interval"] == 600
+
+
+def test_the_link_is_there_where_something_can_be_put_back(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600, token="another")
+    for event_type, field, offered in (
+        ("ConfigChanged", "poll_interval", True),
+        ("ConfigChanged", "token", False),
+        ("ConnectorUpdated", "", True),
+        ("ConnectorCreated", "", False),
+    ):
+        event = newest(client, event_type, field)
+        for address in (f"/events/{event['id']}", "/"):
+            links = soup(client.get(address)).select(f"#event-{event['id']} .links a[href='{page_of(event)}']")
+            assert bool(links) == offered, (event_type, field, address)
+
+
+# By script
+
+
+def test_a_script_puts_back_by_number_or_event_id_and_gets_the_connector(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    answer = client.post(f"/api/changes/{event['event_id']}/restore", json={"fields": ["poll_interval"]})
+    assert (answer.status_code, answer.get_json()) == (200, client.get(f"/api/connectors/{one}").get_json())
+    assert answer.headers["ETag"] == client.get(f"/api/connectors/{one}").headers["ETag"]
+    assert stored(client, one)["poll_interval"] == 300
+    assert newest(client, "ConfigChanged")["request_id"] == answer.headers["X-Request-Id"]
+    assert script(client, event).get_json()["errors"] == [
+        {"field": "poll_interval", "message": "Poll interval is 300 already."}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"fields": []}, 422), ({"fields": "name"}, 422), ({"fields": [1]}, 422), ({"other": 1}, 422), ([], 422)],
+)
+def test_a_body_that_is_none_is_refused(client, make_connector, body, status):
+    change(client, make_connector(), poll_interval=600)
+    event = newest(client, "ConfigChanged")
+    assert client.post(f"/api/changes/{event['id']}/restore", json=body).status_code == status
+
+
+def test_another_site_cannot_put_anything_back(client, make_connector):
+    one = make_connector()
+    change(client, one, poll_interval=600)
+    address = f"/api/changes/{newest(client, 'ConfigChanged')['id']}/restore"
+    assert client.post(address, json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert client.post(address, data="{}", content_type="text/plain").status_code == 415
+    assert client.post(f"{address}?fields=name", json={}).status_code == 422
+    assert stored(client, one)["poll_interval"] == 600
+
+
+def test_an_address_is_not_put_back_under_a_token_of_another_server(client, make_connector):
+    one = make_connector()
+    change(client, one, base_url="https://git.example", token="for-git-example")
+    address = f"/api/changes/{newest(client, 'ConnectorUpdated')['id']}/restore"
+    answer = client.post(address, json={"fields": ["base_url"]})
+    assert (answer.status_code, stored(client, one)["config"]["base_url"]) == (422, "https://git.example")
+    assert "leads to another server" in answer.get_json()["message"] + str(answer.get_json()["errors"])
+
+
+@pytest.mark.parametrize("key", connectors.ADDABLE)
+def test_every_setting_of_every_type_that_is_no_secret_can_be_put_back(client, make_connector, key):
+    one = make_connector(key, "One")
+    item = "shop" if key == "kubernetes" else "acme/api"
+    samples = {"number": 77, "checkbox": False, "list": [item], "text": "other", "url": "https://other.example"}
+    has_token = key != "kubernetes"
+    fields = [field for field in connectors.TYPES[key].fields if field.kind in samples]
+    fields = [field for field in fields if not (has_token and field.kind == "url")]
+    before = stored(client, one)
+    change(client, one, **{field.key: samples[field.kind] for field in fields})
+    assert stored(client, one) != before
+    assert put_back(client, newest(client, "ConnectorUpdated")).status_code == 303
+    assert stored(client, one)["config"] == before["config"]

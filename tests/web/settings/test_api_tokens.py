@@ -1,0 +1,165 @@
+"""Tokens of scripts: made and shown once, used, ended, revoked; and what they do is by their name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain.accounts import users
+from painchain.database.account_models import ApiToken
+from painchain.database.session import db
+from tests.support.accounts import add_person, on_the_record, sign_in
+from tests.support.html import fill, form_of, soup, texts, words
+
+PAGE = "/settings/tokens"
+CLUSTER = {"name": "Cluster", "type": "kubernetes"}
+
+
+@pytest.fixture
+def admin(app: Flask, client: FlaskClient) -> int:
+    """The number of an account that is signed in."""
+    number = add_person(app)
+    sign_in(client)
+    return number
+
+
+def make(client: FlaskClient, **values: str) -> str:
+    """Fill in the form and read the token, as it is shown this once."""
+    form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **values)
+    response = client.post(f"{PAGE}/new", data=form)
+    assert response.status_code == 200, words(soup(response).main)
+    return str(soup(response).select_one("#secret")["value"])
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_token_is_shown_once_and_what_it_does_is_by_its_name(app, client, events):
+    secret = make(client, name="ci", role="editor", reason="The new pipeline")
+    made = events()[-1]
+    assert (made["event_type"], made["author"], made["description"]["reason"]) == (
+        "TokenCreated",
+        "alice",
+        "The new pipeline",
+    )
+    script = app.test_client()
+    assert script.post("/api/connectors", json=CLUSTER, headers=bearer(secret)).status_code == 201
+    report = {"event_type": "config_changed", "connector_name": "Cluster", "field": "x", "author": "alice"}
+    assert script.post("/api/painchain/log", json=report, headers=bearer(secret)).status_code == 201
+    created, reported = events(author="token:ci")
+    assert created["event_type"] == "ConnectorCreated"
+    assert reported["description"]["claimed_author"] == "alice"
+    assert "cause" not in reported["description"]
+    page = soup(client.get("/?range=all&author=token:ci"))
+    assert texts(page, "#feed .author") == ["token:ci", "token:ci"]
+    assert texts(page, "#feed .claimed") == ["claims to be alice"]
+    told = client.get(PAGE).text + client.get("/?range=all").text + str(events())
+    assert secret[4:] not in told
+    with app.app_context():
+        assert secret[4:] not in str(db.session.execute(db.text("SELECT * FROM api_tokens")).all())
+    assert "used just now" in words(soup(client.get(PAGE)).select_one("#token-1 .meta"))
+
+
+def test_a_token_does_what_its_role_may_and_its_owner_still_may(app, client, admin):
+    secrets = [make(client, name=role, role=role) for role in ("viewer", "editor", "admin")]
+    script = app.test_client()
+
+    def add_team(secret: str) -> int:
+        body = {"name": f"Team {secret}", "tags": ["a"]}
+        return script.post("/api/teams", json=body, headers=bearer(secret)).status_code
+
+    def read(address: str, secret: str) -> int:
+        return script.get(address, headers=bearer(secret)).status_code
+
+    assert [read("/api/changes", one) for one in secrets] == [200, 200, 200]
+    assert [add_team(one) for one in secrets] == [403, 201, 201]
+    assert [read("/api/tokens", one) for one in secrets] == [403, 403, 200]
+    add_person(app, "bob")
+    with on_the_record(app) as trail:
+        users.change(users.get(admin), trail, None, name="alice", role="viewer")
+    assert [add_team(one) for one in secrets] == [403, 403, 403]
+    with on_the_record(app) as trail:
+        users.disable(users.get(admin), trail)
+    assert [read("/api/changes", one) for one in secrets] == [401, 401, 401]
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_token_ends(app, client):
+    secret = make(client, name="short", days="7")
+    assert app.test_client().get("/api/changes", headers=bearer(secret)).status_code == 200
+    with app.app_context():
+        token = db.session.get_one(ApiToken, 1)
+        assert token.expires - token.created_at == timedelta(days=7)
+        token.expires -= timedelta(days=8)
+        db.session.commit()
+    refused = app.test_client().get("/api/changes", headers=bearer(secret))
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert words(soup(client.get(PAGE)).select_one("#token-1 .pill")) == "Ended"
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_revoked_token_works_no_more(app, client, events):
+    secret = make(client, name="old")
+    address = f"{PAGE}/1/revoke"
+    assert client.post(address, data=form_of(client.get(address), "main form")).status_code == 303
+    assert app.test_client().get("/api/changes", headers=bearer(secret)).status_code == 401
+    assert events()[-1]["event_type"] == "TokenRevoked"
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.usefixtures("admin")
+def test_what_cannot_be_is_said_beside_the_field(client, events):
+    make(client, name="ci")
+    before = events()
+    for values, wrong in (
+        ({"name": " "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "CI"}, "name"),
+        ({"role": "root"}, "role"),
+        ({"days": "8"}, "days"),
+        ({"days": "many"}, "days"),
+    ):
+        form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **{"name": "new", **values})
+        page = client.post(f"{PAGE}/new", data=form)
+        assert page.status_code == 422
+        assert [one["id"] for one in soup(page).select(".error")] == [f"error-{wrong}"]
+    assert events() == before
+
+
+@pytest.mark.usefixtures("admin")
+def test_the_api_makes_lists_and_revokes(client, events):
+    made = client.post("/api/tokens", json={"name": "ci", "role": "viewer", "days": 0})
+    assert made.status_code == 201
+    body = made.get_json()
+    assert body.pop("token").startswith("pct_")
+    assert (body["name"], body["role"], body["person"], body["expires"]) == ("ci", "viewer", "alice", None)
+    assert client.get("/api/tokens").get_json() == [body]
+    assert client.get(made.location).get_json() == body
+    again = client.post("/api/tokens", json={"name": "CI", "role": "viewer"})
+    assert (again.status_code, again.get_json()["errors"][0]["field"]) == (422, "name")
+    assert client.delete(made.location).status_code == 204
+    assert client.delete(made.location).status_code == 404
+    assert [event["event_type"] for event in events()[-2:]] == ["TokenCreated", "TokenRevoked"]
+
+
+def test_without_an_account_there_are_no_tokens(client, events):
+    before = events()
+    assert "Make a token" not in words(soup(client.get(PAGE)).main)
+    assert soup(client.get(f"{PAGE}/new")).select_one("#token") is None
+    refused = client.post("/api/tokens", json={"name": "ci", "role": "viewer"})
+    assert (refused.status_code, refused.get_json()["message"][:17]) == (409, "No token was made")
+    assert events() == before
+
+
+def test_the_description_says_how_to_sign_in(client):
+    document = client.get("/openapi.json").get_json()
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert {"token": []} in document["security"]
+    assert document["paths"]["/health"]["get"]["security"] == []
+    writes = [one for path in document["paths"].values() for method, one in path.items() if method != "get"]
+    assert all("X-Reason" in [parameter["name"] for parameter in one["parameters"]] for one in writes)

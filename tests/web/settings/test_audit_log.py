@@ -1,0 +1,266 @@
+"""Settings → Audit log: how the log is, in plain words; its checkpoints; and the same by the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.integrity import check_job, checkpoints, latest_checkpoint
+from painchain.workers.integrity import Keeper
+from tests.eventlog.test_chain import change, write
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.common.test_security import HOSTILE
+
+Events = Callable[..., list[dict[str, Any]]]
+PAGE = "/settings/audit-log"
+
+
+def read(client: FlaskClient) -> BeautifulSoup:
+    """Open the page."""
+    response = client.get(PAGE)
+    assert response.status_code == 200
+    return soup(response)
+
+
+def look(app: Flask) -> None:
+    """Let the keeper do what is due."""
+    Keeper(app).look()
+
+
+def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
+    """Fill in a form of the page and send it."""
+    page = client.get(PAGE)
+    address = str(soup(page).select_one(selector)["action"])
+    return client.post(address, data=fill(form_of(page, selector), **values))
+
+
+def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> None:
+    page = read(client)
+    assert words(page.select_one(".log-verdict h2")) == "The log was not checked yet."
+    assert "none on this server yet" in words(page.select_one(".log-facts"))
+    assert press(client, "#check-now").status_code == 303
+    assert words(read(client).select_one(".log-verdict h2")) == "The log is being checked for the first time."
+    [current] = page.select(".sidebar [aria-current=page]")
+    assert words(current) == "Audit log"
+    assert client.get("/api/integrity").get_json()["state"] == "unknown"
+    assert client.get(f"{PAGE}/checkpoints.ndjson").status_code == 404
+
+
+def test_a_whole_log_is_told_in_plain_words(app: Flask, client: FlaskClient) -> None:
+    write(app, {}, {})
+    look(app)
+    page = read(client)
+    assert words(page.select_one(".log-verdict h2")) == "All 3 events are as they were written."
+    assert "Checked just now" in words(page.select_one(".log-verdict p"))
+    assert words(page.select_one("#complete-title ~ p")).startswith("Yes.")
+    assert words(page.select_one(".log-facts dd")) == "just now, 3 events"
+    told = client.get("/api/integrity").get_json()
+    assert (told["state"], told["events"], told["complete"], told["drift"]) == ("whole", 3, True, [])
+    assert told["checkpoint"]["last"]["size"] == 3
+
+
+def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: FlaskClient) -> None:
+    write(app, {}, {}, {})
+    look(app)
+    assert press(client, "#check-now").status_code == 303
+    waiting = read(client).select_one("#checking")
+    assert waiting["hx-get"] == f"{PAGE}/progress"
+    assert words(waiting.select_one("label")) == "A check is about to begin"
+    with app.app_context():
+        turn = check_job.take(datetime.now(UTC))
+        assert turn
+        assert check_job.beat(turn, 1, 4, datetime.now(UTC))
+    running = read(client).select_one("#checking")
+    assert words(running.select_one("label")) == "Being checked: 25 %"
+    assert running.select("#check-now") == []
+    assert words(running.select_one("noscript a")) == "See how far it is"
+    with app.app_context():
+        check_job.give_back(turn)
+    look(app)
+    done = soup(client.get(f"{PAGE}/progress")).select_one("#checking")
+    assert "hx-get" not in done.attrs
+    assert words(done.select_one("h2")) == "All 4 events are as they were written."
+
+
+def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(app: Flask, client: FlaskClient) -> None:
+    write(app, {}, {}, {})
+    assert read(client).select("#log-broken") == []
+    change(app, "UPDATE change_events SET author = 'eve' WHERE id = 3")
+    look(app)
+    page = read(client)
+    verdict = page.select_one(".log-verdict.broken")
+    assert "Event 3" in words(verdict.select_one("h2"))
+    [link] = verdict.select("a")
+    assert (link["href"], words(link)) == ("/events/3", "Look at event 3")
+    feed = soup(client.get("/?event_type=ChainBroken"))
+    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "How the log is now"
+    assert client.get("/events/3").status_code == 200
+    assert "copy" in words(verdict.select_one("ol"))
+    assert "The 2 events before that are as they were written." in words(verdict)
+    assert words(soup(client.get("/")).select_one("#log-broken a")) == "What was found"
+    told = client.get("/api/integrity").get_json()
+    assert (told["state"], told["broken"]["kind"], told["broken"]["event"]) == ("broken", "edited", 3)
+    change(app, "UPDATE change_events SET author = 'ann' WHERE id = 3")
+    assert press(client, "#check-now").status_code == 303
+    look(app)
+    assert read(client).select("#log-broken, .log-verdict.broken") == []
+
+
+def test_of_an_event_that_is_gone_the_one_before_is_shown(app: Flask, client: FlaskClient) -> None:
+    write(app, {}, {}, {})
+    change(app, "DELETE FROM change_events WHERE id = 3")
+    look(app)
+    [link] = read(client).select(".log-verdict.broken a")
+    assert (link["href"], words(link)) == ("/events/2", "The last event before it")
+
+
+def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask, client: FlaskClient) -> None:
+    write(app, {}, {})
+    look(app)
+    change(app, "DELETE FROM change_events WHERE id = 3")
+    change(app, "UPDATE log_head SET last_event = 2")
+    assert "has fewer now" in words(read(client).select_one(".log-verdict.broken h2")), "before any check"
+    refused = press(client, "#make-checkpoint")
+    assert refused.status_code == 409
+    assert "does not fit the log" in words(soup(refused).select_one("#checkpoint-problem")), "on the same page"
+    assert "does not fit the log" in words(read(client).select_one("#checkpoint-problem"))
+    assert client.post("/api/checkpoints").status_code == 409
+
+
+def test_what_was_changed_past_painchain_is_listed(app: Flask, client: FlaskClient, make_connector: Any) -> None:
+    make_connector("gitlab", "Deploy")
+    change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
+    look(app)
+    page = read(client)
+    assert words(page.select_one(".log-verdict h2")).startswith("All "), "the events themselves are as they were"
+    assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. 1 setting is otherwise")
+    [drift] = texts(page, "#drift li")
+    assert "Name of" in drift
+    assert "save another value first" in words(page.select_one("#drift ~ .help"))
+    assert client.get("/api/integrity").get_json()["drift"] == [drift]
+
+
+def test_what_may_have_been_changed_while_auditing_was_off_is_no_yes(
+    app: Flask, client: FlaskClient, make_connector: Any
+) -> None:
+    make_connector("gitlab", "Deploy")
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
+    look(app)
+    page = read(client)
+    assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. Auditing was off for a while")
+    [explained] = texts(page, "#explained li")
+    assert "Name of" in explained
+
+
+def test_when_auditing_was_off_is_told(client: FlaskClient) -> None:
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    assert words(read(client).select_one(".unrecorded li")).startswith("since ")
+
+
+def test_a_checkpoint_on_demand_is_on_the_record_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
+    response = press(client, "#make-checkpoint", reason="before the audit")
+    assert texts(soup(client.get(response.location)), ".toast > span") == ["A checkpoint of 1 event was made."]
+    [event] = [one for one in events() if one["event_type"] == "CheckpointMade"]
+    assert (event["metadata"]["events"], event["description"]["reason"]) == (1, "before the audit")
+    feed = soup(client.get("/?event_type=CheckpointMade"))
+    assert "Checkpoint Made 1 event" in words(feed.select_one("#feed .what"))
+    file = client.get(f"{PAGE}/checkpoints.ndjson")
+    assert "attachment" in file.headers["Content-Disposition"]
+    assert json.loads(file.text)["head"] == event["metadata"]["head"]
+
+
+def test_a_checkpoint_from_elsewhere_is_compared(app: Flask, client: FlaskClient) -> None:
+    line = json.dumps(client.post("/api/checkpoints").get_json())
+    response = press(client, "#compare", checkpoints=line)
+    assert response.status_code == 200
+    assert "still has the 1 event of" in texts(soup(response), "#compared li")[0]
+    change(app, "UPDATE change_events SET mac = (SELECT seal FROM log_head) WHERE id = 1")
+    [told] = soup(press(client, "#compare", checkpoints=line)).select("#compared li.broken")
+    assert "written anew" in words(told)
+    wrong = press(client, "#compare", checkpoints=f"{line.replace(': 1,', ': 2,')}\nnonsense")
+    assert wrong.status_code == 422
+    assert [one.split(":")[0] for one in texts(soup(wrong), "#compared li")] == [
+        "This checkpoint is of another version of PainChain.",
+        "This is no checkpoint",
+    ]
+    assert "nonsense" in words(soup(wrong).select_one("#checkpoints"))
+    assert press(client, "#compare").status_code == 422
+
+
+def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        latest_checkpoint.file().mkdir()
+    assert press(client, "#make-checkpoint").status_code == 409
+    page = read(client)
+    assert "Is a directory" in words(page.select_one("#checkpoint-problem"))
+    assert "cannot be read" in words(page.select_one("#checking .problem"))
+    assert words(page.select_one(".log-facts dd")) == "cannot be read"
+    assert client.get("/api/integrity").get_json()["checkpoint"]["problem"]
+
+
+def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flask, client: FlaskClient) -> None:
+    look(app)
+    file = app.extensions["painchain"].settings.checkpoint_file
+    good = file.read_text()
+    file.write_text(f"nonsense\n{good}")
+    for words_of_page, content in ("line 1: This is no checkpoint", good), ("", good):
+        assert press(client, "#check-now").status_code == 303
+        look(app)
+        page = read(client)
+        assert words(page.select_one(".log-verdict h2")) == "The one event is as it was written."
+        problems = texts(page, "#checking .problem")
+        assert [words_of_page in one for one in problems] == ([True] if words_of_page else [])
+        file.write_text(content)
+
+
+def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(app: Flask, client: FlaskClient) -> None:
+    object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
+    assert press(client, "#make-checkpoint").status_code == 303
+    assert "127.0.0.1, being sent" in words(read(client).select_one(".log-facts"))
+    look(app)
+    page = read(client)
+    assert "Not posted just now: 127.0.0.1 cannot be reached." in words(page.select_one(".log-facts .bad-news"))
+    assert "Next try within a minute." in words(page.select_one(".log-facts .bad-news"))
+    told = client.get("/api/integrity").get_json()["checkpoint"]
+    assert (told["post_waiting"], told["posted_at"]) == (True, None)
+    assert "hunter2" not in page.text + json.dumps(told)
+
+
+def test_a_viewer_reads_and_an_admin_acts(app: Flask, client: FlaskClient) -> None:
+    add_person(app, "root", "admin")
+    add_person(app, "bob", "viewer")
+    sign_in(client, "bob")
+    page = read(client)
+    assert page.select("#check-now, #make-checkpoint") == []
+    assert str(app.extensions["painchain"].settings.checkpoint_file) not in page.text
+    for address in (f"{PAGE}/check", f"{PAGE}/checkpoint"):
+        token = form_of(client.get(PAGE), "#compare")["csrf_token"]
+        assert client.post(address, data={"csrf_token": token}).status_code == 403
+    assert client.post("/api/checkpoints").status_code == 403
+    assert press(client, "#compare", checkpoints="nonsense").status_code == 422
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_no_input_brings_it_down(client: FlaskClient) -> None:
+    token = form_of(client.get(PAGE), "#compare")["csrf_token"]
+    for value in (*HOSTILE, b'{"size": 1}', b'{"seal": ""}' * 600):
+        response = client.post(f"{PAGE}/compare", data={"csrf_token": token, "checkpoints": value.decode("latin-1")})
+        assert response.status_code == 422, value
+
+
+def test_the_api_answers_a_checkpoint_that_can_be_checked(app: Flask, client: FlaskClient) -> None:
+    made = client.post("/api/checkpoints")
+    assert made.status_code == 201
+    with app.app_context():
+        assert checkpoints.parse(json.dumps(made.get_json())).size == 1
+        assert checkpoints.read(latest_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]

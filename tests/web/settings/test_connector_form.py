@@ -1,0 +1,212 @@
+"""A connector's form is made from the fields of its type, and read back as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from flask import Flask
+
+from painchain.audit.diff import diff
+from painchain.configuration import connector_store
+from painchain.connectors import ADDABLE, TYPES
+from painchain.connectors.base import Field, Kind
+from painchain.web.settings import connector_form
+from tests.support.html import soup, words
+
+KUBERNETES = TYPES["kubernetes"]
+INPUTS = {
+    Kind.TEXT: "text",
+    Kind.URL: "url",
+    Kind.NUMBER: "number",
+    Kind.CHECKBOX: "checkbox",
+    Kind.LIST: "textarea",
+    Kind.TAGS: "text",
+    Kind.CERTIFICATE: "textarea",
+    Kind.SECRET: "password",
+}
+
+
+@contextmanager
+def sending(app: Flask, **form: Any) -> Iterator[None]:
+    """Be in a request that sends a form."""
+    with app.test_request_context("/", method="POST", data=form):
+        yield
+
+
+def input_of(page: BeautifulSoup, field: Field) -> Tag:
+    found = page.select(f".connector-form [name='{field.key}']")
+    assert len(found) == 1, field.key
+    return found[0]
+
+
+def test_every_field_has_an_input_of_its_kind_named_after_its_key(client):
+    for key, connector_type in ADDABLE.items():
+        page = soup(client.get(f"/settings/integrations/new/{key}"))
+        for field in connector_type.all_fields:
+            element = input_of(page, field)
+            assert INPUTS[field.kind] in (element.name, element.get("type")), field.key
+
+
+def test_every_input_has_a_label_its_help_and_its_limits(client):
+    for key, connector_type in ADDABLE.items():
+        page = soup(client.get(f"/settings/integrations/new/{key}"))
+        for field in connector_type.all_fields:
+            element = input_of(page, field)
+            label = page.select_one(f"label[for='{element['id']}']") or element.find_parent("label")
+            assert words(label).startswith(field.caption)
+            assert words(page.find(id=element["aria-describedby"])) == field.help
+            if field.kind is Kind.NUMBER:
+                assert (element["min"], element["max"]) == (str(field.minimum), str(field.maximum))
+
+
+def test_what_is_required_is_said_to_the_eye_and_to_screen_readers(client):
+    page = soup(client.get("/settings/integrations/new/github"))
+    required = [str(row["data-field"]) for row in page.select(".field:has(.required)")]
+    assert required == ["name", "base_url", "token", "poll_interval"]
+    assert [str(element["name"]) for element in page.select("[aria-required=true]")] == required
+
+
+def test_defaults_stand_in_the_empty_form(app):
+    with app.test_request_context("/"):
+        form = connector_form.shown_form(KUBERNETES)
+        assert form.cluster_name.data == "default"
+        assert form.poll_interval.data == "300"
+        assert form.verify_ssl.data is True
+        assert form.enabled.data is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "entered"),
+    [
+        (Kind.TEXT, None, ""),
+        (Kind.TEXT, "a", "a"),
+        (Kind.NUMBER, 0, "0"),
+        (Kind.NUMBER, 300, "300"),
+        (Kind.LIST, ["a", "b"], "a\nb"),
+        (Kind.LIST, [], ""),
+        (Kind.TAGS, ["a", "b c"], "a, b c"),
+        (Kind.CHECKBOX, None, False),
+        (Kind.CHECKBOX, True, True),
+        (Kind.SECRET, "made-up", ""),
+    ],
+)
+def test_a_value_is_shown_as_a_person_types_it_and_never_a_secret(kind, value, entered):
+    field = Field("key", "Label", kind)
+    assert connector_form.as_entered(field, value) == entered
+    if kind is not Kind.SECRET:
+        assert field.normal(connector_form.as_entered(field, value)) == (field.normal(value) or field.normal(entered))
+
+
+def test_an_untouched_form_holds_no_change(app, make_connector):
+    for key, connector_type in ADDABLE.items():
+        number = make_connector(key, f"Some {key}", tags="b, a", **{"poll_interval": "3600"})
+        with app.test_request_context("/"):
+            one = connector_store.get(number)
+            shown = connector_form.shown_form(connector_type, one).data
+            stored = connector_store.values(one)
+        with sending(app, **{name: value for name, value in shown.items() if value not in (False, None)}):
+            given = connector_form.submitted(connector_form.sent_form(connector_type), connector_type)
+        assert diff(connector_type.all_fields, stored, given) == []
+
+
+def test_an_unticked_box_is_off_and_another_field_that_was_not_sent_is_left_out(app):
+    with sending(app, name="Cluster"):
+        assert connector_form.submitted(connector_form.sent_form(KUBERNETES), KUBERNETES) == {
+            "name": "Cluster",
+            "verify_ssl": False,
+        }
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({}, {}),
+        ({"token": ""}, {}),
+        ({"token": "", "token_clear": "y"}, {"token": None}),
+        ({"token": "new"}, {"token": "new"}),
+        ({"token": "new", "token_clear": "y"}, {"token": "new"}),
+    ],
+)
+def test_a_blank_secret_is_kept_unless_it_is_to_be_cleared(app, make_connector, sent, expected):
+    number = make_connector("kubernetes", "Cluster", token="old")
+    with sending(app, **sent):
+        one = connector_store.get(number)
+        given = connector_form.submitted(connector_form.sent_form(KUBERNETES, one), KUBERNETES)
+    assert {key: value for key, value in given.items() if key == "token"} == expected
+
+
+def test_a_secret_that_must_be_there_cannot_be_cleared(app, make_connector):
+    number = make_connector("github")
+    with sending(app, token_clear="y"):
+        one = connector_store.get(number)
+        assert "token" not in connector_form.submitted(connector_form.sent_form(TYPES["github"], one), TYPES["github"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "version"),
+    [({}, None), ({"version": ""}, None), ({"version": "7"}, 7), ({"version": "999999999"}, 999_999_999)],
+)
+def test_the_version_is_that_of_the_form(app, sent, version):
+    with sending(app, **sent):
+        assert connector_form.version_submitted() == version
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.0", " 1", "٣", "9" * 400])
+def test_what_is_no_version_is_that_of_no_connector(app, text):
+    with sending(app, version=text):
+        assert connector_form.version_submitted() == 0
+
+
+def test_without_the_visibility_section_no_toggle_is_sent(app):
+    with sending(app, **{"visible.K8sPod.reason": "1"}):
+        assert connector_form.visibility_submitted(KUBERNETES) == {}
+
+
+def test_with_the_visibility_section_a_missing_toggle_is_off(app):
+    with sending(app, **{"visibility": "1", "visible.K8sPod.reason": "1", "visible.Unknown.field": "1"}):
+        toggles = connector_form.visibility_submitted(KUBERNETES)
+    assert [toggle for toggle, visible in toggles.items() if visible] == [("K8sPod", "reason")]
+    assert len(toggles) == sum(len(event_type.fields) for event_type in KUBERNETES.event_types)
+
+
+def test_a_wrong_field_keeps_what_was_typed_but_for_credentials_in_addresses(app):
+    with sending(app, api_server="https://me:made-up@cluster.example", cluster_name="kept"):
+        form = connector_form.sent_form(KUBERNETES)
+        connector_form.show_errors(form, {"api_server": "No."})
+        assert form.api_server.errors == ["No."]
+        assert form.api_server.data == "https://***@cluster.example"
+        assert form.cluster_name.data == "kept"
+
+
+def test_a_conflict_compares_both_people_with_where_they_began(app, make_connector):
+    number = make_connector("kubernetes", "Cluster", poll_interval="600", namespaces="theirs")
+    base = {"poll_interval": 300, "namespaces": [], "tags": []}
+    sent = {"base": json.dumps(base), "poll_interval": "900", "tags": "mine", "namespaces": "", "verify_ssl": "y"}
+    with sending(app, **sent):
+        one = connector_store.get(number)
+        form = connector_form.sent_form(KUBERNETES, one)
+        conflict = connector_form.conflict(form, one)
+        assert [(change.key, change.old, change.new) for change in conflict.theirs] == [
+            ("poll_interval", 300, 600),
+            ("namespaces", [], ["theirs"]),
+        ]
+        assert [(change.key, change.old, change.new) for change in conflict.mine] == [
+            ("tags", [], ["mine"]),
+            ("poll_interval", 300, 900),
+        ]
+        assert (form.poll_interval.data, form.namespaces.data, form.tags.data) == ("900", "theirs", "mine")
+        assert form.version.data == str(one.version)
+        assert json.loads(form.base.data).items() >= connector_store.values(one).items()
+
+
+def test_a_conflict_leaves_secrets_out(app, make_connector):
+    number = make_connector("kubernetes", "Cluster", token="theirs")
+    with sending(app, base="{}", token="mine", verify_ssl="y"):
+        one = connector_store.get(number)
+        conflict = connector_form.conflict(connector_form.sent_form(KUBERNETES, one), one)
+    assert (conflict.theirs, conflict.mine) == ([], [])

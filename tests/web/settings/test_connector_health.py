@@ -1,0 +1,305 @@
+"""How connectors do, as people see it, and what they can do about it: sync now, test the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain import connectors
+from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields
+from painchain.connectors.contract import Checked, Polled
+from painchain.database.models import PollState
+from painchain.database.session import db
+from tests.support.html import fill, form_of, soup, texts, words
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+NOW = datetime.now(UTC)
+SYSTEM = 1
+
+
+class Smithy:
+    """A source of a made-up type: what it was asked with, and what it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.answer = Checked(True, "smith", ("anvil 1", "anvil 2"), ("Give the token read:ore.",))
+
+    def check(self, settings: Any, now: datetime) -> Checked:
+        """Answer a test."""
+        self.asked.append(dict(settings))
+        return self.answer
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
+    """A connector type that can be polled and tested, in the registry."""
+    source = Smithy()
+    forge = ConnectorType(
+        key="forge",
+        label="Forge",
+        summary="Casts of a forge.",
+        icon="circle",
+        colour="grey",
+        fields=(
+            Field("address", "Address", Kind.URL, "https://forge.example", True),
+            Field("passphrase", "Passphrase", Kind.SECRET, required=True),
+            Field("heat", "Heat", Kind.NUMBER, 900, True, "degrees", minimum=100, maximum=2000),
+        ),
+        event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
+        poll=lambda turn: Polled((), {}),
+        check=source.check,
+    )
+    monkeypatch.setitem(connectors.TYPES, "forge", forge)
+    monkeypatch.setitem(connectors.ADDABLE, "forge", forge)
+    return source
+
+
+@pytest.fixture
+def forge(far: Smithy, client: FlaskClient) -> int:
+    """A connector of that type, enabled."""
+    config = {"passphrase": "stored-passphrase"}
+    made = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True})
+    return int(made.json["id"])
+
+
+@pytest.fixture
+def polled(client: FlaskClient, forge: int) -> Callable[..., None]:
+    """Say where the polling of the connector stands."""
+
+    def store(**given: Any) -> None:
+        with client.application.app_context():
+            state = db.session.get(PollState, forge) or PollState(connector_id=forge)
+            plain = {"due": NOW, "taken_until": NOW - timedelta(hours=1), "cursor": {}, "failures": 0, "note": ""}
+            since_import = datetime.now(UTC) - NOW  # the other tests took so long
+            for name, value in {**plain, **given}.items():
+                passed = isinstance(value, datetime) and name != "rate_resets"
+                setattr(state, name, value + since_import if passed else value)
+            db.session.add(state)
+            db.session.commit()
+
+    return store
+
+
+FAILING = {
+    "last_poll": NOW,
+    "last_success": NOW - timedelta(minutes=10),
+    "failures": 3,
+    "failing_since": NOW - timedelta(minutes=5),
+    "trouble": "sign_in",
+    "error": "forge.example does not accept the token (401). Enter a valid one.",
+    "due": NOW + timedelta(minutes=20, seconds=30),
+}
+FINE = {
+    "last_poll": NOW,
+    "last_success": NOW,
+    "due": NOW + timedelta(minutes=4, seconds=30),
+    "rate_limit": 5000,
+    "rate_remaining": 4980,
+    "rate_resets": NOW.replace(hour=15, minute=0) + timedelta(days=1),
+    "note": "There is more: it follows at once.",
+}
+
+
+def at(client: FlaskClient, page: str, forge: int) -> str:
+    """Return what a page says of how the connector does."""
+    return words(soup(client.get(page)).select_one(f"#health-{forge}"))
+
+
+# Health
+
+
+def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, forge, polled):
+    assert "Waiting for its first poll" in at(client, LIST, forge)
+    polled(**FINE)
+    for page in (LIST, f"{LIST}/{forge}"):
+        said = at(client, page, forge)
+        assert said.startswith("Fine last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
+        assert said.endswith("15:00 There is more: it follows at once.")
+
+
+def test_a_failing_connector_says_why_since_when_and_what_happens_next(client, forge, polled):
+    polled(**FAILING)
+    said = at(client, LIST, forge)
+    assert said.startswith("Failing 3 failures in a row since ")
+    assert "last success 10 min ago next poll in 20 min" in said
+    assert said.endswith("does not accept the token (401). Enter a valid one.")
+    client.post(f"/api/connectors/{forge}/disable")
+    assert at(client, LIST, forge).startswith("Not polled")
+    assert not soup(client.get(LIST)).select(f"#card-{forge} .sync")
+
+
+def test_the_builtin_connector_has_neither_health_nor_a_sync_button(client):
+    page = soup(client.get(f"{LIST}/{SYSTEM}"))
+    assert not page.select(".health, .sync, #test, #watching[hx-get]")
+
+
+def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, forge, polled):
+    body = {"name": "Aaron", "type": "forge", "config": {"passphrase": "x"}}  # before the other by name, not by id
+    assert client.post("/api/connectors", json=body).status_code == 201
+
+    def asked() -> str:
+        return client.get(str(soup(client.get(LIST)).select_one("#watching")["hx-get"])).text
+
+    assert "" in (asked(), asked())  # unless a minute has just ended
+    page = soup(client.get(f"{LIST}/{forge}"))
+    polled(**FAILING)
+    news = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
+    assert [one["id"] for one in news.select("[hx-swap-oob=true]")] == [f"health-{forge}", "watching"]
+    assert texts(news, ".state") == ["Failing"]
+    again = [client.get(str(news.select_one("#watching")["hx-get"])).text for _ in range(2)]
+    assert "" in again
+
+
+def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, forge, polled):
+    assert texts(soup(client.get("/")), "#trouble p") == []
+    polled(**FAILING)
+    client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
+    [line] = soup(client.get("/")).select("#trouble p")
+    assert words(line).startswith("Forge “Anvil” has given no news since ")
+    assert words(line).endswith(": forge.example does not accept the token (401). Enter a valid one.")
+    assert line.a["href"] == f"{LIST}/{forge}"
+    assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#trouble p") == [words(line)]
+
+
+REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
+
+
+def test_the_api_tells_the_same(client, forge, polled):
+    polled(**FAILING)
+    told = client.get(f"/api/connectors/{forge}").json["health"]
+    assert told == client.get("/api/connectors").json[1]["health"]
+    assert (told["state"], told["failures"], told["rate_limit"]) == ("failing", 3, None)
+    assert told["error"] == FAILING["error"]
+    last, following = (datetime.fromisoformat(told[name]) for name in ("last_poll", "next_poll"))
+    assert following - last == FAILING["due"] - FAILING["last_poll"]
+    assert client.get(f"/api/connectors/{SYSTEM}").json["health"] is None
+    polled(**FINE)
+    rate = client.get(f"/api/connectors/{forge}").json["health"]["rate_limit"]
+    assert (rate["limit"], rate["remaining"]) == (5000, 4980)
+
+
+# Sync now
+
+
+def due(client: FlaskClient, number: int) -> datetime:
+    with client.application.app_context():
+        state = db.session.get(PollState, number)
+        assert state is not None
+        return state.due
+
+
+@pytest.mark.parametrize("way", ["plain", "htmx", "api"])
+def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, forge, polled, events, way):
+    polled(**FINE)
+    before = len(events()), client.get(f"/api/connectors/{forge}").headers["ETag"]
+    if way == "api":
+        assert client.post(f"/api/connectors/{forge}/sync").status_code == 202
+    else:
+        page = client.get(LIST)
+        action = str(soup(page).select_one(f"#card-{forge} .sync")["action"])
+        sent = form_of(page, f"#card-{forge} .sync")
+        response = client.post(action, data=sent, headers=HTMX if way == "htmx" else {})
+        assert response.status_code == (200 if way == "htmx" else 303)
+        shown = response if way == "htmx" else client.get(response.location)
+        assert texts(soup(shown), "#toast .toast span") == ["“Anvil” is asked for news at once."]
+        assert "next poll at once" in words(soup(shown).select_one(f"#health-{forge}"))
+    assert due(client, forge) <= datetime.now(UTC)
+    assert (len(events()), client.get(f"/api/connectors/{forge}").headers["ETag"]) == before
+
+
+def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, forge):
+    client.post(f"/api/connectors/{forge}/disable")
+    for number, why in ((forge, "Enable it"), (SYSTEM, "is not polled")):
+        refused = client.post(f"/api/connectors/{number}/sync")
+        assert refused.status_code == 409
+        assert why in refused.json["message"]
+    token = form_of(client.get(f"{LIST}/{forge}"), "#connector-form")["csrf_token"]
+    assert client.post(f"{LIST}/{forge}/sync", data={"csrf_token": token}).status_code == 409
+    assert client.post(f"{LIST}/{forge}/sync").status_code == 400
+
+
+# Test connection
+
+
+def press_test(client: FlaskClient, page: str, selector: str, headers: Any = None, **values: Any) -> TestResponse:
+    """Open a page, fill its form in and press Test connection."""
+    opened = client.get(page)
+    address = str(soup(opened).select_one("#test")["formaction"])
+    return client.post(address, data=fill(form_of(opened, selector), **values), headers=headers)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_testing_asks_with_what_is_typed_and_saves_nothing(client, far, forge, events, headers):
+    before = len(events())
+    tested = press_test(client, f"{LIST}/{forge}", "#connector-form", headers, name="Renamed", heat="1200")
+    page = soup(tested)
+    assert far.asked == [
+        {
+            "name": "Anvil",
+            "tags": [],
+            "address": "https://forge.example",
+            "passphrase": "stored-passphrase",
+            "heat": 1200,
+        }
+    ]
+    assert words(page.select_one("#checked .verdict")) == "The connection works, but something is missing"
+    assert "Signed in as smith" in words(page.select_one("#checked"))
+    assert texts(page, "#checked .sees li") == ["anvil 1", "anvil 2"]
+    assert texts(page, "#checked .lacks li") == ["Give the token read:ore."]
+    assert "stored-passphrase" not in tested.text
+    if headers:
+        assert not page.select("form")
+    else:
+        assert [page.select_one(f"#{key}")["value"] for key in ("name", "heat")] == ["Renamed", "1200"]
+    assert len(events()) == before
+    assert client.get(f"/api/connectors/{forge}").json["name"] == "Anvil"
+
+
+def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, far, forge):
+    elsewhere = "https://elsewhere.example"
+    tested = press_test(client, f"{LIST}/{forge}", "#connector-form", HTMX, address=elsewhere)
+    assert tested.status_code == 422
+    assert "Enter the passphrase again" in words(soup(tested).select_one("#checked"))
+    by_script = client.post(f"/api/connectors/{forge}/test", json={"config": {"address": elsewhere}})
+    assert by_script.status_code == 422
+    assert [error["field"] for error in by_script.json["errors"]] == ["config.passphrase"]
+    assert far.asked == []
+    own = press_test(client, f"{LIST}/{forge}", "#connector-form", HTMX, address=elsewhere, passphrase="own")
+    assert own.status_code == 200
+    assert [(one["address"], one["passphrase"]) for one in far.asked] == [(elsewhere, "own")]
+
+
+def test_a_new_connector_is_tested_before_it_is_there(client, far):
+    page = f"{LIST}/new/forge"
+    far.answer = Checked(False, missing=("forge.example cannot be reached.",))
+    missing = soup(press_test(client, page, "#new"))
+    assert texts(missing, "#checked li") == ["Passphrase: Passphrase is required."]
+    assert missing.select_one("#passphrase[aria-invalid]")
+    tested = soup(press_test(client, page, "#new", passphrase="typed", heat="1000"))
+    assert words(tested.select_one("#checked .verdict")) == "The connection does not work"
+    assert texts(tested, "#checked .lacks li") == ["forge.example cannot be reached."]
+    assert (tested.select_one("#heat")["value"], len(far.asked)) == ("1000", 1)
+    assert len(client.get("/api/connectors").json) == 1
+
+
+def test_the_api_tests_saved_and_unsaved_values(client, far, forge):
+    answer = {"ok": True, "identity": "smith", "sees": ["anvil 1", "anvil 2"], "missing": ["Give the token read:ore."]}
+    assert client.post(f"/api/connectors/{forge}/test").json == answer
+    body = {"type": "forge", "config": {"passphrase": "typed", "heat": 1000}}
+    assert client.post("/api/connectors/test", json=body).json == answer
+    assert [(one["passphrase"], one["heat"]) for one in far.asked] == [("stored-passphrase", 900), ("typed", 1000)]
+    for config in ({"heat": 1}, {"nonsense": 1}):
+        assert client.post(f"/api/connectors/{forge}/test", json={"config": config}).status_code == 422
+    assert client.post(f"/api/connectors/{SYSTEM}/test").status_code == 409
+
+
+def test_a_source_that_cannot_be_tested_has_no_button(client, far, monkeypatch, forge):
+    monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], check=None))
+    assert not soup(client.get(f"{LIST}/{forge}")).select("#test, #checked")

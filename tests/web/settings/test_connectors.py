@@ -1,0 +1,946 @@
+"""Settings → Integrations, read and filled in as a person does, with and without JavaScript."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.connectors import ADDABLE, TYPES
+from tests.support.html import fill, form_of, soup, texts, words
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+SYSTEM = 1
+CERTIFICATE = """-----BEGIN CERTIFICATE-----
+MIIBfDCCASGgAwIBAgIUDX++1z0JbwBrhonNDeNvtU/dqvwwCgYIKoZIzj0EAwIw
+EjEQMA4GA1UEAwwHY2x1c3RlcjAgFw0yNjExMjMwMTM1MDFaGA8yMTI2MTAzMDAx
+MzUwMVowEjEQMA4GA1UEAwwHY2x1c3RlcjBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABKTP832TXiPHBASWXKlkSmSnDDPtrhTeV7SoJx9lSQ7uvveCjMUe0pF9f3uL
+zhFaosVhaGPIgtXOuES+Sw6chXOjUzBRMB0GA1UdDgQWBBQiq2cc5oq615sC9Cj4
+vEQMR2FmxzAfBgNVHSMEGDAWgBQiq2cc5oq615sC9Cj4vEQMR2FmxzAPBgNVHRMB
+Af8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQCPSkl6nl0fKnMcOtyngmx8Z9Qx
+4uqzJl6bXDpN037WHAIhALEqpepI/LYctFMT3RZPATJCKCY5c07cCmFvc0IsEZbm
+-----END CERTIFICATE-----"""
+
+
+def page_of(number: int) -> str:
+    return f"{LIST}/{number}"
+
+
+def opened(client: FlaskClient, number: int) -> dict[str, Any]:
+    """Open a connector's page and return its form."""
+    return form_of(client.get(page_of(number)), "#connector-form")
+
+
+def save(client: FlaskClient, number: int, form: dict[str, Any], htmx: bool = False) -> TestResponse:
+    return client.post(page_of(number), data=form, headers=HTMX if htmx else {})
+
+
+def edit(client: FlaskClient, number: int, *, htmx: bool = False, **values: Any) -> TestResponse:
+    """Open a connector's page, fill in some inputs and press Save."""
+    return save(client, number, fill(opened(client, number), **values), htmx)
+
+
+def press(client: FlaskClient, number: int, what: str, *, htmx: bool = False, **values: Any) -> TestResponse:
+    """Press a button of a connector that is a form of its own, such as Enable."""
+    sent = {"csrf_token": opened(client, number)["csrf_token"], **values}
+    return client.post(f"{page_of(number)}/{what}", data=sent, headers=HTMX if htmx else {})
+
+
+def toggle(client: FlaskClient, number: int, event_type: str, field: str, visible: bool, **values: Any) -> TestResponse:
+    """Flip one switch of the field visibility, as htmx sends it."""
+    form = opened(client, number)
+    sent = {"csrf_token": form["csrf_token"], "version": form["version"], **values}
+    if visible:
+        sent[f"visible.{event_type}.{field}"] = "1"
+    query = {"event_type": event_type, "field": field}
+    return client.post(f"{page_of(number)}/visibility", query_string=query, data=sent, headers=HTMX)
+
+
+def toasts(page: BeautifulSoup) -> list[str]:
+    return texts(page, "#toast .toast span")
+
+
+def out_of_band(page: BeautifulSoup) -> list[str]:
+    return [str(part["id"]) for part in page.select("[hx-swap-oob=true]")]
+
+
+def kinds(found: list[dict[str, Any]]) -> list[str]:
+    return [event["event_type"] for event in found]
+
+
+def typed(page: BeautifulSoup, name: str) -> str:
+    """Return what stands in an input."""
+    element = page.select_one(f"[name='{name}']")
+    assert element is not None
+    return element.get_text().strip() if element.name == "textarea" else str(element.get("value", ""))
+
+
+def wrong(page: BeautifulSoup) -> list[str]:
+    """Return the fields that are marked, each with a message that its input refers to."""
+    marked = page.select("[aria-invalid=true]")
+    for element in marked:
+        assert words(page.find(id=f"error-{element['name']}"))
+        assert f"error-{element['name']}" in element["aria-describedby"]
+    return [str(element["name"]) for element in marked]
+
+
+def refusal(response: TestResponse, status: int) -> str:
+    """Return why something was not done: from the error page, or from the message that htmx gets."""
+    assert response.status_code == status, soup(response).get_text(" ", strip=True)
+    page = soup(response)
+    if page.find("html"):
+        return words(page.select_one("main [role=alert], main h1"))
+    assert (response.headers["HX-Retarget"], response.headers["HX-Reswap"]) == ("#toast", "outerHTML")
+    assert page.select_one("#toast .toast.bad")
+    return toasts(page)[0]
+
+
+# Finding the way
+
+
+def test_settings_are_one_click_away_from_the_dashboard_and_open_integrations(client):
+    buttons = soup(client.get("/")).select("header a.button")
+    assert [(words(button), button["href"]) for button in buttons] == [("Report", "/report"), ("Settings", LIST)]
+    assert client.get("/settings").location == LIST
+    sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
+    assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")
+
+
+def test_a_card_tells_name_type_status_tags_and_the_last_change(client, make_connector):
+    make_connector("gitlab", "Mirror", tags="b, a", enabled=True)
+    system, mirror = soup(client.get(LIST)).select("article.card")
+    assert texts(system, "h2, .type, .pill, .tag") == ["PainChain System", "PainChain", "system", "audit", "Enabled"]
+    assert texts(mirror, "h2, .type, .pill, .tag") == ["Mirror", "GitLab", "b", "a", "Enabled"]
+    assert "changed just now by system" in words(mirror)
+    assert mirror.select_one("time")["title"].endswith(" UTC")
+    assert mirror.select_one(".pill.on")
+
+
+def test_search_and_type_narrow_the_cards(client, make_connector):
+    make_connector("github", "Work", tags="ui-team")
+    make_connector("gitlab", "Mirror")
+
+    def names(**query: str) -> list[str]:
+        return texts(soup(client.get(LIST, query_string=query)), "article.card h2")
+
+    assert names() == ["PainChain System", "Work", "Mirror"]
+    assert names(q="UI-TEAM") == ["Work"]
+    assert names(q="gitlab mirr") == ["Mirror"]
+    assert names(type="github") == ["Work"]
+    assert names(q="mirror", type="github") == []
+    assert names(type="no such type") == []
+
+
+def test_a_search_keeps_what_was_typed_and_says_when_nothing_matches(client):
+    page = soup(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}))
+    assert form_of(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}), ".find") == {
+        "q": "nowhere",
+        "type": "gitlab",
+    }
+    assert "No connector matches" in words(page.select_one("#cards"))
+    assert page.select_one("#cards a")["href"] == LIST
+
+
+def test_htmx_gets_the_cards_alone(client):
+    page = soup(client.get(LIST, query_string={"q": "system"}, headers={**HTMX, "HX-Target": "cards"}))
+    assert [element["id"] for element in page.find_all(recursive=False)] == ["cards"]
+    assert texts(page, "article.card h2") == ["PainChain System"]
+
+
+def test_while_nothing_is_connected_the_page_says_what_to_do_next(client, make_connector):
+    offered = soup(client.get(LIST)).select("#cards .nothing a")
+    assert {link["href"] for link in offered} == {f"{LIST}/new/{key}" for key in ADDABLE}
+    make_connector()
+    assert not soup(client.get(LIST)).select("#cards .nothing")
+
+
+# Adding
+
+
+def test_every_type_but_the_built_in_one_is_offered(client):
+    links = soup(client.get(f"{LIST}/new")).select("article.card h2 a")
+    assert [link["href"] for link in links] == [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")]
+
+
+@pytest.mark.parametrize("type_key", ADDABLE)
+def test_a_new_connector_starts_disabled(client, events, make_connector, type_key):
+    before = len(events())
+    page = soup(client.get(page_of(make_connector(type_key, "Fresh"))))
+    assert texts(page, "#stamp h1, #stamp .pill") == ["Fresh", "Disabled"]
+    assert toasts(page) == ["“Fresh” is added. It is disabled: enable it when you are ready."]
+    [created] = events()[before:]
+    assert (created["title"], created["status"]) == ("[Connector Created] Fresh", "created")
+    assert created["description"]["configuration"]["enabled"] is False
+
+
+def test_enabling_a_new_connector_right_away_is_an_explicit_choice_and_an_event_of_its_own(
+    client, events, make_connector
+):
+    before = len(events())
+    number = make_connector("kubernetes", "Cluster", enabled=True)
+    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Enabled"]
+    created, enabled = events()[before:]
+    assert [created["title"], enabled["title"]] == ["[Connector Created] Cluster", "[Connector Enabled] Cluster"]
+    assert created["request_id"] == enabled["request_id"]
+
+
+def test_htmx_goes_on_to_the_page_of_a_new_connector(client):
+    address = f"{LIST}/new/kubernetes"
+    form = fill(form_of(client.get(address)), name="Cluster")
+    response = client.post(address, data=form, headers=HTMX)
+    assert (response.status_code, response.data) == (204, b"")
+    page = soup(client.get(response.headers["HX-Redirect"]))
+    assert texts(page, "#stamp h1") == ["Cluster"]
+    assert "is added" in toasts(page)[0]
+
+
+def test_what_was_entered_stands_in_the_form_afterwards(client, make_connector):
+    given = {"repos": "a/b\r\nc/d", "branches": "main", "poll_interval": "61", "tags": "x, y"}
+    number = make_connector("github", "Work", base_url="https://git.example/api/v3/", **given)
+    page = soup(client.get(page_of(number)))
+    assert [typed(page, name) for name in ("name", "tags", "base_url", "poll_interval", "repos", "branches")] == [
+        "Work",
+        "x, y",
+        "https://git.example/api/v3",
+        "61",
+        "a/b\nc/d",
+        "main",
+    ]
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_wrong_input_for_a_new_connector_keeps_what_was_typed_and_marks_the_fields(client, events, htmx):
+    before = events()
+    address = f"{LIST}/new/github"
+    given = {"name": "", "poll_interval": "7", "repos": "nonsense", "tags": "kept", "token": "made-up", "enabled": True}
+    form = fill(form_of(client.get(address)), **given)
+    response = client.post(address, data=form, headers=HTMX if htmx else {})
+    page = soup(response)
+    assert response.status_code == 422
+    assert bool(page.find("html")) is not htmx
+    assert wrong(page) == ["name", "poll_interval", "repos"]
+    assert texts(page, ".error") == [
+        "Connection Name is required.",
+        "Poll interval must be a whole number from 60 to 3600.",
+        "“nonsense” is not of the form owner/name.",
+    ]
+    assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["7", "nonsense", "kept"]
+    assert page.select_one("[name=enabled][checked]")
+    assert texts(page, "#problems a") == ["Connection Name", "Poll interval", "Repositories"]
+    assert "made-up" not in response.text
+    assert events() == before
+    assert len(soup(client.get(LIST)).select("article.card")) == 1
+
+
+REFUSED = [
+    ("github", "name", "x" * 101, "at most"),
+    ("github", "name", "a\x07b", "cannot be shown"),
+    ("github", "tags", "x" * 51, "at most"),
+    ("github", "base_url", "", "required"),
+    ("github", "base_url", "git.example", "must be an address"),
+    ("github", "base_url", "ftp://git.example", "must be an address"),
+    ("github", "base_url", "https://", "must be an address"),
+    ("github", "base_url", "https://git.example/?page=2", "must end before"),
+    ("github", "token", "", "required"),
+    ("github", "token", "x" * 100_001, "at most"),
+    ("github", "poll_interval", "59", "from 60 to 3600"),
+    ("github", "poll_interval", "3601", "from 60 to 3600"),
+    ("github", "poll_interval", "", "required"),
+    ("github", "poll_interval", "1e3", "from 60 to 3600"),
+    ("github", "repos", "owner/name\nowner", "“owner” is not"),
+    ("github", "branches", "two words", "“two words” is not"),
+    ("gitlab", "projects", "group", "“group” is not"),
+    ("kubernetes", "api_server", "cluster", "must be an address"),
+    ("kubernetes", "ca_certificate", "nonsense", "PEM"),
+    ("kubernetes", "ca_certificate", "-----BEGIN PRIVATE KEY-----", "private key"),
+    ("kubernetes", "cluster_name", "", "required"),
+    ("kubernetes", "poll_interval", "9", "from 10 to 3600"),
+    ("kubernetes", "namespaces", "Upper", "“Upper” is not"),
+]
+
+
+def test_each_field_says_what_it_takes(client):
+    for type_key, key, value, message in REFUSED:
+        address = f"{LIST}/new/{type_key}"
+        form = fill(form_of(client.get(address)), **{"name": "New", "token": "made-up", key: value})
+        response = client.post(address, data=form)
+        assert response.status_code == 422, (key, value)
+        assert wrong(soup(response)) == [key]
+        assert message in texts(soup(response), ".error")[0]
+
+
+def test_a_name_is_given_once(client, make_connector):
+    make_connector(name="Work GitHub")
+    address = f"{LIST}/new/kubernetes"
+    for name in ("Work GitHub", "work github", " WORK GitHub ", "painchain system"):
+        response = client.post(address, data=fill(form_of(client.get(address)), name=name))
+        assert response.status_code == 422
+        assert "already" in texts(soup(response), "#error-name")[0]
+
+
+# Editing
+
+
+def test_saving_puts_both_events_on_the_timeline(client, events, make_connector):
+    number = make_connector()
+    before = len(events())
+    page = soup(edit(client, number, htmx=True, poll_interval="600"))
+    assert texts(page, "#feed .event-type")[:2] == ["Connector Updated", "Config Changed"]
+    assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
+    changed, updated = events()[before:]
+    assert changed["title"] == "[Config Changed] Work GitHub - poll_interval"
+    assert (changed["description"]["old_value"], changed["description"]["new_value"]) == (300, 600)
+    assert updated["metadata"]["changes"] == {"poll_interval": {"old": 300, "new": 600}}
+    assert changed["request_id"] == updated["request_id"]
+
+
+def test_htmx_gets_the_connector_and_out_of_band_message_chart_and_recent_changes(client, make_connector):
+    response = edit(client, make_connector(), htmx=True, poll_interval="600")
+    page = soup(response)
+    assert response.status_code == 200
+    assert not page.find("html")
+    assert [element.get("id") for element in page.find_all(recursive=False)] == [
+        "connector",
+        "toast",
+        "timeline",
+        "feed",
+    ]
+    assert out_of_band(page) == ["toast", "timeline", "feed"]
+    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert typed(page, "poll_interval") == "600"
+    assert page.select("#timeline svg a")
+
+
+def test_a_plain_browser_is_sent_back_to_the_page_which_says_so_once(client, make_connector):
+    number = make_connector()
+    client.get(page_of(number))
+    response = edit(client, number, poll_interval="600")
+    assert (response.status_code, response.location) == (303, page_of(number))
+    page = soup(client.get(response.location))
+    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
+    assert toasts(soup(client.get(response.location))) == []
+
+
+def test_two_fields_are_two_config_changed_and_one_connector_updated(client, events, make_connector):
+    number = make_connector(tags="old, kept")
+    before = len(events())
+    page = soup(edit(client, number, htmx=True, tags="kept, new", repos="a/b"))
+    assert kinds(events()[before:]) == ["ConfigChanged", "ConfigChanged", "ConnectorUpdated"]
+    assert texts(page, "#feed .change") == ["Repositories: +a/b", "Tags: −old +new"]
+    assert texts(page, "#feed .note") == ["2 settings: Tags, Repositories"]
+    assert set(events()[-1]["metadata"]["changes"]) == {"tags", "repos"}
+    assert len({event["request_id"] for event in events()[before:]}) == 1
+
+
+def test_a_rename_says_both_names_and_the_title_the_new_one(client, events, make_connector):
+    page = soup(edit(client, make_connector(), htmx=True, name="Team GitHub"))
+    assert texts(page, "#stamp h1") == ["Team GitHub"]
+    assert texts(page, "#feed .change") == ["Connection Name: Work GitHub → Team GitHub"]
+    changed, updated = events()[-2:]
+    assert changed["title"] == "[Config Changed] Team GitHub - name"
+    assert updated["title"] == "[Connector Updated] Team GitHub"
+
+
+def test_an_unticked_box_is_off_and_what_that_means_is_said_from_then_on(client, make_connector):
+    number = make_connector("kubernetes", "Cluster")
+    page = soup(edit(client, number, htmx=True, verify_ssl=False))
+    assert texts(page, "#feed .change") == ["Verify TLS certificate: on → off"]
+    for where in (page, soup(client.get(LIST))):
+        assert "TLS certificate is not verified" in texts(where, ".warning")[0]
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_saving_without_a_change_writes_nothing_and_says_so(client, events, make_connector, htmx):
+    numbers = [make_connector(key, f"Some {key}", tags="a, b") for key in ADDABLE]
+    before = events()
+    for number in (SYSTEM, *numbers):
+        version = opened(client, number)["version"]
+        response = edit(client, number, htmx=htmx)
+        page = soup(response) if htmx else soup(client.get(response.location))
+        assert toasts(page) == ["Nothing to save: everything is as it was."]
+        assert opened(client, number)["version"] == version
+    assert events() == before
+
+
+UNCHANGED = [
+    ("github", {"tags": "b,a"}),
+    ("github", {"tags": " a ,, b , a "}),
+    ("github", {"name": "  Some github  "}),
+    ("github", {"poll_interval": " 300 "}),
+    ("github", {"poll_interval": "0300"}),
+    ("github", {"base_url": "https://api.github.com/"}),
+    ("github", {"repos": "a/b\r\nc/d\r\n"}),
+    ("github", {"repos": "\n a/b \n\n c/d"}),
+    ("github", {"token": "made-up-token"}),
+    ("kubernetes", {"ca_certificate": CERTIFICATE.replace("\n", "\r\n") + "\r\n"}),
+    ("kubernetes", {"ca_certificate": CERTIFICATE}),
+]
+
+
+def test_the_same_value_written_differently_is_no_change(client, events, make_connector):
+    kept = {"github": {"repos": "a/b\nc/d"}, "kubernetes": {"ca_certificate": CERTIFICATE}}
+    numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **given) for key, given in kept.items()}
+    before = events()
+    for type_key, values in UNCHANGED:
+        page = soup(edit(client, numbers[type_key], htmx=True, **values))
+        assert toasts(page) == ["Nothing to save: everything is as it was."], values
+    assert events() == before
+
+
+def test_the_order_of_repositories_is_a_change(client, make_connector):
+    number = make_connector(repos="a/b\nc/d")
+    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == ["Saved “Work GitHub”: Repositories."]
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_wrong_input_keeps_what_was_typed_and_marks_the_field(client, events, make_connector, htmx):
+    number = make_connector()
+    before = events()
+    given = {"poll_interval": "7", "tags": "not yet", "visible.Commit.sha": False}
+    response = edit(client, number, htmx=htmx, **given)
+    page = soup(response)
+    assert response.status_code == 422
+    assert bool(page.find("html")) is not htmx
+    assert wrong(page) == ["poll_interval"]
+    assert (typed(page, "poll_interval"), typed(page, "tags")) == ("7", "not yet")
+    assert not page.select_one("[name='visible.Commit.sha'][checked]")
+    assert page.select_one("[name='visible.Commit.branch'][checked]")
+    assert texts(page, "#stamp .tag") == []
+    assert events() == before
+    assert opened(client, number)["poll_interval"] == "300"
+
+
+def test_a_refused_form_can_be_mended_and_sent_again(client, make_connector):
+    number = make_connector()
+    refused = edit(client, number, poll_interval="7", tags="x")
+    response = save(client, number, fill(form_of(refused, "#connector-form"), poll_interval="70"), htmx=True)
+    assert toasts(soup(response)) == ["Saved “Work GitHub”: Tags, Poll interval."]
+
+
+def test_a_refused_form_says_that_a_token_must_be_typed_again(client, make_connector):
+    number = make_connector()
+    page = soup(edit(client, number, htmx=True, poll_interval="7", token="a-better-one"))
+    assert typed(page, "token") == ""
+    assert "again" in str(page.select_one("[data-field=token]"))
+
+
+# Secrets
+
+
+def placeholder(page: BeautifulSoup) -> str:
+    return str(page.select_one("[name=token]")["placeholder"])
+
+
+def test_the_placeholder_tells_whether_a_token_is_set(client, make_connector):
+    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "No token is set."
+    with_token, without = make_connector(), make_connector("kubernetes", "Cluster")
+    assert placeholder(soup(client.get(page_of(with_token)))) == "A token is set. Leave blank to keep it."
+    assert placeholder(soup(client.get(page_of(without)))) == "No service account token is set."
+
+
+def test_a_token_is_set_replaced_kept_and_cleared_and_the_timeline_says_no_more_than_that(
+    client, events, make_connector
+):
+    number = make_connector("kubernetes", "Cluster")
+    for given in ({"token": "first"}, {"token": ""}, {"token": "second"}, {"token_clear": True}):
+        response = edit(client, number, htmx=True, **given)
+    assert texts(soup(response), "#feed .change") == [
+        "Service account token: cleared",
+        "Service account token: replaced",
+        "Service account token: set",
+    ]
+    assert placeholder(soup(response)) == "No service account token is set."
+    recorded = [event["description"] for event in events(event_type="ConfigChanged")]
+    assert [(one["old_value"], one["new_value"]) for one in recorded] == [
+        (None, "set"),
+        ("set", "replaced"),
+        ("set", "cleared"),
+    ]
+
+
+def test_a_token_can_be_cleared_where_one_is_set_and_none_is_needed(client, make_connector):
+    cluster = make_connector("kubernetes", "Cluster")
+    box = "[name=token_clear]"
+    assert not soup(client.get(page_of(cluster))).select(box)
+    edit(client, cluster, token="first")
+    assert words(soup(client.get(page_of(cluster))).select_one("label:has([name=token_clear])")).startswith("Remove")
+    assert not soup(client.get(page_of(make_connector("github")))).select(box)
+
+
+def test_a_new_token_wins_over_the_box_that_clears(client, make_connector):
+    number = make_connector("kubernetes", "Cluster", token="first")
+    page = soup(edit(client, number, htmx=True, token="second", token_clear=True))
+    assert texts(page, "#feed .change") == ["Service account token: replaced"]
+
+
+# Switching
+
+
+def test_a_connector_is_switched_on_and_off_from_its_page(client, events, make_connector):
+    number = make_connector()
+    before = len(events())
+    for what, pill in (("enable", "Enabled"), ("disable", "Disabled")):
+        form = form_of(client.get(page_of(number)), "#stamp form.switch")
+        response = client.post(f"{page_of(number)}/{what}", data=form)
+        assert (response.status_code, response.location) == (303, page_of(number))
+        page = soup(client.get(response.location))
+        assert texts(page, "#stamp .pill") == [pill]
+        assert toasts(page) == [f"“Work GitHub” is {what}d."]
+    assert [event["title"] for event in events()[before:]] == [
+        "[Connector Enabled] Work GitHub",
+        "[Connector Disabled] Work GitHub",
+    ]
+
+
+def test_htmx_switches_on_the_page_and_gets_everything_out_of_band(client, make_connector):
+    number = make_connector()
+    form = form_of(client.get(page_of(number)), "#stamp form.switch")
+    page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
+    assert out_of_band(page) == ["stamp", "version", "toast", "timeline", "feed"]
+    assert texts(page, "#stamp .pill") == ["Enabled"]
+    assert typed(page.select_one("#version").parent, "version") == "2"
+    assert texts(page, "#feed .event-type")[0] == "Connector Enabled"
+
+
+def test_htmx_switches_in_the_list_and_gets_the_card(client, make_connector):
+    number = make_connector()
+    form = form_of(client.get(LIST), f"#card-{number} form")
+    page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
+    assert page.find_all(recursive=False)[0]["id"] == f"card-{number}"
+    assert texts(page, f"#card-{number} .pill, #card-{number} .switch button") == ["Enabled", "Disable"]
+    assert out_of_band(page) == ["toast", "timeline", "feed"]
+    assert "PainChain System" in texts(page, "#feed .subject"), "the recent changes are those of all connectors"
+
+
+def test_a_plain_browser_that_switches_in_the_list_stays_in_the_list(client, make_connector):
+    number = make_connector()
+    form = form_of(client.get(LIST), f"#card-{number} form")
+    response = client.post(f"{page_of(number)}/enable", data=form)
+    assert (response.status_code, response.location) == (303, LIST)
+    assert toasts(soup(client.get(LIST))) == ["“Work GitHub” is enabled."]
+
+
+def test_switching_twice_is_one_event_and_the_second_time_says_so(client, events, make_connector):
+    number = make_connector()
+    press(client, number, "enable")
+    before = events()
+    assert toasts(soup(press(client, number, "enable", htmx=True))) == ["“Work GitHub” was enabled already."]
+    assert events() == before
+
+
+def test_disabling_can_be_asked_for_and_thought_over(client, make_connector):
+    number = make_connector(enabled=True)
+    address = f"{page_of(number)}/disable"
+    assert "Disable “Work GitHub”?" in texts(soup(client.get(address)), "h1")
+    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Enabled"]
+    client.post(address, data=form_of(client.get(address)))
+    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Disabled"]
+
+
+# Deleting
+
+
+def test_the_confirmation_names_what_goes_and_deletes_nothing(client, events, make_connector):
+    number = make_connector(tags="team", repos="a/b\nc/d")
+    before = events()
+    page = soup(client.get(f"{page_of(number)}/delete"))
+    assert texts(page, "h1, main form button") == ["Delete “Work GitHub”?", "Delete “Work GitHub”"]
+    assert texts(page, ".goes dd") == [
+        "Work GitHub (GitHub), disabled",
+        "team",
+        "https://api.github.com",
+        "the stored token",
+        "300",
+        "a/b, c/d",
+        "empty",
+    ]
+    assert client.get(page_of(number)).status_code == 200
+    assert events() == before
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_deleted_connector_is_gone_and_its_last_settings_are_on_the_record(client, events, make_connector, htmx):
+    number = make_connector(repos="a/b")
+    address = f"{page_of(number)}/delete"
+    response = client.post(address, data=form_of(client.get(address)), headers=HTMX if htmx else {})
+    assert response.status_code == (204 if htmx else 303)
+    assert (response.headers.get("HX-Redirect") if htmx else response.location) == LIST
+    page = soup(client.get(LIST))
+    assert toasts(page) == ["“Work GitHub” is deleted. Its events stay on the timeline."]
+    assert texts(page, "article.card h2") == ["PainChain System"]
+    assert client.get(page_of(number)).status_code == 404
+    event = events()[-1]
+    assert (event["title"], event["connector_id"]) == ("[Connector Deleted] Work GitHub", number)
+    assert event["description"]["configuration"]["repos"] == ["a/b"]
+    assert event["description"]["configuration"]["token"] == "set"
+
+
+# PainChain System
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_painchain_system_is_never_deleted(client, events, htmx):
+    before = events()
+    page = client.get(f"{page_of(SYSTEM)}/delete")
+    assert "cannot be deleted" in refusal(page, 409)
+    assert not soup(page).select("main form")
+    answer = refusal(press(client, SYSTEM, "delete", htmx=htmx), 409)
+    assert "“PainChain System” keeps the audit trail and cannot be deleted" in answer
+    assert client.get(page_of(SYSTEM)).status_code == 200
+    assert not soup(client.get(page_of(SYSTEM))).select(f"[href='{page_of(SYSTEM)}/delete']")
+    assert events() == before
+
+
+def test_painchain_system_is_renamed_and_retagged_and_later_events_carry_the_tags(client, events, make_connector):
+    page = soup(edit(client, SYSTEM, htmx=True, name="Audit", tags="who, what"))
+    assert texts(page, "#stamp h1, #stamp .tag") == ["Audit", "who", "what"]
+    assert [event["title"] for event in events()[-3:]] == [
+        "[Config Changed] Audit - name",
+        "[Config Changed] Audit - tags",
+        "[Connector Updated] Audit",
+    ]
+    make_connector()
+    assert events()[-1]["tags"] == ["who", "what"]
+
+
+def switch_auditing_off(client: FlaskClient) -> None:
+    address = f"{page_of(SYSTEM)}/disable"
+    assert "no configuration change is recorded" in words(soup(client.get(address)).select_one(".warning"))
+    assert client.post(address, data=form_of(client.get(address))).status_code == 303
+
+
+def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(client, events, make_connector):
+    number = make_connector()
+    event = events()[-1]["id"]
+    pages = ["/", f"/events/{event}", "/nowhere", LIST, f"{LIST}/new", f"{LIST}/new/github", page_of(number)]
+    pages += [f"{page_of(number)}/delete", f"{page_of(SYSTEM)}/disable"]
+    for page in pages:
+        assert not soup(client.get(page)).select("#auditing-off")
+    switch_auditing_off(client)
+    disabled = events()[-1]
+    for page in pages:
+        bar = soup(client.get(page)).select_one("#auditing-off")
+        assert "Auditing is off. Changes are not recorded since" in words(bar), page
+        assert "switched off by system" in words(bar)
+        assert bar.select_one("time")["datetime"][:19] == disabled["timestamp"][:19]
+        assert bar.select_one("a")["href"] == f"{LIST}?type=painchain"
+
+
+def test_while_auditing_is_off_changes_are_made_and_none_is_recorded(client, events, make_connector):
+    number = make_connector()
+    before = len(events())
+    switch_auditing_off(client)
+    make_connector("kubernetes", "Unseen", enabled=True)
+    edit(client, number, poll_interval="600")
+    edit(client, SYSTEM, name="Unseen audit")
+    toggle(client, number, "Commit", "sha", False)
+    press(client, number, "enable")
+    press(client, number, "delete")
+    assert [event["title"] for event in events()[before:]] == ["[Connector Disabled] PainChain System"]
+    press(client, SYSTEM, "enable")
+    assert [event["title"] for event in events()[before + 1 :]] == ["[Connector Enabled] Unseen audit"]
+    assert not soup(client.get("/")).select("#auditing-off")
+    assert texts(soup(client.get(LIST)), "article.card h2") == ["Unseen audit", "Unseen"]
+
+
+def test_switching_auditing_with_htmx_goes_on_to_a_whole_page_for_its_bar_to_change(client):
+    for what in ("disable", "enable"):
+        response = press(client, SYSTEM, what, htmx=True)
+        assert (response.status_code, response.headers["HX-Redirect"]) == (204, page_of(SYSTEM))
+
+
+# Field visibility
+
+
+def visible(client: FlaskClient, number: int) -> dict[tuple[str, str], bool]:
+    """Return each toggle of a connector's page and whether it is on."""
+    page = soup(client.get(page_of(number)))
+    found = {}
+    for fieldset in page.select("#visibility fieldset"):
+        for box in fieldset.select("input[type=checkbox]"):
+            _, event_type, field = str(box["name"]).split(".")
+            assert event_type == fieldset["data-event-type"] == words(fieldset.legend)
+            found[event_type, field] = box.has_attr("checked")
+    return found
+
+
+def test_every_field_of_every_event_type_has_a_toggle_and_is_visible_at_first(client, make_connector):
+    numbers = {"painchain": SYSTEM, **{key: make_connector(key, f"Some {key}") for key in ADDABLE}}
+    for type_key, number in numbers.items():
+        every = [(one.name, field.key) for one in TYPES[type_key].event_types for field in one.fields]
+        assert visible(client, number) == dict.fromkeys(every, True)
+
+
+def test_a_toggle_is_one_event_and_acts_on_the_dashboard_at_once(client, events, make_connector):
+    edit(client, make_connector(), poll_interval="600")
+    before = len(events())
+    toggle(client, SYSTEM, "ConfigChanged", "old_value", False)
+    assert texts(soup(client.get("/")), "#feed .change") == ["Poll interval: 600"]
+    [event] = events()[before:]
+    assert event["title"] == "[Field Visibility Changed] ConfigChanged"
+    assert event["description"]["text"] == "Old value of ConfigChanged events hidden"
+    toggle(client, SYSTEM, "ConfigChanged", "old_value", True)
+    assert texts(soup(client.get("/")), "#feed .change") == ["Poll interval: 300 → 600"]
+    assert [one["metadata"]["visible"] for one in events()[before:]] == [False, True]
+
+
+def test_what_is_hidden_is_recorded_all_the_same(client, events, make_connector):
+    toggle(client, SYSTEM, "ConfigChanged", "old_value", False)
+    edit(client, make_connector(), poll_interval="600")
+    assert events(event_type="ConfigChanged")[-1]["description"]["old_value"] == 300
+
+
+def test_htmx_toggles_and_gets_everything_out_of_band(client, make_connector):
+    number = make_connector()
+    page = soup(toggle(client, number, "Commit", "sha", False))
+    assert out_of_band(page) == ["stamp", "version", "toast", "timeline", "feed"]
+    assert toasts(page) == ["SHA is hidden from now on."]
+    assert page.select_one("#version")["value"] == opened(client, number)["version"] == "2"
+    assert texts(page, "#feed .note")[0] == "SHA of Commit hidden"
+
+
+def test_toggling_what_is_so_already_writes_nothing(client, events, make_connector):
+    number = make_connector()
+    before = events()
+    assert toasts(soup(toggle(client, number, "Commit", "sha", True))) == ["Nothing to change."]
+    assert events() == before
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, events, make_connector, htmx):
+    number = make_connector()
+    before = len(events())
+    every = visible(client, number)
+    commit = [name for name in every if name[0] == "Commit"]
+    for word, state in (("hide", False), ("show", True)):
+        response = press(client, number, "visibility", htmx=htmx, **{**opened(client, number), word: "Commit"})
+        said = [f"4 fields are {'shown' if state else 'hidden'} from now on."]
+        if htmx:
+            assert toasts(soup(response)) == said
+            assert out_of_band(soup(response)) == ["stamp", "version", "visibility", "toast", "timeline", "feed"]
+        else:
+            assert (response.status_code, response.location) == (303, f"{page_of(number)}#visibility")
+        assert visible(client, number) == {**every, **dict.fromkeys(commit, state)}
+    hidden, shown = events()[before : before + 4], events()[before + 4 :]
+    for four, state in ((hidden, False), (shown, True)):
+        assert {(one["event_type"], one["metadata"]["visible"]) for one in four} == {("FieldVisibilityChanged", state)}
+        assert sorted(("Commit", one["metadata"]["field"]) for one in four) == sorted(commit)
+        assert len({one["request_id"] for one in four}) == 1
+
+
+def test_a_save_that_carries_visibility_lists_it_and_logs_each_field(client, events, make_connector):
+    number = make_connector()
+    before = len(events())
+    given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
+    page = soup(edit(client, number, htmx=True, **given))
+    assert toasts(page) == ["Saved “Work GitHub”: Poll interval, Draft, SHA."]
+    found = events()[before:]
+    assert kinds(found) == ["ConfigChanged", "FieldVisibilityChanged", "FieldVisibilityChanged", "ConnectorUpdated"]
+    assert found[-1]["metadata"]["changes"] == {
+        "poll_interval": {"old": 300, "new": 600},
+        "field_visibility.Release.draft": {"old": True, "new": False},
+        "field_visibility.Commit.sha": {"old": True, "new": False},
+    }
+    assert len({event["request_id"] for event in found}) == 1
+    updated = page.select_one("#feed article")
+    assert texts(updated, ".changes li") == [
+        "Poll interval 300 → 600",
+        "Draft of Release shown → hidden",
+        "SHA of Commit shown → hidden",
+    ]
+    assert [name for name, on in visible(client, number).items() if not on] == [("Release", "draft"), ("Commit", "sha")]
+
+
+def test_a_save_of_visibility_alone_is_a_change(client, events, make_connector):
+    number = make_connector()
+    before = len(events())
+    edit(client, number, **{"visible.Commit.sha": False})
+    assert kinds(events()[before:]) == ["FieldVisibilityChanged", "ConnectorUpdated"]
+
+
+def test_a_field_that_there_is_not_cannot_be_toggled(client, events, make_connector):
+    number = make_connector()
+    before = events()
+    for toggled in (("Commit", "nothing"), ("MergeRequest", "branches"), ("", "")):
+        assert "There is no such field" in refusal(toggle(client, number, *toggled, visible=False), 422)
+    assert "There is no such field" in refusal(press(client, number, "visibility", hide="MergeRequest"), 422)
+    assert events() == before
+
+
+# Two people
+
+
+def table(page: BeautifulSoup) -> list[list[str]]:
+    """Return the rows of the conflict: setting, their change, yours."""
+    return [texts(row, "th, td") for row in page.select("#conflict tbody tr")]
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_stale_save_shows_their_change_beside_yours_and_overwrites_nothing(client, events, make_connector, htmx):
+    number = make_connector(tags="ours")
+    mine = opened(client, number)
+    edit(client, number, poll_interval="600", repos="a/b")
+    before = events()
+    response = save(client, number, fill(mine, poll_interval="900", branches="main"), htmx)
+    page = soup(response)
+    assert response.status_code == 409
+    assert bool(page.find("html")) is not htmx
+    assert "system changed “Work GitHub” just now, after you opened it" in words(page.select_one("#conflict"))
+    assert table(page) == [
+        ["Poll interval", "300 → 600", "300 → 900"],
+        ["Repositories", "+a/b", "unchanged"],
+        ["Branches", "unchanged", "+main"],
+    ]
+    assert [typed(page, name) for name in ("poll_interval", "repos", "branches", "tags")] == [
+        "900",
+        "a/b",
+        "main",
+        "ours",
+    ]
+    assert events() == before
+    assert (opened(client, number)["poll_interval"], opened(client, number)["branches"].strip()) == ("600", "")
+
+
+def test_keeping_mine_after_a_conflict_saves_what_i_changed_and_leaves_theirs(client, events, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    edit(client, number, repos="a/b", tags="theirs")
+    conflict = save(client, number, fill(mine, poll_interval="900"))
+    before = len(events())
+    page = soup(save(client, number, form_of(conflict, "#connector-form"), htmx=True))
+    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert kinds(events()[before:]) == ["ConfigChanged", "ConnectorUpdated"]
+    assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
+
+
+def test_taking_theirs_after_a_conflict_is_a_link_to_the_page_as_it_is(client, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    edit(client, number, poll_interval="600")
+    link = soup(save(client, number, fill(mine, poll_interval="900"))).select_one("#conflict a")
+    assert (words(link), link["href"]) == ("Take theirs", page_of(number))
+
+
+def test_a_save_after_their_switch_is_stale_and_says_that_no_setting_differs(client, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    press(client, number, "enable")
+    response = save(client, number, fill(mine, tags="mine"))
+    assert response.status_code == 409
+    assert table(soup(response)) == [
+        ["Tags", "unchanged", "+mine"],
+        ["They switched the connector, its token or its field visibility."],
+    ]
+
+
+def test_keeping_mine_leaves_the_toggles_that_only_they_have_flipped(client, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    toggle(client, number, "Commit", "sha", False)
+    given = {"tags": "mine", "visible.Commit.branch": False}
+    conflict = save(client, number, fill(mine, **given))
+    assert conflict.status_code == 409
+    save(client, number, form_of(conflict, "#connector-form"))
+    off = [name for name, on in visible(client, number).items() if not on]
+    assert off == [("Commit", "branch"), ("Commit", "sha")]
+
+
+def test_a_conflict_says_that_a_token_must_be_typed_again(client, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    edit(client, number, poll_interval="600")
+    page = soup(save(client, number, fill(mine, token="a-better-one"), htmx=True))
+    assert "again" in str(page.select_one("[data-field=token]"))
+
+
+def test_a_stale_button_is_refused_and_does_nothing(client, events, make_connector):
+    number = make_connector()
+    edit(client, number, poll_interval="600")
+    before = events()
+    for what in ("enable", "disable", "delete", "visibility"):
+        for htmx in (False, True):
+            answer = refusal(press(client, number, what, htmx=htmx, version="1", hide="Commit"), 409)
+            assert answer.startswith("Somebody else was first")
+            if htmx:
+                assert "“Work GitHub” was changed by system in the meantime. Nothing was saved. Reload" in answer
+    assert events() == before
+    assert all(visible(client, number).values())
+    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Disabled"]
+
+
+def test_a_stale_toggle_is_refused_and_does_nothing(client, events, make_connector):
+    number = make_connector()
+    edit(client, number, poll_interval="600")
+    before = events()
+    assert "Somebody else was first" in refusal(toggle(client, number, "Commit", "sha", False, version="1"), 409)
+    assert events() == before
+
+
+def test_a_conflict_survives_a_form_whose_beginnings_cannot_be_read(client, make_connector):
+    number = make_connector()
+    mine = opened(client, number)
+    edit(client, number, poll_interval="600")
+    for base in ("", "nonsense", "[]", "{", "[" * 100_000, '{"poll_interval": "soon", "tags": 7, "name": {}}'):
+        response = save(client, number, fill(mine, tags="mine", base=base))
+        assert response.status_code == 409, base[:50]
+        assert ["Tags", "unchanged", "+mine"] in table(soup(response))
+
+
+# What is not there, and what comes from elsewhere
+
+
+def every_door(number: int) -> list[str]:
+    """Return the address of every form of the settings."""
+    one = page_of(number)
+    return [one, *(f"{one}/{what}" for what in ("enable", "disable", "delete", "visibility"))]
+
+
+def test_a_connector_that_is_not_there_is_not_found_by_any_door(client, events):
+    token = opened(client, SYSTEM)["csrf_token"]
+    before = events()
+    for address in every_door(4711):
+        for headers in ({}, HTMX):
+            answer = client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers)
+            assert refusal(answer, 404).startswith("Not found")
+    for address in (page_of(4711), f"{page_of(4711)}/delete", f"{page_of(4711)}/disable"):
+        page = soup(client.get(address))
+        assert "What became of it is on the timeline" in words(page.select_one("main"))
+        assert client.get(address).status_code == 404
+    assert events() == before
+
+
+def test_what_is_no_addable_type_has_no_form(client, events):
+    token = opened(client, SYSTEM)["csrf_token"]
+    before = events()
+    for address in (f"{LIST}/new/painchain", f"{LIST}/new/jenkins", f"{LIST}/new/GitHub"):
+        assert "Choose from github, gitlab, kubernetes." in words(soup(client.get(address)).select_one("main"))
+        assert client.get(address).status_code == 404
+        for headers in ({}, HTMX):
+            refusal(client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers), 404)
+    assert events() == before
+
+
+def test_no_form_is_taken_without_its_csrf_token(client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), name="Foreign", hide="Commit", csrf_token=False)
+    before = client.get("/api/connectors").get_json(), events()
+    for address in (f"{LIST}/new/kubernetes", *every_door(number)):
+        for token in ({}, {"csrf_token": ""}, {"csrf_token": "nonsense"}):
+            for headers in ({}, HTMX):
+                answer = client.post(address, data={**form, **token}, headers=headers)
+                assert refusal(answer, 400).startswith("This form has expired")
+    assert (client.get("/api/connectors").get_json(), events()) == before
+
+
+def test_a_csrf_token_of_another_session_is_refused(app, client, events, make_connector):
+    number = make_connector()
+    form = fill(opened(client, number), name="Foreign")
+    before = events()
+    assert "expired" in refusal(save(app.test_client(), number, form), 400)
+    assert events() == before

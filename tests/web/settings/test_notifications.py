@@ -1,0 +1,384 @@
+"""Settings → Notifications: rules of whom to tell at once, what they send, and what becomes of what did not arrive."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.audit.trail import Subject, Trail
+from painchain.eventlog import outbox, writer
+from painchain.workers.notifications import Messenger
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.api.test_events import everything_stored, refuse
+
+Events = Callable[..., list[dict[str, Any]]]
+Make = Callable[..., int]
+PAGE = "/settings/notifications"
+SECRET = "p4ssw0rd-and-path"
+KEYS = [
+    "auditing_off",
+    "connector_deleted",
+    "connector_disabled",
+    "connector_failing",
+    "sign_in_failed",
+    "chain_broken",
+]
+
+
+class Ear:
+    """A service on this machine that is told things."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.status = 200
+        self.hold = threading.Event()
+        self.hold.set()
+        ear = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                ear.hold.wait(20)
+                if ear.status == 200:
+                    ear.heard.append(told)
+                self.send_response(ear.status)
+                self.end_headers()
+
+            def log_message(self, *about: Any) -> None:
+                """Keep the output of the tests clean."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        self.url = f"json://me:{SECRET}@{self.address}/{SECRET}"
+
+    @property
+    def titles(self) -> list[str]:
+        return [told["title"] for told in self.heard]
+
+
+@pytest.fixture
+def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    one = Ear()
+    thread = threading.Thread(target=one.server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+@pytest.fixture
+def later(app: Flask) -> Callable[..., None]:
+    """Let the messenger send what is due after so much time."""
+
+    def look(**after: int) -> None:
+        now = datetime.now(UTC) + timedelta(**after)
+        Messenger(app, lambda: now).look()
+
+    return look
+
+
+def send(client: FlaskClient, address: str, kinds: list[str] | None = None, **values: Any) -> TestResponse:
+    """Fill a form in and send it."""
+    page = client.get(address)
+    form = fill(form_of(page, "#rule"), **values)
+    ticked = [str(one["value"]) for one in soup(page).select("[name=kinds][checked]")]
+    return client.post(address, data={**form, "kinds": ticked if kinds is None else kinds})
+
+
+def add(client: FlaskClient, url: str, name: str = "On call", **values: Any) -> int:
+    response = send(client, f"{PAGE}/new", name=name, url=url, **values)
+    assert response.status_code == 303, texts(soup(response), ".error")
+    return int(response.location.rsplit("/", 1)[1])
+
+
+def press(client: FlaskClient, page: str, selector: str = "main form[method=post]") -> TestResponse:
+    response = client.get(page)
+    address = str(soup(response).select_one(selector)["action"])
+    return client.post(address, data=form_of(response, selector))
+
+
+def toast(client: FlaskClient, response: TestResponse) -> str:
+    [said] = texts(soup(client.get(response.location)), ".toast > span")
+    return said
+
+
+# Rules
+
+
+def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
+    page = soup(client.get(f"{PAGE}/new"))
+    assert [one["value"] for one in page.select("[name=kinds]")] == KEYS
+    assert {kind.key for kind in outbox.KINDS} == set(KEYS)
+
+
+def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
+    app: Flask, client: FlaskClient, events: Events, ear: Ear
+) -> None:
+    number = add(client, ear.url)
+    one = f"{PAGE}/{number}"
+    assert send(client, one, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
+    assert toast(client, send(client, one)) == "Nothing to save: everything is as it was."
+    assert toast(client, send(client, one, url=f"{ear.url}/new")) == "Saved “On duty”: Apprise URL."
+    assert press(client, f"{one}/delete").status_code == 303
+    assert [(event["event_type"], event["description"]["text"]) for event in events()[1:]] == [
+        ("NotifyRuleCreated", "Created the notify rule “On call”"),
+        (
+            "NotifyRuleChanged",
+            "Changed the notify rule “On duty”: Name changed from “On call” to “On duty”; "
+            "Told of changed from “auditing_off”, “connector_deleted”, “connector_disabled”, “connector_failing”, "
+            "“sign_in_failed”, “chain_broken” to “auditing_off”, “connector_deleted”; Enabled changed from on to off",
+        ),
+        ("NotifyRuleChanged", "Changed the notify rule “On duty”: Apprise URL replaced"),
+        ("NotifyRuleDeleted", "Deleted the notify rule “On duty”"),
+    ]
+    shown = "".join(client.get(address).text for address in (PAGE, "/?range=all", "/api/changes", "/api/notify-rules"))
+    assert SECRET not in shown + everything_stored(app)
+    line = soup(client.get("/?event_type=NotifyRuleChanged"))
+    assert "3 settings: Name, Told of, Enabled" in texts(line, "#feed .note")
+
+
+def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(client: FlaskClient, ear: Ear) -> None:
+    number = add(client, ear.url)
+    add(client, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "Chat")
+    assert texts(soup(client.get(PAGE)), ".card .meta code") == ["slack://…", f"json://{ear.address}"]
+    for address in (PAGE, f"{PAGE}/{number}", f"{PAGE}/{number}/delete", f"/api/notify-rules/{number}"):
+        text = client.get(address).text
+        assert ear.address in text
+        assert SECRET not in text
+    assert form_of(client.get(f"{PAGE}/{number}"), "#rule")["url"] == ""
+
+
+# Ways to write a parameter that Apprise understands as `template`, and others do not.
+HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("", "required"),
+        ("nonsense", "no address"),
+        ("https://example.com/x", "no address"),
+        ("jsons://", "no address"),
+        ("file:///etc/passwd", "machine of PainChain"),
+        *((f"{scheme}://x", "machine of PainChain") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "files"),
+        ("json://host.example/?+attach=file%3A%2F%2F%2Fetc%2Fpasswd", "files"),
+        *((f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/{behind}=/etc/passwd", "files") for behind in HIDDEN),
+        ("json://host.example/?a=file%253A%2F%2F%2Fetc%2Fpasswd", "files"),
+        ("json://host.example/" + "x" * 2000, "2000 characters"),
+        ("json://host.example/\u202e", "blanks"),
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_an_address_that_is_not_taken_is_refused_in_words_and_not_repeated(
+    client: FlaskClient, events: Events, url: str, why: str
+) -> None:
+    response = send(client, f"{PAGE}/new", name="On call", url=url)
+    assert response.status_code == 422
+    [error] = texts(soup(response), "#error-url")
+    assert why in error
+    assert not url or url not in response.text
+    assert len(events()) == 1
+
+
+def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, ear: Ear) -> None:
+    add(client, ear.url)
+    response = send(client, f"{PAGE}/new", name="on CALL", url=ear.url, kinds=[])
+    assert response.status_code == 422
+    page = soup(response)
+    assert "already" in words(page.select_one("#error-name"))
+    assert words(page.select_one("#error-kinds")) == "Choose at least one kind of event."
+    assert form_of(response, "#rule")["name"] == "on CALL"
+    assert "Type it again" in words(page.select_one("#rule"))
+    assert send(client, f"{PAGE}/new", name="x", url=ear.url, kinds=["nothing_so"]).status_code == 422
+
+
+def test_an_old_form_undoes_nobodys_change(client: FlaskClient, ear: Ear) -> None:
+    one = f"{PAGE}/{add(client, ear.url)}"
+    old, old_delete = form_of(client.get(one), "#rule"), form_of(client.get(f"{one}/delete"))
+    assert send(client, one, kinds=["auditing_off"]).status_code == 303
+    response = client.post(one, data={**old, "name": "Mine", "kinds": KEYS})
+    assert response.status_code == 409
+    said = words(soup(response).select_one("#conflict"))
+    assert "changed by system in the meantime. Nothing was saved." in said
+    assert "tells of: Auditing is switched off." in said
+    assert client.post(f"{one}/delete", data=old_delete).status_code == 409
+    again = client.post(one, data={**form_of(response, "#rule"), "kinds": KEYS})
+    assert again.status_code == 303, "having seen it"
+    assert words(soup(client.get(one)).h1) == "Mine"
+
+
+def test_a_rule_that_is_gone_is_said_so(client: FlaskClient) -> None:
+    for address in (f"{PAGE}/9", f"{PAGE}/9/delete", f"{PAGE}/{2**70}", "/api/notify-rules/9"):
+        assert client.get(address).status_code == 404
+    assert client.post(f"{PAGE}/9/test").status_code == 400, "without a token"
+
+
+# Telling
+
+
+def test_what_a_rule_is_for_is_told_once_after_it_happened(
+    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+) -> None:
+    add(client, ear.url)
+    add(client, ear.url, "Only auditing", kinds=["auditing_off"])
+    one = make_connector(name="Prod")
+    for done in ("enable", "disable"):
+        client.post(f"/api/connectors/{one}/{done}")
+    client.delete(f"/api/connectors/{one}")
+    client.post("/api/connectors/1/disable")
+    assert ear.heard == [], "the save waits for nobody"
+    later()
+    later()
+    assert sorted(ear.titles) == ["PainChain: 3 changes", "PainChain: Connector Disabled: PainChain System"]
+    [several] = [told["message"] for told in ear.heard if told["title"] == "PainChain: 3 changes"]
+    assert [line for line in several.splitlines() if line][::2] == [
+        "Disabled “Prod”",
+        "Deleted the GitHub connector “Prod”",
+        "Disabled “PainChain System”",
+    ]
+    assert "by system, 20" in several
+    assert "Last told just now." in words(soup(client.get(PAGE)).select_one(".rules"))
+
+
+def test_a_connector_that_begins_to_fail_or_recovers_is_told(
+    app: Flask, client: FlaskClient, ear: Ear, later: Callable[..., None]
+) -> None:
+    add(client, ear.url, kinds=["connector_failing"])
+    now, about = datetime.now(UTC), Subject("Prod", "github")
+    with app.app_context(), writer.writing() as book:
+        trail = Trail(book, "system", writer.new_request_id(now), now)
+        trail.log_connector_failing(about, "The source does not accept the token.")
+        trail.log_connector_recovered(about, 3, now)
+    later(seconds=1)
+    assert ear.titles == ["PainChain: 2 changes"]
+    assert "“Prod” is failing: The source does not accept the token." in ear.heard[0]["message"]
+
+
+def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
+    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+) -> None:
+    number, one = add(client, ear.url), make_connector()
+    body = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
+    assert client.post("/api/painchain/log", json=body).status_code == 201
+    later()
+    client.delete(f"/api/connectors/{one}")
+    send(client, f"{PAGE}/{number}", enabled=False)
+    later()
+    client.delete(f"/api/connectors/{make_connector(name='Other')}")
+    later()
+    assert ear.heard == []
+
+
+def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visible(
+    app: Flask, client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None], caplog: Any
+) -> None:
+    one = f"{PAGE}/{add(client, ear.url)}"
+    ear.status = 500
+    client.delete(f"/api/connectors/{make_connector()}")
+    later()
+    said = words(soup(client.get(one)).select_one(".problem"))
+    assert said.startswith("Failing, last just now: The service refused the message (status 500).")
+    assert "1 message waiting; next try" in words(soup(client.get(PAGE)).select_one(".rules"))
+    ear.status = 200
+    later(seconds=20)
+    assert ear.heard == [], "not before it is due"
+    later(seconds=40)
+    assert ear.titles == ["PainChain: Connector Deleted: Work GitHub"]
+    page = soup(client.get(one))
+    assert page.select(".problem") == []
+    assert "waiting" not in words(page.select_one("main"))
+    assert SECRET not in caplog.text
+
+
+def test_a_message_is_given_up_at_last_and_that_is_said(
+    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+) -> None:
+    one = f"{PAGE}/{add(client, ear.url)}"
+    ear.status = 503
+    client.delete(f"/api/connectors/{make_connector()}")
+    for day in range(outbox.TRIES + 2):
+        later(days=day)
+    page = words(soup(client.get(one)).select_one("main"))
+    assert "1 message was given up." in page
+    assert "waiting" not in page
+
+
+def test_an_event_that_is_not_written_is_not_told(
+    app: Flask, client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+) -> None:
+    add(client, ear.url)
+    one = make_connector()
+    refuse(app, "INSERT", "notices")
+    assert client.delete(f"/api/connectors/{one}").status_code == 503
+    assert client.get(f"/api/connectors/{one}").status_code == 200, "both or neither"
+    later()
+    assert ear.heard == []
+
+
+def test_two_servers_send_a_message_once(app: Flask, client: FlaskClient, make_connector: Make, ear: Ear) -> None:
+    add(client, ear.url)
+    client.delete(f"/api/connectors/{make_connector()}")
+    ear.hold.clear()
+    threads = [threading.Thread(target=Messenger(app).look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ear.hold.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(ear.heard) == 1
+
+
+# The test button
+
+
+def test_a_test_says_in_words_whether_it_arrived(client: FlaskClient, events: Events, ear: Ear) -> None:
+    one = f"{PAGE}/{add(client, ear.url)}"
+    before = events()
+    assert toast(client, press(client, one, "#test")) == "A test was sent by “On call”."
+    assert ear.titles == ["PainChain: a test"]
+    ear.status = 401
+    said = toast(client, press(client, one, "#test"))
+    assert said.startswith("The test did not arrive. The service refused the message (status 401).")
+    ear.server.server_close()
+    assert "could not be reached" in toast(client, press(client, one, "#test"))
+    assert "Failing" in words(soup(client.get(one)).select_one(".problem"))
+    assert events() == before, "it changes nothing"
+
+
+# The API
+
+
+def test_the_api_takes_the_same_care(client: FlaskClient, events: Events, ear: Ear) -> None:
+    body = {"name": "By script", "url": ear.url, "kinds": ["connector_deleted"]}
+    made = client.post("/api/notify-rules", json=body)
+    assert made.status_code == 201
+    assert made.get_json()["url"] == f"json://{ear.address}"
+    one = made.headers["Location"]
+    assert client.patch(one, json={"enabled": False}).status_code == 428
+    etag = {"If-Match": made.headers["ETag"]}
+    changed = client.patch(one, json={"enabled": False}, headers=etag)
+    assert (changed.status_code, changed.get_json()["enabled"]) == (200, False)
+    assert client.patch(one, json={"name": "Late"}, headers=etag).status_code == 412
+    assert client.delete(one, headers=etag).status_code == 412
+    for wrong in ({"kinds": []}, {"kinds": ["x"]}, {"url": "dbus://"}, {"name": " "}, {"colour": "red"}):
+        response = client.patch(one, json=wrong, headers={"If-Match": "*"})
+        assert response.status_code == 422, wrong
+        assert response.get_json()["errors"]
+    assert client.post(f"{one}/test").get_json() == {"sent": True, "error": None}
+    assert client.delete(one).status_code == 204
+    assert [event["event_type"] for event in events()[1:]] == [
+        "NotifyRuleCreated",
+        "NotifyRuleChanged",
+        "NotifyRuleDeleted",
+    ]

@@ -1,0 +1,323 @@
+"""People in Settings, each one's page, one's own account, and their API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.accounts import users
+from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record, sign_in, sign_out
+from tests.support.html import fill, form_of, soup, texts, words
+
+LIST = "/settings/people"
+NEW_PASSWORD = "a wholly different set of words"
+
+
+def send(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
+    """Fetch a form, fill it in and send it where it says."""
+    response = client.get(page)
+    form = soup(response).select_one(selector)
+    assert form is not None, f"no {selector} on {page}"
+    return client.post(str(form["action"]), data=fill(form_of(response, selector), **values))
+
+
+def save(client: FlaskClient, number: int, **values: Any) -> TestResponse:
+    return send(client, f"{LIST}/{number}", "#person", **values)
+
+
+def path_of(response: TestResponse) -> str:
+    """Return the address within this server of the link that a page or an answer shows."""
+    shown = response.get_json()["link"] if response.is_json else soup(response).select_one("#one-time-link")["value"]
+    return str(shown).removeprefix("http://localhost")
+
+
+def problem(response: TestResponse) -> str:
+    return words(soup(response).select_one("main [role=alert]"))
+
+
+# The first account
+
+
+def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client, events):
+    assert "everybody signs in" in words(soup(client.get(LIST)).main)
+    refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
+    assert refused.status_code == 422
+    assert "The first account is an admin" in words(soup(refused).select_one("#error-role"))
+    made = send(client, f"{LIST}/new", "#person", name=" alice ")
+    assert made.status_code == 200
+    assert "shown this once" in words(soup(made).main)
+    assert client.get(LIST).status_code == 303, "nobody is in before the link is used"
+    used = send(client, path_of(made), "#link", password=PASSWORD, again=PASSWORD)
+    assert used.status_code == 303
+    assert texts(soup(client.get(LIST)), ".card h2") == ["alice you"]
+    written = [(one["event_type"], one["author"]) for one in events()][-4:]
+    assert written == [
+        ("PersonAdded", "system"),
+        ("PasswordLinkMade", "system"),
+        ("PasswordSet", "alice"),
+        ("SignedIn", "alice"),
+    ]
+
+
+def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client):
+    answer = send(client, f"{LIST}/new", "#person", name="alice", password=PASSWORD)
+    assert answer.location == LIST
+    page = client.get(LIST, follow_redirects=True)
+    assert "From now on everybody signs in" in words(soup(page).select_one("#toast"))
+    assert sign_in(client).status_code == 303
+
+
+# Settings → People
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "said"),
+    [
+        ({"name": " "}, "name", "Give a name"),
+        ({"name": "Ａlice"}, "name", "called “alice” already"),
+        ({"name": "token:x"}, "name", "kept for PainChain"),
+        ({"name": "bob", "role": "king"}, "role", "Choose one of"),
+        ({"name": "bob", "email": "here"}, "email", "no e-mail address"),
+        ({"name": "bob", "password": "short"}, "password", "12 characters"),
+    ],
+)
+def test_what_an_account_does_not_take_is_said_at_its_field(app, client, values, field, said):
+    add_person(app)
+    sign_in(client)
+    answer = send(client, f"{LIST}/new", "#person", **values)
+    assert answer.status_code == 422
+    assert said in words(soup(answer).select_one(f"#error-{field}"))
+    if "password" in values:
+        assert "short" not in str(soup(answer).select_one("#password"))
+
+
+def test_a_change_is_on_the_record_and_another_role_signs_out(app, client, events):
+    add_person(app)
+    bob = add_person(app, "bob", "viewer")
+    sign_in(client)
+    bobs = app.test_client()
+    sign_in(bobs, "bob")
+    assert save(client, bob, name="robert", role="editor", email="Bob@Example.org").location == LIST
+    [event] = events(event_type="PersonChanged")
+    assert event["author"] == "alice"
+    assert {one["field"] if "field" in one else one["key"] for one in event["description"]["changes"]} == {
+        "name",
+        "role",
+        "email",
+    }
+    assert bobs.get("/").status_code == 303
+    assert sign_in(bobs, "robert").status_code == 303
+    assert "everything is as it was" in words(soup(client.get(save(client, bob).location)).select_one("#toast"))
+    assert len(events(event_type="PersonChanged")) == 1
+
+
+def test_a_stale_form_is_not_saved_over_somebody_elses_change(app, client):
+    add_person(app)
+    bob = add_person(app, "bob", "viewer")
+    sign_in(client)
+    stale = form_of(client.get(f"{LIST}/{bob}"), "#person")
+    save(client, bob, role="editor")
+    answer = client.post(f"{LIST}/{bob}", data=fill(stale, name="bert"))
+    assert answer.status_code == 409
+    assert "It is now “bob”, editor" in words(soup(answer).select_one("#conflict"))
+    again = form_of(answer, "#person")
+    assert (again["name"], again["role"]) == ("bert", "viewer")
+    assert client.post(f"{LIST}/{bob}", data=again).location == LIST
+
+
+@pytest.mark.parametrize("way", ["role", "disable", "remove"])
+def test_the_last_admin_stays(app, client, way):
+    alice = add_person(app)
+    add_person(app, "bob", "editor")
+    sign_in(client)
+    if way == "role":
+        answer = save(client, alice, role="editor")
+        said = words(soup(answer).select_one("#error-role"))
+    else:
+        page = f"{LIST}/{alice}" + ("/remove" if way == "remove" else "")
+        answer = send(client, page, "#switch" if way == "disable" else "main form")
+        said = problem(answer)
+    assert answer.status_code == 409
+    assert "“alice” is the last admin who can sign in. Make somebody else an admin first." in said
+    assert client.get(LIST).status_code == 200
+
+
+def test_disabled_somebody_is_out_at_once_and_enabled_in_again(app, client):
+    add_person(app)
+    bob = add_person(app, "bob", "editor")
+    sign_in(client)
+    bobs = app.test_client()
+    sign_in(bobs, "bob")
+    old = make_link(app, bob)
+    assert send(client, f"{LIST}/{bob}", "#switch").location == LIST
+    assert bobs.get("/").status_code == 303
+    assert sign_in(bobs, "bob").status_code == 422
+    assert bobs.get(old).status_code == 410
+    csrf = form_of(client.get(f"{LIST}/{bob}"), "#switch")
+    assert "Enable the account first" in problem(client.post(f"{LIST}/{bob}/link", data=csrf))
+    send(client, f"{LIST}/{bob}", "#switch")
+    assert sign_in(bobs, "bob").status_code == 303
+
+
+def test_a_link_sets_a_new_password_and_ends_what_was_signed_in(app, client):
+    add_person(app)
+    bob = add_person(app, "bob", "viewer")
+    sign_in(client)
+    bobs, elsewhere = app.test_client(), app.test_client()
+    sign_in(elsewhere, "bob")
+    address = path_of(send(client, f"{LIST}/{bob}", "#make-link"))
+    assert send(bobs, address, "#link", password=NEW_PASSWORD, again=NEW_PASSWORD).status_code == 303
+    assert bobs.get("/").status_code == 200
+    assert elsewhere.get("/").status_code == 303
+    assert bobs.get(address).status_code == 410
+
+
+# The page of a person
+
+
+def test_the_page_of_a_person_shows_changes_and_sign_ins_also_after_they_are_gone(app, client, make_connector, events):
+    add_person(app)
+    bob = add_person(app, "bob/ops", "editor")
+    sign_in(client, "bob/ops")
+    make_connector(name="Of Bob")
+    event = soup(client.get("/")).select_one("[data-event-type=ConnectorCreated]")
+    address = event.select_one(".links a[href^='/people/']")["href"]
+    page = soup(client.get(address))
+    assert texts(page, "#feed .event-type")[0] == "Connector Created"
+    assert "Signed In" not in texts(page, "#feed .event-type")
+    assert "still signed in" in texts(page, "#stays li")[0]
+    sign_out(client)
+    sign_in(client)
+    assert "still signed in" not in texts(soup(client.get(address)), "#stays li")[0]
+    assert "ended" not in texts(soup(client.get(address)), "#stays li")[0]
+    send(client, f"{LIST}/{bob}/remove", "main form")
+    page = soup(client.get(address))
+    assert "The account was removed" in words(page.main)
+    assert "Of Bob" in words(page.select_one("#feed"))
+    assert len(texts(page, "#stays li")) == 1
+    assert texts(page, "#account-history a") == ["Person Removed", "Person Added"]
+
+
+def test_whoever_has_another_name_now_is_found_under_both(app, client):
+    add_person(app)
+    bob = add_person(app, "bob", "editor")
+    sign_in(client)
+    save(client, bob, name="robert")
+    assert "Called robert since" in words(soup(client.get("/people/bob")).main)
+    assert "Called bob until" in words(soup(client.get("/people/robert")).main)
+
+
+@pytest.mark.parametrize("name", ["nobody", "%00", "alice/../x", "Alice"])
+def test_who_is_not_on_the_record_has_no_page(app, client, name):
+    add_person(app)
+    sign_in(client)
+    assert client.get(f"/people/{name}").status_code == 404
+
+
+def test_what_is_hidden_is_hidden_on_the_page_of_a_person(app, client):
+    add_person(app)
+    sign_in(client)
+    assert "127.0.0.1" in texts(soup(client.get("/people/alice")), "#stays li")[0]
+    path = "/api/connectors/1/visibility/SignedIn/address"
+    form = form_of(client.get("/"), ".who")
+    assert form["csrf_token"]
+    assert client.put(path, json={"visible": False}, headers={"If-Match": "*"}).status_code == 200
+    assert "127.0.0.1" not in texts(soup(client.get("/people/alice")), "#stays li")[0]
+
+
+# One's own account
+
+
+def test_one_sets_ones_own_password_with_the_old_one_and_stays_signed_in_here(app, client, events):
+    add_person(app, "bob", "viewer")
+    elsewhere = app.test_client()
+    sign_in(client, "bob")
+    sign_in(elsewhere, "bob")
+    wanted = {"old": PASSWORD, "password": NEW_PASSWORD, "again": NEW_PASSWORD}
+    for wrong, field in (({"old": "guess"}, "old"), ({"again": "else"}, "again")):
+        answer = send(client, "/account", "#own-password", **(wanted | wrong))
+        assert (answer.status_code, bool(texts(soup(answer), f"#error-{field}"))) == (422, True)
+    assert send(client, "/account", "#own-password", **(wanted | {"password": "x", "again": "x"})).status_code == 422
+    assert send(client, "/account", "#own-password", **wanted).location == "/account"
+    assert client.get("/").status_code == 200
+    assert elsewhere.get("/").status_code == 303
+    assert sign_in(elsewhere, "bob", NEW_PASSWORD).status_code == 303
+    kinds = [(one["event_type"], one["author"]) for one in events(event_type="PasswordSet,SignInFailed")]
+    assert kinds == [("SignInFailed", "bob"), ("PasswordSet", "bob")]
+
+
+def test_guesses_of_ones_own_password_are_held_back(app, client):
+    add_person(app)
+    sign_in(client)
+    guess = {"old": "guess", "password": NEW_PASSWORD, "again": NEW_PASSWORD}
+    answers = [send(client, "/account", "#own-password", **guess).status_code for _ in range(11)]
+    assert answers == [422] * 10 + [429]
+
+
+def test_one_signs_out_there_and_everywhere(app, client, events):
+    add_person(app)
+    one, two = app.test_client(), app.test_client()
+    for browser in (client, one, two):
+        sign_in(browser)
+    page = soup(client.get("/account"))
+    assert len(page.select("#sign-ins li")) == 3
+    other = next(li for li in page.select("#sign-ins li") if "this browser" not in words(li))
+    form = form_of(client.get("/account"), "#everywhere")
+    assert client.post(str(other.form["action"]), data=form).location == "/account"
+    assert sorted(browser.get("/").status_code for browser in (one, two)) == [200, 303]
+    assert client.post("/account/sign-ins/end", data=form).location == "/sign-in"
+    assert {browser.get("/").status_code for browser in (client, one, two)} == {303}
+    sign_in(client)
+    assert [one["author"] for one in events(event_type="SignedOut")] == ["alice"] * 3
+
+
+def test_nobody_signs_somebody_else_out(app, client):
+    add_person(app)
+    add_person(app, "bob", "viewer")
+    bobs = app.test_client()
+    sign_in(client)
+    sign_in(bobs, "bob")
+    alices = str(soup(client.get("/account")).select_one("#sign-ins form")["action"])
+    assert bobs.post(alices, data=form_of(bobs.get("/account"), "#everywhere")).status_code == 303
+    assert client.get("/").status_code == 200
+
+
+def test_without_accounts_there_is_no_own_account(client):
+    page = client.get("/account")
+    assert page.status_code == 200
+    assert "Add the first account" in words(soup(page).main)
+    token = form_of(client.get(f"{LIST}/new"), "#person")["csrf_token"]
+    assert client.post("/account/sign-ins/end", data={"csrf_token": token}).status_code == 409
+
+
+# The API
+
+
+def test_people_are_managed_through_the_api(app: Flask, client: FlaskClient) -> None:
+    add_person(app)
+    sign_in(client)
+    made = client.post("/api/people", json={"name": "bob", "role": "viewer"})
+    assert (made.status_code, made.get_json()["password"]) == (201, {"set": False})
+    bob = made.headers["Location"]
+    assert client.get(path_of(made)).status_code == 200
+    etag = made.headers["ETag"]
+    assert client.patch(bob, json={"role": "editor"}).status_code == 428
+    changed = client.patch(bob, json={"role": "editor"}, headers={"If-Match": etag})
+    assert changed.get_json()["role"] == "editor"
+    assert client.patch(bob, json={"role": "admin"}, headers={"If-Match": etag}).status_code == 412
+    refused = client.patch(bob, json={"role": "king"}, headers={"If-Match": "*"})
+    assert [one["field"] for one in refused.get_json()["errors"]] == ["role"]
+    assert client.post(f"{bob}/disable").get_json()["enabled"] is False
+    assert client.post(f"{bob}/link").status_code == 409
+    assert client.post(f"{bob}/enable").get_json()["enabled"] is True
+    assert client.post(f"{bob}/link").status_code == 201
+    assert [one["name"] for one in client.get("/api/people").get_json()] == ["alice", "bob"]
+    assert client.delete(bob).status_code == 204
+    assert client.get(bob).status_code == 404
+    assert client.delete("/api/people/1").status_code == 409
+    with on_the_record(app):
+        assert [one.name for one in users.everybody()] == ["alice"]

@@ -1,0 +1,191 @@
+"""Settings → Retention: what is kept for how long, what would go, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.database.session import db
+from painchain.retention import rules as retention_rules
+from painchain.workers.scheduler import Scheduler
+from tests.support.accounts import report_as
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.web.common.test_security import HOSTILE
+
+Events = Callable[..., list[dict[str, Any]]]
+PAGE = "/settings/retention"
+WEEK = 7 * 86_400 * 1_000_000
+
+
+@pytest.fixture
+def aged(app: Flask, client: FlaskClient) -> None:
+    """Three events of GitLab that are a week old."""
+    for _ in range(3):
+        body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
+        report_as(client.application, "ann", **body)
+    with app.app_context():
+        age = "UPDATE change_events SET source = 'gitlab', timestamp = timestamp - :week WHERE author = 'ann'"
+        db.session.execute(db.text(age), {"week": WEEK})
+        db.session.commit()
+
+
+def send(client: FlaskClient, do: str = "save", **days: Any) -> TestResponse:
+    """Fill the form in and press a button."""
+    typed = {name if name == "sure" else f"days.{name}": value for name, value in days.items()}
+    return client.post(PAGE, data={**fill(form_of(client.get(PAGE), "#retention"), **typed), "do": do})
+
+
+def entered(response: TestResponse) -> dict[str, str]:
+    form = form_of(response, "#retention")
+    return {name.removeprefix("days."): value for name, value in form.items() if name.startswith("days.")}
+
+
+def test_everything_is_kept_for_ever_at_first(client: FlaskClient) -> None:
+    page = client.get(PAGE)
+    assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"), "")
+    assert [one["placeholder"] for one in soup(page).select("#retention input[type=number]")] == ["for ever"] * 4
+    [current] = soup(page).select(".sidebar [aria-current=page]")
+    assert words(current) == "Retention"
+
+
+def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, events: Events) -> None:
+    response = send(client, gitlab="90")
+    assert response.status_code == 303
+    page = client.get(response.location)
+    assert texts(soup(page), ".toast > span") == ["Saved. Kept from now on: GitLab 90 days."]
+    assert entered(page)["gitlab"] == "90"
+    [event] = [one for one in events() if one["event_type"] == "RetentionChanged"]
+    assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
+    feed = soup(client.get("/?event_type=RetentionChanged"))
+    assert words(feed.select_one("#feed .what")) == "Retention Changed GitLab: for ever → 90 days"
+
+
+def test_saving_without_a_change_records_nothing(client: FlaskClient, events: Events) -> None:
+    before = events()
+    assert texts(soup(client.get(send(client).location)), ".toast > span") == ["Nothing to save."]
+    assert events() == before
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "36501", "9" * 30, "x", "٣", "1e3"])
+def test_what_is_no_number_of_days_is_refused_where_it_stands(client: FlaskClient, events: Events, text: str) -> None:
+    before = events()
+    response = send(client, gitlab=text)
+    assert response.status_code == 422
+    page = soup(response)
+    assert words(page.select_one("#error-gitlab")).startswith("Give a whole number of days from 1 to 36,500")
+    assert page.select_one("#days-gitlab")["aria-invalid"] == "true"
+    assert entered(response)["gitlab"] == text
+    assert events() == before
+
+
+def test_the_audit_trail_goes_by_an_explicit_choice_only(client: FlaskClient) -> None:
+    page = soup(client.get(PAGE))
+    assert "configuration as it was at a moment" in words(page.select_one("[data-source=painchain] .warning"))
+    refused = send(client, painchain="365")
+    assert refused.status_code == 422
+    assert "Tick the box" in words(soup(refused).select_one("#error-painchain"))
+    assert entered(client.get(PAGE))["painchain"] == ""
+    assert send(client, painchain="365", sure="1").status_code == 303
+    assert send(client, painchain="400").status_code == 303, "longer needs no second thought"
+    assert send(client, painchain="30").status_code == 422
+    assert send(client, painchain="").status_code == 303
+
+
+def test_an_old_form_undoes_nobodys_change(client: FlaskClient) -> None:
+    old = form_of(client.get(PAGE), "#retention")
+    assert send(client, gitlab="90").status_code == 303
+    response = client.post(PAGE, data={**old, "days.github": "30", "do": "save"})
+    assert response.status_code == 409
+    assert "Somebody else has changed" in words(soup(response).select_one("main"))
+    assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": ""}
+
+
+def test_the_preview_says_what_would_go_and_saves_nothing(client: FlaskClient, events: Events, aged: None) -> None:
+    before = events()
+    response = send(client, "preview", gitlab="5", kubernetes="5")
+    assert response.status_code == 200
+    page = soup(response)
+    assert texts(page, "#going tbody th") == ["GitLab", "Kubernetes"]
+    assert texts(page, "#going .number") == ["3", "0"]
+    assert len(page.select("#going [data-source=gitlab] time")) == 2
+    assert entered(response)["gitlab"] == "5"
+    assert events() == before
+    assert entered(client.get(PAGE))["gitlab"] == ""
+
+
+def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
+    app: Flask, client: FlaskClient, events: Events, aged: None
+) -> None:
+    assert send(client, gitlab="5").status_code == 303
+    assert soup(client.get(PAGE)).select_one("#pruning a.button[href='/settings/retention/prune']")
+    page = client.get(f"{PAGE}/prune")
+    assert words(soup(page).select_one("h1")) == "Remove 3 events?"
+    assert words(soup(page).select_one("#prune button")) == "Remove 3 events"
+    response = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
+    assert response.status_code == 303
+    waiting = soup(client.get(response.location)).select_one("#pruning")
+    assert words(waiting.select_one("label")) == "GitLab: 0 of 3 removed"
+    assert waiting["hx-get"] == "/settings/retention/progress"
+    assert waiting.select("a.button") == []
+    again = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
+    assert (again.status_code, "already" in again.text) == (409, True)
+    Scheduler(app).look()
+    done = soup(client.get(f"{PAGE}/progress"))
+    assert words(done.select_one("#pruning p")).startswith("Nothing is being removed.")
+    assert "hx-get" not in done.select_one("#pruning").attrs
+    assert events(source="gitlab") == []
+    assert [(one["event_type"], one["metadata"].get("events")) for one in events()[-1:]] == [("EventsPruned", 3)]
+    assert words(soup(client.get("/")).select_one("#feed .what")) == "Events Pruned GitLab · 3 events"
+
+
+def test_more_than_the_page_named_never_goes(app: Flask, client: FlaskClient, events: Events, aged: None) -> None:
+    assert send(client, gitlab="5").status_code == 303
+    form = form_of(client.get(f"{PAGE}/prune"), "#prune")
+    assert send(client, gitlab="9").status_code == 303
+    response = client.post(f"{PAGE}/prune", data=form)
+    assert response.status_code == 409
+    for as_of in (
+        "",
+        "soon",
+        "2999-01-01T00:00:00Z",
+        "2001-01-01T00:00:00Z",
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00:00+14:00",
+    ):
+        assert client.post(f"{PAGE}/prune", data={**form, "as_of": as_of}).status_code == 409, as_of
+    Scheduler(app).look()
+    assert len(events(source="gitlab")) == 3
+
+
+def test_nothing_to_remove_is_said(client: FlaskClient) -> None:
+    assert words(soup(client.get(f"{PAGE}/prune")).select_one("h1")) == "Nothing to remove"
+
+
+def test_while_auditing_is_off_the_page_says_that_nothing_is_removed(
+    client: FlaskClient, events: Events, aged: None
+) -> None:
+    assert send(client, gitlab="5").status_code == 303
+    form = form_of(client.get(f"{PAGE}/prune"), "#prune")
+    assert client.post("/api/connectors/1/disable").status_code == 200
+    assert "While auditing is off nothing is removed" in words(soup(client.get(PAGE)).select_one("#pruning"))
+    assert soup(client.get(f"{PAGE}/prune")).select("#prune") == []
+    response = client.post(f"{PAGE}/prune", data=form)
+    assert (response.status_code, "Auditing is off" in response.text) == (409, True)
+    assert len(events(source="gitlab")) == 3
+
+
+def test_no_input_brings_retention_down(app: Flask, client: FlaskClient) -> None:
+    token = form_of(client.get(PAGE), "#retention")["csrf_token"]
+    for name in ("days.gitlab", "days.nowhere", "was.gitlab", "sure", "do", "as_of"):
+        for value in HOSTILE:
+            for address in (PAGE, f"{PAGE}/prune"):
+                response = client.post(address, data={"csrf_token": token, name: value.decode("latin-1")})
+                assert response.status_code in (200, 303, 409, 422), (address, name, value)
+    assert client.get(PAGE).status_code == 200
+    with app.app_context():
+        assert retention_rules.progress() == []

@@ -1,0 +1,279 @@
+"""Teams: named sets of tags that are changed on the record and filter whatever shows events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.timeline import aggregates, queries, team_filter
+from tests.support.html import fill, form_of, soup, texts, words
+from tests.support.sample_events import HOUR, NOW, new
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/teams"
+FORM = "#team-form"
+Events = Callable[..., list[dict[str, Any]]]
+
+
+def add(client: FlaskClient, name: str = "Payments", tags: str = "billing, checkout") -> TestResponse:
+    """Fill the form in and send it."""
+    form = fill(form_of(client.get(f"{LIST}/new"), FORM), name=name, tags=tags)
+    return client.post(f"{LIST}/new", data=form)
+
+
+def save(client: FlaskClient, form: dict[str, Any], headers: dict[str, str] | None = None) -> TestResponse:
+    return client.post(f"{LIST}/1", data=form, headers=headers or {})
+
+
+@pytest.fixture
+def tagged(app: Flask) -> None:
+    """Three events with tags, written before teams are made; half of them in the rollups."""
+    with app.app_context(), writer.writing() as book:
+        for number, tags in enumerate((["billing"], ["checkout", "night"], ["search"])):
+            book.append(new(number, tags=tags, timestamp=NOW + number * HOUR))
+            if number == 1:
+                book.count()
+
+
+def authors_of(response: TestResponse) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [one["title"].split()[-1] for one in response.get_json()]
+
+
+# Settings
+
+
+def test_a_team_is_added_listed_and_put_on_the_record(client, events):
+    assert "No team yet" in words(soup(client.get(LIST)).main)
+    assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
+    page = soup(client.get(LIST))
+    assert texts(page, ".card h2") == ["Payments"]
+    assert texts(page, ".card .tag") == ["billing", "checkout"]
+    [event] = events(event_type="TeamCreated")
+    assert event["title"] == "[Team Created] Payments"
+    assert event["metadata"] == {"action": "create", "team": "Payments"}
+    assert event["description"]["tags"] == ["billing", "checkout"]
+    assert event["connector_id"] is None
+
+
+def test_a_save_records_what_tags_the_team_gained_and_lost_and_nothing_else(client, events):
+    add(client)
+    form = form_of(client.get(f"{LIST}/1"), FORM)
+    assert save(client, fill(form, tags="checkout, night")).status_code == 303
+    [event] = events(event_type="TeamUpdated")
+    assert list(event["metadata"]["changes"]) == ["tags"]
+    page = soup(client.get(f"/events/{event['id']}"))
+    assert texts(page, "[data-field=changes] li") == ["Tags −billing +night"]
+    assert words(page.select_one(".subject")) == "Payments"
+    assert words(page.select_one("summary .change")) == "Tags: −billing +night"
+
+
+def test_order_and_spacing_of_tags_are_no_change(client, events):
+    add(client)
+    before = len(events())
+    response = save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), tags=" checkout,billing, "))
+    assert response.status_code == 303
+    assert "Nothing to save" in words(soup(client.get(LIST)).select_one("#toast"))
+    assert len(events()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "said"),
+    [
+        ("", "a", "Name is required."),
+        ("x" * 101, "a", "Name can have 100 characters at most"),
+        ("Search", " , ", "Tags is required."),
+        ("Search", "x" * 51, "Tags can have 50 characters at most"),
+        ("PAYMENTS", "a", "There is a team called “PAYMENTS” already"),
+    ],
+)
+def test_wrong_values_are_said_beside_what_was_typed_and_nothing_is_saved(client, events, name, tags, said):
+    add(client)
+    before = len(events())
+    for address in (f"{LIST}/new", f"{LIST}/1") if name != "PAYMENTS" else (f"{LIST}/new",):
+        form = fill(form_of(client.get(address), FORM), name=name, tags=tags)
+        for headers in ({}, HTMX):
+            response = client.post(address, data=form, headers=headers)
+            assert response.status_code == 422
+            assert said in words(soup(response).select_one(".error"))
+            assert soup(response).select_one("#name")["value"] == name
+    assert len(events()) == before
+
+
+def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client, events):
+    add(client)
+    mine = form_of(client.get(f"{LIST}/1"), FORM)
+    save(client, fill(mine, name="Checkout"))
+    before = len(events())
+    for headers in ({}, HTMX):
+        response = save(client, fill(mine, tags="night"), headers)
+        assert response.status_code == 409
+        page = soup(response)
+        assert [texts(row, "th, td") for row in page.select("#conflict tbody tr")] == [
+            ["Name", "Payments → Checkout", "unchanged"],
+            ["Tags", "unchanged", "−billing −checkout +night"],
+        ]
+    assert len(events()) == before
+    assert save(client, form_of(response, FORM)).status_code == 303
+    assert client.get("/api/teams/1").get_json()["name"] == "Checkout"
+    assert client.get("/api/teams/1").get_json()["tags"] == ["night"]
+
+
+def test_deleting_asks_and_an_old_page_deletes_nothing(client, events):
+    add(client)
+    page = client.get(f"{LIST}/1/delete")
+    assert texts(soup(page), "dd .tag") == ["billing", "checkout"]
+    form = form_of(page)
+    save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
+    assert client.post(f"{LIST}/1/delete", data=form).status_code == 409
+    assert client.post(f"{LIST}/1/delete", data=form_of(client.get(f"{LIST}/1/delete"))).status_code == 303
+    assert client.get(f"{LIST}/1").status_code == 404
+    assert events()[-1]["title"] == "[Team Deleted] Checkout"
+
+
+def test_without_a_csrf_token_nothing_happens(client, events):
+    add(client)
+    before = len(events())
+    for address in (f"{LIST}/new", f"{LIST}/1", f"{LIST}/1/delete"):
+        assert client.post(address, data={"name": "x", "tags": "y"}).status_code == 400
+    assert len(events()) == before
+
+
+def test_a_name_that_looks_like_markup_is_text(client):
+    add(client, "<b>Bold</b>", "<i>tag</i>")
+    for address in (LIST, f"{LIST}/1", f"{LIST}/1/delete", "/?team=%3Cb%3EBold%3C/b%3E"):
+        assert soup(client.get(address)).select("main b, main i:not(.source i)") == [], address
+
+
+def test_as_of_and_report_take_a_team_for_no_connector_and_for_no_report(client):
+    add(client)
+    past = client.get("/api/as-of").get_json()
+    assert [one["name"] for one in past["connectors"]] == ["PainChain System"]
+    report = client.post("/report.csv", data=form_of(client.get("/report"), "#csv")).text
+    assert "total,Reported by scripts,,,,0" in report
+    assert "kind,Team Created,,,,1" in report
+
+
+# The filter
+
+
+@pytest.mark.usefixtures("tagged")
+def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(client):
+    add(client)
+    for query in ({"team": "Payments"}, {"team": "payments"}, {"q": "team:payments"}, {"q": 'team:"Payments"'}):
+        assert authors_of(client.get("/api/changes", query_string=query)) == ["1", "0"]
+        assert client.get("/api/stats", query_string=query).get_json()["total"] == 2
+        assert client.get("/api/timeline", query_string=query).get_json()["total"] == 2
+        lines = client.post("/api/export", query_string={**query, "format": "ndjson"}).text.splitlines()
+        assert len(lines) == 2
+        page = soup(client.get("/", query_string={"range": "all", **query}))
+        assert texts(page, "#feed .subject") == ["[Commit] number 1", "[Commit] number 0"]
+    assert authors_of(client.get("/api/changes?team=Payments&tag=night")) == ["1"]
+    assert authors_of(client.get("/api/changes?team=Payments&q=-tag:night")) == ["0"]
+    assert authors_of(client.get("/api/changes?q=-team:payments+source:github")) == ["2"]
+
+
+@pytest.mark.usefixtures("tagged")
+def test_a_team_is_counted_from_the_rollups(app, client):
+    add(client)
+    with app.app_context():
+        wanted = queries._wanted(queries.parse_filter({"team": ["Payments"]}, NOW, ZoneInfo("UTC")))
+        assert wanted.by_facets
+        assert wanted.facets == {"tag": aggregates.tagged(("billing", "checkout"))}
+
+
+def test_the_menu_offers_teams_once_there_are_some(client):
+    assert soup(client.get("/")).select("#menu-team") == []
+    add(client)
+    page = soup(client.get("/?team=payments"))
+    assert words(page.select_one("#menu-team summary")) == "Team: Payments"
+    assert form_of(client.get("/?team=Payments"), "#filter")["team"] == "Payments"
+    assert page.select_one(".clear")["href"] == "/"
+
+
+@pytest.mark.parametrize("query", [{"team": "Paiments"}, {"q": "team:Paiments"}])
+def test_a_team_that_is_not_there_says_which_there_are(client, query):
+    refusal = client.get("/api/changes", query_string=query)
+    assert refusal.status_code == 422
+    assert "There are none yet" in refusal.get_json()["message"]
+    add(client)
+    add(client, "Search", "search")
+    refusal = client.get("/api/changes", query_string=query).get_json()
+    assert refusal["message"] == "There is no team “Paiments”. There are Payments, Search."
+    assert refusal["errors"][0]["field"] in query
+    page = client.get("/", query_string=query)
+    assert page.status_code == 422
+    assert "There are Payments, Search." in words(soup(page).select_one("[role=alert]"))
+
+
+def test_an_old_name_says_how_the_team_is_called_now(client):
+    add(client)
+    for name in ("Checkout", "Money"):
+        save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name=name))
+    for query in ({"team": "payments"}, {"q": "team:Checkout"}):
+        said = client.get("/api/changes", query_string=query).get_json()["message"]
+        assert said.endswith("any more: it is called “Money” now.")
+
+
+def test_an_open_dashboard_says_once_that_its_team_is_gone_and_asks_no_more(client):
+    add(client)
+    ask = soup(client.get("/?team=Payments")).select_one("#live")["hx-get"]
+    save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
+    page = soup(client.get(ask, headers=HTMX))
+    assert "it is called “Checkout” now" in words(page.select_one("#toast .bad"))
+    assert not page.select_one("#live").has_attr("hx-get")
+
+
+def test_the_search_box_suggests_teams(client):
+    add(client, "On Call", "pager")
+    page = soup(client.get("/search/suggestions?q=team:o"))
+    assert [option["data-text"] for option in page.select("[role=option]")] == ['team:"On Call" ']
+
+
+def test_a_search_by_teams_of_very_many_tags_is_answered_or_refused_in_words(client):
+    for number in range(3):
+        tags = [f"tag-{number}-{one}" for one in range(200)]
+        assert client.post("/api/teams", json={"name": f"T{number}", "tags": tags}).status_code == 201
+    for query in ({"q": "team:T0,T1"}, {"q": "-team:T0,T1"}, {"team": ["T0", "T1"]}):
+        assert client.get("/api/changes", query_string=query).status_code == 200
+        assert client.get("/api/timeline", query_string=query).status_code == 200
+    refusal = client.get("/api/changes?q=team:T0,T1,T2")
+    assert (refusal.status_code, "more than 500 tags" in refusal.text) == (422, True)
+    assert team_filter.MOST == 500
+
+
+# The API
+
+
+def test_the_api_keeps_teams_with_etags(client):
+    made = client.post("/api/teams", json={"name": "Payments", "tags": "billing, checkout"})
+    assert (made.status_code, made.location) == (201, "/api/teams/1")
+    assert client.get("/api/teams").get_json() == [made.get_json()]
+    changed = client.patch("/api/teams/1", json={"tags": ["a"]}, headers={"If-Match": made.headers["ETag"]})
+    assert (changed.get_json()["tags"], changed.get_json()["name"]) == (["a"], "Payments")
+    stale = client.patch("/api/teams/1", json={"tags": ["b"]}, headers={"If-Match": made.headers["ETag"]})
+    assert (stale.status_code, stale.headers["ETag"]) == (412, changed.headers["ETag"])
+    assert client.delete("/api/teams/1", headers={"If-Match": made.headers["ETag"]}).status_code == 412
+    assert client.delete("/api/teams/1").status_code == 204
+    for body in ({"name": "x"}, {"name": "x", "tags": []}, {"name": " ", "tags": "a"}, {"name": "x", "tags": [1]}):
+        assert client.post("/api/teams", json=body).status_code == 422
+
+
+def test_a_team_and_its_event_stand_or_fall_together(app, client):
+    with app.app_context():
+        db.session.execute(db.text("ALTER TABLE change_events RENAME TO away"))
+        db.session.commit()
+    response = client.post("/api/teams", json={"name": "Payments", "tags": "a"})
+    assert response.status_code == 503
+    with app.app_context():
+        db.session.execute(db.text("ALTER TABLE away RENAME TO change_events"))
+        db.session.commit()
+    assert client.get("/api/teams").get_json() == []

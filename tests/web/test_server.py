@@ -1,0 +1,161 @@
+"""The server in front of the app: what never reaches the app is refused in words, with every header that protects."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask, request
+
+from painchain.core.config import Settings
+from painchain.startup import create_app
+from painchain.web.common.security_headers import SECURITY
+from painchain.web.server import MOST_HEADER_BYTES, server_for
+from tests.conftest import close, settings_for
+
+CANARY = b"c4nary-in-a-header"
+PROTECTING = {name.lower(): said.lower() for name, said in SECURITY.items()}
+
+
+def serve(app: Flask, own: Settings) -> Iterator[int]:
+    """Serve an app on a free port while a test runs."""
+    server = server_for(app, replace(own, host="127.0.0.1", port=0, threads=4))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield server.effective_port
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
+
+
+@pytest.fixture(params=["0", "1"], ids=["no proxy", "one proxy"])
+def seen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, bool]]:
+    """The port of a server, and whether it trusts a proxy."""
+    app = told(create_app(own := settings_for(tmp_path, trusted_proxies=request.param)))
+    for port in serve(app, own):
+        yield port, request.param == "1"
+    close(app)
+
+
+def told(app: Flask) -> Flask:
+    """Let the app tell who it believes to be asked by."""
+
+    def tell() -> str | None:
+        return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/told" else None
+
+    app.before_request_funcs[None].insert(1, tell)  # behind auth.begin, which every answer needs
+
+    @app.get("/static/fail")
+    def fail() -> str:
+        raise RuntimeError(CANARY.decode())
+
+    return app
+
+
+def say(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes and return status, headers and body of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+END = b"Host: localhost\r\nConnection: close\r\n\r\n"
+NONE = [
+    ("not http", b"nonsense " + CANARY + b"\r\n\r\n", 400, b"no request that can be read"),
+    ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"no request that can be read"),
+    ("length", b"POST / HTTP/1.1\r\nContent-Length: " + CANARY + b"\r\n" + END, 400, b"no request"),
+    ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, 400, b"no request"),
+    ("digits", b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n" + END, 400, b"no request"),
+    ("both", b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END, 400, b"no request"),
+    ("old", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + END + CANARY, 400, b"no request"),
+    ("bracket", b"GET http://[" + CANARY + b" HTTP/1.1\r\n" + END, 400, b"no request"),
+    ("coding", b"POST / HTTP/1.1\r\nTransfer-Encoding: " + CANARY + b"\r\n" + END, 501, b"does not understand"),
+    ("headers", (b"GET / HTTP/1.1\r\nX: " + CANARY * 10_000)[:MOST_HEADER_BYTES], 431, b"64 KiB"),
+    ("address", (b"GET /?q=" + CANARY * 10_000)[:MOST_HEADER_BYTES], 431, b"64 KiB"),
+    ("body", b"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n" + END, 413, b"Nothing was saved"),
+]
+
+
+@pytest.mark.parametrize("seen", ["0"], indirect=True)
+def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(
+    seen: tuple[int, bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, raw, expected, words in NONE:
+        status, headers, body = say(seen[0], raw)
+        assert (status, words in body) == (expected, True), (name, body)
+        assert CANARY not in body
+        assert b"waitress" not in body
+        assert "server" not in headers
+        assert headers.items() >= PROTECTING.items()
+        assert headers["cache-control"] == "no-store"
+    told = [one.members for one in caplog.records if one.name == "painchain.security"]  # type: ignore[attr-defined]
+    assert told == [
+        {"event": "unreadable_request", "address": "127.0.0.1", "status": expected} for _, _, expected, _ in NONE
+    ]
+    assert CANARY.decode() not in caplog.text
+
+
+def test_what_a_proxy_says_reaches_the_app_only_where_it_is_trusted(seen: tuple[int, bool]) -> None:
+    port, trusting = seen
+    said = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"
+    _, headers, body = say(port, b"GET /told HTTP/1.1\r\n" + said + END)
+    assert body.decode() == ("https localhost:9 203.0.113.9" if trusting else "http localhost 127.0.0.1")
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("seen", ["0"], indirect=True)
+def test_every_kind_of_answer_has_the_headers_that_protect(seen: tuple[int, bool]) -> None:
+    """Pages, files, what has not changed, redirects, refusals, defects, webhooks, and news that are none."""
+    port = seen[0]
+
+    def get(what: bytes, headers: bytes = b"") -> tuple[int, dict[str, str], bytes]:
+        return say(port, what + b" HTTP/1.1\r\n" + headers + END)
+
+    _, file, _ = get(b"GET /static/icon.svg")
+    etag = b"If-None-Match: " + file["etag"].encode() + b"\r\n"
+    answers: dict[int | str, Callable[[], tuple[int, dict[str, str], bytes]]] = {
+        200: lambda: get(b"GET /"),
+        304: lambda: get(b"GET /static/icon.svg", etag),
+        416: lambda: get(b"GET /static/icon.svg", b"Range: bytes=999999999-\r\n"),
+        414: lambda: get(b"GET /" + b"a" * 5_000),
+        303: lambda: get(b"GET /sign-in"),
+        404: lambda: get(b"GET /nowhere"),
+        405: lambda: get(b"DELETE /"),
+        500: lambda: get(b"GET /static/fail"),
+        400: lambda: say(port, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
+    }
+    for expected, ask in answers.items():
+        status, headers, body = ask()
+        assert status == expected
+        assert headers.items() >= PROTECTING.items(), status
+        assert ("no-store" in headers["cache-control"]) == (status != 304)
+        assert CANARY not in body
+    for what in (
+        b"POST /hooks/github/1",
+        b"GET /static/nowhere",
+        b"GET /api/nowhere",
+        b"GET /health",
+        b"GET /news?after=1",
+        b"OPTIONS /",
+    ):
+        _, headers, _ = get(what)
+        assert headers.items() >= PROTECTING.items(), what
+        assert headers["cache-control"] == "no-store", what
+
+
+@pytest.mark.parametrize("seen", ["0"], indirect=True)
+def test_whoever_connects_and_says_nothing_keeps_nobody_waiting(seen: tuple[int, bool]) -> None:
+    with ExitStack() as idle:
+        for _ in range(150):
+            idle.enter_context(socket.create_connection(("127.0.0.1", seen[0]))).sendall(b"GET / HT")
+        assert say(seen[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200

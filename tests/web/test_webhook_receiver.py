@@ -1,0 +1,226 @@
+"""Webhooks: set up with a secret that is shown once, taken when genuine, each delivery once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain import connectors
+from painchain.database.models import Webhook, WebhookDelivery
+from painchain.database.session import db
+from painchain.ingestion import webhooks
+from painchain.timeline import queries
+from tests.support.html import form_of, soup, words
+from tests.support.webhook_source import FORGE, deliver, sign
+from tests.web.api.test_events import everything_stored
+
+Events = Callable[..., list[dict[str, Any]]]
+LIST = "/settings/integrations"
+
+
+@pytest.fixture(autouse=True)
+def forge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more connector type, which takes webhooks."""
+    for registry in (connectors.TYPES, connectors.ADDABLE):
+        monkeypatch.setitem(registry, "forge", FORGE)
+
+
+@pytest.fixture
+def one(client: FlaskClient) -> int:
+    """An enabled connector of the forge."""
+    new = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "enabled": True})
+    return int(new.get_json()["id"])
+
+
+@pytest.fixture
+def hook(client: FlaskClient, one: int) -> tuple[str, str]:
+    """The path and the secret of its webhook."""
+    made = client.post(f"/api/connectors/{one}/webhook")
+    assert made.status_code == 201
+    return urlsplit(made.get_json()["url"]).path, made.get_json()["secret"]
+
+
+def press(client: FlaskClient, page: str, selector: str) -> Any:
+    """Send a form of a page as it stands."""
+    response = client.get(page)
+    return client.post(str(soup(response).select_one(selector)["action"]), data=form_of(response, selector))
+
+
+# The secret
+
+
+def test_the_secret_is_shown_once_and_on_the_record_without_it(
+    app: Flask, client: FlaskClient, events: Events, one: int
+) -> None:
+    shown = press(client, f"{LIST}/{one}", "#webhook form")
+    assert shown.status_code == 200
+    page = soup(shown)
+    assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{one}"
+    secret = str(page.select_one("#webhook-secret")["value"])
+    assert len(secret) == 43
+    assert "shown this once" in words(page.select_one(".warning"))
+    assert "tick Casts" in words(page.select_one(".instructions"))
+    assert shown.headers["Cache-Control"] == "no-store"
+    for address in (LIST, "/api/connectors"):
+        assert secret not in "".join(client.get(f"{address}/{one}{what}").text for what in ("", "/webhook", "/history"))
+    assert secret not in everything_stored(app)
+    [event] = events(event_type="WebhookChanged")
+    assert event["description"]["text"] == "Webhook secret of “Anvil” set"
+    assert (event["status"], event["connector_id"]) == ("set", one)
+    assert words(soup(client.get("/?event_type=WebhookChanged")).select_one("#feed .secret")) == "set"
+
+
+def test_a_form_of_the_connector_that_is_open_stays_fresh(client: FlaskClient, one: int) -> None:
+    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+    client.post(f"/api/connectors/{one}/webhook")
+    assert client.post(f"{LIST}/{one}", data={**form, "tags": "hot"}).status_code == 303
+
+
+def test_a_new_secret_replaces_the_old_one_at_once(
+    client: FlaskClient, events: Events, one: int, hook: tuple[str, str]
+) -> None:
+    address, old = hook
+    confirm = f"{LIST}/{one}/webhook/replace"
+    assert "stops working at once" in words(soup(client.get(confirm)).select_one("main"))
+    form = form_of(client.get(confirm))
+    new = str(soup(press(client, confirm, "main form[method=post]")).select_one("#webhook-secret")["value"])
+    assert deliver(client, address, old, ["bell"]).status_code == 401
+    assert deliver(client, address, new, ["bell"]).status_code == 202
+    again = client.post(f"{LIST}/{one}/webhook", data=form)
+    assert again.status_code == 409, "the page that made the secret was loaded anew"
+    assert "Somebody else" in again.text
+    assert deliver(client, address, new, ["gong"]).status_code == 202
+    assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "replaced"]
+
+
+def test_a_webhook_can_be_removed(client: FlaskClient, events: Events, one: int, hook: tuple[str, str]) -> None:
+    removed = press(client, f"{LIST}/{one}/webhook/remove", "main form[method=post]")
+    assert removed.status_code == 303
+    assert "Set up a webhook" in words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook"))
+    assert deliver(client, *hook, ["bell"]).status_code == 404
+    assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "removed"]
+    assert client.delete(f"/api/connectors/{one}/webhook").status_code == 204, "whether there is one or not"
+    assert client.get(f"/api/connectors/{one}/webhook").get_json()["set"] is False
+    assert len(events(event_type="WebhookChanged")) == 2
+    for what in ("replace", "remove"):
+        assert client.get(f"{LIST}/{one}/webhook/{what}").status_code == 404
+
+
+def test_types_that_take_no_webhooks_say_so(client: FlaskClient) -> None:
+    response = client.post("/api/connectors/1/webhook")
+    assert response.status_code == 409
+    assert response.get_json()["message"] == "PainChain connectors take no webhooks."
+    assert soup(client.get(f"{LIST}/1")).select("#webhook") == []
+    assert client.post("/hooks/painchain/1").status_code == 404
+    assert client.post("/api/connectors/999/webhook").status_code == 404
+
+
+def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, one: int) -> None:
+    assert client.post(f"{LIST}/{one}/webhook", data={"state": ""}).status_code == 400
+    foreign = client.post(f"/api/connectors/{one}/webhook", headers={"Origin": "https://elsewhere.example"})
+    assert foreign.status_code == 403
+
+
+# The door
+
+
+def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
+    client: FlaskClient, events: Events, one: int, hook: tuple[str, str]
+) -> None:
+    response = deliver(client, *hook, ["bell", "gong"], **{"X-Forge-Topic": "cast  <b>"})
+    assert (response.status_code, response.get_json()) == (202, {"events": 2})
+    assert [event["event_id"] for event in events(source="forge")] == ["cast-bell", "cast-gong"]
+    told = words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook .delivery"))
+    assert told == "Last delivery just now: cast <b>: 2 new events."
+    state = client.get(f"/api/connectors/{one}/webhook").get_json()
+    assert state["last_told"] == "cast <b>: 2 new events"
+
+
+def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
+    app: Flask, client: FlaskClient, one: int, hook: tuple[str, str]
+) -> None:
+    with app.app_context():
+        before = queries.head()
+    for _ in range(2):
+        assert deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"}).get_json() == {"events": 0}
+    told = words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook .delivery"))
+    assert told == "Last delivery just now: ping: nothing to record."
+    with app.app_context():
+        assert queries.head() == before
+
+
+def test_what_polling_or_another_delivery_has_found_is_not_doubled(
+    client: FlaskClient, events: Events, hook: tuple[str, str]
+) -> None:
+    assert deliver(client, *hook, ["bell"], "a").get_json() == {"events": 1}
+    assert deliver(client, *hook, ["bell", "gong"], "b").get_json() == {"events": 1}
+    assert len(events(source="forge")) == 2
+
+
+@pytest.mark.parametrize("delivery", ["d1", ""], ids=["with an id", "without"])
+def test_a_repeated_delivery_adds_nothing(
+    client: FlaskClient, events: Events, hook: tuple[str, str], delivery: str
+) -> None:
+    assert deliver(client, *hook, ["bell"], delivery).status_code == 202
+    again = deliver(client, *hook, ["bell"], delivery)
+    assert (again.status_code, again.get_json()) == (200, {"events": 0, "repeated": True})
+    assert len(events(source="forge")) == 1
+
+
+def test_old_deliveries_are_forgotten(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:
+    deliver(client, *hook, ["bell"], "old")
+    with app.app_context():
+        db.session.query(WebhookDelivery).one().received_at -= webhooks.REMEMBERED + timedelta(minutes=1)
+        db.session.commit()
+    deliver(client, *hook, ["gong"], "new")
+    with app.app_context():
+        assert db.session.query(WebhookDelivery).count() == 1
+
+
+def test_a_wrong_signature_is_refused_and_leaves_no_trace(
+    app: Flask, client: FlaskClient, hook: tuple[str, str]
+) -> None:
+    before = everything_stored(app)
+    address, secret = hook
+    for headers in ({}, {"X-Forge-Signature": sign(b"{}", secret)}, {"X-Forge-Signature": "é" * 64}):
+        response = client.post(address, data=b'{"casts": ["bell"]}', headers=headers)
+        assert response.status_code == 401
+        assert response.get_json()["success"] is False
+    assert everything_stored(app) == before
+
+
+def test_other_refusals_say_what_is_wrong(client: FlaskClient, one: int, hook: tuple[str, str]) -> None:
+    address, secret = hook
+    for nowhere in ("/hooks/forge/999", "/hooks/github/1", f"/hooks/github/{one}", f"/hooks/forge/{2**70}"):
+        assert deliver(client, nowhere, secret, []).status_code == 404
+    for body in (b"", b"{", b"[1]", b'{"casts": 1}', b"\xff"):
+        assert deliver(client, address, secret, body).status_code == 422
+    assert client.get(address).status_code == 405
+    foreign = deliver(client, address, secret, [], Host="elsewhere.example")
+    assert foreign.status_code == 400
+    client.post(f"/api/connectors/{one}/disable")
+    assert deliver(client, address, secret, ["bell"]).status_code == 409
+    assert deliver(client, address, "wrong", ["bell"]).status_code == 401
+
+
+def test_only_so_much_of_a_delivery_is_read(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:
+    most = app.extensions["painchain"].settings.max_webhook_bytes
+    padding = b'{"casts": []}' + b" " * (most - 13)
+    assert deliver(client, *hook, padding).status_code == 202
+    assert deliver(client, *hook, padding + b" ").status_code == 413
+    assert client.post(hook[0], data=padding + b" ").status_code == 413
+    assert client.post("/api/painchain/log", data=padding, content_type="application/json").status_code == 413
+
+
+def test_a_webhook_goes_with_its_connector(app: Flask, client: FlaskClient, one: int, hook: tuple[str, str]) -> None:
+    deliver(client, *hook, ["bell"])
+    assert client.delete(f"/api/connectors/{one}").status_code == 204
+    assert deliver(client, *hook, ["gong"]).status_code == 404
+    with app.app_context():
+        assert db.session.query(Webhook).count() == db.session.query(WebhookDelivery).count() == 0

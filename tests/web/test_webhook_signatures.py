@@ -1,0 +1,62 @@
+"""GitHub's and GitLab's own ways to sign, through the door; and all of GitHub's examples, none of which errs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.counterparts.node import webhook_examples
+from tests.support.html import soup, words
+
+
+def listening(client: FlaskClient, type: str) -> tuple[str, str]:
+    """Add an enabled connector with a webhook and return the path and the secret."""
+    new = {"name": "Listening", "type": type, "enabled": True, "config": {"token": "made-up"}}
+    one = client.post("/api/connectors", json=new).get_json()["id"]
+    made = client.post(f"/api/connectors/{one}/webhook").get_json()
+    return urlsplit(made["url"]).path, made["secret"]
+
+
+def deliver(client: FlaskClient, path: str, secret: str, event: str, told: Any, delivery: str) -> TestResponse:
+    """Deliver as GitHub does."""
+    body = json.dumps(told).encode()
+    signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": signature}
+    return client.post(path, data=body, content_type="application/json", headers=headers)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_all_of_githubs_own_examples_are_taken_and_the_known_ones_become_their_event(
+    client: FlaskClient, events: Any
+) -> None:
+    path, secret = listening(client, "github")
+    told: Counter[str] = Counter()
+    for number, (event, body) in enumerate(webhook_examples()):
+        response = deliver(client, path, secret, event, body, f"example-{number}")
+        assert response.status_code == 202, (event, response.text)
+        told[event] += response.get_json()["events"]
+    stored = Counter(event["event_type"] for event in events(source="github"))
+    assert sum(told.values()) == sum(stored.values()) > 0
+    assert set(stored) == {"PullRequest", "WorkflowRun", "Release", "Commit", "Deployment", "Image"}
+    assert {event for event, count in told.items() if count} <= {
+        *("pull_request", "workflow_run", "release", "push", "deployment", "deployment_status"),
+        *("package", "registry_package"),
+    }
+
+
+def test_gitlab_is_known_by_its_token(client: FlaskClient) -> None:
+    path, secret = listening(client, "gitlab")
+    headers = {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret}
+    for wrong in ({}, {**headers, "X-Gitlab-Token": secret[:-1]}, {**headers, "X-Gitlab-Token": "\u00e9"}):
+        assert client.post(path, json={"object_kind": "push"}, headers=wrong).status_code == 401
+    assert client.post(path, json={"object_kind": "note"}, headers=headers).get_json() == {"events": 0}
+    page = soup(client.get(f"/settings/integrations/{path.rsplit('/', 1)[1]}"))
+    assert words(page.select_one("#webhook .delivery")).startswith("Last delivery just now: Push Hook: nothing")
