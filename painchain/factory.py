@@ -21,7 +21,7 @@ from painchain.database.session import db, engine_options, prepare
 from painchain.web import blueprints, metrics_collector
 from painchain.web.common import access_log, auth, change_reason, cookies, request_limits, responses
 from painchain.web.common.hosts import is_known, refuse_other_hosts
-from painchain.web.common.response_cache import Shelf
+from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
 from painchain.web.dashboard.live import Unchanged
 
@@ -58,7 +58,7 @@ def build_app(settings: Settings) -> Flask:
         settings,
         key_file.place(settings),
         Meters(),
-        Shelf(),
+        ResponseCache(),
         Provider(settings) if settings.oidc_issuer else None,
     )
     app.extensions[EXTENSION] = shared
@@ -112,7 +112,7 @@ def install_middleware(app: Flask, shared: Runtime) -> None:
         app.wsgi_app,
         db.engine,
         partial(is_known, settings.trusted_hosts),
-        partial(auth.lets_in, settings),
+        partial(auth.can_read, settings),
         headers_for(settings),
         shared.metrics.answered,
     )

@@ -21,7 +21,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import Chain
 from painchain.factory import build_app
-from painchain.web.common.auth import Known
+from painchain.web.common.auth import BrowserSigner
 from painchain.web.server import server_for
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def use_keys(app: Flask, keys: Keyring) -> None:
     shared.keys = keys
     shared.box = keys.box()
     shared.chain = Chain(keys)
-    shared.known = Known(keys.derive("known browsers"))
+    shared.browser_signer = BrowserSigner(keys.derive("known browsers"))
 
 
 def begin_log() -> None:

@@ -19,7 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain import connectors
-from painchain.connectors.contract import Checked, Polled
+from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.core import address_policy, config, logs
 from painchain.database.session import db
 from painchain.startup import create_app
@@ -145,9 +145,9 @@ def make_connector(client: FlaskClient) -> Callable[..., int]:
 
 def put_sources_at_hand(patch: pytest.MonkeyPatch) -> None:
     """Let sources have no news and answer every test: nothing leaves this machine."""
-    checked = Checked(True, "smith", ("everything",), ("nothing",))
+    checked = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
     for key, connector_type in connectors.ADDABLE.items():
-        at_hand = replace(connector_type, poll=lambda turn: Polled((), {}), check=lambda settings, now: checked)
+        at_hand = replace(connector_type, poll=lambda turn: PollResult((), {}), check=lambda settings, now: checked)
         patch.setitem(connectors.TYPES, key, at_hand)
         patch.setitem(connectors.ADDABLE, key, at_hand)
 

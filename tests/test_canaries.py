@@ -34,8 +34,8 @@ from painchain.eventlog import writer
 from painchain.ingestion import polling
 from painchain.integrity import check_job
 from painchain.startup import create_app
-from painchain.workers.integrity import Keeper
-from painchain.workers.notifications import Messenger
+from painchain.workers.integrity import IntegrityWorker
+from painchain.workers.notifications import NotificationWorker
 from tests.cli.test_main import Run, environment, run
 from tests.conftest import close, settings_for
 from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
@@ -237,7 +237,7 @@ def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) 
     made = client.post("/api/connectors", json=tls)
     yield client.post(f"/api/connectors/{made.get_json()['id']}/test")
     with app.app_context():
-        while turn := polling.take(datetime.now(UTC)):
+        while turn := polling.acquire(datetime.now(UTC)):
             polling.poll(turn, lambda: datetime.now(UTC))
         db.session.remove()
     address = (
@@ -250,7 +250,7 @@ def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) 
     yield client.post(f"/api/notify-rules/{made.get_json()['id']}/test")
     yield client.post("/api/notify-rules", json={**rule, "name": "No", "url": f"nonsense://me:{canary()}@x"})
     yield client.post(f"/api/connectors/{numbers[0]}/disable")
-    Messenger(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).look()
+    NotificationWorker(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).look()
 
 
 def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
@@ -311,7 +311,7 @@ def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Fa
         yield made
         with app.app_context(), writer.writing():
             check_job.ask()
-        Keeper(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).look()
+        IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).look()
         told = client.get("/api/integrity")
         assert told.get_json()["state"] == "whole"
         assert ("refused it" in str(told.get_json()["checkpoint"]["post_error"])) == failed
@@ -530,7 +530,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             assert metrics.status_code == 200
             watch.answers(metrics)
             with app.app_context():  # what is looked for was there
-                opened = [connector_store.opened(one) for one in connector_store.listed() if one.secrets]
+                opened = [connector_store.decrypted_secrets(one) for one in connector_store.list_all() if one.secrets]
             assert len(opened) > 10
             assert all(
                 secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"

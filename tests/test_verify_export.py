@@ -35,8 +35,8 @@ def exported(app: Flask) -> Lines:
     write(app, *({"title": f"é {number}", "description": {"b": [1.5, None], "a": "\u202e"}} for number in range(2, 8)))
     rotate(app)
     write(app, *({"tags": ["ci"], "author": "bob"} for _ in range(3)))
-    with app.app_context(), writer.writing() as book:
-        book.remove([6])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([6])
     return lines_of(app)
 
 
@@ -188,10 +188,10 @@ def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: L
 
 
 def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: Lines, verify: Verify) -> None:
-    with app.app_context(), writer.writing() as book:
-        book.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
-        book.last_event, book.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
-        book.append(*(one for one in _others()))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
+        event_log.last_event, event_log.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
+        event_log.append(*(one for one in _others()))
     lines = lines_of(app)
     assert [line["id"] for line in lines[:2]] == [11, 10]
     mixed = [lines[0], *exported]

@@ -17,7 +17,7 @@ OWN = (connectors.BUILTIN.key,)
 
 
 @dataclass(frozen=True)
-class Stay:
+class SessionPeriod:
     """One time that somebody was signed in. Without `until`: it still lasts (`here`), or ended without a sign-out."""
 
     since: datetime
@@ -37,7 +37,7 @@ class Renamed:
     later: bool
 
 
-def stays(name: str, there: Collection[str], limit: int = STAYS) -> Sequence[Stay]:
+def session_periods(name: str, there: Collection[str], limit: int = STAYS) -> Sequence[SessionPeriod]:
     """Return when somebody was signed in, the newest first; `there` are the sign-ins that still last (`short`)."""
     wanted = Filter(source=OWN, event_type=SIGNED, author=(name,))
     ended: dict[str, datetime] = {}
@@ -49,7 +49,7 @@ def stays(name: str, there: Collection[str], limit: int = STAYS) -> Sequence[Sta
             ended[session] = event.timestamp
             continue
         facts = (str(told.get(fact) or "") for fact in ("way", "address", "browser"))
-        found.append(Stay(event.timestamp, ended.get(session) if session else None, session in there, *facts))
+        found.append(SessionPeriod(event.timestamp, ended.get(session) if session else None, session in there, *facts))
     return found[:limit]
 
 

@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 from sqlalchemy import Select, select
 
 from painchain.accounts.sessions import TOKEN_PREFIX
-from painchain.accounts.users import Wrong, digest, key_of
+from painchain.accounts.users import InvalidAccount, digest, key_of
 from painchain.audit.trail import Trail
 from painchain.core.roles import ROLES, allows
 from painchain.core.text import unprintable
@@ -76,7 +76,7 @@ def create(name: str, role: str, days: int, owner: Person, trail: Trail) -> tupl
     name = name.strip()
     errors = _errors(name, role, days, owner)
     if errors:
-        raise Wrong(errors)
+        raise InvalidAccount(errors)
     secret = TOKEN_PREFIX + token_urlsafe(32)
     expires: datetime | None = trail.now + timedelta(days=days) if days else None
     made = {"name": name, "key": key_of(name), "hash": digest(secret), "role": role, "person_id": owner.id}

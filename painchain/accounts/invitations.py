@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from painchain.accounts import users
 from painchain.accounts.sessions import Limits
-from painchain.accounts.users import Refused, Wrong
+from painchain.accounts.users import AccountRefused, InvalidAccount
 from painchain.audit.trail import Trail
 from painchain.core.roles import ADMIN, VIEWER
 from painchain.database.account_models import ApiToken, Person, SignIn
@@ -27,7 +27,7 @@ class Invited:
     secret: str | None
 
 
-class Away(Refused):
+class AccountDisabled(AccountRefused):
     """Somebody who is kept out gets no link."""
 
     def __init__(self, name: str):
@@ -36,7 +36,7 @@ class Away(Refused):
 
 def first_role() -> str:
     """Return the role that a new account has where none is named."""
-    return VIEWER if users.exist() else ADMIN
+    return VIEWER if users.any_exist() else ADMIN
 
 
 def invite(name: str, role: str, trail: Trail, email: str = "", password: str = "") -> Invited:
@@ -44,8 +44,8 @@ def invite(name: str, role: str, trail: Trail, email: str = "", password: str = 
 
     :raises Wrong: when a value cannot be taken.
     """
-    if role != ADMIN and not users.exist():
-        raise Wrong({"role": FIRST})
+    if role != ADMIN and not users.any_exist():
+        raise InvalidAccount({"role": FIRST})
     person = users.add(name, role, trail, email, password or None)
     return Invited(person, None if password else users.make_link(person, trail.now, trail))
 
@@ -56,7 +56,7 @@ def new_link(person: Person, trail: Trail) -> str:
     :raises Away: when the account is disabled.
     """
     if person.disabled_at:
-        raise Away(person.name)
+        raise AccountDisabled(person.name)
     return users.make_link(person, trail.now, trail)
 
 

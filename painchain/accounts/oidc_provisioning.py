@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from painchain.accounts import users
 from painchain.accounts.oidc import Identity
-from painchain.accounts.users import Wrong
+from painchain.accounts.users import InvalidAccount
 from painchain.audit.diff import Change
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.database.account_models import Person
@@ -33,7 +33,7 @@ class Refusal:
     person: Person | None = None
 
 
-def recognise(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
+def find_or_create_account(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
     """Return the account of an identity, or why nobody is let in.
 
     After the first time it is known by issuer and subject, which stay; before, by the e-mail address, if the provider
@@ -85,7 +85,7 @@ def _made(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
     trail.author, trail.cause = SYSTEM, "OpenID Connect, first sign-in"
     try:
         return users.add(identity.email, rules.role, trail, email=identity.email)
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return Refusal(f"{message} ({' '.join(wrong.errors.values())})", f"no account can be made: {identity.email}")
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, delete, fu
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from painchain.accounts.users import called, digest, key_of
+from painchain.accounts.users import digest, find_by_name, key_of
 from painchain.audit.trail import Trail
 from painchain.core import logs, passwords
 from painchain.core.roles import ROLES, Actor
@@ -29,11 +29,11 @@ TOKEN_PREFIX = "pct_"  # noqa: S105  how a token begins, so that scanners know o
 LONGEST_BROWSER = 200
 
 
-class Refused(Exception):
+class SignInRefused(Exception):
     """A sign-in that is not let through. The message never says whether the account exists."""
 
 
-class TooMany(Refused):
+class TooManyAttempts(SignInRefused):
     """Too many failed attempts; `until` is when the next one is heard."""
 
     def __init__(self, until: datetime):
@@ -69,7 +69,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class From:
+class SignInOrigin:
     """Where a sign-in comes from: an address, a browser, and the account that this browser is known for, if any."""
 
     address: str
@@ -77,7 +77,7 @@ class From:
     known_for: int | None = None
 
     @property
-    def near(self) -> str:
+    def rate_limit_key(self) -> str:
         """What failures count against: of IPv6 the first half, for whoever has one address has the whole second one."""
         with suppress(ValueError):
             found = ip_address(self.address)
@@ -106,25 +106,25 @@ _TOKEN = Prepared(
 )
 
 
-def admit(name: str, place: From, now: datetime) -> list[int]:
+def register_attempt(name: str, place: SignInOrigin, now: datetime) -> list[int]:
     """Count an attempt before its password is looked at: many at once are no more than one after the other.
 
     Return what was counted, for `forgive`.
 
     :raises TooMany: when there were too many failed attempts.
     """
-    keys = _keys(name, called(name), place)
-    if until := held_back(keys, now):
+    keys = _keys(name, find_by_name(name), place)
+    if until := is_throttled(keys, now):
         raise _too_many(until)
     return count_failure(keys, now)
 
 
-def recognise(name: str, password: str) -> tuple[int | None, str]:
+def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
     """Return the number of the account that a name belongs to, and why its password does not let in ("" if it does).
 
     It takes the same time whether the account exists or not; nothing is written, and no write has to wait for it.
     """
-    person = called(name)
+    person = find_by_name(name)
     good = passwords.matches(person.password if person else None, password)
     if person is None:
         return None, "no such account"
@@ -133,26 +133,26 @@ def recognise(name: str, password: str) -> tuple[int | None, str]:
     return person.id, "wrong password"
 
 
-def forgive(counted: Sequence[int]) -> None:
+def clear_attempts(counted: Sequence[int]) -> None:
     """Take back the count of an attempt that went well."""
     db.session.execute(delete(Attempt).where(Attempt.id.in_(counted)))
 
 
-def refuse_if_held_back(place: From, now: datetime) -> None:
+def refuse_if_throttled(place: SignInOrigin, now: datetime) -> None:
     """Refuse whoever comes back from a provider, after too many failures from there.
 
     :raises TooMany: when it is so.
     """
-    if until := held_back(_keys_of(place), now):
+    if until := is_throttled(_keys_of(place), now):
         raise _too_many(until)
 
 
-def count_failure_of(place: From, now: datetime) -> None:
+def count_failure_of(place: SignInOrigin, now: datetime) -> None:
     """Count a sign-in through a provider that failed, whosever it was."""
     count_failure(_keys_of(place), now)
 
 
-def record_failure(person: Person | None, place: From, why: str, trail: Trail, way: str = "password") -> None:
+def record_failure(person: Person | None, place: SignInOrigin, why: str, trail: Trail, way: str = "password") -> None:
     """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
     who = person.name if person else "an unknown account"
     logs.security("sign_in_failed", f"A sign-in as {who} failed: {why}.", way=way)
@@ -160,7 +160,7 @@ def record_failure(person: Person | None, place: From, why: str, trail: Trail, w
     trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
 
 
-def start(person: Person, way: str, place: From, trail: Trail) -> str:
+def start(person: Person, way: str, place: SignInOrigin, trail: Trail) -> str:
     """Sign somebody in, on the record, and return what the cookie is to hold."""
     secret = token_urlsafe(32)
     number = digest(secret)
@@ -235,7 +235,7 @@ def used(actor: Actor, now: datetime) -> None:
             connection.execute(mine.where(SignIn.began > ahead).values(began=now))
 
 
-def held_back(keys: dict[str, int], now: datetime) -> datetime | None:
+def is_throttled(keys: dict[str, int], now: datetime) -> datetime | None:
     """Return until when these keys are held back, each with the failures it may have; None if they are not."""
     wanted = select(Attempt.key, func.count(), func.min(Attempt.at))
     counts = Attempt.at.between(now - WINDOW, now + clock.APART)
@@ -256,20 +256,20 @@ def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
     return [one.id for one in counted]
 
 
-def _keys(name: str, person: Person | None, place: From) -> dict[str, int]:
+def _keys(name: str, person: Person | None, place: SignInOrigin) -> dict[str, int]:
     """Return what a failure counts against.
 
     A browser that has signed in to the account before has a count of its own: whoever tries passwords from elsewhere
     does not lock its owner out (OWASP: "device cookies").
     """
     if person and place.known_for == person.id:
-        return {f"browser:{person.id}:{place.near}": MOST_OF_ACCOUNT}
-    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.near}": MOST_OF_ADDRESS}
+        return {f"browser:{person.id}:{place.rate_limit_key}": MOST_OF_ACCOUNT}
+    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.rate_limit_key}": MOST_OF_ADDRESS}
 
 
-def _too_many(until: datetime) -> TooMany:
+def _too_many(until: datetime) -> TooManyAttempts:
     logs.security("rate_limited", "There were too many failed sign-ins: another is not heard.")
-    return TooMany(until)
+    return TooManyAttempts(until)
 
 
 def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
@@ -282,7 +282,7 @@ def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
     return len(ended)
 
 
-def _keys_of(place: From) -> dict[str, int]:
+def _keys_of(place: SignInOrigin) -> dict[str, int]:
     if place.known_for is not None:
-        return {f"browser:{place.known_for}:{place.near}": MOST_OF_ACCOUNT}
-    return {f"address:{place.near}": MOST_OF_ADDRESS}
+        return {f"browser:{place.known_for}:{place.rate_limit_key}": MOST_OF_ACCOUNT}
+    return {f"address:{place.rate_limit_key}": MOST_OF_ADDRESS}

@@ -25,11 +25,11 @@ LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}
 LINK_HOURS = {"setup": 24, "reset": 24}
 
 
-class Refused(Exception):
+class AccountRefused(Exception):
     """A change of an account that is not made; the message says why and what to do."""
 
 
-class Wrong(Refused):
+class InvalidAccount(AccountRefused):
     """Values that an account does not take: `errors` by field."""
 
     def __init__(self, errors: dict[str, str]):
@@ -37,14 +37,14 @@ class Wrong(Refused):
         super().__init__("Nothing was saved: " + " ".join(errors.values()))
 
 
-class LastAdmin(Refused):
+class LastAdmin(AccountRefused):
     """Nobody could manage people any more."""
 
     def __init__(self, name: str):
         super().__init__(f"“{name}” is the last admin who can sign in. Make somebody else an admin first.")
 
 
-class Outdated(Refused):
+class StaleAccount(AccountRefused):
     """Somebody else changed the account in the meantime."""
 
     def __init__(self, person: Person):
@@ -55,13 +55,13 @@ class Outdated(Refused):
 _NEWEST = Prepared(select(func.max(Person.__table__.c.id)))
 
 
-def exist(connection: Connection | None = None) -> bool:
+def any_exist(connection: Connection | None = None) -> bool:
     """Say whether there is any account: from then on everybody has to sign in."""
     [[newest]] = _NEWEST.all(connection or db.session.connection())
     return newest is not None
 
 
-def everybody() -> Sequence[Person]:
+def list_users() -> Sequence[Person]:
     """Return all accounts by name, the disabled ones last."""
     return db.session.scalars(select(Person).order_by(Person.disabled_at.is_not(None), Person.key)).all()
 
@@ -71,7 +71,7 @@ def get(number: int) -> Person | None:
     return db.session.get(Person, number)
 
 
-def called(name: str) -> Person | None:
+def find_by_name(name: str) -> Person | None:
     """Return the account of that name, however it is capitalised, if there is one."""
     if any(unprintable(one) for one in name):  # PostgreSQL cannot even compare with NUL
         return None
@@ -96,7 +96,7 @@ def add(name: str, role: str, trail: Trail, email: str = "", password: str | Non
         except passwords.Weak as weak:
             errors["password"] = str(weak)
     if errors:
-        raise Wrong(errors)
+        raise InvalidAccount(errors)
     person = Person(
         name=_clean(name),
         key=key_of(name),
@@ -125,7 +125,7 @@ def change(person: Person, trail: Trail, version: int | None, *, name: str, role
     _refuse_outdated(person, version)
     errors = _role_errors(role) | _name_errors(name, person.id) | _email_errors(email, person.id)
     if errors:
-        raise Wrong(errors)
+        raise InvalidAccount(errors)
     new = {"name": _clean(name), "role": role, "email": _clean(email).casefold() or None}
     changes = {
         field: (getattr(person, field), value) for field, value in new.items() if getattr(person, field) != value
@@ -200,7 +200,7 @@ def set_password(person: Person, password: str, trail: Trail, but: str | None = 
     try:
         person.password = passwords.hashed(password, person.name)
     except passwords.Weak as weak:
-        raise Wrong({"password": str(weak)}) from None
+        raise InvalidAccount({"password": str(weak)}) from None
     end_sign_ins(person.id, but)
     db.session.execute(delete(OneTimeLink).where(OneTimeLink.person_id == person.id))
     trail.record("password_set", person.name, "set", f"Set the password of {person.name}", {"person": person.name})
@@ -256,7 +256,7 @@ def _of(number: int | None) -> ColumnElement[bool]:
 
 def _refuse_outdated(person: Person, version: int | None) -> None:
     if version is not None and version != person.version:
-        raise Outdated(person)
+        raise StaleAccount(person)
 
 
 def _refuse_last_admin(person: Person, staying: bool = False) -> None:
@@ -281,7 +281,7 @@ def _name_errors(name: str, but: int | None = None) -> dict[str, str]:
         return {"name": "The name contains a character that cannot be seen."}
     if ":" in name or key_of(name) in ("system", "unknown"):
         return {"name": "This name is kept for PainChain itself, and no name contains a colon."}
-    taken = called(name)
+    taken = find_by_name(name)
     return {"name": f"There is somebody called “{taken.name}” already."} if taken and taken.id != but else {}
 
 

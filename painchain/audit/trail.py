@@ -13,11 +13,11 @@ from painchain import connectors
 from painchain.audit.diff import Change
 from painchain.connectors.base import Kind
 from painchain.core.crypto import looks_secret, scrub, scrub_value
-from painchain.core.text import spoken
+from painchain.core.text import format_value
 from painchain.database.models import Connector, LogCheck
 from painchain.database.session import Prepared, db, iso
 from painchain.eventlog import outbox
-from painchain.eventlog.writer import Ledger, NewEvent
+from painchain.eventlog.writer import EventLogWriter, NewEvent
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
@@ -128,7 +128,7 @@ class Trail:
     words; `cause` says what made PainChain do it, where the author is PainChain itself.
     """
 
-    ledger: Ledger
+    event_log: EventLogWriter
     author: str
     request_id: str
     now: datetime
@@ -261,7 +261,7 @@ class Trail:
     def log_events_exported(self, export: Export) -> str | None:
         """Record that events were handed out, before they are."""
         chosen = scrub_value(export.filter)
-        parts = "; ".join(f"{name} {spoken(value)}" for name, value in chosen.items()) or "everything"
+        parts = "; ".join(f"{name} {format_value(value)}" for name, value in chosen.items()) or "everything"
         text = f"Exported up to {export.events:,} event{'' if export.events == 1 else 's'} as {export.format}: {parts}"
         description = {"text": text, "format": export.format, "filter": chosen, "events": export.events}
         metadata = {"action": "export", "format": export.format, "filter": chosen, "events": export.events}
@@ -370,7 +370,7 @@ class Trail:
             return None
         if self.reverts:
             metadata = {**metadata, "reverts": self.reverts}
-        stamp, timestamp = self.ledger.stamp(self.now)
+        stamp, timestamp = self.event_log.stamp(self.now)
         event_id = f"{SOURCE}-{kind}-{stamp // 1_000_000}.{stamp % 1_000_000:06d}"
         event = NewEvent(
             event_id=event_id,
@@ -389,8 +389,8 @@ class Trail:
             status=status,
             tags=audit_connector.tags,
         )
-        self.ledger.append(event)
-        outbox.announce(self.ledger.connection, event)
+        self.event_log.append(event)
+        outbox.announce(self.event_log.connection, event)
         return event_id
 
     def _beside(self) -> dict[str, Any]:
@@ -407,7 +407,7 @@ class Trail:
     def _look_up(self, subject: Subject | None) -> tuple[_Found, int | None]:
         """Return the audit connector as it is now, and the id of the subject, looked up if only its name is known."""
         name = subject.name if subject and subject.id is None else None
-        rows = [_Found(*row) for row in _LOOK_UP.all(self.ledger.connection, source=SOURCE, name=name)]
+        rows = [_Found(*row) for row in _LOOK_UP.all(self.event_log.connection, source=SOURCE, name=name)]
         audit_connector = next(row for row in rows if row.type == SOURCE)
         if subject is None or subject.id is not None:
             return audit_connector, subject.id if subject else None
@@ -471,7 +471,7 @@ def _about(subject: Subject, text: str) -> dict[str, Any]:
 def _sentence(change: Change) -> str:
     if change.kind == Kind.SECRET:
         return f"{change.label} {change.new}"
-    return f"{change.label} changed from {spoken(change.old)} to {spoken(change.new)}"
+    return f"{change.label} changed from {format_value(change.old)} to {format_value(change.new)}"
 
 
 def _visibility_sentence(change: VisibilityChange) -> str:

@@ -16,7 +16,7 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.session import settle
 from painchain.maintenance import backup as maintenance_backup
 from painchain.maintenance import backup_format
-from painchain.maintenance.backup import Refused, Restored
+from painchain.maintenance.backup import Restored, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup, Checked
 from painchain.workers.base import clock
 
@@ -70,7 +70,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
             settle()
     except OSError as error:
         stop(f"{file} cannot be read: {error.strerror or error}.", 1)
-    except (BadBackup, Refused, KeyUnusable) as problem:
+    except (BadBackup, RestoreRefused, KeyUnusable) as problem:
         stop(f"{file}: {plain(str(problem))}", 1)
     click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everybody signs in anew.")
     if restored.broken:
@@ -102,7 +102,7 @@ def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str
     with _bar(sum(checked.manifest.rows.values()), "Restoring") as bar:
         try:
             return maintenance_backup.restore(
-                source, checked, lambda book: trail(book, now, reason=reason), bar.update, even_broken
+                source, checked, lambda event_log: trail(event_log, now, reason=reason), bar.update, even_broken
             )
         except KeyboardInterrupt:
             stop("Stopped: nothing was restored.", 1)

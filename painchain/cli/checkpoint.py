@@ -30,8 +30,8 @@ def checkpoint(into: Path | None, reason: str) -> None:
     now = clock()
     with opened("No checkpoint was made: the database did not take it"):
         try:
-            with writer.writing() as book:
-                made = latest_checkpoint.make(trail(book, now, reason=reason), clock, recorded=True, into=into)
+            with writer.writing() as event_log:
+                made = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=into)
         except BadCheckpoint as problem:
             if into is None:
                 latest_checkpoint.failed(problem, now)

@@ -22,7 +22,7 @@ from painchain.core import config, logs, reasons
 from painchain.core.crypto import KeyUnusable, scrub
 from painchain.database import errors as database_errors
 from painchain.database.session import WriteBusy, db
-from painchain.eventlog.writer import Ledger, new_request_id
+from painchain.eventlog.writer import EventLogWriter, new_request_id
 from painchain.integrity.checkpoints import CheckpointsKept
 from painchain.migrations import NewerDatabase
 from painchain.presentation.formatting import printable
@@ -83,7 +83,7 @@ def reason(error: Exception) -> str:
     """Return why the database refuses, in our words and in its own, in one line."""
     if isinstance(error, WriteBusy):
         return str(error)
-    known, own = database_errors.found(error).words, database_errors.own_words(getattr(error, "orig", None) or error)
+    known, own = database_errors.classify(error).words, database_errors.own_words(getattr(error, "orig", None) or error)
     return own if known == own else f"{known}: {own}"
 
 
@@ -113,10 +113,10 @@ def _tidy(context: click.Context, option: click.Parameter, value: str | None) ->
 reason_option = click.option("--reason", callback=_tidy, help="Why you do it; it is kept with what is recorded.")
 
 
-def trail(book: Ledger, now: datetime, request_id: str = "", reason: str = "") -> Trail:
+def trail(event_log: EventLogWriter, now: datetime, request_id: str = "", reason: str = "") -> Trail:
     """Return the record of what a command does: by PainChain itself, and which account of the machine gave it."""
     cause = f"command line ({os_user()})"
-    return Trail(book, SYSTEM, request_id or new_request_id(now), now, reason=reason, cause=cause)
+    return Trail(event_log, SYSTEM, request_id or new_request_id(now), now, reason=reason, cause=cause)
 
 
 def os_user() -> str:

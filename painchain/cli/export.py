@@ -24,7 +24,7 @@ from painchain.cli.common import (
 )
 from painchain.eventlog import writer
 from painchain.exports import export as event_export
-from painchain.exports.export import FORMATS, AuditingOff, Exported, Format, Selection
+from painchain.exports.export import FORMATS, Exported, ExportNeedsAuditing, Format, Selection
 from painchain.presentation.formatting import printable
 from painchain.timeline.queries import Filter
 
@@ -54,9 +54,9 @@ def started(wanted: Filter, format: Format, reason: str) -> Selection:
     now = datetime.now(UTC)
     selection = event_export.select(wanted)
     try:
-        with writer.writing() as book:
-            event_export.begin(selection, format, trail(book, now, reason=reason))
-    except AuditingOff as refusal:
+        with writer.writing() as event_log:
+            event_export.begin(selection, format, trail(event_log, now, reason=reason))
+    except ExportNeedsAuditing as refusal:
         stop(f"Nothing was exported. {refusal}", 1)
     return selection
 

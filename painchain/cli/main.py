@@ -44,19 +44,19 @@ from painchain.cli.user import user
 from painchain.cli.verify import verify
 from painchain.connectors.base import Kind
 from painchain.core import runtime
-from painchain.core.text import spoken
+from painchain.core.text import format_value
 from painchain.core.validation import BadBody, read
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.exports.export import event_json
 from painchain.presentation import facts
-from painchain.presentation.event_view import Article, article
+from painchain.presentation.event_view import EventView, describe
 from painchain.timeline import queries, visibility
 from painchain.timeline.queries import Event, Filter
-from painchain.workers.integrity import Keeper
-from painchain.workers.notifications import Messenger
+from painchain.workers.integrity import IntegrityWorker
+from painchain.workers.notifications import NotificationWorker
 from painchain.workers.scheduler import Scheduler
-from painchain.workers.watch import Watching
+from painchain.workers.watch import WatchWorker
 
 STOP_SECONDS = 4
 LOOK_SECONDS = 1
@@ -101,9 +101,9 @@ def serve() -> None:
     signal.signal(signal.SIGINT, on_signal)
     background = (
         Scheduler(application),
-        Messenger(application),
-        Watching(application),
-        Keeper(application),
+        NotificationWorker(application),
+        WatchWorker(application),
+        IntegrityWorker(application),
     )  # whatever works beside the requests: each has start() and stop()
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
     try:
@@ -125,7 +125,7 @@ def serve() -> None:
 def offer_setup(application: Flask, address: str) -> None:
     """Print the link to make the first account; until it is used nothing else is served beyond loopback."""
     with application.app_context():
-        if users.exist():
+        if users.any_exist():
             return
         with writer.writing():
             secret = users.make_link(None, datetime.now(UTC))
@@ -217,8 +217,8 @@ def _option(field: str) -> str:
 
 def record(body: LogBody, reason: str = "") -> str | None:
     """Write a reported event in a transaction of its own and return its id: None while auditing is off."""
-    with writer.writing() as book:
-        return external_events.record(body, trail(book, datetime.now(UTC), reason=reason))
+    with writer.writing() as event_log:
+        return external_events.record(body, trail(event_log, datetime.now(UTC), reason=reason))
 
 
 @main.command()
@@ -274,10 +274,10 @@ def show(found: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
         if as_json:
             click.echo(json.dumps(event_json(event)))  # in ASCII: nothing in it acts on a terminal
         else:
-            click.echo(line(article(event, hidden.of(event.source, event.connector_id), zone)))
+            click.echo(line(describe(event, hidden.of(event.source, event.connector_id), zone)))
 
 
-def line(one: Article) -> str:
+def line(one: EventView) -> str:
     """Return an event in one line: when, where, what, by whom."""
     source = click.style(f"{plain(one.source_label):<{SOURCE_WIDTH}}", fg=COLOURS.get(one.colour))
     claimed = f" (claims to be {plain(one.claimed)})" if one.claimed else ""
@@ -286,9 +286,9 @@ def line(one: Article) -> str:
     return f"{one.local:%Y-%m-%d %H:%M:%S}  {source}  {plain(what(one)):<{WHAT_WIDTH}}  {author}"
 
 
-def what(one: Article) -> str:
+def what(one: EventView) -> str:
     """Return what happened, as the feed says it."""
-    told = [facts.in_words(row.fact) for row in one.told]
+    told = [facts.format_fact(row.fact) for row in one.told]
     outcome = one.status.words if one.status else ""
     said = [text for text in (what_changed(one), outcome, *told, one.note) if text]
     if one.verb:
@@ -296,12 +296,12 @@ def what(one: Article) -> str:
     return " · ".join([*([one.subject] if one.subject else []), *(said or [one.label])])
 
 
-def what_changed(one: Article) -> str:
+def what_changed(one: EventView) -> str:
     """Return a single change as "Poll interval: 300 → 3600", without the sides that are hidden."""
     if one.change is None:
         return ""
-    old = spoken(one.change.old) if "old" in one.sides else ""
-    new = spoken(one.change.new) if "new" in one.sides else ""
+    old = format_value(one.change.old) if "old" in one.sides else ""
+    new = format_value(one.change.new) if "new" in one.sides else ""
     if one.change.kind == Kind.SECRET:
         return f"{one.change.label} {one.change.new if new else 'changed'}"
     return f"{one.change.label}: {f'{old} → {new}'.strip()}" if old or new else f"{one.change.label} changed"

@@ -15,7 +15,7 @@ from painchain.cli.common import opened, reason_option, stop, trail
 from painchain.eventlog import writer
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
-from painchain.retention.rules import Going, Refused
+from painchain.retention.rules import PrunableEvents, RetentionRefused
 from painchain.workers.base import clock
 
 
@@ -29,7 +29,7 @@ def prune(dry_run: bool, reason: str) -> None:
     """
     now = clock()
     with opened("The events cannot be removed"):
-        going = [one for one in retention_rules.going(retention_rules.rules(), now) if one.events]
+        going = [one for one in retention_rules.prunable(retention_rules.rules(), now) if one.events]
         for one in going:
             click.echo(line(one, "would go" if dry_run else "go"))
         if not going:
@@ -39,13 +39,13 @@ def prune(dry_run: bool, reason: str) -> None:
             click.echo(f"Removed {removed:,} event{'' if removed == 1 else 's'}.")
 
 
-def line(one: Going, verb: str) -> str:
+def line(one: PrunableEvents, verb: str) -> str:
     """Return what goes of a source in one line."""
     ends = " to ".join(f"{end:%Y-%m-%d %H:%M} UTC" for end in (one.oldest, one.newest) if end)
     return f"{source_label(one.source)}: {one.events:,} event{'' if one.events == 1 else 's'} {verb}, {ends}"
 
 
-def carry_out(going: Sequence[Going], now: datetime, reason: str = "") -> int:
+def carry_out(going: Sequence[PrunableEvents], now: datetime, reason: str = "") -> int:
     """Carry out the removal, with a progress bar on a terminal; return how many events went, or stop."""
     request_id, removed, total = writer.new_request_id(now), 0, sum(one.events for one in going)
     with click.progressbar(length=total, label="Pruning", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
@@ -53,7 +53,7 @@ def carry_out(going: Sequence[Going], now: datetime, reason: str = "") -> int:
             for step in chain(left_over(), *(steps(one, request_id, now, reason) for one in going)):
                 removed += step.events
                 bar.update(step.events)
-        except Refused as refusal:
+        except RetentionRefused as refusal:
             stop(f"{refusal} Removed {removed:,} of {total:,} events.", 1)
     return removed
 
@@ -71,9 +71,11 @@ def paced(several: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
         time.sleep(step.seconds if step.more else 0)
 
 
-def steps(one: Going, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:
+def steps(one: PrunableEvents, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:
     """Order the removal of one source's events and carry it out."""
     beat = clock()
-    with writer.writing() as book:
-        [number] = retention_rules.begin([one], retention_rules.ON_DEMAND, trail(book, now, request_id, reason), beat)
+    with writer.writing() as event_log:
+        [number] = retention_rules.schedule_prune(
+            [one], retention_rules.ON_DEMAND, trail(event_log, now, request_id, reason), beat
+        )
     yield from paced(pruning.carry_out(number, beat, clock))

@@ -10,11 +10,11 @@ import click
 from painchain.audit.trail import Trail
 from painchain.cli.common import opened, plain, reason_option, stop
 from painchain.cli.common import trail as record_of_command
-from painchain.configuration.connector_store import Refused
+from painchain.configuration.connector_store import ChangeRefused
 from painchain.core import runtime
 from painchain.core.crypto import KeyUnusable
-from painchain.core.key_file import Place
-from painchain.eventlog.writer import Ledger
+from painchain.core.key_file import KeySource
+from painchain.eventlog.writer import EventLogWriter
 from painchain.integrity import latest_checkpoint
 from painchain.maintenance import key_rotation
 from painchain.startup import create_app, create_app_for_key_recovery
@@ -40,8 +40,8 @@ def rotate_key(drop_old: bool, lost: bool, yes: bool, reason: str) -> None:
     if drop_old and lost:
         raise click.UsageError("--lost and --drop-old do not go together.")
 
-    def begin(book: Ledger) -> Trail:
-        return record_of_command(book, clock(), reason=reason)
+    def begin(event_log: EventLogWriter) -> Trail:
+        return record_of_command(event_log, clock(), reason=reason)
 
     if lost:
         replace(begin, yes)
@@ -51,11 +51,11 @@ def rotate_key(drop_old: bool, lost: bool, yes: bool, reason: str) -> None:
         rotate(begin)
 
 
-def rotate(begin: Callable[[Ledger], Trail]) -> None:
+def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
     """Replace the key."""
     with working():
         done = key_rotation.rotate(begin)
-        where: Place = runtime.current().key_place
+        where: KeySource = runtime.current().key_place
     click.echo(f"The key is {done.new} now, no longer {done.old}. Stored secrets sealed anew: {done.sealed}.")
     click.echo("Start every running server again: with the old key it writes nothing.")
     click.echo(
@@ -78,14 +78,14 @@ def drop() -> None:
         )
 
 
-def replace(begin: Callable[[Ledger], Trail], yes: bool) -> None:
+def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
     """Go on without a key that is lost."""
     if not yes:
         click.confirm(LOST, abort=True)
     with working(lost=True):
         kept = latest_checkpoint.file()
         done = key_rotation.replace_lost(begin)
-        where: Place = runtime.current().key_place
+        where: KeySource = runtime.current().key_place
     click.echo(f"PainChain goes on with the key in {plain(where.name)}. Back it up.")
     click.echo(f"Events that nobody can verify any more: {done.unverified:,}. From here on the log is chained anew.")
     for one in done.dropped:
@@ -100,5 +100,5 @@ def working(lost: bool = False) -> Iterator[None]:
     with opened("Nothing was changed", create=create_app_for_key_recovery if lost else create_app):
         try:
             yield
-        except (Refused, KeyUnusable) as problem:
+        except (ChangeRefused, KeyUnusable) as problem:
             stop(plain(str(problem)), 1)

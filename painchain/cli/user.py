@@ -9,7 +9,7 @@ import click
 
 from painchain.accounts import invitations, users
 from painchain.accounts import sessions as login_sessions
-from painchain.accounts.users import Refused
+from painchain.accounts.users import AccountRefused
 from painchain.audit.trail import Trail
 from painchain.cli.common import opened, plain, reachable, reason_option, stop, utf8
 from painchain.cli.common import trail as record_of_command
@@ -35,7 +35,7 @@ def user() -> None:
 def everybody() -> None:
     """List the accounts, the disabled ones last."""
     with opened("The accounts cannot be read"):
-        found = users.everybody()
+        found = users.list_users()
         width = max((len(plain(one.name)) for one in found), default=0)
         for one in found:
             click.echo(line(one, width))
@@ -114,7 +114,7 @@ def sign_out(name: str | None, everybody_there: bool, reason: str) -> None:
     if (name is None) != everybody_there:
         raise click.UsageError("Give a name, or --all.")
     with recording(reason) as trail:
-        people_there = [called(name)] if name else users.everybody()
+        people_there = [called(name)] if name else users.list_users()
         ended = sum(login_sessions.end_all(one, trail) for one in people_there)
     click.echo(f"Signed out of {ended} browser{'' if ended == 1 else 's'}.")
 
@@ -139,15 +139,15 @@ def recording(reason: str) -> Iterator[Trail]:
     """Write one change of an account, or stop with a line that says why it is not made."""
     with opened(FAILED):
         try:
-            with writer.writing() as book:
-                yield record_of_command(book, clock(), reason=reason)
-        except Refused as refusal:
+            with writer.writing() as event_log:
+                yield record_of_command(event_log, clock(), reason=reason)
+        except AccountRefused as refusal:
             stop(plain(str(refusal)), 1)
 
 
 def called(name: str) -> Person:
     """Return the account of a name, or stop."""
-    one = users.called(name)
+    one = users.find_by_name(name)
     return one or stop(f"There is no account called “{plain(name)}”. painchain user list shows all.", 1)
 
 

@@ -17,7 +17,7 @@ from painchain.cli.common import opened, plain, quiet_end, stop
 from painchain.database.session import iso
 from painchain.history.projection import Gap
 from painchain.integrity import checkpoint_comparison, checkpoints, derived_data, verification
-from painchain.integrity.checkpoint_comparison import Fit
+from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
 from painchain.integrity.verification import Completeness, Drift, Integrity
 
@@ -25,7 +25,7 @@ FAILED = "The log could not be checked"
 
 
 @dataclass(frozen=True)
-class Found:
+class VerifyReport:
     """What a check has found, and how long it took.
 
     `fits` are the checkpoints of a file, if one was named; `astray` is what does not tell the same as the events, if
@@ -34,12 +34,12 @@ class Found:
 
     integrity: Integrity
     completeness: Completeness
-    fits: Sequence[Fit] | None
+    fits: Sequence[CheckpointMatch] | None
     astray: Sequence[str] | None
     seconds: float
 
     @property
-    def misfits(self) -> list[Fit]:
+    def misfits(self) -> list[CheckpointMatch]:
         """The checkpoints that do not fit."""
         return [one for one in self.fits or () if one.broken]
 
@@ -87,7 +87,7 @@ def read(file: Path | None) -> Sequence[Checkpoint] | None:
     return found
 
 
-def check(kept: Sequence[Checkpoint] | None, deep: bool) -> Found:
+def check(kept: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     """Check everything, with a progress bar on a terminal."""
     began = time.monotonic()
     with _shown("Verifying") as progress:
@@ -97,7 +97,7 @@ def check(kept: Sequence[Checkpoint] | None, deep: bool) -> Found:
     if deep:
         with _shown("Comparing") as progress:
             astray = derived_data.astray(progress)
-    return Found(integrity, completeness, fits, astray, time.monotonic() - began)
+    return VerifyReport(integrity, completeness, fits, astray, time.monotonic() - began)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _shown(label: str) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def told(found: Found) -> Iterator[str]:
+def told(found: VerifyReport) -> Iterator[str]:
     """Yield the verdicts, line by line."""
     yield from _integrity(found.integrity)
     yield from _checkpoints(found)
@@ -137,7 +137,7 @@ def _integrity(found: Integrity) -> Iterator[str]:
         yield f"Integrity: good. Every event is as it was written, in its place: {counted}."
 
 
-def _checkpoints(found: Found) -> Iterator[str]:
+def _checkpoints(found: VerifyReport) -> Iterator[str]:
     if found.fits is None:
         return
     if found.misfits:
@@ -182,7 +182,7 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def as_object(found: Found) -> dict[str, Any]:
+def as_object(found: VerifyReport) -> dict[str, Any]:
     """Return what was found as JSON has it."""
     integrity, completeness = found.integrity, found.completeness
     broken = integrity.broken

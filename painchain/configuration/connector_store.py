@@ -24,11 +24,11 @@ from painchain.timeline import visibility as timeline_visibility
 from painchain.timeline.visibility import Toggle
 
 
-class Refused(Exception):
+class ChangeRefused(Exception):
     """A change that is not made; the message tells the person why and what to do."""
 
 
-class Invalid(Refused):
+class InvalidValues(ChangeRefused):
     """Values that the connector's fields do not take: `errors` by field key."""
 
     def __init__(self, errors: dict[str, str]):
@@ -36,11 +36,11 @@ class Invalid(Refused):
         super().__init__("Nothing was saved: " + " ".join(self.errors.values()))
 
 
-class Protected(Refused):
+class ProtectedConnector(ChangeRefused):
     """The built-in connector cannot be deleted."""
 
 
-class Stale(Refused):
+class StaleConnector(ChangeRefused):
     """Somebody else changed the connector since the person's copy was read. `connector` is as it is now."""
 
     def __init__(self, connector: Connector):
@@ -71,7 +71,7 @@ def subject(connector: Connector) -> Subject:
     return Subject(connector.name, connector.type, connector.id)
 
 
-def listed(search: str = "", connector_type: str = "") -> list[Connector]:
+def list_all(search: str = "", connector_type: str = "") -> list[Connector]:
     """Return the connectors in the order of the page, the built-in one first; optionally only some of them."""
     found = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
     order = list(connectors.TYPES)
@@ -90,7 +90,7 @@ def get(connector_id: int) -> Connector | None:
     return db.session.get(Connector, connector_id)
 
 
-def some(ids: Sequence[int]) -> list[Connector]:
+def get_many(ids: Sequence[int]) -> list[Connector]:
     """Return the connectors of these ids, as far as they exist."""
     return list(db.session.scalars(select(Connector).where(Connector.id.in_(ids)).order_by(Connector.id)))
 
@@ -105,7 +105,7 @@ def values(connector: Connector) -> dict[str, Any]:
     }
 
 
-def opened(connector: Connector) -> dict[str, str]:
+def decrypted_secrets(connector: Connector) -> dict[str, str]:
     """Return the secrets of a connector in plain text, by field key.
 
     :raises KeyUnusable: when the key does not open them.
@@ -132,14 +132,14 @@ def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled:
             errors[field.key] = f"{field.label} is required."
     _refuse_taken_name(cleaned.get("name"), errors)
     if errors:
-        raise Invalid(errors)
+        raise InvalidValues(errors)
     connector = _new(connector_type, trail)
     _assign(connector, cleaned)
     db.session.add(connector)
     db.session.flush()
     trail.log_connector_created(subject(connector), configuration(connector))
     if enabled:
-        switch(connector, True, trail)
+        set_enabled(connector, True, trail)
     return connector
 
 
@@ -182,7 +182,7 @@ def update(
             if field.key in connector.secrets and field.key not in cleaned:
                 errors.setdefault(field.key, enter_again(field))
     if errors:
-        raise Invalid(errors)
+        raise InvalidValues(errors)
     changes = diff(type_of(connector).all_fields, _comparable(connector, cleaned), cleaned)
     toggled = timeline_visibility.differences(connector, shown)
     if not changes and not toggled:
@@ -224,7 +224,7 @@ def set_visible(
     return seen
 
 
-def switch(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
+def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
     """Enable or disable a connector, and say whether that changed anything.
 
     :raises Stale: when `version` is not the connector's version any more.
@@ -253,7 +253,7 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
     :raises Stale: when `version` is not the connector's version any more.
     """
     if type_of(connector).builtin:
-        raise Protected(
+        raise ProtectedConnector(
             f"“{connector.name}” keeps the audit trail and cannot be deleted. It can be renamed, retagged or disabled."
         )
     refuse_stale(connector, version)
@@ -264,7 +264,7 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
 
 
 def _stop_looking(connector: Connector, trail: Trail) -> None:
-    poll_leases.withdraw(connector)
+    poll_leases.revoke(connector)
     coverage_gaps.end(connector, trail.now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
 
 
@@ -274,7 +274,7 @@ def refuse_stale(connector: Connector, version: int | None) -> None:
     :raises Stale: when it is older.
     """
     if version is not None and version != connector.version:
-        raise Stale(connector)
+        raise StaleConnector(connector)
 
 
 def drop_secrets(connector: Connector, trail: Trail) -> None:
@@ -287,7 +287,7 @@ def drop_secrets(connector: Connector, trail: Trail) -> None:
     for change in changes:
         trail.log_config_changed(subject(connector), change)
     trail.log_connector_updated(subject(connector), changes)
-    switch(connector, False, trail)
+    set_enabled(connector, False, trail)
 
 
 def check_key() -> None:

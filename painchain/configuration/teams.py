@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from painchain.audit.diff import Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import Invalid, Refused
+from painchain.configuration.connector_store import ChangeRefused, InvalidValues
 from painchain.connectors.base import MAX_ITEMS, Field, FieldError, Kind
 from painchain.database.models import Team
 from painchain.database.session import db
@@ -27,7 +27,7 @@ FIELDS = (NAME, TAGS)
 FORMER = 20  # as many of its last names a team keeps
 
 
-class Stale(Refused):
+class StaleTeam(ChangeRefused):
     """Somebody else changed the team since the person's copy was read. `team` is as it is now."""
 
     def __init__(self, team: Team):
@@ -35,7 +35,7 @@ class Stale(Refused):
         self.team = team
 
 
-def listed() -> list[Team]:
+def list_all() -> list[Team]:
     """Return the teams in the order of the page."""
     return list(db.session.scalars(select(Team).order_by(func.lower(Team.name), Team.id)))
 
@@ -108,7 +108,7 @@ def refuse_stale(team: Team, version: int | None) -> None:
     :raises Stale: when it is older.
     """
     if version is not None and version != team.version:
-        raise Stale(team)
+        raise StaleTeam(team)
 
 
 def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -126,9 +126,9 @@ def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 def _clean(submitted: Mapping[str, Any], team: Team | None) -> dict[str, Any]:
     cleaned, errors = clean(submitted)
     name = cleaned.get(NAME.key)
-    others = (one.name.casefold() for one in listed() if team is None or one.id != team.id)
+    others = (one.name.casefold() for one in list_all() if team is None or one.id != team.id)
     if name and name.casefold() in others:
         errors[NAME.key] = f"There is a team called “{name}” already. Choose another name."
     if errors:
-        raise Invalid(errors)
+        raise InvalidValues(errors)
     return cleaned

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from painchain.connectors.contract import Check, Hook, Poll, Watch
+from painchain.connectors.contract import Check, Poll, Watch, WebhookHandler
 from painchain.core.crypto import scrub
 
 MAX_ITEMS = 200
@@ -158,7 +158,7 @@ class ConnectorType:
     builtin: bool = False
     poll: Poll | None = None
     check: Check | None = None
-    hook: Hook | None = None
+    hook: WebhookHandler | None = None
     watch: Watch | None = None
 
     @property

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-FIRST_LOOK = timedelta(hours=24)  # a new connector looks back so far
+FIRST_POLL_WINDOW = timedelta(hours=24)  # a new connector looks back so far
 MOST_FOUND = 10_000  # of one poll; the rest follows next time
 
 Cursor = dict[str, Any]
 
 
-class Trouble(StrEnum):
+class ErrorKind(StrEnum):
     """Why a poll failed, as health and bands on the timeline tell them apart."""
 
     SIGN_IN = "sign_in"
@@ -35,7 +35,7 @@ class PollError(Exception):
     `retry_at` is the moment before which the source does not want to be asked again.
     """
 
-    def __init__(self, message: str, trouble: Trouble, retry_at: datetime | None = None, status: int | None = None):
+    def __init__(self, message: str, trouble: ErrorKind, retry_at: datetime | None = None, status: int | None = None):
         super().__init__(message)
         self.trouble = trouble
         self.retry_at = retry_at
@@ -43,7 +43,7 @@ class PollError(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceEvent:
     """One change that a source tells of, as it goes on the timeline.
 
     `event_id` is made of the source's own ids, so that what is found again adds nothing. `facts` has a value for the
@@ -73,7 +73,7 @@ class RateLimit:
 
 
 @dataclass(frozen=True)
-class Gap:
+class PollGap:
     """A stretch of time of which the source can no longer tell everything, and why in words."""
 
     start: datetime
@@ -82,7 +82,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Turn:
+class PollContext:
     """All that a connector type needs to poll once.
 
     `settings` are the values of its fields, normalised, secrets in plain text. `cursor` is what the poll before
@@ -98,27 +98,27 @@ class Turn:
     @property
     def since(self) -> datetime:
         """Where the first poll of a new connector begins."""
-        return self.now - FIRST_LOOK
+        return self.now - FIRST_POLL_WINDOW
 
 
 @dataclass(frozen=True)
-class Polled:
+class PollResult:
     """What one poll found, and the cursor from which the next goes on: both are stored in one commit.
 
     `more` says that there is more than one poll takes: the next is due at once. `note` says so, or what else a
     person should know, in words.
     """
 
-    found: Sequence[Found]
+    found: Sequence[SourceEvent]
     cursor: Cursor
     more: bool = False
     note: str = ""
-    gap: Gap | None = None
+    gap: PollGap | None = None
     rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True)
-class Checked:
+class ConnectionTestResult:
     """What a test of the connection tells: whose token it is, what it can see, and what is missing.
 
     `missing` names each permission or thing that is not there, in words that say what to do. `ok` is False if
@@ -139,16 +139,16 @@ class Delivery:
     body: bytes
 
 
-class NotGenuine(Exception):
+class InvalidSignature(Exception):
     """A webhook delivery whose signature or token is missing or wrong."""
 
 
-class Unreadable(Exception):
+class UnreadableDelivery(Exception):
     """A genuine webhook delivery whose body is not what it should be; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
-class Hook:
+class WebhookHandler:
     """How the webhooks of a connector type are read.
 
     `verify(delivery, secret)` raises NotGenuine, in constant time. `delivery_id(delivery)` returns the source's own
@@ -159,17 +159,17 @@ class Hook:
 
     verify: Callable[[Delivery, str], None]
     delivery_id: Callable[[Delivery], str]
-    read: Callable[[Delivery, Mapping[str, Any], datetime], Sequence[Found]]
+    read: Callable[[Delivery, Mapping[str, Any], datetime], Sequence[SourceEvent]]
     instructions: str = ""
     topic: Callable[[Delivery], str] = lambda delivery: ""
 
 
-Poll = Callable[[Turn], Polled]
-Check = Callable[[Mapping[str, Any], datetime], Checked]
+Poll = Callable[[PollContext], PollResult]
+Check = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
 
 # What a watch has heard, to be put on the cursor that is stored, whatever it is by then.
-Heard = Callable[[Cursor], Polled]
+Heard = Callable[[Cursor], PollResult]
 # ``watch(turn)`` listens between polls and yields what it hears, in order. It begins with the cursor of a poll. It runs
 # in the event loop of all watches, so it never blocks, and stops where it is cancelled. Where it ends by itself, it
 # can only go on after a poll. ``Polled.more`` asks for one at once.
-Watch = Callable[[Turn], AsyncIterator[Heard]]
+Watch = Callable[[PollContext], AsyncIterator[Heard]]

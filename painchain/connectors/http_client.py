@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_errors import no_connection as no_connection
 from painchain.connectors.http_errors import refusal as refusal
 from painchain.connectors.http_errors import retry_after as retry_after
@@ -80,10 +80,10 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(self.base_url)
         if not self._origin[1]:
-            raise PollError("The URL is no address such as https://host.example. Check it.", Trouble.SETTINGS)
+            raise PollError("The URL is no address such as https://host.example. Check it.", ErrorKind.SETTINGS)
         if not all(text.isascii() and text.isprintable() for text in headers.values()):
             words = "The token has characters that no token has. Enter it again, by itself."
-            raise PollError(words, Trouble.SETTINGS)
+            raise PollError(words, ErrorKind.SETTINGS)
         self._now, self._whole, self._most = now, whole, most
         self._deadline = Deadline()
         self._client = httpx2.Client(
@@ -125,7 +125,7 @@ class Client:
                 break
             url, params = self._joined(url, answered.get("location", "")), None
         else:
-            raise PollError(f"{self._host} keeps redirecting. Check the URL.", Trouble.BAD_ANSWER, status=status)
+            raise PollError(f"{self._host} keeps redirecting. Check the URL.", ErrorKind.BAD_ANSWER, status=status)
         if status != 304 and not 200 <= status < 300:
             raise refusal(self._host, url, status, answered, body, self._now)
         return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
@@ -165,7 +165,7 @@ class Client:
             raise PollError(
                 f"{self._host} leads to another address ({where}), where the token must not go. "
                 "Enter the address that it moved to, if that is right.",
-                Trouble.SETTINGS,
+                ErrorKind.SETTINGS,
             )
 
     def _joined(self, url: str, location: str) -> str:
@@ -173,7 +173,7 @@ class Client:
             return urljoin(url, location)
         except ValueError:
             words = f"{self._host} redirects to what is no address. Check the URL."
-            raise PollError(words, Trouble.BAD_ANSWER) from None
+            raise PollError(words, ErrorKind.BAD_ANSWER) from None
 
     def _read(
         self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], posted: Any = None
@@ -185,7 +185,7 @@ class Client:
                 body += part
                 if len(body) > self._most:
                     words = f"{self._host} answers with more than {self._most / 2**20:.0f} MiB at once. Ask for less."
-                    raise TooLarge(words, Trouble.BAD_ANSWER)
+                    raise TooLarge(words, ErrorKind.BAD_ANSWER)
             return response.status_code, dict(response.headers), bytes(body)
 
     @contextmanager
@@ -194,17 +194,17 @@ class Client:
             yield
         except httpx2.TimeoutException:
             words = f"{self._host} did not answer in time, or too slowly; it is asked again."
-            raise PollError(words, Trouble.UNREACHABLE) from None
+            raise PollError(words, ErrorKind.UNREACHABLE) from None
         except httpx2.ConnectError as error:
             raise no_connection(self._host, error) from None
         except httpx2.DecodingError:
             words = f"{self._host} answered with something that cannot be unpacked. Check the URL."
-            raise PollError(words, Trouble.BAD_ANSWER) from None
+            raise PollError(words, ErrorKind.BAD_ANSWER) from None
         except httpx2.HTTPError:
             message = f"The connection to {self._host} broke off; it is asked again."
-            raise PollError(message, Trouble.UNREACHABLE) from None
+            raise PollError(message, ErrorKind.UNREACHABLE) from None
         except (httpx2.InvalidURL, UnicodeError):
-            raise PollError(f"{self._host} is no address. Check the URL.", Trouble.SETTINGS) from None
+            raise PollError(f"{self._host} is no address. Check the URL.", ErrorKind.SETTINGS) from None
 
     def _json(self, body: bytes) -> Any:
         try:
@@ -212,7 +212,7 @@ class Client:
         except (ValueError, RecursionError):
             said = "something that is no JSON, or only part of it" if body.strip() else "nothing"
             raise PollError(
-                f"{self._host} answered with {said}. Check that the URL is that of the API.", Trouble.BAD_ANSWER
+                f"{self._host} answered with {said}. Check that the URL is that of the API.", ErrorKind.BAD_ANSWER
             ) from None
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from painchain.connectors.contract import PollError, Trouble
-from painchain.core.address_policy import Refused
+from painchain.connectors.contract import ErrorKind, PollError
+from painchain.core.address_policy import AddressRefused
 
 LONGEST_WAIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
 PLAIN_WAIT = timedelta(minutes=1)  # where a source limits its rate and does not say until when
@@ -23,19 +23,19 @@ def refusal(host: str, url: str, status: int, headers: Mapping[str, str], body: 
     if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
         retry_at = retry_at or now + PLAIN_WAIT
         words = f"{host} takes no more requests until {retry_at.astimezone(UTC):%H:%M:%S} UTC (rate limit)."
-        return PollError(words, Trouble.RATE_LIMITED, retry_at, status)
+        return PollError(words, ErrorKind.RATE_LIMITED, retry_at, status)
     if status == 401:
-        return PollError(f"{host} does not accept the token (401). Enter a valid one.", Trouble.SIGN_IN, None, status)
+        return PollError(f"{host} does not accept the token (401). Enter a valid one.", ErrorKind.SIGN_IN, None, status)
     if status == 403:
         words = f"The token may not read {where} (403). Give it that permission."
-        return PollError(words, Trouble.PERMISSION, None, status)
+        return PollError(words, ErrorKind.PERMISSION, None, status)
     if status in (404, 410):
         words = f"{host} has nothing at {where} ({status}), or the token may not see it. Check the URL and the names."
-        return PollError(words, Trouble.MISSING, None, status)
+        return PollError(words, ErrorKind.MISSING, None, status)
     if status >= 500:
         words = f"{host} has a problem of its own ({status}); it is asked again."
-        return PollError(words, Trouble.FAR_ERROR, retry_at, status)
-    return PollError(f"{host} refused {where} ({status}). Check the URL.", Trouble.BAD_ANSWER, None, status)
+        return PollError(words, ErrorKind.FAR_ERROR, retry_at, status)
+    return PollError(f"{host} refused {where} ({status}). Check the URL.", ErrorKind.BAD_ANSWER, None, status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -63,19 +63,19 @@ def no_connection(host: str, error: BaseException) -> PollError:
     """Return the error for a source that cannot be reached: by what it was that failed, not by how it is worded."""
     causes = list(_causes(error))
     for cause in causes:
-        if isinstance(cause, Refused):
-            return PollError(str(cause), Trouble.SETTINGS)
+        if isinstance(cause, AddressRefused):
+            return PollError(str(cause), ErrorKind.SETTINGS)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return PollError(
             f"The TLS certificate of {host} could not be verified. Check the URL, and who signed the certificate.",
-            Trouble.TLS,
+            ErrorKind.TLS,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         words = f"{host} does not speak TLS as it should. Check whether the URL begins with http:// or https://."
-        return PollError(words, Trouble.TLS)
+        return PollError(words, ErrorKind.TLS)
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
-        return PollError(f"There is no host called {host}. Check the URL.", Trouble.UNREACHABLE)
-    return PollError(f"{host} cannot be reached. Check the URL, or whether it is running.", Trouble.UNREACHABLE)
+        return PollError(f"There is no host called {host}. Check the URL.", ErrorKind.UNREACHABLE)
+    return PollError(f"{host} cannot be reached. Check the URL, or whether it is running.", ErrorKind.UNREACHABLE)
 
 
 def _number(text: str) -> int | None:

@@ -53,7 +53,7 @@ COMMON: tuple[Network, ...] = tuple(
 _allowed: tuple[Network, ...] = ()
 
 
-class Refused(OSError):
+class AddressRefused(OSError):
     """An address that is not asked. The message says why, and what to set where something can be set."""
 
 
@@ -86,10 +86,10 @@ def check(address: str, name: str = "") -> None:
     says = f"{where}, " if name and name != address else f"{where} is "
     forms = list(_forms(ip_address(address)))
     for reason in filter(None, map(_never, forms)):
-        raise Refused(f"{says}{reason}. PainChain never connects to such an address.")
+        raise AddressRefused(f"{says}{reason}. PainChain never connects to such an address.")
     for one in forms:
         if (kind := _private(one)) and not any(one in network for network in _allowed):
-            raise Refused(
+            raise AddressRefused(
                 f"{says}an address of {kind}. Connecting there has to be allowed: whoever runs PainChain sets "
                 f"{SETTING}={one} (or a network such as {_around(one)}, or yes) and starts it anew."
             )

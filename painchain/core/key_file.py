@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class KeySource:
     """Where the keys are: `name` is what people are told, and never the key.
 
     Without a `file` they are the `text` of a variable. Only a file that is its `own` is made and changed by PainChain.
@@ -33,17 +33,17 @@ class Place:
     own: bool = False
 
 
-def place(settings: Settings) -> Place:
+def place(settings: Settings) -> KeySource:
     """Return where the keys of a server are."""
     if settings.secret_key:
-        return Place("PAINCHAIN_SECRET_KEY", text=settings.secret_key)
+        return KeySource("PAINCHAIN_SECRET_KEY", text=settings.secret_key)
     if settings.secret_key_file:
-        return Place(f"PAINCHAIN_SECRET_KEY_FILE ({settings.secret_key_file})", settings.secret_key_file)
+        return KeySource(f"PAINCHAIN_SECRET_KEY_FILE ({settings.secret_key_file})", settings.secret_key_file)
     file = settings.instance / "secret.key"
-    return Place(str(file), file, own=True)
+    return KeySource(str(file), file, own=True)
 
 
-def read(where: Place) -> Keyring | None:
+def read(where: KeySource) -> Keyring | None:
     """Return the keys, the newest first; None where PainChain's own file is not there.
 
     :raises KeyUnusable: when they cannot be read.
@@ -63,7 +63,7 @@ def read(where: Place) -> Keyring | None:
     return keys
 
 
-def obtain(where: Place, is_new: Callable[[], bool]) -> Keyring:
+def obtain(where: KeySource, is_new: Callable[[], bool]) -> Keyring:
     """Return the keys. PainChain's own file is made if there is none, for a database that is new and for no other.
 
     A fresh key beside a log that was written with another would open nothing of it.
@@ -80,7 +80,7 @@ def obtain(where: Place, is_new: Callable[[], bool]) -> Keyring:
     return keys
 
 
-def make(where: Place, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
+def make(where: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
     """Make PainChain's own file with a fresh key if it is `wanted`, never in the place of another.
 
     Return what is in the file then. Servers that start together make the key before the database, so that whoever
@@ -100,7 +100,7 @@ def make(where: Place, wanted: Callable[[], bool] = lambda: True) -> Keyring | N
     return read(where)
 
 
-def put(where: Place, keys: Keyring) -> None:
+def put(where: KeySource, keys: Keyring) -> None:
     """Write these keys into PainChain's own file: whatever happens, the old ones are in it or the new ones.
 
     :raises KeyUnusable: when it cannot be written.
@@ -143,7 +143,7 @@ def _settle(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _warn_of_others(where: Place, mode: int) -> None:
+def _warn_of_others(where: KeySource, mode: int) -> None:
     """Say it where others can read the keys. What hands out secrets often lets a group read them."""
     if mode & (0o077 if where.own else 0o007):
         log.warning("The key file %s can be read by others (mode %o). Do: chmod 600 %s", where.file, mode, where.file)

@@ -10,15 +10,15 @@ from flask import Flask, current_app
 
 from painchain.core.config import Settings
 from painchain.core.crypto import Box, Keyring
-from painchain.core.key_file import Place
+from painchain.core.key_file import KeySource
 from painchain.core.metrics import Meters
 
 if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
     from painchain.database.errors import Fault
     from painchain.eventlog.chain import Chain
-    from painchain.web.common.auth import Known
-    from painchain.web.common.response_cache import Shelf
+    from painchain.web.common.auth import BrowserSigner
+    from painchain.web.common.response_cache import ResponseCache
 
 EXTENSION = "painchain"
 
@@ -28,20 +28,20 @@ class Runtime:
     """The parts of one app. Those that depend on the key are set once the key is loaded (`startup.use_keys`)."""
 
     settings: Settings
-    key_place: Place
+    key_place: KeySource
     metrics: Meters
-    shelf: Shelf
+    response_cache: ResponseCache
     oidc: Provider | None = None
     keys: Keyring = field(init=False)
     box: Box = field(init=False)
     chain: Chain = field(init=False)
-    known: Known = field(init=False)
+    browser_signer: BrowserSigner = field(init=False)
     # The ids of the keys in the order of the key file.
     key_order: Sequence[str] = ()
     # Set once the first account exists: from then on everybody signs in.
-    closed: bool = False
+    sign_in_required: bool = False
     # A database error that a restart or an operator has to end.
-    damage: Fault | None = None
+    database_fault: Fault | None = None
 
 
 def current() -> Runtime:

@@ -32,7 +32,7 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def spoken(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value in the words of a sentence, where texts stand in quotes.
 
     >>> spoken(300), spoken("300"), spoken(["a", "b"]), spoken(True), spoken(None)
@@ -43,5 +43,5 @@ def spoken(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list) and all(isinstance(item, str) and not set(item) & set("“”") for item in value):
-        return clipped(", ".join(spoken(item) for item in value))
+        return clipped(", ".join(format_value(item) for item in value))
     return f"“{clipped(value)}”" if isinstance(value, str) else clipped(json.dumps(value, ensure_ascii=False))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from painchain.database.session import Base, Moment, RowId
+from painchain.database.session import Base, RowId, UtcMicroseconds
 
 
 class Person(Base):
@@ -27,8 +27,8 @@ class Person(Base):
     password: Mapped[str | None] = mapped_column(Text)
     issuer: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
-    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     created_by: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(default=1)
 
@@ -40,8 +40,8 @@ class SignIn(Base):
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     person_id: Mapped[int] = mapped_column(RowId, ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    began: Mapped[datetime] = mapped_column(Moment)
-    seen: Mapped[datetime] = mapped_column(Moment)
+    began: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    seen: Mapped[datetime] = mapped_column(UtcMicroseconds)
     address: Mapped[str] = mapped_column(Text)
     browser: Mapped[str] = mapped_column(Text)
     way: Mapped[str] = mapped_column(Text)
@@ -57,7 +57,7 @@ class OneTimeLink(Base):
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     person_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    expires: Mapped[datetime] = mapped_column(Moment)
+    expires: Mapped[datetime] = mapped_column(UtcMicroseconds)
 
 
 class ApiToken(Base):
@@ -72,9 +72,9 @@ class ApiToken(Base):
     hash: Mapped[str] = mapped_column(Text, unique=True)
     role: Mapped[str] = mapped_column(Text)
     person_id: Mapped[int] = mapped_column(RowId, ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    expires: Mapped[datetime | None] = mapped_column(Moment)
-    last_used: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    expires: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    last_used: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
 
 
 class Attempt(Base):
@@ -85,4 +85,4 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     key: Mapped[str] = mapped_column(Text)
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcMicroseconds)

@@ -66,7 +66,7 @@ _POSTGRESQL = {
 }
 
 
-def found(error: BaseException) -> Fault:
+def classify(error: BaseException) -> Fault:
     """Return what is wrong, as far as an error says; never a statement or what was in it."""
     if isinstance(error, PoolTimeout):
         return WAITING

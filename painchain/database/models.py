@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from painchain.database.session import Base, Moment, RowId
+from painchain.database.session import Base, RowId, UtcMicroseconds
 
 FEED_COLUMNS = ("timestamp", "id", "source", "event_type", "connector_id", "connector_name", "author", "status")
 
@@ -27,11 +27,11 @@ class Connector(Base):
     config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     secrets: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     created_by: Mapped[str] = mapped_column(Text)
-    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     updated_by: Mapped[str] = mapped_column(Text)
-    switched_at: Mapped[datetime] = mapped_column(Moment)
+    switched_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     switched_by: Mapped[str] = mapped_column(Text)
 
 
@@ -46,9 +46,9 @@ class Team(Base):
     tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     former_names: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     created_by: Mapped[str] = mapped_column(Text)
-    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     updated_by: Mapped[str] = mapped_column(Text)
 
 
@@ -77,20 +77,20 @@ class PollState(Base):
     connector_id: Mapped[int] = mapped_column(
         RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    due: Mapped[datetime] = mapped_column(Moment, index=True)
-    taken_until: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
+    taken_until: Mapped[datetime] = mapped_column(UtcMicroseconds)
     cursor: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)  # of a cluster: megabytes
-    last_poll: Mapped[datetime | None] = mapped_column(Moment)
-    last_success: Mapped[datetime | None] = mapped_column(Moment)
+    last_poll: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    last_success: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     failures: Mapped[int] = mapped_column(default=0)
-    failing_since: Mapped[datetime | None] = mapped_column(Moment)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     trouble: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text, default="")
     rate_limit: Mapped[int | None]
     rate_remaining: Mapped[int | None]
-    rate_resets: Mapped[datetime | None] = mapped_column(Moment)
-    watched_until: Mapped[datetime] = mapped_column(Moment, server_default="0")
+    rate_resets: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    watched_until: Mapped[datetime] = mapped_column(UtcMicroseconds, server_default="0")
 
 
 class Lapse(Base):
@@ -107,8 +107,8 @@ class Lapse(Base):
     connector_name: Mapped[str] = mapped_column(Text)
     connector_type: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
-    since: Mapped[datetime] = mapped_column(Moment)
-    until: Mapped[datetime | None] = mapped_column(Moment)
+    since: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    until: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     words: Mapped[str] = mapped_column(Text, default="")
 
 
@@ -124,9 +124,9 @@ class Webhook(Base):
         RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     secret: Mapped[str] = mapped_column(Text)
-    made_at: Mapped[datetime] = mapped_column(Moment)
+    made_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     made_by: Mapped[str] = mapped_column(Text)
-    last_delivery: Mapped[datetime | None] = mapped_column(Moment)
+    last_delivery: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     told: Mapped[str] = mapped_column(Text, default="")
 
 
@@ -139,7 +139,7 @@ class WebhookDelivery(Base):
         RowId, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     mark: Mapped[str] = mapped_column(Text, primary_key=True)
-    received_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    received_at: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
 
 
 class NotifyRule(Base):
@@ -158,10 +158,10 @@ class NotifyRule(Base):
     kinds: Mapped[list[str]] = mapped_column(JSON)
     enabled: Mapped[bool]
     version: Mapped[int] = mapped_column(default=1)
-    updated_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     updated_by: Mapped[str] = mapped_column(Text)
-    last_sent: Mapped[datetime | None] = mapped_column(Moment)
-    failed_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_sent: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     error: Mapped[str | None] = mapped_column(Text)
     lost: Mapped[int] = mapped_column(default=0)
 
@@ -180,8 +180,8 @@ class Notice(Base):
     title: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(default=0)
-    due: Mapped[datetime] = mapped_column(Moment, index=True)
-    taken_until: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
+    taken_until: Mapped[datetime] = mapped_column(UtcMicroseconds)
 
 
 class ChangeEvent(Base):
@@ -215,8 +215,8 @@ class ChangeEvent(Base):
     url: Mapped[str | None] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(JSON)
     request_id: Mapped[str] = mapped_column(Text)
-    timestamp: Mapped[datetime] = mapped_column(Moment)
-    recorded_at: Mapped[datetime] = mapped_column(Moment)
+    timestamp: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    recorded_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
     words: Mapped[str] = mapped_column(Text, server_default="", deferred=True)
     mac: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
@@ -321,17 +321,17 @@ class Pruning(Base):
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     source: Mapped[str] = mapped_column(Text, unique=True)
     days: Mapped[int]
-    before: Mapped[datetime] = mapped_column(Moment)
+    before: Mapped[datetime] = mapped_column(UtcMicroseconds)
     expected: Mapped[int] = mapped_column(BigInteger)
     removed: Mapped[int] = mapped_column(BigInteger)
-    oldest: Mapped[datetime | None] = mapped_column(Moment)
-    newest: Mapped[datetime | None] = mapped_column(Moment)
+    oldest: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    newest: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     boundary: Mapped[str | None] = mapped_column(Text)
     cause: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     author: Mapped[str] = mapped_column(Text)
     request_id: Mapped[str] = mapped_column(Text)
-    beat: Mapped[datetime] = mapped_column(Moment)
+    beat: Mapped[datetime] = mapped_column(UtcMicroseconds)
 
 
 class PruneTurn(Base):
@@ -341,7 +341,7 @@ class PruneTurn(Base):
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    due: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds)
 
 
 class LogCheck(Base):
@@ -357,14 +357,14 @@ class LogCheck(Base):
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    due: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds)
     asked: Mapped[bool]
     daily: Mapped[bool]
-    began: Mapped[datetime | None] = mapped_column(Moment)
-    beat: Mapped[datetime] = mapped_column(Moment)
+    began: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
+    beat: Mapped[datetime] = mapped_column(UtcMicroseconds)
     reached: Mapped[int] = mapped_column(BigInteger)
     whole: Mapped[int] = mapped_column(BigInteger)
-    checked_at: Mapped[datetime | None] = mapped_column(Moment)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     seconds: Mapped[float | None] = mapped_column(Double)
     found: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[str | None] = mapped_column(Text)
@@ -384,10 +384,10 @@ class LastCheckpoint(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     problem: Mapped[str | None] = mapped_column(Text)
-    problem_at: Mapped[datetime | None] = mapped_column(Moment)
+    problem_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     posting: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tries: Mapped[int]
-    due: Mapped[datetime] = mapped_column(Moment)
-    posted_at: Mapped[datetime | None] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    posted_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
     error: Mapped[str | None] = mapped_column(Text)
-    failed_at: Mapped[datetime | None] = mapped_column(Moment)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcMicroseconds)

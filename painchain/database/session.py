@@ -80,7 +80,7 @@ _writing = ScopedRegistry(_no_write, db.session.registry.scopefunc)
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcMicroseconds(TypeDecorator[datetime]):
     """An aware UTC time, stored as whole microseconds since 1970: exact, compact and the same on every database."""
 
     impl = BigInteger
@@ -192,12 +192,12 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def adding(table: Table, column: str) -> TextClause:
+def upsert_add(table: Table, column: str) -> TextClause:
     """Return the statement that adds to `column` in the row of a key, and makes the row where there is none."""
     return _upsert(table, column, f"{table.name}.{column} + excluded.{column}")
 
 
-def putting(table: Table, column: str) -> TextClause:
+def upsert_set(table: Table, column: str) -> TextClause:
     """Return the statement that sets `column` in the row of a key, and makes the row where there is none."""
     return _upsert(table, column, f"excluded.{column}")
 
@@ -212,7 +212,7 @@ def _upsert(table: Table, column: str, value: str) -> TextClause:
     )
 
 
-def during(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
+def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
     """Return `query` for those rows alone whose `time` lies in one of these spans, which are looked up one by one.
 
     No other condition of the query should lead to an index: write "column + 0".
@@ -247,7 +247,7 @@ def reading() -> Iterator[Connection]:
         yield connection
 
 
-def given_out(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
+def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
     """Return up to which number each table has given out ids by itself, whatever became of their rows."""
     found = {}
     for one in tables:
@@ -267,9 +267,9 @@ def _sequence(connection: Connection, table: str) -> int:
     return int(connection.execute(text(used)).scalar_one())
 
 
-def give_out_after(connection: Connection, tables: Iterable[Table], numbers: Mapping[str, int]) -> None:
+def advance_sequence(connection: Connection, tables: Iterable[Table], numbers: Mapping[str, int]) -> None:
     """Let each table give out ids from behind these numbers on, and from behind those that are in use."""
-    in_use = given_out(connection, tables)
+    in_use = current_sequence(connection, tables)
     for name, number in numbers.items():
         number = max(number, in_use[name])
         if connection.dialect.name == "postgresql":

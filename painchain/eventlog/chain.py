@@ -68,7 +68,7 @@ class Chain:
         """Return the seal of a run of events that retention has removed: its ends, and the hash of the last."""
         return self._seal(b"run ", first, last.to_bytes(8, "big") + mac)
 
-    def severed(self, mac: bytes) -> bytes:
+    def forked_head(self, mac: bytes) -> bytes:
         """Return what the next event is linked to where the head was changed by hand: so that it shows for ever."""
         return self._seal(b"torn", 0, mac)
 

@@ -36,7 +36,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ClaimedNotices:
     """Messages of one rule that this process sends now, and how often that was tried before."""
 
     rule_id: int
@@ -93,7 +93,7 @@ def _message(event: NewEvent) -> dict[str, object]:
     }
 
 
-def take(now: datetime) -> Taken | None:
+def claim(now: datetime) -> ClaimedNotices | None:
     """Take what is due of one rule: no other process takes it for a while. None if nothing is due.
 
     :raises WrongKey: when the key was replaced, so that this process opens no address any more.
@@ -124,7 +124,7 @@ def take(now: datetime) -> Taken | None:
     if not mine or url is None:
         return None
     mine = sorted(mine, key=lambda row: row.id)
-    return Taken(
+    return ClaimedNotices(
         first.rule_id,
         url,
         [row.id for row in mine],
@@ -141,7 +141,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     return or_(*waits)
 
 
-def settle(taken: Taken, now: datetime, error: str | None) -> None:
+def settle(taken: ClaimedNotices, now: datetime, error: str | None) -> None:
     """Store how it went: what was sent is gone; what failed is tried again later, and given up after `TRIES`."""
     here = _notices.c.id.in_(taken.numbers)
     given_up = error is not None and taken.tries + 1 >= TRIES

@@ -75,7 +75,7 @@ class NewEvent:
 
 
 @dataclass
-class Ledger:
+class EventLogWriter:
     """The log while one transaction writes to it."""
 
     connection: Connection
@@ -159,7 +159,7 @@ def check_key() -> None:
 
 
 @contextmanager
-def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[Ledger]:
+def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[EventLogWriter]:
     """Open the one write transaction: what changes inside and what is recorded of it are committed together.
 
     `first` is done before anything is read.
@@ -176,8 +176,8 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
             raise WrongKey
         # Nothing may follow upon a head that was changed by hand as if it had not been.
         intact = compare_digest(bytes(seal), chain.head(last_event, mac))
-        begin = mac if intact else chain.severed(mac)
-        ledger = Ledger(connection, revision, last_event, last_stamp, counted, begin, chain)
+        begin = mac if intact else chain.forked_head(mac)
+        ledger = EventLogWriter(connection, revision, last_event, last_stamp, counted, begin, chain)
         yield ledger
         if ledger.last_event - ledger.counted >= rollups.TAIL:
             ledger.count()

@@ -25,7 +25,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class AuditingOff(Exception):
+class ExportNeedsAuditing(Exception):
     """Nothing is handed out while it would not be recorded."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def begin(selection: Selection, format: Format, trail: Trail) -> str:
     """
     event_id = trail.log_events_exported(Export(format.label, spelt(selection.wanted), selection.events))
     if event_id is None:
-        raise AuditingOff
+        raise ExportNeedsAuditing
     return event_id
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from painchain.connectors.base import Kind
-from painchain.history.projection import Entry, Picture, Standing, Toggle
+from painchain.history.projection import ConnectorState, Entry, Snapshot, Toggle
 
 
 @dataclass
 class _Before:
     """What later events say of one connector as it was before them: the first old value of each field counts."""
 
-    last: Standing | None = None
+    last: ConnectorState | None = None
     values: dict[str, Any] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
     enabled: bool | None = None
@@ -37,7 +37,7 @@ class _Before:
         elif entry.event_type == "ConnectorDeleted":
             self.last = _deleted(entry)
 
-    def standing(self, known: Standing | None) -> Standing | None:
+    def standing(self, known: ConnectorState | None) -> ConnectorState | None:
         """Return the connector as it stood, if it is known at all."""
         one = self.last or known
         if one is None:
@@ -58,7 +58,7 @@ class _Before:
         )
 
 
-def completed(picture: Picture, later: Iterable[Entry], present: Iterable[Standing]) -> Picture:
+def completed(picture: Snapshot, later: Iterable[Entry], present: Iterable[ConnectorState]) -> Snapshot:
     """Return a picture with the connectors whose creation is no longer in the log.
 
     What they were is read backwards: the first old value that was recorded `later`, or else what is so at `present`
@@ -84,9 +84,9 @@ def completed(picture: Picture, later: Iterable[Entry], present: Iterable[Standi
     return replace(picture, connectors=tuple({**known, **found}.values())).sorted()
 
 
-def _deleted(entry: Entry) -> Standing:
+def _deleted(entry: Entry) -> ConnectorState:
     told = entry.description.get("configuration")
     values = {key: value for key, value in told.items() if key != "enabled"} if isinstance(told, dict) else {}
     enabled = told.get("enabled") if isinstance(told, dict) else None
     name = {"name": entry.connector_name}
-    return Standing(entry.connector_id or 0, entry.connector_type or "", {**name, **values}, enabled, None, "")
+    return ConnectorState(entry.connector_id or 0, entry.connector_type or "", {**name, **values}, enabled, None, "")

@@ -50,7 +50,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ConnectorState:
     """One connector as it stood: of a secret only that it is set, and when it was entered after the creation.
 
     `enabled` and `since` None, fields missing from `values`: the log does not know. `whole`: it knows the creation.
@@ -81,23 +81,23 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """The whole configuration at a moment, as the log tells it, and what the log cannot tell.
 
     `begins` is the time of the oldest event that was read; `whole` says that nothing was pruned before it.
     """
 
-    connectors: Sequence[Standing] = ()
+    connectors: Sequence[ConnectorState] = ()
     gaps: Sequence[Gap] = ()
     reported: int = 0
     begins: datetime | None = None
     whole: bool = True
 
-    def sorted(self) -> Picture:
+    def sorted(self) -> Snapshot:
         """Return it with the connectors in the order of the settings page."""
         places = {key: place for place, key in enumerate(connectors.TYPES)}
 
-        def place(one: Standing) -> tuple[int, str, int]:
+        def place(one: ConnectorState) -> tuple[int, str, int]:
             return places.get(one.type, len(places)), one.name.lower(), one.id
 
         return replace(self, connectors=sorted(self.connectors, key=place))
@@ -108,24 +108,24 @@ class Difference:
     """What became of one connector between two pictures: added, removed or changed, and each change."""
 
     kind: str
-    connector: Standing
+    connector: ConnectorState
     changes: Sequence[Change] = ()
 
 
 @dataclass
-class Fold:
+class Projection:
     """The configuration while the log is read, in the order of event numbers."""
 
-    standing: dict[int, Standing] = field(default_factory=dict)
+    standing: dict[int, ConnectorState] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     reported: int = 0
     begins: datetime | None = None
     whole: bool = True
 
-    def picture(self) -> Picture:
+    def picture(self) -> Snapshot:
         """Return what is known so far."""
         found = tuple(self.standing.values())
-        return Picture(found, tuple(self.gaps), self.reported, self.begins, self.whole).sorted()
+        return Snapshot(found, tuple(self.gaps), self.reported, self.begins, self.whole).sorted()
 
     def take(self, entry: Entry) -> None:
         """Read the next event."""
@@ -141,10 +141,12 @@ class Fold:
             self.standing[one.id] = replace(told, since=entry.timestamp, by=entry.author)
             self.gaps = gaps_after(self.gaps, entry)
 
-    def _known(self, entry: Entry) -> Standing:
+    def _known(self, entry: Entry) -> ConnectorState:
         number = entry.connector_id or 0
         name = {"name": entry.connector_name} if entry.connector_name else {}
-        start = Standing(number, entry.connector_type or "", name, None, entry.timestamp, entry.author, whole=False)
+        start = ConnectorState(
+            number, entry.connector_type or "", name, None, entry.timestamp, entry.author, whole=False
+        )
         return self.standing.get(number, start)
 
 
@@ -165,7 +167,7 @@ def _is_first_start(entry: Entry) -> bool:
     return entry.event_type == "ConnectorCreated" and entry.connector_type == connectors.BUILTIN.key
 
 
-def _created(one: Standing, entry: Entry) -> Standing:
+def _created(one: ConnectorState, entry: Entry) -> ConnectorState:
     told = entry.description.get("configuration")
     if not isinstance(told, dict):
         return one
@@ -174,7 +176,7 @@ def _created(one: Standing, entry: Entry) -> Standing:
     return replace(one, values=values, enabled=enabled if isinstance(enabled, bool) else None, whole=True)
 
 
-def _changed(one: Standing, entry: Entry) -> Standing:
+def _changed(one: ConnectorState, entry: Entry) -> ConnectorState:
     key, new = str(entry.description.get("field", "")), entry.description.get("new_value")
     if entry.description.get("kind") != Kind.SECRET:
         return replace(one, values={**one.values, key: new})
@@ -185,14 +187,14 @@ def _changed(one: Standing, entry: Entry) -> Standing:
     return replace(one, values={**others, key: SET}, entered={**kept, key: entry.timestamp})
 
 
-def _toggled(one: Standing, entry: Entry) -> Standing:
+def _toggled(one: ConnectorState, entry: Entry) -> ConnectorState:
     toggle = (str(entry.description.get("event_type", "")), str(entry.description.get("field", "")))
     visible = bool(entry.description.get("visible"))
     return replace(one, hidden=one.hidden - {toggle} if visible else one.hidden | {toggle})
 
 
 # A save's Connector Updated says again what its Config Changed and Field Visibility Changed have said: it is left out.
-_TAKEN: dict[str, Callable[[Standing, Entry], Standing]] = {
+_TAKEN: dict[str, Callable[[ConnectorState, Entry], ConnectorState]] = {
     "ConnectorCreated": _created,
     "ConfigChanged": _changed,
     "FieldVisibilityChanged": _toggled,
@@ -201,7 +203,7 @@ _TAKEN: dict[str, Callable[[Standing, Entry], Standing]] = {
 }
 
 
-def differences(before: Picture, after: Picture) -> Iterator[Difference]:
+def differences(before: Snapshot, after: Snapshot) -> Iterator[Difference]:
     """Yield what turned one picture into the other: additions, then changes, then removals."""
     old = {one.id: one for one in before.connectors}
     new = {one.id: one for one in after.connectors}
@@ -212,7 +214,7 @@ def differences(before: Picture, after: Picture) -> Iterator[Difference]:
     yield from (Difference("removed", one) for one in before.connectors if one.id not in new)
 
 
-def _between(old: Standing, new: Standing) -> Iterator[Change]:
+def _between(old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
     """Yield the changes of one connector; what one of the two pictures does not know is no change."""
     for one in _fields_of((old, new)):
         before, after = old.values.get(one.key), new.values.get(one.key)
@@ -229,11 +231,11 @@ def _between(old: Standing, new: Standing) -> Iterator[Change]:
         )
 
 
-def _fields_of(both: Iterable[Standing]) -> list[Field]:
+def _fields_of(both: Iterable[ConnectorState]) -> list[Field]:
     return list({one.key: one for standing in both for one in standing.fields}.values())
 
 
-def _secret_changes(one: Field, old: Standing, new: Standing) -> Iterator[Change]:
+def _secret_changes(one: Field, old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
     before, after = old.values.get(one.key), new.values.get(one.key)
     known = None not in (before, after) or (old.whole and new.whole)
     if known and (before != after or new.entered.get(one.key) != old.entered.get(one.key)):

@@ -12,7 +12,7 @@ from painchain.configuration import connector_store
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.history.backfill import completed
-from painchain.history.projection import Entry, Fold, Gap, Picture, Standing, gaps_after
+from painchain.history.projection import ConnectorState, Entry, Gap, Projection, Snapshot, gaps_after
 from painchain.timeline import visibility
 
 # How many events are held at a time: an event is one or two kilobytes.
@@ -24,7 +24,7 @@ _COLUMNS = [_event[name] for name in Entry.__dataclass_fields__]
 _AUDIT = _event.source == connectors.BUILTIN.key
 
 
-def pictures(moments: Sequence[datetime]) -> list[Picture]:
+def snapshots_at(moments: Sequence[datetime]) -> list[Snapshot]:
     """Return the configuration at each moment, in their order, from one reading of the log.
 
     It holds ``CHUNK`` events and the connectors; its time grows with the edits up to the last moment. The state is one
@@ -32,8 +32,8 @@ def pictures(moments: Sequence[datetime]) -> list[Picture]:
     before the newest event of that time or earlier. Where the log is pruned, the later edits are read as well.
     """
     cuts = [_last_before(moment) for moment in moments]
-    found: dict[int, Picture] = {}
-    fold, reached = Fold(), 0
+    found: dict[int, Snapshot] = {}
+    fold, reached = Projection(), 0
     for entry in _entries(_event.id <= max(cuts, default=0)):
         found |= {cut: fold.picture() for cut in cuts if reached <= cut < entry.id and cut not in found}
         fold.take(entry)
@@ -41,9 +41,9 @@ def pictures(moments: Sequence[datetime]) -> list[Picture]:
     return [_completed(found.get(cut) or fold.picture(), cut) for cut in cuts]
 
 
-def picture(moment: datetime) -> Picture:
+def snapshot_at(moment: datetime) -> Snapshot:
     """Return the whole configuration at a moment."""
-    return pictures([moment])[0]
+    return snapshots_at([moment])[0]
 
 
 def entries(start: datetime, end: datetime) -> Iterator[Entry]:
@@ -71,18 +71,18 @@ def oldest() -> datetime | None:
     return db.session.scalar(query)
 
 
-def _completed(found: Picture, cut: int) -> Picture:
+def _completed(found: Snapshot, cut: int) -> Snapshot:
     """Return a picture with what a pruned log has lost, as far as later events and the present tell it."""
     if found.whole:
         return found
     return completed(found, _entries(_event.id > cut), _present())
 
 
-def _present() -> Iterator[Standing]:
-    for one in connector_store.listed():
+def _present() -> Iterator[ConnectorState]:
+    for one in connector_store.list_all():
         values = connector_store.configuration(one)
         enabled = values.pop("enabled")
-        yield Standing(one.id, one.type, values, enabled, None, "", hidden=visibility.hidden(one.id))
+        yield ConnectorState(one.id, one.type, values, enabled, None, "", hidden=visibility.hidden(one.id))
 
 
 def _last_before(moment: datetime) -> int:

@@ -10,10 +10,10 @@ from painchain import connectors
 from painchain.audit.diff import Change, same
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Refused, Saved, type_of
+from painchain.configuration.connector_store import ChangeRefused, Saved, type_of
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.crypto import MASK
-from painchain.core.text import spoken
+from painchain.core.text import format_value
 from painchain.database.models import Connector
 from painchain.timeline import visibility
 from painchain.timeline.queries import Event
@@ -23,14 +23,14 @@ VISIBLE = "visible"
 _TOGGLED = "field_visibility"
 
 
-class NothingToRestore(Refused):
+class NothingToUndo(ChangeRefused):
     """The event changed no setting of a connector."""
 
     def __init__(self) -> None:
         super().__init__("This event changed no setting of a connector, so there is nothing to put back.")
 
 
-class NotRestored(Refused):
+class UndoRefused(ChangeRefused):
     """Settings that are not put back: `errors` by key. `moved` unless asking again could never help."""
 
     def __init__(self, errors: Mapping[str, str], moved: bool = False):
@@ -74,7 +74,7 @@ class Plan:
         return [part for part in self.parts if not part.obstacle]
 
 
-def restorable(event: Event) -> bool:
+def can_undo(event: Event) -> bool:
     """Say whether an event changed something that can be put back, were nothing else in the way."""
     return bool(event.connector_id) and any(part.change.kind != Kind.SECRET for part in _recorded(event))
 
@@ -86,12 +86,12 @@ def plan(event: Event) -> Plan:
     """
     parts = _recorded(event)
     if not parts or not event.connector_id:
-        raise NothingToRestore
+        raise NothingToUndo
     connector = connector_store.get(event.connector_id)
     return Plan(event, connector, [replace(part, obstacle=_obstacle(part, connector)) for part in parts])
 
 
-def restore(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
+def undo(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
     """Put the settings called `keys` back: all of them or none. None stands for everything but secrets.
 
     What that changes is recorded as any edit is, and says which event it reverts.
@@ -105,7 +105,7 @@ def restore(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
     refused = {part.change.key: part.obstacle for part in chosen if part.obstacle}
     if refused:
         moved = all(obstacle.moved for obstacle in refused.values())
-        raise NotRestored({key: obstacle.text for key, obstacle in refused.items()}, moved)
+        raise UndoRefused({key: obstacle.text for key, obstacle in refused.items()}, moved)
     assert proposed.connector is not None  # noqa: S101  without one every part has an obstacle
     values = {part.change.key: part.change.old for part in chosen if not part.toggle}
     shown = {part.toggle: bool(part.change.old) for part in chosen if part.toggle}
@@ -120,7 +120,7 @@ def _chosen(proposed: Plan, keys: Sequence[str] | None) -> list[Part]:
         unknown = [key for key in keys if key not in by_key]
         if unknown or not keys:
             text = f"Choose from what the event changed: {', '.join(by_key)}."
-            raise NotRestored(dict.fromkeys(unknown[:20] or ["fields"], text))
+            raise UndoRefused(dict.fromkeys(unknown[:20] or ["fields"], text))
         chosen = [by_key[key] for key in dict.fromkeys(keys)]
     return chosen
 
@@ -188,7 +188,7 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
     now = connector_store.values(connector)[field.key]
     if not _has(field, now, change.new):
         state = "already" if _has(field, now, change.old) else "now; it has been changed since"
-        return Obstacle(f"{field.label} is {spoken(now)} {state}.", moved=True)
+        return Obstacle(f"{field.label} is {format_value(now)} {state}.", moved=True)
     if MASK in str(change.old):
         return Obstacle(f"The old value of {field.label} is not wholly recorded.")
     try:
@@ -196,7 +196,7 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
     except FieldError as error:
         return Obstacle(f"The old value is not valid any more: {error}")
     if _has(field, now, old):
-        return Obstacle(f"{field.label} is {spoken(now)} already.", moved=True)
+        return Obstacle(f"{field.label} is {format_value(now)} already.", moved=True)
     if field.key == "name" and connector_store.is_taken(old, connector):
         return Obstacle(f"There is a connector called “{old}” already.", moved=True)
     if connector.secrets and type_of(connector).leads_elsewhere(connector_store.values(connector), {field.key: old}):

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import EventSet
-from painchain.database.session import Base, Prepared, putting
+from painchain.database.session import Base, Prepared, upsert_set
 
 # So many numbers are in one row: on both databases it fits into a page then, and PostgreSQL leaves it as it is.
 CHUNK = 15_000
@@ -22,7 +22,7 @@ Key = tuple[str, int, int, str]  # facet, grain, slot, value
 Member = tuple[Key, int]  # a set, and the number of an event
 
 _sets = Base.metadata.tables[EventSet.__tablename__]
-_PUT = Prepared(putting(_sets, "bits"))
+_PUT = Prepared(upsert_set(_sets, "bits"))
 _KEY = [column.name for column in _sets.primary_key]
 _DELETE = Prepared(delete(_sets).where(*(_sets.c[name] == bindparam(name) for name in _KEY)))
 _VALUES = Prepared(
@@ -35,7 +35,7 @@ _VALUES = Prepared(
 )
 
 
-def packed(bits: int) -> bytes:
+def encode(bits: int) -> bytes:
     """Return bits as they are stored: how many empty bytes lead, in two bytes, and the others.
 
     >>> packed(1 << 800).hex(), unpacked(packed(1 << 800)) == 1 << 800
@@ -45,7 +45,7 @@ def packed(bits: int) -> bytes:
     return empty.to_bytes(2, "big") + (bits >> 8 * empty).to_bytes((bits.bit_length() + 7) // 8 - empty, "little")
 
 
-def unpacked(stored: bytes) -> int:
+def decode(stored: bytes) -> int:
     """Return the bits that ``packed`` has stored."""
     return int.from_bytes(stored[2:], "little") << 8 * int.from_bytes(stored[:2], "big")
 
@@ -71,7 +71,7 @@ def _change(connection: Connection, members: Iterable[Member], change: Callable[
             facet, grain, slot, value = key
             row = {"facet": facet, "grain": grain, "slot": slot, "value": value, "chunk": chunk}
             if new := change(there.get(key, 0), bits):
-                put.append({**row, "bits": packed(new)})
+                put.append({**row, "bits": encode(new)})
             elif key in there:
                 gone.append(row)
     if put:
@@ -90,8 +90,8 @@ def _stored(connection: Connection, chunk: int, keys: Iterable[Key]) -> dict[Key
         if grain:
             at = select(_sets.c.slot, _sets.c.bits).where(_sets.c.facet == facet, _sets.c.grain == grain)
             found = connection.execute(at.where(_sets.c.slot.in_(some), _sets.c.chunk == chunk))
-            there |= {(facet, grain, slot, ""): unpacked(bits) for slot, bits in found}
+            there |= {(facet, grain, slot, ""): decode(bits) for slot, bits in found}
         else:
             rows = _VALUES.all(connection, facet=facet, chunk=chunk)
-            there |= {(facet, 0, 0, value): unpacked(bits) for value, bits in rows}
+            there |= {(facet, 0, 0, value): decode(bits) for value, bits in rows}
     return there

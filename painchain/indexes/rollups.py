@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, ty
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import ChangeEvent, EventCount, LogHead
-from painchain.database.session import Base, Prepared, adding
+from painchain.database.session import Base, Prepared, upsert_add
 from painchain.indexes import bitmaps
 
 TAIL = 512  # so many events are left to be counted one by one at most
@@ -40,7 +40,7 @@ _EVENTS = select(
 )
 _NEW_EVENTS = Prepared(_EVENTS.where(_event.id > bindparam("after"), _event.id <= bindparam("last")))
 
-_ADD = Prepared(adding(_counts, "events"))
+_ADD = Prepared(upsert_add(_counts, "events"))
 _IS_KEY = [_counts.c[name] == bindparam(name) for name in _KEY]
 _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_column("0")))
 

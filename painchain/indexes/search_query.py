@@ -121,7 +121,7 @@ def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = No
     for term in (term for term in terms if term.name not in TIMES):
         if term.name == TEAM:
             tags = dict.fromkeys(tag for value in term.values for tag in (teams or {}).get(value, ()))
-            phrases = [Phrase((index_tokens.mark("tag", tag),)) for tag in tags]
+            phrases = [Phrase((index_tokens.search_term("tag", tag),)) for tag in tags]
             found += [] if phrases else [Group(())]
         else:
             phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
@@ -204,9 +204,11 @@ def _source(value: str) -> tuple[str, ...]:
 
 def _types(value: str) -> tuple[str, ...]:
     known = event_types()
-    asked = index_tokens.mark("type", value)
+    asked = index_tokens.search_term("type", value)
     found = [
-        name for name, label in known if asked in (index_tokens.mark("type", name), index_tokens.mark("type", label))
+        name
+        for name, label in known
+        if asked in (index_tokens.search_term("type", name), index_tokens.search_term("type", label))
     ]
     if not found:
         names = ", ".join(dict.fromkeys(name for name, _ in known))
@@ -221,9 +223,9 @@ def event_types() -> list[tuple[str, str]]:
 
 def _phrase(term: Term, value: str) -> Phrase:
     if term.name == index_tokens.REASON:
-        return Phrase(tuple(index_tokens.reasons(value)) or (index_tokens.mark(term.name, value),))
+        return Phrase(tuple(index_tokens.reasons(value)) or (index_tokens.search_term(term.name, value),))
     if term.name:
-        return Phrase((index_tokens.mark(term.name, value),))
+        return Phrase((index_tokens.search_term(term.name, value),))
     found = tuple(index_tokens.tokens(value))
     # The beginning of a word is enough, but one letter begins too many.
     return Phrase(found, not term.quoted and bool(found) and len(found[-1]) > 2)

@@ -47,7 +47,7 @@ def _spelt(word: str) -> str:
 
 
 @lru_cache(4096)
-def mark(name: str, value: str) -> str:
+def search_term(name: str, value: str) -> str:
     """Return what stands for one value of a qualifier, whatever its case."""
     text = normalize("NFKC", value.strip()).casefold()
     if name in _RUN_TOGETHER:
@@ -66,7 +66,7 @@ def of_event(event: Mapping[str, Any]) -> str:
 
 def reasons(text: str) -> Iterator[str]:
     """Return a mark for each word of a reason; they stand one behind the other as the words do."""
-    return (mark(REASON, word) for word in tokens(text))
+    return (search_term(REASON, word) for word in tokens(text))
 
 
 def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
@@ -82,9 +82,9 @@ def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
         tuple(event["tags"]),
     )
     fields = (facts.get("field"), *(islice(changes, 1000) if isinstance(changes, dict) else ()))
-    yield from (mark("field", value) for value in fields if isinstance(value, str) and value)
+    yield from (search_term("field", value) for value in fields if isinstance(value, str) and value)
     if status:
-        yield mark("status", status)
+        yield search_term("status", status)
     reason = event["description"].get("reason") if isinstance(event["description"], dict) else None
     if isinstance(reason, str):
         yield from reasons(reason)
@@ -110,7 +110,7 @@ def _own_marks(
         ("author", author),
         *(("tag", tag) for tag in tags),
     )
-    return (EVERY, *(mark(name, value) for name, value in named if value))
+    return (EVERY, *(search_term(name, value) for name, value in named if value))
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from painchain.configuration.connector_store import Invalid, Refused, enter_again, type_of
+from painchain.configuration.connector_store import ChangeRefused, InvalidValues, enter_again, type_of
 from painchain.connectors.base import ConnectorType, Kind
-from painchain.connectors.contract import Checked
+from painchain.connectors.contract import ConnectionTestResult
 from painchain.core.crypto import KeyUnusable
 from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.ingestion import polling
 
 
-def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> Checked:
+def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Test the connection of a connector with its stored settings and what of them was `submitted` anew.
 
     A stored secret goes nowhere but where it was stored for: with another address it has to be entered again.
@@ -24,15 +24,17 @@ def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> 
     :raises Invalid: when a field does not take its value, or a secret is missing.
     """
     if type_of(connector).builtin:
-        raise Refused(f"“{connector.name}” has no connection to test: it records what changes in PainChain itself.")
+        raise ChangeRefused(
+            f"“{connector.name}” has no connection to test: it records what changes in PainChain itself."
+        )
     try:
         stored = polling.settings_of(connector)
     except KeyUnusable as problem:
-        return Checked(ok=False, missing=(str(problem),))
+        return ConnectionTestResult(ok=False, missing=(str(problem),))
     return _check(type_of(connector), stored, submitted, now)
 
 
-def check_new(connector_type: ConnectorType, submitted: Mapping[str, Any], now: datetime) -> Checked:
+def check_new(connector_type: ConnectorType, submitted: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Test the connection of a connector that is not there yet.
 
     :raises Invalid: when a field does not take its value, or a secret is missing.
@@ -42,7 +44,7 @@ def check_new(connector_type: ConnectorType, submitted: Mapping[str, Any], now: 
 
 def _check(
     connector_type: ConnectorType, stored: Mapping[str, Any], submitted: Mapping[str, Any], now: datetime
-) -> Checked:
+) -> ConnectionTestResult:
     own = {field.key for field in connector_type.fields}
     cleaned, errors = connector_type.clean({key: value for key, value in submitted.items() if key in own})
     settings = {**stored, **cleaned}
@@ -55,6 +57,6 @@ def _check(
         elif moved and settings.get(field.key) and field.key not in cleaned:
             errors[field.key] = enter_again(field)
     if errors:
-        raise Invalid(errors)
+        raise InvalidValues(errors)
     db.session.rollback()  # no connection to the database is held while somebody else's server thinks
     return polling.check(connector_type.key, settings, now)

@@ -14,13 +14,13 @@ from sqlalchemy.engine import Connection
 
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Polled, PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError, PollResult
 from painchain.database.models import Connector, PollState
 from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
 from painchain.eventlog import writer
-from painchain.eventlog.writer import Ledger
+from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion.source_events import STEP, append, new_events, origin, safe_text, unknown
-from painchain.scheduling.poll_leases import Taken
+from painchain.scheduling.poll_leases import PollLease
 from painchain.timeline import coverage_gaps
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -40,7 +40,7 @@ class _Lost(Exception):
     """The turn is somebody else's by now, or the connector is switched off: nothing of it is stored."""
 
 
-def store(connector_id: int, polled: Polled, now: datetime, turn: Taken | None = None) -> int:
+def store(connector_id: int, polled: PollResult, now: datetime, turn: PollLease | None = None) -> int:
     """Store what a poll found with its cursor and how the connector does. Return how many events are new.
 
     The last of them, the cursor and the health are one commit. More than ``STEP`` come in several, so that other
@@ -59,25 +59,25 @@ def store(connector_id: int, polled: Polled, now: datetime, turn: Taken | None =
     (fresh, newest), added = unknown(polled.found), 0
     for start in range(0, len(fresh) - STEP, STEP):
         batch = new_events(came_from, fresh[start : start + STEP], now, request_id)
-        with writer.writing() as book:
-            if not _holds(book.connection, connector_id, turn):
+        with writer.writing() as event_log:
+            if not _holds(event_log.connection, connector_id, turn):
                 return added
-            added += append(book, batch, newest)
-            newest = book.last_event
+            added += append(event_log, batch, newest)
+            newest = event_log.last_event
     rest = new_events(came_from, fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else [], now, request_id)
     try:
-        with _writing(quiet and not rest) as (connection, book):
+        with _writing(quiet and not rest) as (connection, event_log):
             before = _before(connection, connector_id)
             _move(connection, connector_id, turn, values)
-            if book:
-                added += append(book, rest, newest)
-                _tell_success(book, connector_id, polled, before, now, request_id)
+            if event_log:
+                added += append(event_log, rest, newest)
+                _tell_success(event_log, connector_id, polled, before, now, request_id)
             return added
     except _Lost:
         return added
 
 
-def fail(connector_id: int, error: PollError, now: datetime, turn: Taken | None = None) -> None:
+def fail(connector_id: int, error: PollError, now: datetime, turn: PollLease | None = None) -> None:
     """Store why a poll failed, when the next is due, and the Failing event if it is the first in a row.
 
     A rate limit is no failure: it postpones.
@@ -87,22 +87,22 @@ def fail(connector_id: int, error: PollError, now: datetime, turn: Taken | None 
         return
     connector, state = found
     words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
-    limited = error.trouble is Trouble.RATE_LIMITED
+    limited = error.trouble is ErrorKind.RATE_LIMITED
     told = "A rate limit postpones the polls of a connector: %s" if limited else "A poll failed: %s"
     log.warning(told, words, extra={"members": {"connector": connector_id}})
     failures = (state.failures if state else 0) + (0 if limited else 1)
-    quiet = state is not None and state.trouble is not None and (state.trouble == Trouble.RATE_LIMITED) == limited
+    quiet = state is not None and state.trouble is not None and (state.trouble == ErrorKind.RATE_LIMITED) == limited
     values: dict[str, Any] = {"last_poll": now, "failures": failures, "trouble": error.trouble.value, "error": words}
     values["due"] = next_try(error, max(failures, 1), interval(connector), now)
     if not limited:
         values["failing_since"] = (state.failing_since if state else None) or now
     db.session.rollback()
     try:
-        with _writing(quiet) as (connection, book):
+        with _writing(quiet) as (connection, event_log):
             before = _before(connection, connector_id)
             _move(connection, connector_id, turn, values)
-            if book:
-                _tell_failure(book, connector_id, limited, words, before, now)
+            if event_log:
+                _tell_failure(event_log, connector_id, limited, words, before, now)
     except _Lost:
         return
 
@@ -121,12 +121,12 @@ def next_try(error: PollError, failures: int, interval: timedelta, now: datetime
     pause = min(interval * (1 << min(failures - 1, 12)), LONGEST_PAUSE)
     if error.retry_at:
         wanted = min(max(error.retry_at - now, SHORTEST_PAUSE), LONGEST_LIMIT)
-        pause = wanted if error.trouble is Trouble.RATE_LIMITED else max(pause, wanted)
+        pause = wanted if error.trouble is ErrorKind.RATE_LIMITED else max(pause, wanted)
         return now + pause * random.uniform(1, 1.05)  # noqa: S311  no secret
     return now + pause * random.uniform(0.9, 1)  # noqa: S311  no secret
 
 
-def _success(connector: Connector, polled: Polled, now: datetime, turn: Taken | None) -> dict[str, Any]:
+def _success(connector: Connector, polled: PollResult, now: datetime, turn: PollLease | None) -> dict[str, Any]:
     """Return the values of the row after a poll that went well."""
     values: dict[str, Any] = dict.fromkeys(("failing_since", "trouble", "error"))
     values |= {"cursor": polled.cursor, "last_poll": now, "last_success": now, "failures": 0}
@@ -140,7 +140,9 @@ def _success(connector: Connector, polled: Polled, now: datetime, turn: Taken | 
     return {**values, "due": due}
 
 
-def _tell_success(book: Ledger, connector_id: int, polled: Polled, before: Any, now: datetime, request_id: str) -> None:
+def _tell_success(
+    event_log: EventLogWriter, connector_id: int, polled: PollResult, before: Any, now: datetime, request_id: str
+) -> None:
     connector = db.session.get_one(Connector, connector_id)
     coverage_gaps.end(connector, now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
     if polled.gap:
@@ -149,11 +151,13 @@ def _tell_success(book: Ledger, connector_id: int, polled: Polled, before: Any, 
             connector, coverage_gaps.GAP, gap.start, gap.end, safe_text(gap.words, origin(connector).secrets)
         )
     if before.failing_since:
-        trail = Trail(book, author(connector), request_id, now)
+        trail = Trail(event_log, author(connector), request_id, now)
         trail.log_connector_recovered(connector_store.subject(connector), before.failures, before.failing_since)
 
 
-def _tell_failure(book: Ledger, connector_id: int, limited: bool, words: str, before: Any, now: datetime) -> None:
+def _tell_failure(
+    event_log: EventLogWriter, connector_id: int, limited: bool, words: str, before: Any, now: datetime
+) -> None:
     connector = db.session.get_one(Connector, connector_id)
     if limited:
         coverage_gaps.begin(connector, coverage_gaps.RATE_LIMITED, now, words)
@@ -161,7 +165,7 @@ def _tell_failure(book: Ledger, connector_id: int, limited: bool, words: str, be
     coverage_gaps.end(connector, now, coverage_gaps.RATE_LIMITED)
     coverage_gaps.begin(connector, coverage_gaps.FAILING, now, words)
     if before.failing_since is None:
-        trail = Trail(book, author(connector), writer.new_request_id(now), now)
+        trail = Trail(event_log, author(connector), writer.new_request_id(now), now)
         trail.log_connector_failing(connector_store.subject(connector), words)
 
 
@@ -179,14 +183,14 @@ def _enabled(connector_id: int) -> tuple[Connector, PollState | None] | None:
 
 
 @contextmanager
-def _writing(quiet: bool) -> Iterator[tuple[Connection, Ledger | None]]:
+def _writing(quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
     """Open a write transaction; a `quiet` one changes nothing that open pages show, so that they stay as they are."""
     if quiet:
         with one_write_at_a_time() as connection:
             yield connection, None
     else:
-        with writer.writing() as book:
-            yield book.connection, book
+        with writer.writing() as event_log:
+            yield event_log.connection, event_log
 
 
 def _before(connection: Connection, connector_id: int) -> Any:
@@ -198,7 +202,7 @@ def _before(connection: Connection, connector_id: int) -> Any:
     return row
 
 
-def _move(connection: Connection, connector_id: int, turn: Taken | None, values: dict[str, Any]) -> None:
+def _move(connection: Connection, connector_id: int, turn: PollLease | None, values: dict[str, Any]) -> None:
     """Write how the connector does, and end the turn.
 
     Its next poll is the one of `values`, unless somebody has asked for an earlier one since the turn was taken.
@@ -215,7 +219,7 @@ def _move(connection: Connection, connector_id: int, turn: Taken | None, values:
         raise _Lost
 
 
-def _holds(connection: Connection, connector_id: int, turn: Taken | None) -> bool:
+def _holds(connection: Connection, connector_id: int, turn: PollLease | None) -> bool:
     own = [_state.connector_id == connector_id, _switched_on(connector_id)]
     if turn:
         own.append(_state.taken_until == turn.until)

@@ -15,9 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from painchain import connectors
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import Refused, type_of
+from painchain.configuration.connector_store import ChangeRefused, type_of
 from painchain.connectors.base import Kind
-from painchain.connectors.contract import Checked, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollContext, PollError, PollResult
 from painchain.core import logs, runtime
 from painchain.core.crypto import KeyUnusable
 from painchain.database import clock as db_clock
@@ -29,8 +29,8 @@ from painchain.ingestion.source_events import add_found as add_found
 from painchain.ingestion.source_events import safe_text
 from painchain.ingestion.source_events import settings_of as settings_of
 from painchain.scheduling import poll_leases
-from painchain.scheduling.poll_leases import Taken
-from painchain.scheduling.poll_leases import take as take
+from painchain.scheduling.poll_leases import PollLease
+from painchain.scheduling.poll_leases import acquire as acquire
 
 CHECK_SECONDS = 10.0
 CHECKS = 8  # tests of a connection at the same time
@@ -73,13 +73,13 @@ def sync_now(connector: Connector, trail: Trail) -> None:
     :raises Refused: when it is switched off, or is none that is polled.
     """
     if not type_of(connector).poll:
-        raise Refused(f"“{connector.name}” is not polled.")
+        raise ChangeRefused(f"“{connector.name}” is not polled.")
     if not connector.enabled:
-        raise Refused(f"“{connector.name}” is disabled. Enable it to have it polled.")
+        raise ChangeRefused(f"“{connector.name}” is disabled. Enable it to have it polled.")
     poll_leases.make_due(connector, trail.now)
 
 
-def poll(turn: Taken, clock: Callable[[], datetime], stopping: Callable[[], bool] = lambda: False) -> int:
+def poll(turn: PollLease, clock: Callable[[], datetime], stopping: Callable[[], bool] = lambda: False) -> int:
     """Poll the connector of a turn and store what comes of it. Return how many events are new.
 
     Whatever goes wrong is stored in words, and touches no other connector. A poll that is cut off by the end of the
@@ -94,45 +94,51 @@ def poll(turn: Taken, clock: Callable[[], datetime], stopping: Callable[[], bool
         return new
     except Exception as problem:  # a defect of one connector type must not stop the others
         if stopping():
-            poll_leases.give_back(turn, clock())
+            poll_leases.release(turn, clock())
         else:
             told = _told(problem, number)
-            runtime.current().metrics.polled(kind, "rate_limited" if told.trouble is Trouble.RATE_LIMITED else "failed")
+            runtime.current().metrics.polled(
+                kind, "rate_limited" if told.trouble is ErrorKind.RATE_LIMITED else "failed"
+            )
             fail(number, told, clock(), turn)
         return 0
 
 
-def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -> Checked:
+def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Test a connection with these settings (secrets in plain text), within 10 seconds.
 
     What goes wrong is told in words in the answer; this raises nothing.
     """
     connector_type = connectors.TYPES.get(connector_type_key)
     if connector_type is None or connector_type.check is None:
-        return Checked(False, missing=["Connectors of this type cannot be tested."])
+        return ConnectionTestResult(False, missing=["Connectors of this type cannot be tested."])
     if not _checks.acquire(blocking=False):
-        return Checked(False, missing=["Many connections are being tested just now. Try again in a moment."])
-    ask, answers = connector_type.check, list[Checked]()
+        return ConnectionTestResult(
+            False, missing=["Many connections are being tested just now. Try again in a moment."]
+        )
+    ask, answers = connector_type.check, list[ConnectionTestResult]()
 
     def run() -> None:
         try:
             answers.append(ask(settings, now))
         except Exception as problem:  # whatever it is, the person reads it in words
-            answers.append(Checked(False, missing=[str(_told(problem))]))
+            answers.append(ConnectionTestResult(False, missing=[str(_told(problem))]))
         finally:
             _checks.release()
 
     thread = threading.Thread(target=logs.carried(run), name="check", daemon=True)
     thread.start()
     thread.join(CHECK_SECONDS)
-    late = Checked(False, missing=[f"There was no answer within {CHECK_SECONDS:.0f} seconds. Check the URL."])
+    late = ConnectionTestResult(
+        False, missing=[f"There was no answer within {CHECK_SECONDS:.0f} seconds. Check the URL."]
+    )
     secret = [field.key for field in connector_type.all_fields if field.kind is Kind.SECRET]
     return _without_secrets(
         answers[0] if answers else late, [str(settings[key]) for key in secret if settings.get(key)]
     )
 
 
-def _polled(turn: Taken, stopping: Callable[[], bool]) -> Polled | None:
+def _polled(turn: PollLease, stopping: Callable[[], bool]) -> PollResult | None:
     """Ask the source, with no connection to the database kept meanwhile; None if the connector is off or gone."""
     connector = db.session.get(Connector, turn.connector_id, populate_existing=True)
     state = db.session.get(PollState, turn.connector_id, populate_existing=True)
@@ -143,7 +149,7 @@ def _polled(turn: Taken, stopping: Callable[[], bool]) -> Polled | None:
     settings, cursor = settings_of(connector), state.cursor
     db.session.remove()
     end = time.monotonic() + POLL_TIME.total_seconds()
-    return ask(Turn(settings, cursor, turn.began, lambda: stopping() or time.monotonic() > end))
+    return ask(PollContext(settings, cursor, turn.began, lambda: stopping() or time.monotonic() > end))
 
 
 def _told(problem: Exception, connector_id: int | None = None) -> PollError:
@@ -151,19 +157,19 @@ def _told(problem: Exception, connector_id: int | None = None) -> PollError:
     if isinstance(problem, PollError):
         return problem
     if isinstance(problem, KeyUnusable):
-        return PollError(str(problem), Trouble.SETTINGS)
+        return PollError(str(problem), ErrorKind.SETTINGS)
     if isinstance(problem, WriteBusy | OperationalError):
         words = "The database did not take what was found; nothing is lost, it is asked for again."
-        return PollError(words, Trouble.OURS)
+        return PollError(words, ErrorKind.OURS)
     logs.failed(log, "A test" if connector_id is None else f"The poll of connector {connector_id}", problem)
     return PollError(
         "PainChain could not read the answer; its log has the details. "
         "This is a defect in PainChain: please report it.",
-        Trouble.OURS,
+        ErrorKind.OURS,
     )
 
 
-def _without_secrets(checked: Checked, secrets: Sequence[str]) -> Checked:
+def _without_secrets(checked: ConnectionTestResult, secrets: Sequence[str]) -> ConnectionTestResult:
     sees, missing = ([safe_text(one, secrets, 500) for one in some] for some in (checked.sees, checked.missing))
     return replace(checked, identity=safe_text(checked.identity, secrets, 200), sees=sees, missing=missing)
 
@@ -173,7 +179,7 @@ def _health(one: Connector, state: PollState | None, now: datetime) -> Health:
         return Health("waiting" if one.enabled else "off")
     busy = not db_clock.is_reached(state.taken_until, now, poll_leases.LEASE)
     doing = "polling" if busy else "waiting" if state.last_poll is None else "fine"
-    if state.trouble == Trouble.RATE_LIMITED:
+    if state.trouble == ErrorKind.RATE_LIMITED:
         doing = "rate_limited"
     elif state.failing_since:
         doing = "failing"

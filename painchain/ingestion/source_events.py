@@ -15,12 +15,12 @@ from sqlalchemy.engine import Connection
 
 from painchain.configuration import connector_store
 from painchain.connectors.base import Kind
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.crypto import MASK, KeyUnusable, scrub
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import EPOCH, db
-from painchain.eventlog.writer import Ledger, NewEvent, new_request_id
+from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 
 STEP = 500  # events of one transaction: so many are written before another writer has its turn
 LONGEST_ID, LONGEST_LINE, LONGEST_TEXT, LONGEST_LIST, DEEPEST = 300, 500, 20_000, 1_000, 5
@@ -49,26 +49,32 @@ def settings_of(connector: Connector) -> dict[str, Any]:
     :raises KeyUnusable: when the key does not open them.
     """
     secret = {field.key: None for field in connector_store.type_of(connector).all_fields if field.kind is Kind.SECRET}
-    return {**connector_store.values(connector), **secret, **connector_store.opened(connector)}
+    return {**connector_store.values(connector), **secret, **connector_store.decrypted_secrets(connector)}
 
 
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(one for one in connector_store.opened(connector).values() if len(one) >= SHORTEST_SECRET)
+        secrets = tuple(
+            one for one in connector_store.decrypted_secrets(connector).values() if len(one) >= SHORTEST_SECRET
+        )
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
 
 
 def add_found(
-    book: Ledger, connector: Connector, found: Sequence[Found], now: datetime, request_id: str | None = None
+    event_log: EventLogWriter,
+    connector: Connector,
+    found: Sequence[SourceEvent],
+    now: datetime,
+    request_id: str | None = None,
 ) -> int:
     """Append what is found and not there yet, inside an open write transaction. Return how many events that are."""
-    return append(book, new_events(origin(connector), found, now, request_id or new_request_id(now)))
+    return append(event_log, new_events(origin(connector), found, now, request_id or new_request_id(now)))
 
 
-def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: str) -> list[NewEvent]:
+def new_events(of: Origin, found: Iterable[SourceEvent], now: datetime, request_id: str) -> list[NewEvent]:
     """Return what is found as events that can be written, with their words; what comes twice, once."""
     events: dict[str, NewEvent] = {}
     for one in found:
@@ -78,21 +84,21 @@ def new_events(of: Origin, found: Iterable[Found], now: datetime, request_id: st
     return list(events.values())
 
 
-def append(book: Ledger, events: Sequence[NewEvent], looked_up: int | None = None) -> int:
+def append(event_log: EventLogWriter, events: Sequence[NewEvent], looked_up: int | None = None) -> int:
     """Append those of the events that are not there yet, and return how many.
 
     They need not be looked up again if the newest event still is the one of when they were.
     """
-    if looked_up != book.last_event:
-        known = _known(book.connection, [event.event_id for event in events])
+    if looked_up != event_log.last_event:
+        known = _known(event_log.connection, [event.event_id for event in events])
         events = [event for event in events if event.event_id not in known]
-    book.append(*events)
+    event_log.append(*events)
     return len(events)
 
 
-def unknown(found: Sequence[Found]) -> tuple[list[Found], int]:
+def unknown(found: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
     """Return what is not on the timeline yet, each once, before any lock is taken; and the newest event by then."""
-    by_id: dict[str, Found] = {}
+    by_id: dict[str, SourceEvent] = {}
     for one in found:
         by_id.setdefault(_event_id(one.event_id), one)
     ids = list(by_id)
@@ -108,7 +114,7 @@ def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
     return set(connection.scalars(select(_event.event_id).where(_event.event_id.in_(ids)))) if ids else set()
 
 
-def _new_event(of: Origin, one: Found, now: datetime, request_id: str) -> NewEvent:
+def _new_event(of: Origin, one: SourceEvent, now: datetime, request_id: str) -> NewEvent:
     safe = one if _is_plain(one, of.secrets) else _made_safe(one, of.secrets)
     return NewEvent(
         event_id=_event_id(one.event_id),
@@ -130,7 +136,7 @@ def _new_event(of: Origin, one: Found, now: datetime, request_id: str) -> NewEve
     )
 
 
-def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
+def _is_plain(one: SourceEvent, secrets: Sequence[str]) -> bool:
     """Say whether nothing of it needs to be made safe, as is so of most that sources tell: by one look at all of it."""
     lines = (one.title, one.author, one.event_type, one.status or "")
     try:
@@ -149,7 +155,7 @@ def _is_plain(one: Found, secrets: Sequence[str]) -> bool:
     return True
 
 
-def _made_safe(one: Found, secrets: Sequence[str]) -> Found:
+def _made_safe(one: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
     return replace(
         one,
         event_type=_line(one.event_type, secrets),

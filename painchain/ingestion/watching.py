@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Update, select, update
 
 from painchain import connectors
-from painchain.connectors.contract import Heard, Polled, Turn
+from painchain.connectors.contract import Heard, PollContext, PollResult
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
 from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
@@ -80,14 +80,14 @@ def release(connector_id: int, until: datetime) -> None:
     _move(_of(connector_id).where(_state.watched_until == until), EPOCH)
 
 
-def turn(connector_id: int, now: datetime) -> Turn | None:
+def turn(connector_id: int, now: datetime) -> PollContext | None:
     """Return what a watch begins with; None if the connector is gone.
 
     :raises KeyUnusable: when the key does not open its secrets.
     """
     try:
         connector, state = db.session.get(Connector, connector_id), db.session.get(PollState, connector_id)
-        return Turn(settings_of(connector), state.cursor, now) if connector and state else None
+        return PollContext(settings_of(connector), state.cursor, now) if connector and state else None
     finally:
         db.session.rollback()
 
@@ -104,11 +104,13 @@ def put(connector_id: int, until: datetime, heard: Heard, now: datetime) -> Outc
     if not tells:
         with one_write_at_a_time():
             return _put(connector_id, until, heard, now, None)
-    with writer.writing() as book:
-        return _put(connector_id, until, heard, now, book)
+    with writer.writing() as event_log:
+        return _put(connector_id, until, heard, now, event_log)
 
 
-def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: writer.Ledger | None) -> Outcome:
+def _put(
+    connector_id: int, until: datetime, heard: Heard, now: datetime, event_log: writer.EventLogWriter | None
+) -> Outcome:
     row = _read(connector_id, kept=True)
     connector = db.session.get(Connector, connector_id, populate_existing=True)
     if row is None or connector is None or not connector.enabled or row.watched_until != until:
@@ -116,8 +118,8 @@ def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: 
     if not clock.is_reached(row.taken_until, now, poll_leases.LEASE):
         return Outcome.WAIT
     polled = heard(row.cursor)
-    if book:
-        _tell(book, connector, polled, now)
+    if event_log:
+        _tell(event_log, connector, polled, now)
     elif _tells(polled):
         return Outcome.WAIT  # a poll has come in between, and with it something to tell
     soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
@@ -126,12 +128,12 @@ def _put(connector_id: int, until: datetime, heard: Heard, now: datetime, book: 
     return Outcome.STORED
 
 
-def _tells(polled: Polled) -> bool:
+def _tells(polled: PollResult) -> bool:
     return bool(polled.found or polled.gap)
 
 
-def _tell(book: writer.Ledger, connector: Connector, polled: Polled, now: datetime) -> None:
-    add_found(book, connector, polled.found, now)
+def _tell(event_log: writer.EventLogWriter, connector: Connector, polled: PollResult, now: datetime) -> None:
+    add_found(event_log, connector, polled.found, now)
     if polled.gap:
         coverage_gaps.add(connector, coverage_gaps.GAP, polled.gap.start, polled.gap.end, polled.gap.words)
 

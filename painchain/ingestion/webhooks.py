@@ -11,8 +11,8 @@ from secrets import token_urlsafe
 from sqlalchemy import delete, update
 
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import Refused, get, subject, type_of
-from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine
+from painchain.configuration.connector_store import ChangeRefused, get, subject, type_of
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, WebhookHandler
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, scrub, seal
 from painchain.database.models import Connector, Webhook, WebhookDelivery
@@ -34,11 +34,11 @@ class SwitchedOff(Exception):
     """The connector is disabled: nothing of it is recorded."""
 
 
-class NoneTaken(Refused):
+class NoneTaken(ChangeRefused):
     """Connectors of this type take no webhooks."""
 
 
-class Moved(Refused):
+class StaleWebhook(ChangeRefused):
     """Somebody else has set, replaced or removed the secret in the meantime."""
 
 
@@ -111,19 +111,19 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     if not found:
         _note_idle(webhook, _told(hook.topic(delivery), found, 0), now)
         return Received(0)
-    with writer.writing() as book:
+    with writer.writing() as event_log:
         connector, hook, webhook = find(type_key, connector_id)  # as it is now that nobody else writes
         if webhook.secret != sealed:
-            raise NotGenuine("The secret was replaced in the meantime.")
+            raise InvalidSignature("The secret was replaced in the meantime.")
         _refuse_disabled(connector)
         if not _remember(connector_id, _mark(hook, delivery), now):
             return Received(0, repeated=True)
-        events = polling.add_found(book, connector, found, now)
+        events = polling.add_found(event_log, connector, found, now)
         webhook.last_delivery, webhook.told = now, _told(hook.topic(delivery), found, events)
     return Received(events)
 
 
-def find(type_key: str, connector_id: int) -> tuple[Connector, Hook, Webhook]:
+def find(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, Webhook]:
     """Return the connector that a delivery is for, how it is read, and its secret.
 
     :raises NoHook: when there is none.
@@ -139,7 +139,7 @@ def find(type_key: str, connector_id: int) -> tuple[Connector, Hook, Webhook]:
 def _seen(connector: Connector, seen: str | None) -> Webhook | None:
     webhook = of(connector)
     if seen is not None and seen != state(webhook):
-        raise Moved(f"Somebody else has changed the webhook of “{connector.name}” in the meantime.")
+        raise StaleWebhook(f"Somebody else has changed the webhook of “{connector.name}” in the meantime.")
     return webhook
 
 
@@ -165,13 +165,13 @@ def _remember(connector_id: int, mark: str, now: datetime) -> bool:
     return True
 
 
-def _mark(hook: Hook, delivery: Delivery) -> str:
+def _mark(hook: WebhookHandler, delivery: Delivery) -> str:
     """Return what a repeated delivery is known by, always of one length: of its id, or else of all of it."""
     told = hook.delivery_id(delivery)
     return hashlib.sha256(told.encode("utf-8", "replace") if told else delivery.body).hexdigest()
 
 
-def _told(topic: str, found: Sequence[Found], events: int) -> str:
+def _told(topic: str, found: Sequence[SourceEvent], events: int) -> str:
     """Return what a delivery was, in words. Its topic is not signed: it is cut and cleaned."""
     topic = "".join(one for one in " ".join(scrub(topic).split()) if one.isprintable())[:TOPIC_LENGTH]
     if not found:

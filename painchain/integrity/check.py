@@ -12,8 +12,8 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
 from painchain.eventlog import writer
 from painchain.integrity import check_job, checkpoint_comparison, checkpoints, latest_checkpoint, verification
-from painchain.integrity.check_job import MOST_DRIFT, Turn, Verdict
-from painchain.integrity.checkpoint_comparison import Fit
+from painchain.integrity.check_job import MOST_DRIFT, CheckLease, CheckResult
+from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.integrity.verification import Break
 
@@ -26,7 +26,7 @@ CHECKPOINTS = {
 log = logging.getLogger(__name__)
 
 
-def check(turn: Turn, progress: Callable[[int, int], None], clock: Callable[[], datetime]) -> Verdict:
+def run_check(turn: CheckLease, progress: Callable[[int, int], None], clock: Callable[[], datetime]) -> CheckResult:
     """Check the log, store the verdict, put a break on the record, and make the day's checkpoint if all is well.
 
     `progress` hears how far the walk is; it may rest meanwhile, or raise to end it.
@@ -34,25 +34,27 @@ def check(turn: Turn, progress: Callable[[int, int], None], clock: Callable[[], 
     began = time.monotonic()
     walked = verification.integrity(progress)
     verdict = _completed(
-        _compared(Verdict(walked.events, walked.pruned, walked.last, walked.head.hex(), walked.broken))
+        _compared(CheckResult(walked.events, walked.pruned, walked.last, walked.head.hex(), walked.broken))
     )
     if verdict.broken:
         log.error("The log is not as it was written. %s", verdict.broken.words)
     now = clock()
-    with writer.writing() as book:
-        if check_job.settle(book.connection, turn, verdict, now, time.monotonic() - began):
-            _tell(Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn)), verdict.broken)
+    with writer.writing() as event_log:
+        if check_job.settle(event_log.connection, turn, verdict, now, time.monotonic() - began):
+            _tell(
+                Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn)), verdict.broken
+            )
     if turn.daily and verdict.broken is None:
         _checkpoint(turn, clock)
     return verdict
 
 
-def cause(turn: Turn) -> str:
+def cause(turn: CheckLease) -> str:
     """Say why PainChain checks the log."""
     return DAILY if turn.daily else ON_DEMAND
 
 
-def _compared(verdict: Verdict) -> Verdict:
+def _compared(verdict: CheckResult) -> CheckResult:
     """Return the verdict with what the checkpoints in the file say; one that cannot be read says nothing."""
     try:
         here, gone = checkpoints.kept(latest_checkpoint.file())
@@ -66,11 +68,11 @@ def _compared(verdict: Verdict) -> Verdict:
     return replace(verdict, broken=_as_break(worst)) if worst and verdict.broken is None else verdict
 
 
-def _as_break(fit: Fit) -> Break:
+def _as_break(fit: CheckpointMatch) -> Break:
     return Break(CHECKPOINTS[fit.kind], fit.checkpoint.size, fit.words)
 
 
-def _completed(verdict: Verdict) -> Verdict:
+def _completed(verdict: CheckResult) -> CheckResult:
     """Return the verdict with whether the log tells how everything is configured now, as far as it can be read."""
     found = verification.completeness()
     kept, explained = ([one.words for one in several[:MOST_DRIFT]] for several in (found.drift, found.explained))
@@ -92,14 +94,14 @@ def _tell(trail: Trail, broken: Break | None) -> None:
         text = "The log is whole again: every event is as it was written."
         kind, _, number = (told or "").partition(" ")
         trail.record("chain_mended", "the log", "mended", text, {"was": f"event {number} ({kind})"})
-    check_job.tell(trail.ledger.connection, place)
+    check_job.tell(trail.event_log.connection, place)
 
 
-def _checkpoint(turn: Turn, clock: Callable[[], datetime]) -> None:
+def _checkpoint(turn: CheckLease, clock: Callable[[], datetime]) -> None:
     now = clock()
     try:
-        with writer.writing() as book:
-            trail = Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn))
+        with writer.writing() as event_log:
+            trail = Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn))
             latest_checkpoint.make(trail, clock, recorded=False)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, now)
@@ -111,7 +113,7 @@ def at_start() -> None:
     Serving goes on: it is said in the log at once, and a check of everything puts it on the record.
     """
     try:
-        fit = latest_checkpoint.misfit()
+        fit = latest_checkpoint.mismatch()
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be read. %s", problem)
         return

@@ -28,7 +28,7 @@ _event = ChangeEvent.__table__.c
 
 
 @dataclass(frozen=True)
-class Turn:
+class CheckLease:
     """A check that this process does; no other has begun at that very moment. `daily`: nobody waits for it."""
 
     began: datetime
@@ -36,7 +36,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What a check has found: `events` as they were written, up to number `last`, whose hash is `head` in hex.
 
     `pruned` others were removed by retention. `broken` is the first place that is not as it was written. `complete`
@@ -66,7 +66,7 @@ class Verdict:
         return asdict(self)
 
     @classmethod
-    def loaded(cls, value: Mapping[str, Any]) -> Verdict:
+    def loaded(cls, value: Mapping[str, Any]) -> CheckResult:
         """Return the verdict that is stored so."""
         broken = value["broken"]
         return cls(**{**value, "broken": Break(**broken) if broken else None})
@@ -98,7 +98,7 @@ class State:
     running: Running | None
     checked_at: datetime | None
     seconds: float
-    verdict: Verdict | None
+    verdict: CheckResult | None
     error: str | None
     told: str | None
 
@@ -107,7 +107,7 @@ def state() -> State:
     """Return what is known of the log."""
     row = db.session.execute(select(*_row)).one()
     running = Running(row.began, row.reached, row.whole) if row.began else None
-    verdict = Verdict.loaded(row.found) if row.found else None
+    verdict = CheckResult.loaded(row.found) if row.found else None
     return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, verdict, row.error, row.told)
 
 
@@ -116,7 +116,7 @@ def ask() -> None:
     db.session.execute(update(_table).where(_row.began.is_(None)).values(asked=True))
 
 
-def take(now: datetime) -> Turn | None:
+def acquire(now: datetime) -> CheckLease | None:
     """Take the turn, if a check is due or asked for, or one was left by a server that is gone.
 
     :raises WrongKey: when the key was replaced, so that this process can check nothing any more.
@@ -134,7 +134,7 @@ def take(now: datetime) -> Turn | None:
     begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": following}
     with one_write_at_a_time() as connection:
         taken = connection.execute(update(_table).where(free, _row.due == row.due).values(begun)).rowcount
-    return Turn(now, daily) if taken else None
+    return CheckLease(now, daily) if taken else None
 
 
 def next_due(now: datetime) -> datetime:
@@ -147,26 +147,26 @@ def next_due(now: datetime) -> datetime:
     return today if now < today else today + DAY
 
 
-def beat(turn: Turn, reached: int, whole: int, now: datetime) -> bool:
+def beat(turn: CheckLease, reached: int, whole: int, now: datetime) -> bool:
     """Say how far a check is; return whether it is still ours."""
     with one_write_at_a_time() as connection:
         return bool(connection.execute(_of(turn).values(beat=now, reached=reached, whole=whole)).rowcount)
 
 
-def give_back(turn: Turn) -> None:
+def release(turn: CheckLease) -> None:
     """Leave a check that came to nothing to the next server."""
     with one_write_at_a_time() as connection:
         again = {"due": EPOCH} if turn.daily else {"asked": True}
         connection.execute(_of(turn).values(began=None, **again))
 
 
-def fail(turn: Turn, now: datetime, words: str) -> None:
+def fail(turn: CheckLease, now: datetime, words: str) -> None:
     """Store why a check did not get through; it is tried again later."""
     with one_write_at_a_time() as connection:
         connection.execute(_of(turn).values(began=None, error=words, due=now + AGAIN))
 
 
-def settle(connection: Connection, turn: Turn, verdict: Verdict, now: datetime, seconds: float) -> bool:
+def settle(connection: Connection, turn: CheckLease, verdict: CheckResult, now: datetime, seconds: float) -> bool:
     """Store a verdict, inside a write transaction; return whether the check was still ours."""
     done = {"began": None, "checked_at": now, "seconds": seconds, "found": verdict.stored(), "error": None}
     return bool(connection.execute(_of(turn).values(done)).rowcount)
@@ -183,5 +183,5 @@ def nearest(number: int) -> int | None:
     return found
 
 
-def _of(turn: Turn) -> Update:
+def _of(turn: CheckLease) -> Update:
     return update(_table).where(_row.began == turn.began)

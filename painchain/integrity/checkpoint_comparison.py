@@ -47,7 +47,7 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Fit:
+class CheckpointMatch:
     """How one checkpoint fits. `unknown`: retention has removed the events around it. `restored`: of before `at`."""
 
     checkpoint: Checkpoint
@@ -76,14 +76,14 @@ class Fit:
         }[self.kind]
 
 
-def compare(checkpoints: Sequence[Checkpoint]) -> list[Fit]:
+def compare(checkpoints: Sequence[Checkpoint]) -> list[CheckpointMatch]:
     """Say of each checkpoint how it fits the log as it is now. It trusts the hashes: walk along the chain before."""
     with db.engine.connect() as plain:
         connection = snapshot(plain)
         last = connection.execute(select(_head.last_event)).scalar()
         last = last if isinstance(last, int) else -1  # one that is none was put there by hand
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
-        found = [Fit(one, _kind(connection, one, last, hashes)) for one in checkpoints]
+        found = [CheckpointMatch(one, _kind(connection, one, last, hashes)) for one in checkpoints]
         restores = list(_restores(connection)) if any(one.kind != FITS for one in found) else []
     never = _never()
     return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
@@ -99,7 +99,7 @@ def _never() -> Sequence[str]:
     return order[: order.index(current)] if current in order else ()
 
 
-def worst(fits: Iterable[Fit]) -> Fit | None:
+def worst(fits: Iterable[CheckpointMatch]) -> CheckpointMatch | None:
     """Return the first of those that do not fit, if there is one."""
     return next((one for one in fits if one.broken), None)
 
@@ -144,6 +144,6 @@ def _number(facts: Any, name: str) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _explained(one: Fit, restores: Sequence[Restored]) -> Fit:
+def _explained(one: CheckpointMatch, restores: Sequence[Restored]) -> CheckpointMatch:
     why = next((restore for restore in restores if one.kind != FITS and restore.explains(one.checkpoint)), None)
-    return Fit(one.checkpoint, RESTORED, why.at) if why else one
+    return CheckpointMatch(one.checkpoint, RESTORED, why.at) if why else one

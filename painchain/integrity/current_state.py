@@ -17,7 +17,7 @@ from painchain.core.crypto import MASK, scrub, scrub_value
 from painchain.database.account_models import ApiToken, Person
 from painchain.database.models import Connector, NotifyRule, Team, Webhook
 from painchain.database.session import db
-from painchain.history.projection import Standing, toggle_label
+from painchain.history.projection import ConnectorState, toggle_label
 from painchain.retention import rules as retention_rules
 from painchain.timeline import visibility
 
@@ -47,7 +47,7 @@ Key = tuple[str, str]  # kind, and what it is known by
 
 
 @dataclass
-class Thing:
+class ConfigItem:
     """One thing that is configured, or what the log knows of it: `whole` unless its creation is no longer there."""
 
     kind: str
@@ -67,12 +67,12 @@ class Thing:
         return known or Field(key, _LABELS.get(key, key), _KINDS.get(key, Kind.TEXT))
 
 
-def present() -> dict[Key, Thing]:
+def present() -> dict[Key, ConfigItem]:
     """Return everything that is configured now, as the log would tell it.
 
     :raises ValueError: or the like, where something stands that PainChain does not write.
     """
-    found: dict[Key, Thing] = {}
+    found: dict[Key, ConfigItem] = {}
     for some in (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens()):
         for (kind, name), thing in some:
             # Of two that have the same name, one was added by hand; names without what was secret in them may be alike.
@@ -81,7 +81,7 @@ def present() -> dict[Key, Thing]:
     return found
 
 
-def connector(one: Standing, webhook: Any) -> Thing:
+def connector(one: ConnectorState, webhook: Any) -> ConfigItem:
     """Return a connector, of whose secrets it is known only whether they are set."""
     fields = connector_fields(one)
     values = {
@@ -91,10 +91,10 @@ def connector(one: Standing, webhook: Any) -> Thing:
         **({"webhook": webhook} if webhook or one.whole else {}),
     }
     values |= {toggle_key(toggle): False for toggle in one.hidden}
-    return Thing(CONNECTOR, one.name, values, one.whole, fields)
+    return ConfigItem(CONNECTOR, one.name, values, one.whole, fields)
 
 
-def connector_fields(one: Standing) -> dict[str, Field]:
+def connector_fields(one: ConnectorState) -> dict[str, Field]:
     """Return the definition of each value that a connector can have."""
     known = connectors.TYPES.get(one.type)
     defined = {each.key: each for each in known.all_fields} if known else {}
@@ -119,7 +119,7 @@ def _refuse_odd(switch: Any) -> None:
         raise ValueError(f"{switch} is neither true nor false")
 
 
-def _connectors() -> Iterator[tuple[Key, Thing]]:
+def _connectors() -> Iterator[tuple[Key, ConfigItem]]:
     _refuse_odd(Connector.enabled)
     hooks = set(db.session.scalars(select(Webhook.connector_id)))
     for one in db.session.scalars(select(Connector)):
@@ -128,39 +128,42 @@ def _connectors() -> Iterator[tuple[Key, Thing]]:
         values = connector_store.configuration(one)
         enabled = values.pop("enabled")
         hidden = visibility.hidden(one.id)
-        standing = Standing(one.id, one.type, values, enabled, None, "", hidden=hidden)
+        standing = ConnectorState(one.id, one.type, values, enabled, None, "", hidden=hidden)
         yield (CONNECTOR, str(one.id)), connector(standing, SET if one.id in hooks else None)
 
 
-def _teams() -> Iterator[tuple[Key, Thing]]:
+def _teams() -> Iterator[tuple[Key, ConfigItem]]:
     for one in db.session.scalars(select(Team)):
         yield _thing(TEAM, one.name, tags=scrub_value(one.tags))
 
 
-def _rules() -> Iterator[tuple[Key, Thing]]:
+def _rules() -> Iterator[tuple[Key, ConfigItem]]:
     _refuse_odd(NotifyRule.enabled)
     for one in db.session.scalars(select(NotifyRule)):
         yield _thing(RULE, one.name, kinds=one.kinds, enabled=one.enabled, url=SET)
 
 
-def _retention() -> Iterator[tuple[Key, Thing]]:
+def _retention() -> Iterator[tuple[Key, ConfigItem]]:
     for source, days in retention_rules.rules().items():
         fields = {KEPT.key: KEPT}
-        yield (RETENTION, source), Thing(RETENTION, source_label(source), {KEPT.key: kept_for(days)}, fields=fields)
+        yield (
+            (RETENTION, source),
+            ConfigItem(RETENTION, source_label(source), {KEPT.key: kept_for(days)}, fields=fields),
+        )
 
 
-def _people() -> Iterator[tuple[Key, Thing]]:
+def _people() -> Iterator[tuple[Key, ConfigItem]]:
     for one in db.session.scalars(select(Person)):
         told = {"role": one.role, "disabled": one.disabled_at is not None, "email": one.email, "issuer": one.issuer}
         yield _thing(PERSON, one.name, **told)
 
 
-def _tokens() -> Iterator[tuple[Key, Thing]]:
+def _tokens() -> Iterator[tuple[Key, ConfigItem]]:
     query = select(ApiToken, Person.name).join(Person, Person.id == ApiToken.person_id)
     for one, owner in db.session.execute(query):
         yield _thing(TOKEN, one.name, role=one.role, person=scrub(owner), expires=one.expires)
 
 
-def _thing(kind: str, name: str, **values: Any) -> tuple[Key, Thing]:
+def _thing(kind: str, name: str, **values: Any) -> tuple[Key, ConfigItem]:
     name = scrub(name)
-    return (kind, name), Thing(kind, name, {"name": name, **values})
+    return (kind, name), ConfigItem(kind, name, {"name": name, **values})

@@ -111,7 +111,7 @@ class _Made:
             made[key] |= 1 << number % bitmaps.CHUNK
         columns = (_set.facet, _set.grain, _set.slot, _set.value, _set.bits)
         for *stored, bits in self._connection.execute(select(*columns).where(_set.chunk == chunk)):
-            made[tuple(stored)] ^= bitmaps.unpacked(bits)
+            made[tuple(stored)] ^= bitmaps.decode(bits)
         yield from (bits for bits in made.values() if bits)
 
     def _add(self, to: str, what: Any, times: int) -> None:

@@ -18,14 +18,14 @@ LAST = 2**63 - 1
 HASH = 32  # bytes
 
 EDITED, REMOVED, INSERTED = "edited", "removed", "inserted"
-REORDERED, TRUNCATED, SEVERED = "reordered", "truncated", "severed"
+REORDERED, TRUNCATED, FORKED = "reordered", "truncated", "severed"
 _NEXT_STEPS = {
     EDITED: "Compare it with a backup or an export from before",
     REMOVED: "Look for what is missing in a backup or an export from before",
     INSERTED: "Do not rely on what it says",
     REORDERED: "Compare the order with a backup or an export from before",
     TRUNCATED: "Look for the end in a backup, an export or a checkpoint from before",
-    SEVERED: "Look for what was there before in a backup, an export or a checkpoint",
+    FORKED: "Look for what was there before in a backup, an export or a checkpoint",
 }
 
 
@@ -50,7 +50,7 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Place:
+class ChainPosition:
     """Where a walk along the chain cannot go on: behind event `reached`, whose hash is `mac`.
 
     `chains` are those that an event may be linked with here, `older` those whose keys were replaced before.
@@ -128,9 +128,9 @@ class Place:
 
     def _linked_anew(self, found: Link) -> Break | None:
         """Tell whether it was written upon an end that was changed, or with a key that was replaced before."""
-        if any(self.fits(found, found.id, chain.severed(self.mac)) for chain in self.chains):
+        if any(self.fits(found, found.id, chain.forked_head(self.mac)) for chain in self.chains):
             words = f"The end of the log was cut off or changed by hand behind {self._last()}, and the log went on from"
-            return Break(SEVERED, found.id, f"{words} there with {found}.")
+            return Break(FORKED, found.id, f"{words} there with {found}.")
         if found.content and any(one.link(self.mac, found.id, found.content) == found.mac for one in self.older):
             words = f"{_capital(found)} was written with a key that had been replaced before: whoever has it put it in."
             return Break(INSERTED, found.id, words)

@@ -9,12 +9,12 @@ from typing import Any
 
 from painchain.audit.diff import EMPTY
 from painchain.connectors.base import Field, Kind
-from painchain.core.text import spoken
+from painchain.core.text import format_value
 from painchain.database.session import db, one_state
 from painchain.eventlog import reader
 from painchain.history import snapshots
 from painchain.history.projection import Gap, alike
-from painchain.integrity.current_state import RETENTION, Key, Thing, present
+from painchain.integrity.current_state import RETENTION, ConfigItem, Key, present
 from painchain.integrity.replay import Replay
 
 NEARLY = timedelta(seconds=2)  # so far the time of an event may be from when it was recorded
@@ -75,13 +75,13 @@ def _compared() -> Completeness:
     )
 
 
-def _differences(told: Replay, there: Mapping[Key, Thing]) -> Iterator[tuple[Drift, int]]:
+def _differences(told: Replay, there: Mapping[Key, ConfigItem]) -> Iterator[tuple[Drift, int]]:
     """Yield what is not as the log tells it, each with the number of the event after which that must have happened."""
     logged = told.things()
     for key, thing in there.items():
         known = logged.get(key)
         if known is None and key[0] == RETENTION:
-            known = Thing(*key, {}, fields=thing.fields)
+            known = ConfigItem(*key, {}, fields=thing.fields)
         if known is not None:
             yield from _of_one(told, key, known, thing)
         elif told.whole:
@@ -98,7 +98,7 @@ def _last(told: Replay, key: Key) -> int:
     return max((at for (of, _), at in told.told.items() if of == key), default=0)
 
 
-def _of_one(told: Replay, key: Key, logged: Thing, there: Thing) -> Iterator[tuple[Drift, int]]:
+def _of_one(told: Replay, key: Key, logged: ConfigItem, there: ConfigItem) -> Iterator[tuple[Drift, int]]:
     """Yield what is different of one thing. Of a whole one, what the log does not tell was never set."""
     fields = {**logged.fields, **there.fields}
     for name in dict.fromkeys([*there.values, *fields, *logged.values]):
@@ -127,7 +127,7 @@ def _same(one: Field, was: Any, now: Any) -> bool:
 def _say(one: Field, value: Any) -> str:
     if one.kind is Kind.SECRET:
         return "not set" if value in EMPTY else "set"
-    return spoken(_json(value))
+    return format_value(_json(value))
 
 
 def _json(value: Any) -> Any:

@@ -19,7 +19,7 @@ from painchain.database.models import LastCheckpoint
 from painchain.database.session import Base, db, one_write_at_a_time
 from painchain.eventlog.outbox import wait, waited
 from painchain.integrity import checkpoint_comparison, checkpoint_delivery, checkpoints
-from painchain.integrity.checkpoint_comparison import Fit
+from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoint_delivery import NotPosted
 from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Last:
+class LatestCheckpoint:
     """The newest checkpoint as it stands in the file, what was wrong with the last one, and how posting it goes."""
 
     made: Mapping[str, Any] | None
@@ -44,10 +44,10 @@ class Last:
     failed_at: datetime | None
 
 
-def last() -> Last:
+def last() -> LatestCheckpoint:
     """Return what is known of the newest checkpoint."""
     row = db.session.execute(select(*_row)).one()
-    return Last(
+    return LatestCheckpoint(
         *(row.made, row.problem, row.problem_at, row.posting is not None),
         *(row.due, row.posted_at, row.error, row.failed_at),
     )
@@ -58,7 +58,7 @@ def file() -> Path:
     return _settings().checkpoint_file
 
 
-def misfit(where: Path | None = None) -> Fit | None:
+def mismatch(where: Path | None = None) -> CheckpointMatch | None:
     """Say whether the newest checkpoint in the file, or another one, does not fit the log any more: it is read quickly.
 
     :raises BadCheckpoint: when the file cannot be read.
@@ -76,7 +76,7 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
     :raises BadCheckpoint: when there is none; see ``failed``.
     """
     where = into or file()
-    fit = misfit(where)
+    fit = mismatch(where)
     if fit:
         raise BadCheckpoint(
             f"The newest checkpoint in {where} does not fit the log. {fit.words} No other is put behind it: look at "
@@ -86,7 +86,7 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
     checkpoints.append(where, made)
     told = checkpoints.as_json(made)
     post = {"posting": told, "tries": 0, "due": trail.now} if _settings().checkpoint_url else {"posting": None}
-    trail.ledger.connection.execute(
+    trail.event_log.connection.execute(
         update(_table).values(made=told, problem=None, problem_at=None, error=None, failed_at=None, **post)
     )
     if recorded:
@@ -135,11 +135,11 @@ def _posted(url: str, value: Mapping[str, Any]) -> str | None:
 
 def _record(made: Checkpoint, trail: Trail) -> None:
     facts = {"events": made.size, "head": made.head.hex()}
-    title = spoken(made)
+    title = format_value(made)
     trail.record("checkpoint_made", title, "made", f"Made a checkpoint of the log: {title}", facts)
 
 
-def spoken(made: Checkpoint) -> str:
+def format_value(made: Checkpoint) -> str:
     """Return how long the log was, in words."""
     return f"{made.size:,} event{'' if made.size == 1 else 's'}"
 

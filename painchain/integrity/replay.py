@@ -12,7 +12,7 @@ from painchain.audit.diff import CLEARED, SET
 from painchain.connectors.base import Kind
 from painchain.core.crypto import scrub
 from painchain.history import snapshots
-from painchain.history.projection import Entry, Fold
+from painchain.history.projection import Entry, Projection
 from painchain.integrity.current_state import (
     CONNECTOR,
     KEPT,
@@ -21,8 +21,8 @@ from painchain.integrity.current_state import (
     RULE,
     TEAM,
     TOKEN,
+    ConfigItem,
     Key,
-    Thing,
     connector,
     toggle_key,
 )
@@ -34,8 +34,8 @@ OPEN = 2**63  # the number of the event that ends a gap which has not ended
 class Replay:
     """The configuration while the log is read, and the number of the event that told each value last."""
 
-    fold: Fold = field(default_factory=Fold)
-    others: dict[Key, Thing] = field(default_factory=dict)
+    fold: Projection = field(default_factory=Projection)
+    others: dict[Key, ConfigItem] = field(default_factory=dict)
     webhooks: dict[str, str | None] = field(default_factory=dict)
     told: dict[tuple[Key, str], int] = field(default_factory=dict)
     ends: list[int] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Replay:
         """Whether every event of PainChain's own is there, from the first on."""
         return self.fold.whole and not self.pruned
 
-    def things(self) -> dict[Key, Thing]:
+    def things(self) -> dict[Key, ConfigItem]:
         """Return everything that the log tells of."""
         standing = {(CONNECTOR, str(one.id)): one for one in self.fold.picture().connectors}
         found = {key: connector(one, self.webhooks.get(key[1])) for key, one in standing.items()}
@@ -79,12 +79,12 @@ class Replay:
 
     def put(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Take down something new."""
-        self.others[key] = Thing(key[0], key[1], {"name": key[1], **values})
+        self.others[key] = ConfigItem(key[0], key[1], {"name": key[1], **values})
         self.told[key, ""] = entry.id
 
     def set(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Take down new values of something."""
-        thing = self.others.setdefault(key, Thing(*key, {"name": key[1]}, whole=False))
+        thing = self.others.setdefault(key, ConfigItem(*key, {"name": key[1]}, whole=False))
         thing.values.update(values)
         self.told.update({(key, name): entry.id for name in values})
 

@@ -13,7 +13,7 @@ from painchain.database.session import WrongKey, reading
 from painchain.eventlog import reader
 from painchain.eventlog.chain import START, Chain, chains
 from painchain.eventlog.reader import Head, Link, Run
-from painchain.integrity.diagnosis import TRUNCATED, Place
+from painchain.integrity.diagnosis import TRUNCATED, ChainPosition
 from painchain.integrity.diagnosis import Break as Break
 from painchain.integrity.drift import Completeness as Completeness
 from painchain.integrity.drift import Drift as Drift
@@ -147,9 +147,9 @@ class _Walk:
         whole = sealed and self.reached == head.last_event and self.mac == head.mac
         return [*map(place.behind_the_end, behind), *([] if whole else [place.bad_end()])]
 
-    def _at(self, connection: Connection, head: Head) -> Place:
+    def _at(self, connection: Connection, head: Head) -> ChainPosition:
         older = [one for one in self._several if one not in self._ahead]
-        return Place(connection, self._ahead, older, head, self.reached, self.mac)
+        return ChainPosition(connection, self._ahead, older, head, self.reached, self.mac)
 
 
 def _number(step: Link | Run) -> int:

@@ -25,12 +25,12 @@ from painchain.core.crypto import Keyring
 from painchain.database import encrypted_columns, session
 from painchain.database.account_models import Attempt, OneTimeLink, Person, SignIn
 from painchain.database.models import ChangeEvent, Connector, EventCount, EventSet, EventTag, LogHead
-from painchain.database.session import Base, Moment, Prepared, iso
+from painchain.database.session import Base, Prepared, UtcMicroseconds, iso
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog import writer as eventlog_writer
 from painchain.eventlog.chain import Chain, chains
 from painchain.eventlog.pruned_ranges import Run
-from painchain.eventlog.writer import Ledger
+from painchain.eventlog.writer import EventLogWriter
 from painchain.indexes import fulltext
 from painchain.integrity import verification
 from painchain.maintenance.backup_format import BATCH, FORMAT, BadBackup, Checked, Manifest, Writer, batches
@@ -58,7 +58,7 @@ _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 Progress = Callable[[int], None]
 
 
-class Refused(Exception):
+class RestoreRefused(Exception):
     """A backup that is not restored; the message says why and what to do."""
 
 
@@ -122,7 +122,7 @@ def _manifest(connection: Connection, now: datetime) -> Manifest:
         stamp=head.last_stamp,
         revision=head.revision,
         rows=_count(connection),
-        ids=session.given_out(connection, KEPT),
+        ids=session.current_sequence(connection, KEPT),
     )
 
 
@@ -147,7 +147,7 @@ def refuse_other_versions(manifest: Manifest) -> None:
     if manifest.schema != NEWEST:
         newer = manifest.schema > NEWEST
         then = "" if newer else " and upgrade then"
-        raise Refused(
+        raise RestoreRefused(
             f"This backup is of {'a newer' if newer else 'an older'} version of PainChain ({manifest.version}, schema "
             f"{manifest.schema}; this one has {NEWEST}). Restore it with that version{then}."
         )
@@ -156,7 +156,7 @@ def refuse_other_versions(manifest: Manifest) -> None:
 def restore(
     file: BinaryIO,
     checked: Checked,
-    record: Callable[[Ledger], Trail],
+    record: Callable[[EventLogWriter], Trail],
     progress: Progress = lambda rows: None,
     even_broken: bool = False,
 ) -> Restored:
@@ -171,25 +171,25 @@ def restore(
     """
     manifest = checked.manifest
     refuse_other_versions(manifest)
-    with eventlog_writer.writing() as book:
-        present = book.connection.execute(select(_head)).one()
-        ids = session.given_out(book.connection, KEPT)
-        _clear(book.connection)
-        _load(book.connection, file, checked, progress)
-        session.give_out_after(
-            book.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
+    with eventlog_writer.writing() as event_log:
+        present = event_log.connection.execute(select(_head)).one()
+        ids = session.current_sequence(event_log.connection, KEPT)
+        _clear(event_log.connection)
+        _load(event_log.connection, file, checked, progress)
+        session.advance_sequence(
+            event_log.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
         )
-        _seal_anew(book, manifest)
-        intact = _put_head(book, manifest)
+        _seal_anew(event_log, manifest)
+        intact = _put_head(event_log, manifest)
         broken = verification.integrity().broken
         if broken and not even_broken:
-            raise Refused(
+            raise RestoreRefused(
                 f"The log in this backup was changed by hand before it was taken: {broken.words} Nothing was "
                 "restored. Take an older one, or restore it as it is with --even-broken."
             )
         connector_store.check_key()
-        _go_on(book, manifest, present, intact)
-        _record(record(book), manifest, present)
+        _go_on(event_log, manifest, present, intact)
+        _record(record(event_log), manifest, present)
     return Restored(
         manifest.rows[_events.name],
         manifest.time,
@@ -222,38 +222,45 @@ def _load(connection: Connection, file: BinaryIO, checked: Checked, progress: Pr
         connection.execute(update(_plain(_tables[name])).values(dict.fromkeys(ends, 0)))
 
 
-def _seal_anew(book: Ledger, manifest: Manifest) -> None:
+def _seal_anew(event_log: EventLogWriter, manifest: Manifest) -> None:
     """Seal what a backup from before the key was replaced holds with the key that is written with now."""
     keys: Keyring = runtime.current().keys
     if manifest.key != keys.id:
         old = keys.led_by(manifest.key)
-        encrypted_columns.reseal(book.connection, old.box(), keys.box())
-        pruned_ranges.reseal(book.connection, book.chain, Chain(old))
+        encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
+        pruned_ranges.reseal(event_log.connection, event_log.chain, Chain(old))
 
 
-def _put_head(book: Ledger, manifest: Manifest) -> bool:
+def _put_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
     """Let the log end as it did in the backup; say whether that end fits its seal."""
     mac, seal = bytes.fromhex(manifest.head), bytes.fromhex(manifest.seal)
     several = chains(runtime.current().keys)
     intact = any(compare_digest(seal, chain.head(manifest.events, mac)) for chain in several)
     if intact:
-        seal = book.chain.head(manifest.events, mac)  # the key that is written with now
-    book.connection.execute(update(_head).values(last_event=manifest.events, mac=mac, seal=seal, counted=0))
+        seal = event_log.chain.head(manifest.events, mac)  # the key that is written with now
+    event_log.connection.execute(update(_head).values(last_event=manifest.events, mac=mac, seal=seal, counted=0))
     return intact
 
 
-def _go_on(book: Ledger, manifest: Manifest, present: Row[Any], intact: bool) -> None:
+def _go_on(event_log: EventLogWriter, manifest: Manifest, present: Row[Any], intact: bool) -> None:
     """Let the next event follow upon the backup's last one, and upon a run for the events that are abandoned."""
     mac = bytes.fromhex(manifest.head)
-    book.last_event, book.mac, book.counted = manifest.events, mac if intact else book.chain.severed(mac), 0
-    book.last_stamp, book.revision = max(manifest.stamp, present.last_stamp), max(manifest.revision, present.revision)
+    event_log.last_event, event_log.mac, event_log.counted = (
+        manifest.events,
+        mac if intact else event_log.chain.forked_head(mac),
+        0,
+    )
+    event_log.last_stamp, event_log.revision = (
+        max(manifest.stamp, present.last_stamp),
+        max(manifest.revision, present.revision),
+    )
     # An end that was changed by hand says nothing of which numbers were given out.
-    if present.last_event > book.last_event and compare_digest(
-        bytes(present.seal), book.chain.head(present.last_event, present.mac)
+    if present.last_event > event_log.last_event and compare_digest(
+        bytes(present.seal), event_log.chain.head(present.last_event, present.mac)
     ):
-        abandoned = Run(book.last_event + 1, present.last_event, bytes(present.mac))
-        pruned_ranges.put(book.connection, [abandoned], book.chain)
-        book.last_event, book.mac = abandoned.last, abandoned.mac
+        abandoned = Run(event_log.last_event + 1, present.last_event, bytes(present.mac))
+        pruned_ranges.put(event_log.connection, [abandoned], event_log.chain)
+        event_log.last_event, event_log.mac = abandoned.last, abandoned.mac
 
 
 def _old_key(manifest: Manifest) -> str:
@@ -288,7 +295,7 @@ def _events_of(number: int) -> str:
 
 def _plain(one: Any) -> Any:
     """Return a table as it is stored: times are whole microseconds."""
-    kinds = ((item.name, BigInteger() if isinstance(item.type, Moment) else item.type) for item in one.columns)
+    kinds = ((item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type) for item in one.columns)
     return table(one.name, *(column(name, kind) for name, kind in kinds))
 
 

@@ -17,7 +17,7 @@ from painchain.connectors.base import ConnectorType, EventField, EventType, Kind
 from painchain.database.models import Connector
 from painchain.database.session import db, microseconds
 from painchain.eventlog import writer
-from painchain.eventlog.writer import Ledger, NewEvent
+from painchain.eventlog.writer import EventLogWriter, NewEvent
 
 BATCH = 5_000  # events in one transaction
 ONE_IN_AUDITED = 50  # of so many events one is an audited change
@@ -79,16 +79,16 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
     kinds: list[Sort] = []
     for start in range(0, events, BATCH):
         some = times[start : start + BATCH]
-        with writer.writing() as book:
-            before = book.last_event
-            there = _connectors(book, some[0])
+        with writer.writing() as event_log:
+            before = event_log.last_event
+            there = _connectors(event_log, some[0])
             kinds = kinds or list(_kinds(there))
-            left = len(some) - (book.last_event - before)
+            left = len(some) - (event_log.last_event - before)
             for when in some[: left // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
-                _change(random.choice(there), when, book, random)
-            left = len(some) - (book.last_event - before)
+                _change(random.choice(there), when, event_log, random)
+            left = len(some) - (event_log.last_event - before)
             rest = sorted(random.sample(some, max(left, 0)))
-            book.append(*_found(book.last_event, rest, kinds, max(events // RARELY, 2), random))
+            event_log.append(*_found(event_log.last_event, rest, kinds, max(events // RARELY, 2), random))
         done(len(some))
 
 
@@ -100,7 +100,7 @@ def _times(events: int, days: int, now: datetime, random: Random) -> list[dateti
     return sorted(hour + timedelta(microseconds=random.randrange(3_600_000_000)) for hour in busy)
 
 
-def _connectors(book: Ledger, when: datetime) -> list[Connector]:
+def _connectors(event_log: EventLogWriter, when: datetime) -> list[Connector]:
     """Return the demo's connectors; those that are missing are added."""
     there = {one.name: one for one in db.session.scalars(select(Connector))}
     wanted = {
@@ -110,7 +110,7 @@ def _connectors(book: Ledger, when: datetime) -> list[Connector]:
     }
     for name, (connector_type, tags) in wanted.items():
         if name not in there:
-            trail = Trail(book, AUTHORS[0], writer.new_request_id(when), when)
+            trail = Trail(event_log, AUTHORS[0], writer.new_request_id(when), when)
             values = {"name": name, "tags": list(tags), **_nowhere(connector_type)}
             there[name] = connector_store.create(connector_type, values, False, trail)
     return [there[name] for name in wanted]
@@ -130,15 +130,15 @@ def _kinds(there: Sequence[Connector]) -> Iterator[Sort]:
                 yield Sort(one.id, one.name, connector_type, event_type, one.tags)
 
 
-def _change(one: Connector, when: datetime, book: Ledger, random: Random) -> None:
+def _change(one: Connector, when: datetime, event_log: EventLogWriter, random: Random) -> None:
     """Change a setting, or switch the connector on and off again: two events."""
-    trail = Trail(book, random.choice(AUTHORS[:6]), writer.new_request_id(when), when)
+    trail = Trail(event_log, random.choice(AUTHORS[:6]), writer.new_request_id(when), when)
     if random.random() < 0.7:
         other = [interval for interval in (60, 120, 300, 600, 900, 3600) if interval != one.config["poll_interval"]]
         connector_store.update(one, {"poll_interval": random.choice(other)}, {}, None, trail)
     else:
-        connector_store.switch(one, True, trail)
-        connector_store.switch(one, False, trail)
+        connector_store.set_enabled(one, True, trail)
+        connector_store.set_enabled(one, False, trail)
 
 
 def _found(

@@ -13,16 +13,16 @@ from sqlalchemy.engine import Connection, Row
 
 from painchain.audit.trail import SOURCE, Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Refused
+from painchain.configuration.connector_store import ChangeRefused
 from painchain.core import key_file, runtime
 from painchain.core.crypto import Keyring, KeyUnusable, new_key, parse_key
-from painchain.core.key_file import Place
+from painchain.core.key_file import KeySource
 from painchain.database import encrypted_columns
 from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.session import Base
 from painchain.eventlog import pruned_ranges, writer
 from painchain.eventlog.chain import FIELDS, START, Chain, canonical, chains
-from painchain.eventlog.writer import Ledger
+from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion import webhooks
 from painchain.integrity import checkpoints, latest_checkpoint
 from painchain.integrity.checkpoints import BadCheckpoint
@@ -53,7 +53,7 @@ class Replaced:
     dropped: list[str]
 
 
-def rotate(begin: Callable[[Ledger], Trail]) -> Rotated:
+def rotate(begin: Callable[[EventLogWriter], Trail]) -> Rotated:
     """Put a new key to use: the first one of its place, or where that is in use already a fresh one of PainChain's own.
 
     The write lock is held all along, so that of two who rotate one waits, and works upon what the other has done. The
@@ -63,13 +63,13 @@ def rotate(begin: Callable[[Ledger], Trail]) -> Rotated:
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     old: Keyring = runtime.current().keys
-    where: Place = runtime.current().key_place
-    with writer.writing() as book:
-        keys = _with_a_new_one(where, old.id, _used(book.connection))
-        count = encrypted_columns.reseal(book.connection, old.box(), keys.box())
-        pruned_ranges.reseal(book.connection, Chain(keys), Chain(old))
-        book.change_key(Chain(keys))
-        begin(book).record(
+    where: KeySource = runtime.current().key_place
+    with writer.writing() as event_log:
+        keys = _with_a_new_one(where, old.id, _used(event_log.connection))
+        count = encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
+        pruned_ranges.reseal(event_log.connection, Chain(keys), Chain(old))
+        event_log.change_key(Chain(keys))
+        begin(event_log).record(
             "key_rotated",
             keys.id,
             "replaced",
@@ -79,7 +79,7 @@ def rotate(begin: Callable[[Ledger], Trail]) -> Rotated:
     return Rotated(old.id, keys.id, count, len(keys.roots))
 
 
-def _with_a_new_one(where: Place, current: str, used: set[str]) -> Keyring:
+def _with_a_new_one(where: KeySource, current: str, used: set[str]) -> Keyring:
     """Return the keys with one in front that never was in use: a rotation that came to nothing may have left it."""
     keys = key_file.read(where)
     if keys is None or current not in keys.ids:
@@ -87,7 +87,7 @@ def _with_a_new_one(where: Place, current: str, used: set[str]) -> Keyring:
     if keys.id not in {*used, current}:
         return keys
     if not where.own:
-        raise Refused(
+        raise ChangeRefused(
             f"There is no new key in {where.name}. Put one in front of the old key, with a space or a line break "
             "between, and do this again. This makes one: openssl rand -base64 32 | tr '+/' '-_'"
         )
@@ -114,17 +114,17 @@ def drop_old() -> tuple[int, int]:
     :raises Refused: when it cannot be told which are needed, or the keys are looked after elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
-    where: Place = runtime.current().key_place
-    with writer.writing() as book:
+    where: KeySource = runtime.current().key_place
+    with writer.writing() as event_log:
         keys = key_file.read(where)
         if keys is None:
             raise KeyUnusable(f"{where.name} is not there any more. Put it back.")
-        needed = max(_oldest_needed(book.connection, keys), _oldest_of_checkpoints(keys))
+        needed = max(_oldest_needed(event_log.connection, keys), _oldest_of_checkpoints(keys))
         kept = keys.roots[: needed + 1]
         dropped = len(keys.roots) - len(kept)
         if dropped and not where.own:
             which = "last key" if dropped == 1 else f"last {dropped} keys"
-            raise Refused(f"Nothing needs the {which} in {where.name} any more: take it out there.")
+            raise ChangeRefused(f"Nothing needs the {which} in {where.name} any more: take it out there.")
         if dropped:
             key_file.put(where, Keyring(kept))
     return dropped, len(kept)
@@ -139,7 +139,7 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
         made = previous is not None and chain.link(previous, first.id, canonical(first._asdict()))
         if made and compare_digest(made, first.mac or b""):
             return place
-    raise Refused(
+    raise ChangeRefused(
         f"The beginning of the log, event {first.id}, does not fit any of the keys, so none is dropped. "
         "See painchain verify."
     )
@@ -150,11 +150,13 @@ def _oldest_of_checkpoints(keys: Keyring) -> int:
     try:
         here, _ = checkpoints.kept(latest_checkpoint.file())
     except BadCheckpoint as problem:
-        raise Refused(f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}") from None
+        raise ChangeRefused(
+            f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}"
+        ) from None
     return max((keys.ids.index(one.key_id) for one in here), default=0)
 
 
-def replace_lost(begin: Callable[[Ledger], Trail]) -> Replaced:
+def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> Replaced:
     """Go on with another key where the one before is lost for good.
 
     The log is chained anew as it is found: what came before can be verified no more, and it says so on the record. No
@@ -164,11 +166,11 @@ def replace_lost(begin: Callable[[Ledger], Trail]) -> Replaced:
     """
     chain: Chain = runtime.current().chain
     lost = writer.key_id()
-    with writer.writing(partial(_chain_anew, chain)) as book:
-        trail, unverified = begin(book), book.last_event
-        connectors = [one for one in connector_store.listed() if one.secrets]
-        hooked = [one for one in connector_store.listed() if webhooks.of(one)]
-        rules = list(notification_rules.listed())
+    with writer.writing(partial(_chain_anew, chain)) as event_log:
+        trail, unverified = begin(event_log), event_log.last_event
+        connectors = [one for one in connector_store.list_all() if one.secrets]
+        hooked = [one for one in connector_store.list_all() if webhooks.of(one)]
+        rules = list(notification_rules.list_all())
         dropped = [*(f"secrets of {one.name}" for one in connectors), *(f"webhook of {one.name}" for one in hooked)]
         dropped += [f"notify rule {one.name}" for one in rules]
         trail.record(

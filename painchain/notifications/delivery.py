@@ -108,13 +108,13 @@ def _on_audit(event: str, arguments: tuple[Any, ...]) -> None:
     where = arguments[1]
     if not isinstance(where, tuple):
         if where is not None or event == "socket.connect":
-            raise address_policy.Refused("A socket of this machine is not asked.")
+            raise address_policy.AddressRefused("A socket of this machine is not asked.")
         return  # on a connection that was made before
     try:
         address_policy.check(str(where[0]))
     except ValueError:  # a name, which the system would look up after this
-        raise address_policy.Refused("A name that was not looked up is not asked.") from None
-    except address_policy.Refused as problem:
+        raise address_policy.AddressRefused("A name that was not looked up is not asked.") from None
+    except address_policy.AddressRefused as problem:
         _sending.refused = str(problem)
         raise
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import Invalid, Refused
+from painchain.configuration.connector_store import ChangeRefused, InvalidValues
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core import logs, runtime
 from painchain.core.crypto import open_sealed, seal
@@ -32,7 +32,7 @@ FIELDS = (
 NO_KIND = "Choose at least one kind of event."
 
 
-class Stale(Refused):
+class StaleRule(ChangeRefused):
     """Somebody else changed the rule since the person's copy was read. `rule` is as it is now."""
 
     def __init__(self, rule: NotifyRule):
@@ -40,7 +40,7 @@ class Stale(Refused):
         self.rule = rule
 
 
-def listed() -> Sequence[NotifyRule]:
+def list_all() -> Sequence[NotifyRule]:
     """Return the rules in the order of their names."""
     return db.session.scalars(select(NotifyRule).order_by(func.lower(NotifyRule.name), NotifyRule.id)).all()
 
@@ -114,7 +114,7 @@ def test(rule: NotifyRule, now: datetime) -> str | None:
 
 def send_due(clock: Callable[[], datetime]) -> bool:
     """Send the messages that are due of one rule, and say whether there were any."""
-    taken = outbox.take(clock())
+    taken = outbox.claim(clock())
     if taken is None:
         return False
     db.session.remove()
@@ -149,7 +149,7 @@ def _clean(submitted: Mapping[str, Any], rule: NotifyRule | None = None) -> dict
             errors[field.key] = str(error)
     _check(cleaned, errors, rule)
     if errors:
-        raise Invalid(errors)
+        raise InvalidValues(errors)
     return cleaned
 
 
@@ -190,7 +190,7 @@ def _configuration(rule: NotifyRule) -> dict[str, Any]:
 
 def _refuse_stale(rule: NotifyRule, version: int | None) -> None:
     if version is not None and version != rule.version:
-        raise Stale(rule)
+        raise StaleRule(rule)
 
 
 def _box() -> Any:

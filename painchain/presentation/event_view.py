@@ -54,7 +54,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Article:
+class EventView:
     """One event as the feed shows it: `told` and `status` in its line; `whole` unless a field of it is hidden."""
 
     event: Event
@@ -109,7 +109,7 @@ class Group:
     """The events of one action."""
 
     request_id: str
-    articles: Sequence[Article]
+    articles: Sequence[EventView]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Day:
     groups: Sequence[Group]
 
 
-def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
+def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventView:
     """Return an event as it is shown: without the fields that are hidden."""
     source = connectors.TYPES.get(event.source)
     event_type = connectors.event_type(event.source, event.event_type)
@@ -134,7 +134,7 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
         _alone(rows) if own and ("team" in facts or "person" in facts) else None
     )  # no Config Changed tells it beside the save
     change = _single_change(facts) if "field" in keys else alone
-    return Article(
+    return EventView(
         event=event,
         label=event_type.label if event_type else event.event_type,
         icon=event_type.icon if event_type else "circle",
@@ -156,7 +156,7 @@ def article(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> Article:
 
 def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[Day]:
     """Group events, newest first, by the viewer's day and within it by action."""
-    articles = [article(event, hidden.of(event.source, event.connector_id), zone) for event in events]
+    articles = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
     for day, of_day in groupby(articles, key=lambda one: one.local.date()):
         groups = [
             Group(request_id, list(of_request))

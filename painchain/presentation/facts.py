@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from painchain.connectors.base import Shape
-from painchain.core.text import spoken, unprintable
+from painchain.core.text import format_value, unprintable
 
 SHOWN, MOST = 5, 200  # of a list: what stands there at once, and what can be unfolded
 LONGEST = 10**15  # seconds or bytes: more is no measure of anything
@@ -71,7 +71,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Move:
+class ValueChange:
     """What one thing was and what it is; None: it was not there, or is there no more."""
 
     name: str
@@ -80,7 +80,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Quantity:
     """A number in the words of people, and exactly."""
 
     words: str
@@ -88,7 +88,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Several:
+class TruncatedList:
     """A list: what is shown at once, what can be unfolded, and how many more the record has."""
 
     first: Sequence[Any]
@@ -110,7 +110,7 @@ def fact(shape: Shape, value: Any) -> Fact:
     return Fact(Shape.TEXT, value) if found is None else Fact(shape, found)
 
 
-def in_words(one: Fact) -> str:
+def format_fact(one: Fact) -> str:
     """Return a fact as a line of plain text says it: of several the first, and how many more there are.
 
     >>> in_words(fact(Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}))
@@ -120,8 +120,8 @@ def in_words(one: Fact) -> str:
     """
     value = one.value
     if one.shape is Shape.TEXT:
-        return spoken(value) if not isinstance(value, str) else value
-    if isinstance(value, Several):
+        return format_value(value) if not isinstance(value, str) else value
+    if isinstance(value, TruncatedList):
         more = len(value.first) + len(value.rest) + value.beyond - 1
         return _item_in_words(value.first[0]) + (f" and {more:,} more" if more else "")
     if isinstance(value, Branches):
@@ -131,13 +131,13 @@ def in_words(one: Fact) -> str:
         counts = " ".join(f"{sign}{number:,}" for sign, number in signs if number is not None)
         files = "" if value.files is None else f"{value.files:,} file{'' if value.files == 1 else 's'}"
         return " in ".join(words for words in (counts, files) if words)
-    if isinstance(value, Measure | Status):
+    if isinstance(value, Quantity | Status):
         return value.words
     return value.address if isinstance(value, Link) else str(value)
 
 
 def _item_in_words(item: Any) -> str:
-    if not isinstance(item, Move):
+    if not isinstance(item, ValueChange):
         return str(item)
     return f"{item.name}: {' → '.join(str(side) for side in (item.old, item.new) if side is not None)}"
 
@@ -165,10 +165,10 @@ def status(value: Any) -> Status | None:
     return Status(words, tone or CALM, tone is not None)
 
 
-def _measure(value: Any, words: Callable[[float], str], unit: str) -> Measure | None:
+def _measure(value: Any, words: Callable[[float], str], unit: str) -> Quantity | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST:
         return None
-    return Measure(words(value), f"{value:,} {unit}") if math.isfinite(value) else None
+    return Quantity(words(value), f"{value:,} {unit}") if math.isfinite(value) else None
 
 
 def spell_seconds(value: float) -> str:
@@ -201,11 +201,11 @@ def spell_bytes(value: float) -> str:
     return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
-def _seconds(value: Any) -> Measure | None:
+def _seconds(value: Any) -> Quantity | None:
     return _measure(value, spell_seconds, "seconds")
 
 
-def _bytes(value: Any) -> Measure | None:
+def _bytes(value: Any) -> Quantity | None:
     return _measure(value, spell_bytes, "bytes")
 
 
@@ -217,14 +217,14 @@ def _sha(value: Any) -> str | None:
     return value if isinstance(value, str) and _SHA.fullmatch(value) else None
 
 
-def _list(value: Any) -> Several | None:
+def _list(value: Any) -> TruncatedList | None:
     if not isinstance(value, list) or not value or not all(isinstance(one, str | int | float) for one in value):
         return None
     return _several(value)
 
 
-def _several(items: Sequence[Any]) -> Several:
-    return Several(items[:SHOWN], items[SHOWN:MOST], max(len(items) - MOST, 0))
+def _several(items: Sequence[Any]) -> TruncatedList:
+    return TruncatedList(items[:SHOWN], items[SHOWN:MOST], max(len(items) - MOST, 0))
 
 
 def _branches(value: Any) -> Branches | None:
@@ -243,10 +243,10 @@ def _lines(value: Any) -> Lines | None:
     return Lines(*numbers) if any(one is not None for one in numbers) else None
 
 
-def _moves(value: Any) -> Several | None:
+def _moves(value: Any) -> TruncatedList | None:
     if not isinstance(value, list) or not value or not all(_is_move(one) for one in value):
         return None
-    return _several([Move(one["name"], one.get("old"), one.get("new")) for one in value])
+    return _several([ValueChange(one["name"], one.get("old"), one.get("new")) for one in value])
 
 
 def _is_move(value: Any) -> bool:

@@ -17,7 +17,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from painchain.connectors.base import Kind
-from painchain.core.text import clipped, fingerprint, spoken, unprintable
+from painchain.core.text import clipped, fingerprint, format_value, unprintable
 from painchain.timeline.coverage import KINDS
 
 SHOWN_ITEMS = 20
@@ -29,7 +29,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["lapse_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
-    for one in (*times, page_of, browser, printable, shown, spoken, marked, pretty):
+    for one in (*times, page_of, browser, printable, shown, format_value, marked, pretty):
         app.jinja_env.filters[one.__name__] = one
 
 

@@ -21,7 +21,7 @@ from painchain.database import clock as db_clock
 from painchain.database.models import ChangeEvent, Pruning
 from painchain.database.session import Base, db, one_write_at_a_time
 from painchain.eventlog import writer
-from painchain.eventlog.writer import Ledger
+from painchain.eventlog.writer import EventLogWriter
 from painchain.retention import rules as retention_rules
 
 STEP_SECONDS = 0.025
@@ -77,9 +77,9 @@ def carry_out(number: int, beat: datetime, clock: Callable[[], datetime]) -> Ite
     while more:
         found = _oldest(number, after, size)
         now = clock()
-        with writer.writing() as book:
+        with writer.writing() as event_log:
             began = time.perf_counter()  # from here on other writers wait
-            removed, more = _step(book, number, beat, found, now)
+            removed, more = _step(event_log, number, beat, found, now)
         seconds = time.perf_counter() - began
         yield Step(removed, seconds, more)
         beat, after = now, found[-1] if found else None
@@ -111,20 +111,22 @@ def _oldest(number: int, after: Place | None, limit: int) -> Sequence[Any]:
     return found
 
 
-def _step(book: Ledger, number: int, beat: datetime, found: Sequence[Any], now: datetime) -> tuple[int, bool]:
+def _step(
+    event_log: EventLogWriter, number: int, beat: datetime, found: Sequence[Any], now: datetime
+) -> tuple[int, bool]:
     """Remove these events, or close the order if there are none; return how many went and whether there is more."""
-    if not book.connection.execute(
+    if not event_log.connection.execute(
         update(_row).where(_row.c.id == number, _row.c.beat == beat).values(beat=now)
     ).rowcount:
         return 0, False
     if not audit_trail.auditing().on:
-        raise retention_rules.AuditingOff
-    order = book.connection.execute(select(_row).where(_row.c.id == number)).one()
+        raise retention_rules.PruneNeedsAuditing
+    order = event_log.connection.execute(select(_row).where(_row.c.id == number)).one()
     if not found or retention_rules.rules().get(order.source) != order.days:
-        _close(book, order, now)
+        _close(event_log, order, now)
         return 0, False
-    boundary = book.remove([event.id for event in found])
-    book.connection.execute(
+    boundary = event_log.remove([event.id for event in found])
+    event_log.connection.execute(
         update(_row)
         .where(_row.c.id == number)
         .values(
@@ -137,14 +139,14 @@ def _step(book: Ledger, number: int, beat: datetime, found: Sequence[Any], now: 
     return len(found), True
 
 
-def _close(book: Ledger, order: Any, now: datetime) -> None:
+def _close(event_log: EventLogWriter, order: Any, now: datetime) -> None:
     """Put on the record what was removed, and take the order away."""
     if order.removed:
-        trail = Trail(book, order.author, order.request_id, now, reason=order.reason or "")
+        trail = Trail(event_log, order.author, order.request_id, now, reason=order.reason or "")
         trail.log_events_pruned(
             Pruned(
                 *(order.source, order.days, order.before, order.removed, order.oldest, order.newest),
                 *(order.boundary, order.cause),
             )
         )
-    book.connection.execute(delete(_row).where(_row.c.id == order.id))
+    event_log.connection.execute(delete(_row).where(_row.c.id == order.id))

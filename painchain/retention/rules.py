@@ -24,11 +24,11 @@ Rules = Mapping[str, int | None]
 _event = ChangeEvent.__table__.c
 
 
-class Refused(Exception):
+class RetentionRefused(Exception):
     """Something that is not done: the message says why, and what to do."""
 
 
-class AuditingOff(Refused):
+class PruneNeedsAuditing(RetentionRefused):
     """Events are not removed while that would not be recorded."""
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class AuditingOff(Refused):
         )
 
 
-class Busy(Refused):
+class PruneInProgress(RetentionRefused):
     """Events are being removed already."""
 
     def __init__(self) -> None:
         super().__init__("Events are being removed already. Wait until that is done.")
 
 
-class Stale(Refused):
+class StaleRetention(RetentionRefused):
     """Somebody else has changed the rules in the meantime."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Stale(Refused):
 
 
 @dataclass(frozen=True)
-class Going:
+class PrunableEvents:
     """What a rule removes of one source: the events from before `before`, and when the first and last of them were."""
 
     source: str
@@ -85,7 +85,7 @@ def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
     """
     now = rules()
     if any(now.get(source) != days for source, days in began.items()):
-        raise Stale
+        raise StaleRetention
     changes = [RetentionChange(source, now.get(source), days) for source, days in wanted.items()]
     changes = [one for one in changes if one.old != one.new]
     for one in changes:
@@ -95,18 +95,18 @@ def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
     return changes
 
 
-def going(by: Rules, now: datetime) -> list[Going]:
+def prunable(by: Rules, now: datetime) -> list[PrunableEvents]:
     """Say what goes by these rules now, source by source; of some it may be nothing."""
     return [_going(source, days, now - timedelta(days=days)) for source, days in by.items() if days is not None]
 
 
-def _going(source: str, days: int, before: datetime) -> Going:
+def _going(source: str, days: int, before: datetime) -> PrunableEvents:
     query = select(func.count(), func.min(_event.timestamp), func.max(_event.timestamp))
     found = db.session.execute(query.where(_event.source == source, _event.timestamp < before)).one()
-    return Going(source, days, before, *found)
+    return PrunableEvents(source, days, before, *found)
 
 
-def begin(asked: Iterable[Going], cause: str, trail: Trail, beat: datetime) -> list[int]:
+def schedule_prune(asked: Iterable[PrunableEvents], cause: str, trail: Trail, beat: datetime) -> list[int]:
     """Order the removal of what was asked for, and return the numbers of the orders.
 
     `beat` is now for whoever goes on to carry them out, and ``db.EPOCH`` to leave them to the scheduler.
@@ -116,9 +116,9 @@ def begin(asked: Iterable[Going], cause: str, trail: Trail, beat: datetime) -> l
     :raises Stale: when a rule is no longer what was asked for.
     """
     if not audit_trail.auditing().on:
-        raise AuditingOff
+        raise PruneNeedsAuditing
     if db.session.scalar(select(func.count()).select_from(Pruning)):
-        raise Busy
+        raise PruneInProgress
     by = rules()
     orders = [_order(one, by, cause, trail, beat) for one in asked if one.events]
     db.session.add_all(orders)
@@ -126,9 +126,9 @@ def begin(asked: Iterable[Going], cause: str, trail: Trail, beat: datetime) -> l
     return [order.id for order in orders]
 
 
-def _order(one: Going, by: Rules, cause: str, trail: Trail, beat: datetime) -> Pruning:
+def _order(one: PrunableEvents, by: Rules, cause: str, trail: Trail, beat: datetime) -> Pruning:
     if by.get(one.source) != one.days:
-        raise Stale
+        raise StaleRetention
     return Pruning(
         source=one.source,
         days=one.days,
@@ -159,7 +159,7 @@ def is_due(now: datetime) -> bool:
     return is_reached(due(), now, DAY)
 
 
-def take_turn(now: datetime) -> bool:
+def acquire_daily_lease(now: datetime) -> bool:
     """Take the daily turn, if it is due and no other server has it: the next one is tomorrow at 00:00 UTC."""
     tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + DAY
     come = reached(PruneTurn.__table__.c.due, now, DAY)

@@ -22,7 +22,7 @@ _state = _table.c
 
 
 @dataclass(frozen=True)
-class Taken:
+class PollLease:
     """A turn that this process has until `until`; no other turn of the connector ends at that very moment."""
 
     connector_id: int
@@ -43,7 +43,7 @@ def make_due(connector: Connector, now: datetime) -> None:
         db.session.flush()
 
 
-def withdraw(connector: Connector) -> None:
+def revoke(connector: Connector) -> None:
     """Take the turn away from whoever polls a connector: what is found is not stored any more.
 
     Whether it fails is open until the next poll; since when, is kept for the Recovered event.
@@ -51,7 +51,7 @@ def withdraw(connector: Connector) -> None:
     db.session.execute(_of(connector.id).values(taken_until=EPOCH, trouble=None))
 
 
-def take(now: datetime) -> Taken | None:
+def acquire(now: datetime) -> PollLease | None:
     """Take the turn that has waited longest, if there is one: it is pushed forward first, and polled then.
 
     :raises WrongKey: when the key was replaced, so that this process opens no token any more.
@@ -67,11 +67,11 @@ def take(now: datetime) -> Taken | None:
         with one_write_at_a_time() as connection:
             taken = connection.execute(free.values(due=until, taken_until=until)).rowcount
         if taken:
-            return Taken(number, until)
+            return PollLease(number, until)
     return None
 
 
-def give_back(turn: Taken, now: datetime) -> None:
+def release(turn: PollLease, now: datetime) -> None:
     """Leave a turn that came to nothing to whoever looks next."""
     with one_write_at_a_time() as connection:
         ours = _of(turn.connector_id).where(_state.taken_until == turn.until)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func
 from sqlalchemy import type_coerce as taken_as
 
 from painchain.database.models import ChangeEvent, EventCount, EventTag, LogHead
-from painchain.database.session import Prepared, db, during
+from painchain.database.session import Prepared, db, where_in_ranges
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS, QUARTER
 from painchain.timeline import facet_counts
@@ -49,7 +49,7 @@ VALUES: dict[str, ColumnElement[Any]] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AggregateQuery:
     """What is to be counted, from `start` to before `end` in microseconds. `conditions` leave the range out.
 
     Where `by_facets` says so, the conditions are just these sources and these values of facets, as rollups have them.
@@ -74,7 +74,7 @@ class Wanted:
         return self.by_facets and few and bool(self.facets or self.sources)
 
 
-def by_time(wanted: Wanted, bins: Bins, number: int) -> Counter[tuple[int, str]]:
+def by_time(wanted: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[int, str]]:
     """Count by the number of the bin, of so many that there are, and by source."""
     first, width = bins
     fit = [grain for grain in GRAINS if width % grain == first % grain == 0]
@@ -86,18 +86,18 @@ def by_time(wanted: Wanted, bins: Bins, number: int) -> Counter[tuple[int, str]]
     return _sums(wanted, SOURCE, wanted.facet, borders, GRAINS, bins)
 
 
-def by_source(wanted: Wanted) -> Counter[Any]:
+def by_source(wanted: AggregateQuery) -> Counter[Any]:
     """Count by source."""
     return _first(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
 
 
-def by_value(wanted: Wanted, facet: str) -> Counter[Any]:
+def by_value(wanted: AggregateQuery, facet: str) -> Counter[Any]:
     """Count by the value of a facet."""
     rolled = facet if wanted.by_facets and set(wanted.facets) <= {facet} else ""
     return _first(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
 
 
-def by_connector_name(wanted: Wanted) -> Counter[str]:
+def by_connector_name(wanted: AggregateQuery) -> Counter[str]:
     """Count by the name of the connector."""
     names: Counter[str] = Counter()
     for value, number in by_value(wanted, "connector").items():
@@ -140,7 +140,7 @@ def _known(facet: str) -> Sequence[str]:
     return db.session.scalars(there.distinct()).all()
 
 
-def not_before(wanted: Wanted) -> int:
+def not_before(wanted: AggregateQuery) -> int:
     """Return a time before which nothing is wanted among the events that the rollups hold: in microseconds."""
     earliest = 0
     for facet, wanted_values in wanted.facets.items() if wanted.by_facets else ():
@@ -153,7 +153,7 @@ def not_before(wanted: Wanted) -> int:
     return earliest
 
 
-def places(wanted: Wanted, newest: int | None) -> Iterator[Stretch]:
+def places(wanted: AggregateQuery, newest: int | None) -> Iterator[Stretch]:
     """Yield the quarters of an hour that can hold what is wanted, newest first: of the events that the rollups hold."""
     parts = wanted.facets or {ALL: ("",)}
     below = None if newest is None else newest // (QUARTER * MICRO) + 1
@@ -179,7 +179,7 @@ def joined(stretches: Iterable[Stretch]) -> list[tuple[int, int]]:
     return few
 
 
-def rarest(wanted: Wanted) -> Wanted | None:
+def rarest(wanted: AggregateQuery) -> AggregateQuery | None:
     """Return what is wanted by its rarest facet alone: None where there is much of it, or the rollups do not know."""
     if not wanted.narrow:
         return None
@@ -207,7 +207,7 @@ def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
 
 
 def _newest_slots(
-    wanted: Wanted, parts: dict[str, tuple[str, ...]], lowest: int, below: int | None, rows: int
+    wanted: AggregateQuery, parts: dict[str, tuple[str, ...]], lowest: int, below: int | None, rows: int
 ) -> tuple[list[dict[int, int]], int]:
     """Return the events of the newest slots, part by part, and the slot below which they are not complete."""
     arms = []
@@ -246,7 +246,7 @@ def _rolled(
 
 
 def _sums(
-    wanted: Wanted,
+    wanted: AggregateQuery,
     facet: str,
     rolled: str,
     borders: Sequence[int | None],
@@ -275,7 +275,7 @@ def _sums(
 
 
 def _summed(
-    wanted: Wanted, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
+    wanted: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
 ) -> Select[Any]:
     """Return the query for what the rollup of a facet has in these slots."""
     values = wanted.facets.get(rolled, ("",) if rolled == ALL else None)
@@ -286,7 +286,7 @@ def _summed(
 
 
 def _combined(
-    wanted: Wanted, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
+    wanted: AggregateQuery, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
 ) -> Counter[Any]:
     """Count with the sets of events what has values of several facets, and one by one what is `alone`."""
     parts = {**wanted.facets, **({SOURCE: wanted.sources} if wanted.sources else {})}
@@ -314,7 +314,7 @@ def _in_slots(query: Select[Any], slot: Number, spans: Sequence[Range]) -> Selec
     """Return `query` for the rows of these slots."""
     if len(spans) == 1:
         return query.where(*between(slot, *spans[0]))
-    return during(query, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
+    return where_in_ranges(query, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
 
 
 def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
@@ -326,7 +326,7 @@ def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
 
 
 def _one_by_one(
-    columns: Sequence[Any], by: Sequence[Any], wanted: Wanted, more: Sequence[ColumnElement[bool]]
+    columns: Sequence[Any], by: Sequence[Any], wanted: AggregateQuery, more: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     return select(*columns).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
 

@@ -26,7 +26,7 @@ _event = ChangeEvent.__table__.c
 
 
 @dataclass(frozen=True)
-class Stretch:
+class EventSlice:
     """Some events, newest first, and where those lie that are still further away, if there are any."""
 
     events: Sequence[Event]
@@ -38,17 +38,17 @@ def place(event: Event) -> Cursor:
     return Cursor(event.timestamp, event.id)
 
 
-def earlier(start: datetime, before: Cursor, limit: int = SIDE) -> Stretch:
+def earlier(start: datetime, before: Cursor, limit: int = SIDE) -> EventSlice:
     """Return the events nearest before a place, none of them older than `start`."""
     query = select(*SHOWN).where(_event.timestamp >= start, _key() < _at(before))
     return _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
 
 
-def later(end: datetime, after: Cursor, limit: int = SIDE) -> Stretch:
+def later(end: datetime, after: Cursor, limit: int = SIDE) -> EventSlice:
     """Return the events nearest after a place, none of them newer than `end`."""
     query = select(*SHOWN).where(_event.timestamp <= end, _key() > _at(after))
     nearest = _stretch(query.order_by(_event.timestamp, _event.id), limit)
-    return Stretch(nearest.events[::-1], nearest.further)
+    return EventSlice(nearest.events[::-1], nearest.further)
 
 
 def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE) -> Page:
@@ -78,7 +78,7 @@ def _at(place: Cursor) -> Tuple:
     return tuple_(literal(place.timestamp, _event.timestamp.type), place.id)
 
 
-def _stretch(query: Select[tuple[object, ...]], limit: int) -> Stretch:
+def _stretch(query: Select[tuple[object, ...]], limit: int) -> EventSlice:
     found = db.session.execute(query.limit(limit + 1)).all()
     events = found[:limit]
-    return Stretch(events, place(events[-1]) if len(found) > limit else None)
+    return EventSlice(events, place(events[-1]) if len(found) > limit else None)

@@ -17,7 +17,7 @@ MOST = 500
 
 
 @dataclass(frozen=True)
-class Stretch:
+class CoverageGap:
     """One such stretch of one connector. `until` is None while it lasts; `words` say more, if there is more to say."""
 
     connector_id: int
@@ -29,9 +29,9 @@ class Stretch:
     words: str
 
 
-def between(wanted: Filter, start: datetime, end: datetime) -> Sequence[Stretch]:
+def between(wanted: Filter, start: datetime, end: datetime) -> Sequence[CoverageGap]:
     """Return the stretches that touch the time from `start` to `end`, oldest first, of the connectors of a filter."""
-    query = select(*(getattr(Lapse, name) for name in Stretch.__annotations__))
+    query = select(*(getattr(Lapse, name) for name in CoverageGap.__annotations__))
     query = query.where(Lapse.since < end, or_(Lapse.until.is_(None), Lapse.until > start))
     if wanted.source:
         query = query.where(Lapse.connector_type.in_(wanted.source))
@@ -39,4 +39,4 @@ def between(wanted: Filter, start: datetime, end: datetime) -> Sequence[Stretch]
         ids = [int(value) for value in wanted.connector if value.isdecimal() and len(value) < 18]
         query = query.where(or_(Lapse.connector_id.in_(ids), Lapse.connector_name.in_(wanted.connector)))
     rows = db.session.execute(query.order_by(Lapse.since.desc(), Lapse.id.desc()).limit(MOST)).all()
-    return [Stretch(*row) for row in reversed(rows)]
+    return [CoverageGap(*row) for row in reversed(rows)]

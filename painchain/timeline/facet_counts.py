@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Select, Text, cas
 
 from painchain.database.models import EventSet
 from painchain.database.session import db
-from painchain.indexes.bitmaps import unpacked
+from painchain.indexes.bitmaps import decode
 from painchain.indexes.rollups import ALL, DAY, EVER
 
 Bits = dict[int, int]  # by chunk
@@ -60,9 +60,9 @@ def count(
         if part == "other":
             counts[number, value] += int(events)
         elif part == "time":
-            by_bin[number, chunk] |= unpacked(bits)
+            by_bin[number, chunk] |= decode(bits)
         else:
-            some = unpacked(bits)
+            some = decode(bits)
             sets[part][chunk] |= some
             if part == facet:
                 by_value[value][chunk] |= some

@@ -27,7 +27,7 @@ from painchain.indexes.search_query import Group, Phrase, Window
 from painchain.indexes.search_query import parse_time as parse_time
 from painchain.timeline import aggregates, team_filter
 from painchain.timeline import pages as timeline_pages
-from painchain.timeline.aggregates import Wanted
+from painchain.timeline.aggregates import AggregateQuery
 
 RANGES = {
     "1h": timedelta(hours=1),
@@ -125,7 +125,7 @@ class Filter:
         for name, values in facets:
             texts = {str(int(one)) if one.isdecimal() else one for one in values} | {*values}
             if values and all(texts) and len(texts) <= search_query.MAX_TERMS:
-                groups.append(Group(tuple(Phrase((index_tokens.mark(name, one),)) for one in sorted(texts))))
+                groups.append(Group(tuple(Phrase((index_tokens.search_term(name, one),)) for one in sorted(texts))))
         return groups
 
 
@@ -346,7 +346,9 @@ def tags() -> list[str]:
     return sorted(aggregates.tags(), key=str.casefold)
 
 
-def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None) -> Wanted:
+def _wanted(
+    wanted: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
+) -> AggregateQuery:
     """Return a filter as it is counted, or as a `page` of it is found."""
     by_facets = not wanted.gaps and not search_query.groups(search_query.parse(wanted.q), dict(wanted.teams))
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
@@ -357,7 +359,7 @@ def _wanted(wanted: Filter, page: bool = False, before: Cursor | None = None, ma
     if known:
         # An event's tags are one value together. Where none is left: a value that no event has.
         facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
-    return Wanted(
+    return AggregateQuery(
         wanted.timeless(page, before.id if before else None, matches),
         microseconds(wanted.start) if wanted.start else None,
         microseconds(wanted.end) if wanted.end else None,

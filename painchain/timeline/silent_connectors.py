@@ -54,7 +54,7 @@ class _Voice:
     last: datetime
 
 
-def found(now: datetime, wanted: Filter | None = None) -> list[Silence]:
+def find_silent(now: datetime, wanted: Filter | None = None) -> list[Silence]:
     """Return the silent ones among the connectors of a filter, the longest silence first.
 
     A silence counts when it is long for this connector (three times its usual gap, and more than two polls) and its

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from painchain.connectors.contract import Delivery, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, UnreadableDelivery
 from painchain.core import logs, runtime
 from painchain.core.crypto import scrub
 from painchain.ingestion import webhooks
@@ -25,13 +25,13 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
         received = webhooks.receive(key, connector_id, Delivery(headers, request.get_data()), g.now)
     except webhooks.NoHook:
         return json_error(404, "There is no webhook at this address.")
-    except NotGenuine:
+    except InvalidSignature:
         words = "A webhook came without a valid signature or token."
         logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
     except webhooks.SwitchedOff:
         return json_error(409, "The connector is disabled: nothing of it is recorded. Enable it in Settings.")
-    except Unreadable as problem:
+    except UnreadableDelivery as problem:
         return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")
     if received.repeated:
         return jsonify(events=0, repeated=True)

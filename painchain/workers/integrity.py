@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from painchain.database.session import WriteBusy, WrongKey
 from painchain.integrity import check as integrity_check
 from painchain.integrity import check_job, latest_checkpoint
-from painchain.integrity.check_job import Turn
+from painchain.integrity.check_job import CheckLease
 from painchain.workers.base import Worker
 
 BEAT_SECONDS = 1.0
@@ -24,7 +24,7 @@ class Stopped(Exception):
     """The check ends here: the server stops, or another one has taken it over."""
 
 
-class Keeper(Worker):
+class IntegrityWorker(Worker):
     """Checks the log, and posts checkpoints. A check that it leaves begins anew with the next server."""
 
     name, task = "keeper", "Checking the log"
@@ -33,19 +33,19 @@ class Keeper(Worker):
         integrity_check.at_start()
 
     def _do(self) -> None:
-        turn = check_job.take(self._clock())
+        turn = check_job.acquire(self._clock())
         if turn:
             self._check(turn)
         latest_checkpoint.post_due(self._clock)
 
-    def _check(self, turn: Turn) -> None:
+    def _check(self, turn: CheckLease) -> None:
         """Check the log. What is in the way is stored, for the page; where even that fails, it is tried again."""
         try:
-            integrity_check.check(turn, _Pace(turn, self._stopping, self._clock, self._post), self._clock)
+            integrity_check.run_check(turn, _Pace(turn, self._stopping, self._clock, self._post), self._clock)
         except Stopped:
-            check_job.give_back(turn)
+            check_job.release(turn)
         except WrongKey:
-            check_job.give_back(turn)
+            check_job.release(turn)
             raise
         except (SQLAlchemyError, WriteBusy):
             check_job.fail(turn, self._clock(), "The database did not answer.")
@@ -62,7 +62,7 @@ class _Pace:
     """What a check hears of its progress: it says so in the database, and rests, so that requests have the machine."""
 
     def __init__(
-        self, turn: Turn, stopping: threading.Event, clock: Callable[[], datetime], between: Callable[[], None]
+        self, turn: CheckLease, stopping: threading.Event, clock: Callable[[], datetime], between: Callable[[], None]
     ):
         self._turn, self._stopping, self._clock, self._between = turn, stopping, clock, between
         self._rest = REST_DAILY if turn.daily else REST_ON_DEMAND

@@ -6,7 +6,7 @@ from painchain.notifications import rules as notification_rules
 from painchain.workers.base import Worker
 
 
-class Messenger(Worker):
+class NotificationWorker(Worker):
     """Sends messages. One that is just being sent when it stops may be sent once more by the next server."""
 
     name, task = "messenger", "Sending a message"

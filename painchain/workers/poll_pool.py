@@ -15,14 +15,14 @@ from painchain.core import logs
 from painchain.database.session import db
 from painchain.ingestion import polling
 from painchain.scheduling import poll_leases
-from painchain.scheduling.poll_leases import Taken
+from painchain.scheduling.poll_leases import PollLease
 
 THREADS = 4
 
 log = logging.getLogger(__name__)
 
 
-class Pollers:
+class PollPool:
     """The threads of one server. A turn is taken only when a thread is free for it."""
 
     def __init__(self, app: Flask, clock: Callable[[], datetime], threads: int = THREADS):
@@ -30,8 +30,8 @@ class Pollers:
         self._clock = clock
         self._stopping = threading.Event()
         self._free = threading.Semaphore(0)
-        self._turns: SimpleQueue[Taken | None] = SimpleQueue()
-        self._doing: set[Taken] = set()
+        self._turns: SimpleQueue[PollLease | None] = SimpleQueue()
+        self._doing: set[PollLease] = set()
         self._threads = [
             threading.Thread(target=self._run, name=f"poller-{number}", daemon=True) for number in range(1, threads + 1)
         ]
@@ -47,7 +47,7 @@ class Pollers:
         while not self._stopping.is_set() and self._free.acquire(blocking=False):
             turn = None
             try:
-                turn = polling.take(self._clock())
+                turn = polling.acquire(self._clock())
             finally:
                 if turn is None:
                     self._free.release()
@@ -71,7 +71,7 @@ class Pollers:
         try:
             with self._app.app_context():
                 for turn in list(self._doing):
-                    poll_leases.give_back(turn, self._clock())
+                    poll_leases.release(turn, self._clock())
         except Exception as error:  # they are free again when their leases are over
             logs.failed(log, "Giving back the polls that were going on", error, logging.WARNING)
 
@@ -81,7 +81,7 @@ class Pollers:
                 turn = self._do(turn)
             self._free.release()
 
-    def _do(self, turn: Taken) -> Taken | None:
+    def _do(self, turn: PollLease) -> PollLease | None:
         """Poll, and take the turn that is due next, if there is one."""
         following = None
         logs.begin(connector=turn.connector_id)
@@ -89,7 +89,7 @@ class Pollers:
             with self._app.app_context():
                 try:
                     polling.poll(turn, self._clock, self._stopping.is_set)
-                    following = None if self._stopping.is_set() else polling.take(self._clock())
+                    following = None if self._stopping.is_set() else polling.acquire(self._clock())
                     if following:
                         self._doing.add(following)
                 finally:

@@ -15,10 +15,10 @@ from painchain.database.session import EPOCH, db
 from painchain.eventlog import writer
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
-from painchain.retention.rules import Refused
+from painchain.retention.rules import RetentionRefused
 from painchain.workers import base as worker_base
 from painchain.workers.base import Worker
-from painchain.workers.poll_pool import Pollers
+from painchain.workers.poll_pool import PollPool
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Scheduler(Worker):
 
     def __init__(self, app: Flask, clock: Callable[[], datetime] = worker_base.clock):
         super().__init__(app, clock)
-        self._pollers = Pollers(app, clock)
+        self._pollers = PollPool(app, clock)
 
     def start(self) -> None:
         """Begin to look for work, once a second."""
@@ -62,7 +62,7 @@ class Scheduler(Worker):
                 self._pollers.give_out()
                 if step.more and self._stopping.wait(step.seconds):
                     return False
-        except Refused as refusal:
+        except RetentionRefused as refusal:
             log.warning("Pruning stops. %s", refusal)
         return True
 
@@ -77,14 +77,14 @@ def order_daily(now: datetime) -> None:
     if not is_due:
         return
     writer.check_key()
-    if not retention_rules.take_turn(now):
+    if not retention_rules.acquire_daily_lease(now):
         return
-    going = [one for one in retention_rules.going(retention_rules.rules(), now) if one.events]
+    going = [one for one in retention_rules.prunable(retention_rules.rules(), now) if one.events]
     if not going:
         return
     try:
-        with writer.writing() as book:
-            trail = Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
-            retention_rules.begin(going, retention_rules.DAILY, trail, EPOCH)
-    except Refused as refusal:
+        with writer.writing() as event_log:
+            trail = Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
+            retention_rules.schedule_prune(going, retention_rules.DAILY, trail, EPOCH)
+    except RetentionRefused as refusal:
         log.warning("The daily prune is left out. %s", refusal)

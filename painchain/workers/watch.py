@@ -45,7 +45,7 @@ class Watch:
     task: asyncio.Task[None] | None = None
 
 
-class Watching:
+class WatchWorker:
     """The thread of one server. Several servers share the connectors through the database."""
 
     def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):

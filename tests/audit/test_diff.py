@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from painchain.audit.diff import Change, apply, diff, same
 from painchain.connectors import TYPES
 from painchain.connectors.base import SEPARATORS, ConnectorType, Field, Kind
-from painchain.core.text import SHOWN_CHARACTERS, clipped, spoken
+from painchain.core.text import SHOWN_CHARACTERS, clipped, format_value
 
 FIELDS = [field for connector_type in TYPES.values() for field in connector_type.all_fields]
 EMPTIES = [None, "", []]
@@ -234,7 +234,7 @@ LONG = st.builds(
 @given(LONG, LONG)
 def test_two_different_texts_never_look_the_same_however_long(one, other):
     assert (clipped(one) == clipped(other)) == (one == other)
-    assert (spoken(one) == spoken(other)) == (one == other)
+    assert (format_value(one) == format_value(other)) == (one == other)
 
 
 def test_a_long_text_is_cut_and_says_how_long_it_is():
@@ -249,7 +249,7 @@ def test_a_long_text_is_cut_and_says_how_long_it_is():
 def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
     field, one, other = case
     one, other = field.normal(one), field.normal(other)
-    assert (spoken(one) == spoken(other)) == (one == other)
+    assert (format_value(one) == format_value(other)) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
     ids=repr,
 )
 def test_values_that_a_script_reports_are_told_apart(one, other):
-    assert spoken(one) != spoken(other)
+    assert format_value(one) != format_value(other)
 
 
 def tags_field() -> Field:

@@ -230,8 +230,8 @@ SEVEN: list[tuple[Act, Told]] = [
 @contextmanager
 def acting(app: Flask, author: str = "operator", now: datetime = NOW, request_id: str = "r1") -> Iterator[Trail]:
     """Act once, on the record."""
-    with app.app_context(), writer.writing() as book:
-        yield Trail(book, author, request_id, now)
+    with app.app_context(), writer.writing() as event_log:
+        yield Trail(event_log, author, request_id, now)
 
 
 def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
@@ -247,12 +247,12 @@ def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
 
 def system(app: Flask) -> Any:
     """The built-in connector."""
-    return connector_store.listed(connector_type=connectors.BUILTIN.key)[0]
+    return connector_store.list_all(connector_type=connectors.BUILTIN.key)[0]
 
 
 def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
     """Switch the built-in connector and return the events of it."""
-    return written(app, lambda trail: connector_store.switch(system(app), on, trail), **how)
+    return written(app, lambda trail: connector_store.set_enabled(system(app), on, trail), **how)
 
 
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
@@ -402,7 +402,7 @@ def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(ap
     before = len(events())
     with acting(app) as trail:
         connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
-        connector_store.switch(connector_store.get(number), True, trail)
+        connector_store.set_enabled(connector_store.get(number), True, trail)
     assert client.get(f"/api/connectors/{number}").json["config"]["poll_interval"] == 900
     assert len(events()) == before
 

@@ -48,13 +48,13 @@ def pruned(database: str, app: Flask) -> Iterator[str]:
     with app.app_context():
         rules = dict.fromkeys(SOURCES, KEPT_DAYS)
         now = beat = clock()
-        with writer.writing() as book:
-            trail = audit_trail.Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
+        with writer.writing() as event_log:
+            trail = audit_trail.Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
             retention_rules.change(rules, {}, trail)
-        going = retention_rules.going(rules, now)
-        with writer.writing() as book:
-            trail = audit_trail.Trail(book, audit_trail.SYSTEM, writer.new_request_id(now), now)
-            orders = retention_rules.begin(going, retention_rules.ON_DEMAND, trail, beat)
+        going = retention_rules.prunable(rules, now)
+        with writer.writing() as event_log:
+            trail = audit_trail.Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
+            orders = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, beat)
         begin, before = time.perf_counter(), queries.count(queries.Filter())
         for number in orders:
             for step in paced(pruning.carry_out(number, beat, clock)):

@@ -83,8 +83,8 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
         connection.execute("COMMIT")
     app = create_app(config.load({"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_LOG_LEVEL": "error"}))
     with app.app_context():
-        with writer.writing() as book:
-            book.count()
+        with writer.writing() as event_log:
+            event_log.count()
         db.session.remove()
         db.engine.dispose()
     # What was copied fits no chain, and nobody measures here what the daily check takes.

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Found, Polled
+from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.core import config
 from painchain.database.session import db
 from painchain.eventlog import writer
@@ -74,7 +74,7 @@ def stored(instance: Path, url: str, rounds: int) -> Iterator[Row]:
         number = add("Clock", "http://127.0.0.1:9")
         ours, again, bare, longest = [], [], [], []
         for turn in range(max(rounds, 2)):
-            polled = Polled([found(turn, one) for one in range(MANY)], {"last": turn})
+            polled = PollResult([found(turn, one) for one in range(MANY)], {"last": turn})
             now = datetime.now(UTC)
             held: list[float] = []
             with length_of_writes(held):
@@ -152,13 +152,13 @@ def add(name: str, url: str) -> int:
     """Add an enabled connector."""
     now = datetime.now(UTC)
     values = {"name": name, "base_url": url, "token": "made-up-token", "tags": "backend,tower"}
-    with writer.writing() as book:
-        return connector_store.create(CLOCK, values, True, Trail(book, SYSTEM, writer.new_request_id(now), now)).id
+    with writer.writing() as event_log:
+        return connector_store.create(CLOCK, values, True, Trail(event_log, SYSTEM, writer.new_request_id(now), now)).id
 
 
-def found(turn: int, number: int) -> Found:
+def found(turn: int, number: int) -> SourceEvent:
     """Return a pull request, as sources tell of them."""
-    return Found(
+    return SourceEvent(
         event_id=f"pr-acme/api-{turn}-{number}-opened",
         event_type="PullRequest",
         title=f"[PR] Retry the flaky upload {number}",
@@ -246,10 +246,10 @@ def length_of_writes(held: list[float]) -> Iterator[None]:
     writing = writer.writing
 
     @contextmanager
-    def timed() -> Iterator[writer.Ledger]:
-        with writing() as book:
+    def timed() -> Iterator[writer.EventLogWriter]:
+        with writing() as event_log:
             begin = clock()
-            yield book
+            yield event_log
         held.append(clock() - begin)
 
     writer.writing = timed

@@ -42,12 +42,14 @@ def fill(instance: Path) -> None:
     app = create_app(settings_for(instance))
     with app.app_context():
         demo_data.fill(250, 1, 1, datetime.now(UTC), lambda number: None)
-        with writer.writing() as book:
+        with writer.writing() as event_log:
             for source, one in connectors.ADDABLE.items():
                 for kind in one.event_types:
                     metadata = {field.key: LONGEST.get(field.shape) for field in kind.fields}
                     about = {"source": source, "event_type": kind.name, "status": "failure", "tags": ["long"]}
-                    book.append(new(f"{source}-{kind.name}", metadata=metadata, url="https://host.example/", **about))
+                    event_log.append(
+                        new(f"{source}-{kind.name}", metadata=metadata, url="https://host.example/", **about)
+                    )
     close(app)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Invalid, Protected, Saved, Stale
+from painchain.configuration.connector_store import InvalidValues, ProtectedConnector, Saved, StaleConnector
 from painchain.connectors import ADDABLE, TYPES
 from painchain.core.crypto import KeyUnusable, new_key, parse_key
 from painchain.database.session import db
@@ -33,8 +33,8 @@ ADDRESSES = {"github": "base_url", "gitlab": "base_url", "kubernetes": "api_serv
 @contextmanager
 def acting(app: Flask, author: str = "operator", now: datetime = NOW) -> Iterator[Trail]:
     """Act once, on the record."""
-    with app.app_context(), writer.writing() as book:
-        yield Trail(book, author, "one-action", now)
+    with app.app_context(), writer.writing() as event_log:
+        yield Trail(event_log, author, "one-action", now)
 
 
 def create(app: Flask, type_key: str = "github", enabled: bool = False, author: str = "operator", **values: Any) -> int:
@@ -65,7 +65,7 @@ def attribute(app: Flask, number: int, name: str) -> Any:
 def builtin(app: Flask) -> int:
     """Return the number of the built-in connector."""
     with app.app_context():
-        return int(connector_store.listed(connector_type="painchain")[0].id)
+        return int(connector_store.list_all(connector_type="painchain")[0].id)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_connector_knows_who_made_changed_and_switched_it_and_when(app):
     with acting(app, "second", NOW + timedelta(hours=1)) as trail:
         connector_store.update(connector_store.get(number), {"poll_interval": 600}, {}, None, trail)
     with acting(app, "third", NOW + timedelta(hours=2)) as trail:
-        connector_store.switch(connector_store.get(number), True, trail)
+        connector_store.set_enabled(connector_store.get(number), True, trail)
     with app.app_context():
         one = connector_store.get(number)
         assert (one.created_by, one.created_at) == ("first", NOW)
@@ -115,18 +115,18 @@ def test_a_connector_knows_who_made_changed_and_switched_it_and_when(app):
 @pytest.mark.parametrize("type_key", ["github", "gitlab"])
 def test_a_required_token_must_be_given(app, said, type_key):
     for token in (None, "", "  "):
-        with pytest.raises(Invalid) as refused:
+        with pytest.raises(InvalidValues) as refused:
             create(app, type_key, token=token)
         assert refused.value.errors == {"token": "Token is required."}
     assert said() == []
 
 
 def test_every_wrong_field_is_named_at_once_and_nothing_is_stored(app, said):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidValues) as refused:
         create(app, name="", token="", poll_interval=7, repos="nonsense")
     assert set(refused.value.errors) == {"name", "token", "poll_interval", "repos"}
     with app.app_context():
-        assert len(connector_store.listed()) == 1
+        assert len(connector_store.list_all()) == 1
     assert said() == []
 
 
@@ -143,7 +143,7 @@ TAKEN = [
 @pytest.mark.parametrize(("name", "again"), TAKEN)
 def test_a_name_is_taken_whatever_its_case(app, said, name, again):
     create(app, name=name)
-    with pytest.raises(Invalid, match="There is a connector called") as refused:
+    with pytest.raises(InvalidValues, match="There is a connector called") as refused:
         create(app, "gitlab", name=again)
     assert set(refused.value.errors) == {"name"}
     assert len(said()) == 1
@@ -153,14 +153,14 @@ def test_a_name_is_taken_whatever_its_case(app, said, name, again):
 def test_a_connector_is_not_renamed_to_a_name_that_is_taken(app, said, name, again):
     create(app, name=name)
     number = create(app, name="Other")
-    with pytest.raises(Invalid, match="There is a connector called"):
+    with pytest.raises(InvalidValues, match="There is a connector called"):
         save(app, number, name=again)
     assert stored(app, number)["name"] == "Other"
     assert len(said()) == 2
 
 
 def test_the_name_of_the_built_in_connector_is_taken_too(app):
-    with pytest.raises(Invalid, match="There is a connector called"):
+    with pytest.raises(InvalidValues, match="There is a connector called"):
         create(app, name="painchain system")
 
 
@@ -229,7 +229,7 @@ def test_a_change_of_tags_or_name_alone_is_a_change(app, said, values):
 
 def test_a_wrong_value_leaves_the_right_ones_unsaved_as_well(app, said):
     number = create(app)
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidValues) as refused:
         save(app, number, poll_interval=7, tags="new")
     assert refused.value.errors == {"poll_interval": "Poll interval must be a whole number from 60 to 3600."}
     assert stored(app, number)["tags"] == []
@@ -267,7 +267,7 @@ def test_a_secret_is_set_replaced_and_cleared_and_no_more_is_said(app):
 @pytest.mark.parametrize("address", ["https://other.example", "http://api.github.com", "https://api.github.com:8443"])
 def test_a_stored_secret_never_goes_to_another_server(app, said, address):
     number = create(app)
-    with pytest.raises(Invalid, match="Enter the token again"):
+    with pytest.raises(InvalidValues, match="Enter the token again"):
         save(app, number, base_url=address)
     assert stored(app, number)["base_url"] == "https://api.github.com"
     assert save(app, number, base_url="https://api.github.com/api/v3")
@@ -300,7 +300,7 @@ def test_clearing_a_secret_that_is_not_set_is_no_change(app, said):
 @pytest.mark.parametrize("type_key", ["github", "gitlab"])
 def test_a_required_secret_is_replaced_but_not_cleared(app, type_key):
     number = create(app, type_key)
-    with pytest.raises(Invalid, match="instead of clearing"):
+    with pytest.raises(InvalidValues, match="instead of clearing"):
         save(app, number, token=None)
     assert set(attribute(app, number, "secrets")) == {"token"}
 
@@ -322,7 +322,7 @@ def test_a_connector_is_switched_once_and_a_second_time_is_no_change(app, said):
     number = create(app)
     for enabled, changed in ((True, True), (True, False), (False, True), (False, False)):
         with acting(app) as trail:
-            assert connector_store.switch(connector_store.get(number), enabled, trail) is changed
+            assert connector_store.set_enabled(connector_store.get(number), enabled, trail) is changed
         assert attribute(app, number, "enabled") is enabled
     assert said()[1:] == ["[Connector Enabled] Work", "[Connector Disabled] Work"]
     assert attribute(app, number, "version") == 3
@@ -341,7 +341,7 @@ def test_a_deleted_connector_is_gone_with_what_it_hid_and_its_events_stay(app, s
 
 def test_the_built_in_connector_is_not_deleted(app, said):
     number = builtin(app)
-    with pytest.raises(Protected, match="can be renamed, retagged or disabled"), acting(app) as trail:
+    with pytest.raises(ProtectedConnector, match="can be renamed, retagged or disabled"), acting(app) as trail:
         connector_store.delete(connector_store.get(number), trail)
     with app.app_context():
         assert connector_store.get(number) is not None
@@ -352,7 +352,7 @@ def test_the_built_in_connector_is_renamed_retagged_and_disabled(app, said):
     number = builtin(app)
     save(app, number, name="Trail", tags="a,b")
     with acting(app) as trail:
-        connector_store.switch(connector_store.get(number), False, trail)
+        connector_store.set_enabled(connector_store.get(number), False, trail)
     assert stored(app, number) == {"name": "Trail", "tags": ["a", "b"]}
     assert said() == [
         "[Config Changed] Trail - name",
@@ -365,7 +365,7 @@ def test_the_built_in_connector_is_renamed_retagged_and_disabled(app, said):
 def test_there_is_one_built_in_connector_however_often_the_server_starts(app, settings, said):
     close(create_app(settings))
     with app.app_context():
-        assert [one.name for one in connector_store.listed()] == ["PainChain System"]
+        assert [one.name for one in connector_store.list_all()] == ["PainChain System"]
     assert said() == []
 
 
@@ -373,13 +373,13 @@ def test_a_renamed_built_in_connector_is_not_made_anew(app, settings):
     save(app, builtin(app), name="Trail")
     close(create_app(settings))
     with app.app_context():
-        assert [one.name for one in connector_store.listed()] == ["Trail"]
+        assert [one.name for one in connector_store.list_all()] == ["Trail"]
 
 
 STALE_ACTS = [
     lambda one, trail: connector_store.update(one, {"poll_interval": 900}, {}, 1, trail),
     lambda one, trail: connector_store.update(one, {"poll_interval": 600}, {}, 1, trail),
-    lambda one, trail: connector_store.switch(one, True, trail, 1),
+    lambda one, trail: connector_store.set_enabled(one, True, trail, 1),
     lambda one, trail: connector_store.set_visible(one, {("Commit", "sha"): False}, 1, trail),
     lambda one, trail: connector_store.delete(one, trail, 1),
 ]
@@ -390,7 +390,7 @@ def test_what_was_done_upon_an_older_version_is_refused_and_changes_nothing(app,
     number = create(app)
     save(app, number, version=1, poll_interval=600)
     before = said()
-    with pytest.raises(Stale, match="“Work” was changed by operator in the meantime"), acting(app) as trail:
+    with pytest.raises(StaleConnector, match="“Work” was changed by operator in the meantime"), acting(app) as trail:
         act(connector_store.get(number), trail)
     assert (attribute(app, number, "version"), attribute(app, number, "enabled")) == (2, False)
     assert stored(app, number)["poll_interval"] == 600
@@ -402,7 +402,7 @@ def test_every_change_makes_older_forms_stale(app, act):
     number = create(app)
     with acting(app) as trail:
         act(connector_store.get(number), trail)
-    with pytest.raises(Stale):
+    with pytest.raises(StaleConnector):
         save(app, number, version=1, poll_interval=600)
 
 
@@ -460,7 +460,7 @@ def test_search_and_type_narrow_the_list_and_the_built_in_connector_comes_first(
 
     def names(*wanted: str) -> list[str]:
         with app.app_context():
-            return [one.name for one in connector_store.listed(*wanted)]
+            return [one.name for one in connector_store.list_all(*wanted)]
 
     assert names() == ["PainChain System", "beta", "zeta", "Alpha"]
     assert names("ALPH") == ["Alpha"]

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import Client
 from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
 
@@ -57,7 +57,7 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
         f"127.0.0.1 leads to another address ({other.url}), where the token must not go. "
         "Enter the address that it moved to, if that is right."
     )
-    assert error.trouble is Trouble.SETTINGS
+    assert error.trouble is ErrorKind.SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_disguise_of_an_address_gets_the_token_elsewhere(location: str) -> No
         return moved(302, location.format(port=far.port)) if path_of(asked) == "/begin" else as_json([])
 
     with far_side(answer) as far:
-        assert failure(far, "begin").trouble in (Trouble.SETTINGS, Trouble.BAD_ANSWER)
+        assert failure(far, "begin").trouble in (ErrorKind.SETTINGS, ErrorKind.BAD_ANSWER)
         assert far.paths == ["/begin"]
 
 
@@ -135,91 +135,96 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
 @pytest.mark.parametrize(
     ("reply", "trouble", "words", "retry_at"),
     [
-        (as_json({}, 401), Trouble.SIGN_IN, "127.0.0.1 does not accept the token (401). Enter a valid one.", None),
+        (as_json({}, 401), ErrorKind.SIGN_IN, "127.0.0.1 does not accept the token (401). Enter a valid one.", None),
         (
             as_json({"message": "no"}, 403),
-            Trouble.PERMISSION,
+            ErrorKind.PERMISSION,
             "The token may not read /things (403). Give it that permission.",
             None,
         ),
         (
             as_json({}, 403, x_ratelimit_remaining="0", x_ratelimit_reset=str(int(HALF_PAST.timestamp()))),
-            Trouble.RATE_LIMITED,
+            ErrorKind.RATE_LIMITED,
             LIMITED.format("12:30:00"),
             HALF_PAST,
         ),
         (
             as_json({"message": "You have exceeded a secondary rate limit"}, 403),
-            Trouble.RATE_LIMITED,
+            ErrorKind.RATE_LIMITED,
             LIMITED.format("12:01:00"),
             NOW + timedelta(minutes=1),
         ),
-        (as_json({}, 429, retry_after="90"), Trouble.RATE_LIMITED, LIMITED.format("12:01:30"), NOW + timedelta(0, 90)),
-        (as_json({}, 429, retry_after=LATER), Trouble.RATE_LIMITED, LIMITED.format("12:30:00"), HALF_PAST),
-        (as_json({}, 429, retry_after="9" * 5000), Trouble.RATE_LIMITED, None, NOW + timedelta(days=1)),
+        (
+            as_json({}, 429, retry_after="90"),
+            ErrorKind.RATE_LIMITED,
+            LIMITED.format("12:01:30"),
+            NOW + timedelta(0, 90),
+        ),
+        (as_json({}, 429, retry_after=LATER), ErrorKind.RATE_LIMITED, LIMITED.format("12:30:00"), HALF_PAST),
+        (as_json({}, 429, retry_after="9" * 5000), ErrorKind.RATE_LIMITED, None, NOW + timedelta(days=1)),
         (
             as_json({}, 429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT"),
-            Trouble.RATE_LIMITED,
+            ErrorKind.RATE_LIMITED,
             None,
             NOW + timedelta(days=1),
         ),
-        (as_json({}, 429, retry_after="Mon, 01 Jan 1990 00:00:00 GMT"), Trouble.RATE_LIMITED, None, NOW),
-        (as_json({}, 429, retry_after="-5"), Trouble.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
-        (as_json({}, 429, retry_after="soon"), Trouble.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
+        (as_json({}, 429, retry_after="Mon, 01 Jan 1990 00:00:00 GMT"), ErrorKind.RATE_LIMITED, None, NOW),
+        (as_json({}, 429, retry_after="-5"), ErrorKind.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
+        (as_json({}, 429, retry_after="soon"), ErrorKind.RATE_LIMITED, None, NOW + timedelta(minutes=1)),
         (
             as_json({}, 429, ratelimit_remaining="0", ratelimit_reset="9" * 30),
-            Trouble.RATE_LIMITED,
+            ErrorKind.RATE_LIMITED,
             None,
             NOW + timedelta(days=1),
         ),
         (
             as_json({}, 404),
-            Trouble.MISSING,
+            ErrorKind.MISSING,
             "127.0.0.1 has nothing at /things (404), or the token may not see it. Check the URL and the names.",
             None,
         ),
-        (as_json({}, 410), Trouble.MISSING, None, None),
-        (as_json({}, 418), Trouble.BAD_ANSWER, "127.0.0.1 refused /things (418). Check the URL.", None),
+        (as_json({}, 410), ErrorKind.MISSING, None, None),
+        (as_json({}, 418), ErrorKind.BAD_ANSWER, "127.0.0.1 refused /things (418). Check the URL.", None),
         (
             as_json({}, 500),
-            Trouble.FAR_ERROR,
+            ErrorKind.FAR_ERROR,
             "127.0.0.1 has a problem of its own (500); it is asked again.",
             None,
         ),
-        (as_json({}, 502), Trouble.FAR_ERROR, None, None),
-        (as_json({}, 503, retry_after=LATER), Trouble.FAR_ERROR, None, HALF_PAST),
+        (as_json({}, 502), ErrorKind.FAR_ERROR, None, None),
+        (as_json({}, 503, retry_after=LATER), ErrorKind.FAR_ERROR, None, HALF_PAST),
         (
             Reply(200, b'{"half": [1, 2'),
-            Trouble.BAD_ANSWER,
+            ErrorKind.BAD_ANSWER,
             "127.0.0.1 answered with something that is no JSON, or only part of it. Check that the URL is that of "
             "the API.",
             None,
         ),
-        (Reply(200, b"<html>Sign in</html>"), Trouble.BAD_ANSWER, None, None),
-        (Reply(200, b"[" * 100_000), Trouble.BAD_ANSWER, None, None),
-        (Reply(200, b"\xff\xfe"), Trouble.BAD_ANSWER, None, None),
+        (Reply(200, b"<html>Sign in</html>"), ErrorKind.BAD_ANSWER, None, None),
+        (Reply(200, b"[" * 100_000), ErrorKind.BAD_ANSWER, None, None),
+        (Reply(200, b"\xff\xfe"), ErrorKind.BAD_ANSWER, None, None),
         (
             Reply(200, b""),
-            Trouble.BAD_ANSWER,
+            ErrorKind.BAD_ANSWER,
             "127.0.0.1 answered with nothing. Check that the URL is that of the API.",
             None,
         ),
         (
             Reply(200, b"[1, 2", {"Content-Length": "999"}),
-            Trouble.UNREACHABLE,
+            ErrorKind.UNREACHABLE,
             "The connection to 127.0.0.1 broke off; it is asked again.",
             None,
         ),
         (
             Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
-            Trouble.BAD_ANSWER,
+            ErrorKind.BAD_ANSWER,
             "127.0.0.1 answered with something that cannot be unpacked. Check the URL.",
             None,
         ),
     ],
 )
 def test_what_a_source_answers_instead_is_told_in_words(
-    reply: Reply, trouble: Trouble, words: str | None, retry_at: datetime | None
+    reply: Reply, trouble: ErrorKind, words: str | None, retry_at: datetime | None
 ) -> None:
     with far_side(reply) as far:
         error = failure(far)
@@ -266,7 +271,7 @@ def test_an_answer_that_drips_is_broken_off() -> None:
         error = failure(far, seconds=5, whole=0.2)
         stop.set()
     assert str(error) == "127.0.0.1 did not answer in time, or too slowly; it is asked again."
-    assert error.trouble is Trouble.UNREACHABLE
+    assert error.trouble is ErrorKind.UNREACHABLE
 
 
 @contextmanager
@@ -298,7 +303,7 @@ def talker(said: bytes | None) -> Iterator[str]:
 def test_a_source_that_never_comes_to_its_answer_is_given_up(said: bytes | None) -> None:
     """Each byte of a header comes in good time: only the whole never does."""
     with talker(said) as url:
-        assert failure(url, seconds=0.2 if said is None else 5, whole=0.4).trouble is Trouble.UNREACHABLE
+        assert failure(url, seconds=0.2 if said is None else 5, whole=0.4).trouble is ErrorKind.UNREACHABLE
 
 
 def test_the_callers_deadline_counts_if_it_is_earlier() -> None:
@@ -313,7 +318,7 @@ def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
     assert str(refused) == "127.0.0.1 cannot be reached. Check the URL, or whether it is running."
     unknown = failure("http://nowhere.invalid")
     assert str(unknown) == "There is no host called nowhere.invalid. Check the URL."
-    assert (refused.trouble, unknown.trouble) == (Trouble.UNREACHABLE, Trouble.UNREACHABLE)
+    assert (refused.trouble, unknown.trouble) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
 
 
 def test_what_is_no_address_or_no_token_is_refused_before_anything_is_sent() -> None:
@@ -361,7 +366,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
         assert str(error) == (
             "The TLS certificate of 127.0.0.1 could not be verified. Check the URL, and who signed the certificate."
         )
-        assert failure(far, verify=trusting).trouble is Trouble.TLS  # it is vouched for, but is another host's
+        assert failure(far, verify=trusting).trouble is ErrorKind.TLS  # it is vouched for, but is another host's
         assert far.asked == []
         with client(far.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
             assert asking.get("things").value == [1]

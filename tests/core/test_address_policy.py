@@ -16,11 +16,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from painchain.connectors.contract import PollError, Trouble, Turn
+from painchain.connectors.contract import ErrorKind, PollContext, PollError
 from painchain.connectors.http_client import Client
 from painchain.connectors.kubernetes.watch import watch
 from painchain.core import address_policy, config
-from painchain.core.address_policy import Refused
+from painchain.core.address_policy import AddressRefused
 from painchain.core.http_transport import GuardedAsyncTransport
 from painchain.ingestion import polling
 from painchain.notifications import delivery
@@ -54,7 +54,7 @@ def refusals(*tried: str) -> list[str]:
     def said(address: str) -> str:
         try:
             address_policy.check(address)
-        except Refused as problem:
+        except AddressRefused as problem:
             return str(problem)
         return ""
 
@@ -82,14 +82,14 @@ def test_private_addresses_are_asked_only_where_a_setting_allows_them() -> None:
 
 def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
     address_policy.permit(())
-    with pytest.raises(Refused) as private:
+    with pytest.raises(AddressRefused) as private:
         address_policy.check("10.0.0.5", "gitlab.lan")
     assert str(private.value) == (
         "gitlab.lan is at 10.0.0.5, an address of a private network. Connecting there has to be allowed: whoever runs "
         "PainChain sets PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=10.0.0.5 (or a network such as 10.0.0.0/8, or yes) and "
         "starts it anew."
     )
-    with pytest.raises(Refused) as never:
+    with pytest.raises(AddressRefused) as never:
         address_policy.check("169.254.169.254", "metadata.example")
     assert str(never.value) == (
         "metadata.example is at 169.254.169.254, a link-local address, where clouds keep the credentials of their "
@@ -140,7 +140,7 @@ def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[
             problem = asked(f"http://far.example:{far.port}")
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
-            assert problem.trouble is Trouble.SETTINGS
+            assert problem.trouble is ErrorKind.SETTINGS
         assert far.asked == []
 
 
@@ -182,7 +182,7 @@ def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[lis
         address_policy.permit(())
         with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
             in_a_loop(get(far.url))
-        turn = Turn({"api_server": far.url, "token": TOKEN}, {"server": far.url, "streams": {}}, NOW)
+        turn = PollContext({"api_server": far.url, "token": TOKEN}, {"server": far.url, "streams": {}}, NOW)
         with pytest.raises(PollError, match=r"127\.0\.0\.1 is an address of this machine itself"):
             in_a_loop(anext(watch(turn)))
         assert len(far.asked) == 1
@@ -202,7 +202,7 @@ def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask
             assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#checked")[0]
             page = client.post(f"{NEW}/{type_key}", data=form).location
             with app.app_context():
-                turn = polling.take(datetime.now(UTC))
+                turn = polling.acquire(datetime.now(UTC))
                 assert turn is not None
                 polling.poll(turn, lambda: datetime.now(UTC))
             assert SAID in texts(soup(client.get(page)), "main")[0]

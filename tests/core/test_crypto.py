@@ -26,7 +26,7 @@ from painchain.core.crypto import (
     scrub_value,
     seal,
 )
-from painchain.core.key_file import Place
+from painchain.core.key_file import KeySource
 from tests.conftest import settings_for
 
 STARTERS = 8
@@ -36,7 +36,7 @@ ROUNDS = 25
 
 def load(file: Path, is_new: bool = True) -> Keyring:
     """Return the keys of PainChain's own key file, as a start does."""
-    return key_file.obtain(Place(str(file), file, own=True), lambda: is_new)
+    return key_file.obtain(KeySource(str(file), file, own=True), lambda: is_new)
 
 
 def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -95,25 +95,25 @@ def test_a_server_that_finds_no_key_while_another_makes_it_finds_it_after(tmp_pa
         made.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
         return False
 
-    assert [key_file.obtain(Place("", tmp_path / "secret.key", own=True), is_new)] == made
+    assert [key_file.obtain(KeySource("", tmp_path / "secret.key", own=True), is_new)] == made
 
 
 def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     own, group = tmp_path / "secret.key", tmp_path / "mine"
     load(own)
     group.write_text(new_key())
-    configured = Place("", group)
+    configured = KeySource("", group)
     for file, mode, warned in ((own, 0o600, 0), (own, 0o640, 1), (group, 0o640, 0), (group, 0o644, 1)):
         file.chmod(mode)
         caplog.clear()
-        key_file.read(configured if file is group else Place("", own, own=True))
+        key_file.read(configured if file is group else KeySource("", own, own=True))
         assert len(caplog.messages) == warned
         assert all(f"chmod 600 {file}" in one for one in caplog.messages)
 
 
 def test_writing_keys_replaces_the_file_at_once_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
-    where, old = Place("", file, own=True), load(file)
+    where, old = KeySource("", file, own=True), load(file)
     file.chmod(0o644)
     key_file.put(where, both := Keyring((b"1" * KEY_BYTES, *old.roots)))
     assert key_file.read(where) == both

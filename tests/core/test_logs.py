@@ -18,11 +18,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain import connectors
-from painchain.connectors.contract import Polled, Turn
+from painchain.connectors.contract import PollContext, PollResult
 from painchain.core import logs
 from painchain.notifications import delivery
 from painchain.web.common import responses
-from painchain.workers.poll_pool import Pollers
+from painchain.workers.poll_pool import PollPool
 from tests.conftest import ON_SQLITE
 from tests.support.accounts import PASSWORD, add_person, make_link, sign_in
 from tests.support.html import fill, form_of
@@ -339,13 +339,13 @@ def test_what_is_not_genuine_and_what_comes_from_elsewhere_is_a_warning(
 def test_what_goes_wrong_in_a_poll_tells_of_which_connector(
     app: Flask, client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poll(turn: Turn) -> Polled:
+    def poll(turn: PollContext) -> PollResult:
         raise RuntimeError(CANARY)
 
     monkeypatch.setitem(connectors.TYPES, "github", replace(connectors.TYPES["github"], poll=poll))
     one = make_connector(enabled=True)
     logged()
-    pollers = Pollers(app, lambda: datetime.now(UTC), threads=1)
+    pollers = PollPool(app, lambda: datetime.now(UTC), threads=1)
     pollers.start()
     with app.app_context():
         pollers.give_out()

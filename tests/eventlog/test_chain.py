@@ -41,8 +41,8 @@ JSON = st.recursive(
 
 def write(app: Flask, *events: dict[str, Any]) -> None:
     """Write events as findings are written."""
-    with app.app_context(), writer.writing() as book:
-        book.append(*(made(book.last_event + place, **one) for place, one in enumerate(events, 1)))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(*(made(event_log.last_event + place, **one) for place, one in enumerate(events, 1)))
 
 
 def made(number: int, **given: Any) -> writer.NewEvent:
@@ -148,8 +148,8 @@ def test_the_chain_survives_what_retention_removes(app: Flask, several: list[lis
     write(app, *({} for _ in range(5)))
     with app.app_context():
         for ids in several:
-            with writer.writing() as book:
-                assert book.remove(ids)
+            with writer.writing() as event_log:
+                assert event_log.remove(ids)
             write(app, {"event_id": f"after-{ids}"})
     found = checked(app)
     gone = sum(map(len, several))
@@ -171,8 +171,8 @@ def test_a_run_cannot_be_made_by_hand(app: Flask) -> None:
 def test_an_older_log_is_chained_when_it_is_brought_up_to_date(app: Flask) -> None:
     write(app, {"description": {"text": "é"}}, {}, {})
     with app.app_context():
-        with writer.writing() as book:
-            book.remove([3])
+        with writer.writing() as event_log:
+            event_log.remove([3])
         folder = alembic(app)
         flask_migrate.downgrade(directory=folder, revision="0011")
         migrations.upgrade()
@@ -204,6 +204,6 @@ def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> Non
 def test_a_process_with_another_key_writes_nothing(app: Flask) -> None:
     with app.app_context():
         app.extensions["painchain"].chain = Chain(Keyring((b"2" * KEY_BYTES,)))
-        with pytest.raises(writer.WrongKey, match="key was replaced"), writer.writing() as book:
-            audit_trail.Trail(book, "ann", "f" * 32, NOW)
+        with pytest.raises(writer.WrongKey, match="key was replaced"), writer.writing() as event_log:
+            audit_trail.Trail(event_log, "ann", "f" * 32, NOW)
     assert checked(app).events == 1

@@ -27,7 +27,7 @@ from painchain.core.crypto import Keyring
 from painchain.database.session import BUSY_SECONDS, db, moment
 from painchain.eventlog import writer
 from painchain.eventlog.chain import START, Chain
-from painchain.eventlog.writer import Ledger
+from painchain.eventlog.writer import EventLogWriter
 from painchain.integrity import verification
 from painchain.startup import create_app
 from painchain.timeline import queries
@@ -44,8 +44,8 @@ MICROSECOND = timedelta(microseconds=1)
 @contextmanager
 def acting(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
     """Act once, on the record."""
-    with app.app_context(), writer.writing() as book:
-        yield Trail(book, author, "one-action", now or datetime.now(UTC))
+    with app.app_context(), writer.writing() as event_log:
+        yield Trail(event_log, author, "one-action", now or datetime.now(UTC))
 
 
 def enable_at(app: Flask, *times: datetime) -> list[Event]:
@@ -135,10 +135,10 @@ near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(clock_times | near_times, max_size=20))
 def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_it(clock):
-    book = Ledger(None, 0, 0, 0, 0, START, CHAIN)
+    event_log = EventLogWriter(None, 0, 0, 0, 0, START, CHAIN)
     stamps = []
     for now in clock:
-        number, timestamp = book.stamp(now)
+        number, timestamp = event_log.stamp(now)
         stamps.append(number)
         assert timedelta(0) <= timestamp - now < timedelta(seconds=1)
     assert stamps == sorted(set(stamps))
@@ -178,7 +178,7 @@ def test_what_fails_within_an_action_takes_its_events_with_it(app):
 def test_every_write_moves_the_revision_even_while_auditing_is_off(app):
     number = add(app, "Work GitHub")
     with acting(app) as trail:
-        connector_store.switch(connector_store.listed(connector_type="painchain")[0], False, trail)
+        connector_store.set_enabled(connector_store.list_all(connector_type="painchain")[0], False, trail)
     before, revision = newest(app)
     with acting(app) as trail:
         connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
@@ -282,7 +282,7 @@ def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, reque
         lambda trail: connector_store.update(
             connector_store.get(number), {"poll_interval": 900, "token": "new"}, {}, None, trail
         ),
-        lambda trail: connector_store.switch(connector_store.get(number), True, trail),
+        lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail),
         lambda trail: connector_store.set_visible(connector_store.get(number), {("Commit", "sha"): False}, None, trail),
         lambda trail: connector_store.delete(connector_store.get(number), trail),
     ):
@@ -302,7 +302,7 @@ def test_a_connector_whose_creation_cannot_be_recorded_is_not_there(app):
     with pytest.raises(DBAPIError, match="no room for events"):
         add(app, "Work GitHub")
     with app.app_context():
-        assert [one.type for one in connector_store.listed()] == ["painchain"]
+        assert [one.type for one in connector_store.list_all()] == ["painchain"]
 
 
 @pytest.mark.usefixtures("events_are_refused")

@@ -13,7 +13,7 @@ from sqlalchemy import insert, update
 
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts import users
-from painchain.accounts.sessions import From
+from painchain.accounts.sessions import SignInOrigin
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.core.roles import VIEWER
 from painchain.database.models import LastCheckpoint, Notice
@@ -22,7 +22,7 @@ from painchain.eventlog import outbox, writer
 from painchain.ingestion import polling, watching
 from painchain.integrity import check_job, latest_checkpoint, verification
 from painchain.retention import rules as retention_rules
-from painchain.workers.integrity import Keeper
+from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.scheduler import Scheduler
 from tests.counterparts import Far
 from tests.ingestion.test_polling import (  # noqa: F401
@@ -80,7 +80,7 @@ def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
     number = add(far)
     poll(NOW - 2 * HOUR)
     clockwork.strikes = strikes(1)
-    interrupted = polling.take(NOW)
+    interrupted = polling.acquire(NOW)
     assert interrupted
     then = NOW + step
     assert poll(then) == 1, "whoever had the turn is taken for gone"
@@ -107,37 +107,37 @@ def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: Fl
         db.session.execute(insert(tables(Notice)), [message])
         db.session.commit()
         if waits:
-            assert outbox.take(NOW) is None
-        assert outbox.take(BACK), "at once, and not when the hour has come again"
-        assert outbox.take(BACK + SECOND) is None, "somebody has taken it"
+            assert outbox.claim(NOW) is None
+        assert outbox.claim(BACK), "at once, and not when the hour has come again"
+        assert outbox.claim(BACK + SECOND) is None, "somebody has taken it"
 
 
 @pytest.mark.parametrize("status", [204, 500])
 def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:  # noqa: F811
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     collector.status = status
-    Keeper(app, lambda: NOW).look()
+    IntegrityWorker(app, lambda: NOW).look()
     collector.status = 204
-    Keeper(app, lambda: BACK).look()
+    IntegrityWorker(app, lambda: BACK).look()
     assert len(collector.heard) == (1 if status == 204 else 2)
     with app.app_context():
         assert not latest_checkpoint.last().waiting
         db.session.execute(update(tables(LastCheckpoint)).values(posting={}, tries=0, due=NOW))
         db.session.commit()
-    Keeper(app, lambda: BACK).look()
+    IntegrityWorker(app, lambda: BACK).look()
     assert collector.heard[-1] == {}, "also one that nobody has tried to post yet"
 
 
 def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
     with app.app_context():
-        assert retention_rules.take_turn(NOW)
+        assert retention_rules.acquire_daily_lease(NOW)
         assert not retention_rules.is_due(BACK), "it was there today"
-        assert retention_rules.take_turn(NOW + YEAR)
-        assert [retention_rules.take_turn(BACK), retention_rules.take_turn(BACK)] == [True, False]
+        assert retention_rules.acquire_daily_lease(NOW + YEAR)
+        assert [retention_rules.acquire_daily_lease(BACK), retention_rules.acquire_daily_lease(BACK)] == [True, False]
         assert retention_rules.due() == datetime(2026, 3, 11, tzinfo=UTC)
     for ahead in 0 * HOUR, YEAR:
-        Keeper(app, lambda ahead=ahead: NOW + ahead).look()
-        Keeper(app, lambda: BACK).look()
+        IntegrityWorker(app, lambda ahead=ahead: NOW + ahead).look()
+        IntegrityWorker(app, lambda: BACK).look()
         with app.app_context():
             found = check_job.state()
         assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
@@ -157,10 +157,10 @@ def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
 
 def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
     with app.app_context():
-        left = check_job.take(NOW)
+        left = check_job.acquire(NOW)
         assert left
-        assert check_job.take(NOW + SECOND) is None
-        taken = check_job.take(BACK)
+        assert check_job.acquire(NOW + SECOND) is None
+        taken = check_job.acquire(BACK)
         assert taken
         assert taken.daily
         assert not check_job.beat(left, 1, 2, BACK)
@@ -171,8 +171,10 @@ def test_events_keep_growing_numbers_and_ids(
 ) -> None:
     number = make_connector()
     ahead = datetime.now(UTC) + HOUR
-    with app.app_context(), writer.writing() as book:
-        Trail(book, SYSTEM, writer.new_request_id(ahead), ahead).record("checkpoint_made", "it", "made", "Made it", {})
+    with app.app_context(), writer.writing() as event_log:
+        Trail(event_log, SYSTEM, writer.new_request_id(ahead), ahead).record(
+            "checkpoint_made", "it", "made", "Made it", {}
+        )
     page = client.get(f"/settings/integrations/{number}")
     form = fill(form_of(page), poll_interval="600")
     assert client.post(f"/settings/integrations/{number}", data=form).status_code == 303
@@ -199,10 +201,12 @@ def test_events_keep_growing_numbers_and_ids(
 
 def begin(app: Flask, number: int, at: datetime) -> str:
     """Sign somebody in at some time, and return what the cookie holds."""
-    with app.app_context(), writer.writing() as book:
+    with app.app_context(), writer.writing() as event_log:
         person = users.get(number)
         assert person
-        return login_sessions.start(person, "password", From("127.0.0.1", "A"), Trail(book, "alice", "x", at))
+        return login_sessions.start(
+            person, "password", SignInOrigin("127.0.0.1", "A"), Trail(event_log, "alice", "x", at)
+        )
 
 
 def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: FlaskClient) -> None:
@@ -228,20 +232,20 @@ def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: Fl
 
 def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> None:
     add_person(app)
-    place, ahead = From("127.0.0.1", "A"), datetime.now(UTC) + HOUR
+    place, ahead = SignInOrigin("127.0.0.1", "A"), datetime.now(UTC) + HOUR
     with app.app_context():
         for _ in range(login_sessions.MOST_OF_ACCOUNT):
-            login_sessions.admit("alice", place, ahead)
+            login_sessions.register_attempt("alice", place, ahead)
         db.session.commit()
-        with pytest.raises(login_sessions.TooMany):
-            login_sessions.admit("alice", place, ahead)
+        with pytest.raises(login_sessions.TooManyAttempts):
+            login_sessions.register_attempt("alice", place, ahead)
     assert sign_in(client).status_code == 303
     now = datetime.now(UTC)
     with app.app_context():
         for _ in range(login_sessions.MOST_OF_ACCOUNT):
-            login_sessions.admit("alice", place, now)
-        with pytest.raises(login_sessions.TooMany):
-            login_sessions.admit("alice", place, now)
+            login_sessions.register_attempt("alice", place, now)
+        with pytest.raises(login_sessions.TooManyAttempts):
+            login_sessions.register_attempt("alice", place, now)
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])

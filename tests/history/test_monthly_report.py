@@ -80,7 +80,7 @@ def test_a_month_begins_and_ends_in_the_viewers_zone(app):
 def test_additions_removals_changes_and_switches_are_counted_by_connector_author_kind_and_day(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, branches=["main"]), "ann")
-    do(app, march(3), lambda trail: connector_store.switch(connector_store.get(number), True, trail), "ben")
+    do(app, march(3), lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail), "ben")
     toggle = {("PullRequest", "comments"): False}
     do(
         app,
@@ -116,8 +116,8 @@ def test_what_changed_and_changed_back_stands_apart(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, tags=["a", "b"]))
     do(app, march(3), save(number, poll_interval=300))
-    do(app, march(4), lambda trail: connector_store.switch(connector_store.get(number), True, trail))
-    do(app, march(5), lambda trail: connector_store.switch(connector_store.get(number), False, trail))
+    do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail))
+    do(app, march(5), lambda trail: connector_store.set_enabled(connector_store.get(number), False, trail))
     assert drifted(app) == {"tags": ([], ["a", "b"], 1)}
     assert [(one.change.key, one.times) for one in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
 
@@ -181,8 +181,8 @@ def test_a_reported_change_is_not_mixed_with_one_that_was_made(app):
 def test_when_auditing_was_off_the_report_says_so(app):
     create(app)
     off, on = datetime(2101, 2, 10, tzinfo=UTC), march(5)
-    do(app, off, lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail))
-    do(app, on, lambda trail: connector_store.switch(connector_store.get(SYSTEM), True, trail))
+    do(app, off, lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail))
+    do(app, on, lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), True, trail))
     assert of(app).gaps == [Gap(off, on)]
     assert of(app, Month(2101, 4)).gaps == []
 
@@ -202,7 +202,7 @@ def test_the_table_has_the_same_figures(app):
         lambda trail: connector_store.set_visible(connector_store.get(number), toggle, None, trail),
         "ann",
     )
-    do(app, march(4), lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail), "ann")
+    do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail), "ann")
     table = list(rows(of(app), UTC_ZONE))
     assert {len(row) for row in table} == {6}
     for row in (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from painchain.audit.diff import CLEARED, REPLACED, SET
-from painchain.history.projection import Entry, Fold, Gap, Picture, differences
+from painchain.history.projection import Entry, Gap, Projection, Snapshot, differences
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 CONFIGURATION = {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set", "enabled": False}
@@ -30,8 +30,8 @@ def toggled(number: int, visible: bool) -> Entry:
     return entry(number, "FieldVisibilityChanged", event_type="PullRequest", field="comments", visible=visible)
 
 
-def folded(*entries: Entry) -> Picture:
-    fold = Fold()
+def folded(*entries: Entry) -> Snapshot:
+    fold = Projection()
     for one in entries:
         fold.take(one)
     return fold.picture()

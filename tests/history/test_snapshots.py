@@ -21,7 +21,7 @@ from painchain.connectors import TYPES
 from painchain.database.session import microseconds
 from painchain.eventlog import writer
 from painchain.history import snapshots as history_snapshots
-from painchain.history.projection import Gap, Picture
+from painchain.history.projection import Gap, Snapshot
 from painchain.timeline import queries, visibility
 from painchain.timeline.queries import Filter
 
@@ -33,8 +33,8 @@ State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
 @contextmanager
 def acting(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
     """Act once, on the record."""
-    with app.app_context(), writer.writing() as book:
-        yield Trail(book, "operator", writer.new_request_id(now), now)
+    with app.app_context(), writer.writing() as event_log:
+        yield Trail(event_log, "operator", writer.new_request_id(now), now)
 
 
 def create(app: Flask, name: str = "Work") -> int:
@@ -46,20 +46,20 @@ def state(app: Flask) -> State:
     """Return the present configuration."""
     with app.app_context():
         found: State = {}
-        for one in connector_store.listed():
+        for one in connector_store.list_all():
             told = connector_store.configuration(one)
             found[one.id] = (one.type, told, told.pop("enabled"), visibility.hidden(one.id))
         return found
 
 
-def of(picture: Picture) -> State:
+def of(picture: Snapshot) -> State:
     """Return the same of a picture."""
     return {one.id: (one.type, dict(one.values), bool(one.enabled), one.hidden) for one in picture.connectors}
 
 
 def seen(app: Flask, *moments: datetime) -> list[State]:
     with app.app_context():
-        return [of(one) for one in history_snapshots.pictures(moments)]
+        return [of(one) for one in history_snapshots.snapshots_at(moments)]
 
 
 def newest(app: Flask) -> datetime:
@@ -154,14 +154,14 @@ def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, s
         person.act()
         snapshots[newest(app)] = state(app)
     kept = sorted(snapshots)[len(snapshots) // 2 :]
-    with app.app_context(), writer.writing() as book:
-        book.connection.execute(
+    with app.app_context(), writer.writing() as event_log:
+        event_log.connection.execute(
             text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(kept[0])}
         )
     assert seen(app, *kept) == [snapshots[moment] for moment in kept]
     assert seen(app, kept[0] - timedelta(minutes=1)) == [{}]
     with app.app_context():
-        assert not history_snapshots.picture(kept[-1]).whole
+        assert not history_snapshots.snapshot_at(kept[-1]).whole
 
 
 def test_before_the_first_event_nothing_is_known(app):
@@ -200,9 +200,9 @@ def test_when_auditing_was_off_the_picture_says_so(app):
     for moment, act in zip(
         moments,
         (
-            lambda trail: connector_store.switch(connector_store.get(SYSTEM), False, trail),
+            lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail),
             lambda trail: connector_store.update(connector_store.get(number), {"poll_interval": 60}, {}, None, trail),
-            lambda trail: connector_store.switch(connector_store.get(SYSTEM), True, trail),
+            lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), True, trail),
         ),
         strict=True,
     ):
@@ -210,7 +210,7 @@ def test_when_auditing_was_off_the_picture_says_so(app):
             act(trail)
     gap = Gap(moments[0], moments[2])
     with app.app_context():
-        during, after = history_snapshots.pictures(moments[1:])
+        during, after = history_snapshots.snapshots_at(moments[1:])
         assert (during.gaps, after.gaps) == ((Gap(moments[0]),), (gap,))
         assert history_snapshots.gaps(moments[1], moments[2]) == [gap]
         assert history_snapshots.gaps(moments[2], moments[2] + timedelta(days=1)) == []
@@ -222,7 +222,7 @@ def test_a_replaced_token_is_told_with_its_time_and_never_itself(app):
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(connector_store.get(number), {"token": "planted-f00dcafe"}, {}, None, trail)
     with app.app_context():
-        picture = history_snapshots.picture(datetime(2100, 1, 3, tzinfo=UTC))
+        picture = history_snapshots.snapshot_at(datetime(2100, 1, 3, tzinfo=UTC))
     [one] = [one for one in picture.connectors if one.id == number]
     assert one.entered == {"token": datetime(2100, 1, 2, tzinfo=UTC)}
     assert "f00dcafe" not in repr(picture)

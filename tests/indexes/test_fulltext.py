@@ -34,12 +34,12 @@ def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
     """Write events into an empty log, either into the index of words or behind it."""
 
     def append(*given: dict[str, Any]) -> None:
-        with app.app_context(), writer.writing() as book:
-            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
+        with app.app_context(), writer.writing() as event_log:
+            event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
             for number, one in enumerate(given):
-                book.append(new(number, **one))
+                event_log.append(new(number, **one))
             if request.param == "indexed":
-                book.count()
+                event_log.count()
 
     return append
 
@@ -179,8 +179,8 @@ def test_what_is_new_is_searched_as_well(app, write):
 
 def checked() -> None:
     """Let SQLite compare its index with the words of all events; PostgreSQL keeps its own."""
-    with writer.writing() as book:
-        book.count()
+    with writer.writing() as event_log:
+        event_log.count()
     if db.engine.dialect.name == "sqlite":
         with db.engine.connect() as connection:
             connection.execute(text("INSERT INTO event_words (event_words, rank) VALUES ('integrity-check', 1)"))
@@ -199,8 +199,8 @@ def test_the_index_is_kept_in_step_with_the_events(app, client, make_connector, 
 
 def test_an_event_that_is_not_written_is_not_indexed(app):
     with app.app_context():
-        with suppress(ZeroDivisionError), writer.writing() as book:
-            book.append(new(1, title="Vanishing"))
+        with suppress(ZeroDivisionError), writer.writing() as event_log:
+            event_log.append(new(1, title="Vanishing"))
             raise ZeroDivisionError
         assert queries.count(Filter(q="vanishing")) == 0
         checked()
@@ -209,9 +209,9 @@ def test_an_event_that_is_not_written_is_not_indexed(app):
 def test_what_is_forgotten_is_found_no_more(app, write):
     write(*VARIED)
     with app.app_context():
-        with writer.writing() as book:
+        with writer.writing() as event_log:
             [number] = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.title.contains("fix")))
-            book.remove([number])
+            event_log.remove([number])
         checked()
         assert queries.count(Filter(q="raise")) == 0
 
@@ -260,13 +260,13 @@ def test_no_search_fails(app, q):
 @LAX
 @hypothesis.given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
 def test_every_event_is_found_by_its_own_words(app, title):
-    with app.app_context(), suppress(ZeroDivisionError), writer.writing() as book:
-        number = book.append(new(0, title=title))
+    with app.app_context(), suppress(ZeroDivisionError), writer.writing() as event_log:
+        number = event_log.append(new(0, title=title))
         for q in {f'"{word}"' for word in title.replace('"', " ").split() if index_tokens.tokens(word)}:
             asked = search_query.groups(search_query.parse(q))
-            matches = fulltext.condition(book.connection, asked, None, None)
+            matches = fulltext.condition(event_log.connection, asked, None, None)
             statement = select(ChangeEvent.id).where(matches, ChangeEvent.id == number)
-            assert book.connection.execute(statement).all(), q
+            assert event_log.connection.execute(statement).all(), q
         raise ZeroDivisionError
 
 
@@ -305,8 +305,8 @@ def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write,
 def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
     monkeypatch.setattr(fulltext, "BOUNDED", 10)
     now = datetime.now(UTC)
-    with app.app_context(), writer.writing() as book:
-        book.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
     page = soup(client.get("/?q=common"))
     assert "Counted back to" in page.select_one("#timeline .counted-since").text
     assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start

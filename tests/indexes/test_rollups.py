@@ -61,9 +61,9 @@ def fill(app: Flask) -> Any:
 
     def write(number: int, seed: int = 1, short: bool = True) -> None:
         chance = random.Random(seed)
-        with app.app_context(), writer.writing() as book:
-            book.remove(numbers())
-            book.append(*(new(one, **some_event(one, chance, short)) for one in range(number)))
+        with app.app_context(), writer.writing() as event_log:
+            event_log.remove(numbers())
+            event_log.append(*(new(one, **some_event(one, chance, short)) for one in range(number)))
 
     return write
 
@@ -84,7 +84,7 @@ def kept_sets() -> dict[tuple[Any, ...], set[int]]:
     found: dict[tuple[Any, ...], set[int]] = {}
     for facet, grain, slot, chunk, value, bits in db.session.execute(select(EventSet.__table__)):
         members = {
-            chunk * bitmaps.CHUNK + place for place, bit in enumerate(f"{bitmaps.unpacked(bits):b}"[::-1]) if bit == "1"
+            chunk * bitmaps.CHUNK + place for place, bit in enumerate(f"{bitmaps.decode(bits):b}"[::-1]) if bit == "1"
         }
         assert members
         found.setdefault((facet, grain, value, slot), set()).update(members)
@@ -135,15 +135,15 @@ def test_rollups_hold_what_was_written_and_not_removed(app, fill, monkeypatch):
         chance = random.Random(seed)
         fill(10, seed, short=False)
         for number, step in enumerate(steps):
-            with app.app_context(), writer.writing() as book:
+            with app.app_context(), writer.writing() as event_log:
                 if step == "write":
                     some = range(100 * number + 100, 100 * number + 100 + chance.randrange(1, 9))
-                    book.append(*(new(one, **some_event(one, chance, short=False)) for one in some))
+                    event_log.append(*(new(one, **some_event(one, chance, short=False)) for one in some))
                 elif step == "remove":
                     there = numbers()
-                    book.remove([*chance.sample(there, len(there) // 3), 10**12])
+                    event_log.remove([*chance.sample(there, len(there) // 3), 10**12])
                 else:
-                    book.count()
+                    event_log.count()
             with app.app_context():
                 assert kept() == recounted()
                 assert kept_sets() == recounted_sets()
@@ -155,8 +155,8 @@ def test_a_write_counts_what_has_gathered_before_it_is_too_much(app, fill):
     fill(rollups.TAIL - 2)  # and one of the first start
     with app.app_context():
         assert kept() == {}
-    with app.app_context(), writer.writing() as book:
-        book.append(new(10**6))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(new(10**6))
     with app.app_context():
         assert sum(kept()[key] for key in kept() if key[:2] == ("all", 0)) == rollups.TAIL - 1
         assert kept() == recounted()
@@ -166,8 +166,8 @@ def test_what_is_not_committed_is_not_counted(app, fill):
     fill(5)
 
     def fail() -> None:
-        with app.app_context(), writer.writing() as book:
-            book.count()
+        with app.app_context(), writer.writing() as event_log:
+            event_log.count()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -178,9 +178,9 @@ def test_what_is_not_committed_is_not_counted(app, fill):
 
 def test_removed_events_leave_neither_tags_nor_counts(app, fill):
     fill(50, short=False)
-    with app.app_context(), writer.writing() as book:
-        book.count()
-        book.remove(numbers())
+    with app.app_context(), writer.writing() as event_log:
+        event_log.count()
+        event_log.remove(numbers())
     with app.app_context():
         assert kept() == kept_sets() == {}
         assert db.session.execute(select(EventTag.__table__)).all() == []
@@ -228,16 +228,16 @@ def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fi
 
     with app.app_context():
         before = answers()
-    with app.app_context(), writer.writing() as book:
-        book.count()
+    with app.app_context(), writer.writing() as event_log:
+        event_log.count()
     with app.app_context():
         assert answers() == before
 
 
 def test_the_migration_counts_what_was_there_before(new_app: Flask) -> None:
     chance = random.Random(11)
-    with new_app.app_context(), writer.writing() as book:
-        book.append(*(new(one, **some_event(one, chance, short=False)) for one in range(200)))
+    with new_app.app_context(), writer.writing() as event_log:
+        event_log.append(*(new(one, **some_event(one, chance, short=False)) for one in range(200)))
     with new_app.app_context():
         folder = alembic(new_app)
         db.session.remove()
@@ -317,8 +317,8 @@ def test_a_page_loads_no_more_rows_than_it_shows(app, fill):
 
 def test_a_page_is_complete_when_an_event_is_dated_in_the_future(app, fill):
     fill(30)
-    with app.app_context(), writer.writing() as book:
-        last = book.append(new(500, timestamp=datetime(2200, 1, 1, tzinfo=UTC), author="ann"))
-        book.count()
+    with app.app_context(), writer.writing() as event_log:
+        last = event_log.append(new(500, timestamp=datetime(2200, 1, 1, tzinfo=UTC), author="ann"))
+        event_log.count()
     with app.app_context():
         assert queries.page(Filter(author=("ann",)), limit=1).events[0].id == last

@@ -163,7 +163,7 @@ def test_one_qualifier_twice_is_either_of_them_and_words_are_all_required():
     assert [(group.phrases, group.negated) for group in source] == [
         ((one,), False),
         ((two,), True),
-        ((Phrase((index_tokens.mark("tag", "a"),)), Phrase((index_tokens.mark("tag", "b"),))), False),
+        ((Phrase((index_tokens.search_term("tag", "a"),)), Phrase((index_tokens.search_term("tag", "b"),))), False),
     ]
 
 
@@ -192,9 +192,9 @@ def test_an_event_is_found_by_its_values_and_not_by_the_names_they_have():
     ).split()
     assert [word for word in said if word[0] == "w"] == ["wfix", "wann", "wvalue", "w300", "w1", "w5", "wpush", "w1"]
     assert {
-        index_tokens.mark("action", "push"),
-        index_tokens.mark("field", "Field key"),
-        index_tokens.mark("tag", "T"),
+        index_tokens.search_term("action", "push"),
+        index_tokens.search_term("field", "Field key"),
+        index_tokens.search_term("tag", "T"),
     } <= set(said)
 
 

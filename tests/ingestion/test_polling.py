@@ -14,7 +14,7 @@ from sqlalchemy import select
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Found, Gap, Polled, PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError, PollGap, PollResult, SourceEvent
 from painchain.core.config import Settings
 from painchain.database.models import Connector, Lapse, PollState
 from painchain.database.session import EPOCH, db
@@ -79,22 +79,24 @@ def far(clockwork: Clockwork) -> Iterator[Far]:
 
 def add(far: Far, name: str = "Tower", now: datetime = NOW, enabled: bool = True, **more: Any) -> int:
     values = {"name": name, "base_url": far.url, "token": TOKEN, "poll_interval": 300, **more}
-    with writer.writing() as book:
-        return connector_store.create(CLOCK, values, enabled, Trail(book, SYSTEM, writer.new_request_id(now), now)).id
+    with writer.writing() as event_log:
+        return connector_store.create(
+            CLOCK, values, enabled, Trail(event_log, SYSTEM, writer.new_request_id(now), now)
+        ).id
 
 
 def change(number: int, now: datetime, act: Callable[[Connector, Trail], object]) -> None:
-    with writer.writing() as book:
-        act(db.session.get_one(Connector, number), Trail(book, "ann", writer.new_request_id(now), now))
+    with writer.writing() as event_log:
+        act(db.session.get_one(Connector, number), Trail(event_log, "ann", writer.new_request_id(now), now))
 
 
 def switch(number: int, enabled: bool, now: datetime) -> None:
-    change(number, now, lambda one, trail: connector_store.switch(one, enabled, trail))
+    change(number, now, lambda one, trail: connector_store.set_enabled(one, enabled, trail))
 
 
 def poll(now: datetime) -> int | None:
     """Take the turn that is due at this moment, and poll; None if there is none."""
-    turn = polling.take(now)
+    turn = polling.acquire(now)
     return None if turn is None else polling.poll(turn, lambda: now)
 
 
@@ -168,13 +170,13 @@ def test_polling_again_asks_from_the_cursor_on_and_doubles_nothing(
 def test_only_one_of_many_that_try_at_once_has_the_turn(inside: Flask, far: Far, settings: Settings) -> None:
     numbers = {add(far, f"Tower {number}") for number in range(3)}
     other = create_app(settings)  # a second process, as far as the database knows
-    taken: list[poll_leases.Taken | None] = []
+    taken: list[poll_leases.PollLease | None] = []
     barrier = threading.Barrier(6)
 
     def try_to(app: Flask) -> None:
         with app.app_context():
             barrier.wait(10)
-            taken.extend(poll_leases.take(NOW) for _ in range(3))
+            taken.extend(poll_leases.acquire(NOW) for _ in range(3))
 
     threads = [threading.Thread(target=try_to, args=(app,)) for app in (inside, other) * 3]
     for thread in threads:
@@ -191,25 +193,27 @@ def test_a_process_that_dies_loses_its_turn_with_time_and_nothing_else(
 ) -> None:
     clockwork.strikes = strikes(1)
     number = add(far)
-    lost = poll_leases.take(NOW)
+    lost = poll_leases.acquire(NOW)
     assert lost
     assert health(number, NOW).state == "polling"
-    assert poll_leases.take(NOW + poll_leases.LEASE - SECOND) is None
+    assert poll_leases.acquire(NOW + poll_leases.LEASE - SECOND) is None
     assert poll(NOW + poll_leases.LEASE) == 1
     # The process was only slow: what it found is not stored over what is newer.
-    assert polling.store(number, Polled([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost) == 0
+    assert polling.store(number, PollResult([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost) == 0
     assert (titles(), state(number).cursor) == (["[Strike] 1"], {"last": 1})
 
 
-def found(event_id: str, **more: Any) -> Found:
-    return Found(**{"event_id": event_id, "event_type": "Strike", "title": event_id, "timestamp": NOW, **more})
+def found(event_id: str, **more: Any) -> SourceEvent:
+    return SourceEvent(**{"event_id": event_id, "event_type": "Strike", "title": event_id, "timestamp": NOW, **more})
 
 
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        lambda one, trail: connector_store.switch(one, False, trail),
-        lambda one, trail: connector_store.switch(one, False, trail) and connector_store.switch(one, True, trail),
+        lambda one, trail: connector_store.set_enabled(one, False, trail),
+        lambda one, trail: (
+            connector_store.set_enabled(one, False, trail) and connector_store.set_enabled(one, True, trail)
+        ),
         connector_store.delete,
     ],
     ids=["disabled", "disabled and enabled", "deleted"],
@@ -264,7 +268,7 @@ def test_sync_now_during_a_poll_has_it_polled_once_more(inside: Flask, far: Far,
 
 def test_a_disabled_connector_cannot_be_synced(inside: Flask, far: Far) -> None:
     number = add(far, enabled=False)
-    with pytest.raises(connector_store.Refused, match="Enable it"):
+    with pytest.raises(connector_store.ChangeRefused, match="Enable it"):
         change(number, NOW, polling.sync_now)
 
 
@@ -384,7 +388,7 @@ def test_no_token_is_ever_stored(
 ) -> None:
     number = add(far)
     hostile = f"see https://me:{TOKEN}@git.example/?token={TOKEN} and {TOKEN}\0\ud800"
-    polled = Polled(
+    polled = PollResult(
         [
             found(
                 "x",
@@ -397,12 +401,12 @@ def test_no_token_is_ever_stored(
         ],
         {},
         note=hostile,
-        gap=Gap(NOW, NOW, hostile),
+        gap=PollGap(NOW, NOW, hostile),
     )
     assert polling.store(number, polled, NOW) == 1
     plain = found("plain", title=f"Rotate {TOKEN}", timestamp=NOW - HOUR, facts={"branch": TOKEN})
-    assert polling.store(number, Polled([plain], {}), NOW) == 1
-    polling.fail(number, PollError(hostile, Trouble.BAD_ANSWER), NOW)
+    assert polling.store(number, PollResult([plain], {}), NOW) == 1
+    polling.fail(number, PollError(hostile, ErrorKind.BAD_ANSWER), NOW)
     kept = [str(list(row)) for table in ("change_events", "poll_states", "lapses") for row in rows(table)]
     assert len(kept) >= 4
     assert [one for one in kept if TOKEN in one] == []
@@ -425,8 +429,8 @@ def test_odd_things_are_stored_with_what_they_have(inside: Flask, far: Far) -> N
         found("same"),
         found("same"),
     ]
-    assert polling.store(number, Polled(odd, {}), NOW) == 3
-    assert polling.store(number, Polled(odd, {}), NOW) == 0
+    assert polling.store(number, PollResult(odd, {}), NOW) == 3
+    assert polling.store(number, PollResult(odd, {}), NOW) == 0
     events = {event.title[:1]: event for event in queries.page(Filter(source=("clock",))).events}
     assert (len(events["t"].title), events["t"].author, events["t"].url, events["t"].status) == (
         500,
@@ -443,7 +447,7 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
     monkeypatch.setattr("painchain.ingestion.poll_results.STEP", 10)
     number = add(far)
     many = [found(f"m-{one}", timestamp=NOW - one * SECOND) for one in range(35)]
-    turn = poll_leases.take(NOW)
+    turn = poll_leases.acquire(NOW)
     writing, steps = writer.writing, []
 
     def crash_in_the_third() -> Any:
@@ -454,31 +458,31 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
 
     monkeypatch.setattr(writer, "writing", crash_in_the_third)
     with pytest.raises(KeyboardInterrupt):
-        polling.store(number, Polled(many, {"last": 35}), NOW, turn)
+        polling.store(number, PollResult(many, {"last": 35}), NOW, turn)
     monkeypatch.setattr(writer, "writing", writing)
     assert (len(titles()), state(number).cursor) == (20, {})
     later = NOW + poll_leases.LEASE
-    assert polling.store(number, Polled(many, {"last": 35}), later, poll_leases.take(later)) == 15
+    assert polling.store(number, PollResult(many, {"last": 35}), later, poll_leases.acquire(later)) == 15
     assert (queries.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
 
 
 def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, far: Far) -> None:
     number = add(far)
-    assert polling.store(number, Polled([found("a")], {}), NOW) == 1
-    with writer.writing() as book:
+    assert polling.store(number, PollResult([found("a")], {}), NOW) == 1
+    with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
-        assert polling.add_found(book, connector, [found("a"), found("b")], NOW) == 1
-    assert polling.store(number, Polled([found("a"), found("b")], {}), NOW) == 0
+        assert polling.add_found(event_log, connector, [found("a"), found("b")], NOW) == 1
+    assert polling.store(number, PollResult([found("a"), found("b")], {}), NOW) == 0
 
 
 def test_the_next_try_is_never_before_the_source_wants_to_be_asked() -> None:
-    limited = PollError("", Trouble.RATE_LIMITED, NOW + 2 * HOUR)
+    limited = PollError("", ErrorKind.RATE_LIMITED, NOW + 2 * HOUR)
     assert NOW + 2 * HOUR <= next_try(limited, 1, MINUTE, NOW) <= NOW + 2.1 * HOUR
-    absurd = PollError("", Trouble.RATE_LIMITED, NOW + 9000 * HOUR)
+    absurd = PollError("", ErrorKind.RATE_LIMITED, NOW + 9000 * HOUR)
     assert next_try(absurd, 1, MINUTE, NOW) <= NOW + 26 * HOUR
-    past = PollError("", Trouble.RATE_LIMITED, NOW - HOUR)
+    past = PollError("", ErrorKind.RATE_LIMITED, NOW - HOUR)
     assert next_try(past, 1, MINUTE, NOW) > NOW
-    away = PollError("", Trouble.FAR_ERROR, NOW + MINUTE)
+    away = PollError("", ErrorKind.FAR_ERROR, NOW + MINUTE)
     assert next_try(away, 3, MINUTE, NOW) >= NOW + 4 * MINUTE
 
 

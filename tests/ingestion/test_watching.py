@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Polled
+from painchain.connectors.contract import PollResult
 from painchain.connectors.kubernetes.api import RESOURCES, Stream
 from painchain.connectors.kubernetes.changes import sight
 from painchain.connectors.kubernetes.object_state import marker
@@ -28,7 +28,7 @@ from painchain.ingestion import watching as ingestion_watching
 from painchain.ingestion.watching import Outcome
 from painchain.timeline import queries
 from painchain.timeline.queries import Filter
-from painchain.workers.watch import Watching
+from painchain.workers.watch import WatchWorker
 from tests.counterparts import Far, Reply, far_side
 from tests.support.fake_cluster import TOKEN, FarCluster
 
@@ -58,23 +58,23 @@ def inside(app: Flask) -> Iterator[Flask]:
 def number(inside: Flask, far: Far) -> int:
     """A connector that has been polled once."""
     values = {"name": "Prod", "api_server": far.url, "token": TOKEN, "cluster_name": "prod"}
-    with writer.writing() as book:
-        trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
+    with writer.writing() as event_log:
+        trail = Trail(event_log, SYSTEM, writer.new_request_id(now()), now())
         number = connector_store.create(connectors.TYPES["kubernetes"], values, True, trail).id
     poll()
     return number
 
 
 @pytest.fixture
-def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Watching]]:
+def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], WatchWorker]]:
     """Start a server's watches."""
     monkeypatch.setattr("painchain.workers.watch.LOOK_SECONDS", 0.05)
     monkeypatch.setattr(ingestion_watching, "RELIST", timedelta())
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.TOGETHER_SECONDS", 0.02)
-    started: list[Watching] = []
+    started: list[WatchWorker] = []
 
-    def start() -> Watching:
-        started.append(Watching(inside))
+    def start() -> WatchWorker:
+        started.append(WatchWorker(inside))
         started[-1].start()
         return started[-1]
 
@@ -88,14 +88,14 @@ def now() -> datetime:
 
 
 def poll() -> None:
-    turn = polling.take(now())
+    turn = polling.acquire(now())
     assert turn is not None
     polling.poll(turn, now)
 
 
 def change(number: int, act: Callable[[Connector, Trail], object]) -> None:
-    with writer.writing() as book:
-        act(db.session.get_one(Connector, number), Trail(book, "ann", writer.new_request_id(now()), now()))
+    with writer.writing() as event_log:
+        act(db.session.get_one(Connector, number), Trail(event_log, "ann", writer.new_request_id(now()), now()))
 
 
 def titles() -> list[str]:
@@ -122,7 +122,7 @@ def all_watched(cluster: FarCluster, times: int = 1) -> None:
 
 
 def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
@@ -140,7 +140,7 @@ def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
 
 
 def test_a_bookmark_moves_the_place_without_an_event(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
@@ -157,7 +157,7 @@ def ledger_revision() -> int:
     return db.session.execute(db.text("SELECT revision FROM log_head")).scalar_one()
 
 
-def test_a_restart_goes_on_where_it_was(watching: Callable[[], Watching], cluster: FarCluster, number: int) -> None:
+def test_a_restart_goes_on_where_it_was(watching: Callable[[], WatchWorker], cluster: FarCluster, number: int) -> None:
     first = watching()
     all_watched(cluster)
     cluster.put("Secret", "one")
@@ -172,7 +172,7 @@ def test_a_restart_goes_on_where_it_was(watching: Callable[[], Watching], cluste
 
 @pytest.mark.parametrize("how", ["as the status", "in the stream"])
 def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int, how: str
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int, how: str
 ) -> None:
     if how == "as the status":
         cluster.put("Role", "reader")
@@ -195,7 +195,7 @@ def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
 
 
 def test_two_processes_never_watch_the_same_connector(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
 ) -> None:
     watching()
     watching()
@@ -210,14 +210,14 @@ def test_two_processes_never_watch_the_same_connector(
 
 
 def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
-    change(number, lambda one, trail: connector_store.switch(one, False, trail))
+    change(number, lambda one, trail: connector_store.set_enabled(one, False, trail))
     comes(lambda: state(number).watched_until < now())
     cluster.put("Role", "unseen")
-    change(number, lambda one, trail: connector_store.switch(one, True, trail))
+    change(number, lambda one, trail: connector_store.set_enabled(one, True, trail))
     all_watched(cluster, 2)
     comes(lambda: titles() == ["[Role Created] unseen"])
     change(number, lambda one, trail: connector_store.delete(one, trail))
@@ -227,7 +227,7 @@ def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
 
 
 def test_what_is_newly_listed_is_watched_too(
-    watching: Callable[[], Watching], cluster: FarCluster, number: int, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.KEEP_SECONDS", 0.05)
     cluster.forbidden = {"Secret"}
@@ -261,19 +261,19 @@ def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
         with inside.app_context():
             change(number, polling.sync_now)
 
-    def heard(cursor: Any) -> Polled:
+    def heard(cursor: Any) -> PollResult:
         """Have somebody ask for a poll while what was heard is being stored."""
         if len(calls) == 1:
             asked.append(threading.Thread(target=ask))
             asked[0].start()
             asked[0].join(0.3)
         calls.append(cursor)
-        return Polled((), cursor)
+        return PollResult((), cursor)
 
     calls: list[Any] = []
     assert ingestion_watching.put(number, until, heard, now()) is Outcome.STORED
     asked[0].join()
-    assert polling.take(now())
+    assert polling.acquire(now())
 
 
 def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
@@ -284,7 +284,7 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
     for replicas in (1, 2):
         cluster.put("Deployment", "web", spec={"replicas": replicas})
     change(number, polling.sync_now)
-    turn = polling.take(now())
+    turn = polling.acquire(now())
     assert turn is not None
     created = news(number, "Deployment", "added", 101, spec={"replicas": 1})
     assert ingestion_watching.put(number, until, created, now()) is Outcome.WAIT
@@ -330,7 +330,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
 
 
 def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_again(
-    watching: Callable[[], Watching], cluster: FarCluster, far: Far, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[[], WatchWorker], cluster: FarCluster, far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.FIRST_PAUSE", 0.01)
     refusals = iter([Reply(302, headers={"Location": "http://127.0.0.1:1/"}), Reply(200, b"{not json}\n"), Reply(500)])

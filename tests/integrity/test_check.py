@@ -24,7 +24,7 @@ from painchain.integrity import check as integrity_check
 from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State
 from painchain.workers import integrity
-from painchain.workers.integrity import Keeper
+from painchain.workers.integrity import IntegrityWorker
 from tests.eventlog.test_chain import change, write
 from tests.maintenance.test_backup import put_back, taken
 
@@ -37,7 +37,7 @@ def look(app: Flask) -> Callable[..., State]:
     """Let the keeper look so long after ``NOW``, and return what is known then."""
 
     def look(**after: float) -> State:
-        Keeper(app, lambda: NOW + timedelta(**after)).look()
+        IntegrityWorker(app, lambda: NOW + timedelta(**after)).look()
         return state(app)
 
     return look
@@ -82,9 +82,9 @@ def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: C
 
 def test_of_several_servers_one_does_it(app: Flask) -> None:
     with app.app_context():
-        turns = [check_job.take(NOW), check_job.take(NOW + timedelta(seconds=1))]
+        turns = [check_job.acquire(NOW), check_job.acquire(NOW + timedelta(seconds=1))]
         assert [bool(turn) for turn in turns] == [True, False]
-        taken_over = check_job.take(NOW + timedelta(seconds=61))
+        taken_over = check_job.acquire(NOW + timedelta(seconds=61))
         assert taken_over
         assert taken_over.daily, "the day's check of a server that is gone"
         assert turns[0]
@@ -99,7 +99,7 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
 
     def serve() -> None:
         together.wait(20)
-        Keeper(app, lambda: NOW).look()
+        IntegrityWorker(app, lambda: NOW).look()
 
     servers = [threading.Thread(target=serve) for _ in range(4)]
     for one in servers:
@@ -189,9 +189,12 @@ def test_a_log_that_ends_before_its_checkpoint_is_broken(
 def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {})
     look()
-    with app.app_context(), writer.writing() as book:
-        book.remove([2, 3])
-        book.last_event, book.mac = 1, bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([2, 3])
+        event_log.last_event, event_log.mac = (
+            1,
+            bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1"))),
+        )
         db.session.execute(text("DELETE FROM pruned_runs"))
     write(app, {"event_id": "other 2"}, {"event_id": "other 3"}, {"event_id": "other 4"})
     found = look(days=1).verdict
@@ -209,7 +212,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
         with app.app_context():
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
     put_back(app, tmp_path / "backup")
-    Keeper(app).look()
+    IntegrityWorker(app).look()
     assert (found := state(app).verdict)
     assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
@@ -223,16 +226,16 @@ def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app:
     write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
     with app.app_context():
         checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
-        with writer.writing() as book:  # as after a first start
+        with writer.writing() as event_log:  # as after a first start
             mac = bytes(db.session.scalar(text("SELECT mac FROM change_events WHERE id = 1")))
-            book.remove([2, 3, 4, 5])
-            book.last_event, book.mac = 1, mac
+            event_log.remove([2, 3, 4, 5])
+            event_log.last_event, event_log.mac = 1, mac
             db.session.execute(text("DELETE FROM pruned_runs"))
-        misfit = latest_checkpoint.misfit()
+        misfit = latest_checkpoint.mismatch()
         assert misfit
         assert misfit.kind == "short"
     put_back(app, tmp_path / "backup")
-    Keeper(app).look()
+    IntegrityWorker(app).look()
     assert (found := state(app).verdict)
     assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
 
@@ -240,14 +243,14 @@ def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app:
 def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {}, {})
     look()
-    with app.app_context(), writer.writing() as book:
-        book.remove([3, 4])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([3, 4])
     write(app, {"event_id": "more"})
     found = look(days=1).verdict
     assert found
     assert (found.broken, found.pruned) == (None, 2)
-    with app.app_context(), writer.writing() as book:
-        book.remove([5])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([5])
     found = look(days=2).verdict
     assert found
     assert (found.broken, found.checkpoints) == (None, 2)
@@ -309,7 +312,7 @@ def test_a_server_that_stops_leaves_the_check_to_the_next(
     monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
     monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
     write(app, {}, {}, {})
-    one = Keeper(app, lambda: NOW)
+    one = IntegrityWorker(app, lambda: NOW)
     thread = threading.Thread(target=one.look)
     thread.start()
     one._stopping.set()

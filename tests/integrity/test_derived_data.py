@@ -27,8 +27,8 @@ def log(app: Flask) -> Flask:
     """A log some of whose events are counted and others not yet, with gaps."""
     write(app, *({"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work"} for n in range(rollups.TAIL)))
     write(app, *({"title": f"late {n}", "tags": ["ci"]} for n in range(9)))
-    with app.app_context(), writer.writing() as book:
-        book.remove([3, 400, rollups.TAIL + 5])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([3, 400, rollups.TAIL + 5])
     assert astray(app) == []
     return app
 

@@ -33,8 +33,8 @@ TOKEN = {"token": "made-up-token"}
 def acting(app: Flask) -> Iterator[Trail]:
     """Do something on the record."""
     with app.app_context():
-        with writer.writing() as book:
-            yield Trail(book, "ann", writer.new_request_id(NOW), NOW + timedelta(minutes=book.last_event))
+        with writer.writing() as event_log:
+            yield Trail(event_log, "ann", writer.new_request_id(NOW), NOW + timedelta(minutes=event_log.last_event))
         db.session.remove()
 
 
@@ -48,13 +48,13 @@ def compared(app: Flask) -> Completeness:
 
 def named(name: str) -> Any:
     """Return the connector of a name."""
-    return next(one for one in connector_store.listed() if one.name == name)
+    return next(one for one in connector_store.list_all() if one.name == name)
 
 
 def switch(app: Flask, enabled: bool) -> None:
     """Switch auditing on or off."""
     with acting(app) as trail:
-        connector_store.switch(connector_store.listed()[0], enabled, trail)
+        connector_store.set_enabled(connector_store.list_all()[0], enabled, trail)
 
 
 @pytest.fixture
@@ -70,27 +70,27 @@ def busy(app: Flask) -> Flask:
         for name in ("ann", "bob", "eve"):
             users.add(name, "admin" if name == "ann" else "editor", trail, f"{name}@example.com")
         for name in ("deploy", "report", "old"):
-            api_tokens.create(name, "viewer", 0 if name == "old" else 30, users.called("bob"), trail)
+            api_tokens.create(name, "viewer", 0 if name == "old" else 30, users.find_by_name("bob"), trail)
     with acting(app) as trail:
         work = named("Work")
         connector_store.update(work, {"name": "Work GitHub", "poll_interval": 600, "token": "another"}, {}, None, trail)
         connector_store.set_visible(work, {("PullRequest", "branches"): False}, None, trail)
-        connector_store.switch(work, False, trail)
+        connector_store.set_enabled(work, False, trail)
         webhooks.make(work, trail)
         webhooks.make(named("Home"), trail)
         webhooks.remove(named("Home"), trail)
         connector_store.delete(named("Gone"), trail)
     with acting(app) as trail:
-        blue, red, grey = teams.listed()[0], teams.listed()[2], teams.listed()[1]
+        blue, red, grey = teams.list_all()[0], teams.list_all()[2], teams.list_all()[1]
         teams.update(blue, {"name": "Sky", "tags": "infra"}, None, trail)
         teams.update(red, {"name": "Blue"}, None, trail)
         teams.delete(grey, None, trail)
-        rules = {one.name: one for one in notification_rules.listed()}
+        rules = {one.name: one for one in notification_rules.list_all()}
         notification_rules.update(
             rules["Blue"], {"name": "Sky", "enabled": False, "url": "json://example.org/"}, None, trail
         )
         notification_rules.delete(rules["Grey"], None, trail)
-        bob, eve = users.called("bob"), users.called("eve")
+        bob, eve = users.find_by_name("bob"), users.find_by_name("eve")
         assert bob
         assert eve
         users.change(bob, trail, None, name="bert", role="editor", email="bert@example.com")
@@ -239,7 +239,7 @@ def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> Non
     with acting(busy) as trail:
         connector_store.update(named("Home"), {"poll_interval": 1200}, {}, None, trail)
         teams.create({"name": "Unseen", "tags": "x"}, trail)
-        teams.delete(next(one for one in teams.listed() if one.name == "Sky"), None, trail)
+        teams.delete(next(one for one in teams.list_all() if one.name == "Sky"), None, trail)
     open_gap = compared(busy)
     assert (len(open_gap.explained), open_gap.drift) == (3, [])
     assert "auditing was off from 2026-11-02" in open_gap.explained[0].words
@@ -260,8 +260,8 @@ def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> Non
 def test_of_a_log_that_was_pruned_only_what_it_still_tells_is_compared(busy: Flask) -> None:
     with busy.app_context():
         ids = db.session.scalars(text("SELECT id FROM change_events ORDER BY id")).all()
-        with writer.writing() as book:
-            book.remove(ids[:20])
+        with writer.writing() as event_log:
+            event_log.remove(ids[:20])
     found = compared(busy)
     assert (found.drift, found.whole) == ([], False)
     by_hand(busy, "UPDATE people SET role = 'admin' WHERE name = 'bert'")

@@ -27,8 +27,8 @@ def test_retention_does_not_vouch_for_a_run_that_was_forged(app: Flask, removed:
     by_hand(app, "INSERT INTO pruned_runs SELECT 3, 3, mac, mac FROM change_events WHERE id = 3")
     if removed != [3]:
         by_hand(app, "DELETE FROM change_events WHERE id = 3")
-    with app.app_context(), writer.writing() as book:
-        book.remove(removed)
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove(removed)
     broken = checked(app).broken
     assert broken
     assert (broken.kind, broken.event <= 3, "is forged" in broken.words) == ("removed", True, True)

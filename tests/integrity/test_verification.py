@@ -49,8 +49,8 @@ def log(app: Flask) -> Flask:
     write(app, *({"title": f"job {number}", "event_id": f"first-{number}"} for number in range(2, 8)))
     rotate(app)
     write(app, *({"title": f"job {number}", "event_id": f"then-{number}"} for number in range(8, LAST + 1)))
-    with app.app_context(), writer.writing() as book:
-        book.remove(PRUNED)
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove(PRUNED)
     assert checked(app).broken is None
     return app
 
@@ -224,12 +224,12 @@ def test_a_log_is_checked_while_it_grows_and_shrinks(log: Flask, monkeypatch: py
     def meanwhile(done: int, whole: int) -> None:
         steps.append((done, whole))
         if len(steps) == 1:
-            with writer.writing() as book:
-                book.remove([2, 3, 6])
-            with writer.writing() as book:
-                book.append(*(made_later(number) for number in range(13, 19)))
-            with writer.writing() as book:
-                book.remove([17, 18])
+            with writer.writing() as event_log:
+                event_log.remove([2, 3, 6])
+            with writer.writing() as event_log:
+                event_log.append(*(made_later(number) for number in range(13, 19)))
+            with writer.writing() as event_log:
+                event_log.remove([17, 18])
 
     with log.app_context():
         found = verification.integrity(meanwhile)

@@ -20,7 +20,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import polling
 from painchain.timeline import queries
 from painchain.timeline.queries import Filter
-from painchain.workers.watch import Watching
+from painchain.workers.watch import WatchWorker
 from tests.kubernetes import story
 from tests.kubernetes.cluster import ADMIN, NOBODY, READER, Cluster
 from tests.kubernetes.story import CANARY, TOLD, by_kind
@@ -36,26 +36,26 @@ class Server:
         self.app = app
         self.settings = {"api_server": here.url, "ca_certificate": here.certificate, "cluster_name": "prod"}
         values = {**self.settings, "name": "Prod", "token": ADMIN, "namespaces": ["shop"]}
-        with writer.writing() as book:
-            trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
+        with writer.writing() as event_log:
+            trail = Trail(event_log, SYSTEM, writer.new_request_id(now()), now())
             connector_type = connectors.TYPES["kubernetes"]
             self.number = connector_store.create(connector_type, values, True, trail).id
-        self.watching: Watching | None = None
+        self.watching: WatchWorker | None = None
         self.poll()
 
     def poll(self) -> None:
         """Poll now."""
-        with writer.writing() as book:
-            trail = Trail(book, SYSTEM, writer.new_request_id(now()), now())
+        with writer.writing() as event_log:
+            trail = Trail(event_log, SYSTEM, writer.new_request_id(now()), now())
             polling.sync_now(db.session.get_one(Connector, self.number), trail)
-        turn = polling.take(now())
+        turn = polling.acquire(now())
         assert turn is not None
         polling.poll(turn, now)
         assert self.state().error is None
 
     def watch(self) -> None:
         """Start to watch, and wait until a change is seen by it."""
-        self.watching = Watching(self.app)
+        self.watching = WatchWorker(self.app)
         self.watching.start()
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ from painchain.eventlog import writer as eventlog_writer
 from painchain.history import snapshots
 from painchain.integrity import verification
 from painchain.maintenance import backup, backup_format
-from painchain.maintenance.backup import KEPT, Refused
+from painchain.maintenance.backup import KEPT, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup
 from painchain.startup import create_app
 from painchain.timeline import queries
@@ -40,16 +40,16 @@ NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
 def add(app: Flask, name: str, **values: Any) -> int:
     """Add a GitHub connector with a token, and change it once."""
-    with app.app_context(), eventlog_writer.writing() as book:
-        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
         one = connector_store.create(TYPES["github"], {"name": name, "token": "canary-token", **values}, True, trail)
         connector_store.update(one, {"poll_interval": 600}, {}, None, trail)
         return int(one.id)
 
 
 def remove(app: Flask, number: int) -> None:
-    with app.app_context(), eventlog_writer.writing() as book:
-        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
         connector_store.delete(db.session.get_one(Connector, number), trail)
 
 
@@ -62,8 +62,8 @@ def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.Restor
     with app.app_context(), file.open("rb") as source:
         checked = backup_format.check(source, app.extensions["painchain"].keys)
 
-        def record(book: eventlog_writer.Ledger) -> Trail:
-            return Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
+        def record(event_log: eventlog_writer.EventLogWriter) -> Trail:
+            return Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
 
         return backup.restore(source, checked, record, even_broken=even_broken)
 
@@ -110,8 +110,8 @@ def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, othe
     remove(app, gone)
     person = add_person(app)
     assert sign_in(app.test_client()).status_code == 303
-    with app.app_context(), eventlog_writer.writing() as book:
-        book.remove([2])
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        event_log.remove([2])
     before, head = stored(app), intact(app)
     manifest = taken(app, tmp_path / "file")
     assert (manifest.events, manifest.head) == (head.last, head.head.hex())
@@ -125,7 +125,7 @@ def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, othe
     assert after == before
     assert intact(other).events == head.events + 1
     with other.app_context():
-        assert connector_store.opened(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
+        assert connector_store.decrypted_secrets(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
     assert other.test_client().get("/").status_code == 303  # nobody is signed in
     assert sign_in(other.test_client()).status_code == 303
     # No id is given out again, on either database.
@@ -134,8 +134,8 @@ def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, othe
 
 
 def test_what_was_derived_is_derived_anew(app: Flask, other: Flask, tmp_path: Path) -> None:
-    with app.app_context(), eventlog_writer.writing() as book:
-        trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), NOW)
+    with app.app_context(), eventlog_writer.writing() as event_log:
+        trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), NOW)
         for number in range(600):
             trail.log_connector_enabled(Subject(f"Work {number % 7}", "github"))
     taken(app, tmp_path / "file")
@@ -177,8 +177,8 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(app: Flask, other: F
 
     def edit() -> None:
         while not stopping.is_set():
-            with app.app_context(), eventlog_writer.writing() as book:
-                trail = Trail(book, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
+            with app.app_context(), eventlog_writer.writing() as event_log:
+                trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
                 one = db.session.get_one(Connector, number)
                 connector_store.update(one, {"poll_interval": 60 + trail.now.microsecond % 3000}, {}, None, trail)
 
@@ -196,7 +196,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(app: Flask, other: F
     put_back(other, tmp_path / "file")
     assert intact(other).last == manifest.events + 1
     with other.app_context():
-        folded = {one.id: one.values for one in snapshots.picture(datetime.now(UTC)).connectors}
+        folded = {one.id: one.values for one in snapshots.snapshot_at(datetime.now(UTC)).connectors}
         present = connector_store.configuration(db.session.get_one(Connector, number))
         assert folded[number]["poll_interval"] == present["poll_interval"]
 
@@ -250,7 +250,7 @@ def test_a_log_that_was_changed_by_hand_is_restored_only_if_somebody_says_so(
         db.session.commit()
     taken(app, tmp_path / "file")
     before = stored(other)
-    with pytest.raises(Refused, match="--even-broken"):
+    with pytest.raises(RestoreRefused, match="--even-broken"):
         put_back(other, tmp_path / "file")
     assert stored(other) == before
     assert put_back(other, tmp_path / "file", even_broken=True).broken
@@ -336,5 +336,5 @@ def test_a_backup_of_another_key_says_which_file_is_missing(app: Flask, tmp_path
 @pytest.mark.parametrize(("schema", "words"), [("0001", "an older version"), ("9999", "a newer version")])
 def test_a_backup_of_another_version_says_with_which_to_restore_it(schema: str, words: str) -> None:
     manifest = backup_format.Manifest(1, schema, "0.9", "", "sqlite", 1, "", "", "", 0, 0, {}, {})
-    with pytest.raises(Refused, match=rf"{words} of PainChain \(0\.9, schema {schema}"):
+    with pytest.raises(RestoreRefused, match=rf"{words} of PainChain \(0\.9, schema {schema}"):
         backup.refuse_other_versions(manifest)

@@ -41,7 +41,7 @@ from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
 from painchain.startup import create_app
 from painchain.workers import scheduler
-from painchain.workers.integrity import Keeper
+from painchain.workers.integrity import IntegrityWorker
 from tests.cli.test_main import Run, environment, run
 from tests.conftest import ON_SQLITE, close
 from tests.database.test_migrations import alembic
@@ -95,10 +95,10 @@ def opened(app: Flask) -> list[str]:
         return sorted(open_sealed(app.extensions["painchain"].box, one) for one in encrypted_columns.texts(connection))
 
 
-def begin(book: writer.Ledger) -> Trail:
+def begin(event_log: writer.EventLogWriter) -> Trail:
     """Return the record of what a test does."""
     now = datetime.now(UTC)
-    return Trail(book, SYSTEM, writer.new_request_id(now), now)
+    return Trail(event_log, SYSTEM, writer.new_request_id(now), now)
 
 
 def newest(app: Flask, count: int = 1) -> list[Any]:
@@ -153,10 +153,10 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     form = form_of(client.get(f"/settings/integrations/{stored}"), "#connector-form")
     for done in ("enable", "disable", "enable"):  # one message is to be told, and a poll is due
         assert client.post(f"/api/connectors/{stored}/{done}").status_code == 200
-    with app.app_context(), writer.writing() as book:  # a removal was begun by a server that is gone
-        retention_rules.change({"github": 30}, {"github": None}, begin(book))
-        prune = retention_rules.Going("github", 30, datetime.now(UTC), 1, None, None)
-        retention_rules.begin([prune], retention_rules.ON_DEMAND, begin(book), EPOCH)
+    with app.app_context(), writer.writing() as event_log:  # a removal was begun by a server that is gone
+        retention_rules.change({"github": 30}, {"github": None}, begin(event_log))
+        prune = retention_rules.PrunableEvents("github", 30, datetime.now(UTC), 1, None, None)
+        retention_rules.schedule_prune([prune], retention_rules.ON_DEMAND, begin(event_log), EPOCH)
     assert run("rotate-key").exit_code == 0
     events = client.get("/api/changes").get_json()
     refused = client.post(f"/settings/integrations/{stored}", data=fill(form, poll_interval="600"))
@@ -172,7 +172,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
         assert "start PainChain again" in str(WrongKey())
         due = retention_rules.due()
         orders = pruning.take, scheduler.order_daily
-        for take in (polling.take, outbox.take, lambda now: watching.take(stored, now), *orders):
+        for take in (polling.acquire, outbox.claim, lambda now: watching.take(stored, now), *orders):
             with pytest.raises(WrongKey):
                 take(now)
         assert retention_rules.due() == due, "the others have the turn"
@@ -186,17 +186,17 @@ def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
     now = datetime.now(UTC)
     write(app, *({"event_id": str(number)} for number in range(3)))
     with app.app_context():
-        begun = check_job.take(now)  # before the key is replaced
+        begun = check_job.acquire(now)  # before the key is replaced
         assert run("rotate-key").exit_code == 0
         assert begun
         with pytest.raises(WrongKey):
-            Keeper(app, lambda: now)._check(begun)
+            IntegrityWorker(app, lambda: now)._check(begun)
         with pytest.raises(WrongKey):
-            Keeper(app, lambda: now).look()
+            IntegrityWorker(app, lambda: now).look()
         state = check_job.state()
         assert (state.running, state.verdict, state.error) == (None, None, None)
     other = again()
-    Keeper(other, lambda: now).look()
+    IntegrityWorker(other, lambda: now).look()
     with other.app_context():
         found = check_job.state().verdict
         assert found
@@ -341,8 +341,8 @@ def test_old_keys_stay_until_no_event_needs_them(
     kept_checkpoints = settings.checkpoint_file
     with other.app_context():
         oldest = keys_in(file).led_by(keys_in(file).ids[-1])
-        with writer.writing() as book:
-            book.remove([1, 2, 3, 4])
+        with writer.writing() as event_log:
+            event_log.remove([1, 2, 3, 4])
         other.extensions["painchain"].keys = oldest
         checkpoints.append(kept_checkpoints, Checkpoint(3, b"x" * 32, datetime.now(UTC), oldest.id))
     needed = run("rotate-key", "--drop-old")
@@ -382,8 +382,8 @@ def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
 @ON_SQLITE
 def test_a_run_that_was_forged_before_does_not_become_genuine(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
     write(app, {}, {}, {})
-    with app.app_context(), writer.writing() as book:
-        book.remove([2])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([2])
     change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 4")
     change(app, "DELETE FROM change_events WHERE id = 4")
     assert run("rotate-key").exit_code == 0
@@ -407,8 +407,8 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
 ) -> None:
     write(app, {}, {}, {})
-    with app.app_context(), writer.writing() as book:
-        book.remove([2])
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([2])
     secrets = opened(app)
     assert run("backup", str(tmp_path / "backup")).exit_code == 0
     assert run("rotate-key").exit_code == 0
@@ -446,9 +446,9 @@ def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
     assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
     write(app, {}, {}, {})
     assert run("checkpoint").exit_code == 0
-    with app.app_context(), writer.writing() as book:
-        book.remove([2])
-        before, old = book.last_event, writer.key_id()
+    with app.app_context(), writer.writing() as event_log:
+        event_log.remove([2])
+        before, old = event_log.last_event, writer.key_id()
     file.unlink()
     missing = run("rotate-key")
     assert missing.exit_code == 2
@@ -534,5 +534,5 @@ def test_a_wrong_key_does_not_chain_an_older_log(app: Flask, settings: Settings,
 
 def test_the_place_of_the_keys_never_shows_them(settings: Settings) -> None:
     key = new_key()
-    where = key_file.Place("PAINCHAIN_SECRET_KEY", text=key)
+    where = key_file.KeySource("PAINCHAIN_SECRET_KEY", text=key)
     assert key not in repr(where) + repr(key_file.read(where))

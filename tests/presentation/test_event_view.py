@@ -10,7 +10,7 @@ import pytest
 
 from painchain.connectors import TYPES
 from painchain.eventlog.writer import NewEvent
-from painchain.presentation.event_view import Article, article, by_day
+from painchain.presentation.event_view import EventView, by_day, describe
 from painchain.timeline.visibility import Hidden
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -35,12 +35,12 @@ def event(event_type: str = "ConfigChanged", source: str = "painchain", **given:
     return NewEvent(source=source, event_type=event_type, **{**plain, **given})
 
 
-def shown(one: Any, *hidden: str) -> Article:
+def shown(one: Any, *hidden: str) -> EventView:
     """Return the event as it is shown while some of its fields are hidden."""
-    return article(one, frozenset((one.event_type, field) for field in hidden), UTC_ZONE)
+    return describe(one, frozenset((one.event_type, field) for field in hidden), UTC_ZONE)
 
 
-def rows(one: Article) -> list[tuple[str, Any]]:
+def rows(one: EventView) -> list[tuple[str, Any]]:
     return [(row.label, row.value) for row in one.rows]
 
 

@@ -16,8 +16,8 @@ from painchain import connectors
 from painchain.connectors.base import EventField, EventType, Shape
 from painchain.eventlog.writer import NewEvent
 from painchain.presentation import facts
-from painchain.presentation.event_view import article
-from painchain.presentation.facts import fact, in_words
+from painchain.presentation.event_view import describe
+from painchain.presentation.facts import fact, format_fact
 from tests.support.html import texts, words
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ IMAGES = [{"name": "nginx", "old": "1.25", "new": "1.27"}]
 )
 def test_a_fact_of_its_shape_is_said_in_words(shape, value, said):
     one = fact(shape, value)
-    assert (one.shape, in_words(one)) == (shape, said)
+    assert (one.shape, format_fact(one)) == (shape, said)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def event(source: str, event_type: str, metadata: dict[str, Any], **given: Any) 
 
 def page_of(app: Flask, one: Any, *hidden: str) -> Tag:
     """Return the event as the dashboard has it, opened, while some fields are hidden."""
-    shown = article(one, frozenset((one.event_type, key) for key in hidden), UTC_ZONE)
+    shown = describe(one, frozenset((one.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
         html = render_template("partials/dashboard/event.html", article=shown, zone=UTC_ZONE, now=NOON)
     found = BeautifulSoup(html, "html.parser").article

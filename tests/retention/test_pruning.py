@@ -20,7 +20,7 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
-from painchain.retention.rules import AuditingOff, Busy, Going, Stale
+from painchain.retention.rules import PrunableEvents, PruneInProgress, PruneNeedsAuditing, StaleRetention
 from painchain.startup import create_app
 from painchain.workers.scheduler import Scheduler
 from tests.cli.test_main import Run, auditing_off, environment, run  # noqa: F401  fixtures
@@ -44,24 +44,24 @@ class Clock:
 def write(source: str, days_ago: float, tags: tuple[str, ...] = ("a", "b")) -> int:
     """Write an event of some days ago."""
     when = NOW - timedelta(days=days_ago)
-    with writer.writing() as book:
-        name = f"{source}-{book.last_event + 1}"
+    with writer.writing() as event_log:
+        name = f"{source}-{event_log.last_event + 1}"
         about = {"text": "Something"}
-        return book.append(
+        return event_log.append(
             NewEvent(name, source, "Job", name, about, {}, "ann", name, when, when, tags=list(tags), status="done")
         )
 
 
 def set_rules(**days: int | None) -> None:
-    with writer.writing() as book:
-        retention_rules.change(days, {}, Trail(book, "ann", writer.new_request_id(NOW), NOW))
+    with writer.writing() as event_log:
+        retention_rules.change(days, {}, Trail(event_log, "ann", writer.new_request_id(NOW), NOW))
 
 
 def order(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
-    with writer.writing() as book:
-        trail = Trail(book, "ann", "the-request", now, reason="The disk is full")
-        return retention_rules.begin(
-            retention_rules.going(retention_rules.rules(), now), retention_rules.ON_DEMAND, trail, beat
+    with writer.writing() as event_log:
+        trail = Trail(event_log, "ann", "the-request", now, reason="The disk is full")
+        return retention_rules.schedule_prune(
+            retention_rules.prunable(retention_rules.rules(), now), retention_rules.ON_DEMAND, trail, beat
         )
 
 
@@ -114,7 +114,7 @@ def pruned(events: Events) -> list[dict[str, Any]]:
 
 def test_everything_is_kept_for_ever_until_somebody_says_otherwise(inside: Flask) -> None:
     assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
-    assert retention_rules.going(retention_rules.rules(), NOW) == []
+    assert retention_rules.prunable(retention_rules.rules(), NOW) == []
     assert order() == []
 
 
@@ -141,15 +141,15 @@ def test_a_change_of_the_rules_is_on_the_record_and_no_change_is_not(inside: Fla
 
 def test_rules_that_somebody_else_has_changed_are_not_overwritten(inside: Flask) -> None:
     set_rules(github=30)
-    with pytest.raises(Stale), writer.writing() as book:
-        retention_rules.change({"github": 90}, {"github": None}, Trail(book, "ann", "x", NOW))
+    with pytest.raises(StaleRetention), writer.writing() as event_log:
+        retention_rules.change({"github": 90}, {"github": None}, Trail(event_log, "ann", "x", NOW))
     assert retention_rules.rules()["github"] == 30
 
 
 def test_the_preview_says_how_many_go_from_when_to_when(inside: Flask) -> None:
-    [one] = retention_rules.going({"github": 30, "gitlab": None}, NOW)
+    [one] = retention_rules.prunable({"github": 30, "gitlab": None}, NOW)
     forty = NOW - timedelta(days=40)
-    assert one == Going("github", 30, NOW - timedelta(days=30), 10, forty, forty)
+    assert one == PrunableEvents("github", 30, NOW - timedelta(days=30), 10, forty, forty)
 
 
 # The removal
@@ -267,7 +267,7 @@ def test_a_rule_that_is_taken_back_stops_the_removal_and_what_is_gone_is_on_the_
 def test_while_auditing_is_off_nothing_is_removed(inside: Flask, client: FlaskClient) -> None:
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
-    with pytest.raises(AuditingOff):
+    with pytest.raises(PruneNeedsAuditing):
         order()
     assert sources()["github"] == 20
 
@@ -280,7 +280,7 @@ def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
     steps = pruning.carry_out(number, NOW, Clock())
     next(steps)
     assert client.post("/api/connectors/1/disable").status_code == 200
-    with pytest.raises(AuditingOff):
+    with pytest.raises(PruneNeedsAuditing):
         next(steps)
     later = Clock(NOW + timedelta(minutes=5))
     Scheduler(inside, later).look()
@@ -294,15 +294,15 @@ def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
 def test_one_removal_at_a_time(inside: Flask) -> None:
     set_rules(github=30)
     assert len(order()) == 1
-    with pytest.raises(Busy):
+    with pytest.raises(PruneInProgress):
         order()
 
 
 def test_a_rule_that_has_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
     set_rules(github=30)
-    asked = retention_rules.going({"github": 10}, NOW)
-    with pytest.raises(Stale), writer.writing() as book:
-        retention_rules.begin(asked, retention_rules.ON_DEMAND, Trail(book, "ann", "x", NOW), EPOCH)
+    asked = retention_rules.prunable({"github": 10}, NOW)
+    with pytest.raises(StaleRetention), writer.writing() as event_log:
+        retention_rules.schedule_prune(asked, retention_rules.ON_DEMAND, Trail(event_log, "ann", "x", NOW), EPOCH)
     assert retention_rules.progress() == []
 
 
@@ -331,7 +331,7 @@ def test_of_several_servers_one_has_the_daily_turn(inside: Flask, settings: Sett
 
     def take(app: Flask) -> None:
         with app.app_context():
-            taken.append(retention_rules.take_turn(NOW))
+            taken.append(retention_rules.acquire_daily_lease(NOW))
 
     others = [create_app(settings) for _ in range(3)]
     threads = [threading.Thread(target=take, args=(one,)) for one in others]
@@ -407,4 +407,4 @@ def test_events_are_removed_by_the_time_they_happened(inside: Flask) -> None:
         text("UPDATE change_events SET timestamp = :edge WHERE source = 'gitlab'"), {"edge": microseconds(edge)}
     )
     db.session.commit()
-    assert [one.events for one in retention_rules.going({"gitlab": 30}, NOW)] == [0], "exactly so old is not older"
+    assert [one.events for one in retention_rules.prunable({"gitlab": 30}, NOW)] == [0], "exactly so old is not older"

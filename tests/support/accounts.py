@@ -27,8 +27,8 @@ PASSWORD = "correct horse battery staple"
 def on_the_record(app: Flask) -> Iterator[Trail]:
     """Write to the database of an app, as PainChain itself."""
     now = datetime.now(UTC)
-    with app.app_context(), writing() as book:
-        yield Trail(book, "system", new_request_id(now), now)
+    with app.app_context(), writing() as event_log:
+        yield Trail(event_log, "system", new_request_id(now), now)
 
 
 def add_person(app: Flask, name: str = "alice", role: str = "admin", password: str = PASSWORD) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
-from painchain.connectors.contract import Checked, Found, Gap, Polled, RateLimit, Turn
+from painchain.connectors.contract import ConnectionTestResult, PollContext, PollGap, PollResult, RateLimit, SourceEvent
 from painchain.connectors.http_client import Client
 from painchain.eventlog.writer import NewEvent
 
@@ -33,12 +33,12 @@ def new(number: int, **given: Any) -> NewEvent:
     return NewEvent(**{**plain, **given})
 
 
-def poll_clock(turn: Turn) -> Polled:
+def poll_clock(turn: PollContext) -> PollResult:
     """Ask the made-up source for the strikes behind the cursor."""
     with _clock_client(turn.settings, turn.now) as client:
         told = client.get("strikes", {"after": turn.cursor.get("last", 0)}).value
     found = [
-        Found(
+        SourceEvent(
             event_id=f"strike-{strike['number']}",
             event_type="Strike",
             title=f"[Strike] {strike.get('title', strike['number'])}",
@@ -52,21 +52,23 @@ def poll_clock(turn: Turn) -> Polled:
         for strike in told["strikes"]
     ]
     gap, rate = told.get("gap"), told.get("rate")
-    return Polled(
+    return PollResult(
         found,
         {"last": max([turn.cursor.get("last", 0), *(strike["number"] for strike in told["strikes"])])},
         more=told.get("more", False),
         note=told.get("note", ""),
-        gap=Gap(*(datetime.fromtimestamp(one, UTC) for one in gap), words="The clock stood still.") if gap else None,
+        gap=PollGap(*(datetime.fromtimestamp(one, UTC) for one in gap), words="The clock stood still.")
+        if gap
+        else None,
         rate_limit=RateLimit(*rate[:2], datetime.fromtimestamp(rate[2], UTC)) if rate else None,
     )
 
 
-def check_clock(settings: Mapping[str, Any], now: datetime) -> Checked:
+def check_clock(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Ask the made-up source whose token it is."""
     with _clock_client(settings, now) as client:
         told = client.get("me").value
-    return Checked(True, told["name"], told["sees"])
+    return ConnectionTestResult(True, told["name"], told["sees"])
 
 
 def _clock_client(settings: Mapping[str, Any], now: datetime) -> Client:

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields
-from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -23,19 +23,19 @@ def sign(body: bytes, secret: str) -> str:
 
 def _verify(delivery: Delivery, secret: str) -> None:
     if not hmac.compare_digest(delivery.headers.get("x-forge-signature", ""), sign(delivery.body, secret)):
-        raise NotGenuine
+        raise InvalidSignature
 
 
-def _read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[Found]:
+def _read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
     try:
         told = json.loads(delivery.body)
         casts = [cast for cast in told["casts"] if cast != settings.get("ignored")]
     except (ValueError, TypeError, KeyError):
-        raise Unreadable("The body is not what the forge sends.") from None
-    return [Found(f"cast-{cast}", "Cast", f"[Cast] {cast}", now, "smith") for cast in casts]
+        raise UnreadableDelivery("The body is not what the forge sends.") from None
+    return [SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", now, "smith") for cast in casts]
 
 
-HOOK = Hook(
+HOOK = WebhookHandler(
     _verify,
     lambda delivery: delivery.headers.get("x-forge-delivery", ""),
     _read,

@@ -43,13 +43,13 @@ def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]
     """Write events into an empty log, part of them into the rollups, and return their numbers."""
 
     def append(*given: dict[str, Any]) -> list[int]:
-        with app.app_context(), writer.writing() as book:
-            book.remove(db.session.scalars(select(ChangeEvent.id)).all())
+        with app.app_context(), writer.writing() as event_log:
+            event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
             numbers = []
             for number, one in enumerate(given):
-                numbers.append(book.append(new(number, **one)))
+                numbers.append(event_log.append(new(number, **one)))
                 if number + 1 == int(len(given) * request.param):
-                    book.count()
+                    event_log.count()
             return numbers
 
     return append
@@ -160,8 +160,8 @@ def test_what_is_written_while_somebody_pages_moves_no_older_page(app, write):
     write(*at(*[NOW] * 6))
     with app.app_context():
         first = queries.page(Filter(), limit=3)
-        with writer.writing() as book:
-            book.append(new(100, timestamp=NOW + HOUR))
+        with writer.writing() as event_log:
+            event_log.append(new(100, timestamp=NOW + HOUR))
         second = queries.page(Filter(), first.older, 3)
     assert [event.title[-1] for event in [*first.events, *second.events]] == list("543210")
     assert second.older is None

@@ -27,10 +27,10 @@ def connector(make_connector) -> int:
 
 def heard(app: Flask, number: int, *times: datetime) -> None:
     """Let events of a connector have happened at these times."""
-    with app.app_context(), writing() as book:
+    with app.app_context(), writing() as event_log:
         for when in times:
             about: dict[str, Any] = {"connector_id": number, "connector_name": "Work GitHub"}
-            book.append(new(book.last_event, timestamp=when, request_id=new_request_id(when), **about))
+            event_log.append(new(event_log.last_event, timestamp=when, request_id=new_request_id(when), **about))
 
 
 def every(gap: timedelta, start: datetime, end: datetime) -> list[datetime]:
@@ -39,7 +39,7 @@ def every(gap: timedelta, start: datetime, end: datetime) -> list[datetime]:
 
 def silent(app: Flask, now: datetime = NOW, wanted: Filter | None = None) -> list[silent_connectors.Silence]:
     with app.app_context():
-        return silent_connectors.found(now, wanted)
+        return silent_connectors.find_silent(now, wanted)
 
 
 def test_a_connector_that_spoke_all_day_and_stopped_is_silent(app, connector):

@@ -23,8 +23,8 @@ SHA, BRANCH = ("Commit", "sha"), ("Commit", "branch")
 @contextmanager
 def acting(app: Flask) -> Iterator[Trail]:
     """Act once, on the record."""
-    with app.app_context(), writer.writing() as book:
-        yield Trail(book, "operator", "one-action", datetime.now(UTC))
+    with app.app_context(), writer.writing() as event_log:
+        yield Trail(event_log, "operator", "one-action", datetime.now(UTC))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def show(app: Flask, number: int, **wanted: bool) -> None:
 def builtin(app: Flask) -> int:
     """The number of the built-in connector."""
     with app.app_context():
-        return int(connector_store.listed(connector_type=BUILTIN.key)[0].id)
+        return int(connector_store.list_all(connector_type=BUILTIN.key)[0].id)
 
 
 @pytest.mark.parametrize("connector_type", TYPES.values(), ids=lambda one: one.key)
@@ -96,7 +96,7 @@ def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector
     show(app, number, sha=False)
     with acting(app) as trail:
         hide_action = {("ConfigChanged", "action"): False}
-        connector_store.set_visible(connector_store.listed(connector_type=BUILTIN.key)[0], hide_action, None, trail)
+        connector_store.set_visible(connector_store.list_all(connector_type=BUILTIN.key)[0], hide_action, None, trail)
     with app.app_context():
         hidden = visibility.all_hidden()
     for about in (number, builtin(app), None, 10**6):
@@ -107,7 +107,7 @@ def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector
 def test_what_is_recorded_does_not_depend_on_what_is_hidden(app, number):
     with acting(app) as trail:
         every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
-        connector_store.set_visible(connector_store.listed(connector_type=BUILTIN.key)[0], every_field, None, trail)
+        connector_store.set_visible(connector_store.list_all(connector_type=BUILTIN.key)[0], every_field, None, trail)
     with acting(app) as trail:
         connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
     with app.app_context():

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, update
 from sqlalchemy.exc import IntegrityError
 
-from painchain.connectors.contract import Polled, PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError, PollResult
 from painchain.core import runtime
 from painchain.core.config import Settings
 from painchain.database.models import NotifyRule, PollState
@@ -26,7 +26,7 @@ from painchain.integrity import latest_checkpoint
 from painchain.scheduling import poll_leases
 from painchain.startup import create_app
 from painchain.web.common.access_log import METHODS
-from painchain.workers.integrity import Keeper
+from painchain.workers.integrity import IntegrityWorker
 from tests.conftest import ON_SQLITE, close, settings_for
 from tests.support.accounts import add_person
 from tests.support.sample_events import NOW, new
@@ -168,10 +168,10 @@ def test_events_are_counted_by_source_once_they_are_written(
 ) -> None:
     before = values(scraped(client)["painchain_events_written"], "source").get(("painchain",), 0)
     make_connector()
-    with app.app_context(), writer.writing() as book:
-        book.append(*(new(number) for number in range(600)))
-    with app.app_context(), pytest.raises(IntegrityError), writer.writing() as book:
-        book.append(new(601), new(1))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(*(new(number) for number in range(600)))
+    with app.app_context(), pytest.raises(IntegrityError), writer.writing() as event_log:
+        event_log.append(new(601), new(1))
     told = scraped(client)
     assert values(told["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
     assert values(told["painchain_events"], "source") == {("painchain",): 2, ("github",): 600}
@@ -189,13 +189,13 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     app: Flask, client: FlaskClient, make_connector: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = make_connector(enabled=True)
-    answers: list[Polled | PollError] = [
-        Polled([], {}),
-        PollError("no", Trouble.RATE_LIMITED),
-        PollError("no", Trouble.SIGN_IN),
+    answers: list[PollResult | PollError] = [
+        PollResult([], {}),
+        PollError("no", ErrorKind.RATE_LIMITED),
+        PollError("no", ErrorKind.SIGN_IN),
     ]
 
-    def answer(turn: object, stopping: object) -> Polled:
+    def answer(turn: object, stopping: object) -> PollResult:
         told = answers.pop(0)
         if isinstance(told, PollError):
             raise told
@@ -205,7 +205,7 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     for days in range(3):
         with app.app_context():
             now = datetime.now(UTC) + timedelta(days=2 * days)
-            turn = poll_leases.take(now)
+            turn = poll_leases.acquire(now)
             assert turn is not None
             polling.poll(turn, lambda now=now: now)
     told = scraped(client)
@@ -239,12 +239,12 @@ def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: Fla
     assert [value(client, name) for name in series] == [0, 0, 0]
     with app.app_context():
         latest_checkpoint.file().mkdir()
-    Keeper(app, lambda: NOW).look()
+    IntegrityWorker(app, lambda: NOW).look()
     assert [value(client, name) for name in series] == [0, NOW.timestamp(), 1]
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET author = 'eve'"))
         db.session.commit()
-    Keeper(app, lambda: NOW + timedelta(days=1)).look()
+    IntegrityWorker(app, lambda: NOW + timedelta(days=1)).look()
     assert value(client, "painchain_log_broken") == 1
 
 
@@ -265,8 +265,8 @@ def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client
 @ON_SQLITE
 def test_a_scrape_asks_the_database_little_however_long_the_log_is(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
-        with writer.writing() as book:
-            book.append(*(new(number) for number in range(2000)))
+        with writer.writing() as event_log:
+            event_log.append(*(new(number) for number in range(2000)))
         asked: list[tuple[str, Any]] = []
         event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
         scraped(client)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from painchain.connectors.contract import PollError, RateLimit, Trouble
+from painchain.connectors.contract import ErrorKind, PollError, RateLimit
 from painchain.connectors.http_client import Answer, Client
 
 REQUESTS = 300  # of one poll
@@ -18,7 +18,7 @@ RESERVE = 20  # a twentieth of the rate limit is left to whoever else uses the t
 Settings = Mapping[str, Any]
 
 
-class Enough(Exception):
+class PollBudgetExceeded(Exception):
     """This poll has asked as much as it may; the message says why."""
 
 
@@ -29,9 +29,9 @@ def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
     """
     token = settings.get("token") or ""
     if not token:
-        raise PollError("There is no token. Enter one.", Trouble.SIGN_IN)
+        raise PollError("There is no token. Enter one.", ErrorKind.SIGN_IN)
     if not (token.isascii() and token.isprintable()):
-        raise PollError("The token has characters that no token has. Enter it again.", Trouble.SIGN_IN)
+        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.SIGN_IN)
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/vnd.github+json, application/json",
@@ -40,7 +40,7 @@ def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
     return Client(settings["base_url"], headers, now, seconds=seconds)
 
 
-class Asking:
+class ApiClient:
     """The requests of one poll. `etags` by key are those of the poll before, for conditional requests."""
 
     def __init__(self, asked: Client, now: datetime, stopping: Callable[[], bool], etags: Mapping[str, str]):
@@ -62,7 +62,7 @@ class Asking:
         self._may_ask()
         self._left -= 1
         answer = self._client.get(path, params, etag=self._etags.get(key))
-        self.rate_limit = told_limit(answer.headers) or self.rate_limit
+        self.rate_limit = parse_rate_limit(answer.headers) or self.rate_limit
         self.answered = True
         return answer
 
@@ -79,17 +79,17 @@ class Asking:
 
     def _may_ask(self) -> None:
         if self._stopping():
-            raise Enough("The server is going down; the rest follows.")
+            raise PollBudgetExceeded("The server is going down; the rest follows.")
         if self._left <= 0 or time.monotonic() > self._ends:
-            raise Enough("There is more than one poll takes; the rest follows at once.")
+            raise PollBudgetExceeded("There is more than one poll takes; the rest follows at once.")
         told = self.rate_limit
         if told and told.resets and told.resets > self._now and told.remaining < (told.limit or 0) / RESERVE:
             words = f"Only {told.remaining} requests are left of GitHub's rate limit; it is asked again at "
             words += f"{told.resets:%H:%M:%S} UTC."
-            raise PollError(words, Trouble.RATE_LIMITED, told.resets)
+            raise PollError(words, ErrorKind.RATE_LIMITED, told.resets)
 
 
-def told_limit(headers: Mapping[str, str]) -> RateLimit | None:
+def parse_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """Return what the headers of an answer say of the rate limit."""
     limit, remaining, resets = (headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset"))
     if not remaining.isdecimal():

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors.code_hosts import text
-from painchain.connectors.contract import Checked, PollError, Trouble
-from painchain.connectors.github.client import client, told_limit
+from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
+from painchain.connectors.github.client import client, parse_rate_limit
 from painchain.connectors.github.pagination import listed
 from painchain.connectors.http_client import Answer, Client
 
@@ -30,19 +30,19 @@ PARTS = {
     "Commits": ("repos/{name}/commits", "Contents: read"),
     "Deployments": ("repos/{name}/deployments", "Deployments: read"),
 }
-REFUSED = (Trouble.MISSING, Trouble.PERMISSION)
+REFUSED = (ErrorKind.MISSING, ErrorKind.PERMISSION)
 
 MOST_LINK = 4_000  # of a header that leads to other pages
 _LAST = re.compile(r'[?&]page=(\d+)[^<>]*>;\s*rel="last"')
 
 
-def check(settings: Mapping[str, Any], now: datetime) -> Checked:
+def check(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Return what the token of these settings can see and what it can't."""
     try:
         with client(settings, now, seconds=AN_ANSWER) as asked:
             return Testing(asked, settings).checked()
     except PollError as error:
-        return Checked(False, missing=[str(error)])
+        return ConnectionTestResult(False, missing=[str(error)])
 
 
 class Testing:
@@ -56,12 +56,12 @@ class Testing:
         self._missing: list[str] = []
         self._owners: set[str] = set()
 
-    def checked(self) -> Checked:
+    def checked(self) -> ConnectionTestResult:
         """Ask, and put into words what was answered."""
         identity = self._identity()
         names = self._settings.get("repos") or []
         ok = self._configured(names) if names else self._visible()
-        return Checked(ok, identity, tuple(self._sees), tuple(self._missing))
+        return ConnectionTestResult(ok, identity, tuple(self._sees), tuple(self._missing))
 
     def _identity(self) -> str:
         token = self._settings["token"]
@@ -69,18 +69,18 @@ class Testing:
         try:
             answer = self._get("user")
         except PollError as error:
-            if error.trouble is not Trouble.PERMISSION:
+            if error.trouble is not ErrorKind.PERMISSION:
                 raise
             return kind  # of an App: it belongs to no user
         self._about_token(answer)
         login, name = text(answer.value, "login"), text(answer.value, "name")
         if not login:
             words = "The answer is not what GitHub's API answers. Check the API URL."
-            raise PollError(words, Trouble.BAD_ANSWER, status=answer.status)
+            raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
     def _about_token(self, answer: Answer) -> None:
-        if told := told_limit(answer.headers):
+        if told := parse_rate_limit(answer.headers):
             self._sees.append(f"{told.remaining} of {told.limit} requests left of the rate limit")
         if expires := answer.headers.get("github-authentication-token-expiration"):
             self._sees.append(f"The token expires on {expires}")
@@ -96,7 +96,7 @@ class Testing:
         try:
             answer, under = self._get("user/repos", {"sort": "pushed", "per_page": 1}), ""
         except PollError as error:
-            if error.trouble is not Trouble.PERMISSION:
+            if error.trouble is not ErrorKind.PERMISSION:
                 raise
             answer, under = self._get("installation/repositories", {"per_page": 1}), "repositories"
         first = listed(answer, under)

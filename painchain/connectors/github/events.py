@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from painchain.connectors.code_hosts import count, dig, first_line, known, moment, rows, text, words
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 
 PULL_STATUS = {"opened": "open", "merged": "merged", "closed": "closed", "reopened": "open"}
@@ -30,7 +30,7 @@ def pull_request_changes(pull: Any) -> list[tuple[str, datetime | None, str]]:
 
 def pull_request(
     repo: str, pull: Any, state: str, when: datetime, author: str = "", more: Mapping[str, Any] | None = None
-) -> Found:
+) -> SourceEvent:
     """Return the event that a pull request was opened, merged, closed or reopened; `more` are facts told elsewhere."""
     branches = known(head=text(pull, "head", "ref"), base=text(pull, "base", "ref"))
     lines = known(
@@ -46,7 +46,7 @@ def pull_request(
         comments=sum(comments) if comments else None,
         merged=state == "merged",
     )
-    return Found(
+    return SourceEvent(
         event_id=f"pr-{repo}-{_number(pull, 'number')}-{state}",
         event_type="PullRequest",
         title=f"[PR] {text(pull, 'title')}".strip(),
@@ -81,7 +81,7 @@ def run_status(run: Any) -> str:
     return text(run, "conclusion") or text(run, "status")
 
 
-def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: Iterable[str] = ()) -> Found:
+def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: Iterable[str] = ()) -> SourceEvent:
     """Return the event that a workflow run has come to `status`."""
     began = moment(run, "run_started_at") or moment(run, "created_at")
     ended = moment(run, "updated_at") if text(run, "conclusion") and status == run_status(run) else None
@@ -89,7 +89,7 @@ def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: I
     address = link(dig(run, "html_url"))
     name = text(run, "name") or text(run, "path").rpartition("/")[2] or text(run, "display_title")
     branch = text(run, "head_branch")
-    return Found(
+    return SourceEvent(
         event_id=f"workflow-{repo}-{_number(run, 'id')}-{attempt}-{status}",
         event_type="WorkflowRun",
         title=f"[Workflow] {' - '.join(part for part in (name, branch) if part)}".strip(),
@@ -111,7 +111,7 @@ def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: I
     )
 
 
-def run_changes(repo: str, run: Any, now: datetime, failed_jobs: Iterable[str] = ()) -> list[Found]:
+def run_changes(repo: str, run: Any, now: datetime, failed_jobs: Iterable[str] = ()) -> list[SourceEvent]:
     """Return the events of a workflow run so far: that it began, and how it ended."""
     status = run_status(run)
     if status in NOT_BEGUN:
@@ -125,13 +125,13 @@ def failed_jobs(jobs: Any) -> list[str]:
     return [text(job, "name") or "unnamed" for job in jobs if text(job, "conclusion") in BROKEN]
 
 
-def release(repo: str, told: Any, now: datetime) -> list[Found]:
+def release(repo: str, told: Any, now: datetime) -> list[SourceEvent]:
     """Return the event that a release was published; a draft is none yet."""
     if dig(told, "draft") is True:
         return []
     name = text(told, "name") or text(told, "tag_name")
     return [
-        Found(
+        SourceEvent(
             event_id=f"release-{repo}-{_number(told, 'id')}",
             event_type="Release",
             title=f"[Release] {name}".strip(),
@@ -150,7 +150,7 @@ def release(repo: str, told: Any, now: datetime) -> list[Found]:
     ]
 
 
-def commit(repo: str, told: Any, branch: str, now: datetime) -> Found:
+def commit(repo: str, told: Any, branch: str, now: datetime) -> SourceEvent:
     """Return the event of a commit as the API tells of it; its lines and files only when it was asked for alone."""
     files = [name for one in rows(told, "files") if (name := text(one, "filename"))]
     lines = known(additions=count(told, "stats", "additions"), deletions=count(told, "stats", "deletions"))
@@ -162,12 +162,12 @@ def commit(repo: str, told: Any, branch: str, now: datetime) -> Found:
     return _commit(repo, text(told, "sha"), branch, when, author, message, dig(told, "html_url"), lines, files)
 
 
-def pushed_commits(repo: str, push: Any, branch: str, now: datetime) -> list[Found]:
+def pushed_commits(repo: str, push: Any, branch: str, now: datetime) -> list[SourceEvent]:
     """Return the events of the commits that a push brought to a branch."""
     return [_pushed(repo, one, branch, now) for one in rows(push, "commits")]
 
 
-def deployment(repo: str, told: Any, now: datetime) -> Found:
+def deployment(repo: str, told: Any, now: datetime) -> SourceEvent:
     """Return the event that a deployment was asked for; until it has a status it is pending."""
     author = text(told, "creator", "login")
     return _deployment(
@@ -175,7 +175,7 @@ def deployment(repo: str, told: Any, now: datetime) -> Found:
     )
 
 
-def deployment_status(repo: str, told: Any, status: Any, now: datetime) -> Found:
+def deployment_status(repo: str, told: Any, status: Any, now: datetime) -> SourceEvent:
     """Return the event that a deployment has come to a state."""
     addresses = (link(dig(status, key)) for key in ("log_url", "target_url", "environment_url"))
     when = moment(status, "created_at") or moment(status, "updated_at") or now
@@ -194,7 +194,7 @@ def registry(base_url: str) -> str:
     return "ghcr.io" if host == "api.github.com" else f"containers.{host.removeprefix('api.')}"
 
 
-def image(base_url: str, package: Any, version: Any, now: datetime) -> Found:
+def image(base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
     """Return the event that a version of an image was published, as the API tells of it."""
     tags = words(version, "metadata", "container", "tags")
     return _image(base_url, package, version, tags, text(version, "name"), None, now)
@@ -206,7 +206,7 @@ def is_image(package: Any) -> bool:
     return bool(kinds & {*IMAGE_KINDS}) or dig(package, "package_version", "container_metadata") is not None
 
 
-def published_image(base_url: str, package: Any, now: datetime) -> Found:
+def published_image(base_url: str, package: Any, now: datetime) -> SourceEvent:
     """Return the event that a version of an image was published, as a webhook tells of it."""
     version = dig(package, "package_version")
     container = dig(version, "container_metadata")
@@ -220,10 +220,10 @@ def published_image(base_url: str, package: Any, now: datetime) -> Found:
 
 def _image(
     base_url: str, package: Any, version: Any, tags: list[str], digest: str, size: int | None, now: datetime
-) -> Found:
+) -> SourceEvent:
     host, name = registry(base_url), text(package, "name")
     path = f"{host}/{text(package, 'owner', 'login')}/{name}"
-    return Found(
+    return SourceEvent(
         event_id=f"image-{path}-{_number(version, 'id')}",
         event_type="Image",
         title=f"[Image] {name}:{','.join(tags)}" if tags else f"[Image] {name}",
@@ -243,7 +243,7 @@ def _image(
     )
 
 
-def _pushed(repo: str, told: Any, branch: str, now: datetime) -> Found:
+def _pushed(repo: str, told: Any, branch: str, now: datetime) -> SourceEvent:
     files = [name for key in ("added", "removed", "modified") for name in words(told, key)]
     author = text(told, "author", "username") or text(told, "author", "name")
     when, message = moment(told, "timestamp") or now, text(told, "message")
@@ -261,8 +261,8 @@ def _commit(
     address: Any,
     lines: Mapping[str, Any],
     files: list[str],
-) -> Found:
-    return Found(
+) -> SourceEvent:
+    return SourceEvent(
         event_id=f"commit-{repo}-{sha}",
         event_type="Commit",
         title=f"[Commit] {first_line(message)}".strip(),
@@ -277,9 +277,9 @@ def _commit(
 
 def _deployment(
     repo: str, told: Any, state: str, when: datetime, author: str, address: str | None, description: str
-) -> Found:
+) -> SourceEvent:
     environment = text(told, "environment")
-    return Found(
+    return SourceEvent(
         event_id=f"deployment-{repo}-{_number(told, 'id')}-{state}",
         event_type="Deployment",
         title=f"[Deployment] {environment} {state}".replace("  ", " "),

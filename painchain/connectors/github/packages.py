@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from painchain.connectors.code_hosts import moment, text
 from painchain.connectors.github import events
-from painchain.connectors.github.pagination import Place, Walk, listed, since_of, stamp
+from painchain.connectors.github.pagination import Place, PollSession, listed, since_of, stamp
 from painchain.connectors.http_client import Answer, next_page
 
 MOST_OWNERS = 50
 MANY = {"per_page": 100}
 
 
-def read(walk: Walk, owners: Mapping[str, bool], places: dict[str, Place]) -> None:
+def read(walk: PollSession, owners: Mapping[str, bool], places: dict[str, Place]) -> None:
     """Read the new images of `owners` (True: an organization); `places` are where the last poll left off."""
     for owner, organization in list(owners.items())[:MOST_OWNERS]:
         place = places.setdefault(owner, {"since": stamp(walk.turn.since)})
@@ -23,7 +23,7 @@ def read(walk: Walk, owners: Mapping[str, bool], places: dict[str, Place]) -> No
             _of_owner(walk, f"{'orgs' if organization else 'users'}/{quote(owner, safe='')}/packages", place)
 
 
-def _of_owner(walk: Walk, path: str, place: Place) -> None:
+def _of_owner(walk: PollSession, path: str, place: Place) -> None:
     since = since_of(place)
     first = walk.asking.get(path, {"package_type": "container", **MANY}, path)
     packages = [
@@ -35,7 +35,7 @@ def _of_owner(walk: Walk, path: str, place: Place) -> None:
         walk.asking.keep(path, first)
 
 
-def _all(walk: Walk, first: Answer) -> Iterator[Any]:
+def _all(walk: PollSession, first: Answer) -> Iterator[Any]:
     answer = first
     while not answer.unchanged:
         yield from listed(answer)
@@ -45,7 +45,7 @@ def _all(walk: Walk, first: Answer) -> Iterator[Any]:
         answer = walk.asking.get(following)
 
 
-def _of_package(walk: Walk, path: str, package: Any, place: Place) -> None:
+def _of_package(walk: PollSession, path: str, package: Any, place: Place) -> None:
     """Read the versions of one package: the oldest change first, so that `place` can follow."""
     reached, name = {"since": place["since"]}, quote(text(package, "name"), safe="")
     versions = f"{path}/container/{name}/versions"
@@ -58,6 +58,6 @@ def _of_package(walk: Walk, path: str, package: Any, place: Place) -> None:
         place["since"] = stamp(min(updated, walk.turn.now))
 
 
-def _wanted(package: Any, walk: Walk) -> bool:
+def _wanted(package: Any, walk: PollSession) -> bool:
     listed = [name.casefold() for name in walk.turn.settings.get("repos") or []]
     return not listed or text(package, "repository", "full_name").casefold() in listed

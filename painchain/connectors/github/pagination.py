@@ -8,42 +8,42 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import dig, moment
-from painchain.connectors.contract import MOST_FOUND, Found, PollError, Trouble, Turn
-from painchain.connectors.github.client import Asking, Enough
+from painchain.connectors.contract import MOST_FOUND, ErrorKind, PollContext, PollError, SourceEvent
+from painchain.connectors.github.client import ApiClient, PollBudgetExceeded
 from painchain.connectors.http_client import Answer, next_page
 
 OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
 A_PAGE = 300  # events that come of one page at most
-REFUSED = (Trouble.MISSING, Trouble.PERMISSION)
+REFUSED = (ErrorKind.MISSING, ErrorKind.PERMISSION)
 LOST = (
     *REFUSED,
-    Trouble.SETTINGS,
-    Trouble.BAD_ANSWER,
+    ErrorKind.SETTINGS,
+    ErrorKind.BAD_ANSWER,
 )  # such a page will not come: the list is read anew
 
-OF_ALL = (Trouble.SIGN_IN, Trouble.RATE_LIMITED, Trouble.TLS)
+OF_ALL = (ErrorKind.SIGN_IN, ErrorKind.RATE_LIMITED, ErrorKind.TLS)
 PATIENCE = 3  # times that no answer comes
 
 Place = dict[str, Any]
 Touched = Callable[[Any], datetime | None]
 
 
-class Walk:
+class PollSession:
     """What one poll has come to."""
 
-    def __init__(self, turn: Turn, asking: Asking):
+    def __init__(self, turn: PollContext, asking: ApiClient):
         self.turn = turn
         self.asking = asking
         self.refused: list[tuple[str, PollError]] = []
         self.read = 0
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, SourceEvent] = {}
 
     @property
-    def found(self) -> list[Found]:
+    def found(self) -> list[SourceEvent]:
         """What was found, each event once."""
         return list(self._found.values())
 
-    def add(self, *found: Found) -> None:
+    def add(self, *found: SourceEvent) -> None:
         """Take note of events."""
         for one in found:
             self._found.setdefault(one.event_id, one)
@@ -58,7 +58,7 @@ class Walk:
             yield
             self.read += counts
         except PollError as error:
-            silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is Trouble.UNREACHABLE]
+            silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is ErrorKind.UNREACHABLE]
             broken = error.trouble not in REFUSED and not self.asking.answered
             if error.trouble in OF_ALL or broken or len(silent) >= PATIENCE:
                 raise
@@ -111,7 +111,7 @@ class Walk:
         answer = self._first(place, path, params, conditional)
         while not answer.unchanged:
             if len(self._found) > MOST_FOUND - A_PAGE:
-                raise Enough(f"There is more than {MOST_FOUND:,} events; the rest follows at once.")
+                raise PollBudgetExceeded(f"There is more than {MOST_FOUND:,} events; the rest follows at once.")
             yield answer, listed(answer, under)
             following = next_page(answer)
             if following is None:
@@ -142,7 +142,7 @@ def listed(answer: Answer, under: str = "") -> list[Any]:
     found = dig(answer.value, under) if under else answer.value
     if not isinstance(found, list):
         words = "The answer is not what GitHub's API answers. Check the API URL."
-        raise PollError(words, Trouble.BAD_ANSWER, status=answer.status)
+        raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
     return [item for item in found if isinstance(item, dict)]
 
 

@@ -13,10 +13,10 @@ from datetime import timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import moment, text
-from painchain.connectors.contract import Cursor, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
-from painchain.connectors.github.client import Asking, Enough, client
-from painchain.connectors.github.pagination import Walk, listed, stamp
+from painchain.connectors.github.client import ApiClient, PollBudgetExceeded, client
+from painchain.connectors.github.pagination import PollSession, listed, stamp
 from painchain.connectors.github.repository import Reading, Repo
 from painchain.connectors.http_client import next_page
 
@@ -28,7 +28,7 @@ MOST_NAMED = 5
 State = dict[str, Any]
 
 
-def poll(turn: Turn) -> Polled:
+def poll(turn: PollContext) -> PollResult:
     """Return what is new in the repositories since the last poll.
 
     :raises PollError: if nothing can be read.
@@ -36,14 +36,14 @@ def poll(turn: Turn) -> Polled:
     # Another API has another past.
     known = deepcopy(turn.cursor) if turn.cursor.get("base") == turn.settings["base_url"] else {}
     with client(turn.settings, turn.now) as asked:
-        walk = Walk(turn, Asking(asked, turn.now, turn.stopping, known.get("etags", {})))
+        walk = PollSession(turn, ApiClient(asked, turn.now, turn.stopping, known.get("etags", {})))
         return Round(walk, known).polled()
 
 
 class Round:
     """Every repository once, the one that was not looked at for longest first; a round can take several polls."""
 
-    def __init__(self, walk: Walk, known: Cursor):
+    def __init__(self, walk: PollSession, known: Cursor):
         self._walk = walk
         self._states: dict[str, State] = known.get("repos", {})
         self._images = known.get("images", {})
@@ -53,12 +53,12 @@ class Round:
         self._begin = stamp(walk.turn.since)
         self._before = deepcopy((self._states, self._images))
 
-    def polled(self) -> Polled:
+    def polled(self) -> PollResult:
         """Read as much as one poll may."""
         more = False
         try:
             self._read()
-        except Enough as enough:
+        except PollBudgetExceeded as enough:
             more = self._has_come_on()
             self._notes.append(str(enough))
         except PollError as error:
@@ -69,7 +69,7 @@ class Round:
         if self._walk.refused and not self._walk.read and not more:
             raise self._walk.refused[0][1]
         note = " ".join([*self._notes, *self._refusals()])
-        return Polled(self._walk.found, self._cursor(more), more, note, rate_limit=self._walk.asking.rate_limit)
+        return PollResult(self._walk.found, self._cursor(more), more, note, rate_limit=self._walk.asking.rate_limit)
 
     def _read(self) -> None:
         names = self._walk.turn.settings.get("repos")
@@ -100,7 +100,7 @@ class Round:
         if not answer.unchanged:
             if not text(answer.value, "full_name"):
                 words = "The answer is not what GitHub's API answers. Check the API URL."
-                raise PollError(words, Trouble.BAD_ANSWER, status=answer.status)
+                raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
             state["about"] = [*_described(answer.value)]
             self._walk.asking.keep(f"repos/{name}", answer)
         return Repo(*state["about"])
@@ -125,7 +125,7 @@ class Round:
         try:
             answer, under = asking.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
         except PollError as error:
-            if error.trouble is not Trouble.PERMISSION:
+            if error.trouble is not ErrorKind.PERMISSION:
                 raise
             # The token of a GitHub App belongs to no user.
             answer, under = asking.get("installation/repositories", {"per_page": 100}), "repositories"

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors.code_hosts import dig, moment, rows, text, words
-from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.github import events
-from painchain.connectors.github.pagination import Place, Walk, since_of, stamp
+from painchain.connectors.github.pagination import Place, PollSession, since_of, stamp
 from painchain.connectors.github.webhook import of_branch
 from painchain.connectors.http_client import Answer
 
@@ -34,7 +34,7 @@ class Repo:
 class Reading:
     """Reads one repository. `state` is what the cursor has of it."""
 
-    def __init__(self, walk: Walk, repo: Repo, state: dict[str, Any]):
+    def __init__(self, walk: PollSession, repo: Repo, state: dict[str, Any]):
         self._walk = walk
         self._repo = repo
         self._state = state
@@ -190,7 +190,7 @@ class Reading:
                 yield from self._walk.pages(place, path, {**SOME, "page": 1}, "commits")
                 return
             except PollError as error:
-                if error.trouble is not Trouble.MISSING:
+                if error.trouble is not ErrorKind.MISSING:
                     raise
         # A branch that is read for the first time, or whose old head is gone.
         params = {"sha": branch, "since": place["since"], **SOME}

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from painchain.connectors.code_hosts import dig, moment, text
-from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
 from painchain.connectors.github import events
 
 PULL_ACTIONS = {"opened": "opened", "reopened": "reopened"}
@@ -36,7 +36,7 @@ def verify(delivery: Delivery, secret: str) -> None:
     given = delivery.headers.get("x-hub-signature-256", "")
     right = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
     if not secret or not hmac.compare_digest(given.encode(), right.encode()):
-        raise NotGenuine("The signature in X-Hub-Signature-256 is missing or wrong.")
+        raise InvalidSignature("The signature in X-Hub-Signature-256 is missing or wrong.")
 
 
 def delivery_id(delivery: Delivery) -> str:
@@ -49,7 +49,7 @@ def topic(delivery: Delivery) -> str:
     return delivery.headers.get("x-github-event", "")
 
 
-def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[Found]:
+def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     """Return the events that a delivery tells of: those that polling would find, with the same ids.
 
     :raises Unreadable: if the body is not what GitHub sends.
@@ -66,9 +66,9 @@ def _payload(delivery: Delivery) -> Any:
             body = parse_qs(body.decode(), max_num_fields=10).get("payload", [""])[0].encode()
         told = json.loads(body)
     except (ValueError, RecursionError):
-        raise Unreadable("The body is not JSON.") from None
+        raise UnreadableDelivery("The body is not JSON.") from None
     if not isinstance(told, dict):
-        raise Unreadable("The body is JSON, but no object.")
+        raise UnreadableDelivery("The body is JSON, but no object.")
     return told
 
 
@@ -81,17 +81,17 @@ def _part(told: Any, *keys: str) -> Any:
     for key in keys:
         if isinstance(told.get(key), dict):
             return told[key]
-    raise Unreadable(f"The body has no {keys[0]}.")
+    raise UnreadableDelivery(f"The body has no {keys[0]}.")
 
 
 def _repo(told: Any) -> str:
     name = text(_part(told, "repository"), "full_name")
     if not name:
-        raise Unreadable("The body does not say of which repository it tells.")
+        raise UnreadableDelivery("The body does not say of which repository it tells.")
     return name
 
 
-def _pull_request(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _pull_request(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     action, pull = text(told, "action"), _part(told, "pull_request")
     state = PULL_ACTIONS.get(action)
     if action == "closed":
@@ -109,7 +109,7 @@ def _pull_request(told: Any, settings: Settings, now: datetime) -> Sequence[Foun
     return [events.pull_request(_repo(told), pull, state, when, author)]
 
 
-def _workflow_run(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _workflow_run(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     run = _part(told, "workflow_run")
     status = events.run_status(run)
     if status in events.NOT_BEGUN or not of_branch(text(run, "head_branch"), settings):
@@ -117,12 +117,12 @@ def _workflow_run(told: Any, settings: Settings, now: datetime) -> Sequence[Foun
     return [events.workflow_run(_repo(told), run, status, now)]
 
 
-def _release(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _release(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     published = text(told, "action") in RELEASED
     return events.release(_repo(told), _part(told, "release"), now) if published else []
 
 
-def _push(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _push(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     ref = text(told, "ref")
     branch = ref.removeprefix("refs/heads/")
     if branch == ref or dig(told, "deleted") is True or text(told, "after") == NO_COMMIT:
@@ -133,15 +133,15 @@ def _push(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
     return events.pushed_commits(_repo(told), told, branch, now)
 
 
-def _deployment(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _deployment(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     return [events.deployment(_repo(told), _part(told, "deployment"), now)]
 
 
-def _deployment_status(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _deployment_status(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     return [events.deployment_status(_repo(told), _part(told, "deployment"), _part(told, "deployment_status"), now)]
 
 
-def _package(told: Any, settings: Settings, now: datetime) -> Sequence[Found]:
+def _package(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
     package = _part(told, "registry_package", "package")
     if not events.is_image(package) or not isinstance(dig(package, "package_version"), dict):
         return []
@@ -154,7 +154,7 @@ def of_branch(branch: str, settings: Settings) -> bool:
     return not settings.get("branches") or branch in settings["branches"]
 
 
-READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[Found]]] = {
+READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[SourceEvent]]] = {
     "pull_request": _pull_request,
     "workflow_run": _workflow_run,
     "release": _release,
@@ -165,4 +165,4 @@ READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[Found]]] = {
     "registry_package": _package,
 }
 
-HOOK = Hook(verify, delivery_id, read, INSTRUCTIONS, topic)
+HOOK = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from painchain.connectors.code_hosts import rows
-from painchain.connectors.contract import MOST_FOUND, Found, PollError, RateLimit, Trouble, Turn
+from painchain.connectors.contract import MOST_FOUND, ErrorKind, PollContext, PollError, RateLimit, SourceEvent
 from painchain.connectors.gitlab.events import Item
 from painchain.connectors.http_client import Answer, Client, next_page
 
@@ -19,11 +19,11 @@ PAGE = 100  # as many as GitLab gives
 MOST_FILES = 100  # of a merge request or commit
 API = "/api/v4"
 # What can be wrong with one thing, list or project alone, and what can be wrong with all of GitLab as well.
-REFUSED = (Trouble.PERMISSION, Trouble.MISSING)
-ILL = (Trouble.FAR_ERROR, Trouble.BAD_ANSWER, Trouble.UNREACHABLE)
+REFUSED = (ErrorKind.PERMISSION, ErrorKind.MISSING)
+ILL = (ErrorKind.FAR_ERROR, ErrorKind.BAD_ANSWER, ErrorKind.UNREACHABLE)
 
 
-class Spent(Exception):
+class PollBudgetExceeded(Exception):
     """One poll has asked or found as much as one may; the next goes on from there."""
 
 
@@ -47,12 +47,12 @@ def iso(when: datetime) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Asking:
+class ApiClient:
     """The requests of one poll, and the events that they brought: each once."""
 
-    def __init__(self, http: Client, turn: Turn):
+    def __init__(self, http: Client, turn: PollContext):
         self.turn = turn
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, SourceEvent] = {}
         self.notes: list[str] = []
         self.moved = False  # whether the next poll would begin further on
         self.rate_limit: RateLimit | None = None
@@ -60,7 +60,7 @@ class Asking:
         self._left = MOST_REQUESTS
         self._until = time.monotonic() + MOST_SECONDS
 
-    def add(self, found: Found | None) -> None:
+    def add(self, found: SourceEvent | None) -> None:
         """Keep an event, if it is one and not there yet."""
         if found is not None:
             self.found.setdefault(found.event_id, found)
@@ -78,7 +78,7 @@ class Asking:
         """
         full = len(self.found) > MOST_FOUND - PAGE
         if self._left <= 0 or full or time.monotonic() > self._until or self.turn.stopping():
-            raise Spent
+            raise PollBudgetExceeded
         self._left -= 1
         answer = self._http.get(path, params, etag)
         self.rate_limit = rate_limit(answer.headers) or self.rate_limit

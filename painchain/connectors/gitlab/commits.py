@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from painchain.connectors.code_hosts import text
-from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import MOST_FILES, Asking, escaped, iso
+from painchain.connectors.gitlab.client import MOST_FILES, ApiClient, escaped, iso
 from painchain.connectors.gitlab.events import Item, Project
 
 COMMITS_WITH_FILES = 20  # of one look at a branch; each takes a request
 State = dict[str, Any]
 
 
-def look(asking: Asking, place: Project, branches: Sequence[str], state: State) -> None:
+def look(asking: ApiClient, place: Project, branches: Sequence[str], state: State) -> None:
     """Add the new commits of these branches, or else of the default branch; `state` keeps the head of each."""
     for branch in branches or (place.branch,):
         if branch:
@@ -28,7 +28,7 @@ class _Branch:
     While that goes on over several polls, `to` is the head that is read up to and `page` the page to go on with.
     """
 
-    def __init__(self, asking: Asking, place: Project, name: str, state: State):
+    def __init__(self, asking: ApiClient, place: Project, name: str, state: State):
         self.asking, self.place, self.name, self.state = asking, place, name, state
         self.path = f"projects/{place.id}/repository"
 
@@ -40,7 +40,7 @@ class _Branch:
         try:
             self._read()
         except PollError as error:
-            if error.trouble is not Trouble.MISSING or "head" not in state:
+            if error.trouble is not ErrorKind.MISSING or "head" not in state:
                 raise
             del state["head"]  # the branch was rewritten, and the commit is gone
             state["page"] = 1
@@ -53,7 +53,7 @@ class _Branch:
             path = f"{self.path}/branches/{escaped(self.name)}"
             answer = self.asking.get(path, etag=self.state.get("etag"))
         except PollError as error:
-            if error.trouble is Trouble.MISSING:
+            if error.trouble is ErrorKind.MISSING:
                 return False  # not every project has every branch
             raise
         head = text(answer.value, "commit", "id")

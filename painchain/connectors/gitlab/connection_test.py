@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from painchain.connectors.code_hosts import rows, text
-from painchain.connectors.contract import Checked, PollError, Trouble
+from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
 from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.client import client, escaped
 from painchain.connectors.gitlab.events import Item
@@ -19,7 +19,7 @@ SCOPES = {"read_api", "api"}  # either is enough
 MOST_NAMES = 10  # of the projects that a token is a member of
 
 
-def check(settings: Mapping[str, Any], now: datetime) -> Checked:
+def check(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Ask GitLab who the token is and what it can see."""
     try:
         with client(settings, now, seconds=SECONDS / 2) as http:
@@ -29,9 +29,9 @@ def check(settings: Mapping[str, Any], now: datetime) -> Checked:
             wanted = list(settings.get("projects") or [])
             sees, absent = look.listed(wanted) if wanted else look.memberships()
     except PollError as error:
-        return Checked(ok=False, missing=[str(error)])
+        return ConnectionTestResult(ok=False, missing=[str(error)])
     polls = not missing and (bool(sees) or not wanted)
-    return Checked(polls, _identity(user, token, now.date()), sees, [*missing, *absent])
+    return ConnectionTestResult(polls, _identity(user, token, now.date()), sees, [*missing, *absent])
 
 
 class _Look:
@@ -49,7 +49,7 @@ class _Look:
         try:
             value = self._get(path).value
         except PollError as error:
-            if error.trouble in (Trouble.PERMISSION, Trouble.MISSING):
+            if error.trouble in (ErrorKind.PERMISSION, ErrorKind.MISSING):
                 return None
             raise
         return value if isinstance(value, Mapping) else None
@@ -74,7 +74,7 @@ class _Look:
         try:
             answer = self._get("projects", {**params, "per_page": MOST_NAMES})
         except PollError as error:
-            if error.trouble is Trouble.PERMISSION:
+            if error.trouble is ErrorKind.PERMISSION:
                 return [], ["The token may not list projects. Give it the scope read_api."]
             raise
         sees = [place.path for item in rows(answer.value) if (place := events.project(item))]

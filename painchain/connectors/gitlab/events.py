@@ -10,7 +10,7 @@ from typing import Any
 
 from painchain.connectors import code_hosts
 from painchain.connectors.code_hosts import count, dig, first_line, known, rows, text
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 
 PIPELINE_STATUSES = ("running", "success", "failed", "canceled", "skipped", "manual")
@@ -51,7 +51,7 @@ def merge_request_id(place: Project, item: Item, state: str) -> str:
     return f"mr-{place.path}-{text(item.get('iid'))}-{state}"
 
 
-def merge_request(place: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> Found:
+def merge_request(place: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> SourceEvent:
     """Return the event that a merge request was opened, merged, closed or reopened.
 
     `item` is the merge request as the API tells it, or ``object_attributes`` of the webhook: they name things alike.
@@ -65,7 +65,7 @@ def merge_request(place: Project, item: Item, state: str, when: datetime, author
         **further,
     }
     title = text(item, "title") or f"!{text(item.get('iid'))}"
-    return Found(
+    return SourceEvent(
         event_id=merge_request_id(place, item, state),
         event_type="MergeRequest",
         title=f"[MR] {title}",
@@ -100,7 +100,7 @@ def pipeline_id(place: Project, item: Item) -> str | None:
     return f"pipeline-{place.path}-{item['id']}-{item['status']}"
 
 
-def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime) -> Found | None:
+def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime) -> SourceEvent | None:
     """Return the event that a pipeline runs or has ended; None while it only waits."""
     event_id = pipeline_id(place, item)
     if event_id is None:
@@ -118,7 +118,7 @@ def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None
         "failed_jobs": None if failed is None else list(failed),
         "logs_url": url,
     }
-    return Found(
+    return SourceEvent(
         event_id=event_id,
         event_type="Pipeline",
         title=f"[Pipeline] {text(item.get('ref')) or item['id']}",
@@ -136,7 +136,7 @@ def failed_jobs(jobs: Any) -> list[str]:
     return list(dict.fromkeys(text(job, "name") or text(job, "id") for job in failed))
 
 
-def release(place: Project, item: Item, now: datetime) -> Found | None:
+def release(place: Project, item: Item, now: datetime) -> SourceEvent | None:
     """Return the event that a release was published; None if it has no tag."""
     tag = text(item.get("tag_name") or item.get("tag"))
     if not tag:
@@ -145,7 +145,7 @@ def release(place: Project, item: Item, now: datetime) -> Found | None:
     # A release can be announced for a day to come; what happened happened when it was created.
     when = released if released and released <= now else first(item, "created_at")
     links = [text(one, "name") or text(one, "url") for one in rows(item, "assets", "links")]
-    return Found(
+    return SourceEvent(
         event_id=f"release-{place.path}-{tag}",
         event_type="Release",
         title=f"[Release] {text(item.get('name')) or tag}",
@@ -158,7 +158,7 @@ def release(place: Project, item: Item, now: datetime) -> Found | None:
     )
 
 
-def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime) -> Found | None:
+def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime) -> SourceEvent | None:
     """Return the event of a commit; None if it has no id. `changed` are its files, None where they are not known."""
     sha = text(item, "id")
     if not sha:
@@ -172,7 +172,7 @@ def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | Non
         "changes": known(**stats),
         "files_changed": None if changed is None else list(changed),
     }
-    return Found(
+    return SourceEvent(
         event_id=f"commit-{place.path}-{sha}",
         event_type="Commit",
         title=f"[Commit] {first_line(message) or sha}",
@@ -185,7 +185,7 @@ def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | Non
     )
 
 
-def deployment(place: Project, item: Item, now: datetime) -> Found | None:
+def deployment(place: Project, item: Item, now: datetime) -> SourceEvent | None:
     """Return the event that a deployment of the API has the status it has; None if that is no news."""
     status, number_ = text(item, "status"), text(item, "id")
     if status not in DEPLOYMENT_STATUSES or not number_:
@@ -199,7 +199,7 @@ def deployment(place: Project, item: Item, now: datetime) -> Found | None:
         "state": status,
         "creator": text(item, "user", "username"),
     }
-    return Found(
+    return SourceEvent(
         event_id=f"deployment-{place.path}-{number_}-{status}",
         event_type="Deployment",
         title=f"[Deployment] {environment} {status}",
@@ -212,7 +212,7 @@ def deployment(place: Project, item: Item, now: datetime) -> Found | None:
     )
 
 
-def image(place: Project, repository: Item, tag: Item, when: datetime) -> Found | None:
+def image(place: Project, repository: Item, tag: Item, when: datetime) -> SourceEvent | None:
     """Return the event that a tag of a container repository points at an image; None if it has no digest."""
     label, digest = text(tag, "name"), text(tag, "digest")
     path = text(repository, "path") or place.path
@@ -229,7 +229,7 @@ def image(place: Project, repository: Item, tag: Item, when: datetime) -> Found 
         "package": text(repository, "name") or path.rpartition("/")[2],
         "repository": place.path,
     }
-    return Found(
+    return SourceEvent(
         event_id=f"image-{path}-{label}-{digest}",
         event_type="Image",
         title=f"[Image] {path}:{label}",

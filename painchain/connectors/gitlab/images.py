@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any
 
 from painchain.connectors.code_hosts import text
-from painchain.connectors.contract import Found, PollError
+from painchain.connectors.contract import PollError, SourceEvent
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, REFUSED, Asking, escaped
+from painchain.connectors.gitlab.client import ILL, PAGE, REFUSED, ApiClient, escaped
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 FIRST_TAGS = 50  # a repository with more is taken as known when it is first seen
@@ -20,7 +20,7 @@ OVERLAP = timedelta(minutes=2)
 State = dict[str, Any]
 
 
-def look(asking: Asking, place: Project, state: State) -> None:
+def look(asking: ApiClient, place: Project, state: State) -> None:
     """Add what is new in every container repository of a project.
 
     `state` keeps the tags that are known of each, and in `asked` those that this run through them has been at: it can
@@ -45,7 +45,7 @@ class _Repository:
     other name is not seen.
     """
 
-    def __init__(self, asking: Asking, place: Project, repository: Item, state: State):
+    def __init__(self, asking: ApiClient, place: Project, repository: Item, state: State):
         self.asking, self.place, self.repository, self.state = asking, place, repository, state
         self.path = f"projects/{place.id}/registry/repositories/{repository['id']}/tags"
         self.first = not state.get("looked")
@@ -96,7 +96,7 @@ class _Repository:
         if name in self.moving:
             digests[name] = digest
 
-    def _news(self, tag: Item) -> Iterator[Found | None]:
+    def _news(self, tag: Item) -> Iterator[SourceEvent | None]:
         made, turn = moment(tag.get("created_at")), self.asking.turn
         if self.first and made and made < turn.since - OVERLAP:
             return

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import rows
-from painchain.connectors.contract import Polled, PollError, RateLimit, Trouble, Turn
+from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, Asking, Spent, client, escaped, iso
+from painchain.connectors.gitlab.client import ILL, PAGE, ApiClient, PollBudgetExceeded, client, escaped, iso
 from painchain.connectors.gitlab.events import Project
 from painchain.connectors.gitlab.project import ProjectNews
 
@@ -19,10 +19,10 @@ ACTIVE = timedelta(days=30)  # of the projects that nobody listed, those that so
 MOST_NAMES = 5  # in a note
 
 
-def poll(turn: Turn) -> Polled:
+def poll(turn: PollContext) -> PollResult:
     """Ask for what is new in the projects of a connector."""
     with client(turn.settings, turn.now) as http:
-        return _Round(Asking(http, turn), turn).poll()
+        return _Round(ApiClient(http, turn), turn).poll()
 
 
 class _Round:
@@ -32,13 +32,13 @@ class _Round:
     is named), and what the round has come upon: `missing` and `refused`.
     """
 
-    def __init__(self, asking: Asking, turn: Turn):
+    def __init__(self, asking: ApiClient, turn: PollContext):
         self.asking, self.turn = asking, turn
         self.wanted: list[str] = list(turn.settings.get("projects") or [])
         self.cursor: dict[str, Any] = deepcopy(turn.cursor)
         self.ill: PollError | None = None
 
-    def poll(self) -> Polled:
+    def poll(self) -> PollResult:
         """Return what this poll found."""
         more = False
         try:
@@ -46,7 +46,7 @@ class _Round:
             while self.cursor["todo"]:
                 self._ask(self.cursor["todo"][0])
                 self.cursor["todo"].pop(0)
-        except Spent:
+        except PollBudgetExceeded:
             more = True
         except PollError as error:
             if not self.asking.moved:
@@ -56,7 +56,7 @@ class _Round:
         if not more:
             self._judge()
         found = list(self.asking.found.values())
-        return Polled(found, self.cursor, more, self._note(more), rate_limit=self.asking.rate_limit)
+        return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.asking.rate_limit)
 
     def _put_off(self, error: PollError) -> None:
         """Keep what was found before the trouble; if that is still there, the next poll finds nothing but it."""
@@ -110,7 +110,7 @@ class _Round:
             self._look(place, one)
             self.asking.moved = True
         except PollError as error:
-            itself = error.trouble is Trouble.PERMISSION or (error.trouble in ILL and not self.ill)
+            itself = error.trouble is ErrorKind.PERMISSION or (error.trouble in ILL and not self.ill)
             if not itself:
                 raise
             self.ill = error if error.trouble in ILL else self.ill
@@ -121,7 +121,7 @@ class _Round:
         news = ProjectNews(self.asking, place, self.turn.settings.get("branches") or (), state)
         refused = news.look()
         self.cursor["read"] += len(refused) < news.lists
-        may_not = [name for name, error in refused.items() if error.trouble is not Trouble.MISSING]
+        may_not = [name for name, error in refused.items() if error.trouble is not ErrorKind.MISSING]
         self.cursor["refused"] += [f"{', '.join(may_not)} of {place.path}"] if may_not else []
 
     def _judge(self) -> None:
@@ -131,12 +131,14 @@ class _Round:
             raise PollError(
                 f"GitLab has none of the projects, or the token may not see them: {_some(missing)}. Check how they are "
                 "written, and that the token's user is a member.",
-                Trouble.MISSING,
+                ErrorKind.MISSING,
             )
         if refused and not self.cursor["read"]:
             if self.ill:
                 raise self.ill
-            raise PollError(f"The token may not read {_some(refused)}. Give it the scope read_api.", Trouble.PERMISSION)
+            raise PollError(
+                f"The token may not read {_some(refused)}. Give it the scope read_api.", ErrorKind.PERMISSION
+            )
 
     def _place(self, one: Mapping[str, Any]) -> Project | None:
         """Return the project, asking for it if only its name is known; None if there is none to be seen."""
@@ -145,7 +147,7 @@ class _Round:
         try:
             return events.project(self.asking.get(f"projects/{escaped(one['ref'])}").value)
         except PollError as error:
-            if error.trouble is Trouble.MISSING:
+            if error.trouble is ErrorKind.MISSING:
                 return None
             raise
 

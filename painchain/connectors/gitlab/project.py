@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.code_hosts import count, rows, text
 from painchain.connectors.contract import PollError
 from painchain.connectors.gitlab import commits, events, images
-from painchain.connectors.gitlab.client import ILL, MOST_FILES, PAGE, REFUSED, Asking, goes_on, iso
+from painchain.connectors.gitlab.client import ILL, MOST_FILES, PAGE, REFUSED, ApiClient, goes_on, iso
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 OVERLAP = timedelta(minutes=2)  # what is written at once can become visible out of order
@@ -25,7 +25,7 @@ class ProjectNews:
     and the next goes on there.
     """
 
-    def __init__(self, asking: Asking, place: Project, branches: Sequence[str], state: State):
+    def __init__(self, asking: ApiClient, place: Project, branches: Sequence[str], state: State):
         self.asking, self.place, self.branches, self.state = asking, place, tuple(branches), state
         self.turn = asking.turn
         self.path = f"projects/{place.id}"

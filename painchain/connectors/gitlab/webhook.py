@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors.code_hosts import count, rows, text
-from painchain.connectors.contract import Delivery, Found, Hook, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
 from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.events import Item, Project, first
 
@@ -22,7 +22,7 @@ def verify(delivery: Delivery, secret: str) -> None:
     """Compare the secret token, in constant time."""
     sent = delivery.headers.get("x-gitlab-token", "")
     if not secret or not hmac.compare_digest(sent.encode(), secret.encode()):
-        raise NotGenuine
+        raise InvalidSignature
 
 
 def topic(delivery: Delivery) -> str:
@@ -43,7 +43,7 @@ def delivery_id(delivery: Delivery) -> str:
     return ""
 
 
-def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[Found]:
+def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
     """Return the events that a delivery tells of; [] for what is no news or not for this connector.
 
     :raises Unreadable: when it is not what GitLab sends.
@@ -54,7 +54,7 @@ def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequ
         return []
     place = events.project(body.get("project"))
     if place is None:
-        raise Unreadable("The delivery does not say which project it is about (project.path_with_namespace).")
+        raise UnreadableDelivery("The delivery does not say which project it is about (project.path_with_namespace).")
     if not _listed(place, settings.get("projects") or ()):
         return []
     return reader(place, body, tuple(settings.get("branches") or ()), now)
@@ -64,9 +64,9 @@ def _body(raw: bytes) -> Item:
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Unreadable("The delivery is no JSON, or only part of it.") from None
+        raise UnreadableDelivery("The delivery is no JSON, or only part of it.") from None
     if not isinstance(body, dict):
-        raise Unreadable("The delivery is no JSON object.")
+        raise UnreadableDelivery("The delivery is no JSON object.")
     return body
 
 
@@ -78,23 +78,23 @@ def _listed(place: Project, projects: Sequence[str]) -> bool:
 def _attributes(body: Item) -> Item:
     attributes = body.get("object_attributes")
     if not isinstance(attributes, dict):
-        raise Unreadable("The delivery has no object_attributes.")
+        raise UnreadableDelivery("The delivery has no object_attributes.")
     return attributes
 
 
-def _merge_request(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+def _merge_request(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     item = _attributes(body)
     state = STATES.get(text(item, "action"))
     if state is None or (branches and item.get("target_branch") not in branches):
         return []
     if count(item, "iid") is None:
-        raise Unreadable("The merge request has no iid.")
+        raise UnreadableDelivery("The merge request has no iid.")
     order = {"opened": ("created_at",), "merged": ("merged_at", "updated_at"), "closed": ("closed_at", "updated_at")}
     when = first(item, *order.get(state, ("updated_at",))) or now
     return [events.merge_request(place, item, state, when, events.name(body.get("user")), {})]
 
 
-def _pipeline(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+def _pipeline(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     item = _attributes(body)
     if branches and item.get("ref") not in branches:
         return []
@@ -103,16 +103,16 @@ def _pipeline(place: Project, body: Item, branches: tuple[str, ...], now: dateti
     return [found] if found else []
 
 
-def _release(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+def _release(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     if body.get("action") != "create":
         return []
     found = events.release(place, body, now)
     if found is None:
-        raise Unreadable("The release has no tag.")
+        raise UnreadableDelivery("The release has no tag.")
     return [found]
 
 
-def _push(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+def _push(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     ref = text(body, "ref")
     branch = ref.removeprefix("refs/heads/")
     if branch == ref or body.get("after") == NOTHING or branch not in (branches or (place.branch,)):
@@ -128,7 +128,7 @@ def _changed(item: Item) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def _deployment(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[Found]:
+def _deployment(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     """Return the deployment, told as the API tells it. Before GitLab 14 it has no id, and waits for polling."""
     if branches and body.get("ref") not in branches:
         return []
@@ -154,7 +154,7 @@ _READERS = {
     "deployment": _deployment,
 }
 
-HOOK = Hook(
+HOOK = WebhookHandler(
     verify,
     delivery_id,
     read,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from painchain.connectors.contract import PollError, Trouble
+from painchain.connectors.contract import ErrorKind, PollError
 
 # Where Kubernetes puts the account of the pod that PainChain runs in.
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -94,7 +94,7 @@ class Cluster:
         except (ssl.SSLError, ValueError):
             raise PollError(
                 "The CA certificate cannot be read. Paste it as PEM text, from the BEGIN to the END line.",
-                Trouble.SETTINGS,
+                ErrorKind.SETTINGS,
             ) from None
 
     def streams(self) -> Iterator[Stream]:
@@ -117,7 +117,7 @@ def reach(settings: Mapping[str, Any]) -> Cluster:
     if not token:
         raise PollError(
             "Enter the token of a service account: only the cluster that PainChain runs in is reached without one.",
-            Trouble.SETTINGS,
+            ErrorKind.SETTINGS,
         )
     certificate = settings.get("ca_certificate") or (_own_file("ca.crt") if own else None)
     return Cluster(
@@ -136,7 +136,7 @@ def _own_address() -> str:
         raise PollError(
             "PainChain does not run in a Kubernetes cluster (KUBERNETES_SERVICE_HOST is not set). "
             "Enter the API server URL.",
-            Trouble.SETTINGS,
+            ErrorKind.SETTINGS,
         )
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
@@ -148,11 +148,11 @@ def _own_file(name: str) -> str:
         raise PollError(
             f"The pod that PainChain runs in has no service account ({ACCOUNT / name} cannot be read). "
             "Give it one (automountServiceAccountToken), or enter API server URL, token and certificate.",
-            Trouble.SETTINGS,
+            ErrorKind.SETTINGS,
         ) from None
 
 
 def _one_line(token: str) -> str:
     if not token.isascii() or not token.isprintable():
-        raise PollError("The token has characters that no token has. Enter it again.", Trouble.SETTINGS)
+        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.SETTINGS)
     return token.strip()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.object_state import Marker, State, items, mapping, state, when
 
 SKEW = timedelta(minutes=2)  # so far a cluster's clock may be behind
@@ -77,7 +77,7 @@ def sight(kind: str, thing: Any, mark: Marker) -> Sight | None:
 
 def step(
     place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
-) -> tuple[Found | None, Known | None]:
+) -> tuple[SourceEvent | None, Known | None]:
     """Return what the new sight of an object tells, and what is known from then on (None: nothing worth keeping).
 
     `since` is when the objects were looked at before: what changed did so after that.
@@ -93,7 +93,7 @@ def step(
     return _found(place, new, verb, verb, facts, text, new, now, since), new
 
 
-def gone(place: Place, old: Known, last: Sight | None, now: datetime, since: datetime) -> Found | None:
+def gone(place: Place, old: Known, last: Sight | None, now: datetime, since: datetime) -> SourceEvent | None:
     """Return what it tells that an object is gone; `last` is how it was seen when it went, if it was."""
     if place.kind == "Pod":
         return None
@@ -112,9 +112,9 @@ def _found(
     now: datetime,
     since: datetime,
     by_whom: bool = True,
-) -> Found:
+) -> SourceEvent:
     at = seen.changed_at if seen else None
-    return Found(
+    return SourceEvent(
         event_id=":".join((place.cluster, of.namespace, place.kind, of.name, of.uid, of.version, verb)),
         event_type=f"K8s{place.kind}",
         title=f"[{place.kind} {VERBS[verb]}] {of.name}",
@@ -217,7 +217,7 @@ def _environment(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 def _pod_step(
     place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
-) -> tuple[Found | None, Known | None]:
+) -> tuple[SourceEvent | None, Known | None]:
     """Tell of a pod's trouble once: it is over when every container has run for a while, not when one starts again."""
     began = when(new.state.get("running_since"))
     if began and now - began >= CALM:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from painchain.connectors.contract import Checked, PollError, Trouble
+from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
 from painchain.connectors.http_client import Client
 from painchain.connectors.kubernetes.api import RESOURCES, Cluster, Resource, reach
 from painchain.connectors.kubernetes.object_state import mapping
@@ -21,7 +21,7 @@ WHOAMI = (
 )
 
 
-class _Asking:
+class _ApiClient:
     """The questions of one test, each within what is left of the time."""
 
     def __init__(self, client: Client, deadline: float):
@@ -44,7 +44,7 @@ class _Asking:
                     path, {"kind": "SelfSubjectReview", "apiVersion": path[5:].rpartition("/")[0]}
                 )
             except PollError as error:
-                if error.trouble in (Trouble.MISSING, Trouble.PERMISSION, Trouble.BAD_ANSWER):
+                if error.trouble in (ErrorKind.MISSING, ErrorKind.PERMISSION, ErrorKind.BAD_ANSWER):
                     continue
                 raise
             user = mapping(mapping(mapping(answer.value).get("status")).get("userInfo"))
@@ -65,7 +65,7 @@ class _Asking:
         return mapping(mapping(answer.value).get("status")).get("allowed") is True
 
 
-def check(settings: Mapping[str, Any], now: datetime) -> Checked:
+def check(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Return what the account of these settings can see, and what is missing.
 
     :raises PollError: when the cluster does not answer, or does not know the account.
@@ -73,7 +73,7 @@ def check(settings: Mapping[str, Any], now: datetime) -> Checked:
     deadline = time.monotonic() + SECONDS
     cluster = reach(settings)
     with Client(cluster.base_url, cluster.headers, now, cluster.trust(), ONE_SECONDS) as client:
-        asking = _Asking(client, deadline)
+        asking = _ApiClient(client, deadline)
         version = asking.version()
         identity = asking.identity()
         listed: list[str] = []
@@ -87,7 +87,7 @@ def check(settings: Mapping[str, Any], now: datetime) -> Checked:
             _ask(asking, resource, namespace, listed, missing)
     where = f"namespaces {', '.join(cluster.namespaces)}" if cluster.namespaces else "all namespaces"
     sees = [f"Kubernetes {version}", *([f"{', '.join(dict.fromkeys(listed))} in {where}"] if listed else [])]
-    return Checked(bool(listed), identity, sees, missing)
+    return ConnectionTestResult(bool(listed), identity, sees, missing)
 
 
 def _places(cluster: Cluster) -> Iterator[tuple[Resource, str]]:
@@ -96,7 +96,7 @@ def _places(cluster: Cluster) -> Iterator[tuple[Resource, str]]:
             yield resource, namespace
 
 
-def _ask(asking: _Asking, resource: Resource, namespace: str, listed: list[str], missing: list[str]) -> None:
+def _ask(asking: _ApiClient, resource: Resource, namespace: str, listed: list[str], missing: list[str]) -> None:
     place = f" in namespace {namespace}" if namespace else ""
     if not asking.may("list", resource, namespace):
         missing.append(f"May not list {resource.plural}{place}: give the account the verbs list and watch for them.")

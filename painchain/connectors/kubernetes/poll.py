@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from painchain.connectors.contract import MOST_FOUND, Cursor, Found, Gap, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import (
+    MOST_FOUND,
+    Cursor,
+    ErrorKind,
+    PollContext,
+    PollError,
+    PollGap,
+    PollResult,
+    SourceEvent,
+)
 from painchain.connectors.http_client import Answer, Client, TooLarge
 from painchain.connectors.kubernetes.api import Cluster, Stream, reach
 from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, known, sight, step
@@ -40,7 +49,7 @@ class Compared:
 
     now: datetime
     since: datetime
-    found: list[Found] = field(default_factory=list)
+    found: list[SourceEvent] = field(default_factory=list)
     more: bool = False
 
     @property
@@ -49,7 +58,7 @@ class Compared:
         return len(self.found) >= MOST_FOUND
 
 
-def poll(turn: Turn) -> Polled:
+def poll(turn: PollContext) -> PollResult:
     """Return what differs from what the cursor knows. What is seen for the first time is known, not told.
 
     :raises PollError: when the cluster does not answer, or the account may list nothing at all.
@@ -77,16 +86,16 @@ def poll(turn: Turn) -> Polled:
     if not streams and forbidden:
         raise PollError(
             f"The account may list nothing of what is looked at: {_words(forbidden)}. {GIVE}",
-            Trouble.PERMISSION,
+            ErrorKind.PERMISSION,
             status=403,
         )
     if not streams and not comparing.more:
-        raise PollError("There is no Kubernetes API at this address. Check the API server URL.", Trouble.MISSING)
+        raise PollError("There is no Kubernetes API at this address. Check the API server URL.", ErrorKind.MISSING)
     cursor = {"v": CURSOR, "server": cluster.base_url, "salt": salt, "heard": turn.now.isoformat(), "streams": streams}
     note = f"The account may not list {_words(forbidden)}: their changes are not seen. {GIVE}" if forbidden else ""
     if comparing.more:
         note = f"There is more than one poll takes; the rest follows at once. {note}".strip()
-    return Polled(comparing.found, cursor, comparing.more, note, _gap(heard, turn))
+    return PollResult(comparing.found, cursor, comparing.more, note, _gap(heard, turn))
 
 
 GIVE = "Give it the verbs list and watch for them."
@@ -97,13 +106,13 @@ def _fits(cursor: Cursor, cluster: Cluster) -> bool:
     return cursor.get("v") == CURSOR and cursor.get("server") == cluster.base_url
 
 
-def _gap(heard: datetime | None, turn: Turn) -> Gap | None:
+def _gap(heard: datetime | None, turn: PollContext) -> PollGap | None:
     """Return the stretch in which neither a poll nor a watch looked, where it is longer than they leave it."""
     usual = timedelta(seconds=2 * int(turn.settings.get("poll_interval") or 300) + 60)
     if heard is None or turn.now - heard <= usual:
         return None
     words = "Kubernetes keeps no history: what came and went again in this time is not told."
-    return Gap(heard, turn.now, words)
+    return PollGap(heard, turn.now, words)
 
 
 def _listed(client: Client, stream: Stream, before: Any, mark: Marker, forbidden: list[Stream]) -> Listing | None:
@@ -114,7 +123,7 @@ def _listed(client: Client, stream: Stream, before: Any, mark: Marker, forbidden
         try:
             return _list(client, stream, api, mark)
         except PollError as error:
-            if error.trouble is Trouble.PERMISSION:
+            if error.trouble is ErrorKind.PERMISSION:
                 forbidden.append(stream)
                 return None
             if error.status != 404:
@@ -154,7 +163,7 @@ def _take(listing: Listing, answer: Answer, stream: Stream, mark: Marker) -> str
     page = mapping(answer.value)
     meta = mapping(page.get("metadata"))
     if not isinstance(page.get("items", []), list | None) or not meta.get("resourceVersion"):
-        raise PollError(f"The answer is no list of {stream.words}. Check the API server URL.", Trouble.BAD_ANSWER)
+        raise PollError(f"The answer is no list of {stream.words}. Check the API server URL.", ErrorKind.BAD_ANSWER)
     seen = (sight(stream.resource.kind, thing, mark) for thing in items(page.get("items")))
     listing.sights |= {one.uid: one for one in seen if one}
     listing.version = str(meta["resourceVersion"])
@@ -195,7 +204,7 @@ def _refuse_too_many(streams: dict[str, Any]) -> None:
     if sum(len(stream["known"]) for stream in streams.values()) > MOST_OBJECTS:
         raise PollError(
             f"The cluster has more than {MOST_OBJECTS:,} objects to look at. List the namespaces that matter.",
-            Trouble.SETTINGS,
+            ErrorKind.SETTINGS,
         )
 
 

@@ -15,7 +15,16 @@ from typing import Any
 
 import httpx2
 
-from painchain.connectors.contract import Cursor, Found, Gap, Heard, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import (
+    Cursor,
+    ErrorKind,
+    Heard,
+    PollContext,
+    PollError,
+    PollGap,
+    PollResult,
+    SourceEvent,
+)
 from painchain.connectors.http_client import AGENT, CONNECT_SECONDS
 from painchain.connectors.kubernetes.api import Cluster, Stream, reach
 from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, known, sight, step
@@ -63,7 +72,7 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-async def watch(turn: Turn) -> AsyncIterator[Heard]:
+async def watch(turn: PollContext) -> AsyncIterator[Heard]:
     """Yield what happens in a cluster from where the last poll or watch stood. It ends where a relist is needed."""
     cluster = reach(turn.settings)
     if turn.cursor.get("server") != cluster.base_url:
@@ -97,8 +106,8 @@ async def _refuse_private(cluster: Cluster) -> None:
     url = httpx2.URL(cluster.base_url)
     try:
         await address_policy.resolved_async(url.host, url.port or 443)
-    except address_policy.Refused as problem:
-        raise PollError(str(problem), Trouble.SETTINGS) from None
+    except address_policy.AddressRefused as problem:
+        raise PollError(str(problem), ErrorKind.SETTINGS) from None
     except OSError:
         return  # whoever listens tries again
 
@@ -127,7 +136,9 @@ async def _together(heard: asyncio.Queue[News | Lost]) -> list[News | Lost]:
 class _Listener:
     """One stream: it is opened again and again from where it stands."""
 
-    def __init__(self, stream: Stream, turn: Turn, client: httpx2.AsyncClient, heard: asyncio.Queue[News | Lost]):
+    def __init__(
+        self, stream: Stream, turn: PollContext, client: httpx2.AsyncClient, heard: asyncio.Queue[News | Lost]
+    ):
         kept = turn.cursor["streams"][stream.key]
         self._stream = stream
         self._settings = turn.settings
@@ -231,17 +242,17 @@ class Upon:
     salt: str | None = None
     outdated: bool = False
 
-    def __call__(self, cursor: Cursor) -> Polled:
+    def __call__(self, cursor: Cursor) -> PollResult:
         """Return what the batch tells, and the cursor with it."""
         if self.salt not in (None, cursor.get("salt")):
             self.outdated = True
-            return Polled([], cursor)  # a poll has begun with another cluster
+            return PollResult([], cursor)  # a poll has begun with another cluster
         now = clock()
         streams = dict(cursor.get("streams", {}))
         # A poll may list what it could not list before: then there is more to watch.
         self.outdated = len(self.watched) < MOST_STREAMS and not streams.keys() <= self.watched
         since = when(cursor.get("heard")) or now
-        found: list[Found] = []
+        found: list[SourceEvent] = []
         lost: list[Lost] = []
         for one in self.batch:
             if isinstance(one, Lost):
@@ -249,9 +260,11 @@ class Upon:
             elif one.stream.key in streams:
                 streams[one.stream.key] = self._take(streams[one.stream.key], one, found, now, since)
         cursor = {**cursor, "streams": streams, "heard": max(self.alive or since, since).isoformat()}
-        return Polled(found, cursor, more=bool(lost), gap=_gap(lost, now))
+        return PollResult(found, cursor, more=bool(lost), gap=_gap(lost, now))
 
-    def _take(self, stream: Mapping[str, Any], news: News, found: list[Found], now: datetime, since: datetime) -> Any:
+    def _take(
+        self, stream: Mapping[str, Any], news: News, found: list[SourceEvent], now: datetime, since: datetime
+    ) -> Any:
         at = stream["at"] if later(stream["at"], news.version) else news.version
         if news.sight is None:
             return {**stream, "at": at}
@@ -268,7 +281,7 @@ class Upon:
 
     def _tell(
         self, old: Known | None, news: News, at: str, now: datetime, since: datetime
-    ) -> tuple[Found | None, Known | None]:
+    ) -> tuple[SourceEvent | None, Known | None]:
         """Return what a line tells beside what is known, and what is known then."""
         assert news.sight is not None  # noqa: S101  for the type checker: bookmarks come no further
         place = Place(self.cluster, news.stream.resource.kind)
@@ -292,11 +305,11 @@ def later(one: str, other: str) -> bool:
     return one != other
 
 
-def _gap(lost: Iterable[Lost], now: datetime) -> Gap | None:
+def _gap(lost: Iterable[Lost], now: datetime) -> PollGap | None:
     """Return the stretch of which only the outcome is told, not what came and went."""
     since = [one.since for one in lost]
     if not since:
         return None
     kinds = ", ".join(sorted({one.stream.resource.kind for one in lost}))
     words = f"The cluster no longer knows each change of {kinds} in this time; what is different since is told."
-    return Gap(min(since), max(now, min(since)), words)
+    return PollGap(min(since), max(now, min(since)), words)

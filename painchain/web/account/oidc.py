@@ -13,13 +13,13 @@ from painchain.accounts import oidc_provisioning, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.oidc import CALLBACK, Failed, Provider, Started
 from painchain.accounts.oidc_provisioning import Refusal, Rules
-from painchain.accounts.sessions import TooMany
+from painchain.accounts.sessions import TooManyAttempts
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
 from painchain.database.account_models import Person
 from painchain.web.account import sign_in
 from painchain.web.common import auth, cookies, responses
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 
 blueprint = Blueprint("oidc", __name__)
 
@@ -43,7 +43,7 @@ def begin() -> ResponseReturnValue:
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
-    if not users.exist():
+    if not users.any_exist():
         message = "There is no account yet. Open the link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
@@ -63,15 +63,19 @@ def back() -> ResponseReturnValue:
     away = _away()
     wanted = away.wanted if away else "/"
     try:
-        login_sessions.refuse_if_held_back(auth.place(), g.now)
+        login_sessions.refuse_if_throttled(auth.place(), g.now)
         identity = provider.finish(away.started if away else None, request.args, g.now)
-    except TooMany as refusal:
+    except TooManyAttempts as refusal:
         return _form(429, wanted, str(refusal))
     except Failed as failure:
         return _failed(failure.status, wanted, str(failure), failure.why)
     secret = ""
-    with on_the_record() as trail:
-        found = oidc_provisioning.recognise(identity, _rules(provider), trail) if users.exist() else _not_set_up()
+    with audited_transaction() as trail:
+        found = (
+            oidc_provisioning.find_or_create_account(identity, _rules(provider), trail)
+            if users.any_exist()
+            else _not_set_up()
+        )
         if isinstance(found, Person):
             trail.author = found.name
             secret = sign_in.begin(found, WAY, trail)
@@ -82,7 +86,7 @@ def back() -> ResponseReturnValue:
 
 def _failed(status: int, wanted: str, message: str, why: str, person: Person | None = None) -> Response:
     """Say why nobody was signed in, and put it on the record."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
         login_sessions.count_failure_of(auth.place(), trail.now)
         login_sessions.record_failure(person, auth.place(), why, trail, WAY)

@@ -43,17 +43,17 @@ def page(name: str) -> ResponseReturnValue:
 
 def _about(name: str) -> dict[str, Any]:
     """Return what the log knows of the account of that name, without what is hidden."""
-    person = users.called(name)
+    person = users.find_by_name(name)
     person = person if person and person.name == name else None
     history = activity.account(name)
     hidden = visibility.all_hidden().of(connectors.BUILTIN.key, None)
     shown = {kind: ("SignedIn", kind) not in hidden for kind in ("way", "address", "browser")}
     return {
         "person": person,
-        "history": [event_view.article(event, hidden, responses.zone()) for event in history],
+        "history": [event_view.describe(event, hidden, responses.zone()) for event in history],
         "removed": _removed(history) if person is None else None,
         "names": activity.names(name, history) if ("PersonChanged", "changes") not in hidden else (),
-        "stays": activity.stays(name, _there(person)) if ("SignedIn", "person") not in hidden else (),
+        "stays": activity.session_periods(name, _there(person)) if ("SignedIn", "person") not in hidden else (),
         "shown": shown,
     }
 

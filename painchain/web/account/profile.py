@@ -8,12 +8,12 @@ from werkzeug.wrappers import Response
 
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts import users
-from painchain.accounts.sessions import TooMany
-from painchain.accounts.users import Wrong
+from painchain.accounts.sessions import TooManyAttempts
+from painchain.accounts.users import InvalidAccount
 from painchain.database.account_models import Person
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.auth import COOKIE
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -31,20 +31,20 @@ def set_password() -> ResponseReturnValue:
     if request.form.get("password") != request.form.get("again"):
         return _page(422, {"again": "The two passwords are not the same."})
     try:
-        with on_the_record() as trail:
-            counted = login_sessions.admit(name, auth.place(), trail.now)
-    except TooMany as refusal:
+        with audited_transaction() as trail:
+            counted = login_sessions.register_attempt(name, auth.place(), trail.now)
+    except TooManyAttempts as refusal:
         return _page(429, problem=str(refusal))
-    _, refusal_of_it = login_sessions.recognise(name, request.form.get("old", ""))
+    _, refusal_of_it = login_sessions.verify_credentials(name, request.form.get("old", ""))
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             person = _own()
             if refusal_of_it:
                 login_sessions.record_failure(person, auth.place(), f"{refusal_of_it} for a new one", trail)
             else:
-                login_sessions.forgive(counted)
+                login_sessions.clear_attempts(counted)
                 users.set_password(person, request.form.get("password", ""), trail, but=g.who.sign_in)
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return _page(422, wrong.errors)
     if refusal_of_it:
         return _page(422, {"old": "This is not your password."})
@@ -54,7 +54,7 @@ def set_password() -> ResponseReturnValue:
 @blueprint.post("/sign-ins/<number>/end")
 def end(number: str) -> ResponseReturnValue:
     """Sign out of one browser."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         ended = login_sessions.end_one(_own(), number, trail)
     if ended and number == g.who.sign_in:
         return _out("You are signed out.")
@@ -65,7 +65,7 @@ def end(number: str) -> ResponseReturnValue:
 @blueprint.post("/sign-ins/end")
 def end_all() -> ResponseReturnValue:
     """Sign out everywhere, here as well."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         login_sessions.end_all(_own(), trail)
     return _out("You are signed out everywhere.")
 

@@ -8,15 +8,15 @@ from werkzeug.wrappers import Response
 
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts import users
-from painchain.accounts.sessions import TooMany
-from painchain.accounts.users import Wrong
+from painchain.accounts.sessions import TooManyAttempts
+from painchain.accounts.users import InvalidAccount
 from painchain.audit import trail as audit_trail
 from painchain.core import logs
 from painchain.core.roles import ADMIN, Actor
 from painchain.database.account_models import OneTimeLink, Person
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.auth import COOKIE, KNOWN_COOKIE
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -31,9 +31,9 @@ def form() -> ResponseReturnValue:
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
-    if not users.exist():
+    if not users.any_exist():
         return auth.not_set_up()
-    return _form(200, wanted, problem=auth.why_out())
+    return _form(200, wanted, problem=auth.signed_out_reason())
 
 
 @blueprint.post("/sign-in")
@@ -43,21 +43,21 @@ def send() -> ResponseReturnValue:
     name, password = request.form.get("name", ""), request.form.get("password", "")
     if auth.is_open():
         return redirect(wanted, 303)
-    if not users.exist():
+    if not users.any_exist():
         return auth.not_set_up()
     try:
-        with on_the_record() as trail:
-            counted = login_sessions.admit(name[:1000], auth.place(), trail.now)
-    except TooMany as refusal:
+        with audited_transaction() as trail:
+            counted = login_sessions.register_attempt(name[:1000], auth.place(), trail.now)
+    except TooManyAttempts as refusal:
         return _form(429, wanted, name, str(refusal))
-    number, wrong = login_sessions.recognise(name[:1000], password)
-    with on_the_record() as trail:
+    number, wrong = login_sessions.verify_credentials(name[:1000], password)
+    with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM  # whoever fails to sign in as somebody is not that one
         person = users.get(number) if number else None
         if wrong or person is None:
             login_sessions.record_failure(person, auth.place(), wrong, trail)
             return _form(422, wanted, name, WRONG)
-        login_sessions.forgive(counted)
+        login_sessions.clear_attempts(counted)
         secret = begin(person, "password", by(person.name, trail))
     return signed_in(person, secret, wanted)
 
@@ -66,7 +66,7 @@ def send() -> ResponseReturnValue:
 def leave() -> ResponseReturnValue:
     """Sign out of this browser."""
     if g.who.sign_in:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             login_sessions.end(g.who, trail)
     session.clear()
     flash("You are signed out.", "good")
@@ -87,20 +87,20 @@ def use_link(secret: str) -> ResponseReturnValue:
     """Make the first account, or set a new password, and sign in."""
     person: Person | None
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             found = _link_or_gone(secret)
             if request.form.get("password") != request.form.get("again"):
-                raise Wrong({"again": "The two passwords are not the same."})
+                raise InvalidAccount({"again": "The two passwords are not the same."})
             person = _use(found, trail)
             secret_of_cookie = begin(person, "link", by(person.name, trail))
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return _link_form(422, secret, _link_or_gone(secret), wrong.errors)
     return signed_in(person, secret_of_cookie, "/")
 
 
 def by(name: str, trail: audit_trail.Trail) -> audit_trail.Trail:
     """Return the trail with the author that a sign-in has: the account of that name, or PainChain itself."""
-    person = users.called(name)
+    person = users.find_by_name(name)
     trail.author, trail.cause = (person.name, "") if person else (audit_trail.SYSTEM, "sign-in page")
     return trail
 
@@ -115,7 +115,7 @@ def begin(person: Person, way: str, trail: audit_trail.Trail) -> str:
 def signed_in(person: Person, secret: str, wanted: str) -> Response:
     """Answer somebody who has just signed in: with the cookies, and on to where they wanted to go."""
     session.clear()  # the form's token of before is worth nothing from here on
-    auth.be(Actor(person.name, person.role, person.id))
+    auth.set_actor(Actor(person.name, person.role, person.id))
     answer = redirect(wanted, 303)
     cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
     cookies.keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
@@ -136,7 +136,7 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 
 def _link_or_gone(secret: str) -> OneTimeLink:
     found = users.link(secret, g.now)
-    if found is None or (found.person_id is None and users.exist()):
+    if found is None or (found.person_id is None and users.any_exist()):
         logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
     return found

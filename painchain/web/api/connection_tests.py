@@ -8,22 +8,22 @@ from flask import g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from painchain import connectors
-from painchain.configuration.connector_store import Refused
-from painchain.connectors.contract import Checked
+from painchain.configuration.connector_store import ChangeRefused
+from painchain.connectors.contract import ConnectionTestResult
 from painchain.core.validation import read
 from painchain.ingestion import connection_test, polling
 from painchain.web.api import events
 from painchain.web.api.schemas import ConnectorCheck, NewConnectorCheck
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 
 blueprint = events.guarded("polling_api")
-blueprint.register_error_handler(Refused, events.refused)
+blueprint.register_error_handler(ChangeRefused, events.refused)
 
 
 @blueprint.post("/api/connectors/<int:connector_id>/sync")
 def sync(connector_id: int) -> ResponseReturnValue:
     """Make the next poll of a connector due at once, and return the connector."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = events.get_or_404(connector_id)
         polling.sync_now(one, trail)
     return events.answer(one, 202)
@@ -45,7 +45,7 @@ def check_new() -> ResponseReturnValue:
     return jsonify(_checked_json(connection_test.check_new(connectors.ADDABLE[body.type], values, g.now)))
 
 
-def _checked_json(checked: Checked) -> dict[str, Any]:
+def _checked_json(checked: ConnectionTestResult) -> dict[str, Any]:
     return {
         "ok": checked.ok,
         "identity": checked.identity,

@@ -16,7 +16,7 @@ from painchain.audit import external_events
 from painchain.audit import trail as audit_trail
 from painchain.audit.external_events import LogBody
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Invalid, Refused, Stale, type_of
+from painchain.configuration.connector_store import ChangeRefused, InvalidValues, StaleConnector, type_of
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.core import logs, runtime
 from painchain.core.validation import BadBody, read
@@ -27,14 +27,14 @@ from painchain.exports.export import event_json
 from painchain.ingestion import polling
 from painchain.ingestion.polling import Health
 from painchain.timeline import coverage, queries, silent_connectors, visibility
-from painchain.timeline.coverage import Stretch
+from painchain.timeline.coverage import CoverageGap
 from painchain.timeline.queries import BadFilter, Cursor, Filter
 from painchain.timeline.silent_connectors import Silence
 from painchain.web.api import openapi
 from painchain.web.api.schemas import ConnectorPatch, NewConnector, Visibility
 from painchain.web.common import responses
 from painchain.web.common.connector_health import health_json
-from painchain.web.common.responses import UTC_ZONE, json_error, on_the_record
+from painchain.web.common.responses import UTC_ZONE, audited_transaction, json_error
 
 blueprint = Blueprint("api", __name__)
 
@@ -97,13 +97,13 @@ def bad_filter(problem: BadFilter) -> Response:
     return json_error(422, str(problem), [{"field": problem.parameter, "message": str(problem)}])
 
 
-@blueprint.errorhandler(Refused)
-def refused(problem: Refused) -> Response:
+@blueprint.errorhandler(ChangeRefused)
+def refused(problem: ChangeRefused) -> Response:
     """Answer a change that is not made."""
-    if isinstance(problem, Invalid):
+    if isinstance(problem, InvalidValues):
         errors = [{"field": _place(key), "message": message} for key, message in problem.errors.items()]
         return json_error(422, str(problem), errors)
-    if isinstance(problem, Stale):
+    if isinstance(problem, StaleConnector):
         return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.connector))
     return json_error(409, str(problem))
 
@@ -122,7 +122,7 @@ def guarded(name: str, url_prefix: str | None = None) -> Blueprint:
 def log() -> ResponseReturnValue:
     """Record an event that a script reports."""
     body = read(LogBody, request.get_data())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         event_id = external_events.record(body, trail)
     if event_id is None:
         return json_error(409, "Auditing is off: nothing was recorded. Enable the PainChain connector in Settings.")
@@ -165,7 +165,7 @@ def histogram() -> ResponseReturnValue:
     wanted = _filter()
     counted = queries.histogram(wanted, g.now, UTC_ZONE)
     stretches = coverage.between(wanted, counted.start, min(counted.end, g.now))
-    silent = [] if wanted.end else silent_connectors.found(g.now, wanted)
+    silent = [] if wanted.end else silent_connectors.find_silent(g.now, wanted)
     bins = [
         {"start": iso(bin.start), "end": iso(bin.end), "total": bin.total, "counts": bin.counts} for bin in counted.bins
     ]
@@ -181,7 +181,7 @@ def histogram() -> ResponseReturnValue:
     )
 
 
-def lapse_json(one: Stretch) -> dict[str, Any]:
+def lapse_json(one: CoverageGap) -> dict[str, Any]:
     """Return a stretch in which nobody was looking; one that lasts has no `until`."""
     return {**asdict(one), "since": iso(one.since), "until": iso(one.until) if one.until else None}
 
@@ -216,7 +216,7 @@ def connector_types() -> ResponseReturnValue:
 @blueprint.get("/api/connectors")
 def all_connectors() -> ResponseReturnValue:
     """List the connectors."""
-    there = connector_store.listed()
+    there = connector_store.list_all()
     health = polling.health(there, g.now)
     return jsonify([connector_json(one, health.get(one.id)) for one in there])
 
@@ -227,7 +227,7 @@ def create() -> ResponseReturnValue:
     body = read(NewConnector, request.get_data())
     connector_type = connectors.ADDABLE[body.type]
     values = config_of(connector_type.key, body.config) | {"name": body.name, "tags": body.tags}
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = connector_store.create(connector_type, values, body.enabled, trail)
     return answer(one, 201, Location=url_for(".connector", connector_id=one.id))
 
@@ -245,20 +245,20 @@ def patch(connector_id: int) -> ResponseReturnValue:
     if "If-Match" not in request.headers:
         get_or_404(connector_id)
         return json_error(428, "Send the ETag of the connector you read as If-Match, so that no one's change is lost.")
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(connector_id)
         values = config_of(one.type, body.config)
         values |= {key: getattr(body, key) for key in ("name", "tags") if key in body.model_fields_set}
         connector_store.update(one, values, {}, None, trail)
         if body.enabled is not None:
-            connector_store.switch(one, body.enabled, trail)
+            connector_store.set_enabled(one, body.enabled, trail)
     return answer(one)
 
 
 @blueprint.delete("/api/connectors/<int:connector_id>")
 def delete(connector_id: int) -> ResponseReturnValue:
     """Delete a connector; its events stay."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         connector_store.delete(_matched_or_412(connector_id), trail)
     return "", 204
 
@@ -267,9 +267,9 @@ def delete(connector_id: int) -> ResponseReturnValue:
 @blueprint.post("/api/connectors/<int:connector_id>/disable", defaults={"enabled": False})
 def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     """Enable or disable a connector."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(connector_id)
-        connector_store.switch(one, enabled, trail)
+        connector_store.set_enabled(one, enabled, trail)
     return answer(one)
 
 
@@ -277,7 +277,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
 def set_visible(connector_id: int, event_type: str, field: str) -> ResponseReturnValue:
     """Show or hide one field of a connector's events."""
     visible = read(Visibility, request.get_data()).visible
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(connector_id)
         if (event_type, field) not in visibility.toggles(type_of(one)):
             abort(404, "This connector has no such event type or field.")
@@ -288,7 +288,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
 @blueprint.get("/health")
 def health() -> ResponseReturnValue:
     """Say whether the database really reads and writes: 503 if it does not."""
-    if damage := runtime.current().damage:
+    if damage := runtime.current().database_fault:
         return responses.failing(damage)
     writer.check_key()
     with one_write_at_a_time():
@@ -389,7 +389,7 @@ def _matched_or_412(connector_id: int) -> Connector:
     """
     one = get_or_404(connector_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"{one.id}-{one.version}"):
-        raise Stale(one)
+        raise StaleConnector(one)
     return one
 
 

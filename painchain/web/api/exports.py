@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import g, request
 from flask.typing import ResponseReturnValue
 
-from painchain.exports.export import AuditingOff
+from painchain.exports.export import ExportNeedsAuditing
 from painchain.timeline import queries
 from painchain.web.api.events import guarded
 from painchain.web.common.responses import UTC_ZONE, json_error
@@ -22,5 +22,5 @@ def exported() -> ResponseReturnValue:
     wanted = queries.parse_filter(given, g.now, UTC_ZONE)
     try:
         return file_of(wanted, format_called(request.args.get("format", "ndjson")))
-    except AuditingOff as refusal:
+    except ExportNeedsAuditing as refusal:
         return json_error(409, str(refusal))

@@ -12,9 +12,9 @@ from painchain.database.session import iso
 from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State
 from painchain.integrity.checkpoints import BadCheckpoint
-from painchain.integrity.latest_checkpoint import Last
+from painchain.integrity.latest_checkpoint import LatestCheckpoint
 from painchain.web.api import events
-from painchain.web.common.responses import json_error, on_the_record
+from painchain.web.common.responses import audited_transaction, json_error
 
 blueprint = events.guarded("integrity_api")
 
@@ -29,7 +29,7 @@ def integrity() -> ResponseReturnValue:
 def make() -> ResponseReturnValue:
     """Make a checkpoint and return it as it stands in the file."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             made = latest_checkpoint.make(trail, lambda: datetime.now(UTC), recorded=True)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, g.now)
@@ -60,7 +60,7 @@ def _check_json(state: State) -> dict[str, Any]:
     }
 
 
-def _checkpoint_json(last: Last) -> dict[str, Any]:
+def _checkpoint_json(last: LatestCheckpoint) -> dict[str, Any]:
     return {
         "last": last.made,
         "problem": last.problem,

@@ -8,27 +8,27 @@ from flask import abort, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain.configuration.connector_store import Invalid
+from painchain.configuration.connector_store import InvalidValues
 from painchain.core.validation import read
 from painchain.database.models import NotifyRule
 from painchain.database.session import iso
 from painchain.notifications import rules as notification_rules
-from painchain.notifications.rules import Stale
+from painchain.notifications.rules import StaleRule
 from painchain.web.api import events
 from painchain.web.api.schemas import NewNotifyRule, NotifyRulePatch
-from painchain.web.common.responses import json_error, on_the_record
+from painchain.web.common.responses import audited_transaction, json_error
 
 blueprint = events.guarded("notify_api", url_prefix="/api/notify-rules")
 
 
-@blueprint.errorhandler(Invalid)
-def invalid(problem: Invalid) -> Response:
+@blueprint.errorhandler(InvalidValues)
+def invalid(problem: InvalidValues) -> Response:
     """Answer values that are not taken."""
     return json_error(422, str(problem), [{"field": key, "message": text} for key, text in problem.errors.items()])
 
 
-@blueprint.errorhandler(Stale)
-def stale(problem: Stale) -> Response:
+@blueprint.errorhandler(StaleRule)
+def stale(problem: StaleRule) -> Response:
     """Answer a change upon an older version."""
     return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.rule))
 
@@ -36,14 +36,14 @@ def stale(problem: Stale) -> Response:
 @blueprint.get("")
 def rules() -> ResponseReturnValue:
     """List the rules."""
-    return jsonify([_json(rule) for rule in notification_rules.listed()])
+    return jsonify([_json(rule) for rule in notification_rules.list_all()])
 
 
 @blueprint.post("")
 def create() -> ResponseReturnValue:
     """Add a rule."""
     body = read(NewNotifyRule, request.get_data())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         rule = notification_rules.create(body.model_dump(), trail)
     return _answer(rule, 201, Location=url_for(".rule", rule_id=rule.id))
 
@@ -61,7 +61,7 @@ def patch(rule_id: int) -> ResponseReturnValue:
     if "If-Match" not in request.headers:
         _get_or_404(rule_id)
         return json_error(428, "Send the ETag of the rule you read as If-Match, so that no one's change is lost.")
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         rule = _matched_or_412(rule_id)
         notification_rules.update(rule, body.model_dump(exclude_unset=True), None, trail)
     return _answer(rule)
@@ -70,7 +70,7 @@ def patch(rule_id: int) -> ResponseReturnValue:
 @blueprint.delete("/<int:rule_id>")
 def delete(rule_id: int) -> ResponseReturnValue:
     """Delete a rule."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         notification_rules.delete(_matched_or_412(rule_id), None, trail)
     return "", 204
 
@@ -120,5 +120,5 @@ def _matched_or_412(rule_id: int) -> NotifyRule:
     """
     rule = _get_or_404(rule_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"{rule.id}-{rule.version}"):
-        raise Stale(rule)
+        raise StaleRule(rule)
     return rule

@@ -10,24 +10,24 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.accounts import invitations, users
-from painchain.accounts.users import Outdated, Refused, Wrong
+from painchain.accounts.users import AccountRefused, InvalidAccount, StaleAccount
 from painchain.core.validation import read
 from painchain.database.account_models import Person
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewPerson, PersonPatch
-from painchain.web.common.responses import json_error, on_the_record
+from painchain.web.common.responses import audited_transaction, json_error
 from painchain.web.settings.people import link_address
 
 blueprint = events.guarded("people_api", url_prefix="/api/people")
 
 
-@blueprint.errorhandler(Refused)
-def refused(problem: Refused) -> Response:
+@blueprint.errorhandler(AccountRefused)
+def refused(problem: AccountRefused) -> Response:
     """Answer a change that is not made."""
-    if isinstance(problem, Wrong):
+    if isinstance(problem, InvalidAccount):
         return json_error(422, str(problem), [{"field": key, "message": text} for key, text in problem.errors.items()])
-    if isinstance(problem, Outdated):
+    if isinstance(problem, StaleAccount):
         return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.person))
     return json_error(409, f"Nothing was changed. {problem}")
 
@@ -35,14 +35,14 @@ def refused(problem: Refused) -> Response:
 @blueprint.get("")
 def everybody() -> ResponseReturnValue:
     """List the accounts."""
-    return jsonify([_json(one) for one in users.everybody()])
+    return jsonify([_json(one) for one in users.list_users()])
 
 
 @blueprint.post("")
 def create() -> ResponseReturnValue:
     """Add an account; without a password the answer has its link, this once."""
     body = read(NewPerson, request.get_data())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         invited = invitations.invite(body.name, body.role, trail, body.email, body.password or "")
     one = invited.person
     link = link_address(invited.secret) if invited.secret else None
@@ -63,7 +63,7 @@ def patch(person_id: int) -> ResponseReturnValue:
     if "If-Match" not in request.headers:
         _get_or_404(person_id)
         return json_error(428, "Send the ETag of the account you read as If-Match, so that no one's change is lost.")
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(person_id)
         stored = {"name": one.name, "role": one.role, "email": one.email or ""}
         users.change(one, trail, None, **{**stored, **body.model_dump(exclude_unset=True)})
@@ -73,7 +73,7 @@ def patch(person_id: int) -> ResponseReturnValue:
 @blueprint.delete("/<int:person_id>")
 def remove(person_id: int) -> ResponseReturnValue:
     """Remove an account."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         users.remove(_matched_or_412(person_id), trail)
     return "", 204
 
@@ -81,7 +81,7 @@ def remove(person_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:person_id>/disable")
 def disable(person_id: int) -> ResponseReturnValue:
     """Keep somebody out from now on."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(person_id)
         users.disable(one, trail)
     return _answer(one)
@@ -90,7 +90,7 @@ def disable(person_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:person_id>/enable")
 def enable(person_id: int) -> ResponseReturnValue:
     """Let somebody in again."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(person_id)
         users.enable(one, trail)
     return _answer(one)
@@ -99,7 +99,7 @@ def enable(person_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:person_id>/link")
 def make_link(person_id: int) -> ResponseReturnValue:
     """Make a link that sets somebody's password anew and return it, this once; older ones stop working."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         secret = invitations.new_link(_get_or_404(person_id), trail)
     expires = g.now + timedelta(hours=users.LINK_HOURS["reset"])
     return jsonify(link=link_address(secret), expires=iso(expires)), 201
@@ -143,5 +143,5 @@ def _matched_or_412(person_id: int) -> Person:
     """
     one = _get_or_404(person_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"person-{one.id}-{one.version}"):
-        raise Outdated(one)
+        raise StaleAccount(one)
     return one

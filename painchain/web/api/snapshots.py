@@ -12,7 +12,7 @@ from painchain.audit.diff import SET
 from painchain.connectors.base import Kind
 from painchain.database.session import iso
 from painchain.history import snapshots
-from painchain.history.projection import Standing
+from painchain.history.projection import ConnectorState
 from painchain.web.api.events import guarded
 from painchain.web.common import responses
 from painchain.web.dashboard.snapshots import moment_given
@@ -24,7 +24,7 @@ blueprint = guarded("snapshots_api")
 def configuration() -> ResponseReturnValue:
     """Return the configuration at a moment."""
     at = moment_given("at", responses.UTC_ZONE) or g.now
-    seen = snapshots.picture(at)
+    seen = snapshots.snapshot_at(at)
     return jsonify(
         at=_time(at),
         begins=_time(seen.begins),
@@ -34,7 +34,7 @@ def configuration() -> ResponseReturnValue:
     )
 
 
-def standing_json(one: Standing) -> dict[str, Any]:
+def standing_json(one: ConnectorState) -> dict[str, Any]:
     """Return a connector of the past as the API gives it: of a secret only whether it was set."""
     secrets = {field.key: {"set": one.values[field.key] == SET} for field in one.fields if field.kind is Kind.SECRET}
     return {

@@ -9,21 +9,21 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.configuration import teams
-from painchain.configuration.connector_store import Refused
-from painchain.configuration.teams import Stale
+from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.teams import StaleTeam
 from painchain.core.validation import read
 from painchain.database.models import Team
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewTeam, TeamPatch
-from painchain.web.common.responses import json_error, on_the_record
+from painchain.web.common.responses import audited_transaction, json_error
 
 blueprint = events.guarded("teams_api")
-blueprint.register_error_handler(Refused, events.refused)
+blueprint.register_error_handler(ChangeRefused, events.refused)
 
 
-@blueprint.errorhandler(Stale)
-def stale(problem: Stale) -> Response:
+@blueprint.errorhandler(StaleTeam)
+def stale(problem: StaleTeam) -> Response:
     """Answer a change made upon an older version."""
     return json_error(412, f"{problem} Read it again and repeat the change.", headers=_etag(problem.team))
 
@@ -31,14 +31,14 @@ def stale(problem: Stale) -> Response:
 @blueprint.get("/api/teams")
 def all_teams() -> ResponseReturnValue:
     """List the teams."""
-    return jsonify([team_json(one) for one in teams.listed()])
+    return jsonify([team_json(one) for one in teams.list_all()])
 
 
 @blueprint.post("/api/teams")
 def create() -> ResponseReturnValue:
     """Add a team."""
     body = read(NewTeam, request.get_data())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = teams.create({"name": body.name, "tags": body.tags}, trail)
     return _answer(one, 201, Location=url_for(".team", team_id=one.id))
 
@@ -56,7 +56,7 @@ def patch(team_id: int) -> ResponseReturnValue:
     if "If-Match" not in request.headers:
         _get_or_404(team_id)
         return json_error(428, "Send the ETag of the team you read as If-Match, so that no one's change is lost.")
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _matched_or_412(team_id)
         teams.update(one, {key: getattr(body, key) for key in body.model_fields_set}, None, trail)
     return _answer(one)
@@ -65,7 +65,7 @@ def patch(team_id: int) -> ResponseReturnValue:
 @blueprint.delete("/api/teams/<int:team_id>")
 def delete(team_id: int) -> ResponseReturnValue:
     """Delete a team; its tags stay where they are."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         teams.delete(_matched_or_412(team_id), None, trail)
     return "", 204
 
@@ -106,5 +106,5 @@ def _matched_or_412(team_id: int) -> Team:
     """
     one = _get_or_404(team_id)
     if "If-Match" in request.headers and not request.if_match.contains(f"team-{one.id}-{one.version}"):
-        raise Stale(one)
+        raise StaleTeam(one)
     return one

@@ -11,18 +11,18 @@ from werkzeug.wrappers import Response
 
 from painchain.accounts import api_tokens, users
 from painchain.accounts.api_tokens import Listed
-from painchain.accounts.users import Wrong
+from painchain.accounts.users import InvalidAccount
 from painchain.core.validation import read
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewToken
-from painchain.web.common.responses import json_error, on_the_record
+from painchain.web.common.responses import audited_transaction, json_error
 
 blueprint = events.guarded("tokens_api")
 
 
-@blueprint.errorhandler(Wrong)
-def wrong(problem: Wrong) -> Response:
+@blueprint.errorhandler(InvalidAccount)
+def wrong(problem: InvalidAccount) -> Response:
     """Answer values that a token cannot have."""
     errors = [{"field": field, "message": message} for field, message in problem.errors.items()]
     return json_error(422, f"Nothing was saved. {' '.join(problem.errors.values())}", errors)
@@ -38,7 +38,7 @@ def tokens() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Make a token; the answer has its secret, this once."""
     body = read(NewToken, request.get_data())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         owner = users.get(g.who.person_id) if g.who.person_id else None
         if owner is None:
             return json_error(409, f"No token was made. {api_tokens.NOBODY}")
@@ -56,7 +56,7 @@ def token(token_id: int) -> ResponseReturnValue:
 @blueprint.delete("/api/tokens/<int:token_id>")
 def revoke(token_id: int) -> ResponseReturnValue:
     """Revoke a token: it never works again."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = api_tokens.get(_get_or_404(token_id).id)
         assert one is not None  # noqa: S101  it has just been read, in the same transaction
         api_tokens.revoke(one, trail)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
-from painchain.configuration.connector_store import Refused
+from painchain.configuration.connector_store import ChangeRefused
 from painchain.database.session import iso
 from painchain.ingestion import webhooks
 from painchain.web.api.events import guarded, refused
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 from painchain.web.settings.webhooks import address, get_or_404
 
 blueprint = guarded("webhooks_api", url_prefix="/api/connectors/<int:connector_id>/webhook")
-blueprint.register_error_handler(Refused, refused)
+blueprint.register_error_handler(ChangeRefused, refused)
 
 
 @blueprint.get("")
@@ -35,7 +35,7 @@ def read(connector_id: int) -> ResponseReturnValue:
 @blueprint.post("")
 def make_by_script(connector_id: int) -> ResponseReturnValue:
     """Make a new secret and return it, this once; the one before is no longer taken."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = get_or_404(connector_id)
         secret = webhooks.make(one, trail)
     return jsonify(url=address(one), secret=secret), 201
@@ -44,6 +44,6 @@ def make_by_script(connector_id: int) -> ResponseReturnValue:
 @blueprint.delete("")
 def remove_by_script(connector_id: int) -> ResponseReturnValue:
     """Remove the webhook, if there is one."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         webhooks.remove(get_or_404(connector_id), trail)
     return "", 204

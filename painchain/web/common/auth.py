@@ -14,7 +14,7 @@ from werkzeug.http import parse_cookie
 
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts import users
-from painchain.accounts.sessions import From, Limits
+from painchain.accounts.sessions import Limits, SignInOrigin
 from painchain.core import logs, runtime
 from painchain.core.config import Settings
 from painchain.core.roles import ADMIN, EDITOR, LOCAL, NOBODY, VIEWER, Actor
@@ -62,7 +62,7 @@ def begin() -> None:
     g.request_id = writer.new_request_id(g.now)
     g.reason = ""
     access_log.begin(g.request_id)
-    be(NOBODY)
+    set_actor(NOBODY)
 
 
 def guard() -> ResponseReturnValue | None:
@@ -75,7 +75,7 @@ def guard() -> ResponseReturnValue | None:
         actor = LOCAL if open_to_all else _recognised(connection)
     if actor and not open_to_all and endpoint not in POLLED:
         login_sessions.used(actor, g.now)
-    be(actor or NOBODY)
+    set_actor(actor or NOBODY)
     if open_to_all or endpoint in PUBLIC or endpoint.partition(".")[0] in DOORS:
         return None
     if actor is None:
@@ -84,16 +84,16 @@ def guard() -> ResponseReturnValue | None:
     return None if actor.may(role) else _forbidden(actor, role)
 
 
-def lets_in(own: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
+def can_read(own: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
     """Say whether whoever asks may read: for the answer that is given before the app is asked."""
-    if own.only_here and not users.exist(connection):
+    if own.only_here and not users.any_exist(connection):
         return True
     name = cookies.bound(COOKIE, cookies.came_by_https(environ, own))
     secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
     return bool(secret) and login_sessions.signed_in(secret, limits_of(own), datetime.now(UTC), connection) is not None
 
 
-def be(actor: Actor) -> None:
+def set_actor(actor: Actor) -> None:
     """Let this one be who acts in this request."""
     g.who, g.actor = actor, actor.name
     if actor.name:
@@ -105,9 +105,9 @@ def is_open(connection: Connection | None = None) -> bool:
 
     Somebody always stays an admin, so that what is closed once is not asked about again.
     """
-    closed = runtime.current().closed or not settings().only_here
-    if not closed and users.exist(connection):
-        closed = runtime.current().closed = True
+    closed = runtime.current().sign_in_required or not settings().only_here
+    if not closed and users.any_exist(connection):
+        closed = runtime.current().sign_in_required = True
     return not closed
 
 
@@ -127,9 +127,9 @@ def limits_of(own: Settings) -> Limits:
     return Limits(timedelta(minutes=own.session_idle_minutes), timedelta(days=own.session_days))
 
 
-def place() -> From:
+def place() -> SignInOrigin:
     """Return where this request comes from."""
-    return From(request.remote_addr or "unknown", request.user_agent.string, known_for_browser())
+    return SignInOrigin(request.remote_addr or "unknown", request.user_agent.string, known_for_browser())
 
 
 def known_for_browser() -> int | None:
@@ -137,7 +137,7 @@ def known_for_browser() -> int | None:
     return signer().number(cookies.read(KNOWN_COOKIE))
 
 
-class Known:
+class BrowserSigner:
     """Signs the cookie by which a browser is known again as one that has signed in to an account."""
 
     def __init__(self, key: bytes):
@@ -156,9 +156,9 @@ class Known:
         return found if isinstance(found, int) else None
 
 
-def signer() -> Known:
+def signer() -> BrowserSigner:
     """Return what signs those cookies."""
-    found: Known = runtime.current().known
+    found: BrowserSigner = runtime.current().browser_signer
     return found
 
 
@@ -182,7 +182,7 @@ def not_set_up() -> ResponseReturnValue:
     return responses.error(403, "Not set up yet", message)
 
 
-def why_out() -> str:
+def signed_out_reason() -> str:
     """Say why somebody who was signed in with this browser is not any more; nothing to anybody else."""
     if not cookies.read(COOKIE):
         return ""
@@ -210,10 +210,12 @@ def _sign_in_first() -> ResponseReturnValue:
     if responses.wants_json():
         headers = {"WWW-Authenticate": "Bearer"}
         return responses.json_error(401, "Sign in, or send a valid token: Authorization: Bearer pct_…", headers=headers)
-    if not users.exist():
+    if not users.any_exist():
         return not_set_up()
     if request.method not in SAFE:  # whoever is led away from a form loses what is in it
-        return responses.error(401, "You are not signed in", f"Nothing was saved. {why_out() or 'Sign in first.'}")
+        return responses.error(
+            401, "You are not signed in", f"Nothing was saved. {signed_out_reason() or 'Sign in first.'}"
+        )
     wanted = request.full_path.rstrip("?")
     if responses.is_htmx():
         shown = urlsplit(request.headers.get("HX-Current-URL", ""))

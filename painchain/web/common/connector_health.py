@@ -11,13 +11,13 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Refused, type_of
+from painchain.configuration.connector_store import ChangeRefused, type_of
 from painchain.database.models import Connector
 from painchain.database.session import iso
 from painchain.ingestion import polling
 from painchain.ingestion.polling import Health
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, join, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction, join
 
 blueprint = Blueprint("health", __name__, url_prefix="/settings/integrations")
 
@@ -25,7 +25,7 @@ MOST_WATCHED = 500
 
 
 @dataclass(frozen=True)
-class Troubled:
+class FailingConnector:
     """A connector that gives no news, and why."""
 
     connector: Connector
@@ -37,7 +37,7 @@ class Troubled:
 def watch() -> ResponseReturnValue:
     """Return how the connectors of `ids` do, unless that is what the page has `seen`."""
     wanted = [int(one) for one in request.args.get("ids", "").split(",")[:MOST_WATCHED] if _is_id(one)]
-    there = connector_store.some(wanted)
+    there = connector_store.get_many(wanted)
     values = watched(there)
     if values["seen"] == request.args.get("seen"):
         return ""
@@ -53,12 +53,12 @@ def watch() -> ResponseReturnValue:
 def sync(connector_id: int) -> ResponseReturnValue:
     """Make the next poll of a connector due at once."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = connector_store.get(connector_id) if connector_id < 2**63 else None
             if one is None:
                 abort(404, "There is no connector here any more. What became of it is on the timeline.")
             polling.sync_now(one, trail)
-    except Refused as refusal:
+    except ChangeRefused as refusal:
         return responses.error(409, "Not synced", str(refusal))
     toast = Toast(f"“{one.name}” is asked for news at once.")
     health = polling.health([one], g.now)
@@ -76,12 +76,12 @@ def watched(connectors: Sequence[Connector]) -> dict[str, Any]:
     return {"health": health, "watched": list(health), "seen": _fingerprint(health)}
 
 
-def troubled() -> list[Troubled]:
+def troubled() -> list[FailingConnector]:
     """Return the connectors that fail or have reached a rate limit."""
-    there = connector_store.listed()
+    there = connector_store.list_all()
     health = polling.health(there, g.now)
     return [
-        Troubled(one, type_of(one).label, health[one.id])
+        FailingConnector(one, type_of(one).label, health[one.id])
         for one in there
         if one.id in health and health[one.id].state in ("failing", "rate_limited")
     ]

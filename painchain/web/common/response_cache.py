@@ -20,7 +20,7 @@ from painchain.web.common.responses import is_htmx, zone
 SIZE = 48
 
 
-class Shelf:
+class ResponseCache:
     """The answers used last, for one app."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Shelf:
                 self._answers.popitem(last=False)
 
 
-def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
     """Answer again what a view answered to the same request, while neither log nor configuration has moved on.
 
     An answer is kept for a minute at most, because ranges such as "24 h" move with the clock. A page that brings a
@@ -53,7 +53,7 @@ def kept(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturn
     def answer() -> ResponseReturnValue:
         if cookies.read(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
             return view()
-        shelf: Shelf = runtime.current().shelf
+        shelf: ResponseCache = runtime.current().response_cache
         minute = int(g.now.timestamp()) // 60
         asked = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
         # Nobody gets the page of another, nor of another browser: its form to sign out has a token of its own.

@@ -57,11 +57,11 @@ class Toast:
 
 
 @contextmanager
-def on_the_record() -> Iterator[audit_trail.Trail]:
+def audited_transaction() -> Iterator[audit_trail.Trail]:
     """Open the write transaction of this request; what it changes and what is recorded stand or fall together."""
-    with writer.writing() as book:
+    with writer.writing() as event_log:
         cause = OPEN if g.who is LOCAL else ""
-        yield audit_trail.Trail(book, g.actor, g.request_id, g.now, reason=g.reason, cause=cause)
+        yield audit_trail.Trail(event_log, g.actor, g.request_id, g.now, reason=g.reason, cause=cause)
     g.reason = ""  # what is saved next on the same page has a reason of its own
 
 
@@ -208,10 +208,10 @@ def _http_error(problem: HTTPException) -> ResponseReturnValue:
 def _database_error(problem: Exception) -> Response:
     with suppress(SQLAlchemyError):
         db.session.rollback()
-    fault = database_errors.Fault(str(problem)) if isinstance(problem, WriteBusy) else database_errors.found(problem)
+    fault = database_errors.Fault(str(problem)) if isinstance(problem, WriteBusy) else database_errors.classify(problem)
     log.error("Database error: %s (%s)", fault.words, _own_words(problem))
     if fault.lasting:
-        runtime.current().damage = fault
+        runtime.current().database_fault = fault
     if request.endpoint == "api.health":
         return failing(fault)
     if request.method in ("GET", "HEAD"):

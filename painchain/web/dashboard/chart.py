@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from painchain import connectors
-from painchain.timeline.coverage import Stretch
+from painchain.timeline.coverage import CoverageGap
 from painchain.timeline.queries import Histogram
 
 MOST_LANES = 6
@@ -30,15 +30,15 @@ class Lane:
     """
 
     name: str
-    bands: Sequence[tuple[float, float, Stretch]]
+    bands: Sequence[tuple[float, float, CoverageGap]]
 
 
-def lanes(stretches: Sequence[Stretch], shown: Histogram, now: datetime) -> list[Lane]:
+def lanes(stretches: Sequence[CoverageGap], shown: Histogram, now: datetime) -> list[Lane]:
     """Return a lane for each connector, those that lasted longest first, `MOST_LANES` at most.
 
     One that was disabled all along has none: it is told in words, and a chart full of hatching tells nothing.
     """
-    by_connector: dict[int, list[Stretch]] = {}
+    by_connector: dict[int, list[CoverageGap]] = {}
     for one in stretches:
         throughout = one.since <= shown.start and (one.until is None or one.until >= shown.end)
         if one.kind != "disabled" or not throughout:
@@ -50,7 +50,7 @@ def lanes(stretches: Sequence[Stretch], shown: Histogram, now: datetime) -> list
     return sorted(found, key=lambda lane: -sum(width for _, width, _ in lane.bands))[:MOST_LANES]
 
 
-def _band(one: Stretch, shown: Histogram, now: datetime) -> tuple[float, float]:
+def _band(one: CoverageGap, shown: Histogram, now: datetime) -> tuple[float, float]:
     """Return where a stretch begins on the axis and how much of it it takes: enough to be seen, however short."""
     whole = shown.end - shown.start
     start = max(one.since, shown.start)

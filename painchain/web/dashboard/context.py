@@ -9,18 +9,18 @@ from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Invalid
+from painchain.configuration.connector_store import InvalidValues
 from painchain.history import undo
-from painchain.history.undo import NothingToRestore, NotRestored
+from painchain.history.undo import NothingToUndo, UndoRefused
 from painchain.presentation import event_view
 from painchain.timeline import context, queries, visibility
-from painchain.timeline.context import DEFAULT_SPAN, SPANS, Stretch
+from painchain.timeline.context import DEFAULT_SPAN, SPANS, EventSlice
 from painchain.timeline.queries import BadFilter, Cursor, Event
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("history", __name__)
-blueprint.add_app_template_test(undo.restorable, "restorable")
+blueprint.add_app_template_test(undo.can_undo, "restorable")
 
 
 @blueprint.get("/events/<int:number>/around")
@@ -34,7 +34,7 @@ def around(number: int) -> ResponseReturnValue:
             raise BadFilter("within", f"within must be one of {', '.join(SPANS)}.")
     except BadFilter as problem:
         return responses.error(422, "This address is not understood", str(problem))
-    before = after = Stretch(())
+    before = after = EventSlice(())
     at = context.place(chosen)
     if newer or not older:
         after = context.later(chosen.timestamp + SPANS[span], newer or at)
@@ -55,7 +55,7 @@ def around(number: int) -> ResponseReturnValue:
             responses.fragment("dashboard/more", **values) if older else responses.fragment("dashboard/newer", **values)
         )
     hidden = visibility.all_hidden().of(chosen.source, chosen.connector_id)
-    heading = event_view.article(chosen, hidden, responses.zone()).heading
+    heading = event_view.describe(chosen, hidden, responses.zone()).heading
     return responses.page(
         "pages/dashboard/around.html", event=chosen, heading=heading, span=span, spans=SPANS, **values
     )
@@ -93,16 +93,16 @@ def put_back(number: int) -> ResponseReturnValue:
     """Put the chosen settings of an event back: all of them or none."""
     chosen = request.form.getlist("fields")
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             event = _event_or_404(number)
-            saved = undo.restore(event, chosen, trail)
+            saved = undo.undo(event, chosen, trail)
             connector = connector_store.get(event.connector_id)
             name = connector.name if connector else ""
-    except NothingToRestore as refusal:
+    except NothingToUndo as refusal:
         abort(404, str(refusal))
-    except NotRestored as refusal:
+    except UndoRefused as refusal:
         return _refused(number, chosen, refusal, 409 if refusal.moved else 422)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         return _refused(number, chosen, invalid, 422)
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
     toast = Toast(f"Put back in “{name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
@@ -120,7 +120,7 @@ def _cursor(name: str) -> Cursor | None:
     return Cursor.parse(request.args[name]) if request.args.get(name) else None
 
 
-def _further(side: str, stretch: Stretch, number: int, span: str) -> str:
+def _further(side: str, stretch: EventSlice, number: int, span: str) -> str:
     if not stretch.further:
         return ""
     place: dict[str, Any] = {side: str(stretch.further)}
@@ -135,7 +135,7 @@ def _plan_values(number: int) -> dict[str, Any]:
     event = _event_or_404(number)
     try:
         plan = undo.plan(event)
-    except NothingToRestore as refusal:
+    except NothingToUndo as refusal:
         abort(404, str(refusal))
     return {"plan": plan, "event": event, "chosen": [part.change.key for part in plan.possible]}
 

@@ -10,12 +10,12 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.exports import export
-from painchain.exports.export import FORMATS, AuditingOff, Format
+from painchain.exports.export import FORMATS, ExportNeedsAuditing, Format
 from painchain.presentation import formatting
 from painchain.timeline import queries
 from painchain.timeline.queries import DEFAULT_RANGE, BadFilter, Filter
 from painchain.web.common import responses
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 from painchain.web.dashboard.views import LISTS, View, view_of
 
 blueprint = Blueprint("exports", __name__)
@@ -43,14 +43,14 @@ def download() -> ResponseReturnValue:
         return file_of(_filter(view), format_called(request.form.get("format", "")))
     except BadFilter as error:
         return responses.error(422, "Nothing was exported", str(error))
-    except AuditingOff as refusal:
+    except ExportNeedsAuditing as refusal:
         return responses.error(409, "Nothing was exported", str(refusal))
 
 
 def file_of(wanted: Filter, format: Format) -> Response:
     """Put the export on the record, then stream it."""
     selection = export.select(wanted)
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         export.begin(selection, format, trail)
     pieces = export.written(format, export.chunks(selection))
     answer = Response(stream_with_context(piece.encode("utf-8", "backslashreplace") for piece in pieces))

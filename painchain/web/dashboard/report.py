@@ -11,12 +11,12 @@ from flask.typing import ResponseReturnValue
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Export
 from painchain.core import csv_file
-from painchain.exports.export import AuditingOff
+from painchain.exports.export import ExportNeedsAuditing
 from painchain.history import snapshots
 from painchain.history.monthly_report import COLUMNS, NAMELESS, Month, Report, kind_label, monthly, rows
 from painchain.timeline.queries import BadFilter
 from painchain.web.common import responses
-from painchain.web.common.responses import on_the_record
+from painchain.web.common.responses import audited_transaction
 from painchain.web.dashboard.views import View
 
 blueprint = Blueprint("report", __name__)
@@ -51,10 +51,10 @@ def table() -> ResponseReturnValue:
     except BadFilter as error:
         return responses.error(422, "There is no report of this", str(error))
     report = monthly(month, responses.zone())
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         recorded = trail.log_events_exported(Export("report (CSV)", {"month": str(month)}, report.events))
     if recorded is None:
-        return responses.error(409, "Nothing was exported", str(AuditingOff()))
+        return responses.error(409, "Nothing was exported", str(ExportNeedsAuditing()))
     response = make_response(csv_file.written(rows(report, responses.zone())))
     response.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
     response.headers["Content-Disposition"] = f'attachment; filename="painchain-report-{month}.csv"'

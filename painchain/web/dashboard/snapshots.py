@@ -32,7 +32,7 @@ def index() -> ResponseReturnValue:
     """Show the configuration at a moment, and what was different at another one."""
     asked = _asked()
     moments = sorted(one for one in (asked.at, asked.compare) if one)
-    seen = snapshots.pictures(moments)
+    seen = snapshots.snapshots_at(moments)
     values = {
         "asked": asked,
         "moments": moments,

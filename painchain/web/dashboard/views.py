@@ -19,7 +19,7 @@ from painchain.presentation import event_view
 from painchain.timeline import coverage, queries, silent_connectors, team_filter, visibility
 from painchain.timeline.queries import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
 from painchain.web.common import connector_health, responses
-from painchain.web.common.response_cache import kept
+from painchain.web.common.response_cache import cached
 from painchain.web.dashboard import chart
 
 blueprint = Blueprint("dashboard", __name__)
@@ -91,7 +91,7 @@ class View:
 
 
 @blueprint.get("/")
-@kept
+@cached
 def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
     view = view_of(request.args)
@@ -128,7 +128,7 @@ def feed() -> ResponseReturnValue:
 
 
 @blueprint.get("/timeline")
-@kept
+@cached
 def chart_alone() -> ResponseReturnValue:
     """Return the chart alone, as of now."""
     view = view_of(request.args)
@@ -144,7 +144,7 @@ def event(number: int) -> ResponseReturnValue:
     found = queries.event(number) if number < 2**63 else None
     if found is None:
         abort(404, "There is no event of this number.")
-    shown = event_view.article(found, _hidden_of(found), responses.zone())
+    shown = event_view.describe(found, _hidden_of(found), responses.zone())
     others = [one for one in queries.of_request(found.request_id) if one.id != found.id]
     return responses.page(
         "pages/dashboard/event.html", article=shown, days=days_of(others), connector=_connector_of(found)
@@ -189,7 +189,7 @@ def chart_values(view: View, wanted: Filter) -> dict[str, Any]:
     return {
         "lapses": stretches[::-1],
         "lanes": chart.lanes(stretches, counted, g.now),
-        "silences": [] if wanted.end else silent_connectors.found(g.now, wanted),
+        "silences": [] if wanted.end else silent_connectors.find_silent(g.now, wanted),
         "view": view,
         "histogram": chart.only(counted, wanted.source),
         "legend": chart.legend(counted, wanted.source, lambda sources: view.address("/", source=sources)),
@@ -219,7 +219,7 @@ def _connector_of(event: queries.Event) -> Any:
 
 def _choices(view: View, wanted: Filter) -> dict[str, Any]:
     """Return what the lists of the filter offer: what exists, and what is chosen even if it exists no more."""
-    there = connector_store.listed()
+    there = connector_store.list_all()
     types = [connector_type for key, connector_type in connectors.TYPES.items() if key in {one.type for one in there}]
     offered: dict[str, dict[str, str]] = {
         "source": {connector_type.key: connector_type.label for connector_type in types},

@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 
 from painchain.accounts import api_tokens, users
 from painchain.accounts.api_tokens import DAYS
-from painchain.accounts.users import Wrong
+from painchain.accounts.users import InvalidAccount
 from painchain.core.roles import MAY, VIEWER
 from painchain.database.account_models import ApiToken
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/settings/tokens")
 
@@ -43,12 +43,12 @@ def create() -> ResponseReturnValue:
         "days": days_of(request.form.get("days", "")),
     }
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             owner = users.get(g.who.person_id) if g.who.person_id else None
             if owner is None:
                 return responses.error(409, "No token was made", api_tokens.NOBODY)
             token, secret = api_tokens.create(**entered, owner=owner, trail=trail)
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return _form(entered, 422, wrong.errors)
     return responses.page("pages/settings/token_made.html", token=token, secret=secret, address=request.url_root)
 
@@ -62,7 +62,7 @@ def confirm_revoke(token_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:token_id>/revoke")
 def revoke(token_id: int) -> ResponseReturnValue:
     """Revoke a token."""
-    with on_the_record() as trail:
+    with audited_transaction() as trail:
         one = _get_or_404(token_id)
         name = one.name
         api_tokens.revoke(one, trail)

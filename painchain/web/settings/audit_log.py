@@ -16,10 +16,10 @@ from painchain.database.session import EPOCH
 from painchain.history import snapshots
 from painchain.integrity import check_job, checkpoint_comparison, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State
-from painchain.integrity.checkpoint_comparison import Fit
+from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("audit_log", __name__, url_prefix="/settings/audit-log")
 
@@ -38,7 +38,7 @@ class Place:
 class Compared:
     """One line that was pasted: how its checkpoint fits, or why it is none."""
 
-    fit: Fit | None
+    fit: CheckpointMatch | None
     problem: str = ""
 
 
@@ -58,7 +58,7 @@ def progress() -> ResponseReturnValue:
 def check() -> ResponseReturnValue:
     """Let the log be checked now."""
     running = check_job.state().running
-    with on_the_record():
+    with audited_transaction():
         check_job.ask()
     words = "A check is running already." if running else "The log is being checked."
     return responses.go_to(url_for(".index"), Toast(words, "info" if running else "good"))
@@ -68,12 +68,14 @@ def check() -> ResponseReturnValue:
 def make() -> ResponseReturnValue:
     """Make a checkpoint."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             made = latest_checkpoint.make(trail, _clock, recorded=True)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, g.now)
         return _page(409)
-    return responses.go_to(url_for(".index"), Toast(f"A checkpoint of {latest_checkpoint.spoken(made)} was made."))
+    return responses.go_to(
+        url_for(".index"), Toast(f"A checkpoint of {latest_checkpoint.format_value(made)} was made.")
+    )
 
 
 @blueprint.get("/checkpoints.ndjson")
@@ -132,7 +134,7 @@ def _checking() -> dict[str, Any]:
     state = check_job.state()
     misfit, unreadable = None, ""
     try:
-        misfit = latest_checkpoint.misfit()
+        misfit = latest_checkpoint.mismatch()
     except BadCheckpoint as problem:
         unreadable = str(problem)
     return {
@@ -145,7 +147,7 @@ def _checking() -> dict[str, Any]:
     }
 
 
-def _place(state: State, misfit: Fit | None) -> Place | None:
+def _place(state: State, misfit: CheckpointMatch | None) -> Place | None:
     broken = state.verdict.broken if state.verdict else None
     number = broken.event if broken else misfit.checkpoint.size if misfit else None
     nearest = check_job.nearest(number) if number is not None else None

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Invalid, Refused, type_of
-from painchain.connectors.contract import Checked
+from painchain.configuration.connector_store import ChangeRefused, InvalidValues, type_of
+from painchain.connectors.contract import ConnectionTestResult
 from painchain.ingestion import connection_test
 from painchain.web.common import responses
 from painchain.web.settings import connector_form
@@ -28,7 +28,7 @@ def check_new(key: str) -> ResponseReturnValue:
     form = connector_form.sent_form(connector_type)
     try:
         checked = connection_test.check_new(connector_type, connector_form.submitted(form, connector_type), g.now)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         return _answer(422, form, connector_type, None, errors=invalid.errors)
     return _answer(200, form, connector_type, None, checked=checked)
 
@@ -43,9 +43,9 @@ def check(connector_id: int) -> ResponseReturnValue:
     form = connector_form.sent_form(connector_type, one)
     try:
         checked = connection_test.check(one, connector_form.submitted(form, connector_type), g.now)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         return _answer(422, form, connector_type, one, errors=invalid.errors)
-    except Refused as refusal:
+    except ChangeRefused as refusal:
         return responses.error(409, "Not tested", str(refusal))
     return _answer(200, form, connector_type, one, checked=checked)
 
@@ -55,7 +55,7 @@ def _answer(
     form: Any,
     connector_type: Any,
     one: Any,
-    checked: Checked | None = None,
+    checked: ConnectionTestResult | None = None,
     errors: dict[str, str] | None = None,
 ) -> ResponseReturnValue:
     """Return the result alone for htmx, or the page with the result above the form as it was typed."""

@@ -9,14 +9,14 @@ from flask.typing import ResponseReturnValue
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Invalid, Protected, Saved, Stale, type_of
+from painchain.configuration.connector_store import InvalidValues, ProtectedConnector, Saved, StaleConnector, type_of
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector
 from painchain.history import blame
 from painchain.ingestion import webhooks
 from painchain.timeline import queries, visibility
 from painchain.web.common import connector_health, responses
-from painchain.web.common.responses import Toast, join, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction, join
 from painchain.web.dashboard.views import View, chart_values, feed_values
 from painchain.web.settings import connector_form
 
@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
 def integrations() -> ResponseReturnValue:
     """Show a card for each connector, or for those that match a search."""
     search, wanted = request.args.get("q", "").strip()[:200], request.args.get("type", "")
-    found = connector_store.listed(search, wanted)
+    found = connector_store.list_all(search, wanted)
     values: dict[str, Any] = {
         "found": found,
         **connector_health.watched(found),
@@ -70,10 +70,10 @@ def create(key: str) -> ResponseReturnValue:
     connector_type = _addable(key)
     form = connector_form.sent_form(connector_type)
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             values = connector_form.submitted(form, connector_type)
             connector = connector_store.create(connector_type, values, form.enabled.data, trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         values = {"type": connector_type, "form": form, "connector": None}
         if responses.is_htmx():
@@ -99,13 +99,13 @@ def update(connector_id: int) -> ResponseReturnValue:
     values = connector_form.submitted(form, type_of(one))
     shown = connector_form.visibility_submitted(type_of(one))
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(connector_id)
             saved = connector_store.update(one, values, shown, connector_form.version_submitted(), trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _refused(_get_or_404(connector_id), form, 422, shown=shown)
-    except Stale:
+    except StaleConnector:
         one = _get_or_404(connector_id)
         shown = connector_form.merged_toggles(form, one, shown)
         return _refused(one, form, 409, conflict=connector_form.conflict(form, one), shown=shown)
@@ -120,10 +120,10 @@ def toggle(connector_id: int) -> ResponseReturnValue:
     """Show or hide one field, or every field of an event type (`field` is ``*``), at once."""
     wanted = _toggles_wanted(type_of(_get_or_404(connector_id)))
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(connector_id)
             changed = connector_store.set_visible(one, wanted, connector_form.version_submitted(), trail)
-    except Stale as stale:
+    except StaleConnector as stale:
         return _stale(connector_id, stale)
     words = "shown" if all(wanted.values()) else "hidden"
     count = len(changed)
@@ -149,10 +149,10 @@ def confirm_disable(connector_id: int) -> ResponseReturnValue:
 def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     """Enable or disable a connector."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(connector_id)
-            changed = connector_store.switch(one, enabled, trail, connector_form.version_submitted())
-    except Stale as stale:
+            changed = connector_store.set_enabled(one, enabled, trail, connector_form.version_submitted())
+    except StaleConnector as stale:
         return _stale(connector_id, stale)
     state = "enabled" if enabled else "disabled"
     toast = Toast(f"“{one.name}” is {state}." if changed else f"“{one.name}” was {state} already.")
@@ -181,13 +181,13 @@ def confirm_delete(connector_id: int) -> ResponseReturnValue:
 def delete(connector_id: int) -> ResponseReturnValue:
     """Delete a connector."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(connector_id)
             name = one.name
             connector_store.delete(one, trail, connector_form.version_submitted())
-    except Protected as refusal:
+    except ProtectedConnector as refusal:
         return responses.error(409, "Not deleted", str(refusal))
-    except Stale as stale:
+    except StaleConnector as stale:
         return _stale(connector_id, stale)
     return responses.go_to(url_for(".integrations"), Toast(f"“{name}” is deleted. Its events stay on the timeline."))
 
@@ -284,6 +284,6 @@ def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseR
     return shown_page(one, status, **given)
 
 
-def _stale(connector_id: int, stale: Stale) -> ResponseReturnValue:
+def _stale(connector_id: int, stale: StaleConnector) -> ResponseReturnValue:
     """Say that somebody else was first; the page is to be read anew before anything is switched or deleted."""
     return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")

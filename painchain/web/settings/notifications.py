@@ -7,13 +7,13 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain.configuration.connector_store import Invalid
+from painchain.configuration.connector_store import InvalidValues
 from painchain.database.models import NotifyRule
 from painchain.eventlog import outbox
 from painchain.notifications import rules as notification_rules
-from painchain.notifications.rules import Stale
+from painchain.notifications.rules import StaleRule
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 from painchain.web.settings.connector_form import version_submitted
 
 blueprint = Blueprint("notify", __name__, url_prefix="/settings/notifications")
@@ -27,7 +27,7 @@ def index() -> ResponseReturnValue:
     """List the rules and how each of them does."""
     return responses.page(
         "pages/settings/notifications.html",
-        rules=notification_rules.listed(),
+        rules=notification_rules.list_all(),
         waiting=outbox.waiting(),
         labels=LABELS,
         kinds=outbox.OFFERED,
@@ -44,9 +44,9 @@ def new() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Add a rule."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             rule = notification_rules.create(_submitted(), trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         return _form(None, _submitted(), 422, invalid.errors)
     return responses.go_to(
         url_for(".rule", rule_id=rule.id), Toast(f"“{rule.name}” is added. Send a test to see it arrive.")
@@ -64,12 +64,12 @@ def rule(rule_id: int) -> ResponseReturnValue:
 def update(rule_id: int) -> ResponseReturnValue:
     """Save the form of a rule."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(rule_id)
             changes = notification_rules.update(one, _submitted(), version_submitted(), trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         return _form(_get_or_404(rule_id), _submitted(), 422, invalid.errors)
-    except Stale:
+    except StaleRule:
         return _form(_get_or_404(rule_id), _submitted(), 409)
     words = f"Saved “{one.name}”: {', '.join(change.label for change in changes)}."
     toast = Toast(words) if changes else Toast("Nothing to save: everything is as it was.", "info")
@@ -96,11 +96,11 @@ def confirm_delete(rule_id: int) -> ResponseReturnValue:
 def delete(rule_id: int) -> ResponseReturnValue:
     """Delete a rule."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(rule_id)
             name = one.name
             notification_rules.delete(one, version_submitted(), trail)
-    except Stale as stale:
+    except StaleRule as stale:
         return responses.error(409, "Somebody else was first", f"{stale} Look at it as it is now.")
     return responses.go_to(url_for(".index"), Toast(f"“{name}” is deleted: it tells nobody any more."))
 

@@ -8,11 +8,11 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.accounts import invitations, users
-from painchain.accounts.users import LastAdmin, Outdated, Refused, Wrong
+from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, StaleAccount
 from painchain.core.roles import MAY
 from painchain.database.account_models import Person
 from painchain.web.common import auth, responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 from painchain.web.settings.connector_form import version_submitted
 
 blueprint = Blueprint("people", __name__, url_prefix="/settings/people")
@@ -24,7 +24,7 @@ FIELDS = ("name", "role", "email")
 def index() -> ResponseReturnValue:
     """List the accounts."""
     seen = invitations.last_seen(auth.limits(), g.now)
-    return responses.page("pages/settings/people.html", people=users.everybody(), seen=seen)
+    return responses.page("pages/settings/people.html", people=users.list_users(), seen=seen)
 
 
 @blueprint.get("/new")
@@ -36,11 +36,11 @@ def new() -> ResponseReturnValue:
 @blueprint.post("/new")
 def create() -> ResponseReturnValue:
     """Add an account; without a password show its link, this once."""
-    values, first = _submitted(), not users.exist()
+    values, first = _submitted(), not users.any_exist()
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             invited = invitations.invite(**values, password=request.form.get("password", ""), trail=trail)
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return _form(None, values, 422, wrong.errors)
     if invited.secret:
         return _show_link(invited.person, invited.secret, first)
@@ -60,12 +60,12 @@ def update(person_id: int) -> ResponseReturnValue:
     """Save name, role and address of an account."""
     values = _submitted()
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(person_id)
             changed = users.change(one, trail, version_submitted(), **values)
-    except Wrong as wrong:
+    except InvalidAccount as wrong:
         return _form(_get_or_404(person_id), values, 422, wrong.errors)
-    except Outdated:
+    except StaleAccount:
         return _form(_get_or_404(person_id), values, 409)
     except LastAdmin as refusal:
         return _form(_get_or_404(person_id), values, 409, {"role": str(refusal)})
@@ -77,10 +77,10 @@ def update(person_id: int) -> ResponseReturnValue:
 def make_link(person_id: int) -> ResponseReturnValue:
     """Make a link that sets the password anew, and show it, this once."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(person_id)
             secret = invitations.new_link(one, trail)
-    except Refused as refusal:
+    except AccountRefused as refusal:
         return _refused(refusal)
     return _show_link(one, secret)
 
@@ -89,10 +89,10 @@ def make_link(person_id: int) -> ResponseReturnValue:
 def disable(person_id: int) -> ResponseReturnValue:
     """Keep somebody out from now on."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(person_id)
             users.disable(one, trail, version_submitted())
-    except Refused as refusal:
+    except AccountRefused as refusal:
         return _refused(refusal)
     return responses.go_to(url_for(".index"), Toast(f"{one.name} is disabled, and signed out everywhere."))
 
@@ -101,10 +101,10 @@ def disable(person_id: int) -> ResponseReturnValue:
 def enable(person_id: int) -> ResponseReturnValue:
     """Let somebody in again."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(person_id)
             users.enable(one, trail, version_submitted())
-    except Refused as refusal:
+    except AccountRefused as refusal:
         return _refused(refusal)
     return responses.go_to(url_for(".index"), Toast(f"{one.name} is enabled and can sign in again."))
 
@@ -120,11 +120,11 @@ def confirm_remove(person_id: int) -> ResponseReturnValue:
 def remove(person_id: int) -> ResponseReturnValue:
     """Remove an account."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(person_id)
             name = one.name
             users.remove(one, trail, version_submitted())
-    except Refused as refusal:
+    except AccountRefused as refusal:
         return _refused(refusal)
     return responses.go_to(url_for(".index"), Toast(f"{name} is removed. What they changed stays on the timeline."))
 
@@ -154,7 +154,7 @@ def _submitted() -> dict[str, str]:
     return {name: request.form.get(name, "") for name in FIELDS}
 
 
-def _refused(refusal: Refused) -> ResponseReturnValue:
+def _refused(refusal: AccountRefused) -> ResponseReturnValue:
     return responses.error(409, "Nothing was changed", str(refusal))
 
 

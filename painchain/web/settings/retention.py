@@ -15,9 +15,9 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.trail import kept_for, source_label
 from painchain.database.session import EPOCH, iso
 from painchain.retention import rules as retention_rules
-from painchain.retention.rules import MAX_DAYS, Going, Refused, Rules
+from painchain.retention.rules import MAX_DAYS, PrunableEvents, RetentionRefused, Rules
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("retention", __name__, url_prefix="/settings/retention")
 
@@ -60,11 +60,11 @@ def save() -> ResponseReturnValue:
     if errors:
         return _page(422, stored, entered, errors)
     if previewing:
-        return _page(200, stored, entered, preview=retention_rules.going({**stored, **wanted}, g.now))
+        return _page(200, stored, entered, preview=retention_rules.prunable({**stored, **wanted}, g.now))
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             changes = retention_rules.change(wanted, _began(), trail)
-    except Refused as refusal:
+    except RetentionRefused as refusal:
         return responses.error(409, "Nothing was saved", str(refusal))
     words = [f"{source_label(one.source)} {kept_for(one.new)}" for one in changes]
     toast = Toast(f"Saved. Kept from now on: {', '.join(words)}.") if words else Toast("Nothing to save.", "info")
@@ -74,7 +74,7 @@ def save() -> ResponseReturnValue:
 @blueprint.get("/prune")
 def confirm() -> ResponseReturnValue:
     """Name what goes now by the stored rules, and ask."""
-    going = retention_rules.going(retention_rules.rules(), g.now)
+    going = retention_rules.prunable(retention_rules.rules(), g.now)
     return responses.page("pages/settings/prune.html", going=going, as_of=iso(g.now), **_words(going))
 
 
@@ -83,11 +83,11 @@ def prune() -> ResponseReturnValue:
     """Order the removal of what the page has named; the scheduler carries it out."""
     as_of = _as_of(request.form.get("as_of", ""))
     named = {name.removeprefix("days."): _days(text) for name, text in request.form.items() if name[:5] == "days."}
-    going = retention_rules.going(named, as_of)
+    going = retention_rules.prunable(named, as_of)
     try:
-        with on_the_record() as trail:
-            numbers = retention_rules.begin(going, retention_rules.ON_DEMAND, trail, EPOCH)
-    except Refused as refusal:
+        with audited_transaction() as trail:
+            numbers = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, EPOCH)
+    except RetentionRefused as refusal:
         return responses.error(409, "Nothing was removed", str(refusal))
     toast = Toast("The removal has begun.") if numbers else Toast("Nothing to remove.", "info")
     return responses.go_to(url_for(".index"), toast)
@@ -104,7 +104,7 @@ def _page(
     stored: Rules,
     entered: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
-    preview: list[Going] | None = None,
+    preview: list[PrunableEvents] | None = None,
 ) -> ResponseReturnValue:
     entered, errors = entered or {}, errors or {}
     rows = [
@@ -125,7 +125,7 @@ def _progress() -> dict[str, Any]:
     }
 
 
-def _words(going: list[Going]) -> dict[str, Any]:
+def _words(going: list[PrunableEvents]) -> dict[str, Any]:
     return {"label": source_label, "kept_for": kept_for, "total": sum(one.events for one in going)}
 
 

@@ -12,12 +12,12 @@ from wtforms import HiddenField, StringField
 
 from painchain.audit.diff import diff
 from painchain.configuration import teams
-from painchain.configuration.connector_store import Invalid
-from painchain.configuration.teams import FIELDS, NAME, TAGS, Stale
+from painchain.configuration.connector_store import InvalidValues
+from painchain.configuration.teams import FIELDS, NAME, TAGS, StaleTeam
 from painchain.database.models import Team
 from painchain.timeline import queries
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 from painchain.web.settings import connector_form
 from painchain.web.settings.connector_form import Conflict
 
@@ -36,7 +36,7 @@ class TeamForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("")
 def index() -> ResponseReturnValue:
     """List the teams."""
-    return responses.page("pages/settings/teams.html", teams=teams.listed(), offered=queries.tags())
+    return responses.page("pages/settings/teams.html", teams=teams.list_all(), offered=queries.tags())
 
 
 @blueprint.get("/new")
@@ -50,9 +50,9 @@ def create() -> ResponseReturnValue:
     """Add a team."""
     form = TeamForm()
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = teams.create(_submitted(form), trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, None, form)
     return responses.go_to(url_for(".index"), Toast(f"The team “{one.name}” is added."))
@@ -70,13 +70,13 @@ def update(team_id: int) -> ResponseReturnValue:
     """Save the form of a team."""
     form = TeamForm()
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(team_id)
             changes = teams.update(one, _submitted(form), connector_form.version_submitted(), trail)
-    except Invalid as invalid:
+    except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, _get_or_404(team_id), form)
-    except Stale:
+    except StaleTeam:
         one = _get_or_404(team_id)
         return _page(409, one, form, conflict=_conflict(form, one))
     saved = Toast(f"Saved the team “{one.name}”: {', '.join(change.label for change in changes)}.")
@@ -95,11 +95,11 @@ def confirm_delete(team_id: int) -> ResponseReturnValue:
 def delete(team_id: int) -> ResponseReturnValue:
     """Delete a team."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = _get_or_404(team_id)
             name = one.name
             teams.delete(one, connector_form.version_submitted(), trail)
-    except Stale as stale:
+    except StaleTeam as stale:
         return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")
     return responses.go_to(url_for(".index"), Toast(f"The team “{name}” is deleted. Its tags stay where they are."))
 

@@ -8,11 +8,11 @@ from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import Refused, type_of
+from painchain.configuration.connector_store import ChangeRefused, type_of
 from painchain.database.models import Connector
 from painchain.ingestion import webhooks
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, on_the_record
+from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<int:connector_id>/webhook")
 
@@ -33,10 +33,10 @@ def confirm(connector_id: int, what: str) -> ResponseReturnValue:
 def make(connector_id: int) -> ResponseReturnValue:
     """Make a new secret and show it, this once."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = get_or_404(connector_id)
             secret = webhooks.make(one, trail, request.form.get("state", ""))
-    except Refused as refusal:
+    except ChangeRefused as refusal:
         return responses.error(409, "Nothing was changed", str(refusal))
     return responses.page("pages/settings/webhook.html", connector=one, secret=secret, **values(one))
 
@@ -45,10 +45,10 @@ def make(connector_id: int) -> ResponseReturnValue:
 def remove(connector_id: int) -> ResponseReturnValue:
     """Remove the webhook."""
     try:
-        with on_the_record() as trail:
+        with audited_transaction() as trail:
             one = get_or_404(connector_id)
             removed = webhooks.remove(one, trail, request.form.get("state"))
-    except Refused as refusal:
+    except ChangeRefused as refusal:
         return responses.error(409, "Nothing was changed", str(refusal))
     words = f"“{one.name}” takes no webhooks any more." if removed else f"“{one.name}” had no webhook."
     return responses.go_to(url_for("settings.connector", connector_id=one.id, _anchor="webhook"), Toast(words))

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Cursor, Polled, Turn
+from painchain.connectors.contract import Cursor, PollContext, PollResult
 from painchain.connectors.github import TYPE
 from tests.counterparts.emulate import REPO, TOKEN, emulated
 from tests.counterparts.prism import prism
 
 
-def poll(url: str, repo: str, now: datetime, cursor: Cursor) -> Polled:
+def poll(url: str, repo: str, now: datetime, cursor: Cursor) -> PollResult:
     """Poll one repository."""
     assert TYPE.poll
-    return TYPE.poll(Turn(settings(url, repo), cursor, now))
+    return TYPE.poll(PollContext(settings(url, repo), cursor, now))
 
 
 def settings(url: str, *repos: str) -> dict[str, Any]:

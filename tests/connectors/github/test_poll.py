@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Found, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, SourceEvent
 from painchain.connectors.github import TYPE, client
 from tests.counterparts.github import TOKEN, GitHub
 from tests.counterparts.server import Far, Told, far_system
@@ -81,7 +81,7 @@ def far(github: GitHub) -> Iterator[Far]:
         yield served
 
 
-Ask = Callable[..., Polled]
+Ask = Callable[..., PollResult]
 
 
 @pytest.fixture
@@ -89,23 +89,23 @@ def poll(far: Far) -> Ask:
     """Poll, from where the poll before left off."""
     kept: dict[str, Any] = {}
 
-    def ask(minutes: float = 0, **settings: Any) -> Polled:
+    def ask(minutes: float = 0, **settings: Any) -> PollResult:
         values = {**TYPE.defaults(), "base_url": far.url, "token": TOKEN, "repos": [REPO], **settings}
         far.asked.clear()
         assert TYPE.poll
-        polled = TYPE.poll(Turn(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes)))
+        polled = TYPE.poll(PollContext(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes)))
         kept["cursor"] = json.loads(json.dumps(polled.cursor))
         return polled
 
     return ask
 
 
-def ids(polled: Polled) -> list[str]:
+def ids(polled: PollResult) -> list[str]:
     """Return the ids of what was found, sorted."""
     return sorted(one.event_id for one in polled.found)
 
 
-def by_id(polled: Polled) -> dict[str, Found]:
+def by_id(polled: PollResult) -> dict[str, SourceEvent]:
     """Return what was found by its id."""
     return {one.event_id: one for one in polled.found}
 
@@ -429,26 +429,26 @@ def test_a_token_that_may_see_a_repository_but_nothing_in_it_fails(github: GitHu
         github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
     with pytest.raises(PollError, match="may not read") as failed:
         poll()
-    assert failed.value.trouble is Trouble.PERMISSION
+    assert failed.value.trouble is ErrorKind.PERMISSION
 
 
 REFUSALS = [
-    ("repos/acme/api", Told({}, 404), Trouble.MISSING, "may not see it"),
-    ("repos/acme/api", Told({"message": "Server Error"}, 500), Trouble.FAR_ERROR, "problem of its own"),
-    ("repos/acme/api", Told({}, 429, {"Retry-After": "60"}), Trouble.RATE_LIMITED, "12:01:00 UTC"),
+    ("repos/acme/api", Told({}, 404), ErrorKind.MISSING, "may not see it"),
+    ("repos/acme/api", Told({"message": "Server Error"}, 500), ErrorKind.FAR_ERROR, "problem of its own"),
+    ("repos/acme/api", Told({}, 429, {"Retry-After": "60"}), ErrorKind.RATE_LIMITED, "12:01:00 UTC"),
     ("repos/acme/api", Told({}, 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772632800"}), *(
-        Trouble.RATE_LIMITED, "14:00:00 UTC")),
+        ErrorKind.RATE_LIMITED, "14:00:00 UTC")),
     ("repos/acme/api", Told({"message": "You have exceeded a secondary rate limit"}, 403), *(
-        Trouble.RATE_LIMITED, "rate limit")),
-    ("repos/acme/api", Told(b'{"full_name": "acme'), Trouble.BAD_ANSWER, "no JSON"),
-    ("repos/acme/api", Told([]), Trouble.BAD_ANSWER, "API URL"),
-    ("repos/acme/api", Told({}, 301, {"Location": "http://127.0.0.2:9/"}), Trouble.SETTINGS, "another address"),
+        ErrorKind.RATE_LIMITED, "rate limit")),
+    ("repos/acme/api", Told(b'{"full_name": "acme'), ErrorKind.BAD_ANSWER, "no JSON"),
+    ("repos/acme/api", Told([]), ErrorKind.BAD_ANSWER, "API URL"),
+    ("repos/acme/api", Told({}, 301, {"Location": "http://127.0.0.2:9/"}), ErrorKind.SETTINGS, "another address"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "answer", "trouble", "words"), REFUSALS)
 def test_a_poll_that_fails_says_why(
-    github: GitHub, poll: Ask, path: str, answer: Told, trouble: Trouble, words: str
+    github: GitHub, poll: Ask, path: str, answer: Told, trouble: ErrorKind, words: str
 ) -> None:
     github.refuse[path] = answer
     with pytest.raises(PollError, match=words) as failed:
@@ -471,7 +471,7 @@ def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are
 def test_a_wrong_token_says_so(poll: Ask) -> None:
     with pytest.raises(PollError, match="does not accept the token") as failed:
         poll(token="ghp_wrong")
-    assert failed.value.trouble is Trouble.SIGN_IN
+    assert failed.value.trouble is ErrorKind.SIGN_IN
 
 
 def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_next(github: GitHub, poll: Ask) -> None:
@@ -485,7 +485,7 @@ def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_
     assert (polled.rate_limit.limit, polled.rate_limit.remaining) == (5000, 249)
     with pytest.raises(PollError) as failed:
         poll(1)
-    assert failed.value.trouble is Trouble.RATE_LIMITED
+    assert failed.value.trouble is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == datetime.fromtimestamp(4_000_000_000, UTC)
     github.left = 5000
     assert {*ids(polled), *ids(poll(2))} >= {f"pr-{REPO}-1-opened", f"pr-{REPO}-2-opened", f"release-{REPO}-5"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, Found, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery
 from painchain.connectors.github import TYPE
 from tests.counterparts.node import webhook_examples
 
@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 REPO = {"full_name": "acme/api", "default_branch": "main"}
 
 
-def read(event: str, body: Any, **settings: Any) -> list[Found]:
+def read(event: str, body: Any, **settings: Any) -> list[SourceEvent]:
     """Read a delivery."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert TYPE.hook
@@ -121,7 +121,7 @@ def test_what_is_no_news_is_nothing(event: str) -> None:
 @pytest.mark.parametrize("event", ["pull_request", "workflow_run", "release", "deployment_status", "package"])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"null", b"[" * 200_000, {"action": "published"}])
 def test_what_is_not_what_github_sends_is_unreadable(event: str, body: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableDelivery):
         read(event, body)
 
 
@@ -153,6 +153,6 @@ def test_only_what_is_signed_with_the_secret_is_genuine() -> None:
         (signed(body, "other"), secret),
         (signed(body, ""), ""),
     ]:
-        with pytest.raises(NotGenuine):
+        with pytest.raises(InvalidSignature):
             hook.verify(Delivery({"x-hub-signature-256": signature}, body), given)
     assert hook.delivery_id(Delivery({"x-github-delivery": "d1"}, body)) == "d1"

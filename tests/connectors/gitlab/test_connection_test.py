@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Checked
+from painchain.connectors.contract import ConnectionTestResult
 from painchain.connectors.gitlab.connection_test import check
 from tests.counterparts import Reply, as_json, far_side
 from tests.counterparts.gitlab import GitLab
@@ -25,14 +25,14 @@ def gitlab() -> GitLab:
     return gitlab
 
 
-def checked(gitlab: GitLab, **settings: Any) -> Checked:
+def checked(gitlab: GitLab, **settings: Any) -> ConnectionTestResult:
     with far_side(gitlab) as far:
         return check({"base_url": far.url, "token": "glpat-far", "projects": [], **settings}, NOW)
 
 
 def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):
     answer = checked(gitlab)
-    assert answer == Checked(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
+    assert answer == ConnectionTestResult(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
 
 
 def test_a_project_that_is_not_there_is_missing(gitlab):

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, Found, Polled, PollError, RateLimit, Trouble, Turn
+from painchain.connectors.contract import (
+    Delivery,
+    ErrorKind,
+    PollContext,
+    PollError,
+    PollResult,
+    RateLimit,
+    SourceEvent,
+)
 from painchain.connectors.gitlab import TYPE, client
 from painchain.connectors.gitlab.poll import poll
 from painchain.connectors.gitlab.webhook import HOOK
@@ -40,12 +48,12 @@ def recorded(name: str) -> Any:
     return json.loads((RECORDED / name).read_bytes())
 
 
-def turn(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> Turn:
+def turn(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollContext:
     values = {"base_url": far.url, "token": "glpat-far", "projects": [], "branches": [], **settings}
-    return Turn(values, json.loads(json.dumps(cursor or {})), now)
+    return PollContext(values, json.loads(json.dumps(cursor or {})), now)
 
 
-def polled(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> Polled:
+def polled(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollResult:
     """Poll, and check what holds for whatever is found."""
     answer = poll(turn(far, cursor, now, **settings))
     for found in answer.found:
@@ -55,7 +63,7 @@ def polled(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -
     return answer
 
 
-def all_polls(far: Far, **settings: Any) -> tuple[list[Found], int, Polled]:
+def all_polls(far: Far, **settings: Any) -> tuple[list[SourceEvent], int, PollResult]:
     """Poll until there is no more, as the scheduler does."""
     found, cursor, polls = [], {}, 0
     while True:
@@ -74,7 +82,7 @@ def asked_for(far: Far) -> list[str]:
     return paths
 
 
-def ids(answer: Polled) -> list[str]:
+def ids(answer: PollResult) -> list[str]:
     return [found.event_id for found in answer.found]
 
 
@@ -286,7 +294,7 @@ def test_a_poll_that_stops_early_says_that_more_follows(far, gitlab, monkeypatch
     answer = polled(far)
     assert answer.more
     assert answer.note == "There is more than one poll takes; 3 projects to go."
-    stopped = poll(Turn(turn(far).settings, {}, NOW, stopping=lambda: True))
+    stopped = poll(PollContext(turn(far).settings, {}, NOW, stopping=lambda: True))
     assert (stopped.more, list(stopped.found)) == (True, [])
 
 
@@ -404,7 +412,7 @@ def test_a_missing_project_is_a_note_and_all_missing_an_error(far, gitlab):
     assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not be read: 8.")
     with pytest.raises(PollError, match="none of the projects") as failed:
         polled(far, projects=["g/gone", "99"])
-    assert failed.value.trouble is Trouble.MISSING
+    assert failed.value.trouble is ErrorKind.MISSING
 
 
 def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(far, gitlab):
@@ -422,7 +430,7 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
     with pytest.raises(PollError, match="403") as failed:
         polled(far)
-    assert failed.value.trouble is Trouble.PERMISSION
+    assert failed.value.trouble is ErrorKind.PERMISSION
 
 
 def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
@@ -436,7 +444,7 @@ def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
     gitlab.refuse |= {f"projects/8/{name}": broken for name in ("merge_requests", "pipelines")}
     with pytest.raises(PollError) as failed:
         polled(far)
-    assert failed.value.trouble is Trouble.FAR_ERROR
+    assert failed.value.trouble is ErrorKind.FAR_ERROR
     gitlab.refuse.clear()
     assert ids(polled(far, answer.cursor)) == ["mr-g/p7-1-opened"]
 
@@ -445,7 +453,7 @@ def test_a_wrong_token_is_said_so(far, gitlab):
     gitlab.add_project(7, "g/p")
     with pytest.raises(PollError, match="does not accept the token") as failed:
         polled(far, token="glpat-wrong")
-    assert failed.value.trouble is Trouble.SIGN_IN
+    assert failed.value.trouble is ErrorKind.SIGN_IN
     assert "glpat" not in str(failed.value)
 
 
@@ -466,7 +474,7 @@ def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(far, gitl
     assert first.rate_limit == RateLimit(2000, 0, NOW + timedelta(seconds=60))  # so long the next poll waits
     with pytest.raises(PollError, match="rate limit") as failed:
         polled(far, first.cursor)
-    assert failed.value.trouble is Trouble.RATE_LIMITED
+    assert failed.value.trouble is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == NOW + timedelta(seconds=60)
     gitlab.refuse = {"projects/8/registry/repositories": limited}
     second = polled(far, first.cursor)

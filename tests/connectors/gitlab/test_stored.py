@@ -31,15 +31,15 @@ def test_what_a_poll_and_a_webhook_both_tell_is_one_event(app):
     gitlab.add_project(1, "gitlabhq/gitlab-test", "master", merge_requests=[item])
     with app.app_context(), far_side(gitlab) as far:
         values = {"name": "Lab", "base_url": far.url, "token": "glpat-far", "tags": ["web"]}
-        with writer.writing() as book:
-            number = connector_store.create(TYPE, values, True, Trail(book, SYSTEM, "r", NOW)).id
+        with writer.writing() as event_log:
+            number = connector_store.create(TYPE, values, True, Trail(event_log, SYSTEM, "r", NOW)).id
         for now in (NOW, LATER):
-            turn = polling.take(now)
+            turn = polling.acquire(now)
             assert turn
             assert polling.poll(turn, lambda now=now: now) == (now == NOW)
         found = TYPE.hook.read(Delivery({}, WEBHOOK.read_bytes()), {}, LATER)
-        with writer.writing() as book:
-            assert source_events.add_found(book, db.session.get_one(Connector, number), found, LATER) == 0
+        with writer.writing() as event_log:
+            assert source_events.add_found(event_log, db.session.get_one(Connector, number), found, LATER) == 0
         [event] = queries.page(Filter(source=("gitlab",))).events
         assert event.event_id == "mr-gitlabhq/gitlab-test-1-opened"
         assert (event.title, event.author) == ("[MR] MS-Viewport", "user1")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, Found, NotGenuine, Unreadable
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery
 from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab.webhook import HOOK
 
@@ -18,7 +18,7 @@ WEBHOOKS = sorted((RECORDED / "webhooks").glob("*.json"))
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-def delivered(body: Any, settings: dict[str, Any] | None = None) -> list[Found]:
+def delivered(body: Any, settings: dict[str, Any] | None = None) -> list[SourceEvent]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return list(HOOK.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), settings or {}, NOW))
 
@@ -154,7 +154,7 @@ def test_what_is_no_news_is_no_event():
     ],
 )
 def test_what_gitlab_does_not_send_is_unreadable(body):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableDelivery):
         delivered(body)
 
 
@@ -172,9 +172,9 @@ def test_an_odd_delivery_is_told_with_what_it_has():
 def test_the_token_must_be_the_secret():
     HOOK.verify(Delivery({"x-gitlab-token": "pässword"}, b"{}"), "pässword")
     for headers in ({}, {"x-gitlab-token": ""}, {"x-gitlab-token": "pässwort"}):
-        with pytest.raises(NotGenuine):
+        with pytest.raises(InvalidSignature):
             HOOK.verify(Delivery(headers, b"{}"), "pässword")
-    with pytest.raises(NotGenuine):
+    with pytest.raises(InvalidSignature):
         HOOK.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "")
 
 

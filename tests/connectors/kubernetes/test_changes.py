@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from painchain.connectors import kubernetes
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.api import RESOURCES
 from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, sight, step
 from painchain.connectors.kubernetes.object_state import marker
@@ -37,7 +37,7 @@ def seen(kind: str, value: Any) -> Sight:
     return found
 
 
-def change(kind: str, old: Any, new: Any) -> Found | None:
+def change(kind: str, old: Any, new: Any) -> SourceEvent | None:
     return step(Place("prod", kind), seen(kind, old), seen(kind, new), NOW, SINCE)[0]
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from painchain.connectors.contract import Cursor, Polled, PollError, Trouble, Turn
+from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.kubernetes import api
 from painchain.connectors.kubernetes import poll as kubernetes_poll
 from painchain.connectors.kubernetes.api import reach
@@ -51,12 +51,12 @@ def settings(far: Far, **more: Any) -> dict[str, Any]:
     }
 
 
-def ask(far: Far, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> Polled:
-    polled = poll(Turn(settings(far, **more), cursor or {}, now))
-    return Polled(polled.found, json.loads(json.dumps(polled.cursor)), polled.more, polled.note, polled.gap)
+def ask(far: Far, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
+    polled = poll(PollContext(settings(far, **more), cursor or {}, now))
+    return PollResult(polled.found, json.loads(json.dumps(polled.cursor)), polled.more, polled.note, polled.gap)
 
 
-def titles(polled: Polled) -> list[str]:
+def titles(polled: PollResult) -> list[str]:
     return [one.title for one in polled.found]
 
 
@@ -143,27 +143,27 @@ def test_an_account_that_may_list_nothing_is_an_error(far: Far, cluster: FarClus
     cluster.forbidden = set(api.RESOURCES)
     with pytest.raises(PollError, match="may list nothing") as caught:
         ask(far)
-    assert caught.value.trouble is Trouble.PERMISSION
+    assert caught.value.trouble is ErrorKind.PERMISSION
 
 
 FAULTS = {
-    "401": (status(401), Trouble.SIGN_IN, "does not accept the token"),
-    "404": (status(404), Trouble.MISSING, "no Kubernetes API"),
-    "429": (Reply(429, headers={"Retry-After": "7"}), Trouble.RATE_LIMITED, "takes no more requests until 12:00:07"),
-    "500": (status(500), Trouble.FAR_ERROR, "problem of its own"),
-    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), Trouble.BAD_ANSWER, "no JSON"),
-    "something else": (Reply(200, b'{"hello": 1}'), Trouble.BAD_ANSWER, "is no list of Deployment"),
+    "401": (status(401), ErrorKind.SIGN_IN, "does not accept the token"),
+    "404": (status(404), ErrorKind.MISSING, "no Kubernetes API"),
+    "429": (Reply(429, headers={"Retry-After": "7"}), ErrorKind.RATE_LIMITED, "takes no more requests until 12:00:07"),
+    "500": (status(500), ErrorKind.FAR_ERROR, "problem of its own"),
+    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), ErrorKind.BAD_ANSWER, "no JSON"),
+    "something else": (Reply(200, b'{"hello": 1}'), ErrorKind.BAD_ANSWER, "is no list of Deployment"),
     "another host": (
         Reply(302, headers={"Location": "http://other.example/"}),
-        Trouble.SETTINGS,
+        ErrorKind.SETTINGS,
         "leads to another address",
     ),
-    "410 again and again": (status(410), Trouble.MISSING, "410"),
+    "410 again and again": (status(410), ErrorKind.MISSING, "410"),
 }
 
 
 @pytest.mark.parametrize(("reply", "trouble", "words"), FAULTS.values(), ids=FAULTS)
-def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: Trouble, words: str) -> None:
+def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: ErrorKind, words: str) -> None:
     with far_side(reply) as far, pytest.raises(PollError, match=words) as caught:
         ask(far)
     assert caught.value.trouble is trouble
@@ -206,7 +206,7 @@ def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(far: Far, cluster:
     cluster.put("Role", "reader")
     first = ask(far)
     cluster.put("Role", "writer")
-    stopped = poll(Turn(settings(far), first.cursor, NOW, lambda: True))
+    stopped = poll(PollContext(settings(far), first.cursor, NOW, lambda: True))
     assert (stopped.found, stopped.more) == ([], True)
     assert titles(ask(far, stopped.cursor)) == ["[Role Created] writer"]
 
@@ -255,7 +255,7 @@ def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarClust
         asked = len(far.asked)
         with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
             ask(far)
-        assert caught.value.trouble is Trouble.TLS
+        assert caught.value.trouble is ErrorKind.TLS
         assert len(far.asked) == asked  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
             ask(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")

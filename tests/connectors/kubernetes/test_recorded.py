@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from painchain.connectors.contract import Cursor, Found, Polled, Turn
+from painchain.connectors.contract import Cursor, PollContext, PollResult, SourceEvent
 from painchain.connectors.kubernetes.api import Stream, reach
 from painchain.connectors.kubernetes.changes import sight
 from painchain.connectors.kubernetes.object_state import marker, when
@@ -44,9 +44,9 @@ class Recorded:
         return as_json(self.lists[parts.path]) if parts.path in self.lists else status(404)
 
 
-def ask(far: Far, cursor: Cursor, now: datetime) -> Polled:
+def ask(far: Far, cursor: Cursor, now: datetime) -> PollResult:
     settings = {"api_server": far.url, "token": "made-up", "cluster_name": "prod", "namespaces": ["shop"]}
-    return poll(Turn(settings, cursor, now))
+    return poll(PollContext(settings, cursor, now))
 
 
 def lines(cursor: Cursor, far: Far) -> list[News]:
@@ -108,7 +108,7 @@ def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
     assert CANARY not in json.dumps(told.cursor) + repr(told.found)
     own = {"namespace": "shop", "cluster": "prod"}
 
-    def of(title: str) -> Found:
+    def of(title: str) -> SourceEvent:
         return [one for one in told.found if one.title == title][-1]
 
     web = of("[Deployment Updated] web")

@@ -47,7 +47,7 @@ def make_app(settings: config.Settings, far: FarProvider) -> Iterator[MakeApp]:
         wanted = settings_for(settings.instance, settings.database_url, **far.environment(**more))
         apps.append(app := create_app(wanted))
         with on_the_record(app) as trail:
-            if not users.exist():
+            if not users.any_exist():
                 users.add("alice", "admin", trail, email="alice@people.example", password=PASSWORD)
         return app
 
@@ -114,7 +114,7 @@ def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subj
     assert entered[2]["way"] == "oidc"
     sign_out(client)
     with on_the_record(app) as trail:
-        users.change(users.called("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
+        users.change(users.find_by_name("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
     assert through(client, far, "subject-of-alice").status_code == 303
     assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
 
@@ -155,7 +155,7 @@ def test_a_disabled_account_is_not_let_in(app, client, far):
     add_person(app, "root")
     through(client, far, "subject-of-alice")
     with on_the_record(app) as trail:
-        users.disable(users.called("alice"), trail)
+        users.disable(users.find_by_name("alice"), trail)
     assert said(client.get(client.get("/").location)).startswith("Your account is disabled")
     answer = through(client, far, "subject-of-alice")
     assert (answer.status_code, said(answer)) == (403, "Your account is disabled. An admin can enable it again.")

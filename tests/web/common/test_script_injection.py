@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Found
+from painchain.connectors.contract import SourceEvent
 from painchain.eventlog import writer
 from painchain.ingestion import source_events
 from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record
@@ -100,11 +100,11 @@ def found(app: Flask) -> None:
         with on_the_record(app) as trail:
             connector = connector_store.create(kind, {"name": f"Far {kind.key}", "token": "made-up"}, False, trail).id
         times = [one for time in range(4) for one in _of_types(kind, 7 * time + number, now)]
-        with app.app_context(), writer.writing() as book:
-            source_events.add_found(book, connector_store.get(connector), times, now)
+        with app.app_context(), writer.writing() as event_log:
+            source_events.add_found(event_log, connector_store.get(connector), times, now)
 
 
-def _of_types(kind: Any, at: int, now: datetime) -> Iterator[Found]:
+def _of_types(kind: Any, at: int, now: datetime) -> Iterator[SourceEvent]:
     for event_type in kind.event_types:
         at += 5
         texts = [CORPUS[(at + place) % len(CORPUS)] for place in range(len(event_type.fields) + 5)]
@@ -112,7 +112,7 @@ def _of_types(kind: Any, at: int, now: datetime) -> Iterator[Found]:
         facts = {one.key: shapes[(at + i) % 3](texts[i]) for i, one in enumerate(event_type.fields)}
         title, author, text, status, url = texts[-5:]
         ident = f"{kind.key}-{event_type.name}-{at}"
-        yield Found(ident, event_type.name, title, now, author, status, url, text, facts)
+        yield SourceEvent(ident, event_type.name, title, now, author, status, url, text, facts)
 
 
 def links(page: BeautifulSoup, address: str) -> Iterator[str]:

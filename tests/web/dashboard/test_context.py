@@ -37,11 +37,11 @@ def happen(app: Flask) -> Happen:
     def happen(title: str, minutes: float = 0, **more: Any) -> int:
         when = NOON + timedelta(minutes=minutes)
         facts = {"source": "github", "event_type": "Commit", "request_id": title, "author": "dev", **more}
-        with app.app_context(), writer.writing() as book:
+        with app.app_context(), writer.writing() as event_log:
             new = writer.NewEvent(
                 event_id=title, title=title, description={}, metadata={}, timestamp=when, recorded_at=when, **facts
             )
-            return book.append(new)
+            return event_log.append(new)
 
     return happen
 

@@ -81,12 +81,12 @@ def test_many_stretches_are_folded(client, app, now):
 
 def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app, make_connector, now):
     number = make_connector(enabled=True)
-    with app.app_context(), writing() as book:
+    with app.app_context(), writing() as event_log:
         for back in range(3 * 60, 9 * 60, 12):
             when = now - back * MINUTE
             about = {"connector_id": number, "connector_name": "Work GitHub"}
-            book.append(new(back, timestamp=when, request_id=new_request_id(when), **about))
-        before = audit_trail.Trail(book, "alice", new_request_id(now), now - 3 * HOUR - 15 * MINUTE)
+            event_log.append(new(back, timestamp=when, request_id=new_request_id(when), **about))
+        before = audit_trail.Trail(event_log, "alice", new_request_id(now), now - 3 * HOUR - 15 * MINUTE)
         change = Change("poll_interval", "Poll interval", "number", 300, 3600)
         before.log_config_changed(audit_trail.Subject("Work GitHub", "github", number), change)
     said = words(soup(client.get("/?range=7d")).select_one(".silences li"))

@@ -137,8 +137,8 @@ def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app,
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
     edit(client, make_connector("kubernetes", "Cluster"), poll_interval="600")
-    with app.app_context(), writer.writing() as book:
-        book.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
+    with app.app_context(), writer.writing() as event_log:
+        event_log.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
     first = moments(events)[0]
     page = soup(client.get("/as-of", query_string={"at": first}))
     assert "older events were removed" in words(page.select_one(".warning"))

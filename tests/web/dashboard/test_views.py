@@ -55,8 +55,8 @@ def write(app: Flask) -> Write:
         return NewEvent(**{**plain, "timestamp": timestamp, **given})
 
     def append(*given: dict[str, Any]) -> list[int]:
-        with app.app_context(), writer.writing() as book:
-            return [book.append(event(one)) for one in given]
+        with app.app_context(), writer.writing() as event_log:
+            return [event_log.append(event(one)) for one in given]
 
     return append
 

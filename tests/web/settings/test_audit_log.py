@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.integrity import check_job, checkpoints, latest_checkpoint
-from painchain.workers.integrity import Keeper
+from painchain.workers.integrity import IntegrityWorker
 from tests.eventlog.test_chain import change, write
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
@@ -33,7 +33,7 @@ def read(client: FlaskClient) -> BeautifulSoup:
 
 def look(app: Flask) -> None:
     """Let the keeper do what is due."""
-    Keeper(app).look()
+    IntegrityWorker(app).look()
 
 
 def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
@@ -76,7 +76,7 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
     assert waiting["hx-get"] == f"{PAGE}/progress"
     assert words(waiting.select_one("label")) == "A check is about to begin"
     with app.app_context():
-        turn = check_job.take(datetime.now(UTC))
+        turn = check_job.acquire(datetime.now(UTC))
         assert turn
         assert check_job.beat(turn, 1, 4, datetime.now(UTC))
     running = read(client).select_one("#checking")
@@ -84,7 +84,7 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
     assert running.select("#check-now") == []
     assert words(running.select_one("noscript a")) == "See how far it is"
     with app.app_context():
-        check_job.give_back(turn)
+        check_job.release(turn)
     look(app)
     done = soup(client.get(f"{PAGE}/progress")).select_one("#checking")
     assert "hx-get" not in done.attrs

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from painchain import connectors
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields
-from painchain.connectors.contract import Checked, Polled
+from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.database.models import PollState
 from painchain.database.session import db
 from tests.support.html import fill, form_of, soup, texts, words
@@ -29,9 +29,9 @@ class Smithy:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
-        self.answer = Checked(True, "smith", ("anvil 1", "anvil 2"), ("Give the token read:ore.",))
+        self.answer = ConnectionTestResult(True, "smith", ("anvil 1", "anvil 2"), ("Give the token read:ore.",))
 
-    def check(self, settings: Any, now: datetime) -> Checked:
+    def check(self, settings: Any, now: datetime) -> ConnectionTestResult:
         """Answer a test."""
         self.asked.append(dict(settings))
         return self.answer
@@ -53,7 +53,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
             Field("heat", "Heat", Kind.NUMBER, 900, True, "degrees", minimum=100, maximum=2000),
         ),
         event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
-        poll=lambda turn: Polled((), {}),
+        poll=lambda turn: PollResult((), {}),
         check=source.check,
     )
     monkeypatch.setitem(connectors.TYPES, "forge", forge)
@@ -278,7 +278,7 @@ def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, far, f
 
 def test_a_new_connector_is_tested_before_it_is_there(client, far):
     page = f"{LIST}/new/forge"
-    far.answer = Checked(False, missing=("forge.example cannot be reached.",))
+    far.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
     missing = soup(press_test(client, page, "#new"))
     assert texts(missing, "#checked li") == ["Passphrase: Passphrase is required."]
     assert missing.select_one("#passphrase[aria-invalid]")

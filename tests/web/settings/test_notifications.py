@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from painchain.audit.trail import Subject, Trail
 from painchain.eventlog import outbox, writer
-from painchain.workers.notifications import Messenger
+from painchain.workers.notifications import NotificationWorker
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.web.api.test_events import everything_stored, refuse
 
@@ -82,7 +82,7 @@ def later(app: Flask) -> Callable[..., None]:
 
     def look(**after: int) -> None:
         now = datetime.now(UTC) + timedelta(**after)
-        Messenger(app, lambda: now).look()
+        NotificationWorker(app, lambda: now).look()
 
     return look
 
@@ -256,8 +256,8 @@ def test_a_connector_that_begins_to_fail_or_recovers_is_told(
 ) -> None:
     add(client, ear.url, kinds=["connector_failing"])
     now, about = datetime.now(UTC), Subject("Prod", "github")
-    with app.app_context(), writer.writing() as book:
-        trail = Trail(book, "system", writer.new_request_id(now), now)
+    with app.app_context(), writer.writing() as event_log:
+        trail = Trail(event_log, "system", writer.new_request_id(now), now)
         trail.log_connector_failing(about, "The source does not accept the token.")
         trail.log_connector_recovered(about, 3, now)
     later(seconds=1)
@@ -330,7 +330,7 @@ def test_two_servers_send_a_message_once(app: Flask, client: FlaskClient, make_c
     add(client, ear.url)
     client.delete(f"/api/connectors/{make_connector()}")
     ear.hold.clear()
-    threads = [threading.Thread(target=Messenger(app).look) for _ in range(2)]
+    threads = [threading.Thread(target=NotificationWorker(app).look) for _ in range(2)]
     for thread in threads:
         thread.start()
     ear.hold.set()

@@ -320,4 +320,4 @@ def test_people_are_managed_through_the_api(app: Flask, client: FlaskClient) -> 
     assert client.get(bob).status_code == 404
     assert client.delete("/api/people/1").status_code == 409
     with on_the_record(app):
-        assert [one.name for one in users.everybody()] == ["alice"]
+        assert [one.name for one in users.list_users()] == ["alice"]

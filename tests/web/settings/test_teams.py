@@ -36,11 +36,11 @@ def save(client: FlaskClient, form: dict[str, Any], headers: dict[str, str] | No
 @pytest.fixture
 def tagged(app: Flask) -> None:
     """Three events with tags, written before teams are made; half of them in the rollups."""
-    with app.app_context(), writer.writing() as book:
+    with app.app_context(), writer.writing() as event_log:
         for number, tags in enumerate((["billing"], ["checkout", "night"], ["search"])):
-            book.append(new(number, tags=tags, timestamp=NOW + number * HOUR))
+            event_log.append(new(number, tags=tags, timestamp=NOW + number * HOUR))
             if number == 1:
-                book.count()
+                event_log.count()
 
 
 def authors_of(response: TestResponse) -> list[str]:
