@@ -33,7 +33,7 @@ WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
 DOORS = frozenset(("sign_in", "oidc"))
 # What needs another role than reading (viewer) or writing (editor).
 NEEDS: dict[str, str] = {
-    **dict.fromkeys(("exports.download", "api.exported", "report.table"), VIEWER),
+    **dict.fromkeys(("exports.download", "exports_api.exported", "report.table"), VIEWER),
     "audit_log.compare": VIEWER,
     **dict.fromkeys(("audit_log.check", "audit_log.make", "integrity_api.make"), ADMIN),
     **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # everybody's own
