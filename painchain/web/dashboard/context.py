@@ -20,7 +20,7 @@ from painchain.web.common import responses
 from painchain.web.common.responses import Toast, audited_transaction
 
 blueprint = Blueprint("history", __name__)
-blueprint.add_app_template_test(undo.can_undo, "restorable")
+blueprint.add_app_template_test(undo.can_undo, "undoable")
 
 
 @blueprint.get("/events/<int:number>/around")
