@@ -1,0 +1,73 @@
+"""How many statements one action asks of the database: each is a trip, and a trip is what an action waits for.
+
+A statement is one ``execute`` or ``executemany`` on the driver's cursor, counted below SQLAlchemy and below PainChain's
+own prepared statements. BEGIN counts, COMMIT and ROLLBACK do not. The look at the session of whoever asks counts too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from painchain import connectors
+from painchain.connectors.contract import PollResult, SourceEvent
+from painchain.ingestion import polling
+from tests.support.accounts import add_person, sign_in
+from tests.support.html import fill, form_of
+from tests.support.statements import counted
+
+HTMX = {"HX-Request": "true"}
+LIST = "/settings/integrations"
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 41, 23, 25
+
+
+def listed(statements: list[str]) -> str:
+    """Return the statements one a line, for the message of a test that fails."""
+    return "\n".join(f"{number}. {statement[:140]}" for number, statement in enumerate(statements, 1))
+
+
+@pytest.fixture
+def edited(app: Flask, client: FlaskClient, make_connector: Callable[..., int]) -> tuple[str, dict[str, Any]]:
+    """The address of an enabled connector and its form with two changed fields, opened by somebody signed in."""
+    number = make_connector(enabled="y", tags="early")
+    add_person(app)
+    sign_in(client)
+    address = f"{LIST}/{number}"
+    form = fill(form_of(client.get(address), "#connector-form"), tags="late, later", poll_interval="600")
+    return address, form
+
+
+def test_an_htmx_edit_of_a_connector(app, client, edited):
+    address, form = edited
+    with counted(app) as statements:
+        response = client.post(address, data=form, headers=HTMX)
+        assert (response.status_code, "Saved" in response.text) == (200, True)
+    assert len(statements) <= HTMX_EDIT, listed(statements)
+
+
+def test_a_plain_edit_of_a_connector(app, client, edited):
+    address, form = edited
+    with counted(app) as statements:
+        assert client.post(address, data=form).status_code == 303
+    assert len(statements) <= PLAIN_EDIT, listed(statements)
+
+
+def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
+    event = SourceEvent("github-Commit-1", "Commit", "[Commit] one", NOW, "dev", text="one")
+    polled = replace(connectors.TYPES["github"], poll=lambda context: PollResult([event], {}))
+    monkeypatch.setitem(connectors.TYPES, "github", polled)
+    make_connector(enabled="y")
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    with counted(app) as statements, app.app_context():
+        lease = polling.acquire(now)
+        assert lease is not None
+        assert polling.poll(lease, lambda: now) == 1
+    assert len(statements) <= POLLED_EVENT, listed(statements)
