@@ -1,4 +1,4 @@
-"""Write tables as CSV (RFC 4180) that no spreadsheet takes for formulas."""
+"""Write tables as CSV (RFC 4180) in which no cell is a formula."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-# What makes a spreadsheet run a cell instead of showing it.
-_RUNS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-    "\t",
-    "\r",
-    "\n",
-)  # the wide ones count where people write Chinese or Japanese
+# The characters that start a formula in a spreadsheet. The full-width forms count in Chinese and Japanese locales.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Spreadsheets skip these before a formula: space, no-break space, byte order mark.
+SKIPPED = " \u00a0\ufeff"
+
+
+def guard(text: str) -> str:
+    """Return the text of a cell, with an apostrophe in front if a spreadsheet would run it as a formula.
+
+    >>> guard("=1+1"), guard(" =1+1"), guard("a=b")
+    ("'=1+1", "' =1+1", 'a=b')
+    """
+    return f"'{text}" if text.lstrip(SKIPPED).startswith(FORMULA_STARTS) else text
 
 
 def cell(value: Any) -> str:
@@ -30,15 +29,19 @@ def cell(value: Any) -> str:
     >>> cell("=1+1"), cell(300), cell(["a", "b"]), cell(True), cell(None)
     ("'=1+1", '300', 'a, b', 'on', '')
     """
-    text = _plain(value)
-    return f"'{text}" if text.startswith(_RUNS) else text
+    return guard(_plain(value))
+
+
+def line(cells: Iterable[str]) -> str:
+    """Return guarded cells as one line of CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()
 
 
 def written(rows: Iterable[Sequence[Any]]) -> str:
     """Return rows as CSV."""
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue()
+    return "".join(line(cell(value) for value in row) for row in rows)
 
 
 def _plain(value: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from painchain.audit.trail import Export, Trail
+from painchain.core import csv_file
 from painchain.database.session import db, iso, one_state
 from painchain.eventlog import reader
 from painchain.eventlog.chain import VERSION
@@ -19,8 +18,6 @@ from painchain.timeline import queries
 from painchain.timeline.queries import Cursor, Event, Filter
 
 CHUNK = 500
-# What a spreadsheet takes for the beginning of a formula, in its full-width forms as well.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -145,21 +142,19 @@ COLUMNS = (
 
 
 def csv_line(values: Iterable[Any]) -> str:
-    """Return a line of CSV (RFC 4180) in which no cell is a formula: one that looks so begins with an apostrophe.
+    """Return a line of CSV (RFC 4180); a text that looks like a formula begins with an apostrophe.
 
     >>> csv_line(["=1+1", "a, b", None, 7])
     '\\'=1+1,"a, b",,7\\r\\n'
     """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow([_cell(value) for value in values])
-    return line.getvalue()
+    return csv_file.line(map(_cell, values))
 
 
 def _cell(value: Any) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(FORMULA) else text
+    return csv_file.guard(text)
 
 
 def _csv(one: Exported) -> str:

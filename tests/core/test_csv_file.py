@@ -7,16 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from painchain.core.csv_file import cell, written
+from painchain.core.csv_file import cell, guard, written
+from painchain.exports.export import csv_line
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", '=cmd|" /C calc"!A0', "\uff1d1+1", "\uff0b1"]
-)
-def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text):
-    assert cell(text) == f"'{text}"
+FORMULAS = [
+    *("=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", '=cmd|" /C calc"!A0'),
+    *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20sum"),
+    *(" =1+1", "\u00a0=1+1", "\ufeff=1+1", " \u00a0 \ufeff+1", " \t=1", "\u00a0\uff1d1"),
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_gets_an_apostrophe_in_reports_and_exports(text):
+    [[exported]] = csv.reader(io.StringIO(csv_line([text]), newline=""))
+    assert cell(text) == guard(text) == exported == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "a=b", " 1+1", "1-1", "\u00a0", "x@y.example", "'=1+1"])
+def test_text_that_is_no_formula_stays_as_it_is(text):
+    assert cell(text) == guard(text) == text
 
 
 @pytest.mark.parametrize(
