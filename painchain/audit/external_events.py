@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from painchain import connectors
 from painchain.audit.trail import Subject, Trail, VisibilityChange, outside_change
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 from painchain.core.validation import Body, Json, Name
 
 LogEventType = Literal[

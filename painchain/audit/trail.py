@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, or_, select
 from painchain import connectors
 from painchain.audit.diff import Change
 from painchain.connectors.base import Kind
-from painchain.core.crypto import looks_secret, scrub, scrub_value
+from painchain.core.redaction import looks_secret, scrub, scrub_value
 from painchain.core.text import format_value
 from painchain.database.models import Connector, LogCheck
 from painchain.database.session import Prepared, db, iso

@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.core import config, logs, reasons
-from painchain.core.crypto import KeyUnusable, scrub
+from painchain.core.crypto import KeyUnusable
+from painchain.core.redaction import scrub
 from painchain.database import errors as database_errors
 from painchain.database.session import WriteBusy, db
 from painchain.eventlog.writer import EventLogWriter, new_request_id

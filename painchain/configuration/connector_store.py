@@ -14,7 +14,8 @@ from painchain.audit.trail import Subject, Trail, VisibilityChange
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.core import runtime
-from painchain.core.crypto import Box, KeyUnusable, open_sealed, scrub, scrub_value, seal
+from painchain.core.crypto import Box, KeyUnusable, open_sealed, seal
+from painchain.core.redaction import scrub, scrub_value
 from painchain.database import encrypted_columns
 from painchain.database.models import Connector
 from painchain.database.session import db, reading

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from painchain.connectors.contract import Check, Poll, Watch, WebhookHandler
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 
 MAX_ITEMS = 200
 MAX_NORMALIZED = 10_000

@@ -1,60 +1,46 @@
-"""Keep secrets secret: keys, encryption at rest and the scrubbing of texts."""
+"""Derive keys from the root keys, and encrypt stored secrets."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import os
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
-MASK = "***"
-
-_USERINFO = re.compile(r"(://)[^\s/?#]*@")
-_QUERY = re.compile(
-    r"([?&;#](?:[a-z_-]{0,40}(?:token|secret|password|passwd|signature|api[_-]?key)|key|sig|auth)=)[^&;\s#\"'<>]+",
-    re.IGNORECASE,
-)
-# For fields that no connector type defines (POST /api/painchain/log takes any name): a defined field is redacted by
-# its definition, never by its name.
-_SECRET_NAME = re.compile(
-    r"token|secret|passw|passphrase|credential|private[_-]?key|api[_-]?key|authorization", re.IGNORECASE
-)
 
 
 class KeyUnusable(Exception):
     """The key file cannot be read, made or used; the message says what to do."""
 
 
-# What seals and opens stored secrets.
+# Encrypts and decrypts stored secrets.
 Box = Fernet
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """The keys derived from the root keys: each purpose has its own.
+    """The keys derived from the root keys, one for each purpose.
 
-    Everything is made and opened with the first root. Those behind it are retired: the log up to their end is verified
-    with them, and nothing else.
+    The first root encrypts, decrypts and signs everything. The other roots are retired: they only verify the part of
+    the log that was written with them.
     """
 
     roots: tuple[bytes, ...] = field(repr=False)
 
     @property
     def id(self) -> str:
-        """The name of the first root: it may be seen by anybody."""
+        """The public id of the first root."""
         return self.ids[0]
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """The name of each root."""
+        """The public id of each root."""
         return tuple(key[:8].hex() for key in self.derived("name of the key"))
 
     def derive(self, purpose: str) -> bytes:
@@ -66,13 +52,13 @@ class Keyring:
         return [_derived(root, purpose) for root in self.roots]
 
     def box(self) -> Box:
-        """Return the box that seals and opens stored secrets: a rotation seals all of them anew, so one key will do."""
+        """Return the box for stored secrets. A key rotation encrypts all of them again, so one key is enough."""
         return Fernet(base64.urlsafe_b64encode(self.derive("stored secrets")))
 
     def led_by(self, name: str) -> Keyring:
-        """Return the same keys with the one of this name first.
+        """Return the same keys with the root of this id first.
 
-        :raises KeyUnusable: when none has this name.
+        :raises KeyUnusable: if no root has this id.
         """
         if name not in self.ids:
             raise KeyUnusable(
@@ -90,17 +76,17 @@ def _derived(root: bytes, purpose: str) -> bytes:
 
 
 def new_key() -> str:
-    """Return a fresh root key in the form the key file has."""
+    """Return a new root key in the format of the key file."""
     return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def parse_key(text: str, where: str) -> Keyring:
-    """Read root keys, the newest first, with white space between them.
+    """Parse root keys, newest first, separated by white space.
 
-    :raises KeyUnusable: when one is not 32 bytes in URL-safe base64, or there is none.
+    :raises KeyUnusable: if there is no key, or one is not 32 bytes in URL-safe base64.
     """
     with contextlib.suppress(ValueError):
-        roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
+        roots = [base64.b64decode(word, altchars=b"-_", validate=True) for word in text.split()]
         if roots and all(len(root) == KEY_BYTES for root in roots):
             return Keyring(tuple(dict.fromkeys(roots)))
     raise KeyUnusable(
@@ -114,9 +100,9 @@ def seal(box: Box, secret: str) -> str:
 
 
 def open_sealed(box: Box, sealed: str) -> str:
-    """Return the secret inside `sealed`.
+    """Return the decrypted secret.
 
-    :raises KeyUnusable: when the key is not the one it was sealed with.
+    :raises KeyUnusable: if another key encrypted it.
     """
     try:
         return box.decrypt(sealed.encode()).decode()
@@ -125,34 +111,3 @@ def open_sealed(box: Box, sealed: str) -> str:
             "The key does not open the stored tokens: it is not the one they were stored with. If it was replaced just "
             "now, start PainChain again. Otherwise put the right secret.key back (or what PAINCHAIN_SECRET_KEY was)."
         ) from None
-
-
-def scrub(text: str) -> str:
-    """Return `text` without credentials in URLs.
-
-    >>> scrub("clone https://me:hunter2@git.example/x?private_token=abc&page=2")
-    'clone https://***@git.example/x?private_token=***&page=2'
-    """
-    if "=" not in text and "@" not in text:
-        return text
-    return _QUERY.sub(rf"\g<1>{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", text))
-
-
-def looks_secret(name: str) -> bool:
-    """Say whether a field of this name, defined by no connector type, is treated as a secret."""
-    return _SECRET_NAME.search(name) is not None
-
-
-def scrub_value(value: Any) -> Any:
-    """Return a JSON value with every text in it scrubbed and every secret-looking member masked.
-
-    >>> scrub_value({"url": "http://a:b@c/", "api_key": "x", "pages": [1, None]})
-    {'url': 'http://***@c/', 'api_key': '***', 'pages': [1, None]}
-    """
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, list):
-        return [scrub_value(item) for item in value]
-    if isinstance(value, dict):
-        return {scrub(key): MASK if looks_secret(key) and item else scrub_value(item) for key, item in value.items()}
-    return value

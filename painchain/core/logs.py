@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 
 OURS = "painchain"
 LONGEST = 2_000  # characters of one member; a traceback may have ten times as many

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 from painchain.core.text import unprintable
 
 LONGEST = 500

@@ -35,7 +35,7 @@ def fingerprint(text: str) -> str:
 def format_value(value: Any) -> str:
     """Return a value in the words of a sentence, where texts stand in quotes.
 
-    >>> spoken(300), spoken("300"), spoken(["a", "b"]), spoken(True), spoken(None)
+    >>> format_value(300), format_value("300"), format_value(["a", "b"]), format_value(True), format_value(None)
     ('300', '“300”', '“a”, “b”', 'on', 'nothing')
     """
     if value is None or value == "" or value == [] or value == {}:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 
 
 @dataclass(frozen=True)

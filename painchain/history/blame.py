@@ -13,7 +13,7 @@ from painchain import connectors
 from painchain.audit.diff import CLEARED, same
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, FieldError, Kind
-from painchain.core.crypto import scrub_value
+from painchain.core.redaction import scrub_value
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.timeline.queries import SHOWN, Event

@@ -12,7 +12,7 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_store import ChangeRefused, Saved, type_of
 from painchain.connectors.base import Field, FieldError, Kind
-from painchain.core.crypto import MASK
+from painchain.core.redaction import MASK
 from painchain.core.text import format_value
 from painchain.database.models import Connector
 from painchain.timeline import visibility

@@ -17,7 +17,8 @@ from painchain.configuration import connector_store
 from painchain.connectors.base import Kind
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
-from painchain.core.crypto import MASK, KeyUnusable, scrub
+from painchain.core.crypto import KeyUnusable
+from painchain.core.redaction import MASK, scrub
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import EPOCH, db
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id

@@ -14,7 +14,8 @@ from painchain.audit.trail import Trail
 from painchain.configuration.connector_store import ChangeRefused, get, subject, type_of
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, WebhookHandler
 from painchain.core import runtime
-from painchain.core.crypto import open_sealed, scrub, seal
+from painchain.core.crypto import open_sealed, seal
+from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Webhook, WebhookDelivery
 from painchain.database.session import db, iso, one_write_at_a_time
 from painchain.eventlog import writer

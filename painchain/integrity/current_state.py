@@ -13,7 +13,7 @@ from painchain.audit.diff import SET
 from painchain.audit.trail import kept_for, source_label
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, Kind
-from painchain.core.crypto import MASK, scrub, scrub_value
+from painchain.core.redaction import MASK, scrub, scrub_value
 from painchain.database.account_models import ApiToken, Person
 from painchain.database.models import Connector, NotifyRule, Team, Webhook
 from painchain.database.session import db

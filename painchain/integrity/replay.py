@@ -10,7 +10,7 @@ from typing import Any
 from painchain import connectors
 from painchain.audit.diff import CLEARED, SET
 from painchain.connectors.base import Kind
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 from painchain.history import snapshots
 from painchain.history.projection import Entry, Projection
 from painchain.integrity.current_state import (

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.connectors.contract import Delivery, InvalidSignature, UnreadableDelivery
 from painchain.core import logs, runtime
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 from painchain.ingestion import webhooks
 from painchain.web.common.responses import json_error
 

@@ -33,7 +33,8 @@ from werkzeug.wrappers import Response
 from painchain import connectors
 from painchain.audit import trail as audit_trail
 from painchain.core import logs, metrics, runtime
-from painchain.core.crypto import KeyUnusable, scrub
+from painchain.core.crypto import KeyUnusable
+from painchain.core.redaction import scrub
 from painchain.core.roles import LOCAL
 from painchain.database import errors as database_errors
 from painchain.database.session import WriteBusy, db

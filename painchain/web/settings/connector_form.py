@@ -15,7 +15,7 @@ from wtforms.widgets import NumberInput, URLInput
 from painchain.audit.diff import Change, diff
 from painchain.configuration.connector_store import type_of, values
 from painchain.connectors.base import ConnectorType, Field, Kind
-from painchain.core.crypto import scrub
+from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Team
 from painchain.timeline import visibility
 from painchain.timeline.visibility import Toggle
