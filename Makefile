@@ -5,7 +5,7 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-faults test-kubernetes bench lint lock lock-check screenshots clean
+.PHONY: run test test-faults test-kubernetes bench lint lock lock-check wheel-check screenshots clean
 
 run: .venv/.run
 	.venv/bin/python app.py
@@ -30,6 +30,10 @@ lint: .venv/.dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# The wheel, installed outside the checkout, serves its pages.
+wheel-check: .venv/.dev
+	.venv/bin/python .ci/check_wheel.py
+
 screenshots: .venv/.dev
 	.venv/bin/python -m tests.browser.screenshots
 
@@ -47,7 +51,7 @@ lock-check: .venv/.dev
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PainChain needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make run PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
-.venv/.run: .venv/bin/python requirements.lock pyproject.toml
+.venv/.run: .venv/bin/python requirements.lock pyproject.toml setup.py
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
@@ -63,4 +67,4 @@ tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 	-@touch -c $@
 
 clean:
-	rm -rf .venv tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

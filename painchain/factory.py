@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -13,7 +12,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from painchain.accounts.oidc import Provider
-from painchain.core import address_policy, key_file, logs
+from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Meters
 from painchain.core.runtime import EXTENSION, Runtime
@@ -25,7 +24,6 @@ from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
 from painchain.web.dashboard.live import Unchanged
 
-ROOT = Path(__file__).parent.parent
 YEAR_SECONDS = 31_536_000
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
@@ -50,8 +48,8 @@ def build_app(settings: Settings) -> Flask:
     app = App(
         __name__,
         instance_path=str(settings.instance),
-        template_folder=str(ROOT / "templates"),
-        static_folder=str(ROOT / "static"),
+        template_folder=str(resources.folder("templates")),
+        static_folder=str(resources.folder("static")),
     )
     configure(app, settings)
     shared = Runtime(

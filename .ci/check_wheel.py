@@ -1,0 +1,81 @@
+"""Build the wheel, install it outside the checkout with the locked requirements, and fetch pages from its server."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+FOLDERS = {"painchain": "painchain", **{name: f"painchain/bundled/{name}" for name in ("templates", "static", "docs")}}
+PIP = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
+PAGES = {
+    "/": "<title>",
+    "/settings/integrations": "<title>",
+    "/static/painchain.css": "--",
+    "/health": '"status"',
+}
+
+
+def build(folder: Path) -> Path:
+    """Build the wheel from a copy of the sources, so that no stale `build` folder gets into it."""
+    sources = folder / "sources"
+    sources.mkdir()
+    for name in FILES:
+        shutil.copy(ROOT / name, sources)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, sources], check=True)
+    [wheel] = folder.glob("painchain-*.whl")
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    for name, place in FOLDERS.items():
+        files = (file.relative_to(ROOT / name) for file in (ROOT / name).rglob("*") if file.is_file())
+        expected = {f"{place}/{file}" for file in files if "__pycache__" not in file.parts}
+        if missing := sorted(expected - carried):
+            sys.exit(f"The wheel does not carry {', '.join(missing)}")
+    return wheel
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Install the wheel and the locked requirements into an empty environment; return its `painchain` command."""
+    environment = folder / "venv"
+    venv.create(environment, with_pip=False)
+    pip = [*PIP, "--python", environment / "bin" / "python", "install", "--no-deps"]
+    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*pip, wheel], check=True)
+    return environment / "bin" / "painchain"
+
+
+def fetch_pages(command: Path, folder: Path) -> None:
+    """Start a server in an empty folder on a free port, and fetch each page."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PAINCHAIN_", "PYTHON"))}
+    environ |= {
+        "PAINCHAIN_PORT": "0",
+        "PAINCHAIN_INSTANCE": str(folder / "instance"),
+        "PAINCHAIN_LOG_LEVEL": "warning",
+        "PYTHONUNBUFFERED": "1",
+    }
+    server = subprocess.Popen([command, "serve"], cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline()
+        match = re.search(r"http://\S+", line) or sys.exit(f"The server did not start: {line}")
+        for page, expected in PAGES.items():
+            with urllib.request.urlopen(match[0] + page, timeout=30) as response:
+                body = response.read().decode()
+            print(f"{response.status} {page} {len(body):,} characters")
+            if expected not in body:
+                sys.exit(f"{page} does not contain {expected}")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+with tempfile.TemporaryDirectory(prefix="painchain-wheel-") as name:
+    temporary = Path(name)
+    fetch_pages(install(build(temporary), temporary), temporary)
