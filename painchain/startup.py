@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 
 from painchain import migrations
+from painchain.audit import event_kinds
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
 from painchain.connectors import BUILTIN
@@ -126,7 +127,7 @@ def record_chain_begun() -> None:
     now = datetime.now(UTC)
     with writer.writing() as event_log:
         trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="update")
-        trail.log_chain_begun(event_log.last_event)
+        trail.log(event_kinds.chain_begun(event_log.last_event))
 
 
 def listen(app: Flask) -> Any:

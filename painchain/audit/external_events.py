@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from painchain import connectors
-from painchain.audit.trail import Subject, Trail, VisibilityChange, outside_change
+from painchain.audit.records import Subject, VisibilityChange
+from painchain.audit.sentences import outside_change
+from painchain.audit.trail import Trail
 from painchain.core.redaction import scrub
 from painchain.core.validation import Body, Json, Name
 

@@ -10,7 +10,7 @@ from itertools import chain
 
 import click
 
-from painchain.audit.trail import source_label
+from painchain.audit.sentences import source_label
 from painchain.cli.common import opened, reason_option, stop, trail
 from painchain.eventlog import writer
 from painchain.retention import pruning

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from painchain import connectors
 from painchain.audit.diff import SET, Change, diff
-from painchain.audit.trail import Subject, Trail, VisibilityChange
+from painchain.audit.records import Subject, VisibilityChange
+from painchain.audit.trail import Trail
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
 from painchain.core import runtime
@@ -339,6 +340,8 @@ def _assign(connector: Connector, given: Mapping[str, Any]) -> None:
 def _touch(connector: Connector, trail: Trail) -> None:
     connector.version += 1
     connector.updated_at, connector.updated_by = trail.now, trail.author
+    if type_of(connector).builtin:
+        trail.audit_connector = connector  # what is recorded from here on goes by its new state
     db.session.flush()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from painchain.audit import event_kinds
 from painchain.audit.diff import Change, diff
 from painchain.audit.trail import Trail
 from painchain.configuration.connector_store import ChangeRefused, InvalidValues
@@ -67,7 +68,7 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
     )
     db.session.add(team)
     db.session.flush()
-    trail.log_team_created(team.name, team.tags)
+    trail.log(event_kinds.team_created(team.name, team.tags))
     return team
 
 
@@ -88,7 +89,7 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
     team.version += 1
     team.updated_at, team.updated_by = trail.now, trail.author
     db.session.flush()
-    trail.log_team_updated(team.name, changes)
+    trail.log(event_kinds.team_updated(team.name, changes))
     return changes
 
 
@@ -98,7 +99,7 @@ def delete(team: Team, version: int | None, trail: Trail) -> None:
     :raises Stale: when `version` is not the team's version any more; None stands for any.
     """
     refuse_stale(team, version)
-    trail.log_team_deleted(team.name, team.tags)
+    trail.log(event_kinds.team_deleted(team.name, team.tags))
     db.session.delete(team)
 
 

@@ -37,6 +37,8 @@ _events = _tables[ChangeEvent.__tablename__]
 _INSERT = Prepared(insert(_events))
 _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
+BATCH = 500  # events that are inserted by one statement at most
+
 
 @dataclass(frozen=True)
 class NewEvent:
@@ -86,6 +88,7 @@ class EventLogWriter:
     mac: bytes
     chain: Chain
     written: Counter[str] = field(default_factory=Counter)  # events of each source, for the metrics
+    _rows: list[dict[str, Any]] = field(default_factory=list)  # events that `flush` still has to insert
 
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
@@ -98,18 +101,26 @@ class EventLogWriter:
         return self.last_stamp, moment(self.last_stamp) if in_step else now
 
     def append(self, *events: NewEvent) -> int:
-        """Write events, their words, their tags and their hashes, and return the number of the last."""
-        rows = []
+        """Append events with their words, tags and hashes, and return the number of the last.
+
+        They are inserted together by ``flush``, which runs before the transaction commits at the latest.
+        """
         for number, event in enumerate(events, self.last_event + 1):
             self.mac = self.chain.link(self.mac, number, event.content)
-            rows.append({"id": number, "words": event.words, "mac": self.mac, **vars(event)})
+            self._rows.append({"id": number, "words": event.words, "mac": self.mac, **vars(event)})
+        self.last_event += len(events)
+        self.written.update(event.source for event in events)
+        if len(self._rows) >= BATCH:
+            self.flush()
+        return self.last_event
+
+    def flush(self) -> None:
+        """Insert the events that were appended, for a query of this transaction that has to find them."""
+        rows, self._rows = self._rows, []
         if rows:
             _INSERT.run(self.connection, *rows)
         if tags := [{"tag": tag, "event": row["id"]} for row in rows for tag in row["tags"]]:
             _INSERT_TAGS.run(self.connection, *tags)
-        self.last_event += len(events)
-        self.written.update(event.source for event in events)
-        return self.last_event
 
     def change_key(self, chain: Chain) -> None:
         """Chain what is written from here on with another key, and what is there already stays as it is."""
@@ -121,6 +132,7 @@ class EventLogWriter:
 
         Sealed runs stand for them in the chain. Ids that are gone do no harm.
         """
+        self.flush()
         boundary = None
         for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
             rollups.subtract(self.connection, some, self.counted)
@@ -131,6 +143,7 @@ class EventLogWriter:
 
     def count(self) -> None:
         """Add every event that is written to the rollups and to the index of words."""
+        self.flush()
         rollups.add(self.connection, self.counted, self.last_event)
         fulltext.add(self.connection, self.counted, self.last_event)
         self.counted = self.last_event
@@ -177,20 +190,21 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
         # Nothing may follow upon a head that was changed by hand as if it had not been.
         intact = compare_digest(bytes(seal), chain.head(last_event, mac))
         begin = mac if intact else chain.forked_head(mac)
-        ledger = EventLogWriter(connection, revision, last_event, last_stamp, counted, begin, chain)
-        yield ledger
-        if ledger.last_event - ledger.counted >= rollups.TAIL:
-            ledger.count()
-        moved = ledger.mac != begin
+        event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, begin, chain)
+        yield event_log
+        event_log.flush()
+        if event_log.last_event - event_log.counted >= rollups.TAIL:
+            event_log.count()
+        moved = event_log.mac != begin
         _MOVE_HEAD.run(
             connection,
             {
-                "new_revision": ledger.revision + 1,
-                "new_last_event": ledger.last_event,
-                "new_last_stamp": ledger.last_stamp,
-                "new_mac": ledger.mac if moved else mac,
-                "new_seal": ledger.chain.head(ledger.last_event, ledger.mac) if moved else seal,
+                "new_revision": event_log.revision + 1,
+                "new_last_event": event_log.last_event,
+                "new_last_stamp": event_log.last_stamp,
+                "new_mac": event_log.mac if moved else mac,
+                "new_seal": event_log.chain.head(event_log.last_event, event_log.mac) if moved else seal,
             },
         )
-    if ledger.written:
-        runtime.current().metrics.wrote(ledger.written)  # which they are only now that it is committed
+    if event_log.written:
+        runtime.current().metrics.wrote(event_log.written)  # which they are only now that it is committed

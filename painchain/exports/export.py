@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from painchain.audit.trail import Export, Trail
+from painchain.audit import event_kinds
+from painchain.audit.records import Export
+from painchain.audit.trail import Trail
 from painchain.core import csv_file
 from painchain.database.session import db, iso, one_state
 from painchain.eventlog import reader
@@ -70,7 +72,7 @@ def begin(selection: Selection, format: Format, trail: Trail) -> str:
 
     :raises AuditingOff: while nothing is recorded.
     """
-    event_id = trail.log_events_exported(Export(format.label, spelt(selection.wanted), selection.events))
+    event_id = trail.log(event_kinds.events_exported(Export(format.label, spelt(selection.wanted), selection.events)))
     if event_id is None:
         raise ExportNeedsAuditing
     return event_id

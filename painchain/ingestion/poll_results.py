@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import case, exists, literal, select, update
 from sqlalchemy.engine import Connection
 
+from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.connectors.contract import ErrorKind, PollError, PollResult
@@ -152,7 +153,9 @@ def _tell_success(
         )
     if before.failing_since:
         trail = Trail(event_log, author(connector), request_id, now)
-        trail.log_connector_recovered(connector_store.subject(connector), before.failures, before.failing_since)
+        trail.log(
+            event_kinds.connector_recovered(connector_store.subject(connector), before.failures, before.failing_since)
+        )
 
 
 def _tell_failure(
@@ -166,7 +169,7 @@ def _tell_failure(
     coverage_gaps.begin(connector, coverage_gaps.FAILING, now, words)
     if before.failing_since is None:
         trail = Trail(event_log, author(connector), writer.new_request_id(now), now)
-        trail.log_connector_failing(connector_store.subject(connector), words)
+        trail.log(event_kinds.connector_failing(connector_store.subject(connector), words))
 
 
 def author(connector: Connector) -> str:

@@ -91,6 +91,7 @@ def append(event_log: EventLogWriter, events: Sequence[NewEvent], looked_up: int
     They need not be looked up again if the newest event still is the one of when they were.
     """
     if looked_up != event_log.last_event:
+        event_log.flush()
         known = _known(event_log.connection, [event.event_id for event in events])
         events = [event for event in events if event.event_id not in known]
     event_log.append(*events)

@@ -10,6 +10,7 @@ from secrets import token_urlsafe
 
 from sqlalchemy import delete, update
 
+from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
 from painchain.configuration.connector_store import ChangeRefused, get, subject, type_of
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, WebhookHandler
@@ -79,7 +80,7 @@ def make(connector: Connector, trail: Trail, seen: str | None = None) -> str:
         db.session.add(
             Webhook(connector_id=connector.id, secret=_sealed(secret), made_at=trail.now, made_by=trail.author, told="")
         )
-    trail.log_webhook_changed(subject(connector), "replaced" if webhook else "set")
+    trail.log(event_kinds.webhook_changed(subject(connector), "replaced" if webhook else "set"))
     return secret
 
 
@@ -92,7 +93,7 @@ def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
     if webhook is None:
         return False
     db.session.delete(webhook)
-    trail.log_webhook_changed(subject(connector), "removed")
+    trail.log(event_kinds.webhook_changed(subject(connector), "removed"))
     return True
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import false, func, select, true
 
 from painchain import connectors
 from painchain.audit.diff import SET
-from painchain.audit.trail import kept_for, source_label
+from painchain.audit.sentences import kept_for, source_label
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, Kind
 from painchain.core.redaction import MASK, scrub, scrub_value

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from painchain.audit import event_kinds
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.trail import Trail
 from painchain.configuration.connector_store import ChangeRefused, InvalidValues
@@ -65,7 +66,7 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> NotifyRule:
     _assign(rule, cleaned)
     db.session.add(rule)
     db.session.flush()
-    trail.log_notify_rule_created(rule.name, _configuration(rule))
+    trail.log(event_kinds.notify_rule_created(rule.name, _configuration(rule)))
     return rule
 
 
@@ -87,7 +88,7 @@ def update(rule: NotifyRule, submitted: Mapping[str, Any], version: int | None, 
     if not rule.enabled:
         outbox.withdraw(rule.id)
     db.session.flush()
-    trail.log_notify_rule_changed(rule.name, changes)
+    trail.log(event_kinds.notify_rule_changed(rule.name, changes))
     return changes
 
 
@@ -97,7 +98,7 @@ def delete(rule: NotifyRule, version: int | None, trail: Trail) -> None:
     :raises Stale: when `version` is not the rule's version any more; None stands for any.
     """
     _refuse_stale(rule, version)
-    trail.log_notify_rule_deleted(rule.name, _configuration(rule))
+    trail.log(event_kinds.notify_rule_deleted(rule.name, _configuration(rule)))
     db.session.delete(rule)
 
 

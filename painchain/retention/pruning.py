@@ -15,8 +15,10 @@ from typing import Any
 
 from sqlalchemy import delete, literal, select, tuple_, update
 
+from painchain.audit import event_kinds
 from painchain.audit import trail as audit_trail
-from painchain.audit.trail import Pruned, Trail
+from painchain.audit.records import Pruned
+from painchain.audit.trail import Trail
 from painchain.database import clock as db_clock
 from painchain.database.models import ChangeEvent, Pruning
 from painchain.database.session import Base, db, one_write_at_a_time
@@ -143,10 +145,12 @@ def _close(event_log: EventLogWriter, order: Any, now: datetime) -> None:
     """Put on the record what was removed, and take the order away."""
     if order.removed:
         trail = Trail(event_log, order.author, order.request_id, now, reason=order.reason or "")
-        trail.log_events_pruned(
-            Pruned(
-                *(order.source, order.days, order.before, order.removed, order.oldest, order.newest),
-                *(order.boundary, order.cause),
+        trail.log(
+            event_kinds.events_pruned(
+                Pruned(
+                    *(order.source, order.days, order.before, order.removed, order.oldest, order.newest),
+                    *(order.boundary, order.cause),
+                )
             )
         )
     event_log.connection.execute(delete(_row).where(_row.c.id == order.id))

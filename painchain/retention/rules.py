@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, insert, select, update
 
 from painchain import connectors
+from painchain.audit import event_kinds
 from painchain.audit import trail as audit_trail
-from painchain.audit.trail import RetentionChange, Trail
+from painchain.audit.records import RetentionChange
+from painchain.audit.trail import Trail
 from painchain.database.clock import is_reached, reached
 from painchain.database.models import ChangeEvent, PruneTurn, Pruning, Retention
 from painchain.database.session import db, one_write_at_a_time
@@ -91,7 +93,7 @@ def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
     for one in changes:
         db.session.execute(delete(Retention).where(Retention.source == one.source))
         db.session.execute(insert(Retention).values(source=one.source, days=one.new))
-        trail.log_retention_changed(one)
+        trail.log(event_kinds.retention_changed(one))
     return changes
 
 

@@ -14,8 +14,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain import connectors
+from painchain.audit import event_kinds
 from painchain.audit.diff import Change
-from painchain.audit.trail import Subject, Trail, VisibilityChange, auditing, outside_change, pascal_case
+from painchain.audit.records import Subject, VisibilityChange
+from painchain.audit.sentences import outside_change, pascal_case
+from painchain.audit.trail import Trail, auditing
 from painchain.configuration import connector_store
 from painchain.eventlog import writer
 from painchain.timeline import queries
@@ -126,7 +129,7 @@ SEVEN: list[tuple[Act, Told]] = [
         ),
     ),
     (
-        lambda trail: trail.log_connector_failing(WORK, "git.example does not accept the token (401)."),
+        lambda trail: trail.log(event_kinds.connector_failing(WORK, "git.example does not accept the token (401).")),
         Told(
             "connector_failing",
             "[Connector Failing] Work GitHub",
@@ -140,7 +143,7 @@ SEVEN: list[tuple[Act, Told]] = [
         ),
     ),
     (
-        lambda trail: trail.log_connector_recovered(WORK, 1, datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
+        lambda trail: trail.log(event_kinds.connector_recovered(WORK, 1, datetime(2026, 1, 2, 3, 4, tzinfo=UTC))),
         Told(
             "connector_recovered",
             "[Connector Recovered] Work GitHub",
@@ -393,6 +396,23 @@ def test_switching_auditing_off_and_on_is_recorded_with_who_and_when(app):
     assert [(one.title, one.author) for one in (off, on)] == [
         ("[Connector Disabled] PainChain System", "night shift"),
         ("[Connector Enabled] PainChain System", "day shift"),
+    ]
+
+
+def test_a_switch_of_auditing_counts_for_the_rest_of_its_transaction(app):
+    events = written(
+        app,
+        lambda trail: trail.log_connector_enabled(WORK),
+        lambda trail: connector_store.set_enabled(system(app), False, trail),
+        lambda trail: trail.log_connector_disabled(WORK),
+        lambda trail: connector_store.set_enabled(system(app), True, trail),
+        lambda trail: trail.log_connector_enabled(WORK),
+    )
+    assert [event.event_type for event in events] == [
+        "ConnectorEnabled",
+        "ConnectorDisabled",
+        "ConnectorEnabled",
+        "ConnectorEnabled",
     ]
 
 

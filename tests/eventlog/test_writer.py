@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from painchain.audit.trail import Subject, Trail
+from painchain.audit.records import Subject
+from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.connectors import TYPES
 from painchain.core.config import Settings

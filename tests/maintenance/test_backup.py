@@ -17,7 +17,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from painchain.audit.trail import Subject, Trail
+from painchain.audit.records import Subject
+from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.connectors import TYPES
 from painchain.core.config import Settings

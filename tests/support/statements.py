@@ -15,8 +15,8 @@ from sqlalchemy.engine import Engine
 
 from painchain.database.session import db
 
-# What a new connection of the pool asks about itself, and what ends a transaction, is not counted.
-IGNORED = ("PRAGMA", "COMMIT", "ROLLBACK")
+# What the pool asks a connection before it gives it out, and what ends a transaction, is not counted.
+IGNORED = ("PRAGMA", ";", "COMMIT", "ROLLBACK")
 
 
 def _record(statements: list[str], text: object) -> None:
@@ -66,7 +66,7 @@ def _postgresql_factory(statements: list[str]) -> type[psycopg.Cursor[Any]]:
 def counted(app: Flask) -> Iterator[list[str]]:
     """Record the statements that the app's database is sent: one for each ``execute`` or ``executemany``.
 
-    BEGIN counts; COMMIT and ROLLBACK do not, nor does what a new connection of the pool asks about itself. The list is
+    BEGIN counts; COMMIT and ROLLBACK do not, nor does the pool's check of a connection. The list is
     empty at first, and on PostgreSQL and SQLite alike holds what SQLAlchemy sends and what goes straight to the driver.
     """
     statements: list[str] = []

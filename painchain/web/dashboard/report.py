@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, g, make_response, request
 from flask.typing import ResponseReturnValue
 
+from painchain.audit import event_kinds
 from painchain.audit import trail as audit_trail
-from painchain.audit.trail import Export
+from painchain.audit.records import Export
 from painchain.core import csv_file
 from painchain.exports.export import ExportNeedsAuditing
 from painchain.history import snapshots
@@ -52,7 +53,7 @@ def table() -> ResponseReturnValue:
         return responses.error(422, "There is no report of this", str(error))
     report = monthly(month, responses.zone())
     with audited_transaction() as trail:
-        recorded = trail.log_events_exported(Export("report (CSV)", {"month": str(month)}, report.events))
+        recorded = trail.log(event_kinds.events_exported(Export("report (CSV)", {"month": str(month)}, report.events)))
     if recorded is None:
         return responses.error(409, "Nothing was exported", str(ExportNeedsAuditing()))
     response = make_response(csv_file.written(rows(report, responses.zone())))

@@ -14,7 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from painchain.audit.trail import Subject, Trail
+from painchain.audit import event_kinds
+from painchain.audit.records import Subject
+from painchain.audit.trail import Trail
 from painchain.eventlog import outbox, writer
 from painchain.workers.notifications import NotificationWorker
 from tests.support.html import fill, form_of, soup, texts, words
@@ -258,8 +260,8 @@ def test_a_connector_that_begins_to_fail_or_recovers_is_told(
     now, about = datetime.now(UTC), Subject("Prod", "github")
     with app.app_context(), writer.writing() as event_log:
         trail = Trail(event_log, "system", writer.new_request_id(now), now)
-        trail.log_connector_failing(about, "The source does not accept the token.")
-        trail.log_connector_recovered(about, 3, now)
+        trail.log(event_kinds.connector_failing(about, "The source does not accept the token."))
+        trail.log(event_kinds.connector_recovered(about, 3, now))
     later(seconds=1)
     assert ear.titles == ["PainChain: 2 changes"]
     assert "“Prod” is failing: The source does not accept the token." in ear.heard[0]["message"]

@@ -1,0 +1,161 @@
+"""Build the audit events of one kind each: health of connectors, webhooks, teams, rules, exports, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from painchain.audit.diff import Change
+from painchain.audit.records import AuditRecord, Export, Pruned, RetentionChange, Subject
+from painchain.audit.sentences import changes_sentence, kept_for, recordable, source_label
+from painchain.connectors.base import Kind
+from painchain.core.redaction import scrub, scrub_value
+from painchain.core.text import format_value
+from painchain.database.session import iso
+
+
+def connector_record(
+    kind: str, action: str, status: str, subject: Subject, text: str, described: dict[str, Any], **facts: Any
+) -> AuditRecord:
+    """Return an event about a connector: `described` adds to its description, `facts` to its metadata."""
+    about = {"connector_type": subject.type, "connector_name": subject.name}
+    description = {"text": text, **about, **described}
+    return AuditRecord(kind, subject.name, status, description, {"action": action, **about, **facts}, subject)
+
+
+def connector_failing(subject: Subject, error: str) -> AuditRecord:
+    """Return the event that the polls of a connector have begun to fail, with the reason."""
+    text = f"“{subject.name}” is failing: {scrub(error)}"
+    return connector_record("connector_failing", "fail", "failing", subject, text, {"error": scrub(error)})
+
+
+def connector_recovered(subject: Subject, failures: int, since: datetime) -> AuditRecord:
+    """Return the event that a poll succeeded after `failures` failed ones."""
+    times = f"{failures} poll{'' if failures == 1 else 's'} that failed since {since:%Y-%m-%d %H:%M} UTC"
+    text = f"“{subject.name}” has recovered, after {times}"
+    described = {"failures": failures, "since": iso(since)}
+    return connector_record("connector_recovered", "recover", "recovered", subject, text, described)
+
+
+def webhook_changed(subject: Subject, status: str) -> AuditRecord:
+    """Return the event that a connector's webhook secret was set, replaced or removed (`status`); never the secret."""
+    description = {
+        "text": f"Webhook secret of “{subject.name}” {status}",
+        "connector_name": subject.name,
+        "field": "webhook",
+        "label": "Webhook secret",
+        "kind": Kind.SECRET.value,
+        "old_value": None,
+        "new_value": status,
+    }
+    metadata = {"action": "webhook_change", "field": "webhook"}
+    return AuditRecord("webhook_changed", subject.name, status, description, metadata, subject)
+
+
+def team_created(name: str, tags: Sequence[str]) -> AuditRecord:
+    """Return the event of a new team and its tags."""
+    return _team("created", "create", name, {"text": f"Created the team “{name}”", "tags": list(tags)})
+
+
+def team_updated(name: str, changes: Sequence[Change]) -> AuditRecord:
+    """Return the event of one save of a team with all its changes, under its present name."""
+    changes = [recordable(change) for change in changes]
+    described = {
+        "text": f"Updated the team “{name}”: {changes_sentence(changes)}",
+        "changes": [asdict(change) for change in changes],
+    }
+    return _team("updated", "update", name, described, changes=old_and_new(changes))
+
+
+def team_deleted(name: str, tags: Sequence[str]) -> AuditRecord:
+    """Return the event of the removal of a team, with its last tags."""
+    return _team("deleted", "delete", name, {"text": f"Deleted the team “{name}”", "tags": list(tags)})
+
+
+def notify_rule_created(name: str, configuration: dict[str, Any]) -> AuditRecord:
+    """Return the event of a new notification rule; of its address only that it is set."""
+    described = {"text": f"Created the notify rule “{name}”", "rule": name, "configuration": configuration}
+    return AuditRecord("notify_rule_created", name, "created", described, {"action": "create"})
+
+
+def notify_rule_changed(name: str, changes: Sequence[Change]) -> AuditRecord:
+    """Return the event of one save of a notification rule with all its changes."""
+    changes = [recordable(change) for change in changes]
+    described = {
+        "text": f"Changed the notify rule “{name}”: {changes_sentence(changes)}",
+        "rule": name,
+        "changes": [asdict(change) for change in changes],
+    }
+    metadata = {"action": "update", "changes": old_and_new(changes)}
+    return AuditRecord("notify_rule_changed", name, "changed", described, metadata)
+
+
+def notify_rule_deleted(name: str, configuration: dict[str, Any]) -> AuditRecord:
+    """Return the event of the removal of a notification rule, with its last configuration."""
+    described = {"text": f"Deleted the notify rule “{name}”", "rule": name, "configuration": configuration}
+    return AuditRecord("notify_rule_deleted", name, "deleted", described, {"action": "delete"})
+
+
+def events_exported(export: Export) -> AuditRecord:
+    """Return the event of an export; it is recorded before the first event is sent."""
+    chosen = scrub_value(export.filter)
+    parts = "; ".join(f"{name} {format_value(value)}" for name, value in chosen.items()) or "everything"
+    text = f"Exported up to {export.events:,} event{'' if export.events == 1 else 's'} as {export.format}: {parts}"
+    facts = {"format": export.format, "filter": chosen, "events": export.events}
+    return AuditRecord(
+        "events_exported", export.format, "exported", {"text": text, **facts}, {"action": "export", **facts}
+    )
+
+
+def retention_changed(change: RetentionChange) -> AuditRecord:
+    """Return the event that the events of a source are kept for another time from now on."""
+    label, old, new = source_label(change.source), kept_for(change.old), kept_for(change.new)
+    description = {
+        "text": f"Events of {label} are kept {new}, no longer {old}",
+        "field": change.source,
+        "label": label,
+        "kind": Kind.TEXT.value,
+        "old_value": old,
+        "new_value": new,
+    }
+    metadata = {"action": "retention_change", "source": change.source, "old": change.old, "new": change.new}
+    return AuditRecord("retention_changed", label, "changed", description, metadata)
+
+
+def events_pruned(pruned: Pruned) -> AuditRecord:
+    """Return the event that events of a source were deleted: how many, of which time, by which rule and why."""
+    label, rule = source_label(pruned.source), f"keep {kept_for(pruned.days)}"
+    description = {
+        "text": f"Removed {pruned.events:,} events of {label} from before {iso(pruned.before)} "
+        f"({rule}, {pruned.cause})",
+        "of_source": label,
+        "events": pruned.events,
+        "before": iso(pruned.before),
+        "oldest": iso(pruned.oldest) if pruned.oldest else None,
+        "newest": iso(pruned.newest) if pruned.newest else None,
+        "boundary": pruned.boundary,
+        "rule": rule,
+        "cause": pruned.cause,
+    }
+    metadata = {"action": "prune", "source": pruned.source, "events": pruned.events, "days": pruned.days}
+    return AuditRecord("events_pruned", label, "pruned", description, metadata)
+
+
+def chain_begun(events: int) -> AuditRecord:
+    """Return the event that `events` older events were chained as they were found."""
+    which = f"{events:,} event{'' if events == 1 else 's'}"
+    text = f"The {which} before this one {'is' if events == 1 else 'are'} chained from now on, as they were found"
+    description = {"text": text, "events": events}
+    return AuditRecord("chain_begun", which, "begun", description, {"action": "chain_begun", "events": events})
+
+
+def old_and_new(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    """Return changes as metadata has them: the old and the new value by the key of the field."""
+    return {change.key: {"old": change.old, "new": change.new} for change in changes}
+
+
+def _team(status: str, action: str, name: str, described: dict[str, Any], **facts: Any) -> AuditRecord:
+    described = {"text": described["text"], "team": name, **described}
+    return AuditRecord(f"team_{status}", name, status, described, {"action": action, "team": name, **facts})
