@@ -1,25 +1,22 @@
-"""Ask GitHub within the bounds of one poll: so many requests, so long, and never the last of a rate limit."""
+"""Send the requests of one poll to GitHub: conditional ones, and never the last of a rate limit."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from painchain.connectors.contract import ErrorKind, PollError, RateLimit
+from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.poll_budget import ApiClient, PollBudget
 
-REQUESTS = 300  # of one poll
-SECONDS = 60.0  # of one poll
-MOST_ETAGS = 300
-RESERVE = 20  # a twentieth of the rate limit is left to whoever else uses the token
+MAX_REQUESTS = 300  # of one poll
+MAX_SECONDS = 60.0  # of one poll
+MAX_ETAGS = 300
+RESERVE = 20  # one twentieth of the rate limit is left to other programs that use the token
+RATE_LIMIT_PREFIX = "x-ratelimit"
 
 Settings = Mapping[str, Any]
-
-
-class PollBudgetExceeded(Exception):
-    """This poll has asked as much as it may; the message says why."""
 
 
 def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
@@ -40,59 +37,45 @@ def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
     return Client(settings["base_url"], headers, now, seconds=seconds)
 
 
-class ApiClient:
-    """The requests of one poll. `etags` by key are those of the poll before, for conditional requests."""
+class GitHubClient(ApiClient):
+    """The requests of one poll of GitHub. `etags` are those of the poll before, for conditional requests."""
 
-    def __init__(self, asked: Client, now: datetime, stopping: Callable[[], bool], etags: Mapping[str, str]):
-        self._client = asked
+    rate_limit_prefix = RATE_LIMIT_PREFIX
+
+    def __init__(self, http: Client, now: datetime, stopping: Callable[[], bool], etags: Mapping[str, str]):
+        super().__init__(http, PollBudget(MAX_REQUESTS, MAX_SECONDS, stopping))
         self._now = now
-        self._stopping = stopping
         self._etags = dict(etags)
-        self._left = REQUESTS
-        self._ends = time.monotonic() + SECONDS
-        self.rate_limit: RateLimit | None = None
-        self.answered = False
+        self.has_answered = False
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, key: str = "") -> Answer:
-        """Return the answer to one request; with a `key` it is conditional on the ETag kept under it.
+    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Answer:
+        """Return the response to one GET request, as ``ApiClient.get`` does."""
+        response = super().get(path, params, etag)
+        self.has_answered = True
+        return response
 
-        :raises Enough: if this poll has asked enough.
-        :raises PollError: if there is no answer, or little of the rate limit is left.
-        """
-        self._may_ask()
-        self._left -= 1
-        answer = self._client.get(path, params, etag=self._etags.get(key))
-        self.rate_limit = parse_rate_limit(answer.headers) or self.rate_limit
-        self.answered = True
-        return answer
+    def get_changed(self, key: str, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """Return the response to a GET request that is conditional on the ETag stored under `key`, if there is one."""
+        return self.get(path, params, self._etags.get(key))
 
-    def keep(self, key: str, answer: Answer) -> None:
-        """Keep the ETag of an answer whose whole list has been read."""
-        etag = answer.headers.get("etag", "")
+    def store_etag(self, key: str, response: Answer) -> None:
+        """Store the ETag of a response whose list has been read to the end."""
+        etag = response.headers.get("etag", "")
         if 0 < len(etag) <= 100:
             self._etags.pop(key, None)
             self._etags[key] = etag
 
     def etags(self) -> dict[str, str]:
-        """Return the ETags to go on with: the newest, so that they do not grow for ever."""
-        return dict(list(self._etags.items())[-MOST_ETAGS:])
+        """Return the newest ETags, for the next poll."""
+        return dict(list(self._etags.items())[-MAX_ETAGS:])
 
-    def _may_ask(self) -> None:
-        if self._stopping():
-            raise PollBudgetExceeded("The server is going down; the rest follows.")
-        if self._left <= 0 or time.monotonic() > self._ends:
-            raise PollBudgetExceeded("There is more than one poll takes; the rest follows at once.")
-        told = self.rate_limit
-        if told and told.resets and told.resets > self._now and told.remaining < (told.limit or 0) / RESERVE:
-            words = f"Only {told.remaining} requests are left of GitHub's rate limit; it is asked again at "
-            words += f"{told.resets:%H:%M:%S} UTC."
-            raise PollError(words, ErrorKind.RATE_LIMITED, told.resets)
+    def check_rate_limit(self) -> None:
+        """Leave some requests to other programs that use the token.
 
-
-def parse_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """Return what the headers of an answer say of the rate limit."""
-    limit, remaining, resets = (headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset"))
-    if not remaining.isdecimal():
-        return None
-    moment = datetime.fromtimestamp(min(int(resets), 2**33), UTC) if resets.isdecimal() else None
-    return RateLimit(int(limit) if limit.isdecimal() else None, int(remaining), moment)
+        :raises PollError: if little of the rate limit is left.
+        """
+        limit = self.rate_limit
+        if limit and limit.resets and limit.resets > self._now and limit.remaining < (limit.limit or 0) / RESERVE:
+            message = f"Only {limit.remaining} requests are left of GitHub's rate limit. "
+            message += f"Polling continues at {limit.resets:%H:%M:%S} UTC."
+            raise PollError(message, ErrorKind.RATE_LIMITED, limit.resets)

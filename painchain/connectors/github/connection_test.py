@@ -10,9 +10,10 @@ from typing import Any
 
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
-from painchain.connectors.github.client import client, parse_rate_limit
+from painchain.connectors.github.client import RATE_LIMIT_PREFIX, client
 from painchain.connectors.github.pagination import listed
 from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.poll_budget import parse_rate_limit
 
 SECONDS = 5.0  # after which nothing more is asked
 AN_ANSWER = 3.0  # seconds
@@ -80,7 +81,7 @@ class Testing:
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
     def _about_token(self, answer: Answer) -> None:
-        if told := parse_rate_limit(answer.headers):
+        if told := parse_rate_limit(answer.headers, RATE_LIMIT_PREFIX):
             self._sees.append(f"{told.remaining} of {told.limit} requests left of the rate limit")
         if expires := answer.headers.get("github-authentication-token-expiration"):
             self._sees.append(f"The token expires on {expires}")

@@ -25,14 +25,14 @@ def read(walk: PollSession, owners: Mapping[str, bool], places: dict[str, Place]
 
 def _of_owner(walk: PollSession, path: str, place: Place) -> None:
     since = since_of(place)
-    first = walk.asking.get(path, {"package_type": "container", **MANY}, path)
+    first = walk.asking.get_changed(path, path, {"package_type": "container", **MANY})
     packages = [
         one for one in _all(walk, first) if (moment(one, "updated_at") or since) >= since and _wanted(one, walk)
     ]
     for package in sorted(packages, key=lambda package: text(package, "updated_at")):
         _of_package(walk, path, package, place)
     if not first.unchanged:
-        walk.asking.keep(path, first)
+        walk.asking.store_etag(path, first)
 
 
 def _all(walk: PollSession, first: Answer) -> Iterator[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from painchain.connectors.code_hosts import dig, moment
 from painchain.connectors.contract import MOST_FOUND, ErrorKind, PollContext, PollError, SourceEvent
-from painchain.connectors.github.client import ApiClient, PollBudgetExceeded
+from painchain.connectors.github.client import GitHubClient
 from painchain.connectors.http_client import Answer, next_page
+from painchain.connectors.poll_budget import PollBudgetExceeded
 
 OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
 A_PAGE = 300  # events that come of one page at most
@@ -31,7 +32,7 @@ Touched = Callable[[Any], datetime | None]
 class PollSession:
     """What one poll has come to."""
 
-    def __init__(self, turn: PollContext, asking: ApiClient):
+    def __init__(self, turn: PollContext, asking: GitHubClient):
         self.turn = turn
         self.asking = asking
         self.refused: list[tuple[str, PollError]] = []
@@ -59,7 +60,7 @@ class PollSession:
             self.read += counts
         except PollError as error:
             silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is ErrorKind.UNREACHABLE]
-            broken = error.trouble not in REFUSED and not self.asking.answered
+            broken = error.trouble not in REFUSED and not self.asking.has_answered
             if error.trouble in OF_ALL or broken or len(silent) >= PATIENCE:
                 raise
             self.refused.append((what, error))
@@ -97,7 +98,7 @@ class PollSession:
         place.pop("next", None)
         place["since"] = top
         if not resumed:
-            self.asking.keep(path, first)
+            self.asking.store_etag(path, first)
 
     def pages(self, place: Place, path: str, params: Mapping[str, Any], under: str = "") -> Iterator[list[Any]]:
         """Yield the pages of a whole list; if the poll ends before, `place` stands at the page to go on with."""
@@ -111,7 +112,7 @@ class PollSession:
         answer = self._first(place, path, params, conditional)
         while not answer.unchanged:
             if len(self._found) > MOST_FOUND - A_PAGE:
-                raise PollBudgetExceeded(f"There is more than {MOST_FOUND:,} events; the rest follows at once.")
+                raise PollBudgetExceeded(f"More than {MOST_FOUND:,} events. The next poll follows immediately.")
             yield answer, listed(answer, under)
             following = next_page(answer)
             if following is None:
@@ -122,7 +123,7 @@ class PollSession:
     def _first(self, place: Place, path: str, params: Mapping[str, Any], conditional: bool) -> Answer:
         if "next" in place:
             return self._following(place)
-        return self.asking.get(path, params, path if conditional else "")
+        return self.asking.get_changed(path, path, params) if conditional else self.asking.get(path, params)
 
     def _following(self, place: Place) -> Answer:
         try:

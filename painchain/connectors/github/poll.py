@@ -15,10 +15,11 @@ from typing import Any
 from painchain.connectors.code_hosts import moment, text
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
-from painchain.connectors.github.client import ApiClient, PollBudgetExceeded, client
+from painchain.connectors.github.client import GitHubClient, client
 from painchain.connectors.github.pagination import PollSession, listed, stamp
 from painchain.connectors.github.repository import Reading, Repo
 from painchain.connectors.http_client import next_page
+from painchain.connectors.poll_budget import PollBudgetExceeded
 
 MOST_REPOS = 200  # of those that the token can see
 IDLE = 10  # repositories to which nobody has pushed take turns, so many in a poll
@@ -36,7 +37,7 @@ def poll(turn: PollContext) -> PollResult:
     # Another API has another past.
     known = deepcopy(turn.cursor) if turn.cursor.get("base") == turn.settings["base_url"] else {}
     with client(turn.settings, turn.now) as asked:
-        walk = PollSession(turn, ApiClient(asked, turn.now, turn.stopping, known.get("etags", {})))
+        walk = PollSession(turn, GitHubClient(asked, turn.now, turn.stopping, known.get("etags", {})))
         return Round(walk, known).polled()
 
 
@@ -96,13 +97,14 @@ class Round:
         return self._began is not None and "about" in state and text(state, "seen") >= self._began
 
     def _about(self, name: str, state: State) -> Repo:
-        answer = self._walk.asking.get(f"repos/{name}", key=f"repos/{name}" if "about" in state else "")
+        path, api = f"repos/{name}", self._walk.asking
+        answer = api.get_changed(path, path) if "about" in state else api.get(path)
         if not answer.unchanged:
             if not text(answer.value, "full_name"):
                 words = "The answer is not what GitHub's API answers. Check the API URL."
                 raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
             state["about"] = [*_described(answer.value)]
-            self._walk.asking.keep(f"repos/{name}", answer)
+            api.store_etag(path, answer)
         return Repo(*state["about"])
 
     def _visible(self) -> Iterator[tuple[Repo, State]]:

@@ -167,7 +167,7 @@ class Reading:
             place["head"], place["since"] = place["to"], stamp(self._now)
         place.pop("to", None)
         if head:
-            self._walk.asking.keep(key, head)
+            self._walk.asking.store_etag(key, head)
 
     def _commit(self, told: Any, branch: str) -> None:
         sha = text(told, "sha")
@@ -177,7 +177,7 @@ class Reading:
     def _head(self, branch: str, key: str) -> Answer | None:
         """Return what the branch leads to; None in a repository without any commit."""
         try:
-            return self._walk.asking.get(f"{self._path}/commits", {"sha": branch, "per_page": 1}, key)
+            return self._walk.asking.get_changed(key, f"{self._path}/commits", {"sha": branch, "per_page": 1})
         except PollError as error:
             if error.status == 409:
                 return None

@@ -8,14 +8,14 @@ from typing import Any
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import MOST_FILES, ApiClient, escaped, iso
+from painchain.connectors.gitlab.client import MAX_FILES, GitLabClient, escaped, iso
 from painchain.connectors.gitlab.events import Item, Project
 
 COMMITS_WITH_FILES = 20  # of one look at a branch; each takes a request
 State = dict[str, Any]
 
 
-def look(asking: ApiClient, place: Project, branches: Sequence[str], state: State) -> None:
+def look(asking: GitLabClient, place: Project, branches: Sequence[str], state: State) -> None:
     """Add the new commits of these branches, or else of the default branch; `state` keeps the head of each."""
     for branch in branches or (place.branch,):
         if branch:
@@ -28,7 +28,7 @@ class _Branch:
     While that goes on over several polls, `to` is the head that is read up to and `page` the page to go on with.
     """
 
-    def __init__(self, asking: ApiClient, place: Project, name: str, state: State):
+    def __init__(self, asking: GitLabClient, place: Project, name: str, state: State):
         self.asking, self.place, self.name, self.state = asking, place, name, state
         self.path = f"projects/{place.id}/repository"
 
@@ -66,18 +66,18 @@ class _Branch:
         known, to = self.state.get("head"), self.state["to"]
         params = {"ref_name": f"{known}..{to}" if known else to, "with_stats": "true"}
         if not known:
-            params["since"] = iso(self.asking.turn.since)
+            params["since"] = iso(self.asking.context.since)
         left = COMMITS_WITH_FILES
         for page in self.asking.pages(f"{self.path}/commits", params, self.state["page"]):
             for item in page:
                 changed = self._files(item) if left > 0 else None
                 left -= 1
-                self.asking.add(events.commit(self.place, item, self.name, changed, self.asking.turn.now))
+                self.asking.add(events.commit(self.place, item, self.name, changed, self.asking.context.now))
             self.state["page"] += 1
-            self.asking.moved = True
+            self.asking.made_progress = True
 
     def _files(self, item: Item) -> list[str] | None:
         sha = text(item, "id")
         path = f"{self.path}/commits/{escaped(sha)}/diff"
-        diff = self.asking.further(path, {"per_page": MOST_FILES}) if sha else None
+        diff = self.asking.further(path, {"per_page": MAX_FILES}) if sha else None
         return None if diff is None else events.files(diff)

@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import PollError, SourceEvent
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, REFUSED, ApiClient, escaped
+from painchain.connectors.gitlab.client import ILL, PAGE, REFUSED, GitLabClient, escaped
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 FIRST_TAGS = 50  # a repository with more is taken as known when it is first seen
@@ -20,7 +20,7 @@ OVERLAP = timedelta(minutes=2)
 State = dict[str, Any]
 
 
-def look(asking: ApiClient, place: Project, state: State) -> None:
+def look(asking: GitLabClient, place: Project, state: State) -> None:
     """Add what is new in every container repository of a project.
 
     `state` keeps the tags that are known of each, and in `asked` those that this run through them has been at: it can
@@ -45,7 +45,7 @@ class _Repository:
     other name is not seen.
     """
 
-    def __init__(self, asking: ApiClient, place: Project, repository: Item, state: State):
+    def __init__(self, asking: GitLabClient, place: Project, repository: Item, state: State):
         self.asking, self.place, self.repository, self.state = asking, place, repository, state
         self.path = f"projects/{place.id}/registry/repositories/{repository['id']}/tags"
         self.first = not state.get("looked")
@@ -61,7 +61,7 @@ class _Repository:
         for name in names:
             if (name in self.moving or name not in before) and self._told(name):
                 known.append(name)  # at once: whatever ends this poll, the next does not ask for it again
-                self.asking.moved |= name not in before
+                self.asking.made_progress |= name not in before
         there = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
         self.state["looked"] = True
@@ -97,7 +97,7 @@ class _Repository:
             digests[name] = digest
 
     def _news(self, tag: Item) -> Iterator[SourceEvent | None]:
-        made, turn = moment(tag.get("created_at")), self.asking.turn
+        made, turn = moment(tag.get("created_at")), self.asking.context
         if self.first and made and made < turn.since - OVERLAP:
             return
         # An older image can get a new tag; that happened since the last look.

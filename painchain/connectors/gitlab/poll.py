@@ -11,9 +11,10 @@ from typing import Any
 from painchain.connectors.code_hosts import rows
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, ApiClient, PollBudgetExceeded, client, escaped, iso
+from painchain.connectors.gitlab.client import ILL, PAGE, GitLabClient, client, escaped, iso
 from painchain.connectors.gitlab.events import Project
 from painchain.connectors.gitlab.project import ProjectNews
+from painchain.connectors.poll_budget import PollBudgetExceeded
 
 ACTIVE = timedelta(days=30)  # of the projects that nobody listed, those that something happened in
 MOST_NAMES = 5  # in a note
@@ -22,7 +23,7 @@ MOST_NAMES = 5  # in a note
 def poll(turn: PollContext) -> PollResult:
     """Ask for what is new in the projects of a connector."""
     with client(turn.settings, turn.now) as http:
-        return _Round(ApiClient(http, turn), turn).poll()
+        return _Round(GitLabClient(http, turn), turn).poll()
 
 
 class _Round:
@@ -32,7 +33,7 @@ class _Round:
     is named), and what the round has come upon: `missing` and `refused`.
     """
 
-    def __init__(self, asking: ApiClient, turn: PollContext):
+    def __init__(self, asking: GitLabClient, turn: PollContext):
         self.asking, self.turn = asking, turn
         self.wanted: list[str] = list(turn.settings.get("projects") or [])
         self.cursor: dict[str, Any] = deepcopy(turn.cursor)
@@ -49,13 +50,13 @@ class _Round:
         except PollBudgetExceeded:
             more = True
         except PollError as error:
-            if not self.asking.moved:
+            if not self.asking.made_progress:
                 raise
             more = True
             self._put_off(error)
         if not more:
             self._judge()
-        found = list(self.asking.found.values())
+        found = list(self.asking.events.values())
         return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.asking.rate_limit)
 
     def _put_off(self, error: PollError) -> None:
@@ -108,7 +109,7 @@ class _Round:
                 self.cursor["missing"].append(one["ref"])
                 return
             self._look(place, one)
-            self.asking.moved = True
+            self.asking.made_progress = True
         except PollError as error:
             itself = error.trouble is ErrorKind.PERMISSION or (error.trouble in ILL and not self.ill)
             if not itself:
@@ -159,7 +160,7 @@ class _Round:
             words.append(f"Could not be read: {_some(refused)}.")
         if more:
             left = len(self.cursor.get("todo", []))
-            words.append(f"There is more than one poll takes; {left} project{'' if left == 1 else 's'} to go.")
+            words.append(f"There is more to read than fits in one poll. {left} project{'' if left == 1 else 's'} left.")
         return " ".join(words)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.code_hosts import count, rows, text
 from painchain.connectors.contract import PollError
 from painchain.connectors.gitlab import commits, events, images
-from painchain.connectors.gitlab.client import ILL, MOST_FILES, PAGE, REFUSED, ApiClient, goes_on, iso
+from painchain.connectors.gitlab.client import ILL, MAX_FILES, PAGE, REFUSED, GitLabClient, goes_on, iso
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 OVERLAP = timedelta(minutes=2)  # what is written at once can become visible out of order
@@ -25,9 +25,9 @@ class ProjectNews:
     and the next goes on there.
     """
 
-    def __init__(self, asking: ApiClient, place: Project, branches: Sequence[str], state: State):
+    def __init__(self, asking: GitLabClient, place: Project, branches: Sequence[str], state: State):
         self.asking, self.place, self.branches, self.state = asking, place, tuple(branches), state
-        self.turn = asking.turn
+        self.turn = asking.context
         self.path = f"projects/{place.id}"
 
     @property
@@ -85,7 +85,7 @@ class ProjectNews:
             answer = self.asking.get(f"{self.path}/{name}", params)
             for item in rows(answer.value):
                 read(item, state, since - OVERLAP)
-                self.asking.moved |= _reach(state, moment(item.get("updated_at")))
+                self.asking.made_progress |= _reach(state, moment(item.get("updated_at")))
             if not goes_on(answer):
                 break
             # What changes meanwhile moves to the end and shifts the pages; so ask from the last one on.
@@ -122,7 +122,7 @@ class ProjectNews:
     def _details(self, iid: int) -> dict[str, Any]:
         path = f"{self.path}/merge_requests/{iid}"
         facts = events.approvals(self.asking.further(f"{path}/approvals"))
-        diffs = self.asking.further(f"{path}/diffs", {"per_page": MOST_FILES})
+        diffs = self.asking.further(f"{path}/diffs", {"per_page": MAX_FILES})
         return {**facts, "files_changed": None if diffs is None else events.files(diffs)}
 
     def _reopened(self) -> None:
@@ -146,7 +146,7 @@ class ProjectNews:
         if action not in ("reopened", "closed") or not when or when < since:
             return
         event_id = events.merge_request_id(self.place, {"iid": event.get("target_iid")}, action)
-        if event_id in self.asking.found or event_id in self.state["merge_requests"]["done"]:
+        if event_id in self.asking.events or event_id in self.state["merge_requests"]["done"]:
             return
         item = self._found(f"merge_requests/{count(event.get('target_iid'))}")
         if item and self._wanted(item.get("target_branch")):

@@ -94,7 +94,7 @@ def poll(turn: PollContext) -> PollResult:
     cursor = {"v": CURSOR, "server": cluster.base_url, "salt": salt, "heard": turn.now.isoformat(), "streams": streams}
     note = f"The account may not list {_words(forbidden)}: their changes are not seen. {GIVE}" if forbidden else ""
     if comparing.more:
-        note = f"There is more than one poll takes; the rest follows at once. {note}".strip()
+        note = f"There is more to read than fits in one poll. The next poll follows immediately. {note}".strip()
     return PollResult(comparing.found, cursor, comparing.more, note, _gap(heard, turn))
 
 

@@ -318,7 +318,7 @@ def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, far: Far, p
 def test_more_than_one_poll_takes_follows_without_loss(
     github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "REQUESTS", 40)
+    monkeypatch.setattr(client, "MAX_REQUESTS", 40)
     github.page = 5
     github.put(REPO, "pulls", *[pull(number, updated_at=ago(minutes=number)) for number in range(1, 30)])
     commits = [commit(f"c{number}", ago(minutes=number)) for number in range(60)]
@@ -336,7 +336,7 @@ def test_more_than_one_poll_takes_follows_without_loss(
             github.put(REPO, "pulls", pull(number, created_at=when, updated_at=when))
         if not polled.more:
             break
-        assert "the rest follows" in polled.note
+        assert "The next poll follows" in polled.note
         assert polls < 20
     expected = [*range(1, 30), 101, 102, 103]
     assert found == {f"pr-{REPO}-{number}-opened" for number in expected} | {f"commit-{REPO}-c{n}" for n in range(60)}
@@ -346,7 +346,7 @@ def test_more_than_one_poll_takes_follows_without_loss(
 def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
     github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "REQUESTS", 40)
+    monkeypatch.setattr(client, "MAX_REQUESTS", 40)
     names = [f"acme/part{number}" for number in range(12)]
     for number, name in enumerate(names):
         github.add_repo(name)

@@ -250,7 +250,7 @@ def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(far, gi
 
 
 def test_long_lists_are_read_to_the_end_though_one_poll_does_not_reach(far, gitlab, monkeypatch):
-    monkeypatch.setattr(client, "MOST_REQUESTS", 12)
+    monkeypatch.setattr(client, "MAX_REQUESTS", 12)
     gitlab.page = 3
     items = [merge_request(n, updated_at=ago(hours=23 - n), created_at=ago(hours=23 - n)) for n in range(10)]
     at_once = [merge_request(n, updated_at=ago(minutes=5), created_at=ago(minutes=5)) for n in range(10, 17)]
@@ -288,12 +288,12 @@ def test_a_list_that_moves_while_it_is_read_loses_nothing(gitlab):
 
 
 def test_a_poll_that_stops_early_says_that_more_follows(far, gitlab, monkeypatch):
-    monkeypatch.setattr(client, "MOST_REQUESTS", 4)
+    monkeypatch.setattr(client, "MAX_REQUESTS", 4)
     for number in (7, 8, 9):
         gitlab.add_project(number, f"g/p{number}")
     answer = polled(far)
     assert answer.more
-    assert answer.note == "There is more than one poll takes; 3 projects to go."
+    assert answer.note == "There is more to read than fits in one poll. 3 projects left."
     stopped = poll(PollContext(turn(far).settings, {}, NOW, stopping=lambda: True))
     assert (stopped.more, list(stopped.found)) == (True, [])
 
