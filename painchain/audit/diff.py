@@ -55,8 +55,8 @@ def diff(fields: Iterable[Field], stored: Mapping[str, Any], submitted: Mapping[
     changes = []
     for field in fields:
         if field.key in submitted:
-            old = field.normal(stored.get(field.key, field.default))
-            new = field.normal(submitted[field.key])
+            old = field.normalize(stored.get(field.key, field.default))
+            new = field.normalize(submitted[field.key])
             if not same(field, old, new):
                 changes.append(Change(field.key, field.label, field.kind.value, old, new))
     return changes

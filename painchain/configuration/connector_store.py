@@ -101,7 +101,7 @@ def values(connector: Connector) -> dict[str, Any]:
     """Return the present value of every field, secrets left out."""
     stored = {**connector.config, "name": connector.name, "tags": connector.tags}
     return {
-        field.key: stored.get(field.key, field.normal(field.default))
+        field.key: stored.get(field.key, field.normalize(field.default))
         for field in type_of(connector).all_fields
         if field.kind is not Kind.SECRET
     }
@@ -179,7 +179,7 @@ def update(
     for field in type_of(connector).all_fields:
         if field.kind is Kind.SECRET and field.required and field.key in cleaned and not cleaned[field.key]:
             errors[field.key] = f"{field.label} is required; enter a new one instead of clearing it."
-    if type_of(connector).leads_elsewhere(values(connector), cleaned):
+    if type_of(connector).changes_origin(values(connector), cleaned):
         for field in type_of(connector).all_fields:
             if field.key in connector.secrets and field.key not in cleaned:
                 errors.setdefault(field.key, enter_again(field))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from painchain.connectors.contract import Check, Poll, Watch, WebhookHandler
+from painchain.connectors.contract import Poll, TestConnection, Watch, WebhookHandler
 from painchain.core.redaction import scrub
 
 MAX_ITEMS = 200
@@ -65,7 +65,7 @@ class Field:
         """Whether the value is a list of texts."""
         return self.kind in (Kind.LIST, Kind.TAGS)
 
-    def normal(self, value: Any) -> Any:
+    def normalize(self, value: Any) -> Any:
         """Return `value` in the one form in which this field is stored and compared.
 
         Empty (absent, ``None``, ``""``, ``[]``) is ``None``, or ``[]`` for a list.
@@ -94,7 +94,7 @@ class Field:
 
         :raises FieldError: when it may not.
         """
-        value = self.normal(value)
+        value = self.normalize(value)
         if value is None or value == []:
             if self.required and self.kind is not Kind.SECRET:
                 raise FieldError(f"{self.caption} is required.")
@@ -157,8 +157,8 @@ class ConnectorType:
     event_types: tuple[EventType, ...]
     builtin: bool = False
     poll: Poll | None = None
-    check: Check | None = None
-    hook: WebhookHandler | None = None
+    test_connection: TestConnection | None = None
+    webhook: WebhookHandler | None = None
     watch: Watch | None = None
 
     @property
@@ -176,9 +176,9 @@ class ConnectorType:
 
     def defaults(self) -> dict[str, Any]:
         """Return what each field is before anyone has set it."""
-        return {field.key: field.normal(field.default) for field in self.all_fields}
+        return {field.key: field.normalize(field.default) for field in self.all_fields}
 
-    def leads_elsewhere(self, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    def changes_origin(self, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         """Say whether the secrets would go to another server: whether an address has another scheme, host or port."""
         return any(
             origin(stored.get(field.key)) != origin(wanted.get(field.key, stored.get(field.key)))

@@ -91,25 +91,25 @@ def text(value: Any, *path: str | int) -> str:
     return str(found) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
 
 
-def rows(value: Any, *path: str | int) -> list[Any]:
+def objects(value: Any, *path: str | int) -> list[Any]:
     """Return the objects of the list at `path`; none where there is no list."""
     found = dig(value, *path)
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
-def words(value: Any, *path: str | int) -> list[str]:
+def strings(value: Any, *path: str | int) -> list[str]:
     """Return the texts of the list at `path`; none where there is no list."""
     found = dig(value, *path)
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
-def count(value: Any, *path: str | int) -> int | None:
+def integer(value: Any, *path: str | int) -> int | None:
     """Return the whole number at `path`; None where there is none."""
     found = dig(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
-def moment(value: Any, *path: str | int) -> datetime | None:
+def parse_time(value: Any, *path: str | int) -> datetime | None:
     """Return the time at `path`, which is ISO 8601 or seconds since 1970; None where there is none.
 
     >>> moment("2026-03-04T05:06:07Z"), moment("soon"), moment({"at": None}, "at")
@@ -130,6 +130,6 @@ def first_line(message: str, length: int = 100) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), "")[:length]
 
 
-def known(**facts: Any) -> dict[str, Any]:
+def non_empty(**facts: Any) -> dict[str, Any]:
     """Return the facts that a source tells of, without those that it leaves empty."""
     return {key: fact for key, fact in facts.items() if fact is not None and fact not in ("", [], {})}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 FIRST_POLL_WINDOW = timedelta(hours=24)  # a new connector looks back so far
-MOST_FOUND = 10_000  # of one poll; the rest follows next time
+MAX_EVENTS = 10_000  # of one poll; the rest follows next time
 
 Cursor = dict[str, Any]
 
@@ -17,16 +17,16 @@ Cursor = dict[str, Any]
 class ErrorKind(StrEnum):
     """Why a poll failed, as health and bands on the timeline tell them apart."""
 
-    SIGN_IN = "sign_in"
+    AUTHENTICATION = "sign_in"
     PERMISSION = "permission"
-    MISSING = "missing"
+    NOT_FOUND = "missing"
     RATE_LIMITED = "rate_limited"
     UNREACHABLE = "unreachable"
     TLS = "tls"
-    FAR_ERROR = "far_error"
-    BAD_ANSWER = "bad_answer"
+    SERVER_ERROR = "far_error"
+    INVALID_RESPONSE = "bad_answer"
     SETTINGS = "settings"
-    OURS = "ours"
+    INTERNAL = "ours"
 
 
 class PollError(Exception):
@@ -35,9 +35,9 @@ class PollError(Exception):
     `retry_at` is the moment before which the source does not want to be asked again.
     """
 
-    def __init__(self, message: str, trouble: ErrorKind, retry_at: datetime | None = None, status: int | None = None):
+    def __init__(self, message: str, kind: ErrorKind, retry_at: datetime | None = None, status: int | None = None):
         super().__init__(message)
-        self.trouble = trouble
+        self.kind = kind
         self.retry_at = retry_at
         self.status = status
 
@@ -78,7 +78,7 @@ class PollGap:
 
     start: datetime
     end: datetime
-    words: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class PollResult:
     person should know, in words.
     """
 
-    found: Sequence[SourceEvent]
+    events: Sequence[SourceEvent]
     cursor: Cursor
-    more: bool = False
+    has_more: bool = False
     note: str = ""
     gap: PollGap | None = None
     rate_limit: RateLimit | None = None
@@ -165,11 +165,11 @@ class WebhookHandler:
 
 
 Poll = Callable[[PollContext], PollResult]
-Check = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
+TestConnection = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
 
 # What a watch has heard, to be put on the cursor that is stored, whatever it is by then.
-Heard = Callable[[Cursor], PollResult]
+CursorUpdate = Callable[[Cursor], PollResult]
 # ``watch(turn)`` listens between polls and yields what it hears, in order. It begins with the cursor of a poll. It runs
 # in the event loop of all watches, so it never blocks, and stops where it is cancelled. Where it ends by itself, it
 # can only go on after a poll. ``Polled.more`` asks for one at once.
-Watch = Callable[[PollContext], AsyncIterator[Heard]]
+Watch = Callable[[PollContext], AsyncIterator[CursorUpdate]]

@@ -18,8 +18,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from painchain.connectors.contract import ErrorKind, PollError
-from painchain.connectors.http_errors import no_connection as no_connection
-from painchain.connectors.http_errors import refusal as refusal
+from painchain.connectors.http_errors import connection_error as connection_error
+from painchain.connectors.http_errors import response_error as response_error
 from painchain.connectors.http_errors import retry_after as retry_after
 from painchain.core.http_transport import BoundedTransport, Deadline
 
@@ -39,12 +39,12 @@ for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # they log every request, with its whole address
 
 
-class TooLarge(PollError):
+class ResponseTooLarge(PollError):
     """An answer that is larger than any is read; a smaller page of it may not be."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the source answered. `value` is the JSON; None where nothing has changed (304) or there is none (204)."""
 
     status: int
@@ -53,12 +53,12 @@ class Answer:
     url: str
 
     @property
-    def unchanged(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether the source says that nothing has changed since the ETag that was sent."""
         return self.status == 304
 
 
-class Client:
+class HttpClient:
     """Asks one source. Every request goes to the origin of `base_url`; redirects and links elsewhere are refused.
 
     `headers` (with the token) go with every request. Use it as a context manager, in one thread: it keeps connections
@@ -73,9 +73,9 @@ class Client:
         headers: Mapping[str, str],
         now: datetime,
         verify: ssl.SSLContext | bool = True,
-        seconds: float = READ_SECONDS,
-        whole: float = ANSWER_SECONDS,
-        most: int = ANSWER_BYTES,
+        step_seconds: float = READ_SECONDS,
+        response_seconds: float = ANSWER_SECONDS,
+        max_bytes: int = ANSWER_BYTES,
     ):
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(self.base_url)
@@ -84,14 +84,14 @@ class Client:
         if not all(text.isascii() and text.isprintable() for text in headers.values()):
             words = "The token has characters that no token has. Enter it again, by itself."
             raise PollError(words, ErrorKind.SETTINGS)
-        self._now, self._whole, self._most = now, whole, most
+        self._now, self._whole, self._most = now, response_seconds, max_bytes
         self._deadline = Deadline()
         self._client = httpx2.Client(
             headers={"User-Agent": AGENT, "Accept": "application/json", **headers},
             transport=BoundedTransport(
                 verify if isinstance(verify, ssl.SSLContext) else _trust(verify), self._deadline
             ),
-            timeout=httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
+            timeout=httpx2.Timeout(step_seconds, connect=min(CONNECT_SECONDS, step_seconds)),
             follow_redirects=False,
             trust_env=False,
         )
@@ -104,7 +104,7 @@ class Client:
 
     def get(
         self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None, deadline: float | None = None
-    ) -> Answer:
+    ) -> Response:
         """Return the answer to a GET of `path` (below the base URL) or of a whole URL on the same host.
 
         With an `etag` the request is conditional, and the answer can be `unchanged`. `deadline` is a moment of
@@ -125,12 +125,14 @@ class Client:
                 break
             url, params = self._joined(url, answered.get("location", "")), None
         else:
-            raise PollError(f"{self._host} keeps redirecting. Check the URL.", ErrorKind.BAD_ANSWER, status=status)
+            raise PollError(
+                f"{self._host} keeps redirecting. Check the URL.", ErrorKind.INVALID_RESPONSE, status=status
+            )
         if status != 304 and not 200 <= status < 300:
-            raise refusal(self._host, url, status, answered, body, self._now)
-        return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
+            raise response_error(self._host, url, status, answered, body, self._now)
+        return Response(status, answered, None if status in NO_CONTENT else self._json(body), url)
 
-    def post(self, path: str, value: Any, deadline: float | None = None) -> Answer:
+    def post(self, path: str, value: Any, deadline: float | None = None) -> Response:
         """Return the answer to a question that is posted as JSON to `path`; a redirect is none.
 
         :raises PollError: whatever else the source answers than 2xx, or if it does not answer.
@@ -141,10 +143,10 @@ class Client:
         with self._talking():
             status, answered, body = self._read(url, None, {}, value)
         if not 200 <= status < 300:
-            raise refusal(self._host, url, status, answered, body, self._now)
-        return Answer(status, answered, None if status in NO_CONTENT else self._json(body), url)
+            raise response_error(self._host, url, status, answered, body, self._now)
+        return Response(status, answered, None if status in NO_CONTENT else self._json(body), url)
 
-    def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Answer]:
+    def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Response]:
         """Yield the answers of a list, page by page as its ``Link`` header leads, `limit` at most."""
         answer = self.get(path, params)
         for number in range(1, limit + 1):
@@ -173,7 +175,7 @@ class Client:
             return urljoin(url, location)
         except ValueError:
             words = f"{self._host} redirects to what is no address. Check the URL."
-            raise PollError(words, ErrorKind.BAD_ANSWER) from None
+            raise PollError(words, ErrorKind.INVALID_RESPONSE) from None
 
     def _read(
         self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], posted: Any = None
@@ -185,7 +187,7 @@ class Client:
                 body += part
                 if len(body) > self._most:
                     words = f"{self._host} answers with more than {self._most / 2**20:.0f} MiB at once. Ask for less."
-                    raise TooLarge(words, ErrorKind.BAD_ANSWER)
+                    raise ResponseTooLarge(words, ErrorKind.INVALID_RESPONSE)
             return response.status_code, dict(response.headers), bytes(body)
 
     @contextmanager
@@ -196,10 +198,10 @@ class Client:
             words = f"{self._host} did not answer in time, or too slowly; it is asked again."
             raise PollError(words, ErrorKind.UNREACHABLE) from None
         except httpx2.ConnectError as error:
-            raise no_connection(self._host, error) from None
+            raise connection_error(self._host, error) from None
         except httpx2.DecodingError:
             words = f"{self._host} answered with something that cannot be unpacked. Check the URL."
-            raise PollError(words, ErrorKind.BAD_ANSWER) from None
+            raise PollError(words, ErrorKind.INVALID_RESPONSE) from None
         except httpx2.HTTPError:
             message = f"The connection to {self._host} broke off; it is asked again."
             raise PollError(message, ErrorKind.UNREACHABLE) from None
@@ -212,11 +214,11 @@ class Client:
         except (ValueError, RecursionError):
             said = "something that is no JSON, or only part of it" if body.strip() else "nothing"
             raise PollError(
-                f"{self._host} answered with {said}. Check that the URL is that of the API.", ErrorKind.BAD_ANSWER
+                f"{self._host} answered with {said}. Check that the URL is that of the API.", ErrorKind.INVALID_RESPONSE
             ) from None
 
 
-def next_page(answer: Answer) -> str | None:
+def next_page(answer: Response) -> str | None:
     """Return the address of the next page, as the ``Link`` header has it (RFC 8288).
 
     >>> next_page(Answer(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))

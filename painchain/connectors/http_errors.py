@@ -16,7 +16,9 @@ LONGEST_WAIT = timedelta(days=1)  # whatever a source says, it is asked again af
 PLAIN_WAIT = timedelta(minutes=1)  # where a source limits its rate and does not say until when
 
 
-def refusal(host: str, url: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> PollError:
+def response_error(
+    host: str, url: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
+) -> PollError:
     """Return the error for an answer that is none: what it means and what to do."""
     retry_at = retry_after(headers, now)
     where = urlsplit(url).path
@@ -25,17 +27,19 @@ def refusal(host: str, url: str, status: int, headers: Mapping[str, str], body: 
         words = f"{host} takes no more requests until {retry_at.astimezone(UTC):%H:%M:%S} UTC (rate limit)."
         return PollError(words, ErrorKind.RATE_LIMITED, retry_at, status)
     if status == 401:
-        return PollError(f"{host} does not accept the token (401). Enter a valid one.", ErrorKind.SIGN_IN, None, status)
+        return PollError(
+            f"{host} does not accept the token (401). Enter a valid one.", ErrorKind.AUTHENTICATION, None, status
+        )
     if status == 403:
         words = f"The token may not read {where} (403). Give it that permission."
         return PollError(words, ErrorKind.PERMISSION, None, status)
     if status in (404, 410):
         words = f"{host} has nothing at {where} ({status}), or the token may not see it. Check the URL and the names."
-        return PollError(words, ErrorKind.MISSING, None, status)
+        return PollError(words, ErrorKind.NOT_FOUND, None, status)
     if status >= 500:
         words = f"{host} has a problem of its own ({status}); it is asked again."
-        return PollError(words, ErrorKind.FAR_ERROR, retry_at, status)
-    return PollError(f"{host} refused {where} ({status}). Check the URL.", ErrorKind.BAD_ANSWER, None, status)
+        return PollError(words, ErrorKind.SERVER_ERROR, retry_at, status)
+    return PollError(f"{host} refused {where} ({status}). Check the URL.", ErrorKind.INVALID_RESPONSE, None, status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -59,7 +63,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     return None
 
 
-def no_connection(host: str, error: BaseException) -> PollError:
+def connection_error(host: str, error: BaseException) -> PollError:
     """Return the error for a source that cannot be reached: by what it was that failed, not by how it is worded."""
     causes = list(_causes(error))
     for cause in causes:

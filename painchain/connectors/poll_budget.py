@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from painchain.connectors.contract import RateLimit
-from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.http_client import HttpClient, Response
 
 
 class PollBudgetExceeded(Exception):
@@ -43,12 +43,12 @@ class ApiClient:
 
     rate_limit_prefix = ""
 
-    def __init__(self, http: Client, budget: PollBudget):
+    def __init__(self, http: HttpClient, budget: PollBudget):
         self._http = http
         self._budget = budget
         self.rate_limit: RateLimit | None = None
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Answer:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Response:
         """Return the response to one GET request; with an `etag` the request is conditional.
 
         :raises PollBudgetExceeded: if this poll may send no more requests.

@@ -80,7 +80,7 @@ def _created(field: Field, connector: Connector, now: Any, event: Event | None) 
 
 def _equal(field: Field, recorded: Any, now: Any) -> bool:
     try:
-        return same(field, field.normal(recorded), now)
+        return same(field, field.normalize(recorded), now)
     except FieldError:
         return False
 

@@ -199,13 +199,13 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
         return Obstacle(f"{field.label} is {format_value(now)} already.", moved=True)
     if field.key == "name" and connector_store.is_taken(old, connector):
         return Obstacle(f"There is a connector called “{old}” already.", moved=True)
-    if connector.secrets and type_of(connector).leads_elsewhere(connector_store.values(connector), {field.key: old}):
+    if connector.secrets and type_of(connector).changes_origin(connector_store.values(connector), {field.key: old}):
         return Obstacle(f"{field.label} leads to another server. Enter it in the form, with a token for that server.")
     return None
 
 
 def _has(field: Field, now: Any, recorded: Any) -> bool:
     try:
-        return same(field, now, field.normal(recorded))
+        return same(field, now, field.normalize(recorded))
     except FieldError:
         return False

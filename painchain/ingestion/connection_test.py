@@ -48,7 +48,7 @@ def _check(
     own = {field.key for field in connector_type.fields}
     cleaned, errors = connector_type.clean({key: value for key, value in submitted.items() if key in own})
     settings = {**stored, **cleaned}
-    moved = connector_type.leads_elsewhere(stored, settings)
+    moved = connector_type.changes_origin(stored, settings)
     for field in connector_type.fields:
         if field.kind is not Kind.SECRET or field.key in errors:
             continue

@@ -57,7 +57,7 @@ def store(connector_id: int, polled: PollResult, now: datetime, turn: PollLease 
     values = _success(connector, polled, now, turn)
     quiet = state is not None and state.trouble is None and state.failing_since is None and polled.gap is None
     db.session.rollback()
-    (fresh, newest), added = unknown(polled.found), 0
+    (fresh, newest), added = unknown(polled.events), 0
     for start in range(0, len(fresh) - STEP, STEP):
         batch = new_events(came_from, fresh[start : start + STEP], now, request_id)
         with writer.writing() as event_log:
@@ -88,12 +88,12 @@ def fail(connector_id: int, error: PollError, now: datetime, turn: PollLease | N
         return
     connector, state = found
     words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
-    limited = error.trouble is ErrorKind.RATE_LIMITED
+    limited = error.kind is ErrorKind.RATE_LIMITED
     told = "A rate limit postpones the polls of a connector: %s" if limited else "A poll failed: %s"
     log.warning(told, words, extra={"members": {"connector": connector_id}})
     failures = (state.failures if state else 0) + (0 if limited else 1)
     quiet = state is not None and state.trouble is not None and (state.trouble == ErrorKind.RATE_LIMITED) == limited
-    values: dict[str, Any] = {"last_poll": now, "failures": failures, "trouble": error.trouble.value, "error": words}
+    values: dict[str, Any] = {"last_poll": now, "failures": failures, "trouble": error.kind.value, "error": words}
     values["due"] = next_try(error, max(failures, 1), interval(connector), now)
     if not limited:
         values["failing_since"] = (state.failing_since if state else None) or now
@@ -122,7 +122,7 @@ def next_try(error: PollError, failures: int, interval: timedelta, now: datetime
     pause = min(interval * (1 << min(failures - 1, 12)), LONGEST_PAUSE)
     if error.retry_at:
         wanted = min(max(error.retry_at - now, SHORTEST_PAUSE), LONGEST_LIMIT)
-        pause = wanted if error.trouble is ErrorKind.RATE_LIMITED else max(pause, wanted)
+        pause = wanted if error.kind is ErrorKind.RATE_LIMITED else max(pause, wanted)
         return now + pause * random.uniform(1, 1.05)  # noqa: S311  no secret
     return now + pause * random.uniform(0.9, 1)  # noqa: S311  no secret
 
@@ -133,7 +133,7 @@ def _success(connector: Connector, polled: PollResult, now: datetime, turn: Poll
     values |= {"cursor": polled.cursor, "last_poll": now, "last_success": now, "failures": 0}
     values["note"] = safe_text(polled.note, origin(connector).secrets, LONGEST_WORDS)
     began = min(turn.began, now) if turn else now  # the clock may have been put back since
-    due = now if polled.more else max(now, began + interval(connector))
+    due = now if polled.has_more else max(now, began + interval(connector))
     if rate := polled.rate_limit:
         values |= {"rate_limit": rate.limit, "rate_remaining": rate.remaining, "rate_resets": rate.resets}
         if rate.resets and rate.remaining <= 0:
@@ -149,7 +149,7 @@ def _tell_success(
     if polled.gap:
         gap = polled.gap
         coverage_gaps.add(
-            connector, coverage_gaps.GAP, gap.start, gap.end, safe_text(gap.words, origin(connector).secrets)
+            connector, coverage_gaps.GAP, gap.start, gap.end, safe_text(gap.reason, origin(connector).secrets)
         )
     if before.failing_since:
         trail = Trail(event_log, author(connector), request_id, now)

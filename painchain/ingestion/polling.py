@@ -97,9 +97,7 @@ def poll(turn: PollLease, clock: Callable[[], datetime], stopping: Callable[[], 
             poll_leases.release(turn, clock())
         else:
             told = _told(problem, number)
-            runtime.current().metrics.polled(
-                kind, "rate_limited" if told.trouble is ErrorKind.RATE_LIMITED else "failed"
-            )
+            runtime.current().metrics.polled(kind, "rate_limited" if told.kind is ErrorKind.RATE_LIMITED else "failed")
             fail(number, told, clock(), turn)
         return 0
 
@@ -110,13 +108,13 @@ def check(connector_type_key: str, settings: Mapping[str, Any], now: datetime) -
     What goes wrong is told in words in the answer; this raises nothing.
     """
     connector_type = connectors.TYPES.get(connector_type_key)
-    if connector_type is None or connector_type.check is None:
+    if connector_type is None or connector_type.test_connection is None:
         return ConnectionTestResult(False, missing=["Connectors of this type cannot be tested."])
     if not _checks.acquire(blocking=False):
         return ConnectionTestResult(
             False, missing=["Many connections are being tested just now. Try again in a moment."]
         )
-    ask, answers = connector_type.check, list[ConnectionTestResult]()
+    ask, answers = connector_type.test_connection, list[ConnectionTestResult]()
 
     def run() -> None:
         try:
@@ -160,12 +158,12 @@ def _told(problem: Exception, connector_id: int | None = None) -> PollError:
         return PollError(str(problem), ErrorKind.SETTINGS)
     if isinstance(problem, WriteBusy | OperationalError):
         words = "The database did not take what was found; nothing is lost, it is asked for again."
-        return PollError(words, ErrorKind.OURS)
+        return PollError(words, ErrorKind.INTERNAL)
     logs.failed(log, "A test" if connector_id is None else f"The poll of connector {connector_id}", problem)
     return PollError(
         "PainChain could not read the answer; its log has the details. "
         "This is a defect in PainChain: please report it.",
-        ErrorKind.OURS,
+        ErrorKind.INTERNAL,
     )
 
 

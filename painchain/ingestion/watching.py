@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Update, select, update
 
 from painchain import connectors
-from painchain.connectors.contract import Heard, PollContext, PollResult
+from painchain.connectors.contract import CursorUpdate, PollContext, PollResult
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
 from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
@@ -92,7 +92,7 @@ def turn(connector_id: int, now: datetime) -> PollContext | None:
         db.session.rollback()
 
 
-def put(connector_id: int, until: datetime, heard: Heard, now: datetime) -> Outcome:
+def put(connector_id: int, until: datetime, heard: CursorUpdate, now: datetime) -> Outcome:
     """Put what was heard upon the stored cursor, and store events and cursor together.
 
     While a poll has its turn it has to wait: the poll's cursor is made of the one that it began with. What tells
@@ -109,7 +109,7 @@ def put(connector_id: int, until: datetime, heard: Heard, now: datetime) -> Outc
 
 
 def _put(
-    connector_id: int, until: datetime, heard: Heard, now: datetime, event_log: writer.EventLogWriter | None
+    connector_id: int, until: datetime, heard: CursorUpdate, now: datetime, event_log: writer.EventLogWriter | None
 ) -> Outcome:
     row = _read(connector_id, kept=True)
     connector = db.session.get(Connector, connector_id, populate_existing=True)
@@ -122,20 +122,20 @@ def _put(
         _tell(event_log, connector, polled, now)
     elif _tells(polled):
         return Outcome.WAIT  # a poll has come in between, and with it something to tell
-    soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.more else row.due
+    soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.has_more else row.due
     values: dict[str, Any] = {"cursor": polled.cursor, "due": soonest}
     db.session.execute(_of(connector_id).values(**values))
     return Outcome.STORED
 
 
 def _tells(polled: PollResult) -> bool:
-    return bool(polled.found or polled.gap)
+    return bool(polled.events or polled.gap)
 
 
 def _tell(event_log: writer.EventLogWriter, connector: Connector, polled: PollResult, now: datetime) -> None:
-    add_found(event_log, connector, polled.found, now)
+    add_found(event_log, connector, polled.events, now)
     if polled.gap:
-        coverage_gaps.add(connector, coverage_gaps.GAP, polled.gap.start, polled.gap.end, polled.gap.words)
+        coverage_gaps.add(connector, coverage_gaps.GAP, polled.gap.start, polled.gap.end, polled.gap.reason)
 
 
 def _read(connector_id: int, kept: bool = False) -> Any:

@@ -70,7 +70,7 @@ def make(connector: Connector, trail: Trail, seen: str | None = None) -> str:
     :raises NoneTaken: when connectors of this type take no webhooks.
     :raises Moved: when it is another by now.
     """
-    if type_of(connector).hook is None:
+    if type_of(connector).webhook is None:
         raise NoneTaken(f"{type_of(connector).label} connectors take no webhooks.")
     webhook = _seen(connector, seen)
     secret = token_urlsafe(SECRET_BYTES)
@@ -132,7 +132,7 @@ def find(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, W
     """
     connector = get(connector_id) if connector_id < 2**63 else None
     webhook = of(connector) if connector and connector.type == type_key else None
-    hook = type_of(connector).hook if connector else None
+    hook = type_of(connector).webhook if connector else None
     if connector is None or webhook is None or hook is None:
         raise NoHook
     return connector, hook, webhook

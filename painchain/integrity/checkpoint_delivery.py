@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from painchain.connectors.http_errors import no_connection
+from painchain.connectors.http_errors import connection_error
 from painchain.core.http_transport import BoundedTransport, Deadline
 
 SECONDS = 5.0  # of one step
@@ -38,7 +38,7 @@ def post(url: str, value: Any) -> None:
     except httpx2.TimeoutException:
         raise NotPosted(f"{host} did not answer in time.") from None
     except httpx2.ConnectError as error:
-        raise NotPosted(str(no_connection(host, error))) from None
+        raise NotPosted(str(connection_error(host, error))) from None
     except (httpx2.HTTPError, httpx2.InvalidURL):
         raise NotPosted(f"The connection to {host} broke off.") from None
     if not 200 <= status < 300:

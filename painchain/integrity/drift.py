@@ -108,7 +108,7 @@ def _of_one(told: Replay, key: Key, logged: ConfigItem, there: ConfigItem) -> It
             continue
         if name not in there.values and name not in fields:
             continue  # a field that the connector's type has no more
-        usual = None if one.kind is Kind.SECRET else one.normal(one.default)
+        usual = None if one.kind is Kind.SECRET else one.normalize(one.default)
         was, now = logged.values.get(name, usual), there.values.get(name, usual)
         if was is None and name == "enabled":
             continue

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Heard, PollError
+from painchain.connectors.contract import CursorUpdate, PollError
 from painchain.core import logs
 from painchain.database.session import WriteBusy, db
 from painchain.ingestion import watching
@@ -155,7 +155,7 @@ class WatchWorker:
         kind = connectors.TYPES.get(connector.type) if connector else None
         return watching.turn(number, self._clock()), kind.watch if kind else None
 
-    async def _put(self, watch: Watch, heard: Heard) -> bool:
+    async def _put(self, watch: Watch, heard: CursorUpdate) -> bool:
         """Store what was heard, as soon as that can be done; say whether the watch goes on."""
         while True:
             try:

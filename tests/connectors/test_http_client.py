@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from painchain.connectors.contract import ErrorKind, PollError
-from painchain.connectors.http_client import Client
+from painchain.connectors.http_client import HttpClient
 from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -28,8 +28,8 @@ TOKEN = "canary-token-1234567890"
 SIGNED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def client(far: Far | str, **limits: Any) -> Client:
-    return Client(far if isinstance(far, str) else far.url, SIGNED, NOW, **limits)
+def client(far: Far | str, **limits: Any) -> HttpClient:
+    return HttpClient(far if isinstance(far, str) else far.url, SIGNED, NOW, **limits)
 
 
 def failure(far: Far | str, path: str = "things", **limits: Any) -> PollError:
@@ -57,7 +57,7 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
         f"127.0.0.1 leads to another address ({other.url}), where the token must not go. "
         "Enter the address that it moved to, if that is right."
     )
-    assert error.trouble is ErrorKind.SETTINGS
+    assert error.kind is ErrorKind.SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_disguise_of_an_address_gets_the_token_elsewhere(location: str) -> No
         return moved(302, location.format(port=far.port)) if path_of(asked) == "/begin" else as_json([])
 
     with far_side(answer) as far:
-        assert failure(far, "begin").trouble in (ErrorKind.SETTINGS, ErrorKind.BAD_ANSWER)
+        assert failure(far, "begin").kind in (ErrorKind.SETTINGS, ErrorKind.INVALID_RESPONSE)
         assert far.paths == ["/begin"]
 
 
@@ -124,7 +124,7 @@ def test_a_conditional_request_costs_nothing_where_nothing_has_changed() -> None
     with far_side(answer) as far, client(far) as asking:
         first = asking.get("things")
         again = asking.get("things", etag=first.headers["etag"])
-    assert (first.value, first.unchanged, again.value, again.unchanged) == ([1], False, None, True)
+    assert (first.value, first.is_unchanged, again.value, again.is_unchanged) == ([1], False, None, True)
 
 
 LATER = "Tue, 10 Mar 2026 12:30:00 GMT"
@@ -135,7 +135,12 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
 @pytest.mark.parametrize(
     ("reply", "trouble", "words", "retry_at"),
     [
-        (as_json({}, 401), ErrorKind.SIGN_IN, "127.0.0.1 does not accept the token (401). Enter a valid one.", None),
+        (
+            as_json({}, 401),
+            ErrorKind.AUTHENTICATION,
+            "127.0.0.1 does not accept the token (401). Enter a valid one.",
+            None,
+        ),
         (
             as_json({"message": "no"}, 403),
             ErrorKind.PERMISSION,
@@ -179,33 +184,33 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         ),
         (
             as_json({}, 404),
-            ErrorKind.MISSING,
+            ErrorKind.NOT_FOUND,
             "127.0.0.1 has nothing at /things (404), or the token may not see it. Check the URL and the names.",
             None,
         ),
-        (as_json({}, 410), ErrorKind.MISSING, None, None),
-        (as_json({}, 418), ErrorKind.BAD_ANSWER, "127.0.0.1 refused /things (418). Check the URL.", None),
+        (as_json({}, 410), ErrorKind.NOT_FOUND, None, None),
+        (as_json({}, 418), ErrorKind.INVALID_RESPONSE, "127.0.0.1 refused /things (418). Check the URL.", None),
         (
             as_json({}, 500),
-            ErrorKind.FAR_ERROR,
+            ErrorKind.SERVER_ERROR,
             "127.0.0.1 has a problem of its own (500); it is asked again.",
             None,
         ),
-        (as_json({}, 502), ErrorKind.FAR_ERROR, None, None),
-        (as_json({}, 503, retry_after=LATER), ErrorKind.FAR_ERROR, None, HALF_PAST),
+        (as_json({}, 502), ErrorKind.SERVER_ERROR, None, None),
+        (as_json({}, 503, retry_after=LATER), ErrorKind.SERVER_ERROR, None, HALF_PAST),
         (
             Reply(200, b'{"half": [1, 2'),
-            ErrorKind.BAD_ANSWER,
+            ErrorKind.INVALID_RESPONSE,
             "127.0.0.1 answered with something that is no JSON, or only part of it. Check that the URL is that of "
             "the API.",
             None,
         ),
-        (Reply(200, b"<html>Sign in</html>"), ErrorKind.BAD_ANSWER, None, None),
-        (Reply(200, b"[" * 100_000), ErrorKind.BAD_ANSWER, None, None),
-        (Reply(200, b"\xff\xfe"), ErrorKind.BAD_ANSWER, None, None),
+        (Reply(200, b"<html>Sign in</html>"), ErrorKind.INVALID_RESPONSE, None, None),
+        (Reply(200, b"[" * 100_000), ErrorKind.INVALID_RESPONSE, None, None),
+        (Reply(200, b"\xff\xfe"), ErrorKind.INVALID_RESPONSE, None, None),
         (
             Reply(200, b""),
-            ErrorKind.BAD_ANSWER,
+            ErrorKind.INVALID_RESPONSE,
             "127.0.0.1 answered with nothing. Check that the URL is that of the API.",
             None,
         ),
@@ -217,7 +222,7 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         ),
         (
             Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
-            ErrorKind.BAD_ANSWER,
+            ErrorKind.INVALID_RESPONSE,
             "127.0.0.1 answered with something that cannot be unpacked. Check the URL.",
             None,
         ),
@@ -228,7 +233,7 @@ def test_what_a_source_answers_instead_is_told_in_words(
 ) -> None:
     with far_side(reply) as far:
         error = failure(far)
-    assert (error.trouble, error.retry_at) == (trouble, retry_at)
+    assert (error.kind, error.retry_at) == (trouble, retry_at)
     assert words in (None, str(error))
 
 
@@ -255,7 +260,7 @@ def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
     sent: list[int] = []
     bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
     with far_side(lambda asked: bomb if packed else Reply(200, parts=endless())) as far:
-        error = failure(far, most=2**20)
+        error = failure(far, max_bytes=2**20)
     assert str(error) == "127.0.0.1 answers with more than 1 MiB at once. Ask for less."
     assert len(sent) < 1000
 
@@ -268,10 +273,10 @@ def test_an_answer_that_drips_is_broken_off() -> None:
             yield b" "
 
     with far_side(lambda asked: Reply(200, parts=drip())) as far:
-        error = failure(far, seconds=5, whole=0.2)
+        error = failure(far, step_seconds=5, response_seconds=0.2)
         stop.set()
     assert str(error) == "127.0.0.1 did not answer in time, or too slowly; it is asked again."
-    assert error.trouble is ErrorKind.UNREACHABLE
+    assert error.kind is ErrorKind.UNREACHABLE
 
 
 @contextmanager
@@ -303,7 +308,7 @@ def talker(said: bytes | None) -> Iterator[str]:
 def test_a_source_that_never_comes_to_its_answer_is_given_up(said: bytes | None) -> None:
     """Each byte of a header comes in good time: only the whole never does."""
     with talker(said) as url:
-        assert failure(url, seconds=0.2 if said is None else 5, whole=0.4).trouble is ErrorKind.UNREACHABLE
+        assert failure(url, step_seconds=0.2 if said is None else 5, response_seconds=0.4).kind is ErrorKind.UNREACHABLE
 
 
 def test_the_callers_deadline_counts_if_it_is_earlier() -> None:
@@ -318,16 +323,16 @@ def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
     assert str(refused) == "127.0.0.1 cannot be reached. Check the URL, or whether it is running."
     unknown = failure("http://nowhere.invalid")
     assert str(unknown) == "There is no host called nowhere.invalid. Check the URL."
-    assert (refused.trouble, unknown.trouble) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
+    assert (refused.kind, unknown.kind) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
 
 
 def test_what_is_no_address_or_no_token_is_refused_before_anything_is_sent() -> None:
     for url in ("", "https://", "nonsense", "http://[::1"):
         with pytest.raises(PollError, match="no address"):
-            Client(url, SIGNED, NOW)
+            HttpClient(url, SIGNED, NOW)
     for token in ("tökén", "two\nlines"):
         with pytest.raises(PollError, match="Enter it again") as caught:
-            Client("https://host.example", {"Authorization": token}, NOW)
+            HttpClient("https://host.example", {"Authorization": token}, NOW)
         assert token not in str(caught.value)
 
 
@@ -366,7 +371,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
         assert str(error) == (
             "The TLS certificate of 127.0.0.1 could not be verified. Check the URL, and who signed the certificate."
         )
-        assert failure(far, verify=trusting).trouble is ErrorKind.TLS  # it is vouched for, but is another host's
+        assert failure(far, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
         assert far.asked == []
         with client(far.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
             assert asking.get("things").value == [1]

@@ -269,7 +269,7 @@ def test_these_types_can_be_added_and_painchain_is_built_in():
 def test_a_field_is_as_specified(type_key, key, caption, kind, default, required, range_):
     found = field(f"{type_key}.{key}")
     assert (found.caption, found.kind, found.required) == (caption, kind, required)
-    assert found.normal(found.default) == default
+    assert found.normalize(found.default) == default
     assert ((found.minimum, found.maximum) if found.maximum else None) == range_
 
 

@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain.connectors.contract import ErrorKind, PollContext, PollError
-from painchain.connectors.http_client import Client
+from painchain.connectors.http_client import HttpClient
 from painchain.connectors.kubernetes.watch import watch
 from painchain.core import address_policy, config
 from painchain.core.address_policy import AddressRefused
@@ -117,7 +117,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]
 
 def asked(url: str) -> PollError | None:
     try:
-        with Client(url, {}, NOW) as client:
+        with HttpClient(url, {}, NOW) as client:
             client.get("things")
     except PollError as problem:
         return problem
@@ -140,7 +140,7 @@ def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[
             problem = asked(f"http://far.example:{far.port}")
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
-            assert problem.trouble is ErrorKind.SETTINGS
+            assert problem.kind is ErrorKind.SETTINGS
         assert far.asked == []
 
 

@@ -406,7 +406,7 @@ def test_no_token_is_ever_stored(
     assert polling.store(number, polled, NOW) == 1
     plain = found("plain", title=f"Rotate {TOKEN}", timestamp=NOW - HOUR, facts={"branch": TOKEN})
     assert polling.store(number, PollResult([plain], {}), NOW) == 1
-    polling.fail(number, PollError(hostile, ErrorKind.BAD_ANSWER), NOW)
+    polling.fail(number, PollError(hostile, ErrorKind.INVALID_RESPONSE), NOW)
     kept = [str(list(row)) for table in ("change_events", "poll_states", "lapses") for row in rows(table)]
     assert len(kept) >= 4
     assert [one for one in kept if TOKEN in one] == []
@@ -482,7 +482,7 @@ def test_the_next_try_is_never_before_the_source_wants_to_be_asked() -> None:
     assert next_try(absurd, 1, MINUTE, NOW) <= NOW + 26 * HOUR
     past = PollError("", ErrorKind.RATE_LIMITED, NOW - HOUR)
     assert next_try(past, 1, MINUTE, NOW) > NOW
-    away = PollError("", ErrorKind.FAR_ERROR, NOW + MINUTE)
+    away = PollError("", ErrorKind.SERVER_ERROR, NOW + MINUTE)
     assert next_try(away, 3, MINUTE, NOW) >= NOW + 4 * MINUTE
 
 

@@ -16,10 +16,10 @@ from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
 from painchain.connectors.contract import PollResult
-from painchain.connectors.kubernetes.api import RESOURCES, Stream
-from painchain.connectors.kubernetes.changes import sight
-from painchain.connectors.kubernetes.object_state import marker
-from painchain.connectors.kubernetes.watch import News, Upon
+from painchain.connectors.kubernetes.api import RESOURCES, ResourceStream
+from painchain.connectors.kubernetes.changes import observe
+from painchain.connectors.kubernetes.object_state import fingerprinter
+from painchain.connectors.kubernetes.watch import WatchEvent, WatchUpdate
 from painchain.database.models import Connector, Lapse, PollState
 from painchain.database.session import db
 from painchain.eventlog import writer
@@ -70,7 +70,7 @@ def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Ite
     """Start a server's watches."""
     monkeypatch.setattr("painchain.workers.watch.LOOK_SECONDS", 0.05)
     monkeypatch.setattr(ingestion_watching, "RELIST", timedelta())
-    monkeypatch.setattr("painchain.connectors.kubernetes.watch.TOGETHER_SECONDS", 0.02)
+    monkeypatch.setattr("painchain.connectors.kubernetes.watch.BATCH_SECONDS", 0.02)
     started: list[WatchWorker] = []
 
     def start() -> WatchWorker:
@@ -243,11 +243,11 @@ def test_what_is_newly_listed_is_watched_too(
     comes(lambda: "Secret/" in cluster.watched)
 
 
-def news(number: int, kind: str, verb: str, version: int, name: str = "web", **more: Any) -> Upon:
+def news(number: int, kind: str, verb: str, version: int, name: str = "web", **more: Any) -> WatchUpdate:
     """One line of a stream, to be put upon a cursor."""
     meta = {"name": name, "uid": f"uid-{kind}-shop-{name}", "namespace": "shop", "resourceVersion": str(version)}
-    seen = sight(kind, {"metadata": meta, **more}, marker(state(number).cursor["salt"]))
-    return Upon("prod", [News(Stream(RESOURCES[kind], ""), str(version), verb, seen)], now())
+    seen = observe(kind, {"metadata": meta, **more}, fingerprinter(state(number).cursor["salt"]))
+    return WatchUpdate("prod", [WatchEvent(ResourceStream(RESOURCES[kind], ""), str(version), verb, seen)], now())
 
 
 def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(

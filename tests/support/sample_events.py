@@ -8,7 +8,7 @@ from typing import Any
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields, poll_interval
 from painchain.connectors.contract import ConnectionTestResult, PollContext, PollGap, PollResult, RateLimit, SourceEvent
-from painchain.connectors.http_client import Client
+from painchain.connectors.http_client import HttpClient
 from painchain.eventlog.writer import NewEvent
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -55,9 +55,9 @@ def poll_clock(turn: PollContext) -> PollResult:
     return PollResult(
         found,
         {"last": max([turn.cursor.get("last", 0), *(strike["number"] for strike in told["strikes"])])},
-        more=told.get("more", False),
+        has_more=told.get("more", False),
         note=told.get("note", ""),
-        gap=PollGap(*(datetime.fromtimestamp(one, UTC) for one in gap), words="The clock stood still.")
+        gap=PollGap(*(datetime.fromtimestamp(one, UTC) for one in gap), reason="The clock stood still.")
         if gap
         else None,
         rate_limit=RateLimit(*rate[:2], datetime.fromtimestamp(rate[2], UTC)) if rate else None,
@@ -71,8 +71,8 @@ def check_clock(settings: Mapping[str, Any], now: datetime) -> ConnectionTestRes
     return ConnectionTestResult(True, told["name"], told["sees"])
 
 
-def _clock_client(settings: Mapping[str, Any], now: datetime) -> Client:
-    return Client(settings["base_url"], {"Authorization": f"Bearer {settings['token']}"}, now, seconds=5)
+def _clock_client(settings: Mapping[str, Any], now: datetime) -> HttpClient:
+    return HttpClient(settings["base_url"], {"Authorization": f"Bearer {settings['token']}"}, now, step_seconds=5)
 
 
 CLOCK = ConnectorType(
@@ -88,5 +88,5 @@ CLOCK = ConnectorType(
     ),
     event_types=(EventType("Strike", "Strike", fields(hour="Hour"), "clock"),),
     poll=poll_clock,
-    check=check_clock,
+    test_connection=check_clock,
 )

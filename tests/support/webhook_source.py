@@ -50,7 +50,7 @@ FORGE = ConnectorType(
     colour="grey",
     fields=(Field("ignored", "Ignored", Kind.TEXT),),
     event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
-    hook=HOOK,
+    webhook=HOOK,
 )
 
 

@@ -192,7 +192,7 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     answers: list[PollResult | PollError] = [
         PollResult([], {}),
         PollError("no", ErrorKind.RATE_LIMITED),
-        PollError("no", ErrorKind.SIGN_IN),
+        PollError("no", ErrorKind.AUTHENTICATION),
     ]
 
     def answer(turn: object, stopping: object) -> PollResult:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors.contract import ErrorKind, PollError
-from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.http_client import HttpClient, Response
 from painchain.connectors.poll_budget import ApiClient, PollBudget
 
 MAX_REQUESTS = 300  # of one poll
@@ -19,22 +19,22 @@ RATE_LIMIT_PREFIX = "x-ratelimit"
 Settings = Mapping[str, Any]
 
 
-def client(settings: Settings, now: datetime, seconds: float = 10.0) -> Client:
+def open_client(settings: Settings, now: datetime, seconds: float = 10.0) -> HttpClient:
     """Return a client that asks the configured host and no other.
 
     :raises PollError: if no request can carry the token.
     """
     token = settings.get("token") or ""
     if not token:
-        raise PollError("There is no token. Enter one.", ErrorKind.SIGN_IN)
+        raise PollError("There is no token. Enter one.", ErrorKind.AUTHENTICATION)
     if not (token.isascii() and token.isprintable()):
-        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.SIGN_IN)
+        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.AUTHENTICATION)
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/vnd.github+json, application/json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
-    return Client(settings["base_url"], headers, now, seconds=seconds)
+    return HttpClient(settings["base_url"], headers, now, step_seconds=seconds)
 
 
 class GitHubClient(ApiClient):
@@ -42,23 +42,23 @@ class GitHubClient(ApiClient):
 
     rate_limit_prefix = RATE_LIMIT_PREFIX
 
-    def __init__(self, http: Client, now: datetime, stopping: Callable[[], bool], etags: Mapping[str, str]):
+    def __init__(self, http: HttpClient, now: datetime, stopping: Callable[[], bool], etags: Mapping[str, str]):
         super().__init__(http, PollBudget(MAX_REQUESTS, MAX_SECONDS, stopping))
         self._now = now
         self._etags = dict(etags)
         self.has_answered = False
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Answer:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Response:
         """Return the response to one GET request, as ``ApiClient.get`` does."""
         response = super().get(path, params, etag)
         self.has_answered = True
         return response
 
-    def get_changed(self, key: str, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+    def get_changed(self, key: str, path: str, params: Mapping[str, Any] | None = None) -> Response:
         """Return the response to a GET request that is conditional on the ETag stored under `key`, if there is one."""
         return self.get(path, params, self._etags.get(key))
 
-    def store_etag(self, key: str, response: Answer) -> None:
+    def store_etag(self, key: str, response: Response) -> None:
         """Store the ETag of a response whose list has been read to the end."""
         etag = response.headers.get("etag", "")
         if 0 < len(etag) <= 100:

@@ -10,13 +10,13 @@ from typing import Any
 
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
-from painchain.connectors.github.client import RATE_LIMIT_PREFIX, client
-from painchain.connectors.github.pagination import listed
-from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.github.client import RATE_LIMIT_PREFIX, open_client
+from painchain.connectors.github.pagination import list_items
+from painchain.connectors.http_client import HttpClient, Response
 from painchain.connectors.poll_budget import parse_rate_limit
 
 SECONDS = 5.0  # after which nothing more is asked
-AN_ANSWER = 3.0  # seconds
+RESPONSE_SECONDS = 3.0  # seconds
 KINDS = {
     "personal access token (classic)": "ghp_",
     "fine-grained personal access token": "github_pat_",
@@ -31,38 +31,38 @@ PARTS = {
     "Commits": ("repos/{name}/commits", "Contents: read"),
     "Deployments": ("repos/{name}/deployments", "Deployments: read"),
 }
-REFUSED = (ErrorKind.MISSING, ErrorKind.PERMISSION)
+REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
 
 MOST_LINK = 4_000  # of a header that leads to other pages
 _LAST = re.compile(r'[?&]page=(\d+)[^<>]*>;\s*rel="last"')
 
 
-def check(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
+def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Return what the token of these settings can see and what it can't."""
     try:
-        with client(settings, now, seconds=AN_ANSWER) as asked:
-            return Testing(asked, settings).checked()
+        with open_client(settings, now, seconds=RESPONSE_SECONDS) as http:
+            return ConnectionTest(http, settings).run()
     except PollError as error:
         return ConnectionTestResult(False, missing=[str(error)])
 
 
-class Testing:
+class ConnectionTest:
     """One test: the most telling questions first, as many as fit into its time."""
 
-    def __init__(self, asked: Client, settings: Mapping[str, Any]):
-        self._asked = asked
+    def __init__(self, http: HttpClient, settings: Mapping[str, Any]):
+        self._http = http
         self._settings = settings
-        self._ends = time.monotonic() + SECONDS
-        self._sees: list[str] = []
+        self._deadline = time.monotonic() + SECONDS
+        self._access: list[str] = []
         self._missing: list[str] = []
         self._owners: set[str] = set()
 
-    def checked(self) -> ConnectionTestResult:
+    def run(self) -> ConnectionTestResult:
         """Ask, and put into words what was answered."""
         identity = self._identity()
         names = self._settings.get("repos") or []
-        ok = self._configured(names) if names else self._visible()
-        return ConnectionTestResult(ok, identity, tuple(self._sees), tuple(self._missing))
+        ok = self._check_configured(names) if names else self._check_visible()
+        return ConnectionTestResult(ok, identity, tuple(self._access), tuple(self._missing))
 
     def _identity(self) -> str:
         token = self._settings["token"]
@@ -70,88 +70,88 @@ class Testing:
         try:
             answer = self._get("user")
         except PollError as error:
-            if error.trouble is not ErrorKind.PERMISSION:
+            if error.kind is not ErrorKind.PERMISSION:
                 raise
             return kind  # of an App: it belongs to no user
-        self._about_token(answer)
+        self._describe_token(answer)
         login, name = text(answer.value, "login"), text(answer.value, "name")
         if not login:
             words = "The answer is not what GitHub's API answers. Check the API URL."
-            raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
+            raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
-    def _about_token(self, answer: Answer) -> None:
-        if told := parse_rate_limit(answer.headers, RATE_LIMIT_PREFIX):
-            self._sees.append(f"{told.remaining} of {told.limit} requests left of the rate limit")
+    def _describe_token(self, answer: Response) -> None:
+        if limit := parse_rate_limit(answer.headers, RATE_LIMIT_PREFIX):
+            self._access.append(f"{limit.remaining} of {limit.limit} requests left of the rate limit")
         if expires := answer.headers.get("github-authentication-token-expiration"):
-            self._sees.append(f"The token expires on {expires}")
+            self._access.append(f"The token expires on {expires}")
         scopes = answer.headers.get("x-oauth-scopes")  # only classic tokens have scopes
         if scopes is None:
             return
         has = [scope.strip() for scope in scopes.split(",") if scope.strip()]
-        self._sees.append(f"Scopes of the token: {', '.join(has) or 'none'}")
+        self._access.append(f"Scopes of the token: {', '.join(has) or 'none'}")
         if "repo" not in has:
             self._missing.append("The scope repo: without it private repositories are not seen.")
 
-    def _visible(self) -> bool:
+    def _check_visible(self) -> bool:
         try:
-            answer, under = self._get("user/repos", {"sort": "pushed", "per_page": 1}), ""
+            answer, list_key = self._get("user/repos", {"sort": "pushed", "per_page": 1}), ""
         except PollError as error:
-            if error.trouble is not ErrorKind.PERMISSION:
+            if error.kind is not ErrorKind.PERMISSION:
                 raise
-            answer, under = self._get("installation/repositories", {"per_page": 1}), "repositories"
-        first = listed(answer, under)
+            answer, list_key = self._get("installation/repositories", {"per_page": 1}), "repositories"
+        first = list_items(answer, list_key)
         last = _LAST.search(answer.headers.get("link", "")[:MOST_LINK])
         number = int(last[1]) if last else len(first)
-        self._sees.append(f"{number} {'repository' if number == 1 else 'repositories'}")
+        self._access.append(f"{number} {'repository' if number == 1 else 'repositories'}")
         if not first:
             self._missing.append("The token can see no repository: give it access to some, or list public ones.")
-        for one in first:
-            self._parts(one)
+        for repository in first:
+            self._check_permissions(repository)
         return True
 
-    def _configured(self, names: list[str]) -> bool:
-        seen = []
+    def _check_configured(self, names: list[str]) -> bool:
+        found = []
         for number, name in enumerate(names):
-            if self._late():
+            if self._is_late():
                 self._missing.append(f"Not tested for want of time: {', '.join(names[number:][:5])}.")
                 break
-            if told := self._seen(f"repos/{name}"):
-                seen.append(told)
-                self._sees.append(name)
+            if repository := self._get_optional(f"repos/{name}"):
+                found.append(repository)
+                self._access.append(name)
             else:
                 self._missing.append(f"{name}: there is no such repository, or the token may not see it.")
-        for told in seen:
-            self._parts(told)
-        return bool(seen)
+        for repository in found:
+            self._check_permissions(repository)
+        return bool(found)
 
-    def _parts(self, told: Any) -> None:
-        name, owner = text(told, "full_name"), text(told, "owner", "login")
-        for what, (path, needs) in PARTS.items():
-            if not self._late() and self._seen(path.format(name=name)) is None:
-                self._missing.append(f"{what} of {name}: the token needs the permission {needs}.")
-        whose = "orgs" if text(told, "owner", "type") == "Organization" else "users"
-        if self._late() or owner in self._owners:
+    def _check_permissions(self, repository: Any) -> None:
+        name, owner = text(repository, "full_name"), text(repository, "owner", "login")
+        for part, (path, permission) in PARTS.items():
+            if not self._is_late() and self._get_optional(path.format(name=name)) is None:
+                self._missing.append(f"{part} of {name}: the token needs the permission {permission}.")
+        owners = "orgs" if text(repository, "owner", "type") == "Organization" else "users"
+        if self._is_late() or owner in self._owners:
             return
         self._owners.add(owner)
-        if self._seen(f"{whose}/{owner}/packages", {"package_type": "container"}) is None:
+        if self._get_optional(f"{owners}/{owner}/packages", {"package_type": "container"}) is None:
             self._missing.append(
                 f"Images of {owner}: the token needs the scope read:packages, which only classic ones have."
             )
 
-    def _seen(self, path: str, more: Mapping[str, Any] | None = None) -> Any:
+    def _get_optional(self, path: str, more: Mapping[str, Any] | None = None) -> Any:
         """Return what is at `path`; None if it is gone or forbidden."""
         try:
             return self._get(path, {"per_page": 1, **(more or {})}).value
         except PollError as error:
             if error.status == 409:  # a repository without any commit
                 return []
-            if error.trouble not in REFUSED:
+            if error.kind not in REFUSED:
                 raise
             return None
 
-    def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
-        return self._asked.get(path, params, deadline=self._ends + AN_ANSWER)
+    def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Response:
+        return self._http.get(path, params, deadline=self._deadline + RESPONSE_SECONDS)
 
-    def _late(self) -> bool:
-        return time.monotonic() > self._ends
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from painchain.connectors.code_hosts import count, dig, first_line, known, moment, rows, text, words
+from painchain.connectors.code_hosts import dig, first_line, integer, non_empty, objects, parse_time, strings, text
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 
@@ -20,11 +20,11 @@ IMAGE_KINDS = ("container", "docker")
 
 def pull_request_changes(pull: Any) -> list[tuple[str, datetime | None, str]]:
     """Return what has become of a pull request as far as it tells itself: state, when, by whom."""
-    changes = [("opened", moment(pull, "created_at"), text(pull, "user", "login"))]
-    if moment(pull, "merged_at") or dig(pull, "merged") is True:
-        changes.append(("merged", moment(pull, "merged_at"), text(pull, "merged_by", "login")))
+    changes = [("opened", parse_time(pull, "created_at"), text(pull, "user", "login"))]
+    if parse_time(pull, "merged_at") or dig(pull, "merged") is True:
+        changes.append(("merged", parse_time(pull, "merged_at"), text(pull, "merged_by", "login")))
     elif text(pull, "state") == "closed":
-        changes.append(("closed", moment(pull, "closed_at"), ""))
+        changes.append(("closed", parse_time(pull, "closed_at"), ""))
     return changes
 
 
@@ -32,14 +32,14 @@ def pull_request(
     repo: str, pull: Any, state: str, when: datetime, author: str = "", more: Mapping[str, Any] | None = None
 ) -> SourceEvent:
     """Return the event that a pull request was opened, merged, closed or reopened; `more` are facts told elsewhere."""
-    branches = known(head=text(pull, "head", "ref"), base=text(pull, "base", "ref"))
-    lines = known(
-        additions=count(pull, "additions"), deletions=count(pull, "deletions"), files=count(pull, "changed_files")
+    branches = non_empty(head=text(pull, "head", "ref"), base=text(pull, "base", "ref"))
+    lines = non_empty(
+        additions=integer(pull, "additions"), deletions=integer(pull, "deletions"), files=integer(pull, "changed_files")
     )
-    asked = [text(one, "login") for one in rows(pull, "requested_reviewers")]
-    teams = [text(one, "name") for one in rows(pull, "requested_teams")]
-    comments = [some for key in ("comments", "review_comments") if (some := count(pull, key)) is not None]
-    facts = known(
+    asked = [text(one, "login") for one in objects(pull, "requested_reviewers")]
+    teams = [text(one, "name") for one in objects(pull, "requested_teams")]
+    comments = [some for key in ("comments", "review_comments") if (some := integer(pull, key)) is not None]
+    facts = non_empty(
         branches=branches,
         changes=lines,
         reviewers=[name for name in (*asked, *teams) if name],
@@ -66,10 +66,10 @@ def review_facts(pull: Any, reviews: Iterable[Any]) -> dict[str, Any]:
         name, state = text(review, "user", "login") or "unknown", text(review, "state").upper()
         if state in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED") or name not in last:
             last[name] = state
-    asked = [text(one, "login") for one in rows(pull, "requested_reviewers")]
-    teams = [text(one, "name") for one in rows(pull, "requested_teams")]
+    asked = [text(one, "login") for one in objects(pull, "requested_reviewers")]
+    teams = [text(one, "name") for one in objects(pull, "requested_teams")]
     said = list(last.values())
-    return known(
+    return non_empty(
         reviewers=[name for name in dict.fromkeys((*asked, *teams, *last)) if name],
         approvals=said.count("APPROVED"),
         changes_requested=said.count("CHANGES_REQUESTED"),
@@ -83,9 +83,9 @@ def run_status(run: Any) -> str:
 
 def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: Iterable[str] = ()) -> SourceEvent:
     """Return the event that a workflow run has come to `status`."""
-    began = moment(run, "run_started_at") or moment(run, "created_at")
-    ended = moment(run, "updated_at") if text(run, "conclusion") and status == run_status(run) else None
-    attempt = count(run, "run_attempt") or 1
+    began = parse_time(run, "run_started_at") or parse_time(run, "created_at")
+    ended = parse_time(run, "updated_at") if text(run, "conclusion") and status == run_status(run) else None
+    attempt = integer(run, "run_attempt") or 1
     address = link(dig(run, "html_url"))
     name = text(run, "name") or text(run, "path").rpartition("/")[2] or text(run, "display_title")
     branch = text(run, "head_branch")
@@ -93,18 +93,18 @@ def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: I
         event_id=f"workflow-{repo}-{_number(run, 'id')}-{attempt}-{status}",
         event_type="WorkflowRun",
         title=f"[Workflow] {' - '.join(part for part in (name, branch) if part)}".strip(),
-        timestamp=ended or began or moment(run, "updated_at") or now,
+        timestamp=ended or began or parse_time(run, "updated_at") or now,
         author=text(run, "triggering_actor", "login") or text(run, "actor", "login") or "unknown",
         status=status,
         url=address,
         text=text(run, "display_title"),
-        facts=known(
+        facts=non_empty(
             status=status,
             duration=max(0, int((ended - began).total_seconds())) if ended and began else None,
             branch=branch,
             commit=text(run, "head_sha"),
             trigger=text(run, "event"),
-            run_number=count(run, "run_number"),
+            run_number=integer(run, "run_number"),
             failed_jobs=list(failed_jobs),
             logs_url=address and f"{address}/attempts/{attempt}",
         ),
@@ -125,63 +125,63 @@ def failed_jobs(jobs: Any) -> list[str]:
     return [text(job, "name") or "unnamed" for job in jobs if text(job, "conclusion") in BROKEN]
 
 
-def release(repo: str, told: Any, now: datetime) -> list[SourceEvent]:
+def release(repo: str, item: Any, now: datetime) -> list[SourceEvent]:
     """Return the event that a release was published; a draft is none yet."""
-    if dig(told, "draft") is True:
+    if dig(item, "draft") is True:
         return []
-    name = text(told, "name") or text(told, "tag_name")
+    name = text(item, "name") or text(item, "tag_name")
     return [
         SourceEvent(
-            event_id=f"release-{repo}-{_number(told, 'id')}",
+            event_id=f"release-{repo}-{_number(item, 'id')}",
             event_type="Release",
             title=f"[Release] {name}".strip(),
-            timestamp=moment(told, "published_at") or moment(told, "created_at") or now,
-            author=text(told, "author", "login") or "unknown",
-            status="prerelease" if dig(told, "prerelease") is True else "published",
-            url=link(dig(told, "html_url")),
-            text=text(told, "body"),
-            facts=known(
-                tag=text(told, "tag_name"),
-                prerelease=dig(told, "prerelease") is True,
+            timestamp=parse_time(item, "published_at") or parse_time(item, "created_at") or now,
+            author=text(item, "author", "login") or "unknown",
+            status="prerelease" if dig(item, "prerelease") is True else "published",
+            url=link(dig(item, "html_url")),
+            text=text(item, "body"),
+            facts=non_empty(
+                tag=text(item, "tag_name"),
+                prerelease=dig(item, "prerelease") is True,
                 draft=False,
-                assets=[name for asset in rows(told, "assets") if (name := text(asset, "name"))],
+                assets=[name for asset in objects(item, "assets") if (name := text(asset, "name"))],
             ),
         )
     ]
 
 
-def commit(repo: str, told: Any, branch: str, now: datetime) -> SourceEvent:
+def commit(repo: str, item: Any, branch: str, now: datetime) -> SourceEvent:
     """Return the event of a commit as the API tells of it; its lines and files only when it was asked for alone."""
-    files = [name for one in rows(told, "files") if (name := text(one, "filename"))]
-    lines = known(additions=count(told, "stats", "additions"), deletions=count(told, "stats", "deletions"))
-    if isinstance(dig(told, "files"), list):
-        lines["files"] = len(dig(told, "files"))
-    when = moment(told, "commit", "committer", "date") or moment(told, "commit", "author", "date") or now
-    author = text(told, "author", "login") or text(told, "commit", "author", "name")
-    message = text(told, "commit", "message")
-    return _commit(repo, text(told, "sha"), branch, when, author, message, dig(told, "html_url"), lines, files)
+    files = [name for file in objects(item, "files") if (name := text(file, "filename"))]
+    lines = non_empty(additions=integer(item, "stats", "additions"), deletions=integer(item, "stats", "deletions"))
+    if isinstance(dig(item, "files"), list):
+        lines["files"] = len(dig(item, "files"))
+    when = parse_time(item, "commit", "committer", "date") or parse_time(item, "commit", "author", "date") or now
+    author = text(item, "author", "login") or text(item, "commit", "author", "name")
+    message = text(item, "commit", "message")
+    return _commit(repo, text(item, "sha"), branch, when, author, message, dig(item, "html_url"), lines, files)
 
 
 def pushed_commits(repo: str, push: Any, branch: str, now: datetime) -> list[SourceEvent]:
     """Return the events of the commits that a push brought to a branch."""
-    return [_pushed(repo, one, branch, now) for one in rows(push, "commits")]
+    return [_pushed(repo, one, branch, now) for one in objects(push, "commits")]
 
 
-def deployment(repo: str, told: Any, now: datetime) -> SourceEvent:
+def deployment(repo: str, item: Any, now: datetime) -> SourceEvent:
     """Return the event that a deployment was asked for; until it has a status it is pending."""
-    author = text(told, "creator", "login")
+    author = text(item, "creator", "login")
     return _deployment(
-        repo, told, "pending", moment(told, "created_at") or now, author, None, text(told, "description")
+        repo, item, "pending", parse_time(item, "created_at") or now, author, None, text(item, "description")
     )
 
 
-def deployment_status(repo: str, told: Any, status: Any, now: datetime) -> SourceEvent:
+def deployment_status(repo: str, item: Any, status: Any, now: datetime) -> SourceEvent:
     """Return the event that a deployment has come to a state."""
     addresses = (link(dig(status, key)) for key in ("log_url", "target_url", "environment_url"))
-    when = moment(status, "created_at") or moment(status, "updated_at") or now
+    when = parse_time(status, "created_at") or parse_time(status, "updated_at") or now
     address = next((address for address in addresses if address), None)
     state, author = text(status, "state") or "unknown", text(status, "creator", "login")
-    return _deployment(repo, told, state, when, author, address, text(status, "description"))
+    return _deployment(repo, item, state, when, author, address, text(status, "description"))
 
 
 def registry(base_url: str) -> str:
@@ -196,7 +196,7 @@ def registry(base_url: str) -> str:
 
 def image(base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
     """Return the event that a version of an image was published, as the API tells of it."""
-    tags = words(version, "metadata", "container", "tags")
+    tags = strings(version, "metadata", "container", "tags")
     return _image(base_url, package, version, tags, text(version, "name"), None, now)
 
 
@@ -213,7 +213,7 @@ def published_image(base_url: str, package: Any, now: datetime) -> SourceEvent:
     tags = [tag] if (tag := text(container, "tag", "name")) else []
     hashes = (text(container, "tag", "digest"), text(version, "version"), text(version, "name"))
     digest = next((one for one in hashes if one.startswith("sha256:")), "")
-    layers = [count(layer, "size") or 0 for layer in rows(container, "manifest", "layers")]
+    layers = [integer(layer, "size") or 0 for layer in objects(container, "manifest", "layers")]
     size = sum(layers) or None
     return _image(base_url, package, version, tags, digest, size, now)
 
@@ -227,11 +227,11 @@ def _image(
         event_id=f"image-{path}-{_number(version, 'id')}",
         event_type="Image",
         title=f"[Image] {name}:{','.join(tags)}" if tags else f"[Image] {name}",
-        timestamp=moment(version, "created_at") or moment(package, "updated_at") or now,
+        timestamp=parse_time(version, "created_at") or parse_time(package, "updated_at") or now,
         author=text(version, "author", "login") or "unknown",
         status="published",
         url=link(dig(version, "html_url")) or link(dig(package, "html_url")),
-        facts=known(
+        facts=non_empty(
             registry=host,
             image=path.lower(),  # as a registry wants it
             digest=digest,
@@ -243,12 +243,12 @@ def _image(
     )
 
 
-def _pushed(repo: str, told: Any, branch: str, now: datetime) -> SourceEvent:
-    files = [name for key in ("added", "removed", "modified") for name in words(told, key)]
-    author = text(told, "author", "username") or text(told, "author", "name")
-    when, message = moment(told, "timestamp") or now, text(told, "message")
+def _pushed(repo: str, item: Any, branch: str, now: datetime) -> SourceEvent:
+    files = [name for key in ("added", "removed", "modified") for name in strings(item, key)]
+    author = text(item, "author", "username") or text(item, "author", "name")
+    when, message = parse_time(item, "timestamp") or now, text(item, "message")
     lines = {"files": len(files)} if files else {}
-    return _commit(repo, text(told, "id"), branch, when, author, message, dig(told, "url"), lines, files)
+    return _commit(repo, text(item, "id"), branch, when, author, message, dig(item, "url"), lines, files)
 
 
 def _commit(
@@ -271,16 +271,16 @@ def _commit(
         status="committed",
         url=link(address),
         text=message,
-        facts=known(branch=branch, sha=sha, changes=dict(lines), files_changed=files),
+        facts=non_empty(branch=branch, sha=sha, changes=dict(lines), files_changed=files),
     )
 
 
 def _deployment(
-    repo: str, told: Any, state: str, when: datetime, author: str, address: str | None, description: str
+    repo: str, item: Any, state: str, when: datetime, author: str, address: str | None, description: str
 ) -> SourceEvent:
-    environment = text(told, "environment")
+    environment = text(item, "environment")
     return SourceEvent(
-        event_id=f"deployment-{repo}-{_number(told, 'id')}-{state}",
+        event_id=f"deployment-{repo}-{_number(item, 'id')}-{state}",
         event_type="Deployment",
         title=f"[Deployment] {environment} {state}".replace("  ", " "),
         timestamp=when,
@@ -288,16 +288,16 @@ def _deployment(
         status=state,
         url=address,
         text=description,
-        facts=known(
+        facts=non_empty(
             environment=environment,
-            ref=text(told, "ref"),
-            sha=text(told, "sha"),
+            ref=text(item, "ref"),
+            sha=text(item, "sha"),
             state=state,
-            creator=text(told, "creator", "login"),
+            creator=text(item, "creator", "login"),
         ),
     )
 
 
-def _number(told: Any, key: str) -> str:
+def _number(item: Any, key: str) -> str:
     """Return what identifies a thing. What has no number of its own is told apart by the id of its node, if it can."""
-    return text(told, key) or text(told, "node_id") or "unknown"
+    return text(item, key) or text(item, "node_id") or "unknown"

@@ -6,58 +6,60 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from painchain.connectors.code_hosts import moment, text
+from painchain.connectors.code_hosts import parse_time, text
 from painchain.connectors.github import events
-from painchain.connectors.github.pagination import Place, PollSession, listed, since_of, stamp
-from painchain.connectors.http_client import Answer, next_page
+from painchain.connectors.github.pagination import ListPosition, PollSession, cursor_time, list_items, read_since
+from painchain.connectors.http_client import Response, next_page
 
-MOST_OWNERS = 50
+MAX_OWNERS = 50
 MANY = {"per_page": 100}
 
 
-def read(walk: PollSession, owners: Mapping[str, bool], places: dict[str, Place]) -> None:
+def read(session: PollSession, owners: Mapping[str, bool], positions: dict[str, ListPosition]) -> None:
     """Read the new images of `owners` (True: an organization); `places` are where the last poll left off."""
-    for owner, organization in list(owners.items())[:MOST_OWNERS]:
-        place = places.setdefault(owner, {"since": stamp(walk.turn.since)})
-        with walk.reading(f"images of {owner}, for which the token needs read:packages"):
-            _of_owner(walk, f"{'orgs' if organization else 'users'}/{quote(owner, safe='')}/packages", place)
+    for owner, organization in list(owners.items())[:MAX_OWNERS]:
+        position = positions.setdefault(owner, {"since": cursor_time(session.context.since)})
+        with session.attempt(f"images of {owner}, for which the token needs read:packages"):
+            _read_owner(session, f"{'orgs' if organization else 'users'}/{quote(owner, safe='')}/packages", position)
 
 
-def _of_owner(walk: PollSession, path: str, place: Place) -> None:
-    since = since_of(place)
-    first = walk.asking.get_changed(path, path, {"package_type": "container", **MANY})
+def _read_owner(session: PollSession, path: str, position: ListPosition) -> None:
+    since = read_since(position)
+    first = session.api.get_changed(path, path, {"package_type": "container", **MANY})
     packages = [
-        one for one in _all(walk, first) if (moment(one, "updated_at") or since) >= since and _wanted(one, walk)
+        package
+        for package in _list_packages(session, first)
+        if (parse_time(package, "updated_at") or since) >= since and _wanted(package, session)
     ]
     for package in sorted(packages, key=lambda package: text(package, "updated_at")):
-        _of_package(walk, path, package, place)
-    if not first.unchanged:
-        walk.asking.store_etag(path, first)
+        _read_package(session, path, package, position)
+    if not first.is_unchanged:
+        session.api.store_etag(path, first)
 
 
-def _all(walk: PollSession, first: Answer) -> Iterator[Any]:
+def _list_packages(session: PollSession, first: Response) -> Iterator[Any]:
     answer = first
-    while not answer.unchanged:
-        yield from listed(answer)
+    while not answer.is_unchanged:
+        yield from list_items(answer)
         following = next_page(answer)
         if following is None:
             return
-        answer = walk.asking.get(following)
+        answer = session.api.get(following)
 
 
-def _of_package(walk: PollSession, path: str, package: Any, place: Place) -> None:
+def _read_package(session: PollSession, path: str, package: Any, position: ListPosition) -> None:
     """Read the versions of one package: the oldest change first, so that `place` can follow."""
-    reached, name = {"since": place["since"]}, quote(text(package, "name"), safe="")
+    reached, name = {"since": position["since"]}, quote(text(package, "name"), safe="")
     versions = f"{path}/container/{name}/versions"
-    since = since_of(place)
-    for version in walk.newest_first(reached, versions, MANY, lambda version: moment(version, "created_at")):
-        found = events.image(walk.turn.settings["base_url"], package, version, walk.turn.now)
-        if found.timestamp >= since:
-            walk.add(found)
-    if (updated := moment(package, "updated_at")) and stamp(updated) > place["since"]:
-        place["since"] = stamp(min(updated, walk.turn.now))
+    since = read_since(position)
+    for version in session.newest_first(reached, versions, MANY, lambda version: parse_time(version, "created_at")):
+        event = events.image(session.context.settings["base_url"], package, version, session.context.now)
+        if event.timestamp >= since:
+            session.add(event)
+    if (updated := parse_time(package, "updated_at")) and cursor_time(updated) > position["since"]:
+        position["since"] = cursor_time(min(updated, session.context.now))
 
 
-def _wanted(package: Any, walk: PollSession) -> bool:
-    listed = [name.casefold() for name in walk.turn.settings.get("repos") or []]
-    return not listed or text(package, "repository", "full_name").casefold() in listed
+def _wanted(package: Any, session: PollSession) -> bool:
+    wanted = [name.casefold() for name in session.context.settings.get("repos") or []]
+    return not wanted or text(package, "repository", "full_name").casefold() in wanted

@@ -7,75 +7,75 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, moment
-from painchain.connectors.contract import MOST_FOUND, ErrorKind, PollContext, PollError, SourceEvent
+from painchain.connectors.code_hosts import dig, parse_time
+from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
 from painchain.connectors.github.client import GitHubClient
-from painchain.connectors.http_client import Answer, next_page
+from painchain.connectors.http_client import Response, next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
 OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
-A_PAGE = 300  # events that come of one page at most
-REFUSED = (ErrorKind.MISSING, ErrorKind.PERMISSION)
-LOST = (
+MAX_EVENTS_OF_PAGE = 300  # events that come of one page at most
+REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
+PAGE_LOST = (
     *REFUSED,
     ErrorKind.SETTINGS,
-    ErrorKind.BAD_ANSWER,
+    ErrorKind.INVALID_RESPONSE,
 )  # such a page will not come: the list is read anew
 
-OF_ALL = (ErrorKind.SIGN_IN, ErrorKind.RATE_LIMITED, ErrorKind.TLS)
-PATIENCE = 3  # times that no answer comes
+WHOLE_HOST = (ErrorKind.AUTHENTICATION, ErrorKind.RATE_LIMITED, ErrorKind.TLS)
+MAX_UNANSWERED = 3  # times that no answer comes
 
-Place = dict[str, Any]
-Touched = Callable[[Any], datetime | None]
+ListPosition = dict[str, Any]
+ChangedAt = Callable[[Any], datetime | None]
 
 
 class PollSession:
     """What one poll has come to."""
 
-    def __init__(self, turn: PollContext, asking: GitHubClient):
-        self.turn = turn
-        self.asking = asking
-        self.refused: list[tuple[str, PollError]] = []
-        self.read = 0
-        self._found: dict[str, SourceEvent] = {}
+    def __init__(self, context: PollContext, api: GitHubClient):
+        self.context = context
+        self.api = api
+        self.failures: list[tuple[str, PollError]] = []
+        self.lists_read = 0
+        self._events: dict[str, SourceEvent] = {}
 
     @property
-    def found(self) -> list[SourceEvent]:
+    def events(self) -> list[SourceEvent]:
         """What was found, each event once."""
-        return list(self._found.values())
+        return list(self._events.values())
 
-    def add(self, *found: SourceEvent) -> None:
+    def add(self, *event: SourceEvent) -> None:
         """Take note of events."""
-        for one in found:
-            self._found.setdefault(one.event_id, one)
+        for one in event:
+            self._events.setdefault(one.event_id, one)
 
     @contextmanager
-    def reading(self, what: str, counts: bool = True) -> Iterator[None]:
+    def attempt(self, name: str, counts_as_list: bool = True) -> Iterator[None]:
         """Read one of several things: if that fails, it is noted and the poll goes on.
 
         Unless GitHub as a whole fails: it takes no more requests or not the token, or it has not answered at all.
         """
         try:
             yield
-            self.read += counts
+            self.lists_read += counts_as_list
         except PollError as error:
-            silent = [one for _, one in (*self.refused, (what, error)) if one.trouble is ErrorKind.UNREACHABLE]
-            broken = error.trouble not in REFUSED and not self.asking.has_answered
-            if error.trouble in OF_ALL or broken or len(silent) >= PATIENCE:
+            silent = [one for _, one in (*self.failures, (name, error)) if one.kind is ErrorKind.UNREACHABLE]
+            broken = error.kind not in REFUSED and not self.api.has_answered
+            if error.kind in WHOLE_HOST or broken or len(silent) >= MAX_UNANSWERED:
                 raise
-            self.refused.append((what, error))
+            self.failures.append((name, error))
 
-    def optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get_optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Return what is at `path`; None if it is gone or forbidden."""
         try:
-            return self.asking.get(path, params).value
+            return self.api.get(path, params).value
         except PollError as error:
-            if error.trouble not in REFUSED:
+            if error.kind not in REFUSED:
                 raise
             return None
 
     def newest_first(
-        self, place: Place, path: str, params: Mapping[str, Any], touched: Touched, under: str = ""
+        self, position: ListPosition, path: str, params: Mapping[str, Any], changed_at: ChangedAt, list_key: str = ""
     ) -> Iterator[Any]:
         """Yield the items of a list that are new since it was read the last time.
 
@@ -83,75 +83,79 @@ class PollSession:
         time that was read; if the poll ends before, it stands at the page to go on with. `under` is where the answer
         has its list.
         """
-        since, resumed = since_of(place), "next" in place
+        since, resumed = read_since(position), "next" in position
         first = None
-        for answer, items in self._pages(place, path, params, under, conditional=True):
+        for answer, items in self._pages(position, path, params, list_key, conditional=True):
             first = first or answer
-            times = [min(when, self.turn.now) for item in items if (when := touched(item))]
-            yield from (item for item in items if (when := touched(item)) is None or when >= since)
-            place["top"] = stamp(max([*times, moment(place, "top") or moment(place, "since") or since]))
+            times = [min(when, self.context.now) for item in items if (when := changed_at(item))]
+            yield from (item for item in items if (when := changed_at(item)) is None or when >= since)
+            position["top"] = cursor_time(
+                max([*times, parse_time(position, "top") or parse_time(position, "since") or since])
+            )
             if not any(when >= since for when in times):
                 break
         if first is None:
             return
-        top = place.pop("top", place["since"])
-        place.pop("next", None)
-        place["since"] = top
+        top = position.pop("top", position["since"])
+        position.pop("next", None)
+        position["since"] = top
         if not resumed:
-            self.asking.store_etag(path, first)
+            self.api.store_etag(path, first)
 
-    def pages(self, place: Place, path: str, params: Mapping[str, Any], under: str = "") -> Iterator[list[Any]]:
+    def pages(
+        self, position: ListPosition, path: str, params: Mapping[str, Any], list_key: str = ""
+    ) -> Iterator[list[Any]]:
         """Yield the pages of a whole list; if the poll ends before, `place` stands at the page to go on with."""
-        for _, items in self._pages(place, path, params, under, conditional=False):
+        for _, items in self._pages(position, path, params, list_key, conditional=False):
             yield items
-        place.pop("next", None)
+        position.pop("next", None)
 
     def _pages(
-        self, place: Place, path: str, params: Mapping[str, Any], under: str, conditional: bool
-    ) -> Iterator[tuple[Answer, list[Any]]]:
-        answer = self._first(place, path, params, conditional)
-        while not answer.unchanged:
-            if len(self._found) > MOST_FOUND - A_PAGE:
-                raise PollBudgetExceeded(f"More than {MOST_FOUND:,} events. The next poll follows immediately.")
-            yield answer, listed(answer, under)
+        self, position: ListPosition, path: str, params: Mapping[str, Any], list_key: str, conditional: bool
+    ) -> Iterator[tuple[Response, list[Any]]]:
+        answer = self._first(position, path, params, conditional)
+        while not answer.is_unchanged:
+            if len(self._events) > MAX_EVENTS - MAX_EVENTS_OF_PAGE:
+                raise PollBudgetExceeded(f"More than {MAX_EVENTS:,} events. The next poll follows immediately.")
+            yield answer, list_items(answer, list_key)
             following = next_page(answer)
             if following is None:
                 return
-            place["next"] = following
-            answer = self._following(place)
+            position["next"] = following
+            answer = self._following(position)
 
-    def _first(self, place: Place, path: str, params: Mapping[str, Any], conditional: bool) -> Answer:
-        if "next" in place:
-            return self._following(place)
-        return self.asking.get_changed(path, path, params) if conditional else self.asking.get(path, params)
+    def _first(self, position: ListPosition, path: str, params: Mapping[str, Any], conditional: bool) -> Response:
+        if "next" in position:
+            return self._following(position)
+        return self.api.get_changed(path, path, params) if conditional else self.api.get(path, params)
 
-    def _following(self, place: Place) -> Answer:
+    def _following(self, position: ListPosition) -> Response:
         try:
-            return self.asking.get(place["next"])
+            return self.api.get(position["next"])
         except PollError as error:
-            if error.trouble in LOST:
-                place.pop("next")
-                place.pop("top", None)
+            if error.kind in PAGE_LOST:
+                position.pop("next")
+                position.pop("top", None)
             raise
 
 
-def listed(answer: Answer, under: str = "") -> list[Any]:
+def list_items(answer: Response, list_key: str = "") -> list[Any]:
     """Return the objects of an answer that is a list, or has it under a name.
 
     :raises PollError: if there is no list.
     """
-    found = dig(answer.value, under) if under else answer.value
-    if not isinstance(found, list):
+    event = dig(answer.value, list_key) if list_key else answer.value
+    if not isinstance(event, list):
         words = "The answer is not what GitHub's API answers. Check the API URL."
-        raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
-    return [item for item in found if isinstance(item, dict)]
+        raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
+    return [item for item in event if isinstance(item, dict)]
 
 
-def since_of(place: Place) -> datetime:
+def read_since(position: ListPosition) -> datetime:
     """Return from when on a list is read again: a little before where it stands, since events are known by their id."""
-    return (moment(place, "since") or datetime.fromtimestamp(0, UTC)) - OVERLAP
+    return (parse_time(position, "since") or datetime.fromtimestamp(0, UTC)) - OVERLAP
 
 
-def stamp(when: datetime) -> str:
+def cursor_time(when: datetime) -> str:
     """Return a time as cursors have it."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -12,82 +12,82 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import moment, text
+from painchain.connectors.code_hosts import parse_time, text
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
-from painchain.connectors.github.client import GitHubClient, client
-from painchain.connectors.github.pagination import PollSession, listed, stamp
-from painchain.connectors.github.repository import Reading, Repo
+from painchain.connectors.github.client import GitHubClient, open_client
+from painchain.connectors.github.pagination import PollSession, cursor_time, list_items
+from painchain.connectors.github.repository import Repository, RepositoryReader
 from painchain.connectors.http_client import next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
-MOST_REPOS = 200  # of those that the token can see
-IDLE = 10  # repositories to which nobody has pushed take turns, so many in a poll
+MAX_REPOSITORIES = 200  # of those that the token can see
+MAX_IDLE = 10  # repositories to which nobody has pushed take turns, so many in a poll
 SLACK = timedelta(minutes=10)  # by which clocks may differ
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 State = dict[str, Any]
 
 
-def poll(turn: PollContext) -> PollResult:
+def poll(context: PollContext) -> PollResult:
     """Return what is new in the repositories since the last poll.
 
     :raises PollError: if nothing can be read.
     """
     # Another API has another past.
-    known = deepcopy(turn.cursor) if turn.cursor.get("base") == turn.settings["base_url"] else {}
-    with client(turn.settings, turn.now) as asked:
-        walk = PollSession(turn, GitHubClient(asked, turn.now, turn.stopping, known.get("etags", {})))
-        return Round(walk, known).polled()
+    known = deepcopy(context.cursor) if context.cursor.get("base") == context.settings["base_url"] else {}
+    with open_client(context.settings, context.now) as http:
+        session = PollSession(context, GitHubClient(http, context.now, context.stopping, known.get("etags", {})))
+        return PollRound(session, known).run()
 
 
-class Round:
+class PollRound:
     """Every repository once, the one that was not looked at for longest first; a round can take several polls."""
 
-    def __init__(self, walk: PollSession, known: Cursor):
-        self._walk = walk
+    def __init__(self, session: PollSession, known: Cursor):
+        self._session = session
         self._states: dict[str, State] = known.get("repos", {})
         self._images = known.get("images", {})
         self._began: str | None = known.get("began")
         self._owners: dict[str, bool] = {}
         self._notes: list[str] = []
-        self._begin = stamp(walk.turn.since)
+        self._begin = cursor_time(session.context.since)
         self._before = deepcopy((self._states, self._images))
 
-    def polled(self) -> PollResult:
+    def run(self) -> PollResult:
         """Read as much as one poll may."""
         more = False
         try:
             self._read()
-        except PollBudgetExceeded as enough:
-            more = self._has_come_on()
-            self._notes.append(str(enough))
+        except PollBudgetExceeded as exceeded:
+            more = self._made_progress()
+            self._notes.append(str(exceeded))
         except PollError as error:
-            if not self._has_come_on():
+            if not self._made_progress():
                 raise  # or the next poll, which is due at once, would come to the same
             more = True
             self._notes.append(str(error))
-        if self._walk.refused and not self._walk.read and not more:
-            raise self._walk.refused[0][1]
-        note = " ".join([*self._notes, *self._refusals()])
-        return PollResult(self._walk.found, self._cursor(more), more, note, rate_limit=self._walk.asking.rate_limit)
+        if self._session.failures and not self._session.lists_read and not more:
+            raise self._session.failures[0][1]
+        note = " ".join([*self._notes, *self._failures_note()])
+        return PollResult(self._session.events, self._cursor(more), more, note, rate_limit=self._session.api.rate_limit)
 
     def _read(self) -> None:
-        names = self._walk.turn.settings.get("repos")
-        for repo, state in self._configured(names) if names else self._visible():
-            Reading(self._walk, repo, state).everything()
-        packages.read(self._walk, self._owners, self._images)
+        wanted = self._session.context.settings.get("repos")
+        for repo, state in self._configured(wanted) if wanted else self._visible():
+            RepositoryReader(self._session, repo, state).read_all()
+        packages.read(self._session, self._owners, self._images)
 
-    def _configured(self, names: list[str]) -> Iterator[tuple[Repo, State]]:
-        self._keep([name.casefold() for name in names])
+    def _configured(self, names: list[str]) -> Iterator[tuple[Repository, State]]:
+        self._init_states([name.casefold() for name in names])
         for name in sorted(names, key=lambda name: text(self._states[name.casefold()], "seen")):
             state = self._states[name.casefold()]
             if self._is_done(state):
                 self._owners[state["about"][2]] = state["about"][3]
                 continue
             repo = None
-            with self._walk.reading(name, counts=False):
-                repo = self._about(name, state)
+            with self._session.attempt(name, counts_as_list=False):
+                repo = self._repository(name, state)
             if repo:
                 self._owners[repo.owner] = repo.organization
                 yield repo, state
@@ -96,51 +96,55 @@ class Round:
         """Say whether this round has been there, in the poll before."""
         return self._began is not None and "about" in state and text(state, "seen") >= self._began
 
-    def _about(self, name: str, state: State) -> Repo:
-        path, api = f"repos/{name}", self._walk.asking
+    def _repository(self, name: str, state: State) -> Repository:
+        path, api = f"repos/{name}", self._session.api
         answer = api.get_changed(path, path) if "about" in state else api.get(path)
-        if not answer.unchanged:
+        if not answer.is_unchanged:
             if not text(answer.value, "full_name"):
                 words = "The answer is not what GitHub's API answers. Check the API URL."
-                raise PollError(words, ErrorKind.BAD_ANSWER, status=answer.status)
+                raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
             state["about"] = [*_described(answer.value)]
             api.store_etag(path, answer)
-        return Repo(*state["about"])
+        return Repository(*state["about"])
 
-    def _visible(self) -> Iterator[tuple[Repo, State]]:
-        told = self._listed()
-        self._keep([text(one, "full_name").casefold() for one in told])
-        if not told:
+    def _visible(self) -> Iterator[tuple[Repository, State]]:
+        repositories = self._listed()
+        self._init_states([text(repository, "full_name").casefold() for repository in repositories])
+        if not repositories:
             self._notes.append("The token can see no repository.")
-        self._owners.update({text(one, "owner", "login"): _described(one)[3] for one in told})
-        states = [(one, self._states[text(one, "full_name").casefold()]) for one in told]
+        self._owners.update(
+            {text(repository, "owner", "login"): _described(repository)[3] for repository in repositories}
+        )
+        states = [(repository, self._states[text(repository, "full_name").casefold()]) for repository in repositories]
         states = [pair for pair in states if not (self._began and text(pair[1], "seen") >= self._began)]
         states.sort(key=lambda pair: text(pair[1], "seen"))
         busy = [pair for pair in states if _is_busy(*pair)]
-        idle = [pair for pair in states if not _is_busy(*pair)][:IDLE]
-        for one, state in (*busy, *idle):
-            yield Repo(*_described(one)), state
+        idle = [pair for pair in states if not _is_busy(*pair)][:MAX_IDLE]
+        for repository, state in (*busy, *idle):
+            yield Repository(*_described(repository)), state
 
     def _listed(self) -> list[Any]:
         """Return the repositories that the token can see, as many as are looked at."""
-        asking, found = self._walk.asking, list[Any]()
+        api, repositories = self._session.api, list[Any]()
         try:
-            answer, under = asking.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
+            answer, list_key = api.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
         except PollError as error:
-            if error.trouble is not ErrorKind.PERMISSION:
+            if error.kind is not ErrorKind.PERMISSION:
                 raise
             # The token of a GitHub App belongs to no user.
-            answer, under = asking.get("installation/repositories", {"per_page": 100}), "repositories"
-        while len(found) < MOST_REPOS:
-            found += [one for one in listed(answer, under) if text(one, "full_name")]
+            answer, list_key = api.get("installation/repositories", {"per_page": 100}), "repositories"
+        while len(repositories) < MAX_REPOSITORIES:
+            repositories += [repository for repository in list_items(answer, list_key) if text(repository, "full_name")]
             following = next_page(answer)
             if following is None:
-                return found[:MOST_REPOS]
-            answer = asking.get(following)
-        self._notes.append(f"Only the {MOST_REPOS} repositories that were pushed to last are looked at: list others.")
-        return found[:MOST_REPOS]
+                return repositories[:MAX_REPOSITORIES]
+            answer = api.get(following)
+        self._notes.append(
+            f"Only the {MAX_REPOSITORIES} repositories that were pushed to last are looked at: list others."
+        )
+        return repositories[:MAX_REPOSITORIES]
 
-    def _has_come_on(self) -> bool:
+    def _made_progress(self) -> bool:
         """Say whether a repository has been read to the end, or any list stands somewhere else than before."""
         states, images = self._before
         for name, state in self._states.items():
@@ -153,30 +157,35 @@ class Round:
                     return True
         return any(place != images.get(owner, {"since": self._begin}) for owner, place in self._images.items())
 
-    def _keep(self, names: list[str]) -> None:
+    def _init_states(self, names: list[str]) -> None:
         self._states = {name: self._states.get(name) or {"seen": self._begin} for name in names}
 
-    def _refusals(self) -> list[str]:
-        refused = [f"{what} ({_briefly(error)})" for what, error in self._walk.refused]
-        more = len(refused) - MOST_NAMED
+    def _failures_note(self) -> list[str]:
+        refused = [f"{name} ({_briefly(error)})" for name, error in self._session.failures]
+        more = len(refused) - MAX_NAMED
         if not refused:
             return []
-        return [f"Could not be read: {'; '.join(refused[:MOST_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
+        return [f"Could not be read: {'; '.join(refused[:MAX_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
 
     def _cursor(self, more: bool) -> Cursor:
-        base, etags = self._walk.turn.settings["base_url"], self._walk.asking.etags()
-        began = {"began": self._began or stamp(self._walk.turn.now)} if more else {}
+        base, etags = self._session.context.settings["base_url"], self._session.api.etags()
+        began = {"began": self._began or cursor_time(self._session.context.now)} if more else {}
         return {"base": base, "repos": self._states, "images": self._images, "etags": etags, **began}
 
 
-def _described(one: Any) -> tuple[str, str, str, bool]:
-    organization = text(one, "owner", "type") == "Organization"
-    return text(one, "full_name"), text(one, "default_branch") or "main", text(one, "owner", "login"), organization
+def _described(repository: Any) -> tuple[str, str, str, bool]:
+    organization = text(repository, "owner", "type") == "Organization"
+    return (
+        text(repository, "full_name"),
+        text(repository, "default_branch") or "main",
+        text(repository, "owner", "login"),
+        organization,
+    )
 
 
-def _is_busy(one: Any, state: State) -> bool:
-    seen = moment(state, "seen")
-    times = [when for key in ("pushed_at", "updated_at") if (when := moment(one, key))]
+def _is_busy(repository: Any, state: State) -> bool:
+    seen = parse_time(state, "seen")
+    times = [when for key in ("pushed_at", "updated_at") if (when := parse_time(repository, key))]
     unfinished = any("next" in place for place in state.get("lists", {}).values())
     return unfinished or seen is None or any(when >= seen - SLACK for when in times)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from painchain.connectors.code_hosts import dig, moment, text
+from painchain.connectors.code_hosts import dig, parse_time, text
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
 from painchain.connectors.github import events
 
@@ -54,9 +54,9 @@ def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[Sour
 
     :raises Unreadable: if the body is not what GitHub sends.
     """
-    told = _payload(delivery)
+    payload = _payload(delivery)
     reader = READERS.get(delivery.headers.get("x-github-event", ""))
-    return reader(told, settings, now) if reader and _wanted(told, settings) else []
+    return reader(payload, settings, now) if reader and _wanted(payload, settings) else []
 
 
 def _payload(delivery: Delivery) -> Any:
@@ -64,92 +64,96 @@ def _payload(delivery: Delivery) -> Any:
     try:
         if delivery.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             body = parse_qs(body.decode(), max_num_fields=10).get("payload", [""])[0].encode()
-        told = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         raise UnreadableDelivery("The body is not JSON.") from None
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         raise UnreadableDelivery("The body is JSON, but no object.")
-    return told
+    return payload
 
 
-def _wanted(told: Any, settings: Settings) -> bool:
+def _wanted(payload: Any, settings: Settings) -> bool:
     listed = [name.casefold() for name in settings.get("repos") or []]
-    return not listed or text(told, "repository", "full_name").casefold() in listed
+    return not listed or text(payload, "repository", "full_name").casefold() in listed
 
 
-def _part(told: Any, *keys: str) -> Any:
+def _object(payload: Any, *keys: str) -> Any:
     for key in keys:
-        if isinstance(told.get(key), dict):
-            return told[key]
+        if isinstance(payload.get(key), dict):
+            return payload[key]
     raise UnreadableDelivery(f"The body has no {keys[0]}.")
 
 
-def _repo(told: Any) -> str:
-    name = text(_part(told, "repository"), "full_name")
+def _repo(payload: Any) -> str:
+    name = text(_object(payload, "repository"), "full_name")
     if not name:
         raise UnreadableDelivery("The body does not say of which repository it tells.")
     return name
 
 
-def _pull_request(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    action, pull = text(told, "action"), _part(told, "pull_request")
+def _pull_request(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    action, pull = text(payload, "action"), _object(payload, "pull_request")
     state = PULL_ACTIONS.get(action)
     if action == "closed":
-        state = "merged" if dig(pull, "merged") is True or moment(pull, "merged_at") else "closed"
-    if state is None or not of_branch(text(pull, "base", "ref"), settings):
+        state = "merged" if dig(pull, "merged") is True or parse_time(pull, "merged_at") else "closed"
+    if state is None or not is_wanted_branch(text(pull, "base", "ref"), settings):
         return []
     moments = {
-        "opened": moment(pull, "created_at"),
-        "merged": moment(pull, "merged_at"),
-        "closed": moment(pull, "closed_at"),
+        "opened": parse_time(pull, "created_at"),
+        "merged": parse_time(pull, "merged_at"),
+        "closed": parse_time(pull, "closed_at"),
     }
-    when = moments.get(state) or moment(pull, "updated_at") or now
-    by = text(pull, "user" if state == "opened" else "merged_by", "login") or text(told, "sender", "login")
-    author = text(told, "sender", "login") if state in ("closed", "reopened") else by
-    return [events.pull_request(_repo(told), pull, state, when, author)]
+    when = moments.get(state) or parse_time(pull, "updated_at") or now
+    by = text(pull, "user" if state == "opened" else "merged_by", "login") or text(payload, "sender", "login")
+    author = text(payload, "sender", "login") if state in ("closed", "reopened") else by
+    return [events.pull_request(_repo(payload), pull, state, when, author)]
 
 
-def _workflow_run(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    run = _part(told, "workflow_run")
+def _workflow_run(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    run = _object(payload, "workflow_run")
     status = events.run_status(run)
-    if status in events.NOT_BEGUN or not of_branch(text(run, "head_branch"), settings):
+    if status in events.NOT_BEGUN or not is_wanted_branch(text(run, "head_branch"), settings):
         return []
-    return [events.workflow_run(_repo(told), run, status, now)]
+    return [events.workflow_run(_repo(payload), run, status, now)]
 
 
-def _release(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    published = text(told, "action") in RELEASED
-    return events.release(_repo(told), _part(told, "release"), now) if published else []
+def _release(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    published = text(payload, "action") in RELEASED
+    return events.release(_repo(payload), _object(payload, "release"), now) if published else []
 
 
-def _push(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    ref = text(told, "ref")
+def _push(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    ref = text(payload, "ref")
     branch = ref.removeprefix("refs/heads/")
-    if branch == ref or dig(told, "deleted") is True or text(told, "after") == NO_COMMIT:
+    if branch == ref or dig(payload, "deleted") is True or text(payload, "after") == NO_COMMIT:
         return []
-    default = text(told, "repository", "default_branch") or text(told, "repository", "master_branch")
+    default = text(payload, "repository", "default_branch") or text(payload, "repository", "master_branch")
     if branch not in (settings.get("branches") or [default]):
         return []
-    return events.pushed_commits(_repo(told), told, branch, now)
+    return events.pushed_commits(_repo(payload), payload, branch, now)
 
 
-def _deployment(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    return [events.deployment(_repo(told), _part(told, "deployment"), now)]
+def _deployment(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    return [events.deployment(_repo(payload), _object(payload, "deployment"), now)]
 
 
-def _deployment_status(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    return [events.deployment_status(_repo(told), _part(told, "deployment"), _part(told, "deployment_status"), now)]
+def _deployment_status(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    return [
+        events.deployment_status(
+            _repo(payload), _object(payload, "deployment"), _object(payload, "deployment_status"), now
+        )
+    ]
 
 
-def _package(told: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    package = _part(told, "registry_package", "package")
+def _package(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+    package = _object(payload, "registry_package", "package")
     if not events.is_image(package) or not isinstance(dig(package, "package_version"), dict):
         return []
-    package = {**package, "repository": told.get("repository")}
+    package = {**package, "repository": payload.get("repository")}
     return [events.published_image(settings["base_url"], package, now)]
 
 
-def of_branch(branch: str, settings: Settings) -> bool:
+def is_wanted_branch(branch: str, settings: Settings) -> bool:
     """Say whether what happens on a branch is wanted: on any, if none are listed."""
     return not settings.get("branches") or branch in settings["branches"]
 
@@ -165,4 +169,4 @@ READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[SourceEvent]]] =
     "registry_package": _package,
 }
 
-HOOK = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic)
+HANDLER = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic)

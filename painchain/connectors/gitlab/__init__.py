@@ -67,6 +67,6 @@ TYPE = ConnectorType(
         *SHARED_EVENT_TYPES,
     ),
     poll=poll.poll,
-    check=connection_test.check,
-    hook=webhook.HOOK,
+    test_connection=connection_test.run_test,
+    webhook=webhook.HANDLER,
 )

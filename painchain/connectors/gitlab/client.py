@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from painchain.connectors.code_hosts import rows
-from painchain.connectors.contract import MOST_FOUND, ErrorKind, PollContext, PollError, SourceEvent
+from painchain.connectors.code_hosts import objects
+from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
 from painchain.connectors.gitlab.events import Item
-from painchain.connectors.http_client import Answer, Client, next_page
+from painchain.connectors.http_client import HttpClient, Response, next_page
 from painchain.connectors.poll_budget import ApiClient, PollBudget, PollBudgetExceeded
 
 MAX_REQUESTS = 300  # of one poll
@@ -19,17 +19,17 @@ PAGE = 100  # the largest page that GitLab sends
 MAX_FILES = 100  # of a merge request or commit
 API = "/api/v4"
 # What can be wrong with one thing, list or project alone, and what can be wrong with all of GitLab as well.
-REFUSED = (ErrorKind.PERMISSION, ErrorKind.MISSING)
-ILL = (ErrorKind.FAR_ERROR, ErrorKind.BAD_ANSWER, ErrorKind.UNREACHABLE)
+REFUSED = (ErrorKind.PERMISSION, ErrorKind.NOT_FOUND)
+SERVER_ERRORS = (ErrorKind.SERVER_ERROR, ErrorKind.INVALID_RESPONSE, ErrorKind.UNREACHABLE)
 
 
-def client(settings: Mapping[str, Any], now: datetime, seconds: float = 10.0) -> Client:
+def open_client(settings: Mapping[str, Any], now: datetime, seconds: float = 10.0) -> HttpClient:
     """Return a client of the REST API. PRIVATE-TOKEN takes personal, project and group tokens alike."""
     base = str(settings["base_url"]).rstrip("/").removesuffix(API)
-    return Client(base + API, {"PRIVATE-TOKEN": str(settings["token"] or "")}, now, seconds=seconds)
+    return HttpClient(base + API, {"PRIVATE-TOKEN": str(settings["token"] or "")}, now, step_seconds=seconds)
 
 
-def escaped(part: str) -> str:
+def quote_path(part: str) -> str:
     """Return a path, branch or tag as one part of an address.
 
     >>> escaped("group/project")
@@ -48,7 +48,7 @@ class GitLabClient(ApiClient):
 
     rate_limit_prefix = "ratelimit"
 
-    def __init__(self, http: Client, context: PollContext):
+    def __init__(self, http: HttpClient, context: PollContext):
         super().__init__(http, PollBudget(MAX_REQUESTS, MAX_SECONDS, context.stopping))
         self.context = context
         self.events: dict[str, SourceEvent] = {}
@@ -65,22 +65,22 @@ class GitLabClient(ApiClient):
         if message not in self.notes:
             self.notes.append(message)
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Answer:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Response:
         """Return the response to one GET request.
 
         :raises PollBudgetExceeded: if this poll may send no more requests, or has found enough events.
         :raises PollError: as ``Client.get``.
         """
-        if len(self.events) > MOST_FOUND - PAGE:
+        if len(self.events) > MAX_EVENTS - PAGE:
             raise PollBudgetExceeded
         return super().get(path, params, etag)
 
-    def further(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get_optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Return what more GitLab tells of something, None where it does not: it is gone, too large, not to be read."""
         try:
             return self.get(path, params).value
         except PollError as error:
-            if error.trouble in (*REFUSED, *ILL):
+            if error.kind in (*REFUSED, *SERVER_ERRORS):
                 return None
             raise
 
@@ -89,10 +89,10 @@ class GitLabClient(ApiClient):
         number: int | None = first
         while number:
             answer = self.get(path, {**params, "per_page": PAGE, "page": number})
-            yield rows(answer.value)
-            number = number + 1 if goes_on(answer) else None
+            yield objects(answer.value)
+            number = number + 1 if has_next_page(answer) else None
 
 
-def goes_on(answer: Answer) -> bool:
+def has_next_page(answer: Response) -> bool:
     """Say whether there is a further page. Its address is not followed: behind a proxy it can name another host."""
     return bool(answer.headers.get("x-next-page") or next_page(answer))

@@ -8,76 +8,76 @@ from typing import Any
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import MAX_FILES, GitLabClient, escaped, iso
+from painchain.connectors.gitlab.client import MAX_FILES, GitLabClient, iso, quote_path
 from painchain.connectors.gitlab.events import Item, Project
 
 COMMITS_WITH_FILES = 20  # of one look at a branch; each takes a request
 State = dict[str, Any]
 
 
-def look(asking: GitLabClient, place: Project, branches: Sequence[str], state: State) -> None:
+def read(api: GitLabClient, project: Project, branches: Sequence[str], state: State) -> None:
     """Add the new commits of these branches, or else of the default branch; `state` keeps the head of each."""
-    for branch in branches or (place.branch,):
+    for branch in branches or (project.branch,):
         if branch:
-            _Branch(asking, place, branch, state.setdefault(branch, {})).look()
+            _BranchReader(api, project, branch, state.setdefault(branch, {})).read()
 
 
-class _Branch:
+class _BranchReader:
     """Reads the commits between the head that was known and the present one: what is pushed late is old already.
 
     While that goes on over several polls, `to` is the head that is read up to and `page` the page to go on with.
     """
 
-    def __init__(self, asking: GitLabClient, place: Project, name: str, state: State):
-        self.asking, self.place, self.name, self.state = asking, place, name, state
-        self.path = f"projects/{place.id}/repository"
+    def __init__(self, api: GitLabClient, project: Project, name: str, state: State):
+        self.api, self.project, self.name, self.state = api, project, name, state
+        self.path = f"projects/{project.id}/repository"
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Read what is new on the branch, if its head has moved."""
         state = self.state
         if "to" not in state and not self._moved():
             return
         try:
-            self._read()
+            self._read_commits()
         except PollError as error:
-            if error.trouble is not ErrorKind.MISSING or "head" not in state:
+            if error.kind is not ErrorKind.NOT_FOUND or "head" not in state:
                 raise
             del state["head"]  # the branch was rewritten, and the commit is gone
             state["page"] = 1
-            self._read()
+            self._read_commits()
         state |= {"head": state.pop("to"), "etag": state.pop("next_etag")}
         del state["page"]
 
     def _moved(self) -> bool:
         try:
-            path = f"{self.path}/branches/{escaped(self.name)}"
-            answer = self.asking.get(path, etag=self.state.get("etag"))
+            path = f"{self.path}/branches/{quote_path(self.name)}"
+            answer = self.api.get(path, etag=self.state.get("etag"))
         except PollError as error:
-            if error.trouble is ErrorKind.MISSING:
+            if error.kind is ErrorKind.NOT_FOUND:
                 return False  # not every project has every branch
             raise
         head = text(answer.value, "commit", "id")
-        if answer.unchanged or not head or head == self.state.get("head"):
+        if answer.is_unchanged or not head or head == self.state.get("head"):
             return False
         self.state |= {"to": head, "page": 1, "next_etag": answer.headers.get("etag")}
         return True
 
-    def _read(self) -> None:
+    def _read_commits(self) -> None:
         known, to = self.state.get("head"), self.state["to"]
         params = {"ref_name": f"{known}..{to}" if known else to, "with_stats": "true"}
         if not known:
-            params["since"] = iso(self.asking.context.since)
+            params["since"] = iso(self.api.context.since)
         left = COMMITS_WITH_FILES
-        for page in self.asking.pages(f"{self.path}/commits", params, self.state["page"]):
+        for page in self.api.pages(f"{self.path}/commits", params, self.state["page"]):
             for item in page:
                 changed = self._files(item) if left > 0 else None
                 left -= 1
-                self.asking.add(events.commit(self.place, item, self.name, changed, self.asking.context.now))
+                self.api.add(events.commit(self.project, item, self.name, changed, self.api.context.now))
             self.state["page"] += 1
-            self.asking.made_progress = True
+            self.api.made_progress = True
 
     def _files(self, item: Item) -> list[str] | None:
         sha = text(item, "id")
-        path = f"{self.path}/commits/{escaped(sha)}/diff"
-        diff = self.asking.further(path, {"per_page": MAX_FILES}) if sha else None
+        path = f"{self.path}/commits/{quote_path(sha)}/diff"
+        diff = self.api.get_optional(path, {"per_page": MAX_FILES}) if sha else None
         return None if diff is None else events.files(diff)

@@ -7,99 +7,105 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from painchain.connectors.code_hosts import rows, text
+from painchain.connectors.code_hosts import objects, text
 from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import client, escaped
+from painchain.connectors.gitlab.client import open_client, quote_path
 from painchain.connectors.gitlab.events import Item
-from painchain.connectors.http_client import Answer, Client
+from painchain.connectors.http_client import HttpClient, Response
 
 SECONDS = 8.0  # for all of it
 SCOPES = {"read_api", "api"}  # either is enough
-MOST_NAMES = 10  # of the projects that a token is a member of
+MAX_NAMED = 10  # of the projects that a token is a member of
 
 
-def check(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
+def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Ask GitLab who the token is and what it can see."""
     try:
-        with client(settings, now, seconds=SECONDS / 2) as http:
-            look = _Look(http)
-            token, user = look.may("personal_access_tokens/self"), look.may("user")
+        with open_client(settings, now, seconds=SECONDS / 2) as http:
+            test = ConnectionTest(http)
+            token, user = test.get_optional("personal_access_tokens/self"), test.get_optional("user")
             missing = _scopes(token)
             wanted = list(settings.get("projects") or [])
-            sees, absent = look.listed(wanted) if wanted else look.memberships()
+            access, missing_projects = test.check_listed(wanted) if wanted else test.check_memberships()
     except PollError as error:
         return ConnectionTestResult(ok=False, missing=[str(error)])
-    polls = not missing and (bool(sees) or not wanted)
-    return ConnectionTestResult(polls, _identity(user, token, now.date()), sees, [*missing, *absent])
+    polls = not missing and (bool(access) or not wanted)
+    return ConnectionTestResult(polls, _identity(user, token, now.date()), access, [*missing, *missing_projects])
 
 
-class _Look:
+class ConnectionTest:
     """The requests of one test, which together may take so long and no longer."""
 
-    def __init__(self, http: Client):
+    def __init__(self, http: HttpClient):
         self._http = http
-        self._until = time.monotonic() + SECONDS
+        self._deadline = time.monotonic() + SECONDS
 
-    def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
-        return self._http.get(path, params, deadline=self._until)
+    def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Response:
+        return self._http.get(path, params, deadline=self._deadline)
 
-    def may(self, path: str) -> Item | None:
+    def get_optional(self, path: str) -> Item | None:
         """Return what GitLab tells the token of itself; None where it may not, or GitLab is older."""
         try:
             value = self._get(path).value
         except PollError as error:
-            if error.trouble in (ErrorKind.PERMISSION, ErrorKind.MISSING):
+            if error.kind in (ErrorKind.PERMISSION, ErrorKind.NOT_FOUND):
                 return None
             raise
         return value if isinstance(value, Mapping) else None
 
-    def listed(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    def check_listed(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return which of the listed projects the token sees, and what to say of the others."""
-        sees, absent = [], []
+        access, missing_projects = [], []
         for number, ref in enumerate(wanted):
-            if time.monotonic() > self._until - 1:
-                absent.append(f"{len(wanted) - number} more projects were not looked at: GitLab answers slowly.")
+            if time.monotonic() > self._deadline - 1:
+                missing_projects.append(
+                    f"{len(wanted) - number} more projects were not looked at: GitLab answers slowly."
+                )
                 break
-            place = events.project(self.may(f"projects/{escaped(ref)}"))
-            if place:
-                sees.append(place.path)
+            project = events.project(self.get_optional(f"projects/{quote_path(ref)}"))
+            if project:
+                access.append(project.path)
             else:
-                absent.append(f"There is no project {ref}, or the token may not see it. Make its user a member.")
-        return sees, absent
+                missing_projects.append(
+                    f"There is no project {ref}, or the token may not see it. Make its user a member."
+                )
+        return access, missing_projects
 
-    def memberships(self) -> tuple[list[str], list[str]]:
+    def check_memberships(self) -> tuple[list[str], list[str]]:
         """Return the projects that the token is a member of, as many as are worth naming."""
         params = {"membership": "true", "simple": "true", "archived": "false", "order_by": "last_activity_at"}
         try:
-            answer = self._get("projects", {**params, "per_page": MOST_NAMES})
+            answer = self._get("projects", {**params, "per_page": MAX_NAMED})
         except PollError as error:
-            if error.trouble is ErrorKind.PERMISSION:
+            if error.kind is ErrorKind.PERMISSION:
                 return [], ["The token may not list projects. Give it the scope read_api."]
             raise
-        sees = [place.path for item in rows(answer.value) if (place := events.project(item))]
+        access = [project.path for item in objects(answer.value) if (project := events.project(item))]
         total = answer.headers.get("x-total", "")
-        if total.isdecimal() and int(total) > len(sees):
-            sees.append(f"and {int(total) - len(sees)} more projects")
-        return sees, [] if sees else ["The token is a member of no project. List the projects, or make it a member."]
+        if total.isdecimal() and int(total) > len(access):
+            access.append(f"and {int(total) - len(access)} more projects")
+        return access, [] if access else [
+            "The token is a member of no project. List the projects, or make it a member."
+        ]
 
 
 def _scopes(token: Item | None) -> list[str]:
     scopes = token.get("scopes") if token else None
-    if not isinstance(scopes, list) or SCOPES & {one for one in scopes if isinstance(one, str)}:
+    if not isinstance(scopes, list) or SCOPES & {scope for scope in scopes if isinstance(scope, str)}:
         return []
-    has = ", ".join(map(str, scopes)) or "none"
-    return [f"The token lacks the scope read_api; it has {has}. Make one that has it."]
+    granted = ", ".join(map(str, scopes)) or "none"
+    return [f"The token lacks the scope read_api; it has {granted}. Make one that has it."]
 
 
 def _identity(user: Item | None, token: Item | None, today: date) -> str:
     who = [events.name(user)] if user else []
     if token and text(token, "name"):
         who.append(f"token “{text(token.get('name'))}”")
-    return ", ".join([*who, *_end(token, today)])
+    return ", ".join([*who, *_expiry(token, today)])
 
 
-def _end(token: Item | None, today: date) -> list[str]:
+def _expiry(token: Item | None, today: date) -> list[str]:
     try:
         days = (date.fromisoformat(text(token.get("expires_at") if token else None)[:10]) - today).days
     except ValueError:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain.connectors import code_hosts
-from painchain.connectors.code_hosts import count, dig, first_line, known, rows, text
+from painchain.connectors.code_hosts import dig, first_line, integer, non_empty, objects, text
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 
@@ -46,27 +46,27 @@ def states(item: Item) -> Iterator[tuple[str, datetime | None, str]]:
         yield "merged", moment(item.get("merged_at")), name(item.get("merge_user") or item.get("merged_by"))
 
 
-def merge_request_id(place: Project, item: Item, state: str) -> str:
+def merge_request_id(project: Project, item: Item, state: str) -> str:
     """Return the id of the event that a merge request came into this state."""
-    return f"mr-{place.path}-{text(item.get('iid'))}-{state}"
+    return f"mr-{project.path}-{text(item.get('iid'))}-{state}"
 
 
-def merge_request(place: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> SourceEvent:
+def merge_request(project: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> SourceEvent:
     """Return the event that a merge request was opened, merged, closed or reopened.
 
     `item` is the merge request as the API tells it, or ``object_attributes`` of the webhook: they name things alike.
     """
     up, down = item.get("upvotes"), item.get("downvotes")
     facts = {
-        "branches": known(head=text(item, "source_branch"), base=text(item, "target_branch")),
-        "comments": count(item, "user_notes_count"),
-        "votes": f"{up} up, {down} down" if count(up) is not None and count(down) is not None else None,
+        "branches": non_empty(head=text(item, "source_branch"), base=text(item, "target_branch")),
+        "comments": integer(item, "user_notes_count"),
+        "votes": f"{up} up, {down} down" if integer(up) is not None and integer(down) is not None else None,
         "merged": state == "merged",
         **further,
     }
     title = text(item, "title") or f"!{text(item.get('iid'))}"
     return SourceEvent(
-        event_id=merge_request_id(place, item, state),
+        event_id=merge_request_id(project, item, state),
         event_type="MergeRequest",
         title=f"[MR] {title}",
         timestamp=when,
@@ -74,7 +74,7 @@ def merge_request(place: Project, item: Item, state: str, when: datetime, author
         status="opened" if state == "reopened" else state,
         url=link(item.get("web_url") or item.get("url")),
         text=text(item, "description"),
-        facts=known(**facts),
+        facts=non_empty(**facts),
     )
 
 
@@ -82,32 +82,34 @@ def approvals(answer: Any) -> dict[str, Any]:
     """Return the facts that ``/approvals`` of a merge request tells."""
     if not isinstance(answer, Mapping):
         return {}
-    by = [name(dig(one, "user")) for one in rows(answer, "approved_by")]
-    required = count(answer, "approvals_required")
+    by = [name(dig(approval, "user")) for approval in objects(answer, "approved_by")]
+    required = integer(answer, "approvals_required")
     return {"approved_by": by, "approvals": f"{len(by)} of {required}" if required else len(by)}
 
 
 def files(answer: Any) -> list[str]:
     """Return the paths that a diff is about."""
-    paths = (text(one, "new_path") or text(one, "old_path") for one in rows(answer))
+    paths = (text(entry, "new_path") or text(entry, "old_path") for entry in objects(answer))
     return list(dict.fromkeys(path for path in paths if path))
 
 
-def pipeline_id(place: Project, item: Item) -> str | None:
+def pipeline_id(project: Project, item: Item) -> str | None:
     """Return the id of the event that a pipeline has the status it has; None if that is no news, or it has no id."""
-    if item.get("status") not in PIPELINE_STATUSES or count(item, "id") is None:
+    if item.get("status") not in PIPELINE_STATUSES or integer(item, "id") is None:
         return None
-    return f"pipeline-{place.path}-{item['id']}-{item['status']}"
+    return f"pipeline-{project.path}-{item['id']}-{item['status']}"
 
 
-def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime) -> SourceEvent | None:
+def pipeline(
+    project: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime
+) -> SourceEvent | None:
     """Return the event that a pipeline runs or has ended; None while it only waits."""
-    event_id = pipeline_id(place, item)
+    event_id = pipeline_id(project, item)
     if event_id is None:
         return None
     duration = item.get("duration")
     order = ("started_at", "updated_at") if item["status"] == "running" else ("finished_at", "updated_at")
-    url = link(item.get("web_url") or item.get("url") or (place.url and f"{place.url}/-/pipelines/{item['id']}"))
+    url = link(item.get("web_url") or item.get("url") or (project.url and f"{project.url}/-/pipelines/{item['id']}"))
     facts = {
         "status": item["status"],
         "duration": duration if isinstance(duration, int | float) else None,
@@ -126,17 +128,17 @@ def pipeline(place: Project, item: Item, user: Any, failed: Sequence[str] | None
         author=name(user),
         status=item["status"],
         url=url,
-        facts=known(**facts),
+        facts=non_empty(**facts),
     )
 
 
 def failed_jobs(jobs: Any) -> list[str]:
     """Return the names of the jobs that failed and were not allowed to."""
-    failed = (job for job in rows(jobs) if job.get("status") == "failed" and not job.get("allow_failure"))
+    failed = (job for job in objects(jobs) if job.get("status") == "failed" and not job.get("allow_failure"))
     return list(dict.fromkeys(text(job, "name") or text(job, "id") for job in failed))
 
 
-def release(place: Project, item: Item, now: datetime) -> SourceEvent | None:
+def release(project: Project, item: Item, now: datetime) -> SourceEvent | None:
     """Return the event that a release was published; None if it has no tag."""
     tag = text(item.get("tag_name") or item.get("tag"))
     if not tag:
@@ -144,9 +146,9 @@ def release(place: Project, item: Item, now: datetime) -> SourceEvent | None:
     released = first(item, "released_at", "created_at")
     # A release can be announced for a day to come; what happened happened when it was created.
     when = released if released and released <= now else first(item, "created_at")
-    links = [text(one, "name") or text(one, "url") for one in rows(item, "assets", "links")]
+    links = [text(asset, "name") or text(asset, "url") for asset in objects(item, "assets", "links")]
     return SourceEvent(
-        event_id=f"release-{place.path}-{tag}",
+        event_id=f"release-{project.path}-{tag}",
         event_type="Release",
         title=f"[Release] {text(item.get('name')) or tag}",
         timestamp=when or now,
@@ -154,26 +156,28 @@ def release(place: Project, item: Item, now: datetime) -> SourceEvent | None:
         status="published",
         url=link(dig(item, "_links", "self") or item.get("url")),
         text=text(item, "description"),
-        facts=known(tag=tag, assets=links),
+        facts=non_empty(tag=tag, assets=links),
     )
 
 
-def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime) -> SourceEvent | None:
+def commit(
+    project: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime
+) -> SourceEvent | None:
     """Return the event of a commit; None if it has no id. `changed` are its files, None where they are not known."""
     sha = text(item, "id")
     if not sha:
         return None
     message = text(item.get("message") or item.get("title"))
-    stats = {key: count(item, "stats", key) for key in ("additions", "deletions")}
+    stats = {key: integer(item, "stats", key) for key in ("additions", "deletions")}
     stats["files"] = None if changed is None else len(changed)
     facts = {
         "branch": branch,
         "sha": sha,
-        "changes": known(**stats),
+        "changes": non_empty(**stats),
         "files_changed": None if changed is None else list(changed),
     }
     return SourceEvent(
-        event_id=f"commit-{place.path}-{sha}",
+        event_id=f"commit-{project.path}-{sha}",
         event_type="Commit",
         title=f"[Commit] {first_line(message) or sha}",
         timestamp=first(item, "committed_date", "timestamp", "created_at") or now,
@@ -181,14 +185,14 @@ def commit(place: Project, item: Item, branch: str, changed: Sequence[str] | Non
         status="committed",
         url=link(item.get("web_url") or item.get("url")),
         text=message,
-        facts=known(**facts),
+        facts=non_empty(**facts),
     )
 
 
-def deployment(place: Project, item: Item, now: datetime) -> SourceEvent | None:
+def deployment(project: Project, item: Item, now: datetime) -> SourceEvent | None:
     """Return the event that a deployment of the API has the status it has; None if that is no news."""
-    status, number_ = text(item, "status"), text(item, "id")
-    if status not in DEPLOYMENT_STATUSES or not number_:
+    status, number = text(item, "status"), text(item, "id")
+    if status not in DEPLOYMENT_STATUSES or not number:
         return None
     environment = text(item, "environment", "name")
     order = () if status == "running" else ("finished_at",)
@@ -200,7 +204,7 @@ def deployment(place: Project, item: Item, now: datetime) -> SourceEvent | None:
         "creator": text(item, "user", "username"),
     }
     return SourceEvent(
-        event_id=f"deployment-{place.path}-{number_}-{status}",
+        event_id=f"deployment-{project.path}-{number}-{status}",
         event_type="Deployment",
         title=f"[Deployment] {environment} {status}",
         timestamp=first(item, *order, "updated_at", "created_at") or now,
@@ -208,26 +212,26 @@ def deployment(place: Project, item: Item, now: datetime) -> SourceEvent | None:
         status=status,
         url=link(dig(item, "deployable", "web_url")),
         text=text(item, "deployable", "commit", "title"),
-        facts=known(**facts),
+        facts=non_empty(**facts),
     )
 
 
-def image(place: Project, repository: Item, tag: Item, when: datetime) -> SourceEvent | None:
+def image(project: Project, repository: Item, tag: Item, when: datetime) -> SourceEvent | None:
     """Return the event that a tag of a container repository points at an image; None if it has no digest."""
     label, digest = text(tag, "name"), text(tag, "digest")
-    path = text(repository, "path") or place.path
+    path = text(repository, "path") or project.path
     if not label or not digest:
         return None
     location = text(repository, "location")
-    number_ = text(repository, "id")
+    number = text(repository, "id")
     facts = {
         "registry": location.removesuffix(path).rstrip("/"),
         "image": location,
         "digest": digest,
         "tags": [label],
-        "size": count(tag, "total_size"),
+        "size": integer(tag, "total_size"),
         "package": text(repository, "name") or path.rpartition("/")[2],
-        "repository": place.path,
+        "repository": project.path,
     }
     return SourceEvent(
         event_id=f"image-{path}-{label}-{digest}",
@@ -235,8 +239,8 @@ def image(place: Project, repository: Item, tag: Item, when: datetime) -> Source
         title=f"[Image] {path}:{label}",
         timestamp=when,
         status="published",
-        url=link(f"{place.url}/container_registry/{number_}") if place.url else None,
-        facts=known(**facts),
+        url=link(f"{project.url}/container_registry/{number}") if project.url else None,
+        facts=non_empty(**facts),
     )
 
 
@@ -258,4 +262,4 @@ def moment(value: Any) -> datetime | None:
     """
     if not isinstance(value, str):
         return None
-    return code_hosts.moment(re.sub(r" ([+-]\d\d:?\d\d)$", r"\1", value.strip().replace(" UTC", "Z")))
+    return code_hosts.parse_time(re.sub(r" ([+-]\d\d:?\d\d)$", r"\1", value.strip().replace(" UTC", "Z")))

@@ -10,17 +10,17 @@ from typing import Any
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import PollError, SourceEvent
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, REFUSED, GitLabClient, escaped
+from painchain.connectors.gitlab.client import PAGE, REFUSED, SERVER_ERRORS, GitLabClient, quote_path
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 FIRST_TAGS = 50  # a repository with more is taken as known when it is first seen
-MOST_PAGES = 10  # of the tags of one repository
+MAX_PAGES = 10  # of the tags of one repository
 MOVING = ("latest", "stable", "edge", "nightly", "main", "master")
 OVERLAP = timedelta(minutes=2)
 State = dict[str, Any]
 
 
-def look(asking: GitLabClient, place: Project, state: State) -> None:
+def read(api: GitLabClient, project: Project, state: State) -> None:
     """Add what is new in every container repository of a project.
 
     `state` keeps the tags that are known of each, and in `asked` those that this run through them has been at: it can
@@ -28,30 +28,30 @@ def look(asking: GitLabClient, place: Project, state: State) -> None:
     """
     known: State = state.setdefault("known", {})
     asked: list[str] = state.setdefault("asked", [])
-    for page in asking.pages(f"projects/{place.id}/registry/repositories", {}):
+    for page in api.pages(f"projects/{project.id}/registry/repositories", {}):
         for repository in page:
             number = text(repository, "id")
             if number and number not in asked:
-                _Repository(asking, place, repository, known.setdefault(number, {})).look()
+                _RepositoryReader(api, project, repository, known.setdefault(number, {})).read()
                 asked.append(number)
     state["known"] = {number: known[number] for number in asked if number in known}
     state["asked"] = []
 
 
-class _Repository:
+class _RepositoryReader:
     """GitLab lists tags by name alone; what a tag points at takes a request for each.
 
     So new names are asked for, and those that are there to be moved ("latest"); a known tag that moves under any
     other name is not seen.
     """
 
-    def __init__(self, asking: GitLabClient, place: Project, repository: Item, state: State):
-        self.asking, self.place, self.repository, self.state = asking, place, repository, state
-        self.path = f"projects/{place.id}/registry/repositories/{repository['id']}/tags"
+    def __init__(self, api: GitLabClient, project: Project, repository: Item, state: State):
+        self.api, self.project, self.repository, self.state = api, project, repository, state
+        self.path = f"projects/{project.id}/registry/repositories/{repository['id']}/tags"
         self.first = not state.get("looked")
-        self.moving = {*MOVING, place.branch}
+        self.moving = {*MOVING, project.branch}
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Ask for each tag that is new or can have moved."""
         names = self._names()
         known: list[str] = self.state.setdefault("known", [])
@@ -59,47 +59,47 @@ class _Repository:
             known[:] = [name for name in names if name not in self.moving]
         before = set(known)
         for name in names:
-            if (name in self.moving or name not in before) and self._told(name):
+            if (name in self.moving or name not in before) and self._read_tag(name):
                 known.append(name)  # at once: whatever ends this poll, the next does not ask for it again
-                self.asking.made_progress |= name not in before
+                self.api.made_progress |= name not in before
         there = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
         self.state["looked"] = True
 
     def _names(self) -> list[str]:
-        pages = list(islice(self.asking.pages(self.path, {}), MOST_PAGES + 1))
-        if len(pages) > MOST_PAGES:
+        pages = list(islice(self.api.pages(self.path, {}), MAX_PAGES + 1))
+        if len(pages) > MAX_PAGES:
             path = text(self.repository.get("path"))
-            self.asking.note(f"{path} has too many images; only the first {MOST_PAGES * PAGE} tags are looked at.")
-        return [name for page in pages[:MOST_PAGES] for tag in page if (name := text(tag, "name"))]
+            self.api.note(f"{path} has too many images; only the first {MAX_PAGES * PAGE} tags are looked at.")
+        return [name for page in pages[:MAX_PAGES] for tag in page if (name := text(tag, "name"))]
 
-    def _told(self, name: str) -> bool:
+    def _read_tag(self, name: str) -> bool:
         """Ask for one tag; say whether GitLab has told of it, or that it is gone."""
         try:
-            tag = self.asking.get(f"{self.path}/{escaped(name)}").value
+            tag = self.api.get(f"{self.path}/{quote_path(name)}").value
         except PollError as error:
-            if error.trouble in ILL:
+            if error.kind in SERVER_ERRORS:
                 return False
-            if error.trouble in REFUSED:
+            if error.kind in REFUSED:
                 return True
             raise
-        self._point(name, tag)
+        self._add_image(name, tag)
         return True
 
-    def _point(self, name: str, tag: Any) -> None:
+    def _add_image(self, name: str, tag: Any) -> None:
         digest = text(tag, "digest")
         digests: dict[str, str] = self.state.setdefault("digests", {})
         if not digest or digests.get(name) == digest:
             return
-        for found in self._news(tag):
-            self.asking.add(found)
+        for event in self._events(tag):
+            self.api.add(event)
         if name in self.moving:
             digests[name] = digest
 
-    def _news(self, tag: Item) -> Iterator[SourceEvent | None]:
-        made, turn = moment(tag.get("created_at")), self.asking.context
-        if self.first and made and made < turn.since - OVERLAP:
+    def _events(self, tag: Item) -> Iterator[SourceEvent | None]:
+        created, context = moment(tag.get("created_at")), self.api.context
+        if self.first and created and created < context.since - OVERLAP:
             return
         # An older image can get a new tag; that happened since the last look.
-        recent = made and made > turn.since - OVERLAP
-        yield events.image(self.place, self.repository, tag, made if made and recent else turn.now)
+        recent = created and created > context.since - OVERLAP
+        yield events.image(self.project, self.repository, tag, created if created and recent else context.now)

@@ -8,63 +8,63 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import rows
+from painchain.connectors.code_hosts import objects
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import ILL, PAGE, GitLabClient, client, escaped, iso
+from painchain.connectors.gitlab.client import PAGE, SERVER_ERRORS, GitLabClient, iso, open_client, quote_path
 from painchain.connectors.gitlab.events import Project
-from painchain.connectors.gitlab.project import ProjectNews
+from painchain.connectors.gitlab.project import ProjectReader
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
 ACTIVE = timedelta(days=30)  # of the projects that nobody listed, those that something happened in
-MOST_NAMES = 5  # in a note
+MAX_NAMED = 5  # in a note
 
 
-def poll(turn: PollContext) -> PollResult:
+def poll(context: PollContext) -> PollResult:
     """Ask for what is new in the projects of a connector."""
-    with client(turn.settings, turn.now) as http:
-        return _Round(GitLabClient(http, turn), turn).poll()
+    with open_client(context.settings, context.now) as http:
+        return PollRound(GitLabClient(http, context), context).run()
 
 
-class _Round:
+class PollRound:
     """One round asks each project once. It takes as many polls as it needs; `todo` are the projects still to ask.
 
     The cursor: `asked` (the setting that the round is for), `todo`, `projects` (how far each has been read, by how it
     is named), and what the round has come upon: `missing` and `refused`.
     """
 
-    def __init__(self, asking: GitLabClient, turn: PollContext):
-        self.asking, self.turn = asking, turn
-        self.wanted: list[str] = list(turn.settings.get("projects") or [])
-        self.cursor: dict[str, Any] = deepcopy(turn.cursor)
-        self.ill: PollError | None = None
+    def __init__(self, api: GitLabClient, context: PollContext):
+        self.api, self.context = api, context
+        self.wanted: list[str] = list(context.settings.get("projects") or [])
+        self.cursor: dict[str, Any] = deepcopy(context.cursor)
+        self.server_error: PollError | None = None
 
-    def poll(self) -> PollResult:
+    def run(self) -> PollResult:
         """Return what this poll found."""
         more = False
         try:
             self._begin()
             while self.cursor["todo"]:
-                self._ask(self.cursor["todo"][0])
+                self._read_project(self.cursor["todo"][0])
                 self.cursor["todo"].pop(0)
         except PollBudgetExceeded:
             more = True
         except PollError as error:
-            if not self.asking.made_progress:
+            if not self.api.made_progress:
                 raise
             more = True
-            self._put_off(error)
+            self._postpone(error)
         if not more:
-            self._judge()
-        found = list(self.asking.events.values())
-        return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.asking.rate_limit)
+            self._raise_if_nothing_read()
+        found = list(self.api.events.values())
+        return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.api.rate_limit)
 
-    def _put_off(self, error: PollError) -> None:
+    def _postpone(self, error: PollError) -> None:
         """Keep what was found before the trouble; if that is still there, the next poll finds nothing but it."""
-        self.asking.note(str(error))
+        self.api.note(str(error))
         if error.retry_at:
-            limit = self.asking.rate_limit.limit if self.asking.rate_limit else None
-            self.asking.rate_limit = RateLimit(limit, 0, error.retry_at)
+            limit = self.api.rate_limit.limit if self.api.rate_limit else None
+            self.api.rate_limit = RateLimit(limit, 0, error.retry_at)
 
     def _begin(self) -> None:
         """Begin a round, if none is under way for these settings."""
@@ -75,7 +75,7 @@ class _Round:
         self.cursor = {
             "asked": self.wanted,
             "todo": todo,
-            "projects": {one["ref"]: before[one["ref"]] for one in todo if one["ref"] in before},
+            "projects": {entry["ref"]: before[entry["ref"]] for entry in todo if entry["ref"] in before},
             "missing": [],
             "refused": [],
             "read": 0,
@@ -89,81 +89,83 @@ class _Round:
             "archived": "false",
             "order_by": "id",
             "sort": "asc",
-            "last_activity_after": iso(self.turn.now - ACTIVE),
+            "last_activity_after": iso(self.context.now - ACTIVE),
             "per_page": PAGE,
         }
         todo: list[dict[str, Any]] = []
         while True:
             after = {"id_after": todo[-1]["id"]} if todo else {}
-            page = rows(self.asking.get("projects", {**params, **after}).value)
-            places = [place for item in page if (place := events.project(item))]
-            todo += [{"ref": place.id, **asdict(place)} for place in places]
-            if len(page) < PAGE or not places:
+            page = objects(self.api.get("projects", {**params, **after}).value)
+            projects = [project for item in page if (project := events.project(item))]
+            todo += [{"ref": project.id, **asdict(project)} for project in projects]
+            if len(page) < PAGE or not projects:
                 return todo
 
-    def _ask(self, one: Mapping[str, Any]) -> None:
+    def _read_project(self, entry: Mapping[str, Any]) -> None:
         """Ask one project. One may fail for itself; when two do, GitLab has a problem."""
         try:
-            place = self._place(one)
-            if place is None:
-                self.cursor["missing"].append(one["ref"])
+            project = self._project(entry)
+            if project is None:
+                self.cursor["missing"].append(entry["ref"])
                 return
-            self._look(place, one)
-            self.asking.made_progress = True
+            self._read_lists(project, entry)
+            self.api.made_progress = True
         except PollError as error:
-            itself = error.trouble is ErrorKind.PERMISSION or (error.trouble in ILL and not self.ill)
-            if not itself:
+            is_local = error.kind is ErrorKind.PERMISSION or (error.kind in SERVER_ERRORS and not self.server_error)
+            if not is_local:
                 raise
-            self.ill = error if error.trouble in ILL else self.ill
-            self.cursor["refused"].append(one.get("path", one["ref"]))
+            self.server_error = error if error.kind in SERVER_ERRORS else self.server_error
+            self.cursor["refused"].append(entry.get("path", entry["ref"]))
 
-    def _look(self, place: Project, one: Mapping[str, Any]) -> None:
-        state = self.cursor["projects"].setdefault(one["ref"], {})
-        news = ProjectNews(self.asking, place, self.turn.settings.get("branches") or (), state)
-        refused = news.look()
+    def _read_lists(self, project: Project, entry: Mapping[str, Any]) -> None:
+        state = self.cursor["projects"].setdefault(entry["ref"], {})
+        news = ProjectReader(self.api, project, self.context.settings.get("branches") or (), state)
+        refused = news.read()
         self.cursor["read"] += len(refused) < news.lists
-        may_not = [name for name, error in refused.items() if error.trouble is not ErrorKind.MISSING]
-        self.cursor["refused"] += [f"{', '.join(may_not)} of {place.path}"] if may_not else []
+        forbidden = [name for name, error in refused.items() if error.kind is not ErrorKind.NOT_FOUND]
+        self.cursor["refused"] += [f"{', '.join(forbidden)} of {project.path}"] if forbidden else []
 
-    def _judge(self) -> None:
+    def _raise_if_nothing_read(self) -> None:
         """Fail, at the end of a round, if nothing could be read in it."""
         missing, refused = self.cursor["missing"], self.cursor["refused"]
         if self.wanted and len(missing) == len(self.wanted):
             raise PollError(
                 f"GitLab has none of the projects, or the token may not see them: {_some(missing)}. Check how they are "
                 "written, and that the token's user is a member.",
-                ErrorKind.MISSING,
+                ErrorKind.NOT_FOUND,
             )
         if refused and not self.cursor["read"]:
-            if self.ill:
-                raise self.ill
+            if self.server_error:
+                raise self.server_error
             raise PollError(
                 f"The token may not read {_some(refused)}. Give it the scope read_api.", ErrorKind.PERMISSION
             )
 
-    def _place(self, one: Mapping[str, Any]) -> Project | None:
+    def _project(self, entry: Mapping[str, Any]) -> Project | None:
         """Return the project, asking for it if only its name is known; None if there is none to be seen."""
-        if "path" in one:
-            return Project(**{key: one[key] for key in ("id", "path", "url", "branch")})
+        if "path" in entry:
+            return Project(**{key: entry[key] for key in ("id", "path", "url", "branch")})
         try:
-            return events.project(self.asking.get(f"projects/{escaped(one['ref'])}").value)
+            return events.project(self.api.get(f"projects/{quote_path(entry['ref'])}").value)
         except PollError as error:
-            if error.trouble is ErrorKind.MISSING:
+            if error.kind is ErrorKind.NOT_FOUND:
                 return None
             raise
 
     def _note(self, more: bool) -> str:
-        words = list(self.asking.notes)
+        messages = list(self.api.notes)
         if missing := self.cursor.get("missing"):
-            words.append(f"Not there, or not for this token to see: {_some(missing)}.")
+            messages.append(f"Not there, or not for this token to see: {_some(missing)}.")
         if refused := self.cursor.get("refused"):
-            words.append(f"Could not be read: {_some(refused)}.")
+            messages.append(f"Could not be read: {_some(refused)}.")
         if more:
             left = len(self.cursor.get("todo", []))
-            words.append(f"There is more to read than fits in one poll. {left} project{'' if left == 1 else 's'} left.")
-        return " ".join(words)
+            messages.append(
+                f"There is more to read than fits in one poll. {left} project{'' if left == 1 else 's'} left."
+            )
+        return " ".join(messages)
 
 
 def _some(names: list[str]) -> str:
-    further = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {further} more" if further > 0 else "")
+    further = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {further} more" if further > 0 else "")

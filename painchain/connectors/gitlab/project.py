@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from painchain.connectors.code_hosts import count, rows, text
+from painchain.connectors.code_hosts import integer, objects, text
 from painchain.connectors.contract import PollError
 from painchain.connectors.gitlab import commits, events, images
-from painchain.connectors.gitlab.client import ILL, MAX_FILES, PAGE, REFUSED, GitLabClient, goes_on, iso
+from painchain.connectors.gitlab.client import MAX_FILES, PAGE, REFUSED, SERVER_ERRORS, GitLabClient, has_next_page, iso
 from painchain.connectors.gitlab.events import Item, Project, moment
 
 OVERLAP = timedelta(minutes=2)  # what is written at once can become visible out of order
@@ -18,24 +18,24 @@ INSTANT = timedelta(milliseconds=1)  # GitLab tells no smaller parts, but keeps 
 State = dict[str, Any]
 
 
-class ProjectNews:
+class ProjectReader:
     """Asks one project for its news; `state` keeps how far each of its lists has been read.
 
     The lists are read in the order of changes and the state moves on with each thing, so that a poll can end anywhere
     and the next goes on there.
     """
 
-    def __init__(self, asking: GitLabClient, place: Project, branches: Sequence[str], state: State):
-        self.asking, self.place, self.branches, self.state = asking, place, tuple(branches), state
-        self.turn = asking.context
-        self.path = f"projects/{place.id}"
+    def __init__(self, api: GitLabClient, project: Project, branches: Sequence[str], state: State):
+        self.api, self.project, self.branches, self.state = api, project, tuple(branches), state
+        self.context = api.context
+        self.path = f"projects/{project.id}"
 
     @property
     def lists(self) -> int:
         """How many lists a project has."""
         return len(self._lists())
 
-    def look(self) -> dict[str, PollError]:
+    def read(self) -> dict[str, PollError]:
         """Read every list; return the error of each that the project does not have or the token may not read.
 
         One list can fail for itself; when a second does, GitLab has a problem.
@@ -45,8 +45,8 @@ class ProjectNews:
             try:
                 read()
             except PollError as error:
-                if error.trouble not in REFUSED and (
-                    error.trouble not in ILL or any(one.trouble in ILL for one in refused.values())
+                if error.kind not in REFUSED and (
+                    error.kind not in SERVER_ERRORS or any(one.kind in SERVER_ERRORS for one in refused.values())
                 ):
                     raise
                 refused[name] = error
@@ -57,11 +57,11 @@ class ProjectNews:
             "merge requests": self._merge_requests,
             "pipelines": self._pipelines,
             "releases": self._releases,
-            "commits": lambda: commits.look(
-                self.asking, self.place, self.branches, self.state.setdefault("commits", {})
+            "commits": lambda: commits.read(
+                self.api, self.project, self.branches, self.state.setdefault("commits", {})
             ),
             "deployments": self._deployments,
-            "images": lambda: images.look(self.asking, self.place, self.state.setdefault("images", {})),
+            "images": lambda: images.read(self.api, self.project, self.state.setdefault("images", {})),
         }
 
     def _wanted(self, branch: Any) -> bool:
@@ -76,63 +76,63 @@ class ProjectNews:
         news. `done` are the events of the overlap, which are listed again.
         """
         state = self.state.setdefault(name, {})
-        after = (moment(state.get("at")) or self.turn.since) - OVERLAP
+        after = (moment(state.get("at")) or self.context.since) - OVERLAP
         since = moment(state.setdefault("from", (after + OVERLAP).isoformat())) or after
         state.setdefault("done", {})
         order, page = {"order_by": "updated_at", "sort": "asc", "per_page": PAGE}, 1
         while True:
             params = {**order, "updated_after": iso(after), "page": page}
-            answer = self.asking.get(f"{self.path}/{name}", params)
-            for item in rows(answer.value):
+            answer = self.api.get(f"{self.path}/{name}", params)
+            for item in objects(answer.value):
                 read(item, state, since - OVERLAP)
-                self.asking.made_progress |= _reach(state, moment(item.get("updated_at")))
-            if not goes_on(answer):
+                self.api.made_progress |= _advance(state, moment(item.get("updated_at")))
+            if not has_next_page(answer):
                 break
             # What changes meanwhile moves to the end and shifts the pages; so ask from the last one on.
             last = (moment(state.get("at")) or after) - INSTANT
             after, page = (last, 1) if last > after else (after, page + 1)
         state["from"] = state.setdefault("at", state["from"])
-        edge = (moment(state["at"]) or self.turn.since) - OVERLAP
+        edge = (moment(state["at"]) or self.context.since) - OVERLAP
         state["done"] = {key: when for key, when in state["done"].items() if (moment(when) or edge) >= edge}
 
     def _done(self, event_id: str, item: Item, state: State) -> None:
-        state["done"][event_id] = text(item, "updated_at") or self.turn.now.isoformat()
+        state["done"][event_id] = text(item, "updated_at") or self.context.now.isoformat()
 
     def _merge_requests(self) -> None:
         self._changed("merge_requests", self._merge_request)
         try:
             self._reopened()
         except PollError as error:
-            if error.trouble not in REFUSED:
+            if error.kind not in REFUSED:
                 raise
 
     def _merge_request(self, item: Item, state: State, since: datetime) -> None:
-        if count(item, "iid") is None or not self._wanted(item.get("target_branch")):
+        if integer(item, "iid") is None or not self._wanted(item.get("target_branch")):
             return
-        if (moment(item.get("created_at")) or self.turn.now) < since:
+        if (moment(item.get("created_at")) or self.context.now) < since:
             self.state["reopened"] = {**self.state.get("reopened", {}), "due": True}
         details = cache(lambda: self._details(item["iid"]))
-        for at, when, who in events.states(item):
-            event_id = events.merge_request_id(self.place, item, at)
+        for at, when, author in events.states(item):
+            event_id = events.merge_request_id(self.project, item, at)
             if (when is None or when >= since) and event_id not in state["done"]:
-                moment_ = when or moment(item.get("updated_at")) or self.turn.now
-                self.asking.add(events.merge_request(self.place, item, at, moment_, who, details()))
+                changed_at = when or moment(item.get("updated_at")) or self.context.now
+                self.api.add(events.merge_request(self.project, item, at, changed_at, author, details()))
                 self._done(event_id, item, state)
 
     def _details(self, iid: int) -> dict[str, Any]:
         path = f"{self.path}/merge_requests/{iid}"
-        facts = events.approvals(self.asking.further(f"{path}/approvals"))
-        diffs = self.asking.further(f"{path}/diffs", {"per_page": MAX_FILES})
+        facts = events.approvals(self.api.get_optional(f"{path}/approvals"))
+        diffs = self.api.get_optional(f"{path}/diffs", {"per_page": MAX_FILES})
         return {**facts, "files_changed": None if diffs is None else events.files(diffs)}
 
     def _reopened(self) -> None:
         """Read who closed and reopened: a reopened merge request itself no longer tells."""
         state = self.state.setdefault("reopened", {})
-        since = (moment(state.get("at")) or self.turn.since) - OVERLAP
+        since = (moment(state.get("at")) or self.context.since) - OVERLAP
         if state.get("due"):
             newest = since + OVERLAP
             day = (since - timedelta(days=1)).date().isoformat()  # "after" takes days
-            for page in self.asking.pages(f"{self.path}/events", {"target_type": "merge_request", "after": day}):
+            for page in self.api.pages(f"{self.path}/events", {"target_type": "merge_request", "after": day}):
                 times = [when for event in page if (when := moment(event.get("created_at")))]
                 newest = max([newest, *times])
                 for event in page:
@@ -145,20 +145,20 @@ class ProjectNews:
         action, when = text(event, "action_name"), moment(event.get("created_at"))
         if action not in ("reopened", "closed") or not when or when < since:
             return
-        event_id = events.merge_request_id(self.place, {"iid": event.get("target_iid")}, action)
-        if event_id in self.asking.events or event_id in self.state["merge_requests"]["done"]:
+        event_id = events.merge_request_id(self.project, {"iid": event.get("target_iid")}, action)
+        if event_id in self.api.events or event_id in self.state["merge_requests"]["done"]:
             return
-        item = self._found(f"merge_requests/{count(event.get('target_iid'))}")
+        item = self._get_item(f"merge_requests/{integer(event.get('target_iid'))}")
         if item and self._wanted(item.get("target_branch")):
-            who = events.name(event.get("author"))
-            self.asking.add(events.merge_request(self.place, item, action, when, who, self._details(item["iid"])))
+            author = events.name(event.get("author"))
+            self.api.add(events.merge_request(self.project, item, action, when, author, self._details(item["iid"])))
             self._done(event_id, item, self.state["merge_requests"])
 
-    def _found(self, path: str) -> Item | None:
+    def _get_item(self, path: str) -> Item | None:
         try:
-            value = self.asking.get(f"{self.path}/{path}").value
+            value = self.api.get(f"{self.path}/{path}").value
         except PollError as error:
-            if error.trouble in REFUSED:
+            if error.kind in REFUSED:
                 return None
             raise
         return value if isinstance(value, Mapping) else None
@@ -167,54 +167,54 @@ class ProjectNews:
         self._changed("pipelines", self._pipeline)
 
     def _pipeline(self, item: Item, state: State, since: datetime) -> None:
-        event_id = events.pipeline_id(self.place, item)
+        event_id = events.pipeline_id(self.project, item)
         if event_id is None or not self._wanted(item.get("ref")) or event_id in state["done"]:
             return
         path = f"{self.path}/pipelines/{item['id']}"
-        told = self.asking.further(path)
+        details = self.api.get_optional(path)
         # It can go on while it is asked for; the event is about what the list says.
-        whole_item = {**item, **told, "status": item["status"]} if isinstance(told, Mapping) else item
+        whole_item = {**item, **details, "status": item["status"]} if isinstance(details, Mapping) else item
         failed = None
         if item["status"] == "failed":
-            jobs = self.asking.further(f"{path}/jobs", {"scope[]": "failed", "per_page": PAGE})
+            jobs = self.api.get_optional(f"{path}/jobs", {"scope[]": "failed", "per_page": PAGE})
             failed = None if jobs is None else events.failed_jobs(jobs)
-        found = events.pipeline(self.place, whole_item, whole_item.get("user"), failed, self.turn.now)
-        if found and found.timestamp >= since:
-            self.asking.add(found)
+        event = events.pipeline(self.project, whole_item, whole_item.get("user"), failed, self.context.now)
+        if event and event.timestamp >= since:
+            self.api.add(event)
         self._done(event_id, item, state)
 
     def _deployments(self) -> None:
         self._changed("deployments", self._deployment)
 
     def _deployment(self, item: Item, state: State, since: datetime) -> None:
-        found = events.deployment(self.place, item, self.turn.now)
-        if found and self._wanted(item.get("ref")) and found.timestamp >= since:
-            self.asking.add(found)
+        event = events.deployment(self.project, item, self.context.now)
+        if event and self._wanted(item.get("ref")) and event.timestamp >= since:
+            self.api.add(event)
 
     # Lists that do not
 
     def _releases(self) -> None:
         state = self.state.setdefault("releases", {})
-        since = (moment(state.get("at")) or self.turn.since) - OVERLAP
+        since = (moment(state.get("at")) or self.context.since) - OVERLAP
         params = {"order_by": "created_at", "sort": "desc", "per_page": PAGE}
-        answer = self.asking.get(f"{self.path}/releases", params, state.get("etag"))
-        if answer.unchanged:
+        answer = self.api.get(f"{self.path}/releases", params, state.get("etag"))
+        if answer.is_unchanged:
             return
         etag, newest, page = answer.headers.get("etag"), since + OVERLAP, 1
         while True:
-            made = [(item, moment(item.get("created_at"))) for item in rows(answer.value)]
+            made = [(item, moment(item.get("created_at"))) for item in objects(answer.value)]
             for item, when in made:
                 if when is None or when >= since:
-                    self.asking.add(events.release(self.place, item, self.turn.now))
+                    self.api.add(events.release(self.project, item, self.context.now))
             newest = max([newest, *(when for _, when in made if when)])
-            if not goes_on(answer) or any(when and when < since for _, when in made):
+            if not has_next_page(answer) or any(when and when < since for _, when in made):
                 break
             page += 1
-            answer = self.asking.get(f"{self.path}/releases", {**params, "page": page})
+            answer = self.api.get(f"{self.path}/releases", {**params, "page": page})
         state |= {"at": newest.isoformat(), "etag": etag}
 
 
-def _reach(state: State, when: datetime | None) -> bool:
+def _advance(state: State, when: datetime | None) -> bool:
     """Move on to a moment, and say whether that is further."""
     before = moment(state.get("at"))
     if when is None or (before and when <= before):

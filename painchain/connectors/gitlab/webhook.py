@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from painchain.connectors.code_hosts import count, rows, text
+from painchain.connectors.code_hosts import integer, objects, text
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
 from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.events import Item, Project, first
@@ -52,12 +52,12 @@ def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequ
     reader = _READERS.get(text(body, "object_kind"))
     if reader is None:
         return []
-    place = events.project(body.get("project"))
-    if place is None:
+    project = events.project(body.get("project"))
+    if project is None:
         raise UnreadableDelivery("The delivery does not say which project it is about (project.path_with_namespace).")
-    if not _listed(place, settings.get("projects") or ()):
+    if not _listed(project, settings.get("projects") or ()):
         return []
-    return reader(place, body, tuple(settings.get("branches") or ()), now)
+    return reader(project, body, tuple(settings.get("branches") or ()), now)
 
 
 def _body(raw: bytes) -> Item:
@@ -70,9 +70,9 @@ def _body(raw: bytes) -> Item:
     return body
 
 
-def _listed(place: Project, projects: Sequence[str]) -> bool:
+def _listed(project: Project, projects: Sequence[str]) -> bool:
     # GitLab's paths are the same in capital and small letters.
-    return not projects or place.id in projects or place.path.lower() in (one.lower() for one in projects)
+    return not projects or project.id in projects or project.path.lower() in (name.lower() for name in projects)
 
 
 def _attributes(body: Item) -> Item:
@@ -82,53 +82,53 @@ def _attributes(body: Item) -> Item:
     return attributes
 
 
-def _merge_request(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _merge_request(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     item = _attributes(body)
     state = STATES.get(text(item, "action"))
     if state is None or (branches and item.get("target_branch") not in branches):
         return []
-    if count(item, "iid") is None:
+    if integer(item, "iid") is None:
         raise UnreadableDelivery("The merge request has no iid.")
     order = {"opened": ("created_at",), "merged": ("merged_at", "updated_at"), "closed": ("closed_at", "updated_at")}
     when = first(item, *order.get(state, ("updated_at",))) or now
-    return [events.merge_request(place, item, state, when, events.name(body.get("user")), {})]
+    return [events.merge_request(project, item, state, when, events.name(body.get("user")), {})]
 
 
-def _pipeline(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _pipeline(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     item = _attributes(body)
     if branches and item.get("ref") not in branches:
         return []
     failed = events.failed_jobs(body.get("builds")) if item.get("status") == "failed" else None
-    found = events.pipeline(place, item, body.get("user"), failed, now)
-    return [found] if found else []
+    event = events.pipeline(project, item, body.get("user"), failed, now)
+    return [event] if event else []
 
 
-def _release(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _release(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     if body.get("action") != "create":
         return []
-    found = events.release(place, body, now)
-    if found is None:
+    event = events.release(project, body, now)
+    if event is None:
         raise UnreadableDelivery("The release has no tag.")
-    return [found]
+    return [event]
 
 
-def _push(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _push(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     ref = text(body, "ref")
     branch = ref.removeprefix("refs/heads/")
-    if branch == ref or body.get("after") == NOTHING or branch not in (branches or (place.branch,)):
+    if branch == ref or body.get("after") == NOTHING or branch not in (branches or (project.branch,)):
         return []
-    found = (events.commit(place, item, branch, _changed(item), now) for item in rows(body, "commits"))
-    return [one for one in found if one]
+    event = (events.commit(project, item, branch, _changed(item), now) for item in objects(body, "commits"))
+    return [event for event in event if event]
 
 
 def _changed(item: Item) -> list[str]:
     """Return the paths that a pushed commit is about."""
     lists = [item.get(key) for key in ("added", "modified", "removed")]
-    paths = [path for one in lists if isinstance(one, list) for path in one if isinstance(path, str)]
+    paths = [path for paths_ in lists if isinstance(paths_, list) for path in paths_ if isinstance(path, str)]
     return list(dict.fromkeys(paths))
 
 
-def _deployment(place: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _deployment(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
     """Return the deployment, told as the API tells it. Before GitLab 14 it has no id, and waits for polling."""
     if branches and body.get("ref") not in branches:
         return []
@@ -142,8 +142,8 @@ def _deployment(place: Project, body: Item, branches: tuple[str, ...], now: date
         "updated_at": body.get("status_changed_at"),
         "deployable": {"web_url": body.get("deployable_url"), "commit": {"title": body.get("commit_title")}},
     }
-    found = events.deployment(place, item, now)
-    return [found] if found else []
+    event = events.deployment(project, item, now)
+    return [event] if event else []
 
 
 _READERS = {
@@ -154,7 +154,7 @@ _READERS = {
     "deployment": _deployment,
 }
 
-HOOK = WebhookHandler(
+HANDLER = WebhookHandler(
     verify,
     delivery_id,
     read,

@@ -12,7 +12,7 @@ from typing import Any
 from painchain.connectors.contract import ErrorKind, PollError
 
 # Where Kubernetes puts the account of the pod that PainChain runs in.
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ RESOURCES = {
 
 
 @dataclass(frozen=True)
-class Stream:
+class ResourceStream:
     """One kind in one namespace ("": in all of them, or outside of any): it is listed and watched as one."""
 
     resource: Resource
@@ -63,7 +63,7 @@ class Stream:
         return f"{self.resource.kind}/{self.namespace}"
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """What a person knows it by."""
         return f"{self.resource.kind} in {self.namespace}" if self.namespace else self.resource.kind
 
@@ -76,15 +76,15 @@ class Cluster:
     base_url: str
     headers: Mapping[str, str]
     certificate: str | None
-    verified: bool
+    verify_tls: bool
     namespaces: tuple[str, ...]
 
-    def trust(self) -> ssl.SSLContext:
+    def ssl_context(self) -> ssl.SSLContext:
         """Return what the server's certificate is verified with. Reading the system's trust store takes its time.
 
         :raises PollError: when the CA certificate cannot be read.
         """
-        if not self.verified:
+        if not self.verify_tls:
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -97,14 +97,14 @@ class Cluster:
                 ErrorKind.SETTINGS,
             ) from None
 
-    def streams(self) -> Iterator[Stream]:
+    def streams(self) -> Iterator[ResourceStream]:
         """Yield what there is to list and to watch."""
         for resource in RESOURCES.values():
             for namespace in (self.namespaces or ("",)) if resource.namespaced else ("",):
-                yield Stream(resource, namespace)
+                yield ResourceStream(resource, namespace)
 
 
-def reach(settings: Mapping[str, Any]) -> Cluster:
+def resolve_cluster(settings: Mapping[str, Any]) -> Cluster:
     """Return the cluster of a connector's settings; without an API server, the one that PainChain runs in.
 
     PainChain's own account goes to its own cluster alone. Its files are read each time: Kubernetes renews the token.
@@ -112,25 +112,25 @@ def reach(settings: Mapping[str, Any]) -> Cluster:
     :raises PollError: when something is missing.
     """
     own = not settings.get("api_server")
-    base_url = _own_address() if own else str(settings["api_server"])
-    token = settings.get("token") or (_own_file("token") if own else None)
+    base_url = _in_cluster_address() if own else str(settings["api_server"])
+    token = settings.get("token") or (_in_cluster_file("token") if own else None)
     if not token:
         raise PollError(
             "Enter the token of a service account: only the cluster that PainChain runs in is reached without one.",
             ErrorKind.SETTINGS,
         )
-    certificate = settings.get("ca_certificate") or (_own_file("ca.crt") if own else None)
+    certificate = settings.get("ca_certificate") or (_in_cluster_file("ca.crt") if own else None)
     return Cluster(
         name=str(settings.get("cluster_name") or "default"),
         base_url=base_url,
-        headers={"Authorization": f"Bearer {_one_line(token)}"},
+        headers={"Authorization": f"Bearer {_token_text(token)}"},
         certificate=certificate or None,
-        verified=settings.get("verify_ssl") is not False,
+        verify_tls=settings.get("verify_ssl") is not False,
         namespaces=tuple(dict.fromkeys(settings.get("namespaces") or ())),
     )
 
 
-def _own_address() -> str:
+def _in_cluster_address() -> str:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise PollError(
@@ -141,18 +141,18 @@ def _own_address() -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def _own_file(name: str) -> str:
+def _in_cluster_file(name: str) -> str:
     try:
-        return (ACCOUNT / name).read_text(encoding="utf-8").strip()
+        return (SERVICE_ACCOUNT / name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError):
         raise PollError(
-            f"The pod that PainChain runs in has no service account ({ACCOUNT / name} cannot be read). "
+            f"The pod that PainChain runs in has no service account ({SERVICE_ACCOUNT / name} cannot be read). "
             "Give it one (automountServiceAccountToken), or enter API server URL, token and certificate.",
             ErrorKind.SETTINGS,
         ) from None
 
 
-def _one_line(token: str) -> str:
+def _token_text(token: str) -> str:
     if not token.isascii() or not token.isprintable():
         raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.SETTINGS)
     return token.strip()

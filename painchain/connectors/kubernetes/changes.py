@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from painchain.connectors.contract import SourceEvent
-from painchain.connectors.kubernetes.object_state import Marker, State, items, mapping, state, when
+from painchain.connectors.kubernetes.object_state import Fingerprint, State, as_dict, as_list, parse_time, state
 
 SKEW = timedelta(minutes=2)  # so far a cluster's clock may be behind
-CALM = timedelta(minutes=10)  # a pod that ran so long is out of trouble: the next trouble is news
+STABLE_AFTER = timedelta(minutes=10)  # a pod that ran so long is out of trouble: the next trouble is news
 NOT_STATUS = ("f:spec", "f:data", "f:binaryData", "f:rules", "f:subjects", "f:roleRef")
-NOBODY = ("", "unknown", "Go-http-client", "Mozilla")
+NO_AUTHOR = ("", "unknown", "Go-http-client", "Mozilla")
 
 VERBS = {"added": "Created", "modified": "Updated", "deleted": "Deleted"}
 WORDS = {
@@ -29,7 +29,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class ObjectType:
     """The cluster and the kind that objects are of."""
 
     cluster: str
@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Known:
+class StoredObject:
     """What the cursor has of one object: `version` is the resourceVersion at which it was first seen in this state."""
 
     uid: str
@@ -52,79 +52,89 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Sight(Known):
+class ObservedObject(StoredObject):
     """An object as it is seen: also who changed it last, and when."""
 
     author: str = "unknown"
     changed_at: datetime | None = None
 
 
-def known(uid: str, entry: list[Any] | None) -> Known | None:
+def stored_object(uid: str, entry: list[Any] | None) -> StoredObject | None:
     """Return what an entry of the cursor says."""
-    return Known(uid, *entry) if entry else None
+    return StoredObject(uid, *entry) if entry else None
 
 
-def sight(kind: str, thing: Any, mark: Marker) -> Sight | None:
+def observe(kind: str, item: Any, fingerprint: Fingerprint) -> ObservedObject | None:
     """Return what is to be known of an object as Kubernetes sends it; None if it is none."""
-    meta = mapping(mapping(thing).get("metadata"))
+    meta = as_dict(as_dict(item).get("metadata"))
     uid, name = meta.get("uid"), meta.get("name")
     if not isinstance(uid, str) or not isinstance(name, str) or not uid:
         return None
     author, changed_at = _last_change(kind, meta)
-    place = str(meta.get("namespace") or ""), name, str(meta.get("resourceVersion") or "")
-    return Sight(uid, *place, state(kind, thing, mark), author, when(meta.get("deletionTimestamp")) or changed_at)
+    object_type = str(meta.get("namespace") or ""), name, str(meta.get("resourceVersion") or "")
+    return ObservedObject(
+        uid,
+        *object_type,
+        state(kind, item, fingerprint),
+        author,
+        parse_time(meta.get("deletionTimestamp")) or changed_at,
+    )
 
 
-def step(
-    place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
-) -> tuple[SourceEvent | None, Known | None]:
+def compare(
+    object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
+) -> tuple[SourceEvent | None, StoredObject | None]:
     """Return what the new sight of an object tells, and what is known from then on (None: nothing worth keeping).
 
     `since` is when the objects were looked at before: what changed did so after that.
     """
-    if place.kind == "Pod":
-        return _pod_step(place, old, new, now, since)
+    if object_type.kind == "Pod":
+        return _compare_pod(object_type, old, new, now, since)
     changed = _changed(old.state, new.state) if old else set()
     if old and not changed:
-        return None, Known(old.uid, old.namespace, old.name, old.version, new.state)
+        return None, StoredObject(old.uid, old.namespace, old.name, old.version, new.state)
     verb = "modified" if old else "added"
-    facts = _facts(place.kind, old.state if old else {}, new.state)
+    facts = _facts(object_type.kind, old.state if old else {}, new.state)
     text = _text(old.state, new.state, changed) if old else ""
-    return _found(place, new, verb, verb, facts, text, new, now, since), new
+    return _event(object_type, new, verb, verb, facts, text, new, now, since), new
 
 
-def gone(place: Place, old: Known, last: Sight | None, now: datetime, since: datetime) -> SourceEvent | None:
+def deletion(
+    object_type: ObjectType, old: StoredObject, last: ObservedObject | None, now: datetime, since: datetime
+) -> SourceEvent | None:
     """Return what it tells that an object is gone; `last` is how it was seen when it went, if it was."""
-    if place.kind == "Pod":
+    if object_type.kind == "Pod":
         return None
-    named = Known(old.uid, old.namespace, old.name, last.version if last else old.version, old.state)
-    return _found(place, named, "deleted", "deleted", _facts(place.kind, old.state, {}), "", last, now, since, False)
+    named = StoredObject(old.uid, old.namespace, old.name, last.version if last else old.version, old.state)
+    return _event(
+        object_type, named, "deleted", "deleted", _facts(object_type.kind, old.state, {}), "", last, now, since, False
+    )
 
 
-def _found(
-    place: Place,
-    of: Known,
+def _event(
+    object_type: ObjectType,
+    of: StoredObject,
     verb: str,
     status: str,
     facts: Mapping[str, Any],
     text: str,
-    seen: Sight | None,
+    seen: ObservedObject | None,
     now: datetime,
     since: datetime,
-    by_whom: bool = True,
+    with_author: bool = True,
 ) -> SourceEvent:
     at = seen.changed_at if seen else None
     return SourceEvent(
-        event_id=":".join((place.cluster, of.namespace, place.kind, of.name, of.uid, of.version, verb)),
-        event_type=f"K8s{place.kind}",
-        title=f"[{place.kind} {VERBS[verb]}] {of.name}",
+        event_id=":".join((object_type.cluster, of.namespace, object_type.kind, of.name, of.uid, of.version, verb)),
+        event_type=f"K8s{object_type.kind}",
+        title=f"[{object_type.kind} {VERBS[verb]}] {of.name}",
         timestamp=at if at and since - SKEW <= at <= now else now,
-        author=seen.author if seen and by_whom else "unknown",
+        author=seen.author if seen and with_author else "unknown",
         status=status,
         text=text,
-        facts={"namespace": of.namespace, "cluster": place.cluster, **facts}
+        facts={"namespace": of.namespace, "cluster": object_type.cluster, **facts}
         if of.namespace
-        else {"cluster": place.cluster, **facts},
+        else {"cluster": object_type.cluster, **facts},
     )
 
 
@@ -146,12 +156,12 @@ def _facts(kind: str, old: State, new: State) -> dict[str, Any]:
         if moves := _moves(old.get(key, {}), new.get(key, {})):
             facts[key] = moves
     if "conditions" in facts:
-        facts["conditions"] = [_move_in_words(move) for move in facts["conditions"]] if new else []
+        facts["conditions"] = [_format_move(move) for move in facts["conditions"]] if new else []
     if old.get("replicas") != new.get("replicas"):
         facts["replicas"] = _moves({"replicas": old.get("replicas")}, {"replicas": new.get("replicas")})
     if kind in ("ConfigMap", "Secret"):
         facts.update(_keys(old.get("keys", {}), new.get("keys", {})))
-    for key in _PRESENT:
+    for key in _COPIED:
         if key in present:
             facts[key] = present[key]
     if kind == "Job" and new and "status" not in facts:
@@ -159,7 +169,7 @@ def _facts(kind: str, old: State, new: State) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in (None, [])}
 
 
-_PRESENT = (
+_COPIED = (
     "strategy",
     "service_type",
     "cluster_ip",
@@ -185,7 +195,7 @@ def _moves(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any
     ]
 
 
-def _move_in_words(move: Mapping[str, Any]) -> str:
+def _format_move(move: Mapping[str, Any]) -> str:
     if move["old"] is None:
         return f"{move['name']}: {move['new']}"
     return f"{move['name']}: {move['old']} → {move['new'] or 'gone'}"
@@ -201,10 +211,10 @@ def _keys(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, list[str]
 
 def _text(old: State, new: State, changed: set[str]) -> str:
     """Say in words what changed: names, never values."""
-    words = [WORDS.get(key, key.replace("_", " ")) for key in sorted(changed - {"env"})]
+    names_changed = [WORDS.get(key, key.replace("_", " ")) for key in sorted(changed - {"env"})]
     if "env" in changed:
-        words.append(_environment(old.get("env", {}), new.get("env", {})))
-    return f"Changed: {', '.join(dict.fromkeys(words))}."
+        names_changed.append(_environment(old.get("env", {}), new.get("env", {})))
+    return f"Changed: {', '.join(dict.fromkeys(names_changed))}."
 
 
 def _environment(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -215,28 +225,28 @@ def _environment(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return "environment of " + ", ".join(f"{name} ({', '.join(names)})" for name, names in moved.items() if names)
 
 
-def _pod_step(
-    place: Place, old: Known | None, new: Sight, now: datetime, since: datetime
-) -> tuple[SourceEvent | None, Known | None]:
+def _compare_pod(
+    object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
+) -> tuple[SourceEvent | None, StoredObject | None]:
     """Tell of a pod's trouble once: it is over when every container has run for a while, not when one starts again."""
-    began = when(new.state.get("running_since"))
-    if began and now - began >= CALM:
+    began = parse_time(new.state.get("running_since"))
+    if began and now - began >= STABLE_AFTER:
         return None, None
-    told: list[str] = old.state.get("told", []) if old else []
+    reported: list[str] = old.state.get("told", []) if old else []
     troubles = {
         f"{container or ''}:{reason}": (reason, container, restarts)
         for reason, container, restarts in new.state.get("troubles", [])
     }
-    fresh = [key for key in troubles if key not in told]
-    if not fresh:
+    new_troubles = [key for key in troubles if key not in reported]
+    if not new_troubles:
         return None, old
-    reason, container, restarts = troubles[fresh[0]]
+    reason, container, restarts = troubles[new_troubles[0]]
     facts = {"reason": reason, "container": container, "restarts": restarts}
-    kept = Known(new.uid, new.namespace, new.name, new.version, {"told": [*told, *fresh]})
-    found = _found(
-        place, new, "modified", reason, {k: v for k, v in facts.items() if v is not None}, "", new, now, since
+    stored = StoredObject(new.uid, new.namespace, new.name, new.version, {"told": [*reported, *new_troubles]})
+    event = _event(
+        object_type, new, "modified", reason, {k: v for k, v in facts.items() if v is not None}, "", new, now, since
     )
-    return found, kept
+    return event, stored
 
 
 def _last_change(kind: str, meta: Mapping[str, Any]) -> tuple[str, datetime | None]:
@@ -245,18 +255,18 @@ def _last_change(kind: str, meta: Mapping[str, Any]) -> tuple[str, datetime | No
     A controller that writes a status right after a person's change does not stand for it, unless the status is what
     events of that kind tell of.
     """
-    entries = [mapping(one) for one in items(meta.get("managedFields"))]
+    entries = [as_dict(entry) for entry in as_list(meta.get("managedFields"))]
     if kind not in ("Job", "Node", "Pod"):
-        entries = [one for one in entries if not _is_status(one)] or entries
-    dated = [(at, str(one.get("manager") or "")) for one in entries if (at := when(one.get("time")))]
+        entries = [entry for entry in entries if not _is_status(entry)] or entries
+    dated = [(at, str(entry.get("manager") or "")) for entry in entries if (at := parse_time(entry.get("time")))]
     if not dated:
         return "unknown", None
     at, manager = max(dated)
-    return "unknown" if manager in NOBODY else manager, at
+    return "unknown" if manager in NO_AUTHOR else manager, at
 
 
 def _is_status(entry: Mapping[str, Any]) -> bool:
-    fields = mapping(entry.get("fieldsV1"))
+    fields = as_dict(entry.get("fieldsV1"))
     return entry.get("subresource") == "status" or (
         "f:status" in fields and not any(key in fields for key in NOT_STATUS)
     )

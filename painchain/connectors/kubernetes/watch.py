@@ -17,8 +17,8 @@ import httpx2
 
 from painchain.connectors.contract import (
     Cursor,
+    CursorUpdate,
     ErrorKind,
-    Heard,
     PollContext,
     PollError,
     PollGap,
@@ -26,71 +26,79 @@ from painchain.connectors.contract import (
     SourceEvent,
 )
 from painchain.connectors.http_client import AGENT, CONNECT_SECONDS
-from painchain.connectors.kubernetes.api import Cluster, Stream, reach
-from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, known, sight, step
-from painchain.connectors.kubernetes.object_state import Marker, mapping, marker, when
+from painchain.connectors.kubernetes.api import Cluster, ResourceStream, resolve_cluster
+from painchain.connectors.kubernetes.changes import (
+    ObjectType,
+    ObservedObject,
+    StoredObject,
+    compare,
+    deletion,
+    observe,
+    stored_object,
+)
+from painchain.connectors.kubernetes.object_state import Fingerprint, as_dict, fingerprinter, parse_time
 from painchain.core import address_policy
 from painchain.core.http_transport import GuardedAsyncTransport
 
 STREAM_SECONDS = 240  # the server ends a stream after so long; the next one goes on from there
 SILENT_SECONDS = 150  # bookmarks come about once a minute
 LINE_BYTES = 8 * 1024 * 1024
-MOST_STREAMS = 130  # ten namespaces; what is beyond is seen at the poll interval
-WAITING_EVENTS = 1_000
-TOGETHER_SECONDS = 0.2
-TOGETHER = 500
+MAX_STREAMS = 130  # ten namespaces; what is beyond is seen at the poll interval
+QUEUE_SIZE = 1_000
+BATCH_SECONDS = 0.2
+MAX_BATCH = 500
 KEEP_SECONDS = 20.0  # so often the place in the streams is kept, if nothing happens
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-REFUSED_PAUSE = 300.0
+FORBIDDEN_PAUSE = 300.0
 SHORT_SECONDS = 10.0  # a server or proxy that ends streams sooner is not asked again at once
 
 
 @dataclass(frozen=True)
-class News:
+class WatchEvent:
     """One line of a stream: `verb` is added, modified, deleted, or none for a bookmark."""
 
-    stream: Stream
+    stream: ResourceStream
     version: str
     verb: str = ""
-    sight: Sight | None = None
+    observed: ObservedObject | None = None
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostStream:
     """A stream that cannot go on: what happened since `since` is only to be had as a new list."""
 
-    stream: Stream
+    stream: ResourceStream
     since: datetime
 
 
-class _Gone(Exception):
+class _ResourceExpired(Exception):
     """The server has forgotten the resourceVersion (410)."""
 
 
-def clock() -> datetime:
+def utc_now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
 
 
-async def watch(turn: PollContext) -> AsyncIterator[Heard]:
+async def watch(context: PollContext) -> AsyncIterator[CursorUpdate]:
     """Yield what happens in a cluster from where the last poll or watch stood. It ends where a relist is needed."""
-    cluster = reach(turn.settings)
-    if turn.cursor.get("server") != cluster.base_url:
+    cluster = resolve_cluster(context.settings)
+    if context.cursor.get("server") != cluster.base_url:
         return  # no poll has been there yet
     await _refuse_private(cluster)
-    streams = [one for one in cluster.streams() if one.key in turn.cursor.get("streams", {})][:MOST_STREAMS]
-    heard: asyncio.Queue[News | Lost] = asyncio.Queue(WAITING_EVENTS)
+    streams = [one for one in cluster.streams() if one.key in context.cursor.get("streams", {})][:MAX_STREAMS]
+    queue: asyncio.Queue[WatchEvent | LostStream] = asyncio.Queue(QUEUE_SIZE)
     async with _client(cluster) as client:
-        listeners = [_Listener(one, turn, client, heard) for one in streams]
+        listeners = [WatchStream(one, context, client, queue) for one in streams]
         tasks = [asyncio.create_task(one.listen()) for one in listeners]
         try:
             while tasks:
-                batch = await _together(heard)
+                batch = await _next_batch(queue)
                 alive = [one.alive for one in listeners if one.alive]
                 keys = frozenset(one.key for one in streams)
-                heard_now = Upon(cluster.name, batch, min(alive, default=None), keys, turn.cursor["salt"])
-                yield heard_now
-                if heard_now.outdated or any(isinstance(one, Lost) for one in batch):
+                update = WatchUpdate(cluster.name, batch, min(alive, default=None), keys, context.cursor["salt"])
+                yield update
+                if update.is_outdated or any(isinstance(one, LostStream) for one in batch):
                     return
         finally:
             for task in tasks:
@@ -114,41 +122,45 @@ async def _refuse_private(cluster: Cluster) -> None:
 
 def _client(cluster: Cluster) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        transport=GuardedAsyncTransport(cluster.trust()),
+        transport=GuardedAsyncTransport(cluster.ssl_context()),
         timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
     )
 
 
-async def _together(heard: asyncio.Queue[News | Lost]) -> list[News | Lost]:
+async def _next_batch(queue: asyncio.Queue[WatchEvent | LostStream]) -> list[WatchEvent | LostStream]:
     """Wait for news, or for the time to keep the place; return what comes within a moment."""
     try:
-        batch = [await asyncio.wait_for(heard.get(), KEEP_SECONDS)]
+        batch = [await asyncio.wait_for(queue.get(), KEEP_SECONDS)]
     except TimeoutError:
         return []
-    await asyncio.sleep(TOGETHER_SECONDS)
-    while len(batch) < TOGETHER and not heard.empty():
-        batch.append(heard.get_nowait())
+    await asyncio.sleep(BATCH_SECONDS)
+    while len(batch) < MAX_BATCH and not queue.empty():
+        batch.append(queue.get_nowait())
     return batch
 
 
-class _Listener:
+class WatchStream:
     """One stream: it is opened again and again from where it stands."""
 
     def __init__(
-        self, stream: Stream, turn: PollContext, client: httpx2.AsyncClient, heard: asyncio.Queue[News | Lost]
+        self,
+        stream: ResourceStream,
+        context: PollContext,
+        client: httpx2.AsyncClient,
+        queue: asyncio.Queue[WatchEvent | LostStream],
     ):
-        kept = turn.cursor["streams"][stream.key]
+        stored = context.cursor["streams"][stream.key]
         self._stream = stream
-        self._settings = turn.settings
-        self._mark: Marker = marker(turn.cursor["salt"])
+        self._settings = context.settings
+        self._fingerprint: Fingerprint = fingerprinter(context.cursor["salt"])
         self._client = client
-        self._heard = heard
-        self._api: str = kept["api"]
-        self._at: str = kept["at"]
-        self._states: dict[str, Any] = {uid: entry[3] for uid, entry in kept["known"].items()}
-        self.alive: datetime | None = when(turn.cursor.get("heard")) or turn.now
+        self._queue = queue
+        self._api: str = stored["api"]
+        self._version: str = stored["at"]
+        self._states: dict[str, Any] = {uid: entry[3] for uid, entry in stored["known"].items()}
+        self.alive: datetime | None = parse_time(context.cursor.get("heard")) or context.now
         self._pause = FIRST_PAUSE
 
     async def listen(self) -> None:
@@ -157,8 +169,8 @@ class _Listener:
             pause = 0.0
             try:
                 pause = await self._open()
-            except _Gone:
-                await self._heard.put(Lost(self._stream, self.alive or clock()))
+            except _ResourceExpired:
+                await self._queue.put(LostStream(self._stream, self.alive or utc_now()))
                 return
             except (httpx2.HTTPError, PollError, ValueError, RecursionError, ssl.SSLError, OSError):
                 pause = self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -166,51 +178,51 @@ class _Listener:
 
     async def _open(self) -> float:
         """Read one stream to its end; return for how many seconds to wait then."""
-        cluster = await asyncio.to_thread(reach, self._settings)  # the token of an own account is renewed
+        cluster = await asyncio.to_thread(resolve_cluster, self._settings)  # the token of an own account is renewed
         url = f"{cluster.base_url}/{self._stream.resource.path(self._api, self._stream.namespace)}"
         params = {
             "watch": "true",
-            "resourceVersion": self._at,
+            "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(random.randint(STREAM_SECONDS // 2, STREAM_SECONDS)),  # noqa: S311
         }
         headers = {"User-Agent": AGENT, "Accept": "application/json", **cluster.headers}
         async with self._client.stream("GET", url, params=params, headers=headers) as response:
             if response.status_code == 410:
-                raise _Gone
+                raise _ResourceExpired
             if response.status_code in (401, 403, 404):
                 self.alive = None  # left to the polls
-                return REFUSED_PAUSE
+                return FORBIDDEN_PAUSE
             if response.status_code != 200:  # a redirect as well: the token goes nowhere else
                 raise ValueError(f"status {response.status_code}")
-            self.alive, began = clock(), time.monotonic()
+            self.alive, began = utc_now(), time.monotonic()
             async for line in _lines(response.aiter_bytes()):
                 await self._read(json.loads(line))
-                self.alive, self._pause = clock(), FIRST_PAUSE
+                self.alive, self._pause = utc_now(), FIRST_PAUSE
         if time.monotonic() - began < SHORT_SECONDS:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             return self._pause
         return 0.2
 
     async def _read(self, line: Any) -> None:
-        kind, thing = mapping(line).get("type"), mapping(mapping(line).get("object"))
+        kind, item = as_dict(line).get("type"), as_dict(as_dict(line).get("object"))
         if kind == "ERROR":
-            if thing.get("code") == 410:
-                raise _Gone
+            if item.get("code") == 410:
+                raise _ResourceExpired
             raise ValueError("the stream ended with an error")
-        version = str(mapping(thing.get("metadata")).get("resourceVersion") or "")
+        version = str(as_dict(item.get("metadata")).get("resourceVersion") or "")
         if not version or kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
             return
-        self._at = version
-        seen = None if kind == "BOOKMARK" else sight(self._stream.resource.kind, thing, self._mark)
-        if seen is None:
-            await self._heard.put(News(self._stream, version))
+        self._version = version
+        observed = None if kind == "BOOKMARK" else observe(self._stream.resource.kind, item, self._fingerprint)
+        if observed is None:
+            await self._queue.put(WatchEvent(self._stream, version))
         elif kind == "DELETED":
-            self._states.pop(seen.uid, None)
-            await self._heard.put(News(self._stream, version, "deleted", seen))
-        elif self._states.get(seen.uid) != seen.state:  # most lines tell of heartbeats and counters
-            self._states[seen.uid] = seen.state
-            await self._heard.put(News(self._stream, version, kind.lower(), seen))
+            self._states.pop(observed.uid, None)
+            await self._queue.put(WatchEvent(self._stream, version, "deleted", observed))
+        elif self._states.get(observed.uid) != observed.state:  # most lines tell of heartbeats and counters
+            self._states[observed.uid] = observed.state
+            await self._queue.put(WatchEvent(self._stream, version, kind.lower(), observed))
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -232,69 +244,79 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 @dataclass
-class Upon:
+class WatchUpdate:
     """What was heard, to be put upon a cursor. A poll may have moved it on since: each object's own version decides."""
 
     cluster: str
-    batch: Sequence[News | Lost]
+    batch: Sequence[WatchEvent | LostStream]
     alive: datetime | None
     watched: frozenset[str] = frozenset()
     salt: str | None = None
-    outdated: bool = False
+    is_outdated: bool = False
 
     def __call__(self, cursor: Cursor) -> PollResult:
         """Return what the batch tells, and the cursor with it."""
         if self.salt not in (None, cursor.get("salt")):
-            self.outdated = True
+            self.is_outdated = True
             return PollResult([], cursor)  # a poll has begun with another cluster
-        now = clock()
+        now = utc_now()
         streams = dict(cursor.get("streams", {}))
         # A poll may list what it could not list before: then there is more to watch.
-        self.outdated = len(self.watched) < MOST_STREAMS and not streams.keys() <= self.watched
-        since = when(cursor.get("heard")) or now
+        self.is_outdated = len(self.watched) < MAX_STREAMS and not streams.keys() <= self.watched
+        since = parse_time(cursor.get("heard")) or now
         found: list[SourceEvent] = []
-        lost: list[Lost] = []
+        lost: list[LostStream] = []
         for one in self.batch:
-            if isinstance(one, Lost):
+            if isinstance(one, LostStream):
                 lost.append(one)
             elif one.stream.key in streams:
-                streams[one.stream.key] = self._take(streams[one.stream.key], one, found, now, since)
+                streams[one.stream.key] = self._apply(streams[one.stream.key], one, found, now, since)
         cursor = {**cursor, "streams": streams, "heard": max(self.alive or since, since).isoformat()}
-        return PollResult(found, cursor, more=bool(lost), gap=_gap(lost, now))
+        return PollResult(found, cursor, has_more=bool(lost), gap=_gap(lost, now))
 
-    def _take(
-        self, stream: Mapping[str, Any], news: News, found: list[SourceEvent], now: datetime, since: datetime
+    def _apply(
+        self,
+        stream: Mapping[str, Any],
+        watch_event: WatchEvent,
+        found: list[SourceEvent],
+        now: datetime,
+        since: datetime,
     ) -> Any:
-        at = stream["at"] if later(stream["at"], news.version) else news.version
-        if news.sight is None:
+        at = stream["at"] if is_later(stream["at"], watch_event.version) else watch_event.version
+        if watch_event.observed is None:
             return {**stream, "at": at}
         entries = dict(stream["known"])
-        uid = news.sight.uid
-        tells, entry = self._tell(known(uid, entries.get(uid)), news, stream["at"], now, since)
-        if tells:
-            found.append(tells)
+        uid = watch_event.observed.uid
+        event, entry = self._compare(stored_object(uid, entries.get(uid)), watch_event, stream["at"], now, since)
+        if event:
+            found.append(event)
         if entry:
             entries[uid] = entry.entry()
         else:
             entries.pop(uid, None)
         return {**stream, "at": at, "known": entries}
 
-    def _tell(
-        self, old: Known | None, news: News, at: str, now: datetime, since: datetime
-    ) -> tuple[SourceEvent | None, Known | None]:
+    def _compare(
+        self, old: StoredObject | None, watch_event: WatchEvent, at: str, now: datetime, since: datetime
+    ) -> tuple[SourceEvent | None, StoredObject | None]:
         """Return what a line tells beside what is known, and what is known then."""
-        assert news.sight is not None  # noqa: S101  for the type checker: bookmarks come no further
-        place = Place(self.cluster, news.stream.resource.kind)
-        if old and not later(news.version, old.version):
+        assert watch_event.observed is not None  # noqa: S101  for the type checker: bookmarks come no further
+        object_type = ObjectType(self.cluster, watch_event.stream.resource.kind)
+        if old and not is_later(watch_event.version, old.version):
             return None, old  # a poll has seen the object later than that
-        if news.verb == "deleted":
-            return (gone(place, old, news.sight, now, since) if old else None), None
-        if old is None and news.verb == "modified" and place.kind != "Pod" and not later(news.version, at):
+        if watch_event.verb == "deleted":
+            return (deletion(object_type, old, watch_event.observed, now, since) if old else None), None
+        if (
+            old is None
+            and watch_event.verb == "modified"
+            and object_type.kind != "Pod"
+            and not is_later(watch_event.version, at)
+        ):
             return None, None  # a poll has seen since that it is gone
-        return step(place, old, news.sight, now, since)
+        return compare(object_type, old, watch_event.observed, now, since)
 
 
-def later(one: str, other: str) -> bool:
+def is_later(one: str, other: str) -> bool:
     """Say whether a resourceVersion is later than another. Those of one kind are numbers that grow.
 
     >>> later("10", "9"), later("9", "9")
@@ -305,7 +327,7 @@ def later(one: str, other: str) -> bool:
     return one != other
 
 
-def _gap(lost: Iterable[Lost], now: datetime) -> PollGap | None:
+def _gap(lost: Iterable[LostStream], now: datetime) -> PollGap | None:
     """Return the stretch of which only the outcome is told, not what came and went."""
     since = [one.since for one in lost]
     if not since:

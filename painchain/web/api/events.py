@@ -346,7 +346,7 @@ def _type_json(connector_type: ConnectorType) -> dict[str, Any]:
                 "label": field.label,
                 "kind": field.kind.value,
                 "required": field.required,
-                "default": field.normal(field.default),
+                "default": field.normalize(field.default),
                 "minimum": field.minimum if field.maximum else None,
                 "maximum": field.maximum or None,
                 "help": field.help,

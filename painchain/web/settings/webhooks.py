@@ -56,7 +56,7 @@ def remove(connector_id: int) -> ResponseReturnValue:
 
 def values(one: Connector) -> dict[str, Any]:
     """Return what the pages of a webhook need."""
-    hook = type_of(one).hook
+    hook = type_of(one).webhook
     return {"type": type_of(one), "url": address(one), "instructions": hook.instructions if hook else ""}
 
 

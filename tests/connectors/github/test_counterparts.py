@@ -36,8 +36,8 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
 def test_every_list_that_github_describes_is_read(described: tuple[str, Path]) -> None:
     url, log = described
     polled = poll(url, "octocat/Hello-World", datetime(2011, 1, 27, tzinfo=UTC), {})
-    assert (polled.note, polled.more) == ("", False)
-    assert sorted(one.event_id for one in polled.found) == [
+    assert (polled.note, polled.has_more) == ("", False)
+    assert sorted(one.event_id for one in polled.events) == [
         "commit-octocat/Hello-World-6dcb09b5b57875f334f61aebed695e2e4193db5e",
         "deployment-octocat/Hello-World-1-pending",
         "deployment-octocat/Hello-World-1-success",
@@ -46,29 +46,29 @@ def test_every_list_that_github_describes_is_read(described: tuple[str, Path]) -
         "release-octocat/Hello-World-1",
     ]
     later = poll(url, "octocat/Hello-World", datetime(2011, 1, 27, 1, tzinfo=UTC), polled.cursor)
-    assert {one.event_id for one in later.found} < {one.event_id for one in polled.found}
+    assert {one.event_id for one in later.events} < {one.event_id for one in polled.events}
     assert "NO_PATH_MATCHED" not in log.read_text(), "something was asked that GitHub does not know"
     assert "Violation: request" not in log.read_text()
 
 
 def test_a_connection_is_tested_as_github_describes_it(described: tuple[str, Path]) -> None:
-    assert TYPE.check
-    checked = TYPE.check(settings(described[0], "octocat/Hello-World"), datetime.now(UTC))
+    assert TYPE.test_connection
+    checked = TYPE.test_connection(settings(described[0], "octocat/Hello-World"), datetime.now(UTC))
     assert (checked.ok, checked.identity, checked.missing) == (True, "octocat (monalisa octocat), token", ())
-    assert TYPE.check(settings(described[0]), datetime.now(UTC)).sees == ("1 repository",)
+    assert TYPE.test_connection(settings(described[0]), datetime.now(UTC)).sees == ("1 repository",)
 
 
 def test_what_people_do_is_found_step_by_step(tmp_path: Path) -> None:
     with emulated(tmp_path) as github:
         now = datetime.now(UTC)
         first = poll(github.url, REPO, now, {})
-        assert [one.title for one in first.found] == ["[Commit] Initial commit"]
+        assert [one.title for one in first.events] == ["[Commit] Initial commit"]
         number = github.open_pull_request("Fix retry loop")
         second = poll(github.url, REPO, now + timedelta(minutes=5), first.cursor)
-        assert [(one.title, one.status) for one in second.found] == [("[PR] Fix retry loop", "open")]
+        assert [(one.title, one.status) for one in second.events] == [("[PR] Fix retry loop", "open")]
         github.merge(number)
         github.ask("POST", "releases", tag_name="v1", name="One")
         third = poll(github.url, REPO, now + timedelta(minutes=10), second.cursor)
-        known = {one.event_id for one in second.found}
-        new = sorted(one.title for one in third.found if one.event_id not in known)
+        known = {one.event_id for one in second.events}
+        new = sorted(one.title for one in third.events if one.event_id not in known)
         assert new == ["[Commit] Add fix", "[Commit] Merge it", "[PR] Fix retry loop", "[Release] One"]

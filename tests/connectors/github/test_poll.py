@@ -102,12 +102,12 @@ def poll(far: Far) -> Ask:
 
 def ids(polled: PollResult) -> list[str]:
     """Return the ids of what was found, sorted."""
-    return sorted(one.event_id for one in polled.found)
+    return sorted(one.event_id for one in polled.events)
 
 
 def by_id(polled: PollResult) -> dict[str, SourceEvent]:
     """Return what was found by its id."""
-    return {one.event_id: one for one in polled.found}
+    return {one.event_id: one for one in polled.events}
 
 
 # What is found
@@ -158,7 +158,7 @@ def test_who_closed_and_reopened_a_pull_request_is_told(github: GitHub, poll: As
     )
     polled = poll()
     assert [
-        (one.event_id[-8:], one.author, one.timestamp) for one in sorted(polled.found, key=lambda o: o.timestamp)
+        (one.event_id[-8:], one.author, one.timestamp) for one in sorted(polled.events, key=lambda o: o.timestamp)
     ] == [
         ("8-opened", "ann", NOW - timedelta(hours=1)),
         ("reopened", "cy", NOW - timedelta(minutes=9)),
@@ -262,7 +262,7 @@ def test_commits_that_came_to_a_branch_are_found_whatever_their_date(github: Git
 
 def test_an_empty_repository_is_nothing_to_complain_about(github: GitHub, poll: Ask) -> None:
     github.refuse[f"repos/{REPO}/commits"] = Told({"message": "Git Repository is empty."}, 409)
-    assert (poll().found, poll().note) == ([], "")
+    assert (poll().events, poll().note) == ([], "")
 
 
 def test_listed_branches_narrow_commits_pull_requests_and_runs(github: GitHub, far: Far, poll: Ask) -> None:
@@ -287,7 +287,7 @@ def test_an_odd_item_is_recorded_with_what_it_has_and_stops_nothing(github: GitH
     assert by_id(polled)[f"pr-{REPO}-4-opened"].author == "unknown"
     assert by_id(polled)[f"pr-{REPO}-4-opened"].title == "[PR]"
     known = {event_type.name: {one.key for one in event_type.fields} for event_type in TYPE.event_types}
-    assert [one.event_id for one in polled.found if not set(one.facts) <= known[one.event_type]] == []
+    assert [one.event_id for one in polled.events if not set(one.facts) <= known[one.event_type]] == []
 
 
 # Where the next poll goes on
@@ -299,7 +299,7 @@ def test_the_first_poll_looks_back_a_day_and_the_next_only_at_what_has_changed(
     github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
     assert ids(poll()) == [f"pr-{REPO}-2-opened"]
     spent = github.left
-    assert poll(5).found == []
+    assert poll(5).events == []
     assert github.left == spent, "what has not changed costs nothing of the rate limit"
     assert all("if-none-match" in one.headers for one in far.asked)
     github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
@@ -311,7 +311,7 @@ def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, far: Far, p
     old = [pull(number, created_at=ago(days=2), updated_at=ago(days=2, minutes=number)) for number in range(8, 90)]
     github.page = 3
     github.put(REPO, "pulls", *new, *old)
-    assert len(poll().found) == 7
+    assert len(poll().events) == 7
     assert len([one for one in far.asked if one.path.endswith("/pulls")]) == 4
 
 
@@ -334,7 +334,7 @@ def test_more_than_one_poll_takes_follows_without_loss(
         when = ago(minutes=-polls)
         if polls < 4:
             github.put(REPO, "pulls", pull(number, created_at=when, updated_at=when))
-        if not polled.more:
+        if not polled.has_more:
             break
         assert "The next poll follows" in polled.note
         assert polls < 20
@@ -353,7 +353,7 @@ def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
         github.put(name, "releases", {"id": number, "tag_name": "v", "published_at": ago(hours=1)})
     for start in (0, 60):
         polls = [poll(start, repos=names)]
-        while polls[-1].more:
+        while polls[-1].has_more:
             assert len(polls) < 9
             polls.append(poll(start + len(polls), repos=names))
         assert len(polls) == 3
@@ -363,9 +363,9 @@ def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
 
 def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
-    assert len(poll().found) == 1
+    assert len(poll().events) == 1
     with far_system(github) as moved:
-        assert len(poll(5, base_url=moved.url).found) == 1
+        assert len(poll(5, base_url=moved.url).events) == 1
 
 
 # Which repositories
@@ -380,8 +380,8 @@ def test_without_a_list_every_repository_the_token_sees_is_looked_at_quiet_ones_
     github.put(REPO, "pulls", pull(1))
     first, second = poll(repos=[]), poll(5, repos=[])
     assert f"pr-{REPO}-1-opened" in ids(first)
-    assert len(first.found) == 11
-    assert len(second.found) == 5
+    assert len(first.events) == 11
+    assert len(second.events) == 5
     assert {*ids(first), *ids(second)} >= {f"release-acme/quiet{number}-{number}" for number in range(15)}
 
 
@@ -418,7 +418,7 @@ def test_one_repository_that_is_gone_and_one_that_is_forbidden_are_noted(github:
     github.refuse[f"repos/{REPO}/releases"] = Told({"message": "odd"})
     polled = poll(repos=["acme/gone", REPO, "acme/shut"])
     assert ids(polled) == [f"pr-{REPO}-1-opened"]
-    assert not polled.more
+    assert not polled.has_more
     for part in ("acme/gone (404)", "acme/shut (403)", "runs of acme/api (502)", "releases of acme/api (The answer is"):
         assert part in polled.note
     assert "read:packages (403)" in polled.note
@@ -429,19 +429,19 @@ def test_a_token_that_may_see_a_repository_but_nothing_in_it_fails(github: GitHu
         github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
     with pytest.raises(PollError, match="may not read") as failed:
         poll()
-    assert failed.value.trouble is ErrorKind.PERMISSION
+    assert failed.value.kind is ErrorKind.PERMISSION
 
 
 REFUSALS = [
-    ("repos/acme/api", Told({}, 404), ErrorKind.MISSING, "may not see it"),
-    ("repos/acme/api", Told({"message": "Server Error"}, 500), ErrorKind.FAR_ERROR, "problem of its own"),
+    ("repos/acme/api", Told({}, 404), ErrorKind.NOT_FOUND, "may not see it"),
+    ("repos/acme/api", Told({"message": "Server Error"}, 500), ErrorKind.SERVER_ERROR, "problem of its own"),
     ("repos/acme/api", Told({}, 429, {"Retry-After": "60"}), ErrorKind.RATE_LIMITED, "12:01:00 UTC"),
     ("repos/acme/api", Told({}, 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772632800"}), *(
         ErrorKind.RATE_LIMITED, "14:00:00 UTC")),
     ("repos/acme/api", Told({"message": "You have exceeded a secondary rate limit"}, 403), *(
         ErrorKind.RATE_LIMITED, "rate limit")),
-    ("repos/acme/api", Told(b'{"full_name": "acme'), ErrorKind.BAD_ANSWER, "no JSON"),
-    ("repos/acme/api", Told([]), ErrorKind.BAD_ANSWER, "API URL"),
+    ("repos/acme/api", Told(b'{"full_name": "acme'), ErrorKind.INVALID_RESPONSE, "no JSON"),
+    ("repos/acme/api", Told([]), ErrorKind.INVALID_RESPONSE, "API URL"),
     ("repos/acme/api", Told({}, 301, {"Location": "http://127.0.0.2:9/"}), ErrorKind.SETTINGS, "another address"),
 ]  # fmt: skip
 
@@ -453,7 +453,7 @@ def test_a_poll_that_fails_says_why(
     github.refuse[path] = answer
     with pytest.raises(PollError, match=words) as failed:
         poll()
-    assert failed.value.trouble is trouble
+    assert failed.value.kind is trouble
     assert TOKEN not in str(failed.value)
 
 
@@ -471,7 +471,7 @@ def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are
 def test_a_wrong_token_says_so(poll: Ask) -> None:
     with pytest.raises(PollError, match="does not accept the token") as failed:
         poll(token="ghp_wrong")
-    assert failed.value.trouble is ErrorKind.SIGN_IN
+    assert failed.value.kind is ErrorKind.AUTHENTICATION
 
 
 def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_next(github: GitHub, poll: Ask) -> None:
@@ -479,13 +479,13 @@ def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_
     github.put(REPO, "pulls", pull(2), pull(1))
     github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=2)})
     polled = poll()
-    assert polled.more
+    assert polled.has_more
     assert "rate limit" in polled.note
     assert polled.rate_limit
     assert (polled.rate_limit.limit, polled.rate_limit.remaining) == (5000, 249)
     with pytest.raises(PollError) as failed:
         poll(1)
-    assert failed.value.trouble is ErrorKind.RATE_LIMITED
+    assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == datetime.fromtimestamp(4_000_000_000, UTC)
     github.left = 5000
     assert {*ids(polled), *ids(poll(2))} >= {f"pr-{REPO}-1-opened", f"pr-{REPO}-2-opened", f"release-{REPO}-5"}
@@ -497,7 +497,7 @@ def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> No
         github.refuse[f"repos/{REPO}/pulls"] = answer
         for polled in (poll(), poll(5)):
             assert "the token must not go" in polled.note
-            assert not polled.more
+            assert not polled.has_more
         assert elsewhere.asked == []
     github.refuse.clear()
     github.put(REPO, "pulls", pull(2))
@@ -509,8 +509,8 @@ def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> No
 
 def check(far: Far, **settings: Any) -> Any:
     """Test the connection."""
-    assert TYPE.check
-    return TYPE.check({**TYPE.defaults(), "base_url": far.url, "token": TOKEN, **settings}, NOW)
+    assert TYPE.test_connection
+    return TYPE.test_connection({**TYPE.defaults(), "base_url": far.url, "token": TOKEN, **settings}, NOW)
 
 
 def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(github: GitHub, far: Far) -> None:

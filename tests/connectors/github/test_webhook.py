@@ -22,8 +22,8 @@ REPO = {"full_name": "acme/api", "default_branch": "main"}
 def read(event: str, body: Any, **settings: Any) -> list[SourceEvent]:
     """Read a delivery."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    assert TYPE.hook
-    return list(TYPE.hook.read(Delivery({"x-github-event": event}, raw), {**TYPE.defaults(), **settings}, NOW))
+    assert TYPE.webhook
+    return list(TYPE.webhook.read(Delivery({"x-github-event": event}, raw), {**TYPE.defaults(), **settings}, NOW))
 
 
 def test_githubs_own_examples_are_all_read_and_the_known_ones_become_their_events() -> None:
@@ -128,8 +128,8 @@ def test_what_is_not_what_github_sends_is_unreadable(event: str, body: Any) -> N
 def test_a_form_is_read_like_json() -> None:
     raw = b"payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D"
     form = {"x-github-event": "push", "content-type": "application/x-www-form-urlencoded"}
-    assert TYPE.hook
-    assert TYPE.hook.read(Delivery(form, raw), TYPE.defaults(), NOW) == []
+    assert TYPE.webhook
+    assert TYPE.webhook.read(Delivery(form, raw), TYPE.defaults(), NOW) == []
 
 
 def signed(body: bytes, secret: str) -> str:
@@ -138,7 +138,7 @@ def signed(body: bytes, secret: str) -> str:
 
 
 def test_only_what_is_signed_with_the_secret_is_genuine() -> None:
-    hook, body = TYPE.hook, b"Hello, World!"
+    hook, body = TYPE.webhook, b"Hello, World!"
     assert hook
     # The example of GitHub's documentation.
     right = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"

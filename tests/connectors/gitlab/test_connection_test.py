@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from painchain.connectors.contract import ConnectionTestResult
-from painchain.connectors.gitlab.connection_test import check
+from painchain.connectors.gitlab.connection_test import run_test
 from tests.counterparts import Reply, as_json, far_side
 from tests.counterparts.gitlab import GitLab
 
@@ -27,7 +27,7 @@ def gitlab() -> GitLab:
 
 def checked(gitlab: GitLab, **settings: Any) -> ConnectionTestResult:
     with far_side(gitlab) as far:
-        return check({"base_url": far.url, "token": "glpat-far", "projects": [], **settings}, NOW)
+        return run_test({"base_url": far.url, "token": "glpat-far", "projects": [], **settings}, NOW)
 
 
 def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):

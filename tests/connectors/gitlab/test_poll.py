@@ -20,7 +20,7 @@ from painchain.connectors.contract import (
 )
 from painchain.connectors.gitlab import TYPE, client
 from painchain.connectors.gitlab.poll import poll
-from painchain.connectors.gitlab.webhook import HOOK
+from painchain.connectors.gitlab.webhook import HANDLER
 from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
 from tests.counterparts.gitlab import GitLab, params_of
 
@@ -56,7 +56,7 @@ def turn(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> 
 def polled(far: Far, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollResult:
     """Poll, and check what holds for whatever is found."""
     answer = poll(turn(far, cursor, now, **settings))
-    for found in answer.found:
+    for found in answer.events:
         event_type = TYPE.event_type(found.event_type)
         assert event_type
         assert set(found.facts) <= {field.key for field in event_type.fields}, found.event_id
@@ -68,9 +68,9 @@ def all_polls(far: Far, **settings: Any) -> tuple[list[SourceEvent], int, PollRe
     found, cursor, polls = [], {}, 0
     while True:
         answer = polled(far, cursor, **settings)
-        found += answer.found
+        found += answer.events
         cursor, polls = answer.cursor, polls + 1
-        if not answer.more:
+        if not answer.has_more:
             return found, polls, answer
         assert polls < 50
 
@@ -83,7 +83,7 @@ def asked_for(far: Far) -> list[str]:
 
 
 def ids(answer: PollResult) -> list[str]:
-    return [found.event_id for found in answer.found]
+    return [found.event_id for found in answer.events]
 
 
 def merge_request(iid: int, **values: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_a_first_poll_looks_back_a_day_and_the_second_finds_nothing_again(far, g
     gitlab.push(7, {"id": "c2", "committed_date": ago(hours=1)}, {"id": "c1", "committed_date": ago(days=3)})
     first = polled(far)
     assert ids(first) == ["mr-g/p-3-merged", "mr-g/p-4-opened", "commit-g/p-c2"]
-    assert (first.more, first.note) == (False, "")
+    assert (first.has_more, first.note) == (False, "")
     asked_for(far)
     second = polled(far, first.cursor)
     assert ids(second) == []
@@ -126,7 +126,7 @@ def test_every_kind_of_event_is_found_with_its_facts(far, gitlab):
     gitlab.lists["projects/7/registry/repositories/2/tags"] = [{"name": "v10.0.0"}]
     tag = {**recorded("tag.json"), "created_at": ago(hours=1)}
     gitlab.things["projects/7/registry/repositories/2/tags/v10.0.0"] = tag
-    found = {one.event_type: one for one in polled(far).found}
+    found = {one.event_type: one for one in polled(far).events}
     told = {name: (one.event_id, one.title, one.status, one.author) for name, one in found.items()}
     sha, digest = commit["id"], tag["digest"]
     assert told == {
@@ -191,7 +191,7 @@ def test_every_kind_of_event_is_found_with_its_facts(far, gitlab):
 def test_each_state_of_recorded_merge_requests_is_an_event_at_its_own_time(far, gitlab):
     items = sorted(recorded("merge_requests.json"), key=lambda one: one["updated_at"])
     gitlab.add_project(278964, "gitlab-org/gitlab", merge_requests=items)
-    found = polled(far, now=datetime(2019, 8, 20, 13, tzinfo=UTC)).found
+    found = polled(far, now=datetime(2019, 8, 20, 13, tzinfo=UTC)).events
     told = {
         (one.event_id.removeprefix("mr-gitlab-org/gitlab-"), one.author, one.timestamp.isoformat()[:19])
         for one in found
@@ -216,7 +216,7 @@ def test_a_reopened_merge_request_is_told_by_the_projects_events(far, gitlab):
     gitlab.add_project(7, "g/p", merge_requests=[opened], events=events)
     gitlab.things["projects/7/merge_requests/1"] = opened
     first = polled(far)
-    assert [(one.event_id, one.author, one.status) for one in first.found] == [
+    assert [(one.event_id, one.author, one.status) for one in first.events] == [
         ("mr-g/p-1-reopened", "eve", "opened"),
         ("mr-g/p-1-closed", "eve", "closed"),
     ]
@@ -231,7 +231,7 @@ def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(far, gi
     hooked = []
     for body in bodies.values():
         raw = json.dumps({**body, "project": project}).encode()
-        hooked += HOOK.read(Delivery({}, raw), {"projects": ["7"], "branches": []}, NOW)
+        hooked += HANDLER.read(Delivery({}, raw), {"projects": ["7"], "branches": []}, NOW)
     item = merge_request(1, author={"username": "user1"}, source_branch="ms-viewport", target_branch="master")
     one = {**bodies["pipeline"]["object_attributes"], "updated_at": ago(hours=1), "finished_at": ago(hours=1)}
     deployment = {**recorded("deployments.json")[0], "status": "success", "updated_at": ago(hours=1)}
@@ -242,7 +242,7 @@ def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(far, gi
     gitlab.push(7, *pushed, branch="master")
     answer = polled(far, projects=["7"])
     assert sorted(ids(answer)) == sorted(one.event_id for one in hooked)
-    told = {one.event_id: one for one in answer.found}
+    told = {one.event_id: one for one in answer.events}
     for hook in hooked:
         poll_, known = told[hook.event_id], hook.facts.keys() & {"merged", "branches", "status", "commit", "tag"}
         assert {key: hook.facts[key] for key in known} == {key: poll_.facts[key] for key in known}
@@ -292,10 +292,10 @@ def test_a_poll_that_stops_early_says_that_more_follows(far, gitlab, monkeypatch
     for number in (7, 8, 9):
         gitlab.add_project(number, f"g/p{number}")
     answer = polled(far)
-    assert answer.more
+    assert answer.has_more
     assert answer.note == "There is more to read than fits in one poll. 3 projects left."
     stopped = poll(PollContext(turn(far).settings, {}, NOW, stopping=lambda: True))
-    assert (stopped.more, list(stopped.found)) == (True, [])
+    assert (stopped.has_more, list(stopped.events)) == (True, [])
 
 
 def test_what_is_updated_later_is_asked_for_from_there_with_an_overlap(far, gitlab):
@@ -365,7 +365,7 @@ def test_a_new_tag_and_a_moved_one_are_new_images_and_others_are_not_asked_for_a
     images = ["image-group/project-latest-sha256:2", "image-group/project-v2-sha256:2"]
     assert sorted(ids(second)) == images
     assert f"/api/v4/{tags}/v1" not in asked_for(far)
-    assert {one.event_id: one.timestamp for one in second.found}[images[1]] == NOW  # an old image under a new name
+    assert {one.event_id: one.timestamp for one in second.events}[images[1]] == NOW  # an old image under a new name
     assert ids(polled(far, second.cursor)) == []
 
 
@@ -392,7 +392,7 @@ def test_odd_things_are_told_with_what_they_have_and_stop_nothing(far, gitlab):
         *("mr-g/p-1-opened", "mr-g/p-2-opened", "mr-g/p-2-merged"),
         *("release-g/p-v1", "commit-g/p-c1", "deployment-g/p-5-failed"),
     ]
-    by_id = {one.event_id: one for one in answer.found}
+    by_id = {one.event_id: one for one in answer.events}
     assert (by_id["mr-g/p-2-merged"].author, by_id["mr-g/p-2-merged"].title) == ("unknown", "[MR] !2")
     assert by_id["commit-g/p-c1"].timestamp == NOW
     gitlab.refuse["projects/7/merge_requests"] = as_json(odd)
@@ -412,7 +412,7 @@ def test_a_missing_project_is_a_note_and_all_missing_an_error(far, gitlab):
     assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not be read: 8.")
     with pytest.raises(PollError, match="none of the projects") as failed:
         polled(far, projects=["g/gone", "99"])
-    assert failed.value.trouble is ErrorKind.MISSING
+    assert failed.value.kind is ErrorKind.NOT_FOUND
 
 
 def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(far, gitlab):
@@ -430,7 +430,7 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
     with pytest.raises(PollError, match="403") as failed:
         polled(far)
-    assert failed.value.trouble is ErrorKind.PERMISSION
+    assert failed.value.kind is ErrorKind.PERMISSION
 
 
 def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
@@ -440,11 +440,11 @@ def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
     gitlab.refuse |= {"projects/7/merge_requests": broken, "projects/7/pipelines": Reply(body=b"[{")}
     answer = polled(far)
     assert ids(answer) == ["mr-g/p8-1-opened", "mr-g/p9-1-opened"]
-    assert (answer.more, answer.note) == (False, "Could not be read: g/p7.")
+    assert (answer.has_more, answer.note) == (False, "Could not be read: g/p7.")
     gitlab.refuse |= {f"projects/8/{name}": broken for name in ("merge_requests", "pipelines")}
     with pytest.raises(PollError) as failed:
         polled(far)
-    assert failed.value.trouble is ErrorKind.FAR_ERROR
+    assert failed.value.kind is ErrorKind.SERVER_ERROR
     gitlab.refuse.clear()
     assert ids(polled(far, answer.cursor)) == ["mr-g/p7-1-opened"]
 
@@ -453,7 +453,7 @@ def test_a_wrong_token_is_said_so(far, gitlab):
     gitlab.add_project(7, "g/p")
     with pytest.raises(PollError, match="does not accept the token") as failed:
         polled(far, token="glpat-wrong")
-    assert failed.value.trouble is ErrorKind.SIGN_IN
+    assert failed.value.kind is ErrorKind.AUTHENTICATION
     assert "glpat" not in str(failed.value)
 
 
@@ -469,12 +469,12 @@ def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(far, gitl
     gitlab.refuse["projects/8/merge_requests"] = limited
     first = polled(far)
     assert ids(first) == ["mr-g/p-1-opened"]
-    assert first.more
+    assert first.has_more
     assert "rate limit" in first.note
     assert first.rate_limit == RateLimit(2000, 0, NOW + timedelta(seconds=60))  # so long the next poll waits
     with pytest.raises(PollError, match="rate limit") as failed:
         polled(far, first.cursor)
-    assert failed.value.trouble is ErrorKind.RATE_LIMITED
+    assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == NOW + timedelta(seconds=60)
     gitlab.refuse = {"projects/8/registry/repositories": limited}
     second = polled(far, first.cursor)

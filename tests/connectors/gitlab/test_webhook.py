@@ -11,7 +11,7 @@ import pytest
 
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery
 from painchain.connectors.gitlab import TYPE
-from painchain.connectors.gitlab.webhook import HOOK
+from painchain.connectors.gitlab.webhook import HANDLER
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "gitlab"
 WEBHOOKS = sorted((RECORDED / "webhooks").glob("*.json"))
@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 def delivered(body: Any, settings: dict[str, Any] | None = None) -> list[SourceEvent]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(HOOK.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), settings or {}, NOW))
+    return list(HANDLER.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), settings or {}, NOW))
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -170,18 +170,18 @@ def test_an_odd_delivery_is_told_with_what_it_has():
 
 
 def test_the_token_must_be_the_secret():
-    HOOK.verify(Delivery({"x-gitlab-token": "pässword"}, b"{}"), "pässword")
+    HANDLER.verify(Delivery({"x-gitlab-token": "pässword"}, b"{}"), "pässword")
     for headers in ({}, {"x-gitlab-token": ""}, {"x-gitlab-token": "pässwort"}):
         with pytest.raises(InvalidSignature):
-            HOOK.verify(Delivery(headers, b"{}"), "pässword")
+            HANDLER.verify(Delivery(headers, b"{}"), "pässword")
     with pytest.raises(InvalidSignature):
-        HOOK.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "")
+        HANDLER.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "")
 
 
 def test_a_delivery_that_is_sent_again_has_the_same_id_and_another_has_not():
     webhook = {"x-gitlab-webhook-uuid": "one webhook", "x-gitlab-event-uuid": "one request"}
     first = Delivery({**webhook, "idempotency-key": "k1"}, b"{}")
-    assert HOOK.delivery_id(first) == "k1"
-    assert HOOK.delivery_id(Delivery(webhook, b"{}")) == HOOK.delivery_id(Delivery(webhook, b"{}"))
-    assert HOOK.delivery_id(Delivery(webhook, b"{}")) != HOOK.delivery_id(Delivery(webhook, b"[]"))
-    assert HOOK.delivery_id(Delivery({}, b"{}")) == ""
+    assert HANDLER.delivery_id(first) == "k1"
+    assert HANDLER.delivery_id(Delivery(webhook, b"{}")) == HANDLER.delivery_id(Delivery(webhook, b"{}"))
+    assert HANDLER.delivery_id(Delivery(webhook, b"{}")) != HANDLER.delivery_id(Delivery(webhook, b"[]"))
+    assert HANDLER.delivery_id(Delivery({}, b"{}")) == ""

@@ -12,12 +12,12 @@ import pytest
 from painchain.connectors import kubernetes
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.api import RESOURCES
-from painchain.connectors.kubernetes.changes import Known, Place, Sight, gone, sight, step
-from painchain.connectors.kubernetes.object_state import marker
+from painchain.connectors.kubernetes.changes import ObjectType, ObservedObject, StoredObject, compare, deletion, observe
+from painchain.connectors.kubernetes.object_state import fingerprinter
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=5)
-MARK = marker("salt")
+MARK = fingerprinter("salt")
 CANARY = "canary-value-8d1f"
 
 
@@ -31,14 +31,14 @@ def template(image: str = "shop/web:1", **container: Any) -> dict[str, Any]:
     return {"template": {"spec": {"containers": [{"name": "web", "image": image, **container}]}}}
 
 
-def seen(kind: str, value: Any) -> Sight:
-    found = sight(kind, value, MARK)
+def seen(kind: str, value: Any) -> ObservedObject:
+    found = observe(kind, value, MARK)
     assert found is not None
     return found
 
 
 def change(kind: str, old: Any, new: Any) -> SourceEvent | None:
-    return step(Place("prod", kind), seen(kind, old), seen(kind, new), NOW, SINCE)[0]
+    return compare(ObjectType("prod", kind), seen(kind, old), seen(kind, new), NOW, SINCE)[0]
 
 
 def job(**status: Any) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def test_no_value_is_in_an_event_or_in_what_is_kept() -> None:
     for kind in RESOURCES:
         new = thing(metadata=applied, spec=spec, data={"key": CANARY}, stringData={"key": CANARY})
         one = seen(kind, new)
-        told = step(Place("prod", kind), None, one, NOW, SINCE)[0]
+        told = compare(ObjectType("prod", kind), None, one, NOW, SINCE)[0]
         assert CANARY not in json.dumps(one.entry()) + repr(told)
 
 
@@ -207,14 +207,14 @@ def test_defaults_that_a_newer_server_adds_are_no_change() -> None:
 
 
 def test_a_new_object_and_one_that_is_gone_tell_what_there_is() -> None:
-    place = Place("prod", "Deployment")
+    place = ObjectType("prod", "Deployment")
     one = seen("Deployment", thing(spec={"replicas": 2, **template()}))
-    created, kept = step(place, None, one, NOW, SINCE)
+    created, kept = compare(place, None, one, NOW, SINCE)
     assert created is not None
     assert kept is not None
     assert (created.title, created.status) == ("[Deployment Created] web", "added")
     assert created.facts["images"] == [{"name": "web", "old": None, "new": "shop/web:1"}]
-    deleted = gone(place, Known(*(kept.uid, *kept.entry())), None, NOW, SINCE)
+    deleted = deletion(place, StoredObject(*(kept.uid, *kept.entry())), None, NOW, SINCE)
     assert deleted is not None
     assert (deleted.title, deleted.status, deleted.author) == ("[Deployment Deleted] web", "deleted", "unknown")
     assert deleted.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": None}]
@@ -271,10 +271,10 @@ class Life:
     """A pod as it goes on: what each sight of it tells."""
 
     def __init__(self) -> None:
-        self.kept: Known | None = None
+        self.kept: StoredObject | None = None
 
     def see(self, value: Any, now: datetime = NOW) -> tuple[str | None, dict[str, Any]] | None:
-        found, self.kept = step(Place("prod", "Pod"), self.kept, seen("Pod", value), now, SINCE)
+        found, self.kept = compare(ObjectType("prod", "Pod"), self.kept, seen("Pod", value), now, SINCE)
         return (
             (found.status, {k: v for k, v in found.facts.items() if k not in ("cluster", "namespace")})
             if found
@@ -324,10 +324,10 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_an_odd_object_stops_nothing(kind: str) -> None:
     for value in ODD:
-        one = sight(kind, value, MARK)
+        one = observe(kind, value, MARK)
         if one:
-            step(Place("prod", kind), None, one, NOW, SINCE)
-            step(Place("prod", kind), one, seen(kind, thing()), NOW, SINCE)
+            compare(ObjectType("prod", kind), None, one, NOW, SINCE)
+            compare(ObjectType("prod", kind), one, seen(kind, thing()), NOW, SINCE)
             json.dumps(one.entry())
 
 

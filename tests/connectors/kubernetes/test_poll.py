@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.kubernetes import api
 from painchain.connectors.kubernetes import poll as kubernetes_poll
-from painchain.connectors.kubernetes.api import reach
-from painchain.connectors.kubernetes.connection_test import check
+from painchain.connectors.kubernetes.api import resolve_cluster
+from painchain.connectors.kubernetes.connection_test import run_test
 from painchain.connectors.kubernetes.poll import poll
 from tests.counterparts import Far, Reply, far_side
 from tests.support.fake_cluster import TOKEN, FarCluster, status
@@ -53,11 +53,11 @@ def settings(far: Far, **more: Any) -> dict[str, Any]:
 
 def ask(far: Far, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
     polled = poll(PollContext(settings(far, **more), cursor or {}, now))
-    return PollResult(polled.found, json.loads(json.dumps(polled.cursor)), polled.more, polled.note, polled.gap)
+    return PollResult(polled.events, json.loads(json.dumps(polled.cursor)), polled.has_more, polled.note, polled.gap)
 
 
 def titles(polled: PollResult) -> list[str]:
-    return [one.title for one in polled.found]
+    return [one.title for one in polled.events]
 
 
 def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(far: Far, cluster: FarCluster) -> None:
@@ -71,7 +71,7 @@ def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(far:
     cluster.remove("ConfigMap", "old")
     second = ask(far, first.cursor, NOW + MINUTE)
     assert titles(second) == ["[Deployment Updated] web", "[ConfigMap Deleted] old", "[Secret Created] new"]
-    assert second.found[0].event_id == "prod:shop:Deployment:web:uid-Deployment-shop-web:103:modified"
+    assert second.events[0].event_id == "prod:shop:Deployment:web:uid-Deployment-shop-web:103:modified"
     assert "canary" not in json.dumps(second.cursor)
     assert titles(ask(far, second.cursor)) == []
 
@@ -87,7 +87,7 @@ def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(far
         "/api/v1/namespaces/two/services",
     }
     second = ask(far, first.cursor, namespaces=["one", "two", "three"])
-    assert [(one.facts.get("namespace"), one.title) for one in second.found] == [
+    assert [(one.facts.get("namespace"), one.title) for one in second.events] == [
         ("one", "[Service Created] new"),
         ("two", "[Service Created] new"),
         (None, "[Node Created] node-1"),
@@ -143,22 +143,22 @@ def test_an_account_that_may_list_nothing_is_an_error(far: Far, cluster: FarClus
     cluster.forbidden = set(api.RESOURCES)
     with pytest.raises(PollError, match="may list nothing") as caught:
         ask(far)
-    assert caught.value.trouble is ErrorKind.PERMISSION
+    assert caught.value.kind is ErrorKind.PERMISSION
 
 
 FAULTS = {
-    "401": (status(401), ErrorKind.SIGN_IN, "does not accept the token"),
-    "404": (status(404), ErrorKind.MISSING, "no Kubernetes API"),
+    "401": (status(401), ErrorKind.AUTHENTICATION, "does not accept the token"),
+    "404": (status(404), ErrorKind.NOT_FOUND, "no Kubernetes API"),
     "429": (Reply(429, headers={"Retry-After": "7"}), ErrorKind.RATE_LIMITED, "takes no more requests until 12:00:07"),
-    "500": (status(500), ErrorKind.FAR_ERROR, "problem of its own"),
-    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), ErrorKind.BAD_ANSWER, "no JSON"),
-    "something else": (Reply(200, b'{"hello": 1}'), ErrorKind.BAD_ANSWER, "is no list of Deployment"),
+    "500": (status(500), ErrorKind.SERVER_ERROR, "problem of its own"),
+    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), ErrorKind.INVALID_RESPONSE, "no JSON"),
+    "something else": (Reply(200, b'{"hello": 1}'), ErrorKind.INVALID_RESPONSE, "is no list of Deployment"),
     "another host": (
         Reply(302, headers={"Location": "http://other.example/"}),
         ErrorKind.SETTINGS,
         "leads to another address",
     ),
-    "410 again and again": (status(410), ErrorKind.MISSING, "410"),
+    "410 again and again": (status(410), ErrorKind.NOT_FOUND, "410"),
 }
 
 
@@ -166,7 +166,7 @@ FAULTS = {
 def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: ErrorKind, words: str) -> None:
     with far_side(reply) as far, pytest.raises(PollError, match=words) as caught:
         ask(far)
-    assert caught.value.trouble is trouble
+    assert caught.value.kind is trouble
     assert TOKEN not in str(caught.value)
 
 
@@ -177,11 +177,11 @@ def test_more_than_one_poll_takes_follows_next_time(
     for number in range(5):
         cluster.put("ConfigMap", f"map-{number}")
     cluster.put("Role", "reader")
-    monkeypatch.setattr(kubernetes_poll, "MOST_FOUND", 3)
+    monkeypatch.setattr(kubernetes_poll, "MAX_EVENTS", 3)
     second = ask(far, first.cursor)
-    assert (len(second.found), second.more) == (3, True)
+    assert (len(second.events), second.has_more) == (3, True)
     third = ask(far, second.cursor)
-    assert [one.title for one in (*second.found, *third.found)] == [
+    assert [one.title for one in (*second.events, *third.events)] == [
         *(f"[ConfigMap Created] map-{number}" for number in range(5)),
         "[Role Created] reader",
     ]
@@ -207,26 +207,26 @@ def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(far: Far, cluster:
     first = ask(far)
     cluster.put("Role", "writer")
     stopped = poll(PollContext(settings(far), first.cursor, NOW, lambda: True))
-    assert (stopped.found, stopped.more) == ([], True)
+    assert (stopped.events, stopped.has_more) == ([], True)
     assert titles(ask(far, stopped.cursor)) == ["[Role Created] writer"]
 
 
 def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "ACCOUNT", tmp_path)
+    monkeypatch.setattr(api, "SERVICE_ACCOUNT", tmp_path)
     with pytest.raises(PollError, match="does not run in a Kubernetes cluster"):
-        reach({})
+        resolve_cluster({})
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(PollError, match="has no service account"):
-        reach({})
+        resolve_cluster({})
     (tmp_path / "ca.crt").write_text("")
     for token in ("first", "second"):
         (tmp_path / "token").write_text(f"{token}\n")
-        assert reach({}).headers == {"Authorization": f"Bearer {token}"}
-    assert reach({}).base_url == "https://10.0.0.1:443"
+        assert resolve_cluster({}).headers == {"Authorization": f"Bearer {token}"}
+    assert resolve_cluster({}).base_url == "https://10.0.0.1:443"
     with pytest.raises(PollError, match="Enter the token"):  # the own token goes nowhere else
-        reach({"api_server": "https://elsewhere.example"})
+        resolve_cluster({"api_server": "https://elsewhere.example"})
 
 
 def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
@@ -255,20 +255,20 @@ def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarClust
         asked = len(far.asked)
         with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
             ask(far)
-        assert caught.value.trouble is ErrorKind.TLS
+        assert caught.value.kind is ErrorKind.TLS
         assert len(far.asked) == asked  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
             ask(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
 def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cluster: FarCluster) -> None:
-    checked = check(settings(far), NOW)
+    checked = run_test(settings(far), NOW)
     assert (checked.ok, checked.identity) == (True, "system:serviceaccount:ops:painchain")
     assert checked.sees[0] == "Kubernetes v1.33.1"
     assert checked.sees[1].endswith("Role, RoleBinding in all namespaces")
     assert checked.missing == []
     cluster.forbidden, cluster.unwatched, cluster.identity = {"Secret"}, {"Pod"}, ""
-    checked = check(settings(far, namespaces=["shop"]), NOW)
+    checked = run_test(settings(far, namespaces=["shop"]), NOW)
     assert (checked.ok, checked.identity) == (True, "")
     assert checked.missing == [
         "May not list secrets in namespace shop: give the account the verbs list and watch for them.",
@@ -276,4 +276,4 @@ def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cl
         "Give the account the verb watch for them.",
     ]
     with pytest.raises(PollError, match="does not accept the token"):
-        check(settings(far, token="wrong"), NOW)
+        run_test(settings(far, token="wrong"), NOW)

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from painchain.connectors.contract import Cursor, PollContext, PollResult, SourceEvent
-from painchain.connectors.kubernetes.api import Stream, reach
-from painchain.connectors.kubernetes.changes import sight
-from painchain.connectors.kubernetes.object_state import marker, when
+from painchain.connectors.kubernetes.api import ResourceStream, resolve_cluster
+from painchain.connectors.kubernetes.changes import observe
+from painchain.connectors.kubernetes.object_state import fingerprinter, parse_time
 from painchain.connectors.kubernetes.poll import poll
-from painchain.connectors.kubernetes.watch import News, Upon
+from painchain.connectors.kubernetes.watch import WatchEvent, WatchUpdate
 from tests.counterparts import Asked, Far, Reply, as_json, far_side
 from tests.kubernetes.story import CANARY, TOLD, by_kind
 from tests.support.fake_cluster import status
@@ -26,7 +26,7 @@ RECORDING = json.loads((Path(__file__).parents[2] / "recorded" / "kubernetes.jso
 def moments() -> list[datetime]:
     """When things happened, as the recorded answers say."""
     text = json.dumps(RECORDING["watch"])
-    return [at for part in text.split('"time": "')[1:] if (at := when(part.partition('"')[0]))]
+    return [at for part in text.split('"time": "')[1:] if (at := parse_time(part.partition('"')[0]))]
 
 
 BEGAN, ENDED = min(moments()) - timedelta(seconds=1), max(moments()) + timedelta(seconds=5)
@@ -49,10 +49,11 @@ def ask(far: Far, cursor: Cursor, now: datetime) -> PollResult:
     return poll(PollContext(settings, cursor, now))
 
 
-def lines(cursor: Cursor, far: Far) -> list[News]:
+def lines(cursor: Cursor, far: Far) -> list[WatchEvent]:
     """The recorded lines of every watch, stream by stream."""
     streams = {
-        stream.key: stream for stream in reach({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()
+        stream.key: stream
+        for stream in resolve_cluster({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()
     }
     return [
         news
@@ -62,11 +63,11 @@ def lines(cursor: Cursor, far: Far) -> list[News]:
     ]
 
 
-def heard(stream: Stream, line: Any, salt: str) -> News:
+def heard(stream: ResourceStream, line: Any, salt: str) -> WatchEvent:
     thing = line["object"]
     verb = "" if line["type"] == "BOOKMARK" else line["type"].lower()
-    seen = sight(stream.resource.kind, thing, marker(salt)) if verb else None
-    return News(stream, thing["metadata"]["resourceVersion"], verb, seen)
+    seen = observe(stream.resource.kind, thing, fingerprinter(salt)) if verb else None
+    return WatchEvent(stream, thing["metadata"]["resourceVersion"], verb, seen)
 
 
 @pytest.fixture
@@ -75,23 +76,23 @@ def first() -> Any:
     recorded = Recorded()
     with far_side(recorded) as far:
         polled = ask(far, {}, BEGAN)
-        assert polled.found == []
+        assert polled.events == []
         yield recorded, far, polled.cursor
 
 
 def test_a_watch_tells_each_change_of_each_kind_once(first: Any) -> None:
     recorded, far, cursor = first
-    told = Upon("prod", lines(cursor, far), ENDED)(cursor)
-    assert by_kind([one.title for one in told.found]) == TOLD
-    again = Upon("prod", lines(cursor, far), ENDED)(told.cursor)
-    assert {one.event_id for one in again.found} <= {one.event_id for one in told.found}
+    told = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor)
+    assert by_kind([one.title for one in told.events]) == TOLD
+    again = WatchUpdate("prod", lines(cursor, far), ENDED)(told.cursor)
+    assert {one.event_id for one in again.events} <= {one.event_id for one in told.events}
     recorded.lists = RECORDING["after"]
-    assert ask(far, told.cursor, ENDED).found == []
+    assert ask(far, told.cursor, ENDED).events == []
 
 
 def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
     recorded, far, cursor = first
-    watched = Upon("prod", lines(cursor, far), ENDED)(cursor).cursor
+    watched = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor).cursor
     recorded.lists = RECORDING["after"]
     polled = ask(far, cursor, ENDED).cursor
     kept = [
@@ -103,13 +104,13 @@ def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
 
 def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
     _, far, cursor = first
-    told = Upon("prod", lines(cursor, far), ENDED)(cursor)
+    told = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor)
     assert CANARY in json.dumps(RECORDING)
-    assert CANARY not in json.dumps(told.cursor) + repr(told.found)
+    assert CANARY not in json.dumps(told.cursor) + repr(told.events)
     own = {"namespace": "shop", "cluster": "prod"}
 
     def of(title: str) -> SourceEvent:
-        return [one for one in told.found if one.title == title][-1]
+        return [one for one in told.events if one.title == title][-1]
 
     web = of("[Deployment Updated] web")
     assert web.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": "shop/web:2"}]

@@ -99,7 +99,9 @@ def test_a_value_is_shown_as_a_person_types_it_and_never_a_secret(kind, value, e
     field = Field("key", "Label", kind)
     assert connector_form.as_entered(field, value) == entered
     if kind is not Kind.SECRET:
-        assert field.normal(connector_form.as_entered(field, value)) == (field.normal(value) or field.normal(entered))
+        assert field.normalize(connector_form.as_entered(field, value)) == (
+            field.normalize(value) or field.normalize(entered)
+        )
 
 
 def test_an_untouched_form_holds_no_change(app, make_connector):

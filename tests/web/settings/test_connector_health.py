@@ -54,7 +54,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
         ),
         event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
         poll=lambda turn: PollResult((), {}),
-        check=source.check,
+        test_connection=source.check,
     )
     monkeypatch.setitem(connectors.TYPES, "forge", forge)
     monkeypatch.setitem(connectors.ADDABLE, "forge", forge)
