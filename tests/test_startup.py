@@ -141,7 +141,7 @@ def test_a_first_start_says_where_it_is_and_answers(start: Callable[..., Server]
     status, health = server.ask("GET", "/health")
     assert (status, health["status"], health["database"]) == (200, "ok", "ok")
     server.stop()
-    assert server.out.read_text().splitlines()[1] == "PainChain has stopped; everything that was saved is safe."
+    assert server.out.read_text().splitlines()[1] == "PainChain has stopped. All saved changes are in the database."
     assert server.err.read_text() == ""
 
 
@@ -336,7 +336,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(
 ) -> None:
     instance.mkdir()
     (instance / "painchain.db").write_bytes(content)
-    assert "The database cannot be used: " in refusal(launch())
+    assert "Cannot use the database: " in refusal(launch())
     assert (instance / "painchain.db").read_bytes() == content
 
 
@@ -345,10 +345,12 @@ def test_a_database_server_that_is_not_there_is_refused_without_the_password(lau
         unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
         port = unused.getsockname()[1]
         line = refusal(launch(database_url=f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/painchain"))
-    assert "The database cannot be used: " in line
+    assert "Cannot use the database: " in line
     assert "hunter2" not in line
 
 
 def test_a_misspelt_setting_is_mentioned_and_does_not_stop_the_start(start: Callable[..., Server]) -> None:
     server = start(prot="8000")
-    assert server.err.read_text().startswith("painchain: PAINCHAIN_PROT is not a setting and is ignored")
+    assert server.err.read_text().startswith(
+        "painchain: PAINCHAIN_PROT is not a known setting and is ignored. See docs"
+    )

@@ -1,4 +1,4 @@
-"""``painchain backup`` and ``painchain restore``: everything into one file, and back."""
+"""``painchain backup`` and ``painchain restore``: write everything to one file, and read it back."""
 
 from __future__ import annotations
 
@@ -20,77 +20,80 @@ from painchain.maintenance.backup import Restored, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup, Checked
 from painchain.workers.base import clock
 
-WORD = "replace"
+CONFIRMATION = "replace"
 FILE = click.argument("file", callback=utf8)
 
 
 @click.command()
 @FILE
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def backup(file: str, force: bool) -> None:
-    """Write everything that is stored into FILE ("-": standard output), while servers go on.
+    """Write everything to one backup file.
 
-    It is as it was at one moment, with a seal of its own. The key is not in it: keep secret.key elsewhere, too.
+    FILE "-" is standard output. Servers can keep running: the backup is a consistent snapshot. It is signed, and it
+    does not contain the key, so back up secret.key separately.
+
     Exit code 1: the database or the file cannot be used.
     """
     with (
-        opened("The backup cannot be taken"),
+        opened("Cannot take a backup"),
         writing_to(file, force) as out,
-        _bar(maintenance_backup.rows(), "Saving") as bar,
+        _progress_bar(maintenance_backup.rows(), "Saving") as bar,
     ):
         manifest = maintenance_backup.take(out, clock(), bar.update)
     events = manifest.rows["change_events"]
     click.echo(f"{file}: {events:,} events, up to number {manifest.events:,}, as of {manifest.time}.", err=file == "-")
     click.echo(
-        f"The key ({manifest.key}) is NOT in it. Without it nothing of this can be restored: keep a copy of secret.key "
-        "(or of PAINCHAIN_SECRET_KEY) in another place.",
+        f"The backup does NOT contain the key ({manifest.key}), and cannot be restored without it. Keep a copy of "
+        "secret.key (or of PAINCHAIN_SECRET_KEY) in another place.",
         err=True,
     )
 
 
 @click.command()
 @FILE
-@click.option(
-    "--replace", is_flag=True, help="Even where there is more than a first start puts there: it is abandoned."
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--even-broken", is_flag=True, help="Even a log that was changed by hand before the backup was taken.")
+@click.option("--replace", is_flag=True, help="Restore into a database that is in use; its current data is lost.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--even-broken", is_flag=True, help="Restore even a log that was tampered with before the backup.")
 @reason_option
 def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str) -> None:
-    """Put what FILE holds in the place of everything that is stored, wholly or not at all.
+    """Replace everything with the contents of a backup file.
 
-    The file is checked, and the chain of its log before it is put there. Servers may go on meanwhile. It goes on the
-    record. Exit code 2: there is more in the database, or nobody said yes. 1: the file or the database cannot be used.
+    Either everything is restored or nothing. The file and the chain of its log are checked first. Servers can keep
+    running. The restore is recorded in the audit log.
+
+    Exit code 1: the file or the database cannot be used. Exit code 2: the database is in use and --replace is missing,
+    or the restore was not confirmed.
     """
     try:
-        with Path(file).open("rb") as source, opened("Nothing was restored: the database did not take it"):
+        with Path(file).open("rb") as source, opened("Nothing was restored"):
             checked = _checked(source)
             refuse_what_is_in_use(replace, yes)
             restored = _restored(source, checked, even_broken, reason)
             settle()
     except OSError as error:
-        stop(f"{file} cannot be read: {error.strerror or error}.", 1)
+        stop(f"Cannot read {file}: {error.strerror or error}.", 1)
     except (BadBackup, RestoreRefused, KeyUnusable) as problem:
         stop(f"{file}: {plain(str(problem))}", 1)
-    click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everybody signs in anew.")
+    click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everyone has to sign in again.")
     if restored.broken:
-        click.echo(f"The chain of the log is broken, as it was in the backup: {restored.broken}", err=True)
+        click.echo(f"The chain of the log is broken, as it was when the backup was taken: {restored.broken}", err=True)
     if restored.old_key:
         click.echo(
-            f"It was sealed with the key {restored.old_key}, which was replaced since: if that key has leaked, be sure "
-            "that nobody else made this file.",
+            f"The backup is signed with the key {restored.old_key}, which has been replaced since. If that key has "
+            "leaked, make sure that nobody else wrote this file.",
             err=True,
         )
     if restored.tokens:
         click.echo(
-            f"{restored.tokens:,} API tokens, and the accounts and passwords of that time, are valid again: see to it "
-            "that none is among them that was revoked since.",
+            f"{restored.tokens:,} API tokens and all accounts and passwords of that time are valid again. Revoke again "
+            "those that were revoked since.",
             err=True,
         )
 
 
 def _checked(source: BinaryIO) -> Checked:
-    """Check the file wholly before anything else is asked or done."""
+    """Check the whole file before anything is asked or changed."""
     click.echo("Checking the file …", err=True)
     checked = backup_format.check(source, runtime.current().keys)
     maintenance_backup.refuse_other_versions(checked.manifest)
@@ -98,8 +101,9 @@ def _checked(source: BinaryIO) -> Checked:
 
 
 def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str) -> Restored:
+    """Restore a checked file, with a progress bar on a terminal."""
     now = clock()
-    with _bar(sum(checked.manifest.rows.values()), "Restoring") as bar:
+    with _progress_bar(sum(checked.manifest.rows.values()), "Restoring") as bar:
         try:
             return maintenance_backup.restore(
                 source, checked, lambda event_log: trail(event_log, now, reason=reason), bar.update, even_broken
@@ -109,38 +113,40 @@ def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str
 
 
 def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
-    """Stop where something would be lost that nobody has agreed to lose."""
+    """Stop if the database is in use, unless the user agrees to lose its data."""
     if not maintenance_backup.is_in_use():
         return
     if not replace:
         stop(
-            "There is more in this database than a first start puts there; nothing was restored. Name an empty place "
-            "with PAINCHAIN_INSTANCE or PAINCHAIN_DATABASE_URL, or add --replace: then what is there is abandoned. "
-            "Take a backup of it first."
+            "Nothing was restored: this database is in use. Choose an empty one with PAINCHAIN_INSTANCE or "
+            "PAINCHAIN_DATABASE_URL. Or take a backup of this one, and add --replace to discard its data."
         )
     if yes:
         return
     if not sys.stdin.isatty():
-        stop("Nothing was restored. Add --yes where nobody can be asked.")
-    said = click.prompt(
-        f'What is stored now is abandoned for good. Type "{WORD}" to go on', default="", show_default=False, err=True
+        stop("Nothing was restored. Add --yes to confirm without a terminal.")
+    answer = click.prompt(
+        f'All current data will be permanently deleted. Type "{CONFIRMATION}" to continue',
+        default="",
+        show_default=False,
+        err=True,
     )
-    if said.strip() != WORD:
+    if answer.strip() != CONFIRMATION:
         stop("Nothing was restored.")
 
 
-def _bar(rows: int, label: str) -> Any:
+def _progress_bar(rows: int, label: str) -> Any:
     return click.progressbar(length=rows, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 @contextmanager
 def writing_to(file: str, force: bool) -> Iterator[BinaryIO]:
-    """Open the file that is written, for its owner alone. It takes its name when it is whole and on the disk."""
+    """Open the backup file, readable by its owner only. It gets its name once it is complete and on the disk."""
     if file == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     if Path(file).is_file() and not force:
-        stop(f"{file} is there already; nothing was written. Name another file, or add --force.")
+        stop(f"{file} exists; nothing was written. Choose another file or add --force.")
     with whole_file(file, 0o600, force, mode="wb") as out:
         yield out

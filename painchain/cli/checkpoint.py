@@ -1,4 +1,4 @@
-"""``painchain checkpoint``: sign how long the log is, and keep that where the log is not."""
+"""``painchain checkpoint``: sign the current end of the log, to store the signature elsewhere."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from painchain.workers.base import clock
 @click.command()
 @click.option(
     "--file",
-    "into",
+    "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Append it to this file, rather than to PAINCHAIN_CHECKPOINT_FILE.",
+    help="Append the checkpoint to this file instead of PAINCHAIN_CHECKPOINT_FILE.",
 )
 @reason_option
-def checkpoint(into: Path | None, reason: str) -> None:
-    """Make a checkpoint of the log: print it, append it to the file of checkpoints, and have it posted.
+def checkpoint(file: Path | None, reason: str) -> None:
+    """Sign the current end of the log.
 
-    It says how many events there are and what the hash of the last one is. Kept on another machine, it shows whether
-    the log was cut off or written anew since. A running server posts it. Exit code 1: it could not be made or written.
+    A checkpoint holds the number of events and the hash of the last one. Kept on another machine, it shows whether the
+    log was truncated or rewritten later. The command prints the checkpoint and appends it to the checkpoint file. A
+    running server posts it to PAINCHAIN_CHECKPOINT_URL.
+
+    Exit code 1: the checkpoint could not be made or written.
     """
     now = clock()
-    with opened("No checkpoint was made: the database did not take it"):
+    with opened("No checkpoint was made"):
         try:
             with writer.writing() as event_log:
-                made = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=into)
+                made = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=file)
         except BadCheckpoint as problem:
-            if into is None:
+            if file is None:
                 latest_checkpoint.failed(problem, now)
             stop(f"No checkpoint was made. {problem}", 1)
         click.echo(checkpoints.line(made))

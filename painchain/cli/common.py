@@ -1,4 +1,4 @@
-"""The terminal: open the database for one command, read its filter, end with words."""
+"""What commands share: settings, the database, filter options, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ from painchain.timeline.queries import BadFilter, Filter
 
 
 def settings(serving: bool = False) -> config.Settings:
-    """Read the settings, or stop with a line that says which one is wrong.
+    """Read the settings, or stop with one line that names the invalid one.
 
-    A command that is no server logs as text unless told otherwise: somebody reads what it says.
+    The server logs as JSON unless it runs on a terminal. Other commands log as text unless configured otherwise.
     """
     try:
         loaded = config.load(os.environ)
     except config.ConfigError as error:
         stop(scrub(str(error)))
     for name in config.unknown(os.environ):
-        click.echo(f"painchain: {name} is not a setting and is ignored; see the README's table.", err=True)
+        click.echo(
+            f"painchain: {name} is not a known setting and is ignored. See docs/admin/configuration.md.", err=True
+        )
     logs.set_up(loaded.log_level, logs.chosen(loaded.log_format) if serving else loaded.log_format or "text")
     if serving:
         logs.catch_strays()
@@ -50,11 +52,11 @@ def settings(serving: bool = False) -> config.Settings:
 
 
 def app(
-    database_fails: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
+    database_exit_code: int = 2, serving: bool = False, create: Callable[[config.Settings], Flask] = create_app
 ) -> Flask:
-    """Create the app, or stop with a line that says what is in the way.
+    """Create the app, or stop with one line that says why it cannot start.
 
-    `database_fails` is the exit code for a database that cannot be used.
+    `database_exit_code` is the exit code if the database cannot be used.
     """
     loaded = settings(serving)
     try:
@@ -62,26 +64,26 @@ def app(
     except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
         stop(str(error))
     except OSError as error:
-        stop(f"The instance folder {loaded.instance} cannot be used: {error.strerror or error}.")
+        stop(f"Cannot use the instance folder {loaded.instance}: {error.strerror or error}.")
     except (SQLAlchemyError, WriteBusy) as error:
-        stop(f"The database cannot be used: {reason(error)}.", database_fails)
+        stop(f"Cannot use the database: {reason(error)}.", database_exit_code)
 
 
 @contextmanager
 def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flask] = create_app) -> Iterator[None]:
-    """Open the database for one command. Where it fails, stop with `failure`, the reason and exit code `code`."""
+    """Open the database for one command. If it fails, stop with `failure`, the reason and exit code `code`."""
     with app(code, create=create).app_context():
         try:
             yield
         except (SQLAlchemyError, WriteBusy) as error:
-            stop(f"{failure} ({reason(error)}).", code)
+            stop(f"{failure}: {reason(error)}.", code)
         finally:
             db.session.remove()
             db.engine.dispose()
 
 
 def reason(error: Exception) -> str:
-    """Return why the database refuses, in our words and in its own, in one line."""
+    """Return in one line why the database failed: in plain words, then in its own."""
     if isinstance(error, WriteBusy):
         return str(error)
     known, own = database_errors.classify(error).words, database_errors.own_words(getattr(error, "orig", None) or error)
@@ -89,18 +91,18 @@ def reason(error: Exception) -> str:
 
 
 def stop(message: str, code: int = 2) -> NoReturn:
-    """End with a message and an exit code: 2 for what was asked, 1 for what could not be done."""
+    """Exit with a message. Exit code 2: the request is not valid. 1: it could not be carried out."""
     click.echo(f"painchain: {message}", err=True)
     raise SystemExit(code)
 
 
 def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Return what was given for an option, if it is text in UTF-8."""
+    """Return the value of an option if it is valid UTF-8."""
     for text in [value] if isinstance(value, str) else value or ():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise click.BadParameter("this is not text in UTF-8.") from None
+            raise click.BadParameter("not valid UTF-8 text.") from None
     return value
 
 
@@ -111,17 +113,17 @@ def _tidy(context: click.Context, option: click.Parameter, value: str | None) ->
         raise click.BadParameter(str(problem)) from None
 
 
-reason_option = click.option("--reason", callback=_tidy, help="Why you do it; it is kept with what is recorded.")
+reason_option = click.option("--reason", callback=_tidy, help="Reason, stored in the audit log.")
 
 
 def trail(event_log: EventLogWriter, now: datetime, request_id: str = "", reason: str = "") -> Trail:
-    """Return the record of what a command does: by PainChain itself, and which account of the machine gave it."""
+    """Return the audit trail of a command. The author is PainChain; the cause names the operating system account."""
     cause = f"command line ({os_user()})"
     return Trail(event_log, SYSTEM, request_id or new_request_id(now), now, reason=reason, cause=cause)
 
 
 def os_user() -> str:
-    """Return the name of the account that runs this, as the machine knows it."""
+    """Return the name of the operating system account that runs this process."""
     try:
         return plain(getpass.getuser())[:100]
     except (KeyError, OSError):
@@ -129,33 +131,39 @@ def os_user() -> str:
 
 
 _FILTER = (
-    click.option("--source", multiple=True, callback=utf8, help="Only events from there, such as painchain."),
-    click.option("--event-type", multiple=True, callback=utf8, help="Only such events, such as ConfigChanged."),
-    click.option("--connector", multiple=True, callback=utf8, help="Only of this connector: its name or its id."),
-    click.option("--tag", multiple=True, callback=utf8, help="Only with this tag."),
-    click.option("--team", multiple=True, callback=utf8, help="Only of this team: with any of its tags."),
-    click.option("--author", multiple=True, callback=utf8, help="Only by this person."),
-    click.option("--status", multiple=True, callback=utf8, help="Only with this outcome, such as changed."),
-    click.option("--range", type=click.Choice([*queries.RANGES, "all"]), help="Only so far back.  [default: all]"),
-    click.option("--start-date", callback=utf8, help="Only from then on: 2026-01-31 or 2026-01-31T14:00:00Z."),
-    click.option("--end-date", callback=utf8, help="Only before then. A time without an offset is local."),
+    click.option("--source", multiple=True, callback=utf8, help="Only events from this source, such as painchain."),
+    click.option("--event-type", multiple=True, callback=utf8, help="Only events of this type, such as ConfigChanged."),
+    click.option("--connector", multiple=True, callback=utf8, help="Only events of this connector: its name or ID."),
+    click.option("--tag", multiple=True, callback=utf8, help="Only events with this tag."),
+    click.option("--team", multiple=True, callback=utf8, help="Only events with any tag of this team."),
+    click.option("--author", multiple=True, callback=utf8, help="Only events by this author."),
+    click.option("--status", multiple=True, callback=utf8, help="Only events with this outcome, such as changed."),
+    click.option(
+        "--range",
+        type=click.Choice([*queries.RANGES, "all"]),
+        help="Only events from this period until now.  [default: all]",
+    ),
+    click.option(
+        "--start-date", callback=utf8, help="Only events from this time on: 2026-01-31 or 2026-01-31T14:00:00Z."
+    ),
+    click.option("--end-date", callback=utf8, help="Only events before this time. A time without an offset is local."),
     click.option(
         "--q",
         callback=utf8,
-        help="Only what this search finds, as in the search box: words, author:system, -tag:test, around:14:00~1h.",
+        help="Only events that match this search: words, author:system, -tag:test, around:14:00~1h.",
     ),
 )
 
 
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a filter."""
+    """Add the filter options to a command."""
     for option in reversed(_FILTER):
         command = option(command)
     return command
 
 
-def chosen(given: dict[str, Any], zone: ZoneInfo) -> Filter:
-    """Return the filter that was given as options, or stop with a line that says which is wrong."""
+def chosen_filter(given: dict[str, Any], zone: ZoneInfo) -> Filter:
+    """Return the filter that the options describe, or stop with one line that names the invalid option."""
     values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
     try:
         return queries.parse_filter(values, datetime.now(UTC), zone)
@@ -195,7 +203,7 @@ def local_zone() -> ZoneInfo:
 
 
 def reachable(loaded: config.Settings) -> str:
-    """Return a name under which a server is reached: one that is trusted; of every address that of this machine."""
+    """Return a host name for links to the server: the first trusted one, or the address it listens on."""
     named = next((name for name in loaded.trusted_hosts if not name.startswith(".")), "")
     host = named or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(loaded.host, loaded.host)  # noqa: S104
     return f"[{host}]" if ":" in host else host
@@ -203,13 +211,14 @@ def reachable(loaded: config.Settings) -> str:
 
 @contextmanager
 def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any) -> Iterator[Any]:
-    """Open a file that is written, which takes its name when it is whole and on the disk; end in words where it cannot.
+    """Open a temporary file for writing, and give it its name once it is complete and on the disk.
 
-    `opening` says how, as for ``open``. What is there already is replaced, unless it is no file.
+    Stop with a message if that fails. `opening` are the arguments of ``open``. An existing file is replaced only if
+    `replace` is true; anything else of that name, such as a folder, is left alone.
     """
     path = Path(name)
-    if not path.name or (path.exists() and not path.is_file()):  # what is in the place of /dev/null is no file
-        stop(f"{name!r} cannot be written: it names no file.")
+    if not path.name or (path.exists() and not path.is_file()):  # such as /dev/null
+        stop(f"Cannot write {name!r}: this is not a regular file.")
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, permissions)
@@ -219,18 +228,18 @@ def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any
             os.fsync(file.fileno())
         _name(part, path, replace)
     except KeyboardInterrupt:
-        stop(f"Stopped: {name} is not written.", 1)
+        stop(f"Stopped: {name} was not written.", 1)
     except FileExistsError:
-        stop(f"{name} is there by now; nothing was written. Name another file, or add --force.", 1)
+        stop(f"{name} exists by now; nothing was written. Choose another file or add --force.", 1)
     except OSError as error:
-        stop(f"{name} cannot be written: {error.strerror or error}.", 1)
+        stop(f"Cannot write {name}: {error.strerror or error}.", 1)
     finally:
         with suppress(OSError):
             part.unlink()
 
 
 def _name(part: Path, path: Path, replace: bool) -> None:
-    """Give a file that is whole its name, and see to it that a crash does not take the name away."""
+    """Give a complete file its name, and flush the folder so that a crash does not lose the name."""
     if replace:
         part.replace(path)
     else:

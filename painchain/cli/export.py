@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 
 from painchain.cli.common import (
-    chosen,
+    chosen_filter,
     filter_options,
     local_zone,
     opened,
@@ -30,29 +30,35 @@ from painchain.timeline.queries import Filter
 
 
 @click.command()
-@click.option("--format", "key", type=click.Choice(list(FORMATS)), default="ndjson", show_default=True, help="How.")
-@click.option("--output", callback=utf8, metavar="FILE", help="Write to a file, wholly or not at all.")
+@click.option(
+    "--format", "key", type=click.Choice(list(FORMATS)), default="ndjson", show_default=True, help="File format."
+)
+@click.option(
+    "--output", callback=utf8, metavar="FILE", help="Write to this file, which appears only when it is complete."
+)
 @filter_options
 @reason_option
 def export(key: str, output: str | None, reason: str, **given: Any) -> None:
-    """Write events, newest first. A filter can be repeated: any of its values will do.
+    """Write events, newest first, to a file or to standard output.
 
-    The export goes on the record. Exit code 1: auditing is off or the database or the file cannot be used.
+    Repeat a filter option to match any of its values. The export is recorded in the audit log.
+
+    Exit code 1: auditing is off, or the database or the file cannot be used.
     """
-    with opened("The events cannot be exported"), quiet_end():
-        wanted = chosen(given, local_zone())
+    with opened("Cannot export the events"), quiet_end():
+        filter = chosen_filter(given, local_zone())
         with writing_to(output) as file:
-            selection = started(wanted, FORMATS[key], reason)
-            several = progress(event_export.chunks(selection), selection.events)
-            for piece in event_export.written(FORMATS[key], several):
-                # On a terminal nothing in an event may act.
-                file.write(printable(piece.replace("\r\n", "\n")) if file.isatty() else piece)
+            selection = record_export(filter, FORMATS[key], reason)
+            chunks = with_progress(event_export.chunks(selection), selection.events)
+            for text in event_export.written(FORMATS[key], chunks):
+                # Control characters in an event must not reach a terminal.
+                file.write(printable(text.replace("\r\n", "\n")) if file.isatty() else text)
 
 
-def started(wanted: Filter, format: Format, reason: str) -> Selection:
-    """Put the export on the record, or stop."""
+def record_export(filter: Filter, format: Format, reason: str) -> Selection:
+    """Select the events and record the export, or stop."""
     now = datetime.now(UTC)
-    selection = event_export.select(wanted)
+    selection = event_export.select(filter)
     try:
         with writer.writing() as event_log:
             event_export.begin(selection, format, trail(event_log, now, reason=reason))
@@ -61,17 +67,17 @@ def started(wanted: Filter, format: Format, reason: str) -> Selection:
     return selection
 
 
-def progress(several: Iterable[Sequence[Exported]], total: int) -> Iterator[Sequence[Exported]]:
-    """Pass events on and show on standard error how far they are, if that is a terminal."""
+def with_progress(chunks: Iterable[Sequence[Exported]], total: int) -> Iterator[Sequence[Exported]]:
+    """Yield the chunks of events, with a progress bar if standard error is a terminal."""
     with click.progressbar(length=total, label="Exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        for events in several:
+        for events in chunks:
             yield events
             bar.update(len(events))
 
 
 @contextmanager
 def writing_to(output: str | None) -> Iterator[TextIO]:
-    """Open the file that is written, which takes its name when it is whole; or standard output."""
+    """Open the output file, which gets its name once it is complete; or standard output."""
     if output is None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")  # type: ignore[union-attr]
         yield sys.stdout

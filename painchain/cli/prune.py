@@ -1,4 +1,4 @@
-"""``painchain prune``: remove the events that are kept no longer."""
+"""``painchain prune``: delete the events that the retention rules no longer keep."""
 
 from __future__ import annotations
 
@@ -20,62 +20,64 @@ from painchain.workers.base import clock
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @reason_option
 def prune(dry_run: bool, reason: str) -> None:
-    """Remove the events that are kept no longer, by the rules of Settings, Retention.
+    """Delete the events that the retention rules no longer keep.
 
-    The removal goes on the record. Exit code 1: auditing is off, others are at it, or the database cannot be used.
+    The rules are in Settings, Retention. The deletion is recorded in the audit log.
+
+    Exit code 1: auditing is off, another process is deleting events, or the database cannot be used.
     """
     now = clock()
-    with opened("The events cannot be removed"):
-        going = [one for one in retention_rules.prunable(retention_rules.rules(), now) if one.events]
-        for one in going:
-            click.echo(line(one, "would go" if dry_run else "go"))
-        if not going:
-            click.echo("Nothing goes: no event is older than it is kept.")
+    with opened("Cannot delete the events"):
+        prunable = [source for source in retention_rules.prunable(retention_rules.rules(), now) if source.events]
+        for source in prunable:
+            click.echo(line(source, "would be deleted" if dry_run else "to delete"))
+        if not prunable:
+            click.echo("Nothing to delete: no event is past its retention period.")
         elif not dry_run:
-            removed = carry_out(going, now, reason)
-            click.echo(f"Removed {removed:,} event{'' if removed == 1 else 's'}.")
+            deleted = carry_out(prunable, now, reason)
+            click.echo(f"Deleted {deleted:,} event{'' if deleted == 1 else 's'}.")
 
 
-def line(one: PrunableEvents, verb: str) -> str:
-    """Return what goes of a source in one line."""
-    ends = " to ".join(f"{end:%Y-%m-%d %H:%M} UTC" for end in (one.oldest, one.newest) if end)
-    return f"{source_label(one.source)}: {one.events:,} event{'' if one.events == 1 else 's'} {verb}, {ends}"
+def line(source: PrunableEvents, verb: str) -> str:
+    """Return in one line how many events of a source are deleted, and from when."""
+    period = " to ".join(f"{end:%Y-%m-%d %H:%M} UTC" for end in (source.oldest, source.newest) if end)
+    return f"{source_label(source.source)}: {source.events:,} event{'' if source.events == 1 else 's'} {verb}, {period}"
 
 
-def carry_out(going: Sequence[PrunableEvents], now: datetime, reason: str = "") -> int:
-    """Carry out the removal, with a progress bar on a terminal; return how many events went, or stop."""
-    request_id, removed, total = writer.new_request_id(now), 0, sum(one.events for one in going)
+def carry_out(prunable: Sequence[PrunableEvents], now: datetime, reason: str = "") -> int:
+    """Delete the events, with a progress bar on a terminal; return how many were deleted, or stop."""
+    request_id, deleted, total = writer.new_request_id(now), 0, sum(source.events for source in prunable)
     with click.progressbar(length=total, label="Pruning", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         try:
-            for step in chain(left_over(), *(steps(one, request_id, now, reason) for one in going)):
-                removed += step.events
+            for step in chain(unfinished(), *(steps(source, request_id, now, reason) for source in prunable)):
+                deleted += step.events
                 bar.update(step.events)
         except RetentionRefused as refusal:
-            stop(f"{refusal} Removed {removed:,} of {total:,} events.", 1)
-    return removed
+            stop(f"{refusal} Deleted {deleted:,} of {total:,} events.", 1)
+    return deleted
 
 
-def left_over() -> Iterator[pruning.Step]:
-    """Carry out what was ordered and nobody works on."""
-    while (number := pruning.take(beat := clock())) is not None:
-        yield from paced(pruning.carry_out(number, beat, clock))
+def unfinished() -> Iterator[pruning.Step]:
+    """Carry out deletions that were scheduled and that no process works on."""
+    while (number := pruning.take(started := clock())) is not None:
+        yield from paced(pruning.carry_out(number, started, clock))
 
 
-def paced(several: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
-    """Leave half of the time to other writers."""
-    for step in several:
+def paced(steps: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
+    """Pause after each step as long as it took, so that other processes can write."""
+    for step in steps:
         yield step
         time.sleep(step.seconds if step.more else 0)
 
 
-def steps(one: PrunableEvents, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:
-    """Order the removal of one source's events and carry it out."""
-    beat = clock()
+def steps(source: PrunableEvents, request_id: str, now: datetime, reason: str) -> Iterator[pruning.Step]:
+    """Schedule the deletion of one source's events and carry it out."""
+    started = clock()
     with writer.writing() as event_log:
         [number] = retention_rules.schedule_prune(
-            [one], retention_rules.ON_DEMAND, trail(event_log, now, request_id, reason), beat
+            [source], retention_rules.ON_DEMAND, trail(event_log, now, request_id, reason), started
         )
-    yield from paced(pruning.carry_out(number, beat, clock))
+    yield from paced(pruning.carry_out(number, started, clock))

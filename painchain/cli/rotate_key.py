@@ -1,4 +1,4 @@
-"""``painchain rotate-key``: replace the key, or go on without one that is lost."""
+"""``painchain rotate-key``: replace the key, also when the old one is lost."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from painchain.startup import create_app, create_app_for_key_recovery
 from painchain.workers.base import clock
 
 LOST = (
-    "With the key is lost what it protected: nobody can verify the events so far, and nobody can open the stored "
-    "tokens. They are dropped, connectors that had one disabled, webhook secrets and notify rules removed. "
-    "Go on with a new key?"
+    "Without the lost key, the existing events cannot be verified and the stored tokens cannot be decrypted. Stored "
+    "tokens, webhook secrets and notification rules will be deleted, and connectors that had a token disabled. "
+    "Continue with a new key?"
 )
 
 
 @click.command("rotate-key")
-@click.option("--drop-old", is_flag=True, help="Replace nothing: take old keys out of the file that nothing needs.")
-@click.option("--lost", is_flag=True, help="The key is lost for good: go on with a new one, without stored tokens.")
-@click.option("--yes", is_flag=True, help="With --lost: do not ask.")
+@click.option("--drop-old", is_flag=True, help="Only remove old keys that nothing needs any more from the key file.")
+@click.option("--lost", is_flag=True, help="The key is lost: continue with a new one, and delete stored tokens.")
+@click.option("--yes", is_flag=True, help="With --lost: do not ask for confirmation.")
 @reason_option
 def rotate_key(drop_old: bool, lost: bool, yes: bool, reason: str) -> None:
-    """Replace the key that seals stored tokens and chains the log, and seal all of them anew.
+    """Replace the key that encrypts stored tokens and chains the log.
 
-    It goes on the record. Start every running server again afterwards: with the old key it writes nothing.
+    Stored tokens are encrypted again with the new key, and the change is recorded in the audit log. Restart every
+    running server afterwards: a server with the old key cannot write.
     """
     if drop_old and lost:
-        raise click.UsageError("--lost and --drop-old do not go together.")
+        raise click.UsageError("--lost and --drop-old cannot be used together.")
 
     def begin(event_log: EventLogWriter) -> Trail:
         return record_of_command(event_log, clock(), reason=reason)
@@ -55,48 +56,49 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
     """Replace the key."""
     with working():
         done = key_rotation.rotate(begin)
-        where: KeySource = runtime.current().key_place
-    click.echo(f"The key is {done.new} now, no longer {done.old}. Stored secrets sealed anew: {done.sealed}.")
-    click.echo("Start every running server again: with the old key it writes nothing.")
+        key_file: KeySource = runtime.current().key_place
+    click.echo(f"The key is now {done.new}; it was {done.old}. Stored secrets encrypted again: {done.sealed}.")
+    click.echo("Restart every running server: a server with the old key cannot write.")
     click.echo(
-        f"Back up {plain(where.name)}: its {done.keys} keys belong together, the new one first. "
-        "Without the old ones nobody can verify the events from before."
+        f"Back up {plain(key_file.name)} with all {done.keys} keys, the new one first. "
+        "Events from before can only be verified with the old keys."
     )
 
 
 def drop() -> None:
-    """Take keys out of the file that nothing needs."""
+    """Remove the keys that nothing needs from the key file."""
     with working():
-        kept = latest_checkpoint.file()
-        dropped, left = key_rotation.drop_old()
-    if dropped:
-        click.echo(f"Old keys dropped: {dropped}. Keys left: {left}.")
-        click.echo("Backups that were taken with them cannot be restored any more, and no checkpoint be compared.")
+        checkpoint_file = latest_checkpoint.file()
+        removed, remaining = key_rotation.drop_old()
+    if removed:
+        click.echo(f"Old keys removed: {removed}. Keys left: {remaining}.")
+        click.echo("Backups and checkpoints that were made with the removed keys can no longer be used.")
     else:
         click.echo(
-            f"No key is dropped: the oldest events, or the checkpoints in {plain(str(kept))}, need the last of {left}."
+            f"No key was removed: the oldest events or the checkpoints in {plain(str(checkpoint_file))} need the last "
+            f"of {remaining}."
         )
 
 
 def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
-    """Go on without a key that is lost."""
+    """Continue with a new key after the old one was lost."""
     if not yes:
         click.confirm(LOST, abort=True)
     with working(lost=True):
-        kept = latest_checkpoint.file()
+        checkpoint_file = latest_checkpoint.file()
         done = key_rotation.replace_lost(begin)
-        where: KeySource = runtime.current().key_place
-    click.echo(f"PainChain goes on with the key in {plain(where.name)}. Back it up.")
-    click.echo(f"Events that nobody can verify any more: {done.unverified:,}. From here on the log is chained anew.")
-    for one in done.dropped:
-        click.echo(f"Dropped: {plain(one)}")
-    if kept.exists():
-        click.echo(f"Move {plain(str(kept))} away: no checkpoint is put behind those of the lost key.")
+        key_file: KeySource = runtime.current().key_place
+    click.echo(f"PainChain now uses the key in {plain(key_file.name)}. Back it up.")
+    click.echo(f"Events that can no longer be verified: {done.unverified:,}. New events are chained with the new key.")
+    for item in done.dropped:
+        click.echo(f"Deleted: {plain(item)}")
+    if checkpoint_file.exists():
+        click.echo(f"Move {plain(str(checkpoint_file))} away: new checkpoints cannot follow those of the lost key.")
 
 
 @contextmanager
 def working(lost: bool = False) -> Iterator[None]:
-    """Open the database; what is in the way ends the command in words, and nothing is changed."""
+    """Open the database, or stop with a message; nothing is changed then."""
     with opened("Nothing was changed", create=create_app_for_key_recovery if lost else create_app):
         try:
             yield

@@ -1,4 +1,4 @@
-"""``painchain user``: manage accounts from the terminal of the server, also when nobody can sign in any more."""
+"""``painchain user``: manage accounts from the terminal, also when nobody can sign in."""
 
 from __future__ import annotations
 
@@ -22,41 +22,48 @@ from painchain.workers.base import clock
 FAILED = "Nothing was changed"
 NAME = click.argument("name", callback=utf8)
 LINK = click.option(
-    "--link", "base", callback=utf8, metavar="URL", help="How people reach PainChain.  [default: where it listens]"
+    "--link",
+    "base",
+    callback=utf8,
+    metavar="URL",
+    help="Address of PainChain for the link.  [default: where it listens]",
 )
 
 
 @click.group()
 def user() -> None:
-    """Manage the accounts of people. Every change goes on the record."""
+    """Manage accounts.
+
+    Every change is recorded in the audit log.
+    """
 
 
 @user.command("list")
-def everybody() -> None:
-    """List the accounts, the disabled ones last."""
-    with opened("The accounts cannot be read"):
-        found = users.list_users()
-        width = max((len(plain(one.name)) for one in found), default=0)
-        for one in found:
-            click.echo(line(one, width))
-        if not found:
-            click.echo("There is no account yet: nobody signs in. painchain user add NAME adds the first.", err=True)
+def list_accounts() -> None:
+    """List the accounts, disabled ones last."""
+    with opened("Cannot read the accounts"):
+        people = users.list_users()
+        width = max((len(plain(person.name)) for person in people), default=0)
+        for person in people:
+            click.echo(line(person, width))
+        if not people:
+            click.echo("No accounts yet, so nobody has to sign in. Add the first: painchain user add NAME.", err=True)
 
 
 @user.command()
 @NAME
-@click.option("--role", type=click.Choice(ROLES), help="What they may do.  [default: viewer; of the first: admin]")
-@click.option("--email", default="", callback=utf8, help="Their e-mail address, for OpenID Connect.")
+@click.option("--role", type=click.Choice(ROLES), help="Role of the account.  [default: viewer; first account: admin]")
+@click.option("--email", default="", callback=utf8, help="E-mail address, for OpenID Connect.")
 @LINK
 @reason_option
 def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:
-    """Add an account, and print the link that sets its password (it works once)."""
+    """Add an account, and print a one-time link that sets its password."""
     with recording(reason) as trail:
         invited = invitations.invite(name, role or invitations.first_role(), trail, email)
-        one, secret = invited.person, invited.secret
-        said = f"{plain(one.name)} is added as {one.role}. Set the password here (the link works once):"
+        person, secret = invited.person, invited.secret
+        message = f"Added {plain(person.name)} as {person.role}. Set the password here (the link works once):"
         address = link(secret or "", base)
-    click.echo(f"{said} {address}")
+    click.echo(f"{message} {address}")
 
 
 @user.command("role")
@@ -64,12 +71,12 @@ def add(name: str, role: str | None, email: str, base: str | None, reason: str) 
 @click.argument("role", type=click.Choice(ROLES))
 @reason_option
 def change_role(name: str, role: str, reason: str) -> None:
-    """Give somebody another role; they are signed out everywhere."""
+    """Change the role of an account, and sign it out everywhere."""
     with recording(reason) as trail:
-        one = called(name)
-        changed = users.change(one, trail, None, name=one.name, role=role, email=one.email or "")
-        said = f"{plain(one.name)} is {role} now." if changed else f"{plain(one.name)} is {role} already."
-    click.echo(said)
+        person = find_person(name)
+        changed = users.change(person, trail, None, name=person.name, role=role, email=person.email or "")
+        message = f"{plain(person.name)} is {'now' if changed else 'already'} {role}."
+    click.echo(message)
 
 
 @user.command()
@@ -77,9 +84,9 @@ def change_role(name: str, role: str, reason: str) -> None:
 @LINK
 @reason_option
 def reset(name: str, base: str | None, reason: str) -> None:
-    """Print a link that sets a new password (it works once). The old one holds until it is used."""
+    """Print a one-time link that sets a new password. The old password works until the link is used."""
     with recording(reason) as trail:
-        address = link(invitations.new_link(called(name), trail), base)
+        address = link(invitations.new_link(find_person(name), trail), base)
     click.echo(f"Set a new password here (the link works once, for {users.LINK_HOURS['reset']} hours): {address}")
 
 
@@ -87,56 +94,56 @@ def reset(name: str, base: str | None, reason: str) -> None:
 @NAME
 @reason_option
 def disable(name: str, reason: str) -> None:
-    """Keep somebody out: signed out everywhere, API tokens stop working."""
+    """Disable an account: sign it out everywhere, and block its API tokens."""
     with recording(reason) as trail:
-        one = called(name)
-        said = f"{plain(one.name)} is {'disabled' if users.disable(one, trail) else 'disabled already'}."
-    click.echo(said)
+        person = find_person(name)
+        message = f"{plain(person.name)} is {'now' if users.disable(person, trail) else 'already'} disabled."
+    click.echo(message)
 
 
 @user.command()
 @NAME
 @reason_option
 def enable(name: str, reason: str) -> None:
-    """Let somebody in again."""
+    """Enable a disabled account."""
     with recording(reason) as trail:
-        one = called(name)
-        said = f"{plain(one.name)} is {'enabled' if users.enable(one, trail) else 'enabled already'}."
-    click.echo(said)
+        person = find_person(name)
+        message = f"{plain(person.name)} is {'now' if users.enable(person, trail) else 'already'} enabled."
+    click.echo(message)
 
 
 @user.command("sign-out")
 @click.argument("name", required=False, callback=utf8)
-@click.option("--all", "everybody_there", is_flag=True, help="Of all accounts.")
+@click.option("--all", "all_accounts", is_flag=True, help="Sign out all accounts.")
 @reason_option
-def sign_out(name: str | None, everybody_there: bool, reason: str) -> None:
-    """Sign somebody out of every browser, or with --all everybody. API tokens go on."""
-    if (name is None) != everybody_there:
-        raise click.UsageError("Give a name, or --all.")
+def sign_out(name: str | None, all_accounts: bool, reason: str) -> None:
+    """Sign an account, or all accounts, out of every browser. API tokens keep working."""
+    if (name is None) != all_accounts:
+        raise click.UsageError("Give either a name or --all.")
     with recording(reason) as trail:
-        people_there = [called(name)] if name else users.list_users()
-        ended = sum(login_sessions.end_all(one, trail) for one in people_there)
+        people = [find_person(name)] if name else users.list_users()
+        ended = sum(login_sessions.end_all(person, trail) for person in people)
     click.echo(f"Signed out of {ended} browser{'' if ended == 1 else 's'}.")
 
 
 @user.command()
 @NAME
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @reason_option
 def remove(name: str, yes: bool, reason: str) -> None:
-    """Remove an account with its sign-ins and API tokens. What they changed stays on the timeline."""
+    """Remove an account with its sessions and API tokens. Its changes stay on the timeline."""
     if not yes:
-        click.confirm(f"Remove {plain(name)}, with sign-ins and API tokens?", abort=True)
+        click.confirm(f"Remove {plain(name)} with all sessions and API tokens?", abort=True)
     with recording(reason) as trail:
-        one = called(name)
-        said = f"{plain(one.name)} is removed."
-        users.remove(one, trail)
-    click.echo(said)
+        person = find_person(name)
+        message = f"Removed {plain(person.name)}."
+        users.remove(person, trail)
+    click.echo(message)
 
 
 @contextmanager
 def recording(reason: str) -> Iterator[Trail]:
-    """Write one change of an account, or stop with a line that says why it is not made."""
+    """Make one change of an account in a transaction, or stop with one line that says why not."""
     with opened(FAILED):
         try:
             with writer.writing() as event_log:
@@ -145,22 +152,22 @@ def recording(reason: str) -> Iterator[Trail]:
             stop(plain(str(refusal)), 1)
 
 
-def called(name: str) -> Person:
-    """Return the account of a name, or stop."""
-    one = users.find_by_name(name)
-    return one or stop(f"There is no account called “{plain(name)}”. painchain user list shows all.", 1)
+def find_person(name: str) -> Person:
+    """Return the account of this name, or stop."""
+    person = users.find_by_name(name)
+    return person or stop(f"No account named “{plain(name)}”. List all accounts: painchain user list.", 1)
 
 
 def link(secret: str, base: str | None) -> str:
-    """Return the whole address of a link that works once."""
+    """Return the full address of a one-time link."""
     settings = runtime.current().settings
     address = base or settings.public_url or f"http://{reachable(settings)}:{settings.port}"
     return f"{address.rstrip('/')}/link/{secret}"
 
 
-def line(one: Person, width: int) -> str:
-    """Return an account in one line."""
-    notes = ["disabled"] if one.disabled_at else []
-    notes += [] if one.password or one.subject else ["no password yet"]
-    parts = [f"{plain(one.name):<{width}}", f"{one.role:<6}", plain(one.email or ""), ", ".join(notes)]
+def line(person: Person, width: int) -> str:
+    """Return an account in one line, its name padded to `width` characters."""
+    notes = ["disabled"] if person.disabled_at else []
+    notes += [] if person.password or person.subject else ["no password yet"]
+    parts = [f"{plain(person.name):<{width}}", f"{person.role:<6}", plain(person.email or ""), ", ".join(notes)]
     return "  ".join(part for part in parts if part).rstrip()

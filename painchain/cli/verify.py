@@ -1,4 +1,4 @@
-"""``painchain verify``: check the log from its first event to its last, and say in words what was found."""
+"""``painchain verify``: check the log from its first event to its last, and report the results."""
 
 from __future__ import annotations
 
@@ -21,88 +21,95 @@ from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
 from painchain.integrity.verification import Completeness, Drift, Integrity
 
-FAILED = "The log could not be checked"
+FAILED = "Could not check the log"
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What a check has found, and how long it took.
+    """The results of a check, and how long it took.
 
-    `fits` are the checkpoints of a file, if one was named; `astray` is what does not tell the same as the events, if
-    that was asked for.
+    `matches` compares the checkpoints of a file, if one was given. `wrong_indexes` describes derived data that does not
+    match the events, if that was checked.
     """
 
     integrity: Integrity
     completeness: Completeness
-    fits: Sequence[CheckpointMatch] | None
-    astray: Sequence[str] | None
+    matches: Sequence[CheckpointMatch] | None
+    wrong_indexes: Sequence[str] | None
     seconds: float
 
     @property
-    def misfits(self) -> list[CheckpointMatch]:
-        """The checkpoints that do not fit."""
-        return [one for one in self.fits or () if one.broken]
+    def mismatches(self) -> list[CheckpointMatch]:
+        """The checkpoints that do not match."""
+        return [match for match in self.matches or () if match.broken]
 
     @property
     def ok(self) -> bool:
-        """Whether all is well."""
-        return not (self.integrity.broken or self.completeness.drift or self.misfits or self.astray)
+        """Whether no problem was found."""
+        return not (self.integrity.broken or self.completeness.drift or self.mismatches or self.wrong_indexes)
 
 
 @click.command("verify")
-@click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Compare with its checkpoints.")
-@click.option("--deep", is_flag=True, help="Also check what searches, filters and charts go by; four times as long.")
-@click.option("--json", "as_json", is_flag=True, help="The verdicts as one JSON object.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also compare with the checkpoints in this file.",
+)
+@click.option(
+    "--deep", is_flag=True, help="Also check the indexes behind searches, filters and charts. Takes four times as long."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:
-    """Check that the log is as it was written, and that it tells how everything is configured.
+    """Check that the log is unchanged and matches the configuration.
 
-    Integrity: no event was edited, removed, inserted or moved. Completeness: replaying the log gives what is configured
-    now. Whether its end was cut off shows against checkpoints that were kept elsewhere. Nothing is changed, and servers
-    may go on meanwhile.
+    Integrity: no event was edited, removed, inserted or moved. Completeness: replaying the log gives the current
+    configuration. Checkpoints that are kept elsewhere also show whether the end of the log was cut off. The command
+    changes nothing, and servers can keep running.
 
-    Exit code 0: all is well. 1: something was tampered with, or is configured otherwise than the log tells. 2: it could
-    not be checked.
+    Exit code 0: no problem found. Exit code 1: the log was tampered with, or the configuration does not match it. Exit
+    code 2: the log could not be checked.
     """
     try:
         with opened(FAILED, 2):
-            found = check(read(checkpoint), deep)
+            report = check(read(checkpoint), deep)
     except KeyboardInterrupt:
-        stop("Stopped: nothing was decided.")
+        stop("Stopped before the check was complete.")
     try:
         with quiet_end():
-            click.echo(json.dumps(as_object(found)) if as_json else plainly(told(found)))
+            click.echo(json.dumps(as_object(report)) if as_json else "\n".join(map(plain, report_lines(report))))
     except OSError as error:
-        stop(f"The verdict cannot be written: {error.strerror}.")
-    raise SystemExit(0 if found.ok else 1)
+        stop(f"Cannot write the results: {error.strerror}.")
+    raise SystemExit(0 if report.ok else 1)
 
 
 def read(file: Path | None) -> Sequence[Checkpoint] | None:
-    """Return the checkpoints of a file, or stop with a line that says why there are none."""
+    """Return the checkpoints in a file, or stop if there are none. Return None without a file."""
     try:
-        found = None if file is None else checkpoints.read(file)
+        to_compare = None if file is None else checkpoints.read(file)
     except BadCheckpoint as problem:
         stop(plain(f"{FAILED}. {problem}"))
-    if found == []:
+    if to_compare == []:
         stop(plain(f"{FAILED}: there is no checkpoint in {file}."))
-    return found
+    return to_compare
 
 
-def check(kept: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
+def check(to_compare: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     """Check everything, with a progress bar on a terminal."""
     began = time.monotonic()
-    with _shown("Verifying") as progress:
+    with _progress_bar("Verifying") as progress:
         integrity = verification.integrity(progress)
-    fits = None if kept is None else checkpoint_comparison.compare(kept)
-    completeness, astray = verification.completeness(), None
+    matches = None if to_compare is None else checkpoint_comparison.compare(to_compare)
+    completeness, wrong_indexes = verification.completeness(), None
     if deep:
-        with _shown("Comparing") as progress:
-            astray = derived_data.astray(progress)
-    return VerifyReport(integrity, completeness, fits, astray, time.monotonic() - began)
+        with _progress_bar("Comparing") as progress:
+            wrong_indexes = derived_data.astray(progress)
+    return VerifyReport(integrity, completeness, matches, wrong_indexes, time.monotonic() - began)
 
 
 @contextmanager
-def _shown(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal, and hand out what moves it."""
+def _progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal; yield the function that moves it."""
     with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, whole: int) -> None:
@@ -112,69 +119,64 @@ def _shown(label: str) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def told(found: VerifyReport) -> Iterator[str]:
-    """Yield the verdicts, line by line."""
-    yield from _integrity(found.integrity)
-    yield from _checkpoints(found)
-    yield from _completeness(found.completeness)
-    yield from _derived(found.astray)
-    yield f"It took {found.seconds:.1f} seconds."
+def report_lines(report: VerifyReport) -> Iterator[str]:
+    """Yield the results, line by line."""
+    yield from _integrity(report.integrity)
+    yield from _checkpoints(report)
+    yield from _completeness(report.completeness)
+    yield from _indexes(report.wrong_indexes)
+    yield f"Took {report.seconds:.1f} seconds."
 
 
-def plainly(lines: Iterator[str]) -> str:
-    """Return lines in which nothing acts on a terminal."""
-    return "\n".join(map(plain, lines))
-
-
-def _integrity(found: Integrity) -> Iterator[str]:
-    gone = f", {found.pruned:,} more removed by retention or given up by a restore" if found.pruned else ""
-    counted = f"{many(found.events, 'event')}{gone}"
-    if found.broken:
-        yield f"Integrity: BROKEN at event {found.broken.event} ({found.broken.kind}). {found.broken.words}"
-        yield f"  {found.broken.advice}"
-        yield f"  Up to there the log is as it was written: {counted}."
+def _integrity(integrity: Integrity) -> Iterator[str]:
+    pruned = f" ({integrity.pruned:,} more were removed by retention or by a restore)" if integrity.pruned else ""
+    if integrity.broken:
+        yield f"Integrity: BROKEN at event {integrity.broken.event} ({integrity.broken.kind}). {integrity.broken.words}"
+        yield f"  {integrity.broken.advice}"
+        yield f"  Verified up to there: {many(integrity.events, 'event')}{pruned}."
     else:
-        yield f"Integrity: good. Every event is as it was written, in its place: {counted}."
+        yield f"Integrity: good. {many(integrity.events, 'event')} verified{pruned}."
 
 
-def _checkpoints(found: VerifyReport) -> Iterator[str]:
-    if found.fits is None:
+def _checkpoints(report: VerifyReport) -> Iterator[str]:
+    matches, mismatches = report.matches, report.mismatches
+    if matches is None:
         return
-    if found.misfits:
-        yield f"Checkpoints: {len(found.misfits):,} of {len(found.fits):,} do not fit. {found.misfits[0].words}"
+    if mismatches:
+        yield f"Checkpoints: {len(mismatches):,} of {len(matches):,} do not match. {mismatches[0].words}"
         return
-    unknown = sum(one.kind == checkpoint_comparison.UNKNOWN for one in found.fits)
-    restored = sum(one.kind == checkpoint_comparison.RESTORED for one in found.fits)
-    yield f"Checkpoints: good. {len(found.fits) - unknown - restored:,} of {len(found.fits):,} fit."
+    unknown = sum(match.kind == checkpoint_comparison.UNKNOWN for match in matches)
+    restored = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
+    yield f"Checkpoints: good. {len(matches) - unknown - restored:,} of {len(matches):,} match."
     if unknown:
-        yield f"  {unknown:,} cannot be compared any more: retention has removed the events around them."
+        yield f"  {unknown:,} can no longer be compared: retention removed the events around them."
     if restored:
-        yield f"  {restored:,} are of before a backup was restored, which is on the record."
+        yield f"  {restored:,} are from before a backup was restored. The audit log records the restore."
 
 
-def _completeness(found: Completeness) -> Iterator[str]:
-    if found.drift:
-        yield f"Completeness: DRIFT. {many(len(found.drift), 'thing')} configured otherwise than the log tells:"
-        yield from (f"  {one.words}" for one in found.drift)
+def _completeness(completeness: Completeness) -> Iterator[str]:
+    if completeness.drift:
+        yield f"Completeness: DRIFT. {many(len(completeness.drift), 'difference')} between configuration and log:"
+        yield from (f"  {drift.words}" for drift in completeness.drift)
     else:
-        yield "Completeness: good. Replaying the log gives what is configured now."
-    if found.explained:
-        yield "  Otherwise than the log tells, which may be because auditing was off:"
-        yield from (f"  {one.words}" for one in found.explained)
-    if not found.whole:
-        yield "  The audit trail is not whole: older events were removed by retention. What is left was compared."
+        yield "Completeness: good. Replaying the log gives the current configuration."
+    if completeness.explained:
+        yield "  Differences that may come from a time when auditing was off:"
+        yield from (f"  {drift.words}" for drift in completeness.explained)
+    if not completeness.whole:
+        yield "  Retention removed older audit events. Only the remaining ones were compared."
 
 
-def _derived(astray: Sequence[str] | None) -> Iterator[str]:
-    if astray:
-        yield "Searches, filters and charts: ASTRAY. They do not tell the same as the events, which was done by hand:"
-        yield from (f"  {one}" for one in astray)
-    elif astray is not None:
-        yield "Searches, filters and charts: good. They tell the same as the events."
+def _indexes(wrong_indexes: Sequence[str] | None) -> Iterator[str]:
+    if wrong_indexes:
+        yield "Indexes: WRONG. They do not match the events, so somebody edited the database by hand:"
+        yield from (f"  {problem}" for problem in wrong_indexes)
+    elif wrong_indexes is not None:
+        yield "Indexes: good. Searches, filters and charts match the events."
 
 
 def many(number: int, noun: str) -> str:
-    """Return a number of things in words.
+    """Return a number with its noun, in the plural unless it is 1.
 
     >>> many(1, "event"), many(2000, "event")
     ('1 event', '2,000 events')
@@ -182,12 +184,12 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def as_object(found: VerifyReport) -> dict[str, Any]:
-    """Return what was found as JSON has it."""
-    integrity, completeness = found.integrity, found.completeness
+def as_object(report: VerifyReport) -> dict[str, Any]:
+    """Return the results as the JSON object that --json prints."""
+    integrity, completeness = report.integrity, report.completeness
     broken = integrity.broken
     return {
-        "ok": found.ok,
+        "ok": report.ok,
         "integrity": {
             "ok": broken is None,
             "events": integrity.events,
@@ -199,27 +201,34 @@ def as_object(found: VerifyReport) -> dict[str, Any]:
         "completeness": {
             "ok": not completeness.drift,
             "whole": completeness.whole,
-            "drift": [_drift(one) for one in completeness.drift],
-            "explained": [_drift(one) for one in completeness.explained],
-            "gaps": [_gap(one) for one in completeness.gaps],
+            "drift": [_drift(drift) for drift in completeness.drift],
+            "explained": [_drift(drift) for drift in completeness.explained],
+            "gaps": [_gap(gap) for gap in completeness.gaps],
         },
         "checkpoints": None
-        if found.fits is None
+        if report.matches is None
         else {
-            "ok": not found.misfits,
+            "ok": not report.mismatches,
             "compared": [
-                {"size": one.checkpoint.size, "time": iso(one.checkpoint.time), "fit": one.kind, "words": one.words}
-                for one in found.fits
+                {
+                    "size": match.checkpoint.size,
+                    "time": iso(match.checkpoint.time),
+                    "fit": match.kind,
+                    "words": match.words,
+                }
+                for match in report.matches
             ],
         },
-        "derived": None if found.astray is None else {"ok": not found.astray, "astray": list(found.astray)},
-        "seconds": round(found.seconds, 3),
+        "derived": None
+        if report.wrong_indexes is None
+        else {"ok": not report.wrong_indexes, "astray": list(report.wrong_indexes)},
+        "seconds": round(report.seconds, 3),
     }
 
 
-def _drift(one: Drift) -> dict[str, Any]:
-    return {"what": one.what, "words": one.words, "logged": one.logged, "present": one.present}
+def _drift(drift: Drift) -> dict[str, Any]:
+    return {"what": drift.what, "words": drift.words, "logged": drift.logged, "present": drift.present}
 
 
-def _gap(one: Gap) -> dict[str, Any]:
-    return {"start": one.start and iso(one.start), "end": one.end and iso(one.end)}
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {"start": gap.start and iso(gap.start), "end": gap.end and iso(gap.end)}

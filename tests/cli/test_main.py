@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
@@ -23,7 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from painchain import __version__
-from painchain.cli.main import main
+from painchain.cli.main import COMMANDS, main
 from painchain.core.config import Settings
 from painchain.database.models import Team
 from painchain.database.session import db
@@ -224,9 +225,9 @@ def test_log_never_records_a_secret(run: Run, events: Callable[..., list[dict[st
             ["--event-type", "connector_created", "--connector-name", "x", "--connector-type", "jira"],
             ["connector_type must be one of painchain, github, gitlab, kubernetes"],
         ),
-        ([*CHANGED[1:], "--changes", "poll_interval=300"], ["--changes", "not JSON"]),
-        ([*CHANGED[1:], "--changes", '{"a": {"old": NaN}}'], ["--changes", "not JSON"]),
-        ([*CHANGED[1:], "--changes", "[" * 5000], ["--changes", "not JSON"]),
+        ([*CHANGED[1:], "--changes", "poll_interval=300"], ["--changes", "not valid JSON"]),
+        ([*CHANGED[1:], "--changes", '{"a": {"old": NaN}}'], ["--changes", "not valid JSON"]),
+        ([*CHANGED[1:], "--changes", "[" * 5000], ["--changes", "not valid JSON"]),
         ([*CHANGED[1:], "--changes", "[1]"], ["--changes: Input should be an object"]),
         ([*CHANGED[1:], "--changes", '{"a\\u001b[2J": {"was": 1}}'], [r"--changes (a\x1b[2J.was): Extra inputs"]),
         ([*INTERVAL[1:], "--author", "\udcff"], ["--author", "UTF-8"]),
@@ -252,7 +253,7 @@ def test_while_auditing_is_off_log_says_so(
     before = events()
     result = run(*INTERVAL)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.splitlines()[-1].startswith("painchain: Auditing is off: nothing was recorded. Enable")
+    assert result.stderr.splitlines()[-1].startswith("painchain: Nothing was recorded, because auditing is off. Enable")
     assert events() == before
 
 
@@ -277,7 +278,7 @@ def test_a_database_that_refuses_the_event_is_reported(
     result = run(*INTERVAL)
     assert (result.exit_code, result.stdout) == (1, "")
     line = result.stderr.splitlines()[-1]
-    assert line == "painchain: Nothing was recorded: the database did not take it (disk full)."
+    assert line == "painchain: The database did not record the event: disk full."
     assert len(events()) == 1
 
 
@@ -316,6 +317,29 @@ def test_version_and_help_need_no_database(run: Run, settings: Settings, monkeyp
     assert run("--version").stdout == f"painchain, version {__version__}\n"
     assert [name for name in ("serve", "log", "events") if f"\n  {name} " not in run("--help").stdout] == []
     assert "--follow" in run("events", "--help").stdout
+
+
+def test_the_overview_lists_every_command_with_the_first_line_of_its_help() -> None:
+    context = click.Context(main)
+    modules = {module for module, _ in COMMANDS.values()}
+    assert modules == {path.stem for path in (ROOT / "painchain" / "cli").glob("*.py")} - {"__init__", "common", "main"}
+    for name, (_, summary) in COMMANDS.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        assert (command.name, (command.help or "").splitlines()[0]) == (name, summary)
+    assert main.get_command(context, "nonsense") is None
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_load_only_the_command_line(option: str) -> None:
+    code = f"import sys; from painchain.cli.main import main; main(['{option}'], standalone_mode=False)"
+    show = "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}; {show}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    packages = result.stdout.splitlines()[-1].split()
+    assert "click" in packages
+    assert {"flask", "sqlalchemy", "pydantic", "cryptography", "httpx2"}.isdisjoint(packages)
 
 
 def test_an_event_is_one_line_with_time_source_what_and_author(
@@ -468,7 +492,7 @@ def team(app: Flask, name: str, *tags: str) -> None:
 def test_no_events_is_said_on_standard_error(run: Run, more: list[str]) -> None:
     result = run("events", "--author", "nobody", *more)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "No event matches." in result.stderr
+    assert "No matching events." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -536,7 +560,7 @@ def test_a_database_that_cannot_be_read_is_reported(run: Run, app: Flask) -> Non
         connection.execute(text("ALTER TABLE hidden_fields RENAME TO gone"))
     result = run("events")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.splitlines()[-1].startswith("painchain: The events cannot be read (")
+    assert result.stderr.splitlines()[-1].startswith("painchain: Cannot read the events: ")
     assert "hidden_fields" in result.stderr.splitlines()[-1]
 
 
@@ -664,7 +688,7 @@ def test_follow_with_nothing_to_show_waits(follow: Callable[..., Follower], repo
         if follower.err.read_text():
             break
         time.sleep(0.05)
-    assert follower.err.read_text() == "No event matches yet.\n"
+    assert follower.err.read_text() == "No matching events yet.\n"
     report(author="ada")
     assert follower.printed(1)[0].endswith("  by ada")
     assert follower.interrupt() == 0
@@ -699,7 +723,7 @@ def test_follow_says_when_the_database_goes_away(
         connection.execute(text("ALTER TABLE log_head RENAME TO gone"))
     assert follower.process.wait(PATIENCE) == 1
     (line,) = follower.err.read_text().splitlines()
-    assert line.startswith("painchain: The events cannot be read (")
+    assert line.startswith("painchain: Cannot read the events: ")
 
 
 def test_a_command_takes_a_reason(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:

@@ -21,7 +21,7 @@ def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, clien
     assert "The first account is an admin" in refused.stderr
     made = run("user", "add", "alice", "--link", "https://painchain.example/")
     assert made.exit_code == 0, made.stderr
-    assert "alice is added as admin" in made.stdout
+    assert "Added alice as admin" in made.stdout
     address = urlsplit(made.stdout.split()[-1])
     assert (address.scheme, address.netloc) == ("https", "painchain.example")
     form = fill(form_of(client.get(address.path), "#link"), password=PASSWORD, again=PASSWORD)
@@ -45,18 +45,18 @@ def test_a_forgotten_password_is_set_anew_by_a_link_and_the_old_one_holds_until_
 
 
 def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, run):
-    assert "nobody signs in" in run("user", "list").stderr
+    assert "nobody has to sign in" in run("user", "list").stderr
     add_person(app)
     assert run("user", "add", "bob", "--email", "bob@example.org").exit_code == 0
     listed = run("user", "list").stdout.splitlines()
     assert listed == ["alice  admin", "bob    viewer  bob@example.org  no password yet"]
-    assert run("user", "role", "bob", "editor").stdout == "bob is editor now.\n"
-    assert run("user", "disable", "bob").stdout == "bob is disabled.\n"
-    assert run("user", "disable", "bob").stdout == "bob is disabled already.\n"
+    assert run("user", "role", "bob", "editor").stdout == "bob is now editor.\n"
+    assert run("user", "disable", "bob").stdout == "bob is now disabled.\n"
+    assert run("user", "disable", "bob").stdout == "bob is already disabled.\n"
     assert "Enable the account first" in run("user", "reset", "bob").stderr
-    assert run("user", "enable", "bob").stdout == "bob is enabled.\n"
+    assert run("user", "enable", "bob").stdout == "bob is now enabled.\n"
     assert run("user", "remove", "bob", input="n\n").exit_code == 1
-    assert run("user", "remove", "bob", "--yes").stdout == "bob is removed.\n"
+    assert run("user", "remove", "bob", "--yes").stdout == "Removed bob.\n"
     assert run("user", "list").stdout == "alice  admin\n"
     with app.app_context():
         written = db.session.execute(text("SELECT event_type FROM change_events ORDER BY id")).scalars().all()
@@ -76,7 +76,7 @@ def test_the_last_admin_stays(app, run, command):
 
 def test_an_unknown_name_and_a_wrong_value_are_said(app, run):
     add_person(app)
-    assert "There is no account called “nobody”" in run("user", "reset", "nobody").stderr
+    assert "No account named “nobody”" in run("user", "reset", "nobody").stderr
     refused = run("user", "add", "alice")
     assert (refused.exit_code, "called “alice” already" in refused.stderr) == (1, True)
 

@@ -25,10 +25,10 @@ def test_a_log_that_is_as_it_was_written_is_good(app: Flask, run: Run) -> None:
     result = run("verify")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[:2] == [
-        "Integrity: good. Every event is as it was written, in its place: 3 events.",
-        "Completeness: good. Replaying the log gives what is configured now.",
+        "Integrity: good. 3 events verified.",
+        "Completeness: good. Replaying the log gives the current configuration.",
     ]
-    assert result.stdout.splitlines()[2].startswith("It took ")
+    assert result.stdout.splitlines()[2].startswith("Took ")
     assert result.stderr == ""
     assert run("events", "--json").stdout.count("\n") == 3, "it writes nothing"
 
@@ -45,8 +45,8 @@ def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
         "after it was written."
     )
     assert lines[1].startswith("  Compare it with a backup or an export from before, keep a copy of the database")
-    assert lines[2] == "  Up to there the log is as it was written: 1 event."
-    assert lines[3] == "Completeness: DRIFT. 1 thing configured otherwise than the log tells:"
+    assert lines[2] == "  Verified up to there: 1 event."
+    assert lines[3] == "Completeness: DRIFT. 1 difference between configuration and log:"
     assert lines[4] == (
         "  Tags of connector “PainChain System”: the log says “system”, “audit”, it is nothing: "
         "somebody edited the database by hand."
@@ -76,14 +76,14 @@ def test_checkpoints_show_an_end_that_was_cut_off_and_the_old_head_put_back(
     write(app, {"event_id": "a"})
     assert run("checkpoint", "--file", file).exit_code == 0
     good = run("verify", "--checkpoint", file)
-    assert (good.exit_code, good.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 fit.")
+    assert (good.exit_code, good.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 match.")
     change(app, "DELETE FROM change_events WHERE id > 2")
     names = ("last_event", "mac", "seal")
     change(app, f"UPDATE log_head SET {', '.join(f'{name} = (SELECT {name} FROM old_head)' for name in names)}")
     assert run("verify").exit_code == 0, "the log alone does not show it"
     cut = run("verify", "--checkpoint", file)
     assert cut.exit_code == 1
-    assert cut.stdout.splitlines()[1].startswith("Checkpoints: 1 of 2 do not fit. The log had 3 events at ")
+    assert cut.stdout.splitlines()[1].startswith("Checkpoints: 1 of 2 do not match. The log had 3 events at ")
     assert json.loads(run("verify", "--checkpoint", file, "--json").stdout)["checkpoints"]["ok"] is False
     change(app, "DROP TABLE old_head")
 
@@ -98,7 +98,7 @@ def test_checkpoints_fit_after_the_key_was_replaced(app: Flask, run: Run, tmp_pa
     write(app, {})
     assert run("checkpoint", "--file", file).exit_code == 0
     result = run("verify", "--checkpoint", file)
-    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 fit."), result.output
+    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 match."), result.output
 
 
 def _root(key: str) -> bytes:
@@ -112,7 +112,7 @@ def test_a_file_that_holds_no_checkpoint_is_told(run: Run, tmp_path: Path, text:
     (tmp_path / "kept").write_text(text)
     result = run("verify", "--checkpoint", str(tmp_path / "kept"))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("painchain: The log could not be checked")
+    assert result.stderr.startswith("painchain: Could not check the log")
     assert words in result.stderr
     assert run("verify", "--checkpoint", str(tmp_path / "nowhere")).exit_code == 2
 
@@ -147,7 +147,7 @@ def test_ctrl_c_stops_it_with_a_word(app: Flask, run: Run, monkeypatch: pytest.M
 
     monkeypatch.setattr("click._termui_impl.ProgressBar.update", interrupt)
     result = run("verify")
-    assert (result.exit_code, result.stderr) == (2, "painchain: Stopped: nothing was decided.\n")
+    assert (result.exit_code, result.stderr) == (2, "painchain: Stopped before the check was complete.\n")
 
 
 def test_a_verdict_that_cannot_be_written_is_no_verdict(app: Flask, environment: None) -> None:
@@ -157,5 +157,5 @@ def test_a_verdict_that_cannot_be_written_is_no_verdict(app: Flask, environment:
         )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "painchain: The verdict cannot be written: No space left on device.",
+        "painchain: Cannot write the results: No space left on device.",
     )

@@ -154,7 +154,7 @@ def test_a_read_only_database_stops_the_start_with_words_and_is_left_alone(insta
         said = refusal(Server(process, out, err))
     finally:
         instance.chmod(0o755)
-    assert "The database cannot be used: the database is read-only" in said
+    assert "Cannot use the database: the database is read-only" in said
     assert (instance / "painchain.db").read_bytes() == before
 
 

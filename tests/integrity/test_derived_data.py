@@ -98,19 +98,19 @@ def test_code_that_stands_before_the_events_shows(log: Flask) -> None:
 
 
 def test_verify_says_so_when_it_is_asked(log: Flask, run: Run) -> None:
-    assert "Searches" not in run("verify").stdout
+    assert "Indexes" not in run("verify").stdout
     good = run("verify", "--deep")
     assert (good.exit_code, good.stdout.splitlines()[2]) == (
         0,
-        "Searches, filters and charts: good. They tell the same as the events.",
+        "Indexes: good. Searches, filters and charts match the events.",
     )
     by_hand(log, "DELETE FROM event_tags WHERE event = 7")
     result = run("verify", "--deep")
     lines = result.stdout.splitlines()
-    assert (result.exit_code, lines[0][:16], lines[2][:37]) == (
+    assert (result.exit_code, lines[0][:16], lines[2][:15]) == (
         1,
         "Integrity: good.",
-        "Searches, filters and charts: ASTRAY.",
+        "Indexes: WRONG.",
     )
     assert lines[3] == "  A filter by tag does not find what an event has, first at event 7."
     told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)

@@ -104,7 +104,7 @@ def test_a_log_put_back_to_a_replaced_key_does_not_fit_its_checkpoints_whatever_
     assert run("verify").exit_code == 0, "the log alone does not show it, but for a warning"
     result = run("verify", "--checkpoint", file)
     assert result.exit_code == 1
-    assert "Checkpoints: 1 of 1 do not fit." in result.stdout
+    assert "Checkpoints: 1 of 1 do not match." in result.stdout
 
 
 def forge_with_the_old_key(app: Flask) -> None:

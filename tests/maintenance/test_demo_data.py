@@ -124,7 +124,7 @@ def test_the_same_seed_makes_the_same_events(app, settings, tmp_path):
 def test_the_command_says_what_it_did(run, app):
     result = run("--events", "200", "--days", "7", "--seed", "3")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "200 made-up events over 7 days are in the log." in result.stdout
+    assert "Added 200 made-up events over 7 days to the log." in result.stdout
     with app.app_context():
         assert queries.count(Filter()) == 201
 
@@ -133,7 +133,7 @@ def test_a_log_in_use_is_left_alone_unless_forced(run, app):
     assert run("--events", "100").exit_code == 0
     refused = run("--events", "100")
     assert refused.exit_code == 2
-    assert "already holds 101 events; nothing was written" in refused.stderr
+    assert "Nothing was written: this log already has 101 events." in refused.stderr
     assert "--force" in refused.stderr
     with app.app_context():
         assert queries.count(Filter()) == 101

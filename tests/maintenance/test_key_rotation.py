@@ -119,8 +119,8 @@ def test_a_rotation_seals_every_secret_anew_and_chains_on_with_the_new_key(
     keys = keys_in(file)
     assert keys.roots[1:] == before.roots
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert f"The key is {keys.id} now, no longer {before.id}. Stored secrets sealed anew: 3." in done.stdout
-    assert "Start every running server again" in done.stdout
+    assert f"The key is now {keys.id}; it was {before.id}. Stored secrets encrypted again: 3." in done.stdout
+    assert "Restart every running server" in done.stdout
     other = again()
     assert opened(other) == secrets
     with pytest.raises(KeyUnusable), other.app_context(), db.engine.connect() as connection:
@@ -335,7 +335,7 @@ def test_old_keys_stay_until_no_event_needs_them(
     write(again(), {"event_id": "between"})
     assert run("rotate-key").exit_code == 0
     kept = run("rotate-key", "--drop-old")
-    assert "No key is dropped" in kept.stdout
+    assert "No key was removed" in kept.stdout
     assert len(keys_in(file).roots) == 3
     other = again()
     kept_checkpoints = settings.checkpoint_file
@@ -350,8 +350,8 @@ def test_old_keys_stay_until_no_event_needs_them(
     assert f"checkpoints in {kept_checkpoints}" in needed.stdout
     kept_checkpoints.unlink()
     dropped = run("rotate-key", "--drop-old")
-    assert dropped.stdout.startswith("Old keys dropped: 1. Keys left: 2.\n")
-    assert "Backups that were taken with them cannot be restored any more" in dropped.stdout
+    assert dropped.stdout.startswith("Old keys removed: 1. Keys left: 2.\n")
+    assert "Backups and checkpoints that were made with the removed keys can no longer be used." in dropped.stdout
     assert checked(again()).broken is None
     assert run("rotate-key", "--drop-old").exit_code == 0
     change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
@@ -418,7 +418,7 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     assert (refused.exit_code, "its seal does not fit" in refused.stderr) == (1, True)
     restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.output
-    assert f"was sealed with the key {old.id}, which was replaced since" in restored.stderr
+    assert f"is signed with the key {old.id}, which has been replaced since" in restored.stderr
     other = again()
     assert opened(other) == secrets
     [event] = newest(other)
@@ -458,12 +458,12 @@ def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
     assert not file.exists()
     done = run("rotate-key", "--lost", "--yes", "--reason", "the disk died")
     assert done.exit_code == 0, done.output
-    assert f"Events that nobody can verify any more: {before}." in done.stdout
+    assert f"Events that can no longer be verified: {before}." in done.stdout
     assert (
-        "Dropped: secrets of Work GitHub\nDropped: webhook of Work GitHub\nDropped: notify rule Chat\n" in done.stdout
+        "Deleted: secrets of Work GitHub\nDeleted: webhook of Work GitHub\nDeleted: notify rule Chat\n" in done.stdout
     )
     assert done.stdout.endswith(
-        f"Move {settings.checkpoint_file} away: no checkpoint is put behind those of the lost key.\n"
+        f"Move {settings.checkpoint_file} away: new checkpoints cannot follow those of the lost key.\n"
     )
     assert run("checkpoint").exit_code == 1
     settings.checkpoint_file.unlink()

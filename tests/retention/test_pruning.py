@@ -382,14 +382,14 @@ def test_prune_says_what_goes_removes_it_and_records_it(inside: Flask, run: Run,
     set_rules(github=30)
     dry = run("prune", "--dry-run")
     assert dry.exit_code == 0
-    assert dry.stdout.startswith("GitHub: 10 events would go, ")
+    assert dry.stdout.startswith("GitHub: 10 events would be deleted, ")
     assert sources()["github"] == 20
     result = run("prune")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == "Removed 10 events."
+    assert result.stdout.splitlines()[-1] == "Deleted 10 events."
     assert sources()["github"] == 10
     assert [event["author"] for event in pruned(events)] == ["system"]
-    assert run("prune").stdout == "Nothing goes: no event is older than it is kept.\n"
+    assert run("prune").stdout == "Nothing to delete: no event is past its retention period.\n"
 
 
 def test_prune_is_refused_while_auditing_is_off(inside: Flask, client: FlaskClient, run: Run) -> None:  # noqa: F811

@@ -1,0 +1,86 @@
+"""``painchain serve``: start the server and the background workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import click
+from flask import Flask
+
+from painchain import startup
+from painchain.accounts import users
+from painchain.cli.common import app, reachable, stop
+from painchain.core import runtime
+from painchain.database.session import db
+from painchain.eventlog import writer
+from painchain.workers.integrity import IntegrityWorker
+from painchain.workers.notifications import NotificationWorker
+from painchain.workers.scheduler import Scheduler
+from painchain.workers.watch import WatchWorker
+
+STOP_SECONDS = 4
+
+
+@click.command()
+def serve() -> None:
+    """Start the server; stop it with Ctrl-C or SIGTERM.
+
+    It serves the dashboard and the API, polls connectors, and sends notifications. Environment variables named
+    PAINCHAIN_... configure it. Exit code 2: it could not start.
+    """
+    application = app(serving=True)
+    settings = runtime.of(application).settings
+    try:
+        server = startup.listen(application)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        stop(f"Cannot listen on {settings.host}:{settings.port}: {reason.rstrip('.')}.")
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    workers = (
+        Scheduler(application),
+        NotificationWorker(application),
+        WatchWorker(application),
+        IntegrityWorker(application),
+    )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        click.echo(f"PainChain is at http://{host}:{port_of(server)}")
+        if not settings.only_here:
+            offer_setup(application, settings.public_url or f"http://{reachable(settings)}:{port_of(server)}")
+        for worker in workers:
+            worker.start()
+        server.run()
+        for worker in workers:
+            worker.stop()
+        click.echo("PainChain has stopped. All saved changes are in the database.")
+    finally:
+        signal.alarm(0)  # no request hangs, so closing the database may take as long as it needs
+        with application.app_context():
+            db.engine.dispose()
+
+
+def offer_setup(application: Flask, address: str) -> None:
+    """Print the link that creates the first account. Beyond loopback nothing else is served until it is used."""
+    with application.app_context():
+        if users.any_exist():
+            return
+        with writer.writing():
+            secret = users.make_link(None, datetime.now(UTC))
+    click.echo(f"No accounts yet. Create the first one here (the link works once): {address}/link/{secret}")
+
+
+def port_of(server: Any) -> int:
+    """Return the port that a server listens on. A name such as localhost can resolve to several addresses."""
+    addresses = getattr(server, "effective_listen", None)
+    return int(addresses[0][1] if addresses else server.effective_port)
+
+
+def on_signal(number: int, frame: object) -> NoReturn:
+    """Stop the server; end the process after `STOP_SECONDS` even if a request hangs."""
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+    signal.alarm(STOP_SECONDS)
+    raise SystemExit(0)
