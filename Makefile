@@ -5,13 +5,21 @@ COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-in
 # Payloads, descriptions and servers that tests compare with. Where there is no npm, the tests that need them are skipped.
 NODE = $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: run test test-faults test-kubernetes bench lint lock lock-check wheel-check screenshots clean
+.PHONY: run test test-all test-fuzz test-faults test-kubernetes bench lint lock lock-check wheel-check screenshots clean
 
 run: .venv/.run
 	.venv/bin/python app.py
 
 test: .venv/.dev $(NODE)
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+# Every test that has a database on SQLite and on PostgreSQL (PAINCHAIN_TEST_POSTGRES names the server).
+test-all: override ARGS += --all-databases
+test-all: test
+
+# Many generated requests for each operation of the API's description, on both databases: some minutes.
+test-fuzz: .venv/.dev
+	PAINCHAIN_TEST_FUZZ=1 .venv/bin/python -m pytest -rs -k schemathesis --all-databases tests/web/api/test_openapi.py $(ARGS)
 
 # Killed 20 times, full and damaged disks, locks, clocks that jump: some minutes. `make test` runs a short form of each.
 test-faults: .venv/.dev

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,14 @@ from tests.support.html import fill, form_of, soup
 from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postgres_url
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
-# Of what is the same on every database.
+# Folders of tests that run on both databases: there the SQL differs. Elsewhere a test marked `both_databases` does.
+SQL_DIFFERS = ("database", "eventlog", "faults", "indexes", "maintenance", "retention", "timeline")
+# A test that runs on SQLite only, whatever is asked for.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
+
+TESTS = Path(__file__).parent
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 # Most of what it takes to start a program of ours would be compiling it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -39,6 +44,59 @@ if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not 
     raise pytest.UsageError(NO_POSTGRES)
 
 AT_HAND = "127.0.0.0/8, ::1"  # where the far systems of the tests are
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option to run every test that has a database on both of them."""
+    parser.addoption("--all-databases", action="store_true", help="Run every test on SQLite and on PostgreSQL.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `database`, even through `app`, on SQLite; and on PostgreSQL where that can differ."""
+    given = [name for mark in metafunc.definition.iter_markers("parametrize") for name in names_of(mark.args[0])]
+    if "database" not in metafunc.fixturenames or "database" in given:
+        return
+    folder = metafunc.definition.path.relative_to(TESTS).parts[0]
+    both = (
+        metafunc.config.getoption("all_databases")
+        or folder in SQL_DIFFERS
+        or metafunc.definition.get_closest_marker("both_databases")
+    )
+    postgresql = [pytest.param("postgresql", marks=WITH_POSTGRES)] if both else []
+    if not both:
+        metafunc.config.stash.setdefault(LEFT_OUT, []).append(metafunc.definition.nodeid)
+    metafunc.parametrize("database", ["sqlite", *postgresql], indirect=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist has left out; all of them collect the same tests."""
+    if left_out := getattr(node, "workeroutput", {}).get("left_out"):
+        node.config.stash[LEFT_OUT] = left_out
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker of pytest-xdist tell what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, and how to run it."""
+    rows = [
+        (f"{len(config.stash.get(LEFT_OUT, [])):,} tests on PostgreSQL too", "make test-all"),
+        ("more examples against the API's description", "make test-fuzz"),
+        ("long runs with kills, full disks and clock changes", "make test-faults"),
+        ("a real Kubernetes API server", "make test-kubernetes"),
+    ]
+    terminalreporter.section("left out")
+    for what, command in rows:
+        terminalreporter.write_line(f"{command:<22} {what}")
+
+
+def names_of(argnames: str | Sequence[str]) -> list[str]:
+    """Return the names that a `parametrize` mark sets."""
+    return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else list(argnames)
 
 
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
@@ -95,9 +153,9 @@ def postgres_copy(postgres_template: str) -> Iterator[Copy]:
     copy.drop()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=WITH_POSTGRES)])
+@pytest.fixture
 def database(request: pytest.FixtureRequest) -> str:
-    """The kind of database: a test that uses it, even through `app`, runs on each."""
+    """The kind of database. `pytest_generate_tests` decides which tests run on which."""
     return str(request.param)
 
 
