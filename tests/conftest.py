@@ -29,7 +29,10 @@ from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postg
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
 # Folders of tests that run on both databases: there the SQL differs. Elsewhere a test marked `both_databases` does.
-SQL_DIFFERS = ("database", "eventlog", "faults", "indexes", "maintenance", "retention", "timeline")
+SQL_DIFFERS = (
+    *("database", "eventlog", "faults", "history", "indexes", "ingestion", "integrity", "maintenance", "retention"),
+    "timeline",
+)
 # A test that runs on SQLite only, whatever is asked for.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)

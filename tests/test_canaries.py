@@ -488,6 +488,7 @@ def restores(watch: Watch, run: Run, folder: Path) -> None:
     (folder / "bad").unlink()
 
 
+@pytest.mark.both_databases
 def test_no_secret_is_found_wherever_anything_can_be_read(
     settings: core_config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

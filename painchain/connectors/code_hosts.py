@@ -112,7 +112,7 @@ def integer(value: Any, *path: str | int) -> int | None:
 def parse_time(value: Any, *path: str | int) -> datetime | None:
     """Return the time at `path`, which is ISO 8601 or seconds since 1970; None where there is none.
 
-    >>> moment("2026-03-04T05:06:07Z"), moment("soon"), moment({"at": None}, "at")
+    >>> parse_time("2026-03-04T05:06:07Z"), parse_time("soon"), parse_time({"at": None}, "at")
     (datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc), None, None)
     """
     found = dig(value, *path)

@@ -221,7 +221,7 @@ class HttpClient:
 def next_page(answer: Response) -> str | None:
     """Return the address of the next page, as the ``Link`` header has it (RFC 8288).
 
-    >>> next_page(Answer(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))
+    >>> next_page(Response(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))
     'https://a/x?p=3'
     """
     for address, rest in _LINK.findall(answer.headers.get("link", "")):

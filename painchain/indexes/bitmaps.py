@@ -38,7 +38,7 @@ _VALUES = Prepared(
 def encode(bits: int) -> bytes:
     """Return bits as they are stored: how many empty bytes lead, in two bytes, and the others.
 
-    >>> packed(1 << 800).hex(), unpacked(packed(1 << 800)) == 1 << 800
+    >>> encode(1 << 800).hex(), decode(encode(1 << 800)) == 1 << 800
     ('006401', True)
     """
     empty = ((bits & -bits).bit_length() - 1) // 8

@@ -113,9 +113,10 @@ def fact(shape: Shape, value: Any) -> Fact:
 def format_fact(one: Fact) -> str:
     """Return a fact as a line of plain text says it: of several the first, and how many more there are.
 
-    >>> in_words(fact(Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}))
+    >>> format_fact(fact(Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}))
     '+120 −8 in 5 files'
-    >>> in_words(fact(Shape.MOVES, [{"name": "web", "old": "web:1", "new": "web:2"}, {"name": "log", "new": "log:3"}]))
+    >>> images = [{"name": "web", "old": "web:1", "new": "web:2"}, {"name": "log", "new": "log:3"}]
+    >>> format_fact(fact(Shape.MOVES, images))
     'web: web:1 → web:2 and 1 more'
     """
     value = one.value

@@ -258,6 +258,7 @@ def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
     return written(app, lambda trail: connector_store.set_enabled(system(app), on, trail), **how)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
 def test_an_event_says_exactly_what_is_specified(app, act, told):
     [event] = written(app, act)

@@ -135,6 +135,7 @@ REPORTS += [
 ]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(("body", "arguments"), REPORTS, ids=[body["event_type"] for body, _ in REPORTS])
 def test_log_records_what_the_api_would(
     run: Run,
@@ -271,6 +272,7 @@ def refuse_events(app: Flask, database: str) -> None:
             connection.execute(text(statement))
 
 
+@pytest.mark.both_databases
 def test_a_database_that_refuses_the_event_is_reported(
     run: Run, app: Flask, database: str, events: Callable[..., list[dict[str, Any]]]
 ) -> None:
@@ -282,6 +284,7 @@ def test_a_database_that_refuses_the_event_is_reported(
     assert len(events()) == 1
 
 
+@pytest.mark.both_databases
 def test_a_database_that_cannot_write_is_reported(environment: None, settings: Settings, database: str) -> None:
     environ = dict(os.environ)
     if database == "sqlite":

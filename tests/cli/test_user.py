@@ -44,6 +44,7 @@ def test_a_forgotten_password_is_set_anew_by_a_link_and_the_old_one_holds_until_
     assert address.path.rpartition("/")[2] not in str(tuple(made_link))
 
 
+@pytest.mark.both_databases
 def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, run):
     assert "nobody has to sign in" in run("user", "list").stderr
     add_person(app)

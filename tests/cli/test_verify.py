@@ -33,6 +33,7 @@ def test_a_log_that_is_as_it_was_written_is_good(app: Flask, run: Run) -> None:
     assert run("events", "--json").stdout.count("\n") == 3, "it writes nothing"
 
 
+@pytest.mark.both_databases
 def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
     write(app, {"title": "a\x1b[2Jb"}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")

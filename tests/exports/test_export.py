@@ -38,6 +38,7 @@ def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
 # The formats
 
 
+@pytest.mark.both_databases
 def test_ndjson_is_what_the_api_gives_with_its_place_in_the_chain(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
     for number in range(3):
         report(author=f"person {number}")

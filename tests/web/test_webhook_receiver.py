@@ -130,6 +130,7 @@ def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, one: i
 # The door
 
 
+@pytest.mark.both_databases
 def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
     client: FlaskClient, events: Events, one: int, hook: tuple[str, str]
 ) -> None:

@@ -32,7 +32,7 @@ def open_client(settings: Mapping[str, Any], now: datetime, seconds: float = 10.
 def quote_path(part: str) -> str:
     """Return a path, branch or tag as one part of an address.
 
-    >>> escaped("group/project")
+    >>> quote_path("group/project")
     'group%2Fproject'
     """
     return quote(part, safe="")

@@ -235,7 +235,7 @@ def as_list(value: Any) -> list[Any]:
 def parse_time(value: Any) -> datetime | None:
     """Return the moment that Kubernetes names, None if it is none.
 
-    >>> when("2026-03-10T12:00:00Z"), when("soon"), when(None)
+    >>> parse_time("2026-03-10T12:00:00Z"), parse_time("soon"), parse_time(None)
     (datetime.datetime(2026, 3, 10, 12, 0, tzinfo=datetime.timezone.utc), None, None)
     """
     try:

@@ -319,7 +319,7 @@ class WatchUpdate:
 def is_later(one: str, other: str) -> bool:
     """Say whether a resourceVersion is later than another. Those of one kind are numbers that grow.
 
-    >>> later("10", "9"), later("9", "9")
+    >>> is_later("10", "9"), is_later("9", "9")
     (True, False)
     """
     with suppress(ValueError):

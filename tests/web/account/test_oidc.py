@@ -103,6 +103,7 @@ def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
         return [(kind, author, facts) for kind, author, facts in reversed(list(rows))]
 
 
+@pytest.mark.both_databases
 def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subject_from_then_on(app, client, far):
     answer = through(client, far, "subject-of-alice", client.get("/report?month=2026-01").location)
     assert (answer.status_code, answer.location) == (303, "/report?month=2026-01")

@@ -33,6 +33,7 @@ def test_from_the_first_account_on_everybody_signs_in(app, client):
     assert client.get("/nowhere").status_code == 303
 
 
+@pytest.mark.both_databases
 def test_whoever_signs_in_comes_to_the_page_asked_for_and_is_the_author(app, client, make_connector, events):
     add_person(app)
     answer = sign_in(client, start=client.get("/settings/integrations?q=a").location)
@@ -53,6 +54,7 @@ def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password
     assert client.get("/").status_code == 303
 
 
+@pytest.mark.both_databases
 def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(app, client):
     add_person(app)
     sign_in(client)

@@ -155,6 +155,7 @@ SEVEN = [
 SEVEN_IDS = [body["event_type"] for body, *_ in SEVEN]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(("body", "expected", "told"), SEVEN, ids=SEVEN_IDS)
 def test_each_of_the_seven_events_is_logged_as_specified(
     client: FlaskClient, body: dict[str, Any], expected: tuple[str, str, dict[str, Any]], told: list[str]
@@ -295,6 +296,7 @@ def test_while_auditing_is_off_nothing_is_logged_and_the_answer_says_so(client: 
     assert log(client, **rename("Prod")).status_code == 201
 
 
+@pytest.mark.both_databases
 def test_when_the_database_cannot_write_a_logged_event_is_refused_with_503(
     app: Flask, client: FlaskClient, events: Events
 ) -> None:
@@ -306,6 +308,7 @@ def test_when_the_database_cannot_write_a_logged_event_is_refused_with_503(
     assert events() == before, "reading goes on"
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("method", "address", "body"),
     [
@@ -546,6 +549,7 @@ FOUND = [
 ]
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 def test_events_are_filtered(client: FlaskClient) -> None:
     for query, expected in FOUND:

@@ -631,6 +631,7 @@ def site(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         close(app)
 
 
+@pytest.mark.both_databases
 def test_every_page_answers_to_a_plain_browser_and_to_htmx(client):
     addresses = everything(client)
     for address, response in answers(client, addresses):

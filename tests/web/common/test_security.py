@@ -325,6 +325,7 @@ def test_no_address_brings_a_page_down(client):
                 assert client.get(address, headers=headers).status_code in (200, 302, 308, 404, 414), address[:80]
 
 
+@pytest.mark.both_databases
 def test_no_input_brings_a_form_down(client, make_connector):
     number = make_connector()
     token = opened(client, number)["csrf_token"]

@@ -59,6 +59,7 @@ def edit(client: FlaskClient, number: int, **values: Any) -> None:
 # Around an event
 
 
+@pytest.mark.both_databases
 def test_an_event_stands_amid_half_an_hour_of_every_source_later_above_earlier_below(client, happen):
     happen("too early", -31)
     happen("early", -30)
@@ -292,6 +293,7 @@ def test_beyond_what_is_read_nobody_is_blamed(client, make_connector, monkeypatc
     assert found["name"] == found["base_url"] == "Who set this is not found in the log: see the history"
 
 
+@pytest.mark.both_databases
 def test_blame_takes_two_queries_however_much_has_happened(app, client, make_connector):
     one = make_connector()
     for number in range(20):

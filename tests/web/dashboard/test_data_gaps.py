@@ -79,6 +79,7 @@ def test_many_stretches_are_folded(client, app, now):
     assert len({band["y"] for band in page.select(".band")}) == 6
 
 
+@pytest.mark.both_databases
 def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app, make_connector, now):
     number = make_connector(enabled=True)
     with app.app_context(), writing() as event_log:

@@ -41,6 +41,7 @@ def this_month() -> str:
     return f"{datetime.now(UTC):%Y-%m}"
 
 
+@pytest.mark.both_databases
 def test_the_report_of_this_month_tells_what_changed(client, make_connector):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")

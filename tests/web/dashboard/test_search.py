@@ -51,6 +51,7 @@ FOUND = [
 ]
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 @pytest.mark.parametrize(("q", "lines"), FOUND)
 def test_what_is_typed_into_the_box_is_found(client, q, lines):
@@ -113,6 +114,7 @@ def suggested(client: FlaskClient, q: str) -> list[str]:
     return options
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 @pytest.mark.parametrize(
     ("q", "offered"),

@@ -57,6 +57,7 @@ def test_a_deleted_connector_is_still_there_before(client, make_connector, event
     assert standing(before, "Work GitHub")["Token"] == "set"
 
 
+@pytest.mark.both_databases
 def test_two_moments_are_compared_whichever_comes_first(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     made = moments(events)[-1]

@@ -75,6 +75,7 @@ def refused(client: FlaskClient, event: dict[str, Any]) -> str:
 # It works
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_a_setting_is_put_back_previewed_and_on_the_record(client, make_connector, htmx):
     one = make_connector()

@@ -88,6 +88,7 @@ def follow(client: FlaskClient, page: BeautifulSoup, selector: str, attribute: s
 # The feed
 
 
+@pytest.mark.both_databases
 def test_each_event_is_an_article_that_carries_its_type_and_source(client, write, make_connector):
     write({"source": "gitlab", "event_type": "Pipeline", "timestamp": datetime.now(UTC)})
     make_connector()
@@ -229,6 +230,7 @@ def subjects(page: BeautifulSoup) -> list[str]:
     return texts(page, "#feed article:not([data-source=painchain]) .subject")
 
 
+@pytest.mark.both_databases
 def test_every_filter_narrows_feed_and_chart_alike(client, write):
     write(*VARIED)
     for query, expected in FILTERS:

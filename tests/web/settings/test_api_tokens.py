@@ -38,6 +38,7 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("admin")
 def test_a_token_is_shown_once_and_what_it_does_is_by_its_name(app, client, events):
     secret = make(client, name="ci", role="editor", reason="The new pipeline")

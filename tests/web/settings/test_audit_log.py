@@ -55,6 +55,7 @@ def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> N
     assert client.get(f"{PAGE}/checkpoints.ndjson").status_code == 404
 
 
+@pytest.mark.both_databases
 def test_a_whole_log_is_told_in_plain_words(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {})
     look(app)
@@ -91,6 +92,7 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
     assert words(done.select_one("h2")) == "All 4 events are as they were written."
 
 
+@pytest.mark.both_databases
 def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
     assert read(client).select("#log-broken") == []

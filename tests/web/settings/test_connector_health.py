@@ -115,6 +115,7 @@ def at(client: FlaskClient, page: str, forge: int) -> str:
 # Health
 
 
+@pytest.mark.both_databases
 def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, forge, polled):
     assert "Waiting for its first poll" in at(client, LIST, forge)
     polled(**FINE)

@@ -121,6 +121,7 @@ def test_a_card_tells_name_type_status_tags_and_the_last_change(client, make_con
     assert mirror.select_one(".pill.on")
 
 
+@pytest.mark.both_databases
 def test_search_and_type_narrow_the_cards(client, make_connector):
     make_connector("github", "Work", tags="ui-team")
     make_connector("gitlab", "Mirror")
@@ -286,6 +287,7 @@ def test_a_name_is_given_once(client, make_connector):
 # Editing
 
 
+@pytest.mark.both_databases
 def test_saving_puts_both_events_on_the_timeline(client, events, make_connector):
     number = make_connector()
     before = len(events())
@@ -444,6 +446,7 @@ def test_the_placeholder_tells_whether_a_token_is_set(client, make_connector):
     assert placeholder(soup(client.get(page_of(without)))) == "No service account token is set."
 
 
+@pytest.mark.both_databases
 def test_a_token_is_set_replaced_kept_and_cleared_and_the_timeline_says_no_more_than_that(
     client, events, make_connector
 ):
@@ -781,6 +784,7 @@ def table(page: BeautifulSoup) -> list[list[str]]:
     return [texts(row, "th, td") for row in page.select("#conflict tbody tr")]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_a_stale_save_shows_their_change_beside_yours_and_overwrites_nothing(client, events, make_connector, htmx):
     number = make_connector(tags="ours")

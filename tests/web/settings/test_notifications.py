@@ -123,6 +123,7 @@ def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
     assert {kind.key for kind in outbox.KINDS} == set(KEYS)
 
 
+@pytest.mark.both_databases
 def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
     app: Flask, client: FlaskClient, events: Events, ear: Ear
 ) -> None:
@@ -229,6 +230,7 @@ def test_a_rule_that_is_gone_is_said_so(client: FlaskClient) -> None:
 # Telling
 
 
+@pytest.mark.both_databases
 def test_what_a_rule_is_for_is_told_once_after_it_happened(
     client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
 ) -> None:

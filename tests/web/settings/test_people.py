@@ -42,6 +42,7 @@ def problem(response: TestResponse) -> str:
 # The first account
 
 
+@pytest.mark.both_databases
 def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client, events):
     assert "everybody signs in" in words(soup(client.get(LIST)).main)
     refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
@@ -179,6 +180,7 @@ def test_a_link_sets_a_new_password_and_ends_what_was_signed_in(app, client):
 # The page of a person
 
 
+@pytest.mark.both_databases
 def test_the_page_of_a_person_shows_changes_and_sign_ins_also_after_they_are_gone(app, client, make_connector, events):
     add_person(app)
     bob = add_person(app, "bob/ops", "editor")

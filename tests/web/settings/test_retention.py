@@ -53,6 +53,7 @@ def test_everything_is_kept_for_ever_at_first(client: FlaskClient) -> None:
     assert words(current) == "Retention"
 
 
+@pytest.mark.both_databases
 def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, events: Events) -> None:
     response = send(client, gitlab="90")
     assert response.status_code == 303
@@ -118,6 +119,7 @@ def test_the_preview_says_what_would_go_and_saves_nothing(client: FlaskClient, e
     assert entered(client.get(PAGE))["gitlab"] == ""
 
 
+@pytest.mark.both_databases
 def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
     app: Flask, client: FlaskClient, events: Events, aged: None
 ) -> None:

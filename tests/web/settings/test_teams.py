@@ -51,6 +51,7 @@ def authors_of(response: TestResponse) -> list[str]:
 # Settings
 
 
+@pytest.mark.both_databases
 def test_a_team_is_added_listed_and_put_on_the_record(client, events):
     assert "No team yet" in words(soup(client.get(LIST)).main)
     assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
@@ -238,6 +239,7 @@ def test_the_search_box_suggests_teams(client):
     assert [option["data-text"] for option in page.select("[role=option]")] == ['team:"On Call" ']
 
 
+@pytest.mark.both_databases
 def test_a_search_by_teams_of_very_many_tags_is_answered_or_refused_in_words(client):
     for number in range(3):
         tags = [f"tag-{number}-{one}" for one in range(200)]
