@@ -208,7 +208,9 @@ def put_sources_at_hand(patch: pytest.MonkeyPatch) -> None:
     """Let sources have no news and answer every test: nothing leaves this machine."""
     checked = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
     for key, connector_type in connectors.ADDABLE.items():
-        at_hand = replace(connector_type, poll=lambda turn: PollResult((), {}), check=lambda settings, now: checked)
+        at_hand = replace(
+            connector_type, poll=lambda turn: PollResult((), {}), test_connection=lambda settings, now: checked
+        )
         patch.setitem(connectors.TYPES, key, at_hand)
         patch.setitem(connectors.ADDABLE, key, at_hand)
 
