@@ -18,7 +18,7 @@ from painchain.core.metrics import Meters
 from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.session import db, engine_options, prepare
 from painchain.web import blueprints, metrics_collector
-from painchain.web.common import access_log, auth, change_reason, cookies, request_limits, responses
+from painchain.web.common import access_log, auth, change_reason, cookies, errors, request_limits, responses
 from painchain.web.common.hosts import is_known, refuse_other_hosts
 from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
@@ -66,6 +66,7 @@ def build_app(settings: Settings) -> Flask:
     install_guards(app)
     blueprints.register(app, csrf)
     responses.install(app)
+    errors.install(app)
     app.after_request(protect)
     with app.app_context():
         install_middleware(app, shared)

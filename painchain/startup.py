@@ -22,7 +22,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import Chain
 from painchain.factory import build_app
-from painchain.web.common.auth import BrowserSigner
+from painchain.web.common.known_browser import BrowserSigner
 from painchain.web.server import server_for
 
 log = logging.getLogger(__name__)

@@ -43,7 +43,7 @@ def find_or_create_account(identity: Identity, rules: Rules, trail: Trail) -> Pe
         return refusal
     person = _linked(identity) or _addressed(identity)
     if person and person.disabled_at:
-        return Refusal("Your account is disabled. An admin can enable it again.", "disabled account", person)
+        return Refusal("Your account is disabled. Ask an admin to enable it.", "disabled account", person)
     if person and person.issuer == identity.issuer and person.subject != identity.subject:
         message = f"The account with the address {identity.email} is somebody else's at {rules.provider}. Ask an admin."
         return Refusal(message, "the account is linked with another subject", person)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
     from painchain.database.errors import Fault
     from painchain.eventlog.chain import Chain
-    from painchain.web.common.auth import BrowserSigner
+    from painchain.web.common.known_browser import BrowserSigner
     from painchain.web.common.response_cache import ResponseCache
 
 EXTENSION = "painchain"

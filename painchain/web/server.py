@@ -1,4 +1,4 @@
-"""The server in front of the app: what it reads of a request, and what it says to what is none."""
+"""Configure the HTTP server: what it reads of a request, and how it refuses what is not one."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from painchain.core.config import Settings
 from painchain.web.common.security_headers import SECURITY
 
 # Request line and headers together.
-MOST_HEADER_BYTES = 65_536
-# Browsers keep several open for a while.
-MOST_CONNECTIONS = 500
+MAX_HEADER_BYTES = 65_536
+# Each browser keeps several open for a while.
+MAX_CONNECTIONS = 500
 WORDS = {
-    400: "This is no request that can be read.",
-    413: "Nothing was saved: this is more than the server accepts in one request.",
-    431: f"The address and the headers of this request are longer than {MOST_HEADER_BYTES // 1024} KiB together.",
-    501: "This server does not understand such a request.",
+    400: "The request cannot be read.",
+    413: "Nothing was saved: the request is larger than the server accepts.",
+    431: f"The address and headers of this request together exceed {MAX_HEADER_BYTES // 1024} KiB.",
+    501: "The server does not support this request.",
 }
-DEFECT = "This is a defect in PainChain. Its log has details."
+DEFECT = "This is a bug in PainChain. Its log has details."
 
 
 class Refusal(ErrorTask):  # type: ignore[misc]
-    """An answer to what never reaches the app: in words of ours that repeat nothing of it, with the usual headers."""
+    """The answer to a request that the app cannot be given: it repeats nothing of it and has the usual headers."""
 
     def execute(self) -> None:
         """Answer."""
         problem = self.request.error
-        words = "What came is no request, or more than is read."
+        words = "A request cannot be read or exceeds a limit."
         logs.security("unreadable_request", words, address=self.channel.addr[0], status=problem.code)
         body = f"{WORDS.get(problem.code, DEFECT)}\n".encode()
         self.status = f"{problem.code} {problem.reason}"
@@ -48,13 +48,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     """One request."""
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Refuse a body whose end is told in two ways, too: a proxy may have believed the other one (RFC 9112, 6.1)."""
+        """Refuse a body with two lengths, too: a proxy may have used the other one (RFC 9112, 6.1)."""
         try:
             super().parse_header(header_plus)
         except ValueError:  # a length of thousands of digits, an address with half a bracket
             raise ParsingError("no number or address") from None
-        in_two_ways = self.chunked and "CONTENT_LENGTH" in self.headers
-        if in_two_ways or "TRANSFER_ENCODING" in self.headers:  # it stays there where HTTP is older than that header
+        has_two_lengths = self.chunked and "CONTENT_LENGTH" in self.headers
+        if has_two_lengths or "TRANSFER_ENCODING" in self.headers:  # HTTP/1.0 leaves the header there
             raise ParsingError("two lengths")
 
 
@@ -65,27 +65,27 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = Refusal
 
 
-def server_for(app: Flask, own: Settings) -> Any:
+def server_for(app: Flask, settings: Settings) -> Any:
     """Return the server, listening.
 
     :raises OSError: when it cannot listen there.
-    :raises ValueError: when that is no address.
+    :raises ValueError: when host and port are not an address.
     """
     sockets: dict[int, Any] = {}
     server = create_server(
         app,
         map=sockets,
-        host=own.host,
-        port=own.port,
-        threads=own.threads,
-        max_request_body_size=max(own.max_request_bytes, own.max_webhook_bytes),
-        max_request_header_size=MOST_HEADER_BYTES,
-        connection_limit=MOST_CONNECTIONS,
-        # What proxies say that are not trusted, nobody hears of; the app believes as many as the settings say.
-        clear_untrusted_proxy_headers=not own.trusted_proxies,
+        host=settings.host,
+        port=settings.port,
+        threads=settings.threads,
+        max_request_body_size=max(settings.max_request_bytes, settings.max_webhook_bytes),
+        max_request_header_size=MAX_HEADER_BYTES,
+        connection_limit=MAX_CONNECTIONS,
+        # Headers of untrusted proxies are dropped; the app reads those of as many proxies as the settings say.
+        clear_untrusted_proxy_headers=not settings.trusted_proxies,
         ident=None,
     )
-    for one in sockets.values():
-        if hasattr(one, "channel_class"):
-            one.channel_class = Channel
+    for listener in sockets.values():
+        if hasattr(listener, "channel_class"):
+            listener.channel_class = Channel
     return server

@@ -100,7 +100,7 @@ def test_an_account_that_is_disabled_meanwhile_is_led_out_of_its_open_tabs(
         dashboard.goto(f"{own_server}/?range=7d")
         with on_the_record(app) as trail:
             users.disable(users.get(number), trail)
-    expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. An admin can enable it again.")
+    expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. Ask an admin to enable it.")
     expect(dashboard).to_have_url(f"{own_server}/sign-in?next=%2F%3Frange%3D7d")
     page.bring_to_front()
     expect(page.locator("#toast")).to_contain_text("Copy what you have not saved")

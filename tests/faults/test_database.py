@@ -92,7 +92,7 @@ def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
     assert server.ask("GET", "/api/connectors")[0] == 200
     status, told = server.ask("GET", "/api/changes")
     assert status == 503
-    assert told["message"].startswith("The database cannot be read now (the database file is damaged). Stop PainChain")
+    assert told["message"].startswith("The database cannot be read: the database file is damaged. Stop PainChain")
     assert "painchain restore" in told["message"]
     status, told = server.ask("GET", "/health")
     assert (status, told["status"], told["database"]) == (503, "failing", "the database file is damaged")

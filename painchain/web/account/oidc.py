@@ -19,7 +19,7 @@ from painchain.core import runtime
 from painchain.database.account_models import Person
 from painchain.web.account import sign_in
 from painchain.web.common import auth, cookies, responses
-from painchain.web.common.responses import audited_transaction
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("oidc", __name__)
 
@@ -44,7 +44,7 @@ def begin() -> ResponseReturnValue:
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
     if not users.any_exist():
-        message = "There is no account yet. Open the link that PainChain printed when it started."
+        message = "There are no accounts yet. Open the link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
         address, started = provider.begin()
@@ -63,7 +63,7 @@ def back() -> ResponseReturnValue:
     away = _away()
     wanted = away.wanted if away else "/"
     try:
-        login_sessions.refuse_if_throttled(auth.place(), g.now)
+        login_sessions.refuse_if_throttled(auth.sign_in_origin(), g.now)
         identity = provider.finish(away.started if away else None, request.args, g.now)
     except TooManyAttempts as refusal:
         return _form(429, wanted, str(refusal))
@@ -88,8 +88,8 @@ def _failed(status: int, wanted: str, message: str, why: str, person: Person | N
     """Say why nobody was signed in, and put it on the record."""
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
-        login_sessions.count_failure_of(auth.place(), trail.now)
-        login_sessions.record_failure(person, auth.place(), why, trail, WAY)
+        login_sessions.count_failure_of(auth.sign_in_origin(), trail.now)
+        login_sessions.record_failure(person, auth.sign_in_origin(), why, trail, WAY)
     return _done(_form(status, wanted, message))
 
 

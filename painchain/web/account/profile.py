@@ -13,7 +13,8 @@ from painchain.accounts.users import InvalidAccount
 from painchain.database.account_models import Person
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.auth import COOKIE
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -32,7 +33,7 @@ def set_password() -> ResponseReturnValue:
         return _page(422, {"again": "The two passwords are not the same."})
     try:
         with audited_transaction() as trail:
-            counted = login_sessions.register_attempt(name, auth.place(), trail.now)
+            counted = login_sessions.register_attempt(name, auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
         return _page(429, problem=str(refusal))
     _, refusal_of_it = login_sessions.verify_credentials(name, request.form.get("old", ""))
@@ -40,7 +41,7 @@ def set_password() -> ResponseReturnValue:
         with audited_transaction() as trail:
             person = _own()
             if refusal_of_it:
-                login_sessions.record_failure(person, auth.place(), f"{refusal_of_it} for a new one", trail)
+                login_sessions.record_failure(person, auth.sign_in_origin(), f"{refusal_of_it} for a new one", trail)
             else:
                 login_sessions.clear_attempts(counted)
                 users.set_password(person, request.form.get("password", ""), trail, but=g.who.sign_in)

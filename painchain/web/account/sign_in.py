@@ -14,13 +14,12 @@ from painchain.audit import trail as audit_trail
 from painchain.core import logs
 from painchain.core.roles import ADMIN, Actor
 from painchain.database.account_models import OneTimeLink, Person
-from painchain.web.common import auth, cookies, responses
-from painchain.web.common.auth import COOKIE, KNOWN_COOKIE
-from painchain.web.common.responses import audited_transaction
+from painchain.web.common import auth, cookies, known_browser, responses
+from painchain.web.common.auth import COOKIE
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("sign_in", __name__)
 
-KNOWN_SECONDS = 365 * 86_400
 WRONG = "Name and password do not belong together, or the account is disabled."
 USED = "This link does not work any more: it was used, replaced or has expired. painchain user reset makes a new one."
 
@@ -47,7 +46,7 @@ def send() -> ResponseReturnValue:
         return auth.not_set_up()
     try:
         with audited_transaction() as trail:
-            counted = login_sessions.register_attempt(name[:1000], auth.place(), trail.now)
+            counted = login_sessions.register_attempt(name[:1000], auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
         return _form(429, wanted, name, str(refusal))
     number, wrong = login_sessions.verify_credentials(name[:1000], password)
@@ -55,7 +54,7 @@ def send() -> ResponseReturnValue:
         trail.author = audit_trail.SYSTEM  # whoever fails to sign in as somebody is not that one
         person = users.get(number) if number else None
         if wrong or person is None:
-            login_sessions.record_failure(person, auth.place(), wrong, trail)
+            login_sessions.record_failure(person, auth.sign_in_origin(), wrong, trail)
             return _form(422, wanted, name, WRONG)
         login_sessions.clear_attempts(counted)
         secret = begin(person, "password", by(person.name, trail))
@@ -109,7 +108,7 @@ def begin(person: Person, way: str, trail: audit_trail.Trail) -> str:
     """Begin a session in place of the one that this browser has, if it has one; return what its cookie is to hold."""
     if g.who.sign_in:
         login_sessions.end(g.who, trail)
-    return login_sessions.start(person, way, auth.place(), trail)
+    return login_sessions.start(person, way, auth.sign_in_origin(), trail)
 
 
 def signed_in(person: Person, secret: str, wanted: str) -> Response:
@@ -118,7 +117,7 @@ def signed_in(person: Person, secret: str, wanted: str) -> Response:
     auth.set_actor(Actor(person.name, person.role, person.id))
     answer = redirect(wanted, 303)
     cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
-    cookies.keep(answer, KNOWN_COOKIE, auth.signer().signed(person.id), KNOWN_SECONDS)
+    known_browser.remember(answer, person.id)
     return answer
 
 

@@ -14,7 +14,7 @@ from painchain.core.validation import read
 from painchain.ingestion import connection_test, polling
 from painchain.web.api import events
 from painchain.web.api.schemas import ConnectorCheck, NewConnectorCheck
-from painchain.web.common.responses import audited_transaction
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("polling_api")
 blueprint.register_error_handler(ChangeRefused, events.refused)

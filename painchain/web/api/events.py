@@ -32,9 +32,10 @@ from painchain.timeline.queries import BadFilter, Cursor, Filter
 from painchain.timeline.silent_connectors import Silence
 from painchain.web.api import openapi
 from painchain.web.api.schemas import ConnectorPatch, NewConnector, Visibility
-from painchain.web.common import responses
+from painchain.web.common import errors
 from painchain.web.common.connector_health import health_json
-from painchain.web.common.responses import UTC_ZONE, audited_transaction, json_error
+from painchain.web.common.responses import UTC_ZONE, json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("api", __name__)
 
@@ -289,7 +290,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
 def health() -> ResponseReturnValue:
     """Say whether the database really reads and writes: 503 if it does not."""
     if damage := runtime.current().database_fault:
-        return responses.failing(damage)
+        return errors.unhealthy(damage)
     writer.check_key()
     with one_write_at_a_time():
         db.session.execute(update(LogHead).values(id=1))

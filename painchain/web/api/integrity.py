@@ -14,7 +14,8 @@ from painchain.integrity.check_job import State
 from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.integrity.latest_checkpoint import LatestCheckpoint
 from painchain.web.api import events
-from painchain.web.common.responses import audited_transaction, json_error
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("integrity_api")
 

@@ -16,7 +16,8 @@ from painchain.notifications import rules as notification_rules
 from painchain.notifications.rules import StaleRule
 from painchain.web.api import events
 from painchain.web.api.schemas import NewNotifyRule, NotifyRulePatch
-from painchain.web.common.responses import audited_transaction, json_error
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("notify_api", url_prefix="/api/notify-rules")
 

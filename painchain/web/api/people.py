@@ -16,8 +16,9 @@ from painchain.database.account_models import Person
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewPerson, PersonPatch
-from painchain.web.common.responses import audited_transaction, json_error
-from painchain.web.settings.people import link_address
+from painchain.web.common.links import password_link
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("people_api", url_prefix="/api/people")
 
@@ -45,7 +46,7 @@ def create() -> ResponseReturnValue:
     with audited_transaction() as trail:
         invited = invitations.invite(body.name, body.role, trail, body.email, body.password or "")
     one = invited.person
-    link = link_address(invited.secret) if invited.secret else None
+    link = password_link(invited.secret) if invited.secret else None
     location = url_for(".person", person_id=one.id)
     return jsonify({**_json(one), "link": link}), 201, {**_etag(one), "Location": location}
 
@@ -102,7 +103,7 @@ def make_link(person_id: int) -> ResponseReturnValue:
     with audited_transaction() as trail:
         secret = invitations.new_link(_get_or_404(person_id), trail)
     expires = g.now + timedelta(hours=users.LINK_HOURS["reset"])
-    return jsonify(link=link_address(secret), expires=iso(expires)), 201
+    return jsonify(link=password_link(secret), expires=iso(expires)), 201
 
 
 def _json(one: Person) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from painchain.database.models import Team
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewTeam, TeamPatch
-from painchain.web.common.responses import audited_transaction, json_error
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("teams_api")
 blueprint.register_error_handler(ChangeRefused, events.refused)

@@ -16,7 +16,8 @@ from painchain.core.validation import read
 from painchain.database.session import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewToken
-from painchain.web.common.responses import audited_transaction, json_error
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("tokens_api")
 

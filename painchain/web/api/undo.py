@@ -14,7 +14,8 @@ from painchain.history.undo import NothingToUndo, UndoRefused
 from painchain.timeline import queries
 from painchain.web.api import events
 from painchain.web.api.schemas import RestoreBody
-from painchain.web.common.responses import audited_transaction, json_error
+from painchain.web.common.responses import json_error
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = events.guarded("history_api")
 blueprint.register_error_handler(ChangeRefused, events.refused)

@@ -9,8 +9,9 @@ from painchain.configuration.connector_store import ChangeRefused
 from painchain.database.session import iso
 from painchain.ingestion import webhooks
 from painchain.web.api.events import guarded, refused
-from painchain.web.common.responses import audited_transaction
-from painchain.web.settings.webhooks import address, get_or_404
+from painchain.web.common.links import webhook_address
+from painchain.web.common.transaction import audited_transaction
+from painchain.web.settings.webhooks import get_or_404
 
 blueprint = guarded("webhooks_api", url_prefix="/api/connectors/<int:connector_id>/webhook")
 blueprint.register_error_handler(ChangeRefused, refused)
@@ -23,7 +24,7 @@ def read(connector_id: int) -> ResponseReturnValue:
     webhook = webhooks.of(one)
     last = webhook.last_delivery if webhook else None
     return jsonify(
-        url=address(one),
+        url=webhook_address(one),
         set=webhook is not None,
         made_at=iso(webhook.made_at) if webhook else None,
         made_by=webhook.made_by if webhook else None,
@@ -38,7 +39,7 @@ def make_by_script(connector_id: int) -> ResponseReturnValue:
     with audited_transaction() as trail:
         one = get_or_404(connector_id)
         secret = webhooks.make(one, trail)
-    return jsonify(url=address(one), secret=secret), 201
+    return jsonify(url=webhook_address(one), secret=secret), 201
 
 
 @blueprint.delete("")

@@ -17,7 +17,8 @@ from painchain.database.session import iso
 from painchain.ingestion import polling
 from painchain.ingestion.polling import Health
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction, join
+from painchain.web.common.responses import Toast, join
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("health", __name__, url_prefix="/settings/integrations")
 

@@ -17,7 +17,8 @@ from painchain.timeline import context, queries, visibility
 from painchain.timeline.context import DEFAULT_SPAN, SPANS, EventSlice
 from painchain.timeline.queries import BadFilter, Cursor, Event
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("history", __name__)
 blueprint.add_app_template_test(undo.can_undo, "undoable")

@@ -15,7 +15,7 @@ from painchain.presentation import formatting
 from painchain.timeline import queries
 from painchain.timeline.queries import DEFAULT_RANGE, BadFilter, Filter
 from painchain.web.common import responses
-from painchain.web.common.responses import audited_transaction
+from painchain.web.common.transaction import audited_transaction
 from painchain.web.dashboard.views import LISTS, View, view_of
 
 blueprint = Blueprint("exports", __name__)

@@ -13,7 +13,8 @@ from painchain.accounts.users import InvalidAccount
 from painchain.core.roles import MAY, VIEWER
 from painchain.database.account_models import ApiToken
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/settings/tokens")
 

@@ -19,7 +19,8 @@ from painchain.integrity.check_job import State
 from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoints import BadCheckpoint
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("audit_log", __name__, url_prefix="/settings/audit-log")
 

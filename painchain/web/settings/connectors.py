@@ -16,7 +16,8 @@ from painchain.history import blame
 from painchain.ingestion import webhooks
 from painchain.timeline import queries, visibility
 from painchain.web.common import connector_health, responses
-from painchain.web.common.responses import Toast, audited_transaction, join
+from painchain.web.common.responses import Toast, join
+from painchain.web.common.transaction import audited_transaction
 from painchain.web.dashboard.views import View, chart_values, feed_values
 from painchain.web.settings import connector_form
 

@@ -13,7 +13,8 @@ from painchain.eventlog import outbox
 from painchain.notifications import rules as notification_rules
 from painchain.notifications.rules import StaleRule
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 from painchain.web.settings.connector_form import version_submitted
 
 blueprint = Blueprint("notify", __name__, url_prefix="/settings/notifications")

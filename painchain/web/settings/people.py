@@ -12,7 +12,9 @@ from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, 
 from painchain.core.roles import MAY
 from painchain.database.account_models import Person
 from painchain.web.common import auth, responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.links import password_link
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 from painchain.web.settings.connector_form import version_submitted
 
 blueprint = Blueprint("people", __name__, url_prefix="/settings/people")
@@ -129,15 +131,10 @@ def remove(person_id: int) -> ResponseReturnValue:
     return responses.go_to(url_for(".index"), Toast(f"{name} is removed. What they changed stays on the timeline."))
 
 
-def link_address(secret: str) -> str:
-    """Return the whole address of a link that works once."""
-    return responses.whole_address(url_for("sign_in.link", secret=secret))
-
-
 def _show_link(one: Person, secret: str, first: bool = False) -> ResponseReturnValue:
     hours = users.LINK_HOURS["reset"]
     return responses.page(
-        "pages/settings/person_link.html", person=one, link=link_address(secret), hours=hours, first=first
+        "pages/settings/person_link.html", person=one, link=password_link(secret), hours=hours, first=first
     )
 
 

@@ -17,7 +17,8 @@ from painchain.database.session import EPOCH, iso
 from painchain.retention import rules as retention_rules
 from painchain.retention.rules import MAX_DAYS, PrunableEvents, RetentionRefused, Rules
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("retention", __name__, url_prefix="/settings/retention")
 

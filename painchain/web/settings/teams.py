@@ -17,7 +17,8 @@ from painchain.configuration.teams import FIELDS, NAME, TAGS, StaleTeam
 from painchain.database.models import Team
 from painchain.timeline import queries
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 from painchain.web.settings import connector_form
 from painchain.web.settings.connector_form import Conflict
 

@@ -12,7 +12,9 @@ from painchain.configuration.connector_store import ChangeRefused, type_of
 from painchain.database.models import Connector
 from painchain.ingestion import webhooks
 from painchain.web.common import responses
-from painchain.web.common.responses import Toast, audited_transaction
+from painchain.web.common.links import webhook_address
+from painchain.web.common.responses import Toast
+from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<int:connector_id>/webhook")
 
@@ -57,12 +59,7 @@ def remove(connector_id: int) -> ResponseReturnValue:
 def values(one: Connector) -> dict[str, Any]:
     """Return what the pages of a webhook need."""
     hook = type_of(one).webhook
-    return {"type": type_of(one), "url": address(one), "instructions": hook.instructions if hook else ""}
-
-
-def address(one: Connector) -> str:
-    """Return where the source delivers to: under the public address, or the name by which this server was asked."""
-    return responses.whole_address(url_for("hooks.deliver", key=one.type, connector_id=one.id))
+    return {"type": type_of(one), "url": webhook_address(one), "instructions": hook.instructions if hook else ""}
 
 
 def get_or_404(connector_id: int) -> Connector:

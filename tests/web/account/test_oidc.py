@@ -159,7 +159,7 @@ def test_a_disabled_account_is_not_let_in(app, client, far):
         users.disable(users.find_by_name("alice"), trail)
     assert said(client.get(client.get("/").location)).startswith("Your account is disabled")
     answer = through(client, far, "subject-of-alice")
-    assert (answer.status_code, said(answer)) == (403, "Your account is disabled. An admin can enable it again.")
+    assert (answer.status_code, said(answer)) == (403, "Your account is disabled. Ask an admin to enable it.")
     assert newest(app)[0][2]["person"] == "alice"
 
 
@@ -190,7 +190,7 @@ def test_a_first_account_is_not_made_by_the_provider(settings, far):
     app = create_app(replace(wanted, host="0.0.0.0"))
     try:
         answer = app.test_client().get("/sign-in/oidc")
-        assert (answer.status_code, "There is no account yet" in said(answer)) == (403, True)
+        assert (answer.status_code, "There are no accounts yet" in said(answer)) == (403, True)
     finally:
         close(app)
 

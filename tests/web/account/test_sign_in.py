@@ -173,11 +173,11 @@ def test_what_an_open_page_asks_by_itself_keeps_no_session_in_use(app, client):
         (lambda one, trail: users.remove(one, trail), "Your account was removed."),
         (
             lambda one, trail: users.change(one, trail, None, name="bob", role="viewer"),
-            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+            "You were signed out: the session ended, or your role or password changed.",
         ),
         (
             lambda one, trail: users.set_password(one, PASSWORD + "!", trail),
-            "You are not signed in any more: the session has ended, or your role or your password was changed.",
+            "You were signed out: the session ended, or your role or password changed.",
         ),
     ],
     ids=["disabled", "removed", "role", "password"],

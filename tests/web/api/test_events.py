@@ -303,7 +303,7 @@ def test_when_the_database_cannot_write_a_logged_event_is_refused_with_503(
     before = events()
     refuse(app, "INSERT", "change_events")
     answer = problem(log(client, **rename("Prod")), 503)
-    assert "Nothing was saved" in answer["message"]
+    assert "Not saved: " in answer["message"]
     assert "the disk is full" in answer["message"]
     assert events() == before, "reading goes on"
 

@@ -244,7 +244,7 @@ def test_elsewhere_without_an_account_nothing_is_served_but_the_way_to_make_one(
             for headers in ({}, HTMX):
                 response = ask(app.test_client(), route, **headers)
                 assert response.status_code == (401 if is_api(route[1]) else 403), route
-                assert "no account yet" in response.get_data(as_text=True) or is_api(route[1]), route
+                assert "no accounts yet" in response.get_data(as_text=True) or is_api(route[1]), route
     finally:
         close(app)
 

@@ -185,4 +185,4 @@ def test_a_form_that_comes_from_elsewhere_by_https_says_what_a_proxy_has_to_do(s
     form = form_of(client.get("/sign-in", base_url="https://localhost"), "#sign-in")
     answer = client.post("/sign-in", data=form, base_url="https://localhost", headers={"Referer": "https://x.example"})
     assert answer.status_code == 400
-    assert "has to pass on its host name" in texts(soup(answer), "main")[0]
+    assert "must pass on its host name" in texts(soup(answer), "main")[0]

@@ -59,7 +59,7 @@ def test_an_error_that_nobody_foresaw_tells_where_it_happened_but_not_its_messag
         response = client.get("/fail", headers=headers)
         assert response.status_code == 500
         said = words(soup(response).select_one("main, .toast"))
-        assert "This is a defect in PainChain" in said
+        assert "This is a bug in PainChain" in said
         assert response.headers["X-Request-Id"] in said
         assert CANARY not in response.text
     assert "RuntimeError" in caplog.text
@@ -75,7 +75,7 @@ def reason(response: TestResponse) -> str:
     assert response.status_code == 503, response.text
     page = soup(response)
     if page.html:
-        assert words(page.h1) == "The database does not answer"
+        assert words(page.h1) == "Database unavailable"
         return words(page.select_one("main p"))
     assert (response.headers["HX-Retarget"], response.headers["HX-Reswap"]) == ("#toast", "outerHTML")
     return texts(page, "#toast .toast.bad span")[0]
@@ -91,7 +91,7 @@ def test_when_its_event_cannot_be_written_a_change_is_not_made_and_the_person_se
     refuse(app, "INSERT", "change_events")
     for address, form in filled_in:
         said = reason(client.post(address, data=form, headers=headers))
-        assert "Nothing was saved: the database did not take it (" in said
+        assert "Not saved: " in said
         assert "the disk is full" in said
         assert "INSERT" not in said
     assert (client.get("/api/connectors").get_json(), events()) == before, "reading goes on"
@@ -119,7 +119,7 @@ def test_when_the_database_cannot_be_read_every_page_says_so_in_words(app, clien
     for address in ("/", LIST, f"{LIST}/{SYSTEM}"):
         for headers in ({}, HTMX):
             response = client.get(address, headers=headers)
-            assert "The database cannot be read now (" in reason(response)
+            assert "The database cannot be read: " in reason(response)
             assert "SELECT" not in response.text
     assert words(soup(client.get("/nowhere")).h1) == "Not found"
 
@@ -414,4 +414,4 @@ def test_a_method_that_an_address_does_not_take_is_refused_with_those_it_takes(c
         response = client.open(address, method=method)
         assert response.status_code == 405
         assert allowed in response.headers["Allow"]
-        assert words(soup(response).h1) == "Not possible here"
+        assert words(soup(response).h1) == "Method not allowed"

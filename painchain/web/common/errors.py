@@ -1,0 +1,114 @@
+"""Answer every exception that a view lets through: what happened, and what to do."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from flask import Flask, current_app, g, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from painchain.core import logs, metrics, runtime
+from painchain.core.crypto import KeyUnusable
+from painchain.core.redaction import scrub
+from painchain.database import errors as database_errors
+from painchain.database.session import WriteBusy, db
+from painchain.web.common.responses import error, json_error
+
+log = logging.getLogger(__name__)
+
+MESSAGES = {
+    404: ("Not found", "Nothing is at this address. Deleted items are still on the timeline."),
+    405: ("Method not allowed", "This address does not support this method."),
+    413: ("Too large", "Nothing was saved: the request is larger than the server accepts."),
+    414: ("Too long", "The address is longer than the server reads. Use fewer filters."),
+    415: ("Not JSON", "Send the body as application/json."),
+}
+
+
+def install(app: Flask) -> None:
+    """Register the error handlers of pages, fragments and API."""
+    app.register_error_handler(CSRFError, handle_csrf_error)
+    app.register_error_handler(HTTPException, handle_http_error)
+    app.register_error_handler(SQLAlchemyError, handle_database_error)
+    app.register_error_handler(WriteBusy, handle_database_error)
+    app.register_error_handler(KeyUnusable, handle_key_error)
+    app.register_error_handler(Exception, handle_unexpected_error)
+
+
+def handle_csrf_error(problem: CSRFError) -> Response:
+    """Answer a form without a valid CSRF token."""
+    logs.security("csrf_refused", "A form came without a valid CSRF token.")
+    if "referrer" in str(problem.description).lower():  # over https the Referer header names the page of the form
+        message = (
+            f"Nothing was saved: the browser did not confirm that this form is from https://{request.host}. "
+            "It must send the Referer header, and a proxy in front of PainChain must pass on its host name."
+        )
+        return error(400, "This form is from another site", message)
+    return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
+
+
+def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
+    """Answer an HTTP error; a 404 that a view gives keeps its own message."""
+    status = problem.code or 500
+    if status < 400:
+        return problem.get_response()
+    title, message = MESSAGES.get(status, (problem.name, problem.description or problem.name))
+    if isinstance(problem, NotFound) and problem.description != NotFound.description:
+        message = problem.description or message
+    response = error(status, title, scrub(message))
+    if status == 405 and (allowed := problem.get_response().headers.get("Allow")):
+        response.headers["Allow"] = allowed
+    return response
+
+
+def handle_database_error(problem: Exception) -> Response:
+    """Answer a request that the database did not serve, and remember a fault that a restart has to end."""
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+    fault = database_errors.Fault(str(problem)) if isinstance(problem, WriteBusy) else database_errors.classify(problem)
+    log.error("Database error: %s (%s)", fault.words, _driver_message(problem))
+    if fault.lasting:
+        runtime.current().database_fault = fault
+    if request.endpoint == "api.health":
+        return unhealthy(fault)
+    if request.method in ("GET", "HEAD"):
+        advice = fault.advice or "Try again shortly; /health shows when it is back"
+        message = f"The database cannot be read: {fault.words}. {advice}."
+    else:
+        runtime.current().metrics.refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
+        advice = fault.advice or "Try again"
+        message = f"Not saved: {fault.words}. Nothing was lost. {advice}."
+    return error(503, "Database unavailable", message)
+
+
+def unhealthy(fault: database_errors.Fault) -> Response:
+    """Answer /health when the database does not read and write, and say why."""
+    response = json_error(503, f"{fault}.")
+    response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.words}))
+    return response
+
+
+def handle_key_error(problem: KeyUnusable) -> Response:
+    """Answer a request that needs a secret which the key does not open."""
+    db.session.rollback()
+    log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
+    return error(503, "A stored secret cannot be decrypted", str(problem))
+
+
+def handle_unexpected_error(problem: Exception) -> Response:
+    """Answer a defect with the ID under which the log has its details."""
+    db.session.rollback()
+    logs.failed(log, "The request", problem)
+    message = f"This is a bug in PainChain. Its log has details under {g.get('request_id')}."
+    return error(500, "Something went wrong", message)
+
+
+def _driver_message(problem: Exception) -> str:
+    """Return the database driver's message in one line, without statement or parameters."""
+    cause = problem.orig if isinstance(problem, DBAPIError) and problem.orig else None
+    return database_errors.own_words(cause) if cause else type(problem).__name__

@@ -1,0 +1,42 @@
+"""Which role each route needs: one table for pages and API."""
+
+from __future__ import annotations
+
+from painchain.core.roles import ADMIN, EDITOR, VIEWER
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+# Open to everybody: static files, the health check, and routes that check a token or a signature of their own.
+PUBLIC = frozenset(("static", "api.health", "hooks.deliver", "metrics.scrape"))
+# Answered without reading the accounts, also while the database is down.
+WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
+# Blueprints for people who have not signed in yet.
+SIGN_IN_BLUEPRINTS = frozenset(("sign_in", "oidc"))
+# Routes that need another role than the default: viewer to read, editor to write.
+ROLES_BY_ENDPOINT: dict[str, str] = {
+    **dict.fromkeys(("exports.download", "exports_api.exported", "report.table"), VIEWER),
+    "audit_log.compare": VIEWER,
+    **dict.fromkeys(("audit_log.check", "audit_log.make", "integrity_api.make"), ADMIN),
+    **dict.fromkeys(("account.set_password", "account.end", "account.end_all"), VIEWER),  # their own account
+    # Pages whose only purpose is a change.
+    **dict.fromkeys(("settings.choose", "settings.new", "settings.confirm_disable", "settings.confirm_delete"), EDITOR),
+    **dict.fromkeys(("webhooks.confirm", "teams.new", "teams.confirm_delete", "history.preview"), EDITOR),
+}
+# Blueprints in which every route needs an admin.
+ADMIN_BLUEPRINTS = frozenset(("people", "people_api", "tokens", "tokens_api", "retention", "notify", "notify_api"))
+# Requests that open pages repeat on their own: they do not count as activity of a session.
+POLLED = frozenset(("news.news", "health.watch", "retention.progress", "audit_log.progress"))
+
+
+def is_public(endpoint: str) -> bool:
+    """Say whether a route is open to people who are not signed in."""
+    return endpoint in PUBLIC or endpoint.partition(".")[0] in SIGN_IN_BLUEPRINTS
+
+
+def required_role(endpoint: str, method: str) -> str:
+    """Return the lowest role that may use a route."""
+    if endpoint in ROLES_BY_ENDPOINT:
+        return ROLES_BY_ENDPOINT[endpoint]
+    if endpoint.partition(".")[0] in ADMIN_BLUEPRINTS:
+        return ADMIN
+    return VIEWER if method in SAFE_METHODS else EDITOR
