@@ -29,8 +29,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from painchain.core.config import LOOPBACK, Settings
+from painchain.core.config import Settings
 from painchain.core.http_transport import BoundedTransport, Deadline
+from painchain.core.setting_parsers import LOOPBACK
 
 STEP_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 ANSWER_BYTES = 1024 * 1024

@@ -74,7 +74,7 @@ def networks(text: str) -> tuple[Network, ...]:
     try:
         return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
     except ValueError:
-        raise ValueError("give no, yes, or networks such as 10.0.0.0/8, comma-separated") from None
+        raise ValueError("must be no, yes, or comma-separated networks such as 10.0.0.0/8") from None
 
 
 def check(address: str, name: str = "") -> None:

@@ -304,7 +304,7 @@ def test_a_bad_setting_stops_every_command(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PAINCHAIN_THREADS", "many")
     result = run(*command)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "painchain: PAINCHAIN_THREADS ('many'): give a whole number from 1 to 256.\n"
+    assert result.stderr == "painchain: PAINCHAIN_THREADS ('many'): must be an integer between 1 and 256.\n"
 
 
 def test_a_password_in_the_wrong_setting_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
