@@ -22,6 +22,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import Chain
 from painchain.factory import build_app
+from painchain.integrity import checkpoints
 from painchain.web.common.known_browser import BrowserSigner
 from painchain.web.server import server_for
 
@@ -39,10 +40,10 @@ def create_app(settings: Settings) -> Flask:
         shared = runtime.of(app)
         keys = key_file.obtain(shared.key_place, migrations.is_new)
         use_keys(app, keys)
-        unchained = migrations.is_unchained() and not migrations.is_new()
+        unchained = migrations.is_unchained()
         if unchained:
             connector_store.check_key()  # before the log is chained with it
-        migrations.upgrade()
+        migrate()
         shared.key_order = keys.ids
         use_keys(app, keys.led_by(writer.key_id()))
         if keys.id != shared.keys.id:
@@ -76,8 +77,18 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
         keys = keys or key_file.make(where)
         assert keys is not None  # noqa: S101  it was made
         use_keys(app, keys)
-        migrations.upgrade()
+        migrate()
     return app
+
+
+def migrate() -> None:
+    """Bring the database to the present schema.
+
+    :raises MissingChain: when the log has no chain although there are checkpoints of one.
+    """
+    if migrations.is_unchained():
+        checkpoints.refuse_without_chain(runtime.current().settings.checkpoint_file)
+    migrations.upgrade()
 
 
 @contextmanager

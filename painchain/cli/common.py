@@ -24,7 +24,7 @@ from painchain.core.redaction import scrub
 from painchain.database import errors as database_errors
 from painchain.database.session import WriteBusy, db
 from painchain.eventlog.writer import EventLogWriter, new_request_id
-from painchain.integrity.checkpoints import CheckpointsKept
+from painchain.integrity.checkpoints import MissingChain
 from painchain.migrations import NewerDatabase
 from painchain.presentation.formatting import printable
 from painchain.startup import create_app
@@ -61,7 +61,7 @@ def app(
     loaded = settings(serving)
     try:
         return create(loaded)
-    except (KeyUnusable, NewerDatabase, CheckpointsKept) as error:
+    except (KeyUnusable, NewerDatabase, MissingChain) as error:
         stop(str(error))
     except OSError as error:
         stop(f"Cannot use the instance folder {loaded.instance}: {error.strerror or error}.")

@@ -45,16 +45,6 @@ DENSE = 10
 BEGINNINGS = 3
 MOST = 2**62
 
-_SQLITE = (
-    "CREATE VIRTUAL TABLE event_words USING fts5("
-    "words, content='change_events', content_rowid='id', columnsize=0, tokenize='ascii')",
-    "INSERT INTO event_words (rowid, words) "
-    "SELECT id, words FROM change_events WHERE id <= (SELECT counted FROM log_head) ORDER BY id",
-)
-_POSTGRESQL = (
-    "CREATE INDEX ix_change_events_words ON change_events USING gin (to_tsvector('simple', words)) "
-    "WITH (fastupdate = off)",
-)
 _ADD = Prepared(
     text(
         "INSERT INTO event_words (rowid, words) "
@@ -103,19 +93,6 @@ _TSQUERY = text(
     "WHERE to_tsvector('simple', words) @@ CAST(:asked AS tsquery)) SELECT id FROM found LIMIT :most"
 ).bindparams(bindparam("asked", type_=Text, literal_execute=True))
 _THESE = "change_events.id = ANY(CAST(:near AS bigint[]))"
-
-
-def create(connection: Connection) -> None:
-    """Make the index over the words that events have."""
-    for statement in _SQLITE if _is_sqlite(connection) else _POSTGRESQL:
-        connection.execute(text(statement))
-
-
-def drop(connection: Connection) -> None:
-    """Remove the index."""
-    connection.execute(
-        text("DROP TABLE event_words" if _is_sqlite(connection) else "DROP INDEX ix_change_events_words")
-    )
 
 
 def add(connection: Connection, after: int, last: int) -> None:

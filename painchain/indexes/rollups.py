@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from painchain.database.models import ChangeEvent, EventCount, LogHead
+from painchain.database.models import ChangeEvent, EventCount
 from painchain.database.session import Base, Prepared, upsert_add
 from painchain.indexes import bitmaps
 
@@ -61,13 +61,6 @@ def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
     if events:
         _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
         bitmaps.take(connection, members(some))
-
-
-def fill_sets(connection: Connection) -> None:
-    """Make the sets of all events that are counted already."""
-    [(upto,)] = connection.execute(select(LogHead.__table__.c.counted))
-    for some in _read(connection, 0, upto):
-        bitmaps.add(connection, members(some))
 
 
 def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:

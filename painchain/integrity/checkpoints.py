@@ -40,7 +40,7 @@ _head = Base.metadata.tables[LogHead.__tablename__]
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # in ASCII
 
 
-class CheckpointsKept(Exception):
+class MissingChain(Exception):
     """A log without a chain is about to be chained, although there are checkpoints of one that was chained already."""
 
 
@@ -187,18 +187,18 @@ def newest(file: Path) -> Checkpoint | None:
         raise BadCheckpoint(f"{file}, last line: {problem}") from None
 
 
-def refuse_if_kept(file: Path) -> None:
+def refuse_without_chain(file: Path) -> None:
     """Refuse to chain a log that has no chain, where one had: somebody has taken it away, or put an old database back.
 
-    :raises CheckpointsKept: when there are checkpoints in the file, or what is there cannot be read.
+    :raises MissingChain: when there are checkpoints in the file, or what is there cannot be read.
     """
     try:
         one = newest(file)
     except BadCheckpoint as problem:
-        raise CheckpointsKept(f"{_UNCHAINED} {problem} {_WHAT_TO_DO.format(file=file)}") from None
+        raise MissingChain(f"{_UNCHAINED} {problem} {_WHAT_TO_DO.format(file=file)}") from None
     if one:
         told = f"{one.size:,} events at {one.time:%Y-%m-%d %H:%M} UTC"
-        raise CheckpointsKept(f"{_UNCHAINED} The newest is of {told}. {_WHAT_TO_DO.format(file=file)}")
+        raise MissingChain(f"{_UNCHAINED} The newest is of {told}. {_WHAT_TO_DO.format(file=file)}")
 
 
 def append(file: Path, checkpoint: Checkpoint) -> None:

@@ -3,9 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-# The words are looked up as the present version takes texts apart, so they are stored so too.
-from painchain.indexes import fulltext
-from painchain.indexes import tokens as index_tokens
+from painchain.migrations.frozen import words_0003 as words
 
 revision = "0003"
 down_revision = "0002"
@@ -24,18 +22,18 @@ EVENTS = sa.table(
 def upgrade() -> None:
     op.add_column("change_events", sa.Column("words", sa.Text(), server_default="", nullable=False))
     connection = op.get_bind()
-    statement = sa.update(EVENTS).where(EVENTS.c.id == sa.bindparam("number")).values(words=sa.bindparam("said"))
+    statement = sa.update(EVENTS).where(EVENTS.c.id == sa.bindparam("number")).values(words=sa.bindparam("new_words"))
     last = 0
     while rows := connection.execute(
         sa.select(EVENTS).where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(BATCH)
     ).all():
         connection.execute(
-            statement, [{"number": row.id, "said": index_tokens.of_event(dict(row._mapping))} for row in rows]
+            statement, [{"number": row.id, "new_words": words.words_of(dict(row._mapping))} for row in rows]
         )
         last = rows[-1].id
-    fulltext.create(connection)
+    words.create_index(connection)
 
 
 def downgrade() -> None:
-    fulltext.drop(op.get_bind())
+    words.drop_index(op.get_bind())
     op.drop_column("change_events", "words")

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from painchain.indexes import rollups
+from painchain.migrations.frozen import sets_0005 as sets
 
 revision = "0005"
 down_revision = "0004"
@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("bits", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("facet", "grain", "slot", "chunk", "value", name="pk_event_sets"),
     )
-    rollups.fill_sets(op.get_bind())
+    sets.fill(op.get_bind())
 
 
 def downgrade() -> None:

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from painchain.core import runtime
-from painchain.eventlog.chain import FIELDS, START, Chain, canonical
-from painchain.integrity.checkpoints import refuse_if_kept
+from painchain.migrations.frozen.chain_0012 import FIELDS, START, Chain, canonical
 
 revision = "0012"
 down_revision = "0011"
@@ -29,8 +28,6 @@ _LINK = sa.update(event).where(event.c.id == sa.bindparam("number")).values(mac=
 
 
 def upgrade() -> None:
-    if op.get_bind().execute(sa.text("SELECT last_event FROM log_head")).scalar_one():
-        refuse_if_kept(runtime.current().settings.checkpoint_file)
     op.add_column("change_events", sa.Column("mac", sa.LargeBinary(), nullable=True))
     op.add_column("prunings", sa.Column("boundary", sa.Text(), nullable=True))
     op.create_table(
@@ -44,13 +41,14 @@ def upgrade() -> None:
     )
     for name, kind in (("mac", sa.LargeBinary()), ("seal", sa.LargeBinary()), ("key_id", sa.Text())):
         op.add_column("log_head", sa.Column(name, kind, nullable=True))
-    chain: Chain = runtime.current().chain
+    keys = runtime.current().keys
+    chain = Chain(keys.derive("chain of events"), keys.derive("seals of the log"))
     connection = op.get_bind()
     last = connection.execute(sa.text("SELECT last_event FROM log_head")).scalar_one()
     mac = link_old(connection, chain, last)
     connection.execute(
         sa.text("UPDATE log_head SET mac = :mac, seal = :seal, key_id = :key_id"),
-        {"mac": mac, "seal": chain.head(last, mac), "key_id": chain.key_id},
+        {"mac": mac, "seal": chain.head(last, mac), "key_id": keys.id},
     )
     with op.batch_alter_table("log_head") as log_head:
         for name in ("mac", "seal", "key_id"):
