@@ -46,7 +46,7 @@ def encode(bits: int) -> bytes:
 
 
 def decode(stored: bytes) -> int:
-    """Return the bits that ``packed`` has stored."""
+    """Return the bits that ``encode`` has stored."""
     return int.from_bytes(stored[2:], "little") << 8 * int.from_bytes(stored[:2], "big")
 
 
