@@ -13,7 +13,7 @@ from flask import Flask
 from painchain import migrations
 from painchain.audit import event_kinds
 from painchain.audit.trail import SYSTEM, Trail
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, secrets
 from painchain.connectors import BUILTIN
 from painchain.core import key_file, runtime
 from painchain.core.config import Settings
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Flask:
         use_keys(app, keys)
         unchained = migrations.is_unchained()
         if unchained:
-            connector_store.check_key()  # before the log is chained with it
+            secrets.check_key()  # before the log is chained with it
         migrate()
         shared.key_order = keys.ids
         use_keys(app, keys.led_by(writer.key_id()))
@@ -107,7 +107,7 @@ def opens_everything(app: Flask, keys: Keyring) -> bool:
     """Say whether these keys belong to the log and open the stored secrets."""
     with suppress(KeyUnusable):
         use_keys(app, keys if migrations.is_unchained() else keys.led_by(writer.key_id()))
-        connector_store.check_key()
+        secrets.check_key()
         return True
     return False
 
@@ -130,7 +130,7 @@ def begin_log() -> None:
             trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="first start")
             if connector_store.ensure_builtin(trail):
                 log.info("First start: created the %s connector.", BUILTIN.label)
-    connector_store.check_key()
+    secrets.check_key()
 
 
 def record_chain_begun() -> None:

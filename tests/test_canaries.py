@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from painchain import verify_export
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, secrets
 from painchain.connectors import ADDABLE
 from painchain.core import config as core_config
 from painchain.core import key_file
@@ -531,7 +531,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             assert metrics.status_code == 200
             watch.answers(metrics)
             with app.app_context():  # what is looked for was there
-                opened = [connector_store.decrypted_secrets(one) for one in connector_store.list_all() if one.secrets]
+                opened = [secrets.decrypted_secrets(one) for one in connector_store.list_all() if one.secrets]
             assert len(opened) > 10
             assert all(
                 secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"

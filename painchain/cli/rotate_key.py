@@ -10,7 +10,7 @@ import click
 from painchain.audit.trail import Trail
 from painchain.cli.common import opened, plain, reason_option, stop
 from painchain.cli.common import trail as record_of_command
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.core import runtime
 from painchain.core.crypto import KeyUnusable
 from painchain.core.key_file import KeySource

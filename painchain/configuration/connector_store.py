@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,44 +13,31 @@ from painchain import connectors
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.records import Subject, VisibilityChange
 from painchain.audit.trail import Trail
+from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
+from painchain.configuration.secrets import decrypt, encrypt
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.connectors.painchain import SYSTEM_NAME, SYSTEM_TAGS
-from painchain.core import runtime
-from painchain.core.crypto import Box, KeyUnusable, open_sealed, seal
-from painchain.core.redaction import scrub, scrub_value
-from painchain.database import encrypted_columns
+from painchain.core.crypto import KeyUnusable
+from painchain.core.redaction import scrub_value
 from painchain.database.models import Connector
-from painchain.database.session import db, reading
+from painchain.database.session import db
 from painchain.scheduling import poll_leases
 from painchain.timeline import coverage_gaps
 from painchain.timeline import visibility as timeline_visibility
 from painchain.timeline.visibility import Toggle
 
 
-class ChangeRefused(Exception):
-    """A change that is not made; the message tells the person why and what to do."""
+@dataclass(frozen=True)
+class ConnectorEdit:
+    """What somebody wants to change of a connector.
 
+    `values` are new values by field key, secrets in plain text; a field that is missing stays as it is. `shown` says
+    which fields of its events are to be shown or hidden. `version` is the one they have read; None stands for any.
+    """
 
-class InvalidValues(ChangeRefused):
-    """Values that the connector's fields do not take: `errors` by field key."""
-
-    def __init__(self, errors: dict[str, str]):
-        self.errors = {key: scrub(message) for key, message in errors.items()}
-        super().__init__("Nothing was saved: " + " ".join(self.errors.values()))
-
-
-class ProtectedConnector(ChangeRefused):
-    """The built-in connector cannot be deleted."""
-
-
-class StaleConnector(ChangeRefused):
-    """Somebody else changed the connector since the person's copy was read. `connector` is as it is now."""
-
-    def __init__(self, connector: Connector):
-        super().__init__(
-            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved."
-        )
-        self.connector = connector
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    shown: Mapping[Toggle, bool] = dataclasses.field(default_factory=dict)
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,14 +95,6 @@ def values(connector: Connector) -> dict[str, Any]:
     }
 
 
-def decrypted_secrets(connector: Connector) -> dict[str, str]:
-    """Return the secrets of a connector in plain text, by field key.
-
-    :raises KeyUnusable: when the key does not open them.
-    """
-    return {key: open_sealed(_box(), text) for key, text in connector.secrets.items()}
-
-
 def configuration(connector: Connector) -> dict[str, Any]:
     """Return the whole configuration as an event keeps it: of a secret only that it is set, no credentials in texts."""
     secrets = dict.fromkeys(connector.secrets, SET)
@@ -125,7 +105,7 @@ def configuration(connector: Connector) -> dict[str, Any]:
 def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled: bool, trail: Trail) -> Connector:
     """Add a connector. It starts disabled; `enabled` switches it on at once, as an act of its own.
 
-    :raises Invalid: when a field does not take its value, a required one is missing or the name is taken.
+    :raises InvalidValues: when a field does not take its value, a required one is missing or the name is taken.
     """
     given = {**connector_type.defaults(), **submitted}
     cleaned, errors = connector_type.clean(given)
@@ -163,30 +143,18 @@ def ensure_builtin(trail: Trail) -> Connector | None:
     return connector
 
 
-def update(
-    connector: Connector, submitted: Mapping[str, Any], shown: Mapping[Toggle, bool], version: int | None, trail: Trail
-) -> Saved:
-    """Save new values and visibility: one Config Changed per field, and one Connector Updated with all of them.
+def update(connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: frozenset[Toggle] | None = None) -> Saved:
+    """Save an edit: one Config Changed per changed field, and one Connector Updated with all of them.
 
-    A field missing from `submitted` stays as it is.
+    `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
 
-    :raises Stale: when `version` is not the connector's version any more.
-    :raises Invalid: when a field does not take its value or the name is taken.
+    :raises StaleConnector: when the connector has another version than the edit.
+    :raises InvalidValues: when a field does not take its value or the name is taken.
     """
-    refuse_stale(connector, version)
-    cleaned, errors = type_of(connector).clean(submitted)
-    _refuse_taken_name(cleaned.get("name"), errors, Connector.id != connector.id)
-    for field in type_of(connector).all_fields:
-        if field.kind is Kind.SECRET and field.required and field.key in cleaned and not cleaned[field.key]:
-            errors[field.key] = f"{field.label} is required; enter a new one instead of clearing it."
-    if type_of(connector).changes_origin(values(connector), cleaned):
-        for field in type_of(connector).all_fields:
-            if field.key in connector.secrets and field.key not in cleaned:
-                errors.setdefault(field.key, enter_again(field))
-    if errors:
-        raise InvalidValues(errors)
+    refuse_stale(connector, edit.version)
+    cleaned = _clean(connector, edit.values)
     changes = diff(type_of(connector).all_fields, _comparable(connector, cleaned), cleaned)
-    toggled = timeline_visibility.differences(connector, shown)
+    toggled = _toggled(connector, edit.shown, hidden)
     if not changes and not toggled:
         return Saved()
     _assign(connector, {change.key: change.new for change in changes})
@@ -194,13 +162,34 @@ def update(
         poll_leases.make_due(connector, trail.now)
     timeline_visibility.store(connector, toggled)
     _touch(connector, trail)
-    seen = [_visibility_change(connector, toggle, visible) for toggle, visible in toggled]
+    visibility = [_visibility_change(connector, toggle, visible) for toggle, visible in toggled]
     for change in changes:
         trail.log_config_changed(subject(connector), change)
-    for seen_change in seen:
-        trail.log_field_visibility_changed(seen_change, subject(connector))
-    trail.log_connector_updated(subject(connector), changes, seen)
-    return Saved(changes, seen)
+    for visibility_change in visibility:
+        trail.log_field_visibility_changed(visibility_change, subject(connector))
+    trail.log_connector_updated(subject(connector), changes, visibility)
+    return Saved(changes, visibility)
+
+
+def _clean(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the submitted values as they are stored, secrets in plain text.
+
+    :raises InvalidValues: when a field does not take its value or the name is taken.
+    """
+    connector_type = type_of(connector)
+    cleaned, errors = connector_type.clean(submitted)
+    if cleaned.get("name") != connector.name:
+        _refuse_taken_name(cleaned.get("name"), errors, Connector.id != connector.id)
+    for field in connector_type.all_fields:
+        if field.kind is Kind.SECRET and field.required and field.key in cleaned and not cleaned[field.key]:
+            errors[field.key] = f"{field.label} is required; enter a new one instead of clearing it."
+    if connector_type.changes_origin(values(connector), cleaned):
+        for field in connector_type.all_fields:
+            if field.key in connector.secrets and field.key not in cleaned:
+                errors.setdefault(field.key, enter_again(field))
+    if errors:
+        raise InvalidValues(errors)
+    return cleaned
 
 
 def enter_again(field: Field) -> str:
@@ -209,27 +198,38 @@ def enter_again(field: Field) -> str:
 
 
 def set_visible(
-    connector: Connector, shown: Mapping[Toggle, bool], version: int | None, trail: Trail
+    connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: frozenset[Toggle] | None = None
 ) -> list[VisibilityChange]:
-    """Show or hide fields, and return what that changed: one event each.
+    """Show or hide the fields of an edit, and return what that changed: one event each.
 
-    :raises Stale: when `version` is not the connector's version any more.
+    `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
+
+    :raises StaleConnector: when the connector has another version than the edit.
     """
-    refuse_stale(connector, version)
-    changed = timeline_visibility.differences(connector, shown)
-    if changed:
-        timeline_visibility.store(connector, changed)
+    refuse_stale(connector, edit.version)
+    toggled = _toggled(connector, edit.shown, hidden)
+    if toggled:
+        timeline_visibility.store(connector, toggled)
         _touch(connector, trail)
-    seen = [_visibility_change(connector, toggle, visible) for toggle, visible in changed]
-    for seen_change in seen:
-        trail.log_field_visibility_changed(seen_change, subject(connector))
-    return seen
+    changes = [_visibility_change(connector, toggle, visible) for toggle, visible in toggled]
+    for change in changes:
+        trail.log_field_visibility_changed(change, subject(connector))
+    return changes
+
+
+def _toggled(
+    connector: Connector, shown: Mapping[Toggle, bool], hidden: frozenset[Toggle] | None
+) -> list[tuple[Toggle, bool]]:
+    if not shown:
+        return []
+    hidden = timeline_visibility.hidden(connector.id) if hidden is None else hidden
+    return timeline_visibility.differences(hidden, shown)
 
 
 def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
     """Enable or disable a connector, and say whether that changed anything.
 
-    :raises Stale: when `version` is not the connector's version any more.
+    :raises StaleConnector: when `version` is not the connector's version any more.
     """
     refuse_stale(connector, version)
     if connector.enabled == enabled:
@@ -251,8 +251,8 @@ def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int 
 def delete(connector: Connector, trail: Trail, version: int | None = None) -> None:
     """Remove a connector; its events stay.
 
-    :raises Protected: when it is the built-in connector.
-    :raises Stale: when `version` is not the connector's version any more.
+    :raises ProtectedConnector: when it is the built-in connector.
+    :raises StaleConnector: when `version` is not the connector's version any more.
     """
     if type_of(connector).builtin:
         raise ProtectedConnector(
@@ -273,7 +273,7 @@ def _stop_looking(connector: Connector, trail: Trail) -> None:
 def refuse_stale(connector: Connector, version: int | None) -> None:
     """Refuse a change made upon an older version of the connector; `version` None stands for any.
 
-    :raises Stale: when it is older.
+    :raises StaleConnector: when it is older.
     """
     if version is not None and version != connector.version:
         raise StaleConnector(connector)
@@ -290,21 +290,6 @@ def drop_secrets(connector: Connector, trail: Trail) -> None:
         trail.log_config_changed(subject(connector), change)
     trail.log_connector_updated(subject(connector), changes)
     set_enabled(connector, False, trail)
-
-
-def check_key() -> None:
-    """Make sure that the key opens what is stored.
-
-    :raises KeyUnusable: when it does not.
-    """
-    with reading() as connection:
-        for text in encrypted_columns.texts(connection):
-            open_sealed(_box(), text)
-
-
-def _box() -> Box:
-    box: Box = runtime.current().box
-    return box
 
 
 def _new(connector_type: ConnectorType, trail: Trail) -> Connector:
@@ -330,7 +315,7 @@ def _assign(connector: Connector, given: Mapping[str, Any]) -> None:
         value = given[field.key]
         if field.kind is Kind.SECRET:
             kept = {key: text for key, text in connector.secrets.items() if key != field.key}
-            connector.secrets = {**kept, field.key: seal(_box(), value)} if value else kept
+            connector.secrets = {**kept, field.key: encrypt(value)} if value else kept
         elif field.key in ("name", "tags"):
             setattr(connector, field.key, value)
         else:
@@ -351,7 +336,7 @@ def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str,
     for key, text in connector.secrets.items():
         if key in submitted:
             try:
-                stored[key] = open_sealed(_box(), text)
+                stored[key] = decrypt(text)
             except KeyUnusable:
                 stored[key] = text  # whatever it was, it is not what is submitted
     return stored

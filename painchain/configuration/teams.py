@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from painchain.audit import event_kinds
 from painchain.audit.diff import Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import ChangeRefused, InvalidValues
+from painchain.configuration.errors import ChangeRefused, InvalidValues
 from painchain.connectors.base import MAX_ITEMS, Field, FieldError, Kind
 from painchain.database.models import Team
 from painchain.database.session import db

@@ -247,6 +247,13 @@ def reading() -> Iterator[Connection]:
         yield connection
 
 
+def single_reads() -> Connection:
+    """Connect for prepared reads each of which is a transaction of its own, so that none has to be begun for them."""
+    if db.engine.dialect.name == "postgresql":
+        return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    return db.engine.connect()
+
+
 def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
     """Return up to which number each table has given out ids by itself, whatever became of their rows."""
     found = {}

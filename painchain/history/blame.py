@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Select, Text, cast, func, null, select, union_all
 
 from painchain import connectors
 from painchain.audit.diff import CLEARED, same
@@ -16,7 +16,7 @@ from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import scrub_value
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
-from painchain.timeline.queries import SHOWN, Event
+from painchain.timeline.queries import Event
 
 # How many changes of a connector are read for its form, and how many of one field are compared with its value.
 REACH = 5_000
@@ -24,6 +24,7 @@ NEWEST = 3
 
 _table = ChangeEvent.__table__
 _event = _table.c
+_SHOWN = (_event.id, _event.author, _event.timestamp, _event.description)
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,9 @@ class Blame:
 def of(connector: Connector) -> dict[str, Blame | None]:
     """Return who gave each field its present value: None, where the log does not say.
 
-    It does not where auditing was off, where the event has been removed or lies beyond ``REACH``. Two queries at most.
+    It does not where auditing was off, where the event has been removed or lies beyond ``REACH``. This is one query.
     """
-    changes, all_of_them = _changes(connector) if connector.version > 1 else ({}, True)
-    created = _creation(connector) if all_of_them else None
+    changes, created = _changes_and_creation(connector)
     present = scrub_value(connector_store.values(connector))
     return {
         field.key: _changed(field, connector, present.get(field.key), changes.get(field.key, []))
@@ -85,8 +85,23 @@ def _equal(field: Field, recorded: Any, now: Any) -> bool:
         return False
 
 
-def _changes(connector: Connector) -> tuple[dict[str, list[Event]], bool]:
-    """Return the newest changes of each field, and whether those are all: one query, ``REACH`` events at most."""
+def _changes_and_creation(connector: Connector) -> tuple[dict[str, list[Event]], Event | None]:
+    """Return the newest changes of each field, and the creation unless older changes lie beyond ``REACH``."""
+    parts = [_newest_changes(connector), _creation(connector)] if connector.version > 1 else [_creation(connector)]
+    rows: Sequence[Any] = db.session.execute(union_all(*(select(part.subquery()) for part in parts))).all()
+    changes: dict[str, list[Event]] = {}
+    created, is_complete = None, True
+    for event in sorted(rows, key=lambda row: row.id, reverse=True):
+        if event.seen is None:
+            created = event
+        else:
+            changes.setdefault(event.field, []).append(event)
+            is_complete = event.seen < REACH
+    return changes, created if is_complete else None
+
+
+def _newest_changes(connector: Connector) -> Select[Any]:
+    """Return the query for the newest changes of each field, among ``REACH`` events at most."""
     newest = (
         select(_event.id, _event["metadata"]["field"].as_string().label("field"))
         .where(_event.connector_id == connector.id, _event.source == connectors.BUILTIN.key)
@@ -97,24 +112,19 @@ def _changes(connector: Connector) -> tuple[dict[str, list[Event]], bool]:
     )
     newest_first = func.row_number().over(partition_by=newest.c.field, order_by=newest.c.id.desc())
     ranked = select(newest, newest_first.label("place"), func.count().over().label("seen")).subquery()
-    wanted = (
-        select(ranked.c.field, ranked.c.seen, _event.id, _event.author, _event.timestamp, _event.description)
+    return (
+        select(ranked.c.field, ranked.c.seen, *_SHOWN)
         .join(_table, _event.id == ranked.c.id)
         .where(ranked.c.place <= NEWEST)
-        .order_by(_event.id.desc())
     )
-    rows: Sequence[Any] = db.session.execute(wanted).all()
-    found: dict[str, list[Event]] = {}
-    for event in rows:
-        found.setdefault(event.field, []).append(event)
-    return found, not rows or rows[0].seen < REACH
 
 
-def _creation(connector: Connector) -> Event | None:
-    """Return the event of the creation: it has the time at which the connector was made, or a moment after."""
+def _creation(connector: Connector) -> Select[Any]:
+    """Return the query for the event of the creation: its time is when the connector was created, or just after."""
     about = _event.source == connectors.BUILTIN.key, _event.event_type == "ConnectorCreated"
     made = connector.created_at
     # In the same microsecond two events are told apart by a stamp that runs ahead of the clock, by a second at most.
     when = _event.timestamp.between(made, made + timedelta(seconds=1))
-    query = select(*SHOWN).where(_event.connector_id == connector.id, *about, when)
-    return db.session.execute(query.order_by(_event.id).limit(1)).one_or_none()
+    columns = (cast(null(), Text).label("field"), cast(null(), BigInteger).label("seen"), *_SHOWN)
+    query = select(*columns).where(_event.connector_id == connector.id, *about, when)
+    return query.order_by(_event.id).limit(1)

@@ -10,7 +10,8 @@ from painchain import connectors
 from painchain.audit.diff import Change, same
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused, Saved, type_of
+from painchain.configuration.connector_store import ConnectorEdit, Saved, type_of
+from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import MASK
 from painchain.core.text import format_value
@@ -109,7 +110,9 @@ def undo(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
     assert proposed.connector is not None  # noqa: S101  without one every part has an obstacle
     values = {part.change.key: part.change.old for part in chosen if not part.toggle}
     shown = {part.toggle: bool(part.change.old) for part in chosen if part.toggle}
-    return connector_store.update(proposed.connector, values, shown, None, replace(trail, reverts=event.event_id))
+    return connector_store.update(
+        proposed.connector, ConnectorEdit(values, shown), replace(trail, reverts=event.event_id)
+    )
 
 
 def _chosen(proposed: Plan, keys: Sequence[str] | None) -> list[Part]:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from painchain.configuration import connector_store
+from painchain.configuration.secrets import decrypted_secrets
 from painchain.connectors.base import Kind
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
@@ -50,15 +51,13 @@ def settings_of(connector: Connector) -> dict[str, Any]:
     :raises KeyUnusable: when the key does not open them.
     """
     secret = {field.key: None for field in connector_store.type_of(connector).all_fields if field.kind is Kind.SECRET}
-    return {**connector_store.values(connector), **secret, **connector_store.decrypted_secrets(connector)}
+    return {**connector_store.values(connector), **secret, **decrypted_secrets(connector)}
 
 
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(
-            one for one in connector_store.decrypted_secrets(connector).values() if len(one) >= SHORTEST_SECRET
-        )
+        secrets = tuple(one for one in decrypted_secrets(connector).values() if len(one) >= SHORTEST_SECRET)
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)

@@ -12,7 +12,8 @@ from sqlalchemy import delete, update
 
 from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import ChangeRefused, get, subject, type_of
+from painchain.configuration.connector_store import get, subject, type_of
+from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, WebhookHandler
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
@@ -20,7 +21,7 @@ from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Webhook, WebhookDelivery
 from painchain.database.session import db, iso, one_write_at_a_time
 from painchain.eventlog import writer
-from painchain.ingestion import polling
+from painchain.ingestion.source_events import add_found, settings_of
 
 SECRET_BYTES = 32
 REMEMBERED = timedelta(days=7)  # a source repeats what was not taken for three days at most
@@ -109,7 +110,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     sealed = webhook.secret
     hook.verify(delivery, open_sealed(runtime.current().box, sealed))
     _refuse_disabled(connector)
-    found = hook.read(delivery, polling.settings_of(connector), now)
+    found = hook.read(delivery, settings_of(connector), now)
     if not found:
         _note_idle(webhook, _told(hook.topic(delivery), found, 0), now)
         return Received(0)
@@ -120,7 +121,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         _refuse_disabled(connector)
         if not _remember(connector_id, _mark(hook, delivery), now):
             return Received(0, repeated=True)
-        events = polling.add_found(event_log, connector, found, now)
+        events = add_found(event_log, connector, found, now)
         webhook.last_delivery, webhook.told = now, _told(hook.topic(delivery), found, events)
     return Received(events)
 

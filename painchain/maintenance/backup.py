@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 
 from painchain import __version__
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store
+from painchain.configuration import secrets
 from painchain.core import runtime
 from painchain.core.crypto import Keyring
 from painchain.database import encrypted_columns, session
@@ -187,7 +187,7 @@ def restore(
                 f"The log in this backup was changed by hand before it was taken: {broken.words} Nothing was "
                 "restored. Take an older one, or restore it as it is with --even-broken."
             )
-        connector_store.check_key()
+        secrets.check_key()
         _go_on(event_log, manifest, present, intact)
         _record(record(event_log), manifest, present)
     return Restored(

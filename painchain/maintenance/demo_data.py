@@ -13,6 +13,7 @@ from sqlalchemy import select
 from painchain import connectors
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors.base import ConnectorType, EventField, EventType, Kind, Shape
 from painchain.database.models import Connector
 from painchain.database.session import db, microseconds
@@ -135,7 +136,7 @@ def _change(one: Connector, when: datetime, event_log: EventLogWriter, random: R
     trail = Trail(event_log, random.choice(AUTHORS[:6]), writer.new_request_id(when), when)
     if random.random() < 0.7:
         other = [interval for interval in (60, 120, 300, 600, 900, 3600) if interval != one.config["poll_interval"]]
-        connector_store.update(one, {"poll_interval": random.choice(other)}, {}, None, trail)
+        connector_store.update(one, ConnectorEdit({"poll_interval": random.choice(other)}), trail)
     else:
         connector_store.set_enabled(one, True, trail)
         connector_store.set_enabled(one, False, trail)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 
 from painchain.audit.trail import SOURCE, Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.core import key_file, runtime
 from painchain.core.crypto import Keyring, KeyUnusable, new_key, parse_key
 from painchain.core.key_file import KeySource

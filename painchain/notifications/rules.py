@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from painchain.audit import event_kinds
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.trail import Trail
-from painchain.configuration.connector_store import ChangeRefused, InvalidValues
+from painchain.configuration.errors import ChangeRefused, InvalidValues
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core import logs, runtime
 from painchain.core.crypto import open_sealed, seal

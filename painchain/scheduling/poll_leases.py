@@ -38,9 +38,11 @@ def make_due(connector: Connector, now: datetime) -> None:
     """Let a connector be polled at once, inside a write transaction. Its cursor stays where it is."""
     if connectors.TYPES[connector.type].poll is None:
         return
-    if not db.session.connection().execute(_of(connector.id).values(due=now)).rowcount:
+    state = db.session.get(PollState, connector.id)  # which the transaction mostly has read already
+    if state is None:
         db.session.add(PollState(connector_id=connector.id, due=now, taken_until=EPOCH))
-        db.session.flush()
+    else:
+        state.due = now
 
 
 def revoke(connector: Connector) -> None:

@@ -51,9 +51,11 @@ def later(end: datetime, after: Cursor, limit: int = SIDE) -> EventSlice:
     return EventSlice(nearest.events[::-1], nearest.further)
 
 
-def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE) -> Page:
-    """Return the newest changes of a connector, or those older than `before`: from the log alone."""
+def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE, since: datetime | None = None) -> Page:
+    """Return the newest changes of a connector, none older than `since`, or those older than `before`."""
     query = select(*SHOWN).where(*_about(number))
+    if since:
+        query = query.where(_event.timestamp >= since)
     if before:
         query = query.where(_key() < _at(before))
     found = _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)

@@ -61,6 +61,8 @@ def find_silent(now: datetime, wanted: Filter | None = None) -> list[Silence]:
     events came on most days at the same time of day: nights and weekends are no news. Of a connector that is disabled
     or failing it is known why it is silent.
     """
+    if wanted and wanted.source and not connectors.ADDABLE.keys() & set(wanted.source):
+        return []  # the built-in connector is never missed
     silent = [one for voice in _voices() if _is_wanted(voice, wanted) and (one := _silence(voice, now))]
     return sorted(silent, key=lambda one: one.last)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 
 from painchain.connectors import BUILTIN
 from painchain.connectors.base import ConnectorType
@@ -51,14 +51,23 @@ def all_hidden() -> Hidden:
     return Hidden(frozen.get(builtin, frozenset()), frozen)
 
 
-def differences(connector: Connector, wanted: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
-    """Return the toggles of `wanted` (visible or not) that are not so yet."""
-    now_hidden = hidden(connector.id)
-    return [(toggle, visible) for toggle, visible in wanted.items() if visible == (toggle in now_hidden)]
+def differences(hidden: frozenset[Toggle], wanted: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
+    """Return the toggles of `wanted` (visible or not) that `hidden` contradicts."""
+    return [(toggle, visible) for toggle, visible in wanted.items() if visible == (toggle in hidden)]
 
 
 def store(connector: Connector, changed: Iterable[tuple[Toggle, bool]]) -> None:
     """Show or hide fields of a connector's events."""
-    for (event_type, field), visible in changed:
-        row = {"connector_id": connector.id, "event_type": event_type, "field": field}
-        db.session.execute(delete(HiddenField).filter_by(**row) if visible else insert(HiddenField).values(**row))
+    by_visible: dict[bool, list[Toggle]] = {True: [], False: []}
+    for toggle, visible in changed:
+        by_visible[visible].append(toggle)
+    if by_visible[True]:
+        key = tuple_(HiddenField.event_type, HiddenField.field)
+        mine = HiddenField.connector_id == connector.id
+        db.session.execute(delete(HiddenField).where(mine, key.in_(by_visible[True])))
+    if by_visible[False]:
+        rows = [
+            {"connector_id": connector.id, "event_type": event_type, "field": field}
+            for event_type, field in by_visible[False]
+        ]
+        db.session.execute(insert(HiddenField), rows)

@@ -18,7 +18,7 @@ from painchain.audit import trail as audit_trail
 from painchain.database.models import ChangeEvent, Connector, EventCount, LogHead, Notice, NotifyRule, PollState
 from painchain.database.session import db
 from painchain.indexes import rollups
-from painchain.ingestion import polling
+from painchain.ingestion import health as connector_polls
 from painchain.integrity import check_job, latest_checkpoint
 from painchain.timeline import queries
 
@@ -97,7 +97,7 @@ def trust() -> Iterator[Metric]:
 def polls(now: datetime) -> Iterator[Metric]:
     """Yield how the connectors do, and for how long the one that has waited longest for its poll is due."""
     there = db.session.scalars(select(Connector)).all()
-    health = polling.health(there, now)
+    health = connector_polls.read(there, now)
     states = Counter((one.type, health[one.id].state) for one in there if one.id in health)
     found = GaugeMetricFamily("painchain_connectors", "Connectors by type and state.", labels=["type", "state"])
     for key in connectors.ADDABLE:

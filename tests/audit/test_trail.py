@@ -20,6 +20,7 @@ from painchain.audit.records import Subject, VisibilityChange
 from painchain.audit.sentences import outside_change, pascal_case
 from painchain.audit.trail import Trail, auditing
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.eventlog import writer
 from painchain.timeline import queries
 from painchain.timeline.queries import Event, Filter
@@ -356,7 +357,7 @@ def test_a_connector_known_by_name_is_looked_up(app, client):
 
 def test_events_carry_the_tags_that_the_painchain_connector_has_then(app):
     with acting(app) as trail:
-        connector_store.update(system(app), {"tags": "audit, quarterly"}, {}, None, trail)
+        connector_store.update(system(app), ConnectorEdit({"tags": "audit, quarterly"}), trail)
     [event] = written(app, lambda trail: trail.log_connector_enabled(WORK))
     assert event.tags == ["audit", "quarterly"]
     with app.app_context():
@@ -422,7 +423,7 @@ def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(ap
     turn_auditing(app, on=False)
     before = len(events())
     with acting(app) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
         connector_store.set_enabled(connector_store.get(number), True, trail)
     assert client.get(f"/api/connectors/{number}").json["config"]["poll_interval"] == 900
     assert len(events()) == before
@@ -430,7 +431,7 @@ def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(ap
 
 def test_auditing_stays_off_for_the_rename_of_painchain_itself(app):
     turn_auditing(app, on=False)
-    renamed = written(app, lambda trail: connector_store.update(system(app), {"name": "Trail"}, {}, None, trail))
+    renamed = written(app, lambda trail: connector_store.update(system(app), ConnectorEdit({"name": "Trail"}), trail))
     assert renamed == []
     assert [one.title for one in turn_auditing(app, on=True)] == ["[Connector Enabled] Trail"]
 

@@ -27,7 +27,7 @@ from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.core import config
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.ingestion import polling
+from painchain.ingestion import poll_results
 from painchain.startup import create_app
 from tests.bench import servers
 from tests.bench.servers import Server
@@ -78,9 +78,9 @@ def stored(instance: Path, url: str, rounds: int) -> Iterator[Row]:
             now = datetime.now(UTC)
             held: list[float] = []
             with length_of_writes(held):
-                ours.append(seconds(lambda polled=polled, now=now: polling.store(number, polled, now)))
+                ours.append(seconds(lambda polled=polled, now=now: poll_results.store(number, polled, now)))
             longest.append(max(held))
-            again.append(seconds(lambda polled=polled, now=now: polling.store(number, polled, now)))
+            again.append(seconds(lambda polled=polled, now=now: poll_results.store(number, polled, now)))
             bare.append(bare_insert(turn))
         db.session.remove()
         db.engine.dispose()

@@ -13,8 +13,9 @@ from flask import Flask
 from sqlalchemy import inspect, text
 
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store
-from painchain.configuration.connector_store import InvalidValues, ProtectedConnector, Saved, StaleConnector
+from painchain.configuration import connector_store, secrets
+from painchain.configuration.connector_store import ConnectorEdit, Saved
+from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
 from painchain.connectors import ADDABLE, TYPES
 from painchain.core.crypto import KeyUnusable, new_key, parse_key
 from painchain.database.session import db
@@ -47,7 +48,9 @@ def create(app: Flask, type_key: str = "github", enabled: bool = False, author: 
 def save(app: Flask, number: int, version: int | None = None, shown: Any = None, **values: Any) -> Saved:
     """Save values of a connector."""
     with acting(app) as trail:
-        return connector_store.update(connector_store.get(number), values, shown or {}, version, trail)
+        return connector_store.update(
+            connector_store.get(number), ConnectorEdit(values, shown or {}, version=version), trail
+        )
 
 
 def stored(app: Flask, number: int) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def test_a_new_connector_is_disabled_until_it_is_enabled_as_an_act_of_its_own(ap
 def test_a_connector_knows_who_made_changed_and_switched_it_and_when(app):
     number = create(app, author="first")
     with acting(app, "second", NOW + timedelta(hours=1)) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 600}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 600}), trail)
     with acting(app, "third", NOW + timedelta(hours=2)) as trail:
         connector_store.set_enabled(connector_store.get(number), True, trail)
     with app.app_context():
@@ -308,14 +311,14 @@ def test_a_required_secret_is_replaced_but_not_cleared(app, type_key):
 def test_a_secret_sealed_with_a_lost_key_is_noticed_and_can_be_replaced(app):
     number = create(app)
     with app.app_context():
-        connector_store.check_key()
+        secrets.check_key()
         app.extensions["painchain"].box = parse_key(new_key(), "a new key file").box()
         with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
-            connector_store.check_key()
+            secrets.check_key()
     assert save(app, number, token="made-up")
     assert secret_events(app) == [("set", "replaced")]
     with app.app_context():
-        connector_store.check_key()
+        secrets.check_key()
 
 
 def test_a_connector_is_switched_once_and_a_second_time_is_no_change(app, said):
@@ -377,10 +380,12 @@ def test_a_renamed_built_in_connector_is_not_made_anew(app, settings):
 
 
 STALE_ACTS = [
-    lambda one, trail: connector_store.update(one, {"poll_interval": 900}, {}, 1, trail),
-    lambda one, trail: connector_store.update(one, {"poll_interval": 600}, {}, 1, trail),
+    lambda one, trail: connector_store.update(one, ConnectorEdit({"poll_interval": 900}, version=1), trail),
+    lambda one, trail: connector_store.update(one, ConnectorEdit({"poll_interval": 600}, version=1), trail),
     lambda one, trail: connector_store.set_enabled(one, True, trail, 1),
-    lambda one, trail: connector_store.set_visible(one, {("Commit", "sha"): False}, 1, trail),
+    lambda one, trail: connector_store.set_visible(
+        one, ConnectorEdit(shown={("Commit", "sha"): False}, version=1), trail
+    ),
     lambda one, trail: connector_store.delete(one, trail, 1),
 ]
 
@@ -409,7 +414,9 @@ def test_every_change_makes_older_forms_stale(app, act):
 def hide(app: Flask, number: int, *toggles: visibility.Toggle, show: bool = False) -> list[Any]:
     """Hide fields, or show them."""
     with acting(app) as trail:
-        return connector_store.set_visible(connector_store.get(number), dict.fromkeys(toggles, show), None, trail)
+        return connector_store.set_visible(
+            connector_store.get(number), ConnectorEdit(shown=dict.fromkeys(toggles, show)), trail
+        )
 
 
 def hidden(app: Flask, number: int) -> frozenset[visibility.Toggle]:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.core.crypto import Keyring
@@ -166,7 +167,7 @@ def test_what_fails_within_an_action_takes_its_events_with_it(app):
 
     def change_and_fail() -> None:
         with acting(app) as trail:
-            connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+            connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -182,7 +183,7 @@ def test_every_write_moves_the_revision_even_while_auditing_is_off(app):
         connector_store.set_enabled(connector_store.list_all(connector_type="painchain")[0], False, trail)
     before, revision = newest(app)
     with acting(app) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     assert newest(app) == (before, revision + 1)
 
 
@@ -197,7 +198,7 @@ def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
             unique = thread * EDITS + edit
             values = {"poll_interval": 1000 + unique} if edit % 2 else {"name": f"Connector {unique}"}
             with acting(app, author=f"thread {thread}") as trail:
-                assert connector_store.update(connector_store.get(number), values, {}, None, trail)
+                assert connector_store.update(connector_store.get(number), ConnectorEdit(values), trail)
 
     with ThreadPoolExecutor(len(threads)) as pool:
         for done in [pool.submit(edit, thread) for thread in threads]:
@@ -281,10 +282,12 @@ def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, reque
     request.getfixturevalue("events_are_refused")
     for act in (
         lambda trail: connector_store.update(
-            connector_store.get(number), {"poll_interval": 900, "token": "new"}, {}, None, trail
+            connector_store.get(number), ConnectorEdit({"poll_interval": 900, "token": "new"}), trail
         ),
         lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail),
-        lambda trail: connector_store.set_visible(connector_store.get(number), {("Commit", "sha"): False}, None, trail),
+        lambda trail: connector_store.set_visible(
+            connector_store.get(number), ConnectorEdit(shown={("Commit", "sha"): False}), trail
+        ),
         lambda trail: connector_store.delete(connector_store.get(number), trail),
     ):
         with pytest.raises(DBAPIError, match="no room for events"), acting(app) as trail:
@@ -293,7 +296,7 @@ def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, reque
         assert newest(app) == before
     run(app, "DROP TRIGGER refuse" + ("" if database == "sqlite" else " ON change_events"))
     with acting(app) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     assert poll_interval(app, number) == 900
     assert [event.event_type for event in after(app, before[0])] == ["ConfigChanged", "ConnectorUpdated"]
 

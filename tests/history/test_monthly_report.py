@@ -14,6 +14,7 @@ from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.history import monthly_report
 from painchain.history.monthly_report import Month, Report, monthly, rows
 from painchain.history.projection import Gap
@@ -35,7 +36,7 @@ def do(app: Flask, moment: datetime, act: Callable[[Trail], Any], author: str = 
 
 
 def save(number: int, **values: Any) -> Callable[[Trail], Any]:
-    return lambda trail: connector_store.update(connector_store.get(number), values, {}, None, trail)
+    return lambda trail: connector_store.update(connector_store.get(number), ConnectorEdit(values), trail)
 
 
 def reported(**body: Any) -> Callable[[Trail], Any]:
@@ -85,7 +86,7 @@ def test_additions_removals_changes_and_switches_are_counted_by_connector_author
     do(
         app,
         march(3),
-        lambda trail: connector_store.set_visible(connector_store.get(number), toggle, None, trail),
+        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggle), trail),
         "ben",
     )
     do(app, march(4), lambda trail: connector_store.delete(connector_store.get(number), trail), "ben")
@@ -199,7 +200,7 @@ def test_the_table_has_the_same_figures(app):
     do(
         app,
         march(3),
-        lambda trail: connector_store.set_visible(connector_store.get(number), toggle, None, trail),
+        lambda trail: connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggle), trail),
         "ann",
     )
     do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail), "ann")

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from painchain.audit.diff import REPLACED
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.database.session import microseconds
 from painchain.eventlog import writer
@@ -175,7 +176,9 @@ def test_an_action_counts_as_a_whole(app):
     number = create(app, name="Work")
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(
-            connector_store.get(number), {"poll_interval": 60, "branches": ["main"], "tags": ["a"]}, {}, None, trail
+            connector_store.get(number),
+            ConnectorEdit({"poll_interval": 60, "branches": ["main"], "tags": ["a"]}),
+            trail,
         )
     with app.app_context():
         stamps = [one.timestamp for one in queries.since(Filter(), 2)]
@@ -187,7 +190,7 @@ def test_where_the_clock_was_set_back_the_order_of_commits_counts(app):
     number = create(app)  # in 2100
     after_creation = state(app)
     with acting(app, now=datetime(2050, 1, 1, tzinfo=UTC)) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 60}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 60}), trail)
     after_change = state(app)
     assert after_change != after_creation
     assert seen(app, datetime(2060, 1, 1, tzinfo=UTC)) == [after_change], "not the change without the creation"
@@ -201,7 +204,9 @@ def test_when_auditing_was_off_the_picture_says_so(app):
         moments,
         (
             lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail),
-            lambda trail: connector_store.update(connector_store.get(number), {"poll_interval": 60}, {}, None, trail),
+            lambda trail: connector_store.update(
+                connector_store.get(number), ConnectorEdit({"poll_interval": 60}), trail
+            ),
             lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), True, trail),
         ),
         strict=True,
@@ -220,7 +225,7 @@ def test_when_auditing_was_off_the_picture_says_so(app):
 def test_a_replaced_token_is_told_with_its_time_and_never_itself(app):
     number = create(app)
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
-        connector_store.update(connector_store.get(number), {"token": "planted-f00dcafe"}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"token": "planted-f00dcafe"}), trail)
     with app.app_context():
         picture = history_snapshots.snapshot_at(datetime(2100, 1, 3, tzinfo=UTC))
     [one] = [one for one in picture.connectors if one.id == number]

@@ -14,13 +14,17 @@ from sqlalchemy import select
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import ErrorKind, PollError, PollGap, PollResult, SourceEvent
 from painchain.core.config import Settings
 from painchain.database.models import Connector, Lapse, PollState
 from painchain.database.session import EPOCH, db
 from painchain.eventlog import writer
-from painchain.ingestion import polling
+from painchain.ingestion import connection_test, poll_results, polling
+from painchain.ingestion import health as connector_polls
 from painchain.ingestion.poll_results import next_try
+from painchain.ingestion.source_events import add_found
 from painchain.scheduling import poll_leases
 from painchain.startup import create_app
 from painchain.timeline import queries
@@ -105,9 +109,9 @@ def state(number: int) -> PollState:
     return db.session.get_one(PollState, number, populate_existing=True)
 
 
-def health(number: int, now: datetime) -> polling.Health:
+def health(number: int, now: datetime) -> connector_polls.Health:
     db.session.rollback()
-    return polling.health([db.session.get_one(Connector, number)], now)[number]
+    return connector_polls.read([db.session.get_one(Connector, number)], now)[number]
 
 
 def titles(source: str = "clock") -> list[str]:
@@ -199,7 +203,10 @@ def test_a_process_that_dies_loses_its_turn_with_time_and_nothing_else(
     assert poll_leases.acquire(NOW + poll_leases.LEASE - SECOND) is None
     assert poll(NOW + poll_leases.LEASE) == 1
     # The process was only slow: what it found is not stored over what is newer.
-    assert polling.store(number, PollResult([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost) == 0
+    assert (
+        poll_results.store(number, PollResult([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost)
+        == 0
+    )
     assert (titles(), state(number).cursor) == (["[Strike] 1"], {"last": 1})
 
 
@@ -245,7 +252,7 @@ def test_saving_and_enabling_make_a_connector_due_at_once_and_move_no_cursor(
     switch(number, True, NOW)
     assert poll(NOW) == 1
     assert poll(NOW) is None
-    change(number, NOW, lambda one, trail: connector_store.update(one, {"poll_interval": 600}, {}, None, trail))
+    change(number, NOW, lambda one, trail: connector_store.update(one, ConnectorEdit({"poll_interval": 600}), trail))
     assert state(number).cursor == {"last": 1}
     assert poll(NOW + SECOND) == 0
     assert state(number).due == NOW + 601 * SECOND
@@ -268,7 +275,7 @@ def test_sync_now_during_a_poll_has_it_polled_once_more(inside: Flask, far: Far,
 
 def test_a_disabled_connector_cannot_be_synced(inside: Flask, far: Far) -> None:
     number = add(far, enabled=False)
-    with pytest.raises(connector_store.ChangeRefused, match="Enable it"):
+    with pytest.raises(ChangeRefused, match="Enable it"):
         change(number, NOW, polling.sync_now)
 
 
@@ -403,10 +410,10 @@ def test_no_token_is_ever_stored(
         note=hostile,
         gap=PollGap(NOW, NOW, hostile),
     )
-    assert polling.store(number, polled, NOW) == 1
+    assert poll_results.store(number, polled, NOW) == 1
     plain = found("plain", title=f"Rotate {TOKEN}", timestamp=NOW - HOUR, facts={"branch": TOKEN})
-    assert polling.store(number, PollResult([plain], {}), NOW) == 1
-    polling.fail(number, PollError(hostile, ErrorKind.INVALID_RESPONSE), NOW)
+    assert poll_results.store(number, PollResult([plain], {}), NOW) == 1
+    poll_results.fail(number, PollError(hostile, ErrorKind.INVALID_RESPONSE), NOW)
     kept = [str(list(row)) for table in ("change_events", "poll_states", "lapses") for row in rows(table)]
     assert len(kept) >= 4
     assert [one for one in kept if TOKEN in one] == []
@@ -429,8 +436,8 @@ def test_odd_things_are_stored_with_what_they_have(inside: Flask, far: Far) -> N
         found("same"),
         found("same"),
     ]
-    assert polling.store(number, PollResult(odd, {}), NOW) == 3
-    assert polling.store(number, PollResult(odd, {}), NOW) == 0
+    assert poll_results.store(number, PollResult(odd, {}), NOW) == 3
+    assert poll_results.store(number, PollResult(odd, {}), NOW) == 0
     events = {event.title[:1]: event for event in queries.page(Filter(source=("clock",))).events}
     assert (len(events["t"].title), events["t"].author, events["t"].url, events["t"].status) == (
         500,
@@ -458,21 +465,21 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
 
     monkeypatch.setattr(writer, "writing", crash_in_the_third)
     with pytest.raises(KeyboardInterrupt):
-        polling.store(number, PollResult(many, {"last": 35}), NOW, turn)
+        poll_results.store(number, PollResult(many, {"last": 35}), NOW, turn)
     monkeypatch.setattr(writer, "writing", writing)
     assert (len(titles()), state(number).cursor) == (20, {})
     later = NOW + poll_leases.LEASE
-    assert polling.store(number, PollResult(many, {"last": 35}), later, poll_leases.acquire(later)) == 15
+    assert poll_results.store(number, PollResult(many, {"last": 35}), later, poll_leases.acquire(later)) == 15
     assert (queries.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
 
 
 def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, far: Far) -> None:
     number = add(far)
-    assert polling.store(number, PollResult([found("a")], {}), NOW) == 1
+    assert poll_results.store(number, PollResult([found("a")], {}), NOW) == 1
     with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
-        assert polling.add_found(event_log, connector, [found("a"), found("b")], NOW) == 1
-    assert polling.store(number, PollResult([found("a"), found("b")], {}), NOW) == 0
+        assert add_found(event_log, connector, [found("a"), found("b")], NOW) == 1
+    assert poll_results.store(number, PollResult([found("a"), found("b")], {}), NOW) == 0
 
 
 def test_the_next_try_is_never_before_the_source_wants_to_be_asked() -> None:
@@ -491,18 +498,18 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
 ) -> None:
     wanted = {"base_url": far.url, "token": TOKEN}
     clockwork.reply = as_json({"name": "Quasimodo", "sees": ["12 bells", f"a {TOKEN}"]})
-    checked = polling.check("clock", wanted, NOW)
+    checked = connection_test.run_test("clock", wanted, NOW)
     assert (checked.ok, checked.identity, checked.sees) == (True, "Quasimodo", ["12 bells", "a ***"])
     clockwork.reply = Reply(401)
-    assert polling.check("clock", wanted, NOW).missing == [
+    assert connection_test.run_test("clock", wanted, NOW).missing == [
         "127.0.0.1 does not accept the token (401). Enter a valid one."
     ]
-    assert "defect" in polling.check("clock", {}, NOW).missing[0]
-    assert "cannot be tested" in polling.check("painchain", {}, NOW).missing[0]
-    monkeypatch.setattr(polling, "CHECK_SECONDS", 0.05)
+    assert "defect" in connection_test.run_test("clock", {}, NOW).missing[0]
+    assert "cannot be tested" in connection_test.run_test("painchain", {}, NOW).missing[0]
+    monkeypatch.setattr(connection_test, "TEST_SECONDS", 0.05)
     go_on = threading.Event()
     clockwork.before = lambda: go_on.wait(10)
-    assert "no answer within" in polling.check("clock", wanted, NOW).missing[0]
+    assert "no answer within" in connection_test.run_test("clock", wanted, NOW).missing[0]
     go_on.set()
 
 

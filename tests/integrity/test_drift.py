@@ -17,6 +17,7 @@ from painchain import connectors
 from painchain.accounts import api_tokens, invitations, users
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, teams
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import webhooks
@@ -73,8 +74,10 @@ def busy(app: Flask) -> Flask:
             api_tokens.create(name, "viewer", 0 if name == "old" else 30, users.find_by_name("bob"), trail)
     with acting(app) as trail:
         work = named("Work")
-        connector_store.update(work, {"name": "Work GitHub", "poll_interval": 600, "token": "another"}, {}, None, trail)
-        connector_store.set_visible(work, {("PullRequest", "branches"): False}, None, trail)
+        connector_store.update(
+            work, ConnectorEdit({"name": "Work GitHub", "poll_interval": 600, "token": "another"}), trail
+        )
+        connector_store.set_visible(work, ConnectorEdit(shown={("PullRequest", "branches"): False}), trail)
         connector_store.set_enabled(work, False, trail)
         webhooks.make(work, trail)
         webhooks.make(named("Home"), trail)
@@ -205,7 +208,7 @@ def by_hand(app: Flask, statement: str) -> None:
 def test_what_is_saved_meanwhile_is_no_drift(busy: Flask) -> None:
     def save() -> None:
         with acting(busy) as trail:
-            connector_store.update(named("Home"), {"poll_interval": 900}, {}, None, trail)
+            connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
             teams.create({"name": "Late", "tags": "x"}, trail)
 
     def once(connection: object, cursor: object, statement: str, *_: object) -> None:
@@ -234,10 +237,10 @@ def test_what_was_added_by_hand_is_named(busy: Flask) -> None:
 
 def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> None:
     with acting(busy) as trail:
-        connector_store.update(named("Home"), {"poll_interval": 900}, {}, None, trail)
+        connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
     switch(busy, False)
     with acting(busy) as trail:
-        connector_store.update(named("Home"), {"poll_interval": 1200}, {}, None, trail)
+        connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 1200}), trail)
         teams.create({"name": "Unseen", "tags": "x"}, trail)
         teams.delete(next(one for one in teams.list_all() if one.name == "Sky"), None, trail)
     open_gap = compared(busy)
@@ -246,7 +249,7 @@ def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> Non
     assert "to now" in open_gap.explained[0].words
     switch(busy, True)
     with acting(busy) as trail:
-        connector_store.update(named("Home"), {"tags": "new"}, {}, None, trail)
+        connector_store.update(named("Home"), ConnectorEdit({"tags": "new"}), trail)
     found = compared(busy)
     assert (found.drift, [one.what for one in found.explained]) == (
         [],

@@ -17,7 +17,7 @@ from painchain.configuration import connector_store
 from painchain.database.models import Connector, Lapse, PollState
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.ingestion import polling
+from painchain.ingestion import connection_test, polling
 from painchain.timeline import queries
 from painchain.timeline.queries import Filter
 from painchain.workers.watch import WatchWorker
@@ -155,13 +155,15 @@ def test_a_test_of_the_connection_says_what_the_account_may(server: Server, here
     to = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "look"}
     whom = {"kind": "ServiceAccount", "name": "reader", "namespace": "painchain"}
     here.make(f"{rights}/clusterrolebindings", "look", roleRef=to, subjects=[whom])
-    checked = polling.check("kubernetes", {**server.settings, "token": READER}, now())
+    checked = connection_test.run_test("kubernetes", {**server.settings, "token": READER}, now())
     assert checked.ok
     assert checked.sees[0].startswith("Kubernetes v")
     assert checked.sees[1] == "Deployment, ConfigMap in all namespaces"
     assert "May not list secrets: give the account the verbs list and watch for them." in checked.missing
-    assert not polling.check("kubernetes", {**server.settings, "token": NOBODY}, now()).ok
-    unknown = polling.check("kubernetes", {**server.settings, "token": "wrong"}, now())
+    assert not connection_test.run_test("kubernetes", {**server.settings, "token": NOBODY}, now()).ok
+    unknown = connection_test.run_test("kubernetes", {**server.settings, "token": "wrong"}, now())
     assert "does not accept the token" in unknown.missing[0]
-    stranger = polling.check("kubernetes", {**server.settings, "ca_certificate": None, "token": READER}, now())
+    stranger = connection_test.run_test(
+        "kubernetes", {**server.settings, "ca_certificate": None, "token": READER}, now()
+    )
     assert "certificate" in stranger.missing[0]

@@ -19,7 +19,8 @@ from sqlalchemy import text
 
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, secrets
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.database.models import Connector
@@ -44,7 +45,7 @@ def add(app: Flask, name: str, **values: Any) -> int:
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
         one = connector_store.create(TYPES["github"], {"name": name, "token": "canary-token", **values}, True, trail)
-        connector_store.update(one, {"poll_interval": 600}, {}, None, trail)
+        connector_store.update(one, ConnectorEdit({"poll_interval": 600}), trail)
         return int(one.id)
 
 
@@ -126,7 +127,7 @@ def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, othe
     assert after == before
     assert intact(other).events == head.events + 1
     with other.app_context():
-        assert connector_store.decrypted_secrets(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
+        assert secrets.decrypted_secrets(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
     assert other.test_client().get("/").status_code == 303  # nobody is signed in
     assert sign_in(other.test_client()).status_code == 303
     # No id is given out again, on either database.
@@ -181,7 +182,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(app: Flask, other: F
             with app.app_context(), eventlog_writer.writing() as event_log:
                 trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
                 one = db.session.get_one(Connector, number)
-                connector_store.update(one, {"poll_interval": 60 + trail.now.microsecond % 3000}, {}, None, trail)
+                connector_store.update(one, ConnectorEdit({"poll_interval": 60 + trail.now.microsecond % 3000}), trail)
 
     writers = [threading.Thread(target=edit) for _ in range(8)]
     for writer in writers:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
+from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import BUILTIN, TYPES
 from painchain.eventlog import writer
 from painchain.timeline import queries, visibility
@@ -38,7 +39,7 @@ def show(app: Flask, number: int, **wanted: bool) -> None:
     """Show or hide fields of commits."""
     with acting(app) as trail:
         toggles = {("Commit", field): visible for field, visible in wanted.items()}
-        connector_store.set_visible(connector_store.get(number), toggles, None, trail)
+        connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggles), trail)
 
 
 def builtin(app: Flask) -> int:
@@ -74,10 +75,10 @@ def test_what_is_hidden_is_stored_and_shown_again(app, number):
 def test_only_toggles_that_are_not_so_yet_differ(app, number):
     show(app, number, sha=False)
     with app.app_context():
-        one = connector_store.get(number)
-        assert visibility.differences(one, {SHA: False, BRANCH: True}) == []
-        assert visibility.differences(one, {SHA: True, BRANCH: False}) == [(SHA, True), (BRANCH, False)]
-        assert visibility.differences(one, {}) == []
+        hidden = visibility.hidden(number)
+        assert visibility.differences(hidden, {SHA: False, BRANCH: True}) == []
+        assert visibility.differences(hidden, {SHA: True, BRANCH: False}) == [(SHA, True), (BRANCH, False)]
+        assert visibility.differences(hidden, {}) == []
 
 
 def test_hiding_the_fields_of_one_connector_leaves_those_of_another(app, number):
@@ -96,7 +97,9 @@ def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector
     show(app, number, sha=False)
     with acting(app) as trail:
         hide_action = {("ConfigChanged", "action"): False}
-        connector_store.set_visible(connector_store.list_all(connector_type=BUILTIN.key)[0], hide_action, None, trail)
+        connector_store.set_visible(
+            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=hide_action), trail
+        )
     with app.app_context():
         hidden = visibility.all_hidden()
     for about in (number, builtin(app), None, 10**6):
@@ -107,9 +110,11 @@ def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector
 def test_what_is_recorded_does_not_depend_on_what_is_hidden(app, number):
     with acting(app) as trail:
         every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
-        connector_store.set_visible(connector_store.list_all(connector_type=BUILTIN.key)[0], every_field, None, trail)
+        connector_store.set_visible(
+            connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=every_field), trail
+        )
     with acting(app) as trail:
-        connector_store.update(connector_store.get(number), {"poll_interval": 900}, {}, None, trail)
+        connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     with app.app_context():
         updated, changed = queries.page(Filter(connector=(str(number),))).events[:2]
     assert (changed.description["old_value"], changed.description["new_value"]) == (300, 900)

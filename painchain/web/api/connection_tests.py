@@ -8,7 +8,7 @@ from flask import g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from painchain import connectors
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import ConnectionTestResult
 from painchain.core.validation import read
 from painchain.ingestion import connection_test, polling

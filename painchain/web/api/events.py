@@ -16,7 +16,8 @@ from painchain.audit import external_events
 from painchain.audit import trail as audit_trail
 from painchain.audit.external_events import LogBody
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused, InvalidValues, StaleConnector, type_of
+from painchain.configuration.connector_store import ConnectorEdit, type_of
+from painchain.configuration.errors import ChangeRefused, InvalidValues, StaleConnector
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.core import logs, runtime
 from painchain.core.validation import BadBody, read
@@ -24,8 +25,8 @@ from painchain.database.models import Connector, LogHead
 from painchain.database.session import db, iso, one_write_at_a_time
 from painchain.eventlog import writer
 from painchain.exports.export import event_json
-from painchain.ingestion import polling
-from painchain.ingestion.polling import Health
+from painchain.ingestion import health as connector_polls
+from painchain.ingestion.health import Health
 from painchain.timeline import coverage, queries, silent_connectors, visibility
 from painchain.timeline.coverage import CoverageGap
 from painchain.timeline.queries import BadFilter, Cursor, Filter
@@ -218,7 +219,7 @@ def connector_types() -> ResponseReturnValue:
 def all_connectors() -> ResponseReturnValue:
     """List the connectors."""
     there = connector_store.list_all()
-    health = polling.health(there, g.now)
+    health = connector_polls.read(there, g.now)
     return jsonify([connector_json(one, health.get(one.id)) for one in there])
 
 
@@ -250,7 +251,7 @@ def patch(connector_id: int) -> ResponseReturnValue:
         one = _matched_or_412(connector_id)
         values = config_of(one.type, body.config)
         values |= {key: getattr(body, key) for key in ("name", "tags") if key in body.model_fields_set}
-        connector_store.update(one, values, {}, None, trail)
+        connector_store.update(one, ConnectorEdit(values), trail)
         if body.enabled is not None:
             connector_store.set_enabled(one, body.enabled, trail)
     return answer(one)
@@ -282,7 +283,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
         one = _matched_or_412(connector_id)
         if (event_type, field) not in visibility.toggles(type_of(one)):
             abort(404, "This connector has no such event type or field.")
-        connector_store.set_visible(one, {(event_type, field): visible}, None, trail)
+        connector_store.set_visible(one, ConnectorEdit(shown={(event_type, field): visible}), trail)
     return answer(one)
 
 
@@ -367,7 +368,7 @@ def _type_json(connector_type: ConnectorType) -> dict[str, Any]:
 
 def answer(one: Connector, status: int = 200, **headers: str) -> ResponseReturnValue:
     """Return a connector with its ETag."""
-    health = polling.health([one], g.now).get(one.id)
+    health = connector_polls.read([one], g.now).get(one.id)
     return jsonify(connector_json(one, health)), status, {**_etag(one), **headers}
 
 

@@ -8,7 +8,7 @@ from flask import abort, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain.configuration.connector_store import InvalidValues
+from painchain.configuration.errors import InvalidValues
 from painchain.core.validation import read
 from painchain.database.models import NotifyRule
 from painchain.database.session import iso

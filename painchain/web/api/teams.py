@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.configuration import teams
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.configuration.teams import StaleTeam
 from painchain.core.validation import read
 from painchain.database.models import Team

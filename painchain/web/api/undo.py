@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.core.validation import read
 from painchain.history import undo
 from painchain.history.undo import NothingToUndo, UndoRefused

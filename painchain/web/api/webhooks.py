@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
-from painchain.configuration.connector_store import ChangeRefused
+from painchain.configuration.errors import ChangeRefused
 from painchain.database.session import iso
 from painchain.ingestion import webhooks
 from painchain.web.api.events import guarded, refused

@@ -11,11 +11,13 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused, type_of
+from painchain.configuration.connector_store import type_of
+from painchain.configuration.errors import ChangeRefused
 from painchain.database.models import Connector
 from painchain.database.session import iso
+from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling
-from painchain.ingestion.polling import Health
+from painchain.ingestion.health import Health
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast, join
 from painchain.web.common.transaction import audited_transaction
@@ -62,7 +64,7 @@ def sync(connector_id: int) -> ResponseReturnValue:
     except ChangeRefused as refusal:
         return responses.error(409, "Not synced", str(refusal))
     toast = Toast(f"“{one.name}” is asked for news at once.")
-    health = polling.health([one], g.now)
+    health = connector_polls.read([one], g.now)
     if responses.is_htmx() and one.id in health:
         shown = responses.fragment("settings/health", connector=one, how=health[one.id])
         return join(shown, responses.fragment("shared/toast", oob=True, toasts=[toast]))
@@ -71,16 +73,16 @@ def sync(connector_id: int) -> ResponseReturnValue:
     return responses.go_to(listed if on_list else alone, toast)
 
 
-def watched(connectors: Sequence[Connector]) -> dict[str, Any]:
+def watched(connectors: Sequence[Connector], health: Mapping[int, Health] | None = None) -> dict[str, Any]:
     """Return what a page needs to show how these connectors do, and to keep it fresh."""
-    health = polling.health(connectors, g.now)
+    health = connector_polls.read(connectors, g.now) if health is None else health
     return {"health": health, "watched": list(health), "seen": _fingerprint(health)}
 
 
 def troubled() -> list[FailingConnector]:
     """Return the connectors that fail or have reached a rate limit."""
     there = connector_store.list_all()
-    health = polling.health(there, g.now)
+    health = connector_polls.read(there, g.now)
     return [
         FailingConnector(one, type_of(one).label, health[one.id])
         for one in there

@@ -9,7 +9,7 @@ from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import InvalidValues
+from painchain.configuration.errors import InvalidValues
 from painchain.history import undo
 from painchain.history.undo import NothingToUndo, UndoRefused
 from painchain.presentation import event_view

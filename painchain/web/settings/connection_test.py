@@ -8,8 +8,9 @@ from flask import Blueprint, abort, g
 from flask.typing import ResponseReturnValue
 
 from painchain import connectors
-from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused, InvalidValues, type_of
+from painchain.configuration.connector_store import type_of
+from painchain.configuration.errors import ChangeRefused, InvalidValues
+from painchain.connectors.base import ConnectorType
 from painchain.connectors.contract import ConnectionTestResult
 from painchain.ingestion import connection_test
 from painchain.web.common import responses
@@ -25,45 +26,42 @@ def check_new(key: str) -> ResponseReturnValue:
     if key not in connectors.ADDABLE:
         abort(404, "There is no connector type of this name.")
     connector_type = connectors.ADDABLE[key]
-    form = connector_form.sent_form(connector_type)
     try:
-        checked = connection_test.check_new(connector_type, connector_form.submitted(form, connector_type), g.now)
+        result = connection_test.check_new(connector_type, connector_form.submitted(connector_type), g.now)
     except InvalidValues as invalid:
-        return _answer(422, form, connector_type, None, errors=invalid.errors)
-    return _answer(200, form, connector_type, None, checked=checked)
+        return _answer(422, connector_type, None, errors=invalid.errors)
+    return _answer(200, connector_type, None, result=result)
 
 
 @blueprint.post("/<int:connector_id>/test")
 def check(connector_id: int) -> ResponseReturnValue:
-    """Test the connection of a connector, with the stored values and what was typed anew."""
-    one = connector_store.get(connector_id) if connector_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no connector here any more. What became of it is on the timeline.")
-    connector_type = type_of(one)
-    form = connector_form.sent_form(connector_type, one)
+    """Test the connection of a connector, with its stored values and what was typed over them."""
+    stored = settings_connectors.stored_or_404(connector_id)
+    connector, connector_type = stored.connector, type_of(stored.connector)
     try:
-        checked = connection_test.check(one, connector_form.submitted(form, connector_type), g.now)
+        result = connection_test.check(connector, connector_form.submitted(connector_type, connector), g.now)
     except InvalidValues as invalid:
-        return _answer(422, form, connector_type, one, errors=invalid.errors)
+        return _answer(422, connector_type, connector_id, errors=invalid.errors)
     except ChangeRefused as refusal:
         return responses.error(409, "Not tested", str(refusal))
-    return _answer(200, form, connector_type, one, checked=checked)
+    return _answer(200, connector_type, connector_id, result=result)
 
 
 def _answer(
     status: int,
-    form: Any,
-    connector_type: Any,
-    one: Any,
-    checked: ConnectionTestResult | None = None,
+    connector_type: ConnectorType,
+    connector_id: int | None,
+    result: ConnectionTestResult | None = None,
     errors: dict[str, str] | None = None,
 ) -> ResponseReturnValue:
     """Return the result alone for htmx, or the page with the result above the form as it was typed."""
-    values = {"type": connector_type, "checked": checked, "errors": errors or {}}
+    values: dict[str, Any] = {"type": connector_type, "checked": result, "errors": errors or {}}
     if responses.is_htmx():
         return responses.fragment("settings/checked", **values), status
+    stored = None if connector_id is None else settings_connectors.stored_or_404(connector_id)
+    form = connector_form.sent_form(connector_type, stored)
     connector_form.show_errors(form, values["errors"])
-    if one is None:
+    if stored is None:
         return responses.page("pages/settings/new.html", status, form=form, connector=None, **values)
     shown = connector_form.visibility_submitted(connector_type)
-    return settings_connectors.shown_page(one, status, form=form, **values, **({"shown": shown} if shown else {}))
+    return settings_connectors.shown_page(stored, status, form=form, **values, **({"shown": shown} if shown else {}))

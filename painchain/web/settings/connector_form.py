@@ -13,7 +13,8 @@ from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextA
 from wtforms.widgets import NumberInput, URLInput
 
 from painchain.audit.diff import Change, diff
-from painchain.configuration.connector_store import type_of, values
+from painchain.configuration.connector_store import ConnectorEdit, type_of, values
+from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Team
@@ -54,25 +55,30 @@ class Conflict:
         return {one.key for one in self.theirs}
 
 
-def shown_form(connector_type: ConnectorType, connector: Connector | None = None) -> Any:
+def shown_form(connector_type: ConnectorType, stored: StoredConnector | None = None) -> Any:
     """Return the form with the connector's values, or with the defaults of its type."""
-    return _form(connector_type, connector, {"formdata": None})
+    return _form(connector_type, stored, {"formdata": None})
 
 
-def sent_form(connector_type: ConnectorType, connector: Connector | None = None) -> Any:
-    """Return the form as it was submitted."""
-    return _form(connector_type, connector, {})
+def sent_form(connector_type: ConnectorType, stored: StoredConnector | None = None) -> Any:
+    """Return the form as it was submitted, to show it again."""
+    return _form(connector_type, stored, {})
 
 
-def _form(connector_type: ConnectorType, connector: Connector | None, options: dict[str, Any]) -> Any:
+def _form(connector_type: ConnectorType, stored: StoredConnector | None, options: dict[str, Any]) -> Any:
+    connector = stored.connector if stored else None
     inputs: dict[str, Any] = {}
     for field in connector_type.all_fields:
         inputs[field.key] = _INPUTS[field.kind](field.caption, description=field.help)
-        if connector and field.key in connector.secrets and not field.required:
+        if _is_clearable(field, connector):
             inputs[clear_name(field)] = BooleanField(f"Remove the stored {field.label.lower()}")
     current = values(connector) if connector else connector_type.defaults()
     entered = {field.key: as_entered(field, current.get(field.key)) for field in connector_type.all_fields}
-    return type("Form", (ConnectorForm,), inputs)(data={**entered, **_origin(connector)}, **options)
+    return type("Form", (ConnectorForm,), inputs)(data={**entered, **_origin(stored)}, **options)
+
+
+def _is_clearable(field: Field, connector: Connector | None) -> bool:
+    return connector is not None and field.key in connector.secrets and not field.required
 
 
 def clear_name(field: Field) -> str:
@@ -80,19 +86,37 @@ def clear_name(field: Field) -> str:
     return f"{field.key}_clear"
 
 
-def submitted(form: Any, connector_type: ConnectorType) -> dict[str, Any]:
+def edit_submitted(connector: Connector) -> ConnectorEdit:
+    """Return what the submitted form changes of a connector."""
+    connector_type = type_of(connector)
+    values, shown = submitted(connector_type, connector), visibility_submitted(connector_type)
+    return ConnectorEdit(values, shown, version_submitted())
+
+
+def submitted(connector_type: ConnectorType, connector: Connector | None = None) -> dict[str, Any]:
     """Return the submitted values. A blank secret is left out: it stays as it is, unless it is to be cleared."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in connector_type.all_fields:
-        value = form[field.key].data
-        if field.kind is not Kind.SECRET:
-            if field.kind is Kind.CHECKBOX or field.key in request.form:
-                found[field.key] = value
-        elif value:
-            found[field.key] = value
-        elif clear_name(field) in form and form[clear_name(field)].data:
-            found[field.key] = None
-    return found
+        text = request.form.get(field.key)
+        if field.kind is Kind.CHECKBOX:
+            values[field.key] = _is_ticked(field.key)
+        elif field.kind is not Kind.SECRET:
+            if text is not None:
+                values[field.key] = text
+        elif text:
+            values[field.key] = text
+        elif _is_clearable(field, connector) and _is_ticked(clear_name(field)):
+            values[field.key] = None
+    return values
+
+
+def enable_submitted() -> bool:
+    """Say whether a new connector is to be enabled."""
+    return _is_ticked("enabled")
+
+
+def _is_ticked(name: str) -> bool:
+    return request.form.get(name, "") not in BooleanField.false_values
 
 
 def visibility_submitted(connector_type: ConnectorType) -> dict[Toggle, bool]:
@@ -123,29 +147,29 @@ def show_errors(form: Any, errors: Mapping[str, str]) -> None:
             form[key].data = scrub(form[key].data)
 
 
-def conflict(form: Any, connector: Connector) -> Conflict:
+def conflict(form: Any, stored: StoredConnector) -> Conflict:
     """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
+    connector = stored.connector
     connector_type = type_of(connector)
     now = values(connector)
     base = {**now, **connector_type.clean(read_base(form.base.data))[0]}
-    mine_entered, _ = connector_type.clean(submitted(form, connector_type))
+    mine_entered, _ = connector_type.clean(submitted(connector_type, connector))
     fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
     theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)
     for change in theirs:
         if change.key not in {one.key for one in mine}:
             field = connector_type.field(change.key)
             form[change.key].data = as_entered(field, change.new) if field else change.new
-    for key, value in _origin(connector).items():
+    for key, value in _origin(stored).items():
         form[key].data = value
     return Conflict(connector, theirs, mine)
 
 
-def merged_toggles(form: Any, connector: Connector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
+def merged_toggles(form: Any, stored: StoredConnector, shown: dict[Toggle, bool]) -> dict[Toggle, bool]:
     """Return the toggles with both people's changes: as submitted where the person flipped them, else as stored."""
     began_hidden = read_base(form.base.data).get("hidden", [])
-    now_hidden = visibility.hidden(connector.id)
     return {
-        toggle: visible if visible == (toggle_name(toggle) in began_hidden) else toggle not in now_hidden
+        toggle: visible if visible == (toggle_name(toggle) in began_hidden) else toggle not in stored.hidden
         for toggle, visible in shown.items()
     }
 
@@ -161,12 +185,11 @@ def as_entered(field: Field, value: Any) -> Any:
     return "\n".join(value) if field.many else str(value)
 
 
-def _origin(connector: Connector | None) -> dict[str, str]:
-    if connector is None:
+def _origin(stored: StoredConnector | None) -> dict[str, str]:
+    if stored is None:
         return {"version": "", "base": ""}
-    hidden = sorted(toggle_name(toggle) for toggle in visibility.hidden(connector.id))
-    base = {**values(connector), "hidden": hidden}
-    return {"version": str(connector.version), "base": json.dumps(base, ensure_ascii=False)}
+    base = {**values(stored.connector), "hidden": sorted(map(toggle_name, stored.hidden))}
+    return {"version": str(stored.connector.version), "base": json.dumps(base, ensure_ascii=False)}
 
 
 def read_base(text: str | None) -> dict[str, Any]:

@@ -8,13 +8,19 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain import connectors
-from painchain.configuration import connector_store
-from painchain.configuration.connector_store import InvalidValues, ProtectedConnector, Saved, StaleConnector, type_of
+from painchain.audit.trail import Trail
+from painchain.configuration import connector_store, stored_connector
+from painchain.configuration.connector_store import ConnectorEdit, Saved, type_of
+from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
+from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType
 from painchain.database.models import Connector
 from painchain.history import blame
+from painchain.ingestion import health as connector_polls
 from painchain.ingestion import webhooks
-from painchain.timeline import queries, visibility
+from painchain.presentation import event_view
+from painchain.timeline import context, queries, visibility
+from painchain.timeline.queries import Filter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.responses import Toast, join
 from painchain.web.common.transaction import audited_transaction
@@ -69,12 +75,12 @@ def new(key: str) -> ResponseReturnValue:
 def create(key: str) -> ResponseReturnValue:
     """Add a connector."""
     connector_type = _addable(key)
-    form = connector_form.sent_form(connector_type)
+    values = connector_form.submitted(connector_type)
     try:
         with audited_transaction() as trail:
-            values = connector_form.submitted(form, connector_type)
-            connector = connector_store.create(connector_type, values, form.enabled.data, trail)
+            connector = connector_store.create(connector_type, values, connector_form.enable_submitted(), trail)
     except InvalidValues as invalid:
+        form = connector_form.sent_form(connector_type)
         connector_form.show_errors(form, invalid.errors)
         values = {"type": connector_type, "form": form, "connector": None}
         if responses.is_htmx():
@@ -89,43 +95,40 @@ def create(key: str) -> ResponseReturnValue:
 @blueprint.get("/integrations/<int:connector_id>")
 def connector(connector_id: int) -> ResponseReturnValue:
     """Show one connector: its form, what its events show, its recent changes."""
-    return shown_page(_get_or_404(connector_id))
+    return shown_page(stored_or_404(connector_id))
 
 
 @blueprint.post("/integrations/<int:connector_id>")
 def update(connector_id: int) -> ResponseReturnValue:
     """Save the form of a connector."""
-    one = _get_or_404(connector_id)
-    form = connector_form.sent_form(type_of(one), one)
-    values = connector_form.submitted(form, type_of(one))
-    shown = connector_form.visibility_submitted(type_of(one))
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(connector_id)
-            saved = connector_store.update(one, values, shown, connector_form.version_submitted(), trail)
+            stored = stored_or_404(connector_id, trail)
+            edit = connector_form.edit_submitted(stored.connector)
+            saved = connector_store.update(stored.connector, edit, trail, stored.hidden)
+            stored = stored.after(saved.visibility)
     except InvalidValues as invalid:
-        connector_form.show_errors(form, invalid.errors)
-        return _refused(_get_or_404(connector_id), form, 422, shown=shown)
+        return _invalid(stored_or_404(connector_id), invalid)
     except StaleConnector:
-        one = _get_or_404(connector_id)
-        shown = connector_form.merged_toggles(form, one, shown)
-        return _refused(one, form, 409, conflict=connector_form.conflict(form, one), shown=shown)
-    toast = _saved_toast(one, saved)
+        return _conflict(stored_or_404(connector_id))
+    toast = _saved_toast(stored.connector, saved)
     if responses.is_htmx():
-        return _news(one, toast, responses.fragment("settings/connector", **_with_blame(one)))
-    return responses.go_to(url_for(".connector", connector_id=one.id), toast)
+        return _news(stored, toast, responses.fragment("settings/connector", **_with_blame(stored)))
+    return responses.go_to(url_for(".connector", connector_id=connector_id), toast)
 
 
 @blueprint.post("/integrations/<int:connector_id>/visibility")
 def toggle(connector_id: int) -> ResponseReturnValue:
     """Show or hide one field, or every field of an event type (`field` is ``*``), at once."""
-    wanted = _toggles_wanted(type_of(_get_or_404(connector_id)))
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(connector_id)
-            changed = connector_store.set_visible(one, wanted, connector_form.version_submitted(), trail)
+            stored = stored_or_404(connector_id, trail)
+            wanted = _toggles_wanted(type_of(stored.connector))
+            edit = ConnectorEdit(shown=wanted, version=connector_form.version_submitted())
+            changed = connector_store.set_visible(stored.connector, edit, trail, stored.hidden)
+            stored = stored.after(changed)
     except StaleConnector as stale:
-        return _stale(connector_id, stale)
+        return _stale(stale)
     words = "shown" if all(wanted.values()) else "hidden"
     count = len(changed)
     what = changed[0].label if count == 1 else f"{count} fields"
@@ -135,14 +138,14 @@ def toggle(connector_id: int) -> ResponseReturnValue:
         else Toast("Nothing to change.")
     )
     if responses.is_htmx():
-        return _news(one, toast, _switched(one, whole=len(wanted) > 1))
+        return _news(stored, toast, _switched(stored, whole=len(wanted) > 1))
     return responses.go_to(url_for(".connector", connector_id=connector_id, _anchor="visibility"), toast)
 
 
 @blueprint.get("/integrations/<int:connector_id>/disable")
 def confirm_disable(connector_id: int) -> ResponseReturnValue:
     """Ask before a connector is switched off."""
-    return responses.page("pages/settings/disable.html", connector=_get_or_404(connector_id))
+    return responses.page("pages/settings/disable.html", connector=stored_or_404(connector_id).connector)
 
 
 @blueprint.post("/integrations/<int:connector_id>/enable", defaults={"enabled": True})
@@ -151,21 +154,20 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     """Enable or disable a connector."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(connector_id)
-            changed = connector_store.set_enabled(one, enabled, trail, connector_form.version_submitted())
+            connector = stored_or_404(connector_id, trail).connector
+            changed = connector_store.set_enabled(connector, enabled, trail, connector_form.version_submitted())
     except StaleConnector as stale:
-        return _stale(connector_id, stale)
+        return _stale(stale)
     state = "enabled" if enabled else "disabled"
-    toast = Toast(f"“{one.name}” is {state}." if changed else f"“{one.name}” was {state} already.")
+    toast = Toast(f"“{connector.name}” is {state}." if changed else f"“{connector.name}” was {state} already.")
     on_list = request.form.get("at") == "list"
-    if responses.is_htmx() and not type_of(one).builtin:
-        main = (
-            responses.fragment("settings/card", connector=one, **connector_health.watched([one]))
-            if on_list
-            else _switched(one)
-        )
-        return _news(one, toast, main, on_list)
-    address = url_for(".connector", connector_id=one.id)
+    if responses.is_htmx() and not type_of(connector).builtin:
+        if on_list:
+            card = responses.fragment("settings/card", connector=connector, **connector_health.watched([connector]))
+            return _news(None, toast, card)
+        stored = stored_or_404(connector_id)
+        return _news(stored, toast, _switched(stored))
+    address = url_for(".connector", connector_id=connector_id)
     # Switching auditing changes the bar of every page, so htmx goes on to a whole page as well.
     return responses.go_to(url_for(".integrations") if on_list else address, toast)
 
@@ -173,9 +175,9 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
 @blueprint.get("/integrations/<int:connector_id>/delete")
 def confirm_delete(connector_id: int) -> ResponseReturnValue:
     """Name what goes with a connector, and ask."""
-    one = _get_or_404(connector_id)
-    status = 409 if type_of(one).builtin else 200
-    return responses.page("pages/settings/delete.html", status, **_detail(one))
+    stored = stored_or_404(connector_id)
+    status = 409 if type_of(stored.connector).builtin else 200
+    return responses.page("pages/settings/delete.html", status, **_detail(stored))
 
 
 @blueprint.post("/integrations/<int:connector_id>/delete")
@@ -183,34 +185,48 @@ def delete(connector_id: int) -> ResponseReturnValue:
     """Delete a connector."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(connector_id)
-            name = one.name
-            connector_store.delete(one, trail, connector_form.version_submitted())
+            connector = stored_or_404(connector_id, trail).connector
+            name = connector.name
+            connector_store.delete(connector, trail, connector_form.version_submitted())
     except ProtectedConnector as refusal:
         return responses.error(409, "Not deleted", str(refusal))
     except StaleConnector as stale:
-        return _stale(connector_id, stale)
+        return _stale(stale)
     return responses.go_to(url_for(".integrations"), Toast(f"“{name}” is deleted. Its events stay on the timeline."))
 
 
-def recent(one: Connector | None) -> dict[str, Any]:
+def recent(stored: StoredConnector | None) -> dict[str, Any]:
     """Return what the recent changes beside a page need: those of one connector, or of all."""
     given = {"source": [connectors.BUILTIN.key], "range": [RECENT_RANGE]}
-    if one:
-        given["connector"] = [str(one.id)]
+    if stored:
+        given["connector"] = [str(stored.connector.id)]
     view = View(given)
     wanted = queries.parse_filter(given, g.now, responses.zone())
+    feed = _feed_of(stored, view, wanted) if stored else feed_values(view, wanted, limit=RECENT)
+    return {**feed, **chart_values(view, wanted), "live_after": None, "compact": True}
+
+
+def _feed_of(stored: StoredConnector, view: View, wanted: Filter) -> dict[str, Any]:
+    page = context.of_connector(stored.connector.id, limit=RECENT, since=wanted.start)
     return {
-        **feed_values(view, wanted, limit=RECENT),
-        **chart_values(view, wanted),
-        "live_after": None,
-        "compact": True,
+        "days": list(event_view.by_day(page.events, stored.hidden_in_feed, responses.zone())),
+        "older": view.address("/", cursor=str(page.older)) if page.older else "",
+        "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
     }
 
 
-def shown_page(one: Connector, status: int = 200, **values: Any) -> ResponseReturnValue:
+def shown_page(stored: StoredConnector, status: int = 200, **values: Any) -> ResponseReturnValue:
     """Return the page of a connector, with some of its values replaced."""
-    return responses.page("pages/settings/connector.html", status, **{**_with_blame(one), **values}, **recent(one))
+    values = {**_with_blame(stored), **values}
+    return responses.page("pages/settings/connector.html", status, **values, **recent(stored))
+
+
+def stored_or_404(connector_id: int, trail: Trail | None = None) -> StoredConnector:
+    """Return the connector of that id, or answer 404; inside a transaction with its `trail`."""
+    stored = stored_connector.read(connector_id, trail) if connector_id < 2**63 else None
+    if stored is None:
+        abort(404, "There is no connector here any more. What became of it is on the timeline.")
+    return stored
 
 
 def _addable(key: str) -> ConnectorType:
@@ -219,30 +235,24 @@ def _addable(key: str) -> ConnectorType:
     return connectors.ADDABLE[key]
 
 
-def _get_or_404(connector_id: int) -> Connector:
-    one = connector_store.get(connector_id) if connector_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no connector here any more. What became of it is on the timeline.")
-    return one
-
-
-def _detail(one: Connector) -> dict[str, Any]:
-    hidden = visibility.hidden(one.id)
+def _detail(stored: StoredConnector) -> dict[str, Any]:
+    connector, connector_type = stored.connector, type_of(stored.connector)
+    health = {connector.id: connector_polls.of(connector, stored.poll_state, g.now)} if connector_type.poll else {}
     return {
-        "connector": one,
-        "type": type_of(one),
-        "form": connector_form.shown_form(type_of(one), one),
-        "values": connector_store.values(one),
-        **connector_health.watched([one]),
-        "shown": {toggle: toggle not in hidden for toggle in visibility.toggles(type_of(one))},
-        "webhook": webhooks.of(one),
-        "webhook_state": webhooks.state(webhooks.of(one)),
+        "connector": connector,
+        "type": connector_type,
+        "form": connector_form.shown_form(connector_type, stored),
+        "values": connector_store.values(connector),
+        **connector_health.watched([connector], health),
+        "shown": {toggle: toggle not in stored.hidden for toggle in visibility.toggles(connector_type)},
+        "webhook": stored.webhook,
+        "webhook_state": webhooks.state(stored.webhook),
     }
 
 
-def _with_blame(one: Connector) -> dict[str, Any]:
+def _with_blame(stored: StoredConnector) -> dict[str, Any]:
     """Return what the connector's form needs: also who changed each field last."""
-    return {**_detail(one), "blame": blame.of(one)}
+    return {**_detail(stored), "blame": blame.of(stored.connector)}
 
 
 def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bool]:
@@ -259,32 +269,46 @@ def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bo
     return {toggle: connector_form.toggle_name(toggle) in request.form}
 
 
-def _saved_toast(one: Connector, saved: Saved) -> Toast:
+def _saved_toast(connector: Connector, saved: Saved) -> Toast:
     if not saved:
         return Toast("Nothing to save: everything is as it was.", "info")
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
-    return Toast(f"Saved “{one.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+    return Toast(f"Saved “{connector.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
 
-def _news(one: Connector, toast: Toast | None, main: str, of_all: bool = False) -> str:
+def _news(stored: StoredConnector | None, toast: Toast | None, main: str) -> str:
     """Return the answer to htmx after a change: its target, and out of band message, chart and recent changes."""
-    values = recent(None if of_all else one)
+    values = recent(stored)
     others = [responses.fragment(name, oob=True, **values) for name in ("dashboard/timeline", "dashboard/feed")]
     return join(main, responses.fragment("shared/toast", oob=True, toasts=[toast] if toast else []), *others)
 
 
-def _switched(one: Connector, whole: bool = False) -> str:
-    return responses.fragment("settings/switched", whole=whole, **_detail(one))
+def _switched(stored: StoredConnector, whole: bool = False) -> str:
+    return responses.fragment("settings/switched", whole=whole, **_detail(stored))
 
 
-def _refused(one: Connector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
+def _invalid(stored: StoredConnector, invalid: InvalidValues) -> ResponseReturnValue:
+    form = connector_form.sent_form(type_of(stored.connector), stored)
+    connector_form.show_errors(form, invalid.errors)
+    return _refused(stored, form, 422, shown=connector_form.visibility_submitted(type_of(stored.connector)))
+
+
+def _conflict(stored: StoredConnector) -> ResponseReturnValue:
+    connector_type = type_of(stored.connector)
+    form = connector_form.sent_form(connector_type, stored)
+    shown = connector_form.merged_toggles(form, stored, connector_form.visibility_submitted(connector_type))
+    return _refused(stored, form, 409, conflict=connector_form.conflict(form, stored), shown=shown)
+
+
+def _refused(stored: StoredConnector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
     """Show the form again with what was typed and why it was not saved."""
     given = {"form": form, **{name: value for name, value in values.items() if value}}
     if responses.is_htmx():
-        return _news(one, None, responses.fragment("settings/connector", **{**_with_blame(one), **given})), status
-    return shown_page(one, status, **given)
+        main = responses.fragment("settings/connector", **{**_with_blame(stored), **given})
+        return _news(stored, None, main), status
+    return shown_page(stored, status, **given)
 
 
-def _stale(connector_id: int, stale: StaleConnector) -> ResponseReturnValue:
-    """Say that somebody else was first; the page is to be read anew before anything is switched or deleted."""
+def _stale(stale: StaleConnector) -> ResponseReturnValue:
+    """Say that somebody else was first; the page has to be reloaded before anything is switched or deleted."""
     return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain.configuration.connector_store import InvalidValues
+from painchain.configuration.errors import InvalidValues
 from painchain.database.models import NotifyRule
 from painchain.eventlog import outbox
 from painchain.notifications import rules as notification_rules

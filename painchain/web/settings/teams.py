@@ -12,7 +12,7 @@ from wtforms import HiddenField, StringField
 
 from painchain.audit.diff import diff
 from painchain.configuration import teams
-from painchain.configuration.connector_store import InvalidValues
+from painchain.configuration.errors import InvalidValues
 from painchain.configuration.teams import FIELDS, NAME, TAGS, StaleTeam
 from painchain.database.models import Team
 from painchain.timeline import queries

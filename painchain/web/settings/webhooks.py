@@ -8,7 +8,8 @@ from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ChangeRefused, type_of
+from painchain.configuration.connector_store import type_of
+from painchain.configuration.errors import ChangeRefused
 from painchain.database.models import Connector
 from painchain.ingestion import webhooks
 from painchain.web.common import responses

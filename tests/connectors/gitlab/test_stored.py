@@ -13,6 +13,7 @@ from painchain.connectors.gitlab import TYPE
 from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.eventlog import writer
+from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling, source_events
 from painchain.timeline import queries
 from painchain.timeline.queries import Filter
@@ -45,5 +46,5 @@ def test_what_a_poll_and_a_webhook_both_tell_is_one_event(app):
         assert (event.title, event.author) == ("[MR] MS-Viewport", "user1")
         assert event.metadata["branches"] == {"head": "ms-viewport", "base": "master"}
         db.session.rollback()
-        health = polling.health([db.session.get_one(Connector, number)], LATER)[number]
+        health = connector_polls.read([db.session.get_one(Connector, number)], LATER)[number]
         assert (health.state, health.note) == ("fine", "")

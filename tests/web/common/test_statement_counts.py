@@ -26,7 +26,7 @@ HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
-HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 41, 23, 25
+HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 16, 9, 25
 
 
 def listed(statements: list[str]) -> str:
@@ -45,6 +45,7 @@ def edited(app: Flask, client: FlaskClient, make_connector: Callable[..., int]) 
     return address, form
 
 
+@pytest.mark.both_databases
 def test_an_htmx_edit_of_a_connector(app, client, edited):
     address, form = edited
     with counted(app) as statements:
@@ -53,6 +54,7 @@ def test_an_htmx_edit_of_a_connector(app, client, edited):
     assert len(statements) <= HTMX_EDIT, listed(statements)
 
 
+@pytest.mark.both_databases
 def test_a_plain_edit_of_a_connector(app, client, edited):
     address, form = edited
     with counted(app) as statements:
@@ -60,6 +62,7 @@ def test_a_plain_edit_of_a_connector(app, client, edited):
     assert len(statements) <= PLAIN_EDIT, listed(statements)
 
 
+@pytest.mark.both_databases
 def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
     event = SourceEvent("github-Commit-1", "Commit", "[Commit] one", NOW, "dev", text="one")
     polled = replace(connectors.TYPES["github"], poll=lambda context: PollResult([event], {}))

@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 
 from painchain.audit.diff import diff
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, stored_connector
+from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors import ADDABLE, TYPES
 from painchain.connectors.base import Field, Kind
 from painchain.web.settings import connector_form
@@ -36,6 +37,13 @@ def sending(app: Flask, **form: Any) -> Iterator[None]:
     """Be in a request that sends a form."""
     with app.test_request_context("/", method="POST", data=form):
         yield
+
+
+def read(number: int) -> StoredConnector:
+    """Return the connector of a number."""
+    stored = stored_connector.read(number)
+    assert stored is not None
+    return stored
 
 
 def input_of(page: BeautifulSoup, field: Field) -> Tag:
@@ -108,17 +116,17 @@ def test_an_untouched_form_holds_no_change(app, make_connector):
     for key, connector_type in ADDABLE.items():
         number = make_connector(key, f"Some {key}", tags="b, a", **{"poll_interval": "3600"})
         with app.test_request_context("/"):
-            one = connector_store.get(number)
-            shown = connector_form.shown_form(connector_type, one).data
-            stored = connector_store.values(one)
+            connector = read(number)
+            shown = connector_form.shown_form(connector_type, connector).data
+            stored = connector_store.values(connector.connector)
         with sending(app, **{name: value for name, value in shown.items() if value not in (False, None)}):
-            given = connector_form.submitted(connector_form.sent_form(connector_type), connector_type)
+            given = connector_form.submitted(connector_type)
         assert diff(connector_type.all_fields, stored, given) == []
 
 
 def test_an_unticked_box_is_off_and_another_field_that_was_not_sent_is_left_out(app):
     with sending(app, name="Cluster"):
-        assert connector_form.submitted(connector_form.sent_form(KUBERNETES), KUBERNETES) == {
+        assert connector_form.submitted(KUBERNETES) == {
             "name": "Cluster",
             "verify_ssl": False,
         }
@@ -137,16 +145,14 @@ def test_an_unticked_box_is_off_and_another_field_that_was_not_sent_is_left_out(
 def test_a_blank_secret_is_kept_unless_it_is_to_be_cleared(app, make_connector, sent, expected):
     number = make_connector("kubernetes", "Cluster", token="old")
     with sending(app, **sent):
-        one = connector_store.get(number)
-        given = connector_form.submitted(connector_form.sent_form(KUBERNETES, one), KUBERNETES)
+        given = connector_form.submitted(KUBERNETES, read(number).connector)
     assert {key: value for key, value in given.items() if key == "token"} == expected
 
 
 def test_a_secret_that_must_be_there_cannot_be_cleared(app, make_connector):
     number = make_connector("github")
     with sending(app, token_clear="y"):
-        one = connector_store.get(number)
-        assert "token" not in connector_form.submitted(connector_form.sent_form(TYPES["github"], one), TYPES["github"])
+        assert "token" not in connector_form.submitted(TYPES["github"], read(number).connector)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +196,9 @@ def test_a_conflict_compares_both_people_with_where_they_began(app, make_connect
     base = {"poll_interval": 300, "namespaces": [], "tags": []}
     sent = {"base": json.dumps(base), "poll_interval": "900", "tags": "mine", "namespaces": "", "verify_ssl": "y"}
     with sending(app, **sent):
-        one = connector_store.get(number)
-        form = connector_form.sent_form(KUBERNETES, one)
-        conflict = connector_form.conflict(form, one)
+        stored = read(number)
+        form = connector_form.sent_form(KUBERNETES, stored)
+        conflict = connector_form.conflict(form, stored)
         assert [(change.key, change.old, change.new) for change in conflict.theirs] == [
             ("poll_interval", 300, 600),
             ("namespaces", [], ["theirs"]),
@@ -202,13 +208,13 @@ def test_a_conflict_compares_both_people_with_where_they_began(app, make_connect
             ("poll_interval", 300, 900),
         ]
         assert (form.poll_interval.data, form.namespaces.data, form.tags.data) == ("900", "theirs", "mine")
-        assert form.version.data == str(one.version)
-        assert json.loads(form.base.data).items() >= connector_store.values(one).items()
+        assert form.version.data == str(stored.connector.version)
+        assert json.loads(form.base.data).items() >= connector_store.values(stored.connector).items()
 
 
 def test_a_conflict_leaves_secrets_out(app, make_connector):
     number = make_connector("kubernetes", "Cluster", token="theirs")
     with sending(app, base="{}", token="mine", verify_ssl="y"):
-        one = connector_store.get(number)
-        conflict = connector_form.conflict(connector_form.sent_form(KUBERNETES, one), one)
+        stored = read(number)
+        conflict = connector_form.conflict(connector_form.sent_form(KUBERNETES, stored), stored)
     assert (conflict.theirs, conflict.mine) == ([], [])

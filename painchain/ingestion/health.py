@@ -1,0 +1,62 @@
+"""Say how the polls of each connector do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from painchain.configuration.connector_store import type_of
+from painchain.connectors.contract import ErrorKind
+from painchain.database import clock
+from painchain.database.models import Connector, PollState
+from painchain.database.session import db
+from painchain.scheduling import poll_leases
+
+_COPIED = (
+    *("due", "last_poll", "last_success", "failures", "failing_since", "error", "note"),
+    *("rate_limit", "rate_remaining", "rate_resets"),
+)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a connector does: `state` is off, waiting (not polled yet), polling, fine, failing or rate_limited."""
+
+    state: str
+    due: datetime | None = None
+    last_poll: datetime | None = None
+    last_success: datetime | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    error: str | None = None
+    note: str = ""
+    rate_limit: int | None = None
+    rate_remaining: int | None = None
+    rate_resets: datetime | None = None
+
+
+def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]:
+    """Return how each of the connectors that can be polled does, by connector id."""
+    polled = [connector for connector in connectors if type_of(connector).poll]
+    query = select(PollState).where(PollState.connector_id.in_([connector.id for connector in polled]))
+    states = db.session.scalars(query.execution_options(populate_existing=True)) if polled else ()
+    by_id = {state.connector_id: state for state in states}
+    return {connector.id: of(connector, by_id.get(connector.id), now) for connector in polled}
+
+
+def of(connector: Connector, poll_state: PollState | None, now: datetime) -> Health:
+    """Return how a connector does whose row of poll_states is `poll_state`, if it has one yet."""
+    if not connector.enabled or poll_state is None:
+        return Health("waiting" if connector.enabled else "off")
+    if poll_state.trouble == ErrorKind.RATE_LIMITED:
+        state = "rate_limited"
+    elif poll_state.failing_since:
+        state = "failing"
+    elif not clock.is_reached(poll_state.taken_until, now, poll_leases.LEASE):
+        state = "polling"
+    else:
+        state = "waiting" if poll_state.last_poll is None else "fine"
+    return Health(state, **{name: getattr(poll_state, name) for name in _COPIED})

@@ -1,0 +1,34 @@
+"""Word what goes wrong while a source is asked."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy.exc import OperationalError
+
+from painchain.connectors.contract import ErrorKind, PollError
+from painchain.core import logs
+from painchain.core.crypto import KeyUnusable
+from painchain.database.session import WriteBusy
+
+log = logging.getLogger(__name__)
+
+
+def as_poll_error(problem: Exception, what: str) -> PollError:
+    """Return an exception as an error that people can read.
+
+    An unforeseen one is logged by its kind and place, never by its message; `what` says in the log what failed.
+    """
+    if isinstance(problem, PollError):
+        return problem
+    if isinstance(problem, KeyUnusable):
+        return PollError(str(problem), ErrorKind.SETTINGS)
+    if isinstance(problem, WriteBusy | OperationalError):
+        words = "The database did not take what was found; nothing is lost, it is asked for again."
+        return PollError(words, ErrorKind.INTERNAL)
+    logs.failed(log, what, problem)
+    return PollError(
+        "PainChain could not read the answer; its log has the details. "
+        "This is a defect in PainChain: please report it.",
+        ErrorKind.INTERNAL,
+    )
