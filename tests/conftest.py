@@ -209,7 +209,7 @@ def put_sources_at_hand(patch: pytest.MonkeyPatch) -> None:
     checked = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
     for key, connector_type in connectors.ADDABLE.items():
         at_hand = replace(
-            connector_type, poll=lambda turn: PollResult((), {}), test_connection=lambda settings, now: checked
+            connector_type, poll=lambda context: PollResult((), {}), test_connection=lambda settings, now: checked
         )
         patch.setitem(connectors.TYPES, key, at_hand)
         patch.setitem(connectors.ADDABLE, key, at_hand)

@@ -20,7 +20,7 @@ def pascal_case(kind: str) -> str:
 
 
 def source_label(source: str) -> str:
-    """Return the label of a source: ``github`` is ``GitHub``."""
+    """Return the label of the connector type of a source, or the source itself."""
     connector_type = connectors.TYPES.get(source)
     return connector_type.label if connector_type else source
 

@@ -80,7 +80,7 @@ class Field:
             return _number(self, value)
         if self.kind is Kind.CHECKBOX:
             if not isinstance(value, bool):
-                raise FieldError(f"{self.label} is either true or false.")
+                raise FieldError(f"{self.label} must be true or false.")
             return value
         if not isinstance(value, str):
             raise FieldError(f"{self.label} must be text.")
@@ -234,10 +234,10 @@ def _texts(field: Field, value: Any) -> list[str]:
     if isinstance(value, str):
         value = re.split(r"[,\n\r]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise FieldError(f"{field.label} must be a list of texts.")
+        raise FieldError(f"{field.label} must be a list of strings.")
     for item in value:  # before Python takes them for blanks
         if found := SEPARATORS.intersection(item):
-            raise FieldError(f"{field.label} contains a character that cannot be shown ({min(found)!a}).")
+            raise FieldError(f"{field.label} contains an unprintable character ({min(found)!a}).")
     parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))
     return list(dict.fromkeys(text for part in parts if (text := _plain(part))))
 
@@ -249,25 +249,25 @@ def _number(field: Field, value: Any) -> int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    raise FieldError(f"{field.label} must be a whole number{_range(field)}.")
+    raise FieldError(f"{field.label} must be an integer{_range(field)}.")
 
 
 def _range(field: Field) -> str:
-    return f" from {field.minimum} to {field.maximum}" if field.maximum else ""
+    return f" between {field.minimum} and {field.maximum}" if field.maximum else ""
 
 
 def _check_text(field: Field, value: str) -> None:
     _check_characters(field, value)
     if scrub(value) != value:
-        raise FieldError(f"{field.label} must not contain a password or token; it is shown to everybody.")
+        raise FieldError(f"{field.label} must not contain a password or token: everybody can see it.")
 
 
 def _check_characters(field: Field, value: str) -> None:
     if len(value) > field.max_length:
-        raise FieldError(f"{field.label} can have {field.max_length} characters at most; this has {len(value)}.")
+        raise FieldError(f"{field.label} can have at most {field.max_length} characters, not {len(value)}.")
     for character in value:
         if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
-            raise FieldError(f"{field.label} contains a character that cannot be shown ({character!a}).")
+            raise FieldError(f"{field.label} contains an unprintable character ({character!a}).")
 
 
 def _check_url(field: Field, value: str) -> None:
@@ -278,21 +278,21 @@ def _check_url(field: Field, value: str) -> None:
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in value):
-        raise FieldError(f"{field.label} must be an address such as https://host.example.")
+        raise FieldError(f"{field.label} must be a URL such as https://host.example.")
     if parts.username is not None or parts.password is not None:
         raise FieldError(f"{field.label} must not contain a user name or password; put the token in its own field.")
     if parts.query or parts.fragment:
-        raise FieldError(f"{field.label} must end before any '?' or '#'.")
+        raise FieldError(f"{field.label} must not contain a query or fragment ('?' or '#').")
 
 
 def _check_number(field: Field, value: int) -> None:
     if field.maximum and not field.minimum <= value <= field.maximum:
-        raise FieldError(f"{field.label} must be a whole number{_range(field)}.")
+        raise FieldError(f"{field.label} must be an integer{_range(field)}.")
 
 
 def _check_items(field: Field, value: list[str]) -> None:
     if len(value) > MAX_ITEMS:
-        raise FieldError(f"{field.label} can list {MAX_ITEMS} at most; this lists {len(value)}.")
+        raise FieldError(f"{field.label} can list at most {MAX_ITEMS} entries, not {len(value)}.")
     for item in value:
         _check_text(field, item)
         if field.item and not re.fullmatch(field.item, item):
@@ -302,7 +302,7 @@ def _check_items(field: Field, value: list[str]) -> None:
 def _check_certificate(field: Field, value: str) -> None:
     _check_characters(field, value)
     if "PRIVATE KEY" in value:
-        raise FieldError(f"{field.label} must not contain a private key; paste the certificate alone.")
+        raise FieldError(f"{field.label} must not contain a private key. Paste only the certificate.")
     try:
         x509.load_pem_x509_certificates(value.encode())
     except ValueError:
@@ -320,9 +320,13 @@ _CHECKS: dict[Kind, Any] = {
     Kind.SECRET: _check_characters,
 }
 
-NAME = Field("name", "Connection Name", Kind.TEXT, required=True, max_length=100, help="How this connector is called.")
+NAME = Field("name", "Connection Name", Kind.TEXT, required=True, max_length=100, help="Shown on the timeline.")
 TAGS = Field(
-    "tags", "Tags", Kind.TAGS, max_length=50, help="Comma-separated. Events of this connector carry them, to filter by."
+    "tags",
+    "Tags",
+    Kind.TAGS,
+    max_length=50,
+    help="Comma-separated. Added to this connector's events so you can filter by them.",
 )
 
 

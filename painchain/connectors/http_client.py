@@ -1,4 +1,4 @@
-"""Ask a source over HTTP: one host and no other, bounded in time and size, with errors in words."""
+"""An HTTP client for sources: it stays on one host, limits time and size, and explains errors."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from painchain.core.http_transport import BoundedTransport, Deadline
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
-ANSWER_SECONDS = 30.0  # for a whole answer, however slowly it drips
+ANSWER_SECONDS = 30.0  # for a whole response, however slowly it arrives
 ANSWER_BYTES = 32 * 1024 * 1024
 REDIRECTS = 3
 AGENT = "PainChain"
 NO_CONTENT = (204, 205, 304)
 
-_PLAIN = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(/[\w/.~%+-]*)?", re.ASCII)  # quickly known for a web address
+_PLAIN = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(/[\w/.~%+-]*)?", re.ASCII)  # a fast path for common URLs
 _LINK = re.compile(r"<([^<>]*)>((?:[^,\"]|\"[^\"]*\")*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
 for _name in ("httpx2", "httpcore2"):
-    logging.getLogger(_name).setLevel(logging.WARNING)  # they log every request, with its whole address
+    logging.getLogger(_name).setLevel(logging.WARNING)  # they log every request with its full URL
 
 
 class ResponseTooLarge(PollError):
-    """An answer that is larger than any is read; a smaller page of it may not be."""
+    """A response over the size limit; a smaller page may fit."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What the source answered. `value` is the JSON; None where nothing has changed (304) or there is none (204)."""
+    """A response of a source. `value` is the JSON; None for 204 (no content) and 304 (not modified)."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,17 +54,18 @@ class Response:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the source says that nothing has changed since the ETag that was sent."""
+        """Whether nothing has changed since the ETag of the request (304)."""
         return self.status == 304
 
 
 class HttpClient:
-    """Asks one source. Every request goes to the origin of `base_url`; redirects and links elsewhere are refused.
+    """Sends requests to one source. All go to the origin of `base_url`; redirects and links to other origins fail.
 
-    `headers` (with the token) go with every request. Use it as a context manager, in one thread: it keeps connections
-    open. `seconds` are those of one step, `whole` those of a whole answer, `most` its bytes when it is unpacked.
+    `headers` (with the token) are sent with every request. Use it as a context manager, in one thread: it keeps
+    connections open. `step_seconds` limits one read or write, `response_seconds` a whole response, `max_bytes` its
+    size after decompression.
 
-    :raises PollError: when the URL or a header is none that can be sent.
+    :raises PollError: if the URL or a header is invalid.
     """
 
     def __init__(
@@ -80,11 +81,13 @@ class HttpClient:
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(self.base_url)
         if not self._origin[1]:
-            raise PollError("The URL is no address such as https://host.example. Check it.", ErrorKind.SETTINGS)
+            raise PollError(
+                "The URL is not an address such as https://host.example. Check the URL.", ErrorKind.SETTINGS
+            )
         if not all(text.isascii() and text.isprintable() for text in headers.values()):
-            words = "The token has characters that no token has. Enter it again, by itself."
-            raise PollError(words, ErrorKind.SETTINGS)
-        self._now, self._whole, self._most = now, response_seconds, max_bytes
+            message = "The token contains invalid characters. Enter only the token."
+            raise PollError(message, ErrorKind.SETTINGS)
+        self._now, self._response_seconds, self._max_bytes = now, response_seconds, max_bytes
         self._deadline = Deadline()
         self._client = httpx2.Client(
             headers={"User-Agent": AGENT, "Accept": "application/json", **headers},
@@ -105,56 +108,56 @@ class HttpClient:
     def get(
         self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None, deadline: float | None = None
     ) -> Response:
-        """Return the answer to a GET of `path` (below the base URL) or of a whole URL on the same host.
+        """Return the response to a GET request for `path` (below the base URL), or for a full URL of the same origin.
 
-        With an `etag` the request is conditional, and the answer can be `unchanged`. `deadline` is a moment of
+        With an `etag` the request is conditional and the response can be `is_unchanged`. `deadline` is a time of
         ``time.monotonic()``.
 
-        :raises PollError: whatever else the source answers than 2xx or 304, or if it does not answer.
+        :raises PollError: if the status is neither 2xx nor 304, or there is no response.
         """
         is_whole = path.startswith(("http://", "https://"))
         url = path if is_whole else f"{self.base_url}/{path.lstrip('/')}"
         headers = {"If-None-Match": etag} if etag else {}
-        end = time.monotonic() + self._whole
+        end = time.monotonic() + self._response_seconds
         self._deadline.moment = end if deadline is None else min(end, deadline)
         for _ in range(REDIRECTS + 1):
             self._refuse_other_origin(url)
-            with self._talking():
-                status, answered, body = self._read(url, params, headers)
+            with self._translated_errors():
+                status, received, body = self._read(url, params, headers)
             if status not in (301, 302, 303, 307, 308):
                 break
-            url, params = self._joined(url, answered.get("location", "")), None
+            url, params = self._join(url, received.get("location", "")), None
         else:
             raise PollError(
-                f"{self._host} keeps redirecting. Check the URL.", ErrorKind.INVALID_RESPONSE, status=status
+                f"{self._host} redirects too many times. Check the URL.", ErrorKind.INVALID_RESPONSE, status=status
             )
         if status != 304 and not 200 <= status < 300:
-            raise response_error(self._host, url, status, answered, body, self._now)
-        return Response(status, answered, None if status in NO_CONTENT else self._json(body), url)
+            raise response_error(self._host, url, status, received, body, self._now)
+        return Response(status, received, None if status in NO_CONTENT else self._json(body), url)
 
     def post(self, path: str, value: Any, deadline: float | None = None) -> Response:
-        """Return the answer to a question that is posted as JSON to `path`; a redirect is none.
+        """Return the response to a POST request with a JSON body. Redirects are not followed.
 
-        :raises PollError: whatever else the source answers than 2xx, or if it does not answer.
+        :raises PollError: if the status is not 2xx, or there is no response.
         """
         url = f"{self.base_url}/{path.lstrip('/')}"
-        end = time.monotonic() + self._whole
+        end = time.monotonic() + self._response_seconds
         self._deadline.moment = end if deadline is None else min(end, deadline)
-        with self._talking():
-            status, answered, body = self._read(url, None, {}, value)
+        with self._translated_errors():
+            status, received, body = self._read(url, None, {}, value)
         if not 200 <= status < 300:
-            raise response_error(self._host, url, status, answered, body, self._now)
-        return Response(status, answered, None if status in NO_CONTENT else self._json(body), url)
+            raise response_error(self._host, url, status, received, body, self._now)
+        return Response(status, received, None if status in NO_CONTENT else self._json(body), url)
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None, limit: int = 100) -> Iterator[Response]:
-        """Yield the answers of a list, page by page as its ``Link`` header leads, `limit` at most."""
-        answer = self.get(path, params)
+        """Yield the pages of a list, following the ``Link`` header, at most `limit`."""
+        response = self.get(path, params)
         for number in range(1, limit + 1):
-            yield answer
-            following = next_page(answer)
+            yield response
+            following = next_page(response)
             if following is None or number == limit:
                 return
-            answer = self.get(following)
+            response = self.get(following)
 
     @property
     def _host(self) -> str:
@@ -163,19 +166,19 @@ class HttpClient:
     def _refuse_other_origin(self, url: str) -> None:
         scheme, host, port = origin = _origin(url)
         if origin != self._origin:
-            where = f"{scheme}://{host}:{port}" if host else "none that is plain"
+            where = f"{scheme}://{host}:{port}" if host else "an invalid address"
             raise PollError(
-                f"{self._host} leads to another address ({where}), where the token must not go. "
-                "Enter the address that it moved to, if that is right.",
+                f"{self._host} redirects to another address ({where}). PainChain does not send the token there. "
+                "If the new address is right, enter it as the URL.",
                 ErrorKind.SETTINGS,
             )
 
-    def _joined(self, url: str, location: str) -> str:
+    def _join(self, url: str, location: str) -> str:
         try:
             return urljoin(url, location)
         except ValueError:
-            words = f"{self._host} redirects to what is no address. Check the URL."
-            raise PollError(words, ErrorKind.INVALID_RESPONSE) from None
+            message = f"{self._host} redirects to an invalid address. Check the URL."
+            raise PollError(message, ErrorKind.INVALID_RESPONSE) from None
 
     def _read(
         self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str], posted: Any = None
@@ -185,57 +188,57 @@ class HttpClient:
         with self._client.stream(method, url, params=params, headers=headers, json=posted) as response:
             for part in response.iter_bytes():
                 body += part
-                if len(body) > self._most:
-                    words = f"{self._host} answers with more than {self._most / 2**20:.0f} MiB at once. Ask for less."
-                    raise ResponseTooLarge(words, ErrorKind.INVALID_RESPONSE)
+                if len(body) > self._max_bytes:
+                    message = f"{self._host} sent a response of more than {self._max_bytes / 2**20:.0f} MiB."
+                    raise ResponseTooLarge(message, ErrorKind.INVALID_RESPONSE)
             return response.status_code, dict(response.headers), bytes(body)
 
     @contextmanager
-    def _talking(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx2.TimeoutException:
-            words = f"{self._host} did not answer in time, or too slowly; it is asked again."
-            raise PollError(words, ErrorKind.UNREACHABLE) from None
+            message = f"{self._host} did not respond in time. PainChain will retry."
+            raise PollError(message, ErrorKind.UNREACHABLE) from None
         except httpx2.ConnectError as error:
             raise connection_error(self._host, error) from None
         except httpx2.DecodingError:
-            words = f"{self._host} answered with something that cannot be unpacked. Check the URL."
-            raise PollError(words, ErrorKind.INVALID_RESPONSE) from None
+            message = f"{self._host} sent a response that cannot be decompressed. Check the URL."
+            raise PollError(message, ErrorKind.INVALID_RESPONSE) from None
         except httpx2.HTTPError:
-            message = f"The connection to {self._host} broke off; it is asked again."
+            message = f"The connection to {self._host} was lost. PainChain will retry."
             raise PollError(message, ErrorKind.UNREACHABLE) from None
         except (httpx2.InvalidURL, UnicodeError):
-            raise PollError(f"{self._host} is no address. Check the URL.", ErrorKind.SETTINGS) from None
+            raise PollError(f"{self._host} is not a valid address. Check the URL.", ErrorKind.SETTINGS) from None
 
     def _json(self, body: bytes) -> Any:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            said = "something that is no JSON, or only part of it" if body.strip() else "nothing"
+            sent = "invalid or incomplete JSON" if body.strip() else "an empty response"
             raise PollError(
-                f"{self._host} answered with {said}. Check that the URL is that of the API.", ErrorKind.INVALID_RESPONSE
+                f"{self._host} sent {sent}. Check that this is the URL of the API.", ErrorKind.INVALID_RESPONSE
             ) from None
 
 
-def next_page(answer: Response) -> str | None:
-    """Return the address of the next page, as the ``Link`` header has it (RFC 8288).
+def next_page(response: Response) -> str | None:
+    """Return the URL of the next page from the ``Link`` header (RFC 8288).
 
     >>> next_page(Response(200, {"link": '<https://a/?p=1,2>; rel="prev", <?p=3>; rel="next"'}, [], "https://a/x"))
     'https://a/x?p=3'
     """
-    for address, rest in _LINK.findall(answer.headers.get("link", "")):
-        relations = " ".join("".join(one) for one in _REL.findall(rest)).lower().split()
+    for address, rest in _LINK.findall(response.headers.get("link", "")):
+        relations = " ".join("".join(groups) for groups in _REL.findall(rest)).lower().split()
         if "next" in relations:
             try:
-                return urljoin(answer.url, str(address).strip())
+                return urljoin(response.url, str(address).strip())
             except ValueError:
                 return None
     return None
 
 
 def link(address: Any) -> str | None:
-    """Return `address` if it is a web address, for a person to follow; None otherwise.
+    """Return `address` if it is an http or https URL that a person can open; None otherwise.
 
     >>> link("https://git.example/x"), link("javascript:alert(1)"), link(None)
     ('https://git.example/x', None, None)
@@ -254,14 +257,14 @@ def link(address: Any) -> str | None:
 
 @cache
 def _trust(verify: bool) -> ssl.SSLContext:
-    """Return how certificates are checked, by the trust store of the system: reading that takes 20 ms."""
+    """Return the TLS context of the system's trust store, cached: reading it takes 20 ms."""
     return httpx2.create_ssl_context(verify)
 
 
 def _origin(url: str) -> tuple[str, str, int]:
-    """Return where a request to `url` goes, as the library reads it that sends the request.
+    """Return scheme, host and port of `url`, parsed by the library that sends the request.
 
-    None has a user name: others could take what follows it for a part of that.
+    A URL with a user name has no origin: another parser could take part of it for the host.
     """
     try:
         parts = httpx2.URL(url)

@@ -24,22 +24,24 @@ def response_error(
     where = urlsplit(url).path
     if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
         retry_at = retry_at or now + PLAIN_WAIT
-        words = f"{host} takes no more requests until {retry_at.astimezone(UTC):%H:%M:%S} UTC (rate limit)."
+        words = f"Rate limit of {host} reached. Polling resumes at {retry_at.astimezone(UTC):%H:%M:%S} UTC."
         return PollError(words, ErrorKind.RATE_LIMITED, retry_at, status)
     if status == 401:
         return PollError(
-            f"{host} does not accept the token (401). Enter a valid one.", ErrorKind.AUTHENTICATION, None, status
+            f"{host} rejected the token (401). Enter a valid token.", ErrorKind.AUTHENTICATION, None, status
         )
     if status == 403:
-        words = f"The token may not read {where} (403). Give it that permission."
+        words = f"The token cannot read {where} (403). Grant it that permission."
         return PollError(words, ErrorKind.PERMISSION, None, status)
     if status in (404, 410):
-        words = f"{host} has nothing at {where} ({status}), or the token may not see it. Check the URL and the names."
+        words = f"{host} has nothing at {where} ({status}), or the token cannot access it. Check the URL and the names."
         return PollError(words, ErrorKind.NOT_FOUND, None, status)
     if status >= 500:
-        words = f"{host} has a problem of its own ({status}); it is asked again."
+        words = f"{host} returned a server error ({status}). PainChain will retry."
         return PollError(words, ErrorKind.SERVER_ERROR, retry_at, status)
-    return PollError(f"{host} refused {where} ({status}). Check the URL.", ErrorKind.INVALID_RESPONSE, None, status)
+    return PollError(
+        f"{host} rejected the request for {where} ({status}). Check the URL.", ErrorKind.INVALID_RESPONSE, None, status
+    )
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -71,15 +73,17 @@ def connection_error(host: str, error: BaseException) -> PollError:
             return PollError(str(cause), ErrorKind.SETTINGS)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return PollError(
-            f"The TLS certificate of {host} could not be verified. Check the URL, and who signed the certificate.",
+            f"The TLS certificate of {host} could not be verified. Check the URL and the issuer of the certificate.",
             ErrorKind.TLS,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        words = f"{host} does not speak TLS as it should. Check whether the URL begins with http:// or https://."
+        words = f"The TLS handshake with {host} failed. Check whether the URL should start with http:// or https://."
         return PollError(words, ErrorKind.TLS)
     if any(isinstance(cause, socket.gaierror | UnicodeError) for cause in causes):
-        return PollError(f"There is no host called {host}. Check the URL.", ErrorKind.UNREACHABLE)
-    return PollError(f"{host} cannot be reached. Check the URL, or whether it is running.", ErrorKind.UNREACHABLE)
+        return PollError(f"Could not resolve {host}. Check the URL and this server's DNS.", ErrorKind.UNREACHABLE)
+    return PollError(
+        f"Could not connect to {host}. Check the URL and whether the server is running.", ErrorKind.UNREACHABLE
+    )
 
 
 def _number(text: str) -> int | None:

@@ -24,11 +24,11 @@ def hashed(password: str, name: str) -> str:
     :raises Weak: when it is too short, too long or too easy.
     """
     if len(password) < SHORTEST:
-        raise Weak(f"A password has {SHORTEST} characters at least; several words are fine.")
+        raise Weak(f"Use at least {SHORTEST} characters. Several words are fine.")
     if len(password) > LONGEST:
-        raise Weak(f"A password has {LONGEST} characters at most.")
+        raise Weak(f"Use at most {LONGEST} characters.")
     if len(set(password)) < 5 or password.casefold().replace(name.casefold(), "").strip("0123456789!.-_ ") == "":
-        raise Weak("This password is too easy to guess. Use several words that do not belong together.")
+        raise Weak("This password is too easy to guess. Use several unrelated words.")
     with _turns:
         return _hasher.hash(password.encode("utf-8", "surrogatepass"))
 

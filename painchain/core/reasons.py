@@ -12,7 +12,7 @@ class TooLong(ValueError):
     """A reason that is longer than is kept."""
 
     def __init__(self) -> None:
-        super().__init__(f"The reason can have {LONGEST} characters at most.")
+        super().__init__(f"The reason can have at most {LONGEST} characters.")
 
 
 def tidy(text: str) -> str:

@@ -189,7 +189,7 @@ FORMATS = {
         Format(
             "csv",
             "CSV",
-            "For spreadsheets: RFC 4180, one line an event, the details as JSON. No cell can act as a formula.",
+            "For spreadsheets: RFC 4180, one line per event, the details as JSON. No cell can act as a formula.",
             "text/csv",
             "csv",
             _csv,
@@ -198,7 +198,7 @@ FORMATS = {
         Format(
             "ndjson",
             "NDJSON",
-            "For programs: one JSON object a line, as the API gives it, whole and exact, with its place in the chain.",
+            "For programs: one JSON object per line, exactly as the API returns it, with its position in the chain.",
             "application/x-ndjson",
             "ndjson",
             _ndjson,

@@ -125,7 +125,7 @@ class _Heard(logging.Handler):
     def __init__(self, thread: int):
         super().__init__(logging.WARNING)
         self._thread = thread
-        self.words = "The service did not take the message. Check the address."
+        self.words = "The service rejected the message. Check the URL."
 
     def emit(self, record: logging.LogRecord) -> None:
         """Understand one line."""
@@ -133,9 +133,9 @@ class _Heard(logging.Handler):
             return
         said = record.getMessage()
         if found := _STATUS.search(said):
-            self.words = f"The service refused the message (status {found[1]}). Check the address."
+            self.words = f"The service rejected the message (status {found[1]}). Check the URL."
         elif "onnection error" in said.lower() or "timed out" in said.lower() or "timeout" in said.lower():
-            self.words = "The service could not be reached, or did not answer in time."
+            self.words = "The service could not be reached, or did not respond in time."
 
 
 def _service(url: str) -> Any:
@@ -149,20 +149,20 @@ def _service(url: str) -> Any:
     except Exception:  # its message may hold the address
         service = None
     if service is None or not service.enabled:
-        raise BadUrl("This is no address that Apprise can send to; try json://host.example or slack://…")
+        raise BadUrl("Apprise does not support this URL. Try json://host.example or slack://…")
     service.socket_connect_timeout = service.socket_read_timeout = 8.0
     return service
 
 
 def _refuse_local(url: str) -> None:
     if len(url) > MAX_URL or not url.isprintable() or any(one.isspace() for one in url):
-        raise BadUrl(f"An Apprise URL has {MAX_URL:,} characters at most, and no blanks.")
+        raise BadUrl(f"An Apprise URL can have at most {MAX_URL:,} characters and no spaces.")
     if _scheme(url) in LOCAL:
-        raise BadUrl("This service acts on the machine of PainChain itself, and is not taken.")
+        raise BadUrl("This service acts on PainChain's own machine and is not allowed.")
     # Apprise reads parameters behind ; and # too, and takes blanks and signs off their names.
     names = {unquote(part.partition("=")[0]).lower().strip("+-: ") for part in _PARTS.split(url)[1:]}
     if names & set(FILES) or "file:/" in unquote(unquote(url)).lower():
-        raise BadUrl("A URL that has files of PainChain's own machine read is not taken.")
+        raise BadUrl("This URL reads files of PainChain's own machine and is not allowed.")
 
 
 def _scheme(url: str) -> str:

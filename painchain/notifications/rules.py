@@ -159,7 +159,7 @@ def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | N
     others = db.session.execute(select(NotifyRule.id, NotifyRule.name)).all()
     name = cleaned.get("name")
     if name and name.casefold() in (one.name.casefold() for one in others if rule is None or one.id != rule.id):
-        errors["name"] = f"There is a rule called “{name}” already. Choose another name."
+        errors["name"] = f"A rule named “{name}” already exists. Choose another name."
     if "url" in cleaned:
         try:
             delivery.check(cleaned["url"] or "")

@@ -130,16 +130,16 @@ SEVEN: list[tuple[Act, Told]] = [
         ),
     ),
     (
-        lambda trail: trail.log(event_kinds.connector_failing(WORK, "git.example does not accept the token (401).")),
+        lambda trail: trail.log(event_kinds.connector_failing(WORK, "git.example rejected the token (401).")),
         Told(
             "connector_failing",
             "[Connector Failing] Work GitHub",
             "failing",
             {"action": "fail", **NAMED},
             {
-                "text": "“Work GitHub” is failing: git.example does not accept the token (401).",
+                "text": "“Work GitHub” is failing: git.example rejected the token (401).",
                 **NAMED,
-                "error": "git.example does not accept the token (401).",
+                "error": "git.example rejected the token (401).",
             },
         ),
     ),

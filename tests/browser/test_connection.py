@@ -23,7 +23,7 @@ def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(
         page.get_by_label("API URL").fill(far.url)
         page.get_by_label("Token", exact=False).first.fill("mistyped")
         page.get_by_role("button", name="Test connection").click()
-        expect(page.locator("#checked .broken")).to_contain_text("does not accept the token (401)")
+        expect(page.locator("#checked .broken")).to_contain_text("rejected the token (401)")
         page.get_by_label("Token", exact=False).first.fill(TOKEN)
         page.get_by_role("button", name="Test connection").click()
         expect(page.locator("#checked .fine")).to_contain_text("Signed in as zoe (Zoe)")
@@ -40,7 +40,7 @@ def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(
         github.refuse["user/repos"] = github(far.asked[0])
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("Failing")
-        expect(page.locator(".health-error")).to_contain_text("does not accept the token (401)")
+        expect(page.locator(".health-error")).to_contain_text("rejected the token (401)")
         expect(page.get_by_label("Poll interval")).to_have_value("61")
         number = page.url.rpartition("/")[2]
         page.goto(server)

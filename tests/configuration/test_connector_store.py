@@ -234,7 +234,7 @@ def test_a_wrong_value_leaves_the_right_ones_unsaved_as_well(app, said):
     number = create(app)
     with pytest.raises(InvalidValues) as refused:
         save(app, number, poll_interval=7, tags="new")
-    assert refused.value.errors == {"poll_interval": "Poll interval must be a whole number from 60 to 3600."}
+    assert refused.value.errors == {"poll_interval": "Poll interval must be an integer between 60 and 3600."}
     assert stored(app, number)["tags"] == []
     assert len(said()) == 1
 

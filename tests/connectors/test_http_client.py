@@ -54,8 +54,8 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
         error = failure(far)
     assert other.asked == []
     assert str(error) == (
-        f"127.0.0.1 leads to another address ({other.url}), where the token must not go. "
-        "Enter the address that it moved to, if that is right."
+        f"127.0.0.1 redirects to another address ({other.url}). PainChain does not send the token there. "
+        "If the new address is right, enter it as the URL."
     )
     assert error.kind is ErrorKind.SETTINGS
 
@@ -92,7 +92,7 @@ def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
 
 def test_a_host_that_redirects_for_ever_is_given_up() -> None:
     with far_side(moved(302, "/again")) as far:
-        assert str(failure(far)) == "127.0.0.1 keeps redirecting. Check the URL."
+        assert str(failure(far)) == "127.0.0.1 redirects too many times. Check the URL."
     assert len(far.asked) == 4
 
 
@@ -111,7 +111,7 @@ def test_the_pages_of_a_list_are_read_to_their_end_and_never_elsewhere() -> None
         with far_side(as_json([1], link=f"<{other.url}/list>; rel=next")) as far, client(far) as asking:
             pages = asking.pages("list")
             assert next(pages).value == [1]
-            with pytest.raises(PollError, match="leads to another address"):
+            with pytest.raises(PollError, match="redirects to another address"):
                 next(pages)
         assert other.asked == []
 
@@ -129,7 +129,7 @@ def test_a_conditional_request_costs_nothing_where_nothing_has_changed() -> None
 
 LATER = "Tue, 10 Mar 2026 12:30:00 GMT"
 HALF_PAST = NOW + timedelta(minutes=30)
-LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
+LIMITED = "Rate limit of 127.0.0.1 reached. Polling resumes at {} UTC."
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         (
             as_json({}, 401),
             ErrorKind.AUTHENTICATION,
-            "127.0.0.1 does not accept the token (401). Enter a valid one.",
+            "127.0.0.1 rejected the token (401). Enter a valid token.",
             None,
         ),
         (
             as_json({"message": "no"}, 403),
             ErrorKind.PERMISSION,
-            "The token may not read /things (403). Give it that permission.",
+            "The token cannot read /things (403). Grant it that permission.",
             None,
         ),
         (
@@ -185,15 +185,20 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         (
             as_json({}, 404),
             ErrorKind.NOT_FOUND,
-            "127.0.0.1 has nothing at /things (404), or the token may not see it. Check the URL and the names.",
+            "127.0.0.1 has nothing at /things (404), or the token cannot access it. Check the URL and the names.",
             None,
         ),
         (as_json({}, 410), ErrorKind.NOT_FOUND, None, None),
-        (as_json({}, 418), ErrorKind.INVALID_RESPONSE, "127.0.0.1 refused /things (418). Check the URL.", None),
+        (
+            as_json({}, 418),
+            ErrorKind.INVALID_RESPONSE,
+            "127.0.0.1 rejected the request for /things (418). Check the URL.",
+            None,
+        ),
         (
             as_json({}, 500),
             ErrorKind.SERVER_ERROR,
-            "127.0.0.1 has a problem of its own (500); it is asked again.",
+            "127.0.0.1 returned a server error (500). PainChain will retry.",
             None,
         ),
         (as_json({}, 502), ErrorKind.SERVER_ERROR, None, None),
@@ -201,8 +206,7 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         (
             Reply(200, b'{"half": [1, 2'),
             ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 answered with something that is no JSON, or only part of it. Check that the URL is that of "
-            "the API.",
+            "127.0.0.1 sent invalid or incomplete JSON. Check that this is the URL of the API.",
             None,
         ),
         (Reply(200, b"<html>Sign in</html>"), ErrorKind.INVALID_RESPONSE, None, None),
@@ -211,19 +215,19 @@ LIMITED = "127.0.0.1 takes no more requests until {} UTC (rate limit)."
         (
             Reply(200, b""),
             ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 answered with nothing. Check that the URL is that of the API.",
+            "127.0.0.1 sent an empty response. Check that this is the URL of the API.",
             None,
         ),
         (
             Reply(200, b"[1, 2", {"Content-Length": "999"}),
             ErrorKind.UNREACHABLE,
-            "The connection to 127.0.0.1 broke off; it is asked again.",
+            "The connection to 127.0.0.1 was lost. PainChain will retry.",
             None,
         ),
         (
             Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
             ErrorKind.INVALID_RESPONSE,
-            "127.0.0.1 answered with something that cannot be unpacked. Check the URL.",
+            "127.0.0.1 sent a response that cannot be decompressed. Check the URL.",
             None,
         ),
     ],
@@ -261,7 +265,7 @@ def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
     bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
     with far_side(lambda asked: bomb if packed else Reply(200, parts=endless())) as far:
         error = failure(far, max_bytes=2**20)
-    assert str(error) == "127.0.0.1 answers with more than 1 MiB at once. Ask for less."
+    assert str(error) == "127.0.0.1 sent a response of more than 1 MiB."
     assert len(sent) < 1000
 
 
@@ -275,7 +279,7 @@ def test_an_answer_that_drips_is_broken_off() -> None:
     with far_side(lambda asked: Reply(200, parts=drip())) as far:
         error = failure(far, step_seconds=5, response_seconds=0.2)
         stop.set()
-    assert str(error) == "127.0.0.1 did not answer in time, or too slowly; it is asked again."
+    assert str(error) == "127.0.0.1 did not respond in time. PainChain will retry."
     assert error.kind is ErrorKind.UNREACHABLE
 
 
@@ -312,7 +316,7 @@ def test_a_source_that_never_comes_to_its_answer_is_given_up(said: bytes | None)
 
 
 def test_the_callers_deadline_counts_if_it_is_earlier() -> None:
-    with talker(None) as url, client(url) as asking, pytest.raises(PollError, match="did not answer in time"):
+    with talker(None) as url, client(url) as asking, pytest.raises(PollError, match="did not respond in time"):
         asking.get("things", deadline=time.monotonic() + 0.1)
 
 
@@ -320,18 +324,18 @@ def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     refused = failure(f"http://127.0.0.1:{port}")
-    assert str(refused) == "127.0.0.1 cannot be reached. Check the URL, or whether it is running."
+    assert str(refused) == "Could not connect to 127.0.0.1. Check the URL and whether the server is running."
     unknown = failure("http://nowhere.invalid")
-    assert str(unknown) == "There is no host called nowhere.invalid. Check the URL."
+    assert str(unknown) == "Could not resolve nowhere.invalid. Check the URL and this server's DNS."
     assert (refused.kind, unknown.kind) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
 
 
 def test_what_is_no_address_or_no_token_is_refused_before_anything_is_sent() -> None:
     for url in ("", "https://", "nonsense", "http://[::1"):
-        with pytest.raises(PollError, match="no address"):
+        with pytest.raises(PollError, match="not an address"):
             HttpClient(url, SIGNED, NOW)
     for token in ("tökén", "two\nlines"):
-        with pytest.raises(PollError, match="Enter it again") as caught:
+        with pytest.raises(PollError, match="invalid characters") as caught:
             HttpClient("https://host.example", {"Authorization": token}, NOW)
         assert token not in str(caught.value)
 
@@ -369,7 +373,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
     with far_side(as_json([1]), tls=server) as far:
         error = failure(far)
         assert str(error) == (
-            "The TLS certificate of 127.0.0.1 could not be verified. Check the URL, and who signed the certificate."
+            "The TLS certificate of 127.0.0.1 could not be verified. Check the URL and the issuer of the certificate."
         )
         assert failure(far, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
         assert far.asked == []
@@ -382,7 +386,9 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
 def test_a_source_that_speaks_no_tls_is_told_so() -> None:
     with far_side(as_json([])) as far:
         error = failure(far.url.replace("http:", "https:"))
-    assert str(error).startswith("127.0.0.1 does not speak TLS as it should. Check whether the URL begins with http://")
+    assert str(error).startswith(
+        "The TLS handshake with 127.0.0.1 failed. Check whether the URL should start with http://"
+    )
 
 
 def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:

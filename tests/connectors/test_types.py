@@ -133,16 +133,16 @@ REFUSED = [
         (field, value, reason)
         for field in ("github.base_url", "gitlab.base_url", "kubernetes.api_server")
         for value, reason in [
-            ("ftp://host.example", "address"),
-            ("host.example", "address"),
-            ("javascript:alert(1)", "address"),
-            ("file:///etc/passwd", "address"),
-            ("https://", "address"),
-            ("https:///api", "address"),
-            ("https://host.example:port", "address"),
-            ("https://host.example:99999", "address"),
-            ("https://ho st.example", "address"),
-            ("https://[::1", "address"),
+            ("ftp://host.example", "URL such as"),
+            ("host.example", "URL such as"),
+            ("javascript:alert(1)", "URL such as"),
+            ("file:///etc/passwd", "URL such as"),
+            ("https://", "URL such as"),
+            ("https:///api", "URL such as"),
+            ("https://host.example:port", "URL such as"),
+            ("https://host.example:99999", "URL such as"),
+            ("https://ho st.example", "URL such as"),
+            ("https://[::1", "URL such as"),
             ("https://person@host.example", "user name or password"),
             ("https://person:word@host.example", "user name or password"),
             ("https://:word@host.example", "user name or password"),
@@ -154,13 +154,13 @@ REFUSED = [
         ]
     ),
     *(
-        (field, value, "whole number from")
+        (field, value, "integer between")
         for field in ("github.poll_interval", "gitlab.poll_interval", "kubernetes.poll_interval")
         for value in (0, -300, 3601, "3601", 300.5, "300.5", "5 min", "٣٠٠", True, [300], "1" * 30, float("inf"))
     ),
-    ("github.poll_interval", 59, "from 60 to 3600"),
-    ("gitlab.poll_interval", "59", "from 60 to 3600"),
-    ("kubernetes.poll_interval", 9, "from 10 to 3600"),
+    ("github.poll_interval", 59, "between 60 and 3600"),
+    ("gitlab.poll_interval", "59", "between 60 and 3600"),
+    ("kubernetes.poll_interval", 9, "between 10 and 3600"),
     *(
         ("github.repos", value, "owner/name")
         for value in (
@@ -189,12 +189,12 @@ REFUSED = [
         ("kubernetes.namespaces", value, "namespace")
         for value in ("Default", "-a", "a-", "a_b", "a.b", "a/b", "a" * 64, "ü", ["a,b"])
     ),
-    ("kubernetes.namespaces", [f"n{number}" for number in range(201)], "200 at most"),
-    ("kubernetes.namespaces", {"a": 1}, "list of texts"),
-    ("kubernetes.namespaces", [1], "list of texts"),
+    ("kubernetes.namespaces", [f"n{number}" for number in range(201)], "at most 200"),
+    ("kubernetes.namespaces", {"a": 1}, "list of strings"),
+    ("kubernetes.namespaces", [1], "list of strings"),
     ("kubernetes.cluster_name", "x" * 101, "100 characters"),
     ("kubernetes.cluster_name", "", "required"),
-    ("kubernetes.cluster_name", "\x07", "cannot be shown"),
+    ("kubernetes.cluster_name", "\x07", "unprintable"),
     *(("kubernetes.verify_ssl", value, "true or false") for value in ("on", "true", 1, 0, [True])),
     ("kubernetes.verify_ssl", None, "required"),
     *(
@@ -205,13 +205,13 @@ REFUSED = [
             ("   ", "required"),
             (None, "required"),
             ("x" * 101, "100 characters"),
-            ("bell \x07", "cannot be shown"),
+            ("bell \x07", "unprintable"),
             (7, "text"),
         ]
     ),
     ("github.tags", "x" * 51, "50 characters"),
-    ("github.tags", [["a"]], "list of texts"),
-    ("github.tags", ",".join(f"tag{number}" for number in range(201)), "200 at most"),
+    ("github.tags", [["a"]], "list of strings"),
+    ("github.tags", ",".join(f"tag{number}" for number in range(201)), "at most 200"),
     ("github.token", 12345, "text"),
     ("github.token", "x" * 10_001, "10000 characters"),
 ]

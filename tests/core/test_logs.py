@@ -240,7 +240,7 @@ def test_what_is_planted_in_a_request_is_in_no_line_and_breaks_none(
     logged: Logged,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
     one = make_connector("kubernetes", "Cluster", enabled=True)
     assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
     logged()
@@ -320,7 +320,7 @@ def test_each_refusal_is_one_warning_that_tells_who_where_and_what(app: Flask, l
 def test_what_is_not_genuine_and_what_comes_from_elsewhere_is_a_warning(
     client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
     one = make_connector("kubernetes", "Cluster", enabled=True)
     assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
     logged()

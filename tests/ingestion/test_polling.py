@@ -302,7 +302,7 @@ def test_failing_is_told_once_and_so_is_the_recovery(inside: Flask, far: Far, cl
         assert longest * 0.9 <= pause.total_seconds() <= longest
     failing = health(number, at)
     assert (failing.state, failing.failures, failing.last_success) == ("failing", 7, NOW)
-    assert failing.error == "127.0.0.1 does not accept the token (401). Enter a valid one."
+    assert failing.error == "127.0.0.1 rejected the token (401). Enter a valid token."
     assert told() == ["[Connector Failing] Tower"]
     clockwork.reply, clockwork.strikes = None, strikes(1)
     back = state(number).due
@@ -502,7 +502,7 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
     assert (checked.ok, checked.identity, checked.sees) == (True, "Quasimodo", ["12 bells", "a ***"])
     clockwork.reply = Reply(401)
     assert connection_test.run_test("clock", wanted, NOW).missing == [
-        "127.0.0.1 does not accept the token (401). Enter a valid one."
+        "127.0.0.1 rejected the token (401). Enter a valid token."
     ]
     assert "defect" in connection_test.run_test("clock", {}, NOW).missing[0]
     assert "cannot be tested" in connection_test.run_test("painchain", {}, NOW).missing[0]

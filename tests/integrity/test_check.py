@@ -386,8 +386,8 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("http://127.0.0.1:9/", "127.0.0.1 cannot be reached. Check the URL, or whether it is running."),
-        ("https://no..host/", "There is no host called no..host. Check the URL."),
+        ("http://127.0.0.1:9/", "Could not connect to 127.0.0.1. Check the URL and whether the server is running."),
+        ("https://no..host/", "Could not resolve no..host. Check the URL and this server's DNS."),
     ],
 )
 def test_where_nobody_takes_it_that_is_told_in_words(

@@ -159,7 +159,7 @@ def test_a_test_of_the_connection_says_what_the_account_may(server: Server, here
     assert checked.ok
     assert checked.sees[0].startswith("Kubernetes v")
     assert checked.sees[1] == "Deployment, ConfigMap in all namespaces"
-    assert "May not list secrets: give the account the verbs list and watch for them." in checked.missing
+    assert "Cannot list secrets. Grant the account the verbs list and watch for them." in checked.missing
     assert not connection_test.run_test("kubernetes", {**server.settings, "token": NOBODY}, now()).ok
     unknown = connection_test.run_test("kubernetes", {**server.settings, "token": "wrong"}, now())
     assert "does not accept the token" in unknown.missing[0]

@@ -17,7 +17,7 @@ TYPE = ConnectorType(
             Kind.URL,
             "https://api.github.com",
             True,
-            help="For GitHub Enterprise Server: https://HOST/api/v3. Every call goes to this host and no other.",
+            help="For GitHub Enterprise Server: https://HOST/api/v3. All requests go to this host.",
         ),
         Field(
             "token",
@@ -27,7 +27,7 @@ TYPE = ConnectorType(
             max_length=10_000,
             help="A personal access token, classic or fine-grained.",
         ),
-        poll_interval(60, "How often GitHub is asked for news, from 60 to 3600."),
+        poll_interval(60, "How often to poll GitHub (60–3600 s)."),
         Field(
             "repos",
             "Repositories",

@@ -26,9 +26,9 @@ def open_client(settings: Settings, now: datetime, seconds: float = 10.0) -> Htt
     """
     token = settings.get("token") or ""
     if not token:
-        raise PollError("There is no token. Enter one.", ErrorKind.AUTHENTICATION)
+        raise PollError("No token is set. Enter one.", ErrorKind.AUTHENTICATION)
     if not (token.isascii() and token.isprintable()):
-        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.AUTHENTICATION)
+        raise PollError("The token contains invalid characters. Enter it again.", ErrorKind.AUTHENTICATION)
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/vnd.github+json, application/json",

@@ -76,7 +76,7 @@ class ConnectionTest:
         self._describe_token(answer)
         login, name = text(answer.value, "login"), text(answer.value, "name")
         if not login:
-            words = "The answer is not what GitHub's API answers. Check the API URL."
+            words = "The response is not from GitHub's API. Check the API URL."
             raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
@@ -91,7 +91,7 @@ class ConnectionTest:
         has = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         self._access.append(f"Scopes of the token: {', '.join(has) or 'none'}")
         if "repo" not in has:
-            self._missing.append("The scope repo: without it private repositories are not seen.")
+            self._missing.append("The scope repo: without it, private repositories are not visible.")
 
     def _check_visible(self) -> bool:
         try:
@@ -105,7 +105,9 @@ class ConnectionTest:
         number = int(last[1]) if last else len(first)
         self._access.append(f"{number} {'repository' if number == 1 else 'repositories'}")
         if not first:
-            self._missing.append("The token can see no repository: give it access to some, or list public ones.")
+            self._missing.append(
+                "The token cannot access any repository. Grant it access, or list public repositories."
+            )
         for repository in first:
             self._check_permissions(repository)
         return True
@@ -114,13 +116,13 @@ class ConnectionTest:
         found = []
         for number, name in enumerate(names):
             if self._is_late():
-                self._missing.append(f"Not tested for want of time: {', '.join(names[number:][:5])}.")
+                self._missing.append(f"Not tested, because GitHub responds slowly: {', '.join(names[number:][:5])}.")
                 break
             if repository := self._get_optional(f"repos/{name}"):
                 found.append(repository)
                 self._access.append(name)
             else:
-                self._missing.append(f"{name}: there is no such repository, or the token may not see it.")
+                self._missing.append(f"{name}: not found, or the token cannot access it.")
         for repository in found:
             self._check_permissions(repository)
         return bool(found)
@@ -136,7 +138,7 @@ class ConnectionTest:
         self._owners.add(owner)
         if self._get_optional(f"{owners}/{owner}/packages", {"package_type": "container"}) is None:
             self._missing.append(
-                f"Images of {owner}: the token needs the scope read:packages, which only classic ones have."
+                f"Images of {owner}: the token needs the scope read:packages, which only classic tokens have."
             )
 
     def _get_optional(self, path: str, more: Mapping[str, Any] | None = None) -> Any:

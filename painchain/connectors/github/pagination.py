@@ -146,7 +146,7 @@ def list_items(answer: Response, list_key: str = "") -> list[Any]:
     """
     event = dig(answer.value, list_key) if list_key else answer.value
     if not isinstance(event, list):
-        words = "The answer is not what GitHub's API answers. Check the API URL."
+        words = "The response is not from GitHub's API. Check the API URL."
         raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
     return [item for item in event if isinstance(item, dict)]
 

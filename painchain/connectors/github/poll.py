@@ -101,7 +101,7 @@ class PollRound:
         answer = api.get_changed(path, path) if "about" in state else api.get(path)
         if not answer.is_unchanged:
             if not text(answer.value, "full_name"):
-                words = "The answer is not what GitHub's API answers. Check the API URL."
+                words = "The response is not from GitHub's API. Check the API URL."
                 raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
             state["about"] = [*_described(answer.value)]
             api.store_etag(path, answer)
@@ -111,7 +111,7 @@ class PollRound:
         repositories = self._listed()
         self._init_states([text(repository, "full_name").casefold() for repository in repositories])
         if not repositories:
-            self._notes.append("The token can see no repository.")
+            self._notes.append("The token cannot access any repository.")
         self._owners.update(
             {text(repository, "owner", "login"): _described(repository)[3] for repository in repositories}
         )
@@ -140,7 +140,7 @@ class PollRound:
                 return repositories[:MAX_REPOSITORIES]
             answer = api.get(following)
         self._notes.append(
-            f"Only the {MAX_REPOSITORIES} repositories that were pushed to last are looked at: list others."
+            f"Only the {MAX_REPOSITORIES} most recently pushed repositories are polled. List the others to poll them."
         )
         return repositories[:MAX_REPOSITORIES]
 
@@ -165,7 +165,7 @@ class PollRound:
         more = len(refused) - MAX_NAMED
         if not refused:
             return []
-        return [f"Could not be read: {'; '.join(refused[:MAX_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
+        return [f"Could not read: {'; '.join(refused[:MAX_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
 
     def _cursor(self, more: bool) -> Cursor:
         base, etags = self._session.context.settings["base_url"], self._session.api.etags()

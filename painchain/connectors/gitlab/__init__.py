@@ -11,24 +11,22 @@ TYPE = ConnectorType(
     icon="gitlab",
     colour="orange",
     fields=(
-        Field(
-            "base_url", "GitLab URL", Kind.URL, "https://gitlab.com", True, help="Self-managed GitLab works as well."
-        ),
+        Field("base_url", "GitLab URL", Kind.URL, "https://gitlab.com", True, help="Self-managed GitLab works too."),
         Field(
             "token",
             "Token",
             Kind.SECRET,
             required=True,
             max_length=10_000,
-            help="An access token; the scope read_api is enough.",
+            help="An access token with the scope read_api.",
         ),
-        poll_interval(60, "How often GitLab is asked for news, from 60 to 3600."),
+        poll_interval(60, "How often to poll GitLab (60–3600 s)."),
         Field(
             "projects",
             "Projects",
             Kind.LIST,
-            help="One numeric id or group/project path per line. Empty: the projects that the token is a member of and "
-            "that something happened in during the last 30 days.",
+            help="One numeric id or group/project path per line. Empty: the projects that the token's user is a member "
+            "of, with activity in the last 30 days.",
             item=f"[0-9]+|{PATH_PART}(/{PATH_PART})+",
             item_hint="a numeric id or a path of the form group/project",
         ),

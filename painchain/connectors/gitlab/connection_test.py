@@ -60,7 +60,7 @@ class ConnectionTest:
         for number, ref in enumerate(wanted):
             if time.monotonic() > self._deadline - 1:
                 missing_projects.append(
-                    f"{len(wanted) - number} more projects were not looked at: GitLab answers slowly."
+                    f"{len(wanted) - number} more projects were not tested, because GitLab responds slowly."
                 )
                 break
             project = events.project(self.get_optional(f"projects/{quote_path(ref)}"))
@@ -68,7 +68,7 @@ class ConnectionTest:
                 access.append(project.path)
             else:
                 missing_projects.append(
-                    f"There is no project {ref}, or the token may not see it. Make its user a member."
+                    f"Project {ref} not found, or the token cannot access it. Make the token's user a member."
                 )
         return access, missing_projects
 
@@ -79,14 +79,14 @@ class ConnectionTest:
             answer = self._get("projects", {**params, "per_page": MAX_NAMED})
         except PollError as error:
             if error.kind is ErrorKind.PERMISSION:
-                return [], ["The token may not list projects. Give it the scope read_api."]
+                return [], ["The token cannot list projects. Grant it the scope read_api."]
             raise
         access = [project.path for item in objects(answer.value) if (project := events.project(item))]
         total = answer.headers.get("x-total", "")
         if total.isdecimal() and int(total) > len(access):
             access.append(f"and {int(total) - len(access)} more projects")
         return access, [] if access else [
-            "The token is a member of no project. List the projects, or make it a member."
+            "The token's user is not a member of any project. List projects, or make the user a member."
         ]
 
 
@@ -95,7 +95,7 @@ def _scopes(token: Item | None) -> list[str]:
     if not isinstance(scopes, list) or SCOPES & {scope for scope in scopes if isinstance(scope, str)}:
         return []
     granted = ", ".join(map(str, scopes)) or "none"
-    return [f"The token lacks the scope read_api; it has {granted}. Make one that has it."]
+    return [f"The token lacks the scope read_api (it has {granted}). Create a token with that scope."]
 
 
 def _identity(user: Item | None, token: Item | None, today: date) -> str:

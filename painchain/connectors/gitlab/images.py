@@ -70,7 +70,7 @@ class _RepositoryReader:
         pages = list(islice(self.api.pages(self.path, {}), MAX_PAGES + 1))
         if len(pages) > MAX_PAGES:
             path = text(self.repository.get("path"))
-            self.api.note(f"{path} has too many images; only the first {MAX_PAGES * PAGE} tags are looked at.")
+            self.api.note(f"{path} has too many images. Only the first {MAX_PAGES * PAGE} tags are read.")
         return [name for page in pages[:MAX_PAGES] for tag in page if (name := text(tag, "name"))]
 
     def _read_tag(self, name: str) -> bool:

@@ -130,15 +130,15 @@ class PollRound:
         missing, refused = self.cursor["missing"], self.cursor["refused"]
         if self.wanted and len(missing) == len(self.wanted):
             raise PollError(
-                f"GitLab has none of the projects, or the token may not see them: {_some(missing)}. Check how they are "
-                "written, and that the token's user is a member.",
+                f"None of the projects were found, or the token cannot access them: {_some(missing)}. "
+                "Check the project paths, and that the token's user is a member.",
                 ErrorKind.NOT_FOUND,
             )
         if refused and not self.cursor["read"]:
             if self.server_error:
                 raise self.server_error
             raise PollError(
-                f"The token may not read {_some(refused)}. Give it the scope read_api.", ErrorKind.PERMISSION
+                f"The token cannot read {_some(refused)}. Grant it the scope read_api.", ErrorKind.PERMISSION
             )
 
     def _project(self, entry: Mapping[str, Any]) -> Project | None:
@@ -155,9 +155,9 @@ class PollRound:
     def _note(self, more: bool) -> str:
         messages = list(self.api.notes)
         if missing := self.cursor.get("missing"):
-            messages.append(f"Not there, or not for this token to see: {_some(missing)}.")
+            messages.append(f"Not found, or not accessible with this token: {_some(missing)}.")
         if refused := self.cursor.get("refused"):
-            messages.append(f"Could not be read: {_some(refused)}.")
+            messages.append(f"Could not read: {_some(refused)}.")
         if more:
             left = len(self.cursor.get("todo", []))
             messages.append(

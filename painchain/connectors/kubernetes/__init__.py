@@ -41,7 +41,7 @@ TYPE = ConnectorType(
             Kind.CHECKBOX,
             True,
             True,
-            help="Leave this on unless you are debugging a test cluster.",
+            help="Turn this off only to debug a test cluster.",
             off_warning="TLS certificate is not verified: anyone between here and the cluster can read the token.",
         ),
         Field(
@@ -51,9 +51,9 @@ TYPE = ConnectorType(
             "default",
             True,
             max_length=100,
-            help="Tells clusters apart: part of every event's id.",
+            help="Distinguishes clusters. Part of every event's id.",
         ),
-        poll_interval(10, "Everything is compared anew this often, from 10 to 3600; a watch runs in between."),
+        poll_interval(10, "How often to compare everything (10–3600 s). A watch runs in between."),
         Field(
             "namespaces",
             "Namespaces",

@@ -116,7 +116,7 @@ def resolve_cluster(settings: Mapping[str, Any]) -> Cluster:
     token = settings.get("token") or (_in_cluster_file("token") if own else None)
     if not token:
         raise PollError(
-            "Enter the token of a service account: only the cluster that PainChain runs in is reached without one.",
+            "Enter a service account token. Only the cluster that PainChain runs in can be polled without one.",
             ErrorKind.SETTINGS,
         )
     certificate = settings.get("ca_certificate") or (_in_cluster_file("ca.crt") if own else None)
@@ -134,7 +134,7 @@ def _in_cluster_address() -> str:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise PollError(
-            "PainChain does not run in a Kubernetes cluster (KUBERNETES_SERVICE_HOST is not set). "
+            "PainChain is not running in a Kubernetes cluster (KUBERNETES_SERVICE_HOST is not set). "
             "Enter the API server URL.",
             ErrorKind.SETTINGS,
         )
@@ -154,5 +154,5 @@ def _in_cluster_file(name: str) -> str:
 
 def _token_text(token: str) -> str:
     if not token.isascii() or not token.isprintable():
-        raise PollError("The token has characters that no token has. Enter it again.", ErrorKind.SETTINGS)
+        raise PollError("The token contains invalid characters. Enter it again.", ErrorKind.SETTINGS)
     return token.strip()

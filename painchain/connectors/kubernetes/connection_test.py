@@ -83,7 +83,7 @@ def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult
         for resource, namespace in _resources(cluster):
             if test.is_late:
                 missing.append(
-                    "The cluster answers too slowly to test every kind and namespace; the rest is not tested."
+                    "The cluster responds too slowly to test every kind and namespace. The rest was not tested."
                 )
                 break
             _check_resource(test, resource, namespace, listed, missing)
@@ -103,13 +103,13 @@ def _check_resource(
 ) -> None:
     where_ = f" in namespace {namespace}" if namespace else ""
     if not test.is_allowed("list", resource, namespace):
-        missing.append(f"May not list {resource.plural}{where_}: give the account the verbs list and watch for them.")
+        missing.append(f"Cannot list {resource.plural}{where_}. Grant the account the verbs list and watch for them.")
         return
     listed.append(resource.kind)
     if not test.is_allowed("watch", resource, namespace):
         missing.append(
-            f"May not watch {resource.plural}{where_}: their changes are seen at the poll interval only. "
-            "Give the account the verb watch for them."
+            f"Cannot watch {resource.plural}{where_}. Changes are only seen at the poll interval. "
+            "Grant the account the verb watch for them."
         )
 
 

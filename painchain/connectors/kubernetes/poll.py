@@ -95,12 +95,12 @@ def poll(context: PollContext) -> PollResult:
             _refuse_too_many(streams)
     if not streams and forbidden:
         raise PollError(
-            f"The account may list nothing of what is looked at: {_labels(forbidden)}. {GRANT}",
+            f"The account cannot list any of these resources: {_labels(forbidden)}. {GRANT}",
             ErrorKind.PERMISSION,
             status=403,
         )
     if not streams and not comparison.has_more:
-        raise PollError("There is no Kubernetes API at this address. Check the API server URL.", ErrorKind.NOT_FOUND)
+        raise PollError("No Kubernetes API found at this address. Check the API server URL.", ErrorKind.NOT_FOUND)
     cursor = {
         "v": CURSOR,
         "server": cluster.base_url,
@@ -108,13 +108,13 @@ def poll(context: PollContext) -> PollResult:
         "heard": context.now.isoformat(),
         "streams": streams,
     }
-    note = f"The account may not list {_labels(forbidden)}: their changes are not seen. {GRANT}" if forbidden else ""
+    note = f"The account cannot list {_labels(forbidden)}, so their changes are not seen. {GRANT}" if forbidden else ""
     if comparison.has_more:
         note = f"There is more to read than fits in one poll. The next poll follows immediately. {note}".strip()
     return PollResult(comparison.events, cursor, comparison.has_more, note, _gap(last_heard, context))
 
 
-GRANT = "Give it the verbs list and watch for them."
+GRANT = "Grant it the verbs list and watch for them."
 
 
 def _is_same_cluster(cursor: Cursor, cluster: Cluster) -> bool:
@@ -127,7 +127,7 @@ def _gap(last_heard: datetime | None, context: PollContext) -> PollGap | None:
     usual = timedelta(seconds=2 * int(context.settings.get("poll_interval") or 300) + 60)
     if last_heard is None or context.now - last_heard <= usual:
         return None
-    words = "Kubernetes keeps no history: what came and went again in this time is not told."
+    words = "Kubernetes keeps no history. What was created and deleted again in this time is not on the timeline."
     return PollGap(last_heard, context.now, words)
 
 
@@ -182,7 +182,7 @@ def _add_page(listing: Listing, answer: Response, stream: ResourceStream, finger
     meta = as_dict(page.get("metadata"))
     if not isinstance(page.get("items", []), list | None) or not meta.get("resourceVersion"):
         raise PollError(
-            f"The answer is no list of {stream.label}. Check the API server URL.", ErrorKind.INVALID_RESPONSE
+            f"The response is not a list of {stream.label}. Check the API server URL.", ErrorKind.INVALID_RESPONSE
         )
     objects = (observe(stream.resource.kind, item, fingerprint) for item in as_list(page.get("items")))
     listing.objects |= {observed.uid: observed for observed in objects if observed}
@@ -227,7 +227,7 @@ def _store(entries: dict[str, Any], uid: str, after: StoredObject | None) -> Non
 def _refuse_too_many(streams: dict[str, Any]) -> None:
     if sum(len(stream["known"]) for stream in streams.values()) > MAX_OBJECTS:
         raise PollError(
-            f"The cluster has more than {MAX_OBJECTS:,} objects to look at. List the namespaces that matter.",
+            f"The cluster has more than {MAX_OBJECTS:,} objects. List only the namespaces that matter.",
             ErrorKind.SETTINGS,
         )
 

@@ -333,5 +333,5 @@ def _gap(lost: Iterable[LostStream], now: datetime) -> PollGap | None:
     if not since:
         return None
     kinds = ", ".join(sorted({one.stream.resource.kind for one in lost}))
-    words = f"The cluster no longer knows each change of {kinds} in this time; what is different since is told."
+    words = f"The cluster no longer has every change of {kinds} in this time. Only the result is on the timeline."
     return PollGap(min(since), max(now, min(since)), words)

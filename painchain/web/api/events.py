@@ -421,5 +421,5 @@ def _filter() -> Filter:
 def _limit() -> int:
     text = request.args.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadFilter("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+        raise BadFilter("limit", f"limit must be an integer between 1 and {MAX_LIMIT}.")
     return int(text)

@@ -38,7 +38,9 @@ def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):
 def test_a_project_that_is_not_there_is_missing(gitlab):
     answer = checked(gitlab, projects=["g/q", "g/gone"])
     assert (answer.ok, answer.sees) == (True, ["g/q"])
-    assert answer.missing == ["There is no project g/gone, or the token may not see it. Make its user a member."]
+    assert answer.missing == [
+        "Project g/gone not found, or the token cannot access it. Make the token's user a member."
+    ]
     assert not checked(gitlab, projects=["g/gone"]).ok
 
 
@@ -47,7 +49,7 @@ def test_a_token_without_the_scope_is_told_which_one_it_needs(gitlab):
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
     answer = checked(gitlab)
     assert (answer.ok, answer.identity) == (False, "ops, token “painchain”")
-    assert answer.missing[0] == "The token lacks the scope read_api; it has read_user. Make one that has it."
+    assert answer.missing[0] == "The token lacks the scope read_api (it has read_user). Create a token with that scope."
 
 
 def test_an_older_gitlab_does_not_tell_of_the_token(gitlab):
@@ -59,9 +61,9 @@ def test_an_older_gitlab_does_not_tell_of_the_token(gitlab):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"token": "glpat-wrong"}, "does not accept the token"),
-        ({"token": None}, "does not accept the token"),
-        ({"base_url": "http://127.0.0.1:9"}, "cannot be reached"),
+        ({"token": "glpat-wrong"}, "rejected the token"),
+        ({"token": None}, "rejected the token"),
+        ({"base_url": "http://127.0.0.1:9"}, "Could not connect"),
     ],
 )
 def test_what_goes_wrong_is_said_in_words(gitlab, settings, words):
@@ -73,4 +75,4 @@ def test_what_goes_wrong_is_said_in_words(gitlab, settings, words):
 
 def test_an_answer_that_is_no_gitlab_is_said_so(gitlab):
     gitlab.refuse["personal_access_tokens/self"] = Reply(body=b"<html>Welcome</html>")
-    assert "no JSON" in checked(gitlab).missing[0]
+    assert "invalid or incomplete JSON" in checked(gitlab).missing[0]

@@ -405,12 +405,12 @@ def test_a_missing_project_is_a_note_and_all_missing_an_error(far, gitlab):
     gitlab.add_project(7, "g/sub/p", merge_requests=[merge_request(1)])
     answer = polled(far, projects=["g/gone", "g/sub/p"])
     assert ids(answer) == ["mr-g/sub/p-1-opened"]
-    assert answer.note == "Not there, or not for this token to see: g/gone."
+    assert answer.note == "Not found, or not accessible with this token: g/gone."
     assert "/api/v4/projects/g%2Fsub%2Fp" in asked_for(far)
     gitlab.refuse["projects/8"] = as_json({"message": "403 Forbidden"}, 403)
     answer = polled(far, projects=["8", "7"])
-    assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not be read: 8.")
-    with pytest.raises(PollError, match="none of the projects") as failed:
+    assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not read: 8.")
+    with pytest.raises(PollError, match="None of the projects") as failed:
         polled(far, projects=["g/gone", "99"])
     assert failed.value.kind is ErrorKind.NOT_FOUND
 
@@ -422,10 +422,10 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     gitlab.refuse["projects/7/deployments"] = as_json({"message": "500"}, 500)
     answer = polled(far)
     assert ids(answer) == ["mr-g/p-1-opened"]
-    assert answer.note == "Could not be read: pipelines, deployments of g/p."
+    assert answer.note == "Could not read: pipelines, deployments of g/p."
     for name in ("merge_requests", "releases", "repository/branches/main"):
         gitlab.refuse[f"projects/7/{name}"] = as_json({"message": "403 Forbidden"}, 403)
-    with pytest.raises(PollError, match=r"may not read merge requests, .* of g/p\. Give it the scope read_api"):
+    with pytest.raises(PollError, match=r"cannot read merge requests, .* of g/p\. Grant it the scope read_api"):
         polled(far)
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
     with pytest.raises(PollError, match="403") as failed:
@@ -440,7 +440,7 @@ def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
     gitlab.refuse |= {"projects/7/merge_requests": broken, "projects/7/pipelines": Reply(body=b"[{")}
     answer = polled(far)
     assert ids(answer) == ["mr-g/p8-1-opened", "mr-g/p9-1-opened"]
-    assert (answer.has_more, answer.note) == (False, "Could not be read: g/p7.")
+    assert (answer.has_more, answer.note) == (False, "Could not read: g/p7.")
     gitlab.refuse |= {f"projects/8/{name}": broken for name in ("merge_requests", "pipelines")}
     with pytest.raises(PollError) as failed:
         polled(far)
@@ -451,7 +451,7 @@ def test_one_project_that_fails_stops_no_other_and_two_are_trouble(far, gitlab):
 
 def test_a_wrong_token_is_said_so(far, gitlab):
     gitlab.add_project(7, "g/p")
-    with pytest.raises(PollError, match="does not accept the token") as failed:
+    with pytest.raises(PollError, match="rejected the token") as failed:
         polled(far, token="glpat-wrong")
     assert failed.value.kind is ErrorKind.AUTHENTICATION
     assert "glpat" not in str(failed.value)
@@ -470,16 +470,16 @@ def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(far, gitl
     first = polled(far)
     assert ids(first) == ["mr-g/p-1-opened"]
     assert first.has_more
-    assert "rate limit" in first.note
+    assert "Rate limit" in first.note
     assert first.rate_limit == RateLimit(2000, 0, NOW + timedelta(seconds=60))  # so long the next poll waits
-    with pytest.raises(PollError, match="rate limit") as failed:
+    with pytest.raises(PollError, match="Rate limit") as failed:
         polled(far, first.cursor)
     assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == NOW + timedelta(seconds=60)
     gitlab.refuse = {"projects/8/registry/repositories": limited}
     second = polled(far, first.cursor)
     assert ids(second) == ["mr-g/q-1-opened", "release-g/q-v1", "deployment-g/q-5-failed"]
-    with pytest.raises(PollError, match="rate limit"):  # though the overlap finds the same again
+    with pytest.raises(PollError, match="Rate limit"):  # though the overlap finds the same again
         polled(far, second.cursor)
 
 

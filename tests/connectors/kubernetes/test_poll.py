@@ -133,7 +133,7 @@ def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(far: Far, cluster:
     cluster.put("Service", "api")
     second = ask(far, first.cursor)
     assert titles(second) == ["[Service Created] api"]
-    assert second.note.startswith("The account may not list Secret, Role: their changes are not seen.")
+    assert second.note.startswith("The account cannot list Secret, Role, so their changes are not seen.")
     cluster.forbidden = set()
     cluster.remove("Secret", "password")
     assert titles(ask(far, second.cursor)) == ["[Secret Deleted] password"]
@@ -141,22 +141,26 @@ def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(far: Far, cluster:
 
 def test_an_account_that_may_list_nothing_is_an_error(far: Far, cluster: FarCluster) -> None:
     cluster.forbidden = set(api.RESOURCES)
-    with pytest.raises(PollError, match="may list nothing") as caught:
+    with pytest.raises(PollError, match="cannot list any") as caught:
         ask(far)
     assert caught.value.kind is ErrorKind.PERMISSION
 
 
 FAULTS = {
-    "401": (status(401), ErrorKind.AUTHENTICATION, "does not accept the token"),
-    "404": (status(404), ErrorKind.NOT_FOUND, "no Kubernetes API"),
-    "429": (Reply(429, headers={"Retry-After": "7"}), ErrorKind.RATE_LIMITED, "takes no more requests until 12:00:07"),
-    "500": (status(500), ErrorKind.SERVER_ERROR, "problem of its own"),
-    "truncated": (Reply(200, b'{"kind": "List", "items": [{'), ErrorKind.INVALID_RESPONSE, "no JSON"),
-    "something else": (Reply(200, b'{"hello": 1}'), ErrorKind.INVALID_RESPONSE, "is no list of Deployment"),
+    "401": (status(401), ErrorKind.AUTHENTICATION, "rejected the token"),
+    "404": (status(404), ErrorKind.NOT_FOUND, "No Kubernetes API"),
+    "429": (Reply(429, headers={"Retry-After": "7"}), ErrorKind.RATE_LIMITED, "Polling resumes at 12:00:07"),
+    "500": (status(500), ErrorKind.SERVER_ERROR, "server error"),
+    "truncated": (
+        Reply(200, b'{"kind": "List", "items": [{'),
+        ErrorKind.INVALID_RESPONSE,
+        "invalid or incomplete JSON",
+    ),
+    "something else": (Reply(200, b'{"hello": 1}'), ErrorKind.INVALID_RESPONSE, "is not a list of Deployment"),
     "another host": (
         Reply(302, headers={"Location": "http://other.example/"}),
         ErrorKind.SETTINGS,
-        "leads to another address",
+        "redirects to another address",
     ),
     "410 again and again": (status(410), ErrorKind.NOT_FOUND, "410"),
 }
@@ -215,7 +219,7 @@ def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SERVICE_ACCOUNT", tmp_path)
-    with pytest.raises(PollError, match="does not run in a Kubernetes cluster"):
+    with pytest.raises(PollError, match="is not running in a Kubernetes cluster"):
         resolve_cluster({})
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(PollError, match="has no service account"):
@@ -225,7 +229,7 @@ def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
         (tmp_path / "token").write_text(f"{token}\n")
         assert resolve_cluster({}).headers == {"Authorization": f"Bearer {token}"}
     assert resolve_cluster({}).base_url == "https://10.0.0.1:443"
-    with pytest.raises(PollError, match="Enter the token"):  # the own token goes nowhere else
+    with pytest.raises(PollError, match="Enter a service account token"):  # the own token goes nowhere else
         resolve_cluster({"api_server": "https://elsewhere.example"})
 
 
@@ -271,9 +275,9 @@ def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cl
     checked = run_test(settings(far, namespaces=["shop"]), NOW)
     assert (checked.ok, checked.identity) == (True, "")
     assert checked.missing == [
-        "May not list secrets in namespace shop: give the account the verbs list and watch for them.",
-        "May not watch pods in namespace shop: their changes are seen at the poll interval only. "
-        "Give the account the verb watch for them.",
+        "Cannot list secrets in namespace shop. Grant the account the verbs list and watch for them.",
+        "Cannot watch pods in namespace shop. Changes are only seen at the poll interval. "
+        "Grant the account the verb watch for them.",
     ]
-    with pytest.raises(PollError, match="does not accept the token"):
+    with pytest.raises(PollError, match="rejected the token"):
         run_test(settings(far, token="wrong"), NOW)

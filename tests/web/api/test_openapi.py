@@ -58,13 +58,13 @@ BEYOND_ANY_SCHEMA = (
     "This is the address of",
     "This name is kept for PainChain itself",
     "This is no e-mail address",
-    "A password has 12",
+    "Use at least 12 characters",
     "too easy to guess",
     "contains a character that cannot be seen",
     "There is no team",
     "There is no such field. A ",
-    "There is a rule called",
-    "no address that Apprise can send to",
+    "A rule named",
+    "Apprise does not support this URL",
     "An Apprise URL has",
     "machine",
     "kinds can be",
@@ -85,7 +85,7 @@ BEYOND_ANY_SCHEMA = (
     "The reason can have",
     "characters that can be seen",
     "There is a token called",
-    "a character that cannot be shown",
+    "contains an unprintable character",
 )
 
 
@@ -93,7 +93,7 @@ BEYOND_ANY_SCHEMA = (
 def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
     """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
     for key, connector_type in connectors.TYPES.items():
-        monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, hook=HOOK))
+        monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, webhook=HOOK))
 
 
 @pytest.fixture(autouse=True)

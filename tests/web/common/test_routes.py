@@ -425,7 +425,7 @@ WITHOUT_EVENT: dict[Route, str] = {
 
 def take_webhooks(patch: pytest.MonkeyPatch) -> None:
     """Let clusters take webhooks, as the forge signs them."""
-    patch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], hook=HOOK))
+    patch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
 
 
 @pytest.fixture(autouse=True)

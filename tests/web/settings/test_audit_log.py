@@ -231,7 +231,7 @@ def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(ap
     assert "127.0.0.1, being sent" in words(read(client).select_one(".log-facts"))
     look(app)
     page = read(client)
-    assert "Not posted just now: 127.0.0.1 cannot be reached." in words(page.select_one(".log-facts .bad-news"))
+    assert "Not posted just now: Could not connect to 127.0.0.1." in words(page.select_one(".log-facts .bad-news"))
     assert "Next try within a minute." in words(page.select_one(".log-facts .bad-news"))
     told = client.get("/api/integrity").get_json()["checkpoint"]
     assert (told["post_waiting"], told["posted_at"]) == (True, None)

@@ -93,7 +93,7 @@ FAILING = {
     "failures": 3,
     "failing_since": NOW - timedelta(minutes=5),
     "trouble": "sign_in",
-    "error": "forge.example does not accept the token (401). Enter a valid one.",
+    "error": "forge.example rejected the token (401). Enter a valid token.",
     "due": NOW + timedelta(minutes=20, seconds=30),
 }
 FINE = {
@@ -130,7 +130,7 @@ def test_a_failing_connector_says_why_since_when_and_what_happens_next(client, f
     said = at(client, LIST, forge)
     assert said.startswith("Failing 3 failures in a row since ")
     assert "last success 10 min ago next poll in 20 min" in said
-    assert said.endswith("does not accept the token (401). Enter a valid one.")
+    assert said.endswith("rejected the token (401). Enter a valid token.")
     client.post(f"/api/connectors/{forge}/disable")
     assert at(client, LIST, forge).startswith("Not polled")
     assert not soup(client.get(LIST)).select(f"#card-{forge} .sync")
@@ -164,7 +164,7 @@ def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, forge, po
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
     [line] = soup(client.get("/")).select("#trouble p")
     assert words(line).startswith("Forge “Anvil” has given no news since ")
-    assert words(line).endswith(": forge.example does not accept the token (401). Enter a valid one.")
+    assert words(line).endswith(": forge.example rejected the token (401). Enter a valid token.")
     assert line.a["href"] == f"{LIST}/{forge}"
     assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#trouble p") == [words(line)]
 
@@ -302,5 +302,5 @@ def test_the_api_tests_saved_and_unsaved_values(client, far, forge):
 
 
 def test_a_source_that_cannot_be_tested_has_no_button(client, far, monkeypatch, forge):
-    monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], check=None))
+    monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], test_connection=None))
     assert not soup(client.get(f"{LIST}/{forge}")).select("#test, #checked")

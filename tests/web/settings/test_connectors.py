@@ -227,7 +227,7 @@ def test_wrong_input_for_a_new_connector_keeps_what_was_typed_and_marks_the_fiel
     assert wrong(page) == ["name", "poll_interval", "repos"]
     assert texts(page, ".error") == [
         "Connection Name is required.",
-        "Poll interval must be a whole number from 60 to 3600.",
+        "Poll interval must be an integer between 60 and 3600.",
         "“nonsense” is not of the form owner/name.",
     ]
     assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["7", "nonsense", "kept"]
@@ -240,27 +240,27 @@ def test_wrong_input_for_a_new_connector_keeps_what_was_typed_and_marks_the_fiel
 
 REFUSED = [
     ("github", "name", "x" * 101, "at most"),
-    ("github", "name", "a\x07b", "cannot be shown"),
+    ("github", "name", "a\x07b", "unprintable"),
     ("github", "tags", "x" * 51, "at most"),
     ("github", "base_url", "", "required"),
-    ("github", "base_url", "git.example", "must be an address"),
-    ("github", "base_url", "ftp://git.example", "must be an address"),
-    ("github", "base_url", "https://", "must be an address"),
-    ("github", "base_url", "https://git.example/?page=2", "must end before"),
+    ("github", "base_url", "git.example", "must be a URL"),
+    ("github", "base_url", "ftp://git.example", "must be a URL"),
+    ("github", "base_url", "https://", "must be a URL"),
+    ("github", "base_url", "https://git.example/?page=2", "must not contain a query"),
     ("github", "token", "", "required"),
     ("github", "token", "x" * 100_001, "at most"),
-    ("github", "poll_interval", "59", "from 60 to 3600"),
-    ("github", "poll_interval", "3601", "from 60 to 3600"),
+    ("github", "poll_interval", "59", "between 60 and 3600"),
+    ("github", "poll_interval", "3601", "between 60 and 3600"),
     ("github", "poll_interval", "", "required"),
-    ("github", "poll_interval", "1e3", "from 60 to 3600"),
+    ("github", "poll_interval", "1e3", "between 60 and 3600"),
     ("github", "repos", "owner/name\nowner", "“owner” is not"),
     ("github", "branches", "two words", "“two words” is not"),
     ("gitlab", "projects", "group", "“group” is not"),
-    ("kubernetes", "api_server", "cluster", "must be an address"),
+    ("kubernetes", "api_server", "cluster", "must be a URL"),
     ("kubernetes", "ca_certificate", "nonsense", "PEM"),
     ("kubernetes", "ca_certificate", "-----BEGIN PRIVATE KEY-----", "private key"),
     ("kubernetes", "cluster_name", "", "required"),
-    ("kubernetes", "poll_interval", "9", "from 10 to 3600"),
+    ("kubernetes", "poll_interval", "9", "between 10 and 3600"),
     ("kubernetes", "namespaces", "Upper", "“Upper” is not"),
 ]
 

@@ -169,17 +169,17 @@ HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
     ("url", "why"),
     [
         ("", "required"),
-        ("nonsense", "no address"),
-        ("https://example.com/x", "no address"),
-        ("jsons://", "no address"),
-        ("file:///etc/passwd", "machine of PainChain"),
-        *((f"{scheme}://x", "machine of PainChain") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
+        ("nonsense", "does not support this URL"),
+        ("https://example.com/x", "does not support this URL"),
+        ("jsons://", "does not support this URL"),
+        ("file:///etc/passwd", "PainChain's own machine"),
+        *((f"{scheme}://x", "PainChain's own machine") for scheme in ("dbus", "gnome", "windows", "macosx", "syslog")),
         ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "files"),
         ("json://host.example/?+attach=file%3A%2F%2F%2Fetc%2Fpasswd", "files"),
         *((f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/{behind}=/etc/passwd", "files") for behind in HIDDEN),
         ("json://host.example/?a=file%253A%2F%2F%2Fetc%2Fpasswd", "files"),
         ("json://host.example/" + "x" * 2000, "2000 characters"),
-        ("json://host.example/\u202e", "blanks"),
+        ("json://host.example/\u202e", "no spaces"),
     ],
 )
 @pytest.mark.parametrize("database", ["sqlite"])
@@ -262,11 +262,11 @@ def test_a_connector_that_begins_to_fail_or_recovers_is_told(
     now, about = datetime.now(UTC), Subject("Prod", "github")
     with app.app_context(), writer.writing() as event_log:
         trail = Trail(event_log, "system", writer.new_request_id(now), now)
-        trail.log(event_kinds.connector_failing(about, "The source does not accept the token."))
+        trail.log(event_kinds.connector_failing(about, "The source rejected the token."))
         trail.log(event_kinds.connector_recovered(about, 3, now))
     later(seconds=1)
     assert ear.titles == ["PainChain: 2 changes"]
-    assert "“Prod” is failing: The source does not accept the token." in ear.heard[0]["message"]
+    assert "“Prod” is failing: The source rejected the token." in ear.heard[0]["message"]
 
 
 def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
@@ -292,7 +292,7 @@ def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visibl
     client.delete(f"/api/connectors/{make_connector()}")
     later()
     said = words(soup(client.get(one)).select_one(".problem"))
-    assert said.startswith("Failing, last just now: The service refused the message (status 500).")
+    assert said.startswith("Failing, last just now: The service rejected the message (status 500).")
     assert "1 message waiting; next try" in words(soup(client.get(PAGE)).select_one(".rules"))
     ear.status = 200
     later(seconds=20)
@@ -353,7 +353,7 @@ def test_a_test_says_in_words_whether_it_arrived(client: FlaskClient, events: Ev
     assert ear.titles == ["PainChain: a test"]
     ear.status = 401
     said = toast(client, press(client, one, "#test"))
-    assert said.startswith("The test did not arrive. The service refused the message (status 401).")
+    assert said.startswith("The test did not arrive. The service rejected the message (status 401).")
     ear.server.server_close()
     assert "could not be reached" in toast(client, press(client, one, "#test"))
     assert "Failing" in words(soup(client.get(one)).select_one(".problem"))

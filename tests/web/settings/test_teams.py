@@ -90,9 +90,9 @@ def test_order_and_spacing_of_tags_are_no_change(client, events):
     ("name", "tags", "said"),
     [
         ("", "a", "Name is required."),
-        ("x" * 101, "a", "Name can have 100 characters at most"),
+        ("x" * 101, "a", "Name can have at most 100 characters"),
         ("Search", " , ", "Tags is required."),
-        ("Search", "x" * 51, "Tags can have 50 characters at most"),
+        ("Search", "x" * 51, "Tags can have at most 50 characters"),
         ("PAYMENTS", "a", "There is a team called “PAYMENTS” already"),
     ],
 )
