@@ -20,7 +20,8 @@ from painchain.core import logs, passwords
 from painchain.core.roles import ROLES, Actor
 from painchain.database import clock
 from painchain.database.account_models import ApiToken, Attempt, Person, SignIn
-from painchain.database.session import Prepared, WriteBusy, db, one_write_at_a_time
+from painchain.database.prepared import Prepared
+from painchain.database.session import WriteBusy, db, one_write_at_a_time
 
 SEEN_EVERY = timedelta(minutes=1)  # so often it is written down that a session is in use
 WINDOW = timedelta(minutes=15)

@@ -18,7 +18,8 @@ from painchain.core import passwords
 from painchain.core.roles import ADMIN, ROLES
 from painchain.core.text import unprintable
 from painchain.database.account_models import ApiToken, OneTimeLink, Person, SignIn
-from painchain.database.session import Prepared, db
+from painchain.database.prepared import Prepared
+from painchain.database.session import db
 
 LONGEST_NAME = 100
 LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}

@@ -13,7 +13,7 @@ from painchain.audit.sentences import changes_sentence, kept_for, recordable, so
 from painchain.connectors.base import Kind
 from painchain.core.redaction import scrub, scrub_value
 from painchain.core.text import format_value
-from painchain.database.session import iso
+from painchain.database.types import iso
 
 
 def connector_record(

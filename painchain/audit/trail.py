@@ -22,7 +22,8 @@ from painchain.audit.sentences import (
     visibility_sentence,
 )
 from painchain.database.models import Connector, LogCheck
-from painchain.database.session import Prepared, db
+from painchain.database.prepared import Prepared
+from painchain.database.session import db
 from painchain.eventlog import outbox
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 

@@ -13,7 +13,7 @@ import click
 from painchain.cli.common import opened, plain, reason_option, stop, trail, utf8, whole_file
 from painchain.core import runtime
 from painchain.core.crypto import KeyUnusable
-from painchain.database.session import settle
+from painchain.database.dialects import settle
 from painchain.maintenance import backup as maintenance_backup
 from painchain.maintenance import backup_format
 from painchain.maintenance.backup import Restored, RestoreRefused

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from painchain.cli.common import opened, stop
-from painchain.database.session import settle
+from painchain.database.dialects import settle
 from painchain.maintenance import demo_data
 from painchain.timeline import queries
 

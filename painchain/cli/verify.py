@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from painchain.cli.common import opened, plain, quiet_end, stop
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.history.projection import Gap
 from painchain.integrity import checkpoint_comparison, checkpoints, derived_data, verification
 from painchain.integrity.checkpoint_comparison import CheckpointMatch

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from painchain.database.session import Base, RowId, UtcMicroseconds
+from painchain.database.session import Base
+from painchain.database.types import RowId, UtcMicroseconds
 
 
 class Person(Base):

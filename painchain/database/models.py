@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from painchain.database.session import Base, RowId, UtcMicroseconds
+from painchain.database.session import Base
+from painchain.database.types import RowId, UtcMicroseconds
 
 FEED_COLUMNS = ("timestamp", "id", "source", "event_type", "connector_id", "connector_name", "author", "status")
 

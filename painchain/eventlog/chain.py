@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from painchain.core.crypto import Keyring
-from painchain.database.session import microseconds
+from painchain.database.types import microseconds
 
 VERSION = 1
 START = bytes(32)  # what stands before the first event

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from painchain import connectors
 from painchain.database import clock
 from painchain.database.models import Notice, NotifyRule
-from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 

@@ -11,8 +11,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from painchain.core.text import clipped
+from painchain.database.dialects import is_undecodable
 from painchain.database.models import ChangeEvent, LogHead, PrunedRun
-from painchain.database.session import Base, Prepared, is_undecodable, moment
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base
+from painchain.database.types import moment
 from painchain.eventlog.chain import FIELDS, START, spelt
 
 _event = ChangeEvent.__table__.c

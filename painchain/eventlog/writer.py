@@ -17,7 +17,9 @@ from sqlalchemy.engine import Connection
 
 from painchain.core import runtime
 from painchain.database.models import ChangeEvent, EventTag, LogHead
-from painchain.database.session import Base, Prepared, WrongKey, db, microseconds, moment, one_write_at_a_time
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base, WrongKey, db, one_write_at_a_time
+from painchain.database.types import microseconds, moment
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog.chain import Chain, canonical
 from painchain.indexes import fulltext, rollups

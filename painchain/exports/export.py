@@ -12,7 +12,8 @@ from painchain.audit import event_kinds
 from painchain.audit.records import Export
 from painchain.audit.trail import Trail
 from painchain.core import csv_file
-from painchain.database.session import db, iso, one_state
+from painchain.database.session import db, one_state
+from painchain.database.types import iso
 from painchain.eventlog import reader
 from painchain.eventlog.chain import VERSION
 from painchain.exports import ocsf

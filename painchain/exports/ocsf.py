@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from painchain import __version__, connectors
-from painchain.database.session import iso, microseconds
+from painchain.database.types import iso, microseconds
 from painchain.timeline.queries import Event
 
 # https://schema.ocsf.io/1.8.0/classes/entity_management; Enable and Disable are there since 1.3.

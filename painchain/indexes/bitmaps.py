@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.engine import Connection
 
+from painchain.database.dialects import upsert_set
 from painchain.database.models import EventSet
-from painchain.database.session import Base, Prepared, upsert_set
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base
 
 # So many numbers are in one row: on both databases it fits into a page then, and PostgreSQL leaves it as it is.
 CHUNK = 15_000

@@ -29,7 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
-from painchain.database.session import Prepared, microseconds, moment
+from painchain.database.prepared import Prepared
+from painchain.database.types import microseconds, moment
 from painchain.indexes.search_query import Group, Phrase
 from painchain.indexes.tokens import EVERY
 

@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.engine import Connection
 
+from painchain.database.dialects import upsert_add
 from painchain.database.models import ChangeEvent, EventCount
-from painchain.database.session import Base, Prepared, upsert_add
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base
 from painchain.indexes import bitmaps
 
 TAIL = 512  # so many events are left to be counted one by one at most

@@ -17,7 +17,8 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.connectors.contract import ErrorKind, PollError, PollResult
 from painchain.database.models import Connector, PollState
-from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion.source_events import STEP, append, new_events, origin, safe_text, unknown

@@ -21,7 +21,8 @@ from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import MASK, scrub
 from painchain.database.models import ChangeEvent, Connector, LogHead
-from painchain.database.session import EPOCH, db
+from painchain.database.session import db
+from painchain.database.types import EPOCH
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 
 STEP = 500  # events of one transaction: so many are written before another writer has its turn

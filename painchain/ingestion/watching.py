@@ -13,7 +13,8 @@ from painchain import connectors
 from painchain.connectors.contract import CursorUpdate, PollContext, PollResult
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
-from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_found, settings_of
 from painchain.scheduling import poll_leases

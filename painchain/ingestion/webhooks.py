@@ -19,7 +19,8 @@ from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
 from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Webhook, WebhookDelivery
-from painchain.database.session import db, iso, one_write_at_a_time
+from painchain.database.session import db, one_write_at_a_time
+from painchain.database.types import iso
 from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_found, settings_of
 

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from painchain.database import clock
 from painchain.database.models import ChangeEvent, LogCheck
-from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.integrity.verification import Break
 

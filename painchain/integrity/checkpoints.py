@@ -22,7 +22,8 @@ from sqlalchemy import select
 from painchain.core import runtime
 from painchain.core.crypto import Keyring
 from painchain.database.models import LogHead
-from painchain.database.session import Base, WrongKey, db, iso
+from painchain.database.session import Base, WrongKey, db
+from painchain.database.types import iso
 from painchain.eventlog.chain import Chain
 
 VERSION = 1

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import BigInteger, select, type_coerce
 from sqlalchemy.engine import Connection
 
+from painchain.database.dialects import code_of_its_own, indexes_that_lie
 from painchain.database.models import ChangeEvent, EventCount, EventSet, EventTag, LogHead
-from painchain.database.session import Base, code_of_its_own, indexes_that_lie, reading
+from painchain.database.session import Base, reading
 from painchain.eventlog import reader
 from painchain.eventlog.chain import FIELDS
 from painchain.indexes import bitmaps, fulltext, rollups

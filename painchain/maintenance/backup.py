@@ -22,10 +22,12 @@ from painchain.audit.trail import Trail
 from painchain.configuration import secrets
 from painchain.core import runtime
 from painchain.core.crypto import Keyring
-from painchain.database import encrypted_columns, session
+from painchain.database import dialects, encrypted_columns, session
 from painchain.database.account_models import Attempt, OneTimeLink, Person, SignIn
 from painchain.database.models import ChangeEvent, Connector, EventCount, EventSet, EventTag, LogHead
-from painchain.database.session import Base, Prepared, UtcMicroseconds, iso
+from painchain.database.prepared import Prepared
+from painchain.database.session import Base
+from painchain.database.types import UtcMicroseconds, iso
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog import writer as eventlog_writer
 from painchain.eventlog.chain import Chain, chains
@@ -122,7 +124,7 @@ def _manifest(connection: Connection, now: datetime) -> Manifest:
         stamp=head.last_stamp,
         revision=head.revision,
         rows=_count(connection),
-        ids=session.current_sequence(connection, KEPT),
+        ids=dialects.current_sequence(connection, KEPT),
     )
 
 
@@ -173,10 +175,10 @@ def restore(
     refuse_other_versions(manifest)
     with eventlog_writer.writing() as event_log:
         present = event_log.connection.execute(select(_head)).one()
-        ids = session.current_sequence(event_log.connection, KEPT)
+        ids = dialects.current_sequence(event_log.connection, KEPT)
         _clear(event_log.connection)
         _load(event_log.connection, file, checked, progress)
-        session.advance_sequence(
+        dialects.advance_sequence(
             event_log.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
         )
         _seal_anew(event_log, manifest)

@@ -16,7 +16,8 @@ from painchain.configuration import connector_store
 from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors.base import ConnectorType, EventField, EventType, Kind, Shape
 from painchain.database.models import Connector
-from painchain.database.session import db, microseconds
+from painchain.database.session import db
+from painchain.database.types import microseconds
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Update, and_, or_, select, update
 from painchain import connectors
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
-from painchain.database.session import EPOCH, Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 
 LEASE = timedelta(minutes=5)  # the turn of a process that died is free again after so long

@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
 from sqlalchemy import type_coerce as taken_as
 
+from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent, EventCount, EventTag, LogHead
-from painchain.database.session import Prepared, db, where_in_ranges
+from painchain.database.prepared import Prepared
+from painchain.database.session import db
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS, QUARTER
 from painchain.timeline import facet_counts

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, literal, literal_column, select, tuple_
 
+from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent
-from painchain.database.session import db, where_in_ranges
+from painchain.database.session import db
 from painchain.timeline import aggregates
 from painchain.timeline.aggregates import AggregateQuery, between, stamp
 

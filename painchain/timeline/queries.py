@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Row, and_, exists, not_, or_, select
 from sqlalchemy.engine import Connection
 
 from painchain.database.models import ChangeEvent, EventTag, LogHead
-from painchain.database.session import Prepared, db, microseconds, moment
+from painchain.database.prepared import Prepared
+from painchain.database.session import db
+from painchain.database.types import microseconds, moment
 from painchain.indexes import fulltext, search_query
 from painchain.indexes import tokens as index_tokens
 from painchain.indexes.fulltext import Matches

@@ -11,7 +11,8 @@ from flask import Flask
 
 from painchain.audit import trail as audit_trail
 from painchain.audit.trail import Trail
-from painchain.database.session import EPOCH, db
+from painchain.database.session import db
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules

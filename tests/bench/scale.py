@@ -16,7 +16,8 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from painchain.core import config
-from painchain.database.session import db, settle
+from painchain.database.dialects import settle
+from painchain.database.session import db
 from painchain.maintenance import demo_data
 from painchain.startup import create_app
 from painchain.timeline import queries

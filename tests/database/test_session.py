@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from painchain.database.models import LogHead
-from painchain.database.session import Prepared, db, engine_options, prepare
+from painchain.database.prepared import Prepared
+from painchain.database.session import db, engine_options, prepare
 
 
 def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):

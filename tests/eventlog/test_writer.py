@@ -26,7 +26,8 @@ from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.core.crypto import Keyring
-from painchain.database.session import BUSY_SECONDS, db, moment
+from painchain.database.session import BUSY_SECONDS, db
+from painchain.database.types import moment
 from painchain.eventlog import writer
 from painchain.eventlog.chain import START, Chain
 from painchain.eventlog.writer import EventLogWriter

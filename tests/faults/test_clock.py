@@ -17,7 +17,8 @@ from painchain.accounts.sessions import SignInOrigin
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.core.roles import VIEWER
 from painchain.database.models import LastCheckpoint, Notice
-from painchain.database.session import EPOCH, Base, db
+from painchain.database.session import Base, db
+from painchain.database.types import EPOCH
 from painchain.eventlog import outbox, writer
 from painchain.ingestion import polling, watching
 from painchain.integrity import check_job, latest_checkpoint, verification

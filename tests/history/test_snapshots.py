@@ -19,7 +19,7 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import TYPES
-from painchain.database.session import microseconds
+from painchain.database.types import microseconds
 from painchain.eventlog import writer
 from painchain.history import snapshots as history_snapshots
 from painchain.history.projection import Gap, Snapshot

@@ -19,7 +19,8 @@ from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import ErrorKind, PollError, PollGap, PollResult, SourceEvent
 from painchain.core.config import Settings
 from painchain.database.models import Connector, Lapse, PollState
-from painchain.database.session import EPOCH, db
+from painchain.database.session import db
+from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.ingestion import connection_test, poll_results, polling
 from painchain.ingestion import health as connector_polls

@@ -30,7 +30,8 @@ from painchain.core.config import Settings
 from painchain.core.crypto import Keyring, KeyUnusable, new_key, open_sealed, parse_key
 from painchain.database import encrypted_columns
 from painchain.database.models import ChangeEvent
-from painchain.database.session import EPOCH, Base, WrongKey, db
+from painchain.database.session import Base, WrongKey, db
+from painchain.database.types import EPOCH
 from painchain.eventlog import outbox, writer
 from painchain.eventlog.chain import Chain
 from painchain.ingestion import polling, watching

@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from painchain.audit.trail import Trail
 from painchain.core.config import Settings
-from painchain.database.session import EPOCH, db, microseconds
+from painchain.database.session import db
+from painchain.database.types import EPOCH, microseconds
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 from painchain.retention import pruning

@@ -22,7 +22,8 @@ from painchain.connectors.base import ConnectorType, Kind
 from painchain.core import logs, runtime
 from painchain.core.validation import BadBody, read
 from painchain.database.models import Connector, LogHead
-from painchain.database.session import db, iso, one_write_at_a_time
+from painchain.database.session import db, one_write_at_a_time
+from painchain.database.types import iso
 from painchain.eventlog import writer
 from painchain.exports.export import event_json
 from painchain.ingestion import health as connector_polls

@@ -8,7 +8,7 @@ from typing import Any
 from flask import g, jsonify
 from flask.typing import ResponseReturnValue
 
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.integrity import check_job, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State
 from painchain.integrity.checkpoints import BadCheckpoint

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from painchain.configuration.errors import InvalidValues
 from painchain.core.validation import read
 from painchain.database.models import NotifyRule
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.notifications import rules as notification_rules
 from painchain.notifications.rules import StaleRule
 from painchain.web.api import events

@@ -13,7 +13,7 @@ from painchain.accounts import invitations, users
 from painchain.accounts.users import AccountRefused, InvalidAccount, StaleAccount
 from painchain.core.validation import read
 from painchain.database.account_models import Person
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewPerson, PersonPatch
 from painchain.web.common.links import password_link

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.audit.diff import SET
 from painchain.connectors.base import Kind
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.history import snapshots
 from painchain.history.projection import ConnectorState
 from painchain.web.api.events import guarded

@@ -13,7 +13,7 @@ from painchain.configuration.errors import ChangeRefused
 from painchain.configuration.teams import StaleTeam
 from painchain.core.validation import read
 from painchain.database.models import Team
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewTeam, TeamPatch
 from painchain.web.common.responses import json_error

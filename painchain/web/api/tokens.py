@@ -13,7 +13,7 @@ from painchain.accounts import api_tokens, users
 from painchain.accounts.api_tokens import Listed
 from painchain.accounts.users import InvalidAccount
 from painchain.core.validation import read
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.web.api import events
 from painchain.web.api.schemas import NewToken
 from painchain.web.common.responses import json_error

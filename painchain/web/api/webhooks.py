@@ -6,7 +6,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 
 from painchain.configuration.errors import ChangeRefused
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.ingestion import webhooks
 from painchain.web.api.events import guarded, refused
 from painchain.web.common.links import webhook_address

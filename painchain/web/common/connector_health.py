@@ -14,7 +14,7 @@ from painchain.configuration import connector_store
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.database.models import Connector
-from painchain.database.session import iso
+from painchain.database.types import iso
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling
 from painchain.ingestion.health import Health

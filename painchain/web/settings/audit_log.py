@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.core import runtime
-from painchain.database.session import EPOCH
+from painchain.database.types import EPOCH
 from painchain.history import snapshots
 from painchain.integrity import check_job, checkpoint_comparison, checkpoints, latest_checkpoint
 from painchain.integrity.check_job import State

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from painchain import connectors
 from painchain.audit import trail as audit_trail
 from painchain.audit.sentences import kept_for, source_label
-from painchain.database.session import EPOCH, iso
+from painchain.database.types import EPOCH, iso
 from painchain.retention import rules as retention_rules
 from painchain.retention.rules import MAX_DAYS, PrunableEvents, RetentionRefused, Rules
 from painchain.web.common import responses

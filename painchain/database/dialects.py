@@ -1,0 +1,140 @@
+"""What SQLite and PostgreSQL do differently: upserts, ranges, sequences, checks of their own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    TextClause,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    true,
+    type_coerce,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from painchain.database.session import Base, db
+
+
+def upsert_add(table: Table, column: str) -> TextClause:
+    """Return the statement that adds to `column` in the row of a key, or inserts the row."""
+    return _upsert(table, column, f"{table.name}.{column} + excluded.{column}")
+
+
+def upsert_set(table: Table, column: str) -> TextClause:
+    """Return the statement that sets `column` in the row of a key, or inserts the row."""
+    return _upsert(table, column, f"excluded.{column}")
+
+
+def _upsert(table: Table, changed: str, value: str) -> TextClause:
+    key = ", ".join(column.name for column in table.primary_key)
+    names = ", ".join(column.name for column in table.columns)
+    values = ", ".join(f":{column.name}" for column in table.columns)
+    return text(
+        f"INSERT INTO {table.name} ({names}) VALUES ({values}) "  # noqa: S608  names of our own tables
+        f"ON CONFLICT ({key}) DO UPDATE SET {changed} = {value}"
+    )
+
+
+def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequence[tuple[int, int]]) -> Select[Any]:
+    """Return `query` limited to rows whose `time` lies in one of `spans`, with one index lookup per span.
+
+    No other condition of the query should use an index: write "column + 0".
+    """
+    if db.engine.dialect.name == "sqlite":
+        each = func.json_each(json.dumps(spans)).table_valued("value", name="spans")
+        low, high = (type_coerce(func.json_extract(each.c.value, f"$[{side}]"), BigInteger) for side in (0, 1))
+        return query.join(each, (time >= low) & (time < high))
+    ends = [literal([span[side] for span in spans], ARRAY(BigInteger)) for side in (0, 1)]
+    each = (
+        func.unnest(*ends).table_valued(column("low", BigInteger), column("high", BigInteger)).render_derived("spans")
+    )
+    # PostgreSQL would rather read every row; OFFSET 0 keeps it from rearranging this.
+    in_span = query.where(time >= each.c.low, time < each.c.high).offset(literal_column("0")).lateral("in_span")
+    return select(*in_span.c).select_from(each).join(in_span, true())
+
+
+def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
+    """Return the last id that each table's sequence has issued, also when its row is deleted."""
+    last_ids = {}
+    for table in tables:
+        id_column = table.autoincrement_column
+        if id_column is not None:
+            highest = connection.execute(select(func.max(id_column))).scalar() or 0
+            last_ids[table.name] = max(highest, _sequence(connection, table.name))
+    return last_ids
+
+
+def _sequence(connection: Connection, table: str) -> int:
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return int(connection.execute(query, {"name": table}).scalar() or 0)
+    name = connection.execute(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": table}).scalar_one()
+    used = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {name}"  # noqa: S608  a name of our own
+    return int(connection.execute(text(used)).scalar_one())
+
+
+def advance_sequence(connection: Connection, tables: Iterable[Table], numbers: Mapping[str, int]) -> None:
+    """Make each table's next id greater than its number in `numbers` and than every id in use."""
+    in_use = current_sequence(connection, tables)
+    for name, number in numbers.items():
+        number = max(number, in_use[name])
+        if connection.dialect.name == "postgresql":
+            set_sequence = text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :number, :used)")
+            connection.execute(set_sequence, {"name": name, "number": max(number, 1), "used": number > 0})
+        elif Base.metadata.tables[name].dialect_options["sqlite"]["autoincrement"]:
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            insert = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)")
+            connection.execute(insert, {"name": name, "number": number})
+
+
+def is_undecodable(error: DBAPIError) -> bool:
+    """Say whether a text column holds bytes that are not UTF-8: SQLite stores any bytes."""
+    return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
+
+
+def indexes_that_lie(connection: Connection, table: Table) -> bool:
+    """Say whether the indexes of `table` differ from its rows. PostgreSQL needs the amcheck extension: not checked."""
+    if connection.dialect.name != "sqlite":
+        return False
+    messages = connection.execute(text(f"PRAGMA integrity_check({table.name})")).scalars().all()
+    return messages != ["ok"]
+
+
+def code_of_its_own(connection: Connection, tables: Iterable[str]) -> Sequence[str]:
+    """Return the names of views, triggers and policies on `tables` that PainChain did not create."""
+    if connection.dialect.name == "sqlite":
+        query = text(
+            "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND tbl_name IN :ours"
+        )
+    else:
+        query = text(
+            "SELECT 'trigger ' || tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "UNION SELECT 'policy ' || polname FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid "
+            "WHERE relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "UNION SELECT 'view ' || relname FROM pg_class "
+            "WHERE relname IN :ours AND relkind <> 'r' AND pg_table_is_visible(pg_class.oid)"
+        )
+    return connection.execute(query.bindparams(bindparam("ours", sorted(tables), expanding=True))).scalars().all()
+
+
+def settle() -> None:
+    """Update the planner's statistics after a bulk write."""
+    if db.engine.dialect.name == "postgresql":
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))

@@ -1,0 +1,98 @@
+"""Statements that are compiled once and run on the driver's own cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+
+
+class Prepared:
+    """A statement of every write or every request: it is compiled once and goes straight to the driver.
+
+    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). Its values
+    are all named by ``bindparam``, or are the columns of an insert.
+    """
+
+    def __init__(self, statement: Any):
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> None:
+        """Run the statement once for each of `rows`: their values by name.
+
+        :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+        """
+        compiled = self._for(connection.dialect)
+        drive(connection, compiled.text, *(compiled.stored(row) for row in rows))
+
+    def all(self, connection: Connection, **values: Any) -> list[list[Any]]:
+        """Return the rows that match.
+
+        :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+        """
+        compiled = self._for(connection.dialect)
+        return [compiled.loaded(row) for row in drive(connection, compiled.text, compiled.stored(values))]
+
+    def _for(self, dialect: Dialect) -> _Compiled:
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        return self._compiled[dialect.name]
+
+
+class _Compiled:
+    """A statement as one kind of database takes it: its text, and its values on their way in and out."""
+
+    def __init__(self, statement: Any, dialect: Dialect):
+        compiled = statement.compile(dialect=dialect)
+        self.text = compiled.string
+        self._named = not compiled.positional
+        self._names = compiled.positiontup or list(compiled.binds)
+        self._storing = _converters(
+            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names
+        )
+        columns = getattr(statement, "selected_columns", ())
+        self._loading = _converters(
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        )
+
+    def stored(self, row: Mapping[str, Any]) -> Any:
+        """Return the values of a row as the driver takes them."""
+        values = [row[name] for name in self._names]
+        for position, convert in self._storing:
+            values[position] = convert(values[position])
+        return dict(zip(self._names, values, strict=True)) if self._named else values
+
+    def loaded(self, row: Any) -> list[Any]:
+        """Return a row of the driver with its values as Python has them."""
+        values = list(row)
+        for position, convert in self._loading:
+            values[position] = convert(values[position])
+        return values
+
+
+def _converters(converters: Iterable[Any]) -> list[tuple[int, Any]]:
+    return [(position, convert) for position, convert in enumerate(converters) if convert]
+
+
+def drive(connection: Connection, statement: str, *rows: Any) -> Sequence[Any]:
+    """Run a statement on the driver's own cursor, once for each of `rows`, and return the rows that match.
+
+    :raises sqlalchemy.exc.DBAPIError: when the database refuses.
+    """
+    errors = connection.dialect.loaded_dbapi.Error
+    cursor = connection.connection.cursor()
+    try:
+        if len(rows) > 1:
+            cursor.executemany(statement, rows)
+        else:
+            cursor.execute(statement, *rows)
+        return cursor.fetchall() if cursor.description else []
+    except errors as error:
+        raise DBAPIError.instance(
+            statement, None, error, errors, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()
