@@ -18,6 +18,7 @@ PIP = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
 PAGES = {
     "/": "<title>",
     "/settings/integrations": "<title>",
+    "/help/README.md": "PainChain help",
     "/static/painchain.css": "--",
     "/health": '"status"',
 }

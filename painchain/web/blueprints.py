@@ -20,6 +20,7 @@ from painchain.web.api import undo as undo_api
 from painchain.web.api import webhooks as webhooks_api
 from painchain.web.common import connector_health
 from painchain.web.dashboard import context, exports, live, report, snapshots, suggestions, views
+from painchain.web.help import pages as help_pages
 from painchain.web.settings import (
     api_tokens,
     audit_log,
@@ -36,7 +37,7 @@ PAGES = (
     *(sign_in, oidc, profile, person),
     *(views, live, suggestions, exports, context, report, snapshots),
     *(connector_health, connection_test, connectors, teams, retention, notifications, webhooks, people, api_tokens),
-    *(audit_log, metrics),
+    *(audit_log, metrics, help_pages),
 )
 # Without a CSRF token: scripts send none (another site's pages are refused otherwise), and deliveries are signed.
 WITHOUT_TOKEN = (

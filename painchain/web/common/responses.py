@@ -24,7 +24,7 @@ from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
-from painchain import connectors
+from painchain import __version__, connectors
 from painchain.audit import trail as audit_trail
 from painchain.presentation import formatting
 from painchain.web.common import cookies
@@ -98,7 +98,11 @@ def install(app: Flask) -> None:
     """Give the templates their filters and globals."""
     formatting.install(app)
     app.jinja_env.globals.update(
-        types=connectors.TYPES, builtin=connectors.BUILTIN, flashed=flashed, webhook_address=webhook_address
+        types=connectors.TYPES,
+        builtin=connectors.BUILTIN,
+        flashed=flashed,
+        webhook_address=webhook_address,
+        version=__version__,
     )
 
 

@@ -50,6 +50,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         "GET /api/integrity",
         *("GET /account", "POST /account/password", "POST /account/sign-ins/<number>/end"),
         "POST /account/sign-ins/end",
+        *("GET /help", "GET /help/<path:document>"),
         *("GET /openapi.json", "GET /api/changes", "GET /api/changes/<path:number>", "GET /api/timeline"),
         *("GET /api/stats", "GET /api/as-of", "GET /api/connector-types", "GET /api/connectors", f"GET {API_ONE}"),
         *(f"GET {API_ONE}/webhook", "GET /api/teams", f"GET {API_TEAM}", "POST /api/export"),

@@ -492,6 +492,8 @@ PAGES: dict[str, list[str]] = {
     "/events/<int:number>/restore": ["/events/{event}/restore"],
     "/report": ["/report", "/report?month=2001-01", "/report?month=2101-01"],
     "/as-of": ["/as-of", "/as-of?at=2001-01-01", "/as-of?compare=2001-01-01T00:00", "/as-of?at=2101-01-01"],
+    "/help": ["/help"],
+    "/help/<path:document>": ["/help/README.md", "/help/admin/configuration.md"],
     "/settings": ["/settings"],
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
     f"{LIST}/new": [f"{LIST}/new"],
@@ -674,11 +676,16 @@ def test_no_page_has_scripts_or_styles_inside(site):
             assert not str(element.get("href", "")).startswith("javascript:"), address
 
 
-def test_everything_that_a_page_loads_is_served_from_static(site):
-    loaded = set()
-    for _, page in site.pages:
-        for element in page.select("script[src], link[href], img[src], use"):
+def test_everything_that_a_page_loads_is_served_from_static_or_is_a_picture_of_a_document(site):
+    loaded, pictures = set(), set()
+    for address, page in site.pages:
+        for element in page.select("script[src], link[href], use"):
             loaded.add(urlsplit(str(element.get("src") or element["href"])))
+        pictures |= {urljoin(address, str(picture["src"])) for picture in page.select("img[src]")}
+    assert all(picture.startswith("/help/") for picture in pictures)
+    for picture in pictures:
+        with site.client.get(picture) as response:
+            assert (response.status_code, response.headers["Cache-Control"]) == (200, "public, max-age=3600")
     assert {address.path.rpartition(".")[2] for address in loaded} == {"js", "css", "svg"}
     for address in loaded:
         assert (address.scheme, address.netloc) == ("", "")

@@ -105,7 +105,11 @@ def refusal(response: TestResponse, status: int) -> str:
 
 def test_settings_are_one_click_away_from_the_dashboard_and_open_integrations(client):
     buttons = soup(client.get("/")).select("header a.button")
-    assert [(words(button), button["href"]) for button in buttons] == [("Report", "/report"), ("Settings", LIST)]
+    assert [(words(button), button["href"]) for button in buttons] == [
+        ("Report", "/report"),
+        ("Settings", LIST),
+        ("Help", "/help"),
+    ]
     assert client.get("/settings").location == LIST
     sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
     assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")

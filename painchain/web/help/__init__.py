@@ -1,0 +1,1 @@
+"""The help pages: the documents in `docs/`, rendered in the app."""
