@@ -114,6 +114,8 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("autocommits", False):
+            return
         writes = connection.get_execution_options().get("writes", False)
         drive(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -159,11 +161,34 @@ def reading() -> Iterator[Connection]:
         yield connection
 
 
-def single_reads() -> Connection:
-    """Connect for prepared reads each of which is a transaction of its own, so that none has to be begun for them."""
+def single_statements() -> Connection:
+    """Connect for statements each of which is a transaction of its own, so that none has to be begun for them."""
     if db.engine.dialect.name == "postgresql":
         return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    return db.engine.connect()
+    return db.engine.connect().execution_options(autocommits=True)
+
+
+@contextmanager
+def single_write() -> Iterator[Connection]:
+    """Wait for the turn to write, as ``one_write_at_a_time`` does, for one statement that is a transaction of its own.
+
+    :raises WriteBusy: when no turn came within ``BUSY_SECONDS``.
+    """
+    with _turn_to_write(), single_statements() as connection:
+        yield connection
+
+
+@contextmanager
+def _turn_to_write() -> Iterator[None]:
+    """Queue the writers of this process on SQLite."""
+    is_queued = db.engine.dialect.name == "sqlite"
+    if is_queued and not _one_writer.acquire(timeout=BUSY_SECONDS):
+        raise WriteBusy
+    try:
+        yield
+    finally:
+        if is_queued:
+            _one_writer.release()
 
 
 def one_state() -> None:
@@ -184,15 +209,13 @@ def one_write_at_a_time() -> Iterator[Connection]:
     """
     if db.session.registry.has():
         db.session.rollback()  # end the reads, so that what is read from here on is what is written upon
-    queued = db.engine.dialect.name == "sqlite"
-    if queued and not _one_writer.acquire(timeout=BUSY_SECONDS):
-        raise WriteBusy
-    try:
-        with db.engine.connect().execution_options(writes=True) as connection, connection.begin(), _joined(connection):
-            yield connection
-    finally:
-        if queued:
-            _one_writer.release()
+    with (
+        _turn_to_write(),
+        db.engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+        _joined(connection),
+    ):
+        yield connection
 
 
 @contextmanager

@@ -163,13 +163,15 @@ def key_id() -> str:
         return str(connection.execute(select(_head.c.key_id)).scalar_one())
 
 
-def check_key() -> None:
-    """Make sure that the log is still written with the key of this process: what works by itself asks before it does.
+def check_key(current: str | None = None) -> None:
+    """Make sure that the log is still written with the key of this process; workers ask before they act.
+
+    `current` is the name of the log's key, if the caller has read it.
 
     :raises WrongKey: when the key was replaced since this process started.
     """
     chain: Chain = runtime.current().chain
-    if key_id() != chain.key_id:
+    if (key_id() if current is None else current) != chain.key_id:
         raise WrongKey
 
 

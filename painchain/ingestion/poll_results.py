@@ -1,4 +1,4 @@
-"""Store how a poll went: what it found with its cursor, or why it failed. One Failing event, one Recovered."""
+"""Store the result of a poll: what it found with its cursor, or why it failed. One Failing event, one Recovered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, exists, literal, select, update
+from sqlalchemy import ColumnElement, case, exists, literal, select, update
 from sqlalchemy.engine import Connection
 
 from painchain.audit import event_kinds
@@ -22,7 +22,7 @@ from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion.source_events import STEP, append, new_events, origin, safe_text, unknown
-from painchain.scheduling.poll_leases import PollLease
+from painchain.scheduling.poll_leases import PolledConnector, PollLease
 from painchain.timeline import coverage_gaps
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -38,75 +38,80 @@ _table = Base.metadata.tables[PollState.__tablename__]
 _state = _table.c
 
 
-class _Lost(Exception):
-    """The turn is somebody else's by now, or the connector is switched off: nothing of it is stored."""
+class LeaseLost(Exception):
+    """Another process holds the lease by now, or the connector is switched off; `added` events were stored before."""
+
+    def __init__(self, added: int = 0):
+        super().__init__(f"The lease was lost after {added} events.")
+        self.added = added
 
 
-def store(connector_id: int, polled: PollResult, now: datetime, turn: PollLease | None = None) -> int:
-    """Store what a poll found with its cursor and how the connector does. Return how many events are new.
+def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease | None = None) -> int:
+    """Store what a poll found, its cursor and how the connector does. Return how many events are new.
 
-    The last of them, the cursor and the health are one commit. More than ``STEP`` come in several, so that other
-    writers have their turn; what is there already when a crash comes in between is known by its id next time.
-    Nothing is stored of a `turn` that was lost, nor of a connector that is switched off. Without a turn (a watch, for
-    example) the next poll stays due when it was.
+    The last of the events, the cursor and the health are one commit. More than ``STEP`` events come in several, so that
+    other writers have their turn; if a crash comes in between, the next poll knows the stored ones by their ids.
+    Without a lease the next poll stays due when it was.
+
+    :raises LeaseLost: when the connector is switched off, or its lease was lost.
     """
-    found = _enabled(connector_id)
-    if found is None:
-        return 0
-    connector, state = found
-    came_from, request_id = origin(connector), writer.new_request_id(now)
-    values = _success(connector, polled, now, turn)
-    quiet = state is not None and state.trouble is None and state.failing_since is None and polled.gap is None
-    db.session.rollback()
-    (fresh, newest), added = unknown(polled.events), 0
+    fresh, newest = unknown(result.events)
+    # What the connector was when its poll began counts for one commit only, which makes sure that it is still the same.
+    polled = lease.polled if lease and len(fresh) <= STEP else _read(connector_id)
+    if polled is None:
+        raise LeaseLost
+    request_id, added = writer.new_request_id(now), 0
+    source = origin(polled.connector)
     for start in range(0, len(fresh) - STEP, STEP):
-        batch = new_events(came_from, fresh[start : start + STEP], now, request_id)
+        batch = new_events(source, fresh[start : start + STEP], now, request_id)
         with writer.writing() as event_log:
-            if not _holds(event_log.connection, connector_id, turn):
-                return added
+            if not _is_held(event_log.connection, connector_id, lease):
+                raise LeaseLost(added)
             added += append(event_log, batch, newest)
             newest = event_log.last_event
-    rest = new_events(came_from, fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else [], now, request_id)
-    try:
-        with _writing(quiet and not rest) as (connection, event_log):
+    rest = fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else []
+    events = new_events(source, rest, now, request_id)
+    values = _success(polled.connector, result, now, lease)
+    is_uneventful = polled.is_fine and result.gap is None
+    with _writing(is_uneventful and not events) as (connection, event_log):
+        if not (is_uneventful and _update(connection, connector_id, lease, values, *_is_unchanged(polled))):
             before = _before(connection, connector_id)
-            _move(connection, connector_id, turn, values)
+            if before is None or not _update(connection, connector_id, lease, values):
+                raise LeaseLost(added)
             if event_log:
-                added += append(event_log, rest, newest)
-                _tell_success(event_log, connector_id, polled, before, now, request_id)
-            return added
-    except _Lost:
-        return added
+                connector = db.session.get_one(Connector, connector_id)
+                events = new_events(origin(connector), rest, now, request_id)
+                _record_success(event_log, connector, result, before, now, request_id)
+        return added + (append(event_log, events, newest) if event_log else 0)
 
 
-def fail(connector_id: int, error: PollError, now: datetime, turn: PollLease | None = None) -> None:
-    """Store why a poll failed, when the next is due, and the Failing event if it is the first in a row.
+def fail(connector_id: int, error: PollError, now: datetime, lease: PollLease | None = None) -> None:
+    """Store why a poll failed, when the next is due, and the Failing event if it is the first failure in a row.
 
-    A rate limit is no failure: it postpones.
+    A rate limit is no failure: it postpones the next poll. Nothing is stored for a lease that was lost, nor for a
+    connector that is switched off.
     """
-    found = _enabled(connector_id)
+    found = _read_enabled(connector_id)
     if found is None:
         return
     connector, state = found
     words = safe_text(error, origin(connector).secrets, LONGEST_WORDS)
-    limited = error.kind is ErrorKind.RATE_LIMITED
-    told = "A rate limit postpones the polls of a connector: %s" if limited else "A poll failed: %s"
-    log.warning(told, words, extra={"members": {"connector": connector_id}})
-    failures = (state.failures if state else 0) + (0 if limited else 1)
-    quiet = state is not None and state.trouble is not None and (state.trouble == ErrorKind.RATE_LIMITED) == limited
+    is_limited = error.kind is ErrorKind.RATE_LIMITED
+    message = "A rate limit postpones the polls of a connector: %s" if is_limited else "A poll failed: %s"
+    log.warning(message, words, extra={"members": {"connector": connector_id}})
+    failures = (state.failures if state else 0) + (0 if is_limited else 1)
+    is_known = (
+        state is not None and state.trouble is not None and (state.trouble == ErrorKind.RATE_LIMITED) == is_limited
+    )
     values: dict[str, Any] = {"last_poll": now, "failures": failures, "trouble": error.kind.value, "error": words}
     values["due"] = next_try(error, max(failures, 1), interval(connector), now)
-    if not limited:
+    if not is_limited:
         values["failing_since"] = (state.failing_since if state else None) or now
     db.session.rollback()
-    try:
-        with _writing(quiet) as (connection, event_log):
-            before = _before(connection, connector_id)
-            _move(connection, connector_id, turn, values)
-            if event_log:
-                _tell_failure(event_log, connector_id, limited, words, before, now)
-    except _Lost:
-        return
+    with _writing(is_known) as (connection, event_log):
+        before = _before(connection, connector_id)
+        if before is not None and _update(connection, connector_id, lease, values) and event_log:
+            _record_failure(event_log, connector_id, is_limited, words, before, now)
 
 
 def interval(connector: Connector) -> timedelta:
@@ -115,10 +120,10 @@ def interval(connector: Connector) -> timedelta:
 
 
 def next_try(error: PollError, failures: int, interval: timedelta, now: datetime) -> datetime:
-    """Return when a connector is polled again that failed so many times in a row.
+    """Return when a connector is polled again after `failures` failed polls in a row.
 
-    It waits for its poll interval, then twice as long each time, up to an hour; a little less or more, so that those
-    that failed together do not come back together. It never comes back before the source takes requests again.
+    It waits for its poll interval, then twice as long each time, up to an hour; a little less or more, so that
+    connectors that failed together are not polled together. It is never polled before the source takes requests again.
     """
     pause = min(interval * (1 << min(failures - 1, 12)), LONGEST_PAUSE)
     if error.retry_at:
@@ -128,42 +133,38 @@ def next_try(error: PollError, failures: int, interval: timedelta, now: datetime
     return now + pause * random.uniform(0.9, 1)  # noqa: S311  no secret
 
 
-def _success(connector: Connector, polled: PollResult, now: datetime, turn: PollLease | None) -> dict[str, Any]:
+def _success(connector: Connector, result: PollResult, now: datetime, lease: PollLease | None) -> dict[str, Any]:
     """Return the values of the row after a poll that went well."""
     values: dict[str, Any] = dict.fromkeys(("failing_since", "trouble", "error"))
-    values |= {"cursor": polled.cursor, "last_poll": now, "last_success": now, "failures": 0}
-    values["note"] = safe_text(polled.note, origin(connector).secrets, LONGEST_WORDS)
-    began = min(turn.began, now) if turn else now  # the clock may have been put back since
-    due = now if polled.has_more else max(now, began + interval(connector))
-    if rate := polled.rate_limit:
+    values |= {"cursor": result.cursor, "last_poll": now, "last_success": now, "failures": 0}
+    values["note"] = safe_text(result.note, origin(connector).secrets, LONGEST_WORDS)
+    began = min(lease.began, now) if lease else now  # the clock may have been put back since
+    due = now if result.has_more else max(now, began + interval(connector))
+    if rate := result.rate_limit:
         values |= {"rate_limit": rate.limit, "rate_remaining": rate.remaining, "rate_resets": rate.resets}
         if rate.resets and rate.remaining <= 0:
             due = max(due, min(rate.resets, now + LONGEST_LIMIT))
     return {**values, "due": due}
 
 
-def _tell_success(
-    event_log: EventLogWriter, connector_id: int, polled: PollResult, before: Any, now: datetime, request_id: str
+def _record_success(
+    event_log: EventLogWriter, connector: Connector, result: PollResult, before: Any, now: datetime, request_id: str
 ) -> None:
-    connector = db.session.get_one(Connector, connector_id)
     coverage_gaps.end(connector, now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
-    if polled.gap:
-        gap = polled.gap
-        coverage_gaps.add(
-            connector, coverage_gaps.GAP, gap.start, gap.end, safe_text(gap.reason, origin(connector).secrets)
-        )
+    if result.gap:
+        reason = safe_text(result.gap.reason, origin(connector).secrets)
+        coverage_gaps.add(connector, coverage_gaps.GAP, result.gap.start, result.gap.end, reason)
     if before.failing_since:
+        subject = connector_store.subject(connector)
         trail = Trail(event_log, author(connector), request_id, now)
-        trail.log(
-            event_kinds.connector_recovered(connector_store.subject(connector), before.failures, before.failing_since)
-        )
+        trail.log(event_kinds.connector_recovered(subject, before.failures, before.failing_since))
 
 
-def _tell_failure(
-    event_log: EventLogWriter, connector_id: int, limited: bool, words: str, before: Any, now: datetime
+def _record_failure(
+    event_log: EventLogWriter, connector_id: int, is_limited: bool, words: str, before: Any, now: datetime
 ) -> None:
     connector = db.session.get_one(Connector, connector_id)
-    if limited:
+    if is_limited:
         coverage_gaps.begin(connector, coverage_gaps.RATE_LIMITED, now, words)
         return
     coverage_gaps.end(connector, now, coverage_gaps.RATE_LIMITED)
@@ -174,12 +175,25 @@ def _tell_failure(
 
 
 def author(connector: Connector) -> str:
-    """Return who says how a connector does: the connector itself."""
+    """Return the author of events about how a connector does: the connector itself."""
     return f"connector:{connector.name}"
 
 
-def _enabled(connector_id: int) -> tuple[Connector, PollState | None] | None:
-    """Return a connector that is switched on, and its row; None for any other."""
+def _read(connector_id: int) -> PolledConnector | None:
+    """Return a connector as if its poll began now; None if it is switched off or gone."""
+    found = _read_enabled(connector_id)
+    if found is None:
+        return None
+    connector, state = found
+    is_fine = state is not None and state.trouble is None and state.failing_since is None
+    polled = PolledConnector(connector, {}, is_fine)
+    db.session.expunge(connector)
+    db.session.rollback()
+    return polled
+
+
+def _read_enabled(connector_id: int) -> tuple[Connector, PollState | None] | None:
+    """Return a connector that is switched on, and its row of poll_states; None for any other."""
     connector = db.session.get(Connector, connector_id, populate_existing=True)
     if connector is None or not connector.enabled:
         return None
@@ -187,9 +201,9 @@ def _enabled(connector_id: int) -> tuple[Connector, PollState | None] | None:
 
 
 @contextmanager
-def _writing(quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
-    """Open a write transaction; a `quiet` one changes nothing that open pages show, so that they stay as they are."""
-    if quiet:
+def _writing(is_quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
+    """Open a write transaction; a quiet one changes nothing that open pages show, so that they stay as they are."""
+    if is_quiet:
         with one_write_at_a_time() as connection:
             yield connection, None
     else:
@@ -198,37 +212,44 @@ def _writing(quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
 
 
 def _before(connection: Connection, connector_id: int) -> Any:
-    row = connection.execute(
-        select(_state.failing_since, _state.failures).where(_state.connector_id == connector_id)
-    ).one_or_none()
-    if row is None:
-        raise _Lost
-    return row
+    query = select(_state.failing_since, _state.failures).where(_state.connector_id == connector_id)
+    return connection.execute(query).one_or_none()
 
 
-def _move(connection: Connection, connector_id: int, turn: PollLease | None, values: dict[str, Any]) -> None:
-    """Write how the connector does, and end the turn.
+def _update(
+    connection: Connection,
+    connector_id: int,
+    lease: PollLease | None,
+    values: dict[str, Any],
+    *conditions: ColumnElement[bool],
+) -> bool:
+    """Store how a connector does, and end its lease. Return False where the lease is lost or a condition is not met.
 
-    Its next poll is the one of `values`, unless somebody has asked for an earlier one since the turn was taken.
+    The next poll is that of `values`, unless somebody has asked for an earlier one since the lease was acquired.
     """
     due = values["due"]
-    own = [_state.connector_id == connector_id, _switched_on(connector_id)]
-    if turn is None:
+    if lease is None:
         values = {key: value for key, value in values.items() if key != "due"}
     else:
-        own.append(_state.taken_until == turn.until)
-        asked = case((_state.due == turn.until, literal(due, _state.due.type)), else_=_state.due)
-        values = {**values, "due": asked, "taken_until": EPOCH}
-    if not connection.execute(update(_table).where(*own).values(**values)).rowcount:
-        raise _Lost
+        unless_asked = case((_state.due == lease.until, literal(due, _state.due.type)), else_=_state.due)
+        values = {**values, "due": unless_asked, "taken_until": EPOCH}
+    row = update(_table).where(*_held(connector_id, lease), *conditions)
+    return bool(connection.execute(row.values(**values)).rowcount)
 
 
-def _holds(connection: Connection, connector_id: int, turn: PollLease | None) -> bool:
-    own = [_state.connector_id == connector_id, _switched_on(connector_id)]
-    if turn:
-        own.append(_state.taken_until == turn.until)
-    return connection.execute(select(_state.connector_id).where(*own)).first() is not None
+def _is_held(connection: Connection, connector_id: int, lease: PollLease | None) -> bool:
+    return connection.execute(select(_state.connector_id).where(*_held(connector_id, lease))).first() is not None
 
 
-def _switched_on(connector_id: int) -> Any:
-    return exists().where(_connector.id == connector_id, _connector.enabled)
+def _held(connector_id: int, lease: PollLease | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that a connector is switched on and its lease is still this process's."""
+    is_enabled = exists().where(_connector.id == connector_id, _connector.enabled)
+    own = [_state.connector_id == connector_id, is_enabled]
+    return [*own, _state.taken_until == lease.until] if lease else own
+
+
+def _is_unchanged(polled: PolledConnector) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a connector is the same as when its poll began, and still fine."""
+    connector = polled.connector
+    is_same = exists().where(_connector.id == connector.id, _connector.version == connector.version)
+    return _state.trouble.is_(None), _state.failing_since.is_(None), is_same

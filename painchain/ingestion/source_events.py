@@ -21,7 +21,7 @@ from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.core.redaction import MASK, scrub
 from painchain.database.models import ChangeEvent, Connector, LogHead
-from painchain.database.session import db
+from painchain.database.session import single_statements
 from painchain.database.types import EPOCH
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 
@@ -98,18 +98,24 @@ def append(event_log: EventLogWriter, events: Sequence[NewEvent], looked_up: int
     return len(events)
 
 
-def unknown(found: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
-    """Return what is not on the timeline yet, each once, before any lock is taken; and the newest event by then."""
+def unknown(events: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
+    """Return the events that are not in the log yet, each once, before any lock is taken; and the log's newest event.
+
+    The newest event is 0 if there was nothing to look up.
+    """
     by_id: dict[str, SourceEvent] = {}
-    for one in found:
-        by_id.setdefault(_event_id(one.event_id), one)
-    ids = list(by_id)
-    with db.engine.connect() as connection:
-        newest = connection.execute(select(LogHead.last_event)).scalar_one()
-        for start in range(0, len(ids), STEP):
-            for event_id in _known(connection, ids[start : start + STEP]):
-                del by_id[event_id]
-    return list(by_id.values()), newest
+    for event in events:
+        by_id.setdefault(_event_id(event.event_id), event)
+    ids, newest = list(by_id), []
+    for start in range(0, len(ids), STEP):
+        some = ids[start : start + STEP]
+        query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, _event.event_id.in_(some))
+        with single_statements() as connection:
+            rows = connection.execute(query).all()
+        newest.append(rows[0].last_event)
+        for row in rows:
+            by_id.pop(row.event_id, None)
+    return list(by_id.values()), min(newest, default=0)
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -1,37 +1,54 @@
-"""Whose turn it is to be polled: a turn is a lease on a connector's row, so that two processes never poll the same."""
+"""Leases on polls: a process that holds a connector's lease polls it, and no other process polls it meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, exists, or_, select, update
 
 from painchain import connectors
 from painchain.database import clock
-from painchain.database.models import Connector, PollState
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.models import Connector, LogHead, PollState
+from painchain.database.session import Base, db, one_write_at_a_time, single_statements, single_write
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 
-LEASE = timedelta(minutes=5)  # the turn of a process that died is free again after so long
-SEEN = 16  # turns that are tried before the rest is left to the next look
+LEASE = timedelta(minutes=5)  # the lease of a process that died is free again after so long
+CANDIDATES = 16  # connectors that are tried before the rest is left to the next look
 
-_connector = Connector.__table__.c
+_connectors = Connector.__table__
+_connector = _connectors.c
 _table = Base.metadata.tables[PollState.__tablename__]
 _state = _table.c
+_KEY_ID = select(LogHead.key_id).scalar_subquery()
+
+
+@dataclass(frozen=True)
+class PolledConnector:
+    """A connector as it was when its poll began.
+
+    `connector` belongs to no session. `is_fine` says that its last poll went well, or that it was never polled.
+    """
+
+    connector: Connector
+    cursor: dict[str, Any]
+    is_fine: bool
 
 
 @dataclass(frozen=True)
 class PollLease:
-    """A turn that this process has until `until`; no other turn of the connector ends at that very moment."""
+    """A lease that this process holds until `until`; no other lease of the connector ends at that very moment."""
 
     connector_id: int
     until: datetime
+    polled: PolledConnector = field(compare=False, repr=False)
 
     @property
     def began(self) -> datetime:
-        """When it was taken."""
+        """When it was acquired."""
         return self.until - LEASE
 
 
@@ -47,73 +64,83 @@ def make_due(connector: Connector, now: datetime) -> None:
 
 
 def revoke(connector: Connector) -> None:
-    """Take the turn away from whoever polls a connector: what is found is not stored any more.
+    """End the lease of a connector, whichever process holds it: what its poll finds is not stored.
 
-    Whether it fails is open until the next poll; since when, is kept for the Recovered event.
+    Whether the connector fails is open until the next poll; `failing_since` stays, for the Recovered event.
     """
     db.session.execute(_of(connector.id).values(taken_until=EPOCH, trouble=None))
 
 
 def acquire(now: datetime) -> PollLease | None:
-    """Take the turn that has waited longest, if there is one: it is pushed forward first, and polled then.
+    """Acquire the lease of the connector that has waited longest, if one is due. Its next poll is put off first.
 
-    :raises WrongKey: when the key was replaced, so that this process opens no token any more.
+    :raises WrongKey: when the key was replaced, so that this process decrypts no token any more.
     """
-    waiting = _waiting(now)
-    if waiting:
-        writer.check_key()
-    for number, has_state in waiting:
-        if not has_state:
-            _give_state(number, now)
-        until = now + LEASE
-        free = _of(number).where(_is_due(now))
-        with one_write_at_a_time() as connection:
-            taken = connection.execute(free.values(due=until, taken_until=until)).rowcount
-        if taken:
-            return PollLease(number, until)
+    candidates = _candidates(now)
+    if candidates:
+        writer.check_key(candidates[0].key_id)
+    for row in candidates:
+        if not row.has_state:
+            _add_state(row.id, now)
+        lease = _lease(Connector(**{column.name: getattr(row, column.name) for column in _connector}), now)
+        if lease:
+            return lease
     return None
 
 
-def release(turn: PollLease, now: datetime) -> None:
-    """Leave a turn that came to nothing to whoever looks next."""
+def _lease(connector: Connector, now: datetime) -> PollLease | None:
+    """Acquire the lease of a connector, if it is still due and the same as when it was read."""
+    until = now + LEASE
+    is_same = exists().where(_connector.id == connector.id, _connector.enabled, _connector.version == connector.version)
+    free = _of(connector.id).where(_is_due(now), is_same).values(due=until, taken_until=until)
+    with single_write() as connection:
+        states = connection.execute(free.returning(_state.cursor, _state.trouble, _state.failing_since)).all()
+    for state in states:
+        is_fine = state.trouble is None and state.failing_since is None
+        return PollLease(connector.id, until, PolledConnector(connector, state.cursor, is_fine))
+    return None
+
+
+def release(lease: PollLease, now: datetime) -> None:
+    """Release a lease whose poll came to nothing, so that the connector is polled again at once."""
     with one_write_at_a_time() as connection:
-        ours = _of(turn.connector_id).where(_state.taken_until == turn.until)
-        connection.execute(ours.values(taken_until=EPOCH, due=now))
+        held = _of(lease.connector_id).where(_state.taken_until == lease.until)
+        connection.execute(held.values(taken_until=EPOCH, due=now))
 
 
-def _of(number: int) -> Update:
-    return update(_table).where(_state.connector_id == number)
+def _of(connector_id: int) -> Update:
+    return update(_table).where(_state.connector_id == connector_id)
 
 
-def _waiting(now: datetime) -> list[tuple[int, bool]]:
-    """Return the connectors whose turn it is, and whether they have a row yet; who has waited longest comes first."""
-    pollable = [one.key for one in connectors.TYPES.values() if one.poll]
+def _candidates(now: datetime) -> Sequence[Row[Any]]:
+    """Return the connectors that are due, the longest wait first: their rows, `has_state`, and the log's `key_id`."""
+    polled_types = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.poll]
     query = (
-        select(_connector.id, _state.connector_id.is_not(None))
+        select(_connectors, _state.connector_id.is_not(None).label("has_state"), _KEY_ID.label("key_id"))
         .outerjoin(_table, _state.connector_id == _connector.id)
-        .where(_connector.enabled, _connector.type.in_(pollable), or_(_state.connector_id.is_(None), _is_due(now)))
+        .where(_connector.enabled, _connector.type.in_(polled_types))
+        .where(or_(_state.connector_id.is_(None), _is_due(now)))
         .order_by(_state.due, _connector.id)
-        .limit(SEEN)
+        .limit(CANDIDATES)
     )
-    found = [(number, bool(has_state)) for number, has_state in db.session.execute(query)]
-    db.session.rollback()
-    return found
+    with single_statements() as connection:
+        return connection.execute(query).all()
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say whether a connector is due and nobody polls it.
 
-    A poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back. Whoever
-    has the turn has put the next poll to its end: once the turn is free, that waits for nothing.
+    A last poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back.
+    A lease puts the next poll off to its own end: once it is free, that is due at once.
     """
-    never = and_(_state.last_poll.is_(None), clock.reached(_state.due, now, LEASE))
-    left = _state.due == _state.taken_until
-    come = or_(_state.due <= now, _state.last_poll > now + clock.APART, never, left)
-    return and_(come, clock.reached(_state.taken_until, now, LEASE))
+    never_polled = and_(_state.last_poll.is_(None), clock.reached(_state.due, now, LEASE))
+    was_leased = _state.due == _state.taken_until
+    is_reached = or_(_state.due <= now, _state.last_poll > now + clock.APART, never_polled, was_leased)
+    return and_(is_reached, clock.reached(_state.taken_until, now, LEASE))
 
 
-def _give_state(number: int, now: datetime) -> None:
+def _add_state(connector_id: int, now: datetime) -> None:
     with writer.writing():
-        connector = db.session.get(Connector, number)
+        connector = db.session.get(Connector, connector_id)
         if connector:
             make_due(connector, now)

@@ -204,10 +204,9 @@ def test_a_process_that_dies_loses_its_turn_with_time_and_nothing_else(
     assert poll_leases.acquire(NOW + poll_leases.LEASE - SECOND) is None
     assert poll(NOW + poll_leases.LEASE) == 1
     # The process was only slow: what it found is not stored over what is newer.
-    assert (
-        poll_results.store(number, PollResult([found("late")], {"last": 0}), NOW + poll_leases.LEASE + SECOND, lost)
-        == 0
-    )
+    late = NOW + poll_leases.LEASE + SECOND
+    with pytest.raises(poll_results.LeaseLost):
+        poll_results.store(number, PollResult([found("late")], {"last": 0}), late, lost)
     assert (titles(), state(number).cursor) == (["[Strike] 1"], {"last": 1})
 
 
@@ -260,6 +259,24 @@ def test_saving_and_enabling_make_a_connector_due_at_once_and_move_no_cursor(
     change(number, NOW + MINUTE, lambda one, trail: polling.sync_now(one, trail))
     assert poll(NOW + MINUTE) == 0
     assert far.paths == ["/strikes?after=0", "/strikes?after=1", "/strikes?after=1"]
+
+
+def test_a_connector_that_is_renamed_during_its_poll_gives_its_events_the_new_name(
+    inside: Flask, far: Far, clockwork: Clockwork
+) -> None:
+    number = add(far, tags="old")
+    clockwork.strikes = strikes(1)
+
+    def rename() -> None:
+        with inside.app_context():
+            edit = ConnectorEdit({"name": "Belfry", "tags": ["new"]})
+            change(number, NOW + SECOND, lambda connector, trail: connector_store.update(connector, edit, trail))
+
+    clockwork.before = rename
+    assert poll(NOW) == 1
+    event = queries.page(Filter(source=("clock",))).events[0]
+    assert (event.connector_name, event.tags) == ("Belfry", ["new"])
+    assert state(number).due == NOW + SECOND
 
 
 def test_sync_now_during_a_poll_has_it_polled_once_more(inside: Flask, far: Far, clockwork: Clockwork) -> None:

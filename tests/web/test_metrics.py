@@ -201,7 +201,7 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
             raise told
         return told
 
-    monkeypatch.setattr(polling, "_polled", answer)
+    monkeypatch.setattr(polling, "_ask", answer)
     for days in range(3):
         with app.app_context():
             now = datetime.now(UTC) + timedelta(days=2 * days)
