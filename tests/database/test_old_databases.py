@@ -1,0 +1,145 @@
+"""A database of each older version is brought up to date: its log verifies, and it shows the same events."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from flask import Flask
+
+from painchain import connectors, migrations
+from painchain.audit import event_kinds
+from painchain.audit.diff import Change
+from painchain.audit.records import AuditRecord, RetentionChange
+from painchain.audit.trail import Trail
+from painchain.connectors.base import Kind
+from painchain.core import key_file, runtime
+from painchain.database.session import Base, db
+from painchain.eventlog import writer
+from painchain.factory import build_app
+from painchain.integrity import derived_data, verification
+from painchain.maintenance import demo_data
+from painchain.startup import create_app, use_keys
+from tests.conftest import WITH_POSTGRES, close, settings_for
+from tests.database.test_migrations import alembic, empty_database  # noqa: F401  a fixture
+from tests.eventlog.test_chain import made
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+OLD = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()][1:]
+# The frozen code of a migration writes other SQL on PostgreSQL: one database from before all of it, one from between.
+CASES = [
+    *(pytest.param("sqlite", revision, id=f"sqlite-{revision}") for revision in OLD),
+    *(pytest.param("postgresql", revision, marks=WITH_POSTGRES, id=f"postgresql-{revision}") for revision in OLD[-1:]),
+    pytest.param("postgresql", "0011", marks=WITH_POSTGRES, id="postgresql-0011"),
+]
+# Kinds of audit events that do not say how anything is configured, or are not read as such without their details.
+KINDS = (
+    *("connector_failing", "connector_recovered", "connector_disabled", "connector_deleted"),
+    *("field_visibility_changed", "webhook_changed", "notify_rule_created", "notify_rule_changed"),
+    *("notify_rule_deleted", "events_exported", "events_pruned", "backup_restored", "key_rotated"),
+    *("key_replaced", "person_added", "person_changed", "person_disabled", "person_enabled", "person_removed"),
+    *("password_set", "password_link_made", "signed_in", "signed_out", "sign_in_failed", "token_created"),
+    *("token_revoked", "checkpoint_made", "chain_begun", "chain_broken", "chain_mended"),
+)
+Rows = dict[str, Sequence[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
+    """An instance folder, and every row of its database, in which there are events of every type."""
+    folder = tmp_path_factory.mktemp("written")
+    app = create_app(settings_for(folder))
+    with app.app_context():
+        demo_data.fill(1_000, 90, 1, NOW, lambda events: None)
+        with writer.writing() as event_log:
+            trail = Trail(event_log, "ann", writer.new_request_id(NOW), NOW, reason="Größe 東京 – naïve")
+            trail.log(event_kinds.team_created("Müller", ["a"]))
+            trail.log(event_kinds.team_updated("Müller", [Change("tags", "Tags", Kind.LIST, ["a"], ["a", "é"])]))
+            trail.log(event_kinds.team_deleted("Müller", ["a", "é"]))
+            trail.log(event_kinds.retention_changed(RetentionChange("gitlab", None, 60)))
+            trail.log(event_kinds.retention_changed(RetentionChange("gitlab", 60, None)))
+            for kind in KINDS:
+                trail.log(AuditRecord(kind, "made up", "done", {"text": f"{kind} – 東京"}, {"action": kind}))
+            tags = ["long " * 50, "longer " * 50, "é"]  # too long for a facet
+            event_log.append(made(event_log.last_event + 1, tags=tags, connector_name="Gone", status="failed"))
+            event_log.count()
+        with db.engine.connect() as connection:
+            rows = {
+                table.name: [dict(row) for row in connection.execute(sa.select(_typed(table))).mappings()]
+                for table in Base.metadata.sorted_tables
+            }
+        every_type = {one.name for one in connectors.BUILTIN.event_types}
+        assert every_type - {row["event_type"] for row in rows["change_events"]} == set()
+    close(app)
+    return folder, rows
+
+
+def _typed(table: sa.Table, *names: str) -> sa.TableClause:
+    """Return a table with the columns of these names, or with all of them, that fills in nothing by itself."""
+    return sa.table(
+        table.name, *(sa.column(column.name, column.type) for column in table.c if not names or column.name in names)
+    )
+
+
+def old_database(folder: Path, url: str, revision: str, rows: Rows) -> Flask:
+    """Make a database as it was at a revision, with what had a place there of all these rows."""
+    app = build_app(settings_for(folder, url))
+    with app.app_context():
+        keys = key_file.read(runtime.of(app).key_place)
+        assert keys
+        use_keys(app, keys)
+        flask_migrate.upgrade(directory=alembic(app), revision=revision)
+        there = {name: {column["name"] for column in sa.inspect(db.engine).get_columns(name)} for name in _tables()}
+        with db.engine.begin() as connection:
+            for table in Base.metadata.sorted_tables:
+                if table.name in there:
+                    _fill(connection, _typed(table, *there[table.name]), rows[table.name])
+            if "words" in there["change_events"] and connection.dialect.name == "sqlite":
+                connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
+    close(app)
+    return app
+
+
+def _tables() -> list[str]:
+    return [name for name in sa.inspect(db.engine).get_table_names() if name in Base.metadata.tables]
+
+
+def _fill(connection: sa.Connection, table: sa.TableClause, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(sa.delete(table))
+    if rows:
+        names = table.c.keys()
+        connection.execute(sa.insert(table), [{name: row[name] for name in names} for row in rows])
+
+
+@pytest.mark.parametrize(("database", "revision"), CASES)
+def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
+    written: tuple[Path, Rows],
+    empty_database: str,  # noqa: F811
+    database: str,
+    revision: str,
+    tmp_path: Path,
+) -> None:
+    folder, rows = written
+    instance = tmp_path / "instance"
+    shutil.copytree(folder, instance, ignore=shutil.ignore_patterns("*.db*"))
+    old_database(instance, empty_database, revision, rows)
+    app = create_app(settings_for(instance, empty_database))
+    with app.app_context():
+        with db.engine.connect() as connection:
+            query = sa.select(_typed(Base.metadata.tables["change_events"])).order_by(sa.column("id"))
+            events = [dict(row) for row in connection.execute(query).mappings()]
+        new = events[len(rows["change_events"]) :]
+        assert events[: len(rows["change_events"])] == sorted(rows["change_events"], key=lambda row: row["id"])
+        assert [event["event_type"] for event in new] == (["ChainBegun"] if revision < migrations.CHAINED else [])
+        assert verification.integrity().broken is None
+        completeness = verification.completeness()
+        assert (completeness.drift, completeness.explained) == ([], [])
+        assert derived_data.astray() == []
+    close(app)
