@@ -8,9 +8,11 @@ from flask_wtf import CSRFProtect
 from painchain.web import metrics, webhook_receiver
 from painchain.web.account import oidc, person, profile, sign_in
 from painchain.web.api import connection_tests as connection_tests_api
+from painchain.web.api import connectors as connectors_api
 from painchain.web.api import events as events_api
 from painchain.web.api import exports as exports_api
 from painchain.web.api import integrity as integrity_api
+from painchain.web.api import meta as meta_api
 from painchain.web.api import notify_rules as notify_rules_api
 from painchain.web.api import people as people_api
 from painchain.web.api import snapshots as snapshots_api
@@ -39,16 +41,27 @@ PAGES = (
     *(connector_health, connection_test, connectors, teams, retention, notifications, webhooks, people, api_tokens),
     *(audit_log, metrics, help_pages),
 )
-# Without a CSRF token: scripts send none (another site's pages are refused otherwise), and deliveries are signed.
-WITHOUT_TOKEN = (
-    *(events_api, undo_api, connection_tests_api, teams_api, webhooks_api, notify_rules_api, people_api, tokens_api),
+# Exempt from CSRF tokens: the API refuses other sites' pages by their Origin, and webhook deliveries are signed.
+CSRF_EXEMPT = (
+    *(
+        meta_api,
+        connectors_api,
+        events_api,
+        undo_api,
+        connection_tests_api,
+        teams_api,
+        webhooks_api,
+        notify_rules_api,
+        people_api,
+        tokens_api,
+    ),
     *(integrity_api, snapshots_api, exports_api, webhook_receiver),
 )
 
 
 def register(app: Flask, csrf: CSRFProtect) -> None:
     """Register every blueprint with the app."""
-    for module in WITHOUT_TOKEN:
+    for module in CSRF_EXEMPT:
         csrf.exempt(module.blueprint)
-    for module in (*PAGES, *WITHOUT_TOKEN):
+    for module in (*PAGES, *CSRF_EXEMPT):
         app.register_blueprint(module.blueprint)

@@ -14,7 +14,7 @@ LONGEST = 200
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 NOWHERE = "(no such address)"
 # What is asked for all day long, by pages, probes and Prometheus.
-QUIET = frozenset(("static", "api.health", "metrics.scrape", "news.news", "health.watch", "retention.progress"))
+QUIET = frozenset(("static", "meta_api.health", "metrics.scrape", "news.news", "health.watch", "retention.progress"))
 log = logging.getLogger("painchain.web.access")  # documented: people filter their logs by it
 
 

@@ -14,7 +14,6 @@ from painchain.configuration import connector_store
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.database.models import Connector
-from painchain.database.types import iso
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling
 from painchain.ingestion.health import Health
@@ -88,28 +87,6 @@ def troubled() -> list[FailingConnector]:
         for one in there
         if one.id in health and health[one.id].state in ("failing", "rate_limited")
     ]
-
-
-def health_json(how: Health | None) -> dict[str, Any] | None:
-    """Return how a connector does as the API gives it: nothing, if it is not polled at all."""
-    if how is None:
-        return None
-    rate = {"limit": how.rate_limit, "remaining": how.rate_remaining, "resets": _iso(how.rate_resets)}
-    return {
-        "state": how.state,
-        "last_poll": _iso(how.last_poll),
-        "last_success": _iso(how.last_success),
-        "error": how.error,
-        "failures": how.failures,
-        "failing_since": _iso(how.failing_since),
-        "next_poll": _iso(how.due),
-        "rate_limit": None if how.rate_remaining is None else rate,
-        "note": how.note,
-    }
-
-
-def _iso(value: Any) -> str | None:
-    return iso(value) if value else None
 
 
 def _is_id(text: str) -> bool:

@@ -74,7 +74,7 @@ def handle_database_error(problem: Exception) -> Response:
     log.error("Database error: %s (%s)", fault.words, _driver_message(problem))
     if fault.lasting:
         runtime.current().database_fault = fault
-    if request.endpoint == "api.health":
+    if request.endpoint == "meta_api.health":
         return unhealthy(fault)
     if request.method in ("GET", "HEAD"):
         advice = fault.advice or "Try again shortly; /health shows when it is back"

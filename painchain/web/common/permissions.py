@@ -7,7 +7,7 @@ from painchain.core.roles import ADMIN, EDITOR, VIEWER
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # Open to everybody: static files, the health check, and routes that check a token or a signature of their own.
-PUBLIC = frozenset(("static", "api.health", "hooks.deliver", "metrics.scrape"))
+PUBLIC = frozenset(("static", "meta_api.health", "hooks.deliver", "metrics.scrape"))
 # Answered without reading the accounts, also while the database is down.
 WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
 # Blueprints for people who have not signed in yet.

@@ -62,7 +62,7 @@ BEYOND_ANY_SCHEMA = (
     "too easy to guess",
     "contains a character that cannot be seen",
     "There is no team",
-    "There is no such field. A ",
+    "Unknown field. A ",
     "A rule named",
     "Apprise does not support this URL",
     "An Apprise URL has",

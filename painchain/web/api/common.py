@@ -1,0 +1,159 @@
+"""What every part of the API shares: its guards, its refusals, and ETags with If-Match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from flask import Blueprint, abort, request
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from painchain.accounts.users import AccountRefused, InvalidAccount
+from painchain.configuration.errors import ChangeRefused, InvalidValues
+from painchain.core import logs
+from painchain.core.validation import BadBody
+from painchain.timeline.queries import BadFilter
+from painchain.web.common.permissions import SAFE_METHODS
+from painchain.web.common.responses import json_error
+
+MAX_ID = 2**63 - 1
+FILTERS = ("source", "event_type", "connector", "tag", "team", "author", "status", "start_date", "end_date", "q")
+# The query parameters of each route; a route that is not listed takes none.
+PARAMETERS = {
+    "events_api.changes": (*FILTERS, "limit", "cursor"),
+    "events_api.histogram": FILTERS,
+    "events_api.stats": FILTERS,
+    "snapshots_api.configuration": ("at",),
+    "exports_api.exported": (*FILTERS, "format"),
+}
+
+
+def api_blueprint(name: str, url_prefix: str | None = None) -> Blueprint:
+    """Return a blueprint with the guards and error handlers of the API."""
+    blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
+    blueprint.before_request(refuse_other_sites)
+    blueprint.before_request(refuse_unknown_parameters)
+    blueprint.register_error_handler(BadBody, handle_bad_body)
+    blueprint.register_error_handler(BadFilter, handle_bad_filter)
+    for invalid, refused in ((InvalidValues, ChangeRefused), (InvalidAccount, AccountRefused)):
+        blueprint.register_error_handler(invalid, handle_invalid_values)
+        blueprint.register_error_handler(refused, handle_refused_change)
+    return blueprint
+
+
+def refuse_other_sites() -> ResponseReturnValue | None:
+    """Refuse writes that another site's page sends, and bodies that are not JSON."""
+    if request.method in SAFE_METHODS:
+        return None
+    origin = request.headers.get("Origin")
+    is_foreign = origin is not None and origin.partition("://")[2] != request.host
+    if is_foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        logs.security("origin_refused", "A write came from another site's page.")
+        return json_error(
+            403, "This request comes from another site. Only PainChain's own pages and scripts may write."
+        )
+    if (request.content_length or request.method in ("PATCH", "PUT")) and request.mimetype != "application/json":
+        return json_error(415, "Send the body as application/json.")
+    return None
+
+
+def refuse_unknown_parameters() -> None:
+    """Refuse a query that would be ignored or misread. Probes of /health may append any.
+
+    :raises BadFilter: when a parameter is unknown or the query is not UTF-8.
+    """
+    if not request.query_string or not request.path.startswith("/api/"):
+        return
+    known = PARAMETERS.get(request.endpoint or "", ())
+    for name in request.args:
+        if name not in known:
+            allowed = f"Allowed are {', '.join(known)}." if known else "This address takes none."
+            raise BadFilter(name, f"Unknown parameter. {allowed}")
+    try:
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError:
+        raise BadFilter("", "The query is not UTF-8.") from None
+
+
+def handle_bad_body(problem: BadBody) -> Response:
+    """Answer a body that the route does not accept."""
+    return json_error(422, f"Nothing was saved. {problem}", problem.errors)
+
+
+def handle_bad_filter(problem: BadFilter) -> Response:
+    """Answer a query that cannot be parsed."""
+    return json_error(422, str(problem), field_errors({problem.parameter: str(problem)}))
+
+
+def handle_invalid_values(problem: InvalidValues | InvalidAccount) -> Response:
+    """Answer values that a field does not accept."""
+    return json_error(422, str(problem), field_errors(problem.errors))
+
+
+def handle_refused_change(problem: ChangeRefused | AccountRefused) -> Response:
+    """Answer a change that the present state does not allow."""
+    return json_error(409, str(problem))
+
+
+def field_errors(errors: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return messages by field in the shape of every JSON error."""
+    return [{"field": field, "message": message} for field, message in errors.items()]
+
+
+class Versioned(Protocol):
+    """A record whose version grows with each change."""
+
+    id: int
+    version: int
+
+
+Record = TypeVar("Record", bound=Versioned)
+
+
+@dataclass(frozen=True)
+class Editable(Generic[Record]):
+    """One kind of record that the API reads and edits: how it is found, and its ETag."""
+
+    noun: str
+    find: Callable[[int], Record | None]
+    stale: Callable[[Record], Exception]  # its message says who changed the record
+    tag_prefix: str = ""
+
+    def get_or_404(self, record_id: int) -> Record:
+        """Return the record with this ID."""
+        return found_or_404(self.noun, record_id, self.find)
+
+    def etag(self, record: Record) -> dict[str, str]:
+        """Return the header that names the version of a record."""
+        return {"ETag": f'"{self._tag(record)}"'}
+
+    def require_if_match(self, record_id: int) -> None:
+        """Refuse a change that does not name the version it was made on: 428, or 404 if there is no record."""
+        if "If-Match" not in request.headers:
+            self.get_or_404(record_id)
+            abort(428, f"Send the ETag of the {self.noun} as If-Match, so that no one's change is lost.")
+
+    def matching(self, record_id: int) -> Record:
+        """Return the record, or refuse with 412 if If-Match names another version. Without the header any matches."""
+        record = self.get_or_404(record_id)
+        if "If-Match" in request.headers and not request.if_match.contains(self._tag(record)):
+            message = f"{self.stale(record)} Read it again and repeat the change."
+            abort(json_error(412, message, headers=self.etag(record)))
+        return record
+
+    def _tag(self, record: Record) -> str:
+        return f"{self.tag_prefix}{record.id}-{record.version}"
+
+
+Found = TypeVar("Found")
+
+
+def found_or_404(noun: str, record_id: int, find: Callable[[int], Found | None]) -> Found:
+    """Return what has this ID, or answer 404. No database takes a number above `MAX_ID`."""
+    record = find(record_id) if record_id <= MAX_ID else None
+    if record is None:
+        abort(404, f"No {noun} with this ID.")
+    return record

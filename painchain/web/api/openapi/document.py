@@ -1,0 +1,164 @@
+"""Assemble the OpenAPI document from routes, request bodies and resources."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from painchain import __version__
+from painchain.web.api.openapi.bodies import body_schemas
+from painchain.web.api.openapi.parameters import IF_MATCH, PATH, REASON
+from painchain.web.api.openapi.routes import ROUTES, Route
+from painchain.web.api.openapi.schema import STRING, Schema, list_of, ref
+from painchain.web.api.resources.base import Error, Failing
+
+HEADERS = {
+    "Content-Disposition": "The name of a file to save it as.",
+    "ETag": "The version of the connector, team, rule or account.",
+    "Link": 'The next older page as rel="next", if there is one.',
+    "Location": "The address of the new resource.",
+}
+REFUSALS = {
+    400: "The request cannot be understood, or is meant for another host.",
+    401: "Not signed in, and no valid token was sent.",
+    403: "The role does not allow it, or the write comes from another site's page.",
+    404: "Nothing has this ID.",
+    409: "The present state does not allow it: auditing is off, the connector is built in or disabled, "
+    "a setting has changed since, or this is the last admin.",
+    412: "The connector, team, rule or account has another version than If-Match names.",
+    413: "The body is too large.",
+    414: "The address is too long or has too many parameters.",
+    415: "The body is not application/json.",
+    422: "Parameters or body do not match this description; `errors` names them.",
+    428: "If-Match is missing.",
+    503: "The database is unavailable; nothing was saved.",
+}
+
+
+# Nobody has to sign in while there are no accounts and the server listens on loopback only.
+SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token from Settings, API tokens."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "painchain_session",
+        "description": "The session of a signed-in browser; over https its name begins with __Host-.",
+    },
+}
+METRICS_SCHEME: Schema = {
+    "metrics": {"type": "http", "scheme": "bearer", "description": "The token of PAINCHAIN_METRICS_TOKEN."}
+}
+# Routes that need no sign-in, and the scheme that they use instead.
+OPEN: dict[str, list[Schema]] = {"/health": [], "/metrics": [{"metrics": []}]}
+
+
+@cache
+def document() -> Schema:
+    """Return the OpenAPI document."""
+    paths: dict[str, Schema] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    description = "Every error has the shape `Error`. X-Request-Id of a write is the `request_id` of its events."
+    responses = {str(status): _refusal(status) for status in REFUSALS}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "PainChain", "version": __version__, "description": description},
+        "paths": paths,
+        "security": [{name: []} for name in SCHEMES] + [{}],
+        "components": {
+            "schemas": {**body_schemas(), **_resource_schemas()},
+            "responses": responses,
+            "securitySchemes": SCHEMES | METRICS_SCHEME,
+        },
+    }
+
+
+class ResourceSchemas(GenerateJsonSchema):
+    """Pydantic's JSON schemas without titles: they only repeat the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never title a field."""
+        return False
+
+    def model_schema(self, schema: Any) -> Schema:
+        """Return the schema of a model without its title."""
+        described = super().model_schema(schema)
+        described.pop("title", None)
+        return described
+
+
+def _resource_schemas() -> dict[str, Schema]:
+    """Return the schema of every resource that a route answers, and of errors."""
+    resources = [_resource(route.answer) for route in ROUTES if route.answer not in (None, dict)]
+    models: Any = [(resource, "serialization") for resource in (*resources, Error, Failing)]
+    template = "#/components/schemas/{model}"
+    schemas: dict[str, Schema] = models_json_schema(models, ref_template=template, schema_generator=ResourceSchemas)[1]
+    return schemas["$defs"]
+
+
+def _resource(answer: Any) -> Any:
+    """Return the resource of an answer that is one or a list of one."""
+    return get_args(answer)[0] if get_origin(answer) is list else answer
+
+
+def _answer_schema(answer: Any) -> Schema | None:
+    if answer is None:
+        return None
+    if answer is dict:
+        return {"type": "object"}
+    resource = ref(_resource(answer).__name__)
+    return list_of(resource) if get_origin(answer) is list else resource
+
+
+def _operation(route: Route) -> Schema:
+    done = _response("Done.", _answer_schema(route.answer), route.headers)
+    for media in route.also:
+        done.setdefault("content", {})[media] = {"schema": STRING}
+    answer = {str(route.status): done}
+    refused = {*route.refusals, 414, *(() if route.path in OPEN else (401, 403))}
+    operation: Schema = {
+        "summary": route.summary,
+        "operationId": route.summary.lower().replace(" ", "_"),
+        "parameters": _parameters(route),
+        "responses": answer | {str(status): ref(status, "responses") for status in sorted(refused)},
+    }
+    if route.path in OPEN:
+        operation["security"] = OPEN[route.path]
+    if route.path == "/health":
+        operation["responses"]["503"] = _response(REFUSALS[503], ref(Failing.__name__))
+    if route.body:
+        content = {"application/json": {"schema": ref(route.body.__name__)}}
+        operation["requestBody"] = {"required": not route.optional_body, "content": content}
+    return operation
+
+
+def _refusal(status: int) -> Schema:
+    return _response(REFUSALS[status], ref(Error.__name__), ("ETag",) if status == 412 else ())
+
+
+def _response(description: str, answer: Schema | None, headers: tuple[str, ...] = ()) -> Schema:
+    response: Schema = {"description": description}
+    if answer:
+        response["content"] = {"application/json": {"schema": answer}}
+    for name in headers:
+        header = {"description": HEADERS[name], "schema": STRING, "required": name != "Link"}
+        response.setdefault("headers", {})[name] = header
+    return response
+
+
+def _parameters(route: Route) -> list[Schema]:
+    in_path = {name: PATH[name] for name in re.findall(r"{(\w+)}", route.path)}
+    header = IF_MATCH if 412 in route.refusals else {}
+    return [
+        {"name": name, "in": place, "required": required, "description": about, "schema": schema}
+        for place, required, parameters in (
+            ("path", True, in_path),
+            ("query", False, route.query or {}),
+            ("header", 428 in route.refusals, header),
+            ("header", False, REASON if route.method != "GET" else {}),
+        )
+        for name, (schema, about) in parameters.items()
+    ]

@@ -1,0 +1,68 @@
+"""The base of every resource, errors, and how resources are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from flask import jsonify
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from painchain.database.types import iso
+
+Time = Annotated[datetime, PlainSerializer(iso), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Resource(BaseModel):
+    """A JSON object that the API answers, always with all of its members, in the order of the fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Secret(Resource):
+    """A stored secret, which is never returned."""
+
+    set: bool
+
+
+class FieldError(Resource):
+    """What is wrong with one member of a body, or with one parameter."""
+
+    field: str
+    message: str
+
+
+class Error(Resource):
+    """The shape of every error."""
+
+    success: Literal[False]
+    message: str
+    errors: list[FieldError]
+
+
+class Failing(Error):
+    """The database does not read or write."""
+
+    status: Literal["failing"]
+    database: str = Field(description="What is wrong with it, in plain words.")
+
+
+class Health(Resource):
+    """The database reads and writes."""
+
+    status: Literal["ok"]
+    database: Literal["ok"]
+    auditing: bool
+    version: str
+
+
+def answer(resource: Resource, status: int = 200, headers: Mapping[str, str] | None = None) -> ResponseReturnValue:
+    """Answer with one resource."""
+    return jsonify(resource.model_dump()), status, dict(headers or {})
+
+
+def answer_list(resources: Iterable[Resource]) -> ResponseReturnValue:
+    """Answer with a list of resources."""
+    return jsonify([resource.model_dump() for resource in resources])

@@ -1,0 +1,177 @@
+"""Events and what is counted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from painchain.audit.external_events import REQUIRED
+from painchain.exports import ocsf
+from painchain.exports.export import event_json
+from painchain.timeline import silent_connectors
+from painchain.timeline.coverage import KINDS, CoverageGap
+from painchain.web.api.resources.base import Resource, Time
+
+CountedSince = Annotated[
+    Time | None,
+    Field(description="Null: everything is counted. A search with too many matches is counted from this time on only."),
+]
+Counts = Mapping[str, int]
+
+
+class EventDescription(BaseModel):
+    """What happened: the text, and what else the source reported."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str
+
+
+class Event(Resource):
+    """An event. `exports.export.event_json` serialises it; a test holds the two together."""
+
+    id: int
+    event_id: str
+    source: str
+    event_type: str
+    connector_id: int | None
+    connector_name: str | None
+    title: str
+    description: EventDescription
+    author: str
+    timestamp: Time
+    recorded_at: Time
+    url: str | None
+    status: str | None
+    metadata: dict[str, Any]
+    tags: list[str]
+    request_id: str
+
+
+Events = Annotated[
+    list[dict[str, Any]], WithJsonSchema({"type": "array", "items": {"$ref": "#/components/schemas/Event"}})
+]
+
+
+class Logged(Resource):
+    """An event that was recorded for a script."""
+
+    success: Literal[True]
+    message: str
+    event_type: Annotated[str, Field(json_schema_extra={"enum": list(REQUIRED)})]
+    event_id: str
+
+
+class Lapse(Resource):
+    """A data gap: a time in which a connector was not observed. `until` is null while it lasts."""
+
+    connector_id: int
+    connector_name: str
+    connector_type: str
+    kind: Annotated[str, Field(json_schema_extra={"enum": list(KINDS)})]
+    since: Time
+    until: Time | None
+    words: str
+
+    @classmethod
+    def of(cls, gap: CoverageGap) -> Lapse:
+        """Return the resource of a coverage gap."""
+        return cls(
+            connector_id=gap.connector_id,
+            connector_name=gap.connector_name,
+            connector_type=gap.connector_type,
+            kind=gap.kind,
+            since=gap.since,
+            until=gap.until,
+            words=gap.words,
+        )
+
+
+class Silence(Resource):
+    """A connector that usually has events and has had none for a while, and what changed it just before."""
+
+    connector_id: int
+    connector_name: str
+    connector_type: str
+    last_event: Time
+    usual_gap_seconds: float
+    changes: Events
+
+    @classmethod
+    def of(cls, silence: silent_connectors.Silence) -> Silence:
+        """Return the resource of a silent connector."""
+        return cls(
+            connector_id=silence.connector_id,
+            connector_name=silence.name,
+            connector_type=silence.type,
+            last_event=silence.last,
+            usual_gap_seconds=silence.usual.total_seconds(),
+            changes=[event_json(event) for event in silence.changes],
+        )
+
+
+class TimelineBin(Resource):
+    """The events of one bin of the timeline, by source."""
+
+    start: Time
+    end: Time
+    total: int
+    counts: Counts
+
+
+class Timeline(Resource):
+    """Events by time and source, and the times without data."""
+
+    start: Time
+    end: Time
+    bin_seconds: int
+    total: int
+    counted_since: CountedSince
+    bins: list[TimelineBin]
+    lapses: list[Lapse]
+    silences: list[Silence]
+
+
+class Stats(Resource):
+    """Events by what they have in common."""
+
+    total: int
+    counted_since: CountedSince
+    by_source: Counts
+    by_event_type: Counts
+    by_connector_name: Counts
+    by_author: Counts
+    by_status: Counts
+
+
+def _remove_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+
+
+# A member that is left out where there is no value, and never null.
+MAY_BE_MISSING = Field(default=None, json_schema_extra=_remove_default)
+
+
+class OcsfEvent(BaseModel):
+    """An event as the OCSF export has it. `exports.ocsf` writes it; the members that are not required vary by event."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"description": f"An Entity Management event (class {ocsf.CLASS}) of OCSF {ocsf.VERSION}."},
+    )
+
+    activity_id: int
+    category_uid: Annotated[int, Field(json_schema_extra={"const": ocsf.CATEGORY})]
+    class_uid: Annotated[int, Field(json_schema_extra={"const": ocsf.CLASS})]
+    type_uid: int
+    severity_id: int
+    time: int
+    metadata: dict[str, Any]
+    entity: dict[str, Any]
+    status_id: Annotated[int | SkipJsonSchema[None], MAY_BE_MISSING]
+    actor: Annotated[dict[str, Any] | SkipJsonSchema[None], MAY_BE_MISSING]
+    unmapped: Annotated[dict[str, Any] | SkipJsonSchema[None], MAY_BE_MISSING]
+    message: Annotated[str | SkipJsonSchema[None], MAY_BE_MISSING]

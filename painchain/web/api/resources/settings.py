@@ -1,0 +1,153 @@
+"""Teams, notify rules, people and tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from painchain.accounts.api_tokens import Listed
+from painchain.core.roles import ROLES
+from painchain.database import account_models, models
+from painchain.eventlog import outbox
+from painchain.web.api.resources.base import Resource, Secret, Time
+
+Role = Annotated[str, Field(json_schema_extra={"enum": list(ROLES)})]
+RuleKind = Annotated[str, Field(json_schema_extra={"enum": [kind.key for kind in outbox.OFFERED]})]
+
+
+class Team(Resource):
+    """A team: a name for tags."""
+
+    id: int
+    name: str
+    tags: list[str]
+    version: int
+    created_at: Time
+    created_by: str
+    updated_at: Time
+    updated_by: str
+
+    @classmethod
+    def of(cls, team: models.Team) -> Team:
+        """Return the resource of a team."""
+        return cls.model_validate(team, from_attributes=True)
+
+
+class NotifyRule(Resource):
+    """A notify rule. Of its URL only what holds no secret is returned."""
+
+    id: int
+    name: str
+    kinds: list[RuleKind]
+    enabled: bool
+    url: str = Field(description="Its scheme, and its host if that holds no secret.")
+    version: int
+    updated_at: Time
+    updated_by: str
+    last_sent: Time | None
+    error: str | None = Field(description="Why the last message failed; null if it was sent.")
+    failed_at: Time | None
+    lost: int = Field(description="Messages given up since the last one that was sent.")
+
+    @classmethod
+    def of(cls, rule: models.NotifyRule) -> NotifyRule:
+        """Return the resource of a notify rule."""
+        return cls(
+            id=rule.id,
+            name=rule.name,
+            kinds=rule.kinds,
+            enabled=rule.enabled,
+            url=rule.shown,
+            version=rule.version,
+            updated_at=rule.updated_at,
+            updated_by=rule.updated_by,
+            last_sent=rule.last_sent,
+            error=rule.error,
+            failed_at=rule.failed_at,
+            lost=rule.lost,
+        )
+
+
+class Sent(Resource):
+    """Whether a test message was sent."""
+
+    sent: bool
+    error: str | None
+
+
+class Person(Resource):
+    """An account. Of its password only whether there is one is returned."""
+
+    id: int
+    name: str
+    role: Role
+    email: str | None
+    enabled: bool
+    password: Secret
+    version: int
+    created_at: Time
+    created_by: str
+    disabled_at: Time | None
+
+    @staticmethod
+    def members(person: account_models.Person) -> dict[str, Any]:
+        """Return the values of the fields for an account."""
+        return {
+            "id": person.id,
+            "name": person.name,
+            "role": person.role,
+            "email": person.email,
+            "enabled": person.disabled_at is None,
+            "password": Secret(set=person.password is not None),
+            "version": person.version,
+            "created_at": person.created_at,
+            "created_by": person.created_by,
+            "disabled_at": person.disabled_at,
+        }
+
+    @classmethod
+    def of(cls, person: account_models.Person) -> Person:
+        """Return the resource of an account."""
+        return cls(**cls.members(person))
+
+
+class NewPersonAdded(Person):
+    """An account that was just added."""
+
+    link: str | None = Field(description="Sets the password, once; null if one was given. Shown this once.")
+
+
+class PasswordLink(Resource):
+    """A link that sets a password once."""
+
+    link: str
+    expires: Time
+
+
+class Token(Resource):
+    """An API token, without its secret."""
+
+    id: int
+    name: str
+    role: Role = Field(description="What it may do, as far as its owner may.")
+    person: str
+    created_at: Time
+    expires: Time | None
+    last_used: Time | None
+
+    @staticmethod
+    def members(token: Listed) -> dict[str, Any]:
+        """Return the values of the fields for a token."""
+        return {name: getattr(token, name) for name in Token.model_fields}
+
+    @classmethod
+    def of(cls, token: Listed) -> Token:
+        """Return the resource of a token."""
+        return cls(**cls.members(token))
+
+
+class NewTokenMade(Token):
+    """A token that was just created."""
+
+    token: str = Field(description="Its secret, shown this once.")
