@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 FOLDERS = {"painchain": "painchain", **{name: f"painchain/bundled/{name}" for name in ("templates", "static", "docs")}}
+DOCUMENTS = {".md", ".png"}
 PIP = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
 PAGES = {
     "/": "<title>",
@@ -36,10 +37,14 @@ def build(folder: Path) -> Path:
     [wheel] = folder.glob("painchain-*.whl")
     carried = set(zipfile.ZipFile(wheel).namelist())
     for name, place in FOLDERS.items():
-        files = (file.relative_to(ROOT / name) for file in (ROOT / name).rglob("*") if file.is_file())
+        files = {file.relative_to(ROOT / name) for file in (ROOT / name).rglob("*") if file.is_file()}
+        if name == "docs":
+            files = {file for file in files if file.suffix in DOCUMENTS}
         expected = {f"{place}/{file}" for file in files if "__pycache__" not in file.parts}
         if missing := sorted(expected - carried):
             sys.exit(f"The wheel does not carry {', '.join(missing)}")
+    if unwanted := [file for file in carried if "/docs/" in file and Path(file).suffix not in DOCUMENTS]:
+        sys.exit(f"The wheel carries {', '.join(unwanted)}")
     return wheel
 
 
