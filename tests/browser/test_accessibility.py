@@ -103,6 +103,11 @@ def restore(page: Page, site: Site) -> None:
     expect(page.locator("#restore .obstacle").first).to_be_visible()
 
 
+def help_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.address}/help/connectors/kubernetes.md")
+    expect(page.get_by_role("heading", name="Service account")).to_be_visible()
+
+
 def report(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/report")
     expect(page.locator("[data-table=drift]")).to_be_visible()
@@ -201,6 +206,7 @@ PAGES = (
     around,
     history,
     restore,
+    help_page,
     report,
     report_empty,
     as_of,

@@ -85,7 +85,7 @@ def test_every_link_between_documents_leads_to_a_file_and_a_heading() -> None:
     assert len(DOCUMENTS) > 30
     broken = []
     for document in DOCUMENTS:
-        for token in documents.MARKDOWN.parse(document.read_text(encoding="utf-8")):
+        for token in documents.markdown().parse(document.read_text(encoding="utf-8")):
             for child in token.children or ():
                 target = str(child.attrGet("href" if child.type == "link_open" else "src") or "")
                 if target and not target.startswith("https://") and not leads_somewhere(document, target):
@@ -104,7 +104,7 @@ def leads_somewhere(document: Path, target: str) -> bool:
 
 def anchors(file: Path) -> set[str]:
     """Return the anchors of a document's headings."""
-    tokens = documents.MARKDOWN.parse(file.read_text(encoding="utf-8"))
+    tokens = documents.markdown().parse(file.read_text(encoding="utf-8"))
     return {heading.anchor for heading in documents.add_anchors(tokens)}
 
 

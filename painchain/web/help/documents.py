@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 
 from painchain.core import resources
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 INDEX = "README.md"
 IMAGES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -82,13 +85,21 @@ def render(name: str) -> Document:
             token.attrSet("tabindex", "0")  # a wide table scrolls sideways, also with the keyboard
     title = next((heading.text for heading in headings if heading.level == 1), name)
     # The renderer escapes text and the parser passes no HTML through.
-    html = Markup(MARKDOWN.renderer.render(tokens, MARKDOWN.options, {}))  # noqa: S704
+    html = Markup(markdown().renderer.render(tokens, markdown().options, {}))  # noqa: S704
     return Document(title, html, headings)
+
+
+@cache
+def markdown() -> MarkdownIt:
+    """Return the parser: the grammar of code hosts, with tables. It shows HTML in a document as text."""
+    from markdown_it import MarkdownIt  # takes 60 ms, which the start of a server does without
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["html_inline", "html_block"])
 
 
 def parse(name: str) -> list[Token]:
     """Return the tokens of a document."""
-    return MARKDOWN.parse((folder() / name).read_text(encoding="utf-8"))
+    return markdown().parse((folder() / name).read_text(encoding="utf-8"))
 
 
 def add_anchors(tokens: Sequence[Token]) -> Iterator[Heading]:
@@ -137,7 +148,3 @@ def links(inline: Token) -> Iterator[tuple[str, str]]:
     for token, text in pairwise(inline.children or []):
         if token.type == "link_open":
             yield str(token.attrGet("href")), text.content
-
-
-# The grammar of code hosts, with tables; HTML in a document is shown as text.
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("html_inline").disable("html_block")

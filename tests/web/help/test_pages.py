@@ -92,13 +92,13 @@ def test_help_is_for_whoever_may_read_pages(app, client: FlaskClient) -> None:
 
 
 def test_html_in_a_document_is_shown_as_text() -> None:
-    tokens = documents.MARKDOWN.parse("<script>alert(1)</script>\n\n[x](javascript:alert(1)) <b>bold</b>")
-    html = documents.MARKDOWN.renderer.render(tokens, documents.MARKDOWN.options, {})
+    tokens = documents.markdown().parse("<script>alert(1)</script>\n\n[x](javascript:alert(1)) <b>bold</b>")
+    html = documents.markdown().renderer.render(tokens, documents.markdown().options, {})
     assert "<script" not in html
     assert "<b>" not in html
     assert "href" not in html
 
 
 def test_equal_headings_have_different_anchors() -> None:
-    tokens = documents.MARKDOWN.parse("# One\n\n## `Two` words\n\n## Two words")
+    tokens = documents.markdown().parse("# One\n\n## `Two` words\n\n## Two words")
     assert [heading.anchor for heading in documents.add_anchors(tokens)] == ["one", "two-words", "two-words-1"]
