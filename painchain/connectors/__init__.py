@@ -9,7 +9,7 @@ ADDABLE = {key: connector_type for key, connector_type in TYPES.items() if not c
 
 
 def event_type(source: str, name: str) -> EventType | None:
-    """Return the event type of that source and name, if it is still known."""
+    """Return the event type of a source by its name, or None if it no longer exists."""
     connector_type = TYPES.get(source)
     return connector_type.event_type(name) if connector_type else None
 
@@ -17,10 +17,10 @@ def event_type(source: str, name: str) -> EventType | None:
 def field(connector_type: str | None, key: str) -> Field | None:
     """Return the definition of a configuration field.
 
-    Without a known type the first definition of any type counts, a secret one before others: a field that is secret
-    anywhere is never recorded in plain text for want of a type.
+    Without a known type, return the first definition of any type, secret ones first: a field that is secret in one
+    type is never recorded in plain text because its type is unknown.
     """
     if connector_type in TYPES:
         return TYPES[connector_type].field(key)
-    found = [field for known in TYPES.values() if (field := known.field(key))]
-    return next((field for field in found if field.kind == "secret"), found[0] if found else None)
+    candidates = [field for known in TYPES.values() if (field := known.field(key))]
+    return next((field for field in candidates if field.kind == "secret"), candidates[0] if candidates else None)

@@ -1,4 +1,4 @@
-"""What a connector type is: its configuration fields, its event types and the fields those show."""
+"""Define a connector type: its configuration fields, its event types and their fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLANK_OR_SLASH = "/" + "".join(chr(code) for code in range(0x3001) if chr(code).
 
 
 class Kind(StrEnum):
-    """How a field is typed, entered and compared."""
+    """The type of a configuration field: how it is entered, validated and compared."""
 
     TEXT = "text"
     URL = "url"
@@ -34,12 +34,12 @@ class Kind(StrEnum):
 
 
 class FieldError(ValueError):
-    """A value that a field does not take; the message tells the person what it does take."""
+    """An invalid value of a field; the message says what is valid."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One configuration field of a connector, as forms, the JSON API and the audit trail know it."""
+    """One configuration field of a connector, for forms, the JSON API and the audit trail."""
 
     key: str
     label: str
@@ -57,20 +57,20 @@ class Field:
 
     @property
     def caption(self) -> str:
-        """The label with its unit, as a form shows it."""
+        """The label with its unit, for forms."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     @property
     def many(self) -> bool:
-        """Whether the value is a list of texts."""
+        """Whether the value is a list of strings."""
         return self.kind in (Kind.LIST, Kind.TAGS)
 
     def normalize(self, value: Any) -> Any:
-        """Return `value` in the one form in which this field is stored and compared.
+        """Return `value` in the form in which this field is stored and compared.
 
         Empty (absent, ``None``, ``""``, ``[]``) is ``None``, or ``[]`` for a list.
 
-        :raises FieldError: when the value is of another type than the field.
+        :raises FieldError: if the value has another type than the field.
         """
         if value is None or value == "" or value == []:
             return [] if self.many else None
@@ -90,9 +90,9 @@ class Field:
         return text or None
 
     def clean(self, value: Any) -> Any:
-        """Return `value` normalised, if this field may have it. Whether a secret is missing only its owner knows.
+        """Return `value` normalized and validated. A missing secret is not an error here: a stored one may exist.
 
-        :raises FieldError: when it may not.
+        :raises FieldError: if it is invalid.
         """
         value = self.normalize(value)
         if value is None or value == []:
@@ -104,12 +104,12 @@ class Field:
 
 
 class Shape(StrEnum):
-    """How a fact of an event is kept in its JSON, and so how it is shown.
+    """The JSON shape of an event's fact, which decides how it is shown.
 
-    TEXT is a text or a number as it is. SECONDS is a number of seconds, BYTES of bytes. YES_NO is true or false. SHA
-    is a commit's or image's whole hash, LINK a web address, STATUS a word that has a colour. LIST is a list of texts.
-    BRANCHES is ``{"head": …, "base": …}``, LINES ``{"additions": 3, "deletions": 1, "files": 2}`` (each can be
-    missing). MOVES is a list of ``{"name": …, "old": …, "new": …}``: what each thing was and is, null for nothing.
+    TEXT is a string or number. SECONDS and BYTES are numbers. YES_NO is a boolean. SHA is the full hash of a commit or
+    image, LINK a URL, STATUS a word with a colour. LIST is a list of strings. BRANCHES is
+    ``{"head": …, "base": …}``, LINES ``{"additions": 3, "deletions": 1, "files": 2}`` (each can be missing). MOVES is
+    a list of ``{"name": …, "old": …, "new": …}``: the old and new value of each item, null if there is none.
     """
 
     TEXT = "text"
@@ -127,7 +127,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class EventField:
-    """One fact of an event that the dashboard shows and that can be hidden."""
+    """One field of an event on the dashboard, which can be hidden."""
 
     key: str
     label: str
@@ -136,7 +136,7 @@ class EventField:
 
 @dataclass(frozen=True)
 class EventType:
-    """One kind of event: its name in PascalCase, the words for it and the fields it shows."""
+    """One type of event: its name in PascalCase, its label and its fields."""
 
     name: str
     label: str
@@ -146,7 +146,7 @@ class EventType:
 
 @dataclass(frozen=True)
 class ConnectorType:
-    """One type of connector. Forms, validation, redaction, labels, visibility and the API follow from this."""
+    """One type of connector: the source of forms, validation, redaction, labels, visibility and the API."""
 
     key: str
     label: str
@@ -163,23 +163,23 @@ class ConnectorType:
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
-        """Every field of a connector of this type, in the order of its form."""
+        """All fields of a connector of this type, in the order of the form."""
         return (NAME, TAGS, *self.fields)
 
     def field(self, key: str) -> Field | None:
-        """Return the field called `key`, if this type has it."""
+        """Return the field with this key, or None."""
         return next((field for field in self.all_fields if field.key == key), None)
 
     def event_type(self, name: str) -> EventType | None:
-        """Return the event type called `name`, if this type has it."""
+        """Return the event type with this name, or None."""
         return next((event_type for event_type in self.event_types if event_type.name == name), None)
 
     def defaults(self) -> dict[str, Any]:
-        """Return what each field is before anyone has set it."""
+        """Return the default value of each field."""
         return {field.key: field.normalize(field.default) for field in self.all_fields}
 
     def changes_origin(self, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-        """Say whether the secrets would go to another server: whether an address has another scheme, host or port."""
+        """Say whether a URL field gets another scheme, host or port, so that secrets would go to another server."""
         return any(
             origin(stored.get(field.key)) != origin(wanted.get(field.key, stored.get(field.key)))
             for field in self.fields
@@ -187,7 +187,7 @@ class ConnectorType:
         )
 
     def clean(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the values normalised, and an error for each field that does not take its value."""
+        """Return the normalized values, and an error message for each invalid field."""
         cleaned, errors = {}, {}
         for field in self.all_fields:
             if field.key in values:
@@ -217,12 +217,12 @@ def origin(address: str | None) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", port
 
 
-SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python takes for blanks
+SEPARATORS = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85")  # control characters that Python treats as white space
 
 
 def _plain(text: str) -> str:
     line = " ".join(text.splitlines())
-    # Longer than any field takes; many combining characters in a row would take quadratic time.
+    # Longer than any field allows; many combining characters in a row would take quadratic time.
     return line.strip() if len(line) > MAX_NORMALIZED else unicodedata.normalize("NFC", line).strip()
 
 
@@ -235,7 +235,7 @@ def _texts(field: Field, value: Any) -> list[str]:
         value = re.split(r"[,\n\r]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise FieldError(f"{field.label} must be a list of strings.")
-    for item in value:  # before Python takes them for blanks
+    for item in value:  # before Python strips them as white space
         if found := SEPARATORS.intersection(item):
             raise FieldError(f"{field.label} contains an unprintable character ({min(found)!a}).")
     parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))
@@ -331,5 +331,5 @@ TAGS = Field(
 
 
 def poll_interval(minimum: int, help: str) -> Field:
-    """Return the field that says how often a connector looks, in seconds."""
+    """Return the field for the poll interval, in seconds."""
     return Field("poll_interval", "Poll interval", Kind.NUMBER, 300, True, "seconds", help, minimum, 3600)

@@ -1,4 +1,4 @@
-"""What connectors of code hosts share: branches, paths, four kinds of events, and how JSON is read that may be odd."""
+"""What the connectors of code hosts share: fields, four event types, and readers for unreliable JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from painchain.connectors.base import EventType, Field, Kind, Shape, fields
 
-# One part of a path: neither "." nor "..", which would lead elsewhere.
+# One part of a path, except "." and "..", which would point to another path.
 PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+"
 
 BRANCHES = Field(
@@ -72,7 +72,7 @@ SHARED_EVENT_TYPES = (
 
 
 def dig(value: Any, *path: str | int) -> Any:
-    """Return what is at `path` in nested JSON; None where anything on the way is missing or of another kind.
+    """Return the value at `path` in nested JSON; None where a part of the path is missing or has another type.
 
     >>> dig({"user": {"login": "zoe"}}, "user", "login"), dig({"user": None}, "user", "login")
     ('zoe', None)
@@ -86,31 +86,31 @@ def dig(value: Any, *path: str | int) -> Any:
 
 
 def text(value: Any, *path: str | int) -> str:
-    """Return the text or number at `path` as a text; "" where there is none."""
+    """Return the string or number at `path` as a string, or ""."""
     found = dig(value, *path)
     return str(found) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
 
 
 def objects(value: Any, *path: str | int) -> list[Any]:
-    """Return the objects of the list at `path`; none where there is no list."""
+    """Return the objects in the list at `path`; [] if there is no list."""
     found = dig(value, *path)
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def strings(value: Any, *path: str | int) -> list[str]:
-    """Return the texts of the list at `path`; none where there is no list."""
+    """Return the strings in the list at `path`; [] if there is no list."""
     found = dig(value, *path)
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 def integer(value: Any, *path: str | int) -> int | None:
-    """Return the whole number at `path`; None where there is none."""
+    """Return the integer at `path`, or None."""
     found = dig(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def parse_time(value: Any, *path: str | int) -> datetime | None:
-    """Return the time at `path`, which is ISO 8601 or seconds since 1970; None where there is none.
+    """Return the time at `path` (ISO 8601, or seconds since 1970) in UTC, or None.
 
     >>> parse_time("2026-03-04T05:06:07Z"), parse_time("soon"), parse_time({"at": None}, "at")
     (datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc), None, None)
@@ -126,10 +126,10 @@ def parse_time(value: Any, *path: str | int) -> datetime | None:
 
 
 def first_line(message: str, length: int = 100) -> str:
-    """Return the first line of a message, `length` characters at most."""
+    """Return the first line of a message that is not blank, cut to `length` characters."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "")[:length]
 
 
 def non_empty(**facts: Any) -> dict[str, Any]:
-    """Return the facts that a source tells of, without those that it leaves empty."""
+    """Return the facts without empty values."""
     return {key: fact for key, fact in facts.items() if fact is not None and fact not in ("", [], {})}

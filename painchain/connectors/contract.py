@@ -1,4 +1,4 @@
-"""What polling hands to and fro: a turn to poll, what was found, and why it failed. Plain values only."""
+"""The values that connector types exchange with ingestion: poll contexts, results, events and errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-FIRST_POLL_WINDOW = timedelta(hours=24)  # a new connector looks back so far
-MAX_EVENTS = 10_000  # of one poll; the rest follows next time
+FIRST_POLL_WINDOW = timedelta(hours=24)  # how far the first poll of a new connector looks back
+MAX_EVENTS = 10_000  # of one poll; the next poll reads the rest
 
 Cursor = dict[str, Any]
 
 
 class ErrorKind(StrEnum):
-    """Why a poll failed, as health and bands on the timeline tell them apart."""
+    """Why a poll failed. Connector health and the data gaps of the timeline depend on it."""
 
     AUTHENTICATION = "sign_in"
     PERMISSION = "permission"
@@ -30,9 +30,9 @@ class ErrorKind(StrEnum):
 
 
 class PollError(Exception):
-    """A poll that failed. The message tells a person what to do; it holds no secret.
+    """A poll that failed. The message says what happened and what to do; it contains no secret.
 
-    `retry_at` is the moment before which the source does not want to be asked again.
+    `retry_at` is the earliest time of the next request, if the source names one. `status` is the HTTP status.
     """
 
     def __init__(self, message: str, kind: ErrorKind, retry_at: datetime | None = None, status: int | None = None):
@@ -44,12 +44,12 @@ class PollError(Exception):
 
 @dataclass(frozen=True)
 class SourceEvent:
-    """One change that a source tells of, as it goes on the timeline.
+    """One change that a source reports, as the timeline stores it.
 
-    `event_id` is made of the source's own ids, so that what is found again adds nothing. `facts` has a value for the
-    keys of its event type's fields, each in the shape that the field names (``painchain.connectors.base.Shape``);
-    a field that the source does not tell of is left out. `url` is http or https, whatever the source sent: see
-    ``painchain.connectors.http.link``. An unknown author is "unknown".
+    `event_id` is built from the source's own ids, so that reading a change twice adds nothing. The keys of `facts` are
+    those of the event type's fields, the values have the shape of the field (``painchain.connectors.base.Shape``);
+    facts that the source does not send are left out. `url` is an http or https URL, or None (see
+    ``painchain.connectors.http_client.link``). An unknown author is "unknown".
     """
 
     event_id: str
@@ -65,7 +65,7 @@ class SourceEvent:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """How many more requests the source takes until `resets`."""
+    """The rate limit of a source: `remaining` requests until `resets`."""
 
     limit: int | None
     remaining: int
@@ -74,7 +74,7 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class PollGap:
-    """A stretch of time of which the source can no longer tell everything, and why in words."""
+    """A period from which events are missing, because the source no longer has them, and the reason."""
 
     start: datetime
     end: datetime
@@ -83,11 +83,10 @@ class PollGap:
 
 @dataclass(frozen=True)
 class PollContext:
-    """All that a connector type needs to poll once.
+    """The input of one poll.
 
-    `settings` are the values of its fields, normalised, secrets in plain text. `cursor` is what the poll before
-    returned, {} the first time; `since` is where that first time begins. `stopping` says that the server is going
-    down: return what is found so far.
+    `settings` are the normalized field values, with secrets in plain text. `cursor` is the cursor of the previous
+    poll, {} for the first one. `stopping` returns whether the server is shutting down: then return what is found.
     """
 
     settings: Mapping[str, Any]
@@ -97,16 +96,16 @@ class PollContext:
 
     @property
     def since(self) -> datetime:
-        """Where the first poll of a new connector begins."""
+        """The start of the period that the first poll reads."""
         return self.now - FIRST_POLL_WINDOW
 
 
 @dataclass(frozen=True)
 class PollResult:
-    """What one poll found, and the cursor from which the next goes on: both are stored in one commit.
+    """The events of one poll and the cursor for the next one. Both are stored in one transaction.
 
-    `more` says that there is more than one poll takes: the next is due at once. `note` says so, or what else a
-    person should know, in words.
+    If `has_more` is true, the next poll is due immediately. `note` is a message for the people who look at the
+    connector.
     """
 
     events: Sequence[SourceEvent]
@@ -119,10 +118,10 @@ class PollResult:
 
 @dataclass(frozen=True)
 class ConnectionTestResult:
-    """What a test of the connection tells: whose token it is, what it can see, and what is missing.
+    """The result of a connection test: the owner of the token, what it can access, and what is missing.
 
-    `missing` names each permission or thing that is not there, in words that say what to do. `ok` is False if
-    polling would fail.
+    `missing` has one message for each missing permission or object, which says what to do. `ok` is False if polling
+    would fail.
     """
 
     ok: bool
@@ -133,7 +132,7 @@ class ConnectionTestResult:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One webhook delivery as it came in: its headers by lower-case name, and the raw body."""
+    """One webhook delivery: its headers by lower-case name, and the raw body."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -144,17 +143,17 @@ class InvalidSignature(Exception):
 
 
 class UnreadableDelivery(Exception):
-    """A genuine webhook delivery whose body is not what it should be; the message says what is wrong."""
+    """A webhook delivery with a valid signature but an unexpected body; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class WebhookHandler:
-    """How the webhooks of a connector type are read.
+    """How a connector type reads webhooks.
 
-    `verify(delivery, secret)` raises NotGenuine, in constant time. `delivery_id(delivery)` returns the source's own
-    id of the delivery, by which a repeated one is known; "" if it has none. `read(delivery, settings, now)` returns
-    the same events with the same ids as polling would, [] for what is no news; it raises Unreadable.
-    `topic(delivery)` is what the source calls it, such as "push"; "" if it has no name for it.
+    `verify(delivery, secret)` checks the signature in constant time and raises InvalidSignature.
+    `delivery_id(delivery)` returns the source's id of the delivery, which finds repeated deliveries; "" if it has none.
+    `read(delivery, settings, now)` returns the events that polling would find, with the same ids; it raises
+    UnreadableDelivery. `topic(delivery)` returns the source's name of the delivery, such as "push", or "".
     """
 
     verify: Callable[[Delivery, str], None]
@@ -167,9 +166,9 @@ class WebhookHandler:
 Poll = Callable[[PollContext], PollResult]
 TestConnection = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
 
-# What a watch has heard, to be put on the cursor that is stored, whatever it is by then.
+# Applies what a watch has received to the stored cursor, which a poll may have moved on since.
 CursorUpdate = Callable[[Cursor], PollResult]
-# ``watch(turn)`` listens between polls and yields what it hears, in order. It begins with the cursor of a poll. It runs
-# in the event loop of all watches, so it never blocks, and stops where it is cancelled. Where it ends by itself, it
-# can only go on after a poll. ``Polled.more`` asks for one at once.
+# ``watch(context)`` listens between polls and yields what it receives, in order. It starts from the cursor of a poll,
+# and runs in the event loop of all watches: it must not block, and it stops when it is cancelled. When it returns, it
+# can only continue after a poll; ``PollResult.has_more`` requests one immediately.
 Watch = Callable[[PollContext], AsyncIterator[CursorUpdate]]

@@ -1,4 +1,4 @@
-"""Say in words what a source answers instead of what was asked for, or why it does not answer, and what to do."""
+"""Turn error responses and failed connections into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.core.address_policy import AddressRefused
 
-LONGEST_WAIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
-PLAIN_WAIT = timedelta(minutes=1)  # where a source limits its rate and does not say until when
+LONGEST_WAIT = timedelta(days=1)  # polling resumes after this, whatever the source asks for
+PLAIN_WAIT = timedelta(minutes=1)  # the pause after a rate limit that names no end
 
 
 def response_error(
     host: str, url: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> PollError:
-    """Return the error for an answer that is none: what it means and what to do."""
+    """Return the error for an error response: what it means and what to do."""
     retry_at = retry_after(headers, now)
     where = urlsplit(url).path
     if status == 429 or (status == 403 and (retry_at or b"rate limit" in body.lower()[:2000])):
@@ -45,7 +45,7 @@ def response_error(
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return the moment before which a source does not want to be asked again, by its headers: a day on at most.
+    """Return the earliest time of the next request according to the headers, at most a day from now.
 
     ``Retry-After`` has seconds or a date (RFC 9110, 10.2.3); ``x-ratelimit-reset`` (GitHub) and ``ratelimit-reset``
     (GitLab) have seconds since 1970, which count only when ``…-remaining`` is 0.
@@ -66,7 +66,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def connection_error(host: str, error: BaseException) -> PollError:
-    """Return the error for a source that cannot be reached: by what it was that failed, not by how it is worded."""
+    """Return the error for a failed connection, by the type of its cause."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, AddressRefused):
@@ -87,7 +87,7 @@ def connection_error(host: str, error: BaseException) -> PollError:
 
 
 def _number(text: str) -> int | None:
-    """Return a whole number of seconds, if it is one; of an absurd one the beginning is absurd enough."""
+    """Return a number of seconds, or None. Ten digits are enough: longer numbers are cut."""
     return int(text[:10]) if text.isascii() and text.isdecimal() else None
 
 

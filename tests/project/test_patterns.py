@@ -22,7 +22,7 @@ BOUNDED = {
     "painchain.indexes.search_query._RANGE": search_query.MAX_TEXT,
     "painchain.indexes.search_query._RAW": search_query.MAX_TEXT,
     "painchain.indexes.search_query._VALUE": search_query.MAX_TEXT,
-    "painchain.connectors.github.connection_test._LAST": connection_test.MOST_LINK,
+    "painchain.connectors.github.connection_test._LAST": connection_test.MAX_LINK,
 }
 PUMPS = (
     *("a", "A", "0", "a1", " ", "\n", "\t", "_", "-", ".", "/", "<", "<a>", "<>;", '"', 'a"', "'", "=", ",", ":", "::"),

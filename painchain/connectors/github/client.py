@@ -20,9 +20,9 @@ Settings = Mapping[str, Any]
 
 
 def open_client(settings: Settings, now: datetime, seconds: float = 10.0) -> HttpClient:
-    """Return a client that asks the configured host and no other.
+    """Return a client for the configured host.
 
-    :raises PollError: if no request can carry the token.
+    :raises PollError: if there is no token, or it has invalid characters.
     """
     token = settings.get("token") or ""
     if not token:

@@ -1,4 +1,4 @@
-"""Test a connection with GitHub: whose token it is, what it can see, and what is missing."""
+"""Test a connection to GitHub: the owner of the token, what it can access, and what is missing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from painchain.connectors.github.pagination import list_items
 from painchain.connectors.http_client import HttpClient, Response
 from painchain.connectors.poll_budget import parse_rate_limit
 
-SECONDS = 5.0  # after which nothing more is asked
-RESPONSE_SECONDS = 3.0  # seconds
+SECONDS = 5.0  # after which no request is sent
+RESPONSE_SECONDS = 3.0
 KINDS = {
     "personal access token (classic)": "ghp_",
     "fine-grained personal access token": "github_pat_",
@@ -33,12 +33,12 @@ PARTS = {
 }
 REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
 
-MOST_LINK = 4_000  # of a header that leads to other pages
+MAX_LINK = 4_000  # characters of a Link header
 _LAST = re.compile(r'[?&]page=(\d+)[^<>]*>;\s*rel="last"')
 
 
 def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
-    """Return what the token of these settings can see and what it can't."""
+    """Return what the token of these settings can access, and what is missing."""
     try:
         with open_client(settings, now, seconds=RESPONSE_SECONDS) as http:
             return ConnectionTest(http, settings).run()
@@ -47,7 +47,7 @@ def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult
 
 
 class ConnectionTest:
-    """One test: the most telling questions first, as many as fit into its time."""
+    """One test: the most important requests first, as many as fit into its time."""
 
     def __init__(self, http: HttpClient, settings: Mapping[str, Any]):
         self._http = http
@@ -58,7 +58,7 @@ class ConnectionTest:
         self._owners: set[str] = set()
 
     def run(self) -> ConnectionTestResult:
-        """Ask, and put into words what was answered."""
+        """Send the requests and return the result."""
         identity = self._identity()
         names = self._settings.get("repos") or []
         ok = self._check_configured(names) if names else self._check_visible()
@@ -72,12 +72,12 @@ class ConnectionTest:
         except PollError as error:
             if error.kind is not ErrorKind.PERMISSION:
                 raise
-            return kind  # of an App: it belongs to no user
+            return kind  # the token of a GitHub App belongs to no user
         self._describe_token(answer)
         login, name = text(answer.value, "login"), text(answer.value, "name")
         if not login:
-            words = "The response is not from GitHub's API. Check the API URL."
-            raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
+            message = "The response is not from GitHub's API. Check the API URL."
+            raise PollError(message, ErrorKind.INVALID_RESPONSE, status=answer.status)
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
     def _describe_token(self, answer: Response) -> None:
@@ -101,7 +101,7 @@ class ConnectionTest:
                 raise
             answer, list_key = self._get("installation/repositories", {"per_page": 1}), "repositories"
         first = list_items(answer, list_key)
-        last = _LAST.search(answer.headers.get("link", "")[:MOST_LINK])
+        last = _LAST.search(answer.headers.get("link", "")[:MAX_LINK])
         number = int(last[1]) if last else len(first)
         self._access.append(f"{number} {'repository' if number == 1 else 'repositories'}")
         if not first:
@@ -146,7 +146,7 @@ class ConnectionTest:
         try:
             return self._get(path, {"per_page": 1, **(more or {})}).value
         except PollError as error:
-            if error.status == 409:  # a repository without any commit
+            if error.status == 409:  # an empty repository
                 return []
             if error.kind not in REFUSED:
                 raise

@@ -1,4 +1,4 @@
-"""GitHub's payloads as events: pure, and the same for what is polled and what webhooks bring."""
+"""Turn GitHub's payloads into events, with the same ids for polls and webhooks. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 
 PULL_STATUS = {"opened": "open", "merged": "merged", "closed": "closed", "reopened": "open"}
-NOT_BEGUN = ("", "queued", "requested", "pending")  # of a run: nothing has happened yet
-RAN = ("success", "failure", "timed_out", "cancelled", "neutral")  # a run that ended so had begun
+NOT_BEGUN = ("", "queued", "requested", "pending")  # of a run that has not started
+RAN = ("success", "failure", "timed_out", "cancelled", "neutral")  # of a run that has started before it ended
 BROKEN = ("failure", "timed_out")
 IMAGE_KINDS = ("container", "docker")
 
 
 def pull_request_changes(pull: Any) -> list[tuple[str, datetime | None, str]]:
-    """Return what has become of a pull request as far as it tells itself: state, when, by whom."""
+    """Return the state changes in a pull request's own payload: state, time, author."""
     changes = [("opened", parse_time(pull, "created_at"), text(pull, "user", "login"))]
     if parse_time(pull, "merged_at") or dig(pull, "merged") is True:
         changes.append(("merged", parse_time(pull, "merged_at"), text(pull, "merged_by", "login")))
@@ -31,7 +31,7 @@ def pull_request_changes(pull: Any) -> list[tuple[str, datetime | None, str]]:
 def pull_request(
     repo: str, pull: Any, state: str, when: datetime, author: str = "", more: Mapping[str, Any] | None = None
 ) -> SourceEvent:
-    """Return the event that a pull request was opened, merged, closed or reopened; `more` are facts told elsewhere."""
+    """Return the event of an opened, merged, closed or reopened pull request; `more` are facts of other requests."""
     branches = non_empty(head=text(pull, "head", "ref"), base=text(pull, "base", "ref"))
     lines = non_empty(
         additions=integer(pull, "additions"), deletions=integer(pull, "deletions"), files=integer(pull, "changed_files")
@@ -60,7 +60,7 @@ def pull_request(
 
 
 def review_facts(pull: Any, reviews: Iterable[Any]) -> dict[str, Any]:
-    """Return who reviews a pull request, and how many approve or ask for changes: the last word of each counts."""
+    """Return the reviewers and the number of approvals and change requests. The last review of each person counts."""
     last: dict[str, str] = {}
     for review in reviews:
         name, state = text(review, "user", "login") or "unknown", text(review, "state").upper()
@@ -77,12 +77,12 @@ def review_facts(pull: Any, reviews: Iterable[Any]) -> dict[str, Any]:
 
 
 def run_status(run: Any) -> str:
-    """Return how far a workflow run is: its conclusion, once it has one."""
+    """Return the conclusion of a workflow run, or its status while it has none."""
     return text(run, "conclusion") or text(run, "status")
 
 
 def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: Iterable[str] = ()) -> SourceEvent:
-    """Return the event that a workflow run has come to `status`."""
+    """Return the event that a workflow run reached `status`."""
     began = parse_time(run, "run_started_at") or parse_time(run, "created_at")
     ended = parse_time(run, "updated_at") if text(run, "conclusion") and status == run_status(run) else None
     attempt = integer(run, "run_attempt") or 1
@@ -112,7 +112,7 @@ def workflow_run(repo: str, run: Any, status: str, now: datetime, failed_jobs: I
 
 
 def run_changes(repo: str, run: Any, now: datetime, failed_jobs: Iterable[str] = ()) -> list[SourceEvent]:
-    """Return the events of a workflow run so far: that it began, and how it ended."""
+    """Return the events of a workflow run so far: its start and its end."""
     status = run_status(run)
     if status in NOT_BEGUN:
         return []
@@ -126,7 +126,7 @@ def failed_jobs(jobs: Any) -> list[str]:
 
 
 def release(repo: str, item: Any, now: datetime) -> list[SourceEvent]:
-    """Return the event that a release was published; a draft is none yet."""
+    """Return the event of a published release; [] for a draft."""
     if dig(item, "draft") is True:
         return []
     name = text(item, "name") or text(item, "tag_name")
@@ -151,7 +151,7 @@ def release(repo: str, item: Any, now: datetime) -> list[SourceEvent]:
 
 
 def commit(repo: str, item: Any, branch: str, now: datetime) -> SourceEvent:
-    """Return the event of a commit as the API tells of it; its lines and files only when it was asked for alone."""
+    """Return the event of a commit from the API. Only the response for a single commit has lines and files."""
     files = [name for file in objects(item, "files") if (name := text(file, "filename"))]
     lines = non_empty(additions=integer(item, "stats", "additions"), deletions=integer(item, "stats", "deletions"))
     if isinstance(dig(item, "files"), list):
@@ -163,12 +163,12 @@ def commit(repo: str, item: Any, branch: str, now: datetime) -> SourceEvent:
 
 
 def pushed_commits(repo: str, push: Any, branch: str, now: datetime) -> list[SourceEvent]:
-    """Return the events of the commits that a push brought to a branch."""
+    """Return the events of the commits of a push."""
     return [_pushed(repo, one, branch, now) for one in objects(push, "commits")]
 
 
 def deployment(repo: str, item: Any, now: datetime) -> SourceEvent:
-    """Return the event that a deployment was asked for; until it has a status it is pending."""
+    """Return the event that a deployment was requested. Its state is pending."""
     author = text(item, "creator", "login")
     return _deployment(
         repo, item, "pending", parse_time(item, "created_at") or now, author, None, text(item, "description")
@@ -176,7 +176,7 @@ def deployment(repo: str, item: Any, now: datetime) -> SourceEvent:
 
 
 def deployment_status(repo: str, item: Any, status: Any, now: datetime) -> SourceEvent:
-    """Return the event that a deployment has come to a state."""
+    """Return the event that a deployment reached a state."""
     addresses = (link(dig(status, key)) for key in ("log_url", "target_url", "environment_url"))
     when = parse_time(status, "created_at") or parse_time(status, "updated_at") or now
     address = next((address for address in addresses if address), None)
@@ -185,7 +185,7 @@ def deployment_status(repo: str, item: Any, status: Any, now: datetime) -> Sourc
 
 
 def registry(base_url: str) -> str:
-    """Return the image registry that belongs to an API address.
+    """Return the host of the image registry of an API URL.
 
     >>> registry("https://api.github.com"), registry("https://git.example/api/v3")
     ('ghcr.io', 'containers.git.example')
@@ -195,19 +195,19 @@ def registry(base_url: str) -> str:
 
 
 def image(base_url: str, package: Any, version: Any, now: datetime) -> SourceEvent:
-    """Return the event that a version of an image was published, as the API tells of it."""
+    """Return the event of a published image version from the API."""
     tags = strings(version, "metadata", "container", "tags")
     return _image(base_url, package, version, tags, text(version, "name"), None, now)
 
 
 def is_image(package: Any) -> bool:
-    """Say whether a package of a webhook is an image."""
+    """Say whether the package of a webhook is a container image."""
     kinds = {text(package, "package_type").lower(), text(package, "ecosystem").lower()}
     return bool(kinds & {*IMAGE_KINDS}) or dig(package, "package_version", "container_metadata") is not None
 
 
 def published_image(base_url: str, package: Any, now: datetime) -> SourceEvent:
-    """Return the event that a version of an image was published, as a webhook tells of it."""
+    """Return the event of a published image version from a webhook."""
     version = dig(package, "package_version")
     container = dig(version, "container_metadata")
     tags = [tag] if (tag := text(container, "tag", "name")) else []
@@ -233,7 +233,7 @@ def _image(
         url=link(dig(version, "html_url")) or link(dig(package, "html_url")),
         facts=non_empty(
             registry=host,
-            image=path.lower(),  # as a registry wants it
+            image=path.lower(),  # registries require lower case
             digest=digest,
             tags=tags,
             size=size,
@@ -299,5 +299,5 @@ def _deployment(
 
 
 def _number(item: Any, key: str) -> str:
-    """Return what identifies a thing. What has no number of its own is told apart by the id of its node, if it can."""
+    """Return the id of an item: its number, or else its node id."""
     return text(item, key) or text(item, "node_id") or "unknown"

@@ -16,7 +16,7 @@ MANY = {"per_page": 100}
 
 
 def read(session: PollSession, owners: Mapping[str, bool], positions: dict[str, ListPosition]) -> None:
-    """Read the new images of `owners` (True: an organization); `places` are where the last poll left off."""
+    """Read the new images of `owners` (True: an organization); `positions` are those of the previous poll, by owner."""
     for owner, organization in list(owners.items())[:MAX_OWNERS]:
         position = positions.setdefault(owner, {"since": cursor_time(session.context.since)})
         with session.attempt(f"images of {owner}, for which the token needs read:packages"):
@@ -48,7 +48,7 @@ def _list_packages(session: PollSession, first: Response) -> Iterator[Any]:
 
 
 def _read_package(session: PollSession, path: str, package: Any, position: ListPosition) -> None:
-    """Read the versions of one package: the oldest change first, so that `place` can follow."""
+    """Read the new versions of one package. Packages come oldest change first, so that `position` can follow."""
     reached, name = {"since": position["since"]}, quote(text(package, "name"), safe="")
     versions = f"{path}/container/{name}/versions"
     since = read_since(position)

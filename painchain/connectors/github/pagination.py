@@ -1,4 +1,4 @@
-"""One poll of GitHub under way: what it found, what it may not read, and where each list stands."""
+"""Read GitHub's paginated lists in one poll, and collect its events and failures."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from painchain.connectors.github.client import GitHubClient
 from painchain.connectors.http_client import Response, next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
-OVERLAP = timedelta(minutes=1)  # lists can be behind by moments
-MAX_EVENTS_OF_PAGE = 300  # events that come of one page at most
+OVERLAP = timedelta(minutes=1)  # a list can lag behind
+MAX_EVENTS_OF_PAGE = 300  # the most events that one page can bring
 REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
 PAGE_LOST = (
     *REFUSED,
     ErrorKind.SETTINGS,
     ErrorKind.INVALID_RESPONSE,
-)  # such a page will not come: the list is read anew
+)  # the page no longer exists: the list is read again from its start
 
 WHOLE_HOST = (ErrorKind.AUTHENTICATION, ErrorKind.RATE_LIMITED, ErrorKind.TLS)
-MAX_UNANSWERED = 3  # times that no answer comes
+MAX_UNANSWERED = 3  # unanswered requests after which the poll fails
 
 ListPosition = dict[str, Any]
 ChangedAt = Callable[[Any], datetime | None]
 
 
 class PollSession:
-    """What one poll has come to."""
+    """The state of one poll: its events, and the parts that could not be read."""
 
     def __init__(self, context: PollContext, api: GitHubClient):
         self.context = context
@@ -41,19 +41,19 @@ class PollSession:
 
     @property
     def events(self) -> list[SourceEvent]:
-        """What was found, each event once."""
+        """The events found, each once."""
         return list(self._events.values())
 
     def add(self, *event: SourceEvent) -> None:
-        """Take note of events."""
+        """Add events that are not there yet."""
         for one in event:
             self._events.setdefault(one.event_id, one)
 
     @contextmanager
     def attempt(self, name: str, counts_as_list: bool = True) -> Iterator[None]:
-        """Read one of several things: if that fails, it is noted and the poll goes on.
+        """Read one part of a poll. If that fails, record the failure and continue with the next part.
 
-        Unless GitHub as a whole fails: it takes no more requests or not the token, or it has not answered at all.
+        :raises PollError: if GitHub as a whole fails: it rejects the token or more requests, or does not respond.
         """
         try:
             yield
@@ -77,11 +77,10 @@ class PollSession:
     def newest_first(
         self, position: ListPosition, path: str, params: Mapping[str, Any], changed_at: ChangedAt, list_key: str = ""
     ) -> Iterator[Any]:
-        """Yield the items of a list that are new since it was read the last time.
+        """Yield the items of a list that are new since the previous poll.
 
-        Pages are read until one has nothing new, wherever in it the new ones are. `place` then stands at the newest
-        time that was read; if the poll ends before, it stands at the page to go on with. `under` is where the answer
-        has its list.
+        Pages are read until one has no new item. Then `position` is set to the newest time that was read; if the poll
+        ends earlier, it names the page to continue with. `list_key` is the key of the list in the response.
         """
         since, resumed = read_since(position), "next" in position
         first = None
@@ -105,7 +104,7 @@ class PollSession:
     def pages(
         self, position: ListPosition, path: str, params: Mapping[str, Any], list_key: str = ""
     ) -> Iterator[list[Any]]:
-        """Yield the pages of a whole list; if the poll ends before, `place` stands at the page to go on with."""
+        """Yield all pages of a list. If the poll ends earlier, `position` names the page to continue with."""
         for _, items in self._pages(position, path, params, list_key, conditional=False):
             yield items
         position.pop("next", None)
@@ -140,7 +139,7 @@ class PollSession:
 
 
 def list_items(answer: Response, list_key: str = "") -> list[Any]:
-    """Return the objects of an answer that is a list, or has it under a name.
+    """Return the objects in the list of a response; `list_key` is its key, if it has one.
 
     :raises PollError: if there is no list.
     """
@@ -152,10 +151,10 @@ def list_items(answer: Response, list_key: str = "") -> list[Any]:
 
 
 def read_since(position: ListPosition) -> datetime:
-    """Return from when on a list is read again: a little before where it stands, since events are known by their id."""
+    """Return the time from which a list is read: its position less an overlap, since event ids prevent duplicates."""
     return (parse_time(position, "since") or datetime.fromtimestamp(0, UTC)) - OVERLAP
 
 
 def cursor_time(when: datetime) -> str:
-    """Return a time as cursors have it."""
+    """Return a time in the format of cursors."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,8 +1,8 @@
-"""Poll GitHub: which repositories are looked at, and where the next poll goes on.
+"""Poll GitHub: choose the repositories to read, and continue where the previous poll stopped.
 
-The cursor has for each repository when it was looked at (`seen`) and where each of its lists stands. A list is read
-from its newest item back to the newest time that was read before; one that is too long for a poll goes on at its next
-page. So nothing is passed over that has not been read, whatever the clocks say.
+The cursor stores for each repository when it was read (`seen`) and the position of each of its lists. A list is read
+from its newest item back to the newest time of the previous poll. If a list is too long for one poll, the next poll
+continues at its next page, so no item is skipped, whatever the clocks say.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from painchain.connectors.http_client import next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
 MAX_REPOSITORIES = 200  # of those that the token can see
-MAX_IDLE = 10  # repositories to which nobody has pushed take turns, so many in a poll
-SLACK = timedelta(minutes=10)  # by which clocks may differ
+MAX_IDLE = 10  # repositories without a push that one poll reads; they take turns
+SLACK = timedelta(minutes=10)  # the largest expected difference between clocks
 MAX_NAMED = 5
 
 State = dict[str, Any]
@@ -34,7 +34,7 @@ def poll(context: PollContext) -> PollResult:
 
     :raises PollError: if nothing can be read.
     """
-    # Another API has another past.
+    # The cursor of another API does not apply.
     known = deepcopy(context.cursor) if context.cursor.get("base") == context.settings["base_url"] else {}
     with open_client(context.settings, context.now) as http:
         session = PollSession(context, GitHubClient(http, context.now, context.stopping, known.get("etags", {})))
@@ -42,7 +42,7 @@ def poll(context: PollContext) -> PollResult:
 
 
 class PollRound:
-    """Every repository once, the one that was not looked at for longest first; a round can take several polls."""
+    """Reads every repository once, least recently read first. A round can take several polls."""
 
     def __init__(self, session: PollSession, known: Cursor):
         self._session = session
@@ -55,7 +55,7 @@ class PollRound:
         self._before = deepcopy((self._states, self._images))
 
     def run(self) -> PollResult:
-        """Read as much as one poll may."""
+        """Read as much as fits in one poll."""
         more = False
         try:
             self._read()
@@ -64,7 +64,7 @@ class PollRound:
             self._notes.append(str(exceeded))
         except PollError as error:
             if not self._made_progress():
-                raise  # or the next poll, which is due at once, would come to the same
+                raise  # the next poll is due immediately and would fail the same way
             more = True
             self._notes.append(str(error))
         if self._session.failures and not self._session.lists_read and not more:
@@ -93,7 +93,7 @@ class PollRound:
                 yield repo, state
 
     def _is_done(self, state: State) -> bool:
-        """Say whether this round has been there, in the poll before."""
+        """Say whether a previous poll of this round has read the repository."""
         return self._began is not None and "about" in state and text(state, "seen") >= self._began
 
     def _repository(self, name: str, state: State) -> Repository:
@@ -101,8 +101,8 @@ class PollRound:
         answer = api.get_changed(path, path) if "about" in state else api.get(path)
         if not answer.is_unchanged:
             if not text(answer.value, "full_name"):
-                words = "The response is not from GitHub's API. Check the API URL."
-                raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
+                message = "The response is not from GitHub's API. Check the API URL."
+                raise PollError(message, ErrorKind.INVALID_RESPONSE, status=answer.status)
             state["about"] = [*_described(answer.value)]
             api.store_etag(path, answer)
         return Repository(*state["about"])
@@ -124,7 +124,7 @@ class PollRound:
             yield Repository(*_described(repository)), state
 
     def _listed(self) -> list[Any]:
-        """Return the repositories that the token can see, as many as are looked at."""
+        """Return the repositories that the token can access, at most MAX_REPOSITORIES."""
         api, repositories = self._session.api, list[Any]()
         try:
             answer, list_key = api.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
@@ -145,7 +145,7 @@ class PollRound:
         return repositories[:MAX_REPOSITORIES]
 
     def _made_progress(self) -> bool:
-        """Say whether a repository has been read to the end, or any list stands somewhere else than before."""
+        """Say whether this poll read a repository to the end, or moved the position of any list."""
         states, images = self._before
         for name, state in self._states.items():
             before = states.get(name) or {"seen": self._begin}

@@ -14,9 +14,9 @@ from painchain.connectors.github.pagination import ListPosition, PollSession, cu
 from painchain.connectors.github.webhook import is_wanted_branch
 from painchain.connectors.http_client import Response
 
-MAX_OPEN_RUNS = 50  # runs that have not ended, by repository
+MAX_OPEN_RUNS = 50  # unfinished runs that are tracked, per repository
 MANY = {"per_page": 100}
-# To a page, where each item takes up to three more requests: a whole page must fit into one poll.
+# Small pages, because each item takes up to three more requests and a whole page must fit into one poll.
 FEW = {"per_page": 20}
 SOME = {"per_page": 50}
 
@@ -32,7 +32,7 @@ class Repository:
 
 
 class RepositoryReader:
-    """Reads one repository. `state` is what the cursor has of it."""
+    """Reads one repository. `state` is its part of the cursor."""
 
     def __init__(self, session: PollSession, repo: Repository, state: dict[str, Any]):
         self._session = session
@@ -44,7 +44,7 @@ class RepositoryReader:
         self._who: dict[tuple[str, str], str] = {}
 
     def read_all(self) -> None:
-        """Read all that is new."""
+        """Read everything that is new."""
         parts = {
             "reopened pull requests": self._reopened,
             "pull requests": self._pulls,
@@ -65,7 +65,7 @@ class RepositoryReader:
         return positions.setdefault(kind, {"since": self._state["seen"]})
 
     def _reopened(self) -> None:
-        """The list of pull requests does not tell that one was reopened, nor who closed it."""
+        """Read who reopened and closed pull requests, which their list does not contain."""
         position = self._position("issues")
         path = f"{self._path}/issues/events"
         for item in self._session.newest_first(position, path, SOME, lambda item: parse_time(item, "created_at")):
@@ -99,7 +99,7 @@ class RepositoryReader:
             self._session.add(events.pull_request(self._repo.name, full, state, changed_at, author, more))
 
     def _details(self, pull: Any, number: str) -> tuple[Any, dict[str, Any]]:
-        """Return a pull request with all that it tells itself, and what its reviews and files tell."""
+        """Return a pull request with all its details, and the facts of its reviews and files."""
         path = f"{self._path}/pulls/{number}"
         full = self._session.get_optional(path)
         full = {**pull, **full} if isinstance(full, dict) else pull
@@ -112,7 +112,7 @@ class RepositoryReader:
         return full, {**more, "files_changed": files} if files else more
 
     def _runs(self) -> None:
-        """Runs are listed by when they began: those that had not ended are asked for when they are far down by now."""
+        """Read runs. The list is sorted by start, so older unfinished runs are requested one by one."""
         position, path = self._position("runs"), f"{self._path}/actions/runs"
         since, listed_runs = read_since(position), set[str]()
 
@@ -156,7 +156,7 @@ class RepositoryReader:
             self._session.add(*(one for one in new if one.timestamp >= since))
 
     def _commits(self, branch: str) -> None:
-        """Commits are told by what the branch leads to now and led to before: their dates can be of any time."""
+        """Read commits between the previous and the current head of a branch: commit dates can be arbitrary."""
         position, key = self._position(f"commits {branch}"), f"{self._path}/commits {branch}"
         head = None
         if "next" not in position:
@@ -179,7 +179,7 @@ class RepositoryReader:
         self._session.add(events.commit(self._repo.name, full if text(full, "sha") else item, branch, self._now))
 
     def _head(self, branch: str, key: str) -> Response | None:
-        """Return what the branch leads to; None in a repository without any commit."""
+        """Return the head of the branch, or None in an empty repository."""
         try:
             return self._session.api.get_changed(key, f"{self._path}/commits", {"sha": branch, "per_page": 1})
         except PollError as error:
@@ -196,7 +196,7 @@ class RepositoryReader:
             except PollError as error:
                 if error.kind is not ErrorKind.NOT_FOUND:
                     raise
-        # A branch that is read for the first time, or whose old head is gone.
+        # The branch is read for the first time, or its previous head no longer exists.
         params = {"sha": branch, "since": position["since"], **SOME}
         yield from self._session.pages(position, f"{self._path}/commits", params)
 

@@ -1,4 +1,4 @@
-"""GitHub's webhooks: whether a delivery is genuine, and the events that it tells of."""
+"""Verify and read GitHub's webhooks."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Settings = Mapping[str, Any]
 
 
 def verify(delivery: Delivery, secret: str) -> None:
-    """Accept a delivery that is signed with the secret.
+    """Verify that a delivery is signed with the secret.
 
     The signature is HMAC-SHA256 over the raw body, in ``X-Hub-Signature-256``.
 
-    :raises NotGenuine: if there is no signature, or another one.
+    :raises InvalidSignature: if the signature is missing or wrong.
     """
     given = delivery.headers.get("x-hub-signature-256", "")
     right = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
@@ -40,19 +40,19 @@ def verify(delivery: Delivery, secret: str) -> None:
 
 
 def delivery_id(delivery: Delivery) -> str:
-    """Return GitHub's own id of the delivery, which a repeated one has again."""
+    """Return GitHub's id of the delivery. A repeated delivery has the same id."""
     return delivery.headers.get("x-github-delivery", "")
 
 
 def topic(delivery: Delivery) -> str:
-    """Return what GitHub calls the delivery, such as "push"."""
+    """Return GitHub's name of the event, such as "push"."""
     return delivery.headers.get("x-github-event", "")
 
 
 def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    """Return the events that a delivery tells of: those that polling would find, with the same ids.
+    """Return the events of a delivery: those that polling would find, with the same ids.
 
-    :raises Unreadable: if the body is not what GitHub sends.
+    :raises UnreadableDelivery: if the body is not what GitHub sends.
     """
     payload = _payload(delivery)
     reader = READERS.get(delivery.headers.get("x-github-event", ""))
@@ -68,7 +68,7 @@ def _payload(delivery: Delivery) -> Any:
     except (ValueError, RecursionError):
         raise UnreadableDelivery("The body is not JSON.") from None
     if not isinstance(payload, dict):
-        raise UnreadableDelivery("The body is JSON, but no object.")
+        raise UnreadableDelivery("The body is not a JSON object.")
     return payload
 
 
@@ -87,7 +87,7 @@ def _object(payload: Any, *keys: str) -> Any:
 def _repo(payload: Any) -> str:
     name = text(_object(payload, "repository"), "full_name")
     if not name:
-        raise UnreadableDelivery("The body does not say of which repository it tells.")
+        raise UnreadableDelivery("The body does not name its repository.")
     return name
 
 
@@ -154,7 +154,7 @@ def _package(payload: Any, settings: Settings, now: datetime) -> Sequence[Source
 
 
 def is_wanted_branch(branch: str, settings: Settings) -> bool:
-    """Say whether what happens on a branch is wanted: on any, if none are listed."""
+    """Say whether events of a branch are wanted. If the settings list no branches, all are."""
     return not settings.get("branches") or branch in settings["branches"]
 
 

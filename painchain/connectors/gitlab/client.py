@@ -18,19 +18,19 @@ MAX_SECONDS = 90.0  # of one poll
 PAGE = 100  # the largest page that GitLab sends
 MAX_FILES = 100  # of a merge request or commit
 API = "/api/v4"
-# What can be wrong with one thing, list or project alone, and what can be wrong with all of GitLab as well.
+# Errors that concern one item, list or project, and errors that can concern GitLab as a whole.
 REFUSED = (ErrorKind.PERMISSION, ErrorKind.NOT_FOUND)
 SERVER_ERRORS = (ErrorKind.SERVER_ERROR, ErrorKind.INVALID_RESPONSE, ErrorKind.UNREACHABLE)
 
 
 def open_client(settings: Mapping[str, Any], now: datetime, seconds: float = 10.0) -> HttpClient:
-    """Return a client of the REST API. PRIVATE-TOKEN takes personal, project and group tokens alike."""
+    """Return a client of the REST API. PRIVATE-TOKEN accepts personal, project and group tokens."""
     base = str(settings["base_url"]).rstrip("/").removesuffix(API)
     return HttpClient(base + API, {"PRIVATE-TOKEN": str(settings["token"] or "")}, now, step_seconds=seconds)
 
 
 def quote_path(part: str) -> str:
-    """Return a path, branch or tag as one part of an address.
+    """Return a path, branch or tag, quoted as one segment of a URL.
 
     >>> quote_path("group/project")
     'group%2Fproject'
@@ -39,7 +39,7 @@ def quote_path(part: str) -> str:
 
 
 def iso(when: datetime) -> str:
-    """Return a moment as GitLab takes it."""
+    """Return a time in the format of GitLab's parameters."""
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -76,7 +76,7 @@ class GitLabClient(ApiClient):
         return super().get(path, params, etag)
 
     def get_optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Return what more GitLab tells of something, None where it does not: it is gone, too large, not to be read."""
+        """Return the value at `path`; None if it is gone, forbidden or cannot be read."""
         try:
             return self.get(path, params).value
         except PollError as error:
@@ -85,7 +85,7 @@ class GitLabClient(ApiClient):
             raise
 
     def pages(self, path: str, params: Mapping[str, Any], first: int = 1) -> Iterator[list[Item]]:
-        """Yield a list page by page, from page `first` to the end."""
+        """Yield the pages of a list, from page `first` to the end."""
         number: int | None = first
         while number:
             answer = self.get(path, {**params, "per_page": PAGE, "page": number})
@@ -94,5 +94,5 @@ class GitLabClient(ApiClient):
 
 
 def has_next_page(answer: Response) -> bool:
-    """Say whether there is a further page. Its address is not followed: behind a proxy it can name another host."""
+    """Say whether there is a next page. Its URL is not followed: behind a proxy it can name another host."""
     return bool(answer.headers.get("x-next-page") or next_page(answer))

@@ -11,21 +11,21 @@ from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.client import MAX_FILES, GitLabClient, iso, quote_path
 from painchain.connectors.gitlab.events import Item, Project
 
-COMMITS_WITH_FILES = 20  # of one look at a branch; each takes a request
+COMMITS_WITH_FILES = 20  # for each read of a branch; each takes one request
 State = dict[str, Any]
 
 
 def read(api: GitLabClient, project: Project, branches: Sequence[str], state: State) -> None:
-    """Add the new commits of these branches, or else of the default branch; `state` keeps the head of each."""
+    """Add the new commits of these branches, or of the default branch; `state` stores the head of each."""
     for branch in branches or (project.branch,):
         if branch:
             _BranchReader(api, project, branch, state.setdefault(branch, {})).read()
 
 
 class _BranchReader:
-    """Reads the commits between the head that was known and the present one: what is pushed late is old already.
+    """Reads the commits between the stored head and the current one: commit dates can be long before the push.
 
-    While that goes on over several polls, `to` is the head that is read up to and `page` the page to go on with.
+    If that takes several polls, `to` is the head to read up to and `page` the page to continue with.
     """
 
     def __init__(self, api: GitLabClient, project: Project, name: str, state: State):
@@ -33,7 +33,7 @@ class _BranchReader:
         self.path = f"projects/{project.id}/repository"
 
     def read(self) -> None:
-        """Read what is new on the branch, if its head has moved."""
+        """Read the new commits of the branch, if its head has moved."""
         state = self.state
         if "to" not in state and not self._moved():
             return

@@ -1,4 +1,4 @@
-"""Test a connection to GitLab: whose token it is, what it can see, and what is missing."""
+"""Test a connection to GitLab: the owner of the token, what it can access, and what is missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from painchain.connectors.gitlab.client import open_client, quote_path
 from painchain.connectors.gitlab.events import Item
 from painchain.connectors.http_client import HttpClient, Response
 
-SECONDS = 8.0  # for all of it
-SCOPES = {"read_api", "api"}  # either is enough
-MAX_NAMED = 10  # of the projects that a token is a member of
+SECONDS = 8.0  # for all requests
+SCOPES = {"read_api", "api"}  # one of them is enough
+MAX_NAMED = 10  # of the projects that the token can access
 
 
 def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
-    """Ask GitLab who the token is and what it can see."""
+    """Return what the token of these settings can access, and what is missing."""
     try:
         with open_client(settings, now, seconds=SECONDS / 2) as http:
             test = ConnectionTest(http)
@@ -35,7 +35,7 @@ def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult
 
 
 class ConnectionTest:
-    """The requests of one test, which together may take so long and no longer."""
+    """The requests of one test, with one deadline."""
 
     def __init__(self, http: HttpClient):
         self._http = http
@@ -45,7 +45,7 @@ class ConnectionTest:
         return self._http.get(path, params, deadline=self._deadline)
 
     def get_optional(self, path: str) -> Item | None:
-        """Return what GitLab tells the token of itself; None where it may not, or GitLab is older."""
+        """Return the object at `path`; None if it is forbidden or does not exist."""
         try:
             value = self._get(path).value
         except PollError as error:
@@ -55,7 +55,7 @@ class ConnectionTest:
         return value if isinstance(value, Mapping) else None
 
     def check_listed(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return which of the listed projects the token sees, and what to say of the others."""
+        """Return the listed projects that the token can access, and a message for each other one."""
         access, missing_projects = [], []
         for number, ref in enumerate(wanted):
             if time.monotonic() > self._deadline - 1:
@@ -73,7 +73,7 @@ class ConnectionTest:
         return access, missing_projects
 
     def check_memberships(self) -> tuple[list[str], list[str]]:
-        """Return the projects that the token is a member of, as many as are worth naming."""
+        """Return the first projects that the token's user is a member of, and messages."""
         params = {"membership": "true", "simple": "true", "archived": "false", "order_by": "last_activity_at"}
         try:
             answer = self._get("projects", {**params, "per_page": MAX_NAMED})

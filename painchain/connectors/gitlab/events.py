@@ -1,4 +1,4 @@
-"""Turn what GitLab tells, asked or through a webhook, into events: pure, with the same ids either way."""
+"""Turn GitLab's payloads into events, with the same ids for polls and webhooks. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Project:
-    """One project. `path` is its path_with_namespace: part of every id, whatever way the settings name it."""
+    """One project. `path` is its path_with_namespace, which is part of every event id."""
 
     id: str
     path: str
@@ -30,7 +30,7 @@ class Project:
 
 
 def project(item: Any) -> Project | None:
-    """Return the project that an answer or a webhook tells of, if it is one."""
+    """Return the project in a response or webhook, or None."""
     path = text(item, "path_with_namespace")
     if not path:
         return None
@@ -38,7 +38,7 @@ def project(item: Any) -> Project | None:
 
 
 def states(item: Item) -> Iterator[tuple[str, datetime | None, str]]:
-    """Yield each state that a merge request of the API has been in, since when, and who brought it there."""
+    """Yield each state that a merge request has been in: state, time, author."""
     yield "opened", moment(item.get("created_at")), name(item.get("author"))
     if item.get("state") == "closed" or item.get("closed_at"):
         yield "closed", moment(item.get("closed_at")), name(item.get("closed_by"))
@@ -47,14 +47,14 @@ def states(item: Item) -> Iterator[tuple[str, datetime | None, str]]:
 
 
 def merge_request_id(project: Project, item: Item, state: str) -> str:
-    """Return the id of the event that a merge request came into this state."""
+    """Return the id of the event that a merge request reached this state."""
     return f"mr-{project.path}-{text(item.get('iid'))}-{state}"
 
 
 def merge_request(project: Project, item: Item, state: str, when: datetime, author: str, further: Item) -> SourceEvent:
-    """Return the event that a merge request was opened, merged, closed or reopened.
+    """Return the event of an opened, merged, closed or reopened merge request.
 
-    `item` is the merge request as the API tells it, or ``object_attributes`` of the webhook: they name things alike.
+    `item` is the merge request from the API, or ``object_attributes`` from the webhook: both have the same keys.
     """
     up, down = item.get("upvotes"), item.get("downvotes")
     facts = {
@@ -79,7 +79,7 @@ def merge_request(project: Project, item: Item, state: str, when: datetime, auth
 
 
 def approvals(answer: Any) -> dict[str, Any]:
-    """Return the facts that ``/approvals`` of a merge request tells."""
+    """Return the facts of the response of ``/approvals``."""
     if not isinstance(answer, Mapping):
         return {}
     by = [name(dig(approval, "user")) for approval in objects(answer, "approved_by")]
@@ -88,13 +88,13 @@ def approvals(answer: Any) -> dict[str, Any]:
 
 
 def files(answer: Any) -> list[str]:
-    """Return the paths that a diff is about."""
+    """Return the paths in a diff."""
     paths = (text(entry, "new_path") or text(entry, "old_path") for entry in objects(answer))
     return list(dict.fromkeys(path for path in paths if path))
 
 
 def pipeline_id(project: Project, item: Item) -> str | None:
-    """Return the id of the event that a pipeline has the status it has; None if that is no news, or it has no id."""
+    """Return the id of the event for a pipeline's status; None if the status is not reported, or it has no id."""
     if item.get("status") not in PIPELINE_STATUSES or integer(item, "id") is None:
         return None
     return f"pipeline-{project.path}-{item['id']}-{item['status']}"
@@ -103,7 +103,7 @@ def pipeline_id(project: Project, item: Item) -> str | None:
 def pipeline(
     project: Project, item: Item, user: Any, failed: Sequence[str] | None, now: datetime
 ) -> SourceEvent | None:
-    """Return the event that a pipeline runs or has ended; None while it only waits."""
+    """Return the event of a pipeline that runs or has ended; None while it waits."""
     event_id = pipeline_id(project, item)
     if event_id is None:
         return None
@@ -133,18 +133,18 @@ def pipeline(
 
 
 def failed_jobs(jobs: Any) -> list[str]:
-    """Return the names of the jobs that failed and were not allowed to."""
+    """Return the names of the failed jobs, without those that are allowed to fail."""
     failed = (job for job in objects(jobs) if job.get("status") == "failed" and not job.get("allow_failure"))
     return list(dict.fromkeys(text(job, "name") or text(job, "id") for job in failed))
 
 
 def release(project: Project, item: Item, now: datetime) -> SourceEvent | None:
-    """Return the event that a release was published; None if it has no tag."""
+    """Return the event of a published release; None if it has no tag."""
     tag = text(item.get("tag_name") or item.get("tag"))
     if not tag:
         return None
     released = first(item, "released_at", "created_at")
-    # A release can be announced for a day to come; what happened happened when it was created.
+    # The release date can be in the future; then the event has the time of the creation.
     when = released if released and released <= now else first(item, "created_at")
     links = [text(asset, "name") or text(asset, "url") for asset in objects(item, "assets", "links")]
     return SourceEvent(
@@ -163,7 +163,7 @@ def release(project: Project, item: Item, now: datetime) -> SourceEvent | None:
 def commit(
     project: Project, item: Item, branch: str, changed: Sequence[str] | None, now: datetime
 ) -> SourceEvent | None:
-    """Return the event of a commit; None if it has no id. `changed` are its files, None where they are not known."""
+    """Return the event of a commit; None if it has no id. `changed` are its files, None if unknown."""
     sha = text(item, "id")
     if not sha:
         return None
@@ -190,7 +190,7 @@ def commit(
 
 
 def deployment(project: Project, item: Item, now: datetime) -> SourceEvent | None:
-    """Return the event that a deployment of the API has the status it has; None if that is no news."""
+    """Return the event for a deployment's status; None if the status is not reported."""
     status, number = text(item, "status"), text(item, "id")
     if status not in DEPLOYMENT_STATUSES or not number:
         return None
@@ -217,7 +217,7 @@ def deployment(project: Project, item: Item, now: datetime) -> SourceEvent | Non
 
 
 def image(project: Project, repository: Item, tag: Item, when: datetime) -> SourceEvent | None:
-    """Return the event that a tag of a container repository points at an image; None if it has no digest."""
+    """Return the event that a tag points to an image; None if it has no digest."""
     label, digest = text(tag, "name"), text(tag, "digest")
     path = text(repository, "path") or project.path
     if not label or not digest:
@@ -245,17 +245,17 @@ def image(project: Project, repository: Item, tag: Item, when: datetime) -> Sour
 
 
 def name(person: Any) -> str:
-    """Return how a person is called: the user name if there is one."""
+    """Return the user name of a person, or their name."""
     return text(person, "username") or text(person, "name") or UNKNOWN
 
 
 def first(item: Any, *keys: str) -> datetime | None:
-    """Return the first of these moments that the item has."""
+    """Return the first of these times that the item has."""
     return next((when for key in keys if (when := moment(dig(item, key)))), None)
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a moment as GitLab writes it in answers and webhooks, None for anything else.
+    """Return a time in the formats of GitLab's responses and webhooks, None for anything else.
 
     >>> moment("2016-08-12 15:23:28 UTC") == moment("2016-08-12 17:23:28 +0200") == moment("2016-08-12T15:23:28.000Z")
     True

@@ -13,7 +13,7 @@ from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.client import PAGE, REFUSED, SERVER_ERRORS, GitLabClient, quote_path
 from painchain.connectors.gitlab.events import Item, Project, moment
 
-FIRST_TAGS = 50  # a repository with more is taken as known when it is first seen
+FIRST_TAGS = 50  # of a repository with more, the first poll reports none
 MAX_PAGES = 10  # of the tags of one repository
 MOVING = ("latest", "stable", "edge", "nightly", "main", "master")
 OVERLAP = timedelta(minutes=2)
@@ -21,10 +21,10 @@ State = dict[str, Any]
 
 
 def read(api: GitLabClient, project: Project, state: State) -> None:
-    """Add what is new in every container repository of a project.
+    """Add the new images of every container repository of a project.
 
-    `state` keeps the tags that are known of each, and in `asked` those that this run through them has been at: it can
-    take several polls.
+    `state` stores the known tags of each repository and, in `asked`, the repositories already read in this pass, which
+    can take several polls.
     """
     known: State = state.setdefault("known", {})
     asked: list[str] = state.setdefault("asked", [])
@@ -39,10 +39,10 @@ def read(api: GitLabClient, project: Project, state: State) -> None:
 
 
 class _RepositoryReader:
-    """GitLab lists tags by name alone; what a tag points at takes a request for each.
+    """Reads one container repository.
 
-    So new names are asked for, and those that are there to be moved ("latest"); a known tag that moves under any
-    other name is not seen.
+    GitLab lists tags by name only; the digest of each takes a request. So only new tags and moving ones ("latest") are
+    requested. If another known tag moves, that is not noticed.
     """
 
     def __init__(self, api: GitLabClient, project: Project, repository: Item, state: State):
@@ -52,7 +52,7 @@ class _RepositoryReader:
         self.moving = {*MOVING, project.branch}
 
     def read(self) -> None:
-        """Ask for each tag that is new or can have moved."""
+        """Read each tag that is new or may have moved."""
         names = self._names()
         known: list[str] = self.state.setdefault("known", [])
         if self.first and len(names) > FIRST_TAGS:
@@ -60,7 +60,7 @@ class _RepositoryReader:
         before = set(known)
         for name in names:
             if (name in self.moving or name not in before) and self._read_tag(name):
-                known.append(name)  # at once: whatever ends this poll, the next does not ask for it again
+                known.append(name)  # now: the next poll does not read it again, however this one ends
                 self.api.made_progress |= name not in before
         there = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
@@ -74,7 +74,7 @@ class _RepositoryReader:
         return [name for page in pages[:MAX_PAGES] for tag in page if (name := text(tag, "name"))]
 
     def _read_tag(self, name: str) -> bool:
-        """Ask for one tag; say whether GitLab has told of it, or that it is gone."""
+        """Read one tag. Say whether that is done: it was read, or it is gone or forbidden."""
         try:
             tag = self.api.get(f"{self.path}/{quote_path(name)}").value
         except PollError as error:
@@ -100,6 +100,6 @@ class _RepositoryReader:
         created, context = moment(tag.get("created_at")), self.api.context
         if self.first and created and created < context.since - OVERLAP:
             return
-        # An older image can get a new tag; that happened since the last look.
+        # An older image can get a new tag: that happened since the previous poll.
         recent = created and created > context.since - OVERLAP
         yield events.image(self.project, self.repository, tag, created if created and recent else context.now)

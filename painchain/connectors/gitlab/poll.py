@@ -1,4 +1,4 @@
-"""Poll GitLab: project by project, as far as one poll goes, and then on from there."""
+"""Poll GitLab project by project, and continue where the previous poll stopped."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from painchain.connectors.gitlab.events import Project
 from painchain.connectors.gitlab.project import ProjectReader
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
-ACTIVE = timedelta(days=30)  # of the projects that nobody listed, those that something happened in
+ACTIVE = timedelta(days=30)  # unlisted projects are polled if they had activity within this time
 MAX_NAMED = 5  # in a note
 
 
 def poll(context: PollContext) -> PollResult:
-    """Ask for what is new in the projects of a connector."""
+    """Return what is new in the projects of a connector."""
     with open_client(context.settings, context.now) as http:
         return PollRound(GitLabClient(http, context), context).run()
 
 
 class PollRound:
-    """One round asks each project once. It takes as many polls as it needs; `todo` are the projects still to ask.
+    """Reads each project once. A round can take several polls; `todo` are the projects that are left.
 
-    The cursor: `asked` (the setting that the round is for), `todo`, `projects` (how far each has been read, by how it
-    is named), and what the round has come upon: `missing` and `refused`.
+    The cursor stores `asked` (the setting that the round is for), `todo`, `projects` (how far each has been read, by
+    its name in the settings), `missing` and `refused`.
     """
 
     def __init__(self, api: GitLabClient, context: PollContext):
@@ -40,7 +40,7 @@ class PollRound:
         self.server_error: PollError | None = None
 
     def run(self) -> PollResult:
-        """Return what this poll found."""
+        """Read as much as fits in one poll."""
         more = False
         try:
             self._begin()
@@ -60,14 +60,14 @@ class PollRound:
         return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.api.rate_limit)
 
     def _postpone(self, error: PollError) -> None:
-        """Keep what was found before the trouble; if that is still there, the next poll finds nothing but it."""
+        """Keep the events found before the error. If it persists, the next poll fails with it."""
         self.api.note(str(error))
         if error.retry_at:
             limit = self.api.rate_limit.limit if self.api.rate_limit else None
             self.api.rate_limit = RateLimit(limit, 0, error.retry_at)
 
     def _begin(self) -> None:
-        """Begin a round, if none is under way for these settings."""
+        """Start a round, unless one is in progress for these settings."""
         if self.cursor.get("asked") == self.wanted and self.cursor.get("todo"):
             return
         todo = [{"ref": ref} for ref in self.wanted] or self._memberships()
@@ -82,7 +82,7 @@ class PollRound:
         }
 
     def _memberships(self) -> list[dict[str, Any]]:
-        """Return the projects that the token is a member of, in the order of their ids."""
+        """Return the projects that the token's user is a member of, by id."""
         params = {
             "membership": "true",
             "simple": "true",
@@ -102,7 +102,7 @@ class PollRound:
                 return todo
 
     def _read_project(self, entry: Mapping[str, Any]) -> None:
-        """Ask one project. One may fail for itself; when two do, GitLab has a problem."""
+        """Read one project. One project may fail with a server error; at the second one the poll fails."""
         try:
             project = self._project(entry)
             if project is None:
@@ -126,7 +126,7 @@ class PollRound:
         self.cursor["refused"] += [f"{', '.join(forbidden)} of {project.path}"] if forbidden else []
 
     def _raise_if_nothing_read(self) -> None:
-        """Fail, at the end of a round, if nothing could be read in it."""
+        """Raise an error at the end of a round in which nothing could be read."""
         missing, refused = self.cursor["missing"], self.cursor["refused"]
         if self.wanted and len(missing) == len(self.wanted):
             raise PollError(
@@ -142,7 +142,7 @@ class PollRound:
             )
 
     def _project(self, entry: Mapping[str, Any]) -> Project | None:
-        """Return the project, asking for it if only its name is known; None if there is none to be seen."""
+        """Return the project, requesting it if only its name is known; None if it is not found."""
         if "path" in entry:
             return Project(**{key: entry[key] for key in ("id", "path", "url", "branch")})
         try:

@@ -1,4 +1,4 @@
-"""Find what is new in one GitLab project."""
+"""Read what is new in one GitLab project."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from painchain.connectors.gitlab import commits, events, images
 from painchain.connectors.gitlab.client import MAX_FILES, PAGE, REFUSED, SERVER_ERRORS, GitLabClient, has_next_page, iso
 from painchain.connectors.gitlab.events import Item, Project, moment
 
-OVERLAP = timedelta(minutes=2)  # what is written at once can become visible out of order
-INSTANT = timedelta(milliseconds=1)  # GitLab tells no smaller parts, but keeps them
+OVERLAP = timedelta(minutes=2)  # changes can become visible out of order
+INSTANT = timedelta(milliseconds=1)  # GitLab sends milliseconds but stores smaller parts
 State = dict[str, Any]
 
 
 class ProjectReader:
-    """Asks one project for its news; `state` keeps how far each of its lists has been read.
+    """Reads one project; `state` stores how far each of its lists has been read.
 
-    The lists are read in the order of changes and the state moves on with each thing, so that a poll can end anywhere
-    and the next goes on there.
+    Lists are read in the order of changes and the state advances with each item, so a poll can stop anywhere and the
+    next one continues there.
     """
 
     def __init__(self, api: GitLabClient, project: Project, branches: Sequence[str], state: State):
@@ -32,13 +32,15 @@ class ProjectReader:
 
     @property
     def lists(self) -> int:
-        """How many lists a project has."""
+        """The number of lists of a project."""
         return len(self._lists())
 
     def read(self) -> dict[str, PollError]:
-        """Read every list; return the error of each that the project does not have or the token may not read.
+        """Read every list. Return the errors of the lists that do not exist or that the token cannot read.
 
-        One list can fail for itself; when a second does, GitLab has a problem.
+        One list may fail with a server error; at the second one the poll fails.
+
+        :raises PollError: if GitLab as a whole fails.
         """
         refused: dict[str, PollError] = {}
         for name, read in self._lists().items():
@@ -67,13 +69,13 @@ class ProjectReader:
     def _wanted(self, branch: Any) -> bool:
         return not self.branches or branch in self.branches
 
-    # Lists that tell what has changed since a moment
+    # Lists that can be filtered by the time of the change
 
     def _changed(self, name: str, read: Callable[[Item, State, datetime], None]) -> None:
-        """Read a list in the order of its changes, from where it was left.
+        """Read a list in the order of its changes, from where the previous poll stopped.
 
-        `at` is how far it has been read, `from` where the present run through it began: what happened since `from` is
-        news. `done` are the events of the overlap, which are listed again.
+        `at` is how far the list has been read. `from` is where the current pass started: events since then are new.
+        `done` are the events within the overlap, which are listed again.
         """
         state = self.state.setdefault(name, {})
         after = (moment(state.get("at")) or self.context.since) - OVERLAP
@@ -88,7 +90,7 @@ class ProjectReader:
                 self.api.made_progress |= _advance(state, moment(item.get("updated_at")))
             if not has_next_page(answer):
                 break
-            # What changes meanwhile moves to the end and shifts the pages; so ask from the last one on.
+            # Items that change during the pass move to the end and shift the pages, so continue from the last item.
             last = (moment(state.get("at")) or after) - INSTANT
             after, page = (last, 1) if last > after else (after, page + 1)
         state["from"] = state.setdefault("at", state["from"])
@@ -126,7 +128,7 @@ class ProjectReader:
         return {**facts, "files_changed": None if diffs is None else events.files(diffs)}
 
     def _reopened(self) -> None:
-        """Read who closed and reopened: a reopened merge request itself no longer tells."""
+        """Read who closed and reopened merge requests. A reopened one no longer has that itself."""
         state = self.state.setdefault("reopened", {})
         since = (moment(state.get("at")) or self.context.since) - OVERLAP
         if state.get("due"):
@@ -172,7 +174,7 @@ class ProjectReader:
             return
         path = f"{self.path}/pipelines/{item['id']}"
         details = self.api.get_optional(path)
-        # It can go on while it is asked for; the event is about what the list says.
+        # It can change between the two requests; the event has the status from the list.
         whole_item = {**item, **details, "status": item["status"]} if isinstance(details, Mapping) else item
         failed = None
         if item["status"] == "failed":
@@ -191,7 +193,7 @@ class ProjectReader:
         if event and self._wanted(item.get("ref")) and event.timestamp >= since:
             self.api.add(event)
 
-    # Lists that do not
+    # Lists that cannot
 
     def _releases(self) -> None:
         state = self.state.setdefault("releases", {})
@@ -215,7 +217,7 @@ class ProjectReader:
 
 
 def _advance(state: State, when: datetime | None) -> bool:
-    """Move on to a moment, and say whether that is further."""
+    """Advance the position to a time, and say whether it moved."""
     before = moment(state.get("at"))
     if when is None or (before and when <= before):
         return False

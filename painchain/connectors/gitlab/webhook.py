@@ -15,26 +15,29 @@ from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.events import Item, Project, first
 
 STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reopened"}
-NOTHING = "0" * 40  # what a branch that is deleted points at
+NOTHING = "0" * 40  # the head of a deleted branch
 
 
 def verify(delivery: Delivery, secret: str) -> None:
-    """Compare the secret token, in constant time."""
+    """Compare the secret token in constant time.
+
+    :raises InvalidSignature: if it is missing or wrong.
+    """
     sent = delivery.headers.get("x-gitlab-token", "")
     if not secret or not hmac.compare_digest(sent.encode(), secret.encode()):
         raise InvalidSignature
 
 
 def topic(delivery: Delivery) -> str:
-    """Return what GitLab calls the delivery, such as "Push Hook"."""
+    """Return GitLab's name of the event, such as "Push Hook"."""
     return delivery.headers.get("x-gitlab-event", "")
 
 
 def delivery_id(delivery: Delivery) -> str:
-    """Return the id that a delivery keeps when GitLab sends it again.
+    """Return the id of the delivery. A repeated delivery has the same id.
 
-    That is Idempotency-Key (GitLab 17.4). What came before, X-Gitlab-Event-UUID, is shared by all the deliveries that
-    one request leads to, so it counts together with the body; X-Gitlab-Webhook-UUID is the webhook's own.
+    Since GitLab 17.4 that is Idempotency-Key. The older X-Gitlab-Event-UUID is shared by all deliveries of one
+    request, so it is combined with a hash of the body. X-Gitlab-Webhook-UUID identifies the webhook, not the delivery.
     """
     if key := delivery.headers.get("idempotency-key", ""):
         return key
@@ -44,9 +47,9 @@ def delivery_id(delivery: Delivery) -> str:
 
 
 def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
-    """Return the events that a delivery tells of; [] for what is no news or not for this connector.
+    """Return the events of a delivery; [] if there are none, or they are not for this connector.
 
-    :raises Unreadable: when it is not what GitLab sends.
+    :raises UnreadableDelivery: if the body is not what GitLab sends.
     """
     body = _body(delivery.body)
     reader = _READERS.get(text(body, "object_kind"))
@@ -54,7 +57,7 @@ def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequ
         return []
     project = events.project(body.get("project"))
     if project is None:
-        raise UnreadableDelivery("The delivery does not say which project it is about (project.path_with_namespace).")
+        raise UnreadableDelivery("The body does not name its project (project.path_with_namespace).")
     if not _listed(project, settings.get("projects") or ()):
         return []
     return reader(project, body, tuple(settings.get("branches") or ()), now)
@@ -64,21 +67,21 @@ def _body(raw: bytes) -> Item:
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
-        raise UnreadableDelivery("The delivery is no JSON, or only part of it.") from None
+        raise UnreadableDelivery("The body is invalid or incomplete JSON.") from None
     if not isinstance(body, dict):
-        raise UnreadableDelivery("The delivery is no JSON object.")
+        raise UnreadableDelivery("The body is not a JSON object.")
     return body
 
 
 def _listed(project: Project, projects: Sequence[str]) -> bool:
-    # GitLab's paths are the same in capital and small letters.
+    # GitLab's paths are not case-sensitive.
     return not projects or project.id in projects or project.path.lower() in (name.lower() for name in projects)
 
 
 def _attributes(body: Item) -> Item:
     attributes = body.get("object_attributes")
     if not isinstance(attributes, dict):
-        raise UnreadableDelivery("The delivery has no object_attributes.")
+        raise UnreadableDelivery("The body has no object_attributes.")
     return attributes
 
 
@@ -122,14 +125,14 @@ def _push(project: Project, body: Item, branches: tuple[str, ...], now: datetime
 
 
 def _changed(item: Item) -> list[str]:
-    """Return the paths that a pushed commit is about."""
+    """Return the paths that a pushed commit changes."""
     lists = [item.get(key) for key in ("added", "modified", "removed")]
     paths = [path for paths_ in lists if isinstance(paths_, list) for path in paths_ if isinstance(path, str)]
     return list(dict.fromkeys(paths))
 
 
 def _deployment(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
-    """Return the deployment, told as the API tells it. Before GitLab 14 it has no id, and waits for polling."""
+    """Return the event of a deployment. Before GitLab 14 the body has no id; then only polling finds it."""
     if branches and body.get("ref") not in branches:
         return []
     item = {

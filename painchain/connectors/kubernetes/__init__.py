@@ -20,7 +20,7 @@ TYPE = ConnectorType(
     test_connection=connection_test.run_test,
     watch=watch.watch,
     fields=(
-        Field("api_server", "API server URL", Kind.URL, help="Empty: the cluster PainChain itself runs in."),
+        Field("api_server", "API server URL", Kind.URL, help="Empty: the cluster that PainChain runs in."),
         Field(
             "token",
             "Service account token",

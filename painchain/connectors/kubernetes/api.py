@@ -1,4 +1,4 @@
-"""How a cluster is reached, and which of its objects are looked at."""
+"""Connect to a cluster, and list the resources that are polled and watched."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from painchain.connectors.contract import ErrorKind, PollError
 
-# Where Kubernetes puts the account of the pod that PainChain runs in.
+# Where Kubernetes mounts the service account of the pod that PainChain runs in.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of objects. `apis` are its group versions, the newest first: older servers know only a later one."""
+    """One kind of object. `apis` are its group versions, newest first: older servers have only an older one."""
 
     kind: str
     plural: str
@@ -25,7 +25,7 @@ class Resource:
     namespaced: bool = True
 
     def path(self, api: str, namespace: str) -> str:
-        """Return the path of the list, of one namespace or, with "", of all."""
+        """Return the path of the list in one namespace, or in all with ""."""
         root = f"apis/{api}" if "/" in api else f"api/{api}"
         return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
 
@@ -52,25 +52,25 @@ RESOURCES = {
 
 @dataclass(frozen=True)
 class ResourceStream:
-    """One kind in one namespace ("": in all of them, or outside of any): it is listed and watched as one."""
+    """One kind in one namespace, which is listed and watched together. "" is all namespaces, or none."""
 
     resource: Resource
     namespace: str
 
     @property
     def key(self) -> str:
-        """What the cursor knows it by."""
+        """The key in the cursor."""
         return f"{self.resource.kind}/{self.namespace}"
 
     @property
     def label(self) -> str:
-        """What a person knows it by."""
+        """The name in messages."""
         return f"{self.resource.kind} in {self.namespace}" if self.namespace else self.resource.kind
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster and how to talk to it. `headers` hold the token."""
+    """A cluster and how to connect to it. `headers` contain the token."""
 
     name: str
     base_url: str
@@ -80,9 +80,9 @@ class Cluster:
     namespaces: tuple[str, ...]
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return what the server's certificate is verified with. Reading the system's trust store takes its time.
+        """Return the TLS context for the server. Reading the system's trust store is slow.
 
-        :raises PollError: when the CA certificate cannot be read.
+        :raises PollError: if the CA certificate cannot be read.
         """
         if not self.verify_tls:
             context = ssl.create_default_context()
@@ -98,7 +98,7 @@ class Cluster:
             ) from None
 
     def streams(self) -> Iterator[ResourceStream]:
-        """Yield what there is to list and to watch."""
+        """Yield the streams to list and watch."""
         for resource in RESOURCES.values():
             for namespace in (self.namespaces or ("",)) if resource.namespaced else ("",):
                 yield ResourceStream(resource, namespace)
@@ -107,9 +107,10 @@ class Cluster:
 def resolve_cluster(settings: Mapping[str, Any]) -> Cluster:
     """Return the cluster of a connector's settings; without an API server, the one that PainChain runs in.
 
-    PainChain's own account goes to its own cluster alone. Its files are read each time: Kubernetes renews the token.
+    The service account of PainChain's pod is only sent to that cluster. Its files are read each time, because
+    Kubernetes renews the token.
 
-    :raises PollError: when something is missing.
+    :raises PollError: if a setting is missing.
     """
     own = not settings.get("api_server")
     base_url = _in_cluster_address() if own else str(settings["api_server"])

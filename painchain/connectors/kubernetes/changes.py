@@ -1,4 +1,4 @@
-"""What the old and the new state of a Kubernetes object tell: an event, or nothing a person would call a change."""
+"""Compare the old and the new state of a Kubernetes object: an event, or None if nothing relevant changed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.object_state import Fingerprint, State, as_dict, as_list, parse_time, state
 
-SKEW = timedelta(minutes=2)  # so far a cluster's clock may be behind
-STABLE_AFTER = timedelta(minutes=10)  # a pod that ran so long is out of trouble: the next trouble is news
+SKEW = timedelta(minutes=2)  # the most that a cluster's clock may be behind
+STABLE_AFTER = timedelta(minutes=10)  # a pod that has run this long has recovered: its next trouble is reported
 NOT_STATUS = ("f:spec", "f:data", "f:binaryData", "f:rules", "f:subjects", "f:roleRef")
 NO_AUTHOR = ("", "unknown", "Go-http-client", "Mozilla")
 
@@ -30,7 +30,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class ObjectType:
-    """The cluster and the kind that objects are of."""
+    """The cluster and the kind of objects."""
 
     cluster: str
     kind: str
@@ -38,7 +38,7 @@ class ObjectType:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What the cursor has of one object: `version` is the resourceVersion at which it was first seen in this state."""
+    """An object in the cursor. `version` is the resourceVersion at which it was first observed in this state."""
 
     uid: str
     namespace: str
@@ -47,25 +47,25 @@ class StoredObject:
     state: State
 
     def entry(self) -> list[Any]:
-        """Return it as the cursor keeps it."""
+        """Return the entry of the cursor."""
         return [self.namespace, self.name, self.version, self.state]
 
 
 @dataclass(frozen=True)
 class ObservedObject(StoredObject):
-    """An object as it is seen: also who changed it last, and when."""
+    """An object from a list or watch, with the author and time of its last change."""
 
     author: str = "unknown"
     changed_at: datetime | None = None
 
 
 def stored_object(uid: str, entry: list[Any] | None) -> StoredObject | None:
-    """Return what an entry of the cursor says."""
+    """Return the object of a cursor entry."""
     return StoredObject(uid, *entry) if entry else None
 
 
 def observe(kind: str, item: Any, fingerprint: Fingerprint) -> ObservedObject | None:
-    """Return what is to be known of an object as Kubernetes sends it; None if it is none."""
+    """Return an object as Kubernetes sends it; None if it is malformed."""
     meta = as_dict(as_dict(item).get("metadata"))
     uid, name = meta.get("uid"), meta.get("name")
     if not isinstance(uid, str) or not isinstance(name, str) or not uid:
@@ -84,9 +84,9 @@ def observe(kind: str, item: Any, fingerprint: Fingerprint) -> ObservedObject | 
 def compare(
     object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
 ) -> tuple[SourceEvent | None, StoredObject | None]:
-    """Return what the new sight of an object tells, and what is known from then on (None: nothing worth keeping).
+    """Return the event of an observed object, if any, and the object to store (None: nothing to store).
 
-    `since` is when the objects were looked at before: what changed did so after that.
+    `since` is the time of the previous observation: changes happened after it.
     """
     if object_type.kind == "Pod":
         return _compare_pod(object_type, old, new, now, since)
@@ -102,7 +102,7 @@ def compare(
 def deletion(
     object_type: ObjectType, old: StoredObject, last: ObservedObject | None, now: datetime, since: datetime
 ) -> SourceEvent | None:
-    """Return what it tells that an object is gone; `last` is how it was seen when it went, if it was."""
+    """Return the event of a deleted object; `last` is its last observation, if there is one."""
     if object_type.kind == "Pod":
         return None
     named = StoredObject(old.uid, old.namespace, old.name, last.version if last else old.version, old.state)
@@ -139,9 +139,9 @@ def _event(
 
 
 def _changed(old: State, new: State) -> set[str]:
-    """Return the keys whose values differ, but for those that a server changes by itself.
+    """Return the keys whose values differ, without those that the server changes by itself.
 
-    A newer server adds defaults to a specification: its generation stays as it is then.
+    A newer server adds defaults to a specification; the generation of the object stays the same then.
     """
     keys = {key for key in {*old, *new} if old.get(key) != new.get(key)} - {"generation", "duration"}
     same = old.get("generation") is not None and old.get("generation") == new.get("generation")
@@ -149,7 +149,7 @@ def _changed(old: State, new: State) -> set[str]:
 
 
 def _facts(kind: str, old: State, new: State) -> dict[str, Any]:
-    """Return the facts of an event; without an old state those of a new object, without a new one of what was there."""
+    """Return the facts of an event. `old` is {} for a new object, `new` is {} for a deleted one."""
     facts: dict[str, Any] = {}
     present = new or old
     for key in ("images", "conditions"):
@@ -210,7 +210,7 @@ def _keys(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, list[str]
 
 
 def _text(old: State, new: State, changed: set[str]) -> str:
-    """Say in words what changed: names, never values."""
+    """Return a sentence about what changed: names, never values."""
     names_changed = [WORDS.get(key, key.replace("_", " ")) for key in sorted(changed - {"env"})]
     if "env" in changed:
         names_changed.append(_environment(old.get("env", {}), new.get("env", {})))
@@ -228,7 +228,7 @@ def _environment(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _compare_pod(
     object_type: ObjectType, old: StoredObject | None, new: ObservedObject, now: datetime, since: datetime
 ) -> tuple[SourceEvent | None, StoredObject | None]:
-    """Tell of a pod's trouble once: it is over when every container has run for a while, not when one starts again."""
+    """Report each trouble of a pod once, until all its containers have run for STABLE_AFTER."""
     began = parse_time(new.state.get("running_since"))
     if began and now - began >= STABLE_AFTER:
         return None, None
@@ -250,10 +250,9 @@ def _compare_pod(
 
 
 def _last_change(kind: str, meta: Mapping[str, Any]) -> tuple[str, datetime | None]:
-    """Return who changed an object last, and when, as ``managedFields`` has it.
+    """Return the author and time of an object's last change, from ``managedFields``.
 
-    A controller that writes a status right after a person's change does not stand for it, unless the status is what
-    events of that kind tell of.
+    A controller that only writes the status is not the author, except for kinds whose events are about the status.
     """
     entries = [as_dict(entry) for entry in as_list(meta.get("managedFields"))]
     if kind not in ("Job", "Node", "Pod"):

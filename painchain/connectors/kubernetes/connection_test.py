@@ -1,4 +1,4 @@
-"""Test the connection to a cluster: which one it is, whose token it is, and what the account may list and watch."""
+"""Test a connection to a cluster: its version, the account, and what the account can list and watch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from painchain.connectors.http_client import HttpClient
 from painchain.connectors.kubernetes.api import RESOURCES, Cluster, Resource, resolve_cluster
 from painchain.connectors.kubernetes.object_state import as_dict
 
-SECONDS = 8.0  # for all questions together
+SECONDS = 8.0  # for all requests together
 STEP_SECONDS = 5.0
 REVIEWS = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 WHOAMI = (
@@ -22,7 +22,7 @@ WHOAMI = (
 
 
 class ConnectionTest:
-    """The questions of one test, each within what is left of the time."""
+    """The requests of one test, with one deadline."""
 
     def __init__(self, client: HttpClient, deadline: float):
         self._client = client
@@ -39,7 +39,7 @@ class ConnectionTest:
         return str(answer.get("gitVersion") or "of an unknown version")
 
     def identity(self) -> str:
-        """Return whose token it is; "" where the cluster is too old to say."""
+        """Return the user name of the token; "" if the cluster is too old to return it."""
         for path in WHOAMI:
             try:
                 answer = self._client.post(
@@ -54,7 +54,7 @@ class ConnectionTest:
         return ""
 
     def is_allowed(self, verb: str, resource: Resource, namespace: str) -> bool:
-        """Say whether the account may do this, by what the cluster itself says."""
+        """Ask the cluster whether the account may use a verb on a resource."""
         wanted = {"verb": verb, "resource": resource.plural, "group": _group(resource)}
         if namespace:
             wanted["namespace"] = namespace
@@ -68,9 +68,9 @@ class ConnectionTest:
 
 
 def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
-    """Return what the account of these settings can see, and what is missing.
+    """Return what the account of these settings can access, and what is missing.
 
-    :raises PollError: when the cluster does not answer, or does not know the account.
+    :raises PollError: if the cluster does not respond, or does not know the account.
     """
     deadline = time.monotonic() + SECONDS
     cluster = resolve_cluster(settings)

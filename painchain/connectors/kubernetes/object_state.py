@@ -1,7 +1,7 @@
-"""What is kept of a Kubernetes object to know later what changed: pure, and no value that could be a secret.
+"""Reduce a Kubernetes object to the state that is stored for comparison, without any value that could be a secret.
 
-Values of config maps, of secrets and of environments, and whatever else is only compared, are kept as marks: keyed
-hashes, cut short. Annotations are not looked at, but for those of a pod template, which are part of its mark.
+Values of config maps, secrets and environments, and everything else that is only compared, are stored as fingerprints:
+truncated keyed hashes. Annotations are ignored, except those of a pod template. Pure functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_KEYS = 500
 MAX_LINES = 100
 MAX_CHARACTERS = 300
 
-# Reasons for which a container waits or has ended that are trouble, the most telling first.
+# Reasons of ended and waiting containers that count as trouble, most specific first.
 ENDED = ("OOMKilled", "ContainerCannotRun", "DeadlineExceeded")
 WAITING = (
     "CrashLoopBackOff",
@@ -35,7 +35,7 @@ WAITING = (
 
 
 def fingerprinter(salt: str) -> Fingerprint:
-    """Return the function that makes marks with a connector's own salt: equal for equal values, and nothing more."""
+    """Return a function that computes fingerprints with a connector's own salt."""
     key = salt.encode()
 
     def fingerprint(value: Any) -> str:
@@ -47,7 +47,7 @@ def fingerprinter(salt: str) -> Fingerprint:
 
 
 def state(kind: str, item: Mapping[str, Any], fingerprint: Fingerprint) -> State:
-    """Return what is kept of an object of that kind; what the object does not tell of is left out."""
+    """Return the state of an object of that kind, without empty values."""
     meta, spec = as_dict(item.get("metadata")), as_dict(item.get("spec"))
     kept = _STATES[kind](item, spec, fingerprint)
     if kind not in ("Node", "Pod"):
@@ -74,7 +74,7 @@ def _daemon_set(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
 
 
 def _service(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    # A service has no generation: only what people set is compared, not what a newer server adds.
+    # A service has no generation: only fields that people set are compared, not defaults of a newer server.
     compared = ("selector", "externalName", "externalIPs", "sessionAffinity", "loadBalancerSourceRanges")
     return {
         "service_type": _text(spec.get("type")),
@@ -205,7 +205,7 @@ def _subject(subject: Any) -> str:
 
 
 def _trouble(container: Any) -> list[Any] | None:
-    """Return reason, container and restarts; a container that crashes for want of memory says so first."""
+    """Return reason, container and restarts; "OOMKilled" takes precedence over "CrashLoopBackOff"."""
     now, last = as_dict(container.get("state")), as_dict(container.get("lastState"))
     ended = [as_dict(one.get("terminated")).get("reason") for one in (now, last)]
     waits = as_dict(now.get("waiting")).get("reason")
@@ -214,7 +214,7 @@ def _trouble(container: Any) -> list[Any] | None:
 
 
 def _running_since(status: Any, containers: list[Any]) -> str | None:
-    """Return since when every container runs, as Kubernetes has it; None if one does not."""
+    """Return since when all containers have been running; None if one is not."""
     if status.get("phase") != "Running":
         return None
     running = [one for one in containers if as_dict(as_dict(one.get("state")).get("terminated")).get("exitCode") != 0]
@@ -223,17 +223,17 @@ def _running_since(status: Any, containers: list[Any]) -> str | None:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """Return `value` if it is an object of JSON, else an empty one: one odd item stops nothing."""
+    """Return `value` if it is a JSON object, else {}: a malformed item must not stop a poll."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return `value` if it is a list, else an empty one."""
+    """Return `value` if it is a list, else []."""
     return value if isinstance(value, list) else []
 
 
 def parse_time(value: Any) -> datetime | None:
-    """Return the moment that Kubernetes names, None if it is none.
+    """Return a time of Kubernetes in UTC, or None.
 
     >>> parse_time("2026-03-10T12:00:00Z"), parse_time("soon"), parse_time(None)
     (datetime.datetime(2026, 3, 10, 12, 0, tzinfo=datetime.timezone.utc), None, None)

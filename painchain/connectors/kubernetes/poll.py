@@ -1,4 +1,4 @@
-"""List everything of a cluster and compare: what the watch has missed, or all of it where nothing can be watched."""
+"""List all objects of a cluster and compare them with the cursor, which finds what the watch has missed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from painchain.connectors.kubernetes.changes import (
 )
 from painchain.connectors.kubernetes.object_state import Fingerprint, as_dict, as_list, fingerprinter, parse_time
 
-PAGES = (500, 50, 5)  # objects of one page; fewer where they are too large together
+PAGES = (500, 50, 5)  # objects per page; smaller pages if a response is too large
 PAGE_BYTES = 32 * 1024 * 1024
 RELISTS = 3
 MAX_OBJECTS = 20_000
-CURSOR = 1  # the version of what the cursor looks like
+CURSOR = 1  # the version of the cursor format
 
 
 class Forbidden(Exception):
@@ -44,7 +44,7 @@ class Forbidden(Exception):
 
 @dataclass
 class Listing:
-    """One stream as it is now."""
+    """The current objects of one stream."""
 
     api: str
     version: str = ""
@@ -53,7 +53,7 @@ class Listing:
 
 @dataclass
 class Comparison:
-    """One poll while it goes on."""
+    """The state of one poll: its events, and whether more are left."""
 
     now: datetime
     since: datetime
@@ -62,14 +62,14 @@ class Comparison:
 
     @property
     def is_full(self) -> bool:
-        """Whether the rest is left to the next poll."""
+        """Whether the next poll has to find the rest."""
         return len(self.events) >= MAX_EVENTS
 
 
 def poll(context: PollContext) -> PollResult:
-    """Return what differs from what the cursor knows. What is seen for the first time is known, not told.
+    """Return how the cluster differs from the cursor. A stream that is listed for the first time brings no events.
 
-    :raises PollError: when the cluster does not answer, or the account may list nothing at all.
+    :raises PollError: if the cluster does not respond, or the account can list nothing.
     """
     cluster = resolve_cluster(context.settings)
     old = context.cursor if _is_same_cluster(context.cursor, cluster) else {}
@@ -118,12 +118,12 @@ GRANT = "Grant it the verbs list and watch for them."
 
 
 def _is_same_cluster(cursor: Cursor, cluster: Cluster) -> bool:
-    """Say whether a cursor tells of this cluster: that of another one would make everything Deleted and Created."""
+    """Say whether a cursor is of this cluster. Another one would report every object as deleted and created."""
     return cursor.get("v") == CURSOR and cursor.get("server") == cluster.base_url
 
 
 def _gap(last_heard: datetime | None, context: PollContext) -> PollGap | None:
-    """Return the stretch in which neither a poll nor a watch looked, where it is longer than they leave it."""
+    """Return the period without a poll or watch, if it is longer than usual."""
     usual = timedelta(seconds=2 * int(context.settings.get("poll_interval") or 300) + 60)
     if last_heard is None or context.now - last_heard <= usual:
         return None
@@ -134,7 +134,7 @@ def _gap(last_heard: datetime | None, context: PollContext) -> PollGap | None:
 def _list_stream(
     client: HttpClient, stream: ResourceStream, before: Any, fingerprint: Fingerprint, forbidden: list[ResourceStream]
 ) -> Listing | None:
-    """Return all objects of a stream, or None where it cannot be listed, which is noted."""
+    """Return all objects of a stream. If the account may not list it, add it to `forbidden` and return None."""
     apis = stream.resource.apis
     first = as_dict(before).get("api")
     for api in sorted(apis, key=lambda observed: (observed != first, apis.index(observed))):
@@ -150,7 +150,7 @@ def _list_stream(
 
 
 def _list_with_retries(client: HttpClient, stream: ResourceStream, api: str, fingerprint: Fingerprint) -> Listing:
-    """List a stream page by page; anew where the list has become too old meanwhile (410)."""
+    """List a stream page by page; start again if the list has expired meanwhile (410)."""
     sizes, tries = list(PAGES), 0
     while True:
         try:
@@ -177,7 +177,7 @@ def _list_pages(client: HttpClient, stream: ResourceStream, api: str, fingerprin
 
 
 def _add_page(listing: Listing, answer: Response, stream: ResourceStream, fingerprint: Fingerprint) -> str:
-    """Add a page to the listing and return the token of the next, "" if there is none."""
+    """Add a page to the listing and return the token of the next page, or ""."""
     page = as_dict(answer.value)
     meta = as_dict(page.get("metadata"))
     if not isinstance(page.get("items", []), list | None) or not meta.get("resourceVersion"):
@@ -193,7 +193,7 @@ def _add_page(listing: Listing, answer: Response, stream: ResourceStream, finger
 def _compare(
     stream: ResourceStream, cluster: str, before: Any, listing: Listing, comparison: Comparison
 ) -> dict[str, Any]:
-    """Add to what is found how a stream differs from before, and return it as the cursor keeps it."""
+    """Add the events of a stream to the comparison, and return its part of the cursor."""
     object_type = ObjectType(cluster, stream.resource.kind)
     entries = dict(as_dict(before).get("known", {}))
     new = before is None

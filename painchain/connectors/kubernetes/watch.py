@@ -1,4 +1,4 @@
-"""Listen to a cluster between polls: one stream for each kind and namespace, from the resourceVersion of its list."""
+"""Watch a cluster between polls: one stream per kind and namespace, from the resourceVersion of its list."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ from painchain.connectors.kubernetes.object_state import Fingerprint, as_dict, f
 from painchain.core import address_policy
 from painchain.core.http_transport import GuardedAsyncTransport
 
-STREAM_SECONDS = 240  # the server ends a stream after so long; the next one goes on from there
-SILENT_SECONDS = 150  # bookmarks come about once a minute
+STREAM_SECONDS = 240  # the server ends a stream after this; the next one continues
+SILENT_SECONDS = 150  # without a line; bookmarks come about once a minute
 LINE_BYTES = 8 * 1024 * 1024
-MAX_STREAMS = 130  # ten namespaces; what is beyond is seen at the poll interval
+MAX_STREAMS = 130  # ten namespaces; only polls read the others
 QUEUE_SIZE = 1_000
 BATCH_SECONDS = 0.2
 MAX_BATCH = 500
-KEEP_SECONDS = 20.0  # so often the place in the streams is kept, if nothing happens
+KEEP_SECONDS = 20.0  # how often the position is stored if nothing happens
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 FORBIDDEN_PAUSE = 300.0
-SHORT_SECONDS = 10.0  # a server or proxy that ends streams sooner is not asked again at once
+SHORT_SECONDS = 10.0  # after a shorter stream, the next one waits
 
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """One line of a stream: `verb` is added, modified, deleted, or none for a bookmark."""
+    """One line of a stream: `verb` is added, modified, deleted, or "" for a bookmark."""
 
     stream: ResourceStream
     version: str
@@ -65,40 +65,40 @@ class WatchEvent:
 
 @dataclass(frozen=True)
 class LostStream:
-    """A stream that cannot go on: what happened since `since` is only to be had as a new list."""
+    """A stream that cannot continue: only a new list shows what happened since `since`."""
 
     stream: ResourceStream
     since: datetime
 
 
 class _ResourceExpired(Exception):
-    """The server has forgotten the resourceVersion (410)."""
+    """The server no longer has the resourceVersion (410)."""
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 async def watch(context: PollContext) -> AsyncIterator[CursorUpdate]:
-    """Yield what happens in a cluster from where the last poll or watch stood. It ends where a relist is needed."""
+    """Yield what happens in a cluster since the last poll or watch. Return when a new list is needed."""
     cluster = resolve_cluster(context.settings)
     if context.cursor.get("server") != cluster.base_url:
-        return  # no poll has been there yet
+        return  # not polled yet
     await _refuse_private(cluster)
-    streams = [one for one in cluster.streams() if one.key in context.cursor.get("streams", {})][:MAX_STREAMS]
+    streams = [stream for stream in cluster.streams() if stream.key in context.cursor.get("streams", {})][:MAX_STREAMS]
     queue: asyncio.Queue[WatchEvent | LostStream] = asyncio.Queue(QUEUE_SIZE)
     async with _client(cluster) as client:
-        listeners = [WatchStream(one, context, client, queue) for one in streams]
-        tasks = [asyncio.create_task(one.listen()) for one in listeners]
+        watches = [WatchStream(stream, context, client, queue) for stream in streams]
+        tasks = [asyncio.create_task(watch.listen()) for watch in watches]
         try:
             while tasks:
                 batch = await _next_batch(queue)
-                alive = [one.alive for one in listeners if one.alive]
-                keys = frozenset(one.key for one in streams)
+                alive = [watch.alive for watch in watches if watch.alive]
+                keys = frozenset(stream.key for stream in streams)
                 update = WatchUpdate(cluster.name, batch, min(alive, default=None), keys, context.cursor["salt"])
                 yield update
-                if update.is_outdated or any(isinstance(one, LostStream) for one in batch):
+                if update.is_outdated or any(isinstance(item, LostStream) for item in batch):
                     return
         finally:
             for task in tasks:
@@ -107,9 +107,9 @@ async def watch(context: PollContext) -> AsyncIterator[CursorUpdate]:
 
 
 async def _refuse_private(cluster: Cluster) -> None:
-    """Refuse a cluster at an address that is not asked, so that it is said once; each connection is refused as well.
+    """Raise an error if the address of the cluster is not allowed. Every connection is checked as well.
 
-    :raises PollError: why.
+    :raises PollError: if the address is not allowed.
     """
     url = httpx2.URL(cluster.base_url)
     try:
@@ -117,7 +117,7 @@ async def _refuse_private(cluster: Cluster) -> None:
     except address_policy.AddressRefused as problem:
         raise PollError(str(problem), ErrorKind.SETTINGS) from None
     except OSError:
-        return  # whoever listens tries again
+        return  # the streams retry
 
 
 def _client(cluster: Cluster) -> httpx2.AsyncClient:
@@ -130,7 +130,7 @@ def _client(cluster: Cluster) -> httpx2.AsyncClient:
 
 
 async def _next_batch(queue: asyncio.Queue[WatchEvent | LostStream]) -> list[WatchEvent | LostStream]:
-    """Wait for news, or for the time to keep the place; return what comes within a moment."""
+    """Wait for the first item, then return all items of a short time; [] when the position should be stored."""
     try:
         batch = [await asyncio.wait_for(queue.get(), KEEP_SECONDS)]
     except TimeoutError:
@@ -142,7 +142,7 @@ async def _next_batch(queue: asyncio.Queue[WatchEvent | LostStream]) -> list[Wat
 
 
 class WatchStream:
-    """One stream: it is opened again and again from where it stands."""
+    """Reads one stream and opens it again from its position when it ends."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class WatchStream:
         self._pause = FIRST_PAUSE
 
     async def listen(self) -> None:
-        """Listen until the stream is lost."""
+        """Read until the resourceVersion has expired."""
         while True:
             pause = 0.0
             try:
@@ -177,8 +177,8 @@ class WatchStream:
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
 
     async def _open(self) -> float:
-        """Read one stream to its end; return for how many seconds to wait then."""
-        cluster = await asyncio.to_thread(resolve_cluster, self._settings)  # the token of an own account is renewed
+        """Read one stream to its end. Return how many seconds to wait before the next one."""
+        cluster = await asyncio.to_thread(resolve_cluster, self._settings)  # Kubernetes renews the in-cluster token
         url = f"{cluster.base_url}/{self._stream.resource.path(self._api, self._stream.namespace)}"
         params = {
             "watch": "true",
@@ -191,9 +191,9 @@ class WatchStream:
             if response.status_code == 410:
                 raise _ResourceExpired
             if response.status_code in (401, 403, 404):
-                self.alive = None  # left to the polls
+                self.alive = None  # only polls read it
                 return FORBIDDEN_PAUSE
-            if response.status_code != 200:  # a redirect as well: the token goes nowhere else
+            if response.status_code != 200:  # redirects too: the token is sent to no other host
                 raise ValueError(f"status {response.status_code}")
             self.alive, began = utc_now(), time.monotonic()
             async for line in _lines(response.aiter_bytes()):
@@ -220,15 +220,15 @@ class WatchStream:
         elif kind == "DELETED":
             self._states.pop(observed.uid, None)
             await self._queue.put(WatchEvent(self._stream, version, "deleted", observed))
-        elif self._states.get(observed.uid) != observed.state:  # most lines tell of heartbeats and counters
+        elif self._states.get(observed.uid) != observed.state:  # most lines are heartbeats and counters
             self._states[observed.uid] = observed.state
             await self._queue.put(WatchEvent(self._stream, version, kind.lower(), observed))
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream; a last one without an end is none.
+    """Yield the complete lines of a stream.
 
-    :raises ValueError: for a line that is longer than any object can be.
+    :raises ValueError: if a line is longer than any object can be.
     """
     rest = bytearray()
     async for part in parts:
@@ -245,7 +245,7 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 @dataclass
 class WatchUpdate:
-    """What was heard, to be put upon a cursor. A poll may have moved it on since: each object's own version decides."""
+    """Applies received items to a cursor. A poll may have moved it on; the version of each object decides."""
 
     cluster: str
     batch: Sequence[WatchEvent | LostStream]
@@ -255,13 +255,13 @@ class WatchUpdate:
     is_outdated: bool = False
 
     def __call__(self, cursor: Cursor) -> PollResult:
-        """Return what the batch tells, and the cursor with it."""
+        """Return the events of the batch, and the new cursor."""
         if self.salt not in (None, cursor.get("salt")):
             self.is_outdated = True
-            return PollResult([], cursor)  # a poll has begun with another cluster
+            return PollResult([], cursor)  # the cursor is of another cluster by now
         now = utc_now()
         streams = dict(cursor.get("streams", {}))
-        # A poll may list what it could not list before: then there is more to watch.
+        # A poll may have listed further streams: then there is more to watch.
         self.is_outdated = len(self.watched) < MAX_STREAMS and not streams.keys() <= self.watched
         since = parse_time(cursor.get("heard")) or now
         found: list[SourceEvent] = []
@@ -299,11 +299,11 @@ class WatchUpdate:
     def _compare(
         self, old: StoredObject | None, watch_event: WatchEvent, at: str, now: datetime, since: datetime
     ) -> tuple[SourceEvent | None, StoredObject | None]:
-        """Return what a line tells beside what is known, and what is known then."""
+        """Return the event of a line compared to the stored object, and the object to store."""
         assert watch_event.observed is not None  # noqa: S101  for the type checker: bookmarks come no further
         object_type = ObjectType(self.cluster, watch_event.stream.resource.kind)
         if old and not is_later(watch_event.version, old.version):
-            return None, old  # a poll has seen the object later than that
+            return None, old  # a poll has observed a later version
         if watch_event.verb == "deleted":
             return (deletion(object_type, old, watch_event.observed, now, since) if old else None), None
         if (
@@ -312,12 +312,12 @@ class WatchUpdate:
             and object_type.kind != "Pod"
             and not is_later(watch_event.version, at)
         ):
-            return None, None  # a poll has seen since that it is gone
+            return None, None  # a poll has observed the deletion
         return compare(object_type, old, watch_event.observed, now, since)
 
 
 def is_later(one: str, other: str) -> bool:
-    """Say whether a resourceVersion is later than another. Those of one kind are numbers that grow.
+    """Say whether a resourceVersion is later than another. Within one kind they increase.
 
     >>> is_later("10", "9"), is_later("9", "9")
     (True, False)
@@ -328,7 +328,7 @@ def is_later(one: str, other: str) -> bool:
 
 
 def _gap(lost: Iterable[LostStream], now: datetime) -> PollGap | None:
-    """Return the stretch of which only the outcome is told, not what came and went."""
+    """Return the period from which only the result is known, not each change."""
     since = [one.since for one in lost]
     if not since:
         return None
