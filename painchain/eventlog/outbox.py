@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.engine import Connection
 
 from painchain import connectors
+from painchain.core.backoff import delay_after, delay_before
 from painchain.database import clock
 from painchain.database.models import Notice, NotifyRule
 from painchain.database.session import Base, db, one_write_at_a_time
@@ -20,7 +21,6 @@ from painchain.eventlog.writer import NewEvent
 LEASE = timedelta(minutes=2)
 AT_ONCE = 20  # messages of a rule that are sent as one
 TRIES = 10
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 TITLE_LENGTH, TEXT_LENGTH = 200, 1_000
 
 _notices, _rules = (Base.metadata.tables[model.__tablename__] for model in (Notice, NotifyRule))
@@ -137,7 +137,8 @@ def claim(now: datetime) -> ClaimedNotices | None:
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say whether a message is due: it waits no longer than after so many tries, also if the clock was put back."""
     waits = (
-        and_(_notices.c.tries == tries, clock.reached(_notices.c.due, now, waited(tries))) for tries in range(TRIES)
+        and_(_notices.c.tries == tries, clock.reached(_notices.c.due, now, delay_before(tries)))
+        for tries in range(TRIES)
     )
     return or_(*waits)
 
@@ -150,7 +151,7 @@ def settle(taken: ClaimedNotices, now: datetime, error: str | None) -> None:
         if error is None or given_up:
             connection.execute(delete(_notices).where(here))
         else:
-            again = {"tries": taken.tries + 1, "due": now + wait(taken.tries), "taken_until": EPOCH}
+            again = {"tries": taken.tries + 1, "due": now + delay_after(taken.tries), "taken_until": EPOCH}
             connection.execute(update(_notices).where(here).values(again))
         note(connection, taken.rule_id, now, error, len(taken.numbers) if given_up else 0)
 
@@ -160,20 +161,6 @@ def note(connection: Connection, rule_id: int, now: datetime, error: str | None,
     went: dict[str, object] = {"last_sent": now, "error": None, "failed_at": None, "lost": 0}
     failed = {"error": error, "failed_at": now, "lost": _rules.c.lost + lost}
     connection.execute(update(_rules).where(_rules.c.id == rule_id).values(failed if error else went))
-
-
-def wait(tries: int) -> timedelta:
-    """Return how long to wait after so many tries that failed before.
-
-    >>> [str(wait(tries)) for tries in (0, 1, 2, 9)]
-    ['0:00:30', '0:01:00', '0:02:00', '1:00:00']
-    """
-    return min(FIRST_WAIT * int(2**tries), LONGEST_WAIT)
-
-
-def waited(tries: int) -> timedelta:
-    """Return how long a try is waited for that follows upon so many: the first is due at once."""
-    return wait(tries - 1) if tries else timedelta()
 
 
 def waiting() -> dict[int, tuple[int, datetime]]:

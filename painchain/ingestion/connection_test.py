@@ -18,7 +18,8 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.ingestion.poll_errors import as_poll_error
-from painchain.ingestion.source_events import safe_text, settings_of
+from painchain.ingestion.sanitize import safe_text
+from painchain.ingestion.source_events import settings_of
 
 TEST_SECONDS = 10.0
 TESTS = 8  # that run at the same time

@@ -21,7 +21,8 @@ from painchain.database.session import Base, db, one_write_at_a_time
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
-from painchain.ingestion.source_events import STEP, append, new_events, origin, safe_text, unknown
+from painchain.ingestion.sanitize import safe_text
+from painchain.ingestion.source_events import STEP, append, new_events, origin, unknown
 from painchain.scheduling.poll_leases import PolledConnector, PollLease
 from painchain.timeline import coverage_gaps
 

@@ -16,7 +16,7 @@ from painchain.database.models import Connector, PollState
 from painchain.database.session import Base, db, one_write_at_a_time
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
-from painchain.ingestion.source_events import add_found, settings_of
+from painchain.ingestion.source_events import add_new, settings_of
 from painchain.scheduling import poll_leases
 from painchain.timeline import coverage_gaps
 
@@ -134,7 +134,7 @@ def _tells(polled: PollResult) -> bool:
 
 
 def _tell(event_log: writer.EventLogWriter, connector: Connector, polled: PollResult, now: datetime) -> None:
-    add_found(event_log, connector, polled.events, now)
+    add_new(event_log, connector, polled.events, now)
     if polled.gap:
         coverage_gaps.add(connector, coverage_gaps.GAP, polled.gap.start, polled.gap.end, polled.gap.reason)
 

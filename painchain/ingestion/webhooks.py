@@ -22,7 +22,7 @@ from painchain.database.models import Connector, Webhook, WebhookDelivery
 from painchain.database.session import db, one_write_at_a_time
 from painchain.database.types import iso
 from painchain.eventlog import writer
-from painchain.ingestion.source_events import add_found, settings_of
+from painchain.ingestion.source_events import add_new, settings_of
 
 SECRET_BYTES = 32
 REMEMBERED = timedelta(days=7)  # a source repeats what was not taken for three days at most
@@ -122,7 +122,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         _refuse_disabled(connector)
         if not _remember(connector_id, _mark(hook, delivery), now):
             return Received(0, repeated=True)
-        events = add_found(event_log, connector, found, now)
+        events = add_new(event_log, connector, found, now)
         webhook.last_delivery, webhook.told = now, _told(hook.topic(delivery), found, events)
     return Received(events)
 

@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 
 from painchain.audit.trail import Trail
 from painchain.core import runtime
+from painchain.core.backoff import delay_after, delay_before
 from painchain.core.config import Settings
 from painchain.database import clock as db_clock
 from painchain.database.models import LastCheckpoint
 from painchain.database.session import Base, db, one_write_at_a_time
-from painchain.eventlog.outbox import wait, waited
 from painchain.integrity import checkpoint_comparison, checkpoint_delivery, checkpoints
 from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoint_delivery import NotPosted
@@ -107,7 +107,7 @@ def post_due(clock: Callable[[], datetime]) -> None:
     query = select(_row.posting, _row.tries, _row.due).where(_row.posting.is_not(None))
     row = db.session.execute(query).one_or_none() if url else None
     db.session.rollback()
-    if row is None or not db_clock.is_reached(row.due, now, max(waited(row.tries), LEASE)):
+    if row is None or not db_clock.is_reached(row.due, now, max(delay_before(row.tries), LEASE)):
         return
     until = now + LEASE
     with one_write_at_a_time() as connection:
@@ -118,7 +118,7 @@ def post_due(clock: Callable[[], datetime]) -> None:
     error = _posted(url, row.posting)
     now = clock()
     done = {"posting": None, "posted_at": now, "error": None, "failed_at": None}
-    again = {"tries": row.tries + 1, "due": now + wait(row.tries), "error": error, "failed_at": now}
+    again = {"tries": row.tries + 1, "due": now + delay_after(row.tries), "error": error, "failed_at": now}
     with one_write_at_a_time() as connection:
         connection.execute(update(_table).where(_row.due == until).values(again if error else done))
 

@@ -15,6 +15,7 @@ from painchain.accounts import sessions as login_sessions
 from painchain.accounts import users
 from painchain.accounts.sessions import SignInOrigin
 from painchain.audit.trail import SYSTEM, Trail
+from painchain.core import backoff
 from painchain.core.roles import VIEWER
 from painchain.database.models import LastCheckpoint, Notice
 from painchain.database.session import Base, db
@@ -102,7 +103,7 @@ def test_a_watch_is_free_again(inside: Flask, far: Far, clockwork: Clockwork) ->
 def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: FlaskClient, tries: int) -> None:
     body = {"name": "On call", "url": "json://127.0.0.1:9", "kinds": ["connector_deleted"]}
     rule = client.post("/api/notify-rules", json=body).json["id"]
-    waits = outbox.waited(tries)
+    waits = backoff.delay_before(tries)
     message = {"title": "A", "text": "B", "rule_id": rule, "tries": tries, "taken_until": EPOCH, "due": NOW + waits}
     with app.app_context():
         db.session.execute(insert(tables(Notice)), [message])

@@ -25,7 +25,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import connection_test, poll_results, polling
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion.poll_results import next_try
-from painchain.ingestion.source_events import add_found
+from painchain.ingestion.source_events import add_new
 from painchain.scheduling import poll_leases
 from painchain.startup import create_app
 from painchain.timeline import queries
@@ -496,7 +496,7 @@ def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask,
     assert poll_results.store(number, PollResult([found("a")], {}), NOW) == 1
     with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
-        assert add_found(event_log, connector, [found("a"), found("b")], NOW) == 1
+        assert add_new(event_log, connector, [found("a"), found("b")], NOW) == 1
     assert poll_results.store(number, PollResult([found("a"), found("b")], {}), NOW) == 0
 
 

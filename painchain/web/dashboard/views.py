@@ -181,11 +181,11 @@ def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit:
     }
 
 
-def chart_values(view: View, wanted: Filter) -> dict[str, Any]:
-    """Return what the chart partial needs."""
+def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str, Any]:
+    """Return what the chart partial needs; `has_gaps` says whether data gaps can be in it."""
     # Hidden sources are counted as well: the legend says how many there would be.
     counted = queries.histogram(replace(wanted, source=()), g.now, responses.zone())
-    stretches = coverage.between(wanted, counted.start, min(counted.end, g.now))
+    stretches = coverage.between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
     return {
         "lapses": stretches[::-1],
         "lanes": chart.lanes(stretches, counted, g.now),

@@ -40,7 +40,7 @@ def test_what_a_poll_and_a_webhook_both_tell_is_one_event(app):
             assert polling.poll(turn, lambda now=now: now) == (now == NOW)
         found = TYPE.webhook.read(Delivery({}, WEBHOOK.read_bytes()), {}, LATER)
         with writer.writing() as event_log:
-            assert source_events.add_found(event_log, db.session.get_one(Connector, number), found, LATER) == 0
+            assert source_events.add_new(event_log, db.session.get_one(Connector, number), found, LATER) == 0
         [event] = queries.page(Filter(source=("gitlab",))).events
         assert event.event_id == "mr-gitlabhq/gitlab-test-1-opened"
         assert (event.title, event.author) == ("[MR] MS-Viewport", "user1")

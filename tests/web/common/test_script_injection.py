@@ -106,7 +106,7 @@ def find_by_polling(app: Flask) -> None:
             connector = connector_store.create(kind, {"name": f"Far {kind.key}", "token": "made-up"}, False, trail).id
         times = [one for time in range(4) for one in _of_types(kind, 7 * time + number, now)]
         with app.app_context(), writer.writing() as event_log:
-            source_events.add_found(event_log, connector_store.get(connector), times, now)
+            source_events.add_new(event_log, connector_store.get(connector), times, now)
 
 
 def _of_types(kind: Any, at: int, now: datetime) -> Iterator[SourceEvent]:

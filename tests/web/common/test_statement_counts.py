@@ -26,7 +26,7 @@ HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
-HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 16, 9, 8
+HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
 
 
 def listed(statements: list[str]) -> str:

@@ -1,0 +1,106 @@
+"""Make what a source sends safe to store and to show: no credentials, no secrets, nothing endless."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from painchain.connectors.contract import SourceEvent
+from painchain.connectors.http_client import link
+from painchain.core.redaction import MASK, scrub
+
+MAX_ID, MAX_LINE, MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 300, 500, 20_000, 1_000, 5
+MIN_SECRET = 6  # a shorter one would be found in ordinary words
+MAX_PLAIN = 4_000  # characters up to which an event is looked at as a whole
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
+    """Return an event of a source without credentials, without these secrets, and within the limits of lengths."""
+    if _is_plain(event, secrets):
+        return event
+    return replace(
+        event,
+        event_type=_line(event.event_type, secrets),
+        title=_line(event.title, secrets),
+        text=safe_text(event.text, secrets),
+        facts=_safe_facts(event.facts, secrets),
+        author=_line(event.author or "", secrets),
+        status=_line(event.status or "", secrets),
+        url=_safe_link(event.url, secrets),
+    )
+
+
+def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
+    """Say whether an event is safe as it is. Most are; one look at all of it tells."""
+    lines = (event.title, event.author, event.event_type, event.status or "")
+    try:
+        text = _JSON((lines, event.text, event.url, event.facts))
+        text.encode()
+        if len(text) >= MAX_PLAIN or "@" in text or "=" in text or "\\u0000" in text:
+            return False
+        for secret in secrets:
+            if secret in text or _JSON(secret)[1:-1] in text:  # a quote in it is written otherwise there
+                return False
+        for line in lines:
+            if len(line) > MAX_LINE or " ".join(line.split()) != line:
+                return False
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return False
+    return True
+
+
+def safe_event_id(text: str) -> str:
+    """Return an id that every database takes; of a very long one, a hash replaces the end."""
+    plain = _storable(text)
+    if len(plain) <= MAX_ID:
+        return plain
+    return f"{plain[:MAX_ID]}-{sha256(plain.encode()).hexdigest()[:32]}"
+
+
+def safe_text(text: Any, secrets: Sequence[str], longest: int = MAX_TEXT) -> str:
+    """Return a text that can be stored and shown to everybody: no credentials, `longest` characters at most."""
+    plain = scrub(_storable(str(text)))
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET and secret in plain:
+            plain = plain.replace(secret, MASK)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def _line(text: Any, secrets: Sequence[str]) -> str:
+    return safe_text(" ".join(str(text).split()), secrets, MAX_LINE)
+
+
+def _storable(text: str) -> str:
+    """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
+    if "\0" not in text and text.isascii():
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _safe_link(address: str | None, secrets: Sequence[str]) -> str | None:
+    address = link(address)
+    return address if address is None or address == safe_text(address, secrets) else None
+
+
+def _safe_facts(facts: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
+    return {_storable(str(key)): _safe(value, secrets) for key, value in facts.items()}
+
+
+def _safe(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return safe_text(value, secrets)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping) and depth < MAX_DEPTH:
+        return {safe_text(key, secrets): _safe(item, secrets, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < MAX_DEPTH:
+        return [_safe(item, secrets, depth + 1) for item in list(value)[:MAX_ITEMS]]
+    return safe_text(value, secrets)
