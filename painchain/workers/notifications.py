@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from painchain.notifications import rules as notification_rules
+from painchain.notifications import sender
 from painchain.workers.base import Worker
 
 
@@ -12,5 +12,5 @@ class NotificationWorker(Worker):
     name, task = "messenger", "Sending a message"
 
     def _do(self) -> None:
-        while not self._stopping.is_set() and notification_rules.send_due(self._clock):
+        while not self._stopping.is_set() and sender.send_due(self._clock):
             pass

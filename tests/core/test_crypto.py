@@ -173,6 +173,7 @@ def test_no_purpose_shares_its_key_with_another() -> None:
     calls = [
         node.args[0].value
         for path in sorted((Path(__file__).parents[2] / "painchain").rglob("*.py"))
+        if "migrations" not in path.parts  # a migration has the purposes of its time: it derives the same keys
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

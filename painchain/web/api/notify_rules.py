@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from painchain.core.validation import read
 from painchain.database import models
 from painchain.notifications import rules as notification_rules
+from painchain.notifications import sender
 from painchain.notifications.rules import StaleRule
 from painchain.web.api.common import Editable, api_blueprint
 from painchain.web.api.resources.base import answer, answer_list
@@ -62,7 +63,7 @@ def delete(rule_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:rule_id>/test")
 def test(rule_id: int) -> ResponseReturnValue:
     """Send a test message and return whether it was sent."""
-    error = notification_rules.test(RECORDS.get_or_404(rule_id), g.now)
+    error = sender.send_test(RECORDS.get_or_404(rule_id), g.now)
     return answer(Sent(sent=error is None, error=error))
 
 

@@ -11,6 +11,7 @@ from painchain.configuration.errors import InvalidValues
 from painchain.database.models import NotifyRule
 from painchain.eventlog import outbox
 from painchain.notifications import rules as notification_rules
+from painchain.notifications import sender
 from painchain.notifications.rules import StaleRule
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
@@ -82,7 +83,7 @@ def test(rule_id: int) -> ResponseReturnValue:
     """Send a test message and say whether it arrived."""
     one = _get_or_404(rule_id)
     name = one.name
-    error = notification_rules.test(one, g.now)
+    error = sender.send_test(one, g.now)
     toast = Toast(f"The test did not arrive. {error}", "bad") if error else Toast(f"A test was sent by “{name}”.")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
