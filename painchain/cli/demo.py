@@ -23,7 +23,7 @@ def demo(events: int, days: int, seed: int, force: bool) -> None:
     """Fill an empty log with made-up events, to try PainChain out.
 
     The events are from every source. Their connectors are added too, and stay disabled. Use this on an empty log only:
-    later, nothing tells made-up events from real ones.
+    made-up events look like real ones.
     """
     with opened("Not all events were written"):
         last = queries.head().last_event

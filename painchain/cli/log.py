@@ -53,7 +53,7 @@ def _parsed(text: str) -> Any:
 @click.option("--new-value", callback=json_or_text, help="New value: JSON or plain text.")
 @click.option("--changes", callback=json_value, help="All changes of one save, as JSON: {FIELD: {old, new}}.")
 @click.option("--field-key", callback=utf8, help="Field that was shown or hidden.")
-@click.option("--visible/--hidden", default=None, help="Whether that field is shown now.")
+@click.option("--visible/--hidden", default=None, help="Whether that field is now shown or hidden.")
 @click.option(
     "--author", callback=utf8, help="Who made the change. Stored as a claim, because PainChain cannot check it."
 )

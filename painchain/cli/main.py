@@ -17,7 +17,7 @@ COMMANDS = {
     "events": ("events", "Print events, newest last."),
     "export": ("export", "Write events, newest first, to a file or to standard output."),
     "log": ("log", "Record an event that a script reports, and print its ID."),
-    "prune": ("prune", "Delete the events that the retention rules no longer keep."),
+    "prune": ("prune", "Delete events that are older than the retention rules allow."),
     "restore": ("backup", "Replace everything with the contents of a backup file."),
     "rotate-key": ("rotate_key", "Replace the key that encrypts stored tokens and chains the log."),
     "serve": ("serve", "Start the server; stop it with Ctrl-C or SIGTERM."),

@@ -1,4 +1,4 @@
-"""``painchain prune``: delete the events that the retention rules no longer keep."""
+"""``painchain prune``: delete events that are older than the retention rules allow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from painchain.workers.base import clock
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @reason_option
 def prune(dry_run: bool, reason: str) -> None:
-    """Delete the events that the retention rules no longer keep.
+    """Delete events that are older than the retention rules allow.
 
     The rules are in Settings, Retention. The deletion is recorded in the audit log.
 

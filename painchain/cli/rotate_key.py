@@ -28,7 +28,9 @@ LOST = (
 
 
 @click.command("rotate-key")
-@click.option("--drop-old", is_flag=True, help="Only remove old keys that nothing needs any more from the key file.")
+@click.option(
+    "--drop-old", is_flag=True, help="Do not replace the key. Only remove old keys that are no longer needed."
+)
 @click.option("--lost", is_flag=True, help="The key is lost: continue with a new one, and delete stored tokens.")
 @click.option("--yes", is_flag=True, help="With --lost: do not ask for confirmation.")
 @reason_option

@@ -57,7 +57,7 @@ def list_accounts() -> None:
 @LINK
 @reason_option
 def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:
-    """Add an account, and print a one-time link that sets its password."""
+    """Add an account, and print its one-time password link."""
     with recording(reason) as trail:
         invited = invitations.invite(name, role or invitations.first_role(), trail, email)
         person, secret = invited.person, invited.secret
@@ -75,7 +75,7 @@ def change_role(name: str, role: str, reason: str) -> None:
     with recording(reason) as trail:
         person = find_person(name)
         changed = users.change(person, trail, None, name=person.name, role=role, email=person.email or "")
-        message = f"{plain(person.name)} is {'now' if changed else 'already'} {role}."
+        message = f"{plain(person.name)} {'now' if changed else 'already'} has the role {role}."
     click.echo(message)
 
 
@@ -94,7 +94,10 @@ def reset(name: str, base: str | None, reason: str) -> None:
 @NAME
 @reason_option
 def disable(name: str, reason: str) -> None:
-    """Disable an account: sign it out everywhere, and block its API tokens."""
+    """Disable an account.
+
+    It is signed out everywhere, and its API tokens stop working.
+    """
     with recording(reason) as trail:
         person = find_person(name)
         message = f"{plain(person.name)} is {'now' if users.disable(person, trail) else 'already'} disabled."

@@ -51,7 +51,7 @@ def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, r
     assert run("user", "add", "bob", "--email", "bob@example.org").exit_code == 0
     listed = run("user", "list").stdout.splitlines()
     assert listed == ["alice  admin", "bob    viewer  bob@example.org  no password yet"]
-    assert run("user", "role", "bob", "editor").stdout == "bob is now editor.\n"
+    assert run("user", "role", "bob", "editor").stdout == "bob now has the role editor.\n"
     assert run("user", "disable", "bob").stdout == "bob is now disabled.\n"
     assert run("user", "disable", "bob").stdout == "bob is already disabled.\n"
     assert "Enable the account first" in run("user", "reset", "bob").stderr
