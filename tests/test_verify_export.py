@@ -18,7 +18,7 @@ from painchain.core import crypto
 from painchain.eventlog import chain, writer
 from painchain.exports import export
 from painchain.integrity import checkpoints
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE
 from tests.eventlog.test_chain import write
 from tests.exports.test_export import texts_of

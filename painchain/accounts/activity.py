@@ -8,7 +8,9 @@ from datetime import datetime
 
 from painchain import connectors
 from painchain.timeline import queries
-from painchain.timeline.queries import Cursor, Event, Filter, Page
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import Event, Page
 
 SIGNED = ("SignedIn", "SignedOut")
 ACCOUNT = ("PersonAdded", "PersonChanged", "PersonDisabled", "PersonEnabled", "PersonRemoved", "PasswordSet")

@@ -28,8 +28,7 @@ from painchain.integrity.checkpoints import MissingChain
 from painchain.migrations import NewerDatabase
 from painchain.presentation.formatting import printable
 from painchain.startup import create_app
-from painchain.timeline import queries
-from painchain.timeline.queries import BadFilter, Filter
+from painchain.timeline.filter import RANGES, BadFilter, Filter, parse_filter
 
 
 def settings(serving: bool = False) -> config.Settings:
@@ -140,7 +139,7 @@ _FILTER = (
     click.option("--status", multiple=True, callback=utf8, help="Only events with this outcome, such as changed."),
     click.option(
         "--range",
-        type=click.Choice([*queries.RANGES, "all"]),
+        type=click.Choice([*RANGES, "all"]),
         help="Only events from this period until now.  [default: all]",
     ),
     click.option(
@@ -166,7 +165,7 @@ def chosen_filter(given: dict[str, Any], zone: ZoneInfo) -> Filter:
     """Return the filter that the options describe, or stop with one line that names the invalid option."""
     values = {name: [value] if isinstance(value, str) else value or () for name, value in given.items()}
     try:
-        return queries.parse_filter(values, datetime.now(UTC), zone)
+        return parse_filter(values, datetime.now(UTC), zone)
     except BadFilter as problem:
         stop(f"--{problem.parameter.replace('_', '-')}: {problem}")
 

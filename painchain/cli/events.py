@@ -21,7 +21,8 @@ from painchain.exports.export import event_json
 from painchain.presentation import facts
 from painchain.presentation.event_view import EventView, describe
 from painchain.timeline import queries, visibility
-from painchain.timeline.queries import Event, Filter
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import Event
 
 FOLLOW_SECONDS = 1
 MAX_LIMIT = 10_000

@@ -26,7 +26,7 @@ from painchain.eventlog import writer
 from painchain.exports import export as event_export
 from painchain.exports.export import FORMATS, Exported, ExportNeedsAuditing, Format, Selection
 from painchain.presentation.formatting import printable
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 
 
 @click.command()

@@ -17,8 +17,10 @@ from painchain.database.types import iso
 from painchain.eventlog import reader
 from painchain.eventlog.chain import VERSION
 from painchain.exports import ocsf
-from painchain.timeline import queries
-from painchain.timeline.queries import Cursor, Event, Filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import Event
 
 CHUNK = 500
 
@@ -65,7 +67,7 @@ class Selection:
 
 def select(wanted: Filter) -> Selection:
     """Say what would be handed out now."""
-    return Selection(wanted, queries.head().last_event, queries.count(wanted))
+    return Selection(wanted, queries.head().last_event, histogram.count(wanted))
 
 
 def begin(selection: Selection, format: Format, trail: Trail) -> str:

@@ -17,7 +17,7 @@ from painchain.audit.diff import CLEARED, REPLACED, SET, Change
 from painchain.connectors.base import Field, Kind
 from painchain.history import snapshots
 from painchain.history.projection import Entry, Gap, alike, toggled
-from painchain.timeline.queries import BadFilter
+from painchain.timeline.filter import BadFilter
 
 # What the figures count, in the order in which they are shown.
 COLUMNS = {

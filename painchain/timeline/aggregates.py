@@ -6,7 +6,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
@@ -19,18 +18,13 @@ from painchain.database.session import db
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS, QUARTER
 from painchain.timeline import facet_counts
+from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
-MICRO = 1_000_000
 RARE = 2_000  # events that are looked up where they are, rather than found among all others
 MANY_VALUES = 40  # a database takes only so many parts in one query
 FAR = 2**62
-MANY_RANGES = 4  # where slots leave more gaps between them, they are of no use
-
 Number = ColumnElement[int]
-Range = tuple[int | None, int | None]  # from, to before
 Stretch = tuple[int, int, int]  # from, to before, the most events that it can hold
-Piece = tuple[int, int | None, int | None]  # grain, first slot, slot after the last
-Spans = dict[int, list[Range]]  # by grain: first slot, slot after the last
 Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
 
 _event = ChangeEvent.__table__.c
@@ -259,7 +253,7 @@ def _sums(
 
     The rollup that is `rolled` has the numbers, or else the sets of events have them: of slots of these `grains`.
     """
-    spans, ragged = _cover(borders, grains) if wanted.by_facets else ({}, [(wanted.start, wanted.end)])
+    spans, ragged = cover(borders, grains) if wanted.by_facets else ({}, [(wanted.start, wanted.end)])
     by = (*_bin(stamp, bins), VALUES[facet])
     alone: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in ragged]
     if spans:
@@ -341,62 +335,3 @@ def between(column: Any, low: int | None, high: int | None) -> list[ColumnElemen
     """Return the conditions for a column from `low` to before `high`."""
     ends = [] if low is None else [column >= literal(low, BigInteger)]
     return ends if high is None else [*ends, column < literal(high, BigInteger)]
-
-
-def _cover(borders: Sequence[int | None], grains: Sequence[int]) -> tuple[Spans, list[Range]]:
-    """Divide the time between `borders` into slots, none of which reaches over a border, and what they leave over.
-
-    >>> hour = 3_600_000_000
-    >>> _cover([0, 5 * hour // 2, 5 * hour + 7], (3600, 900))
-    ({3600: [(0, 2), (3, 5)], 900: [(8, 12)]}, [(18000000000, 18000000007)])
-    """
-    spans: Spans = {}
-    ragged: list[Range] = []
-    for low, high in pairwise(borders):
-        pieces, rest = _pieces(low, high, grains)
-        for grain, *span in pieces:
-            spans.setdefault(grain, []).append((span[0], span[1]))
-        ragged += rest
-    spans, ragged = {grain: _merged(some) for grain, some in spans.items()}, _merged(ragged)
-    return (spans, ragged) if len(ragged) <= MANY_RANGES else ({}, [(borders[0], borders[-1])])
-
-
-def _merged(ranges: Iterable[Range]) -> list[Range]:
-    """Return ranges, neighbours as one."""
-    merged: list[Range] = []
-    for low, high in sorted(ranges, key=lambda one: -1 if one[0] is None else one[0]):
-        if merged and merged[-1][1] == low:
-            merged[-1] = (merged[-1][0], high)
-        else:
-            merged.append((low, high))
-    return merged
-
-
-def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[list[Piece], list[Range]]:
-    """Divide a range into slots, coarse where possible, and the ragged ends.
-
-    >>> _pieces(None, 2 * 3_600_000_000 + 5, (3600,))
-    ([(3600, None, 2)], [(7200000000, 7200000005)])
-    >>> _pieces(1, None, (3600,))
-    ([(3600, 1, None)], [(1, 3600000000)])
-    """
-    if start is None and end is None:
-        return [(EVER, None, None)], []
-    if not grains:
-        return [], [(start, end)]
-    grain, *finer = grains
-    low = None if start is None else -(-start // (grain * MICRO))
-    high = None if end is None else end // (grain * MICRO)
-    if low is not None and high is not None and low >= high:
-        return _pieces(start, end, finer)
-    pieces: list[Piece] = [(grain, low, high)]
-    ragged: list[Range] = []
-    for one, other in (
-        (start, None if low is None else low * grain * MICRO),
-        (None if high is None else high * grain * MICRO, end),
-    ):
-        if one is not None and other is not None and one < other:
-            more, rest = _pieces(one, other, finer)
-            pieces += more
-            ragged += rest
-    return pieces, ragged

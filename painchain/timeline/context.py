@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Select, Tuple, literal, select, tuple_
 from painchain import connectors
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
-from painchain.timeline.queries import SHOWN, Cursor, Event, Page
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.queries import SHOWN, Event, Page
 
 SIDE = 50
 SPANS = {

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 
 from painchain.database.models import Lapse
 from painchain.database.session import db
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 
 KINDS = {"disabled": "disabled", "failing": "failing", "rate_limited": "held back by a rate limit", "gap": "a gap"}
 MOST = 500

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, func, literal, select, union_all
 from painchain import connectors
 from painchain.database.models import ChangeEvent, Connector, PollState
 from painchain.database.session import db
-from painchain.timeline.queries import SHOWN, Event, Filter
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import SHOWN, Event
 
 RECENT = 200  # events that tell how often a connector usually speaks
 ENOUGH = 20  # with fewer than so many nothing is usual

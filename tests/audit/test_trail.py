@@ -23,7 +23,8 @@ from painchain.configuration import connector_store
 from painchain.configuration.connector_store import ConnectorEdit
 from painchain.eventlog import writer
 from painchain.timeline import queries
-from painchain.timeline.queries import Event, Filter
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import Event
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 891234, tzinfo=UTC)
 WORK = Subject("Work GitHub", "github", 41)

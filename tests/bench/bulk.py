@@ -17,7 +17,8 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.retention import pruning
 from painchain.retention import rules as retention_rules
-from painchain.timeline import queries
+from painchain.timeline import histogram
+from painchain.timeline.filter import Filter
 
 KEPT_DAYS, MOST_MS, GROWTH = 80, 100, 1.2
 SOURCES = ("github", "gitlab", "kubernetes")
@@ -55,7 +56,7 @@ def pruned(database: str, app: Flask) -> Iterator[str]:
         with writer.writing() as event_log:
             trail = audit_trail.Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
             orders = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, beat)
-        begin, before = time.perf_counter(), queries.count(queries.Filter())
+        begin, before = time.perf_counter(), histogram.count(Filter())
         for number in orders:
             for step in paced(pruning.carry_out(number, beat, clock)):
                 seconds.append(step.seconds)

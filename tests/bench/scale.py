@@ -20,8 +20,9 @@ from painchain.database.dialects import settle
 from painchain.database.session import db
 from painchain.maintenance import demo_data
 from painchain.startup import create_app
-from painchain.timeline import queries
-from painchain.timeline.queries import RANGES, Cursor, Filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import RANGES, Filter
 from tests.bench import bulk
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -55,7 +56,7 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
 
     def chart(wanted: Filter, range_: str, zone: ZoneInfo = utc) -> Read:
         start = now - RANGES[range_] if range_ in RANGES else None
-        return lambda: queries.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
+        return lambda: histogram.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
 
     yield "page: newest", lambda: queries.page(Filter())
     yield "page: middle", lambda: queries.page(Filter(), middle)
@@ -73,10 +74,10 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
     for q in SEARCHES:
         for range_ in ("24h", "90d"):
             yield f"chart: {range_}, q={q}", chart(Filter(q=q), range_)
-    yield "statistics", lambda: [queries.count(Filter()), *(queries.counts_by(one, Filter()) for one in COLUMNS)]
+    yield "statistics", lambda: [histogram.count(Filter()), *(histogram.counts_by(one, Filter()) for one in COLUMNS)]
     yield "menus of the filter", lambda: (queries.authors(), queries.tags())
     two = FILTERS["author and type"]
-    yield "statistics, author and type", lambda: queries.statistics(two, COLUMNS)
+    yield "statistics, author and type", lambda: histogram.statistics(two, COLUMNS)
     client = app.test_client()
     for range_ in ("24h", "90d"):
         # The unknown parameter is ignored, and keeps the answer from being a kept one.

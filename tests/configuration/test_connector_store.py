@@ -22,7 +22,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.startup import create_app
 from painchain.timeline import queries, visibility
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from tests.conftest import close
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)

@@ -34,7 +34,8 @@ from painchain.eventlog.writer import EventLogWriter
 from painchain.integrity import verification
 from painchain.startup import create_app
 from painchain.timeline import queries
-from painchain.timeline.queries import Event, Filter
+from painchain.timeline.filter import Filter
+from painchain.timeline.queries import Event
 from tests.conftest import close
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -20,7 +20,7 @@ from sqlalchemy import event as sqlalchemy_event
 from painchain.database.session import db
 from painchain.exports import export, ocsf
 from painchain.exports.export import FORMATS, csv_line
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from tests.cli.test_main import COMMAND, ROOT, Run, auditing_off, environment, report, run  # noqa: F401  fixtures
 
 Events = Callable[..., list[dict[str, Any]]]

@@ -18,7 +18,7 @@ from painchain.configuration.connector_store import ConnectorEdit
 from painchain.history import monthly_report
 from painchain.history.monthly_report import Month, Report, monthly, rows
 from painchain.history.projection import Gap
-from painchain.timeline.queries import BadFilter
+from painchain.timeline.filter import BadFilter
 from tests.history.test_snapshots import SYSTEM, acting, create
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")

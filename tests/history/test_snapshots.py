@@ -24,7 +24,7 @@ from painchain.eventlog import writer
 from painchain.history import snapshots as history_snapshots
 from painchain.history.projection import Gap, Snapshot
 from painchain.timeline import queries, visibility
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 SYSTEM = 1

@@ -20,8 +20,9 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import fulltext, search_query
 from painchain.indexes import tokens as index_tokens
-from painchain.timeline import queries
-from painchain.timeline.queries import BadFilter, Cursor, Filter, parse_filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import BadFilter, Filter, parse_filter
 from tests.support.html import soup
 from tests.support.sample_events import HOUR, NOW, new
 from tests.support.search_strategies import SEARCHES
@@ -49,7 +50,7 @@ def found(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
     with app.app_context():
         wanted = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
         page = queries.page(wanted, limit=limit)
-        assert queries.count(wanted) == len(page.events) or page.older
+        assert histogram.count(wanted) == len(page.events) or page.older
         return [int(event.title.split()[-1]) for event in page.events]
 
 
@@ -164,8 +165,8 @@ def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their
                     break
                 cursor = Cursor.parse(str(page.older))
             assert met == expected
-            assert queries.count(wanted) == len(expected)
-            chart = queries.histogram(wanted, NOW, UTC_ZONE)
+            assert histogram.count(wanted) == len(expected)
+            chart = histogram.histogram(wanted, NOW, UTC_ZONE)
             assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
@@ -194,7 +195,7 @@ def test_the_index_is_kept_in_step_with_the_events(app, client, make_connector, 
         for row in db.session.execute(select(ChangeEvent.__table__)).mappings():
             assert row["words"] == index_tokens.of_event(row)
             assert row["words"].startswith("q qso")
-        assert queries.count(Filter(q="zanzibar")) == 2
+        assert histogram.count(Filter(q="zanzibar")) == 2
 
 
 def test_an_event_that_is_not_written_is_not_indexed(app):
@@ -202,7 +203,7 @@ def test_an_event_that_is_not_written_is_not_indexed(app):
         with suppress(ZeroDivisionError), writer.writing() as event_log:
             event_log.append(new(1, title="Vanishing"))
             raise ZeroDivisionError
-        assert queries.count(Filter(q="vanishing")) == 0
+        assert histogram.count(Filter(q="vanishing")) == 0
         checked()
 
 
@@ -213,7 +214,7 @@ def test_what_is_forgotten_is_found_no_more(app, write):
             [number] = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.title.contains("fix")))
             event_log.remove([number])
         checked()
-        assert queries.count(Filter(q="raise")) == 0
+        assert histogram.count(Filter(q="raise")) == 0
 
 
 def test_an_index_out_of_step_would_be_noticed(app, write):
@@ -252,8 +253,8 @@ def test_no_search_fails(app, q):
         with suppress(BadFilter):
             wanted = parse_filter({"q": [q]}, NOW, UTC_ZONE, "24h")
             queries.page(wanted)
-            queries.count(wanted)
-            queries.histogram(wanted, NOW, UTC_ZONE)
+            histogram.count(wanted)
+            histogram.histogram(wanted, NOW, UTC_ZONE)
         db.session.rollback()
 
 
@@ -286,19 +287,19 @@ def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write,
         wanted = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
         if q == "frequent,other freq":
             wanted_ones = []
-        chart = queries.histogram(wanted, NOW, UTC_ZONE)
+        chart = histogram.histogram(wanted, NOW, UTC_ZONE)
         counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
         assert chart.total == len(counted)
         too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
         assert (chart.since is not None) == too_many
         assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
-        found = queries.statistics(wanted, ("author", "source"))
+        found = histogram.statistics(wanted, ("author", "source"))
         assert (found.since, found.total) == (chart.since, len(counted))
         assert sum(found.by["author"].values()) == len(counted)
         narrow = parse_filter(
             {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
         )
-        exact = queries.histogram(narrow, NOW, UTC_ZONE)
+        exact = histogram.histogram(narrow, NOW, UTC_ZONE)
         assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
 
 
@@ -329,4 +330,4 @@ def test_times_that_a_search_leaves_out_are_counted_around(app, write):
         with app.app_context():
             wanted = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
             every = queries.page(wanted, limit=50).events
-            assert queries.histogram(wanted, NOW, UTC_ZONE).total == queries.count(wanted) == len(every) < 20
+            assert histogram.histogram(wanted, NOW, UTC_ZONE).total == histogram.count(wanted) == len(every) < 20

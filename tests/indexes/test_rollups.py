@@ -25,8 +25,9 @@ from painchain.database.models import ChangeEvent, EventCount, EventSet, EventTa
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.indexes import bitmaps, rollups
-from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import Filter
 from tests.database.test_migrations import alembic, empty_database, new_app
 from tests.timeline.test_queries import KOLKATA, NOW, UTC_ZONE, in_bins, new
 
@@ -184,7 +185,7 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
     with app.app_context():
         assert kept() == kept_sets() == {}
         assert db.session.execute(select(EventTag.__table__)).all() == []
-        assert (queries.count(Filter()), queries.tags(), queries.authors()) == (0, [], [])
+        assert (histogram.count(Filter()), queries.tags(), queries.authors()) == (0, [], [])
 
 
 @pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
@@ -214,14 +215,14 @@ def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fi
             page = queries.page(one, limit=7)
             older = queries.page(one, page.older, 7).events if page.older else ()
             zone = chance.choice([UTC_ZONE, KOLKATA, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")])
-            charts = [queries.histogram(one, NOW, zone), queries.histogram(replace(one, q="commit"), NOW, zone)]
+            charts = [histogram.histogram(one, NOW, zone), histogram.histogram(replace(one, q="commit"), NOW, zone)]
             columns = ("source", "author", "connector_name", "status")
-            counts = [queries.counts_by(name, one) for name in columns]
-            found.append(([e.id for e in page.events], [e.id for e in older], counts, queries.count(one)))
+            counts = [histogram.counts_by(name, one) for name in columns]
+            found.append(([e.id for e in page.events], [e.id for e in older], counts, histogram.count(one)))
             every = queries.page(one, limit=500).events
             assert [chart.total for chart in charts] == [len(every)] * 2
             assert [bin.counts for bin in charts[0].bins] == in_bins(charts[0], every)
-            assert queries.count(one) == len(every)
+            assert histogram.count(one) == len(every)
             for name, numbers in zip(columns, counts, strict=True):
                 assert numbers == Counter(value for e in every if (value := getattr(e, name)) is not None)
         return found
@@ -246,7 +247,7 @@ def test_the_migration_counts_what_was_there_before(new_app: Flask) -> None:
         assert db.session.scalar(text("SELECT counted - last_event FROM log_head")) == 0
         assert kept() == recounted()
         assert kept_sets() == recounted_sets()
-        assert queries.count(Filter()) == 201
+        assert histogram.count(Filter()) == 201
 
 
 @contextmanager
@@ -264,22 +265,22 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 
 READS = {
     "first page": lambda: queries.page(Filter()),
-    "deep page": lambda: queries.page(Filter(), queries.Cursor(NOW - 5 * DAY, 40)),
+    "deep page": lambda: queries.page(Filter(), Cursor(NOW - 5 * DAY, 40)),
     "source": lambda: queries.page(Filter(source=("gitlab",), start=NOW - DAY)),
     "author": lambda: queries.page(Filter(author=("ann",))),
     "connector": lambda: queries.page(Filter(connector=("7",))),
     "tag": lambda: queries.page(Filter(tag=("ci",))),
     "author and type": lambda: queries.page(Filter(author=("ann",), event_type=("Image",))),
-    "deep page of a tag": lambda: queries.page(Filter(tag=("ci",)), queries.Cursor(NOW - 5 * DAY, 40)),
+    "deep page of a tag": lambda: queries.page(Filter(tag=("ci",)), Cursor(NOW - 5 * DAY, 40)),
     "range of an author": lambda: queries.page(Filter(author=("ann",), start=NOW - 9 * DAY, end=NOW - DAY)),
-    "24 hours": lambda: queries.histogram(Filter(start=NOW - DAY), NOW, UTC_ZONE),
-    "90 days": lambda: queries.histogram(Filter(start=NOW - 90 * DAY), NOW, UTC_ZONE),
-    "everything": lambda: queries.histogram(Filter(), NOW, KOLKATA),
-    "90 days of a tag": lambda: queries.histogram(Filter(start=NOW - 90 * DAY, tag=("ci",)), NOW, UTC_ZONE),
-    "24 hours of an author and a type": lambda: queries.histogram(
+    "24 hours": lambda: histogram.histogram(Filter(start=NOW - DAY), NOW, UTC_ZONE),
+    "90 days": lambda: histogram.histogram(Filter(start=NOW - 90 * DAY), NOW, UTC_ZONE),
+    "everything": lambda: histogram.histogram(Filter(), NOW, KOLKATA),
+    "90 days of a tag": lambda: histogram.histogram(Filter(start=NOW - 90 * DAY, tag=("ci",)), NOW, UTC_ZONE),
+    "24 hours of an author and a type": lambda: histogram.histogram(
         Filter(start=NOW - DAY, author=("ann",), event_type=("Image",)), NOW, UTC_ZONE
     ),
-    "statistics": lambda: [queries.counts_by(name, Filter()) for name in ("source", "author", "connector_name")],
+    "statistics": lambda: [histogram.counts_by(name, Filter()) for name in ("source", "author", "connector_name")],
     "menus": lambda: (queries.authors(), queries.tags()),
 }
 

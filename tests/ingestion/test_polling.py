@@ -28,8 +28,8 @@ from painchain.ingestion.poll_results import next_try
 from painchain.ingestion.source_events import add_new
 from painchain.scheduling import poll_leases
 from painchain.startup import create_app
-from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.filter import Filter
 from painchain.workers.scheduler import Scheduler
 from tests.conftest import close
 from tests.counterparts import Asked, Far, Reply, as_json, far_side
@@ -150,7 +150,7 @@ def test_what_is_found_is_on_the_timeline_like_any_other_event(inside: Flask, fa
     assert (event.description, event.metadata) == ({"text": "Ding dong"}, {"hour": 2})
     found = inside.test_client().get("/api/changes?q=quasimodo tag:paris ding type:strike").get_json()
     assert [one["event_id"] for one in found] == ["strike-2", "strike-1"]
-    assert queries.count(Filter(source=("clock",))) == 2
+    assert histogram.count(Filter(source=("clock",))) == 2
 
 
 def test_polling_again_asks_from_the_cursor_on_and_doubles_nothing(
@@ -488,7 +488,7 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
     assert (len(titles()), state(number).cursor) == (20, {})
     later = NOW + poll_leases.LEASE
     assert poll_results.store(number, PollResult(many, {"last": 35}), later, poll_leases.acquire(later)) == 15
-    assert (queries.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
+    assert (histogram.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
 
 
 def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, far: Far) -> None:

@@ -27,7 +27,7 @@ from painchain.ingestion import polling
 from painchain.ingestion import watching as ingestion_watching
 from painchain.ingestion.watching import Outcome
 from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from painchain.workers.watch import WatchWorker
 from tests.counterparts import Far, Reply, far_side
 from tests.support.fake_cluster import TOKEN, FarCluster

@@ -19,7 +19,7 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import connection_test, polling
 from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from painchain.workers.watch import WatchWorker
 from tests.kubernetes import story
 from tests.kubernetes.cluster import ADMIN, NOBODY, READER, Cluster

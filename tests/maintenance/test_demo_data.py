@@ -17,8 +17,8 @@ from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.maintenance import demo_data
 from painchain.presentation.facts import fact
-from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline import histogram, queries
+from painchain.timeline.filter import Filter
 from tests.conftest import ON_SQLITE
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -49,12 +49,12 @@ def test_so_many_events_of_every_source_and_type_are_written(app):
         before = queries.head().last_event
         demo_data.fill(6_000, 90, 1, NOW, done.append)
         assert queries.head().last_event - before == sum(done) == 6_000
-        by_type = queries.counts_by("event_type", Filter(end=NOW))
+        by_type = histogram.counts_by("event_type", Filter(end=NOW))
         known = {one.name for kind in connectors.ADDABLE.values() for one in kind.event_types}
         assert known - set(by_type) == set()
         assert {"ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"} <= set(by_type)
-        assert queries.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 6_000
-        assert len(queries.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
+        assert histogram.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 6_000
+        assert len(histogram.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
 
 
 @ON_SQLITE
@@ -86,7 +86,7 @@ def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
 def test_the_rare_author_is_as_rare_in_a_long_log(app):
     with app.app_context():
         demo_data.fill(6_000, 90, 1, NOW, lambda number: None)
-        assert 50 <= queries.count(Filter(author=(demo_data.RARE,))) <= 60
+        assert 50 <= histogram.count(Filter(author=(demo_data.RARE,))) <= 60
 
 
 @ON_SQLITE
@@ -126,7 +126,7 @@ def test_the_command_says_what_it_did(run, app):
     assert (result.exit_code, result.stderr) == (0, "")
     assert "Added 200 made-up events over 7 days to the log." in result.stdout
     with app.app_context():
-        assert queries.count(Filter()) == 201
+        assert histogram.count(Filter()) == 201
 
 
 def test_a_log_in_use_is_left_alone_unless_forced(run, app):
@@ -136,10 +136,10 @@ def test_a_log_in_use_is_left_alone_unless_forced(run, app):
     assert "Nothing was written: this log already has 101 events." in refused.stderr
     assert "--force" in refused.stderr
     with app.app_context():
-        assert queries.count(Filter()) == 101
+        assert histogram.count(Filter()) == 101
     assert run("--events", "100", "--force").exit_code == 0
     with app.app_context():
-        assert queries.count(Filter()) == 201
+        assert histogram.count(Filter()) == 201
 
 
 @ON_SQLITE

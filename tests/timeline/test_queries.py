@@ -19,18 +19,10 @@ from sqlalchemy import select
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.timeline import queries
-from painchain.timeline.queries import (
-    EARLIEST,
-    LATEST,
-    MAX_BINS,
-    RANGES,
-    BadFilter,
-    Cursor,
-    Filter,
-    parse_filter,
-    parse_time,
-)
+from painchain.timeline import histogram, queries
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import EARLIEST, LATEST, RANGES, BadFilter, Filter, parse_filter, parse_time
+from painchain.timeline.histogram import MAX_BINS
 from tests.support.sample_events import HOUR, NOW, new
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -121,8 +113,8 @@ def test_a_filter_finds_what_it_says_and_counts_as_many(app, write, wanted, numb
     write(*VARIED)
     assert found(app, wanted) == numbers
     with app.app_context():
-        assert queries.count(wanted) == len(numbers)
-        assert queries.histogram(wanted, NOW, UTC_ZONE).total == len(numbers)
+        assert histogram.count(wanted) == len(numbers)
+        assert histogram.histogram(wanted, NOW, UTC_ZONE).total == len(numbers)
 
 
 def test_a_range_begins_with_its_start_and_ends_before_its_end(app, write):
@@ -205,26 +197,24 @@ def test_an_event_is_found_by_its_number_its_event_id_and_its_action(app, write)
 def test_counts_authors_and_tags_name_what_there_is(app, write):
     write(*VARIED)
     with app.app_context():
-        assert queries.counts_by("source", Filter()) == {"github": 4, "gitlab": 1, "painchain": 1}
-        assert queries.counts_by("status", Filter()) == {"failed": 1}
-        assert list(queries.counts_by("author", Filter())) == ["system", "operator"]
+        assert histogram.counts_by("source", Filter()) == {"github": 4, "gitlab": 1, "painchain": 1}
+        assert histogram.counts_by("status", Filter()) == {"failed": 1}
+        assert list(histogram.counts_by("author", Filter())) == ["system", "operator"]
         assert queries.authors() == ["operator", "system"]
         assert queries.tags() == ["audit", "ci", "night"]
 
 
-def assert_contiguous(histogram: queries.Histogram) -> None:
+def assert_contiguous(chart: histogram.Histogram) -> None:
     """The bins are of one width and follow one another from the histogram's start to its end."""
-    assert 1 <= len(histogram.bins) <= MAX_BINS + 1
-    assert all(one.end - one.start == histogram.width for one in histogram.bins)
-    assert all(one.end == following.start for one, following in itertools.pairwise(histogram.bins))
-    assert (histogram.start, histogram.end) == (histogram.bins[0].start, histogram.bins[-1].end)
+    assert 1 <= len(chart.bins) <= MAX_BINS + 1
+    assert all(one.end - one.start == chart.width for one in chart.bins)
+    assert all(one.end == following.start for one, following in itertools.pairwise(chart.bins))
+    assert (chart.start, chart.end) == (chart.bins[0].start, chart.bins[-1].end)
 
 
-def in_bins(histogram: queries.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
+def in_bins(chart: histogram.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
     """Count events by source and bin, one by one."""
-    return [
-        Counter(event.source for event in events if one.start <= event.timestamp < one.end) for one in histogram.bins
-    ]
+    return [Counter(event.source for event in events if one.start <= event.timestamp < one.end) for one in chart.bins]
 
 
 ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
@@ -245,13 +235,13 @@ def test_the_histogram_counts_what_the_pages_hold_whatever_the_range(app, write)
     @hypothesis.example(0.0, timedelta(milliseconds=500), "UTC")
     def agree(start: float, span: timedelta, zone: str) -> None:
         wanted = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
-        histogram = queries.histogram(wanted, NOW, ZoneInfo(zone))
+        chart = histogram.histogram(wanted, NOW, ZoneInfo(zone))
         events = queries.page(wanted, limit=500).events
-        assert_contiguous(histogram)
-        assert histogram.total == len(events) == queries.count(wanted)
-        assert [one.counts for one in histogram.bins] == in_bins(histogram, events)
-        assert histogram.sources == Counter(event.source for event in events)
-        assert histogram.start <= wanted.start < wanted.end <= histogram.end
+        assert_contiguous(chart)
+        assert chart.total == len(events) == histogram.count(wanted)
+        assert [one.counts for one in chart.bins] == in_bins(chart, events)
+        assert chart.sources == Counter(event.source for event in events)
+        assert chart.start <= wanted.start < wanted.end <= chart.end
 
     with app.app_context():
         agree()
@@ -261,34 +251,34 @@ def test_the_histogram_counts_what_happens_right_now(app, write):
     write(*at(NOW - HOUR, NOW, NOW + timedelta(microseconds=3)))
     for wanted in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
         with app.app_context():
-            histogram = queries.histogram(wanted, NOW, UTC_ZONE)
-            assert histogram.total == queries.count(wanted)
+            chart = histogram.histogram(wanted, NOW, UTC_ZONE)
+            assert chart.total == histogram.count(wanted)
 
 
 def test_without_a_range_the_histogram_begins_with_the_oldest_event(app, write):
     write(*at(NOW - timedelta(days=400), NOW - HOUR))
     with app.app_context():
-        histogram = queries.histogram(Filter(), NOW, UTC_ZONE)
-    assert_contiguous(histogram)
-    assert histogram.bins[0].start <= NOW - timedelta(days=400) < histogram.bins[0].end
-    assert (histogram.total, histogram.bins[0].total) == (2, 1)
+        chart = histogram.histogram(Filter(), NOW, UTC_ZONE)
+    assert_contiguous(chart)
+    assert chart.bins[0].start <= NOW - timedelta(days=400) < chart.bins[0].end
+    assert (chart.total, chart.bins[0].total) == (2, 1)
 
 
 def test_an_empty_log_has_an_empty_histogram_of_the_last_day(app, write):
     write()
     with app.app_context():
-        histogram = queries.histogram(Filter(), NOW, UTC_ZONE)
-    assert_contiguous(histogram)
-    assert histogram.total == 0
-    assert histogram.start <= NOW - timedelta(days=1) < NOW <= histogram.end <= NOW + HOUR
+        chart = histogram.histogram(Filter(), NOW, UTC_ZONE)
+    assert_contiguous(chart)
+    assert chart.total == 0
+    assert chart.start <= NOW - timedelta(days=1) < NOW <= chart.end <= NOW + HOUR
 
 
 def test_the_widest_range_has_a_histogram_too(app, write):
     write(*at(EARLIEST, NOW, LATEST - HOUR))
     with app.app_context():
-        histogram = queries.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
-    assert histogram.total == 3
-    assert_contiguous(histogram)
+        chart = histogram.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
+    assert chart.total == 3
+    assert_contiguous(chart)
 
 
 @pytest.mark.parametrize(("name", "range_"), RANGES.items())
@@ -296,11 +286,11 @@ def test_bins_begin_at_round_times_of_the_viewers_zone(app, write, name, range_)
     write(*at(NOW - range_ / 2))
     for zone in map(ZoneInfo, ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"]):
         with app.app_context():
-            histogram = queries.histogram(Filter(start=NOW - range_), NOW, zone)
-        assert_contiguous(histogram)
-        local = histogram.start.astimezone(zone)
+            chart = histogram.histogram(Filter(start=NOW - range_), NOW, zone)
+        assert_contiguous(chart)
+        local = chart.start.astimezone(zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        assert (local - midnight) % min(histogram.width, timedelta(days=1)) == timedelta(0), name
+        assert (local - midnight) % min(chart.width, timedelta(days=1)) == timedelta(0), name
 
 
 @pytest.mark.parametrize("change_over", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
@@ -310,9 +300,9 @@ def test_no_event_falls_between_bins_when_the_clocks_change(app, write, change_o
     times = [change_over + timedelta(minutes=minutes) for minutes in (-60, -1, 0, 1, 59, 60)]
     write(*at(*times, change_over - half, change_over + half - timedelta(seconds=1)))
     with app.app_context():
-        histogram = queries.histogram(Filter(start=change_over - half, end=change_over + half), NOW, BERLIN)
-    assert_contiguous(histogram)
-    assert histogram.total == 8
+        chart = histogram.histogram(Filter(start=change_over - half, end=change_over + half), NOW, BERLIN)
+    assert_contiguous(chart)
+    assert chart.total == 8
 
 
 @pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA, BERLIN], ids=str)

@@ -12,7 +12,7 @@ from painchain.database.models import Connector, PollState
 from painchain.database.session import db
 from painchain.eventlog.writer import new_request_id, writing
 from painchain.timeline import silent_connectors
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from tests.support.sample_events import new
 
 NOW = datetime(2026, 3, 10, 16, 0, tzinfo=UTC)  # a Tuesday

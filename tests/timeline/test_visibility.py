@@ -15,7 +15,7 @@ from painchain.configuration.connector_store import ConnectorEdit
 from painchain.connectors import BUILTIN, TYPES
 from painchain.eventlog import writer
 from painchain.timeline import queries, visibility
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from painchain.timeline.visibility import Hidden
 
 SHA, BRANCH = ("Commit", "sha"), ("Commit", "branch")

@@ -14,7 +14,9 @@ from painchain.accounts import sessions as login_sessions
 from painchain.database.account_models import Person
 from painchain.presentation import event_view
 from painchain.timeline import visibility
-from painchain.timeline.queries import BadFilter, Cursor, Event
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import BadFilter
+from painchain.timeline.queries import Event
 from painchain.web.common import auth, responses
 
 blueprint = Blueprint("person", __name__)

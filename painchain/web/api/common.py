@@ -15,7 +15,7 @@ from painchain.accounts.users import AccountRefused, InvalidAccount
 from painchain.configuration.errors import ChangeRefused, InvalidValues
 from painchain.core import logs
 from painchain.core.validation import BadBody
-from painchain.timeline.queries import BadFilter
+from painchain.timeline.filter import BadFilter
 from painchain.web.common.permissions import SAFE_METHODS
 from painchain.web.common.responses import json_error
 

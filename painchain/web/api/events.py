@@ -12,7 +12,10 @@ from painchain.audit.external_events import LogBody
 from painchain.core.validation import read
 from painchain.exports.export import event_json
 from painchain.timeline import coverage, queries, silent_connectors
-from painchain.timeline.queries import BadFilter, Cursor, Event, Filter
+from painchain.timeline import histogram as event_counts
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import BadFilter, Filter, parse_filter
+from painchain.timeline.queries import Event
 from painchain.web.api.common import api_blueprint
 from painchain.web.api.resources.base import answer
 from painchain.web.api.resources.events import Lapse, Logged, Silence, Stats, Timeline, TimelineBin
@@ -61,7 +64,7 @@ def change(number: str) -> ResponseReturnValue:
 def histogram() -> ResponseReturnValue:
     """Count events by time and source."""
     filter = _filter()
-    counts = queries.histogram(filter, g.now, UTC_ZONE)
+    counts = event_counts.histogram(filter, g.now, UTC_ZONE)
     gaps = coverage.between(filter, counts.start, min(counts.end, g.now))
     silences = [] if filter.end else silent_connectors.find_silent(g.now, filter)
     bins = [TimelineBin(start=bin.start, end=bin.end, total=bin.total, counts=bin.counts) for bin in counts.bins]
@@ -82,7 +85,7 @@ def histogram() -> ResponseReturnValue:
 @blueprint.get("/api/stats")
 def stats() -> ResponseReturnValue:
     """Count events by source, event type, connector, author and status."""
-    counts = queries.statistics(_filter(), ("source", "event_type", "connector_name", "author", "status"))
+    counts = event_counts.statistics(_filter(), ("source", "event_type", "connector_name", "author", "status"))
     by_column = {f"by_{column}": values for column, values in counts.by.items()}
     return answer(Stats(total=counts.total, counted_since=counts.since, **by_column))
 
@@ -97,7 +100,7 @@ def event_or_404(number: str) -> Event:
 
 
 def _filter() -> Filter:
-    return queries.parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
+    return parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
 
 
 def _limit() -> int:

@@ -6,7 +6,7 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from painchain.exports.export import ExportNeedsAuditing
-from painchain.timeline import queries
+from painchain.timeline.filter import parse_filter
 from painchain.web.api.common import api_blueprint
 from painchain.web.common.responses import UTC_ZONE, json_error
 from painchain.web.dashboard.exports import file_of, format_called
@@ -18,7 +18,7 @@ blueprint = api_blueprint("exports_api")
 @blueprint.post("/api/export")
 def exported() -> ResponseReturnValue:
     """Export the events that match the query."""
-    filter = queries.parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
+    filter = parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
     try:
         return file_of(filter, format_called(request.args.get("format", "ndjson")))
     except ExportNeedsAuditing as refusal:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from painchain import connectors
 from painchain.timeline.coverage import CoverageGap
-from painchain.timeline.queries import Histogram
+from painchain.timeline.histogram import Histogram
 
 MOST_LANES = 6
 

@@ -15,7 +15,9 @@ from painchain.history.undo import NothingToUndo, UndoRefused
 from painchain.presentation import event_view
 from painchain.timeline import context, queries, visibility
 from painchain.timeline.context import DEFAULT_SPAN, SPANS, EventSlice
-from painchain.timeline.queries import BadFilter, Cursor, Event
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import BadFilter
+from painchain.timeline.queries import Event
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction

@@ -12,8 +12,7 @@ from werkzeug.wrappers import Response
 from painchain.exports import export
 from painchain.exports.export import FORMATS, ExportNeedsAuditing, Format
 from painchain.presentation import formatting
-from painchain.timeline import queries
-from painchain.timeline.queries import DEFAULT_RANGE, BadFilter, Filter
+from painchain.timeline.filter import DEFAULT_RANGE, BadFilter, Filter, parse_filter
 from painchain.web.common import responses
 from painchain.web.common.transaction import audited_transaction
 from painchain.web.dashboard.views import LISTS, View, view_of
@@ -71,7 +70,7 @@ def format_called(key: str) -> Format:
 
 
 def _filter(view: View) -> Filter:
-    return queries.parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
+    return parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
 
 
 def _chosen(wanted: Filter) -> dict[str, str]:

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from painchain.timeline import queries
-from painchain.timeline.queries import PAGE, BadFilter, Event
+from painchain.timeline.filter import BadFilter
+from painchain.timeline.queries import PAGE, Event
 from painchain.timeline.team_filter import UnknownTeam
 from painchain.web.common import connector_health, responses
 from painchain.web.common.responses import Toast, join

@@ -15,7 +15,7 @@ from painchain.core import csv_file
 from painchain.exports.export import ExportNeedsAuditing
 from painchain.history import snapshots
 from painchain.history.monthly_report import COLUMNS, NAMELESS, Month, Report, kind_label, monthly, rows
-from painchain.timeline.queries import BadFilter
+from painchain.timeline.filter import BadFilter
 from painchain.web.common import responses
 from painchain.web.common.transaction import audited_transaction
 from painchain.web.dashboard.views import View

@@ -11,8 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.history import snapshots
 from painchain.history.projection import differences, toggle_label
-from painchain.timeline import queries
-from painchain.timeline.queries import BadFilter
+from painchain.timeline.filter import BadFilter, parse_time
 from painchain.web.common import responses
 
 blueprint = Blueprint("past", __name__)
@@ -58,7 +57,7 @@ def moment_given(name: str, zone: ZoneInfo) -> datetime | None:
     :raises BadFilter: when it is not a time.
     """
     text = request.args.get(name, "").strip()
-    return queries.parse_time(text, name, zone) if text else None
+    return parse_time(text, name, zone) if text else None
 
 
 def _input(value: datetime | None) -> str:

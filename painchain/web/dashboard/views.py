@@ -16,8 +16,10 @@ from painchain import connectors
 from painchain.configuration import connector_store
 from painchain.indexes import search_query
 from painchain.presentation import event_view
-from painchain.timeline import coverage, queries, silent_connectors, team_filter, visibility
-from painchain.timeline.queries import DEFAULT_RANGE, PAGE, RANGES, BadFilter, Cursor, Filter
+from painchain.timeline import coverage, histogram, queries, silent_connectors, team_filter, visibility
+from painchain.timeline.cursor import Cursor
+from painchain.timeline.filter import DEFAULT_RANGE, NAMES, RANGES, BadFilter, Filter, parse_filter, parse_time
+from painchain.timeline.queries import PAGE
 from painchain.web.common import connector_health, responses
 from painchain.web.common.response_cache import cached
 from painchain.web.dashboard import chart
@@ -184,7 +186,7 @@ def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit:
 def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str, Any]:
     """Return what the chart partial needs; `has_gaps` says whether data gaps can be in it."""
     # Hidden sources are counted as well: the legend says how many there would be.
-    counted = queries.histogram(replace(wanted, source=()), g.now, responses.zone())
+    counted = histogram.histogram(replace(wanted, source=()), g.now, responses.zone())
     stretches = coverage.between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
     return {
         "lapses": stretches[::-1],
@@ -200,7 +202,7 @@ def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str,
 
 def wanted_of(view: View) -> Filter:
     """Read the filter of a view; a range that reaches into the future has no end yet."""
-    wanted = queries.parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
+    wanted = parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
     return replace(wanted, end=None) if wanted.end and wanted.end > g.now else wanted
 
 
@@ -234,7 +236,7 @@ def _choices(view: View, wanted: Filter) -> dict[str, Any]:
     lists = {}
     for name, values in offered.items():
         given = wanted.team if name == "team" else view.given.get(name, ())  # however their case was typed
-        chosen = given if name in queries.NAMES else [part for value in given for part in value.split(",")]
+        chosen = given if name in NAMES else [part for value in given for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
     return {"lists": lists, "list_labels": LISTS, "ranges": list(RANGES), "custom": _custom(view)}
@@ -245,7 +247,7 @@ def _custom(view: View) -> dict[str, str]:
     ends = {}
     for name in ("start_date", "end_date"):
         try:
-            value = queries.parse_time(view.one(name), name, responses.zone()) if view.one(name) else None
+            value = parse_time(view.one(name), name, responses.zone()) if view.one(name) else None
         except BadFilter:
             value = None
         ends[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""

@@ -19,8 +19,8 @@ from painchain.history import blame
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion import webhooks
 from painchain.presentation import event_view
-from painchain.timeline import context, queries, visibility
-from painchain.timeline.queries import Filter
+from painchain.timeline import context, visibility
+from painchain.timeline.filter import Filter, parse_filter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.responses import Toast, join
 from painchain.web.common.transaction import audited_transaction
@@ -201,7 +201,7 @@ def recent(stored: StoredConnector | None) -> dict[str, Any]:
     if stored:
         given["connector"] = [str(stored.connector.id)]
     view = View(given)
-    wanted = queries.parse_filter(given, g.now, responses.zone())
+    wanted = parse_filter(given, g.now, responses.zone())
     feed = _feed_of(stored, view, wanted) if stored else feed_values(view, wanted, limit=RECENT)
     # The events are PainChain's: of one connector, only the built-in one has gaps among them.
     has_gaps = stored is None or type_of(stored.connector).builtin

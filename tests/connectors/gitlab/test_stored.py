@@ -16,7 +16,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling, source_events
 from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from tests.counterparts import far_side
 from tests.counterparts.gitlab import GitLab
 

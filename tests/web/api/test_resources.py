@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from painchain.exports.export import event_json
 from painchain.timeline import queries
-from painchain.timeline.queries import Filter
+from painchain.timeline.filter import Filter
 from painchain.web.api import openapi
 from painchain.web.api.resources.events import Event
 from tests.conftest import ON_SQLITE, add_connector

@@ -18,7 +18,8 @@ from flask.testing import FlaskClient
 from painchain.connectors import ADDABLE, TYPES
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
-from painchain.timeline.queries import PAGE, RANGES
+from painchain.timeline.filter import RANGES
+from painchain.timeline.queries import PAGE
 from tests.conftest import ON_SQLITE
 from tests.support.accounts import report_as
 from tests.support.html import fill, form_of, soup, texts, words

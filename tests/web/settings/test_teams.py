@@ -13,7 +13,9 @@ from werkzeug.test import TestResponse
 
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.timeline import aggregates, queries, team_filter
+from painchain.timeline import aggregates, team_filter
+from painchain.timeline import filter as filters
+from painchain.timeline.filter import parse_filter
 from tests.support.html import fill, form_of, soup, texts, words
 from tests.support.sample_events import HOUR, NOW, new
 
@@ -186,7 +188,7 @@ def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(clie
 def test_a_team_is_counted_from_the_rollups(app, client):
     add(client)
     with app.app_context():
-        wanted = queries._wanted(queries.parse_filter({"team": ["Payments"]}, NOW, ZoneInfo("UTC")))
+        wanted = filters.aggregate_query(parse_filter({"team": ["Payments"]}, NOW, ZoneInfo("UTC")))
         assert wanted.by_facets
         assert wanted.facets == {"tag": aggregates.tagged(("billing", "checkout"))}
 

@@ -1,0 +1,228 @@
+"""Which events a person asks for: the filter of a page, a command or an API call, and how it is read and queried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, exists, not_, or_
+
+from painchain.database.models import ChangeEvent, EventTag
+from painchain.database.session import db
+from painchain.database.types import microseconds
+from painchain.indexes import fulltext, search_query
+from painchain.indexes import tokens as index_tokens
+from painchain.indexes.fulltext import Matches
+from painchain.indexes.search_query import EARLIEST as EARLIEST
+from painchain.indexes.search_query import LATEST as LATEST
+from painchain.indexes.search_query import MAX_TEXT as MAX_TEXT
+from painchain.indexes.search_query import BadFilter as BadFilter
+from painchain.indexes.search_query import Group, Phrase, Window
+from painchain.indexes.search_query import parse_time as parse_time
+from painchain.timeline import aggregates, team_filter
+from painchain.timeline.aggregates import AggregateQuery
+from painchain.timeline.cursor import Cursor
+
+_event = ChangeEvent.__table__.c
+
+RANGES = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
+DEFAULT_RANGE = "24h"
+MAX_VALUES = 100
+FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
+NAMES = ("author", "connector", "team")  # these may contain commas, so that a comma does not divide them
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events to read. An event needs one value of each tuple that is not empty.
+
+    `start` and `end` include the times of the search `q`; `gaps` are the times that it excludes. `teams` holds the tags
+    of every team that `q` or `team` names, as they were when the filter was read (``parse_filter``).
+    """
+
+    source: tuple[str, ...] = ()
+    event_type: tuple[str, ...] = ()
+    connector: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    q: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    gaps: tuple[Window, ...] = ()
+    team: tuple[str, ...] = ()
+    teams: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def team_tags(self) -> tuple[str, ...]:
+        """The tags of all the teams in `team`: an event of a team has one of them."""
+        tags = dict(self.teams)
+        return tuple(dict.fromkeys(tag for name in self.team for tag in tags[name]))
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the SQL conditions that an event must meet."""
+        return [*self.timeless(), *_between(self.start, self.end)]
+
+    def timeless(
+        self, page: bool = False, before: int | None = None, matches: Matches | None = None
+    ) -> list[ColumnElement[bool]]:
+        """Return the SQL conditions that an event must meet, without those of `start` and `end`.
+
+        A search is faster for a `page` of the newest events, or of those `before` an event's id, or when it is
+        already planned how to count it (`matches`).
+        """
+        conditions: list[ColumnElement[bool]] = []
+        for column, values in (
+            (_event.source, self.source),
+            (_event.event_type, self.event_type),
+            (_event.author, self.author),
+            (_event.status, self.status),
+        ):
+            if values:
+                conditions.append(column.in_(values))
+        if self.connector:
+            ids = [int(value) for value in self.connector if value.isdecimal() and len(value) < 18]
+            conditions.append(or_(_event.connector_id.in_(ids), _event.connector_name.in_(self.connector)))
+        for tags in (self.tag, self.team_tags):
+            if tags:
+                conditions.append(exists().where(EventTag.event == _event.id, EventTag.tag.in_(tags)))
+        conditions += [not_(and_(True, *_between(gap.start, gap.end))) for gap in self.gaps]
+        if matches:
+            conditions.append(matches.condition)
+        elif groups := self.search_groups():
+            conditions.append(fulltext.condition(db.session.connection(), groups, self.start, self.end, page, before))
+        return conditions
+
+    def search_groups(self) -> list[Group]:
+        """Return the groups of phrases to look up in the full-text index.
+
+        Values of facets are added to a search: the planner may find one of them rarer than the words.
+        """
+        groups = search_query.groups(search_query.parse(self.q), dict(self.teams))
+        if not groups:
+            return []
+        facets = [("source", self.source), ("type", self.event_type), ("author", self.author), ("status", self.status)]
+        facets += [("tag", self.tag), ("tag", self.team_tags), ("connector", self.connector)]
+        for name, values in facets:
+            texts = {str(int(value)) if value.isdecimal() else value for value in values} | {*values}
+            if values and all(texts) and len(texts) <= search_query.MAX_TERMS:
+                terms = (index_tokens.search_term(name, text) for text in sorted(texts))
+                groups.append(Group(tuple(Phrase((term,)) for term in terms)))
+        return groups
+
+
+def aggregate_query(
+    wanted: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
+) -> AggregateQuery:
+    """Return the query that counts the events of a filter, or reads a `page` of them."""
+    by_facets = not wanted.gaps and not search_query.groups(search_query.parse(wanted.q), dict(wanted.teams))
+    facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
+    if wanted.connector:
+        facets["connector"] = aggregates.connectors_called(wanted.connector)
+    tagged = [aggregates.tagged(tags) for tags in (wanted.tag, wanted.team_tags) if tags]
+    known = [values for values in tagged if values is not None]
+    if known:
+        # An event's tags are one value together. Where none is left: a value that no event has.
+        facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
+    return AggregateQuery(
+        wanted.timeless(page, before.id if before else None, matches),
+        microseconds(wanted.start) if wanted.start else None,
+        microseconds(wanted.end) if wanted.end else None,
+        wanted.source,
+        facets,
+        by_facets and len(known) == len(tagged),
+    )
+
+
+def earlier(first: datetime | None, second: datetime | None) -> datetime | None:
+    """Return the earlier of two times; None stands for no limit."""
+    return min((time for time in (first, second) if time), default=None)
+
+
+def later(first: datetime | None, second: datetime | None) -> datetime | None:
+    """Return the later of two times; None stands for no limit."""
+    return max((time for time in (first, second) if time), default=None)
+
+
+def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = "") -> Filter:
+    """Read a filter from the values of a query string. A list is repeated or, but for names, comma-separated.
+
+    :raises BadFilter: when a value cannot be understood.
+    """
+
+    def texts(name: str) -> tuple[str, ...]:
+        parts = (text.split(",") if name not in NAMES else [text] for text in given.get(name, ()))
+        values = [value.strip() for texts in parts for value in texts]
+        if any(len(value) > MAX_TEXT for value in values):
+            raise BadFilter(name, f"{name} can have {MAX_TEXT} characters at most.")
+        if len(values) > MAX_VALUES:
+            raise BadFilter(name, f"{name} can have {MAX_VALUES} values at most.")
+        return tuple(dict.fromkeys(value for value in values if value))
+
+    def first(name: str) -> str:
+        return next((text.strip() for text in given.get(name, ()) if text.strip()), "")
+
+    for name, values in given.items():
+        if any("\0" in value for value in values):
+            raise BadFilter(name, f"{name} contains a NUL character.")
+    terms = search_query.parse(first("q"))
+    windows = search_query.windows(terms, now, zone)
+    teams = team_filter.known(texts("team"), "team")
+    named = team_filter.known(search_query.teams(terms), "q")
+    start = parse_time(first("start_date"), "start_date", zone) if first("start_date") else None
+    end = parse_time(first("end_date"), "end_date", zone) if first("end_date") else None
+    if start and end and start >= end:
+        raise BadFilter("end_date", "end_date must be later than start_date.")
+    range_name = first("range")
+    if range_name and range_name not in (*RANGES, "custom", "all"):
+        raise BadFilter("range", f"range must be one of {', '.join(RANGES)}, all or custom.")
+    if not start and not end:
+        range_name = range_name if range_name in (*RANGES, "all") else default_range
+        # A search that names a time itself looks there, whatever range the buttons show.
+        start = now - RANGES[range_name] if range_name in RANGES and all(window.negated for window in windows) else None
+    start, end = _overlap(start, end, windows)
+    return Filter(
+        texts("source"),
+        texts("event_type"),
+        texts("connector"),
+        texts("tag"),
+        texts("author"),
+        texts("status"),
+        first("q"),
+        start,
+        end,
+        tuple(window for window in windows if window.negated),
+        tuple(dict.fromkeys(team.name for team in teams.values())),
+        (
+            *((team.name, team.tags) for team in teams.values()),
+            *((name, team.tags) for name, team in named.items()),
+        ),
+    )
+
+
+def _overlap(
+    start: datetime | None, end: datetime | None, windows: Sequence[Window]
+) -> tuple[datetime | None, datetime | None]:
+    """Return the interval that lies in `start` to `end` and in every window that is not negated.
+
+    :raises BadFilter: when it is empty.
+    """
+    required = [window for window in windows if not window.negated]
+    for window in required:
+        start, end = later(start, window.start), earlier(end, window.end)
+    if required and start and end and start >= end:
+        raise BadFilter("q", "Nothing lies in all the times that are asked for: they do not overlap.")
+    return start, end
+
+
+def _between(start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
+    edges = [_event.timestamp >= start] if start else []
+    return [*edges, _event.timestamp < end] if end else edges
