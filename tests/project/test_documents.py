@@ -108,6 +108,11 @@ def anchors(file: Path) -> set[str]:
     return {heading.anchor for heading in documents.add_anchors(tokens)}
 
 
+def test_the_index_lists_every_document_once() -> None:
+    listed = [name for group in documents.contents() for name, _ in group.documents]
+    assert sorted([documents.INDEX, *listed]) == sorted(name for name in documents.names() if name.endswith(".md"))
+
+
 def test_a_link_to_a_missing_file_or_heading_is_noticed() -> None:
     assert leads_somewhere(ROOT / "README.md", "docs/search.md#teams")
     assert not leads_somewhere(ROOT / "README.md", "docs/search.md#nothing")
