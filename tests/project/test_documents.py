@@ -70,6 +70,21 @@ def test_every_connector_has_a_page_that_names_its_fields_and_events(key: str) -
         assert name in page
 
 
+def test_every_message_that_a_document_explains_is_one_that_painchain_shows() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "painchain").rglob("*.py"))
+    source = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # a message that is split over lines is one text
+    table = re.compile(r"\| message contains .*\n\|---\|---\|\n((?:\|.*\n)+)")
+    explained = [
+        fragment.strip(" ():,")
+        for document in DOCS.rglob("*.md")
+        for rows in table.findall(document.read_text(encoding="utf-8"))
+        for row in rows.splitlines()
+        for fragment in re.split(r"…|;|\*|\(\d\w*", row.split("|")[1])
+    ]
+    assert len(explained) > 60
+    assert [fragment for fragment in explained if fragment not in source] == []
+
+
 def test_the_readme_has_a_picture_of_each_theme() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures == ["docs/dashboard-light.png", "docs/dashboard-dark.png"]
