@@ -1,4 +1,4 @@
-"""The door for Prometheus: closed unless a token is set, and open to that token alone."""
+"""Serve metrics to Prometheus. They are off unless a token is set."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def scrape() -> ResponseReturnValue:
     """Return every series in Prometheus' text format."""
     settings: Settings = runtime.current().settings
     if not settings.metrics_token:
-        abort(404, "Metrics are off. PAINCHAIN_METRICS_TOKEN or PAINCHAIN_METRICS_TOKEN_FILE switches them on.")
+        abort(404, "Metrics are off. Set PAINCHAIN_METRICS_TOKEN or PAINCHAIN_METRICS_TOKEN_FILE to enable them.")
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    good = hmac.compare_digest(given.strip().encode("utf-8", "replace"), settings.metrics_token.encode())
-    if scheme.lower() != "bearer" or not good:
-        logs.security("metrics_refused", "Metrics were asked for without their token.")
-        return json_error(401, "Send the token of the metrics.", headers={"WWW-Authenticate": "Bearer"})
+    is_valid = hmac.compare_digest(given.strip().encode("utf-8", "replace"), settings.metrics_token.encode())
+    if scheme.lower() != "bearer" or not is_valid:
+        logs.security("metrics_refused", "Metrics were requested without their token.")
+        return json_error(401, "Send the metrics token.", headers={"WWW-Authenticate": "Bearer"})
     return generate_latest(runtime.current().metrics.registry), {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}

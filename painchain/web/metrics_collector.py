@@ -1,4 +1,4 @@
-"""Read for Prometheus how things stand at the moment it asks: never by counting a long table."""
+"""Collect for Prometheus the state of database and process at each scrape, without counting long tables."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from painchain.integrity import check_job, latest_checkpoint
 from painchain.timeline import queries
 
 STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
-THREADS = ("scheduler", "poller", "messenger", "watching", "keeper")  # how the names of the background threads begin
+THREADS = ("scheduler", "poller", "messenger", "watching", "keeper")  # prefixes of the background threads' names
 
 
 class State(Collector):
-    """What the database and the process tell at the moment. It needs an app context."""
+    """The present state of database and process. It needs an app context."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every series; where the database cannot be read, those that do without, and that it is down."""
+        """Yield every series; without a database only those that need none, and that it is down."""
         yield threads()
         try:
-            found = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices()]
+            series = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices()]
         except SQLAlchemyError:
-            found = None
+            series = None
         finally:
             db.session.rollback()
         yield GaugeMetricFamily(
-            "painchain_database_up", "Whether the database can be read (1) or not (0).", int(found is not None)
+            "painchain_database_up", "Whether the database can be read (1) or not (0).", int(series is not None)
         )
-        yield from found or ()
+        yield from series or ()
 
 
 def threads() -> Metric:
-    """Return how many threads of each background work are alive."""
+    """Return the number of live threads of each kind of background work."""
     alive = GaugeMetricFamily("painchain_background_threads", "Background threads that are alive.", labels=["work"])
     names = [thread.name.partition("-")[0] for thread in threading.enumerate()]
     for work in THREADS:
@@ -54,26 +54,26 @@ def threads() -> Metric:
 
 
 def log() -> Metric:
-    """Return how far the log has come."""
-    about = "Number of the newest event: so many were ever written, some of which retention may have removed."
+    """Return the number of the newest event."""
+    about = "Number of the newest event: how many were ever written, including events that retention removed."
     return GaugeMetricFamily("painchain_log_last_event", about, queries.head().last_event)
 
 
 def events() -> Iterator[Metric]:
-    """Yield how many events there are of each source: those in the rollups, and the few behind them."""
-    kept = GaugeMetricFamily("painchain_events", "Events in the log by source.", labels=["source"])
+    """Yield the number of events by source: those in the rollups, and the few not yet in them."""
+    gauge = GaugeMetricFamily("painchain_events", "Events in the log by source.", labels=["source"])
     everything = (EventCount.facet == rollups.ALL, EventCount.grain == rollups.EVER, EventCount.value == "")
     counted = select(LogHead.counted).scalar_subquery()
-    found: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
     for query in (
         select(EventCount.source, EventCount.events).where(*everything),
         select(ChangeEvent.source, func.count()).where(ChangeEvent.id > counted).group_by(ChangeEvent.source),
     ):
         for source, number in db.session.execute(query):
-            found[source] += number
-    for source, number in sorted(found.items()):
-        kept.add_metric([source], number)
-    yield kept
+            totals[source] += number
+    for source, number in sorted(totals.items()):
+        gauge.add_metric([source], number)
+    yield gauge
 
 
 def auditing() -> Metric:
@@ -83,11 +83,11 @@ def auditing() -> Metric:
 
 
 def trust() -> Iterator[Metric]:
-    """Yield whether the log is known to be broken, when it was checked, and whether checkpoints fail."""
-    about = "Whether the last check has found that the log is not as it was written (1)."
+    """Yield whether the log is known to be altered, when it was checked, and whether checkpoints fail."""
+    about = "Whether the last check found the log altered (1) or not (0)."
     yield GaugeMetricFamily("painchain_log_broken", about, int(audit_trail.auditing().broken is not None))
     checked = check_job.state().checked_at
-    about = "When the log was checked from beginning to end; 0 where it never was."
+    about = "When the whole log was last checked; 0 if never."
     yield GaugeMetricFamily("painchain_log_checked_timestamp_seconds", about, checked.timestamp() if checked else 0)
     last = latest_checkpoint.last()
     about = "Whether the last checkpoint could not be made, written or posted (1)."
@@ -95,16 +95,16 @@ def trust() -> Iterator[Metric]:
 
 
 def polls(now: datetime) -> Iterator[Metric]:
-    """Yield how the connectors do, and for how long the one that has waited longest for its poll is due."""
-    there = db.session.scalars(select(Connector)).all()
-    health = connector_polls.read(there, now)
-    states = Counter((one.type, health[one.id].state) for one in there if one.id in health)
-    found = GaugeMetricFamily("painchain_connectors", "Connectors by type and state.", labels=["type", "state"])
+    """Yield the connectors by type and state, and how long the most overdue poll has been due."""
+    polled = db.session.scalars(select(Connector)).all()
+    health = connector_polls.read(polled, now)
+    states = Counter((connector.type, health[connector.id].state) for connector in polled if connector.id in health)
+    gauge = GaugeMetricFamily("painchain_connectors", "Connectors by type and state.", labels=["type", "state"])
     for key in connectors.ADDABLE:
         for state in STATES:
-            found.add_metric([key, state], states[key, state])
-    yield found
-    about = "For how many seconds the connector that has waited longest is due; 0 where none is."
+            gauge.add_metric([key, state], states[key, state])
+    yield gauge
+    about = "Seconds since the most overdue poll became due; 0 if none is due."
     oldest = db.session.scalar(
         select(func.min(PollState.due))
         .join(Connector, Connector.id == PollState.connector_id)
@@ -115,9 +115,9 @@ def polls(now: datetime) -> Iterator[Metric]:
 
 
 def notices() -> Iterator[Metric]:
-    """Yield what is still to be told, and what was given up."""
+    """Yield the messages that wait to be sent, and those that were given up."""
     waiting = db.session.scalar(select(func.count(Notice.id))) or 0
-    yield GaugeMetricFamily("painchain_notices_waiting", "Messages of notify rules that are to be sent.", waiting)
+    yield GaugeMetricFamily("painchain_notices_waiting", "Messages of notify rules that wait to be sent.", waiting)
     lost = db.session.scalar(select(func.sum(NotifyRule.lost))) or 0
-    about = "Messages that were given up, of rules that have not gone well since."
+    about = "Messages given up, of rules that have not sent one since."
     yield GaugeMetricFamily("painchain_notices_lost", about, int(lost))

@@ -1,4 +1,4 @@
-"""The door at which sources deliver webhooks: a signature over the raw body takes the place of a CSRF token."""
+"""Receive webhook deliveries from sources. A signature over the raw body replaces the CSRF token."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ blueprint = Blueprint("hooks", __name__)
 
 @blueprint.post("/hooks/<key>/<int:connector_id>")
 def deliver(key: str, connector_id: int) -> ResponseReturnValue:
-    """Take one delivery."""
+    """Receive one delivery."""
     request.max_content_length = runtime.current().settings.max_webhook_bytes
     try:
-        webhooks.find(key, connector_id)  # before anything is read for nobody
-        # Comparing in constant time takes no other characters; no source sends any.
+        webhooks.find(key, connector_id)  # before reading a body that nobody wants
+        # Comparison in constant time accepts ASCII only; no source sends anything else.
         headers = {name.lower(): value for name, value in request.headers if value.isascii()}
         received = webhooks.receive(key, connector_id, Delivery(headers, request.get_data()), g.now)
     except webhooks.NoHook:
-        return json_error(404, "There is no webhook at this address.")
+        return json_error(404, "No webhook at this address.")
     except InvalidSignature:
         words = "A webhook came without a valid signature or token."
         logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
     except webhooks.SwitchedOff:
-        return json_error(409, "The connector is disabled: nothing of it is recorded. Enable it in Settings.")
+        return json_error(409, "The connector is disabled, so nothing was recorded. Enable it in Settings.")
     except UnreadableDelivery as problem:
         return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")
     if received.repeated:

@@ -1,4 +1,4 @@
-"""What the JSON API takes, validated with Pydantic."""
+"""The request bodies of the JSON API, validated with Pydantic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _addable(key: str) -> str:
 
 
 class NewConnector(Body):
-    """A connector to add. What `config` leaves out takes its default."""
+    """A connector to add. Fields missing from `config` take their defaults."""
 
     name: str
     type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
@@ -33,7 +33,7 @@ class NewConnector(Body):
 
 
 class ConnectorPatch(Body):
-    """What to change of a connector; what is left out stays."""
+    """Changes of a connector; missing members stay as they are."""
 
     name: str = ""
     enabled: bool | None = None
@@ -48,7 +48,7 @@ KindKeys = Annotated[
 
 
 class NewNotifyRule(Body):
-    """A rule of whom to tell at once."""
+    """A notify rule to add."""
 
     name: str
     url: str = Field(description="An Apprise URL; it is never returned.")
@@ -57,7 +57,7 @@ class NewNotifyRule(Body):
 
 
 class NotifyRulePatch(Body):
-    """What to change of a rule; what is left out stays."""
+    """Changes of a notify rule; missing members stay as they are."""
 
     name: str = ""
     url: str = ""
@@ -66,13 +66,13 @@ class NotifyRulePatch(Body):
 
 
 class ConnectorCheck(Body):
-    """What to test a connection with; what `config` leaves out is as it is stored."""
+    """Values to test a connection with; fields missing from `config` are as stored."""
 
     config: dict[str, Json] = {}
 
 
 class NewConnectorCheck(Body):
-    """What to test the connection of a new connector with; what `config` leaves out takes its default."""
+    """Values to test the connection of a new connector with; fields missing from `config` take their defaults."""
 
     type: Annotated[str, AfterValidator(_addable), Field(json_schema_extra={"enum": list(connectors.ADDABLE)})]
     config: dict[str, Json] = {}
@@ -86,7 +86,7 @@ class NewTeam(Body):
 
 
 class TeamPatch(Body):
-    """What to change of a team; what is left out stays."""
+    """Changes of a team; missing members stay as they are."""
 
     name: str = ""
     tags: Tags = []
@@ -96,7 +96,7 @@ Role = Annotated[str, Field(json_schema_extra={"enum": list(ROLES)})]
 
 
 class NewPerson(Body):
-    """An account to add. Without a password the answer has a link that sets it."""
+    """An account to add. Without a password the response has a link that sets one."""
 
     name: str
     role: Role
@@ -105,7 +105,7 @@ class NewPerson(Body):
 
 
 class PersonPatch(Body):
-    """What to change of an account; what is left out stays."""
+    """Changes of an account; missing members stay as they are."""
 
     name: str = ""
     role: Role = ""
@@ -113,20 +113,20 @@ class PersonPatch(Body):
 
 
 class NewToken(Body):
-    """A token to make."""
+    """A token to create."""
 
     name: str
     role: Role
-    days: int = Field(90, description="0: it has no end.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
+    days: int = Field(90, description="0: it never expires.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
 
 
 class RestoreBody(Body):
-    """What to put back of an event: the keys of its changes; everything but secrets, if there is no such member."""
+    """The changes of an event to revert, by key; without `fields` all of them except secrets."""
 
     fields: list[FieldKey] | None = Field(None, min_length=1, max_length=200)
 
 
 class Visibility(Body):
-    """Whether a field is shown."""
+    """Whether to show a field."""
 
     visible: bool

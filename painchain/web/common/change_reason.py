@@ -14,7 +14,7 @@ HEADER, FIELD = "X-Reason", "reason"
 
 
 def guard() -> ResponseReturnValue | None:
-    """Read why a change is made, and refuse one whose reason cannot be kept."""
+    """Read the reason of a change, and refuse a reason that is too long or unreadable."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
     given = unquote(request.headers.get(HEADER, "")) if responses.wants_json() else request.form.get(FIELD, "")

@@ -1,4 +1,4 @@
-"""Refuse requests for host names that are not ours (DNS rebinding)."""
+"""Refuse requests for unknown host names (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from painchain.core import logs, runtime
 
 
 def refuse_other_hosts() -> None:
-    """Refuse host names that are not ours: another site can let its own name lead to this address (DNS rebinding).
+    """Refuse unknown host names: another site can point its own name at this address (DNS rebinding).
 
     Flask's TRUSTED_HOSTS cannot hold an IPv6 address.
     """
@@ -22,13 +22,13 @@ def refuse_other_hosts() -> None:
 
 
 def is_known(trusted: Sequence[str], host: str) -> bool:
-    """Say whether `host`, with or without a port, is a name of ours; any is if none is `trusted`."""
+    """Say whether `host`, with or without a port, is a trusted name. Without `trusted` names every host is."""
     name = host_name(host) if trusted else ""
-    return not trusted or name in trusted or any(f".{name}".endswith(one) for one in trusted if one[0] == ".")
+    return not trusted or name in trusted or any(f".{name}".endswith(suffix) for suffix in trusted if suffix[0] == ".")
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header; none if it is not well formed."""
+    """Return the name in a Host header; an empty text if it is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

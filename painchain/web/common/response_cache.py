@@ -1,4 +1,4 @@
-"""Keep rendered answers until anything changes, so that many open dashboards cost little."""
+"""Cache rendered responses until anything changes, so that many open dashboards cost little."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SIZE = 48
 
 
 class ResponseCache:
-    """The answers used last, for one app."""
+    """The most recently used responses of one app."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: Hashable) -> bytes | None:
-        """Return the answer kept under `key`, if there is one."""
+        """Return the cached response of a key; None if there is none."""
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
             return self._answers.get(key)
 
     def put(self, key: Hashable, answer: bytes) -> None:
-        """Keep an answer, in the place of the one that was used longest ago."""
+        """Cache a response in place of the least recently used one."""
         with self._lock:
             self._answers[key] = answer
             if len(self._answers) > SIZE:
@@ -43,28 +43,28 @@ class ResponseCache:
 
 
 def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-    """Answer again what a view answered to the same request, while neither log nor configuration has moved on.
+    """Answer the same request from the cache while neither log nor configuration has changed.
 
-    An answer is kept for a minute at most, because ranges such as "24 h" move with the clock. A page that brings a
-    message along is never kept.
+    A response is cached for a minute at most, because ranges such as "24 h" move with the clock. A page with a flashed
+    message is never cached.
     """
 
     @wraps(view)
     def answer() -> ResponseReturnValue:
         if cookies.read(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
             return view()
-        shelf: ResponseCache = runtime.current().response_cache
+        cache = runtime.current().response_cache
         minute = int(g.now.timestamp()) // 60
-        asked = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
-        # Nobody gets the page of another, nor of another browser: its form to sign out has a token of its own.
+        parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
+        # Pages differ by actor, and by browser: the form to sign out has a token of its own.
         who = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
         with db.engine.connect() as connection:
-            key = (queries.head(connection), minute, *asked, *who)
-        if found := shelf.get(key):
-            return Response(found, mimetype="text/html")
+            key = (queries.head(connection), minute, *parts, *who)
+        if body := cache.get(key):
+            return Response(body, mimetype="text/html")
         response = make_response(view())
         if response.status_code == 200 and not session.modified:
-            shelf.put(key, response.get_data())
+            cache.put(key, response.get_data())
         return response
 
     return answer

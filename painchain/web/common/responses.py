@@ -43,12 +43,12 @@ class Toast:
 
 
 def is_htmx() -> bool:
-    """Say whether htmx asks for a fragment (going back through the history it asks for whole pages)."""
+    """Say whether htmx requests a fragment (to restore its history it requests whole pages)."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
 def zone() -> ZoneInfo:
-    """Return the viewer's time zone, which the browser tells by a cookie; UTC otherwise."""
+    """Return the viewer's time zone from the browser's cookie; UTC without one."""
     return _zone(cookies.of_script("zone") or "UTC")
 
 
@@ -80,7 +80,7 @@ def fragment(template: str, status: int = 200, **values: Any) -> str:
 
 
 def go_to(address: str, toast: Toast) -> ResponseReturnValue:
-    """Send the browser on to `address`, where the message is shown."""
+    """Redirect the browser to `address`, where the message is shown."""
     flash(toast.text, toast.tone)
     if is_htmx():
         return "", 204, {"HX-Redirect": address}
@@ -88,10 +88,10 @@ def go_to(address: str, toast: Toast) -> ResponseReturnValue:
 
 
 def flashed() -> list[Toast]:
-    """Return the messages that the page before has left for this one."""
+    """Return the messages that the previous page left for this one."""
     if not cookies.read(current_app.config["SESSION_COOKIE_NAME"]):
         return []
-    return [Toast(one[1], one[0]) for one in get_flashed_messages(with_categories=True)]
+    return [Toast(message[1], message[0]) for message in get_flashed_messages(with_categories=True)]
 
 
 def install(app: Flask) -> None:
@@ -122,7 +122,7 @@ def json_error(
 
 
 def error(status: int, title: str, message: str) -> Response:
-    """Return an error as the caller can use it: JSON, a fragment for the notice area or a page."""
+    """Return an error as JSON, as a fragment for the notice area or as a page, whichever was requested."""
     if wants_json():
         return json_error(status, message)
     if is_htmx():
@@ -136,5 +136,5 @@ def error(status: int, title: str, message: str) -> Response:
 
 
 def join(*parts: str) -> Markup:
-    """Return fragments one behind the other."""
+    """Concatenate fragments."""
     return Markup("\n").join(Markup(part) for part in parts)  # noqa: S704  rendered by our own templates

@@ -1,4 +1,4 @@
-"""What every answer tells the browser to allow, and to refuse, whoever gives it."""
+"""The security headers of every response, also of those that the app does not make."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ YEAR = 31_536_000
 Headers = Callable[[WSGIEnvironment], dict[str, str]]
 
 
-def headers_for(own: Settings) -> Headers:
-    """Return what gives the headers of the answer to one request."""
+def headers_for(settings: Settings) -> Headers:
+    """Return a function that gives the headers for a request."""
 
     def headers(environ: WSGIEnvironment) -> dict[str, str]:
-        # A browser applies it to every port of a host: where a port is named, others may serve something else.
-        if came_by_https(environ, own) and ":" not in get_host(environ).rpartition("]")[2]:
+        # Browsers apply it to every port of a host: with a port in the address, other ports may serve something else.
+        if came_by_https(environ, settings) and ":" not in get_host(environ).rpartition("]")[2]:
             return {**SECURITY, "Strict-Transport-Security": f"max-age={YEAR}"}
         return SECURITY
 

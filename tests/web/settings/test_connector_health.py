@@ -209,7 +209,7 @@ def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, forge, 
         response = client.post(action, data=sent, headers=HTMX if way == "htmx" else {})
         assert response.status_code == (200 if way == "htmx" else 303)
         shown = response if way == "htmx" else client.get(response.location)
-        assert texts(soup(shown), "#toast .toast span") == ["“Anvil” is asked for news at once."]
+        assert texts(soup(shown), "#toast .toast span") == ["Syncing “Anvil” now."]
         assert "next poll at once" in words(soup(shown).select_one(f"#health-{forge}"))
     assert due(client, forge) <= datetime.now(UTC)
     assert (len(events()), client.get(f"/api/connectors/{forge}").headers["ETag"]) == before

@@ -9,46 +9,49 @@ from painchain.web.api.openapi.schema import ANY_TEXT, INTEGER, STRING, TIME, Sc
 
 Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
-    "event": (STRING, "Its number or its event id."),
-    "id": ({**INTEGER, "examples": [1]}, "The connector's id."),
-    "team": ({**INTEGER, "examples": [1]}, "The team's id."),
-    "person": ({**INTEGER, "examples": [2]}, "The account's id."),
-    "rule": ({**INTEGER, "examples": [1]}, "The rule's id."),
-    "token": ({**INTEGER, "examples": [2]}, "The token's id."),
-    "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "One that connectors of this type report."),
-    "field": ({**STRING, "examples": ["old_value"]}, "One that events of this type have."),
+    "event": (STRING, "Its number or its event ID."),
+    "id": ({**INTEGER, "examples": [1]}, "The connector's ID."),
+    "team": ({**INTEGER, "examples": [1]}, "The team's ID."),
+    "person": ({**INTEGER, "examples": [2]}, "The account's ID."),
+    "rule": ({**INTEGER, "examples": [1]}, "The rule's ID."),
+    "token": ({**INTEGER, "examples": [2]}, "The token's ID."),
+    "event_type": ({**STRING, "examples": ["ConfigChanged"]}, "An event type of this connector type."),
+    "field": ({**STRING, "examples": ["old_value"]}, "A field of this event type."),
 }
 IF_MATCH: Parameters = {
-    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of what is written to, as it was read; * stands for any."),
+    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag that was read with the resource; * matches any version."),
 }
 REASON: Parameters = {
-    "X-Reason": (STRING, "Why, percent-encoded UTF-8 (500 characters at most); it is kept with what is recorded."),
+    "X-Reason": (
+        STRING,
+        "The reason of the change, percent-encoded UTF-8 (at most 500 characters); it is recorded in the audit log.",
+    ),
 }
 SOME = list_of({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = any_of({"type": "string", "format": "date"}, TIME, {"const": ""})
 _EXAMPLES = ", ".join(f"`{example}`" for _, example in QUALIFIERS.values())
 SEARCH = (
-    "A search as in the box of the dashboard: words that all occur in the event (the beginning of each will do, quotes "
-    f"keep words together and whole) and qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a "
-    "word or qualifier excludes it; values with commas between them, or the same qualifier twice, mean either. "
-    f"{MAX_TERMS} words and qualifiers at most; times are in UTC unless they have an offset. Anything else with a "
-    "colon is refused and `errors` says what is allowed; in quotes it is text."
+    "A search as on the dashboard: words that all occur in the event (a prefix matches; quotes "
+    f"match whole words in order) and qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a "
+    "word or qualifier excludes it; values separated by commas, or a repeated qualifier, match either. "
+    f"{MAX_TERMS} words and qualifiers at most; times are in UTC unless they have an offset. Any other text "
+    "with a colon is refused unless it is in quotes; `errors` lists what is allowed."
 )
 FILTER: Parameters = {
-    "source": (SOME, "Connector types, repeated or comma-separated: any of them."),
-    "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated: any of them."),
-    "connector": (SOME, "Names or ids, repeated: any of them."),
-    "tag": (SOME, "Repeated or comma-separated: any of them."),
-    "team": (SOME, "Names of teams, repeated: with any tag of any of them. A name that no team has is refused."),
-    "author": (SOME, "Repeated: any of them."),
-    "status": (SOME, "Such as updated, repeated or comma-separated: any of them."),
-    "start_date": (DAY, "From then on: between 1970 and 9000, in UTC unless it has an offset."),
-    "end_date": (DAY, "Before then; later than start_date."),
+    "source": (SOME, "Connector types, repeated or comma-separated; matches any of them."),
+    "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated; matches any of them."),
+    "connector": (SOME, "Names or IDs, repeated; matches any of them."),
+    "tag": (SOME, "Repeated or comma-separated; matches any of them."),
+    "team": (SOME, "Names of teams, repeated; matches any tag of any of them. Unknown names are refused."),
+    "author": (SOME, "Repeated; matches any of them."),
+    "status": (SOME, "Such as updated, repeated or comma-separated; matches any of them."),
+    "start_date": (DAY, "The start, included: between 1970 and 9000, in UTC unless it has an offset."),
+    "end_date": (DAY, "The end, excluded; later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),
 }
 PAGE: Parameters = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many events."),
-    "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins: Link has it."),
+    "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins, from the Link header."),
 }
-AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; now if it is left out.")}
-EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "How the events are written.")}
+AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; now by default.")}
+EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "The file format.")}
