@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from painchain.accounts import users
+from painchain.accounts import password_links, users
 from painchain.accounts.sessions import Limits
 from painchain.accounts.users import AccountRefused, InvalidAccount
 from painchain.audit.trail import Trail
@@ -47,7 +47,7 @@ def invite(name: str, role: str, trail: Trail, email: str = "", password: str = 
     if role != ADMIN and not users.any_exist():
         raise InvalidAccount({"role": FIRST})
     person = users.add(name, role, trail, email, password or None)
-    return Invited(person, None if password else users.make_link(person, trail.now, trail))
+    return Invited(person, None if password else password_links.make_link(person, trail.now, trail))
 
 
 def new_link(person: Person, trail: Trail) -> str:
@@ -57,7 +57,7 @@ def new_link(person: Person, trail: Trail) -> str:
     """
     if person.disabled_at:
         raise AccountDisabled(person.name)
-    return users.make_link(person, trail.now, trail)
+    return password_links.make_link(person, trail.now, trail)
 
 
 def last_seen(limits: Limits, now: datetime) -> Mapping[int, datetime]:

@@ -1,4 +1,4 @@
-"""Who is signed in: sessions kept on the server, failed attempts held back, tokens of scripts."""
+"""Sessions of browsers and API tokens of scripts: who makes a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from secrets import token_urlsafe
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, or_, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,30 +19,17 @@ from painchain.audit.trail import Trail
 from painchain.core import logs, passwords
 from painchain.core.roles import ROLES, Actor
 from painchain.database import clock
-from painchain.database.account_models import ApiToken, Attempt, Person, SignIn
+from painchain.database.account_models import ApiToken, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import WriteBusy, db, one_write_at_a_time
 
 SEEN_EVERY = timedelta(minutes=1)  # so often it is written down that a session is in use
-WINDOW = timedelta(minutes=15)
-MOST_OF_ACCOUNT, MOST_OF_ADDRESS = 10, 30
 TOKEN_PREFIX = "pct_"  # noqa: S105  how a token begins, so that scanners know one
 LONGEST_BROWSER = 200
 
 
 class SignInRefused(Exception):
     """A sign-in that is not let through. The message never says whether the account exists."""
-
-
-class TooManyAttempts(SignInRefused):
-    """Too many failed attempts; `until` is when the next one is heard."""
-
-    def __init__(self, until: datetime):
-        super().__init__(
-            f"There were too many failed attempts. Try again after {until:%H:%M} UTC, use a browser that you have "
-            "signed in with before, or ask an admin for a link (painchain user reset)."
-        )
-        self.until = until
 
 
 @dataclass(frozen=True)
@@ -107,19 +94,6 @@ _TOKEN = Prepared(
 )
 
 
-def register_attempt(name: str, place: SignInOrigin, now: datetime) -> list[int]:
-    """Count an attempt before its password is looked at: many at once are no more than one after the other.
-
-    Return what was counted, for `forgive`.
-
-    :raises TooMany: when there were too many failed attempts.
-    """
-    keys = _keys(name, find_by_name(name), place)
-    if until := is_throttled(keys, now):
-        raise _too_many(until)
-    return count_failure(keys, now)
-
-
 def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
     """Return the number of the account that a name belongs to, and why its password does not let in ("" if it does).
 
@@ -132,25 +106,6 @@ def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
     if good:
         return person.id, "disabled account" if person.disabled_at else ""
     return person.id, "wrong password"
-
-
-def clear_attempts(counted: Sequence[int]) -> None:
-    """Take back the count of an attempt that went well."""
-    db.session.execute(delete(Attempt).where(Attempt.id.in_(counted)))
-
-
-def refuse_if_throttled(place: SignInOrigin, now: datetime) -> None:
-    """Refuse whoever comes back from a provider, after too many failures from there.
-
-    :raises TooMany: when it is so.
-    """
-    if until := is_throttled(_keys_of(place), now):
-        raise _too_many(until)
-
-
-def count_failure_of(place: SignInOrigin, now: datetime) -> None:
-    """Count a sign-in through a provider that failed, whosever it was."""
-    count_failure(_keys_of(place), now)
 
 
 def record_failure(person: Person | None, place: SignInOrigin, why: str, trail: Trail, way: str = "password") -> None:
@@ -236,43 +191,6 @@ def used(actor: Actor, now: datetime) -> None:
             connection.execute(mine.where(SignIn.began > ahead).values(began=now))
 
 
-def is_throttled(keys: dict[str, int], now: datetime) -> datetime | None:
-    """Return until when these keys are held back, each with the failures it may have; None if they are not."""
-    wanted = select(Attempt.key, func.count(), func.min(Attempt.at))
-    counts = Attempt.at.between(now - WINDOW, now + clock.APART)
-    wanted = wanted.where(Attempt.key.in_(keys), counts).group_by(Attempt.key)
-    moments = [oldest + WINDOW for key, count, oldest in db.session.execute(wanted) if count >= keys[key]]
-    return max(moments, default=None)
-
-
-def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
-    """Count a failed attempt against these keys, and forget old ones. Return the numbers of what was counted.
-
-    What lies ahead is of before the clock was put back: nobody is held back for an hour by it.
-    """
-    db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + clock.APART)))
-    counted = [Attempt(key=key, at=now) for key in keys]
-    db.session.add_all(counted)
-    db.session.flush()
-    return [one.id for one in counted]
-
-
-def _keys(name: str, person: Person | None, place: SignInOrigin) -> dict[str, int]:
-    """Return what a failure counts against.
-
-    A browser that has signed in to the account before has a count of its own: whoever tries passwords from elsewhere
-    does not lock its owner out (OWASP: "device cookies").
-    """
-    if person and place.known_for == person.id:
-        return {f"browser:{person.id}:{place.rate_limit_key}": MOST_OF_ACCOUNT}
-    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{place.rate_limit_key}": MOST_OF_ADDRESS}
-
-
-def _too_many(until: datetime) -> TooManyAttempts:
-    logs.security("rate_limited", "There were too many failed sign-ins: another is not heard.")
-    return TooManyAttempts(until)
-
-
 def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
     ended = db.session.scalars(select(SignIn).where(which)).all()
     for one in ended:
@@ -281,9 +199,3 @@ def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
         db.session.delete(one)
     db.session.flush()
     return len(ended)
-
-
-def _keys_of(place: SignInOrigin) -> dict[str, int]:
-    if place.known_for is not None:
-        return {f"browser:{place.known_for}:{place.rate_limit_key}": MOST_OF_ACCOUNT}
-    return {f"address:{place.rate_limit_key}": MOST_OF_ADDRESS}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from hashlib import sha256
-from secrets import token_urlsafe
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
 from painchain.audit.diff import Change
@@ -23,7 +21,6 @@ from painchain.database.session import db
 
 LONGEST_NAME = 100
 LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}
-LINK_HOURS = {"setup": 24, "reset": 24}
 
 
 class AccountRefused(Exception):
@@ -207,39 +204,6 @@ def set_password(person: Person, password: str, trail: Trail, but: str | None = 
     trail.record("password_set", person.name, "set", f"Set the password of {person.name}", {"person": person.name})
 
 
-def make_link(person: Person | None, now: datetime, trail: Trail | None = None) -> str:
-    """Return the secret of a new one-time link: to set a password anew, or (None) to make the first account.
-
-    Older links of the same kind stop working. Recorded is that it was made, never its secret.
-    """
-    number = person.id if person else None
-    db.session.execute(delete(OneTimeLink).where(_of(number) | (OneTimeLink.expires < now)))
-    secret = token_urlsafe(32)
-    hours = LINK_HOURS["reset" if person else "setup"]
-    db.session.add(OneTimeLink(id=digest(secret), person_id=number, expires=now + timedelta(hours=hours)))
-    db.session.flush()
-    if person and trail:
-        text = f"Made a one-time link for {person.name} to set a password"
-        trail.record("password_link_made", person.name, "made", text, {"person": person.name})
-    return secret
-
-
-def link(secret: str, now: datetime) -> OneTimeLink | None:
-    """Return the one-time link of that secret, if it still works.
-
-    One that would work for much longer than any is of before the clock was put back: it does not work for ever.
-    """
-    found = db.session.get(OneTimeLink, digest(secret), populate_existing=True)
-    latest = now + 2 * timedelta(hours=max(LINK_HOURS.values()))
-    return found if found and now < found.expires <= latest else None
-
-
-def use_up(found: OneTimeLink) -> None:
-    """Let a link never work again."""
-    db.session.delete(found)
-    db.session.flush()
-
-
 def end_sign_ins(person_id: int, but: str | None = None) -> int:
     """End everywhere what somebody is signed in with, save one; return how many there were."""
     ended = db.session.execute(delete(SignIn).where(SignIn.person_id == person_id, SignIn.id != (but or "")))
@@ -249,10 +213,6 @@ def end_sign_ins(person_id: int, but: str | None = None) -> int:
 def digest(secret: str) -> str:
     """Return what is stored of a secret that is random enough to need no salt."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _of(number: int | None) -> ColumnElement[bool]:
-    return OneTimeLink.person_id.is_(None) if number is None else OneTimeLink.person_id == number
 
 
 def _refuse_outdated(person: Person, version: int | None) -> None:

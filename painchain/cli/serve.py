@@ -11,7 +11,7 @@ import click
 from flask import Flask
 
 from painchain import startup
-from painchain.accounts import users
+from painchain.accounts import password_links, users
 from painchain.cli.common import app, reachable, stop
 from painchain.core import runtime
 from painchain.database.session import db
@@ -69,7 +69,7 @@ def offer_setup(application: Flask, address: str) -> None:
         if users.any_exist():
             return
         with writer.writing():
-            secret = users.make_link(None, datetime.now(UTC))
+            secret = password_links.make_link(None, datetime.now(UTC))
     click.echo(f"No accounts yet. Create the first one here (the link works once): {address}/link/{secret}")
 
 

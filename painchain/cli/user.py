@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from painchain.accounts import invitations, users
+from painchain.accounts import invitations, password_links, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.users import AccountRefused
 from painchain.audit.trail import Trail
@@ -87,7 +87,9 @@ def reset(name: str, base: str | None, reason: str) -> None:
     """Print a one-time link that sets a new password. The old password works until the link is used."""
     with recording(reason) as trail:
         address = link(invitations.new_link(find_person(name), trail), base)
-    click.echo(f"Set a new password here (the link works once, for {users.LINK_HOURS['reset']} hours): {address}")
+    click.echo(
+        f"Set a new password here (the link works once, for {password_links.LINK_HOURS['reset']} hours): {address}"
+    )
 
 
 @user.command()

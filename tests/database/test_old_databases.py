@@ -12,7 +12,6 @@ import flask_migrate
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
-from flask import Flask
 
 from painchain import connectors, migrations
 from painchain.audit import event_kinds
@@ -88,7 +87,7 @@ def _typed(table: sa.Table, *names: str) -> sa.TableClause:
     )
 
 
-def old_database(folder: Path, url: str, revision: str, rows: Rows) -> Flask:
+def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
     """Make a database as it was at a revision, with what had a place there of all these rows."""
     app = build_app(settings_for(folder, url))
     with app.app_context():
@@ -104,7 +103,6 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> Flask:
             if "words" in there["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
-    return app
 
 
 def _tables() -> list[str]:

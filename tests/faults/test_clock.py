@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
+from painchain.accounts import login_throttle, password_links, users
 from painchain.accounts import sessions as login_sessions
-from painchain.accounts import users
 from painchain.accounts.sessions import SignInOrigin
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.core import backoff
@@ -236,18 +236,18 @@ def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> No
     add_person(app)
     place, ahead = SignInOrigin("127.0.0.1", "A"), datetime.now(UTC) + HOUR
     with app.app_context():
-        for _ in range(login_sessions.MOST_OF_ACCOUNT):
-            login_sessions.register_attempt("alice", place, ahead)
+        for _ in range(login_throttle.MOST_OF_ACCOUNT):
+            login_throttle.register_attempt("alice", place, ahead)
         db.session.commit()
-        with pytest.raises(login_sessions.TooManyAttempts):
-            login_sessions.register_attempt("alice", place, ahead)
+        with pytest.raises(login_throttle.TooManyAttempts):
+            login_throttle.register_attempt("alice", place, ahead)
     assert sign_in(client).status_code == 303
     now = datetime.now(UTC)
     with app.app_context():
-        for _ in range(login_sessions.MOST_OF_ACCOUNT):
-            login_sessions.register_attempt("alice", place, now)
-        with pytest.raises(login_sessions.TooManyAttempts):
-            login_sessions.register_attempt("alice", place, now)
+        for _ in range(login_throttle.MOST_OF_ACCOUNT):
+            login_throttle.register_attempt("alice", place, now)
+        with pytest.raises(login_throttle.TooManyAttempts):
+            login_throttle.register_attempt("alice", place, now)
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])
@@ -255,5 +255,5 @@ def test_a_one_time_link_works_but_not_for_ever(app: Flask, client: FlaskClient,
     number = add_person(app, role=VIEWER)
     at = datetime.now(UTC) + ahead
     with app.app_context(), writer.writing():
-        secret = users.make_link(users.get(number), at)
+        secret = password_links.make_link(users.get(number), at)
     assert client.get(f"/link/{secret}").status_code == status

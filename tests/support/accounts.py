@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from painchain.accounts import users
+from painchain.accounts import password_links, users
 from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.audit.trail import Trail
@@ -48,7 +48,7 @@ def make_link(app: Flask, number: int | None = None) -> str:
     """Return the address of a one-time link: for an account, or to make the first one."""
     with on_the_record(app) as trail:
         person = users.get(number) if number else None
-        return f"/link/{users.make_link(person, trail.now, trail)}"
+        return f"/link/{password_links.make_link(person, trail.now, trail)}"
 
 
 def sign_in(

@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from painchain.accounts import oidc_provisioning, users
+from painchain.accounts import login_throttle, oidc_provisioning, users
 from painchain.accounts import sessions as login_sessions
+from painchain.accounts.login_throttle import TooManyAttempts
 from painchain.accounts.oidc import CALLBACK, Failed, Provider, Started
 from painchain.accounts.oidc_provisioning import Refusal, Rules
-from painchain.accounts.sessions import TooManyAttempts
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
 from painchain.database.account_models import Person
@@ -63,7 +63,7 @@ def back() -> ResponseReturnValue:
     away = _away()
     wanted = away.wanted if away else "/"
     try:
-        login_sessions.refuse_if_throttled(auth.sign_in_origin(), g.now)
+        login_throttle.refuse_if_throttled(auth.sign_in_origin(), g.now)
         identity = provider.finish(away.started if away else None, request.args, g.now)
     except TooManyAttempts as refusal:
         return _form(429, wanted, str(refusal))
@@ -88,7 +88,7 @@ def _failed(status: int, wanted: str, message: str, why: str, person: Person | N
     """Say why nobody was signed in, and put it on the record."""
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
-        login_sessions.count_failure_of(auth.sign_in_origin(), trail.now)
+        login_throttle.count_failure_of(auth.sign_in_origin(), trail.now)
         login_sessions.record_failure(person, auth.sign_in_origin(), why, trail, WAY)
     return _done(_form(status, wanted, message))
 

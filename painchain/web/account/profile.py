@@ -6,9 +6,9 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from painchain.accounts import login_throttle, users
 from painchain.accounts import sessions as login_sessions
-from painchain.accounts import users
-from painchain.accounts.sessions import TooManyAttempts
+from painchain.accounts.login_throttle import TooManyAttempts
 from painchain.accounts.users import InvalidAccount
 from painchain.database.account_models import Person
 from painchain.web.common import auth, cookies, responses
@@ -33,7 +33,7 @@ def set_password() -> ResponseReturnValue:
         return _page(422, {"again": "The two passwords are not the same."})
     try:
         with audited_transaction() as trail:
-            counted = login_sessions.register_attempt(name, auth.sign_in_origin(), trail.now)
+            counted = login_throttle.register_attempt(name, auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
         return _page(429, problem=str(refusal))
     _, refusal_of_it = login_sessions.verify_credentials(name, request.form.get("old", ""))
@@ -43,7 +43,7 @@ def set_password() -> ResponseReturnValue:
             if refusal_of_it:
                 login_sessions.record_failure(person, auth.sign_in_origin(), f"{refusal_of_it} for a new one", trail)
             else:
-                login_sessions.clear_attempts(counted)
+                login_throttle.clear_attempts(counted)
                 users.set_password(person, request.form.get("password", ""), trail, but=g.who.sign_in)
     except InvalidAccount as wrong:
         return _page(422, wrong.errors)

@@ -6,9 +6,9 @@ from flask import Blueprint, abort, flash, g, redirect, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from painchain.accounts import login_throttle, password_links, users
 from painchain.accounts import sessions as login_sessions
-from painchain.accounts import users
-from painchain.accounts.sessions import TooManyAttempts
+from painchain.accounts.login_throttle import TooManyAttempts
 from painchain.accounts.users import InvalidAccount
 from painchain.audit import trail as audit_trail
 from painchain.core import logs
@@ -46,7 +46,7 @@ def send() -> ResponseReturnValue:
         return auth.not_set_up()
     try:
         with audited_transaction() as trail:
-            counted = login_sessions.register_attempt(name[:1000], auth.sign_in_origin(), trail.now)
+            counted = login_throttle.register_attempt(name[:1000], auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
         return _form(429, wanted, name, str(refusal))
     number, wrong = login_sessions.verify_credentials(name[:1000], password)
@@ -56,7 +56,7 @@ def send() -> ResponseReturnValue:
         if wrong or person is None:
             login_sessions.record_failure(person, auth.sign_in_origin(), wrong, trail)
             return _form(422, wanted, name, WRONG)
-        login_sessions.clear_attempts(counted)
+        login_throttle.clear_attempts(counted)
         secret = begin(person, "password", by(person.name, trail))
     return signed_in(person, secret, wanted)
 
@@ -134,7 +134,7 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 
 
 def _link_or_gone(secret: str) -> OneTimeLink:
-    found = users.link(secret, g.now)
+    found = password_links.find_link(secret, g.now)
     if found is None or (found.person_id is None and users.any_exist()):
         logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
@@ -146,7 +146,7 @@ def _use(found: OneTimeLink, trail: audit_trail.Trail) -> Person:
     if found.person_id is None:
         trail.author, trail.cause = audit_trail.SYSTEM, "setup link"
         person = users.add(request.form.get("name", ""), ADMIN, trail, password=password)
-        users.use_up(found)
+        password_links.use_up(found)
         return person
     owner = users.get(found.person_id)
     assert owner is not None  # noqa: S101  its links go with it

@@ -8,7 +8,7 @@ from flask import g, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from painchain.accounts import invitations, users
+from painchain.accounts import invitations, password_links, users
 from painchain.accounts.users import AccountRefused, StaleAccount
 from painchain.core.validation import read
 from painchain.database import account_models
@@ -97,7 +97,7 @@ def make_link(person_id: int) -> ResponseReturnValue:
     """Create a link that sets an account's password once and return it, this once; older links stop working."""
     with audited_transaction() as trail:
         secret = invitations.new_link(RECORDS.get_or_404(person_id), trail)
-    expires = g.now + timedelta(hours=users.LINK_HOURS["reset"])
+    expires = g.now + timedelta(hours=password_links.LINK_HOURS["reset"])
     return answer(PasswordLink(link=password_link(secret), expires=expires), 201)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from painchain.accounts import invitations, users
+from painchain.accounts import invitations, password_links, users
 from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, StaleAccount
 from painchain.core.roles import MAY
 from painchain.database.account_models import Person
@@ -132,7 +132,7 @@ def remove(person_id: int) -> ResponseReturnValue:
 
 
 def _show_link(one: Person, secret: str, first: bool = False) -> ResponseReturnValue:
-    hours = users.LINK_HOURS["reset"]
+    hours = password_links.LINK_HOURS["reset"]
     return responses.page(
         "pages/settings/person_link.html", person=one, link=password_link(secret), hours=hours, first=first
     )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
-from painchain.accounts import users
+from painchain.accounts import password_links, users
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import close
@@ -278,7 +278,7 @@ def test_what_happens_to_an_account_is_shown_by_name(app, client):
     add_person(app, "bob")
     with on_the_record(app) as trail:
         users.change(users.get(number), trail, None, name="alice", role="editor", email="alice@mail.example")
-        users.make_link(users.get(number), trail.now, trail)
+        password_links.make_link(users.get(number), trail.now, trail)
     sign_in(client, "bob")
     feed = soup(client.get("/?source=painchain&type=PersonAdded"))
     lines = [" ".join(texts(one, ".event-type, .subject, .note, .change")) for one in feed.select("#feed article")]
