@@ -114,10 +114,10 @@ def _subject(body: LogBody, connector_type: str) -> Subject | None:
 def _toggled(body: LogBody) -> VisibilityChange:
     event_type, field = scrub(body.connector_type or ""), scrub(body.field_key or "")
     labels = (
-        one.label
+        shown_field.label
         for connector_type in connectors.TYPES.values()
         if (known := connector_type.event_type(event_type))
-        for one in known.fields
-        if one.key == field
+        for shown_field in known.fields
+        if shown_field.key == field
     )
     return VisibilityChange(event_type, field, next(labels, field), bool(body.visible))

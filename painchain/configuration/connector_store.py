@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -13,6 +11,7 @@ from painchain import connectors
 from painchain.audit.diff import SET, Change, diff
 from painchain.audit.records import Subject, VisibilityChange
 from painchain.audit.trail import Trail
+from painchain.configuration.connector_edit import ConnectorEdit, Saved
 from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
 from painchain.configuration.secrets import decrypt, encrypt
 from painchain.connectors.base import ConnectorType, Field, Kind
@@ -25,30 +24,6 @@ from painchain.scheduling import poll_leases
 from painchain.timeline import coverage_gaps
 from painchain.timeline import visibility as timeline_visibility
 from painchain.timeline.visibility import Toggle
-
-
-@dataclass(frozen=True)
-class ConnectorEdit:
-    """What somebody wants to change of a connector.
-
-    `values` are new values by field key, secrets in plain text; a field that is missing stays as it is. `shown` says
-    which fields of its events are to be shown or hidden. `version` is the one they have read; None stands for any.
-    """
-
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    shown: Mapping[Toggle, bool] = dataclasses.field(default_factory=dict)
-    version: int | None = None
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a save changed: nothing, if both are empty."""
-
-    changes: Sequence[Change] = ()
-    visibility: Sequence[VisibilityChange] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.changes or self.visibility)
 
 
 def type_of(connector: Connector) -> ConnectorType:
@@ -81,12 +56,12 @@ def get(connector_id: int) -> Connector | None:
 
 
 def get_many(ids: Sequence[int]) -> list[Connector]:
-    """Return the connectors of these ids, as far as they exist."""
+    """Return the connectors with these ids; ids without a connector are ignored."""
     return list(db.session.scalars(select(Connector).where(Connector.id.in_(ids)).order_by(Connector.id)))
 
 
 def values(connector: Connector) -> dict[str, Any]:
-    """Return the present value of every field, secrets left out."""
+    """Return the present value of every field except secrets."""
     stored = {**connector.config, "name": connector.name, "tags": connector.tags}
     return {
         field.key: stored.get(field.key, field.normalize(field.default))
@@ -96,7 +71,7 @@ def values(connector: Connector) -> dict[str, Any]:
 
 
 def configuration(connector: Connector) -> dict[str, Any]:
-    """Return the whole configuration as an event keeps it: of a secret only that it is set, no credentials in texts."""
+    """Return the configuration as an event records it: of a secret only that it is set, no credentials in texts."""
     secrets = dict.fromkeys(connector.secrets, SET)
     kept: dict[str, Any] = scrub_value(values(connector))
     return {**kept, **secrets, "enabled": connector.enabled}
@@ -193,7 +168,7 @@ def _clean(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]
 
 
 def enter_again(field: Field) -> str:
-    """Return what is said when a stored secret would go to another server than the one that it was stored for."""
+    """Return the message for a stored secret that would be sent to another server than it was stored for."""
     return f"Enter the {field.label.lower()} again: the stored one is not sent to another address."
 
 
@@ -280,7 +255,7 @@ def refuse_stale(connector: Connector, version: int | None) -> None:
 
 
 def drop_secrets(connector: Connector, trail: Trail) -> None:
-    """Clear the secrets of a connector that no key opens any more, and disable it: it can ask for nothing."""
+    """Clear the secrets of a connector that no key decrypts, and disable it: without them it cannot be polled."""
     labels = {field.key: field.label for field in type_of(connector).all_fields}
     secret = Kind.SECRET.value
     changes = [Change(key, labels.get(key, key), secret, SET, None) for key in connector.secrets]
@@ -331,14 +306,14 @@ def _touch(connector: Connector, trail: Trail) -> None:
 
 
 def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present values as a diff needs them: with each secret that was submitted, opened."""
+    """Return the present values for a diff: with the stored secrets that were submitted, in plain text."""
     stored = values(connector)
     for key, text in connector.secrets.items():
         if key in submitted:
             try:
                 stored[key] = decrypt(text)
             except KeyUnusable:
-                stored[key] = text  # whatever it was, it is not what is submitted
+                stored[key] = text  # it differs from whatever is submitted
     return stored
 
 
@@ -351,7 +326,7 @@ def is_taken(name: str, by_other_than: Connector) -> bool:
 
 def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
     taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
-    if name and name.casefold() in (one.casefold() for one in taken):
+    if name and name.casefold() in (taken_name.casefold() for taken_name in taken):
         errors["name"] = f"There is a connector called “{name}” already. Choose another name."
 
 

@@ -54,7 +54,7 @@ def values(team: Team | None) -> dict[str, Any]:
 def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
     """Add a team.
 
-    :raises Invalid: when a field does not take its value, or the name is taken.
+    :raises InvalidValues: when a field does not take its value, or the name is taken.
     """
     cleaned = _clean({**values(None), **submitted}, None)
     team = Team(
@@ -75,8 +75,8 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
 def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail: Trail) -> list[Change]:
     """Save new values, and return what that changed. A field missing from `submitted` stays as it is.
 
-    :raises Stale: when `version` is not the team's version any more; None stands for any.
-    :raises Invalid: when a field does not take its value, or the name is taken.
+    :raises StaleTeam: when `version` is not the team's version any more; None stands for any.
+    :raises InvalidValues: when a field does not take its value, or the name is taken.
     """
     refuse_stale(team, version)
     changes = diff(FIELDS, values(team), _clean(submitted, team))
@@ -84,7 +84,7 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
         return []
     for change in changes:
         if change.key == NAME.key:
-            team.former_names = [*(one for one in team.former_names if one != team.name), team.name][-FORMER:]
+            team.former_names = [*(name for name in team.former_names if name != team.name), team.name][-FORMER:]
         setattr(team, change.key, change.new)
     team.version += 1
     team.updated_at, team.updated_by = trail.now, trail.author
@@ -96,7 +96,7 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
 def delete(team: Team, version: int | None, trail: Trail) -> None:
     """Remove a team; its tags stay where they are.
 
-    :raises Stale: when `version` is not the team's version any more; None stands for any.
+    :raises StaleTeam: when `version` is not the team's version any more; None stands for any.
     """
     refuse_stale(team, version)
     trail.log(event_kinds.team_deleted(team.name, team.tags))
@@ -106,7 +106,7 @@ def delete(team: Team, version: int | None, trail: Trail) -> None:
 def refuse_stale(team: Team, version: int | None) -> None:
     """Refuse a change made upon an older version of the team; `version` None stands for any.
 
-    :raises Stale: when it is older.
+    :raises StaleTeam: when it is older.
     """
     if version is not None and version != team.version:
         raise StaleTeam(team)
@@ -127,7 +127,7 @@ def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 def _clean(submitted: Mapping[str, Any], team: Team | None) -> dict[str, Any]:
     cleaned, errors = clean(submitted)
     name = cleaned.get(NAME.key)
-    others = (one.name.casefold() for one in list_all() if team is None or one.id != team.id)
+    others = (other.name.casefold() for other in list_all() if team is None or other.id != team.id)
     if name and name.casefold() in others:
         errors[NAME.key] = f"There is a team called “{name}” already. Choose another name."
     if errors:

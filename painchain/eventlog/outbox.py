@@ -1,4 +1,4 @@
-"""What is to be told at once: which events, and the messages of them, written in the events' own transaction."""
+"""The transactional outbox of notifications: messages are written in the transaction of the events they are about."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _notices, _rules = (Base.metadata.tables[model.__tablename__] for model in (Noti
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of events that can be told at once: those of these types, about auditing itself or not."""
+    """One kind of events that rules can notify of: those of these types, about auditing itself or not."""
 
     key: str
     label: str
@@ -67,17 +67,17 @@ _TOLD = {name for kind in OFFERED for name in kind.event_types}
 
 
 def announce(connection: Connection, event: NewEvent) -> None:
-    """Put a message for each rule that wants to know of an event into the outbox, in the event's transaction.
+    """Put a message into the outbox for each rule that asks for this event, in the event's transaction.
 
-    Most events are of no kind that is told, and cost nothing. What a script reports happened elsewhere.
+    Most events are of no such kind, and cost nothing. What a script reports happened elsewhere.
     """
     if event.event_type not in _TOLD or event.description.get("reported"):
         return
     wanted = {kind.key for kind in OFFERED if event.event_type in kind.event_types and kind.about(event)}
     rules = connection.execute(select(_rules.c.id, _rules.c.kinds).where(_rules.c.enabled)).all()
-    told = [number for number, kinds in rules if wanted & set(kinds)]
-    if told:
-        connection.execute(insert(_notices), [{"rule_id": number, **_message(event)} for number in told])
+    rule_ids = [rule_id for rule_id, kinds in rules if wanted & set(kinds)]
+    if rule_ids:
+        connection.execute(insert(_notices), [{"rule_id": rule_id, **_message(event)} for rule_id in rule_ids])
 
 
 def _message(event: NewEvent) -> dict[str, object]:
@@ -135,7 +135,7 @@ def claim(now: datetime) -> ClaimedNotices | None:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Say whether a message is due: it waits no longer than after so many tries, also if the clock was put back."""
+    """Say whether a message is due; none waits longer than its delay, also if the clock was put back."""
     waits = (
         and_(_notices.c.tries == tries, clock.reached(_notices.c.due, now, delay_before(tries)))
         for tries in range(TRIES)

@@ -45,13 +45,13 @@ def add(connection: Connection, ids: Sequence[int], chain: Chain) -> bytes | Non
 
 
 def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
-    """Let these runs stand in the chain; those that touch become one. What one of them was forged of has no seal."""
-    firsts = {number for one in runs for number in (one.first, one.last + 1)}
-    lasts = {number for one in runs for number in (one.last, one.first - 1)}
+    """Insert runs into the chain; runs that touch become one. A run that includes a forged one gets no seal."""
+    firsts = {number for run in runs for number in (run.first, run.last + 1)}
+    lasts = {number for run in runs for number in (run.last, run.first - 1)}
     touching = connection.execute(select(_runs).where(or_(_runs.c.last.in_(lasts), _runs.c.first.in_(firsts)))).all()
-    connection.execute(delete(_runs).where(_runs.c.first.in_([one.first for one in touching])))
-    merged = _merged([*runs, *(Run(one.first, one.last, one.mac, _is_sealed(one, chain)) for one in touching)])
-    connection.execute(insert(_runs), [_row(one, chain) for one in merged])
+    connection.execute(delete(_runs).where(_runs.c.first.in_([run.first for run in touching])))
+    merged = _merged([*runs, *(Run(run.first, run.last, run.mac, _is_sealed(run, chain)) for run in touching)])
+    connection.execute(insert(_runs), [_row(run, chain) for run in merged])
 
 
 def _is_sealed(run: Row[Any], chain: Chain) -> bool:
@@ -77,15 +77,15 @@ def reseal(connection: Connection, chain: Chain, old: Chain | None) -> None:
 def _merged(runs: Iterable[Run]) -> list[Run]:
     """Return the runs with those that touch made one. Where they overlap, somebody has put one there by hand.
 
-    >>> [(one.first, one.last) for one in _merged([Run(4, 4, b""), Run(1, 2, b""), Run(3, 3, b""), Run(6, 9, b"")])]
+    >>> [(run.first, run.last) for run in _merged([Run(4, 4, b""), Run(1, 2, b""), Run(3, 3, b""), Run(6, 9, b"")])]
     [(1, 4), (6, 9)]
     """
-    found: list[Run] = []
-    for one in sorted(runs, key=lambda run: run.first):
-        before = found[-1] if found else None
-        if before and before.last + 1 >= one.first:
-            genuine = before.genuine and one.genuine and before.last + 1 == one.first
-            found[-1] = Run(before.first, max(before.last, one.last), one.mac, genuine)
+    merged: list[Run] = []
+    for run in sorted(runs, key=lambda run: run.first):
+        before = merged[-1] if merged else None
+        if before and before.last + 1 >= run.first:
+            genuine = before.genuine and run.genuine and before.last + 1 == run.first
+            merged[-1] = Run(before.first, max(before.last, run.last), run.mac, genuine)
         else:
-            found.append(one)
-    return found
+            merged.append(run)
+    return merged

@@ -10,7 +10,8 @@ from painchain import connectors
 from painchain.audit.diff import Change, same
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit, Saved, type_of
+from painchain.configuration.connector_edit import ConnectorEdit, Saved
+from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import MASK

@@ -28,12 +28,12 @@ _slots = threading.BoundedSemaphore(TESTS)
 
 
 def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
-    """Test the connection of a connector with its stored settings and what of them was `submitted` anew.
+    """Test the connection of a connector with its stored settings, replaced by those that were `submitted`.
 
-    A stored secret goes nowhere but where it was stored for: with another address it has to be entered again.
+    A stored secret is only sent to the address it was stored for: with another address it has to be entered again.
 
-    :raises Refused: when it has no connection.
-    :raises Invalid: when a field does not take its value, or a secret is missing.
+    :raises ChangeRefused: when it has no connection.
+    :raises InvalidValues: when a field does not take its value, or a secret is missing.
     """
     if type_of(connector).builtin:
         raise ChangeRefused(
@@ -49,7 +49,7 @@ def check(connector: Connector, submitted: Mapping[str, Any], now: datetime) -> 
 def check_new(connector_type: ConnectorType, submitted: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
     """Test the connection of a connector that is not there yet.
 
-    :raises Invalid: when a field does not take its value, or a secret is missing.
+    :raises InvalidValues: when a field does not take its value, or a secret is missing.
     """
     return _check(connector_type, connector_type.defaults(), submitted, now)
 

@@ -22,7 +22,7 @@ from painchain.database.types import EPOCH
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 from painchain.ingestion.sanitize import MIN_SECRET, safe_event_id, sanitize
 
-STEP = 500  # events of one transaction: so many are written before another writer has its turn
+STEP = 500  # events of one transaction at most, so that other writers need not wait long
 
 _event = ChangeEvent.__table__.c
 
@@ -50,7 +50,7 @@ def settings_of(connector: Connector) -> dict[str, Any]:
 def origin(connector: Connector) -> Origin:
     """Return a connector as the origin of events."""
     try:
-        secrets = tuple(one for one in decrypted_secrets(connector).values() if len(one) >= MIN_SECRET)
+        secrets = tuple(secret for secret in decrypted_secrets(connector).values() if len(secret) >= MIN_SECRET)
     except KeyUnusable:
         secrets = ()
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)

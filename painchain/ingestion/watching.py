@@ -47,7 +47,7 @@ class Outcome(Enum):
 
 def wanted() -> dict[int, Wanted]:
     """Return the connectors that are to be watched, by id. One that was never polled has no place to begin at."""
-    watched = [one.key for one in connectors.TYPES.values() if one.watch]
+    watched = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.watch]
     query = (
         select(_connector.id, _connector.version, _state.last_success)
         .join(_table, _state.connector_id == _connector.id)

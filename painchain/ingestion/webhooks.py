@@ -1,4 +1,4 @@
-"""Take what sources tell at once: with a secret for each connector, genuine deliveries only, each of them once."""
+"""Receive webhooks: with a secret for each connector, genuine deliveries only, each of them once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StaleWebhook(ChangeRefused):
 
 @dataclass(frozen=True)
 class Received:
-    """What became of a genuine delivery: so many new events, or it was `repeated`."""
+    """The result of a genuine delivery: how many events were new, or that it was `repeated`."""
 
     events: int
     repeated: bool = False
@@ -60,7 +60,7 @@ def of(connector: Connector) -> Webhook | None:
 
 
 def state(webhook: Webhook | None) -> str:
-    """Return what tells one secret from the next without telling the secret; "" stands for none."""
+    """Return a text that differs for each secret and does not reveal it; "" stands for no webhook."""
     return iso(webhook.made_at) if webhook else ""
 
 
@@ -70,7 +70,7 @@ def make(connector: Connector, trail: Trail, seen: str | None = None) -> str:
     The one before, if there is one, is no longer taken. `seen` is the `state` that the person saw, None any.
 
     :raises NoneTaken: when connectors of this type take no webhooks.
-    :raises Moved: when it is another by now.
+    :raises StaleWebhook: when it is another by now.
     """
     if type_of(connector).webhook is None:
         raise NoneTaken(f"{type_of(connector).label} connectors take no webhooks.")
@@ -89,7 +89,7 @@ def make(connector: Connector, trail: Trail, seen: str | None = None) -> str:
 def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
     """Remove the connector's webhook, and say whether it had one: nothing is taken any more.
 
-    :raises Moved: when it is not the one that the person saw.
+    :raises StaleWebhook: when it is not the one that the person saw.
     """
     webhook = _seen(connector, seen)
     if webhook is None:
@@ -100,10 +100,10 @@ def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
 
 
 def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime) -> Received:
-    """Store what a delivery tells of, with the same ids as polling gives, unless it was taken before.
+    """Store the events of a delivery, with the same ids as polling gives, unless it was received before.
 
     :raises NoHook: when nothing is taken under this address.
-    :raises NotGenuine: when it is not signed with the connector's secret.
+    :raises InvalidSignature: when it is not signed with the connector's secret.
     :raises SwitchedOff: when the connector is disabled.
     :raises painchain.connectors.poll.Unreadable: when its body is not what it should be.
     """
@@ -113,7 +113,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     _refuse_disabled(connector)
     found = hook.read(delivery, settings_of(connector), now)
     if not found:
-        _note_idle(webhook, _told(hook.topic(delivery), found, 0), now)
+        _note_idle(webhook, _summary(hook.topic(delivery), found, 0), now)
         return Received(0)
     with writer.writing() as event_log:
         connector, hook, webhook = find(type_key, connector_id)  # as it is now that nobody else writes
@@ -123,7 +123,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         if not _remember(connector_id, _mark(hook, delivery), now):
             return Received(0, repeated=True)
         events = add_new(event_log, connector, found, now)
-        webhook.last_delivery, webhook.told = now, _told(hook.topic(delivery), found, events)
+        webhook.last_delivery, webhook.told = now, _summary(hook.topic(delivery), found, events)
     return Received(events)
 
 
@@ -153,7 +153,7 @@ def _refuse_disabled(connector: Connector) -> None:
 
 
 def _note_idle(webhook: Webhook, told: str, now: datetime) -> None:
-    """Note a delivery that tells no news. Most are such; the log does not move for them, and few are written down."""
+    """Note a delivery without events, at most one in ``IDLE``. Most are such; the log does not move for them."""
     if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE:
         mine = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
         with one_write_at_a_time():
@@ -171,13 +171,13 @@ def _remember(connector_id: int, mark: str, now: datetime) -> bool:
 
 def _mark(hook: WebhookHandler, delivery: Delivery) -> str:
     """Return what a repeated delivery is known by, always of one length: of its id, or else of all of it."""
-    told = hook.delivery_id(delivery)
-    return hashlib.sha256(told.encode("utf-8", "replace") if told else delivery.body).hexdigest()
+    delivery_id = hook.delivery_id(delivery)
+    return hashlib.sha256(delivery_id.encode("utf-8", "replace") if delivery_id else delivery.body).hexdigest()
 
 
-def _told(topic: str, found: Sequence[SourceEvent], events: int) -> str:
+def _summary(topic: str, found: Sequence[SourceEvent], events: int) -> str:
     """Return what a delivery was, in words. Its topic is not signed: it is cut and cleaned."""
-    topic = "".join(one for one in " ".join(scrub(topic).split()) if one.isprintable())[:TOPIC_LENGTH]
+    topic = "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]
     if not found:
         news = "nothing to record"
     elif not events:

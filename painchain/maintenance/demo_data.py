@@ -13,7 +13,7 @@ from sqlalchemy import select
 from painchain import connectors
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors.base import ConnectorType, EventField, EventType, Kind, Shape
 from painchain.database.models import Connector
 from painchain.database.session import db

@@ -20,7 +20,7 @@ from painchain.audit.records import Subject, VisibilityChange
 from painchain.audit.sentences import outside_change, pascal_case
 from painchain.audit.trail import Trail, auditing
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.eventlog import writer
 from painchain.timeline import queries
 from painchain.timeline.filter import Filter

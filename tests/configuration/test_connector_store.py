@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, secrets
-from painchain.configuration.connector_store import ConnectorEdit, Saved
+from painchain.configuration.connector_edit import ConnectorEdit, Saved
 from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
 from painchain.connectors import ADDABLE, TYPES
 from painchain.core.crypto import KeyUnusable, new_key, parse_key

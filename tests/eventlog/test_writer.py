@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.core.crypto import Keyring

@@ -14,7 +14,7 @@ from painchain.audit import external_events
 from painchain.audit.external_events import LogBody
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.history import monthly_report
 from painchain.history.monthly_report import Month, Report, monthly, rows
 from painchain.history.projection import Gap

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from painchain.audit.diff import REPLACED
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.database.types import microseconds
 from painchain.eventlog import writer

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from painchain import connectors
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.errors import ChangeRefused
 from painchain.connectors.contract import ErrorKind, PollError, PollGap, PollResult, SourceEvent
 from painchain.core.config import Settings

@@ -17,7 +17,7 @@ from painchain import connectors
 from painchain.accounts import api_tokens, invitations, users
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, teams
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.ingestion import webhooks

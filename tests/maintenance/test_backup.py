@@ -20,7 +20,7 @@ from sqlalchemy import text
 from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, secrets
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import TYPES
 from painchain.core.config import Settings
 from painchain.database.models import Connector

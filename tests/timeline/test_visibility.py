@@ -11,7 +11,7 @@ from flask import Flask
 
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit
+from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.connectors import BUILTIN, TYPES
 from painchain.eventlog import writer
 from painchain.timeline import queries, visibility

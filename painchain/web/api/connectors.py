@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 
 from painchain import connectors
 from painchain.configuration import connector_store
-from painchain.configuration.connector_store import ConnectorEdit, type_of
+from painchain.configuration.connector_edit import ConnectorEdit
+from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import InvalidValues, StaleConnector
 from painchain.core.validation import BadBody, read
 from painchain.database import models

@@ -13,7 +13,8 @@ from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextA
 from wtforms.widgets import NumberInput, URLInput
 
 from painchain.audit.diff import Change, diff
-from painchain.configuration.connector_store import ConnectorEdit, type_of, values
+from painchain.configuration.connector_edit import ConnectorEdit
+from painchain.configuration.connector_store import type_of, values
 from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType, Field, Kind
 from painchain.core.redaction import scrub
@@ -52,7 +53,7 @@ class Conflict:
     @property
     def their_keys(self) -> set[str]:
         """The keys that somebody else changed."""
-        return {one.key for one in self.theirs}
+        return {change.key for change in self.theirs}
 
 
 def shown_form(connector_type: ConnectorType, stored: StoredConnector | None = None) -> Any:
@@ -157,7 +158,7 @@ def conflict(form: Any, stored: StoredConnector) -> Conflict:
     fields = [field for field in connector_type.all_fields if field.kind is not Kind.SECRET]
     theirs, mine = diff(fields, base, now), diff(fields, base, mine_entered)
     for change in theirs:
-        if change.key not in {one.key for one in mine}:
+        if change.key not in {own.key for own in mine}:
             field = connector_type.field(change.key)
             form[change.key].data = as_entered(field, change.new) if field else change.new
     for key, value in _origin(stored).items():

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from painchain import connectors
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store, stored_connector
-from painchain.configuration.connector_store import ConnectorEdit, Saved, type_of
+from painchain.configuration.connector_edit import ConnectorEdit, Saved
+from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
 from painchain.configuration.stored_connector import StoredConnector
 from painchain.connectors.base import ConnectorType
