@@ -5,7 +5,7 @@ To add a folder: name it and its files in `FOLDERS`, and read it through `painch
 
 from setuptools import find_packages, setup
 
-FOLDERS = {"templates": ["**/*"], "static": ["**/*"], "docs": ["**/*.md", "**/*.png"]}
+FOLDERS = {"templates": ["**/*"], "static": ["**/*"], "docs": ["**/*.md", "**/*.png", "**/*.svg"]}
 
 setup(
     packages=[*find_packages(include=["painchain", "painchain.*"]), *(f"painchain.bundled.{name}" for name in FOLDERS)],

@@ -14,13 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 FOLDERS = {"painchain": "painchain", **{name: f"painchain/bundled/{name}" for name in ("templates", "static", "docs")}}
-DOCUMENTS = {".md", ".png"}
+DOCUMENTS = {".md", ".png", ".svg"}
 PIP = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
 PAGES = {
     "/": "<title>",
     "/settings/integrations": "<title>",
     "/help/README.md": "PainChain help",
     "/static/painchain.css": "--",
+    "/help/deploy/README.md": "systemd",
     "/health": '"status"',
 }
 
