@@ -41,8 +41,8 @@ from tests.conftest import close, settings_for
 from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
 from tests.eventlog.test_chain import change
 from tests.support.accounts import add_person, sign_in
+from tests.support.api import refuse
 from tests.support.html import fill, form_of
-from tests.web.api.test_events import refuse
 from tests.web.test_webhook_signatures import deliver
 
 __all__ = ("environment", "run")  # fixtures

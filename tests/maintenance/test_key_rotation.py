@@ -47,8 +47,8 @@ from tests.cli.test_main import Run, environment, run
 from tests.conftest import ON_SQLITE, close
 from tests.database.test_migrations import alembic
 from tests.eventlog.test_chain import change, checked, write
+from tests.support.api import refuse
 from tests.support.html import fill, form_of
-from tests.web.api.test_events import refuse
 
 __all__ = ("environment", "run")  # fixtures
 

@@ -29,8 +29,8 @@ from painchain.web.common.access_log import METHODS
 from painchain.workers.integrity import IntegrityWorker
 from tests.conftest import ON_SQLITE, close, settings_for
 from tests.support.accounts import add_person
+from tests.support.api import refuse
 from tests.support.sample_events import NOW, new
-from tests.web.api.test_events import refuse
 
 TOKEN = "a-long-made-up-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -16,9 +16,9 @@ from painchain.database.models import Webhook, WebhookDelivery
 from painchain.database.session import db
 from painchain.ingestion import webhooks
 from painchain.timeline import queries
+from tests.support.api import everything_stored
 from tests.support.html import form_of, soup, words
 from tests.support.webhook_source import FORGE, deliver, sign
-from tests.web.api.test_events import everything_stored
 
 Events = Callable[..., list[dict[str, Any]]]
 LIST = "/settings/integrations"

@@ -19,8 +19,8 @@ from werkzeug.test import TestResponse
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import ON_SQLITE, close, settings_for
+from tests.support.api import refuse
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.web.api.test_events import refuse
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"

@@ -19,8 +19,8 @@ from painchain.audit.records import Subject
 from painchain.audit.trail import Trail
 from painchain.eventlog import outbox, writer
 from painchain.workers.notifications import NotificationWorker
+from tests.support.api import everything_stored, refuse
 from tests.support.html import fill, form_of, soup, texts, words
-from tests.web.api.test_events import everything_stored, refuse
 
 Events = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., int]
