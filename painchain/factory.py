@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from painchain.accounts.oidc import Provider
 from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
-from painchain.core.metrics import Meters
+from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
 from painchain.database.session import db, engine_options, prepare
 from painchain.web import blueprints, metrics_collector
@@ -34,7 +34,7 @@ class App(Flask):
 
     def log_exception(self, exc_info: Any) -> None:
         """Log what not even an error page could be made of."""
-        logs.failed(log, "An error page", exc_info[1])
+        logs.log_failure(log, "An error page", exc_info[1])
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func`: no view is a coroutine, and Flask would check each of them in every request."""
@@ -43,7 +43,7 @@ class App(Flask):
 
 def build_app(settings: Settings) -> Flask:
     """Return the app, before its key is loaded and its database opened (see `painchain.startup`)."""
-    address_policy.permit(settings.allow_private_addresses)
+    address_policy.allow_networks(settings.allow_private_addresses)
     settings.instance.mkdir(parents=True, exist_ok=True)
     app = App(
         __name__,
@@ -54,8 +54,8 @@ def build_app(settings: Settings) -> Flask:
     configure(app, settings)
     shared = Runtime(
         settings,
-        key_file.place(settings),
-        Meters(),
+        key_file.key_source(settings),
+        Metrics(),
         ResponseCache(),
         Provider(settings) if settings.oidc_issuer else None,
     )
@@ -113,7 +113,7 @@ def install_middleware(app: Flask, shared: Runtime) -> None:
         partial(is_known, settings.trusted_hosts),
         partial(auth.can_read, settings),
         headers_for(settings),
-        shared.metrics.answered,
+        shared.metrics.count_request,
     )
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]

@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> Flask:
     app = build_app(settings)
     with starting(app):
         shared = runtime.of(app)
-        keys = key_file.obtain(shared.key_place, migrations.is_new)
+        keys = key_file.load_keys(shared.key_place, migrations.is_new)
         use_keys(app, keys)
         unchained = migrations.is_unchained()
         if unchained:
@@ -69,12 +69,12 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
         where = runtime.of(app).key_place
         if migrations.is_new():
             raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
-        keys = key_file.read(where)
+        keys = key_file.read_keys(where)
         if keys and opens_everything(app, keys):
             raise KeyUnusable(
                 f"The key is not lost: {where.name} opens everything. Replace it by: painchain rotate-key."
             )
-        keys = keys or key_file.make(where)
+        keys = keys or key_file.create_key(where)
         assert keys is not None  # noqa: S101  it was made
         use_keys(app, keys)
         migrate()

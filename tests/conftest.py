@@ -119,7 +119,7 @@ def close(app: Flask) -> None:
 @pytest.fixture(autouse=True)
 def far_systems_at_hand() -> None:
     """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
-    address_policy.permit(address_policy.networks(AT_HAND))
+    address_policy.allow_networks(address_policy.parse_networks(AT_HAND))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -238,7 +238,7 @@ def own_logging() -> Iterator[None]:
     """Let a test set up logging, and put it back as it was."""
     handlers, level = logging.root.handlers[:], logging.root.level
     logging.root.handlers.clear()
-    logs.begin()
+    logs.set_context()
     yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -248,7 +248,7 @@ def own_logging() -> Iterator[None]:
 def log_text(own_logging: None) -> Callable[[], str]:
     """Log all there is as JSON, and return the text that has come since this was asked last."""
     text = io.StringIO()
-    logs.set_up("debug", "json")
+    logs.configure("debug", "json")
     [handler] = logging.root.handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(text)

@@ -497,7 +497,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.DEBUG)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    keys = key_file.read(key_file.place(settings))
+    keys = key_file.read_keys(key_file.key_source(settings))
     assert keys
     watch.issued((settings.instance / "secret.key").read_text().strip())
     watch.secrets |= {keys.roots[0], *(keys.derive(one) for one in ("sessions", "stored secrets", "chain of events"))}

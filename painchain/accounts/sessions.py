@@ -100,7 +100,7 @@ def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
     It takes the same time whether the account exists or not; nothing is written, and no write has to wait for it.
     """
     person = find_by_name(name)
-    good = passwords.matches(person.password if person else None, password)
+    good = passwords.verify_password(person.password if person else None, password)
     if person is None:
         return None, "no such account"
     if good:

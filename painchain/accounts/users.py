@@ -90,8 +90,8 @@ def add(name: str, role: str, trail: Trail, email: str = "", password: str | Non
     hashed = None
     if password is not None:
         try:
-            hashed = passwords.hashed(password, name)
-        except passwords.Weak as weak:
+            hashed = passwords.hash_password(password, name)
+        except passwords.WeakPassword as weak:
             errors["password"] = str(weak)
     if errors:
         raise InvalidAccount(errors)
@@ -196,8 +196,8 @@ def set_password(person: Person, password: str, trail: Trail, but: str | None = 
     :raises Wrong: when the password cannot be taken.
     """
     try:
-        person.password = passwords.hashed(password, person.name)
-    except passwords.Weak as weak:
+        person.password = passwords.hash_password(password, person.name)
+    except passwords.WeakPassword as weak:
         raise InvalidAccount({"password": str(weak)}) from None
     end_sign_ins(person.id, but)
     db.session.execute(delete(OneTimeLink).where(OneTimeLink.person_id == person.id))

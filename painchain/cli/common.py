@@ -44,9 +44,9 @@ def settings(serving: bool = False) -> config.Settings:
         click.echo(
             f"painchain: {name} is not a known setting and is ignored. See docs/admin/configuration.md.", err=True
         )
-    logs.set_up(loaded.log_level, logs.chosen(loaded.log_format) if serving else loaded.log_format or "text")
+    logs.configure(loaded.log_level, logs.choose_format(loaded.log_format) if serving else loaded.log_format or "text")
     if serving:
-        logs.catch_strays()
+        logs.log_uncaught()
     return loaded
 
 
@@ -107,8 +107,8 @@ def utf8(context: click.Context, option: click.Parameter, value: Any) -> Any:
 
 def _tidy(context: click.Context, option: click.Parameter, value: str | None) -> str:
     try:
-        return reasons.tidy(utf8(context, option, value) or "")
-    except reasons.TooLong as problem:
+        return reasons.normalize(utf8(context, option, value) or "")
+    except reasons.ReasonTooLong as problem:
         raise click.BadParameter(str(problem)) from None
 
 

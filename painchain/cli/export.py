@@ -24,7 +24,7 @@ from painchain.cli.common import (
 )
 from painchain.eventlog import writer
 from painchain.exports import export as event_export
-from painchain.exports.export import FORMATS, Exported, ExportNeedsAuditing, Format, Selection
+from painchain.exports.export import FORMATS, ExportedEvent, ExportNeedsAuditing, Format, Selection
 from painchain.presentation.formatting import printable
 from painchain.timeline.filter import Filter
 
@@ -61,13 +61,13 @@ def record_export(filter: Filter, format: Format, reason: str) -> Selection:
     selection = event_export.select(filter)
     try:
         with writer.writing() as event_log:
-            event_export.begin(selection, format, trail(event_log, now, reason=reason))
+            event_export.record_export(selection, format, trail(event_log, now, reason=reason))
     except ExportNeedsAuditing as refusal:
         stop(f"Nothing was exported. {refusal}", 1)
     return selection
 
 
-def with_progress(chunks: Iterable[Sequence[Exported]], total: int) -> Iterator[Sequence[Exported]]:
+def with_progress(chunks: Iterable[Sequence[ExportedEvent]], total: int) -> Iterator[Sequence[ExportedEvent]]:
     """Yield the chunks of events, with a progress bar if standard error is a terminal."""
     with click.progressbar(length=total, label="Exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for events in chunks:

@@ -57,16 +57,16 @@ class AddressRefused(OSError):
     """An address that is not asked. The message says why, and what to set where something can be set."""
 
 
-def permit(networks: Iterable[Network]) -> None:
+def allow_networks(networks: Iterable[Network]) -> None:
     """Let addresses of these private networks be asked by this process, and of no others."""
     global _allowed
     _allowed = tuple(networks)
 
 
-def networks(text: str) -> tuple[Network, ...]:
+def parse_networks(text: str) -> tuple[Network, ...]:
     """Return the networks that a setting names: no, yes, or networks such as 10.0.0.0/8, comma-separated.
 
-    >>> networks("no"), networks("10.0.0.0/8, ::1")
+    >>> parse_networks("no"), parse_networks("10.0.0.0/8, ::1")
     ((), (IPv4Network('10.0.0.0/8'), IPv6Network('::1/128')))
     """
     if text.lower() in ("no", "yes"):
@@ -77,47 +77,47 @@ def networks(text: str) -> tuple[Network, ...]:
         raise ValueError("must be no, yes, or comma-separated networks such as 10.0.0.0/8") from None
 
 
-def check(address: str, name: str = "") -> None:
+def check_address(address: str, name: str = "") -> None:
     """Refuse an address that is not asked; `name` is the one that led there.
 
-    :raises Refused: if it is never asked, or is of a private network and no setting allows that.
+    :raises AddressRefused: if it is never asked, or is of a private network and no setting allows that.
     """
     where = f"{name} is at {address}" if name and name != address else address
     says = f"{where}, " if name and name != address else f"{where} is "
-    forms = list(_forms(ip_address(address)))
-    for reason in filter(None, map(_never, forms)):
+    forms = list(_embedded_addresses(ip_address(address)))
+    for reason in filter(None, map(_forbidden_reason, forms)):
         raise AddressRefused(f"{says}{reason}. PainChain never connects to such an address.")
     for one in forms:
-        if (kind := _private(one)) and not any(one in network for network in _allowed):
+        if (kind := _private_network(one)) and not any(one in network for network in _allowed):
             raise AddressRefused(
                 f"{says}an address of {kind}. Connecting there has to be allowed: whoever runs PainChain sets "
-                f"{SETTING}={one} (or a network such as {_around(one)}, or yes) and starts it anew."
+                f"{SETTING}={one} (or a network such as {_common_network(one)}, or yes) and starts it anew."
             )
 
 
-def resolved(host: str, port: int) -> list[str]:
+def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host, every one of them checked.
 
-    :raises Refused: if one of them is not asked.
+    :raises AddressRefused: if one of them is not asked.
     :raises OSError: if there is no such host.
     """
-    return _checked(host, socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    return _check_all(host, socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-async def resolved_async(host: str, port: int) -> list[str]:
+async def resolve_async(host: str, port: int) -> list[str]:
     """Return the addresses of a host, as `resolved` does, without holding up others meanwhile."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _checked(host, found)
+    return _check_all(host, found)
 
 
-def _checked(host: str, found: Iterable[tuple[object, object, object, str, tuple[object, ...]]]) -> list[str]:
+def _check_all(host: str, found: Iterable[tuple[object, object, object, str, tuple[object, ...]]]) -> list[str]:
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
     for address in addresses:
-        check(address, host)
+        check_address(address, host)
     return addresses
 
 
-def _forms(address: Address) -> Iterator[Address]:
+def _embedded_addresses(address: Address) -> Iterator[Address]:
     """Yield the address, and those of IPv4 that a network would make of it on its way."""
     number = int(address)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -131,7 +131,7 @@ def _forms(address: Address) -> Iterator[Address]:
         yield IPv4Address(number & LOWEST)
 
 
-def _never(address: Address) -> str:
+def _forbidden_reason(address: Address) -> str:
     """Return why an address is never asked; nothing if it may be."""
     if isinstance(address, IPv6Address) and address.scope_id:
         address = IPv6Address(int(address))
@@ -148,7 +148,7 @@ def _never(address: Address) -> str:
     return ""
 
 
-def _private(address: Address) -> str:
+def _private_network(address: Address) -> str:
     """Return what kind of private network an address is of; nothing if it is public."""
     if address.is_loopback:
         return "this machine itself"
@@ -159,6 +159,6 @@ def _private(address: Address) -> str:
     return ""
 
 
-def _around(address: Address) -> Network:
+def _common_network(address: Address) -> Network:
     """Return the network that is commonly meant with an address."""
     return next((network for network in COMMON if address in network), ip_network(int(address)))

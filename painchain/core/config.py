@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
-from painchain.core.address_policy import Network, networks
+from painchain.core.address_policy import Network, parse_networks
 from painchain.core.setting_parsers import (
     LOOPBACK,
     bearer_token,
@@ -131,7 +131,7 @@ class Settings:
     )
     allow_private_addresses: tuple[Network, ...] = setting(
         "no",
-        networks,
+        parse_networks,
         "Whether connectors and notification rules may connect to private networks and this machine: no, yes, or "
         "comma-separated networks such as 10.0.0.0/8. Link-local and metadata addresses are always blocked.",
         unset=(),

@@ -81,7 +81,7 @@ class _Backend(httpcore2.SyncBackend):
         if not self._guarded:
             return [host]
         with _in_its_words():
-            return address_policy.resolved(host, port)
+            return address_policy.resolve(host, port)
 
 
 class _AsyncBackend(httpcore2.AnyIOBackend):
@@ -95,7 +95,7 @@ class _AsyncBackend(httpcore2.AnyIOBackend):
     ) -> httpcore2.AsyncNetworkStream:
         problem: Exception | None = None
         with _in_its_words():
-            found = await address_policy.resolved_async(host, port)
+            found = await address_policy.resolve_async(host, port)
         for address in found:
             try:
                 return await super().connect_tcp(address, port, timeout, local_address, socket_options)

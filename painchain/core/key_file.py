@@ -33,7 +33,7 @@ class KeySource:
     own: bool = False
 
 
-def place(settings: Settings) -> KeySource:
+def key_source(settings: Settings) -> KeySource:
     """Return where the keys of a server are."""
     if settings.secret_key:
         return KeySource("PAINCHAIN_SECRET_KEY", text=settings.secret_key)
@@ -43,7 +43,7 @@ def place(settings: Settings) -> KeySource:
     return KeySource(str(file), file, own=True)
 
 
-def read(where: KeySource) -> Keyring | None:
+def read_keys(where: KeySource) -> Keyring | None:
     """Return the keys, the newest first; None where PainChain's own file is not there.
 
     :raises KeyUnusable: when they cannot be read.
@@ -63,14 +63,14 @@ def read(where: KeySource) -> Keyring | None:
     return keys
 
 
-def obtain(where: KeySource, is_new: Callable[[], bool]) -> Keyring:
+def load_keys(where: KeySource, is_new: Callable[[], bool]) -> Keyring:
     """Return the keys. PainChain's own file is made if there is none, for a database that is new and for no other.
 
     A fresh key beside a log that was written with another would open nothing of it.
 
     :raises KeyUnusable: when there is no key, or none that can be used.
     """
-    keys = read(where) or make(where, is_new)
+    keys = read_keys(where) or create_key(where, is_new)
     if keys is None:
         raise KeyUnusable(
             f"The key is missing: there is no {where.name}, and the log and the stored tokens were written with one. "
@@ -80,7 +80,7 @@ def obtain(where: KeySource, is_new: Callable[[], bool]) -> Keyring:
     return keys
 
 
-def make(where: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
+def create_key(where: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
     """Make PainChain's own file with a fresh key if it is `wanted`, never in the place of another.
 
     Return what is in the file then. Servers that start together make the key before the database, so that whoever
@@ -94,13 +94,13 @@ def make(where: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring
             if wanted():
                 with contextlib.suppress(FileExistsError):
                     os.link(draft, where.file)
-                _settle(where.file.parent)
+                _sync_directory(where.file.parent)
     except OSError as error:
         raise KeyUnusable(f"The key file {where.file} cannot be made: {error}.") from None
-    return read(where)
+    return read_keys(where)
 
 
-def put(where: KeySource, keys: Keyring) -> None:
+def write_keys(where: KeySource, keys: Keyring) -> None:
     """Write these keys into PainChain's own file: whatever happens, the old ones are in it or the new ones.
 
     :raises KeyUnusable: when it cannot be written.
@@ -115,7 +115,7 @@ def put(where: KeySource, keys: Keyring) -> None:
             draft.replace(file)
             for left in file.parent.glob(f"{DRAFT}*"):  # keys that a killed process was writing
                 left.unlink(missing_ok=True)
-        _settle(file.parent)
+        _sync_directory(file.parent)
     except OSError as error:
         raise KeyUnusable(f"The key file {where.file} cannot be written: {error}.") from None
 
@@ -134,7 +134,7 @@ def _draft(file: Path, text: str) -> Iterator[Path]:
         Path(draft).unlink(missing_ok=True)
 
 
-def _settle(folder: Path) -> None:
+def _sync_directory(folder: Path) -> None:
     """See to it that the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

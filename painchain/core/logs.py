@@ -26,18 +26,18 @@ _security = logging.getLogger("painchain.security")
 _WAITRESS_PATH = re.compile(r"(serving) .*", re.DOTALL)
 
 
-def begin(**members: Any) -> None:
+def set_context(**members: Any) -> None:
     """Let every line from here on have these members, and none of those before: a thread begins something new."""
     _about.set(members)
 
 
-def note(**members: Any) -> None:
+def add_context(**members: Any) -> None:
     """Let every line from here on have these members as well."""
     _about.set({**_about.get(), **members})
 
 
 @contextmanager
-def about(**members: Any) -> Iterator[None]:
+def context(**members: Any) -> Iterator[None]:
     """Let every line that is written inside have these members as well."""
     before = _about.set({**_about.get(), **members})
     try:
@@ -46,12 +46,12 @@ def about(**members: Any) -> Iterator[None]:
         _about.reset(before)
 
 
-def carried(do: Callable[[], None]) -> Callable[[], None]:
+def with_context(do: Callable[[], None]) -> Callable[[], None]:
     """Return `do` for another thread to run: what it logs is about the same."""
     members = _about.get()
 
     def run() -> None:
-        with about(**members):
+        with context(**members):
             do()
 
     return run
@@ -62,12 +62,12 @@ def security(event: str, words: str, level: int = logging.WARNING, **members: An
     _security.log(level, words, extra={"members": {"event": event, **members}})
 
 
-def failed(log: logging.Logger, what: str, problem: BaseException, level: int = logging.ERROR) -> None:
+def log_failure(log: logging.Logger, what: str, problem: BaseException, level: int = logging.ERROR) -> None:
     """Log a failure by its kind and place. Its own message may repeat a secret, and is left out."""
-    log.log(level, "%s failed: %s", what, type(problem).__name__, extra={"exception": places(problem)})
+    log.log(level, "%s failed: %s", what, type(problem).__name__, extra={"exception": format_frames(problem)})
 
 
-def places(problem: BaseException) -> str:
+def format_frames(problem: BaseException) -> str:
     """Return where an exception and those that led to it were raised, the first cause first; never their messages."""
     told: list[str] = []
     one: BaseException | None = problem
@@ -109,7 +109,7 @@ class Text(logging.Formatter):
 FORMATS: dict[str, type[logging.Formatter]] = {"json": Json, "text": Text}
 
 
-def set_up(level: str, form: str) -> None:
+def configure(level: str, form: str) -> None:
     """Log to standard error. Libraries are heard from "warning" on: what they say in detail may hold secrets."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[form]())
@@ -117,21 +117,21 @@ def set_up(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def chosen(form: str) -> str:
+def choose_format(form: str) -> str:
     """Return the format that is set; by itself text for whoever reads on a terminal, and JSON for what collects it."""
     return form or ("text" if sys.stderr.isatty() else "json")
 
 
-def catch_strays() -> None:
+def log_uncaught() -> None:
     """Log warnings of Python, and what a thread or the server ends with, like everything else."""
     logging.captureWarnings(True)
     log = logging.getLogger(OURS)
     threading.excepthook = lambda told: (
-        failed(log, f"The thread {told.thread.name if told.thread else '?'}", told.exc_value)
+        log_failure(log, f"The thread {told.thread.name if told.thread else '?'}", told.exc_value)
         if told.exc_value and not isinstance(told.exc_value, SystemExit)
         else None
     )
-    sys.excepthook = lambda kind, problem, trace: failed(log, "PainChain", problem)
+    sys.excepthook = lambda kind, problem, trace: log_failure(log, "PainChain", problem)
 
 
 def _moment(record: logging.LogRecord) -> str:
@@ -152,7 +152,7 @@ def _members(record: logging.LogRecord) -> dict[str, Any]:
 
 def _exception(record: logging.LogRecord) -> str:
     if record.exc_info and record.exc_info[1]:
-        return places(record.exc_info[1])[-10 * LONGEST :]
+        return format_frames(record.exc_info[1])[-10 * LONGEST :]
     return str(getattr(record, "exception", ""))[-10 * LONGEST :]
 
 

@@ -16,7 +16,7 @@ NO_ROUTE = "none"  # of whatever leads nowhere: what people make up is no label
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
 
 
-class Meters:
+class Metrics:
     """The counters of one app. Their labels come from the code, never from input: there is an end to them."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Meters:
         build.labels(__version__, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
 
-    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+    def count_request(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """Count a request. Its counters are looked up once and kept."""
         key = (route or NO_ROUTE, method, status // 100)
         counters = self._known.get(key)
@@ -70,15 +70,15 @@ class Meters:
         counters[0].inc()
         counters[1].observe(seconds)
 
-    def wrote(self, events: Mapping[str, int]) -> None:
+    def count_events(self, events: Mapping[str, int]) -> None:
         """Count events that are committed: how many of each source."""
         for source, number in events.items():
             self._events.labels(source).inc(number)
 
-    def refused(self, reason: str) -> None:
+    def count_refused_write(self, reason: str) -> None:
         """Count a request that could not write."""
         self._refused.labels(reason).inc()
 
-    def polled(self, connector_type: str, outcome: str) -> None:
+    def count_poll(self, connector_type: str, outcome: str) -> None:
         """Count a poll."""
         self._polls.labels(connector_type, outcome).inc()

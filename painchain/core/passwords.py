@@ -11,40 +11,40 @@ from argon2.exceptions import InvalidHashError, VerificationError
 SHORTEST, LONGEST = 12, 512
 # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_turns = BoundedSemaphore(2)  # so that many at once do not take the memory of the server
+_slots = BoundedSemaphore(2)  # so that many at once do not take the memory of the server
 
 
-class Weak(ValueError):
+class WeakPassword(ValueError):
     """A password that is not taken; the message says what one must be."""
 
 
-def hashed(password: str, name: str) -> str:
+def hash_password(password: str, name: str) -> str:
     """Return the hash of a new password for the account `name`.
 
     :raises Weak: when it is too short, too long or too easy.
     """
     if len(password) < SHORTEST:
-        raise Weak(f"Use at least {SHORTEST} characters. Several words are fine.")
+        raise WeakPassword(f"Use at least {SHORTEST} characters. Several words are fine.")
     if len(password) > LONGEST:
-        raise Weak(f"Use at most {LONGEST} characters.")
+        raise WeakPassword(f"Use at most {LONGEST} characters.")
     if len(set(password)) < 5 or password.casefold().replace(name.casefold(), "").strip("0123456789!.-_ ") == "":
-        raise Weak("This password is too easy to guess. Use several unrelated words.")
-    with _turns:
+        raise WeakPassword("This password is too easy to guess. Use several unrelated words.")
+    with _slots:
         return _hasher.hash(password.encode("utf-8", "surrogatepass"))
 
 
-def matches(stored: str | None, password: str) -> bool:
+def verify_password(stored: str | None, password: str) -> bool:
     """Say whether a password is the one that was stored. Without a stored one it takes as long and is False."""
     if len(password) > LONGEST:
         return False
-    with _turns:
+    with _slots:
         try:
-            _hasher.verify(stored or _nobodys(), password.encode("utf-8", "surrogatepass"))
+            _hasher.verify(stored or _dummy_hash(), password.encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
 
 
 @cache
-def _nobodys() -> str:
+def _dummy_hash() -> str:
     return _hasher.hash("nobody has this password")

@@ -8,22 +8,22 @@ from painchain.core.text import unprintable
 LONGEST = 500
 
 
-class TooLong(ValueError):
+class ReasonTooLong(ValueError):
     """A reason that is longer than is kept."""
 
     def __init__(self) -> None:
         super().__init__(f"The reason can have at most {LONGEST} characters.")
 
 
-def tidy(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a reason as it is kept: in one line, without credentials in addresses.
 
-    >>> tidy(" the incident\\n of today ")
+    >>> normalize(" the incident\\n of today ")
     'the incident of today'
 
     :raises TooLong: when it is longer than is kept.
     """
     line = " ".join("".join(" " if unprintable(one) else one for one in text[: 20 * LONGEST]).split())
     if len(line) > LONGEST or len(text) > 20 * LONGEST:
-        raise TooLong
+        raise ReasonTooLong
     return scrub(line)

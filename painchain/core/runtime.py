@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from painchain.core.config import Settings
 from painchain.core.crypto import Box, Keyring
 from painchain.core.key_file import KeySource
-from painchain.core.metrics import Meters
+from painchain.core.metrics import Metrics
 
 if TYPE_CHECKING:
     from painchain.accounts.oidc import Provider
@@ -29,7 +29,7 @@ class Runtime:
 
     settings: Settings
     key_place: KeySource
-    metrics: Meters
+    metrics: Metrics
     response_cache: ResponseCache
     oidc: Provider | None = None
     keys: Keyring = field(init=False)

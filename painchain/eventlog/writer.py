@@ -211,4 +211,4 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
             },
         )
     if event_log.written:
-        runtime.current().metrics.wrote(event_log.written)  # which they are only now that it is committed
+        runtime.current().metrics.count_events(event_log.written)  # which they are only now that it is committed

@@ -1,4 +1,4 @@
-"""Hand out events: of a filter, newest first, in constant memory, always on the record."""
+"""Export the events of a filter, newest first, in constant memory. Every export is recorded."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ExportNeedsAuditing(Exception):
-    """Nothing is handed out while it would not be recorded."""
+    """Exports are refused while auditing is off."""
 
     def __init__(self) -> None:
-        super().__init__("Auditing is off, and every export is on the record. Enable the PainChain connector first.")
+        super().__init__("Auditing is off, but every export must be recorded. Enable the PainChain connector first.")
 
 
-class Exported(NamedTuple):
-    """An event as it is handed out, and the hash that stands before it in the chain."""
+class ExportedEvent(NamedTuple):
+    """An exported event, and the hash of the event before it in the chain."""
 
     event: Event
     previous: bytes | None
@@ -43,14 +43,14 @@ class Exported(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """How events are written: each by `line`, `between` them, `start` before and `end` after all of them."""
+    """An export format: `line` writes one event, `start`, `between` and `end` go around them."""
 
     key: str
     label: str
     help: str
     mimetype: str
     suffix: str
-    line: Callable[[Exported], str]
+    line: Callable[[ExportedEvent], str]
     start: str = ""
     between: str = ""
     end: str = ""
@@ -58,7 +58,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Selection:
-    """What an export hands out: the wanted events up to number `until`, `events` of them at most."""
+    """The events to export: those of a filter up to number `until`, at most `events` of them."""
 
     wanted: Filter
     until: int
@@ -66,23 +66,25 @@ class Selection:
 
 
 def select(wanted: Filter) -> Selection:
-    """Say what would be handed out now."""
+    """Return the events that an export would have now."""
     return Selection(wanted, queries.head().last_event, histogram.count(wanted))
 
 
-def begin(selection: Selection, format: Format, trail: Trail) -> str:
-    """Put an export on the record and return the id of its event; what is written later is no part of it.
+def record_export(selection: Selection, format: Format, trail: Trail) -> str:
+    """Record an export and return the id of its event. Later events are not part of the export.
 
-    :raises AuditingOff: while nothing is recorded.
+    :raises ExportNeedsAuditing: if auditing is off.
     """
-    event_id = trail.log(event_kinds.events_exported(Export(format.label, spelt(selection.wanted), selection.events)))
+    event_id = trail.log(
+        event_kinds.events_exported(Export(format.label, filter_json(selection.wanted), selection.events))
+    )
     if event_id is None:
         raise ExportNeedsAuditing
     return event_id
 
 
-def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exported]]:
-    """Yield the events, some at a time. No transaction stays open while somebody takes their time to read."""
+def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[ExportedEvent]]:
+    """Yield the events in chunks. No transaction stays open while the client reads."""
     before: Cursor | None = None
     while True:
         one_state()
@@ -91,14 +93,14 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
         previous = reader.previous(db.session.connection(), {event.id: event.mac for event in events})
         db.session.rollback()
         if events:
-            yield [Exported(event, previous.get(event.id)) for event in events]
+            yield [ExportedEvent(event, previous.get(event.id)) for event in events]
         before = page.older
         if before is None:
             return
 
 
-def written(format: Format, several: Iterable[Sequence[Exported]]) -> Iterator[str]:
-    """Yield the text of an export, piece by piece."""
+def written(format: Format, several: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
+    """Yield the text of an export in pieces."""
     lead = format.start
     for events in several:
         yield lead + format.between.join(map(format.line, events))
@@ -106,8 +108,8 @@ def written(format: Format, several: Iterable[Sequence[Exported]]) -> Iterator[s
     yield (lead if lead == format.start else "") + format.end
 
 
-def spelt(wanted: Filter) -> dict[str, Any]:
-    """Return the parts of a filter that are set, as JSON has them."""
+def filter_json(wanted: Filter) -> dict[str, Any]:
+    """Return the parts of a filter that are set, as JSON."""
     parts = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
     return {name: _spelt(value) for name, value in parts.items() if value and name != "teams"}
 
@@ -119,7 +121,7 @@ def _spelt(value: Any) -> Any:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """Return an event as JSON has it, for whoever reads events."""
+    """Return an event as the API's JSON."""
     return {
         "id": event.id,
         "event_id": event.event_id,
@@ -162,18 +164,18 @@ def _cell(value: Any) -> str:
     return csv_file.guard(text)
 
 
-def _csv(one: Exported) -> str:
+def _csv(one: ExportedEvent) -> str:
     values = {**event_json(one.event), "text": one.event.description.get("text")}
     return csv_line(values[column] for column in COLUMNS)
 
 
-def _ndjson(one: Exported) -> str:
+def _ndjson(one: ExportedEvent) -> str:
     told = {**event_json(one.event), "connector_type": one.event.connector_type, "chain": _link(one)}
     return _encode(told) + "\n"
 
 
-def _link(one: Exported) -> dict[str, Any]:
-    """Return what it takes, beside the key, to verify the event and its place (``painchain.verify_export``)."""
+def _link(one: ExportedEvent) -> dict[str, Any]:
+    """Return what ``painchain.verify_export`` needs besides the key to verify the event and its position."""
     mac = one.event.mac
     return {
         "version": VERSION,
@@ -182,7 +184,7 @@ def _link(one: Exported) -> dict[str, Any]:
     }
 
 
-def _ocsf(one: Exported) -> str:
+def _ocsf(one: ExportedEvent) -> str:
     return _encode(ocsf.entity_management(one.event))
 
 

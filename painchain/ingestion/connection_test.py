@@ -96,7 +96,7 @@ def run_test(connector_type_key: str, settings: Mapping[str, Any], now: datetime
         finally:
             _slots.release()
 
-    thread = threading.Thread(target=logs.carried(run), name="check", daemon=True)
+    thread = threading.Thread(target=logs.with_context(run), name="check", daemon=True)
     thread.start()
     thread.join(TEST_SECONDS)
     late = ConnectionTestResult(

@@ -26,7 +26,7 @@ def as_poll_error(problem: Exception, what: str) -> PollError:
     if isinstance(problem, WriteBusy | OperationalError):
         words = "The database did not take what was found; nothing is lost, it is asked for again."
         return PollError(words, ErrorKind.INTERNAL)
-    logs.failed(log, what, problem)
+    logs.log_failure(log, what, problem)
     return PollError(
         "PainChain could not read the answer; its log has the details. "
         "This is a defect in PainChain: please report it.",

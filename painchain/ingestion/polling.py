@@ -46,17 +46,17 @@ def poll(lease: PollLease, clock: Callable[[], datetime], is_stopping: Callable[
     try:
         result = _ask(lease, is_stopping)
         new = store(connector_id, result, clock(), lease)
-        metrics.polled(connector_type, "good")
+        metrics.count_poll(connector_type, "good")
         return new
     except LeaseLost as lost:
-        metrics.polled(connector_type, "left_out")
+        metrics.count_poll(connector_type, "left_out")
         return lost.added
     except Exception as problem:  # a defect of one connector type must not stop the others
         if is_stopping():
             poll_leases.release(lease, clock())
         else:
             error = as_poll_error(problem, f"The poll of connector {connector_id}")
-            metrics.polled(connector_type, "rate_limited" if error.kind is ErrorKind.RATE_LIMITED else "failed")
+            metrics.count_poll(connector_type, "rate_limited" if error.kind is ErrorKind.RATE_LIMITED else "failed")
             fail(connector_id, error, clock(), lease)
         return 0
 

@@ -81,7 +81,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> Rotated:
 
 def _with_a_new_one(where: KeySource, current: str, used: set[str]) -> Keyring:
     """Return the keys with one in front that never was in use: a rotation that came to nothing may have left it."""
-    keys = key_file.read(where)
+    keys = key_file.read_keys(where)
     if keys is None or current not in keys.ids:
         raise KeyUnusable(f"{where.name} has changed: the key that is in use is not there any more. Put it back.")
     if keys.id not in {*used, current}:
@@ -93,7 +93,7 @@ def _with_a_new_one(where: KeySource, current: str, used: set[str]) -> Keyring:
         )
     fresh = parse_key(new_key(), "a new key")
     keys = Keyring((*fresh.roots, *keys.roots))
-    key_file.put(where, keys)
+    key_file.write_keys(where, keys)
     return keys
 
 
@@ -116,7 +116,7 @@ def drop_old() -> tuple[int, int]:
     """
     where: KeySource = runtime.current().key_place
     with writer.writing() as event_log:
-        keys = key_file.read(where)
+        keys = key_file.read_keys(where)
         if keys is None:
             raise KeyUnusable(f"{where.name} is not there any more. Put it back.")
         needed = max(_oldest_needed(event_log.connection, keys), _oldest_of_checkpoints(keys))
@@ -126,7 +126,7 @@ def drop_old() -> tuple[int, int]:
             which = "last key" if dropped == 1 else f"last {dropped} keys"
             raise ChangeRefused(f"Nothing needs the {which} in {where.name} any more: take it out there.")
         if dropped:
-            key_file.put(where, Keyring(kept))
+            key_file.write_keys(where, Keyring(kept))
     return dropped, len(kept)
 
 

@@ -31,7 +31,7 @@ class NotSent(Exception):
     """A notification that was not delivered. The error message says why and does not repeat the URL."""
 
 
-def check(url: str) -> str:
+def redacted_url(url: str) -> str:
     """Return the part of an Apprise URL that is no secret: its scheme, and its host unless that is secret.
 
     :raises BadUrl: if the URL cannot be used.
@@ -53,7 +53,7 @@ def send(url: str, title: str, text: str) -> None:
     :raises NotSent: if it was not delivered, as far as is known.
     """
     results: list[str | None] = []
-    send_it = logs.carried(lambda: results.append(_sent(url, title, text)))
+    send_it = logs.with_context(lambda: results.append(_sent(url, title, text)))
     thread = threading.Thread(target=send_it, name="message", daemon=True)
     thread.start()
     thread.join(SECONDS)
@@ -111,7 +111,7 @@ def _on_audit(event: str, arguments: tuple[Any, ...]) -> None:
             raise address_policy.AddressRefused("Connections to local sockets are not allowed.")
         return  # on an existing connection
     try:
-        address_policy.check(str(where[0]))
+        address_policy.check_address(str(where[0]))
     except ValueError:  # a name that the system would resolve later
         raise address_policy.AddressRefused("Connections to unresolved names are not allowed.") from None
     except address_policy.AddressRefused as problem:

@@ -121,7 +121,7 @@ def _check(cleaned: dict[str, Any], errors: dict[str, str], rule: NotifyRule | N
         errors["name"] = f"A rule named “{name}” already exists. Choose another name."
     if "url" in cleaned:
         try:
-            delivery.check(cleaned["url"] or "")
+            delivery.redacted_url(cleaned["url"] or "")
         except BadUrl as problem:
             errors.setdefault("url", str(problem) if cleaned["url"] else "Apprise URL is required.")
     if "kinds" in cleaned:
@@ -140,7 +140,7 @@ def _assign(rule: NotifyRule, given: Mapping[str, Any]) -> None:
         if key != "url":
             setattr(rule, key, value)
         else:
-            rule.url, rule.shown = seal(_box(), value), delivery.check(value)
+            rule.url, rule.shown = seal(_box(), value), delivery.redacted_url(value)
             rule.error, rule.failed_at, rule.lost = None, None, 0
 
 

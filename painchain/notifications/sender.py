@@ -37,7 +37,7 @@ def send_due(clock: Callable[[], datetime]) -> bool:
     if len(claimed.messages) > 1:
         title = f"PainChain: {len(claimed.messages)} changes"
         text = "\n\n".join(text for _, text in claimed.messages)
-    with logs.about(rule=claimed.rule_id):
+    with logs.context(rule=claimed.rule_id):
         error = _send(claimed.sealed_url, title, text)
         if error:
             log.warning("A message of a notify rule was not sent: %s", error)

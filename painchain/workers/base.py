@@ -72,7 +72,7 @@ class Worker(ABC):
             log.error("%s waits for the database: %s.", self.task, error)
             self._stopping.wait(RETRY_SECONDS)
         except Exception as error:  # whatever it is, the next day comes
-            logs.failed(log, self.task, error)
+            logs.log_failure(log, self.task, error)
             self._stopping.wait(RETRY_SECONDS)
 
     def _in_app(self, work: Callable[[], None]) -> None:

@@ -73,7 +73,7 @@ class PollPool:
                 for turn in list(self._doing):
                     poll_leases.release(turn, self._clock())
         except Exception as error:  # they are free again when their leases are over
-            logs.failed(log, "Giving back the polls that were going on", error, logging.WARNING)
+            logs.log_failure(log, "Giving back the polls that were going on", error, logging.WARNING)
 
     def _run(self) -> None:
         while (turn := self._turns.get()) is not None:
@@ -84,7 +84,7 @@ class PollPool:
     def _do(self, turn: PollLease) -> PollLease | None:
         """Poll, and take the turn that is due next, if there is one."""
         following = None
-        logs.begin(connector=turn.connector_id)
+        logs.set_context(connector=turn.connector_id)
         try:
             with self._app.app_context():
                 try:
@@ -95,7 +95,7 @@ class PollPool:
                 finally:
                     db.session.remove()
         except Exception as error:  # the database does not answer: the turn is free again when its lease is over
-            logs.failed(log, "Storing a poll", error)
+            logs.log_failure(log, "Storing a poll", error)
         finally:
             self._doing.discard(turn)
         return following

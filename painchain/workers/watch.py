@@ -75,7 +75,7 @@ class WatchWorker:
             try:
                 asyncio.run(self._main())
             except Exception as error:  # whatever it is, polls go on, and so do watches
-                logs.failed(log, "Watching", error)
+                logs.log_failure(log, "Watching", error)
                 self._stopping.wait(RETRY_SECONDS)
 
     async def _main(self) -> None:
@@ -85,7 +85,7 @@ class WatchWorker:
                 try:
                     await self._look()
                 except (SQLAlchemyError, WriteBusy) as error:
-                    logs.failed(log, "Looking after the watches", error, logging.WARNING)
+                    logs.log_failure(log, "Looking after the watches", error, logging.WARNING)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop_main.wait(), LOOK_SECONDS)
         finally:
@@ -133,7 +133,7 @@ class WatchWorker:
     async def _watch(self, watch: Watch) -> None:
         """Watch one connector until there is no going on without a poll. A crash in it touches no other."""
         number = watch.of.connector_id
-        logs.begin(connector=number)  # of this task alone
+        logs.set_context(connector=number)  # of this task alone
         try:
             turn, listen = await self._in_app(self._beginning, number)
             if turn is None or listen is None:
@@ -148,7 +148,7 @@ class WatchWorker:
         except PollError as error:  # the next poll says so as well
             log.warning("The watch of connector %s ended: %s", number, error)
         except Exception as error:  # of one type; the next poll begins anew
-            logs.failed(log, "A watch", error, logging.WARNING)
+            logs.log_failure(log, "A watch", error, logging.WARNING)
 
     def _beginning(self, number: int) -> Any:
         connector = connector_store.get(number)
@@ -161,7 +161,7 @@ class WatchWorker:
             try:
                 outcome = await self._in_app(watching.put, watch.of.connector_id, watch.until, heard, self._clock())
             except (SQLAlchemyError, WriteBusy) as error:
-                logs.failed(log, "Storing at once what a watch heard", error, logging.WARNING)
+                logs.log_failure(log, "Storing at once what a watch heard", error, logging.WARNING)
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             if outcome is not Outcome.WAIT:

@@ -53,7 +53,7 @@ def refusals(*tried: str) -> list[str]:
 
     def said(address: str) -> str:
         try:
-            address_policy.check(address)
+            address_policy.check_address(address)
         except AddressRefused as problem:
             return str(problem)
         return ""
@@ -63,34 +63,34 @@ def refusals(*tried: str) -> list[str]:
 
 def test_some_addresses_are_never_asked_whatever_is_allowed() -> None:
     for allowed in ((), address_policy.EVERYWHERE):
-        address_policy.permit(allowed)
+        address_policy.allow_networks(allowed)
         said = dict(zip(NEVER, refusals(*NEVER), strict=True))
         assert [address for address, words in said.items() if "never connects" not in words] == []
 
 
 def test_private_addresses_are_asked_only_where_a_setting_allows_them() -> None:
-    address_policy.permit(())
+    address_policy.allow_networks(())
     said = dict(zip(PRIVATE, refusals(*PRIVATE), strict=True))
     assert [address for address, words in said.items() if address_policy.SETTING not in words] == []
     assert refusals(*PUBLIC) == [""] * len(PUBLIC)
-    address_policy.permit(address_policy.networks("yes"))
+    address_policy.allow_networks(address_policy.parse_networks("yes"))
     assert refusals(*PRIVATE, *PUBLIC) == [""] * (len(PRIVATE) + len(PUBLIC))
-    address_policy.permit(address_policy.networks("10.0.0.0/8"))
+    address_policy.allow_networks(address_policy.parse_networks("10.0.0.0/8"))
     assert [not words for words in refusals("10.0.0.5", "::ffff:10.0.0.5", "64:ff9b::10.0.0.5")] == [True] * 3
     assert all(refusals("127.0.0.1", "192.168.1.1", "::1", "fd00::1"))
 
 
 def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
-    address_policy.permit(())
+    address_policy.allow_networks(())
     with pytest.raises(AddressRefused) as private:
-        address_policy.check("10.0.0.5", "gitlab.lan")
+        address_policy.check_address("10.0.0.5", "gitlab.lan")
     assert str(private.value) == (
         "gitlab.lan is at 10.0.0.5, an address of a private network. Connecting there has to be allowed: whoever runs "
         "PainChain sets PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=10.0.0.5 (or a network such as 10.0.0.0/8, or yes) and "
         "starts it anew."
     )
     with pytest.raises(AddressRefused) as never:
-        address_policy.check("169.254.169.254", "metadata.example")
+        address_policy.check_address("169.254.169.254", "metadata.example")
     assert str(never.value) == (
         "metadata.example is at 169.254.169.254, a link-local address, where clouds keep the credentials of their "
         "machines. PainChain never connects to such an address."
@@ -152,7 +152,7 @@ def test_where_one_address_does_not_answer_the_next_is_tried(names: dict[str, li
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
 def test_no_way_to_write_an_address_gets_around_the_default(host: str) -> None:
-    address_policy.permit(())
+    address_policy.allow_networks(())
     with far_side(as_json([])) as far:
         problem = asked(f"http://{host}:{far.port}")
         assert problem is not None
@@ -179,7 +179,7 @@ def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[lis
     with far_side(as_json([])) as far:
         in_a_loop(get(f"http://far.example:{far.port}/"))
         assert len(far.asked) == 1
-        address_policy.permit(())
+        address_policy.allow_networks(())
         with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
             in_a_loop(get(far.url))
         turn = PollContext({"api_server": far.url, "token": TOKEN}, {"server": far.url, "streams": {}}, NOW)
@@ -194,7 +194,7 @@ NEW = "/settings/integrations/new"
 
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask, client: FlaskClient) -> None:
-    address_policy.permit(())
+    address_policy.allow_networks(())
     with far_side(FarCluster()) as far:
         for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
             values = {"name": type_key, "token": TOKEN, "enabled": True, key: far.url}
@@ -213,7 +213,7 @@ def test_a_message_goes_to_no_address_that_a_connector_may_not_ask() -> None:
     with far_side(as_json({})) as far:
         delivery.send(f"json://127.0.0.1:{far.port}/", "title", "text")
         assert len(far.asked) == 1
-        address_policy.permit(())
+        address_policy.allow_networks(())
         for url in (f"json://localhost:{far.port}/", f"mailto://me:pw@example.com?smtp=127.0.0.1&port={far.port}"):
             with pytest.raises(delivery.NotSent, match=f"this machine itself.*{address_policy.SETTING}"):
                 delivery.send(url, "title", "text")

@@ -24,7 +24,7 @@ ROUNDS = 25
 
 def load(file: Path, is_new: bool = True) -> Keyring:
     """Return the keys of PainChain's own key file, as a start does."""
-    return key_file.obtain(KeySource(str(file), file, own=True), lambda: is_new)
+    return key_file.load_keys(KeySource(str(file), file, own=True), lambda: is_new)
 
 
 def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -53,18 +53,18 @@ def test_a_configured_key_counts_and_no_file_is_made(tmp_path: Path) -> None:
     key = new_key()
     (tmp_path / "mine").write_text(f" {key}\n")
     for chosen in ({"secret_key": key}, {"secret_key_file": str(tmp_path / "mine")}):
-        where = key_file.place(settings_for(tmp_path, **chosen))
-        assert key_file.obtain(where, lambda: True) == parse_key(key, "the key")
+        where = key_file.key_source(settings_for(tmp_path, **chosen))
+        assert key_file.load_keys(where, lambda: True) == parse_key(key, "the key")
         assert key not in repr(where)
     assert [file.name for file in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text(new_key())
-    where = key_file.place(settings_for(tmp_path, secret_key_file=str(tmp_path / "mine")))
+    where = key_file.key_source(settings_for(tmp_path, secret_key_file=str(tmp_path / "mine")))
     (tmp_path / "mine").unlink()
     with pytest.raises(KeyUnusable, match="mine"):
-        key_file.obtain(where, lambda: True)
+        key_file.load_keys(where, lambda: True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,7 +83,7 @@ def test_a_server_that_finds_no_key_while_another_makes_it_finds_it_after(tmp_pa
         made.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
         return False
 
-    assert [key_file.obtain(KeySource("", tmp_path / "secret.key", own=True), is_new)] == made
+    assert [key_file.load_keys(KeySource("", tmp_path / "secret.key", own=True), is_new)] == made
 
 
 def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +94,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: py
     for file, mode, warned in ((own, 0o600, 0), (own, 0o640, 1), (group, 0o640, 0), (group, 0o644, 1)):
         file.chmod(mode)
         caplog.clear()
-        key_file.read(configured if file is group else KeySource("", own, own=True))
+        key_file.read_keys(configured if file is group else KeySource("", own, own=True))
         assert len(caplog.messages) == warned
         assert all(f"chmod 600 {file}" in one for one in caplog.messages)
 
@@ -103,8 +103,8 @@ def test_writing_keys_replaces_the_file_at_once_for_its_owner_alone(tmp_path: Pa
     file = tmp_path / "secret.key"
     where, old = KeySource("", file, own=True), load(file)
     file.chmod(0o644)
-    key_file.put(where, both := Keyring((b"1" * KEY_BYTES, *old.roots)))
-    assert key_file.read(where) == both
+    key_file.write_keys(where, both := Keyring((b"1" * KEY_BYTES, *old.roots)))
+    assert key_file.read_keys(where) == both
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["secret.key"]
 
@@ -156,7 +156,7 @@ def test_a_key_file_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_bad_configured_key_is_refused_without_being_repeated(tmp_path: Path) -> None:
     for key in ("hunter2", "hünter2", new_key()[:-5]):
         with pytest.raises(KeyUnusable, match="PAINCHAIN_SECRET_KEY") as refused:
-            key_file.read(key_file.place(settings_for(tmp_path, secret_key=key)))
+            key_file.read_keys(key_file.key_source(settings_for(tmp_path, secret_key=key)))
         assert key not in str(refused.value)
 
 

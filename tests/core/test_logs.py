@@ -50,7 +50,7 @@ def events_of(lines: Lines) -> list[str]:
 
 @pytest.mark.usefixtures("own_logging")
 def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.set_up("warning", "text")
+    logs.configure("warning", "text")
     logging.getLogger("painchain").info("a quiet word")
     logging.getLogger("painchain").warning("a loud word")
     printed = capsys.readouterr()
@@ -61,8 +61,8 @@ def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.usefixtures("own_logging")
 def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.set_up("info", "text")
-    with logs.about(actor=HOSTILE, connector=7):
+    logs.configure("info", "text")
+    with logs.context(actor=HOSTILE, connector=7):
         logging.getLogger("painchain").error("name %s", "a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend")
     [line, end] = capsys.readouterr().err.split("\n")
     assert end == ""
@@ -72,7 +72,7 @@ def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]
 
 
 def test_each_line_is_one_object_whatever_is_in_it(log_text: Callable[[], str]) -> None:
-    with logs.about(actor=HOSTILE, request_id="1"):
+    with logs.context(actor=HOSTILE, request_id="1"):
         logging.getLogger("painchain").error("%s", HOSTILE, extra={"members": {"host": HOSTILE, "odd": {1}}})
     text = log_text()
     assert text.count("\n") == 1
@@ -89,7 +89,7 @@ def test_each_line_is_one_object_whatever_is_in_it(log_text: Callable[[], str]) 
 def test_an_exception_is_told_by_kind_and_place_and_never_by_its_message(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logs.set_up("info", form)
+    logs.configure("info", form)
     try:
         try:
             raise KeyError(CANARY)
@@ -141,7 +141,7 @@ def test_what_nobody_catches_is_a_line_like_any_other(logged: Logged) -> None:
     def fail() -> None:
         raise RuntimeError(CANARY)
 
-    logs.catch_strays()
+    logs.log_uncaught()
     thread = threading.Thread(target=fail, name="odd-job")
     thread.start()
     thread.join()
@@ -158,9 +158,9 @@ def test_what_nobody_catches_is_a_line_like_any_other(logged: Logged) -> None:
 
 def test_a_terminal_is_told_in_text_and_a_collector_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    assert (logs.chosen(""), logs.chosen("json")) == ("text", "json")
+    assert (logs.choose_format(""), logs.choose_format("json")) == ("text", "json")
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
-    assert (logs.chosen(""), logs.chosen("text")) == ("json", "text")
+    assert (logs.choose_format(""), logs.choose_format("text")) == ("json", "text")
 
 
 # Requests
@@ -368,7 +368,7 @@ def test_a_thread_of_a_request_logs_under_its_id(logged: Logged, monkeypatch: py
         logging.getLogger("painchain.notifications.delivery").warning("trying")
 
     monkeypatch.setattr(delivery, "_sent", sent)
-    with logs.about(request_id="7"):
+    with logs.context(request_id="7"):
         delivery.send("json://127.0.0.1:9", "a", "b")
     assert [line["request_id"] for line in logged()] == ["7"]
 

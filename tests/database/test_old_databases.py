@@ -91,7 +91,7 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
     """Make a database as it was at a revision, with what had a place there of all these rows."""
     app = build_app(settings_for(folder, url))
     with app.app_context():
-        keys = key_file.read(runtime.of(app).key_place)
+        keys = key_file.read_keys(runtime.of(app).key_place)
         assert keys
         use_keys(app, keys)
         flask_migrate.upgrade(directory=alembic(app), revision=revision)

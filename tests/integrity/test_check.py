@@ -364,7 +364,7 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
     app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
-    address_policy.permit(())  # which are about what editors choose, and this address is the operator's
+    address_policy.allow_networks(())  # which are about what editors choose, and this address is the operator's
     collector.status = status
     look()
     look(seconds=29)

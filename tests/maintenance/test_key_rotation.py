@@ -536,4 +536,4 @@ def test_a_wrong_key_does_not_chain_an_older_log(app: Flask, settings: Settings,
 def test_the_place_of_the_keys_never_shows_them(settings: Settings) -> None:
     key = new_key()
     where = key_file.KeySource("PAINCHAIN_SECRET_KEY", text=key)
-    assert key not in repr(where) + repr(key_file.read(where))
+    assert key not in repr(where) + repr(key_file.read_keys(where))

@@ -113,7 +113,7 @@ async def _refuse_private(cluster: Cluster) -> None:
     """
     url = httpx2.URL(cluster.base_url)
     try:
-        await address_policy.resolved_async(url.host, url.port or 443)
+        await address_policy.resolve_async(url.host, url.port or 443)
     except address_policy.AddressRefused as problem:
         raise PollError(str(problem), ErrorKind.SETTINGS) from None
     except OSError:

@@ -24,14 +24,14 @@ def begin(request_id: str) -> None:
     request = _request()
     method, path = method_of(request), path_of(request)
     g.access = (time.perf_counter(), method, path)
-    logs.begin(request_id=request_id, address=request.remote_addr, method=method, path=path)
+    logs.set_context(request_id=request_id, address=request.remote_addr, method=method, path=path)
 
 
 def answered(response: Response) -> Response:
     """Log and count the response."""
     (started, method, path), request, status = g.access, _request(), response.status_code
     seconds, rule = time.perf_counter() - started, request.url_rule
-    runtime.current().metrics.answered(rule.rule if rule else None, method, status, seconds)
+    runtime.current().metrics.count_request(rule.rule if rule else None, method, status, seconds)
     level = logging.DEBUG if status < 400 and request.endpoint in QUIET else logging.INFO
     if log.isEnabledFor(level):
         members = {"status": status, "ms": round(seconds * 1000, 1)}
@@ -41,7 +41,7 @@ def answered(response: Response) -> Response:
 
 def ended(problem: BaseException | None = None) -> None:
     """Forget the request, so that later lines of the thread do not carry its ID."""
-    logs.begin()
+    logs.set_context()
 
 
 def method_of(request: Request) -> str:

@@ -68,7 +68,7 @@ def set_actor(actor: Actor) -> None:
     """Set who acts in this request."""
     g.who, g.actor = actor, actor.name
     if actor.name:
-        logs.note(actor=actor.name)
+        logs.add_context(actor=actor.name)
 
 
 def is_open(connection: Connection | None = None) -> bool:

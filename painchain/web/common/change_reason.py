@@ -19,7 +19,7 @@ def guard() -> ResponseReturnValue | None:
         return None
     given = unquote(request.headers.get(HEADER, "")) if responses.wants_json() else request.form.get(FIELD, "")
     try:
-        g.reason = reasons.tidy(given) if given else ""
-    except reasons.TooLong as refusal:
+        g.reason = reasons.normalize(given) if given else ""
+    except reasons.ReasonTooLong as refusal:
         return responses.error(422, "Nothing was saved", str(refusal))
     return None

@@ -80,7 +80,9 @@ def handle_database_error(problem: Exception) -> Response:
         advice = fault.advice or "Try again shortly; /health shows when it is back"
         message = f"The database cannot be read: {fault.words}. {advice}."
     else:
-        runtime.current().metrics.refused(metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE)
+        runtime.current().metrics.count_refused_write(
+            metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE
+        )
         advice = fault.advice or "Try again"
         message = f"Not saved: {fault.words}. Nothing was lost. {advice}."
     return error(503, "Database unavailable", message)
@@ -103,7 +105,7 @@ def handle_key_error(problem: KeyUnusable) -> Response:
 def handle_unexpected_error(problem: Exception) -> Response:
     """Answer a defect with the ID under which the log has its details."""
     db.session.rollback()
-    logs.failed(log, "The request", problem)
+    logs.log_failure(log, "The request", problem)
     message = f"This is a bug in PainChain. Its log has details under {g.get('request_id')}."
     return error(500, "Something went wrong", message)
 

@@ -50,7 +50,7 @@ def file_of(wanted: Filter, format: Format) -> Response:
     """Put the export on the record, then stream it."""
     selection = export.select(wanted)
     with audited_transaction() as trail:
-        export.begin(selection, format, trail)
+        export.record_export(selection, format, trail)
     pieces = export.written(format, export.chunks(selection))
     answer = Response(stream_with_context(piece.encode("utf-8", "backslashreplace") for piece in pieces))
     answer.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
@@ -76,7 +76,7 @@ def _filter(view: View) -> Filter:
 def _chosen(wanted: Filter) -> dict[str, str]:
     """Return the parts of a filter that are set, as people read them."""
     labels = {"q": "Search", "start": "From", "end": "To"} | LISTS
-    parts = {name: getattr(wanted, name) for name in export.spelt(wanted)}
+    parts = {name: getattr(wanted, name) for name in export.filter_json(wanted)}
     return {labels.get(name, name.capitalize()): _words(value) for name, value in parts.items()}
 
 
