@@ -71,9 +71,9 @@ def test_applying_a_diff_gives_the_target_and_a_second_diff_is_empty(case):
     result = apply(stored, diff(fields, stored, submitted))
     assert diff(fields, result, submitted) == []
     for field in fields:
-        reached = field.normal(result.get(field.key, field.default))
+        reached = field.normalize(result.get(field.key, field.default))
         wanted = submitted if field.key in submitted else stored
-        assert same(field, reached, field.normal(wanted.get(field.key, field.default)))
+        assert same(field, reached, field.normalize(wanted.get(field.key, field.default)))
 
 
 @UNHURRIED
@@ -96,8 +96,8 @@ def test_a_diff_names_each_changed_field_once_in_the_order_of_the_form(case):
 @example((Field("base_url", "API URL", Kind.URL), "https://host.example/ /"))
 def test_the_stored_form_of_a_value_is_its_own_stored_form(case):
     field, value = case
-    once = field.normal(value)
-    assert field.normal(once) == once
+    once = field.normalize(value)
+    assert field.normalize(once) == once
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.key)
@@ -204,7 +204,7 @@ def test_a_value_of_another_type_is_refused_and_not_compared(value):
 @given(st.sampled_from(of_kind(Kind.SECRET)), WORDS, WORDS)
 def test_of_a_secret_only_set_replaced_or_cleared_is_recorded(field, old, new):
     recorded = [one.recorded() for one in diff([field], {field.key: old}, {field.key: new})]
-    old, new = field.normal(old), field.normal(new)
+    old, new = field.normalize(old), field.normalize(new)
     if old == new:
         assert recorded == []
     else:
@@ -248,7 +248,7 @@ def test_a_long_text_is_cut_and_says_how_long_it_is():
 @given(two_values)
 def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
     field, one, other = case
-    one, other = field.normal(one), field.normal(other)
+    one, other = field.normalize(one), field.normalize(other)
     assert (format_value(one) == format_value(other)) == (one == other)
 
 
