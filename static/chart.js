@@ -1,10 +1,10 @@
 "use strict";
-// The chart: what a bin counts on hover and focus, dragging over a range to zoom into it, arrow keys.
+// The chart: tooltips on hover and focus, dragging to zoom into a range, arrow keys.
 {
-  const MOVED = 6; // pixels from which a press is no click any more
+  const MOVED = 6; // pixels; a longer movement is a drag, not a click
 
   const tip = Object.assign(document.createElement("div"), { className: "tip" });
-  tip.setAttribute("aria-hidden", "true"); // the names of the links say the same
+  tip.setAttribute("aria-hidden", "true"); // the links' accessible names say the same
   const said = Object.assign(document.createElement("div"), { className: "hidden", ariaLive: "polite" });
   document.body.append(said);
 
@@ -12,7 +12,7 @@
   const counted = () => bins().filter((bin) => bin.hasAttribute("aria-label"));
   const binOf = (event) => event.target.closest?.("#timeline .chart a");
 
-  // What is counted from one bin to another, both included.
+  // Sum the counts of consecutive bins.
   function describe(part) {
     const [first, last] = [part[0], part.at(-1)];
     const counts = new Map();
@@ -48,7 +48,7 @@
     tip.style.left = `${Math.max(0, Math.min(middle, plot.clientWidth - tip.offsetWidth))}px`;
   }
 
-  // The browser's own tooltip would stand beside ours.
+  // Remove the browser's own tooltip, which would appear beside ours.
   function quiet(bin) {
     const title = bin.querySelector("title");
     if (!title) return;
@@ -56,7 +56,7 @@
     title.remove();
   }
 
-  // A range that is being chosen: dark over the bins from `first` to `last`.
+  // Highlight the bins of the range that is being selected.
   const between = (one, other) => bins().slice(Math.min(one, other), Math.max(one, other) + 1);
   function mark(part) {
     clear();
@@ -74,7 +74,7 @@
     tip.remove();
   }
 
-  // Zooming is a step in the history: Back leads out again.
+  // Zooming adds a history entry, so that Back zooms out.
   function address(part) {
     const from = new URL(part[0].getAttribute("href"), location.href);
     const to = new URL(part.at(-1).getAttribute("href"), location.href);
@@ -89,7 +89,7 @@
     if (byKey) counted().at(-1)?.focus();
   }
 
-  // Dragging, with whatever points.
+  // Dragging with mouse, pen or touch.
   let drag = null, swallow = false;
   const under = (event) => {
     const all = bins(), box = all[0].closest("svg").getBoundingClientRect();
@@ -130,12 +130,12 @@
     zoom([bin], event.detail === 0);
   });
 
-  // The chart is not exchanged under a hand that drags over it.
+  // Do not replace the chart while someone drags over it.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (drag?.chosen && ["live", "timeline"].includes(event.detail.requestConfig.elt.id)) event.detail.shouldSwap = false;
   });
 
-  // Keys: one stop for Tab, arrows from there; with Shift they choose a range. `anchor` is the bin where it began.
+  // Keys: one tab stop, arrows move, Shift+arrow selects a range. `anchor` is the bin where the selection started.
   let anchor = "";
   const chosen = (bin) => between(bins().findIndex((one) => one.id === anchor), bins().indexOf(bin));
   function stop(here) {

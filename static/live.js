@@ -1,9 +1,9 @@
 "use strict";
-// The open dashboard: it asks for news, keeps what is read in its place, and counts what has not been seen.
+// The open dashboard: poll for new events, keep the reading position, count unseen events.
 {
-  const PAUSE = 1500, PAUSE_HIDDEN = 15000; // milliseconds; a hidden tab only counts
+  const PAUSE = 1500, PAUSE_HIDDEN = 15000; // milliseconds; a hidden tab only counts new events
   const TOP = 56; // pixels that the header covers
-  const MANY = 50; // as many as one answer brings: there may be more
+  const MANY = 50; // the maximum in one answer: there may be more
 
   const articles = () => [...document.querySelectorAll("#feed article")];
   const inSight = (one) => {
@@ -11,7 +11,7 @@
     return box.bottom > TOP && box.top < innerHeight;
   };
 
-  // Asking
+  // Polling
   let asked = Date.now();
   function ask() {
     const live = document.querySelector("#live[hx-get]");
@@ -24,7 +24,7 @@
     if (document.hidden && event.target.id === "timeline") event.preventDefault();
   });
 
-  // The settings tell how connectors do.
+  // Settings pages refresh the health of connectors.
   const PAUSE_HEALTH = 3000;
   function askHealth() {
     const one = document.querySelector("#watching[hx-get]");
@@ -37,7 +37,7 @@
     if (elt.id === "watching" && (!elt.isConnected || !xhr.responseText || xhr.status !== 200)) event.detail.shouldSwap = false;
   });
 
-  // Whoever is signed out meanwhile is led to the sign-in page, but never away from what was typed and not saved.
+  // A signed-out browser is redirected to the sign-in page, unless the form has unsaved changes.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const { xhr, requestConfig: { elt } } = event.detail;
     if (xhr.status !== 401 || !dirty || !["live", "watching"].includes(elt.id)) return;
@@ -45,11 +45,11 @@
     elt.removeAttribute("hx-get");
     const toast = document.createElement("div");
     toast.className = "toast bad";
-    toast.textContent = "You are not signed in any more. Copy what you have not saved, then reload the page.";
+    toast.textContent = "You are signed out. Copy your unsaved changes, then reload the page.";
     document.getElementById("toast").append(toast);
   });
 
-  // Reading: scrolled down, or something in sight is open or has the focus.
+  // Someone is reading if the page is scrolled down, or a visible event is open or has the focus.
   function reading() {
     const first = articles()[0];
     if (first && first.getBoundingClientRect().top < TOP) return true;
@@ -80,7 +80,7 @@
     if (fresh >= MANY && kept) setTimeout(ask);
   });
 
-  // What came while the tab was hidden is counted in its title.
+  // Count events that arrived while the tab was hidden in its title.
   let count = 0;
   function missed(number) {
     count = number;
@@ -95,7 +95,7 @@
   document.addEventListener("visibilitychange", seen);
   window.addEventListener("focus", seen);
 
-  // What came above while somebody was reading further down is a click away.
+  // Offer a button for events that arrived above the reading position.
   const newer = () => document.getElementById("newer");
   function above(number) {
     const button = newer();

@@ -1,15 +1,15 @@
 "use strict";
-// What htmx and plain HTML do not do by themselves: time zone, theme, keys, and keeping open what a person has opened.
+// What htmx and plain HTML do not do: time zone, theme, keyboard shortcuts, and preserving open elements and focus.
 
 const root = document.documentElement;
 
-// By https a cookie is bound to it and to this host.
+// Over HTTPS, cookies are bound to HTTPS and to this host.
 const [bound, secure] = location.protocol === "https:" ? ["__Host-", "; secure"] : ["", ""];
 const remember = (name, value) => {
   document.cookie = `${bound}${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
 };
 
-// Times are rendered on the server, in the zone that the browser tells it.
+// The server renders times in the time zone that the browser reports.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const told = document.cookie.split("; ").find((one) => one.startsWith(`${bound}zone=`));
 if (zone && root.dataset.zone !== zone && told !== `${bound}zone=${zone}`) {
@@ -27,7 +27,7 @@ if (themeButton) {
   });
 }
 
-// Filters: a ticked box is applied at once; empty parameters stay out of the address.
+// Filters: apply a ticked box immediately; leave empty parameters out of the address.
 document.addEventListener("change", (event) => {
   if (event.target.matches("#filter .auto")) event.target.form.requestSubmit();
 });
@@ -42,7 +42,7 @@ document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// What a person has opened stays open, and what has the focus keeps it, when its surroundings are swapped.
+// Keep open elements and the focus when htmx swaps their surroundings.
 let opened = [], focused = "";
 document.addEventListener("htmx:beforeSwap", () => {
   focused = document.activeElement.id;
@@ -64,7 +64,7 @@ document.addEventListener("htmx:afterSettle", () => {
   hideToasts();
 });
 
-// Fragments bring the heading of their first day along; it is already there when the day goes on.
+// A fragment starts with a day heading; remove it if that day is already on the page.
 function tidyDays() {
   const seen = new Set();
   for (const heading of document.querySelectorAll("#feed > .day")) {
@@ -81,12 +81,12 @@ function hideToasts() {
 }
 hideToasts();
 
-// A lost connection is said where "live" stands, and taken back when it is over.
+// Show a lost connection beside "live" until it is restored.
 const offline = (lost) => document.getElementById("live")?.classList.toggle("lost", lost);
 document.addEventListener("htmx:sendError", () => offline(true));
 document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) offline(false); });
 
-// Leaving a form with unsaved input asks first.
+// Ask before leaving a form with unsaved changes.
 let dirty = false;
 document.addEventListener("input", (event) => {
   if (event.target.closest("[data-guard]") && !event.target.hasAttribute("hx-post")) dirty = true;
@@ -99,7 +99,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 
-// What is shown this once: leaving it asks first, until it was copied.
+// Ask before leaving a page that shows a secret once, until it was copied.
 dirty = document.querySelector("[data-shown-once]") !== null;
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
@@ -116,7 +116,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// The search box: arrows move through what it suggests, Enter and Tab take it, Escape closes; nothing is taken unasked.
+// The search box: arrows select a suggestion, Enter and Tab insert it, Escape closes the list.
 const box = () => document.getElementById("q");
 const offered = () => [...document.querySelectorAll("#suggestions:not([hidden]) [role=option]")];
 function point(option) {
@@ -155,7 +155,7 @@ document.addEventListener("mousedown", (event) => {
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.elt.id === "q") event.detail.parameters.q = box().value.slice(0, box().selectionStart);
 });
-// An answer that comes when the search was sent or left already is too late.
+// Ignore suggestions that arrive after the search was submitted or left.
 let asked = "";
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.id === "q") asked = box().value;
@@ -179,7 +179,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// Keys: j and k move, Enter opens (as it does on any summary), / searches, ? lists them.
+// Keyboard shortcuts: j and k move, Enter opens, / searches, ? lists them.
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector(".menu[open]");
   if (!menu) return;

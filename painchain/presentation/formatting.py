@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
 def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
-    app.jinja_env.globals["lapse_kinds"] = KINDS
+    app.jinja_env.globals["gap_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
     for one in (*times, page_of, browser, printable, shown, format_value, marked, pretty):
         app.jinja_env.filters[one.__name__] = one

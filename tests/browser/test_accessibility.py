@@ -59,12 +59,12 @@ def dashboard_opened(page: Page, site: Site) -> None:
 
 def dashboard_empty(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/?start_date=2020-01-01&end_date=2020-01-02")
-    expect(page.locator("#feed")).to_contain_text("Nothing changed in this range")
+    expect(page.locator("#feed")).to_contain_text("No changes in this time range")
 
 
 def dashboard_without_match(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/?author=nobody")
-    expect(page.locator("#feed")).to_contain_text("No change matches this filter")
+    expect(page.locator("#feed")).to_contain_text("No changes match this filter")
 
 
 def dashboard_not_understood(page: Page, site: Site) -> None:
@@ -75,7 +75,7 @@ def dashboard_not_understood(page: Page, site: Site) -> None:
 def keys(page: Page, site: Site) -> None:
     dashboard(page, site)
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
 def event(page: Page, site: Site) -> None:
@@ -147,7 +147,7 @@ def new(page: Page, site: Site) -> None:
 
 def new_with_errors(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/settings/integrations/new/github")
-    page.get_by_role("button", name="Add the connector").click()
+    page.get_by_role("button", name="Add connector").click()
     expect(page.locator("#problems")).to_be_focused()
 
 

@@ -25,8 +25,8 @@ def test_a_github_connector_is_added_tried_out_enabled_and_its_events_arrive_on_
         page.get_by_label("Token", exact=False).first.fill(TOKEN)
         page.get_by_label("Repositories").fill(REPO)
         page.get_by_role("button", name="Test connection").click()
-        expect(page.locator("#checked .fine")).to_contain_text("Signed in as octocat (The Octocat)")
-        page.get_by_role("button", name="Add the connector").click()
+        expect(page.locator("#test_result .fine")).to_contain_text("Signed in as octocat (The Octocat)")
+        page.get_by_role("button", name="Add connector").click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
 
         dashboard = open_context(timezone_id="UTC").new_page()
@@ -44,7 +44,7 @@ def test_a_github_connector_is_added_tried_out_enabled_and_its_events_arrive_on_
         expect(articles.filter(has_text="Fix retry loop")).to_have_count(2)
         expect(articles).to_have_count(5)
         page.get_by_role("button", name="Sync now").click()
-        expect(page.locator(".health .state")).to_have_text("Fine")
+        expect(page.locator(".health .state")).to_have_text("OK")
         expect(articles).to_have_count(5)
         page.get_by_role("button", name="Disable").click()  # before its source is gone
-        expect(page.locator(".stamp .pill, #stamp .pill").first).to_have_text("Disabled")
+        expect(page.locator(".connector-header .pill, #connector_header .pill").first).to_have_text("Disabled")

@@ -31,7 +31,7 @@ def command_line(tmp_path: Path) -> Iterator[Flask]:
 
 def sign_in(page: Page, name: str) -> None:
     page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
 
@@ -45,13 +45,13 @@ def test_the_link_on_the_terminal_makes_the_first_account(
         complaints.take("403")
         page.goto(link)
         page.get_by_label("Name").fill("alice")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_label("Once more").fill(PASSWORD)
-        page.get_by_role("button", name="Make the account").click()
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("Repeat password").fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
         expect(page.locator(".who")).to_contain_text("alice")
         expect(page.locator("#feed")).to_contain_text("Person Added")
         page.goto(link)
-        expect(page.get_by_role("alert")).to_contain_text("This link does not work any more")
+        expect(page.get_by_role("alert")).to_contain_text("This link was used or replaced")
         complaints.take("410")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_text("You are signed out.")).to_be_visible()
@@ -103,7 +103,7 @@ def test_an_account_that_is_disabled_meanwhile_is_led_out_of_its_open_tabs(
     expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. Ask an admin to enable it.")
     expect(dashboard).to_have_url(f"{own_server}/sign-in?next=%2F%3Frange%3D7d")
     page.bring_to_front()
-    expect(page.locator("#toast")).to_contain_text("Copy what you have not saved")
+    expect(page.locator("#toast")).to_contain_text("Copy your unsaved changes")
     page.locator("#save").click()
     expect(page.locator("#toast")).to_contain_text("Nothing was saved. Your account is disabled.")
     expect(page.get_by_label("Connection Name")).to_have_value("Typed for an hour")

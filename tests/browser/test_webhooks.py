@@ -21,7 +21,7 @@ def test_leaving_the_secret_asks_unless_it_was_copied(open_context: OpenContext,
 
     page.on("dialog", leave)
     page.goto(add(server).page)
-    page.get_by_role("button", name="Set up a webhook").click()
+    page.get_by_role("button", name="Set up webhook").click()
     page.locator("#webhook-url").click()
     if copies:
         page.get_by_role("button", name="Copy the Secret").click()

@@ -199,7 +199,7 @@ def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask
         for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
             values = {"name": type_key, "token": TOKEN, "enabled": True, key: far.url}
             form = fill(form_of(client.get(f"{NEW}/{type_key}"), "#new"), **values)
-            assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#checked")[0]
+            assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#test_result")[0]
             page = client.post(f"{NEW}/{type_key}", data=form).location
             with app.app_context():
                 turn = polling.acquire(datetime.now(UTC))

@@ -64,7 +64,7 @@ def test_the_secret_is_shown_once_and_on_the_record_without_it(
     assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{one}"
     secret = str(page.select_one("#webhook-secret")["value"])
     assert len(secret) == 43
-    assert "shown this once" in words(page.select_one(".warning"))
+    assert "shown only once" in words(page.select_one(".warning"))
     assert "tick Casts" in words(page.select_one(".instructions"))
     assert shown.headers["Cache-Control"] == "no-store"
     for address in (LIST, "/api/connectors"):
@@ -87,7 +87,7 @@ def test_a_new_secret_replaces_the_old_one_at_once(
 ) -> None:
     address, old = hook
     confirm = f"{LIST}/{one}/webhook/replace"
-    assert "stops working at once" in words(soup(client.get(confirm)).select_one("main"))
+    assert "stops working immediately" in words(soup(client.get(confirm)).select_one("main"))
     form = form_of(client.get(confirm))
     new = str(soup(press(client, confirm, "main form[method=post]")).select_one("#webhook-secret")["value"])
     assert deliver(client, address, old, ["bell"]).status_code == 401
@@ -102,7 +102,7 @@ def test_a_new_secret_replaces_the_old_one_at_once(
 def test_a_webhook_can_be_removed(client: FlaskClient, events: Events, one: int, hook: tuple[str, str]) -> None:
     removed = press(client, f"{LIST}/{one}/webhook/remove", "main form[method=post]")
     assert removed.status_code == 303
-    assert "Set up a webhook" in words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook"))
+    assert "Set up webhook" in words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook"))
     assert deliver(client, *hook, ["bell"]).status_code == 404
     assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "removed"]
     assert client.delete(f"/api/connectors/{one}/webhook").status_code == 204, "whether there is one or not"

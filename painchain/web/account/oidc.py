@@ -1,4 +1,4 @@
-"""Sign in through the OpenID Connect provider: lead there, and take what it sends back."""
+"""Sign in through the OpenID Connect provider: redirect to it and handle its callback."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from painchain.web.common.transaction import audited_transaction
 blueprint = Blueprint("oidc", __name__)
 
 AWAY_COOKIE, AWAY_SECONDS = "painchain_away", 600
-MOST_WANTED = 2_000  # of a longer address the cookie would be larger than a browser keeps
+MOST_WANTED = 2_000  # longer addresses would exceed the cookie size that browsers keep
 WAY = "oidc"
 
 
 @dataclass(frozen=True)
 class Away:
-    """Somebody who is at the provider: what was started, and where they wanted to go."""
+    """A sign-in in progress at the provider, and the address to return to."""
 
     started: Started
     wanted: str
@@ -38,27 +38,27 @@ class Away:
 
 @blueprint.get("/sign-in/oidc")
 def begin() -> ResponseReturnValue:
-    """Lead to the provider. It is a link and no form: a form must not lead to another site."""
+    """Redirect to the provider. A link leads here, because the security policy forbids forms to other sites."""
     provider = _provider_or_404()
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
     if not users.any_exist():
-        message = "There are no accounts yet. Open the link that PainChain printed when it started."
+        message = "There are no accounts yet. Open the setup link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
         address, started = provider.begin()
     except Failed as failure:
         return _form(failure.status, wanted, str(failure))
     answer = redirect(address, 303)
-    kept = _signer().dumps([*astuple(started), wanted if len(wanted) <= MOST_WANTED else "/"])
-    cookies.keep(answer, AWAY_COOKIE, str(kept), AWAY_SECONDS)
+    cookie = _signer().dumps([*astuple(started), wanted if len(wanted) <= MOST_WANTED else "/"])
+    cookies.keep(answer, AWAY_COOKIE, str(cookie), AWAY_SECONDS)
     return answer
 
 
 @blueprint.get(CALLBACK)
 def back() -> ResponseReturnValue:
-    """Sign in whoever the provider sends back; its state, which only this browser has, stands for a form's token."""
+    """Handle the provider's answer. The state parameter, known only to this browser, replaces the CSRF token."""
     provider = _provider_or_404()
     away = _away()
     wanted = away.wanted if away else "/"
@@ -71,21 +71,21 @@ def back() -> ResponseReturnValue:
         return _failed(failure.status, wanted, str(failure), failure.why)
     secret = ""
     with audited_transaction() as trail:
-        found = (
+        account = (
             oidc_provisioning.find_or_create_account(identity, _rules(provider), trail)
             if users.any_exist()
             else _not_set_up()
         )
-        if isinstance(found, Person):
-            trail.author = found.name
-            secret = sign_in.begin(found, WAY, trail)
-    if isinstance(found, Refusal):
-        return _failed(403, wanted, found.message, found.why, found.person)
-    return _done(sign_in.signed_in(found, secret, wanted))
+        if isinstance(account, Person):
+            trail.author = account.name
+            secret = sign_in.begin(account, WAY, trail)
+    if isinstance(account, Refusal):
+        return _failed(403, wanted, account.message, account.why, account.person)
+    return _done(sign_in.signed_in(account, secret, wanted))
 
 
 def _failed(status: int, wanted: str, message: str, why: str, person: Person | None = None) -> Response:
-    """Say why nobody was signed in, and put it on the record."""
+    """Record the failed sign-in and show the reason."""
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
         login_throttle.count_failure_of(auth.sign_in_origin(), trail.now)
@@ -94,7 +94,7 @@ def _failed(status: int, wanted: str, message: str, why: str, person: Person | N
 
 
 def _done(answer: Response) -> Response:
-    """Let nobody be at the provider any more."""
+    """Delete the cookie of the sign-in in progress."""
     cookies.drop(answer, AWAY_COOKIE)
     return answer
 
@@ -104,7 +104,7 @@ def _form(status: int, wanted: str, problem: str) -> Response:
 
 
 def _not_set_up() -> Refusal:
-    return Refusal("There is no account yet. An admin makes the first one.", "no account was made yet")
+    return Refusal("There are no accounts yet. An admin must create the first one.", "no account was made yet")
 
 
 def _rules(provider: Provider) -> Rules:
@@ -114,7 +114,7 @@ def _rules(provider: Provider) -> Rules:
 def _provider_or_404() -> Provider:
     provider: Provider | None = runtime.current().oidc
     if provider is None:
-        abort(404, "No OpenID Connect provider is set up here; PAINCHAIN_OIDC_ISSUER names one.")
+        abort(404, "No OpenID Connect provider is configured. Set PAINCHAIN_OIDC_ISSUER to use one.")
     return provider
 
 
@@ -123,7 +123,7 @@ def _signer() -> URLSafeTimedSerializer:
 
 
 def _away() -> Away | None:
-    """Return what this browser kept while somebody was at the provider, if it is ours and not too old."""
+    """Return the sign-in in progress from this browser's cookie, if its signature is valid and it has not expired."""
     try:
         state, nonce, verifier, wanted = _signer().loads(cookies.read(AWAY_COOKIE), max_age=AWAY_SECONDS)
     except (BadData, ValueError):

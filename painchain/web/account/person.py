@@ -1,4 +1,4 @@
-"""A person's page: what they changed and when they were signed in, from the log, also of somebody who is gone."""
+"""A person's page: their changes and sessions, read from the log, so that it also works for removed accounts."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ blueprint = Blueprint("person", __name__)
 
 @blueprint.get("/people/<path:name>", merge_slashes=False)
 def page(name: str) -> ResponseReturnValue:
-    """Show what somebody changed and when they were signed in; to htmx the part of the feed behind a cursor."""
+    """Show a person's changes and sessions; return only the next part of the feed to htmx."""
     if "\0" in name:
-        abort(404, "Nobody of this name is on the record.")
+        abort(404, "No account or recorded author has this name.")
     try:
         before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
     except BadFilter as problem:
-        return responses.error(422, "This address is not understood", str(problem))
-    found = activity.changed(name, before)
-    older = url_for(".page", name=name, cursor=str(found.older)) if found.older else ""
-    days = list(event_view.by_day(found.events, visibility.all_hidden(), responses.zone()))
+        return responses.error(422, "Invalid address", str(problem))
+    changes = activity.changed(name, before)
+    older = url_for(".page", name=name, cursor=str(changes.older)) if changes.older else ""
+    days = list(event_view.by_day(changes.events, visibility.all_hidden(), responses.zone()))
     values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
-    if responses.is_htmx() and (found.events or before):
+    if responses.is_htmx() and (changes.events or before):
         return responses.fragment("dashboard/more", **values)
     values |= _about(name)
-    if not (values["person"] or values["history"] or values["stays"] or found.events or before):
-        abort(404, "Nobody of this name is on the record.")
+    if not (values["person"] or values["history"] or values["stays"] or changes.events or before):
+        abort(404, "No account or recorded author has this name.")
     return responses.page("pages/account/person.html", name=name, first=before is None, **values)
 
 
 def _about(name: str) -> dict[str, Any]:
-    """Return what the log knows of the account of that name, without what is hidden."""
+    """Return what the log records about the account with that name, without hidden fields."""
     person = users.find_by_name(name)
     person = person if person and person.name == name else None
     history = activity.account(name)
@@ -62,7 +62,7 @@ def _about(name: str) -> dict[str, Any]:
 
 def _there(person: Person | None) -> set[str]:
     sign_ins = login_sessions.of(person.id, auth.limits(), g.now) if person else ()
-    return {login_sessions.short(one.id) for one in sign_ins}
+    return {login_sessions.short(session.id) for session in sign_ins}
 
 
 def _removed(history: Sequence[Event]) -> Event | None:

@@ -1,4 +1,4 @@
-"""One's own account: where one is signed in, signing out there, and a new password."""
+"""The signed-in person's own account: active sessions, sign-out and password change."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """Show one's own account."""
+    """Show the signed-in person's account."""
     return _page(200)
 
 
 @blueprint.post("/password")
 def set_password() -> ResponseReturnValue:
-    """Set one's own password anew, with the one until now."""
+    """Change the password, after checking the current one."""
     name = _own().name
     if request.form.get("password") != request.form.get("again"):
-        return _page(422, {"again": "The two passwords are not the same."})
+        return _page(422, {"again": "The passwords do not match."})
     try:
         with audited_transaction() as trail:
             counted = login_throttle.register_attempt(name, auth.sign_in_origin(), trail.now)
@@ -48,24 +48,24 @@ def set_password() -> ResponseReturnValue:
     except InvalidAccount as wrong:
         return _page(422, wrong.errors)
     if refusal_of_it:
-        return _page(422, {"old": "This is not your password."})
-    return responses.go_to(url_for(".index"), Toast("Your password is set. You are signed out everywhere else."))
+        return _page(422, {"old": "Wrong password."})
+    return responses.go_to(url_for(".index"), Toast("Password changed. All your other sessions are signed out."))
 
 
 @blueprint.post("/sign-ins/<number>/end")
 def end(number: str) -> ResponseReturnValue:
-    """Sign out of one browser."""
+    """End one session."""
     with audited_transaction() as trail:
         ended = login_sessions.end_one(_own(), number, trail)
     if ended and number == g.who.sign_in:
         return _out("You are signed out.")
-    said = Toast("Signed out there.") if ended else Toast("You were not signed in there any more.", "info")
-    return responses.go_to(url_for(".index"), said)
+    toast = Toast("Signed out that session.") if ended else Toast("That session had already ended.", "info")
+    return responses.go_to(url_for(".index"), toast)
 
 
 @blueprint.post("/sign-ins/end")
 def end_all() -> ResponseReturnValue:
-    """Sign out everywhere, here as well."""
+    """End all sessions, including this one."""
     with audited_transaction() as trail:
         login_sessions.end_all(_own(), trail)
     return _out("You are signed out everywhere.")
@@ -80,7 +80,7 @@ def _out(words: str) -> Response:
 
 
 def _own() -> Person:
-    """Return the account that this browser is signed in with: a token has none of its own."""
+    """Return the account of this browser's session, or answer 409 (a token has no session)."""
     person = users.get(g.who.person_id) if g.who.sign_in and g.who.person_id else None
     if person is None:
         abort(409, "You are not signed in with an account.")

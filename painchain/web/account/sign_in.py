@@ -1,4 +1,4 @@
-"""Sign in and out, and the links that work once: the first account, a new password."""
+"""Sign in, sign out, and one-time links: create the first account, set a new password."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("sign_in", __name__)
 
-WRONG = "Name and password do not belong together, or the account is disabled."
-USED = "This link does not work any more: it was used, replaced or has expired. painchain user reset makes a new one."
+WRONG = "Wrong name or password, or the account is disabled."
+USED = (
+    "This link was used or replaced, or has expired. "
+    "Ask an admin for a new one, or run painchain user reset on the server."
+)
 
 
 @blueprint.get("/sign-in")
 def form() -> ResponseReturnValue:
-    """Show the form to sign in; whoever is signed in goes on."""
+    """Show the sign-in form, or redirect a person who is already signed in."""
     wanted = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
         return redirect(wanted, 303)
@@ -51,7 +54,7 @@ def send() -> ResponseReturnValue:
         return _form(429, wanted, name, str(refusal))
     number, wrong = login_sessions.verify_credentials(name[:1000], password)
     with audited_transaction() as trail:
-        trail.author = audit_trail.SYSTEM  # whoever fails to sign in as somebody is not that one
+        trail.author = audit_trail.SYSTEM  # a failed sign-in does not prove who tried it
         person = users.get(number) if number else None
         if wrong or person is None:
             login_sessions.record_failure(person, auth.sign_in_origin(), wrong, trail)
@@ -76,21 +79,21 @@ def leave() -> ResponseReturnValue:
 
 @blueprint.get("/link/<secret>")
 def link(secret: str) -> ResponseReturnValue:
-    """Show the form behind a link that works once."""
-    found = _link_or_gone(secret)
-    return _link_form(200, secret, found)
+    """Show the form of a one-time link."""
+    one_time_link = _link_or_gone(secret)
+    return _link_form(200, secret, one_time_link)
 
 
 @blueprint.post("/link/<secret>")
 def use_link(secret: str) -> ResponseReturnValue:
-    """Make the first account, or set a new password, and sign in."""
+    """Create the first account or set a new password, then sign in."""
     person: Person | None
     try:
         with audited_transaction() as trail:
-            found = _link_or_gone(secret)
+            one_time_link = _link_or_gone(secret)
             if request.form.get("password") != request.form.get("again"):
-                raise InvalidAccount({"again": "The two passwords are not the same."})
-            person = _use(found, trail)
+                raise InvalidAccount({"again": "The passwords do not match."})
+            person = _use(one_time_link, trail)
             secret_of_cookie = begin(person, "link", by(person.name, trail))
     except InvalidAccount as wrong:
         return _link_form(422, secret, _link_or_gone(secret), wrong.errors)
@@ -98,22 +101,22 @@ def use_link(secret: str) -> ResponseReturnValue:
 
 
 def by(name: str, trail: audit_trail.Trail) -> audit_trail.Trail:
-    """Return the trail with the author that a sign-in has: the account of that name, or PainChain itself."""
+    """Set the trail's author to the account with that name, or to the system if there is none, and return the trail."""
     person = users.find_by_name(name)
     trail.author, trail.cause = (person.name, "") if person else (audit_trail.SYSTEM, "sign-in page")
     return trail
 
 
 def begin(person: Person, way: str, trail: audit_trail.Trail) -> str:
-    """Begin a session in place of the one that this browser has, if it has one; return what its cookie is to hold."""
+    """Start a session, replacing this browser's current one; return the secret for its cookie."""
     if g.who.sign_in:
         login_sessions.end(g.who, trail)
     return login_sessions.start(person, way, auth.sign_in_origin(), trail)
 
 
 def signed_in(person: Person, secret: str, wanted: str) -> Response:
-    """Answer somebody who has just signed in: with the cookies, and on to where they wanted to go."""
-    session.clear()  # the form's token of before is worth nothing from here on
+    """Set the session cookies and redirect to the wanted address."""
+    session.clear()  # invalidates CSRF tokens issued before the sign-in
     auth.set_actor(Actor(person.name, person.role, person.id))
     answer = redirect(wanted, 303)
     cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
@@ -125,8 +128,8 @@ def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Respon
     return responses.page("pages/account/sign_in.html", status, wanted=wanted, name=name, problem=problem)
 
 
-def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, str] | None = None) -> Response:
-    person = users.get(found.person_id) if found.person_id else None
+def _link_form(status: int, secret: str, one_time_link: OneTimeLink, errors: dict[str, str] | None = None) -> Response:
+    person = users.get(one_time_link.person_id) if one_time_link.person_id else None
     given = request.form.get("name", "")
     return responses.page(
         "pages/account/link.html", status, secret=secret, person=person, name=given, errors=errors or {}
@@ -134,21 +137,21 @@ def _link_form(status: int, secret: str, found: OneTimeLink, errors: dict[str, s
 
 
 def _link_or_gone(secret: str) -> OneTimeLink:
-    found = password_links.find_link(secret, g.now)
-    if found is None or (found.person_id is None and users.any_exist()):
+    one_time_link = password_links.find_link(secret, g.now)
+    if one_time_link is None or (one_time_link.person_id is None and users.any_exist()):
         logs.security("link_refused", "A one-time link was asked for that does not work.")
         abort(410, USED)
-    return found
+    return one_time_link
 
 
-def _use(found: OneTimeLink, trail: audit_trail.Trail) -> Person:
+def _use(one_time_link: OneTimeLink, trail: audit_trail.Trail) -> Person:
     password = request.form.get("password", "")
-    if found.person_id is None:
+    if one_time_link.person_id is None:
         trail.author, trail.cause = audit_trail.SYSTEM, "setup link"
         person = users.add(request.form.get("name", ""), ADMIN, trail, password=password)
-        password_links.use_up(found)
+        password_links.use_up(one_time_link)
         return person
-    owner = users.get(found.person_id)
+    owner = users.get(one_time_link.person_id)
     assert owner is not None  # noqa: S101  its links go with it
     trail.author = owner.name
     users.set_password(owner, password, trail)

@@ -58,7 +58,7 @@ def sync(connector_id: int) -> ResponseReturnValue:
         with audited_transaction() as trail:
             connector = connector_store.get(connector_id) if connector_id < 2**63 else None
             if connector is None:
-                abort(404, "This connector no longer exists. The timeline shows what happened to it.")
+                abort(404, "No connector with this ID. If it was deleted, the timeline shows when and by whom.")
             polling.sync_now(connector, trail)
     except ChangeRefused as refusal:
         return responses.error(409, "Not synced", str(refusal))
@@ -78,7 +78,7 @@ def watched(connectors: Sequence[Connector], health: Mapping[int, Health] | None
     return {"health": health, "watched": list(health), "seen": _fingerprint(health)}
 
 
-def troubled() -> list[FailingConnector]:
+def failing() -> list[FailingConnector]:
     """Return the connectors that fail or have reached a rate limit."""
     connectors = connector_store.list_all()
     health = connector_polls.read(connectors, g.now)

@@ -108,7 +108,7 @@ def put_back(number: int) -> ResponseReturnValue:
     except InvalidValues as invalid:
         return _refused(number, chosen, invalid, 422)
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
-    toast = Toast(f"Put back in “{name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+    toast = Toast(f"Reverted in “{name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
     return responses.go_to(url_for("settings.connector", connector_id=event.connector_id), toast)
 
 
@@ -145,7 +145,7 @@ def _plan_values(number: int) -> dict[str, Any]:
 
 def _refused(number: int, chosen: list[str], refusal: Exception, status: int) -> ResponseReturnValue:
     """Show the preview as things stand now, with what was chosen and why nothing was done."""
-    problem = str(refusal) if chosen else "Nothing was changed: choose what to put back."
+    problem = str(refusal) if chosen else "Not reverted: select at least one setting."
     values = {**_plan_values(number), "chosen": chosen, "problem": problem}
     if responses.is_htmx():
         return responses.fragment("settings/restore", **values), status

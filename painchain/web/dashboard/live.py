@@ -97,7 +97,7 @@ def news() -> ResponseReturnValue:
     new = queries.since(wanted, after)
     if not new:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
-    values = {**chart_values(view, wanted), "troubled": connector_health.troubled()}
+    values = {**chart_values(view, wanted), "failing_connectors": connector_health.failing()}
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("dashboard/news", whole=True, **values, **feed_values(view, wanted))
     days = days_of(sorted(new, key=newest_first))

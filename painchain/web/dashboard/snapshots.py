@@ -35,7 +35,7 @@ def index() -> ResponseReturnValue:
     values = {
         "asked": asked,
         "moments": moments,
-        "picture": seen[moments.index(asked.at)],
+        "snapshot": seen[moments.index(asked.at)],
         "differences": list(differences(seen[0], seen[-1])) if asked.compare else [],
         "begins": snapshots.oldest(),
         "inputs": {"at": _input(asked.at), "compare": _input(asked.compare)},

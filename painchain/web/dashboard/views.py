@@ -111,7 +111,11 @@ def index() -> ResponseReturnValue:
         **_choices(view, wanted),
         "problem": problem,
     }
-    values |= {"qualifiers": search_query.QUALIFIERS, "typed_search": typed, "troubled": connector_health.troubled()}
+    values |= {
+        "qualifiers": search_query.QUALIFIERS,
+        "typed_search": typed,
+        "failing_connectors": connector_health.failing(),
+    }
     if responses.is_htmx():
         return responses.fragment("dashboard/dashboard", **values), status
     return responses.page("pages/dashboard/dashboard.html", status, **values)
@@ -189,7 +193,7 @@ def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str,
     counted = histogram.histogram(replace(wanted, source=()), g.now, responses.zone())
     stretches = coverage.between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
     return {
-        "lapses": stretches[::-1],
+        "data_gaps": stretches[::-1],
         "lanes": chart.lanes(stretches, counted, g.now),
         "silences": [] if wanted.end else silent_connectors.find_silent(g.now, wanted),
         "view": view,

@@ -1,4 +1,4 @@
-"""Settings → API tokens: see, make and revoke the tokens of scripts."""
+"""Settings → API tokens: list, create and revoke tokens for scripts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def new() -> ResponseReturnValue:
 
 @blueprint.post("/new")
 def create() -> ResponseReturnValue:
-    """Make a token and show it, this once."""
+    """Create a token and show it once."""
     entered: dict[str, Any] = {
         "name": request.form.get("name", ""),
         "role": request.form.get("role", ""),
@@ -47,7 +47,7 @@ def create() -> ResponseReturnValue:
         with audited_transaction() as trail:
             owner = users.get(g.who.person_id) if g.who.person_id else None
             if owner is None:
-                return responses.error(409, "No token was made", api_tokens.NOBODY)
+                return responses.error(409, "Token not created", api_tokens.NOBODY)
             token, secret = api_tokens.create(**entered, owner=owner, trail=trail)
     except InvalidAccount as wrong:
         return _form(entered, 422, wrong.errors)
@@ -56,7 +56,7 @@ def create() -> ResponseReturnValue:
 
 @blueprint.get("/<int:token_id>/revoke")
 def confirm_revoke(token_id: int) -> ResponseReturnValue:
-    """Say what stops, and ask."""
+    """Ask for confirmation before revoking a token."""
     return responses.page("pages/settings/token_revoke.html", token=_get_or_404(token_id))
 
 
@@ -64,14 +64,14 @@ def confirm_revoke(token_id: int) -> ResponseReturnValue:
 def revoke(token_id: int) -> ResponseReturnValue:
     """Revoke a token."""
     with audited_transaction() as trail:
-        one = _get_or_404(token_id)
-        name = one.name
-        api_tokens.revoke(one, trail)
-    return responses.go_to(url_for(".index"), Toast(f"The token “{name}” is revoked: it opens nothing any more."))
+        token = _get_or_404(token_id)
+        name = token.name
+        api_tokens.revoke(token, trail)
+    return responses.go_to(url_for(".index"), Toast(f"Token “{name}” revoked. It no longer works."))
 
 
 def days_of(text: str) -> int:
-    """Return for how many days a token is to last; -1, which nothing lasts, for what is no number."""
+    """Return a token's lifetime in days; -1, which is never valid, if the text is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else -1
 
 
@@ -81,7 +81,7 @@ def _form(entered: dict[str, Any], status: int = 200, errors: dict[str, str] | N
 
 
 def _get_or_404(token_id: int) -> ApiToken:
-    one = api_tokens.get(token_id) if token_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no token here any more. What became of it is on the timeline.")
-    return one
+    token = api_tokens.get(token_id) if token_id < 2**63 else None
+    if token is None:
+        abort(404, "No token with this ID. If it was revoked, the timeline shows when and by whom.")
+    return token

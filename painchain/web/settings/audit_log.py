@@ -1,4 +1,4 @@
-"""Settings → Audit log: whether it is as it was written, its checkpoints, and what that can show."""
+"""Settings → Audit log: integrity status, checkpoints, and the limits of the check."""
 
 from __future__ import annotations
 
@@ -28,65 +28,63 @@ MOST_LINES = 500
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where to look at a break: the event itself, or the nearest before it that is still there."""
+class BrokenAt:
+    """The event to show for a break: the damaged event, or the nearest earlier one that still exists."""
 
     event: int
     itself: bool
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One line that was pasted: how its checkpoint fits, or why it is none."""
+class Comparison:
+    """The result for one pasted line: how its checkpoint matches the log, or why it is not a checkpoint."""
 
-    fit: CheckpointMatch | None
+    match: CheckpointMatch | None
     problem: str = ""
 
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """Show how the log is."""
+    """Show the integrity status of the log."""
     return _page()
 
 
 @blueprint.get("/progress")
 def progress() -> ResponseReturnValue:
-    """Return how far a check is, or what it has found."""
-    return responses.fragment("settings/checking", **_checking())
+    """Return the progress or the result of a check."""
+    return responses.fragment("settings/integrity_status", **_integrity())
 
 
 @blueprint.post("/check")
 def check() -> ResponseReturnValue:
-    """Let the log be checked now."""
+    """Start a check of the log."""
     running = check_job.state().running
     with audited_transaction():
         check_job.ask()
-    words = "A check is running already." if running else "The log is being checked."
+    words = "A check is already running." if running else "Checking the log …"
     return responses.go_to(url_for(".index"), Toast(words, "info" if running else "good"))
 
 
 @blueprint.post("/checkpoint")
 def make() -> ResponseReturnValue:
-    """Make a checkpoint."""
+    """Create a checkpoint."""
     try:
         with audited_transaction() as trail:
             made = latest_checkpoint.make(trail, _clock, recorded=True)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, g.now)
         return _page(409)
-    return responses.go_to(
-        url_for(".index"), Toast(f"A checkpoint of {latest_checkpoint.format_value(made)} was made.")
-    )
+    return responses.go_to(url_for(".index"), Toast(f"Created a checkpoint of {latest_checkpoint.format_value(made)}."))
 
 
 @blueprint.get("/checkpoints.ndjson")
 def download() -> ResponseReturnValue:
-    """Hand out the file of checkpoints as it is."""
+    """Download the checkpoint file unchanged."""
     try:
         content = latest_checkpoint.file().read_bytes()
     except OSError:
         return responses.error(
-            404, "No checkpoints", "There is no checkpoint on this server yet, or no way to read it."
+            404, "No checkpoints", "There is no checkpoint on this server yet, or the file cannot be read."
         )
     name = f"painchain-checkpoints-{g.now:%Y-%m-%dT%H%M%SZ}.ndjson"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -95,24 +93,24 @@ def download() -> ResponseReturnValue:
 
 @blueprint.post("/compare")
 def compare() -> ResponseReturnValue:
-    """Compare checkpoints that were kept elsewhere with the log."""
+    """Compare checkpoints stored elsewhere with the log."""
     pasted = [line.strip() for line in request.form.get("checkpoints", "").splitlines() if line.strip()]
-    problem = "" if 0 < len(pasted) <= MOST_LINES else f"Paste from 1 to {MOST_LINES} lines of a file of checkpoints."
-    compared = [] if problem else [_compared(line) for line in pasted]
-    wrong = problem or any(one.fit is None for one in compared)
+    problem = "" if 0 < len(pasted) <= MOST_LINES else f"Paste 1 to {MOST_LINES} lines from a checkpoint file."
+    compared = [] if problem else [_compare_line(line) for line in pasted]
+    wrong = problem or any(comparison.match is None for comparison in compared)
     return _page(422 if wrong else 200, pasted="\n".join(pasted) if wrong else "", compared=compared, problem=problem)
 
 
-def _compared(line: str) -> Compared:
+def _compare_line(line: str) -> Comparison:
     try:
-        return Compared(checkpoint_comparison.compare([checkpoints.parse(line)])[0])
+        return Comparison(checkpoint_comparison.compare([checkpoints.parse(line)])[0])
     except BadCheckpoint as problem:
-        return Compared(None, str(problem))
+        return Comparison(None, str(problem))
 
 
 def _page(status: int = 200, **compared: Any) -> ResponseReturnValue:
     values = {
-        **_checking(),
+        **_integrity(),
         "last": latest_checkpoint.last(),
         "newest": _newest(),
         "file": latest_checkpoint.file(),
@@ -130,29 +128,29 @@ def _newest() -> Any:
         return None
 
 
-def _checking() -> dict[str, Any]:
-    """Return what is known of the log, and what the newest checkpoint says at this very moment."""
+def _integrity() -> dict[str, Any]:
+    """Return the result of the last check, and compare the newest checkpoint with the log now."""
     state = check_job.state()
-    misfit, unreadable = None, ""
+    mismatch, unreadable = None, ""
     try:
-        misfit = latest_checkpoint.mismatch()
+        mismatch = latest_checkpoint.mismatch()
     except BadCheckpoint as problem:
         unreadable = str(problem)
     return {
         "state": state,
         "verdict": state.verdict,
-        "misfit": misfit,
+        "mismatch": mismatch,
         "unreadable": unreadable,
-        "place": _place(state, misfit),
+        "broken_at": _broken_at(state, mismatch),
         "took": timedelta(seconds=state.seconds),
     }
 
 
-def _place(state: State, misfit: CheckpointMatch | None) -> Place | None:
+def _broken_at(state: State, mismatch: CheckpointMatch | None) -> BrokenAt | None:
     broken = state.verdict.broken if state.verdict else None
-    number = broken.event if broken else misfit.checkpoint.size if misfit else None
+    number = broken.event if broken else mismatch.checkpoint.size if mismatch else None
     nearest = check_job.nearest(number) if number is not None else None
-    return Place(nearest, nearest == number) if nearest else None
+    return BrokenAt(nearest, nearest == number) if nearest else None
 
 
 def _clock() -> datetime:

@@ -1,4 +1,4 @@
-"""Test connection: with what a connector's form has now; nothing is saved, and what was typed stays."""
+"""Test a connection with the values in the form; nothing is saved and the entered values stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ blueprint = Blueprint("checks", __name__, url_prefix="/settings/integrations")
 def check_new(key: str) -> ResponseReturnValue:
     """Test the connection of a connector that is being added."""
     if key not in connectors.ADDABLE:
-        abort(404, "There is no connector type of this name.")
+        abort(404, "Unknown connector type.")
     connector_type = connectors.ADDABLE[key]
     try:
         result = connection_test.check_new(connector_type, connector_form.submitted(connector_type), g.now)
@@ -57,7 +57,7 @@ def _answer(
     """Return the result alone for htmx, or the page with the result above the form as it was typed."""
     values: dict[str, Any] = {"type": connector_type, "checked": result, "errors": errors or {}}
     if responses.is_htmx():
-        return responses.fragment("settings/checked", **values), status
+        return responses.fragment("settings/test_result", **values), status
     stored = None if connector_id is None else settings_connectors.stored_or_404(connector_id)
     form = connector_form.sent_form(connector_type, stored)
     connector_form.show_errors(form, values["errors"])

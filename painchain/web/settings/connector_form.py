@@ -39,7 +39,7 @@ class ConnectorForm(FlaskForm):  # type: ignore[misc]
 
     version = HiddenField()
     base = HiddenField()
-    enabled = BooleanField("Enable it right away")
+    enabled = BooleanField("Enable now")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def show_errors(form: Any, errors: Mapping[str, str]) -> None:
 
 
 def conflict(form: Any, stored: StoredConnector) -> Conflict:
-    """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
+    """Compare both people's changes since the form was opened; update the fields that only the other one changed."""
     connector = stored.connector
     connector_type = type_of(connector)
     now = values(connector)

@@ -44,10 +44,10 @@ def index() -> ResponseReturnValue:
 def integrations() -> ResponseReturnValue:
     """Show a card for each connector, or for those that match a search."""
     search, wanted = request.args.get("q", "").strip()[:200], request.args.get("type", "")
-    found = connector_store.list_all(search, wanted)
+    matching = connector_store.list_all(search, wanted)
     values: dict[str, Any] = {
-        "found": found,
-        **connector_health.watched(found),
+        "matching": matching,
+        **connector_health.watched(matching),
         "search": search,
         "wanted": wanted,
         "addable": connectors.ADDABLE,
@@ -87,8 +87,8 @@ def create(key: str) -> ResponseReturnValue:
         if responses.is_htmx():
             return responses.fragment("settings/new", **values), 422
         return responses.page("pages/settings/new.html", 422, **values)
-    state = "It is enabled." if connector.enabled else "It is disabled: enable it when you are ready."
-    toast = Toast(f"“{connector.name}” is added. {state}")
+    state = "It is enabled." if connector.enabled else "It is disabled. Enable it when you are ready."
+    toast = Toast(f"Added “{connector.name}”. {state}")
     address = url_for(".connector", connector_id=connector.id)
     return responses.go_to(address, toast)
 
@@ -133,11 +133,7 @@ def toggle(connector_id: int) -> ResponseReturnValue:
     words = "shown" if all(wanted.values()) else "hidden"
     count = len(changed)
     what = changed[0].label if count == 1 else f"{count} fields"
-    toast = (
-        Toast(f"{what} {'is' if count == 1 else 'are'} {words} from now on.")
-        if changed
-        else Toast("Nothing to change.")
-    )
+    toast = Toast(f"{what} {'is' if count == 1 else 'are'} now {words}.") if changed else Toast("No changes.", "info")
     if responses.is_htmx():
         return _news(stored, toast, _switched(stored, whole=len(wanted) > 1))
     return responses.go_to(url_for(".connector", connector_id=connector_id, _anchor="visibility"), toast)
@@ -160,7 +156,7 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     except StaleConnector as stale:
         return _stale(stale)
     state = "enabled" if enabled else "disabled"
-    toast = Toast(f"“{connector.name}” is {state}." if changed else f"“{connector.name}” was {state} already.")
+    toast = Toast(f"“{connector.name}” is {state}." if changed else f"“{connector.name}” is already {state}.")
     on_list = request.form.get("at") == "list"
     if responses.is_htmx() and not type_of(connector).builtin:
         if on_list:
@@ -193,7 +189,7 @@ def delete(connector_id: int) -> ResponseReturnValue:
         return responses.error(409, "Not deleted", str(refusal))
     except StaleConnector as stale:
         return _stale(stale)
-    return responses.go_to(url_for(".integrations"), Toast(f"“{name}” is deleted. Its events stay on the timeline."))
+    return responses.go_to(url_for(".integrations"), Toast(f"Deleted “{name}”. Its events stay on the timeline."))
 
 
 def recent(stored: StoredConnector | None) -> dict[str, Any]:
@@ -228,13 +224,13 @@ def stored_or_404(connector_id: int, trail: Trail | None = None) -> StoredConnec
     """Return the connector of that id, or answer 404; inside a transaction with its `trail`."""
     stored = stored_connector.read(connector_id, trail) if connector_id < 2**63 else None
     if stored is None:
-        abort(404, "There is no connector here any more. What became of it is on the timeline.")
+        abort(404, "No connector with this ID. If it was deleted, the timeline shows when and by whom.")
     return stored
 
 
 def _addable(key: str) -> ConnectorType:
     if key not in connectors.ADDABLE:
-        abort(404, f"There is no connector type of this name. Choose from {', '.join(connectors.ADDABLE)}.")
+        abort(404, f"Unknown connector type. Choose one of {', '.join(connectors.ADDABLE)}.")
     return connectors.ADDABLE[key]
 
 
@@ -268,13 +264,13 @@ def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bo
                 return all_of_type
     toggle = (request.values.get("event_type", ""), request.values.get("field", ""))
     if toggle not in known:
-        abort(422, "There is no such field; reload the page and try again.")
+        abort(422, "Unknown field. Reload the page and try again.")
     return {toggle: connector_form.toggle_name(toggle) in request.form}
 
 
 def _saved_toast(connector: Connector, saved: Saved) -> Toast:
     if not saved:
-        return Toast("Nothing to save: everything is as it was.", "info")
+        return Toast("No changes to save.", "info")
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
     return Toast(f"Saved “{connector.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
@@ -287,7 +283,7 @@ def _news(stored: StoredConnector | None, toast: Toast | None, main: str) -> str
 
 
 def _switched(stored: StoredConnector, whole: bool = False) -> str:
-    return responses.fragment("settings/switched", whole=whole, **_detail(stored))
+    return responses.fragment("settings/switch_response", whole=whole, **_detail(stored))
 
 
 def _invalid(stored: StoredConnector, invalid: InvalidValues) -> ResponseReturnValue:
@@ -313,5 +309,6 @@ def _refused(stored: StoredConnector, form: Any, status: int, **values: Any) -> 
 
 
 def _stale(stale: StaleConnector) -> ResponseReturnValue:
-    """Say that somebody else was first; the page has to be reloaded before anything is switched or deleted."""
-    return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")
+    """Say that someone else saved first; the page has to be reloaded before anything is switched or deleted."""
+    message = f"{stale} Reload the page to see the current version."
+    return responses.error(409, "Someone else changed this first", message)

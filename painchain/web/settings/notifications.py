@@ -1,4 +1,4 @@
-"""Settings → Notifications: whom to tell at once of what, a test of it, and how it went last."""
+"""Settings → Notifications: rules, test messages and the state of delivery."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LABELS = {kind.key: kind.label for kind in outbox.KINDS}
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """List the rules and how each of them does."""
+    """List the rules with their delivery state."""
     return responses.page(
         "pages/settings/notifications.html",
         rules=notification_rules.list_all(),
@@ -51,15 +51,15 @@ def create() -> ResponseReturnValue:
     except InvalidValues as invalid:
         return _form(None, _submitted(), 422, invalid.errors)
     return responses.go_to(
-        url_for(".rule", rule_id=rule.id), Toast(f"“{rule.name}” is added. Send a test to see it arrive.")
+        url_for(".rule", rule_id=rule.id), Toast(f"Added “{rule.name}”. Send a test message to check it.")
     )
 
 
 @blueprint.get("/<int:rule_id>")
 def rule(rule_id: int) -> ResponseReturnValue:
-    """Show one rule: its form and how it does."""
-    one = _get_or_404(rule_id)
-    return _form(one, notification_rules.values(one))
+    """Show one rule: its form and delivery state."""
+    rule = _get_or_404(rule_id)
+    return _form(rule, notification_rules.values(rule))
 
 
 @blueprint.post("/<int:rule_id>")
@@ -67,30 +67,30 @@ def update(rule_id: int) -> ResponseReturnValue:
     """Save the form of a rule."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(rule_id)
-            changes = notification_rules.update(one, _submitted(), version_submitted(), trail)
+            rule = _get_or_404(rule_id)
+            changes = notification_rules.update(rule, _submitted(), version_submitted(), trail)
     except InvalidValues as invalid:
         return _form(_get_or_404(rule_id), _submitted(), 422, invalid.errors)
     except StaleRule:
         return _form(_get_or_404(rule_id), _submitted(), 409)
-    words = f"Saved “{one.name}”: {', '.join(change.label for change in changes)}."
-    toast = Toast(words) if changes else Toast("Nothing to save: everything is as it was.", "info")
+    words = f"Saved “{rule.name}”: {', '.join(change.label for change in changes)}."
+    toast = Toast(words) if changes else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
 
 @blueprint.post("/<int:rule_id>/test")
 def test(rule_id: int) -> ResponseReturnValue:
-    """Send a test message and say whether it arrived."""
-    one = _get_or_404(rule_id)
-    name = one.name
-    error = sender.send_test(one, g.now)
-    toast = Toast(f"The test did not arrive. {error}", "bad") if error else Toast(f"A test was sent by “{name}”.")
+    """Send a test message and report the result."""
+    rule = _get_or_404(rule_id)
+    name = rule.name
+    error = sender.send_test(rule, g.now)
+    toast = Toast(f"Test message failed. {error}", "bad") if error else Toast(f"Sent a test message with “{name}”.")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
 
 @blueprint.get("/<int:rule_id>/delete")
 def confirm_delete(rule_id: int) -> ResponseReturnValue:
-    """Ask before a rule goes."""
+    """Ask for confirmation before deleting a rule."""
     return responses.page("pages/settings/notification_delete.html", rule=_get_or_404(rule_id), labels=LABELS)
 
 
@@ -99,25 +99,27 @@ def delete(rule_id: int) -> ResponseReturnValue:
     """Delete a rule."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(rule_id)
-            name = one.name
-            notification_rules.delete(one, version_submitted(), trail)
+            rule = _get_or_404(rule_id)
+            name = rule.name
+            notification_rules.delete(rule, version_submitted(), trail)
     except StaleRule as stale:
-        return responses.error(409, "Somebody else was first", f"{stale} Look at it as it is now.")
-    return responses.go_to(url_for(".index"), Toast(f"“{name}” is deleted: it tells nobody any more."))
+        return responses.error(
+            409, "Someone else changed this first", f"{stale} Reload the page to see the current version."
+        )
+    return responses.go_to(url_for(".index"), Toast(f"Deleted “{name}”. It sends no more notifications."))
 
 
 def _form(
-    one: NotifyRule | None, entered: dict[str, Any], status: int = 200, errors: dict[str, str] | None = None
+    rule: NotifyRule | None, entered: dict[str, Any], status: int = 200, errors: dict[str, str] | None = None
 ) -> ResponseReturnValue:
-    """Show the form. After a conflict it goes on from the rule as it is now, and says what that is."""
+    """Show the form. After a conflict, show the rule's current values as well."""
     return responses.page(
         "pages/settings/notification.html",
         status,
-        rule=one,
+        rule=rule,
         entered=entered,
         errors=errors or {},
-        conflict=one if status == 409 else None,
+        conflict=rule if status == 409 else None,
         kinds=outbox.OFFERED,
         labels=LABELS,
         waiting=outbox.waiting(),
@@ -134,7 +136,7 @@ def _submitted() -> dict[str, Any]:
 
 
 def _get_or_404(rule_id: int) -> NotifyRule:
-    one = notification_rules.get(rule_id)
-    if one is None:
-        abort(404, "There is no notify rule here any more. What became of it is on the timeline.")
-    return one
+    rule = notification_rules.get(rule_id)
+    if rule is None:
+        abort(404, "No notification rule with this ID. If it was deleted, the timeline shows when and by whom.")
+    return rule

@@ -1,4 +1,4 @@
-"""Settings → People: who may sign in, as what, and the links by which they set their passwords."""
+"""Settings → People: accounts, roles and one-time password links."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def new() -> ResponseReturnValue:
 
 @blueprint.post("/new")
 def create() -> ResponseReturnValue:
-    """Add an account; without a password show its link, this once."""
+    """Add an account; if it has no password, show its one-time link once."""
     values, first = _submitted(), not users.any_exist()
     try:
         with audited_transaction() as trail:
@@ -46,76 +46,78 @@ def create() -> ResponseReturnValue:
         return _form(None, values, 422, wrong.errors)
     if invited.secret:
         return _show_link(invited.person, invited.secret, first)
-    said = " From now on everybody signs in." if first else ""
-    return responses.go_to(url_for(".index"), Toast(f"{invited.person.name} is added as {invited.person.role}.{said}"))
+    sign_in_note = " From now on, everyone must sign in." if first else ""
+    return responses.go_to(
+        url_for(".index"), Toast(f"Added {invited.person.name} as {invited.person.role}.{sign_in_note}")
+    )
 
 
 @blueprint.get("/<int:person_id>")
 def person(person_id: int) -> ResponseReturnValue:
     """Show one account's form."""
-    one = _get_or_404(person_id)
-    return _form(one, {name: getattr(one, name) or "" for name in FIELDS})
+    person = _get_or_404(person_id)
+    return _form(person, {name: getattr(person, name) or "" for name in FIELDS})
 
 
 @blueprint.post("/<int:person_id>")
 def update(person_id: int) -> ResponseReturnValue:
-    """Save name, role and address of an account."""
+    """Save an account's name, role and email address."""
     values = _submitted()
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(person_id)
-            changed = users.change(one, trail, version_submitted(), **values)
+            person = _get_or_404(person_id)
+            changed = users.change(person, trail, version_submitted(), **values)
     except InvalidAccount as wrong:
         return _form(_get_or_404(person_id), values, 422, wrong.errors)
     except StaleAccount:
         return _form(_get_or_404(person_id), values, 409)
     except LastAdmin as refusal:
         return _form(_get_or_404(person_id), values, 409, {"role": str(refusal)})
-    saved = Toast(f"Saved {one.name}.") if changed else Toast("Nothing to save: everything is as it was.", "info")
+    saved = Toast(f"Saved {person.name}.") if changed else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".index"), saved)
 
 
 @blueprint.post("/<int:person_id>/link")
 def make_link(person_id: int) -> ResponseReturnValue:
-    """Make a link that sets the password anew, and show it, this once."""
+    """Create a one-time link that sets a new password, and show it once."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(person_id)
-            secret = invitations.new_link(one, trail)
+            person = _get_or_404(person_id)
+            secret = invitations.new_link(person, trail)
     except AccountRefused as refusal:
         return _refused(refusal)
-    return _show_link(one, secret)
+    return _show_link(person, secret)
 
 
 @blueprint.post("/<int:person_id>/disable")
 def disable(person_id: int) -> ResponseReturnValue:
-    """Keep somebody out from now on."""
+    """Disable an account."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(person_id)
-            users.disable(one, trail, version_submitted())
+            person = _get_or_404(person_id)
+            users.disable(person, trail, version_submitted())
     except AccountRefused as refusal:
         return _refused(refusal)
-    return responses.go_to(url_for(".index"), Toast(f"{one.name} is disabled, and signed out everywhere."))
+    return responses.go_to(url_for(".index"), Toast(f"Disabled {person.name} and signed them out everywhere."))
 
 
 @blueprint.post("/<int:person_id>/enable")
 def enable(person_id: int) -> ResponseReturnValue:
-    """Let somebody in again."""
+    """Enable an account."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(person_id)
-            users.enable(one, trail, version_submitted())
+            person = _get_or_404(person_id)
+            users.enable(person, trail, version_submitted())
     except AccountRefused as refusal:
         return _refused(refusal)
-    return responses.go_to(url_for(".index"), Toast(f"{one.name} is enabled and can sign in again."))
+    return responses.go_to(url_for(".index"), Toast(f"Enabled {person.name}. They can sign in again."))
 
 
 @blueprint.get("/<int:person_id>/remove")
 def confirm_remove(person_id: int) -> ResponseReturnValue:
-    """Name what goes with an account, and ask."""
-    one = _get_or_404(person_id)
-    return responses.page("pages/settings/person_remove.html", person=one, tokens=invitations.tokens_of(one))
+    """List what is deleted with an account, and ask for confirmation."""
+    person = _get_or_404(person_id)
+    return responses.page("pages/settings/person_remove.html", person=person, tokens=invitations.tokens_of(person))
 
 
 @blueprint.post("/<int:person_id>/remove")
@@ -123,27 +125,27 @@ def remove(person_id: int) -> ResponseReturnValue:
     """Remove an account."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(person_id)
-            name = one.name
-            users.remove(one, trail, version_submitted())
+            person = _get_or_404(person_id)
+            name = person.name
+            users.remove(person, trail, version_submitted())
     except AccountRefused as refusal:
         return _refused(refusal)
-    return responses.go_to(url_for(".index"), Toast(f"{name} is removed. What they changed stays on the timeline."))
+    return responses.go_to(url_for(".index"), Toast(f"Removed {name}. Their changes stay on the timeline."))
 
 
-def _show_link(one: Person, secret: str, first: bool = False) -> ResponseReturnValue:
+def _show_link(person: Person, secret: str, first: bool = False) -> ResponseReturnValue:
     hours = password_links.LINK_HOURS["reset"]
     return responses.page(
-        "pages/settings/person_link.html", person=one, link=password_link(secret), hours=hours, first=first
+        "pages/settings/person_link.html", person=person, link=password_link(secret), hours=hours, first=first
     )
 
 
 def _form(
-    one: Person | None, entered: dict[str, Any], status: int = 200, errors: dict[str, str] | None = None
+    person: Person | None, entered: dict[str, Any], status: int = 200, errors: dict[str, str] | None = None
 ) -> ResponseReturnValue:
-    """Show the form. After a conflict it goes on from the account as it is now, and says what that is."""
-    conflict = one if status == 409 and not errors else None
-    values = {"person": one, "entered": entered, "errors": errors or {}, "conflict": conflict, "roles": MAY}
+    """Show the form. After a conflict, show the account's current values as well."""
+    conflict = person if status == 409 and not errors else None
+    values = {"person": person, "entered": entered, "errors": errors or {}, "conflict": conflict, "roles": MAY}
     return responses.page("pages/settings/person_edit.html", status, **values)
 
 
@@ -152,11 +154,11 @@ def _submitted() -> dict[str, str]:
 
 
 def _refused(refusal: AccountRefused) -> ResponseReturnValue:
-    return responses.error(409, "Nothing was changed", str(refusal))
+    return responses.error(409, "Not changed", str(refusal))
 
 
 def _get_or_404(person_id: int) -> Person:
-    one = users.get(person_id) if person_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no account here any more. What became of it is on the timeline.")
-    return one
+    person = users.get(person_id) if person_id < 2**63 else None
+    if person is None:
+        abort(404, "No account with this ID. If it was removed, the timeline shows when and by whom.")
+    return person

@@ -1,4 +1,4 @@
-"""Settings → Retention: for how many days events are kept, what would go, and its removal."""
+"""Settings → Retention: days to keep events, preview and deletion of older ones."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from painchain.web.common.transaction import audited_transaction
 blueprint = Blueprint("retention", __name__, url_prefix="/settings/retention")
 
 BUILTIN = connectors.BUILTIN.key
-WRONG = f"Give a whole number of days from 1 to {MAX_DAYS:,}, or nothing to keep events for ever."
-UNSURE = "These are the audit trail itself. Tick the box below if they are really to go."
+WRONG = f"Must be an integer between 1 and {MAX_DAYS:,}. Leave empty to keep events forever."
+UNSURE = "These events are the audit log. To delete them, tick the box below."
 
 
 @dataclass(frozen=True)
 class Row:
-    """One source of the form: what is entered, what is stored, and what is wrong."""
+    """One source in the form: the entered value, the stored value and the error."""
 
     source: str
     label: str
@@ -40,63 +40,63 @@ class Row:
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """Show for how many days events are kept."""
+    """Show the retention rules."""
     return _page(200, retention_rules.rules())
 
 
 @blueprint.post("")
 def save() -> ResponseReturnValue:
-    """Store for how many days events are kept, or only say what would go."""
+    """Save the retention rules, or preview what they would delete."""
     entered = {name.removeprefix("days."): text.strip() for name, text in request.form.items() if name[:5] == "days."}
     stored = retention_rules.rules()
     errors = {source: WRONG for source, text in entered.items() if not _valid(text)}
-    wanted = {source: _days(text) for source, text in entered.items() if source in stored and source not in errors}
+    new_rules = {source: _days(text) for source, text in entered.items() if source in stored and source not in errors}
     previewing = request.form.get("do") == "preview"
     if (
         not previewing
-        and _shortens(stored[BUILTIN], wanted.get(BUILTIN, stored[BUILTIN]))
+        and _shortens(stored[BUILTIN], new_rules.get(BUILTIN, stored[BUILTIN]))
         and "sure" not in request.form
     ):
         errors.setdefault(BUILTIN, UNSURE)
     if errors:
         return _page(422, stored, entered, errors)
     if previewing:
-        return _page(200, stored, entered, preview=retention_rules.prunable({**stored, **wanted}, g.now))
+        return _page(200, stored, entered, preview=retention_rules.prunable({**stored, **new_rules}, g.now))
     try:
         with audited_transaction() as trail:
-            changes = retention_rules.change(wanted, _began(), trail)
+            changes = retention_rules.change(new_rules, _began(), trail)
     except RetentionRefused as refusal:
-        return responses.error(409, "Nothing was saved", str(refusal))
-    words = [f"{source_label(one.source)} {kept_for(one.new)}" for one in changes]
-    toast = Toast(f"Saved. Kept from now on: {', '.join(words)}.") if words else Toast("Nothing to save.", "info")
+        return responses.error(409, "Not saved", str(refusal))
+    words = [f"{source_label(change.source)} {kept_for(change.new)}" for change in changes]
+    toast = Toast(f"Saved. Now kept: {', '.join(words)}.") if words else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".index"), toast)
 
 
 @blueprint.get("/prune")
 def confirm() -> ResponseReturnValue:
-    """Name what goes now by the stored rules, and ask."""
-    going = retention_rules.prunable(retention_rules.rules(), g.now)
-    return responses.page("pages/settings/prune.html", going=going, as_of=iso(g.now), **_words(going))
+    """List what the stored rules delete now, and ask for confirmation."""
+    prunable = retention_rules.prunable(retention_rules.rules(), g.now)
+    return responses.page("pages/settings/prune.html", prunable=prunable, as_of=iso(g.now), **_words(prunable))
 
 
 @blueprint.post("/prune")
 def prune() -> ResponseReturnValue:
-    """Order the removal of what the page has named; the scheduler carries it out."""
+    """Schedule the deletion of the events listed on the page; the scheduler carries it out."""
     as_of = _as_of(request.form.get("as_of", ""))
     named = {name.removeprefix("days."): _days(text) for name, text in request.form.items() if name[:5] == "days."}
-    going = retention_rules.prunable(named, as_of)
+    prunable = retention_rules.prunable(named, as_of)
     try:
         with audited_transaction() as trail:
-            numbers = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, EPOCH)
+            numbers = retention_rules.schedule_prune(prunable, retention_rules.ON_DEMAND, trail, EPOCH)
     except RetentionRefused as refusal:
-        return responses.error(409, "Nothing was removed", str(refusal))
-    toast = Toast("The removal has begun.") if numbers else Toast("Nothing to remove.", "info")
+        return responses.error(409, "Nothing was deleted", str(refusal))
+    toast = Toast("Deletion started.") if numbers else Toast("Nothing to delete.", "info")
     return responses.go_to(url_for(".index"), toast)
 
 
 @blueprint.get("/progress")
 def progress() -> ResponseReturnValue:
-    """Return how far the removals have come."""
+    """Return the progress of running deletions."""
     return responses.fragment("settings/pruning", **_progress())
 
 
@@ -126,12 +126,12 @@ def _progress() -> dict[str, Any]:
     }
 
 
-def _words(going: list[PrunableEvents]) -> dict[str, Any]:
-    return {"label": source_label, "kept_for": kept_for, "total": sum(one.events for one in going)}
+def _words(prunable: list[PrunableEvents]) -> dict[str, Any]:
+    return {"label": source_label, "kept_for": kept_for, "total": sum(rule.events for rule in prunable)}
 
 
 def _began() -> dict[str, int | None]:
-    """Return the rules that the form began with."""
+    """Return the rules that were stored when the form was opened."""
     return {
         name.removeprefix("was."): _days(text.strip()) if _valid(text.strip()) else 0
         for name, text in request.form.items()
@@ -158,12 +158,12 @@ def _text(days: int | None) -> str:
 
 
 def _as_of(text: str) -> datetime:
-    """Return the moment of the page that asked: what is newer than it said is not removed."""
+    """Return the time at which the confirmation page was made: newer events are not deleted."""
     try:
         value = datetime.fromisoformat(text)
         fresh = g.now - timedelta(days=1) <= value <= g.now
     except (ValueError, TypeError, OverflowError):
         fresh = False
     if not fresh:
-        abort(409, "This page is too old, or not ours: open it again and look at what goes now.")
+        abort(409, "This page is out of date. Open it again to see what would be deleted now.")
     return value

@@ -26,7 +26,7 @@ blueprint = Blueprint("teams", __name__, url_prefix="/settings/teams")
 
 
 class TeamForm(FlaskForm):  # type: ignore[misc]
-    """A team's name and tags as they are typed, with the version and the values that the form began with."""
+    """A team's name and tags as entered, with the version and values from when the form was opened."""
 
     name = StringField(NAME.caption)
     tags = StringField(TAGS.caption)
@@ -52,18 +52,18 @@ def create() -> ResponseReturnValue:
     form = TeamForm()
     try:
         with audited_transaction() as trail:
-            one = teams.create(_submitted(form), trail)
+            team = teams.create(_submitted(form), trail)
     except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, None, form)
-    return responses.go_to(url_for(".index"), Toast(f"The team “{one.name}” is added."))
+    return responses.go_to(url_for(".index"), Toast(f"Added team “{team.name}”."))
 
 
 @blueprint.get("/<int:team_id>")
 def team(team_id: int) -> ResponseReturnValue:
     """Show one team's form."""
-    one = _get_or_404(team_id)
-    return _page(200, one, _shown(one))
+    team = _get_or_404(team_id)
+    return _page(200, team, _shown(team))
 
 
 @blueprint.post("/<int:team_id>")
@@ -72,23 +72,21 @@ def update(team_id: int) -> ResponseReturnValue:
     form = TeamForm()
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(team_id)
-            changes = teams.update(one, _submitted(form), connector_form.version_submitted(), trail)
+            team = _get_or_404(team_id)
+            changes = teams.update(team, _submitted(form), connector_form.version_submitted(), trail)
     except InvalidValues as invalid:
         connector_form.show_errors(form, invalid.errors)
         return _page(422, _get_or_404(team_id), form)
     except StaleTeam:
-        one = _get_or_404(team_id)
-        return _page(409, one, form, conflict=_conflict(form, one))
-    saved = Toast(f"Saved the team “{one.name}”: {', '.join(change.label for change in changes)}.")
-    return responses.go_to(
-        url_for(".index"), saved if changes else Toast("Nothing to save: everything is as it was.", "info")
-    )
+        team = _get_or_404(team_id)
+        return _page(409, team, form, conflict=_conflict(form, team))
+    saved = Toast(f"Saved team “{team.name}”: {', '.join(change.label for change in changes)}.")
+    return responses.go_to(url_for(".index"), saved if changes else Toast("No changes to save.", "info"))
 
 
 @blueprint.get("/<int:team_id>/delete")
 def confirm_delete(team_id: int) -> ResponseReturnValue:
-    """Name what goes with a team, and ask."""
+    """List what is deleted with a team, and ask for confirmation."""
     return responses.page("pages/settings/delete_team.html", team=_get_or_404(team_id))
 
 
@@ -97,55 +95,57 @@ def delete(team_id: int) -> ResponseReturnValue:
     """Delete a team."""
     try:
         with audited_transaction() as trail:
-            one = _get_or_404(team_id)
-            name = one.name
-            teams.delete(one, connector_form.version_submitted(), trail)
+            team = _get_or_404(team_id)
+            name = team.name
+            teams.delete(team, connector_form.version_submitted(), trail)
     except StaleTeam as stale:
-        return responses.error(409, "Somebody else was first", f"{stale} Reload the page to see it as it is now.")
-    return responses.go_to(url_for(".index"), Toast(f"The team “{name}” is deleted. Its tags stay where they are."))
+        return responses.error(
+            409, "Someone else changed this first", f"{stale} Reload the page to see the current version."
+        )
+    return responses.go_to(url_for(".index"), Toast(f"Deleted team “{name}”. Its tags stay on connectors and changes."))
 
 
 def _get_or_404(team_id: int) -> Team:
-    one = teams.get(team_id) if team_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no team here any more. What became of it is on the timeline.")
-    return one
+    team = teams.get(team_id) if team_id < 2**63 else None
+    if team is None:
+        abort(404, "No team with this ID. If it was deleted, the timeline shows when and by whom.")
+    return team
 
 
-def _page(status: int, one: Team | None, form: TeamForm, conflict: Conflict | None = None) -> ResponseReturnValue:
-    """Show a team's form; to htmx the form alone."""
-    values: dict[str, Any] = {"team": one, "form": form, "type": {"all_fields": FIELDS}, "conflict": conflict}
+def _page(status: int, team: Team | None, form: TeamForm, conflict: Conflict | None = None) -> ResponseReturnValue:
+    """Show a team's form; return only the form to htmx."""
+    values: dict[str, Any] = {"team": team, "form": form, "type": {"all_fields": FIELDS}, "conflict": conflict}
     if responses.is_htmx() and request.method == "POST":
         return responses.fragment("settings/team", **values), status
     return responses.page("pages/settings/team.html", status, **values)
 
 
-def _shown(one: Team | None) -> TeamForm:
-    current = teams.values(one)
+def _shown(team: Team | None) -> TeamForm:
+    current = teams.values(team)
     entered = {field.key: connector_form.as_entered(field, current[field.key]) for field in FIELDS}
-    return TeamForm(formdata=None, data={**entered, **_origin(one)})
+    return TeamForm(formdata=None, data={**entered, **_origin(team)})
 
 
-def _origin(one: Team | None) -> dict[str, str]:
-    if one is None:
+def _origin(team: Team | None) -> dict[str, str]:
+    if team is None:
         return {"version": "", "base": ""}
-    return {"version": str(one.version), "base": json.dumps(teams.values(one), ensure_ascii=False)}
+    return {"version": str(team.version), "base": json.dumps(teams.values(team), ensure_ascii=False)}
 
 
 def _submitted(form: TeamForm) -> dict[str, Any]:
     return {field.key: form[field.key].data for field in FIELDS if field.key in request.form}
 
 
-def _conflict(form: TeamForm, one: Team) -> Conflict:
-    """Compare what both people did since the form was opened, and bring the form up to date where only they did."""
-    now = teams.values(one)
+def _conflict(form: TeamForm, team: Team) -> Conflict:
+    """Compare both people's changes since the form was opened; update the fields that only the other one changed."""
+    now = teams.values(team)
     base = {**now, **teams.clean(connector_form.read_base(form.base.data))[0]}
     mine_entered, _ = teams.clean(_submitted(form))
     theirs, mine = diff(FIELDS, base, now), diff(FIELDS, base, mine_entered)
     for change in theirs:
-        if change.key not in {one.key for one in mine}:
+        if change.key not in {own.key for own in mine}:
             field = next(field for field in FIELDS if field.key == change.key)
             form[change.key].data = connector_form.as_entered(field, change.new)
-    for key, value in _origin(one).items():
+    for key, value in _origin(team).items():
         form[key].data = value
-    return Conflict(one, theirs, mine)
+    return Conflict(team, theirs, mine)

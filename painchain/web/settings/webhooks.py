@@ -22,26 +22,30 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<
 
 @blueprint.get("/<any(replace, remove):what>")
 def confirm(connector_id: int, what: str) -> ResponseReturnValue:
-    """Say what is no longer taken, and ask."""
-    one = get_or_404(connector_id)
-    webhook = webhooks.of(one)
+    """Ask for confirmation before replacing or removing a webhook."""
+    connector = get_or_404(connector_id)
+    webhook = webhooks.of(connector)
     if webhook is None:
         abort(404, "This connector has no webhook.")
     return responses.page(
-        "pages/settings/webhook_confirm.html", connector=one, what=what, state=webhooks.state(webhook), **values(one)
+        "pages/settings/webhook_confirm.html",
+        connector=connector,
+        what=what,
+        state=webhooks.state(webhook),
+        **values(connector),
     )
 
 
 @blueprint.post("")
 def make(connector_id: int) -> ResponseReturnValue:
-    """Make a new secret and show it, this once."""
+    """Create a new secret and show it once."""
     try:
         with audited_transaction() as trail:
-            one = get_or_404(connector_id)
-            secret = webhooks.make(one, trail, request.form.get("state", ""))
+            connector = get_or_404(connector_id)
+            secret = webhooks.make(connector, trail, request.form.get("state", ""))
     except ChangeRefused as refusal:
-        return responses.error(409, "Nothing was changed", str(refusal))
-    return responses.page("pages/settings/webhook.html", connector=one, secret=secret, **values(one))
+        return responses.error(409, "Not changed", str(refusal))
+    return responses.page("pages/settings/webhook.html", connector=connector, secret=secret, **values(connector))
 
 
 @blueprint.post("/remove")
@@ -49,23 +53,27 @@ def remove(connector_id: int) -> ResponseReturnValue:
     """Remove the webhook."""
     try:
         with audited_transaction() as trail:
-            one = get_or_404(connector_id)
-            removed = webhooks.remove(one, trail, request.form.get("state"))
+            connector = get_or_404(connector_id)
+            removed = webhooks.remove(connector, trail, request.form.get("state"))
     except ChangeRefused as refusal:
-        return responses.error(409, "Nothing was changed", str(refusal))
-    words = f"“{one.name}” takes no webhooks any more." if removed else f"“{one.name}” had no webhook."
-    return responses.go_to(url_for("settings.connector", connector_id=one.id, _anchor="webhook"), Toast(words))
+        return responses.error(409, "Not changed", str(refusal))
+    words = f"Removed the webhook from “{connector.name}”." if removed else f"“{connector.name}” had no webhook."
+    return responses.go_to(url_for("settings.connector", connector_id=connector.id, _anchor="webhook"), Toast(words))
 
 
-def values(one: Connector) -> dict[str, Any]:
-    """Return what the pages of a webhook need."""
-    hook = type_of(one).webhook
-    return {"type": type_of(one), "url": webhook_address(one), "instructions": hook.instructions if hook else ""}
+def values(connector: Connector) -> dict[str, Any]:
+    """Return the template values of the webhook pages."""
+    hook = type_of(connector).webhook
+    return {
+        "type": type_of(connector),
+        "url": webhook_address(connector),
+        "instructions": hook.instructions if hook else "",
+    }
 
 
 def get_or_404(connector_id: int) -> Connector:
     """Return the connector of that id, or answer 404."""
-    one = connector_store.get(connector_id) if connector_id < 2**63 else None
-    if one is None:
-        abort(404, "There is no connector here. What became of it is on the timeline.")
-    return one
+    connector = connector_store.get(connector_id) if connector_id < 2**63 else None
+    if connector is None:
+        abort(404, "No connector with this ID. If it was deleted, the timeline shows when and by whom.")
+    return connector

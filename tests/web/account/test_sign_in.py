@@ -50,7 +50,7 @@ def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password
     add_person(app)
     answer = sign_in(client, name, password)
     assert answer.status_code == 422
-    assert words(soup(answer).select_one("[role=alert]")).startswith("Name and password do not belong together")
+    assert words(soup(answer).select_one("[role=alert]")).startswith("Wrong name or password")
     assert client.get("/").status_code == 303
 
 
@@ -82,12 +82,12 @@ def test_a_link_sets_a_password_anew_once_and_for_a_day_and_ends_every_session(a
     stranger = app.test_client()
     assert stranger.get(replaced).status_code == 410, "a newer link is the one that counts"
     page = stranger.get(address)
-    assert words(soup(page).h1) == "A new password for alice"
+    assert words(soup(page).h1) == "Set a new password for alice"
     form = form_of(page, "#link")
     for password, again, said in (
         ("short", "short", "12 characters"),
         ("alice2026alice!", "alice2026alice!", "too easy"),
-        (PASSWORD + "!", PASSWORD, "not the same"),
+        (PASSWORD + "!", PASSWORD, "do not match"),
     ):
         refused = stranger.post(address, data={**form, "password": password, "again": again})
         assert refused.status_code == 422

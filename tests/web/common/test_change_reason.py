@@ -24,7 +24,7 @@ WITHOUT = {
     "pages/settings/audit_log.html": "comparing checkpoints saves nothing; making one asks for it",
     "pages/dashboard/export.html": "it saves nothing",
     "pages/dashboard/report.html": "it saves nothing",
-    "partials/settings/checking.html": "it saves nothing",
+    "partials/settings/integrity_status.html": "it saves nothing",
     "partials/settings/sync.html": "it saves nothing",
     "partials/settings/switch.html": "one click; beside a connector's form it takes the reason from there",
 }

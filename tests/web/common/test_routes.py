@@ -173,7 +173,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 5, hide_all),
     ("POST", f"{ONE}/enable"): (
         ["ConnectorEnabled"],
-        lambda client, one: submit(client, f"{LIST}/{one}", "#stamp form"),
+        lambda client, one: submit(client, f"{LIST}/{one}", "#connector_header form"),
     ),
     ("POST", f"{ONE}/disable"): (
         ["ConnectorDisabled"],

@@ -33,7 +33,7 @@ def lapse(app: Flask, number: int, kind: str, since: datetime, until: datetime |
 
 
 def stretches(page: BeautifulSoup) -> list[str]:
-    return [text.split(",")[0] for text in texts(page, ".lapses li")]
+    return [text.split(",")[0] for text in texts(page, ".data-gaps li")]
 
 
 def test_the_chart_says_when_nobody_was_looking(client, app, now):
@@ -41,9 +41,9 @@ def test_the_chart_says_when_nobody_was_looking(client, app, now):
     lapse(app, 3, "rate_limited", now - 150 * MINUTE)
     lapse(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
     page = soup(client.get("/"))
-    since, *until = page.select(".lapses time")[1:]
-    assert [(words(one.a), words(one)) for one in page.select(".lapses li")] == [
-        ("Number 3", f"Number 3 held back by a rate limit since {texts(page, '.lapses time')[0]}: No answer."),
+    since, *until = page.select(".data-gaps time")[1:]
+    assert [(words(one.a), words(one)) for one in page.select(".data-gaps li")] == [
+        ("Number 3", f"Number 3 held back by a rate limit since {texts(page, '.data-gaps time')[0]}: No answer."),
         ("Number 2", f"Number 2 failing {words(since)} – {words(until[0])}"),
     ]
     assert [one.title.string for one in page.select(".lanes .band")] == [
@@ -66,7 +66,10 @@ def test_who_was_disabled_all_along_is_told_in_words_alone(client, app, now):
     lapse(app, 2, "disabled", now - 48 * HOUR)
     lapse(app, 3, "failing", now - 48 * HOUR)
     page = soup(client.get("/"))
-    assert {text.split(" since ")[0] for text in texts(page, ".lapses li")} == {"Number 2 disabled", "Number 3 failing"}
+    assert {text.split(" since ")[0] for text in texts(page, ".data-gaps li")} == {
+        "Number 2 disabled",
+        "Number 3 failing",
+    }
     assert [one.title.string for one in page.select(".lanes .band")] == ["Number 3: failing"]
 
 
@@ -74,8 +77,8 @@ def test_many_stretches_are_folded(client, app, now):
     for number in range(2, 12):
         lapse(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
     page = soup(client.get("/"))
-    assert words(page.select_one("#more-lapses summary")) == "and 7 more"
-    assert len(page.select(".lapses li")) == 10
+    assert words(page.select_one("#more-data-gaps summary")) == "7 more"
+    assert len(page.select(".data-gaps li")) == 10
     assert len({band["y"] for band in page.select(".band")}) == 6
 
 
@@ -92,7 +95,7 @@ def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app
         before.log_config_changed(audit_trail.Subject("Work GitHub", "github", number), change)
     said = words(soup(client.get("/?range=7d")).select_one(".silences li"))
     assert said.startswith("No GitHub events from Work GitHub since ")
-    assert "usual gap 12 min. Just before: Poll interval changed from 300 to 3600 at " in said
+    assert "They usually arrive at least every 12 min. Just before: Poll interval changed from 300 to 3600 at " in said
     assert said.endswith(" by alice.")
     found = client.get("/api/timeline").get_json()["silences"][0]
     assert (found["connector_name"], found["usual_gap_seconds"]) == ("Work GitHub", 720)

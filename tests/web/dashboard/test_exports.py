@@ -118,7 +118,7 @@ def test_while_auditing_is_off_nothing_is_exported_and_the_page_says_why(client:
     before = events()
     page = soup(client.get("/export"))
     assert page.select("#export") == []
-    assert "Auditing is off" in words(page.select_one("main .problem"))
+    assert "while auditing is off" in words(page.select_one("main .problem"))
     response = client.post("/export", data={**form, "format": "csv"})
     assert response.status_code == 409
     assert "Auditing is off" in words(soup(response).select_one("main"))

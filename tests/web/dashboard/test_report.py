@@ -86,17 +86,17 @@ def test_the_months_before_and_after_are_a_click_away(client):
 
 def test_a_month_in_which_nothing_happened_says_so(client):
     page = soup(client.get("/report?month=2020-01"))
-    assert "No configuration change in January 2020 The audit trail begins on" in words(page.select_one(".nothing"))
+    assert "No configuration changes in January 2020 The audit log starts on" in words(page.select_one(".nothing"))
     assert not page.select("table, .chart, button[form=csv]")
 
 
 def test_in_the_month_in_which_the_log_begins_the_report_says_so(client):
-    assert "The audit trail begins on" in words(soup(client.get("/report")).select_one("main"))
+    assert "The audit log starts on" in words(soup(client.get("/report")).select_one("main"))
 
 
 def test_a_month_to_come_says_so(client):
     nothing = soup(client.get("/report?month=2222-01")).select_one("main .nothing")
-    assert words(nothing).startswith("January 2222 has not begun")
+    assert words(nothing).startswith("January 2222 has not started yet")
 
 
 @pytest.mark.parametrize("month", ["nonsense", "2026-13", "0001-01", "2026-01-01", "9999-12"])
@@ -136,7 +136,7 @@ def test_a_gap_is_shown(client):
     for act in ("disable", "enable"):
         assert client.post(f"/api/connectors/1/{act}").status_code == 200
     assert words(soup(client.get("/report")).select_one(".unrecorded")).startswith(
-        "Not recorded. While auditing was off"
+        "Auditing was off. Changes made during these times were not recorded"
     )
 
 
@@ -193,5 +193,5 @@ def test_a_long_table_is_cut_on_the_page_and_whole_in_the_csv(client):
         log(client, event_type="connector_updated", connector_name="Far", connector_type="github", changes=changes)
     page = soup(client.get("/report"))
     assert len(page.select("[data-table=drift] tr:not(.of) th[scope=row]")) == 200
-    assert "and 100 more: the CSV has all." in words(page.select_one("[aria-labelledby=drift]"))
+    assert "and 100 more. Download the CSV to see all." in words(page.select_one("[aria-labelledby=drift]"))
     assert len([row for row in table(client) if row[0] == "drift"]) == 300

@@ -79,9 +79,7 @@ def test_two_moments_are_compared_whichever_comes_first(client, make_connector, 
 def test_without_a_difference_the_page_says_so(client):
     now = datetime.now(UTC).isoformat()
     page = soup(client.get("/as-of", query_string={"at": now, "compare": now}))
-    assert texts(page, ".differences") == [
-        "No connectors changed The configuration was the same at both moments, as far as it was recorded."
-    ]
+    assert texts(page, ".differences") == ["No connectors changed No recorded differences between these two times."]
 
 
 def test_the_form_is_filled_in_the_viewers_zone_and_read_in_it(client):
@@ -97,21 +95,21 @@ def test_every_event_leads_to_its_moment(client, make_connector, events):
     edit(client, make_connector(name="Work GitHub"), poll_interval="3600", branches="main")
     for event in events(event_type="ConfigChanged"):
         page = soup(client.get(f"/events/{event['id']}"))
-        [link] = [link["href"] for link in page.select("a") if words(link) == "Configuration as of this moment"]
+        [link] = [link["href"] for link in page.select("a") if words(link) == "Configuration at this time"]
         then = standing(soup(client.get(link)), "Work GitHub")
         assert (then["Poll interval (seconds)"], then["Branches"]) == ("3600", "main"), "a save counts as a whole"
 
 
 def test_before_the_log_began_nothing_is_known(client):
     nothing = soup(client.get("/as-of?at=2020-01-01")).select_one("main .nothing")
-    assert words(nothing).startswith("Nothing is known of this moment The audit trail begins on")
+    assert words(nothing).startswith("No data for this time The audit log starts on")
     assert client.get(str(nothing.a["href"])).status_code == 200
     assert texts(soup(client.get(str(nothing.a["href"]))), ".standing h3") == ["PainChain System"]
 
 
 def test_a_moment_to_come_says_so(client):
     page = soup(client.get("/as-of?at=2222-01-01"))
-    assert "This moment has not come yet" in words(page.select_one(".warning"))
+    assert "This time is in the future" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System"]
 
 
@@ -119,7 +117,7 @@ def test_a_moment_to_come_says_so(client):
 def test_what_is_no_moment_is_refused_with_words(client, given):
     response = client.get(f"/as-of?{given}")
     assert response.status_code == 422
-    assert "The present configuration is shown instead" in words(soup(response).select_one("[role=alert]"))
+    assert "Showing the current configuration instead" in words(soup(response).select_one("[role=alert]"))
     assert texts(soup(response), ".standing h3") == ["PainChain System"]
 
 
@@ -142,10 +140,10 @@ def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app,
         event_log.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
     first = moments(events)[0]
     page = soup(client.get("/as-of", query_string={"at": first}))
-    assert "older events were removed" in words(page.select_one(".warning"))
+    assert "older events were deleted" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
     assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
-    assert "not changed since the audit trail begins" in words(page.select_one(".standing .meta"))
+    assert "unchanged since the audit log starts" in words(page.select_one(".standing .meta"))
     answer = client.get("/api/as-of").get_json()
     assert (answer["complete"], [one["complete"] for one in answer["connectors"]]) == (False, [False, False, True])
 

@@ -88,7 +88,7 @@ def test_a_setting_is_put_back_previewed_and_on_the_record(client, make_connecto
     else:
         assert (answer.status_code, answer.location) == (303, f"{LIST}/{one}")
     page = soup(client.get(f"{LIST}/{one}"))
-    assert texts(page, "#toast .toast span") == ["Put back in “Work GitHub”: Poll interval."]
+    assert texts(page, "#toast .toast span") == ["Reverted in “Work GitHub”: Poll interval."]
     assert texts(page, "#feed .event-type")[:2] == ["Connector Updated", "Config Changed"]
     assert texts(page, "#feed .change")[0] == "Poll interval: 3600 → 300"
     assert stored(client, one)["poll_interval"] == 300
@@ -281,7 +281,7 @@ def test_nothing_chosen_or_nothing_known_is_refused(client, make_connector, htmx
     none = put_back(client, event, htmx=htmx, fields=[])
     assert (none.status_code, texts(soup(none), "[role=alert]")) == (
         422,
-        ["Nothing was changed: choose what to put back."],
+        ["Not reverted: select at least one setting."],
     )
     odd = put_back(client, event, htmx=htmx, fields=["poll_interval", "name"])
     assert odd.status_code == 422
@@ -297,7 +297,7 @@ def test_events_that_changed_no_setting_have_nothing_to_put_back(client, make_co
         assert client.get(page_of(event)).status_code == script(client, event).status_code == 404
         token = form_of(client.get(f"{LIST}/{one}"), "#connector-form")["csrf_token"]
         assert client.post(page_of(event), data={"csrf_token": token, "fields": ["x"]}).status_code == 404
-        assert "Put back" not in client.get(f"/events/{event['id']}").text
+        assert "Revert…" not in client.get(f"/events/{event['id']}").text
 
 
 def test_unknown_events_cannot_be_put_back(client, make_connector):

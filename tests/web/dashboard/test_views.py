@@ -79,6 +79,11 @@ def numbers(page: BeautifulSoup | Tag) -> list[int]:
     return [int(str(article["data-id"])) for article in page.select("article.event")]
 
 
+def out_of_band(page: BeautifulSoup) -> list[Any]:
+    """Return the ids of the elements that htmx swaps out of band."""
+    return [element["id"] for element in page.select("[hx-swap-oob=true]")]
+
+
 def follow(client: FlaskClient, page: BeautifulSoup, selector: str, attribute: str = "href") -> BeautifulSoup:
     """Go where a link leads."""
     response = client.get(str(page.select_one(selector)[attribute]), headers=HTMX if attribute == "hx-get" else {})
@@ -167,14 +172,14 @@ def test_sixty_changes_of_one_action_are_folded(client, events, make_connector):
     group = read(client).select_one("#feed .request")
     assert len(group.find_all("article", recursive=False)) == 10
     rest = group.select_one("details.rest")
-    assert words(rest.summary) == f"and {PAGE - 10} more of the same action"
+    assert words(rest.summary) == f"{PAGE - 10} more from the same save"
     assert len(rest.find_all("article", recursive=False)) == PAGE - 10
     assert not rest.has_attr("open")
 
 
 def test_without_any_event_the_feed_says_where_to_look_further(client):
     nothing = read(client, start_date="2001-01-01", end_date="2001-01-02").select_one("#feed #nothing")
-    assert words(nothing.h2) == "Nothing changed in this range"
+    assert words(nothing.h2) == "No changes in this time range"
     ranges = {"7d", "30d", "90d"}
     assert {parse_qs(urlsplit(str(link["href"])).query).get("range", ["-"])[0] for link in nothing.select("a")} - {
         "-"
@@ -184,7 +189,7 @@ def test_without_any_event_the_feed_says_where_to_look_further(client):
 
 def test_a_filter_that_nothing_matches_says_so_and_can_be_cleared(client):
     page = read(client, author="nobody", range="7d")
-    assert words(page.select_one("#feed #nothing h2")) == "No change matches this filter"
+    assert words(page.select_one("#feed #nothing h2")) == "No changes match this filter"
     assert page.select_one("#feed #nothing a")["href"] == "/"
     assert page.select_one("#filter .clear")["href"] == "/?range=7d"
 
@@ -319,7 +324,7 @@ def test_a_filter_that_is_not_understood_says_so_and_shows_the_last_day(client, 
             page = soup(response)
             assert response.status_code == 422, query
             assert bool(page.find("html")) is not headers
-            assert "Everything of the last 24 hours is shown instead." in words(page.select_one("#dashboard .problem"))
+            assert "Showing all changes of the last 24 hours instead." in words(page.select_one("#dashboard .problem"))
             assert numbers(page) == [event["id"] for event in events()]
 
 
@@ -405,7 +410,7 @@ def test_an_open_dashboard_stops_asking_when_its_range_has_ended(client, write):
     news = soup(client.get("/news", query_string={"after": "0", "end_date": past}, headers=HTMX))
     assert [element["id"] for element in news.find_all(recursive=False)] == ["live"]
     assert not news.select("[hx-get]")
-    assert words(news) == "to the newest"
+    assert words(news) == "Show newest"
 
 
 def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
@@ -413,7 +418,11 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     numbers_written = write({}, {})
     news = soup(client.get(live(page), headers=HTMX))
     assert numbers(news) == sorted(numbers_written)
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
+    assert out_of_band(news) == [
+        "timeline",
+        "connector_problems",
+        "live",
+    ]
     assert words(news.select_one("#timeline .count strong")) == "3"
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -432,7 +441,12 @@ def test_many_news_at_once_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
     news = soup(client.get(live(page), headers=HTMX))
-    assert [element["id"] for element in news.select("[hx-swap-oob=true]")] == ["feed", "timeline", "trouble", "live"]
+    assert out_of_band(news) == [
+        "feed",
+        "timeline",
+        "connector_problems",
+        "live",
+    ]
     assert numbers(news) == numbers(read(client))
     assert client.get(live(news), headers=HTMX).data == b""
 
@@ -441,7 +455,11 @@ def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
     page = read(client)
     written = write(*({} for _ in range(PAGE + 5)))
     first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
-    assert [element["id"] for element in first.select("[hx-swap-oob=true]")] == ["timeline", "trouble", "live"]
+    assert out_of_band(first) == [
+        "timeline",
+        "connector_problems",
+        "live",
+    ]
     rest = soup(client.get(live(first) + "&keep=yes", headers=HTMX))
     assert {*numbers(first), *numbers(rest)} == set(written)
     assert len(numbers(first)) == PAGE
@@ -524,7 +542,7 @@ def test_the_bars_of_a_bin_stand_on_each_other_one_for_each_source(client, write
 def test_an_empty_chart_says_that_nothing_happened(client):
     page = read(client, start_date="2001-01-01", end_date="2001-01-02")
     assert words(page.select_one("#timeline .count")) == "0 changes"
-    assert words(page.select_one("#timeline .as-text p")).startswith("Nothing happened between 1 Jan 2001, 00:00:00")
+    assert words(page.select_one("#timeline .as-text p")).startswith("No changes between 1 Jan 2001, 00:00:00")
 
 
 def test_bins_without_changes_are_passed_over_by_keyboard_and_screen_reader(client):
@@ -628,7 +646,7 @@ def test_the_page_of_an_event_shows_the_rest_of_the_same_action(client, events, 
     make_connector("kubernetes", "Cluster", enabled=True)
     created, enabled = events()[-2:]
     page = soup(client.get(f"/events/{enabled['id']}"))
-    assert texts(page, "main h2") == ["In the same action", *texts(page, "h2.day")]
+    assert texts(page, "main h2") == ["From the same save", *texts(page, "h2.day")]
     assert numbers(page) == [enabled["id"], created["id"]]
 
 
@@ -664,7 +682,7 @@ def test_events_of_a_deleted_connector_stay_readable(client, events, make_connec
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
     changed = events(event_type="ConfigChanged")[-1]
     page = soup(client.get(f"/events/{changed['id']}"))
-    assert "the connector is deleted" in words(page.main)
+    assert "the connector was deleted" in words(page.main)
     assert not page.select(f"a[href='{address}']")
 
 

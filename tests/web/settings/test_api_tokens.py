@@ -58,7 +58,7 @@ def test_a_token_is_shown_once_and_what_it_does_is_by_its_name(app, client, even
     assert "cause" not in reported["description"]
     page = soup(client.get("/?range=all&author=token:ci"))
     assert texts(page, "#feed .author") == ["token:ci", "token:ci"]
-    assert texts(page, "#feed .claimed") == ["claims to be alice"]
+    assert texts(page, "#feed .claimed") == ["claimed author: alice"]
     told = client.get(PAGE).text + client.get("/?range=all").text + str(events())
     assert secret[4:] not in told
     with app.app_context():
@@ -100,7 +100,7 @@ def test_a_token_ends(app, client):
         db.session.commit()
     refused = app.test_client().get("/api/changes", headers=bearer(secret))
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert words(soup(client.get(PAGE)).select_one("#token-1 .pill")) == "Ended"
+    assert words(soup(client.get(PAGE)).select_one("#token-1 .pill")) == "Expired"
 
 
 @pytest.mark.usefixtures("admin")
@@ -150,7 +150,7 @@ def test_the_api_makes_lists_and_revokes(client, events):
 
 def test_without_an_account_there_are_no_tokens(client, events):
     before = events()
-    assert "Make a token" not in words(soup(client.get(PAGE)).main)
+    assert "Create token" not in words(soup(client.get(PAGE)).main)
     assert soup(client.get(f"{PAGE}/new")).select_one("#token") is None
     refused = client.post("/api/tokens", json={"name": "ci", "role": "viewer"})
     assert (refused.status_code, refused.get_json()["message"][:17]) == (409, "No token was made")

@@ -45,10 +45,10 @@ def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
 
 def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> None:
     page = read(client)
-    assert words(page.select_one(".log-verdict h2")) == "The log was not checked yet."
-    assert "none on this server yet" in words(page.select_one(".log-facts"))
+    assert words(page.select_one(".log-verdict h2")) == "The log has not been checked yet."
+    assert "none yet" in words(page.select_one(".log-facts"))
     assert press(client, "#check-now").status_code == 303
-    assert words(read(client).select_one(".log-verdict h2")) == "The log is being checked for the first time."
+    assert words(read(client).select_one(".log-verdict h2")) == "The first check of the log is running."
     [current] = page.select(".sidebar [aria-current=page]")
     assert words(current) == "Audit log"
     assert client.get("/api/integrity").get_json()["state"] == "unknown"
@@ -60,7 +60,7 @@ def test_a_whole_log_is_told_in_plain_words(app: Flask, client: FlaskClient) -> 
     write(app, {}, {})
     look(app)
     page = read(client)
-    assert words(page.select_one(".log-verdict h2")) == "All 3 events are as they were written."
+    assert words(page.select_one(".log-verdict h2")) == "All 3 events verified."
     assert "Checked just now" in words(page.select_one(".log-verdict p"))
     assert words(page.select_one("#complete-title ~ p")).startswith("Yes.")
     assert words(page.select_one(".log-facts dd")) == "just now, 3 events"
@@ -73,23 +73,23 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
     write(app, {}, {}, {})
     look(app)
     assert press(client, "#check-now").status_code == 303
-    waiting = read(client).select_one("#checking")
+    waiting = read(client).select_one("#integrity_status")
     assert waiting["hx-get"] == f"{PAGE}/progress"
-    assert words(waiting.select_one("label")) == "A check is about to begin"
+    assert words(waiting.select_one("label")) == "The check starts shortly"
     with app.app_context():
         turn = check_job.acquire(datetime.now(UTC))
         assert turn
         assert check_job.beat(turn, 1, 4, datetime.now(UTC))
-    running = read(client).select_one("#checking")
-    assert words(running.select_one("label")) == "Being checked: 25 %"
+    running = read(client).select_one("#integrity_status")
+    assert words(running.select_one("label")) == "Checking: 25%"
     assert running.select("#check-now") == []
-    assert words(running.select_one("noscript a")) == "See how far it is"
+    assert words(running.select_one("noscript a")) == "Show progress"
     with app.app_context():
         check_job.release(turn)
     look(app)
-    done = soup(client.get(f"{PAGE}/progress")).select_one("#checking")
+    done = soup(client.get(f"{PAGE}/progress")).select_one("#integrity_status")
     assert "hx-get" not in done.attrs
-    assert words(done.select_one("h2")) == "All 4 events are as they were written."
+    assert words(done.select_one("h2")) == "All 4 events verified."
 
 
 @pytest.mark.both_databases
@@ -102,13 +102,13 @@ def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(a
     verdict = page.select_one(".log-verdict.broken")
     assert "Event 3" in words(verdict.select_one("h2"))
     [link] = verdict.select("a")
-    assert (link["href"], words(link)) == ("/events/3", "Look at event 3")
+    assert (link["href"], words(link)) == ("/events/3", "Show event 3")
     feed = soup(client.get("/?event_type=ChainBroken"))
-    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "How the log is now"
+    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "Show log status"
     assert client.get("/events/3").status_code == 200
     assert "copy" in words(verdict.select_one("ol"))
-    assert "The 2 events before that are as they were written." in words(verdict)
-    assert words(soup(client.get("/")).select_one("#log-broken a")) == "What was found"
+    assert "The 2 events before it are intact." in words(verdict)
+    assert words(soup(client.get("/")).select_one("#log-broken a")) == "Show details"
     told = client.get("/api/integrity").get_json()
     assert (told["state"], told["broken"]["kind"], told["broken"]["event"]) == ("broken", "edited", 3)
     change(app, "UPDATE change_events SET author = 'ann' WHERE id = 3")
@@ -122,7 +122,7 @@ def test_of_an_event_that_is_gone_the_one_before_is_shown(app: Flask, client: Fl
     change(app, "DELETE FROM change_events WHERE id = 3")
     look(app)
     [link] = read(client).select(".log-verdict.broken a")
-    assert (link["href"], words(link)) == ("/events/2", "The last event before it")
+    assert (link["href"], words(link)) == ("/events/2", "Show the last event before it")
 
 
 def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask, client: FlaskClient) -> None:
@@ -144,10 +144,12 @@ def test_what_was_changed_past_painchain_is_listed(app: Flask, client: FlaskClie
     look(app)
     page = read(client)
     assert words(page.select_one(".log-verdict h2")).startswith("All "), "the events themselves are as they were"
-    assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. 1 setting is otherwise")
+    assert words(page.select_one("#complete-title ~ p")).startswith(
+        "Not completely. 1 setting differs from the log. It was changed outside PainChain"
+    )
     [drift] = texts(page, "#drift li")
     assert "Name of" in drift
-    assert "save another value first" in words(page.select_one("#drift ~ .help"))
+    assert "save a different value first" in words(page.select_one("#drift ~ .help"))
     assert client.get("/api/integrity").get_json()["drift"] == [drift]
 
 
@@ -159,7 +161,7 @@ def test_what_may_have_been_changed_while_auditing_was_off_is_no_yes(
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
     look(app)
     page = read(client)
-    assert words(page.select_one("#complete-title ~ p")).startswith("Not wholly. Auditing was off for a while")
+    assert words(page.select_one("#complete-title ~ p")).startswith("Not completely. Auditing was off for some time")
     [explained] = texts(page, "#explained li")
     assert "Name of" in explained
 
@@ -171,7 +173,7 @@ def test_when_auditing_was_off_is_told(client: FlaskClient) -> None:
 
 def test_a_checkpoint_on_demand_is_on_the_record_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
     response = press(client, "#make-checkpoint", reason="before the audit")
-    assert texts(soup(client.get(response.location)), ".toast > span") == ["A checkpoint of 1 event was made."]
+    assert texts(soup(client.get(response.location)), ".toast > span") == ["Created a checkpoint of 1 event."]
     [event] = [one for one in events() if one["event_type"] == "CheckpointMade"]
     assert (event["metadata"]["events"], event["description"]["reason"]) == (1, "before the audit")
     feed = soup(client.get("/?event_type=CheckpointMade"))
@@ -205,8 +207,8 @@ def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, c
     assert press(client, "#make-checkpoint").status_code == 409
     page = read(client)
     assert "Is a directory" in words(page.select_one("#checkpoint-problem"))
-    assert "cannot be read" in words(page.select_one("#checking .problem"))
-    assert words(page.select_one(".log-facts dd")) == "cannot be read"
+    assert "cannot be read" in words(page.select_one("#integrity_status .problem"))
+    assert words(page.select_one(".log-facts dd")) == "unreadable"
     assert client.get("/api/integrity").get_json()["checkpoint"]["problem"]
 
 
@@ -219,8 +221,8 @@ def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flas
         assert press(client, "#check-now").status_code == 303
         look(app)
         page = read(client)
-        assert words(page.select_one(".log-verdict h2")) == "The one event is as it was written."
-        problems = texts(page, "#checking .problem")
+        assert words(page.select_one(".log-verdict h2")) == "The only event is verified."
+        problems = texts(page, "#integrity_status .problem")
         assert [words_of_page in one for one in problems] == ([True] if words_of_page else [])
         file.write_text(content)
 
@@ -228,11 +230,11 @@ def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flas
 def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(app: Flask, client: FlaskClient) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
     assert press(client, "#make-checkpoint").status_code == 303
-    assert "127.0.0.1, being sent" in words(read(client).select_one(".log-facts"))
+    assert "127.0.0.1, sending now" in words(read(client).select_one(".log-facts"))
     look(app)
     page = read(client)
-    assert "Not posted just now: Could not connect to 127.0.0.1." in words(page.select_one(".log-facts .bad-news"))
-    assert "Next try within a minute." in words(page.select_one(".log-facts .bad-news"))
+    assert "Posting failed just now: Could not connect to 127.0.0.1." in words(page.select_one(".log-facts .bad-news"))
+    assert "Next attempt within a minute." in words(page.select_one(".log-facts .bad-news"))
     told = client.get("/api/integrity").get_json()["checkpoint"]
     assert (told["post_waiting"], told["posted_at"]) == (True, None)
     assert "hunter2" not in page.text + json.dumps(told)

@@ -117,11 +117,11 @@ def at(client: FlaskClient, page: str, forge: int) -> str:
 
 @pytest.mark.both_databases
 def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, forge, polled):
-    assert "Waiting for its first poll" in at(client, LIST, forge)
+    assert "Waiting for first poll" in at(client, LIST, forge)
     polled(**FINE)
     for page in (LIST, f"{LIST}/{forge}"):
         said = at(client, page, forge)
-        assert said.startswith("Fine last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
+        assert said.startswith("OK last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
         assert said.endswith("15:00 There is more: it follows at once.")
 
 
@@ -159,14 +159,14 @@ def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, f
 
 
 def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, forge, polled):
-    assert texts(soup(client.get("/")), "#trouble p") == []
+    assert texts(soup(client.get("/")), "#connector_problems p") == []
     polled(**FAILING)
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
-    [line] = soup(client.get("/")).select("#trouble p")
-    assert words(line).startswith("Forge “Anvil” has given no news since ")
+    [line] = soup(client.get("/")).select("#connector_problems p")
+    assert words(line).startswith("Forge “Anvil”: no data since ")
     assert words(line).endswith(": forge.example rejected the token (401). Enter a valid token.")
     assert line.a["href"] == f"{LIST}/{forge}"
-    assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#trouble p") == [words(line)]
+    assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#connector_problems p") == [words(line)]
 
 
 REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
@@ -250,10 +250,10 @@ def test_testing_asks_with_what_is_typed_and_saves_nothing(client, far, forge, e
             "heat": 1200,
         }
     ]
-    assert words(page.select_one("#checked .verdict")) == "The connection works, but something is missing"
-    assert "Signed in as smith" in words(page.select_one("#checked"))
-    assert texts(page, "#checked .sees li") == ["anvil 1", "anvil 2"]
-    assert texts(page, "#checked .lacks li") == ["Give the token read:ore."]
+    assert words(page.select_one("#test_result .verdict")) == "Connection works, but permissions are missing"
+    assert "Signed in as smith" in words(page.select_one("#test_result"))
+    assert texts(page, "#test_result .sees li") == ["anvil 1", "anvil 2"]
+    assert texts(page, "#test_result .lacks li") == ["Give the token read:ore."]
     assert "stored-passphrase" not in tested.text
     if headers:
         assert not page.select("form")
@@ -267,7 +267,7 @@ def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, far, f
     elsewhere = "https://elsewhere.example"
     tested = press_test(client, f"{LIST}/{forge}", "#connector-form", HTMX, address=elsewhere)
     assert tested.status_code == 422
-    assert "Enter the passphrase again" in words(soup(tested).select_one("#checked"))
+    assert "Enter the passphrase again" in words(soup(tested).select_one("#test_result"))
     by_script = client.post(f"/api/connectors/{forge}/test", json={"config": {"address": elsewhere}})
     assert by_script.status_code == 422
     assert [error["field"] for error in by_script.json["errors"]] == ["config.passphrase"]
@@ -281,11 +281,11 @@ def test_a_new_connector_is_tested_before_it_is_there(client, far):
     page = f"{LIST}/new/forge"
     far.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
     missing = soup(press_test(client, page, "#new"))
-    assert texts(missing, "#checked li") == ["Passphrase: Passphrase is required."]
+    assert texts(missing, "#test_result li") == ["Passphrase: Passphrase is required."]
     assert missing.select_one("#passphrase[aria-invalid]")
     tested = soup(press_test(client, page, "#new", passphrase="typed", heat="1000"))
-    assert words(tested.select_one("#checked .verdict")) == "The connection does not work"
-    assert texts(tested, "#checked .lacks li") == ["forge.example cannot be reached."]
+    assert words(tested.select_one("#test_result .verdict")) == "Connection failed"
+    assert texts(tested, "#test_result .lacks li") == ["forge.example cannot be reached."]
     assert (tested.select_one("#heat")["value"], len(far.asked)) == ("1000", 1)
     assert len(client.get("/api/connectors").json) == 1
 
@@ -303,4 +303,4 @@ def test_the_api_tests_saved_and_unsaved_values(client, far, forge):
 
 def test_a_source_that_cannot_be_tested_has_no_button(client, far, monkeypatch, forge):
     monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], test_connection=None))
-    assert not soup(client.get(f"{LIST}/{forge}")).select("#test, #checked")
+    assert not soup(client.get(f"{LIST}/{forge}")).select("#test, #test_result")

@@ -176,8 +176,8 @@ def test_every_type_but_the_built_in_one_is_offered(client):
 def test_a_new_connector_starts_disabled(client, events, make_connector, type_key):
     before = len(events())
     page = soup(client.get(page_of(make_connector(type_key, "Fresh"))))
-    assert texts(page, "#stamp h1, #stamp .pill") == ["Fresh", "Disabled"]
-    assert toasts(page) == ["“Fresh” is added. It is disabled: enable it when you are ready."]
+    assert texts(page, "#connector_header h1, #connector_header .pill") == ["Fresh", "Disabled"]
+    assert toasts(page) == ["Added “Fresh”. It is disabled. Enable it when you are ready."]
     [created] = events()[before:]
     assert (created["title"], created["status"]) == ("[Connector Created] Fresh", "created")
     assert created["description"]["configuration"]["enabled"] is False
@@ -188,7 +188,7 @@ def test_enabling_a_new_connector_right_away_is_an_explicit_choice_and_an_event_
 ):
     before = len(events())
     number = make_connector("kubernetes", "Cluster", enabled=True)
-    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Enabled"]
+    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Enabled"]
     created, enabled = events()[before:]
     assert [created["title"], enabled["title"]] == ["[Connector Created] Cluster", "[Connector Enabled] Cluster"]
     assert created["request_id"] == enabled["request_id"]
@@ -200,8 +200,8 @@ def test_htmx_goes_on_to_the_page_of_a_new_connector(client):
     response = client.post(address, data=form, headers=HTMX)
     assert (response.status_code, response.data) == (204, b"")
     page = soup(client.get(response.headers["HX-Redirect"]))
-    assert texts(page, "#stamp h1") == ["Cluster"]
-    assert "is added" in toasts(page)[0]
+    assert texts(page, "#connector_header h1") == ["Cluster"]
+    assert toasts(page)[0].startswith("Added ")
 
 
 def test_what_was_entered_stands_in_the_form_afterwards(client, make_connector):
@@ -346,7 +346,7 @@ def test_two_fields_are_two_config_changed_and_one_connector_updated(client, eve
 
 def test_a_rename_says_both_names_and_the_title_the_new_one(client, events, make_connector):
     page = soup(edit(client, make_connector(), htmx=True, name="Team GitHub"))
-    assert texts(page, "#stamp h1") == ["Team GitHub"]
+    assert texts(page, "#connector_header h1") == ["Team GitHub"]
     assert texts(page, "#feed .change") == ["Connection Name: Work GitHub → Team GitHub"]
     changed, updated = events()[-2:]
     assert changed["title"] == "[Config Changed] Team GitHub - name"
@@ -369,7 +369,7 @@ def test_saving_without_a_change_writes_nothing_and_says_so(client, events, make
         version = opened(client, number)["version"]
         response = edit(client, number, htmx=htmx)
         page = soup(response) if htmx else soup(client.get(response.location))
-        assert toasts(page) == ["Nothing to save: everything is as it was."]
+        assert toasts(page) == ["No changes to save."]
         assert opened(client, number)["version"] == version
     assert events() == before
 
@@ -395,7 +395,7 @@ def test_the_same_value_written_differently_is_no_change(client, events, make_co
     before = events()
     for type_key, values in UNCHANGED:
         page = soup(edit(client, numbers[type_key], htmx=True, **values))
-        assert toasts(page) == ["Nothing to save: everything is as it was."], values
+        assert toasts(page) == ["No changes to save."], values
     assert events() == before
 
 
@@ -417,7 +417,7 @@ def test_wrong_input_keeps_what_was_typed_and_marks_the_field(client, events, ma
     assert (typed(page, "poll_interval"), typed(page, "tags")) == ("7", "not yet")
     assert not page.select_one("[name='visible.Commit.sha'][checked]")
     assert page.select_one("[name='visible.Commit.branch'][checked]")
-    assert texts(page, "#stamp .tag") == []
+    assert texts(page, "#connector_header .tag") == []
     assert events() == before
     assert opened(client, number)["poll_interval"] == "300"
 
@@ -493,11 +493,11 @@ def test_a_connector_is_switched_on_and_off_from_its_page(client, events, make_c
     number = make_connector()
     before = len(events())
     for what, pill in (("enable", "Enabled"), ("disable", "Disabled")):
-        form = form_of(client.get(page_of(number)), "#stamp form.switch")
+        form = form_of(client.get(page_of(number)), "#connector_header form.switch")
         response = client.post(f"{page_of(number)}/{what}", data=form)
         assert (response.status_code, response.location) == (303, page_of(number))
         page = soup(client.get(response.location))
-        assert texts(page, "#stamp .pill") == [pill]
+        assert texts(page, "#connector_header .pill") == [pill]
         assert toasts(page) == [f"“Work GitHub” is {what}d."]
     assert [event["title"] for event in events()[before:]] == [
         "[Connector Enabled] Work GitHub",
@@ -507,10 +507,10 @@ def test_a_connector_is_switched_on_and_off_from_its_page(client, events, make_c
 
 def test_htmx_switches_on_the_page_and_gets_everything_out_of_band(client, make_connector):
     number = make_connector()
-    form = form_of(client.get(page_of(number)), "#stamp form.switch")
+    form = form_of(client.get(page_of(number)), "#connector_header form.switch")
     page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
-    assert out_of_band(page) == ["stamp", "version", "toast", "timeline", "feed"]
-    assert texts(page, "#stamp .pill") == ["Enabled"]
+    assert out_of_band(page) == ["connector_header", "version", "toast", "timeline", "feed"]
+    assert texts(page, "#connector_header .pill") == ["Enabled"]
     assert typed(page.select_one("#version").parent, "version") == "2"
     assert texts(page, "#feed .event-type")[0] == "Connector Enabled"
 
@@ -537,7 +537,7 @@ def test_switching_twice_is_one_event_and_the_second_time_says_so(client, events
     number = make_connector()
     press(client, number, "enable")
     before = events()
-    assert toasts(soup(press(client, number, "enable", htmx=True))) == ["“Work GitHub” was enabled already."]
+    assert toasts(soup(press(client, number, "enable", htmx=True))) == ["“Work GitHub” is already enabled."]
     assert events() == before
 
 
@@ -545,9 +545,9 @@ def test_disabling_can_be_asked_for_and_thought_over(client, make_connector):
     number = make_connector(enabled=True)
     address = f"{page_of(number)}/disable"
     assert "Disable “Work GitHub”?" in texts(soup(client.get(address)), "h1")
-    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Enabled"]
+    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Enabled"]
     client.post(address, data=form_of(client.get(address)))
-    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Disabled"]
+    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Disabled"]
 
 
 # Deleting
@@ -579,7 +579,7 @@ def test_a_deleted_connector_is_gone_and_its_last_settings_are_on_the_record(cli
     assert response.status_code == (204 if htmx else 303)
     assert (response.headers.get("HX-Redirect") if htmx else response.location) == LIST
     page = soup(client.get(LIST))
-    assert toasts(page) == ["“Work GitHub” is deleted. Its events stay on the timeline."]
+    assert toasts(page) == ["Deleted “Work GitHub”. Its events stay on the timeline."]
     assert texts(page, "article.card h2") == ["PainChain System"]
     assert client.get(page_of(number)).status_code == 404
     event = events()[-1]
@@ -606,7 +606,7 @@ def test_painchain_system_is_never_deleted(client, events, htmx):
 
 def test_painchain_system_is_renamed_and_retagged_and_later_events_carry_the_tags(client, events, make_connector):
     page = soup(edit(client, SYSTEM, htmx=True, name="Audit", tags="who, what"))
-    assert texts(page, "#stamp h1, #stamp .tag") == ["Audit", "who", "what"]
+    assert texts(page, "#connector_header h1, #connector_header .tag") == ["Audit", "who", "what"]
     assert [event["title"] for event in events()[-3:]] == [
         "[Config Changed] Audit - name",
         "[Config Changed] Audit - tags",
@@ -618,7 +618,7 @@ def test_painchain_system_is_renamed_and_retagged_and_later_events_carry_the_tag
 
 def switch_auditing_off(client: FlaskClient) -> None:
     address = f"{page_of(SYSTEM)}/disable"
-    assert "no configuration change is recorded" in words(soup(client.get(address)).select_one(".warning"))
+    assert "stops recording configuration changes" in words(soup(client.get(address)).select_one(".warning"))
     assert client.post(address, data=form_of(client.get(address))).status_code == 303
 
 
@@ -633,8 +633,8 @@ def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(client, ev
     disabled = events()[-1]
     for page in pages:
         bar = soup(client.get(page)).select_one("#auditing-off")
-        assert "Auditing is off. Changes are not recorded since" in words(bar), page
-        assert "switched off by system" in words(bar)
+        assert "Auditing is off. Changes have not been recorded since" in words(bar), page
+        assert "Disabled by system" in words(bar)
         assert bar.select_one("time")["datetime"][:19] == disabled["timestamp"][:19]
         assert bar.select_one("a")["href"] == f"{LIST}?type=painchain"
 
@@ -706,8 +706,8 @@ def test_what_is_hidden_is_recorded_all_the_same(client, events, make_connector)
 def test_htmx_toggles_and_gets_everything_out_of_band(client, make_connector):
     number = make_connector()
     page = soup(toggle(client, number, "Commit", "sha", False))
-    assert out_of_band(page) == ["stamp", "version", "toast", "timeline", "feed"]
-    assert toasts(page) == ["SHA is hidden from now on."]
+    assert out_of_band(page) == ["connector_header", "version", "toast", "timeline", "feed"]
+    assert toasts(page) == ["SHA is now hidden."]
     assert page.select_one("#version")["value"] == opened(client, number)["version"] == "2"
     assert texts(page, "#feed .note")[0] == "SHA of Commit hidden"
 
@@ -715,7 +715,7 @@ def test_htmx_toggles_and_gets_everything_out_of_band(client, make_connector):
 def test_toggling_what_is_so_already_writes_nothing(client, events, make_connector):
     number = make_connector()
     before = events()
-    assert toasts(soup(toggle(client, number, "Commit", "sha", True))) == ["Nothing to change."]
+    assert toasts(soup(toggle(client, number, "Commit", "sha", True))) == ["No changes."]
     assert events() == before
 
 
@@ -727,10 +727,17 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
     commit = [name for name in every if name[0] == "Commit"]
     for word, state in (("hide", False), ("show", True)):
         response = press(client, number, "visibility", htmx=htmx, **{**opened(client, number), word: "Commit"})
-        said = [f"4 fields are {'shown' if state else 'hidden'} from now on."]
+        said = [f"4 fields are now {'shown' if state else 'hidden'}."]
         if htmx:
             assert toasts(soup(response)) == said
-            assert out_of_band(soup(response)) == ["stamp", "version", "visibility", "toast", "timeline", "feed"]
+            assert out_of_band(soup(response)) == [
+                "connector_header",
+                "version",
+                "visibility",
+                "toast",
+                "timeline",
+                "feed",
+            ]
         else:
             assert (response.status_code, response.location) == (303, f"{page_of(number)}#visibility")
         assert visible(client, number) == {**every, **dict.fromkeys(commit, state)}
@@ -775,8 +782,8 @@ def test_a_field_that_there_is_not_cannot_be_toggled(client, events, make_connec
     number = make_connector()
     before = events()
     for toggled in (("Commit", "nothing"), ("MergeRequest", "branches"), ("", "")):
-        assert "There is no such field" in refusal(toggle(client, number, *toggled, visible=False), 422)
-    assert "There is no such field" in refusal(press(client, number, "visibility", hide="MergeRequest"), 422)
+        assert "Unknown field" in refusal(toggle(client, number, *toggled, visible=False), 422)
+    assert "Unknown field" in refusal(press(client, number, "visibility", hide="MergeRequest"), 422)
     assert events() == before
 
 
@@ -843,7 +850,7 @@ def test_a_save_after_their_switch_is_stale_and_says_that_no_setting_differs(cli
     assert response.status_code == 409
     assert table(soup(response)) == [
         ["Tags", "unchanged", "+mine"],
-        ["They switched the connector, its token or its field visibility."],
+        ["They enabled or disabled the connector, or changed its token or field visibility."],
     ]
 
 
@@ -874,19 +881,21 @@ def test_a_stale_button_is_refused_and_does_nothing(client, events, make_connect
     for what in ("enable", "disable", "delete", "visibility"):
         for htmx in (False, True):
             answer = refusal(press(client, number, what, htmx=htmx, version="1", hide="Commit"), 409)
-            assert answer.startswith("Somebody else was first")
+            assert answer.startswith("Someone else changed this first")
             if htmx:
                 assert "“Work GitHub” was changed by system in the meantime. Nothing was saved. Reload" in answer
     assert events() == before
     assert all(visible(client, number).values())
-    assert texts(soup(client.get(page_of(number))), "#stamp .pill") == ["Disabled"]
+    assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Disabled"]
 
 
 def test_a_stale_toggle_is_refused_and_does_nothing(client, events, make_connector):
     number = make_connector()
     edit(client, number, poll_interval="600")
     before = events()
-    assert "Somebody else was first" in refusal(toggle(client, number, "Commit", "sha", False, version="1"), 409)
+    assert "Someone else changed this first" in refusal(
+        toggle(client, number, "Commit", "sha", False, version="1"), 409
+    )
     assert events() == before
 
 
@@ -918,7 +927,7 @@ def test_a_connector_that_is_not_there_is_not_found_by_any_door(client, events):
             assert refusal(answer, 404).startswith("Not found")
     for address in (page_of(4711), f"{page_of(4711)}/delete", f"{page_of(4711)}/disable"):
         page = soup(client.get(address))
-        assert "What became of it is on the timeline" in words(page.select_one("main"))
+        assert "the timeline shows when and by whom" in words(page.select_one("main"))
         assert client.get(address).status_code == 404
     assert events() == before
 
@@ -927,7 +936,7 @@ def test_what_is_no_addable_type_has_no_form(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
     for address in (f"{LIST}/new/painchain", f"{LIST}/new/jenkins", f"{LIST}/new/GitHub"):
-        assert "Choose from github, gitlab, kubernetes." in words(soup(client.get(address)).select_one("main"))
+        assert "Choose one of github, gitlab, kubernetes." in words(soup(client.get(address)).select_one("main"))
         assert client.get(address).status_code == 404
         for headers in ({}, HTMX):
             refusal(client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers), 404)

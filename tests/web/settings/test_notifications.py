@@ -130,7 +130,7 @@ def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
     number = add(client, ear.url)
     one = f"{PAGE}/{number}"
     assert send(client, one, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
-    assert toast(client, send(client, one)) == "Nothing to save: everything is as it was."
+    assert toast(client, send(client, one)) == "No changes to save."
     assert toast(client, send(client, one, url=f"{ear.url}/new")) == "Saved “On duty”: Apprise URL."
     assert press(client, f"{one}/delete").status_code == 303
     assert [(event["event_type"], event["description"]["text"]) for event in events()[1:]] == [
@@ -202,7 +202,7 @@ def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, e
     assert "already" in words(page.select_one("#error-name"))
     assert words(page.select_one("#error-kinds")) == "Choose at least one kind of event."
     assert form_of(response, "#rule")["name"] == "on CALL"
-    assert "Type it again" in words(page.select_one("#rule"))
+    assert "Enter the URL again" in words(page.select_one("#rule"))
     assert send(client, f"{PAGE}/new", name="x", url=ear.url, kinds=["nothing_so"]).status_code == 422
 
 
@@ -213,8 +213,8 @@ def test_an_old_form_undoes_nobodys_change(client: FlaskClient, ear: Ear) -> Non
     response = client.post(one, data={**old, "name": "Mine", "kinds": KEYS})
     assert response.status_code == 409
     said = words(soup(response).select_one("#conflict"))
-    assert "changed by system in the meantime. Nothing was saved." in said
-    assert "tells of: Auditing is switched off." in said
+    assert "changed by system in the meantime. Your changes are not saved." in said
+    assert "notifies when: Auditing is switched off." in said
     assert client.post(f"{one}/delete", data=old_delete).status_code == 409
     again = client.post(one, data={**form_of(response, "#rule"), "kinds": KEYS})
     assert again.status_code == 303, "having seen it"
@@ -252,7 +252,7 @@ def test_what_a_rule_is_for_is_told_once_after_it_happened(
         "Disabled “PainChain System”",
     ]
     assert "by system, 20" in several
-    assert "Last told just now." in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert "Last sent just now." in words(soup(client.get(PAGE)).select_one(".rules"))
 
 
 def test_a_connector_that_begins_to_fail_or_recovers_is_told(
@@ -292,8 +292,8 @@ def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visibl
     client.delete(f"/api/connectors/{make_connector()}")
     later()
     said = words(soup(client.get(one)).select_one(".problem"))
-    assert said.startswith("Failing, last just now: The service rejected the message (status 500).")
-    assert "1 message waiting; next try" in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert said.startswith("Last attempt failed just now: The service rejected the message (status 500).")
+    assert "1 message waiting; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
     ear.status = 200
     later(seconds=20)
     assert ear.heard == [], "not before it is due"
@@ -314,7 +314,7 @@ def test_a_message_is_given_up_at_last_and_that_is_said(
     for day in range(outbox.TRIES + 2):
         later(days=day)
     page = words(soup(client.get(one)).select_one("main"))
-    assert "1 message was given up." in page
+    assert "1 message was dropped." in page
     assert "waiting" not in page
 
 
@@ -349,14 +349,14 @@ def test_two_servers_send_a_message_once(app: Flask, client: FlaskClient, make_c
 def test_a_test_says_in_words_whether_it_arrived(client: FlaskClient, events: Events, ear: Ear) -> None:
     one = f"{PAGE}/{add(client, ear.url)}"
     before = events()
-    assert toast(client, press(client, one, "#test")) == "A test was sent by “On call”."
+    assert toast(client, press(client, one, "#test")) == "Sent a test message with “On call”."
     assert ear.titles == ["PainChain: a test"]
     ear.status = 401
     said = toast(client, press(client, one, "#test"))
-    assert said.startswith("The test did not arrive. The service rejected the message (status 401).")
+    assert said.startswith("Test message failed. The service rejected the message (status 401).")
     ear.server.server_close()
     assert "could not be reached" in toast(client, press(client, one, "#test"))
-    assert "Failing" in words(soup(client.get(one)).select_one(".problem"))
+    assert "Last attempt failed" in words(soup(client.get(one)).select_one(".problem"))
     assert events() == before, "it changes nothing"
 
 

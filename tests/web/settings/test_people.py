@@ -44,13 +44,13 @@ def problem(response: TestResponse) -> str:
 
 @pytest.mark.both_databases
 def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client, events):
-    assert "everybody signs in" in words(soup(client.get(LIST)).main)
+    assert "everyone must sign in" in words(soup(client.get(LIST)).main)
     refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
     assert refused.status_code == 422
     assert "The first account is an admin" in words(soup(refused).select_one("#error-role"))
     made = send(client, f"{LIST}/new", "#person", name=" alice ")
     assert made.status_code == 200
-    assert "shown this once" in words(soup(made).main)
+    assert "shown only once" in words(soup(made).main)
     assert client.get(LIST).status_code == 303, "nobody is in before the link is used"
     used = send(client, path_of(made), "#link", password=PASSWORD, again=PASSWORD)
     assert used.status_code == 303
@@ -68,7 +68,7 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
     answer = send(client, f"{LIST}/new", "#person", name="alice", password=PASSWORD)
     assert answer.location == LIST
     page = client.get(LIST, follow_redirects=True)
-    assert "From now on everybody signs in" in words(soup(page).select_one("#toast"))
+    assert "From now on, everyone must sign in" in words(soup(page).select_one("#toast"))
     assert sign_in(client).status_code == 303
 
 
@@ -112,7 +112,7 @@ def test_a_change_is_on_the_record_and_another_role_signs_out(app, client, event
     }
     assert bobs.get("/").status_code == 303
     assert sign_in(bobs, "robert").status_code == 303
-    assert "everything is as it was" in words(soup(client.get(save(client, bob).location)).select_one("#toast"))
+    assert "No changes to save." in words(soup(client.get(save(client, bob).location)).select_one("#toast"))
     assert len(events(event_type="PersonChanged")) == 1
 
 
@@ -209,8 +209,8 @@ def test_whoever_has_another_name_now_is_found_under_both(app, client):
     bob = add_person(app, "bob", "editor")
     sign_in(client)
     save(client, bob, name="robert")
-    assert "Called robert since" in words(soup(client.get("/people/bob")).main)
-    assert "Called bob until" in words(soup(client.get("/people/robert")).main)
+    assert "Renamed to robert on" in words(soup(client.get("/people/bob")).main)
+    assert "Named bob until" in words(soup(client.get("/people/robert")).main)
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "alice/../x", "Alice"])

@@ -48,7 +48,7 @@ def entered(response: TestResponse) -> dict[str, str]:
 def test_everything_is_kept_for_ever_at_first(client: FlaskClient) -> None:
     page = client.get(PAGE)
     assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"), "")
-    assert [one["placeholder"] for one in soup(page).select("#retention input[type=number]")] == ["for ever"] * 4
+    assert [one["placeholder"] for one in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
     [current] = soup(page).select(".sidebar [aria-current=page]")
     assert words(current) == "Retention"
 
@@ -58,7 +58,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     response = send(client, gitlab="90")
     assert response.status_code == 303
     page = client.get(response.location)
-    assert texts(soup(page), ".toast > span") == ["Saved. Kept from now on: GitLab 90 days."]
+    assert texts(soup(page), ".toast > span") == ["Saved. Now kept: GitLab 90 days."]
     assert entered(page)["gitlab"] == "90"
     [event] = [one for one in events() if one["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
@@ -68,7 +68,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
 
 def test_saving_without_a_change_records_nothing(client: FlaskClient, events: Events) -> None:
     before = events()
-    assert texts(soup(client.get(send(client).location)), ".toast > span") == ["Nothing to save."]
+    assert texts(soup(client.get(send(client).location)), ".toast > span") == ["No changes to save."]
     assert events() == before
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_number_of_days_is_refused_where_it_stands(client: FlaskClien
     response = send(client, gitlab=text)
     assert response.status_code == 422
     page = soup(response)
-    assert words(page.select_one("#error-gitlab")).startswith("Give a whole number of days from 1 to 36,500")
+    assert words(page.select_one("#error-gitlab")).startswith("Must be an integer between 1 and 36,500")
     assert page.select_one("#days-gitlab")["aria-invalid"] == "true"
     assert entered(response)["gitlab"] == text
     assert events() == before
@@ -86,10 +86,10 @@ def test_what_is_no_number_of_days_is_refused_where_it_stands(client: FlaskClien
 
 def test_the_audit_trail_goes_by_an_explicit_choice_only(client: FlaskClient) -> None:
     page = soup(client.get(PAGE))
-    assert "configuration as it was at a moment" in words(page.select_one("[data-source=painchain] .warning"))
+    assert "past configurations" in words(page.select_one("[data-source=painchain] .warning"))
     refused = send(client, painchain="365")
     assert refused.status_code == 422
-    assert "Tick the box" in words(soup(refused).select_one("#error-painchain"))
+    assert "tick the box" in words(soup(refused).select_one("#error-painchain"))
     assert entered(client.get(PAGE))["painchain"] == ""
     assert send(client, painchain="365", sure="1").status_code == 303
     assert send(client, painchain="400").status_code == 303, "longer needs no second thought"
@@ -111,9 +111,9 @@ def test_the_preview_says_what_would_go_and_saves_nothing(client: FlaskClient, e
     response = send(client, "preview", gitlab="5", kubernetes="5")
     assert response.status_code == 200
     page = soup(response)
-    assert texts(page, "#going tbody th") == ["GitLab", "Kubernetes"]
-    assert texts(page, "#going .number") == ["3", "0"]
-    assert len(page.select("#going [data-source=gitlab] time")) == 2
+    assert texts(page, "#prunable tbody th") == ["GitLab", "Kubernetes"]
+    assert texts(page, "#prunable .number") == ["3", "0"]
+    assert len(page.select("#prunable [data-source=gitlab] time")) == 2
     assert entered(response)["gitlab"] == "5"
     assert events() == before
     assert entered(client.get(PAGE))["gitlab"] == ""
@@ -126,19 +126,19 @@ def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
     assert send(client, gitlab="5").status_code == 303
     assert soup(client.get(PAGE)).select_one("#pruning a.button[href='/settings/retention/prune']")
     page = client.get(f"{PAGE}/prune")
-    assert words(soup(page).select_one("h1")) == "Remove 3 events?"
-    assert words(soup(page).select_one("#prune button")) == "Remove 3 events"
+    assert words(soup(page).select_one("h1")) == "Delete 3 events?"
+    assert words(soup(page).select_one("#prune button")) == "Delete 3 events"
     response = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert response.status_code == 303
     waiting = soup(client.get(response.location)).select_one("#pruning")
-    assert words(waiting.select_one("label")) == "GitLab: 0 of 3 removed"
+    assert words(waiting.select_one("label")) == "GitLab: 0 of 3 deleted"
     assert waiting["hx-get"] == "/settings/retention/progress"
     assert waiting.select("a.button") == []
     again = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert (again.status_code, "already" in again.text) == (409, True)
     Scheduler(app).look()
     done = soup(client.get(f"{PAGE}/progress"))
-    assert words(done.select_one("#pruning p")).startswith("Nothing is being removed.")
+    assert words(done.select_one("#pruning p")).startswith("No deletion is running.")
     assert "hx-get" not in done.select_one("#pruning").attrs
     assert events(source="gitlab") == []
     assert [(one["event_type"], one["metadata"].get("events")) for one in events()[-1:]] == [("EventsPruned", 3)]
@@ -165,7 +165,7 @@ def test_more_than_the_page_named_never_goes(app: Flask, client: FlaskClient, ev
 
 
 def test_nothing_to_remove_is_said(client: FlaskClient) -> None:
-    assert words(soup(client.get(f"{PAGE}/prune")).select_one("h1")) == "Nothing to remove"
+    assert words(soup(client.get(f"{PAGE}/prune")).select_one("h1")) == "Nothing to delete"
 
 
 def test_while_auditing_is_off_the_page_says_that_nothing_is_removed(
@@ -174,7 +174,7 @@ def test_while_auditing_is_off_the_page_says_that_nothing_is_removed(
     assert send(client, gitlab="5").status_code == 303
     form = form_of(client.get(f"{PAGE}/prune"), "#prune")
     assert client.post("/api/connectors/1/disable").status_code == 200
-    assert "While auditing is off nothing is removed" in words(soup(client.get(PAGE)).select_one("#pruning"))
+    assert "Nothing is deleted while auditing is off" in words(soup(client.get(PAGE)).select_one("#pruning"))
     assert soup(client.get(f"{PAGE}/prune")).select("#prune") == []
     response = client.post(f"{PAGE}/prune", data=form)
     assert (response.status_code, "Auditing is off" in response.text) == (409, True)

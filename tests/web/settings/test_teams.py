@@ -55,7 +55,7 @@ def authors_of(response: TestResponse) -> list[str]:
 
 @pytest.mark.both_databases
 def test_a_team_is_added_listed_and_put_on_the_record(client, events):
-    assert "No team yet" in words(soup(client.get(LIST)).main)
+    assert "No teams yet" in words(soup(client.get(LIST)).main)
     assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
     page = soup(client.get(LIST))
     assert texts(page, ".card h2") == ["Payments"]
@@ -84,7 +84,7 @@ def test_order_and_spacing_of_tags_are_no_change(client, events):
     before = len(events())
     response = save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), tags=" checkout,billing, "))
     assert response.status_code == 303
-    assert "Nothing to save" in words(soup(client.get(LIST)).select_one("#toast"))
+    assert "No changes to save" in words(soup(client.get(LIST)).select_one("#toast"))
     assert len(events()) == before
 
 
