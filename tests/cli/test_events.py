@@ -1,0 +1,421 @@
+"""`painchain events`: events on a terminal, as JSON, and as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from painchain.database.models import Team
+from painchain.database.session import db
+from tests.cli.test_main import (
+    COMMAND,
+    PATIENCE,
+    ROOT,
+    Run,
+    environment,
+    happened,
+    report,
+    run,
+)
+from tests.conftest import ON_SQLITE
+from tests.support.sample_events import NOW
+
+__all__ = ("environment", "report", "run")  # fixtures
+
+
+def test_an_event_is_one_line_with_time_source_what_and_author(
+    run: Run, report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
+) -> None:
+    report(connector_type="github", old_value=300, new_value=3600, author="ada")
+    first, last = run("events").stdout.splitlines()
+    when = events()[-1]["timestamp"][:19].replace("T", " ")
+    assert (last[:21], last[21:33]) == (f"{when}  ", "PainChain   ")
+    assert last[33:].rstrip().startswith("Work GitHub · Poll interval: 300 → 3600   ")
+    assert last.endswith("   by ada")
+    assert first.index(" by system") == last.index(" by ada")
+
+
+LINES: list[tuple[dict[str, Any], str]] = [
+    ({"old_value": 300, "new_value": 3600}, "Work GitHub · Poll interval: 300 → 3600"),
+    ({"field": "branch", "old_value": "", "new_value": "main"}, "Work GitHub · Branch: nothing → “main”"),
+    ({"field": "on", "old_value": True, "new_value": False}, "Work GitHub · On: on → off"),
+    ({"field": "tags", "old_value": ["a"], "new_value": ["a", "b"]}, "Work GitHub · Tags: “a” → “a”, “b”"),
+    ({"field": "token", "new_value": "made-up-token"}, "Work GitHub · Token set"),
+    ({"event_type": "connector_created", "connector_type": "github", "field": None}, "Work GitHub created"),
+    ({"event_type": "connector_deleted", "connector_type": "github", "field": None}, "Work GitHub deleted"),
+    (
+        {
+            "event_type": "connector_updated",
+            "connector_type": "github",
+            "field": None,
+            "changes": {"poll_interval": {"old": 1, "new": 2}, "tags": {"old": [], "new": ["a"]}},
+        },
+        "Work GitHub updated · 2 settings: Poll interval, Tags",
+    ),
+    (
+        {
+            "event_type": "field_visibility_changed",
+            "connector_type": "PullRequest",
+            "field": None,
+            "connector_name": None,
+            "field_key": "branches",
+            "visible": False,
+        },
+        "Branches of PullRequest hidden",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "line"), LINES, ids=[line for _, line in LINES])
+def test_a_line_says_what_happened(run: Run, report: Callable[..., str], body: dict[str, Any], line: str) -> None:
+    report(**body)
+    assert happened(run("events")) == ["PainChain System created", line]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "line"),
+    [
+        (["old_value"], "Work GitHub · Poll interval: → 3600"),
+        (["new_value"], "Work GitHub · Poll interval: 300 →"),
+        (["old_value", "new_value"], "Work GitHub · Poll interval changed"),
+        (["connector_name"], "Poll interval: 300 → 3600"),
+        (["field"], "Work GitHub · Config Changed"),
+        (["connector_name", "field"], "Config Changed"),
+    ],
+)
+def test_a_hidden_field_is_not_in_the_line_but_in_the_json(
+    run: Run, report: Callable[..., str], client: FlaskClient, hidden: list[str], line: str
+) -> None:
+    event_id = report(connector_type="github", old_value=300, new_value=3600)
+    (builtin,) = client.get("/api/connectors").get_json()
+    for field in hidden:
+        address = f"/api/connectors/{builtin['id']}/visibility/ConfigChanged/{field}"
+        assert client.put(address, json={"visible": False}).status_code == 200
+    assert line in happened(run("events"))
+    (told,) = (event for event in lines_of(run("events", "--json")) if event["event_id"] == event_id)
+    assert (told["connector_name"], told["description"]["old_value"]) == ("Work GitHub", 300)
+
+
+def lines_of(result: Result) -> list[dict[str, Any]]:
+    """Return the JSON object of each line."""
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_json_is_what_the_api_gives_one_object_per_line(
+    run: Run, report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
+) -> None:
+    report(new_value="größer\n\x1b[2J\x7f\u202e", author="ada")
+    report()
+    result = run("events", "--json")
+    assert lines_of(result) == events()
+    assert result.stdout.replace("\n", "").isprintable()
+
+
+def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Callable[..., str]) -> None:
+    numbers = [report(new_value=number) for number in range(5)]
+    assert [event["event_id"] for event in lines_of(run("events", "--json", "--limit", "3"))] == numbers[2:]
+    assert len(lines_of(run("events", "--json"))) == 6
+    nothing = run("events", "--limit", "0")
+    assert (nothing.exit_code, nothing.output) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "authors"),
+    [
+        (["--author", "ada"], ["ada"]),
+        (["--author", "ada", "--author", "bob"], ["ada", "bob"]),
+        (["--author", "ada,bob"], []),
+        (["--connector", "Other"], ["bob"]),
+        (["--connector", "1"], ["system"]),
+        (["--event-type", "ConnectorDeleted"], ["bob"]),
+        (["--event-type", "ConnectorDeleted", "--event-type", "ConnectorCreated"], ["system", "bob"]),
+        (["--source", "painchain"], ["system", "ada", "bob"]),
+        (["--source", "github"], []),
+        (["--tag", "audit"], ["system", "ada", "bob"]),
+        (["--tag", "ui-team"], []),
+        (["--team", "auditors"], ["system", "ada", "bob"]),
+        (["--status", "deleted"], ["bob"]),
+        (["--q", "poll interval"], ["ada"]),
+        (["--range", "1h"], ["system", "ada", "bob"]),
+        (["--range", "all", "--author", "bob"], ["bob"]),
+        (["--start-date", "2999-01-01"], []),
+        (["--end-date", "2999-01-01T00:00:00Z"], ["system", "ada", "bob"]),
+        (["--end-date", "2020-01-01"], []),
+        (["--author", "ada", "--status", "deleted"], []),
+    ],
+)
+def test_a_filter_keeps_what_the_dashboard_would(
+    app: Flask, run: Run, report: Callable[..., str], arguments: list[str], authors: list[str]
+) -> None:
+    report(author="ada")
+    report(author="bob", event_type="connector_deleted", connector_type="gitlab", connector_name="Other", field=None)
+    team(app, "Auditors", "audit")
+    assert [event["author"] for event in lines_of(run("events", "--json", *arguments))] == authors
+
+
+def team(app: Flask, name: str, *tags: str) -> None:
+    """Make a team without an event."""
+    with app.app_context():
+        made = {
+            "name": name,
+            "tags": list(tags),
+            "created_at": NOW,
+            "created_by": "",
+            "updated_at": NOW,
+            "updated_by": "",
+        }
+        db.session.add(Team(**made))
+        db.session.commit()
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_no_events_is_said_on_standard_error(run: Run, more: list[str]) -> None:
+    result = run("events", "--author", "nobody", *more)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "No matching events." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--start-date", "yesterday"], "--start-date: start_date must be a date"),
+        (["--end-date", "2026-13-01"], "--end-date: end_date must be a date"),
+        (["--start-date", "2026-02-01", "--end-date", "2026-01-01"], "--end-date: end_date must be later"),
+        (["--range", "2h"], "--range"),
+        (["--limit", "-1"], "--limit"),
+        (["--limit", "many"], "--limit"),
+        (["--team", "nobody"], "--team: There is no team “nobody”."),
+        (["--q", "team:nobody"], "--q: There is no team “nobody”."),
+        (["--q", "x" * 201], "--q: The search can have 200 characters"),
+        (["--author", "x" * 201], "--author: author can have 200 characters"),
+        (["--author", "\udcff"], "--author"),
+        (["--follow", "--end-date", "2026-01-01"], "--end-date"),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_refused(run: Run, arguments: list[str], complaint: str) -> None:
+    result = run("events", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_times_are_local_to_the_terminal(run: Run, report: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    report()
+    in_utc = run("events").stdout[:16]
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    (first, _) = run("events").stdout.splitlines()
+    local = first[:16]
+    assert (minutes(local) - minutes(in_utc)) % 1440 == 330
+    # A time without an offset is local, too.
+    assert lines_of(run("events", "--json", "--end-date", f"{local}:00".replace(" ", "T"))) == []
+
+
+def minutes(moment: str) -> int:
+    """Return the minute of the day."""
+    return int(moment[11:13]) * 60 + int(moment[14:16])
+
+
+def test_an_unknown_time_zone_is_utc(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_utc = run("events").stdout
+    monkeypatch.setenv("TZ", "Middle/Earth")
+    assert run("events").stdout == in_utc
+
+
+def test_no_text_acts_on_the_terminal_or_passes_for_a_line(run: Run, report: Callable[..., str]) -> None:
+    nasty = "a\nb\tc\rd\x1b[31me\x07f\u202eg\u2028h\x9bi"
+    report(connector_name=nasty, field=nasty, new_value=nasty, author=nasty)
+    result = run("events")
+    assert result.stdout.count("\n") == 2
+    assert result.stdout.replace("\n", "").isprintable()
+    spelt = r"a\nb\tc\rd\x1b[31me\x07f\u202eg\u2028h\x9bi"
+    assert result.stdout.splitlines()[-1].endswith(f"  by {spelt}")
+
+
+def test_nothing_but_events_is_on_standard_output(run: Run) -> None:
+    assert len(run("events").stdout.splitlines()) == 1
+
+
+def test_a_database_that_cannot_be_read_is_reported(run: Run, app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE hidden_fields RENAME TO gone"))
+    result = run("events")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].startswith("painchain: Cannot read the events: ")
+    assert "hidden_fields" in result.stderr.splitlines()[-1]
+
+
+def on_a_terminal(*arguments: str, **environ: str) -> str:
+    """Return what a command prints on a terminal."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=ROOT, env={**os.environ, **environ}, stdout=slave, stderr=subprocess.DEVNULL
+    )
+    os.close(slave)
+    printed = b""
+    try:
+        while part := os.read(master, 65536):
+            printed += part
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(master)
+    assert process.wait(PATIENCE) == 0
+    return printed.decode()
+
+
+@ON_SQLITE
+def test_a_terminal_has_colours_unless_it_wants_none(environment: None, run: Run) -> None:
+    coloured = on_a_terminal("events")
+    assert "\x1b[36mPainChain" in coloured
+    plain = on_a_terminal("events", NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert plain.split() == run("events").stdout.split()
+    assert "\x1b" in on_a_terminal("events", NO_COLOR="")
+    assert "\x1b" not in on_a_terminal("events", "--json")
+
+
+class Follower:
+    """`painchain events --follow` in a process of its own; what it prints goes to files."""
+
+    def __init__(self, folder: Path, *arguments: str):
+        self.out, self.err = folder / "follow.out", folder / "follow.err"
+        code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND[2]}"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            command = [sys.executable, "-c", code, "events", "--follow", *arguments]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=out, stderr=err)
+
+    def printed(self, lines: int) -> list[str]:
+        """Wait until there are so many lines, and return them."""
+        for _ in range(PATIENCE * 20):
+            text = self.out.read_text()
+            if text.count("\n") >= lines:
+                return text.splitlines()
+            assert self.process.poll() is None, self.err.read_text()
+            time.sleep(0.05)
+        return pytest.fail(f"not {lines} lines after {PATIENCE} s: {text} {self.err.read_text()}")
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C and return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def follow(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Follower]]:
+    """Follow the events, and see to it that nobody follows them any more at the end."""
+    monkeypatch.setenv("PAINCHAIN_LOG_LEVEL", "warning")
+    followers: list[Follower] = []
+
+    def follow(*arguments: str) -> Follower:
+        followers.append(Follower(tmp_path, *arguments))
+        return followers[-1]
+
+    yield follow
+    for one in followers:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_follow_prints_what_there_is_and_then_what_comes(
+    follow: Callable[..., Follower], report: Callable[..., str], client: FlaskClient
+) -> None:
+    report(new_value=1)
+    follower = follow()
+    assert [line[33:70].split()[0] for line in follower.printed(2)] == ["PainChain", "Work"]
+    report(new_value=2)
+    assert "Poll interval: nothing → 2" in follower.printed(3)[2]
+    # More at once than are read at once, and a field that is hidden from now on.
+    (builtin,) = client.get("/api/connectors").get_json()
+    address = f"/api/connectors/{builtin['id']}/visibility/ConfigChanged/new_value"
+    assert client.put(address, json={"visible": False}).status_code == 200
+    for number in range(60):
+        report(new_value=number)
+    lines = follower.printed(64)
+    assert len(lines) == 64
+    assert "New value of ConfigChanged hidden" in lines[3]
+    assert "Poll interval: nothing →  " in lines[-1]
+    assert follower.interrupt() == 0
+    assert follower.err.read_text() == ""
+
+
+def test_follow_misses_nothing_and_repeats_nothing_while_others_write(
+    follow: Callable[..., Follower], report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
+) -> None:
+    for number in range(20):
+        report(new_value=number)
+    follower = follow("--json", "--limit", "500")
+    for number in range(150):
+        report(new_value=number)
+    told = [json.loads(line) for line in follower.printed(171)]
+    assert told == events()
+    assert follower.interrupt() == 0
+
+
+def test_follow_keeps_to_its_filter(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
+    wanted = [report(author="ada")]
+    follower = follow("--json", "--author", "ada")
+    assert len(follower.printed(1)) == 1
+    for number in range(3):
+        report(new_value=number, author="bob")
+        wanted.append(report(new_value=number, author="ada"))
+    assert [json.loads(line)["event_id"] for line in follower.printed(4)] == wanted
+    assert follower.interrupt() == 0
+
+
+def test_follow_with_nothing_to_show_waits(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
+    follower = follow("--author", "ada")
+    for _ in range(PATIENCE * 20):
+        if follower.err.read_text():
+            break
+        time.sleep(0.05)
+    assert follower.err.read_text() == "No matching events yet.\n"
+    report(author="ada")
+    assert follower.printed(1)[0].endswith("  by ada")
+    assert follower.interrupt() == 0
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("arguments", [["--follow"], ["--follow", "--json"], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("size", [1, 20_000], ids=["while it waits", "in the middle"])
+def test_nothing_is_complained_about_when_nobody_reads_any_more(
+    environment: None, report: Callable[..., str], tmp_path: Path, arguments: list[str], size: int
+) -> None:
+    report(new_value="long text " * size)
+    with (tmp_path / "err").open("wb") as err:
+        command = [*COMMAND, "events", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=err, bufsize=0)
+    assert process.stdout is not None
+    try:
+        assert b"PainChain System" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+    assert [line for line in (tmp_path / "err").read_text().splitlines() if " DEBUG " not in line] == []
+
+
+def test_follow_says_when_the_database_goes_away(
+    follow: Callable[..., Follower], report: Callable[..., str], app: Flask
+) -> None:
+    follower = follow()
+    follower.printed(1)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE log_head RENAME TO gone"))
+    assert follower.process.wait(PATIENCE) == 1
+    (line,) = follower.err.read_text().splitlines()
+    assert line.startswith("painchain: Cannot read the events: ")
