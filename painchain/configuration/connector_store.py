@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -39,7 +39,6 @@ def subject(connector: Connector) -> Subject:
 def list_all(search: str = "", connector_type: str = "") -> list[Connector]:
     """Return the connectors in the order of the page, the built-in one first; optionally only some of them."""
     found = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
-    order = list(connectors.TYPES)
     words = search.casefold().split()
     kept = [
         connector
@@ -47,7 +46,13 @@ def list_all(search: str = "", connector_type: str = "") -> list[Connector]:
         if (not connector_type or connector.type == connector_type)
         and all(word in _searchable(connector) for word in words)
     ]
-    return sorted(kept, key=lambda connector: order.index(connector.type))
+    return in_page_order(kept)
+
+
+def in_page_order(by_name: Iterable[Connector]) -> list[Connector]:
+    """Return connectors that are sorted by name in the order of the page: by type, the built-in one first."""
+    order = list(connectors.TYPES)
+    return sorted(by_name, key=lambda connector: order.index(connector.type))
 
 
 def get(connector_id: int) -> Connector | None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from painchain.configuration import connector_store
 from painchain.configuration.connector_store import type_of
 from painchain.connectors.contract import ErrorKind
 from painchain.database import clock
@@ -45,6 +46,19 @@ def read(connectors: Sequence[Connector], now: datetime) -> Mapping[int, Health]
     states = db.session.scalars(query.execution_options(populate_existing=True)) if polled else ()
     by_id = {state.connector_id: state for state in states}
     return {connector.id: of(connector, by_id.get(connector.id), now) for connector in polled}
+
+
+def list_all(now: datetime) -> list[tuple[Connector, Health | None]]:
+    """Return every connector in the order of the page, with its health unless it is never polled: in one statement."""
+    query = select(Connector, PollState).outerjoin(PollState, PollState.connector_id == Connector.id)
+    query = query.order_by(func.lower(Connector.name), Connector.id)
+    rows = db.session.execute(query.execution_options(populate_existing=True)).all()
+    states = {connector.id: poll_state for connector, poll_state in rows}
+    ordered = connector_store.in_page_order([connector for connector, _ in rows])
+    return [
+        (connector, of(connector, states[connector.id], now) if type_of(connector).poll else None)
+        for connector in ordered
+    ]
 
 
 def of(connector: Connector, poll_state: PollState | None, now: datetime) -> Health:

@@ -32,6 +32,7 @@ _tag = EventTag.__table__.c
 _count = EventCount.__table__.c
 stamp: Number = taken_as(_event.timestamp, BigInteger)
 _now_counted = select(LogHead.__table__.c.counted).scalar_subquery()
+_COUNTED_KEY = "painchain.counted"
 _COUNTED = Prepared(select(LogHead.__table__.c.counted))
 
 # What an event has as value of a facet.
@@ -117,18 +118,34 @@ def tagged(tags: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def authors() -> set[str]:
-    """Return everybody who has an event."""
+    """Return every author of an event."""
+    return set(db.session.scalars(union_all(*author_queries())))
+
+
+def author_queries() -> list[Select[tuple[str]]]:
+    """Return the queries that together find every author of an event."""
     known = select(_count.value).where(_count.facet == "author", _count.grain == EVER)
-    return set(db.session.scalars(union_all(known, select(_event.author).where(*_behind(_event.id)))))
+    return [known, select(_event.author).where(*_behind(_event.id))]
 
 
 def tags() -> set[str]:
-    """Return every tag that an event has."""
-    new = set(db.session.scalars(select(_tag.tag).where(_tag.event > counted())))
-    known = _known("tag")
-    if "" in known:
+    """Return every tag of an event."""
+    new, known = tag_queries()
+    return all_tags(db.session.scalars(new), db.session.scalars(known))
+
+
+def tag_queries() -> list[Select[tuple[str]]]:
+    """Return the queries for the tags of events that the rollups do not hold, and for the lists of tags they hold."""
+    known = select(_count.value).where(_count.facet == "tag", _count.grain == EVER)
+    return [select(_tag.tag).where(_tag.event > counted()), known]
+
+
+def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
+    """Return every tag in `new` and in the lists of tags `known`, or read them all if a list was too long to keep."""
+    lists = set(known)
+    if "" in lists:
         return set(db.session.scalars(select(_tag.tag).distinct()))
-    return new.union(*map(json.loads, known))
+    return set(new).union(*map(json.loads, lists))
 
 
 def _known(facet: str) -> Sequence[str]:
@@ -188,9 +205,22 @@ def rarest(wanted: AggregateQuery) -> AggregateQuery | None:
 
 
 def counted() -> int:
-    """Return the number of the newest event that the rollups hold."""
-    [[number]] = _COUNTED.all(db.session.connection())
+    """Return the id of the newest event that the rollups hold, as it was first read in this transaction.
+
+    The rollups may hold more by now: queries that need to know read it once more themselves (``_behind``).
+    """
+    connection = db.session.connection()
+    transaction, number = db.session.info.get(_COUNTED_KEY, (None, 0))
+    if transaction is not db.session().get_transaction():
+        [[number]] = _COUNTED.all(connection)
+        remember_counted(number)
     return int(number)
+
+
+def remember_counted(number: int) -> None:
+    """Spare this transaction the look at ``LogHead.counted``, which was `number` a moment ago."""
+    db.session.connection()
+    db.session.info[_COUNTED_KEY] = (db.session().get_transaction(), number)
 
 
 def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, literal, select, union_all
 from sqlalchemy.engine import Connection
 
-from painchain.database.models import ChangeEvent, LogHead
+from painchain.database.models import ChangeEvent, LogHead, Team
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.database.types import microseconds
@@ -44,9 +45,10 @@ class Head:
 
     revision: int
     last_event: int
+    counted: int = field(default=0, compare=False)  # the newest event that the rollups hold
 
 
-_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event))
+_HEAD = Prepared(select(LogHead.__table__.c.revision, LogHead.__table__.c.last_event, LogHead.__table__.c.counted))
 
 
 def head(connection: Connection | None = None) -> Head:
@@ -96,6 +98,34 @@ def authors() -> list[str]:
 def tags() -> list[str]:
     """Return every tag that an event has."""
     return sorted(aggregates.tags(), key=str.casefold)
+
+
+@dataclass(frozen=True)
+class FilterValues:
+    """What a filter can be set to: every tag and author of an event, and the name of every team."""
+
+    tags: Sequence[str]
+    authors: Sequence[str]
+    teams: Sequence[str]
+
+
+def filter_values() -> FilterValues:
+    """Read what a filter can be set to, in one statement."""
+    new_tags, known_tags = aggregates.tag_queries()
+    queries = {"new_tag": [new_tags], "known_tags": [known_tags], "author": aggregates.author_queries()}
+    arms = [query.add_columns(literal(kind), literal(0)) for kind, each in queries.items() for query in each]
+    team_order = func.row_number().over(order_by=(func.lower(Team.name), Team.id))
+    arms.append(select(Team.name, literal("team"), team_order))
+    values: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for value, kind, position in db.session.execute(union_all(*arms)):
+        values[kind].append((position, value))
+    by_kind = {kind: [value for _, value in sorted(pairs)] for kind, pairs in values.items()}
+    tags = aggregates.all_tags(by_kind.get("new_tag", []), by_kind.get("known_tags", []))
+    return FilterValues(
+        sorted(tags, key=str.casefold),
+        sorted(set(by_kind.get("author", [])), key=str.casefold),
+        by_kind.get("team", []),
+    )
 
 
 def _rows(numbers: Sequence[int]) -> list[Event]:

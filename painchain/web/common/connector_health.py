@@ -78,14 +78,12 @@ def watched(connectors: Sequence[Connector], health: Mapping[int, Health] | None
     return {"health": health, "watched": list(health), "seen": _fingerprint(health)}
 
 
-def failing() -> list[FailingConnector]:
+def failing(connectors: Sequence[tuple[Connector, Health | None]]) -> list[FailingConnector]:
     """Return the connectors that fail or have reached a rate limit."""
-    connectors = connector_store.list_all()
-    health = connector_polls.read(connectors, g.now)
     return [
-        FailingConnector(connector, type_of(connector).label, health[connector.id])
-        for connector in connectors
-        if connector.id in health and health[connector.id].state in ("failing", "rate_limited")
+        FailingConnector(connector, type_of(connector).label, health)
+        for connector, health in connectors
+        if health and health.state in ("failing", "rate_limited")
     ]
 
 

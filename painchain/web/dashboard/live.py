@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Blueprint, request
+from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from painchain.ingestion import health as connector_polls
 from painchain.timeline import queries
 from painchain.timeline.filter import BadFilter
 from painchain.timeline.queries import PAGE, Event
@@ -97,7 +98,10 @@ def news() -> ResponseReturnValue:
     new = queries.since(wanted, after)
     if not new:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
-    values = {**chart_values(view, wanted), "failing_connectors": connector_health.failing()}
+    values = {
+        **chart_values(view, wanted),
+        "failing_connectors": connector_health.failing(connector_polls.list_all(g.now)),
+    }
     if len(new) == PAGE and "keep" not in request.args:
         return responses.fragment("dashboard/news", whole=True, **values, **feed_values(view, wanted))
     days = days_of(sorted(new, key=newest_first))

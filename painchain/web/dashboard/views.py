@@ -14,9 +14,11 @@ from werkzeug.datastructures import MultiDict
 
 from painchain import connectors
 from painchain.configuration import connector_store
+from painchain.database.models import Connector
 from painchain.indexes import search_query
+from painchain.ingestion import health as connector_polls
 from painchain.presentation import event_view
-from painchain.timeline import coverage, histogram, queries, silent_connectors, team_filter, visibility
+from painchain.timeline import aggregates, coverage, histogram, queries, silent_connectors, visibility
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import DEFAULT_RANGE, NAMES, RANGES, BadFilter, Filter, parse_filter, parse_time
 from painchain.timeline.queries import PAGE
@@ -105,17 +107,15 @@ def index() -> ResponseReturnValue:
         view, problem, before = View({}), str(error), None
         wanted = wanted_of(view)
     status = 422 if problem else 200
+    records = connector_polls.list_all(g.now)
     values = {
-        **feed_values(view, wanted, before),
+        **feed_values(view, wanted, before, head=_head_of_the_cache()),
         **chart_values(view, wanted),
-        **_choices(view, wanted),
+        **_choices(view, wanted, [connector for connector, _ in records]),
         "problem": problem,
     }
-    values |= {
-        "qualifiers": search_query.QUALIFIERS,
-        "typed_search": typed,
-        "failing_connectors": connector_health.failing(),
-    }
+    values |= {"qualifiers": search_query.QUALIFIERS, "typed_search": typed}
+    values["failing_connectors"] = connector_health.failing(records)
     if responses.is_htmx():
         return responses.fragment("dashboard/dashboard", **values), status
     return responses.page("pages/dashboard/dashboard.html", status, **values)
@@ -172,9 +172,11 @@ def view_of(given: MultiDict[str, str], path: str = "/") -> View:
     return View({name: values for name, values in kept.items() if values}, path)
 
 
-def feed_values(view: View, wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> dict[str, Any]:
-    """Return what the feed partial needs."""
-    head = queries.head()
+def feed_values(
+    view: View, wanted: Filter, before: Cursor | None = None, limit: int = PAGE, head: queries.Head | None = None
+) -> dict[str, Any]:
+    """Return what the feed partial needs; `head` is the head of the log, if it was read before."""
+    head = head or queries.head()
     page = queries.page(wanted, before, limit)
     return {
         "days": days_of(page.events),
@@ -223,17 +225,29 @@ def _connector_of(event: queries.Event) -> Any:
     return connector_store.get(event.connector_id) if event.connector_id else None
 
 
-def _choices(view: View, wanted: Filter) -> dict[str, Any]:
+def _head_of_the_cache() -> queries.Head | None:
+    """Return the head of the log that the response cache read for this request, if it did."""
+    head: queries.Head | None = g.get("log_head")
+    if head:
+        aggregates.remember_counted(head.counted)
+    return head
+
+
+def _choices(view: View, wanted: Filter, records: Sequence[Connector]) -> dict[str, Any]:
     """Return what the lists of the filter offer: what exists, and what is chosen even if it exists no more."""
-    there = connector_store.list_all()
-    types = [connector_type for key, connector_type in connectors.TYPES.items() if key in {one.type for one in there}]
+    existing = queries.filter_values()
+    types = [
+        connector_type
+        for key, connector_type in connectors.TYPES.items()
+        if key in {connector.type for connector in records}
+    ]
     offered: dict[str, dict[str, str]] = {
         "source": {connector_type.key: connector_type.label for connector_type in types},
         "event_type": {one.name: one.label for connector_type in types for one in connector_type.event_types},
-        "connector": {str(one.id): one.name for one in there},
-        "tag": {tag: tag for tag in queries.tags()},
-        "team": {one.name: one.name for one in team_filter.every()},
-        "author": {author: author for author in queries.authors()},
+        "connector": {str(connector.id): connector.name for connector in records},
+        "tag": {tag: tag for tag in existing.tags},
+        "team": {name: name for name in existing.teams},
+        "author": {author: author for author in existing.authors},
     }
     if not offered["team"]:  # most have none, and a menu less is calmer
         del offered["team"]

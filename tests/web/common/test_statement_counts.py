@@ -27,6 +27,7 @@ LIST = "/settings/integrations"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
+DASHBOARD = 12
 
 
 def listed(statements: list[str]) -> str:
@@ -74,3 +75,15 @@ def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
         assert lease is not None
         assert polling.poll(lease, lambda: now) == 1
     assert len(statements) <= POLLED_EVENT, listed(statements)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("query", ["", "?author=dev"])
+def test_a_dashboard_that_no_cache_holds(app, client, make_connector, query):
+    make_connector(enabled="y", tags="early")
+    add_person(app)
+    sign_in(client)
+    with counted(app) as statements:
+        response = client.get(f"/{query}")
+        assert (response.status_code, 'id="feed"' in response.text) == (200, True)
+    assert len(statements) <= DASHBOARD, listed(statements)
