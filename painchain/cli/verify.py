@@ -103,7 +103,7 @@ def check(to_compare: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     completeness, wrong_indexes = verification.completeness(), None
     if deep:
         with _progress_bar("Comparing") as progress:
-            wrong_indexes = derived_data.astray(progress)
+            wrong_indexes = derived_data.find_problems(progress)
     return VerifyReport(integrity, completeness, matches, wrong_indexes, time.monotonic() - began)
 
 

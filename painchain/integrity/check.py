@@ -1,4 +1,4 @@
-"""One check of the log from beginning to end: the walk, the checkpoints, the replay; what it finds is told once."""
+"""Check the whole log: verify the chain, compare the checkpoints, replay the audit trail, and record the result."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ DAILY, ON_DEMAND = "daily check of the log", "check of the log, on demand"
 CHECKPOINTS = {
     checkpoint_comparison.SHORT: "truncated",
     checkpoint_comparison.DIFFERS: "rewritten",
-}  # what such a misfit is as a break
+}  # the kind of break for each kind of mismatch
 
 log = logging.getLogger(__name__)
 
 
-def run_check(turn: CheckLease, progress: Callable[[int, int], None], clock: Callable[[], datetime]) -> CheckResult:
-    """Check the log, store the verdict, put a break on the record, and make the day's checkpoint if all is well.
+def run_check(lease: CheckLease, progress: Callable[[int, int], None], clock: Callable[[], datetime]) -> CheckResult:
+    """Check the log, store the result, record a break in the log, and make the daily checkpoint if there is none.
 
-    `progress` hears how far the walk is; it may rest meanwhile, or raise to end it.
+    `progress` is called with the events verified so far and their total. It may sleep, or raise to stop the check.
     """
     began = time.monotonic()
     walked = verification.integrity(progress)
@@ -37,52 +37,53 @@ def run_check(turn: CheckLease, progress: Callable[[int, int], None], clock: Cal
         _compared(CheckResult(walked.events, walked.pruned, walked.last, walked.head.hex(), walked.broken))
     )
     if verdict.broken:
-        log.error("The log is not as it was written. %s", verdict.broken.words)
+        log.error("The log was tampered with. %s", verdict.broken.words)
     now = clock()
     with writer.writing() as event_log:
-        if check_job.settle(event_log.connection, turn, verdict, now, time.monotonic() - began):
-            _tell(
-                Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn)), verdict.broken
+        if check_job.settle(event_log.connection, lease, verdict, now, time.monotonic() - began):
+            _record_break(
+                Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(lease)),
+                verdict.broken,
             )
-    if turn.daily and verdict.broken is None:
-        _checkpoint(turn, clock)
+    if lease.daily and verdict.broken is None:
+        _checkpoint(lease, clock)
     return verdict
 
 
-def cause(turn: CheckLease) -> str:
-    """Say why PainChain checks the log."""
-    return DAILY if turn.daily else ON_DEMAND
+def cause(lease: CheckLease) -> str:
+    """Return the cause of the check, for the audit log."""
+    return DAILY if lease.daily else ON_DEMAND
 
 
-def _compared(verdict: CheckResult) -> CheckResult:
-    """Return the verdict with what the checkpoints in the file say; one that cannot be read says nothing."""
+def _compared(result: CheckResult) -> CheckResult:
+    """Return the result with the comparison of the checkpoints in the file. An unreadable file is not a break."""
     try:
-        here, gone = checkpoints.kept(latest_checkpoint.file())
+        here, gone = checkpoints.read_with_known_key(latest_checkpoint.file())
         fits = checkpoint_comparison.compare(here)
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be compared. %s", problem)
-        return replace(verdict, uncompared=str(problem))
+        return replace(result, uncompared=str(problem))
     before = sum(one.kind == checkpoint_comparison.RESTORED for one in fits)
-    verdict = replace(verdict, checkpoints=len(fits), before=before, unvouched=gone)
+    result = replace(result, checkpoints=len(fits), before=before, unvouched=gone)
     worst = checkpoint_comparison.worst(fits)
-    return replace(verdict, broken=_as_break(worst)) if worst and verdict.broken is None else verdict
+    return replace(result, broken=_as_break(worst)) if worst and result.broken is None else result
 
 
 def _as_break(fit: CheckpointMatch) -> Break:
     return Break(CHECKPOINTS[fit.kind], fit.checkpoint.size, fit.words)
 
 
-def _completed(verdict: CheckResult) -> CheckResult:
-    """Return the verdict with whether the log tells how everything is configured now, as far as it can be read."""
+def _completed(result: CheckResult) -> CheckResult:
+    """Return the result with whether the log matches the current configuration, as far as it can be read."""
     found = verification.completeness()
     kept, explained = ([one.words for one in several[:MOST_DRIFT]] for several in (found.drift, found.explained))
     return replace(
-        verdict, complete=not found.drift, whole=found.whole, drift=kept, drifts=len(found.drift), explained=explained
+        result, complete=not found.drift, whole=found.whole, drift=kept, drifts=len(found.drift), explained=explained
     )
 
 
-def _tell(trail: Trail, broken: Break | None) -> None:
-    """Put on the record that the chain is broken, or whole again: once for the same place."""
+def _record_break(trail: Trail, broken: Break | None) -> None:
+    """Record in the log that the chain is broken, or whole again: once for the same place."""
     told = check_job.state().told
     place = f"{broken.kind} {broken.event}" if broken else None
     if place == told:
@@ -94,23 +95,23 @@ def _tell(trail: Trail, broken: Break | None) -> None:
         text = "The log is whole again: every event is as it was written."
         kind, _, number = (told or "").partition(" ")
         trail.record("chain_mended", "the log", "mended", text, {"was": f"event {number} ({kind})"})
-    check_job.tell(trail.event_log.connection, place)
+    check_job.set_recorded_break(trail.event_log.connection, place)
 
 
-def _checkpoint(turn: CheckLease, clock: Callable[[], datetime]) -> None:
+def _checkpoint(lease: CheckLease, clock: Callable[[], datetime]) -> None:
     now = clock()
     try:
         with writer.writing() as event_log:
-            trail = Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(turn))
+            trail = Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(lease))
             latest_checkpoint.make(trail, clock, recorded=False)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, now)
 
 
-def at_start() -> None:
-    """Look at the start whether the log is shorter than its newest checkpoint, or not the one that it was made of.
+def compare_newest_checkpoint() -> None:
+    """Compare the log with its newest checkpoint when the server starts.
 
-    Serving goes on: it is said in the log at once, and a check of everything puts it on the record.
+    A mismatch goes to the server's log at once, and a full check records it in the event log. The server keeps running.
     """
     try:
         fit = latest_checkpoint.mismatch()
@@ -118,6 +119,6 @@ def at_start() -> None:
         log.error("The checkpoints cannot be read. %s", problem)
         return
     if fit:
-        log.error("The log does not fit its newest checkpoint. %s", fit.words)
+        log.error("The log does not match its newest checkpoint. %s", fit.words)
         with writer.writing():
             check_job.ask()

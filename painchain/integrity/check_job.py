@@ -1,4 +1,4 @@
-"""The checks of the log: whose turn it is, how far one is, and what the last one found. All of it is one row."""
+"""The state of the log check, in one row: the lease, the progress and the last result."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from painchain.eventlog import writer
 from painchain.integrity.verification import Break
 
 HOUR = 3  # of the day, in UTC, at which the daily check is due
-LOST = timedelta(seconds=60)  # a check that shows no life for so long is taken over
-AGAIN = timedelta(hours=1)  # after one that did not get through
+LOST = timedelta(seconds=60)  # a check without progress for this long is taken over
+AGAIN = timedelta(hours=1)  # after one that failed
 DAY = timedelta(days=1)
 MOST_DRIFT = 100
 
@@ -30,7 +30,7 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class CheckLease:
-    """A check that this process does; no other has begun at that very moment. `daily`: nobody waits for it."""
+    """The right to run a check, identified by when it `began`. `daily`: a scheduled check, for which nobody waits."""
 
     began: datetime
     daily: bool
@@ -68,14 +68,14 @@ class CheckResult:
 
     @classmethod
     def loaded(cls, value: Mapping[str, Any]) -> CheckResult:
-        """Return the verdict that is stored so."""
+        """Return the result that is stored as this JSON."""
         broken = value["broken"]
         return cls(**{**value, "broken": Break(**broken) if broken else None})
 
 
 @dataclass(frozen=True)
 class Running:
-    """How far the check is that runs."""
+    """The progress of a running check."""
 
     began: datetime
     reached: int
@@ -83,15 +83,15 @@ class Running:
 
     @property
     def percent(self) -> int:
-        """Whole percents of the way."""
+        """The progress in whole percent."""
         return min(99, 100 * self.reached // self.whole) if self.whole else 0
 
 
 @dataclass(frozen=True)
 class State:
-    """What is known of the log: the last verdict and when it was reached, what runs or waits, when the next is due.
+    """The last result and its time, the running or requested check, and when the next one is due.
 
-    `error` says why no check has got through since.
+    `error` says why the last check failed. `told` is the broken place that is recorded in the log.
     """
 
     due: datetime
@@ -105,7 +105,7 @@ class State:
 
 
 def state() -> State:
-    """Return what is known of the log."""
+    """Return the state of the log check."""
     row = db.session.execute(select(*_row)).one()
     running = Running(row.began, row.reached, row.whole) if row.began else None
     verdict = CheckResult.loaded(row.found) if row.found else None
@@ -113,14 +113,14 @@ def state() -> State:
 
 
 def ask() -> None:
-    """Let some server check the log at once, inside a write transaction. While one is at it, nothing changes."""
+    """Request a check at once, inside a write transaction. This changes nothing while a check is running."""
     db.session.execute(update(_table).where(_row.began.is_(None)).values(asked=True))
 
 
 def acquire(now: datetime) -> CheckLease | None:
-    """Take the turn, if a check is due or asked for, or one was left by a server that is gone.
+    """Acquire the lease if a check is due or requested, or if the server that ran one is gone.
 
-    :raises WrongKey: when the key was replaced, so that this process can check nothing any more.
+    :raises WrongKey: when the key was replaced, so that this process can no longer check anything.
     """
     wanted = or_(clock.reached(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
     free = and_(wanted, or_(_row.began.is_(None), clock.is_lost(_row.beat, now, LOST)))
@@ -148,41 +148,41 @@ def next_due(now: datetime) -> datetime:
     return today if now < today else today + DAY
 
 
-def beat(turn: CheckLease, reached: int, whole: int, now: datetime) -> bool:
-    """Say how far a check is; return whether it is still ours."""
+def report_progress(lease: CheckLease, reached: int, whole: int, now: datetime) -> bool:
+    """Store the progress of a check; return whether this process still holds the lease."""
     with one_write_at_a_time() as connection:
-        return bool(connection.execute(_of(turn).values(beat=now, reached=reached, whole=whole)).rowcount)
+        return bool(connection.execute(_of(lease).values(beat=now, reached=reached, whole=whole)).rowcount)
 
 
-def release(turn: CheckLease) -> None:
-    """Leave a check that came to nothing to the next server."""
+def release(lease: CheckLease) -> None:
+    """Give up a check, so that the next server runs it."""
     with one_write_at_a_time() as connection:
-        again = {"due": EPOCH} if turn.daily else {"asked": True}
-        connection.execute(_of(turn).values(began=None, **again))
+        again = {"due": EPOCH} if lease.daily else {"asked": True}
+        connection.execute(_of(lease).values(began=None, **again))
 
 
-def fail(turn: CheckLease, now: datetime, words: str) -> None:
-    """Store why a check did not get through; it is tried again later."""
+def fail(lease: CheckLease, now: datetime, words: str) -> None:
+    """Store why a check failed. It is retried later."""
     with one_write_at_a_time() as connection:
-        connection.execute(_of(turn).values(began=None, error=words, due=now + AGAIN))
+        connection.execute(_of(lease).values(began=None, error=words, due=now + AGAIN))
 
 
-def settle(connection: Connection, turn: CheckLease, verdict: CheckResult, now: datetime, seconds: float) -> bool:
-    """Store a verdict, inside a write transaction; return whether the check was still ours."""
-    done = {"began": None, "checked_at": now, "seconds": seconds, "found": verdict.stored(), "error": None}
-    return bool(connection.execute(_of(turn).values(done)).rowcount)
+def settle(connection: Connection, lease: CheckLease, result: CheckResult, now: datetime, seconds: float) -> bool:
+    """Store a result, inside a write transaction; return whether this process still held the lease."""
+    done = {"began": None, "checked_at": now, "seconds": seconds, "found": result.stored(), "error": None}
+    return bool(connection.execute(_of(lease).values(done)).rowcount)
 
 
-def tell(connection: Connection, place: str | None) -> None:
-    """Store which broken place is on the record, inside a write transaction; None: none is."""
+def set_recorded_break(connection: Connection, place: str | None) -> None:
+    """Store which broken place is recorded in the log, inside a write transaction; None for no break."""
     connection.execute(update(_table).values(told=place))
 
 
 def nearest(number: int) -> int | None:
-    """Return the number of the event that is there at this place, or else of the last one before it."""
+    """Return the number of the last event that exists up to this number, or None."""
     found: int | None = db.session.scalar(select(func.max(_event.id)).where(_event.id <= number))
     return found
 
 
-def _of(turn: CheckLease) -> Update:
-    return update(_table).where(_row.began == turn.began)
+def _of(lease: CheckLease) -> Update:
+    return update(_table).where(_row.began == lease.began)

@@ -1,4 +1,4 @@
-"""Whether checkpoints still fit the log: is what they say of its past what it says itself?"""
+"""Compare checkpoints with the log: does the log still contain what it contained when each was made?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from painchain.eventlog import reader
 from painchain.eventlog.chain import START
 from painchain.integrity.checkpoints import Checkpoint
 
-FITS, UNKNOWN, RESTORED, DIFFERS, SHORT = "fits", "unknown", "restored", "differs", "short"
+MATCHES, UNKNOWN, RESTORED, DIFFERS, SHORT = "fits", "unknown", "restored", "differs", "short"
 SOME = 500
 
 _event = ChangeEvent.__table__.c
@@ -41,14 +41,14 @@ class Restored:
     size: int | None
 
     def explains(self, one: Checkpoint) -> bool:
-        """Say whether a checkpoint is of what was given up."""
+        """Return whether a checkpoint is of events that the restore gave up."""
         given_up = self.size is None or self.size <= self.backup or one.size <= self.size
         return one.time <= self.at and one.size > self.backup and given_up
 
 
 @dataclass(frozen=True)
 class CheckpointMatch:
-    """How one checkpoint fits. `unknown`: retention has removed the events around it. `restored`: of before `at`."""
+    """The result for one checkpoint. `unknown`: retention removed the events around it. `restored`: older than `at`."""
 
     checkpoint: Checkpoint
     kind: str
@@ -56,35 +56,35 @@ class CheckpointMatch:
 
     @property
     def broken(self) -> bool:
-        """Whether the log is not what it was when the checkpoint was made."""
+        """Whether the log does not match the checkpoint."""
         return self.kind in (DIFFERS, SHORT)
 
     @property
     def words(self) -> str:
-        """What that means, for people."""
+        """The result as a sentence."""
         size = self.checkpoint.size
         events = f"{size:,} event{'' if size == 1 else 's'}"
         time = f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
         return {
-            FITS: f"The log still has the {events} of {time} as then.",
-            UNKNOWN: f"It cannot be compared any more: retention has removed the events around number {size:,}.",
-            RESTORED: f"It is of before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
-            DIFFERS: f"The log up to event {size:,} is not the one of {time}: it was written anew since, "
-            "or events were taken out of it.",
+            MATCHES: f"The log still has the same {events} as at {time}.",
+            UNKNOWN: f"It can no longer be compared: retention removed the events around number {size:,}.",
+            RESTORED: f"It is from before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
+            DIFFERS: f"The log up to event {size:,} is not the same as at {time}: since then it was rewritten, "
+            "or events were removed from it.",
             SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
             "or an older database was put in its place.",
         }[self.kind]
 
 
 def compare(checkpoints: Sequence[Checkpoint]) -> list[CheckpointMatch]:
-    """Say of each checkpoint how it fits the log as it is now. It trusts the hashes: walk along the chain before."""
+    """Compare each checkpoint with the current log. This trusts the stored hashes: verify the chain first."""
     with db.engine.connect() as plain:
         connection = snapshot(plain)
         last = connection.execute(select(_head.last_event)).scalar()
         last = last if isinstance(last, int) else -1  # one that is none was put there by hand
         hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
         found = [CheckpointMatch(one, _kind(connection, one, last, hashes)) for one in checkpoints]
-        restores = list(_restores(connection)) if any(one.kind != FITS for one in found) else []
+        restores = list(_restores(connection)) if any(one.kind != MATCHES for one in found) else []
     never = _never()
     return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
 
@@ -100,12 +100,12 @@ def _never() -> Sequence[str]:
 
 
 def worst(fits: Iterable[CheckpointMatch]) -> CheckpointMatch | None:
-    """Return the first of those that do not fit, if there is one."""
+    """Return the first checkpoint that does not match, or None."""
     return next((one for one in fits if one.broken), None)
 
 
 def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """Yield the hash at each of these numbers, as far as it is still known."""
+    """Yield the hash at each of these event numbers that is still known."""
     yield 0, START
     for some in (sizes[start : start + SOME] for start in range(0, len(sizes), SOME)):
         for number, mac in (_event.id, _event.mac), (_run.last, _run.mac):
@@ -117,7 +117,7 @@ def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[in
     if one.size > last:
         return SHORT
     if one.size in hashes:
-        return FITS if compare_digest(hashes[one.size], one.head) else DIFFERS
+        return MATCHES if compare_digest(hashes[one.size], one.head) else DIFFERS
     inside = connection.execute(select(_run.last).where(_within(one.size))).first()
     return UNKNOWN if inside else DIFFERS
 
@@ -145,5 +145,5 @@ def _number(facts: Any, name: str) -> int | None:
 
 
 def _explained(one: CheckpointMatch, restores: Sequence[Restored]) -> CheckpointMatch:
-    why = next((restore for restore in restores if one.kind != FITS and restore.explains(one.checkpoint)), None)
+    why = next((restore for restore in restores if one.kind != MATCHES and restore.explains(one.checkpoint)), None)
     return CheckpointMatch(one.checkpoint, RESTORED, why.at) if why else one

@@ -139,7 +139,7 @@ def read(file: Path) -> list[Checkpoint]:
     return [_parsed(file, *one) for one in enumerate(_lines(file), 1)]
 
 
-def kept(file: Path) -> tuple[Sequence[Checkpoint], int]:
+def read_with_known_key(file: Path) -> tuple[Sequence[Checkpoint], int]:
     """Return the checkpoints of a file, if there is such a file yet, and how many others are of a key that is gone.
 
     Those say nothing any more. Whoever puts such a line in the place of another might as well take that one away.

@@ -40,7 +40,7 @@ _CHARTS = {
 }
 
 
-def astray(progress: Callable[[int, int], None] = lambda done, whole: None) -> list[str]:
+def find_problems(progress: Callable[[int, int], None] = lambda done, whole: None) -> list[str]:
     """Return in words what does not tell the same as the events, all of one state of the database.
 
     It holds ``sets.CHUNK`` events at a time. The events themselves are believed: walk along the chain before.

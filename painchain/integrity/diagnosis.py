@@ -68,16 +68,16 @@ class ChainPosition:
         """The number of the event that should follow."""
         return self.reached + 1
 
-    def fits(self, one: Link | None, number: int, previous: bytes) -> bool:
+    def was_written_as(self, one: Link | None, number: int, previous: bytes) -> bool:
         """Say whether an event was written as that number, behind an event of hash `previous`."""
-        return one is not None and any(made == one.mac for made in self.made(one, number, previous))
+        return one is not None and any(made == one.mac for made in self.hashes_of(one, number, previous))
 
-    def made(self, one: Link, number: int, previous: bytes) -> Iterator[bytes]:
+    def hashes_of(self, one: Link, number: int, previous: bytes) -> Iterator[bytes]:
         """Yield the hashes that an event has as that number, behind an event of hash `previous`."""
         if one.content is not None and number > 0:
             yield from (chain.link(previous, number, one.content) for chain in self.chains)
 
-    def misfit(self, found: Link) -> Break:
+    def mismatch(self, found: Link) -> Break:
         """Say what was done where an event stands that is not the one that was written there."""
         return self._linked_anew(found) or self._edited(found) or self._moved(found) or self._renumbered(found)
 
@@ -85,7 +85,7 @@ class ChainPosition:
         """Say what was done where no event stands, up to number `upto`."""
         after = self._following(upto)
         number, count = self.number, upto - self.reached
-        moved = next((one for one in after if self.fits(one, number, self.mac)), None)
+        moved = next((one for one in after if self.was_written_as(one, number, self.mac)), None)
         if moved:
             return Break(REORDERED, number, f"Event {number} was moved: it stands as {moved} now.")
         which = f"Event {number} is" if count == 1 else f"Events {number} to {upto} ({count:,}) are"
@@ -113,7 +113,7 @@ class ChainPosition:
     def behind_the_end(self, found: Link) -> Break:
         """Say what was done where an event stands behind the end that the log says it has."""
         end = f"The log says that it ends with {self._last()}, but behind it stands {found}"
-        if self.fits(found, self.number, self.mac):
+        if self.was_written_as(found, self.number, self.mac):
             return Break(TRUNCATED, self.number, f"{end}, which is genuine: the end was moved back by hand.")
         return Break(INSERTED, found.id, f"{end}: it was put in.")
 
@@ -128,7 +128,7 @@ class ChainPosition:
 
     def _linked_anew(self, found: Link) -> Break | None:
         """Tell whether it was written upon an end that was changed, or with a key that was replaced before."""
-        if any(self.fits(found, found.id, chain.forked_head(self.mac)) for chain in self.chains):
+        if any(self.was_written_as(found, found.id, chain.forked_head(self.mac)) for chain in self.chains):
             words = f"The end of the log was cut off or changed by hand behind {self._last()}, and the log went on from"
             return Break(FORKED, found.id, f"{words} there with {found}.")
         if found.content and any(one.link(self.mac, found.id, found.content) == found.mac for one in self.older):
@@ -139,7 +139,7 @@ class ChainPosition:
     def _edited(self, found: Link) -> Break | None:
         """Tell whether its content or its hash was changed, from what the next event was linked to."""
         following = self._next(found.id)
-        if any(self._followed_by(following, found.id, mac) for mac in self.made(found, found.id, self.mac)):
+        if any(self._followed_by(following, found.id, mac) for mac in self.hashes_of(found, found.id, self.mac)):
             done = "replaced" if found.mac else "removed"
             return Break(EDITED, found.id, f"The hash of {found} was {done}. What it says is genuine.")
         if found.mac and self._followed_by(following, found.id, found.mac):
@@ -150,24 +150,26 @@ class ChainPosition:
         """Say whether event `number` had that hash when it was followed by another, or by the end."""
         if following is None:
             return number == self.head.last_event and compare_digest(mac, self.head.mac)
-        return self.fits(following, number + 1, mac)
+        return self.was_written_as(following, number + 1, mac)
 
     def _moved(self, found: Link) -> Break | None:
         """Look for the event that belongs here among those that follow."""
         after = self._following(found.id)
-        place = next((place for place, one in enumerate(after) if self.fits(one, found.id, self.mac)), None)
+        place = next((place for place, one in enumerate(after) if self.was_written_as(one, found.id, self.mac)), None)
         if place is None:
             return None
         number, genuine, behind = found.id, after[place], after[place + 1 :]
-        if self.fits(behind[0] if behind else None, number + 1, genuine.mac):
+        if self.was_written_as(behind[0] if behind else None, number + 1, genuine.mac):
             home = self._home(found, number, genuine.mac, behind)
             if home:
                 return Break(REORDERED, number, f"Event {home} was moved: it stands as {found} now.")
             return self._inserted(found, genuine)
         before = after[place - 1].mac if place else genuine.mac
-        if self.fits(found, genuine.id, before) or (place == 0 and self.fits(found, number + 1, genuine.mac)):
+        if self.was_written_as(found, genuine.id, before) or (
+            place == 0 and self.was_written_as(found, number + 1, genuine.mac)
+        ):
             return Break(REORDERED, number, f"Two events have changed places: {found} and {genuine}.")
-        if not behind and not self.fits(found, number + 1, genuine.mac):
+        if not behind and not self.was_written_as(found, number + 1, genuine.mac):
             return self._inserted(found, genuine)
         return Break(REORDERED, number, f"Event {number} was moved: it stands as {genuine} now.")
 
@@ -180,9 +182,9 @@ class ChainPosition:
         """Return the number under which an event was written, if it is one of those that are numbered anew."""
         for one in (*behind, None):
             number += 1
-            if self.fits(found, number, mac):
+            if self.was_written_as(found, number, mac):
                 return number
-            if one is None or not self.fits(one, number, mac):
+            if one is None or not self.was_written_as(one, number, mac):
                 return None
             mac = one.mac
         return None
@@ -191,7 +193,9 @@ class ChainPosition:
         following = self._next(found.id)
         if found.mac and following is not None:
             furthest = range(1, FURTHEST)
-            gone = next((many for many in furthest if self.fits(following, found.id + 1 + many, found.mac)), 0)
+            gone = next(
+                (many for many in furthest if self.was_written_as(following, found.id + 1 + many, found.mac)), 0
+            )
         else:
             gone = self.head.last_event - found.id if found.mac == self.head.mac else 0
         if gone > 0:

@@ -1,4 +1,4 @@
-"""Verify the log: is each event as it was written, in its place, and is none missing?"""
+"""Verify the hash chain: no event was edited, moved, inserted or removed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FIRST, LAST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True)
 class Integrity:
-    """What a check has found: so many `events` are as they were written, up to number `last`, whose hash is `head`.
+    """The result of a verification: the number of verified `events`, up to number `last`, whose hash is `head`.
 
-    `pruned` is how many others retention has removed. `broken` is the first place that is not, if there is one.
+    `pruned` is the number of events that retention removed. `broken` is the first place that was tampered with.
     """
 
     events: int
@@ -38,9 +38,9 @@ class Integrity:
 
 
 def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -> Integrity:
-    """Walk along the chain from the first event to the last, and say whether that is the end that the log says it has.
+    """Verify the chain from the first event to the sealed end of the log.
 
-    It holds ``BATCH`` events at a time and no transaction between them; `progress` hears after each how far it is.
+    This reads ``BATCH`` events per transaction and calls `progress` after each with the verified number and the total.
 
     :raises WrongKey: when the log is written with another key than this process has.
     """
@@ -137,7 +137,7 @@ class _Walk:
         place = self._at(connection, head)
         if event.id > place.number:
             return place.missing(event.id - 1)
-        return place.misfit(event) if event.id == place.number else place.inside_run(event)
+        return place.mismatch(event) if event.id == place.number else place.inside_run(event)
 
     def _end(self, connection: Connection, head: Head) -> list[Break]:
         """Compare the end that was reached with the end that the log says it has."""

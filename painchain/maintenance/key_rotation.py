@@ -148,7 +148,7 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
 def _oldest_of_checkpoints(keys: Keyring) -> int:
     """Return the place of the oldest key that a checkpoint in the file was signed with."""
     try:
-        here, _ = checkpoints.kept(latest_checkpoint.file())
+        here, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
     except BadCheckpoint as problem:
         raise ChangeRefused(
             f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}"

@@ -30,7 +30,7 @@ class IntegrityWorker(Worker):
     name, task = "keeper", "Checking the log"
 
     def _begin(self) -> None:
-        integrity_check.at_start()
+        integrity_check.compare_newest_checkpoint()
 
     def _do(self) -> None:
         turn = check_job.acquire(self._clock())
@@ -74,7 +74,7 @@ class _Pace:
             raise Stopped
         if now - self._said >= BEAT_SECONDS:
             self._said = now
-            if not check_job.beat(self._turn, reached, whole, self._clock()):
+            if not check_job.report_progress(self._turn, reached, whole, self._clock()):
                 raise Stopped
             self._between()
         self._woke = time.monotonic()

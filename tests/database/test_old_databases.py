@@ -139,5 +139,5 @@ def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
         assert verification.integrity().broken is None
         completeness = verification.completeness()
         assert (completeness.drift, completeness.explained) == ([], [])
-        assert derived_data.astray() == []
+        assert derived_data.find_problems() == []
     close(app)

@@ -165,7 +165,7 @@ def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
         taken = check_job.acquire(BACK)
         assert taken
         assert taken.daily
-        assert not check_job.beat(left, 1, 2, BACK)
+        assert not check_job.report_progress(left, 1, 2, BACK)
 
 
 def test_events_keep_growing_numbers_and_ids(

@@ -58,7 +58,7 @@ def ask(app: Flask) -> None:
 def kept(app: Flask) -> list[int]:
     """Return the sizes of the checkpoints in the file."""
     with app.app_context():
-        return [one.size for one in checkpoints.kept(latest_checkpoint.file())[0]]
+        return [one.size for one in checkpoints.read_with_known_key(latest_checkpoint.file())[0]]
 
 
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def test_of_several_servers_one_does_it(app: Flask) -> None:
         assert taken_over
         assert taken_over.daily, "the day's check of a server that is gone"
         assert turns[0]
-        assert not check_job.beat(turns[0], 1, 2, NOW), "the first has lost it"
+        assert not check_job.report_progress(turns[0], 1, 2, NOW), "the first has lost it"
 
 
 def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_posts(
@@ -175,7 +175,7 @@ def test_a_log_that_ends_before_its_checkpoint_is_broken(
     with app.app_context():
         db.session.execute(text(put_back), {"mac": old.mac, "seal": old.seal})
         db.session.commit()
-        integrity_check.at_start()
+        integrity_check.compare_newest_checkpoint()
     assert "has fewer now" in caplog.text
     found = look(minutes=1).verdict
     assert found

@@ -100,7 +100,7 @@ def test_the_line_that_is_none_is_named(app: Flask, tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match="cannot be read: No such file"):
         read(app, tmp_path / "nowhere")
     with app.app_context():
-        assert checkpoints.kept(tmp_path / "nowhere") == ([], 0)
+        assert checkpoints.read_with_known_key(tmp_path / "nowhere") == ([], 0)
 
 
 def test_a_retired_key_still_vouches_and_a_foreign_one_does_not(app: Flask) -> None:

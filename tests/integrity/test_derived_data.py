@@ -36,7 +36,7 @@ def log(app: Flask) -> Flask:
 def astray(app: Flask) -> list[str]:
     """Return what does not tell the same as the events."""
     with app.app_context():
-        return derived_data.astray()
+        return derived_data.find_problems()
 
 
 LATE = rollups.TAIL + 7

@@ -79,7 +79,7 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
     with app.app_context():
         turn = check_job.acquire(datetime.now(UTC))
         assert turn
-        assert check_job.beat(turn, 1, 4, datetime.now(UTC))
+        assert check_job.report_progress(turn, 1, 4, datetime.now(UTC))
     running = read(client).select_one("#integrity_status")
     assert words(running.select_one("label")) == "Checking: 25%"
     assert running.select("#check-now") == []
@@ -187,10 +187,10 @@ def test_a_checkpoint_from_elsewhere_is_compared(app: Flask, client: FlaskClient
     line = json.dumps(client.post("/api/checkpoints").get_json())
     response = press(client, "#compare", checkpoints=line)
     assert response.status_code == 200
-    assert "still has the 1 event of" in texts(soup(response), "#compared li")[0]
+    assert "still has the same 1 event as at" in texts(soup(response), "#compared li")[0]
     change(app, "UPDATE change_events SET mac = (SELECT seal FROM log_head) WHERE id = 1")
     [told] = soup(press(client, "#compare", checkpoints=line)).select("#compared li.broken")
-    assert "written anew" in words(told)
+    assert "rewritten" in words(told)
     wrong = press(client, "#compare", checkpoints=f"{line.replace(': 1,', ': 2,')}\nnonsense")
     assert wrong.status_code == 422
     assert [one.split(":")[0] for one in texts(soup(wrong), "#compared li")] == [
