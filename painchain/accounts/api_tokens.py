@@ -13,7 +13,7 @@ from painchain.accounts.users import InvalidAccount, digest, key_of
 from painchain.audit.trail import Trail
 from painchain.core.roles import ROLES, allows
 from painchain.core.text import unprintable
-from painchain.database.account_models import ApiToken, Person
+from painchain.database.models import ApiToken, Person
 from painchain.database.session import db
 
 DAYS = (7, 30, 90, 365)

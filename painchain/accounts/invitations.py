@@ -13,7 +13,7 @@ from painchain.accounts.sessions import Limits
 from painchain.accounts.users import AccountRefused, InvalidAccount
 from painchain.audit.trail import Trail
 from painchain.core.roles import ADMIN, VIEWER
-from painchain.database.account_models import ApiToken, Person, SignIn
+from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.session import db
 
 FIRST = "The first account is an admin: somebody has to manage the others."

@@ -11,7 +11,7 @@ from painchain.accounts.sessions import SignInOrigin, SignInRefused
 from painchain.accounts.users import digest, find_by_name, key_of
 from painchain.core import logs
 from painchain.database import clock
-from painchain.database.account_models import Attempt, Person
+from painchain.database.models import Attempt, Person
 from painchain.database.session import db
 
 WINDOW = timedelta(minutes=15)

@@ -11,7 +11,7 @@ from painchain.accounts.oidc import Identity
 from painchain.accounts.users import InvalidAccount
 from painchain.audit.diff import Change
 from painchain.audit.trail import SYSTEM, Trail
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.database.session import db
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete
 
 from painchain.accounts.users import digest
 from painchain.audit.trail import Trail
-from painchain.database.account_models import OneTimeLink, Person
+from painchain.database.models import OneTimeLink, Person
 from painchain.database.session import db
 
 LINK_HOURS = {"setup": 24, "reset": 24}

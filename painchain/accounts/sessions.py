@@ -19,7 +19,7 @@ from painchain.audit.trail import Trail
 from painchain.core import logs, passwords
 from painchain.core.roles import ROLES, Actor
 from painchain.database import clock
-from painchain.database.account_models import ApiToken, Person, SignIn
+from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import WriteBusy, db, one_write_at_a_time
 

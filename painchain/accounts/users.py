@@ -15,7 +15,7 @@ from painchain.audit.trail import Trail
 from painchain.core import passwords
 from painchain.core.roles import ADMIN, ROLES
 from painchain.core.text import unprintable
-from painchain.database.account_models import ApiToken, OneTimeLink, Person, SignIn
+from painchain.database.models import ApiToken, OneTimeLink, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 

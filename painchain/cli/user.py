@@ -15,7 +15,7 @@ from painchain.cli.common import opened, plain, reachable, reason_option, stop, 
 from painchain.cli.common import trail as record_of_command
 from painchain.core import runtime
 from painchain.core.roles import ROLES
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.eventlog import writer
 from painchain.workers.base import clock
 

@@ -14,8 +14,7 @@ from painchain.audit.sentences import kept_for, source_label
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, Kind
 from painchain.core.redaction import MASK, scrub, scrub_value
-from painchain.database.account_models import ApiToken, Person
-from painchain.database.models import Connector, NotifyRule, Team, Webhook
+from painchain.database.models import ApiToken, Connector, NotifyRule, Person, Team, Webhook
 from painchain.database.session import db
 from painchain.history.projection import ConnectorState, toggle_label
 from painchain.retention import rules as retention_rules

@@ -23,8 +23,18 @@ from painchain.configuration import secrets
 from painchain.core import runtime
 from painchain.core.crypto import Keyring
 from painchain.database import dialects, encrypted_columns, session
-from painchain.database.account_models import Attempt, OneTimeLink, Person, SignIn
-from painchain.database.models import ChangeEvent, Connector, EventCount, EventSet, EventTag, LogHead
+from painchain.database.models import (
+    Attempt,
+    ChangeEvent,
+    Connector,
+    EventCount,
+    EventSet,
+    EventTag,
+    LogHead,
+    OneTimeLink,
+    Person,
+    SignIn,
+)
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import UtcMicroseconds, iso

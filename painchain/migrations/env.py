@@ -3,7 +3,7 @@
 from alembic import context
 from flask import current_app
 
-from painchain.database import account_models, models  # noqa: F401  the tables, for autogeneration
+from painchain.database import models  # noqa: F401  the tables, for autogeneration
 from painchain.database.session import migrating
 
 db = current_app.extensions["migrate"].db

@@ -16,7 +16,7 @@ from painchain.accounts.oidc import CALLBACK, Failed, Provider, Started
 from painchain.accounts.oidc_provisioning import Refusal, Rules
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.web.account import sign_in
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.transaction import audited_transaction

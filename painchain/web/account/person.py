@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from painchain import connectors
 from painchain.accounts import activity, users
 from painchain.accounts import sessions as login_sessions
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.presentation import event_view
 from painchain.timeline import visibility
 from painchain.timeline.cursor import Cursor

@@ -10,7 +10,7 @@ from painchain.accounts import login_throttle, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.login_throttle import TooManyAttempts
 from painchain.accounts.users import InvalidAccount
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.web.common import auth, cookies, responses
 from painchain.web.common.auth import COOKIE
 from painchain.web.common.responses import Toast

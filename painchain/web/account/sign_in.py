@@ -13,7 +13,7 @@ from painchain.accounts.users import InvalidAccount
 from painchain.audit import trail as audit_trail
 from painchain.core import logs
 from painchain.core.roles import ADMIN, Actor
-from painchain.database.account_models import OneTimeLink, Person
+from painchain.database.models import OneTimeLink, Person
 from painchain.web.common import auth, cookies, known_browser, responses
 from painchain.web.common.auth import COOKIE
 from painchain.web.common.transaction import audited_transaction

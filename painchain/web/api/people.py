@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from painchain.accounts import invitations, password_links, users
 from painchain.accounts.users import AccountRefused, StaleAccount
 from painchain.core.validation import read
-from painchain.database import account_models
+from painchain.database import models
 from painchain.web.api.common import Editable, api_blueprint
 from painchain.web.api.resources.base import answer, answer_list
 from painchain.web.api.resources.settings import NewPersonAdded, PasswordLink, Person
@@ -101,5 +101,5 @@ def make_link(person_id: int) -> ResponseReturnValue:
     return answer(PasswordLink(link=password_link(secret), expires=expires), 201)
 
 
-def _answer(person: account_models.Person) -> ResponseReturnValue:
+def _answer(person: models.Person) -> ResponseReturnValue:
     return answer(Person.of(person), headers=RECORDS.etag(person))

@@ -11,7 +11,7 @@ from painchain.accounts import api_tokens, users
 from painchain.accounts.api_tokens import DAYS
 from painchain.accounts.users import InvalidAccount
 from painchain.core.roles import MAY, VIEWER
-from painchain.database.account_models import ApiToken
+from painchain.database.models import ApiToken
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
 from painchain.web.common.transaction import audited_transaction

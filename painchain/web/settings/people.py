@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from painchain.accounts import invitations, password_links, users
 from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, StaleAccount
 from painchain.core.roles import MAY
-from painchain.database.account_models import Person
+from painchain.database.models import Person
 from painchain.web.common import auth, responses
 from painchain.web.common.links import password_link
 from painchain.web.common.responses import Toast

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from painchain.accounts import users
-from painchain.database.account_models import ApiToken
+from painchain.database.models import ApiToken
 from painchain.database.session import db
 from tests.support.accounts import add_person, on_the_record, sign_in
 from tests.support.html import fill, form_of, soup, texts, words

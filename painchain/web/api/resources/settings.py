@@ -8,7 +8,7 @@ from pydantic import Field
 
 from painchain.accounts.api_tokens import Listed
 from painchain.core.roles import ROLES
-from painchain.database import account_models, models
+from painchain.database import models
 from painchain.eventlog import outbox
 from painchain.web.api.resources.base import Resource, Secret, Time
 
@@ -91,7 +91,7 @@ class Person(Resource):
     disabled_at: Time | None
 
     @staticmethod
-    def members(person: account_models.Person) -> dict[str, Any]:
+    def members(person: models.Person) -> dict[str, Any]:
         """Return the values of the fields for an account."""
         return {
             "id": person.id,
@@ -107,7 +107,7 @@ class Person(Resource):
         }
 
     @classmethod
-    def of(cls, person: account_models.Person) -> Person:
+    def of(cls, person: models.Person) -> Person:
         """Return the resource of an account."""
         return cls(**cls.members(person))
 

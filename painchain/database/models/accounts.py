@@ -1,4 +1,4 @@
-"""The tables of people: who may sign in, who is signed in, one-time links, tokens of scripts, failed attempts."""
+"""The tables of accounts: people, their sessions, one-time links, API tokens and failed sign-ins."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from painchain.database.types import RowId, UtcMicroseconds
 
 
 class Person(Base):
-    """One account. `key` is the name as it is compared, `password` its argon2id hash.
+    """One account. `key` is the name in the form that is compared, `password` its argon2id hash.
 
-    `issuer` and `subject` say who it is to the OpenID Connect provider through which it signed in first.
+    `issuer` and `subject` identify it to the OpenID Connect provider through which it first signed in.
     """
 
     __tablename__ = "people"
@@ -35,7 +35,7 @@ class Person(Base):
 
 
 class SignIn(Base):
-    """One browser that somebody is signed in with. `id` is the SHA-256 of what its cookie holds."""
+    """One signed-in browser. `id` is the SHA-256 of the value of its cookie."""
 
     __tablename__ = "sign_ins"
 
@@ -49,7 +49,7 @@ class SignIn(Base):
 
 
 class OneTimeLink(Base):
-    """A link that works once: to set a new password, or (`person_id` None) to make the first account.
+    """A link that works once: to set a new password or, where `person_id` is None, to create the first account.
 
     `id` is the SHA-256 of the secret in the link.
     """
@@ -62,10 +62,10 @@ class OneTimeLink(Base):
 
 
 class ApiToken(Base):
-    """A script's token: `hash` is its SHA-256; it may do what its role allows, and its owner still may."""
+    """An API token. `hash` is its SHA-256. It has the rights of its `role`, limited to its owner's current rights."""
 
     __tablename__ = "api_tokens"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never given out twice
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never reused
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     name: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,37 @@
+"""The tables of the database, in a module for each subject."""
+
+from painchain.database.models.accounts import ApiToken, Attempt, OneTimeLink, Person, SignIn
+from painchain.database.models.connectors import Connector, HiddenField, Lapse, PollState, Webhook, WebhookDelivery
+from painchain.database.models.events import ChangeEvent, EventCount, EventSet, EventTag, LogHead, PrunedRun
+from painchain.database.models.integrity import LastCheckpoint, LogCheck
+from painchain.database.models.notifications import Notice, NotifyRule
+from painchain.database.models.retention import PruneTurn, Pruning, Retention
+from painchain.database.models.teams import Team
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "ChangeEvent",
+    "Connector",
+    "EventCount",
+    "EventSet",
+    "EventTag",
+    "HiddenField",
+    "Lapse",
+    "LastCheckpoint",
+    "LogCheck",
+    "LogHead",
+    "Notice",
+    "NotifyRule",
+    "OneTimeLink",
+    "Person",
+    "PollState",
+    "PruneTurn",
+    "PrunedRun",
+    "Pruning",
+    "Retention",
+    "SignIn",
+    "Team",
+    "Webhook",
+    "WebhookDelivery",
+]
