@@ -529,7 +529,7 @@ def test_wrong_input_is_marked_and_kept(page: Page, server: str, complaints: Com
     expect(interval).to_have_attribute("aria-invalid", "true")
     complaints.take("422")
     expect(interval).to_have_value("5")
-    expect(interval).to_have_accessible_description(re.compile("from 60 to 3600"))
+    expect(interval).to_have_accessible_description(re.compile("between 60 and 3600"))
     expect(page.get_by_label("Connection Name")).to_have_value("kept as well")
     expect(page.locator("#problems")).to_be_focused()
     page.locator("#problems").get_by_role("link", name="Poll interval").click()
@@ -674,12 +674,13 @@ def tab_stops(page: Page, count: int) -> list[str]:
 def test_tab_goes_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).feed)
     ranges = ["1h", "24h", "7d", "30d", "90d", "custom"]
-    assert tab_stops(page, 11) == [
+    assert tab_stops(page, 12) == [
         "Skip to content",
         "PainChain",
-        "Switch between light and dark",
+        "Switch between light and dark theme",
         "Report",
         "Settings",
+        "Help",
         *ranges,
     ]
     menus = tab_stops(page, 5)
