@@ -263,6 +263,7 @@ def test_no_search_fails(app, q):
 def test_every_event_is_found_by_its_own_words(app, title):
     with app.app_context(), suppress(ZeroDivisionError), writer.writing() as event_log:
         number = event_log.append(new(0, title=title))
+        event_log.flush()
         for q in {f'"{word}"' for word in title.replace('"', " ").split() if index_tokens.tokens(word)}:
             asked = search_query.groups(search_query.parse(q))
             matches = fulltext.condition(event_log.connection, asked, None, None)
