@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
@@ -16,15 +16,13 @@ from painchain.database.models import ChangeEvent, EventCount, EventTag, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.indexes.bitmaps import SOURCE
-from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS, QUARTER
+from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS
 from painchain.timeline import facet_counts
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
-RARE = 2_000  # events that are looked up where they are, rather than found among all others
 MANY_VALUES = 40  # a database takes only so many parts in one query
 FAR = 2**62
 Number = ColumnElement[int]
-Stretch = tuple[int, int, int]  # from, to before, the most events that it can hold
 Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
 
 _event = ChangeEvent.__table__.c
@@ -153,57 +151,6 @@ def _known(facet: str) -> Sequence[str]:
     return db.session.scalars(there.distinct()).all()
 
 
-def not_before(wanted: AggregateQuery) -> int:
-    """Return a time before which nothing is wanted among the events that the rollups hold: in microseconds."""
-    earliest = 0
-    for facet, wanted_values in wanted.facets.items() if wanted.by_facets else ():
-        for grain in (DAY, QUARTER):
-            slots = select(func.min(_count.slot)).where(*_rolled(facet, grain, wanted_values, wanted.sources))
-            if grain == QUARTER:  # within that day
-                slots = slots.where(_count.slot >= earliest // (QUARTER * MICRO))
-                slots = slots.where(_count.slot < (earliest // MICRO + 2 * DAY) // QUARTER)
-            earliest = max(earliest, (db.session.scalar(slots) or 0) * grain * MICRO)
-    return earliest
-
-
-def places(wanted: AggregateQuery, newest: int | None) -> Iterator[Stretch]:
-    """Yield the quarters of an hour that can hold what is wanted, newest first: of the events that the rollups hold."""
-    parts = wanted.facets or {ALL: ("",)}
-    below = None if newest is None else newest // (QUARTER * MICRO) + 1
-    lowest = (wanted.start or 0) // (QUARTER * MICRO)
-    rows = 64
-    while below is None or below > lowest:
-        found, below = _newest_slots(wanted, parts, lowest, below, rows)
-        if not all(found):
-            return
-        for slot in sorted(set.intersection(*(set(one) for one in found)), reverse=True):
-            yield slot * QUARTER * MICRO, (slot + 1) * QUARTER * MICRO, min(one[slot] for one in found)
-        rows *= 4
-
-
-def joined(stretches: Iterable[Stretch]) -> list[tuple[int, int]]:
-    """Return stretches of time, given from new to old, as few as they can be."""
-    few: list[tuple[int, int]] = []
-    for low, high, _ in stretches:
-        if few and few[-1][0] == high:
-            few[-1] = (low, few[-1][1])
-        else:
-            few.append((low, high))
-    return few
-
-
-def rarest(wanted: AggregateQuery) -> AggregateQuery | None:
-    """Return what is wanted by its rarest facet alone: None where there is much of it, or the rollups do not know."""
-    if not wanted.narrow:
-        return None
-    totals = {
-        facet: db.session.scalar(select(func.sum(_count.events)).where(*_rolled(facet, EVER, some, wanted.sources)))
-        for facet, some in wanted.facets.items()
-    }
-    facet = min(totals, key=lambda one: totals[one] or 0)
-    return replace(wanted, facets={facet: wanted.facets[facet]}) if (totals[facet] or 0) <= RARE else None
-
-
 def counted() -> int:
     """Return the id of the newest event that the rollups hold, as it was first read in this transaction.
 
@@ -232,30 +179,7 @@ def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
     return number > counted(), number > _now_counted
 
 
-def _newest_slots(
-    wanted: AggregateQuery, parts: dict[str, tuple[str, ...]], lowest: int, below: int | None, rows: int
-) -> tuple[list[dict[int, int]], int]:
-    """Return the events of the newest slots, part by part, and the slot below which they are not complete."""
-    arms = []
-    for number, (facet, wanted_values) in enumerate(parts.items()):
-        for value in wanted_values:
-            arm = select(literal(number).label("part"), literal(value).label("value"), _count.slot, _count.events)
-            arm = arm.where(*_rolled(facet, QUARTER, (value,), wanted.sources), _count.slot >= lowest)
-            arm = arm if below is None else arm.where(_count.slot < below)
-            arms.append(select(arm.order_by(_count.slot.desc()).limit(rows).subquery()))
-    complete = lowest
-    found: list[dict[int, int]] = [defaultdict(int) for _ in parts]
-    read: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for part, value, slot, events in db.session.execute(union_all(*arms)) if arms else ():
-        found[part][slot] += events
-        read[part, value].append(slot)
-    for slots in read.values():
-        if len(slots) == rows:  # there may be more, even of the last slot
-            complete = max(complete, min(slots) + 1)
-    return [{slot: events for slot, events in one.items() if slot >= complete} for one in found], complete
-
-
-def _rolled(
+def rollup_rows(
     facet: str, grain: int, wanted_values: Sequence[str] | None, sources: Sequence[str]
 ) -> list[ColumnElement[bool]]:
     """Return the conditions that find rows of the rollups. Without values all that there are."""
@@ -307,7 +231,7 @@ def _summed(
     values = wanted.facets.get(rolled, ("",) if rolled == ALL else None)
     time = _count.slot * literal(grain * MICRO, BigInteger)
     by = (*_bin(time, bins), _count.source if facet == SOURCE else _count.value)
-    rows = select(*by, func.sum(_count.events)).where(*_rolled(rolled, grain, values, wanted.sources)).group_by(*by)
+    rows = select(*by, func.sum(_count.events)).where(*rollup_rows(rolled, grain, values, wanted.sources)).group_by(*by)
     return _in_slots(rows, _count.slot, spans)
 
 
