@@ -21,7 +21,7 @@ from painchain.core.redaction import scrub_value
 from painchain.database.models import Connector
 from painchain.database.session import db
 from painchain.scheduling import poll_leases
-from painchain.timeline import coverage_gaps
+from painchain.timeline import coverage
 from painchain.timeline import visibility as timeline_visibility
 from painchain.timeline.visibility import Toggle
 
@@ -218,12 +218,12 @@ def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int 
     connector.switched_at, connector.switched_by = trail.now, trail.author
     _touch(connector, trail)
     if enabled:
-        coverage_gaps.end(connector, trail.now, coverage_gaps.DISABLED)
+        coverage.close_gaps(connector, trail.now, coverage.DISABLED)
         poll_leases.make_due(connector, trail.now)
         trail.log_connector_enabled(subject(connector))
     else:
         _stop_looking(connector, trail)
-        coverage_gaps.begin(connector, coverage_gaps.DISABLED, trail.now)
+        coverage.open_gap(connector, coverage.DISABLED, trail.now)
         trail.log_connector_disabled(subject(connector))
     return True
 
@@ -241,13 +241,13 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
     refuse_stale(connector, version)
     trail.log_connector_deleted(subject(connector), configuration(connector))
     _stop_looking(connector, trail)
-    coverage_gaps.end(connector, trail.now, coverage_gaps.DISABLED)  # there is nothing left to look at
+    coverage.close_gaps(connector, trail.now, coverage.DISABLED)  # there is nothing left to look at
     db.session.delete(connector)
 
 
 def _stop_looking(connector: Connector, trail: Trail) -> None:
     poll_leases.revoke(connector)
-    coverage_gaps.end(connector, trail.now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
+    coverage.close_gaps(connector, trail.now, coverage.FAILING, coverage.RATE_LIMITED)
 
 
 def refuse_stale(connector: Connector, version: int | None) -> None:

@@ -24,7 +24,7 @@ from painchain.eventlog.writer import EventLogWriter
 from painchain.ingestion.sanitize import safe_text
 from painchain.ingestion.source_events import STEP, append, new_events, origin, unknown
 from painchain.scheduling.poll_leases import PolledConnector, PollLease
-from painchain.timeline import coverage_gaps
+from painchain.timeline import coverage
 
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_LIMIT = timedelta(days=1)  # whatever a source says, it is asked again after so long
@@ -151,10 +151,10 @@ def _success(connector: Connector, result: PollResult, now: datetime, lease: Pol
 def _record_success(
     event_log: EventLogWriter, connector: Connector, result: PollResult, before: Any, now: datetime, request_id: str
 ) -> None:
-    coverage_gaps.end(connector, now, coverage_gaps.FAILING, coverage_gaps.RATE_LIMITED)
+    coverage.close_gaps(connector, now, coverage.FAILING, coverage.RATE_LIMITED)
     if result.gap:
         reason = safe_text(result.gap.reason, origin(connector).secrets)
-        coverage_gaps.add(connector, coverage_gaps.GAP, result.gap.start, result.gap.end, reason)
+        coverage.add_gap(connector, coverage.GAP, result.gap.start, result.gap.end, reason)
     if before.failing_since:
         subject = connector_store.subject(connector)
         trail = Trail(event_log, author(connector), request_id, now)
@@ -166,10 +166,10 @@ def _record_failure(
 ) -> None:
     connector = db.session.get_one(Connector, connector_id)
     if is_limited:
-        coverage_gaps.begin(connector, coverage_gaps.RATE_LIMITED, now, words)
+        coverage.open_gap(connector, coverage.RATE_LIMITED, now, words)
         return
-    coverage_gaps.end(connector, now, coverage_gaps.RATE_LIMITED)
-    coverage_gaps.begin(connector, coverage_gaps.FAILING, now, words)
+    coverage.close_gaps(connector, now, coverage.RATE_LIMITED)
+    coverage.open_gap(connector, coverage.FAILING, now, words)
     if before.failing_since is None:
         trail = Trail(event_log, author(connector), writer.new_request_id(now), now)
         trail.log(event_kinds.connector_failing(connector_store.subject(connector), words))

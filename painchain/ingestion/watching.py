@@ -18,7 +18,7 @@ from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_new, settings_of
 from painchain.scheduling import poll_leases
-from painchain.timeline import coverage_gaps
+from painchain.timeline import coverage
 
 RELIST = timedelta(seconds=5)  # a watch that asks for a poll again and again gets no more than one in this time
 LEASE = timedelta(minutes=1)  # the watch of a process that died is free again after so long
@@ -136,7 +136,7 @@ def _tells(polled: PollResult) -> bool:
 def _tell(event_log: writer.EventLogWriter, connector: Connector, polled: PollResult, now: datetime) -> None:
     add_new(event_log, connector, polled.events, now)
     if polled.gap:
-        coverage_gaps.add(connector, coverage_gaps.GAP, polled.gap.start, polled.gap.end, polled.gap.reason)
+        coverage.add_gap(connector, coverage.GAP, polled.gap.start, polled.gap.end, polled.gap.reason)
 
 
 def _read(connector_id: int, kept: bool = False) -> Any:

@@ -1,4 +1,7 @@
-"""When nobody was looking: the stretches of time in which a connector was disabled, failing, held back or had a gap."""
+"""Coverage gaps: the times in which a connector collected no events, and why.
+
+They tell "nothing changed" from "nothing was collected".
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, insert, or_, select, update
 
-from painchain.database.models import Lapse
-from painchain.database.session import db
+from painchain.database.models import Connector, Lapse
+from painchain.database.session import Base, db
 from painchain.timeline.filter import Filter
 
-KINDS = {"disabled": "disabled", "failing": "failing", "rate_limited": "held back by a rate limit", "gap": "a gap"}
+DISABLED, FAILING, RATE_LIMITED, GAP = "disabled", "failing", "rate_limited", "gap"
+KINDS = {DISABLED: "disabled", FAILING: "failing", RATE_LIMITED: "rate limited", GAP: "a gap"}
 MOST = 500
+
+_gaps = Base.metadata.tables[Lapse.__tablename__]
 
 
 @dataclass(frozen=True)
 class CoverageGap:
-    """One such stretch of one connector. `until` is None while it lasts; `words` say more, if there is more to say."""
+    """One gap of one connector. `until` is None while it lasts; `words` explain it, if there is more than its kind."""
 
     connector_id: int
     connector_name: str
@@ -29,14 +35,43 @@ class CoverageGap:
     words: str
 
 
-def between(wanted: Filter, start: datetime, end: datetime) -> Sequence[CoverageGap]:
-    """Return the stretches that touch the time from `start` to `end`, oldest first, of the connectors of a filter."""
-    query = select(*(getattr(Lapse, name) for name in CoverageGap.__annotations__))
-    query = query.where(Lapse.since < end, or_(Lapse.until.is_(None), Lapse.until > start))
-    if wanted.source:
-        query = query.where(Lapse.connector_type.in_(wanted.source))
-    if wanted.connector:
-        ids = [int(value) for value in wanted.connector if value.isdecimal() and len(value) < 18]
-        query = query.where(or_(Lapse.connector_id.in_(ids), Lapse.connector_name.in_(wanted.connector)))
-    rows = db.session.execute(query.order_by(Lapse.since.desc(), Lapse.id.desc()).limit(MOST)).all()
+def gaps_between(event_filter: Filter, start: datetime, end: datetime) -> Sequence[CoverageGap]:
+    """Return the newest ``MOST`` gaps between `start` and `end`, oldest first, of the connectors of a filter."""
+    query = select(*(_gaps.c[name] for name in CoverageGap.__annotations__))
+    query = query.where(_gaps.c.since < end, or_(_gaps.c.until.is_(None), _gaps.c.until > start))
+    if event_filter.source:
+        query = query.where(_gaps.c.connector_type.in_(event_filter.source))
+    if names := event_filter.connector:
+        ids = [int(name) for name in names if name.isdecimal() and len(name) < 18]
+        query = query.where(or_(_gaps.c.connector_id.in_(ids), _gaps.c.connector_name.in_(names)))
+    rows = db.session.execute(query.order_by(_gaps.c.since.desc(), _gaps.c.id.desc()).limit(MOST)).all()
     return [CoverageGap(*row) for row in reversed(rows)]
+
+
+def open_gap(connector: Connector, kind: str, now: datetime, words: str = "") -> None:
+    """Open a gap, unless the connector has an open one of this kind. The caller holds the write transaction."""
+    if db.session.execute(select(_gaps.c.id).where(*_is_open(connector.id, kind))).first() is None:
+        _insert(connector, kind, now, None, words)
+
+
+def close_gaps(connector: Connector, now: datetime, *kinds: str) -> None:
+    """Close the open gaps of these kinds. The caller holds the write transaction."""
+    db.session.execute(update(_gaps).where(*_is_open(connector.id, *kinds)).values(until=now))
+
+
+def add_gap(connector: Connector, kind: str, start: datetime, until: datetime, words: str) -> None:
+    """Add a gap that is over, unless it is stored already. The caller holds the write transaction."""
+    same = select(_gaps.c.id).where(
+        _gaps.c.connector_id == connector.id, _gaps.c.kind == kind, _gaps.c.since == start, _gaps.c.until == until
+    )
+    if db.session.execute(same).first() is None:
+        _insert(connector, kind, start, until, words)
+
+
+def _insert(connector: Connector, kind: str, since: datetime, until: datetime | None, words: str) -> None:
+    about = {"connector_id": connector.id, "connector_name": connector.name, "connector_type": connector.type}
+    db.session.execute(insert(_gaps).values(**about, kind=kind, since=since, until=until, words=words))
+
+
+def _is_open(connector_id: int, *kinds: str) -> tuple[ColumnElement[bool], ...]:
+    return _gaps.c.connector_id == connector_id, _gaps.c.kind.in_(kinds), _gaps.c.until.is_(None)

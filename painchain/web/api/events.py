@@ -65,7 +65,7 @@ def histogram() -> ResponseReturnValue:
     """Count events by time and source."""
     filter = _filter()
     counts = event_counts.histogram(filter, g.now, UTC_ZONE)
-    gaps = coverage.between(filter, counts.start, min(counts.end, g.now))
+    gaps = coverage.gaps_between(filter, counts.start, min(counts.end, g.now))
     silences = [] if filter.end else silent_connectors.find_silent(g.now, filter)
     bins = [TimelineBin(start=bin.start, end=bin.end, total=bin.total, counts=bin.counts) for bin in counts.bins]
     return answer(

@@ -193,7 +193,7 @@ def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str,
     """Return what the chart partial needs; `has_gaps` says whether data gaps can be in it."""
     # Hidden sources are counted as well: the legend says how many there would be.
     counted = histogram.histogram(replace(wanted, source=()), g.now, responses.zone())
-    stretches = coverage.between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
+    stretches = coverage.gaps_between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
     return {
         "data_gaps": stretches[::-1],
         "lanes": chart.lanes(stretches, counted, g.now),

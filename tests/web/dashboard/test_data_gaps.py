@@ -43,11 +43,11 @@ def test_the_chart_says_when_nobody_was_looking(client, app, now):
     page = soup(client.get("/"))
     since, *until = page.select(".data-gaps time")[1:]
     assert [(words(one.a), words(one)) for one in page.select(".data-gaps li")] == [
-        ("Number 3", f"Number 3 held back by a rate limit since {texts(page, '.data-gaps time')[0]}: No answer."),
+        ("Number 3", f"Number 3 rate limited since {texts(page, '.data-gaps time')[0]}: No answer."),
         ("Number 2", f"Number 2 failing {words(since)} – {words(until[0])}"),
     ]
     assert [one.title.string for one in page.select(".lanes .band")] == [
-        "Number 3: held back by a rate limit",
+        "Number 3: rate limited",
         "Number 2: failing",
     ]
     [running, ended] = page.select(".lanes .band")
