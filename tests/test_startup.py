@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from painchain.cli.main import main
 from painchain.core.crypto import new_key
 from tests.support.postgresql import on_server, postgres_url
 
@@ -70,6 +72,12 @@ def request(connection: http.client.HTTPConnection, method: str, path: str, body
     connection.request(method, path, None if body is None else json.dumps(body), headers)
 
 
+def settings_of(instance: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a server on that folder and a free port, unless others are given."""
+    defaults = {"instance": str(instance), "port": "0", "log_level": "warning", "allow_private_addresses": "yes"}
+    return {**defaults, **given}
+
+
 @pytest.fixture
 def instance(tmp_path: Path) -> Path:
     """An instance folder that is not there yet."""
@@ -83,9 +91,7 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
 
     def launch(**given: str) -> Server:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
-        settings = {"instance": str(instance), "port": "0", "log_level": "warning", **given}
-        settings.setdefault("allow_private_addresses", "yes")
-        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings.items()}
+        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, given).items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
@@ -119,14 +125,26 @@ def ready(server: Server) -> Server:
     return pytest.fail(f"no address after {PATIENCE} s: {server.err.read_text()}")
 
 
-def refusal(server: Server) -> str:
+def one_line(code: int | None, out: str, err: str) -> str:
     """Return the one line with which a server refuses to start."""
-    assert server.process.wait(PATIENCE) == 2
-    assert server.out.read_text() == ""
-    (line,) = server.err.read_text().splitlines()
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
     assert line.startswith("painchain: ")
     assert line.endswith(".")
     return line
+
+
+@pytest.fixture
+def refusal(instance: Path, own_logging: None) -> Callable[..., str]:
+    """Start a server in this process, which has to refuse, and return the line that says why."""
+
+    def refusal(**given: str) -> str:
+        environ = {name: None for name in os.environ if name.startswith("PAINCHAIN_")}
+        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, given).items()}
+        result = CliRunner().invoke(main, ["serve"], prog_name="painchain", env=environ)
+        return one_line(result.exit_code, result.stdout, result.stderr)
+
+    return refusal
 
 
 def rows(instance: Path, query: str) -> list[Any]:
@@ -259,45 +277,47 @@ def test_servers_that_start_together_on_nothing_all_come_up(
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536"])
-def test_a_bad_port_is_refused(launch: Callable[..., Server], instance: Path, port: str) -> None:
-    assert "PAINCHAIN_PORT" in refusal(launch(port=port))
+def test_a_bad_port_is_refused(refusal: Callable[..., str], instance: Path, port: str) -> None:
+    assert "PAINCHAIN_PORT" in refusal(port=port)
     assert not instance.exists()
 
 
 def test_a_taken_port_is_refused(launch: Callable[..., Server]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        assert f"127.0.0.1:{port}: Address already in use" in refusal(launch(port=str(port)))
+        server = launch(port=str(port))
+        line = one_line(server.process.wait(PATIENCE), server.out.read_text(), server.err.read_text())
+    assert f"127.0.0.1:{port}: Address already in use" in line
 
 
-def test_a_folder_that_cannot_be_made_is_refused(launch: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "Not a directory" in refusal(launch(instance=str(tmp_path / "file" / "instance")))
+    assert "Not a directory" in refusal(instance=str(tmp_path / "file" / "instance"))
 
 
-def test_a_folder_that_cannot_be_written_is_refused(launch: Callable[..., Server]) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(refusal: Callable[..., str]) -> None:
     # Not even root can add a file there.
-    assert "/proc/self" in refusal(launch(instance="/proc/self"))
+    assert "/proc/self" in refusal(instance="/proc/self")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
-def test_a_folder_of_somebody_else_is_refused(launch: Callable[..., Server], instance: Path) -> None:
+def test_a_folder_of_somebody_else_is_refused(refusal: Callable[..., str], instance: Path) -> None:
     instance.mkdir(mode=0o555)
-    assert "Permission denied" in refusal(launch())
+    assert "Permission denied" in refusal()
 
 
 @pytest.mark.parametrize("content", [b"", b"hunter2", b"\xff\x00"])
-def test_a_corrupt_key_file_is_refused_and_kept(launch: Callable[..., Server], instance: Path, content: bytes) -> None:
+def test_a_corrupt_key_file_is_refused_and_kept(refusal: Callable[..., str], instance: Path, content: bytes) -> None:
     instance.mkdir()
     (instance / "secret.key").write_bytes(content)
-    line = refusal(launch())
+    line = refusal()
     assert str(instance / "secret.key") in line
     assert "hunter2" not in line
     assert (instance / "secret.key").read_bytes() == content
 
 
 def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
-    start: Callable[..., Server], launch: Callable[..., Server], instance: Path
+    start: Callable[..., Server], refusal: Callable[..., str], instance: Path
 ) -> None:
     server = start()
     body = {"name": "Work GitHub", "type": "github", "config": {"token": "made-up-token"}}
@@ -306,23 +326,23 @@ def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
     server.stop()
     right = (instance / "secret.key").read_text()
     (instance / "secret.key").write_text(new_key())
-    assert "Put the right secret.key back" in refusal(launch())
+    assert "Put the right secret.key back" in refusal()
     (instance / "secret.key").write_text(right)
     again = start()
     assert again.ask("GET", f"/api/connectors/{connector['id']}") == (200, connector)
 
 
 def test_beside_a_log_no_new_key_is_made(
-    start: Callable[..., Server], launch: Callable[..., Server], instance: Path
+    start: Callable[..., Server], refusal: Callable[..., str], instance: Path
 ) -> None:
     start().stop()
     right, before = (instance / "secret.key").read_text(), (instance / "painchain.db").read_bytes()
     (instance / "secret.key").unlink()
-    assert f"there is no {instance / 'secret.key'}" in refusal(launch())
+    assert f"there is no {instance / 'secret.key'}" in refusal()
     assert [file.name for file in instance.iterdir()] == ["painchain.db"]
     (instance / "secret.key").touch(0o600)
     (instance / "secret.key").write_text(new_key())
-    assert "Put the right secret.key back" in refusal(launch())
+    assert "Put the right secret.key back" in refusal()
     assert (instance / "painchain.db").read_bytes() == before
     (instance / "secret.key").unlink()
     file = instance / "elsewhere"
@@ -332,19 +352,19 @@ def test_beside_a_log_no_new_key_is_made(
 
 @pytest.mark.parametrize("content", [b"this is not a database\n" * 100, b"SQLite format 3\0" + b"x" * 4080])
 def test_a_file_that_is_no_database_is_refused_and_kept(
-    launch: Callable[..., Server], instance: Path, content: bytes
+    refusal: Callable[..., str], instance: Path, content: bytes
 ) -> None:
     instance.mkdir()
     (instance / "painchain.db").write_bytes(content)
-    assert "Cannot use the database: " in refusal(launch())
+    assert "Cannot use the database: " in refusal()
     assert (instance / "painchain.db").read_bytes() == content
 
 
-def test_a_database_server_that_is_not_there_is_refused_without_the_password(launch: Callable[..., Server]) -> None:
+def test_a_database_server_that_is_not_there_is_refused_without_the_password(refusal: Callable[..., str]) -> None:
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
         port = unused.getsockname()[1]
-        line = refusal(launch(database_url=f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/painchain"))
+        line = refusal(database_url=f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/painchain")
     assert "Cannot use the database: " in line
     assert "hunter2" not in line
 
