@@ -16,7 +16,7 @@ from painchain.core import address_policy, key_file, logs, resources
 from painchain.core.config import Settings
 from painchain.core.metrics import Metrics
 from painchain.core.runtime import EXTENSION, Runtime
-from painchain.database.session import db, engine_options, prepare
+from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.web import blueprints, metrics_collector
 from painchain.web.common import access_log, auth, change_reason, cookies, errors, request_limits, responses
 from painchain.web.common.hosts import is_known, refuse_other_hosts
@@ -70,7 +70,7 @@ def build_app(settings: Settings) -> Flask:
     app.after_request(protect)
     with app.app_context():
         install_middleware(app, shared)
-        prepare(db.engine)
+        configure_sqlite(db.engine)
     return app
 
 

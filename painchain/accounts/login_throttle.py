@@ -64,7 +64,7 @@ def count_failure_of(origin: SignInOrigin, now: datetime) -> None:
 def throttled_until(keys: dict[str, int], now: datetime) -> datetime | None:
     """Return until when attempts with these keys are refused, or None. `keys` maps each key to its allowed failures."""
     query = select(Attempt.key, func.count(), func.min(Attempt.at))
-    in_window = Attempt.at.between(now - WINDOW, now + clock.APART)
+    in_window = Attempt.at.between(now - WINDOW, now + clock.MAX_CLOCK_SKEW)
     counts = db.session.execute(query.where(Attempt.key.in_(keys), in_window).group_by(Attempt.key))
     return max((oldest + WINDOW for key, count, oldest in counts if count >= keys[key]), default=None)
 
@@ -75,7 +75,7 @@ def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
     Attempts in the future were counted before the clock was set back. They are deleted too, so that they lock nobody
     out.
     """
-    db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + clock.APART)))
+    db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + clock.MAX_CLOCK_SKEW)))
     counted = [Attempt(key=key, at=now) for key in keys]
     db.session.add_all(counted)
     db.session.flush()

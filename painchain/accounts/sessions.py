@@ -21,7 +21,7 @@ from painchain.core.roles import ROLES, Actor
 from painchain.database import clock
 from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.prepared import Prepared
-from painchain.database.session import WriteBusy, db, one_write_at_a_time
+from painchain.database.session import WriteBusy, db, write_transaction
 
 SEEN_EVERY = timedelta(minutes=1)  # so often it is written down that a session is in use
 TOKEN_PREFIX = "pct_"  # noqa: S105  how a token begins, so that scanners know one
@@ -180,12 +180,12 @@ def used(actor: Actor, now: datetime) -> None:
     """
     if actor.seen is not None and abs(now - actor.seen) <= SEEN_EVERY:
         return
-    with suppress(SQLAlchemyError, WriteBusy), one_write_at_a_time() as connection:
+    with suppress(SQLAlchemyError, WriteBusy), write_transaction() as connection:
         if actor.token is not None:
             key = key_of(actor.token)
             connection.execute(update(ApiToken).where(ApiToken.key == key).values(last_used=now))
         else:
-            ahead = now + clock.APART
+            ahead = now + clock.MAX_CLOCK_SKEW
             mine = update(SignIn).where(SignIn.id == actor.sign_in)
             connection.execute(mine.where(or_(SignIn.seen < now, SignIn.seen > ahead)).values(seen=now))
             connection.execute(mine.where(SignIn.began > ahead).values(began=now))

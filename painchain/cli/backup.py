@@ -13,7 +13,7 @@ import click
 from painchain.cli.common import opened, plain, reason_option, stop, trail, utf8, whole_file
 from painchain.core import runtime
 from painchain.core.crypto import KeyUnusable
-from painchain.database.dialects import settle
+from painchain.database.dialects import analyze
 from painchain.maintenance import backup as maintenance_backup
 from painchain.maintenance import backup_format
 from painchain.maintenance.backup import Restored, RestoreRefused
@@ -70,7 +70,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
             checked = _checked(source)
             refuse_what_is_in_use(replace, yes)
             restored = _restored(source, checked, even_broken, reason)
-            settle()
+            analyze()
     except OSError as error:
         stop(f"Cannot read {file}: {error.strerror or error}.", 1)
     except (BadBackup, RestoreRefused, KeyUnusable) as problem:

@@ -85,7 +85,10 @@ def reason(error: Exception) -> str:
     """Return in one line why the database failed: in plain words, then in its own."""
     if isinstance(error, WriteBusy):
         return str(error)
-    known, own = database_errors.classify(error).words, database_errors.own_words(getattr(error, "orig", None) or error)
+    known, own = (
+        database_errors.classify(error).message,
+        database_errors.driver_message(getattr(error, "orig", None) or error),
+    )
     return own if known == own else f"{known}: {own}"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from painchain.cli.common import opened, stop
-from painchain.database.dialects import settle
+from painchain.database.dialects import analyze
 from painchain.maintenance import demo_data
 from painchain.timeline import queries
 
@@ -34,5 +34,5 @@ def demo(events: int, days: int, seed: int, force: bool) -> None:
             )
         with click.progressbar(length=events, label=f"{events:,} events") as bar:
             demo_data.fill(events, days, seed, datetime.now(UTC), bar.update)
-        settle()
+        analyze()
     click.echo(f"Added {events:,} made-up events over {days} days to the log.")

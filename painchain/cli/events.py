@@ -75,7 +75,7 @@ def arriving(filter: Filter, after: int) -> Iterator[Sequence[Event]]:
         time.sleep(FOLLOW_SECONDS)
         last = queries.head().last_event
         while after < last:
-            events = queries.since(filter, after)
+            events = queries.written_after(filter, after)
             after = events[-1].id if len(events) == queries.PAGE else max([last, *(event.id for event in events)])
             yield events
 

@@ -6,7 +6,7 @@ from painchain.core import runtime
 from painchain.core.crypto import Box, open_sealed, seal
 from painchain.database import encrypted_columns
 from painchain.database.models import Connector
-from painchain.database.session import reading
+from painchain.database.session import read_transaction
 
 
 def encrypt(text: str) -> str:
@@ -35,8 +35,8 @@ def check_key() -> None:
 
     :raises KeyUnusable: when it is not.
     """
-    with reading() as connection:
-        for stored in encrypted_columns.texts(connection):
+    with read_transaction() as connection:
+        for stored in encrypted_columns.encrypted_texts(connection):
             decrypt(stored)
 
 

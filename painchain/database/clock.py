@@ -1,4 +1,4 @@
-"""Whether a stored time has come, also when the clock was put back since it was stored."""
+"""Compare stored times with the clock, also after the clock was set back."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, or_
 
-APART = timedelta(minutes=5)  # so much the clocks of servers may differ; a clock that is put back by less does no harm
+# How far the clocks of servers may differ. A clock that is set back by less has no effect.
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
-def reached(moment: ColumnElement[datetime], now: datetime, longest: timedelta) -> ColumnElement[bool]:
-    """Say in a query whether a time has come that is at most `longest` ahead when it is stored.
+def reached_condition(moment: ColumnElement[datetime], now: datetime, max_ahead: timedelta) -> ColumnElement[bool]:
+    """Return the SQL condition that a time has come which is at most `max_ahead` in the future when it is stored.
 
-    One that is farther ahead was stored before the clock was put back: nobody waits for it.
+    A time further ahead was stored before the clock was set back: it counts as reached.
     """
-    return or_(moment <= now, moment > now + longest + APART)
+    return or_(moment <= now, moment > now + max_ahead + MAX_CLOCK_SKEW)
 
 
-def is_reached(moment: datetime, now: datetime, longest: timedelta) -> bool:
-    """Say the same of a time that was read.
+def is_reached(moment: datetime, now: datetime, max_ahead: timedelta) -> bool:
+    """Say whether a time has come, as ``reached_condition`` does.
 
     >>> noon, hour = datetime(2026, 1, 15, 12), timedelta(hours=1)
     >>> [is_reached(noon + ahead, noon, hour) for ahead in (-hour, hour, 2 * hour)]
     [True, False, True]
     """
-    return moment <= now or moment > now + longest + APART
+    return moment <= now or moment > now + max_ahead + MAX_CLOCK_SKEW
 
 
-def is_lost(beat: ColumnElement[datetime], now: datetime, lost: timedelta) -> ColumnElement[bool]:
-    """Say in a query whether a beat is so old, or so far ahead, that nobody is behind it any more."""
-    return or_(beat <= now - lost, beat > now + APART)
+def lost_condition(beat: ColumnElement[datetime], now: datetime, timeout: timedelta) -> ColumnElement[bool]:
+    """Return the SQL condition that a heartbeat is older than `timeout`, or too far in the future to be true."""
+    return or_(beat <= now - timeout, beat > now + MAX_CLOCK_SKEW)

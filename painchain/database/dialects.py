@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL do differently: upserts, ranges, sequences, checks of their own."""
+"""What differs between SQLite and PostgreSQL: upserts, ranges, sequences, integrity checks."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from painchain.database.session import Base, db
 
 
 def upsert_add(table: Table, column: str) -> TextClause:
-    """Return the statement that adds to `column` in the row of a key, or inserts the row."""
+    """Return the statement that adds to `column` in the row with a key, or inserts the row."""
     return _upsert(table, column, f"{table.name}.{column} + excluded.{column}")
 
 
 def upsert_set(table: Table, column: str) -> TextClause:
-    """Return the statement that sets `column` in the row of a key, or inserts the row."""
+    """Return the statement that sets `column` in the row with a key, or inserts the row."""
     return _upsert(table, column, f"excluded.{column}")
 
 
@@ -56,20 +56,20 @@ def where_in_ranges(query: Select[Any], time: ColumnElement[int], spans: Sequenc
     No other condition of the query should use an index: write "column + 0".
     """
     if db.engine.dialect.name == "sqlite":
-        each = func.json_each(json.dumps(spans)).table_valued("value", name="spans")
-        low, high = (type_coerce(func.json_extract(each.c.value, f"$[{side}]"), BigInteger) for side in (0, 1))
-        return query.join(each, (time >= low) & (time < high))
-    ends = [literal([span[side] for span in spans], ARRAY(BigInteger)) for side in (0, 1)]
-    each = (
+        span = func.json_each(json.dumps(spans)).table_valued("value", name="spans")
+        low, high = (type_coerce(func.json_extract(span.c.value, f"$[{side}]"), BigInteger) for side in (0, 1))
+        return query.join(span, (time >= low) & (time < high))
+    ends = [literal([pair[side] for pair in spans], ARRAY(BigInteger)) for side in (0, 1)]
+    span = (
         func.unnest(*ends).table_valued(column("low", BigInteger), column("high", BigInteger)).render_derived("spans")
     )
-    # PostgreSQL would rather read every row; OFFSET 0 keeps it from rearranging this.
-    in_span = query.where(time >= each.c.low, time < each.c.high).offset(literal_column("0")).lateral("in_span")
-    return select(*in_span.c).select_from(each).join(in_span, true())
+    # OFFSET 0 keeps PostgreSQL from reordering this into a scan of every row.
+    in_span = query.where(time >= span.c.low, time < span.c.high).offset(literal_column("0")).lateral("in_span")
+    return select(*in_span.c).select_from(span).join(in_span, true())
 
 
 def current_sequence(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
-    """Return the last id that each table's sequence has issued, also when its row is deleted."""
+    """Return the last id that each table's sequence issued, even if its row was deleted."""
     last_ids = {}
     for table in tables:
         id_column = table.autoincrement_column
@@ -103,37 +103,37 @@ def advance_sequence(connection: Connection, tables: Iterable[Table], numbers: M
 
 
 def is_undecodable(error: DBAPIError) -> bool:
-    """Say whether a text column holds bytes that are not UTF-8: SQLite stores any bytes."""
+    """Say whether a text column holds bytes that are not UTF-8, which SQLite stores unchecked."""
     return isinstance(error.orig, sqlite3.OperationalError) and "Could not decode" in str(error.orig)
 
 
-def indexes_that_lie(connection: Connection, table: Table) -> bool:
-    """Say whether the indexes of `table` differ from its rows. PostgreSQL needs the amcheck extension: not checked."""
+def has_corrupt_indexes(connection: Connection, table: Table) -> bool:
+    """Say whether the indexes of `table` differ from its rows. Not checked on PostgreSQL, which needs amcheck."""
     if connection.dialect.name != "sqlite":
         return False
     messages = connection.execute(text(f"PRAGMA integrity_check({table.name})")).scalars().all()
     return messages != ["ok"]
 
 
-def code_of_its_own(connection: Connection, tables: Iterable[str]) -> Sequence[str]:
+def foreign_database_code(connection: Connection, tables: Iterable[str]) -> Sequence[str]:
     """Return the names of views, triggers and policies on `tables` that PainChain did not create."""
     if connection.dialect.name == "sqlite":
         query = text(
-            "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND tbl_name IN :ours"
+            "SELECT type || ' ' || name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND tbl_name IN :tables"
         )
     else:
         query = text(
             "SELECT 'trigger ' || tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-            "WHERE NOT tgisinternal AND relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "WHERE NOT tgisinternal AND relname IN :tables AND pg_table_is_visible(pg_class.oid) "
             "UNION SELECT 'policy ' || polname FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid "
-            "WHERE relname IN :ours AND pg_table_is_visible(pg_class.oid) "
+            "WHERE relname IN :tables AND pg_table_is_visible(pg_class.oid) "
             "UNION SELECT 'view ' || relname FROM pg_class "
-            "WHERE relname IN :ours AND relkind <> 'r' AND pg_table_is_visible(pg_class.oid)"
+            "WHERE relname IN :tables AND relkind <> 'r' AND pg_table_is_visible(pg_class.oid)"
         )
-    return connection.execute(query.bindparams(bindparam("ours", sorted(tables), expanding=True))).scalars().all()
+    return connection.execute(query.bindparams(bindparam("tables", sorted(tables), expanding=True))).scalars().all()
 
 
-def settle() -> None:
+def analyze() -> None:
     """Update the planner's statistics after a bulk write."""
     if db.engine.dialect.name == "postgresql":
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

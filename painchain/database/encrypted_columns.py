@@ -20,7 +20,7 @@ COLUMNS = (
 )
 
 
-def texts(connection: Connection) -> Iterator[str]:
+def encrypted_texts(connection: Connection) -> Iterator[str]:
     """Return every sealed text. An older database may lack some of the tables."""
     there = inspect(connection).get_table_names()
     for table, column in _columns():

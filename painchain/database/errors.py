@@ -1,4 +1,4 @@
-"""What is wrong with the database, in plain words: what happened, and what to do about it."""
+"""Explain database errors: what happened, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,50 +8,54 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from painchain.core.redaction import scrub
+from painchain.database.session import WriteBusy, WrongKey
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happened (`words`), what to do about it (`advice`), and whether it lasts until PainChain starts anew."""
+    """What happened (`message`), what to do about it (`advice`), and whether only a restart ends it."""
 
-    words: str
+    message: str
     advice: str = ""
-    lasting: bool = False
+    needs_restart: bool = False
 
     def __str__(self) -> str:
-        return ". ".join(one[0].upper() + one[1:] for one in (self.words, self.advice) if one)
+        return ". ".join(sentence[0].upper() + sentence[1:] for sentence in (self.message, self.advice) if sentence)
 
 
-FULL = Fault("the disk is full", "Make room on it: PainChain goes on by itself as soon as there is some")
+FULL = Fault("the disk is full", "Free some space. PainChain then recovers by itself")
 UNWRITABLE = Fault(
-    "the disk does not take what is written (an input/output error)",
-    "See whether it is full, at its quota or failing: PainChain goes on by itself as soon as it can write",
+    "the disk reports an input/output error",
+    "Check whether the disk is full, over quota or failing. PainChain recovers by itself when it can write again",
 )
 READ_ONLY = Fault(
     "the database is read-only",
-    "Let the account that runs PainChain write to the database file and to its folder: it goes on by itself then",
+    "Let the account that runs PainChain write to the database file and to its folder. PainChain then recovers by "
+    "itself",
 )
 LOCKED = Fault(
-    "another process holds the database locked",
-    "See which program else has the database open; PainChain goes on by itself as soon as it lets go",
+    "the database is locked by another process",
+    "Check which other program has the database open. PainChain recovers by itself when the lock is released",
 )
 DAMAGED = Fault(
     "the database file is damaged",
-    "Stop PainChain, keep the damaged file, restore a backup in its place (painchain restore), have the disk checked",
-    lasting=True,
+    "Stop PainChain, keep the damaged file, restore a backup (painchain restore) and check the disk",
+    needs_restart=True,
 )
-UNREACHABLE = Fault(
+CANNOT_OPEN = Fault(
     "the database file cannot be opened",
-    "See that it and its folder are there, and that the account that runs PainChain may read and write them",
+    "Check that the file and its folder exist, and that the account that runs PainChain may read and write them",
 )
-GONE = Fault(
+SERVER_GONE = Fault(
     "the database server does not answer",
-    "Start it, or see that it can be reached: PainChain goes on by itself",
+    "Start it, or check the connection to it. PainChain then recovers by itself",
 )
-WAITING = Fault("too many requests are waiting for the database")
+POOL_EXHAUSTED = Fault("too many requests are waiting for the database")
+BUSY = Fault("the database is busy with other changes")
+KEY_REPLACED = Fault("the encryption key was replaced", "Restart PainChain with the new key")
 
-# The primary result codes of SQLite, and the conditions of PostgreSQL (the first two characters name their class).
-_SQLITE = {5: LOCKED, 6: LOCKED, 8: READ_ONLY, 10: UNWRITABLE, 11: DAMAGED, 13: FULL, 14: UNREACHABLE, 26: DAMAGED}
+# SQLite's primary result codes, and PostgreSQL's conditions: the first two characters name their class.
+_SQLITE = {5: LOCKED, 6: LOCKED, 8: READ_ONLY, 10: UNWRITABLE, 11: DAMAGED, 13: FULL, 14: CANNOT_OPEN, 26: DAMAGED}
 _POSTGRESQL = {
     "53100": FULL,
     "25006": READ_ONLY,
@@ -59,33 +63,35 @@ _POSTGRESQL = {
     "58030": UNWRITABLE,
     "XX001": DAMAGED,
     "XX002": DAMAGED,
-    "57P01": GONE,
-    "57P02": GONE,
-    "57P03": GONE,
-    "08": GONE,
+    "57P01": SERVER_GONE,
+    "57P02": SERVER_GONE,
+    "57P03": SERVER_GONE,
+    "08": SERVER_GONE,
 }
 
 
 def classify(error: BaseException) -> Fault:
-    """Return what is wrong, as far as an error says; never a statement or what was in it."""
+    """Return what is wrong, as far as `error` says. The result never contains a statement or its values."""
+    if isinstance(error, WriteBusy):
+        return KEY_REPLACED if isinstance(error, WrongKey) else BUSY
     if isinstance(error, PoolTimeout):
-        return WAITING
+        return POOL_EXHAUSTED
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
     state = getattr(cause, "sqlstate", None)
     if code is not None:
         known = _SQLITE.get(code & 0xFF)
     else:
-        known = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2])) if state else _lost(error)
-    return known or Fault(own_words(cause))
+        known = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2])) if state else _connection_lost(error)
+    return known or Fault(driver_message(cause))
 
 
-def _lost(error: BaseException) -> Fault | None:
-    """Say that there is no connection to a server, of whose errors each has a condition else."""
-    return GONE if isinstance(error, OperationalError | InterfaceError) else None
+def _connection_lost(error: BaseException) -> Fault | None:
+    """Return that the server is gone. Every error that a server reports has a condition; this one has none."""
+    return SERVER_GONE if isinstance(error, OperationalError | InterfaceError) else None
 
 
-def own_words(error: BaseException) -> str:
-    """Return the database's own words in one line."""
+def driver_message(error: BaseException) -> str:
+    """Return the first line of the driver's own message, without secrets."""
     lines = str(error).strip().splitlines()
     return scrub(lines[0]).rstrip(".") if lines else type(error).__name__

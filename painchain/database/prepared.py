@@ -26,7 +26,7 @@ class Prepared:
         :raises sqlalchemy.exc.DBAPIError: when the database refuses.
         """
         compiled = self._for(connection.dialect)
-        drive(connection, compiled.text, *(compiled.stored(row) for row in rows))
+        execute_raw(connection, compiled.text, *(compiled.stored(row) for row in rows))
 
     def all(self, connection: Connection, **values: Any) -> list[list[Any]]:
         """Return the rows that match.
@@ -34,7 +34,7 @@ class Prepared:
         :raises sqlalchemy.exc.DBAPIError: when the database refuses.
         """
         compiled = self._for(connection.dialect)
-        return [compiled.loaded(row) for row in drive(connection, compiled.text, compiled.stored(values))]
+        return [compiled.loaded(row) for row in execute_raw(connection, compiled.text, compiled.stored(values))]
 
     def _for(self, dialect: Dialect) -> _Compiled:
         if dialect.name not in self._compiled:
@@ -77,7 +77,7 @@ def _converters(converters: Iterable[Any]) -> list[tuple[int, Any]]:
     return [(position, convert) for position, convert in enumerate(converters) if convert]
 
 
-def drive(connection: Connection, statement: str, *rows: Any) -> Sequence[Any]:
+def execute_raw(connection: Connection, statement: str, *rows: Any) -> Sequence[Any]:
     """Run a statement on the driver's own cursor, once for each of `rows`, and return the rows that match.
 
     :raises sqlalchemy.exc.DBAPIError: when the database refuses.

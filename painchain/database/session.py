@@ -21,16 +21,16 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.util import ScopedRegistry
 
-from painchain.database.prepared import drive
+from painchain.database.prepared import execute_raw
 
 BUSY_SECONDS = 10
 
-# One write at a time within this process: SQLite's own busy back-off is many times slower than a queue.
-_one_writer = threading.Lock()
+# Queues the writers of this process: SQLite's own busy back-off is many times slower.
+_writer_lock = threading.Lock()
 
 
 class Base(DeclarativeBase):
-    """The declarative base, with names for constraints so that migrations can find them again."""
+    """The declarative base, which names constraints so that migrations can find them."""
 
     metadata = MetaData(
         naming_convention={
@@ -43,11 +43,11 @@ class Base(DeclarativeBase):
 
 
 class JoiningSession(Session):
-    """A session that takes part in the write transaction of its app context, while there is one."""
+    """A session that uses the write transaction of its app context, if one is open."""
 
     def get_bind(self, *about: Any, **more: Any) -> Engine | Connection:
-        """Return the connection of that transaction, or else the engine."""
-        return _writing() if _writing.has() else super().get_bind(*about, **more)
+        """Return the connection of that transaction, or the engine."""
+        return _write_connection() if _write_connection.has() else super().get_bind(*about, **more)
 
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"class_": JoiningSession})
@@ -57,21 +57,21 @@ def _no_write() -> Connection:
     raise RuntimeError("no write transaction is open")
 
 
-_writing = ScopedRegistry(_no_write, db.session.registry.scopefunc)
+_write_connection = ScopedRegistry(_no_write, db.session.registry.scopefunc)
 
 
 class WriteBusy(Exception):
-    """Another write has held the database for too long; nothing was changed."""
+    """Another write held the database for too long. Nothing was changed."""
 
     def __str__(self) -> str:
-        return "it is busy with other changes"
+        return "the database is busy with other changes"
 
 
 class WrongKey(WriteBusy):
-    """The log is written with another key since; nothing was changed."""
+    """The key of the log was replaced after this process read it. Nothing was changed."""
 
     def __str__(self) -> str:
-        return "its key was replaced in the meantime, so start PainChain again with the new one"
+        return "the encryption key was replaced: restart PainChain with the new key"
 
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "pool_size": threads,
         "max_overflow": 8,
-        "pool_use_lifo": True,  # the connection that wrote last knows the pages that are written next
+        "pool_use_lifo": True,  # the connection that wrote last has the pages of the next write in its cache
         "hide_parameters": True,
         "json_serializer": json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode,
     }
@@ -99,8 +99,8 @@ def is_sqlite(url: str) -> bool:
     return make_url(url).get_backend_name() == "sqlite"
 
 
-def prepare(engine: Engine) -> None:
-    """Make every connection of a SQLite engine durable, checked and explicit about its transactions."""
+def configure_sqlite(engine: Engine) -> None:
+    """Set up the connections of a SQLite engine: WAL, durable commits, foreign keys, explicit transactions."""
     if engine.dialect.name != "sqlite":
         return
 
@@ -117,26 +117,26 @@ def prepare(engine: Engine) -> None:
         if connection.get_execution_options().get("autocommits", False):
             return
         writes = connection.get_execution_options().get("writes", False)
-        drive(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        execute_raw(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _use_wal(cursor: Any, patience: int = 100) -> None:
-    """Switch to WAL. SQLite does not wait by itself while another process that starts is just doing the same."""
-    for left in reversed(range(patience)):
+def _use_wal(cursor: Any, tries: int = 100) -> None:
+    """Switch to WAL; retry while another process does the same, because SQLite does not wait for that itself."""
+    for tries_left in reversed(range(tries)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if not left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if not tries_left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             time.sleep(0.05)
 
 
 @contextmanager
-def migrating(engine: Engine) -> Iterator[Connection]:
-    """Open the one transaction in which the schema is brought up to date: wholly, or not at all.
+def migration_transaction(engine: Engine) -> Iterator[Connection]:
+    """Open the transaction that migrates the schema, completely or not at all.
 
-    Servers that start together take turns; the second finds nothing left to do.
+    Servers that start at the same time migrate one after the other; the second has nothing to do.
     """
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
@@ -145,83 +145,83 @@ def migrating(engine: Engine) -> Iterator[Connection]:
 
 
 def snapshot(connection: Connection) -> Connection:
-    """Let everything that is read through `connection` be of one state: on SQLite it is so without."""
+    """Make every read through `connection` see the same snapshot. SQLite always does."""
     if connection.dialect.name == "postgresql":
         return connection.execution_options(isolation_level="REPEATABLE READ")
     return connection
 
 
 @contextmanager
-def reading() -> Iterator[Connection]:
-    """Open a transaction that sees one state of the database throughout; within the write transaction, that one."""
-    if _writing.has():
-        yield _writing()
+def read_transaction() -> Iterator[Connection]:
+    """Open a transaction whose reads all see one snapshot. Inside a write transaction, return that one."""
+    if _write_connection.has():
+        yield _write_connection()
         return
     with snapshot(db.engine.connect()) as connection, connection.begin():
         yield connection
 
 
-def single_statements() -> Connection:
-    """Connect for statements each of which is a transaction of its own, so that none has to be begun for them."""
+def autocommit_connection() -> Connection:
+    """Return a connection on which each statement is its own transaction."""
     if db.engine.dialect.name == "postgresql":
         return db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     return db.engine.connect().execution_options(autocommits=True)
 
 
 @contextmanager
-def single_write() -> Iterator[Connection]:
-    """Wait for the turn to write, as ``one_write_at_a_time`` does, for one statement that is a transaction of its own.
+def autocommit_write() -> Iterator[Connection]:
+    """Return a connection for one write that is its own transaction; it waits like ``write_transaction``.
 
-    :raises WriteBusy: when no turn came within ``BUSY_SECONDS``.
+    :raises WriteBusy: when another write holds the database for longer than ``BUSY_SECONDS``.
     """
-    with _turn_to_write(), single_statements() as connection:
+    with _write_lock(), autocommit_connection() as connection:
         yield connection
 
 
 @contextmanager
-def _turn_to_write() -> Iterator[None]:
-    """Queue the writers of this process on SQLite."""
-    is_queued = db.engine.dialect.name == "sqlite"
-    if is_queued and not _one_writer.acquire(timeout=BUSY_SECONDS):
+def _write_lock() -> Iterator[None]:
+    """Hold the lock that queues the writers of this process on SQLite."""
+    needs_lock = db.engine.dialect.name == "sqlite"
+    if needs_lock and not _writer_lock.acquire(timeout=BUSY_SECONDS):
         raise WriteBusy
     try:
         yield
     finally:
-        if is_queued:
-            _one_writer.release()
+        if needs_lock:
+            _writer_lock.release()
 
 
-def one_state() -> None:
-    """Let everything that is read through the session from here on be of one state."""
+def begin_snapshot() -> None:
+    """Start a new transaction of the session, whose reads all see one snapshot."""
     db.session.rollback()
     if db.engine.dialect.name == "postgresql":
         db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 @contextmanager
-def one_write_at_a_time() -> Iterator[Connection]:
-    """Open the write transaction, which the session joins; commit it at the end, or roll it back on any error.
+def write_transaction() -> Iterator[Connection]:
+    """Open the write transaction, which the session joins. Commit it at the end, or roll it back on any error.
 
     On SQLite this process queues its writers and takes the write lock at the start (BEGIN IMMEDIATE). On PostgreSQL
-    the caller locks a row all writers share, which queues the writers of every process.
+    the caller locks a row that all writers share, which queues the writers of every process.
 
     :raises WriteBusy: when another write holds the database for longer than ``BUSY_SECONDS``.
     """
     if db.session.registry.has():
-        db.session.rollback()  # end the reads, so that what is read from here on is what is written upon
+        db.session.rollback()  # end the read transaction: what is read from now on must be current
     with (
-        _turn_to_write(),
+        _write_lock(),
         db.engine.connect().execution_options(writes=True) as connection,
         connection.begin(),
-        _joined(connection),
+        _session_joined(connection),
     ):
         yield connection
 
 
 @contextmanager
-def _joined(connection: Connection) -> Iterator[None]:
-    """Let the session, if it is used at all, write through `connection`."""
-    _writing.set(connection)
+def _session_joined(connection: Connection) -> Iterator[None]:
+    """Make the session, if there is one, write through `connection`."""
+    _write_connection.set(connection)
     try:
         yield
         if db.session.registry.has():
@@ -231,4 +231,4 @@ def _joined(connection: Connection) -> Iterator[None]:
             db.session.rollback()
         raise
     finally:
-        _writing.clear()
+        _write_connection.clear()

@@ -13,7 +13,7 @@ from painchain import connectors
 from painchain.core.backoff import delay_after, delay_before
 from painchain.database import clock
 from painchain.database.models import Notice, NotifyRule
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
@@ -99,7 +99,7 @@ def claim(now: datetime) -> ClaimedNotices | None:
 
     :raises WrongKey: when the key was replaced, so that this process opens no address any more.
     """
-    free = (_is_due(now), clock.reached(_notices.c.taken_until, now, LEASE))
+    free = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
     query = select(_notices.c.rule_id, _notices.c.id).where(*free).order_by(_notices.c.due, _notices.c.id)
     with db.engine.connect() as connection:
         first = connection.execute(query.limit(1)).first()
@@ -114,7 +114,7 @@ def claim(now: datetime) -> ClaimedNotices | None:
                 .limit(AT_ONCE)
             )
         )
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         mine = connection.execute(
             update(_notices)
             .where(_notices.c.id.in_(numbers), *free)
@@ -137,7 +137,7 @@ def claim(now: datetime) -> ClaimedNotices | None:
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say whether a message is due; none waits longer than its delay, also if the clock was put back."""
     waits = (
-        and_(_notices.c.tries == tries, clock.reached(_notices.c.due, now, delay_before(tries)))
+        and_(_notices.c.tries == tries, clock.reached_condition(_notices.c.due, now, delay_before(tries)))
         for tries in range(TRIES)
     )
     return or_(*waits)
@@ -147,7 +147,7 @@ def settle(taken: ClaimedNotices, now: datetime, error: str | None) -> None:
     """Store how it went: what was sent is gone; what failed is tried again later, and given up after `TRIES`."""
     here = _notices.c.id.in_(taken.numbers)
     given_up = error is not None and taken.tries + 1 >= TRIES
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         if error is None or given_up:
             connection.execute(delete(_notices).where(here))
         else:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from painchain.core import runtime
 from painchain.database.models import ChangeEvent, EventTag, LogHead
 from painchain.database.prepared import Prepared
-from painchain.database.session import Base, WrongKey, db, one_write_at_a_time
+from painchain.database.session import Base, WrongKey, db, write_transaction
 from painchain.database.types import microseconds, moment
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog.chain import Chain, canonical
@@ -186,7 +186,7 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
     :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
     """
     chain: Chain = runtime.current().chain
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         first(connection)
         [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
         if key_id != chain.key_id:

@@ -12,7 +12,7 @@ from painchain.audit import event_kinds
 from painchain.audit.records import Export
 from painchain.audit.trail import Trail
 from painchain.core import csv_file
-from painchain.database.session import db, one_state
+from painchain.database.session import begin_snapshot, db
 from painchain.database.types import iso
 from painchain.eventlog import reader
 from painchain.eventlog.chain import VERSION
@@ -87,7 +87,7 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
     """Yield the events in chunks. No transaction stays open while the client reads."""
     before: Cursor | None = None
     while True:
-        one_state()
+        begin_snapshot()
         page = queries.page(selection.wanted, before, size)
         events = [event for event in page.events if event.id <= selection.until]
         previous = reader.previous(db.session.connection(), {event.id: event.mac for event in events})

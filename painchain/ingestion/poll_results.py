@@ -17,7 +17,7 @@ from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.connectors.contract import ErrorKind, PollError, PollResult
 from painchain.database.models import Connector, PollState
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
@@ -205,7 +205,7 @@ def _read_enabled(connector_id: int) -> tuple[Connector, PollState | None] | Non
 def _writing(is_quiet: bool) -> Iterator[tuple[Connection, EventLogWriter | None]]:
     """Open a write transaction; a quiet one changes nothing that open pages show, so that they stay as they are."""
     if is_quiet:
-        with one_write_at_a_time() as connection:
+        with write_transaction() as connection:
             yield connection, None
     else:
         with writer.writing() as event_log:

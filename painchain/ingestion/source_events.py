@@ -17,7 +17,7 @@ from painchain.connectors.contract import SourceEvent
 from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.database.models import ChangeEvent, Connector, LogHead
-from painchain.database.session import single_statements
+from painchain.database.session import autocommit_connection
 from painchain.database.types import EPOCH
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 from painchain.ingestion.sanitize import MIN_SECRET, safe_event_id, sanitize
@@ -102,7 +102,7 @@ def unknown(events: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
     for start in range(0, len(ids), STEP):
         some = ids[start : start + STEP]
         query = select(LogHead.last_event, _event.event_id).outerjoin(ChangeEvent, _event.event_id.in_(some))
-        with single_statements() as connection:
+        with autocommit_connection() as connection:
             rows = connection.execute(query).all()
         newest.append(rows[0].last_event)
         for row in rows:

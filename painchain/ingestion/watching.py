@@ -13,7 +13,7 @@ from painchain import connectors
 from painchain.connectors.contract import CursorUpdate, PollContext, PollResult
 from painchain.database import clock
 from painchain.database.models import Connector, PollState
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_new, settings_of
@@ -64,7 +64,7 @@ def take(connector_id: int, now: datetime) -> datetime | None:
     :raises WrongKey: when the key was replaced, so that this process opens no token and stores nothing any more.
     """
     writer.check_key()
-    return _move(_of(connector_id).where(clock.reached(_state.watched_until, now, LEASE)), now + LEASE)
+    return _move(_of(connector_id).where(clock.reached_condition(_state.watched_until, now, LEASE)), now + LEASE)
 
 
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
@@ -103,7 +103,7 @@ def put(connector_id: int, until: datetime, heard: CursorUpdate, now: datetime) 
     tells = row is not None and _tells(heard(row.cursor))
     db.session.rollback()
     if not tells:
-        with one_write_at_a_time():
+        with write_transaction():
             return _put(connector_id, until, heard, now, None)
     with writer.writing() as event_log:
         return _put(connector_id, until, heard, now, event_log)
@@ -150,5 +150,5 @@ def _of(connector_id: int) -> Update:
 
 
 def _move(lease: Update, until: datetime) -> datetime | None:
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         return until if connection.execute(lease.values(watched_until=until)).rowcount else None

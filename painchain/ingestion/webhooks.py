@@ -19,7 +19,7 @@ from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
 from painchain.core.redaction import scrub
 from painchain.database.models import Connector, Webhook, WebhookDelivery
-from painchain.database.session import db, one_write_at_a_time
+from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
 from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_new, settings_of
@@ -156,7 +156,7 @@ def _note_idle(webhook: Webhook, told: str, now: datetime) -> None:
     """Note a delivery without events, at most one in ``IDLE``. Most are such; the log does not move for them."""
     if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE:
         mine = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
-        with one_write_at_a_time():
+        with write_transaction():
             db.session.execute(update(Webhook).where(*mine).values(last_delivery=now, told=told))
 
 

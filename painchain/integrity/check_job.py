@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from painchain.database import clock
 from painchain.database.models import ChangeEvent, LogCheck
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 from painchain.integrity.verification import Break
@@ -122,8 +122,8 @@ def acquire(now: datetime) -> CheckLease | None:
 
     :raises WrongKey: when the key was replaced, so that this process can no longer check anything.
     """
-    wanted = or_(clock.reached(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
-    free = and_(wanted, or_(_row.began.is_(None), clock.is_lost(_row.beat, now, LOST)))
+    wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
+    free = and_(wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LOST)))
     row = db.session.execute(select(*_row).where(free)).one_or_none()
     db.session.rollback()
     if row is None:
@@ -133,7 +133,7 @@ def acquire(now: datetime) -> CheckLease | None:
     daily = is_due or (row.began is not None and row.daily)
     following = next_due(now) if is_due else row.due
     begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": following}
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         taken = connection.execute(update(_table).where(free, _row.due == row.due).values(begun)).rowcount
     return CheckLease(now, daily) if taken else None
 
@@ -150,20 +150,20 @@ def next_due(now: datetime) -> datetime:
 
 def report_progress(lease: CheckLease, reached: int, whole: int, now: datetime) -> bool:
     """Store the progress of a check; return whether this process still holds the lease."""
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         return bool(connection.execute(_of(lease).values(beat=now, reached=reached, whole=whole)).rowcount)
 
 
 def release(lease: CheckLease) -> None:
     """Give up a check, so that the next server runs it."""
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         again = {"due": EPOCH} if lease.daily else {"asked": True}
         connection.execute(_of(lease).values(began=None, **again))
 
 
 def fail(lease: CheckLease, now: datetime, words: str) -> None:
     """Store why a check failed. It is retried later."""
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         connection.execute(_of(lease).values(began=None, error=words, due=now + AGAIN))
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import BigInteger, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from painchain.database.dialects import code_of_its_own, indexes_that_lie
+from painchain.database.dialects import foreign_database_code, has_corrupt_indexes
 from painchain.database.models import ChangeEvent, EventCount, EventSet, EventTag, LogHead
-from painchain.database.session import Base, reading
+from painchain.database.session import Base, read_transaction
 from painchain.eventlog import reader
 from painchain.eventlog.chain import FIELDS
 from painchain.indexes import bitmaps, fulltext, rollups
@@ -45,7 +45,7 @@ def find_problems(progress: Callable[[int, int], None] = lambda done, whole: Non
 
     It holds ``sets.CHUNK`` events at a time. The events themselves are believed: walk along the chain before.
     """
-    with reading() as connection:
+    with read_transaction() as connection:
         try:
             return [*_Made(connection).compared(progress), *_misled(connection)]
         except reader.UNREADABLE as error:
@@ -56,9 +56,9 @@ def find_problems(progress: Callable[[int, int], None] = lambda done, whole: Non
 def _misled(connection: Connection) -> Iterator[str]:
     """Yield what keeps the database from saying what is stored."""
     for table in (_event.id.table, _tag.tag.table):
-        if indexes_that_lie(connection, table):
+        if has_corrupt_indexes(connection, table):
             yield f"An index of {table.name} leaves out or invents rows, so pages do not show what is stored."
-    for name in code_of_its_own(connection, Base.metadata.tables):
+    for name in foreign_database_code(connection, Base.metadata.tables):
         yield f"The database has code that PainChain did not put there: {name}."
 
 

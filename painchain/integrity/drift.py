@@ -10,7 +10,7 @@ from typing import Any
 from painchain.audit.diff import EMPTY
 from painchain.connectors.base import Field, Kind
 from painchain.core.text import format_value
-from painchain.database.session import db, one_state
+from painchain.database.session import begin_snapshot, db
 from painchain.eventlog import reader
 from painchain.history import snapshots
 from painchain.history.projection import Gap, alike
@@ -61,7 +61,7 @@ def completeness() -> Completeness:
 
 
 def _compared() -> Completeness:
-    one_state()
+    begin_snapshot()
     there = present()
     told = Replay()
     for entry in snapshots.everything():

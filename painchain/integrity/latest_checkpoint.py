@@ -17,7 +17,7 @@ from painchain.core.backoff import delay_after, delay_before
 from painchain.core.config import Settings
 from painchain.database import clock as db_clock
 from painchain.database.models import LastCheckpoint
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.integrity import checkpoint_comparison, checkpoint_delivery, checkpoints
 from painchain.integrity.checkpoint_comparison import CheckpointMatch
 from painchain.integrity.checkpoint_delivery import NotPosted
@@ -97,7 +97,7 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
 def failed(problem: BadCheckpoint, now: datetime) -> None:
     """Say, where everybody sees it, why no checkpoint could be made."""
     log.error("No checkpoint was made. %s", problem)
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         connection.execute(update(_table).values(problem=str(problem), problem_at=now))
 
 
@@ -110,7 +110,7 @@ def post_due(clock: Callable[[], datetime]) -> None:
     if row is None or not db_clock.is_reached(row.due, now, max(delay_before(row.tries), LEASE)):
         return
     until = now + LEASE
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         if not connection.execute(
             update(_table).where(_row.posting.is_not(None), _row.due == row.due).values(due=until)
         ).rowcount:
@@ -119,7 +119,7 @@ def post_due(clock: Callable[[], datetime]) -> None:
     now = clock()
     done = {"posting": None, "posted_at": now, "error": None, "failed_at": None}
     again = {"tries": row.tries + 1, "due": now + delay_after(row.tries), "error": error, "failed_at": now}
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         connection.execute(update(_table).where(_row.due == until).values(again if error else done))
 
 

@@ -9,7 +9,7 @@ from hmac import compare_digest
 from sqlalchemy.engine import Connection
 
 from painchain.core import runtime
-from painchain.database.session import WrongKey, reading
+from painchain.database.session import WrongKey, read_transaction
 from painchain.eventlog import reader
 from painchain.eventlog.chain import START, Chain, chains
 from painchain.eventlog.reader import Head, Link, Run
@@ -47,7 +47,7 @@ def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -
     walk = _Walk(chains(runtime.current().keys))
     done = False
     while not done:
-        with reading() as connection:
+        with read_transaction() as connection:
             done = walk.go_on(connection)
         progress(walk.reached, walk.whole)
     return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken)

@@ -90,7 +90,7 @@ class Restored:
 
 def rows() -> int:
     """Say how many rows a backup has about, for its progress."""
-    with session.reading() as connection:
+    with session.read_transaction() as connection:
         return sum(_count(connection).values())
 
 
@@ -101,7 +101,7 @@ def take(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) 
     """
     keys: Keyring = runtime.current().keys
     writer, written = Writer(file), Counter[str]()
-    with session.reading() as connection:
+    with session.read_transaction() as connection:
         manifest = _manifest(connection, now)
         if manifest.key != keys.id:
             raise session.WrongKey
@@ -144,7 +144,7 @@ def _count(connection: Connection) -> dict[str, int]:
 
 def is_in_use() -> bool:
     """Say whether there is more in this database than a first start puts there."""
-    with session.reading() as connection:
+    with session.read_transaction() as connection:
         last = connection.execute(select(_head.c.last_event)).scalar_one()
         connectors = connection.execute(select(func.count()).select_from(Connector)).scalar_one()
         people = connection.execute(select(func.count()).select_from(Person)).scalar_one()

@@ -4,11 +4,11 @@ from alembic import context
 from flask import current_app
 
 from painchain.database import models  # noqa: F401  the tables, for autogeneration
-from painchain.database.session import migrating
+from painchain.database.session import migration_transaction
 
 db = current_app.extensions["migrate"].db
 
-with migrating(db.engine) as connection:
+with migration_transaction(db.engine) as connection:
     context.configure(
         connection=connection,
         target_metadata=db.metadata,

@@ -9,7 +9,7 @@ from datetime import datetime
 from painchain.core import logs, runtime
 from painchain.core.crypto import open_sealed
 from painchain.database.models import NotifyRule
-from painchain.database.session import db, one_write_at_a_time
+from painchain.database.session import db, write_transaction
 from painchain.eventlog import outbox
 from painchain.notifications import delivery
 from painchain.notifications.delivery import NotSent
@@ -22,7 +22,7 @@ def send_test(rule: NotifyRule, now: datetime) -> str | None:
     rule_id, name, sealed_url = rule.id, rule.name, rule.url
     db.session.remove()  # no database connection stays open while the message is sent
     error = _send(sealed_url, "PainChain: a test", f"This is a test of the notify rule “{name}”.")
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         outbox.note(connection, rule_id, now, error)
     return error
 

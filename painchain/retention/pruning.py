@@ -21,7 +21,7 @@ from painchain.audit.records import Pruned
 from painchain.audit.trail import Trail
 from painchain.database import clock as db_clock
 from painchain.database.models import ChangeEvent, Pruning
-from painchain.database.session import Base, db, one_write_at_a_time
+from painchain.database.session import Base, db, write_transaction
 from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter
 from painchain.retention import rules as retention_rules
@@ -51,14 +51,14 @@ def take(now: datetime) -> int | None:
     :raises WrongKey: when the key was replaced, so that this process can remove nothing.
     """
     waiting: Sequence[int] = db.session.scalars(
-        select(_row.c.id).where(db_clock.is_lost(_row.c.beat, now, LOST)).order_by(_row.c.id)
+        select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, LOST)).order_by(_row.c.id)
     ).all()
     db.session.rollback()
     if waiting:
         writer.check_key()
     for number in waiting:
-        free = update(_row).where(_row.c.id == number, db_clock.is_lost(_row.c.beat, now, LOST))
-        with one_write_at_a_time() as connection:
+        free = update(_row).where(_row.c.id == number, db_clock.lost_condition(_row.c.beat, now, LOST))
+        with write_transaction() as connection:
             taken = connection.execute(free.values(beat=now)).rowcount
         if taken:
             return number

@@ -13,9 +13,9 @@ from painchain.audit import event_kinds
 from painchain.audit import trail as audit_trail
 from painchain.audit.records import RetentionChange
 from painchain.audit.trail import Trail
-from painchain.database.clock import is_reached, reached
+from painchain.database.clock import is_reached, reached_condition
 from painchain.database.models import ChangeEvent, PruneTurn, Pruning, Retention
-from painchain.database.session import db, one_write_at_a_time
+from painchain.database.session import db, write_transaction
 
 MAX_DAYS = 36_500
 DAY = timedelta(days=1)
@@ -164,7 +164,7 @@ def is_due(now: datetime) -> bool:
 def acquire_daily_lease(now: datetime) -> bool:
     """Take the daily turn, if it is due and no other server has it: the next one is tomorrow at 00:00 UTC."""
     tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + DAY
-    come = reached(PruneTurn.__table__.c.due, now, DAY)
-    with one_write_at_a_time() as connection:
+    come = reached_condition(PruneTurn.__table__.c.due, now, DAY)
+    with write_transaction() as connection:
         moved = connection.execute(update(PruneTurn).where(come).values(due=tomorrow))
         return moved.rowcount == 1

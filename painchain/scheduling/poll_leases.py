@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Update, and_, exists, or_, select, up
 from painchain import connectors
 from painchain.database import clock
 from painchain.database.models import Connector, LogHead, PollState
-from painchain.database.session import Base, db, one_write_at_a_time, single_statements, single_write
+from painchain.database.session import Base, autocommit_connection, autocommit_write, db, write_transaction
 from painchain.database.types import EPOCH
 from painchain.eventlog import writer
 
@@ -93,7 +93,7 @@ def _lease(connector: Connector, now: datetime) -> PollLease | None:
     until = now + LEASE
     is_same = exists().where(_connector.id == connector.id, _connector.enabled, _connector.version == connector.version)
     free = _of(connector.id).where(_is_due(now), is_same).values(due=until, taken_until=until)
-    with single_write() as connection:
+    with autocommit_write() as connection:
         states = connection.execute(free.returning(_state.cursor, _state.trouble, _state.failing_since)).all()
     for state in states:
         is_fine = state.trouble is None and state.failing_since is None
@@ -103,7 +103,7 @@ def _lease(connector: Connector, now: datetime) -> PollLease | None:
 
 def release(lease: PollLease, now: datetime) -> None:
     """Release a lease whose poll came to nothing, so that the connector is polled again at once."""
-    with one_write_at_a_time() as connection:
+    with write_transaction() as connection:
         held = _of(lease.connector_id).where(_state.taken_until == lease.until)
         connection.execute(held.values(taken_until=EPOCH, due=now))
 
@@ -123,7 +123,7 @@ def _candidates(now: datetime) -> Sequence[Row[Any]]:
         .order_by(_state.due, _connector.id)
         .limit(CANDIDATES)
     )
-    with single_statements() as connection:
+    with autocommit_connection() as connection:
         return connection.execute(query).all()
 
 
@@ -133,10 +133,10 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     A last poll that lies ahead, or a first one that is waited for too long, is from before the clock was put back.
     A lease puts the next poll off to its own end: once it is free, that is due at once.
     """
-    never_polled = and_(_state.last_poll.is_(None), clock.reached(_state.due, now, LEASE))
+    never_polled = and_(_state.last_poll.is_(None), clock.reached_condition(_state.due, now, LEASE))
     was_leased = _state.due == _state.taken_until
-    is_reached = or_(_state.due <= now, _state.last_poll > now + clock.APART, never_polled, was_leased)
-    return and_(is_reached, clock.reached(_state.taken_until, now, LEASE))
+    is_reached = or_(_state.due <= now, _state.last_poll > now + clock.MAX_CLOCK_SKEW, never_polled, was_leased)
+    return and_(is_reached, clock.reached_condition(_state.taken_until, now, LEASE))
 
 
 def _add_state(connector_id: int, now: datetime) -> None:

@@ -83,13 +83,13 @@ def by_time(wanted: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[in
 
 def by_source(wanted: AggregateQuery) -> Counter[Any]:
     """Count by source."""
-    return _first(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
+    return _by_value(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
 
 
 def by_value(wanted: AggregateQuery, facet: str) -> Counter[Any]:
     """Count by the value of a facet."""
     rolled = facet if wanted.by_facets and set(wanted.facets) <= {facet} else ""
-    return _first(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
+    return _by_value(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
 
 
 def by_connector_name(wanted: AggregateQuery) -> Counter[str]:
@@ -102,16 +102,16 @@ def by_connector_name(wanted: AggregateQuery) -> Counter[str]:
     return names
 
 
-def connectors_called(names: Sequence[str]) -> tuple[str, ...]:
+def connector_values(names: Sequence[str]) -> tuple[str, ...]:
     """Return the values of the facet "connector" whose id or name is among these."""
     ids = {str(int(name)) for name in names if name.isdecimal()}
-    divided = ((value, *value.partition("/")) for value in _known("connector"))
+    divided = ((value, *value.partition("/")) for value in _facet_values("connector"))
     return tuple(value for value, number, named, name in divided if number in ids or (named and name in names))
 
 
-def tagged(tags: Sequence[str]) -> tuple[str, ...] | None:
+def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
     """Return the values of the facet "tag" with any of these tags: None where some lists of tags are not kept."""
-    known = _known("tag")
+    known = _facet_values("tag")
     return None if "" in known else tuple(value for value in known if not set(json.loads(value)).isdisjoint(tags))
 
 
@@ -146,7 +146,7 @@ def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
     return set(new).union(*map(json.loads, lists))
 
 
-def _known(facet: str) -> Sequence[str]:
+def _facet_values(facet: str) -> Sequence[str]:
     there = select(_count.value).where(_count.facet == facet, _count.grain == EVER)
     return db.session.scalars(there.distinct()).all()
 
@@ -216,7 +216,7 @@ def _sums(
         alone.append([*_behind(_event.id), *between(stamp + 0, wanted.start, wanted.end), *elsewhere])
     if spans and not rolled:
         return _combined(wanted, facet, spans, bins, alone)
-    arms = [_one_by_one([*by, func.count()], by, wanted, one) for one in alone]
+    arms = [_count_rows([*by, func.count()], by, wanted, one) for one in alone]
     arms += [_summed(wanted, facet, rolled, grain, some, bins) for grain, some in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
@@ -241,10 +241,10 @@ def _combined(
     """Count with the sets of events what has values of several facets, and one by one what is `alone`."""
     parts = {**wanted.facets, **({SOURCE: wanted.sources} if wanted.sources else {})}
     by = (*_bin(stamp, bins), VALUES[facet])
-    others = [_one_by_one(facet_counts.other(by, func.count()), by, wanted, one) for one in alone]
+    others = [_count_rows(facet_counts.uncounted_columns(by, func.count()), by, wanted, one) for one in alone]
     times = [
         _in_slots(
-            facet_counts.of_slots(grain, *_bin(facet_counts.slot * literal(grain * MICRO, BigInteger), bins)),
+            facet_counts.slot_sets(grain, *_bin(facet_counts.slot * literal(grain * MICRO, BigInteger), bins)),
             facet_counts.slot,
             some,
         )
@@ -275,13 +275,13 @@ def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
     return ((time - first * MICRO).self_group().op("/")(width * MICRO),)
 
 
-def _one_by_one(
+def _count_rows(
     columns: Sequence[Any], by: Sequence[Any], wanted: AggregateQuery, more: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     return select(*columns).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
 
 
-def _first(sums: Counter[Any]) -> Counter[Any]:
+def _by_value(sums: Counter[Any]) -> Counter[Any]:
     return Counter({key: number for (key,), number in sums.items() if key is not None})
 
 

@@ -34,42 +34,44 @@ class EventSlice:
     further: Cursor | None = None
 
 
-def place(event: Event) -> Cursor:
+def cursor_of(event: Event) -> Cursor:
     """Return where an event stands in the order of the feed."""
     return Cursor(event.timestamp, event.id)
 
 
-def earlier(start: datetime, before: Cursor, limit: int = SIDE) -> EventSlice:
+def events_before(start: datetime, before: Cursor, limit: int = SIDE) -> EventSlice:
     """Return the events nearest before a place, none of them older than `start`."""
-    query = select(*SHOWN).where(_event.timestamp >= start, _key() < _at(before))
-    return _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
+    query = select(*SHOWN).where(_event.timestamp >= start, _key() < _position(before))
+    return _slice(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
 
 
-def later(end: datetime, after: Cursor, limit: int = SIDE) -> EventSlice:
+def events_after(end: datetime, after: Cursor, limit: int = SIDE) -> EventSlice:
     """Return the events nearest after a place, none of them newer than `end`."""
-    query = select(*SHOWN).where(_event.timestamp <= end, _key() > _at(after))
-    nearest = _stretch(query.order_by(_event.timestamp, _event.id), limit)
+    query = select(*SHOWN).where(_event.timestamp <= end, _key() > _position(after))
+    nearest = _slice(query.order_by(_event.timestamp, _event.id), limit)
     return EventSlice(nearest.events[::-1], nearest.further)
 
 
-def of_connector(number: int, before: Cursor | None = None, limit: int = SIDE, since: datetime | None = None) -> Page:
+def connector_history(
+    number: int, before: Cursor | None = None, limit: int = SIDE, since: datetime | None = None
+) -> Page:
     """Return the newest changes of a connector, none older than `since`, or those older than `before`."""
-    query = select(*SHOWN).where(*_about(number))
+    query = select(*SHOWN).where(*_changes_of(number))
     if since:
         query = query.where(_event.timestamp >= since)
     if before:
-        query = query.where(_key() < _at(before))
-    found = _stretch(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
+        query = query.where(_key() < _position(before))
+    found = _slice(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
     return Page(found.events, found.further)
 
 
-def last_of(number: int) -> Event | None:
+def last_change(number: int) -> Event | None:
     """Return the newest change of a connector, which knows how it was called when it is gone."""
-    found = of_connector(number, limit=1).events
+    found = connector_history(number, limit=1).events
     return found[0] if found else None
 
 
-def _about(number: int) -> tuple[ColumnElement[bool], ...]:
+def _changes_of(number: int) -> tuple[ColumnElement[bool], ...]:
     return _event.connector_id == number, _event.source == connectors.BUILTIN.key
 
 
@@ -77,11 +79,11 @@ def _key() -> Tuple:
     return tuple_(_event.timestamp, _event.id)
 
 
-def _at(place: Cursor) -> Tuple:
+def _position(place: Cursor) -> Tuple:
     return tuple_(literal(place.timestamp, _event.timestamp.type), place.id)
 
 
-def _stretch(query: Select[tuple[object, ...]], limit: int) -> EventSlice:
+def _slice(query: Select[tuple[object, ...]], limit: int) -> EventSlice:
     found = db.session.execute(query.limit(limit + 1)).all()
     events = found[:limit]
-    return EventSlice(events, place(events[-1]) if len(found) > limit else None)
+    return EventSlice(events, cursor_of(events[-1]) if len(found) > limit else None)

@@ -24,14 +24,14 @@ _NONE: ColumnElement[int] = literal_column("0", BigInteger)
 _NO_BITS: ColumnElement[bytes] = literal_column("NULL", LargeBinary)
 
 
-def of_slots(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
+def slot_sets(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
     """Return the query for the sets of events of all slots of a grain; `number` is that of the bin of a slot."""
     part, value, events = _text("time").label("part"), _text("").label("value"), _NONE.label("events")
     query = select(part, value, number.label("bin"), _set.chunk, events, _set.bits)
     return query.where(_set.facet == ALL, _set.grain == grain)
 
 
-def other(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
+def uncounted_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
     """Return the columns of events that are counted already, by the number of the bin (if there are bins) and value."""
     *number, value = by
     return [_text("other"), cast(value, Text), number[0] if number else _NONE, _NONE, events, _NO_BITS]

@@ -126,8 +126,8 @@ def aggregate_query(
     by_facets = not wanted.gaps and not search_query.groups(search_query.parse(wanted.q), dict(wanted.teams))
     facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
     if wanted.connector:
-        facets["connector"] = aggregates.connectors_called(wanted.connector)
-    tagged = [aggregates.tagged(tags) for tags in (wanted.tag, wanted.team_tags) if tags]
+        facets["connector"] = aggregates.connector_values(wanted.connector)
+    tagged = [aggregates.tag_values(tags) for tags in (wanted.tag, wanted.team_tags) if tags]
     known = [values for values in tagged if values is not None]
     if known:
         # An event's tags are one value together. Where none is left: a value that no event has.
@@ -175,8 +175,8 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
             raise BadFilter(name, f"{name} contains a NUL character.")
     terms = search_query.parse(first("q"))
     windows = search_query.windows(terms, now, zone)
-    teams = team_filter.known(texts("team"), "team")
-    named = team_filter.known(search_query.teams(terms), "q")
+    teams = team_filter.find_teams(texts("team"), "team")
+    named = team_filter.find_teams(search_query.teams(terms), "q")
     start = parse_time(first("start_date"), "start_date", zone) if first("start_date") else None
     end = parse_time(first("end_date"), "end_date", zone) if first("end_date") else None
     if start and end and start >= end:

@@ -66,25 +66,25 @@ def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Pag
     return Page(events, Cursor(events[-1].timestamp, events[-1].id) if has_more and events else None)
 
 
-def since(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
+def written_after(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
     """Return the events of a filter with an id above `after`, in the order in which they were written."""
     query = select(*SHOWN).where(_event.id > after, *wanted.conditions())
     return db.session.execute(query.order_by(_event.id).limit(limit)).all()
 
 
-def event(number: int) -> Event | None:
+def event_by_id(number: int) -> Event | None:
     """Return the event of that number, if there is one."""
     return db.session.execute(select(*SHOWN).where(_event.id == number)).one_or_none()
 
 
-def event_called(event_id: str) -> Event | None:
+def event_by_event_id(event_id: str) -> Event | None:
     """Return the event of that event id, if there is one."""
     if "\0" in event_id:  # PostgreSQL refuses to compare with it
         return None
     return db.session.execute(select(*SHOWN).where(_event.event_id == event_id)).one_or_none()
 
 
-def of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
+def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
     """Return the events of one action, newest first."""
     query = select(*SHOWN).where(_event.request_id == request_id)
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()

@@ -45,7 +45,7 @@ class Silence:
 
 
 @dataclass(frozen=True)
-class _Voice:
+class _ActiveConnector:
     """A connector that should be heard, and when it last was."""
 
     id: int
@@ -64,11 +64,11 @@ def find_silent(now: datetime, wanted: Filter | None = None) -> list[Silence]:
     """
     if wanted and wanted.source and not connectors.ADDABLE.keys() & set(wanted.source):
         return []  # the built-in connector is never missed
-    silent = [one for voice in _voices() if _is_wanted(voice, wanted) and (one := _silence(voice, now))]
+    silent = [one for voice in _active_connectors() if _matches(voice, wanted) and (one := _silence(voice, now))]
     return sorted(silent, key=lambda one: one.last)
 
 
-def _voices() -> Iterator[_Voice]:
+def _active_connectors() -> Iterator[_ActiveConnector]:
     last = (
         select(func.max(_event.timestamp))
         .where(_event.connector_id == Connector.id, _event.source == Connector.type)
@@ -81,31 +81,31 @@ def _voices() -> Iterator[_Voice]:
     )
     for number, name, type_key, config, heard in db.session.execute(query):
         if heard is not None:
-            yield _Voice(number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), heard)
+            yield _ActiveConnector(number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), heard)
 
 
-def _is_wanted(voice: _Voice, wanted: Filter | None) -> bool:
+def _matches(voice: _ActiveConnector, wanted: Filter | None) -> bool:
     if wanted is None:
         return True
     named = not wanted.connector or bool({voice.name, str(voice.id)} & set(wanted.connector))
     return named and (not wanted.source or voice.type in wanted.source)
 
 
-def _silence(voice: _Voice, now: datetime) -> Silence | None:
+def _silence(voice: _ActiveConnector, now: datetime) -> Silence | None:
     quiet = now - voice.last
     if quiet <= max(SHORTEST, 2 * voice.interval):
         return None
-    times = _times(voice)
+    times = _recent_times(voice)
     if len(times) < ENOUGH:
         return None
     gaps = [newer - older for newer, older in pairwise(times)]
     usual = timedelta(seconds=median(gap.total_seconds() for gap in gaps))
     if quiet <= 3 * usual or not _is_unusual(voice, quiet, max(gaps), now):
         return None
-    return Silence(voice.id, voice.name, voice.type, voice.last, usual, _changes(voice, voice.last + 3 * usual))
+    return Silence(voice.id, voice.name, voice.type, voice.last, usual, _setting_changes(voice, voice.last + 3 * usual))
 
 
-def _is_unusual(voice: _Voice, quiet: timedelta, longest: timedelta, now: datetime) -> bool:
+def _is_unusual(voice: _ActiveConnector, quiet: timedelta, longest: timedelta, now: datetime) -> bool:
     """Say whether the connector mostly spoke in the same stretch of earlier days of the same sort.
 
     Where too few days can be compared, or the silence lasts a day and longer, its longest gap is the measure.
@@ -116,7 +116,7 @@ def _is_unusual(voice: _Voice, quiet: timedelta, longest: timedelta, now: dateti
     return quiet > 1.5 * longest
 
 
-def _same_time_of_day(voice: _Voice, now: datetime) -> list[bool]:
+def _same_time_of_day(voice: _ActiveConnector, now: datetime) -> list[bool]:
     """Return for each earlier day of the same sort, working day or weekend, whether the connector spoke then."""
     weekend = now.weekday() >= 5
     backs = [back * DAY for back in range(1, DAYS + 1) if ((now - back * DAY).weekday() >= 5) == weekend]
@@ -124,20 +124,20 @@ def _same_time_of_day(voice: _Voice, now: datetime) -> list[bool]:
         select(
             literal(number),
             select(_event.id)
-            .where(*_of(voice), _event.timestamp > voice.last - back, _event.timestamp < now - back)
+            .where(*_events_of(voice), _event.timestamp > voice.last - back, _event.timestamp < now - back)
             .exists(),
-        ).where(select(_event.id).where(*_of(voice), _event.timestamp <= voice.last - back).exists())
+        ).where(select(_event.id).where(*_events_of(voice), _event.timestamp <= voice.last - back).exists())
         for number, back in enumerate(backs)
     ]
     return [bool(spoke) for _, spoke in db.session.execute(union_all(*arms))]
 
 
-def _times(voice: _Voice) -> list[datetime]:
-    query = select(_event.timestamp).where(*_of(voice)).order_by(_event.timestamp.desc()).limit(RECENT)
+def _recent_times(voice: _ActiveConnector) -> list[datetime]:
+    query = select(_event.timestamp).where(*_events_of(voice)).order_by(_event.timestamp.desc()).limit(RECENT)
     return list(db.session.scalars(query))
 
 
-def _changes(voice: _Voice, missed: datetime) -> Sequence[Event]:
+def _setting_changes(voice: _ActiveConnector, missed: datetime) -> Sequence[Event]:
     query = select(*SHOWN).where(
         _event.connector_id == voice.id,
         _event.source == connectors.BUILTIN.key,
@@ -148,5 +148,5 @@ def _changes(voice: _Voice, missed: datetime) -> Sequence[Event]:
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(CHANGES)).all()
 
 
-def _of(voice: _Voice) -> tuple[ColumnElement[bool], ...]:
+def _events_of(voice: _ActiveConnector) -> tuple[ColumnElement[bool], ...]:
     return _event.connector_id == voice.id, _event.source == voice.type

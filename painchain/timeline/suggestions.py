@@ -38,10 +38,10 @@ class Suggestion:
     whole: bool
 
 
-def typed(text: str) -> str:
+def last_term(text: str) -> str:
     """Return the term at the end of a text, which is still being typed.
 
-    >>> typed('tag:production connector:"Main cl')
+    >>> last_term('tag:production connector:"Main cl')
     'connector:"Main cl'
     """
     terms = search_query.raw_terms(text[: search_query.MAX_TEXT])
@@ -50,7 +50,7 @@ def typed(text: str) -> str:
 
 def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
     """Return how the last term of a text could go on, the likeliest first."""
-    term = typed(text)
+    term = last_term(text)
     found = _VALUE.fullmatch(term)
     if found and found[2].lower() in search_query.QUALIFIERS:
         sign, name, begun = found[1], found[2].lower(), found[3]
@@ -85,19 +85,19 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         return {field.key: field.label for field in fields}
     if name == "connector":
         names = db.session.scalars(select(Connector.name).order_by(Connector.name))
-        return {**dict.fromkeys(names, ""), **_lately("connector_name")}
+        return {**dict.fromkeys(names, ""), **_recent_values("connector_name")}
     if name == "tag":
         return _tags()
     if name == search_query.TEAM:
-        return {one.name: ", ".join(one.tags) for one in team_filter.every()}
+        return {one.name: ", ".join(one.tags) for one in team_filter.all_teams()}
     if name in search_query.TIMES:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
         return {value: said for value, said in times.items() if name != "around" or said}
-    return {} if name == index_tokens.REASON else _lately(name)
+    return {} if name == index_tokens.REASON else _recent_values(name)
 
 
-def _lately(column: str) -> dict[str, str]:
+def _recent_values(column: str) -> dict[str, str]:
     newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY).subquery()
     found = db.session.scalars(select(newest.c[column]).distinct())
     return dict.fromkeys(sorted((value for value in found if value), key=str.casefold), "")

@@ -23,7 +23,7 @@ class UnknownTeam(BadFilter):
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TeamTags:
     """One team as a filter knows it."""
 
     name: str
@@ -31,15 +31,15 @@ class Tagged:
     former_names: tuple[str, ...] = ()
 
 
-def every() -> list[Tagged]:
+def all_teams() -> list[TeamTags]:
     """Return every team, in the order of the page."""
     rows = db.session.execute(
         select(_team.name, _team.tags, _team.former_names).order_by(func.lower(_team.name), _team.id)
     )
-    return [Tagged(name, tuple(tags), tuple(former)) for name, tags, former in rows]
+    return [TeamTags(name, tuple(tags), tuple(former)) for name, tags, former in rows]
 
 
-def known(names: Sequence[str], parameter: str) -> dict[str, Tagged]:
+def find_teams(names: Sequence[str], parameter: str) -> dict[str, TeamTags]:
     """Return the teams of these names, whatever their case: each by the name that was asked for.
 
     :raises UnknownTeam: when there is none of a name; `parameter` asked for it.
@@ -47,7 +47,7 @@ def known(names: Sequence[str], parameter: str) -> dict[str, Tagged]:
     """
     if not names:
         return {}
-    there = every()
+    there = all_teams()
     by_name = {one.name.casefold(): one for one in there}
     for name in names:
         if name.casefold() not in by_name:
@@ -58,7 +58,7 @@ def known(names: Sequence[str], parameter: str) -> dict[str, Tagged]:
     return found
 
 
-def _unknown(name: str, there: Sequence[Tagged]) -> str:
+def _unknown(name: str, there: Sequence[TeamTags]) -> str:
     """Say that there is no team of a name, how it is called now if it was renamed, or which there are."""
     for one in there:
         if name.casefold() in (former.casefold() for former in one.former_names):

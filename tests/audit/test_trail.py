@@ -247,7 +247,7 @@ def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
         for act in acts:
             act(trail)
     with app.app_context():
-        return list(queries.since(Filter(), before))
+        return list(queries.written_after(Filter(), before))
 
 
 def system(app: Flask) -> Any:
@@ -280,7 +280,7 @@ def test_what_is_logged_is_found_under_the_id_that_is_returned(app, act, told):
     with acting(app) as trail:
         event_id = act(trail)
     with app.app_context():
-        assert queries.event_called(str(event_id)).title == told.title
+        assert queries.event_by_event_id(str(event_id)).title == told.title
 
 
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
@@ -368,7 +368,7 @@ def test_events_carry_the_tags_that_the_painchain_connector_has_then(app):
 
 def test_the_first_start_is_on_the_record_by_system(app):
     with app.app_context():
-        [event] = queries.since(Filter(), 0)
+        [event] = queries.written_after(Filter(), 0)
     assert (event.title, event.author) == ("[Connector Created] PainChain System", "system")
     assert event.metadata == {
         "action": "create",

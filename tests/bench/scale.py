@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from painchain.core import config
-from painchain.database.dialects import settle
+from painchain.database.dialects import analyze
 from painchain.database.session import db
 from painchain.maintenance import demo_data
 from painchain.startup import create_app
@@ -144,7 +144,7 @@ def filled(instance: Path, url: str, size: int) -> Flask:
     with app.app_context():
         if queries.head().last_event <= 1:
             demo_data.fill(size, DAYS, 1, datetime.now(UTC), lambda done: None)
-            settle()
+            analyze()
         db.session.remove()
     return app
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from painchain.database.session import db, reading
+from painchain.database.session import db, read_transaction
 from painchain.eventlog.chain import FIELDS
 from painchain.integrity import verification
 from tests.bench.scale import filled
@@ -22,7 +22,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
     app = filled(folder, "", EVENTS)
     with app.app_context():
         begin = time.perf_counter()
-        with reading() as connection:
+        with read_transaction() as connection:
             for _ in connection.execute(text(f"SELECT id, mac, {', '.join(FIELDS)} FROM change_events ORDER BY id")):
                 pass
         bare = EVENTS / (time.perf_counter() - begin)

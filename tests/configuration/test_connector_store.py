@@ -77,7 +77,7 @@ def said(app: Flask) -> Callable[[], list[str]]:
 
     def read() -> list[str]:
         with app.app_context():
-            return [event.title for event in queries.since(Filter(), 1, 500)]
+            return [event.title for event in queries.written_after(Filter(), 1, 500)]
 
     return read
 
@@ -191,7 +191,7 @@ def test_one_save_is_one_config_changed_for_each_field_and_one_connector_updated
         "[Connector Updated] Home",
     ]
     with app.app_context():
-        events = queries.of_request("one-action")
+        events = queries.events_of_request("one-action")
         assert events[0].metadata["changes"] == {
             "name": {"old": "Work", "new": "Home"},
             "poll_interval": {"old": 300, "new": 600},
@@ -255,7 +255,7 @@ def test_every_field_of_every_type_can_be_changed(app):
 def secret_events(app: Flask) -> list[tuple[Any, Any]]:
     """Return what is recorded of changes of tokens."""
     with app.app_context():
-        events = queries.since(Filter(event_type=("ConfigChanged",)), 1)
+        events = queries.written_after(Filter(event_type=("ConfigChanged",)), 1)
         return [(event.description["old_value"], event.description["new_value"]) for event in events]
 
 
@@ -443,7 +443,7 @@ def test_a_save_of_visibility_alone_is_a_change(app, said):
     assert said()[1:] == ["[Field Visibility Changed] Commit", "[Connector Updated] Work"]
     assert hidden(app, number) == {("Commit", "sha")}
     with app.app_context():
-        [updated, _] = [one for one in queries.of_request("one-action") if one.id > 2]
+        [updated, _] = [one for one in queries.events_of_request("one-action") if one.id > 2]
         assert updated.metadata["changes"] == {"field_visibility.Commit.sha": {"old": True, "new": False}}
 
 

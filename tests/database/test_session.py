@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from painchain.database.models import LogHead
 from painchain.database.prepared import Prepared
-from painchain.database.session import db, engine_options, prepare
+from painchain.database.session import configure_sqlite, db, engine_options
 
 
 def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):
@@ -20,7 +20,7 @@ def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):
         timer = Timer(0.3, other.execute, ["COMMIT"])
         timer.start()
         engine = create_engine(f"sqlite:///{file}", **engine_options(f"sqlite:///{file}", 1))
-        prepare(engine)
+        configure_sqlite(engine)
         with engine.connect() as connection:
             assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         timer.join()

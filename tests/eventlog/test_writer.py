@@ -66,7 +66,7 @@ def after(app: Flask, number: int) -> list[Event]:
     """Return every event written after that number, in the order in which they were written."""
     found: list[Event] = []
     with app.app_context():
-        while events := queries.since(Filter(), found[-1].id if found else number, 500):
+        while events := queries.written_after(Filter(), found[-1].id if found else number, 500):
             found.extend(events)
     return found
 

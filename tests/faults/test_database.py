@@ -39,11 +39,11 @@ def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> No
         other.execute("BEGIN EXCLUSIVE")
         answer = client.post(LOG, json=REPORT)
         assert answer.status_code == 503
-        assert "another process holds the database locked" in answer.json["message"]
+        assert "the database is locked by another process" in answer.json["message"]
         assert client.get("/").status_code == 200
         health = client.get("/health")
         assert (health.status_code, health.json["status"]) == (503, "failing")
-        assert "See which program else has the database open" in health.json["message"]
+        assert "Check which other program has the database open" in health.json["message"]
         other.rollback()
     assert client.post(LOG, json=REPORT).status_code == 201
     assert client.get("/health").status_code == 200
@@ -208,7 +208,7 @@ def test_a_database_server_that_is_gone_is_said_and_when_it_is_back_everything_g
     assert (status, "the database server does not answer" in told["message"]) == (503, True)
     status, told = server.ask("GET", "/health")
     assert (status, told["database"]) == (503, "the database server does not answer")
-    assert "Start it, or see that it can be reached" in told["message"]
+    assert "Start it, or check the connection to it" in told["message"]
     line.cut(False)
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200

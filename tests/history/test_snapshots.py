@@ -181,7 +181,7 @@ def test_an_action_counts_as_a_whole(app):
             trail,
         )
     with app.app_context():
-        stamps = [one.timestamp for one in queries.since(Filter(), 2)]
+        stamps = [one.timestamp for one in queries.written_after(Filter(), 2)]
     assert len(set(stamps)) == 4
     assert seen(app, *stamps) == [state(app)] * 4
 

@@ -174,7 +174,7 @@ def test_what_is_new_is_searched_as_well(app, write):
     write(*VARIED)
     with app.app_context():
         last = queries.head().last_event
-        new_ones = queries.since(Filter(q="raise"), last - len(VARIED))
+        new_ones = queries.written_after(Filter(q="raise"), last - len(VARIED))
         assert [event.title.split()[-1] for event in new_ones] == ["5"]
 
 

@@ -85,7 +85,7 @@ def intact(app: Flask) -> verification.Integrity:
 
 def newest(app: Flask) -> Any:
     with app.app_context():
-        return queries.event(queries.head().last_event)
+        return queries.event_by_id(queries.head().last_event)
 
 
 @pytest.fixture

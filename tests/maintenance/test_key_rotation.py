@@ -93,7 +93,9 @@ def keys_in(file: Path) -> Keyring:
 def opened(app: Flask) -> list[str]:
     """Return every stored secret in plain text."""
     with app.app_context(), db.engine.connect() as connection:
-        return sorted(open_sealed(app.extensions["painchain"].box, one) for one in encrypted_columns.texts(connection))
+        return sorted(
+            open_sealed(app.extensions["painchain"].box, one) for one in encrypted_columns.encrypted_texts(connection)
+        )
 
 
 def begin(event_log: writer.EventLogWriter) -> Trail:
@@ -125,7 +127,7 @@ def test_a_rotation_seals_every_secret_anew_and_chains_on_with_the_new_key(
     other = again()
     assert opened(other) == secrets
     with pytest.raises(KeyUnusable), other.app_context(), db.engine.connect() as connection:
-        open_sealed(before.box(), next(encrypted_columns.texts(connection)))
+        open_sealed(before.box(), next(encrypted_columns.encrypted_texts(connection)))
     [event] = newest(other)
     assert (event.id, event.event_type, event.author) == (last.id + 1, "KeyRotated", "system")
     assert event.description["reason"] == "someone left"
@@ -162,7 +164,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     events = client.get("/api/changes").get_json()
     refused = client.post(f"/settings/integrations/{stored}", data=fill(form, poll_interval="600"))
     assert refused.status_code == 503
-    assert "its key was replaced in the meantime, so start PainChain again with the new one" in refused.text
+    assert "the encryption key was replaced. Nothing was lost. Restart PainChain with the new key." in refused.text
     for path in ("/health", f"/hooks/github/{stored}"):
         answer = client.post(path, data=b"{}") if path.startswith("/hooks") else client.get(path)
         assert answer.status_code == 503, path
@@ -170,7 +172,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     assert client.get("/api/changes").get_json() == events
     now = datetime.now(UTC)
     with app.app_context():
-        assert "start PainChain again" in str(WrongKey())
+        assert "restart PainChain with the new key" in str(WrongKey())
         due = retention_rules.due()
         orders = pruning.take, scheduler.order_daily
         for take in (polling.acquire, outbox.claim, lambda now: watching.take(stored, now), *orders):

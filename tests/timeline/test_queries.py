@@ -177,21 +177,21 @@ def test_a_cursor_that_no_page_gave_is_refused(text):
 def test_since_gives_what_was_written_after_a_number_in_the_order_of_writing(app, write):
     first, *others = write(*at(NOW + HOUR, NOW, NOW - HOUR, NOW + HOUR))
     with app.app_context():
-        assert [event.id for event in queries.since(Filter(), first)] == others
-        assert [event.id for event in queries.since(Filter(), first, 2)] == others[:2]
-        assert [event.id for event in queries.since(Filter(start=NOW), first)] == [others[0], others[2]]
-        assert queries.since(Filter(), others[-1]) == []
+        assert [event.id for event in queries.written_after(Filter(), first)] == others
+        assert [event.id for event in queries.written_after(Filter(), first, 2)] == others[:2]
+        assert [event.id for event in queries.written_after(Filter(start=NOW), first)] == [others[0], others[2]]
+        assert queries.written_after(Filter(), others[-1]) == []
         assert queries.head().last_event == others[-1]
 
 
 def test_an_event_is_found_by_its_number_its_event_id_and_its_action(app, write):
     numbers = write({"request_id": "a"}, {"request_id": "b"}, {"request_id": "a"})
     with app.app_context():
-        assert queries.event(numbers[1]).event_id == "made-up-1"
-        assert queries.event_called("made-up-1").id == numbers[1]
-        assert [event.id for event in queries.of_request("a")] == [numbers[2], numbers[0]]
-        assert queries.event(10**9) is None
-        assert queries.event_called("made-up-9") is None
+        assert queries.event_by_id(numbers[1]).event_id == "made-up-1"
+        assert queries.event_by_event_id("made-up-1").id == numbers[1]
+        assert [event.id for event in queries.events_of_request("a")] == [numbers[2], numbers[0]]
+        assert queries.event_by_id(10**9) is None
+        assert queries.event_by_event_id("made-up-9") is None
 
 
 def test_counts_authors_and_tags_name_what_there_is(app, write):

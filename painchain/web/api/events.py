@@ -93,7 +93,7 @@ def stats() -> ResponseReturnValue:
 def event_or_404(number: str) -> Event:
     """Return the event with this number or event ID."""
     is_number = number.isascii() and number.isdigit() and len(number) < 19
-    event = queries.event(int(number)) if is_number else queries.event_called(number)
+    event = queries.event_by_id(int(number)) if is_number else queries.event_by_event_id(number)
     if event is None:
         abort(404, "No event with this ID.")
     return event

@@ -10,7 +10,7 @@ from painchain import __version__, connectors
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
 from painchain.database.models import LogHead
-from painchain.database.session import db, one_write_at_a_time
+from painchain.database.session import db, write_transaction
 from painchain.eventlog import writer
 from painchain.web.api import openapi
 from painchain.web.api.common import api_blueprint
@@ -27,7 +27,7 @@ def health() -> ResponseReturnValue:
     if fault := runtime.current().database_fault:
         return errors.unhealthy(fault)
     writer.check_key()
-    with one_write_at_a_time():
+    with write_transaction():
         db.session.execute(update(LogHead).values(id=1))
     return answer(Health(status="ok", database="ok", auditing=audit_trail.auditing().on, version=__version__))
 

@@ -17,7 +17,7 @@ from painchain.accounts.sessions import Limits, SignInOrigin
 from painchain.core import logs, runtime
 from painchain.core.config import Settings
 from painchain.core.roles import LOCAL, NOBODY, Actor
-from painchain.database.session import single_statements
+from painchain.database.session import autocommit_connection
 from painchain.eventlog import writer
 from painchain.web.common import access_log, cookies, known_browser, responses
 from painchain.web.common.permissions import POLLED, SAFE_METHODS, WITHOUT_DATABASE, is_public, required_role
@@ -39,7 +39,7 @@ def guard() -> ResponseReturnValue | None:
     endpoint = request.endpoint or ""
     if endpoint in WITHOUT_DATABASE:
         return None
-    with single_statements() as connection:  # a session would cost several times as much
+    with autocommit_connection() as connection:  # a session would cost several times as much
         open_to_all = is_open(connection)
         actor = LOCAL if open_to_all else _authenticate(connection)
     if actor and not open_to_all and endpoint not in POLLED:

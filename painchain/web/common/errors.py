@@ -67,31 +67,31 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
 
 
 def handle_database_error(problem: Exception) -> Response:
-    """Answer a request that the database did not serve, and remember a fault that a restart has to end."""
+    """Answer a request that the database did not serve, and remember a fault that needs a restart."""
     with suppress(SQLAlchemyError):
         db.session.rollback()
-    fault = database_errors.Fault(str(problem)) if isinstance(problem, WriteBusy) else database_errors.classify(problem)
-    log.error("Database error: %s (%s)", fault.words, _driver_message(problem))
-    if fault.lasting:
+    fault = database_errors.classify(problem)
+    log.error("Database error: %s (%s)", fault.message, _driver_message(problem))
+    if fault.needs_restart:
         runtime.current().database_fault = fault
     if request.endpoint == "meta_api.health":
         return unhealthy(fault)
     if request.method in ("GET", "HEAD"):
         advice = fault.advice or "Try again shortly; /health shows when it is back"
-        message = f"The database cannot be read: {fault.words}. {advice}."
+        message = f"The database cannot be read: {fault.message}. {advice}."
     else:
         runtime.current().metrics.count_refused_write(
             metrics.BUSY if isinstance(problem, WriteBusy) else metrics.DATABASE
         )
         advice = fault.advice or "Try again"
-        message = f"Not saved: {fault.words}. Nothing was lost. {advice}."
+        message = f"Not saved: {fault.message}. Nothing was lost. {advice}."
     return error(503, "Database unavailable", message)
 
 
 def unhealthy(fault: database_errors.Fault) -> Response:
     """Answer /health when the database does not read and write, and say why."""
     response = json_error(503, f"{fault}.")
-    response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.words}))
+    response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.message}))
     return response
 
 
@@ -113,4 +113,4 @@ def handle_unexpected_error(problem: Exception) -> Response:
 def _driver_message(problem: Exception) -> str:
     """Return the database driver's message in one line, without statement or parameters."""
     cause = problem.orig if isinstance(problem, DBAPIError) and problem.orig else None
-    return database_errors.own_words(cause) if cause else type(problem).__name__
+    return database_errors.driver_message(cause) if cause else type(problem).__name__

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.core import runtime
-from painchain.database.session import single_statements
+from painchain.database.session import autocommit_connection
 from painchain.timeline import queries
 from painchain.web.common import cookies
 from painchain.web.common.responses import is_htmx, zone
@@ -58,7 +58,7 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
         parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
         # Pages differ by actor, and by browser: the form to sign out has a token of its own.
         who = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
-        with single_statements() as connection:
+        with autocommit_connection() as connection:
             g.log_head = queries.head(connection)
         key = (g.log_head, minute, *parts, *who)
         if body := cache.get(key):

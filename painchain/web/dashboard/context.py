@@ -38,11 +38,11 @@ def around(number: int) -> ResponseReturnValue:
     except BadFilter as problem:
         return responses.error(422, "This address is not understood", str(problem))
     before = after = EventSlice(())
-    at = context.place(chosen)
+    at = context.cursor_of(chosen)
     if newer or not older:
-        after = context.later(chosen.timestamp + SPANS[span], newer or at)
+        after = context.events_after(chosen.timestamp + SPANS[span], newer or at)
     if older or not newer:
-        before = context.earlier(chosen.timestamp - SPANS[span], older or at)
+        before = context.events_before(chosen.timestamp - SPANS[span], older or at)
     whole = not newer and not older
     events = [*after.events, *([chosen] if whole else []), *before.events]
     values: dict[str, Any] = {
@@ -68,10 +68,10 @@ def around(number: int) -> ResponseReturnValue:
 def of_connector(number: int) -> ResponseReturnValue:
     """Show every change of one connector, also of one that is deleted."""
     try:
-        page = context.of_connector(number, _cursor("cursor")) if number < 2**63 else None
+        page = context.connector_history(number, _cursor("cursor")) if number < 2**63 else None
     except BadFilter as problem:
         return responses.error(422, "This address is not understood", str(problem))
-    last = context.last_of(number) if page else None
+    last = context.last_change(number) if page else None
     connector = connector_store.get(number) if page else None
     if page is None or not (connector or last):
         abort(404, "There is no connector of this number, and there never was one on the record.")
@@ -113,7 +113,7 @@ def put_back(number: int) -> ResponseReturnValue:
 
 
 def _event_or_404(number: int) -> Event:
-    found = queries.event(number) if number < 2**63 else None
+    found = queries.event_by_id(number) if number < 2**63 else None
     if found is None:
         abort(404, "There is no event of this number.")
     return found

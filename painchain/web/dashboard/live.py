@@ -95,7 +95,7 @@ def news() -> ResponseReturnValue:
     if wanted.end:  # the range has ended meanwhile
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=None)
     head = queries.head()  # before looking, so that nothing falls between
-    new = queries.since(wanted, after)
+    new = queries.written_after(wanted, after)
     if not new:
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=head.last_event)
     values = {

@@ -16,4 +16,4 @@ def suggest() -> ResponseReturnValue:
     """Return how the search up to the caret could go on, as a list to choose from."""
     text = request.args.get("q", "").replace("\0", "")
     found = suggestions.suggest(text, g.now, responses.zone())
-    return responses.fragment("dashboard/suggestions", suggestions=found, typed=suggestions.typed(text))
+    return responses.fragment("dashboard/suggestions", suggestions=found, typed=suggestions.last_term(text))

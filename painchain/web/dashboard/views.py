@@ -147,11 +147,11 @@ def chart_alone() -> ResponseReturnValue:
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
     """Show one event with everything that is recorded of it, beside the rest of the same action."""
-    found = queries.event(number) if number < 2**63 else None
+    found = queries.event_by_id(number) if number < 2**63 else None
     if found is None:
         abort(404, "There is no event of this number.")
     shown = event_view.describe(found, _hidden_of(found), responses.zone())
-    others = [one for one in queries.of_request(found.request_id) if one.id != found.id]
+    others = [one for one in queries.events_of_request(found.request_id) if one.id != found.id]
     return responses.page(
         "pages/dashboard/event.html", article=shown, days=days_of(others), connector=_connector_of(found)
     )
@@ -160,7 +160,7 @@ def event(number: int) -> ResponseReturnValue:
 @blueprint.get("/events/<path:event_id>")
 def event_called(event_id: str) -> ResponseReturnValue:
     """Lead from an event id to the permalink of the event."""
-    found = queries.event_called(event_id)
+    found = queries.event_by_event_id(event_id)
     if found is None:
         abort(404, "There is no event of this id.")
     return redirect(url_for(".event", number=found.id), 302)

@@ -206,7 +206,7 @@ def recent(stored: StoredConnector | None) -> dict[str, Any]:
 
 
 def _feed_of(stored: StoredConnector, view: View, wanted: Filter) -> dict[str, Any]:
-    page = context.of_connector(stored.connector.id, limit=RECENT, since=wanted.start)
+    page = context.connector_history(stored.connector.id, limit=RECENT, since=wanted.start)
     return {
         "days": list(event_view.by_day(page.events, stored.hidden_in_feed, responses.zone())),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",

@@ -102,8 +102,8 @@ def test_events_of_the_same_moment_keep_the_order_in_which_they_were_written(cli
 
 
 def test_of_many_events_the_nearest_are_shown_and_links_lead_on_to_both_sides(client, happen, monkeypatch):
-    monkeypatch.setattr(context.earlier, "__defaults__", (2,))
-    monkeypatch.setattr(context.later, "__defaults__", (2,))
+    monkeypatch.setattr(context.events_before, "__defaults__", (2,))
+    monkeypatch.setattr(context.events_after, "__defaults__", (2,))
     numbers = [happen(str(one), one) for one in range(-5, 6)]
     page = soup(client.get(f"/events/{numbers[5]}/around"))
     assert titles(page) == ["2", "1", "0", "-1", "-2"]
