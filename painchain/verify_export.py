@@ -36,13 +36,13 @@ class Unusable(Exception):
     """What is needed cannot be read; the message says why."""
 
 
-def derived(root: bytes, purpose: str) -> bytes:
+def derive_key(root: bytes, purpose: str) -> bytes:
     """Return the key for a purpose: HKDF-SHA256 (RFC 5869) without salt."""
     extracted = hmac.digest(bytes(32), root, "sha256")
     return hmac.digest(extracted, f"painchain {purpose}".encode() + b"\x01", "sha256")
 
 
-def keys_of(text: str) -> list[bytes]:
+def parse_keys(text: str) -> list[bytes]:
     """Read the keys of a key file, the newest first."""
     try:
         roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
@@ -53,7 +53,7 @@ def keys_of(text: str) -> list[bytes]:
     return roots
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; one that has a member twice reads differently to different readers."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -69,14 +69,14 @@ def microseconds(text: str) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
-def exact(text: str) -> float:
+def parse_float(text: str) -> float:
     """Return a number that is no integer. More digits than it has would be read as another one elsewhere."""
     if repr(float(text)) != text:
         raise ValueError("no number as an export has it")
     return float(text)
 
 
-def unhexed(text: str) -> bytes:
+def parse_hash(text: str) -> bytes:
     """Return the bytes of a hash."""
     found = bytes.fromhex(text)
     if found.hex() != text:
@@ -84,12 +84,12 @@ def unhexed(text: str) -> bytes:
     return found
 
 
-def parsed(line: bytes) -> tuple[int, bytes, bytes, bytes]:
+def parse_line(line: bytes) -> tuple[int, bytes, bytes, bytes]:
     """Return number, previous hash, own hash and hashed content of the event in a line.
 
     :raises ValueError: or KeyError, TypeError, AttributeError, RecursionError, where there is none.
     """
-    event = json.loads(line.decode("utf-8"), object_pairs_hook=once, parse_float=exact)
+    event = json.loads(line.decode("utf-8"), object_pairs_hook=unique_members, parse_float=parse_float)
     chain = event["chain"]
     if set(event) != MEMBERS or set(chain) != {"version", "previous", "mac"} or type(event["id"]) is not int:
         raise ValueError("no event of an export")
@@ -97,7 +97,7 @@ def parsed(line: bytes) -> tuple[int, bytes, bytes, bytes]:
         raise ValueError("of another version")
     values = [event[name] for name in FIELDS[:-2]]
     content = _encode([VERSION, *values, *(microseconds(event[name]) for name in FIELDS[-2:])]).encode()
-    return event["id"], unhexed(chain["previous"]), unhexed(chain["mac"]), content
+    return event["id"], parse_hash(chain["previous"]), parse_hash(chain["mac"]), content
 
 
 class Export:
@@ -108,7 +108,7 @@ class Export:
     """
 
     def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
-        self.keys = [derived(root, "chain of events") for root in roots]
+        self.keys = [derive_key(root, "chain of events") for root in roots]
         self._of_key = dict.fromkeys(self.keys, (2**63, 0))  # the newest first: the first and last number of each
         self.lines = self.genuine = 0
         self.problems: list[tuple[int, str]] = []
@@ -144,7 +144,7 @@ class Export:
         """Verify one line."""
         self.lines += 1
         try:
-            number, previous, mac, content = parsed(line)
+            number, previous, mac, content = parse_line(line)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             self._problem("is foreign: it is no event of an NDJSON export with its place in the chain")
             return
@@ -207,13 +207,13 @@ class Export:
             self.problems.append((self.lines, words))
 
 
-def checkpoints_of(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
+def parse_checkpoints(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
     """Return the checkpoints of a file whose seals are right; a last line without an end was never written wholly."""
-    seals = {derived(root, "name of the key")[:8].hex(): derived(root, "checkpoints") for root in roots}
+    seals = {derive_key(root, "name of the key")[:8].hex(): derive_key(root, "checkpoints") for root in roots}
     found = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
-            one = json.loads(line, object_pairs_hook=once)
+            one = json.loads(line, object_pairs_hook=unique_members)
             if set(one) != CHECKPOINT or one["version"] != VERSION or type(one["size"]) is not int:
                 raise ValueError(line)
             members = {name: value for name, value in one.items() if name != "seal"}
@@ -230,7 +230,7 @@ def checkpoints_of(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
     return found
 
 
-def told(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
+def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
     """Yield what was found, line by line, and whether it is good."""
     yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
     for line, words in export.problems:
@@ -255,10 +255,10 @@ def told(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bo
         )
     else:
         yield True, f"They are events {export.first:,} to {export.last:,}; none is missing between them."
-    yield from compared(export, checkpoints)
+    yield from compare_checkpoints(export, checkpoints)
 
 
-def compared(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
+def compare_checkpoints(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
     """Yield what the checkpoints say of the lines."""
     fit = unknown = 0
     for one in checkpoints:
@@ -289,9 +289,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", help="a file of checkpoints to compare with")
     given = parser.parse_args(arguments)
     try:
-        roots = keys_of(Path(given.key).read_text(encoding="ascii"))
+        roots = parse_keys(Path(given.key).read_text(encoding="ascii"))
         kept = Path(given.checkpoint).read_text(encoding="ascii", errors="replace") if given.checkpoint else ""
-        checkpoints = checkpoints_of(kept, roots) if given.checkpoint else []
+        checkpoints = parse_checkpoints(kept, roots) if given.checkpoint else []
         export = Export(roots, checkpoints)
         with sys.stdin.buffer if given.export == "-" else Path(given.export).open("rb") as lines:
             for line in lines:
@@ -305,7 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("Stopped: nothing was decided.", file=sys.stderr)
         return 2
     good = True
-    for is_good, words in told(export, checkpoints):
+    for is_good, words in report(export, checkpoints):
         print(words)
         good = good and is_good
     return 0 if good else 1

@@ -250,7 +250,7 @@ def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) 
     yield client.post(f"/api/notify-rules/{made.get_json()['id']}/test")
     yield client.post("/api/notify-rules", json={**rule, "name": "No", "url": f"nonsense://me:{canary()}@x"})
     yield client.post(f"/api/connectors/{numbers[0]}/disable")
-    NotificationWorker(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).look()
+    NotificationWorker(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).run_once()
 
 
 def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
@@ -311,7 +311,7 @@ def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Fa
         yield made
         with app.app_context(), writer.writing():
             check_job.ask()
-        IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).look()
+        IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).run_once()
         told = client.get("/api/integrity")
         assert told.get_json()["state"] == "whole"
         assert ("refused it" in str(told.get_json()["checkpoint"]["post_error"])) == failed

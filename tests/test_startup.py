@@ -338,7 +338,7 @@ def test_beside_a_log_no_new_key_is_made(
     start().stop()
     right, before = (instance / "secret.key").read_text(), (instance / "painchain.db").read_bytes()
     (instance / "secret.key").unlink()
-    assert f"there is no {instance / 'secret.key'}" in refusal()
+    assert f"{instance / 'secret.key'} does not exist" in refusal()
     assert [file.name for file in instance.iterdir()] == ["painchain.db"]
     (instance / "secret.key").touch(0o600)
     (instance / "secret.key").write_text(new_key())

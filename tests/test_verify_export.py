@@ -81,7 +81,7 @@ def test_it_knows_of_the_chain_what_painchain_knows() -> None:
         chain.START,
     )
     for purpose in ("chain of events", checkpoints.PURPOSE, "name of the key"):
-        assert verify_export.derived(root, purpose) == crypto.Keyring((root,)).derive(purpose)
+        assert verify_export.derive_key(root, purpose) == crypto.Keyring((root,)).derive(purpose)
 
 
 @ON_SQLITE
@@ -248,7 +248,7 @@ def test_a_checkpoint_tells_whether_the_end_is_there(app: Flask, verify: Verify,
 def test_a_long_export_needs_no_more_memory_than_a_short_one() -> None:
     root = b"4" * crypto.KEY_BYTES
     whole = verify_export.Export([root])
-    key, mac = verify_export.derived(root, "chain of events"), bytes(32)
+    key, mac = verify_export.derive_key(root, "chain of events"), bytes(32)
     import hmac
 
     for number in range(1, 3000):

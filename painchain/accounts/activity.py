@@ -1,4 +1,4 @@
-"""Read from the log what became of an account, and when somebody was signed in: also of one that is gone."""
+"""Read the activity and the sessions of an account from the log, also after the account was removed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import Event, Page
 
-SIGNED = ("SignedIn", "SignedOut")
-ACCOUNT = ("PersonAdded", "PersonChanged", "PersonDisabled", "PersonEnabled", "PersonRemoved", "PasswordSet")
-STAYS, MOST = 20, 500
-OWN = (connectors.BUILTIN.key,)
+SESSION_EVENT_TYPES = ("SignedIn", "SignedOut")
+ACCOUNT_EVENT_TYPES = (
+    *("PersonAdded", "PersonChanged", "PersonDisabled", "PersonEnabled", "PersonRemoved"),
+    "PasswordSet",
+)
+MAX_PERIODS, MAX_EVENTS = 20, 500
+PAINCHAIN_SOURCE = (connectors.BUILTIN.key,)
 
 
 @dataclass(frozen=True)
 class SessionPeriod:
-    """One time that somebody was signed in. Without `until`: it still lasts (`here`), or ended without a sign-out."""
+    """One session. Without `until` it is still active (`here`), or it ended without a sign-out."""
 
     since: datetime
     until: datetime | None
@@ -32,42 +35,44 @@ class SessionPeriod:
 
 @dataclass(frozen=True)
 class Renamed:
-    """One change of a name: `other` is how the account was called before, or (`later`) is called since."""
+    """One change of a name. `other` is the name before the change, or the name since then if `later` is set."""
 
     other: str
     at: datetime
     later: bool
 
 
-def session_periods(name: str, there: Collection[str], limit: int = STAYS) -> Sequence[SessionPeriod]:
-    """Return when somebody was signed in, the newest first; `there` are the sign-ins that still last (`short`)."""
-    wanted = Filter(source=OWN, event_type=SIGNED, author=(name,))
+def session_periods(name: str, active: Collection[str], limit: int = MAX_PERIODS) -> Sequence[SessionPeriod]:
+    """Return the sessions of an account, the newest first. `active` holds the short IDs of the active sessions."""
+    session_filter = Filter(source=PAINCHAIN_SOURCE, event_type=SESSION_EVENT_TYPES, author=(name,))
     ended: dict[str, datetime] = {}
-    found = []
-    for event in queries.page(wanted, limit=MOST).events:
-        told = event.metadata
-        session = str(told.get("session", ""))
+    periods = []
+    for event in queries.page(session_filter, limit=MAX_EVENTS).events:
+        metadata = event.metadata
+        session = str(metadata.get("session", ""))
         if event.event_type == "SignedOut":
             ended[session] = event.timestamp
             continue
-        facts = (str(told.get(fact) or "") for fact in ("way", "address", "browser"))
-        found.append(SessionPeriod(event.timestamp, ended.get(session) if session else None, session in there, *facts))
-    return found[:limit]
+        facts = (str(metadata.get(fact) or "") for fact in ("way", "address", "browser"))
+        periods.append(
+            SessionPeriod(event.timestamp, ended.get(session) if session else None, session in active, *facts)
+        )
+    return periods[:limit]
 
 
-def changed(name: str, before: Cursor | None = None) -> Page:
-    """Return what somebody did beside signing in and out, the newest first."""
-    return queries.page(Filter(author=(name,), q=f"-type:{','.join(SIGNED)}"), before)
+def changes_by(name: str, before: Cursor | None = None) -> Page:
+    """Return the events that an account caused, the newest first, without signing in and out."""
+    return queries.page(Filter(author=(name,), q=f"-type:{','.join(SESSION_EVENT_TYPES)}"), before)
 
 
-def account(name: str) -> Sequence[Event]:
-    """Return what became of the accounts of that name, the newest first."""
-    found = queries.page(Filter(source=OWN, event_type=ACCOUNT), limit=MOST).events
-    return [event for event in found if name in (event.metadata.get("person"), _new_name(event))]
+def account_events(name: str) -> Sequence[Event]:
+    """Return the events about accounts of that name, the newest first."""
+    events = queries.page(Filter(source=PAINCHAIN_SOURCE, event_type=ACCOUNT_EVENT_TYPES), limit=MAX_EVENTS).events
+    return [event for event in events if name in (event.metadata.get("person"), _new_name(event))]
 
 
-def names(name: str, history: Sequence[Event]) -> Sequence[Renamed]:
-    """Return what the account of that name was called before, and is called since."""
+def name_changes(name: str, history: Sequence[Event]) -> Sequence[Renamed]:
+    """Return the earlier and later names of the account of that name."""
     renames = [(event, str(event.metadata["person"]), _new_name(event)) for event in history if _new_name(event)]
     return [
         Renamed(old if new == name else str(new), event.timestamp, new != name)

@@ -1,4 +1,7 @@
-"""Tokens of scripts: named, with a role and an end, shown once, stored as a hash, on the record."""
+"""API tokens for scripts: create, list and revoke them. A token has a name, a role and an expiry time.
+
+Only its hash is stored. Each change is recorded in the audit log.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from painchain.database.session import db
 
 DAYS = (7, 30, 90, 365)
 LONGEST_NAME = 100
-NOBODY = "A token belongs to an account: sign in first. While there is no account, none is needed."
+NO_ACCOUNT = "A token belongs to an account. Sign in first. Without any accounts, no token is needed."
 _WITH_OWNER = select(ApiToken, Person.name, Person.role).join(Person, Person.id == ApiToken.person_id)
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A token as it is shown: whose it is, what it may do and until when, and when it was used last."""
+class TokenView:
+    """A token for display: its owner, its effective role, its expiry time, and when it was last used."""
 
     id: int
     name: str
@@ -36,20 +39,20 @@ class Listed:
     ended: bool
 
 
-def listed(now: datetime) -> list[Listed]:
-    """Return all tokens by name."""
-    return _listed(_WITH_OWNER.order_by(ApiToken.key), now)
+def list_all(now: datetime) -> list[TokenView]:
+    """Return all tokens, sorted by name."""
+    return _views(_WITH_OWNER.order_by(ApiToken.key), now)
 
 
-def one(number: int, now: datetime) -> Listed | None:
-    """Return the token of that number, if there is one."""
-    return next(iter(_listed(_WITH_OWNER.where(ApiToken.id == number), now)), None)
+def find(number: int, now: datetime) -> TokenView | None:
+    """Return the token with this ID, or None."""
+    return next(iter(_views(_WITH_OWNER.where(ApiToken.id == number), now)), None)
 
 
-def _listed(query: Select[ApiToken, str, str], now: datetime) -> list[Listed]:
-    """Return what a query finds; a token may do no more than its owner."""
+def _views(query: Select[ApiToken, str, str], now: datetime) -> list[TokenView]:
+    """Return the tokens that a query selects. A token never has more permissions than its owner."""
     return [
-        Listed(
+        TokenView(
             token.id,
             token.name,
             min(token.role, role, key=ROLES.index),
@@ -64,14 +67,16 @@ def _listed(query: Select[ApiToken, str, str], now: datetime) -> list[Listed]:
 
 
 def get(number: int) -> ApiToken | None:
-    """Return the token of that number, if there is one."""
+    """Return the token with this ID, or None."""
     return db.session.get(ApiToken, number)
 
 
 def create(name: str, role: str, days: int, owner: Person, trail: Trail) -> tuple[ApiToken, str]:
-    """Make a token of `owner` that ends after some days (0: never); return it and its secret, which is not kept.
+    """Create a token for `owner` that expires after `days` days (0: never). Return it and its secret.
 
-    :raises Wrong: when a value cannot be taken, or the owner may not do as much.
+    The secret is not stored.
+
+    :raises InvalidAccount: when a value is invalid, or the owner does not have that role.
     """
     name = name.strip()
     errors = _errors(name, role, days, owner)
@@ -79,18 +84,18 @@ def create(name: str, role: str, days: int, owner: Person, trail: Trail) -> tupl
         raise InvalidAccount(errors)
     secret = TOKEN_PREFIX + token_urlsafe(32)
     expires: datetime | None = trail.now + timedelta(days=days) if days else None
-    made = {"name": name, "key": key_of(name), "hash": digest(secret), "role": role, "person_id": owner.id}
-    token = ApiToken(**made, created_at=trail.now, expires=expires)
+    columns = {"name": name, "key": key_of(name), "hash": digest(secret), "role": role, "person_id": owner.id}
+    token = ApiToken(**columns, created_at=trail.now, expires=expires)
     db.session.add(token)
     db.session.flush()
     until = f"{days} days" if days else "no end"
-    facts = {"token": name, "role": role, "person": owner.name, "days": days or None}
-    trail.record("token_created", name, "created", f"Created the token {name} ({role}, {until})", facts)
+    metadata = {"token": name, "role": role, "person": owner.name, "days": days or None}
+    trail.record("token_created", name, "created", f"Created the token {name} ({role}, {until})", metadata)
     return token, secret
 
 
 def revoke(token: ApiToken, trail: Trail) -> None:
-    """Let a token never work again."""
+    """Revoke a token permanently."""
     trail.record("token_revoked", token.name, "revoked", f"Revoked the token {token.name}", {"token": token.name})
     db.session.delete(token)
     db.session.flush()
@@ -98,12 +103,12 @@ def revoke(token: ApiToken, trail: Trail) -> None:
 
 def _errors(name: str, role: str, days: int, owner: Person) -> dict[str, str]:
     errors: dict[str, str] = {}
-    if not name or len(name) > LONGEST_NAME or any(unprintable(one) or one in "\n\t" for one in name):
-        errors["name"] = f"Give a name of 1 to {LONGEST_NAME} characters that can be seen."
+    if not name or len(name) > LONGEST_NAME or any(unprintable(character) or character in "\n\t" for character in name):
+        errors["name"] = f"Enter a name of 1 to {LONGEST_NAME} visible characters."
     elif db.session.scalar(select(ApiToken.id).where(ApiToken.key == key_of(name))):
-        errors["name"] = f"There is a token called “{name}” already."
+        errors["name"] = f"A token named “{name}” already exists."
     if role not in ROLES or not allows(owner.role, role):
-        errors["role"] = f"Choose a role that {owner.name} has as well."
+        errors["role"] = f"Choose a role that {owner.name} also has."
     if days not in (0, *DAYS):
-        errors["days"] = f"Choose one of {', '.join(map(str, DAYS))} days, or 0 for no end."
+        errors["days"] = f"Choose {', '.join(map(str, DAYS))} days, or 0 for no expiry."
     return errors

@@ -1,4 +1,4 @@
-"""Invite people: the first account is an admin; without a password a link that works once sets it."""
+"""Invite people. The first account is an admin. An account without a password gets a one-time link to set it."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from painchain.core.roles import ADMIN, VIEWER
 from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.session import db
 
-FIRST = "The first account is an admin: somebody has to manage the others."
+FIRST = "The first account must be an admin, to manage the others."
 
 
 @dataclass(frozen=True)
 class Invited:
-    """A new account, and the secret of the link with which it gets its password, if it has none."""
+    """A new account, and the secret of the link that sets its password (None if it has a password)."""
 
     person: Person
     secret: str | None
 
 
 class AccountDisabled(AccountRefused):
-    """Somebody who is kept out gets no link."""
+    """A disabled account gets no link."""
 
     def __init__(self, name: str):
-        super().__init__(f"“{name}” is disabled. Enable the account first; then a link can be made.")
+        super().__init__(f"“{name}” is disabled. Enable the account first, then create a link.")
 
 
 def first_role() -> str:
-    """Return the role that a new account has where none is named."""
+    """Return the default role of a new account."""
     return VIEWER if users.any_exist() else ADMIN
 
 
 def invite(name: str, role: str, trail: Trail, email: str = "", password: str = "") -> Invited:
-    """Add an account, with a password or else with a link that sets it.
+    """Add an account, with a password or with a link that sets it.
 
-    :raises Wrong: when a value cannot be taken.
+    :raises InvalidAccount: when a value is invalid.
     """
     if role != ADMIN and not users.any_exist():
         raise InvalidAccount({"role": FIRST})
@@ -51,9 +51,9 @@ def invite(name: str, role: str, trail: Trail, email: str = "", password: str = 
 
 
 def new_link(person: Person, trail: Trail) -> str:
-    """Return the secret of a new link that sets somebody's password; older ones stop working.
+    """Return the secret of a new link that sets the password of an account. Older links stop working.
 
-    :raises Away: when the account is disabled.
+    :raises AccountDisabled: when the account is disabled.
     """
     if person.disabled_at:
         raise AccountDisabled(person.name)
@@ -61,11 +61,11 @@ def new_link(person: Person, trail: Trail) -> str:
 
 
 def last_seen(limits: Limits, now: datetime) -> Mapping[int, datetime]:
-    """Return of those who are signed in anywhere when they were seen last, by the number of the account."""
-    seen = select(SignIn.person_id, func.max(SignIn.seen)).where(*limits.hold(now)).group_by(SignIn.person_id)
+    """Return when each account with an active session was last seen, by account ID."""
+    seen = select(SignIn.person_id, func.max(SignIn.seen)).where(*limits.is_active(now)).group_by(SignIn.person_id)
     return {row[0]: row[1] for row in db.session.execute(seen)}
 
 
 def tokens_of(person: Person) -> Sequence[str]:
-    """Return the names of the tokens that belong to somebody."""
+    """Return the names of an account's tokens."""
     return db.session.scalars(select(ApiToken.name).where(ApiToken.person_id == person.id)).all()

@@ -25,8 +25,8 @@ class TooManyAttempts(SignInRefused):
 
     def __init__(self, until: datetime):
         super().__init__(
-            f"There were too many failed attempts. Try again after {until:%H:%M} UTC, use a browser that you have "
-            "signed in with before, or ask an admin for a link (painchain user reset)."
+            f"Too many failed attempts. Try again after {until:%H:%M} UTC, use a browser that you have "
+            "signed in with before, or ask an admin for a reset link (painchain user reset)."
         )
         self.until = until
 
@@ -72,8 +72,8 @@ def throttled_until(keys: dict[str, int], now: datetime) -> datetime | None:
 def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
     """Count a failed attempt for each of these keys, and delete old ones. Return the ids of what was counted.
 
-    Attempts in the future were counted before the clock was set back. They are deleted too, so that they lock nobody
-    out.
+    Attempts in the future were counted before the clock was set back. They are deleted too, so that they do not lock
+    anybody out.
     """
     db.session.execute(delete(Attempt).where(or_(Attempt.at < now - WINDOW, Attempt.at > now + clock.MAX_CLOCK_SKEW)))
     counted = [Attempt(key=key, at=now) for key in keys]
@@ -84,15 +84,15 @@ def count_failure(keys: dict[str, int], now: datetime) -> list[int]:
 
 def _refuse_if_throttled(keys: dict[str, int], now: datetime) -> None:
     if until := throttled_until(keys, now):
-        logs.security("rate_limited", "There were too many failed sign-ins: another is not heard.")
+        logs.security("rate_limited", "Too many failed sign-ins: another attempt was refused.")
         raise TooManyAttempts(until)
 
 
 def _account_keys(name: str, person: Person | None, origin: SignInOrigin) -> dict[str, int]:
     """Return the keys that a failed password counts for, each with its allowed failures.
 
-    A browser that has signed in to the account before has its own count, so that nobody who guesses passwords from
-    elsewhere locks out the owner (OWASP: "device cookies").
+    A browser that has signed in to the account before has its own count, so that somebody who guesses passwords from
+    elsewhere cannot lock out the owner (OWASP: "device cookies").
     """
     if person and origin.known_for == person.id:
         return _origin_keys(origin)

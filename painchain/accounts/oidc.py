@@ -1,6 +1,6 @@
-"""Sign in through an OpenID Connect provider: lead there, take what comes back, and believe nothing that is unsigned.
+"""Sign in through an OpenID Connect provider: redirect to it, handle the callback and verify the ID token.
 
-The code flow of OpenID Connect Core 1.0 with PKCE (S256), a state and a nonce, as RFC 9700 has it.
+This is the code flow of OpenID Connect Core 1.0 with PKCE (S256), a state and a nonce, as RFC 9700 recommends.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from painchain.core.setting_parsers import LOOPBACK
 
 STEP_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 ANSWER_BYTES = 1024 * 1024
-DESCRIBED_SECONDS = 3600.0
-LEEWAY_SECONDS = 60  # by which two clocks may differ
+DISCOVERY_SECONDS = 3600.0
+LEEWAY_SECONDS = 60  # how far two clocks may differ
 CALLBACK = "/sign-in/oidc/back"
-# Never "none", and no signature whose key is the client secret.
+# Never "none", and no algorithm that uses the client secret as its key.
 SIGNED_BY = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)) | {"EdDSA"}
 KEYS = ("RSA", "EC", "OKP")
 
@@ -49,8 +49,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Started:
-    """What the browser keeps while somebody is at the provider."""
+class PendingSignIn:
+    """What the browser stores while the user is at the provider."""
 
     state: str
     nonce: str
@@ -59,7 +59,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is to the provider. `email` is empty where there is none that can be compared."""
+    """A user as the provider identifies them. `email` is empty if there is none that can be compared."""
 
     issuer: str
     subject: str
@@ -67,8 +67,8 @@ class Identity:
     verified: bool
 
 
-class Failed(Exception):
-    """A sign-in that came to no end. The message is for the person, `why` for the record."""
+class OidcSignInFailed(Exception):
+    """A failed sign-in. The message is for the user, `why` is for the audit log."""
 
     def __init__(self, message: str, why: str, status: int):
         super().__init__(message)
@@ -76,59 +76,62 @@ class Failed(Exception):
 
 
 class Provider:
-    """The provider that the settings name, as this server's client."""
+    """A client of the provider that the settings name."""
 
     def __init__(self, settings: Settings):
         self.name = settings.oidc_name
         self.issuer = settings.oidc_issuer
         self._id, self._secret = settings.oidc_client_id, settings.oidc_client_secret
         self._redirect = settings.public_url + CALLBACK
-        self._found: tuple[float, dict[str, Any]] = (0.0, {})
+        self._metadata: tuple[float, dict[str, Any]] = (0.0, {})
 
-    def begin(self) -> tuple[str, Started]:
-        """Return the address at the provider where somebody signs in, and what to keep meanwhile.
+    def begin(self) -> tuple[str, PendingSignIn]:
+        """Return the provider's sign-in address, and what to store in the browser until the user returns.
 
-        :raises Failed: when the provider does not say where that is.
+        :raises OidcSignInFailed: when the provider's metadata cannot be read.
         """
-        started = Started(token_urlsafe(32), token_urlsafe(32), token_urlsafe(32))
-        with self._talking(), self._client() as client:
+        started = PendingSignIn(token_urlsafe(32), token_urlsafe(32), token_urlsafe(32))
+        with self._translated_errors(), self._client() as client:
             address, _ = client.create_authorization_url(
-                self._described(client)["authorization_endpoint"],
+                self._discover(client)["authorization_endpoint"],
                 state=started.state,
                 nonce=started.nonce,
                 code_verifier=started.verifier,
             )
         return str(address), started
 
-    def finish(self, started: Started | None, answered: Mapping[str, str], now: datetime) -> Identity:
-        """Return who it is that the provider sends back with these parameters.
+    def finish(self, started: PendingSignIn | None, answered: Mapping[str, str], now: datetime) -> Identity:
+        """Verify the parameters of the callback and return the user's identity.
 
-        :raises Failed: when it is not the sign-in that was started here, or cannot be believed.
+        :raises OidcSignInFailed: when the sign-in was not started here, or verification fails.
         """
         if started is None or not compare_digest(answered.get("state", "").encode(), started.state.encode()):
-            raise Failed(
-                "This sign-in was not started here, was used already, or took longer than ten minutes. Start again.",
+            raise OidcSignInFailed(
+                "This sign-in was not started in this browser, was already used, or took longer than ten minutes. "
+                "Start again.",
                 "the state is not that of this browser",
                 400,
             )
         if (error := answered.get("error")) is not None:
             code = error if _CODE.fullmatch(error) else "an error"
-            raise Failed(f"{self.name} did not let you in ({code}). Nobody was signed in.", f"refused: {code}", 403)
-        with self._talking(), self._client() as client:
-            described = self._described(client)
+            raise OidcSignInFailed(
+                f"{self.name} refused the sign-in ({code}). You are not signed in.", f"refused: {code}", 403
+            )
+        with self._translated_errors(), self._client() as client:
+            metadata = self._discover(client)
             if answered.get("iss", self.issuer) != self.issuer:  # RFC 9207
-                raise ValueError("the answer is another issuer's")
+                raise ValueError("the answer is from another issuer")
             token = client.fetch_token(
-                described["token_endpoint"],
+                metadata["token_endpoint"],
                 grant_type="authorization_code",
                 code=answered.get("code", ""),
                 code_verifier=started.verifier,
             )
-            claims = self._verified(client, token, started.nonce, now)
-            return self._identity(claims, self._told_of(client, token, claims))
+            claims = self._verify_id_token(client, token, started.nonce, now)
+            return self._identity(claims, self._email_claims(client, token, claims))
 
     def _client(self) -> Any:
-        """Return Authlib's client, bounded in time and size; it follows no redirect."""
+        """Return Authlib's client, with limits on time and size. It follows no redirects."""
         client = OAuth2Client(
             self._id,
             self._secret or None,
@@ -144,30 +147,30 @@ class Provider:
         client.register_client_auth_method(("client_secret_basic", _basic))
         return client
 
-    def _described(self, client: Any) -> dict[str, Any]:
-        """Return what the provider says of itself (OpenID Connect Discovery 1.0), not asked for again for an hour.
+    def _discover(self, client: Any) -> dict[str, Any]:
+        """Return the provider's metadata (OpenID Connect Discovery 1.0), cached for an hour.
 
-        :raises ValueError: when it is not who it should be, or keys and codes would go unprotected.
+        :raises ValueError: when the issuer is wrong, or an endpoint is not protected by TLS.
         """
-        at, described = self._found
-        if not described or time.monotonic() - at > DESCRIBED_SECONDS:
-            described = _get(client, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-            if described.get("issuer") != self.issuer:
-                raise ValueError(f"it calls itself {described.get('issuer')!r}, which PAINCHAIN_OIDC_ISSUER is not")
-            for place in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                _check(described[place])
-            self._found = time.monotonic(), described
-        methods = described.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        fetched_at, metadata = self._metadata
+        if not metadata or time.monotonic() - fetched_at > DISCOVERY_SECONDS:
+            metadata = _get(client, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+            if metadata.get("issuer") != self.issuer:
+                raise ValueError(f"its issuer is {metadata.get('issuer')!r}, which is not PAINCHAIN_OIDC_ISSUER")
+            for endpoint in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+                _require_https(metadata[endpoint])
+            self._metadata = time.monotonic(), metadata
+        methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         if self._secret and "client_secret_basic" not in methods and "client_secret_post" in methods:
             client.token_endpoint_auth_method = "client_secret_post"  # noqa: S105  the name of a method
-        return described
+        return metadata
 
-    def _verified(self, client: Any, token: Mapping[str, Any], nonce: str, now: datetime) -> dict[str, Any]:
-        """Return the claims of the ID token: signed by the provider, made for us, for this sign-in and now."""
-        described = self._described(client)
-        published = _get(client, described["jwks_uri"])["keys"]
+    def _verify_id_token(self, client: Any, token: Mapping[str, Any], nonce: str, now: datetime) -> dict[str, Any]:
+        """Return the claims of the ID token. Verify its signature, audience, nonce and expiry time."""
+        metadata = self._discover(client)
+        published = _get(client, metadata["jwks_uri"])["keys"]
         usable = [key for key in published if key.get("kty") in KEYS and key.get("use", "sig") == "sig"]
-        algorithms = SIGNED_BY.intersection(described.get("id_token_signing_alg_values_supported", ["RS256"]))
+        algorithms = SIGNED_BY.intersection(metadata.get("id_token_signing_alg_values_supported", ["RS256"]))
         decoded = jwt.decode(
             token["id_token"],
             KeySet.import_key_set({"keys": usable}),
@@ -177,80 +180,82 @@ class Provider:
             "iss": {"essential": True, "value": self.issuer},
             "aud": {"essential": True, "value": self._id},
         }
-        about = {"nonce": nonce, "client_id": self._id, "access_token": token.get("access_token")}
-        claims = CodeIDToken(decoded.claims, decoded.header, options, about)
+        parameters = {"nonce": nonce, "client_id": self._id, "access_token": token.get("access_token")}
+        claims = CodeIDToken(decoded.claims, decoded.header, options, parameters)
         claims.validate(now=int(now.timestamp()), leeway=LEEWAY_SECONDS)
         return dict(claims)
 
-    def _told_of(self, client: Any, token: Mapping[str, Any], claims: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return where the e-mail address is told: in the ID token, or else at the userinfo endpoint."""
-        place = self._described(client).get("userinfo_endpoint")
-        if "email" in claims or not place:
+    def _email_claims(self, client: Any, token: Mapping[str, Any], claims: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the claims with the e-mail address: those of the ID token, or else of the userinfo endpoint."""
+        endpoint = self._discover(client).get("userinfo_endpoint")
+        if "email" in claims or not endpoint:
             return claims
-        _check(place)
-        told = _get(client, place, {"Authorization": f"Bearer {token['access_token']}"})
-        if told.get("sub") != claims["sub"]:  # OpenID Connect Core 1.0, 5.3.2
-            raise ValueError("the userinfo endpoint tells of somebody else")
-        return told
+        _require_https(endpoint)
+        userinfo = _get(client, endpoint, {"Authorization": f"Bearer {token['access_token']}"})
+        if userinfo.get("sub") != claims["sub"]:  # OpenID Connect Core 1.0, 5.3.2
+            raise ValueError("the userinfo endpoint describes another subject")
+        return userinfo
 
-    def _identity(self, claims: Mapping[str, Any], told: Mapping[str, Any]) -> Identity:
-        subject, email = claims["sub"], told.get("email")
+    def _identity(self, claims: Mapping[str, Any], email_claims: Mapping[str, Any]) -> Identity:
+        subject, email = claims["sub"], email_claims.get("email")
         if not subject or len(subject) > 255 or not subject.isascii() or not subject.isprintable():
-            raise ValueError("the subject is none that the standard allows")
-        # Compared is ASCII alone: other letters can look like it, or become it when case is folded.
+            raise ValueError("the subject is invalid")
+        # Only ASCII is compared: other letters can look like ASCII, or become ASCII when case is folded.
         comparable = isinstance(email, str) and len(email) <= 254 and _EMAIL.fullmatch(email)
-        verified = told.get("email_verified") in (True, "true")  # some providers send it as text
+        verified = email_claims.get("email_verified") in (True, "true")  # some providers send it as text
         return Identity(self.issuer, subject, str(email).lower() if comparable else "", verified)
 
     @contextmanager
-    def _talking(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except OAuthError as error:
-            raise self._refused(str(error.error)) from None
+            raise self._token_refused(str(error.error)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             log.warning("Sign-in through %s: no answer (%s: %s)", self.issuer, type(error).__name__, error)
-            message = f"{self.name} does not answer as it should now. Try again in a minute."
-            raise Failed(message, "the provider did not answer", 503) from None
+            message = f"{self.name} does not respond correctly. Try again in a minute."
+            raise OidcSignInFailed(message, "the provider did not answer", 503) from None
         except JoseError as error:
             why = " ".join(filter(None, (error.error, getattr(error, "claim", None))))
-            log.warning("Sign-in through %s: an ID token that is not to be believed (%s)", self.issuer, why)
-            message = f"What {self.name} sent cannot be believed ({why}). Nobody was signed in; start again."
-            raise Failed(message, f"the ID token is not to be believed: {why}", 502) from None
+            log.warning("Sign-in through %s: the ID token is invalid (%s)", self.issuer, why)
+            message = f"The ID token from {self.name} is invalid ({why}). You are not signed in. Start again."
+            raise OidcSignInFailed(message, f"the ID token is not to be believed: {why}", 502) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("Sign-in through %s: not understood (%s: %s)", self.issuer, type(error).__name__, error)
-            message = f"What {self.name} answered is not what OpenID Connect says. PainChain's log has details."
-            raise Failed(message, "the provider's answer was not understood", 502) from None
+            message = (
+                f"The response from {self.name} is not valid OpenID Connect. See PainChain's server log for details."
+            )
+            raise OidcSignInFailed(message, "the provider's answer was not understood", 502) from None
 
-    def _refused(self, error: str) -> Failed:
+    def _token_refused(self, error: str) -> OidcSignInFailed:
         code = error if _CODE.fullmatch(error) else "an error"
         log.warning("Sign-in through %s: the code was refused (%s)", self.issuer, code)
         if code == "invalid_grant":
-            message = f"{self.name} does not take this sign-in: it was used already or is too old. Start again."
-            return Failed(message, "the code was refused: invalid_grant", 400)
-        message = f"{self.name} does not take PainChain as a client ({code}). Whoever runs this server can mend that."
-        return Failed(message, f"the client was refused: {code}", 502)
+            message = f"{self.name} does not accept this sign-in: it was already used or has expired. Start again."
+            return OidcSignInFailed(message, "the code was refused: invalid_grant", 400)
+        message = f"{self.name} does not accept PainChain as a client ({code}). Ask the operator to fix the settings."
+        return OidcSignInFailed(message, f"the client was refused: {code}", 502)
 
 
 class _Transport(BoundedTransport):
-    """Connections whose answers are read whole at once: in time, up to a size, and never packed."""
+    """A transport that reads whole responses: uncompressed, with limits on time and size."""
 
     def __init__(self) -> None:
-        self._over = Deadline()
-        super().__init__(_trust(), self._over, guarded=False)  # the issuer is chosen by whoever runs the server
+        self._deadline = Deadline()
+        super().__init__(_trust(), self._deadline, guarded=False)  # the operator chooses the issuer
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and return its answer, read to the end."""
-        self._over.moment = time.monotonic() + ANSWER_SECONDS
+        """Send a request and return its complete response."""
+        self._deadline.moment = time.monotonic() + ANSWER_SECONDS
         response = super().handle_request(request)
         body = bytearray()
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise httpx2.DecodingError("the answer is packed, which was not asked for")
+                raise httpx2.DecodingError("the response is compressed, which was not requested")
             for part in response.iter_raw():
                 body += part
                 if len(body) > ANSWER_BYTES:
-                    raise httpx2.DecodingError("the answer is too large")
+                    raise httpx2.DecodingError("the response is too large")
         finally:
             response.close()
         return httpx2.Response(response.status_code, headers=response.headers, content=bytes(body))
@@ -258,7 +263,7 @@ class _Transport(BoundedTransport):
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Return how certificates are checked, by the trust store of the system: reading that takes 20 ms."""
+    """Return the TLS context with the trust store of the system. It is cached: reading the store takes 20 ms."""
     return httpx2.create_ssl_context()
 
 
@@ -267,19 +272,19 @@ def _get(client: Any, address: str, headers: Mapping[str, str] | None = None) ->
     response.raise_for_status()
     value = response.json()
     if not isinstance(value, dict):
-        raise ValueError(f"{urlsplit(address).path} is no JSON object")
+        raise ValueError(f"{urlsplit(address).path} is not a JSON object")
     return value
 
 
-def _check(address: str) -> None:
-    """Refuse an address to which nobody should be sent."""
+def _require_https(address: str) -> None:
+    """Refuse an address without TLS, unless it is on loopback."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError(f"{address} does not begin with https://")
 
 
 def _basic(client: Any, method: str, uri: str, headers: Any, body: Any) -> Any:
-    """Sign a request with id and secret, encoded as a form before (RFC 6749, 2.3.1), which Authlib leaves out."""
+    """Authenticate with ID and secret, form-encoded first as RFC 6749, 2.3.1 requires. Authlib omits the encoding."""
     encoded = _Encoded(quote_plus(client.client_id), quote_plus(client.client_secret))
     return encode_client_secret_basic(encoded, method, uri, headers, body)
 

@@ -1,4 +1,4 @@
-"""Whose account an identity at an OpenID Connect provider belongs to; whoever comes for the first time may get one."""
+"""Find the account of an identity at an OpenID Connect provider, or create it at the first sign-in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from painchain.database.session import db
 
 @dataclass(frozen=True)
 class Rules:
-    """Who is let in through the `provider`: `role` is that of accounts made at the first sign-in (none if empty)."""
+    """Who may sign in through the `provider`. The first sign-in creates an account with `role`, if it is set."""
 
     provider: str
     role: str
@@ -26,7 +26,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Somebody who is not let in: `message` for them, `why` for the record, the account if there is one."""
+    """A refused sign-in: `message` for the user, `why` for the audit log, and the account if there is one."""
 
     message: str
     why: str
@@ -34,63 +34,63 @@ class Refusal:
 
 
 def find_or_create_account(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
-    """Return the account of an identity, or why nobody is let in.
+    """Return the account of an identity, or why the sign-in is refused.
 
-    After the first time it is known by issuer and subject, which stay; before, by the e-mail address, if the provider
-    has verified it and the account is no other's at the same provider.
+    After the first sign-in an account is found by issuer and subject, which never change. At the first sign-in it is
+    found by the e-mail address, if the provider has verified it and the account is not linked to another subject there.
     """
-    if refusal := _address_refused(identity, rules):
+    if refusal := _email_refusal(identity, rules):
         return refusal
-    person = _linked(identity) or _addressed(identity)
+    person = _find_linked(identity) or _find_by_email(identity)
     if person and person.disabled_at:
         return Refusal("Your account is disabled. Ask an admin to enable it.", "disabled account", person)
     if person and person.issuer == identity.issuer and person.subject != identity.subject:
-        message = f"The account with the address {identity.email} is somebody else's at {rules.provider}. Ask an admin."
+        message = f"The account of {identity.email} belongs to another user at {rules.provider}. Ask an admin."
         return Refusal(message, "the account is linked with another subject", person)
     if person is None:
-        found = _made(identity, rules, trail)
-        if isinstance(found, Refusal):
-            return found
-        person = found
+        created = _create_account(identity, rules, trail)
+        if isinstance(created, Refusal):
+            return created
+        person = created
     _link(person, identity, trail)
     return person
 
 
-def _address_refused(identity: Identity, rules: Rules) -> Refusal | None:
+def _email_refusal(identity: Identity, rules: Rules) -> Refusal | None:
     if not identity.email:
-        return Refusal(f"{rules.provider} told no e-mail address that can be used.", "no e-mail address")
+        return Refusal(f"{rules.provider} sent no usable e-mail address.", "no e-mail address")
     if not identity.verified:
         message = f"{identity.email} is not verified at {rules.provider}. Verify it there, then sign in again."
         return Refusal(message, f"the e-mail address {identity.email} is not verified")
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
-        message = f"Addresses such as {identity.email} are not let in here."
+        message = f"Sign-in is not allowed for addresses like {identity.email}."
         return Refusal(message, f"the domain of {identity.email} is not let in")
     return None
 
 
-def _linked(identity: Identity) -> Person | None:
-    wanted = select(Person).where(Person.issuer == identity.issuer, Person.subject == identity.subject)
-    return db.session.scalars(wanted).one_or_none()
+def _find_linked(identity: Identity) -> Person | None:
+    query = select(Person).where(Person.issuer == identity.issuer, Person.subject == identity.subject)
+    return db.session.scalars(query).one_or_none()
 
 
-def _addressed(identity: Identity) -> Person | None:
+def _find_by_email(identity: Identity) -> Person | None:
     return db.session.scalars(select(Person).where(Person.email == identity.email)).one_or_none()
 
 
-def _made(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
-    """Add an account. Its name is the address: whatever else a provider tells of somebody they may have chosen."""
-    message = f"There is no account with the address {identity.email}. Ask an admin for one."
+def _create_account(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
+    """Create an account with the e-mail address as its name. The user may have chosen any other claim freely."""
+    message = f"No account with the address {identity.email}. Ask an admin for one."
     if not rules.role:
         return Refusal(message, f"no account with the e-mail address {identity.email}")
     trail.author, trail.cause = SYSTEM, "OpenID Connect, first sign-in"
     try:
         return users.add(identity.email, rules.role, trail, email=identity.email)
-    except InvalidAccount as wrong:
-        return Refusal(f"{message} ({' '.join(wrong.errors.values())})", f"no account can be made: {identity.email}")
+    except InvalidAccount as error:
+        return Refusal(f"{message} ({' '.join(error.errors.values())})", f"no account can be made: {identity.email}")
 
 
 def _link(person: Person, identity: Identity, trail: Trail) -> None:
-    """Remember who an account is to the provider, on the record."""
+    """Link an account to its subject at the provider, and record that."""
     if (person.issuer, person.subject) == (identity.issuer, identity.subject):
         return
     trail.author, trail.cause = person.name, ""
@@ -98,5 +98,5 @@ def _link(person: Person, identity: Identity, trail: Trail) -> None:
     person.issuer, person.subject = identity.issuer, identity.subject
     db.session.flush()
     text = f"{person.name} signs in through {identity.issuer} from now on"
-    facts = {"person": person.name, "changes": {"issuer": {"old": change.old, "new": change.new}}}
-    trail.record("person_changed", person.name, "changed", text, facts, changes=[asdict(change)])
+    metadata = {"person": person.name, "changes": {"issuer": {"old": change.old, "new": change.new}}}
+    trail.record("person_changed", person.name, "changed", text, metadata, changes=[asdict(change)])

@@ -16,7 +16,7 @@ LINK_HOURS = {"setup": 24, "reset": 24}
 
 
 def make_link(person: Person | None, now: datetime, trail: Trail | None = None) -> str:
-    """Return the secret of a new one-time link: to set a new password, or (None) to create the first account.
+    """Return the secret of a new one-time link: to set the password of `person`, or (None) to create the first account.
 
     Older links of the same kind stop working. The log records that the link was made, never its secret.
     """
@@ -33,9 +33,9 @@ def make_link(person: Person | None, now: datetime, trail: Trail | None = None) 
 
 
 def find_link(secret: str, now: datetime) -> OneTimeLink | None:
-    """Return the one-time link with this secret, or None if it does not work any more.
+    """Return the one-time link with this secret, or None if it is no longer valid.
 
-    A link that expires much later than any new one was made before the clock was set back, and does not work either.
+    A link that expires much later than a new one could was made before the clock was set back. It is invalid too.
     """
     link = db.session.get(OneTimeLink, digest(secret), populate_existing=True)
     latest = now + 2 * timedelta(hours=max(LINK_HOURS.values()))

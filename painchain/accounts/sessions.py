@@ -1,4 +1,4 @@
-"""Sessions of browsers and API tokens of scripts: who makes a request."""
+"""Browser sessions and API tokens: who makes a request."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from painchain.database.models import ApiToken, Person, SignIn
 from painchain.database.prepared import Prepared
 from painchain.database.session import WriteBusy, db, write_transaction
 
-SEEN_EVERY = timedelta(minutes=1)  # so often it is written down that a session is in use
-TOKEN_PREFIX = "pct_"  # noqa: S105  how a token begins, so that scanners know one
+SEEN_EVERY = timedelta(minutes=1)  # how often the last use of a session is stored
+TOKEN_PREFIX = "pct_"  # noqa: S105  the prefix of tokens, so that secret scanners find them
 LONGEST_BROWSER = 200
 
 
 class SignInRefused(Exception):
-    """A sign-in that is not let through. The message never says whether the account exists."""
+    """A refused sign-in. The message never reveals whether the account exists."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """After how long a session ends: unused, and whatever happens."""
+    """After how long a session ends: without use, and in any case."""
 
     idle: timedelta
     absolute: timedelta
 
-    def hold(self, now: datetime) -> Sequence[ColumnElement[bool]]:
-        """Say in a query which sessions last."""
-        ends = self.ends(now)
+    def is_active(self, now: datetime) -> Sequence[ColumnElement[bool]]:
+        """Return the conditions of a query that select active sessions."""
+        bounds = self.bounds(now)
         return (
-            *(_s.seen > ends["unused"], _s.seen < ends["ahead"]),
-            *(_s.began > ends["oldest"], _s.began < ends["newest"]),
+            *(_s.seen > bounds["unused"], _s.seen < bounds["ahead"]),
+            *(_s.began > bounds["oldest"], _s.began < bounds["newest"]),
         )
 
-    def ends(self, now: datetime) -> dict[str, datetime]:
-        """Return between which moments a session that lasts was seen, and began.
+    def bounds(self, now: datetime) -> dict[str, datetime]:
+        """Return the bounds of the times at which an active session began and was last seen.
 
-        They may lie ahead, where the clock was put back since, but not so far that it would last for ever.
+        They may be in the future if the clock was set back, but not so far that a session would last forever.
         """
         seen = {"unused": now - self.idle, "ahead": now + self.idle}
         return {**seen, "oldest": now - self.absolute, "newest": now + self.absolute}
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class SignInOrigin:
-    """Where a sign-in comes from: an address, a browser, and the account that this browser is known for, if any."""
+    """Where a sign-in comes from: an address, a browser, and the account that has used this browser before, if any."""
 
     address: str
     browser: str
@@ -66,11 +66,11 @@ class SignInOrigin:
 
     @property
     def rate_limit_key(self) -> str:
-        """What failures count against: of IPv6 the first half, for whoever has one address has the whole second one."""
+        """The key that failures count for: the address, or the /64 network of an IPv6 address."""
         with suppress(ValueError):
-            found = ip_address(self.address)
-            if isinstance(found, IPv6Address) and not found.ipv4_mapped:
-                return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+            address = ip_address(self.address)
+            if isinstance(address, IPv6Address) and not address.ipv4_mapped:
+                return f"{IPv6Address(int(address) >> 64 << 64)}/64"
         return self.address
 
 
@@ -95,88 +95,88 @@ _TOKEN = Prepared(
 
 
 def verify_credentials(name: str, password: str) -> tuple[int | None, str]:
-    """Return the number of the account that a name belongs to, and why its password does not let in ("" if it does).
+    """Return the ID of the account with this name, and why the sign-in fails ("" if the password is right).
 
-    It takes the same time whether the account exists or not; nothing is written, and no write has to wait for it.
+    It takes the same time whether the account exists or not. It writes nothing and holds no write lock.
     """
     person = find_by_name(name)
-    good = passwords.verify_password(person.password if person else None, password)
+    is_right = passwords.verify_password(person.password if person else None, password)
     if person is None:
         return None, "no such account"
-    if good:
+    if is_right:
         return person.id, "disabled account" if person.disabled_at else ""
     return person.id, "wrong password"
 
 
-def record_failure(person: Person | None, place: SignInOrigin, why: str, trail: Trail, way: str = "password") -> None:
-    """Put a failed sign-in on the record. An unknown name is not told: it may be a password."""
+def record_failure(person: Person | None, origin: SignInOrigin, why: str, trail: Trail, way: str = "password") -> None:
+    """Record a failed sign-in. An unknown name is left out, because it may be a password."""
     who = person.name if person else "an unknown account"
     logs.security("sign_in_failed", f"A sign-in as {who} failed: {why}.", way=way)
-    facts = {"person": person.name if person else None, "why": why, "way": way, "address": place.address}
-    trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", facts)
+    metadata = {"person": person.name if person else None, "why": why, "way": way, "address": origin.address}
+    trail.record("sign_in_failed", who, "failed", f"A sign-in as {who} failed: {why}", metadata)
 
 
-def start(person: Person, way: str, place: SignInOrigin, trail: Trail) -> str:
-    """Sign somebody in, on the record, and return what the cookie is to hold."""
+def start(person: Person, way: str, origin: SignInOrigin, trail: Trail) -> str:
+    """Start a session, record it, and return the secret for the cookie."""
     secret = token_urlsafe(32)
-    number = digest(secret)
-    about = {"address": place.address, "browser": place.browser[:LONGEST_BROWSER], "way": way}
-    db.session.add(SignIn(id=number, person_id=person.id, began=trail.now, seen=trail.now, **about))
+    session_id = digest(secret)
+    columns = {"address": origin.address, "browser": origin.browser[:LONGEST_BROWSER], "way": way}
+    db.session.add(SignIn(id=session_id, person_id=person.id, began=trail.now, seen=trail.now, **columns))
     db.session.flush()
-    facts = {"person": person.name, **about, "session": short(number)}
+    metadata = {"person": person.name, **columns, "session": short_id(session_id)}
     logs.security("signed_in", f"{person.name} signed in.", logging.INFO, way=way)
-    trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", facts)
+    trail.record("signed_in", person.name, "signed in", f"{person.name} signed in", metadata)
     return secret
 
 
 def end(actor: Actor, trail: Trail) -> None:
-    """Sign somebody out of the browser that they use, on the record."""
+    """End the session of the current browser, and record that."""
     _end(actor.name, SignIn.id == actor.sign_in, trail)
 
 
-def end_one(person: Person, number: str, trail: Trail) -> bool:
-    """Sign somebody out of one of their browsers, on the record. Return False if they are not signed in there."""
-    return _end(person.name, and_(SignIn.person_id == person.id, SignIn.id == number), trail) > 0
+def end_session(person: Person, session_id: str, trail: Trail) -> bool:
+    """End one session of an account, and record that. Return False if there is no such session."""
+    return _end(person.name, and_(SignIn.person_id == person.id, SignIn.id == session_id), trail) > 0
 
 
 def end_all(person: Person, trail: Trail) -> int:
-    """Sign somebody out everywhere, on the record; return of how many browsers."""
+    """End all sessions of an account, and record that. Return how many there were."""
     return _end(person.name, SignIn.person_id == person.id, trail)
 
 
-def short(number: str) -> str:
-    """Return by what the log knows a sign-in, so that its beginning and its end are found together."""
-    return number[:16]
+def short_id(session_id: str) -> str:
+    """Return the ID of a session in the log, which links its start and its end."""
+    return session_id[:16]
 
 
-def of(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
-    """Return where somebody is signed in, the browser used last first."""
-    wanted = select(SignIn).where(SignIn.person_id == person_id, *limits.hold(now))
-    return db.session.scalars(wanted.order_by(SignIn.seen.desc())).all()
+def list_active(person_id: int, limits: Limits, now: datetime) -> Sequence[SignIn]:
+    """Return the active sessions of an account, the last used first."""
+    query = select(SignIn).where(SignIn.person_id == person_id, *limits.is_active(now))
+    return db.session.scalars(query.order_by(SignIn.seen.desc())).all()
 
 
-def signed_in(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
-    """Return who is signed in with a cookie, if anybody is."""
-    number = digest(secret)
-    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=number, **limits.ends(now)):
-        return Actor(name, role, person_id, sign_in=number, seen=seen)
+def find_session_actor(secret: str, limits: Limits, now: datetime, connection: Connection) -> Actor | None:
+    """Return who is signed in with a cookie, or None."""
+    session_id = digest(secret)
+    for person_id, name, role, seen in _SIGNED_IN.all(connection, sign_in=session_id, **limits.bounds(now)):
+        return Actor(name, role, person_id, sign_in=session_id, seen=seen)
     return None
 
 
-def by_token(secret: str, now: datetime, connection: Connection) -> Actor | None:
-    """Return which script a token belongs to, if it is valid: it may do what both it and its owner may."""
+def find_token_actor(secret: str, now: datetime, connection: Connection) -> Actor | None:
+    """Return the actor of a valid token, or None. It has the permissions that both the token and its owner have."""
     if not secret.startswith(TOKEN_PREFIX):
         return None
-    for name, role, person_id, owners, expires, last in _TOKEN.all(connection, hash=digest(secret)):
+    for name, role, person_id, owner_role, expires, last_used in _TOKEN.all(connection, hash=digest(secret)):
         if expires is None or expires > now:
-            return Actor(f"token:{name}", min(role, owners, key=ROLES.index), person_id, token=name, seen=last)
+            return Actor(f"token:{name}", min(role, owner_role, key=ROLES.index), person_id, token=name, seen=last_used)
     return None
 
 
-def used(actor: Actor, now: datetime) -> None:
-    """Write down that a session or a token is in use, once in a while.
+def record_use(actor: Actor, now: datetime) -> None:
+    """Store that a session or a token is in use, at most once per ``SEEN_EVERY``.
 
-    It is a transaction of its own that moves no revision; where it cannot be written, reading goes on without.
+    It uses its own transaction, which changes no revision. If it cannot be written, the request continues.
     """
     if actor.seen is not None and abs(now - actor.seen) <= SEEN_EVERY:
         return
@@ -185,17 +185,22 @@ def used(actor: Actor, now: datetime) -> None:
             key = key_of(actor.token)
             connection.execute(update(ApiToken).where(ApiToken.key == key).values(last_used=now))
         else:
-            ahead = now + clock.MAX_CLOCK_SKEW
-            mine = update(SignIn).where(SignIn.id == actor.sign_in)
-            connection.execute(mine.where(or_(SignIn.seen < now, SignIn.seen > ahead)).values(seen=now))
-            connection.execute(mine.where(SignIn.began > ahead).values(began=now))
+            future = now + clock.MAX_CLOCK_SKEW
+            change = update(SignIn).where(SignIn.id == actor.sign_in)
+            connection.execute(change.where(or_(SignIn.seen < now, SignIn.seen > future)).values(seen=now))
+            connection.execute(change.where(SignIn.began > future).values(began=now))
 
 
-def _end(name: str, which: ColumnElement[bool], trail: Trail) -> int:
-    ended = db.session.scalars(select(SignIn).where(which)).all()
-    for one in ended:
-        facts = {"person": name, "address": one.address, "browser": one.browser, "session": short(one.id)}
-        trail.record("signed_out", name, "signed out", f"{name} signed out", facts)
-        db.session.delete(one)
+def _end(name: str, condition: ColumnElement[bool], trail: Trail) -> int:
+    ended = db.session.scalars(select(SignIn).where(condition)).all()
+    for session in ended:
+        metadata = {
+            "person": name,
+            "address": session.address,
+            "browser": session.browser,
+            "session": short_id(session.id),
+        }
+        trail.record("signed_out", name, "signed out", f"{name} signed out", metadata)
+        db.session.delete(session)
     db.session.flush()
     return len(ended)

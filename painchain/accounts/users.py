@@ -1,4 +1,4 @@
-"""The accounts of people: add, change, disable, remove, each on the record; the last admin stays."""
+"""Add, change, disable and remove accounts, and record each change. The last admin cannot be removed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}
 
 
 class AccountRefused(Exception):
-    """A change of an account that is not made; the message says why and what to do."""
+    """A refused change of an account. The message says why and what to do."""
 
 
 class InvalidAccount(AccountRefused):
-    """Values that an account does not take: `errors` by field."""
+    """Invalid values of an account: `errors` by field."""
 
     def __init__(self, errors: dict[str, str]):
         self.errors = errors
@@ -36,61 +36,61 @@ class InvalidAccount(AccountRefused):
 
 
 class LastAdmin(AccountRefused):
-    """Nobody could manage people any more."""
+    """The change would leave no admin who can sign in."""
 
     def __init__(self, name: str):
-        super().__init__(f"“{name}” is the last admin who can sign in. Make somebody else an admin first.")
+        super().__init__(f"“{name}” is the last admin who can sign in. Make another person an admin first.")
 
 
 class StaleAccount(AccountRefused):
-    """Somebody else changed the account in the meantime."""
+    """Another user has changed the account since it was read."""
 
     def __init__(self, person: Person):
         self.person = person
-        super().__init__(f"“{person.name}” was changed by somebody else in the meantime. Look at it as it is now.")
+        super().__init__(f"“{person.name}” was changed by another user in the meantime. Reload it and try again.")
 
 
 _NEWEST = Prepared(select(func.max(Person.__table__.c.id)))
 
 
 def any_exist(connection: Connection | None = None) -> bool:
-    """Say whether there is any account: from then on everybody has to sign in."""
+    """Return whether any account exists. Once one does, everybody must sign in."""
     [[newest]] = _NEWEST.all(connection or db.session.connection())
     return newest is not None
 
 
 def list_users() -> Sequence[Person]:
-    """Return all accounts by name, the disabled ones last."""
+    """Return all accounts sorted by name, the disabled ones last."""
     return db.session.scalars(select(Person).order_by(Person.disabled_at.is_not(None), Person.key)).all()
 
 
-def get(number: int) -> Person | None:
-    """Return the account of that number, if there is one."""
-    return db.session.get(Person, number)
+def get(person_id: int) -> Person | None:
+    """Return the account with this ID, or None."""
+    return db.session.get(Person, person_id)
 
 
 def find_by_name(name: str) -> Person | None:
-    """Return the account of that name, however it is capitalised, if there is one."""
-    if any(unprintable(one) for one in name):  # PostgreSQL cannot even compare with NUL
+    """Return the account with this name, or None. Upper and lower case are equal."""
+    if any(unprintable(character) for character in name):  # PostgreSQL cannot even compare with NUL
         return None
     return db.session.scalars(select(Person).where(Person.key == key_of(name))).one_or_none()
 
 
 def key_of(name: str) -> str:
-    """Return a name as names are compared: "Ａlice" is "alice"."""
+    """Return the form of a name that comparisons use: "Ａlice" becomes "alice"."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def add(name: str, role: str, trail: Trail, email: str = "", password: str | None = None) -> Person:
-    """Add an account, with a password or without (then a one-time link sets it).
+    """Add an account. Without a password, a one-time link sets it later.
 
-    :raises Wrong: when a value cannot be taken.
+    :raises InvalidAccount: when a value is invalid.
     """
     errors = _name_errors(name) | _role_errors(role) | _email_errors(email)
-    hashed = None
+    password_hash = None
     if password is not None:
         try:
-            hashed = passwords.hash_password(password, name)
+            password_hash = passwords.hash_password(password, name)
         except passwords.WeakPassword as weak:
             errors["password"] = str(weak)
     if errors:
@@ -100,7 +100,7 @@ def add(name: str, role: str, trail: Trail, email: str = "", password: str | Non
         key=key_of(name),
         email=_clean(email).casefold() or None,
         role=role,
-        password=hashed,
+        password=password_hash,
         created_at=trail.now,
         created_by=trail.author,
         version=1,
@@ -114,11 +114,13 @@ def add(name: str, role: str, trail: Trail, email: str = "", password: str | Non
 
 
 def change(person: Person, trail: Trail, version: int | None, *, name: str, role: str, email: str = "") -> bool:
-    """Change name, role or address of an account; another role ends its sign-ins. Return whether anything changed.
+    """Change the name, role or e-mail address of an account. Return whether anything changed.
 
-    :raises Wrong: when a value cannot be taken.
-    :raises Outdated: when `version` is not the account's version any more.
-    :raises LastAdmin: when nobody could manage people any more.
+    A change of the role ends its sessions.
+
+    :raises InvalidAccount: when a value is invalid.
+    :raises StaleAccount: when `version` is no longer the account's version.
+    :raises LastAdmin: when no admin who can sign in would be left.
     """
     _refuse_outdated(person, version)
     errors = _role_errors(role) | _name_errors(name, person.id) | _email_errors(email, person.id)
@@ -131,24 +133,26 @@ def change(person: Person, trail: Trail, version: int | None, *, name: str, role
     if not changes:
         return False
     if "role" in changes:
-        _refuse_last_admin(person, staying=role == ADMIN)
+        _refuse_last_admin(person, stays_admin=role == ADMIN)
         end_sign_ins(person.id)
-    before = person.name
+    old_name = person.name
     for field, value in new.items():
         setattr(person, field, value)
     person.key, person.version = key_of(person.name), person.version + 1
-    said = "; ".join(f"{field} {old or 'empty'} → {value or 'empty'}" for field, (old, value) in changes.items())
-    told = {field: {"old": old, "new": value} for field, (old, value) in changes.items()}
-    labelled = [asdict(Change(field, LABELS[field], "text", *sides)) for field, sides in changes.items()]
-    facts = {"person": before, "changes": told}
-    trail.record("person_changed", before, "changed", f"Changed {before}: {said}", facts, changes=labelled)
+    summary = "; ".join(f"{field} {old or 'empty'} → {value or 'empty'}" for field, (old, value) in changes.items())
+    recorded_changes = {field: {"old": old, "new": value} for field, (old, value) in changes.items()}
+    labelled_changes = [asdict(Change(field, LABELS[field], "text", *sides)) for field, sides in changes.items()]
+    metadata = {"person": old_name, "changes": recorded_changes}
+    trail.record(
+        "person_changed", old_name, "changed", f"Changed {old_name}: {summary}", metadata, changes=labelled_changes
+    )
     return True
 
 
 def disable(person: Person, trail: Trail, version: int | None = None) -> bool:
-    """Keep somebody out from now on: sign-ins end, tokens stop working. Return False if it is so already.
+    """Disable an account: its sessions end and its tokens stop working. Return False if it is already disabled.
 
-    :raises LastAdmin: when nobody could manage people any more.
+    :raises LastAdmin: when no admin who can sign in would be left.
     """
     _refuse_outdated(person, version)
     if person.disabled_at:
@@ -162,7 +166,7 @@ def disable(person: Person, trail: Trail, version: int | None = None) -> bool:
 
 
 def enable(person: Person, trail: Trail, version: int | None = None) -> bool:
-    """Let somebody in again. Return False if it is so already."""
+    """Enable an account. Return False if it is already enabled."""
     _refuse_outdated(person, version)
     if not person.disabled_at:
         return False
@@ -172,9 +176,9 @@ def enable(person: Person, trail: Trail, version: int | None = None) -> bool:
 
 
 def remove(person: Person, trail: Trail, version: int | None = None) -> None:
-    """Remove an account with its sign-ins and tokens. What is written of it stays as it is.
+    """Remove an account with its sessions and tokens. Its events stay in the log.
 
-    :raises LastAdmin: when nobody could manage people any more.
+    :raises LastAdmin: when no admin who can sign in would be left.
     """
     _refuse_outdated(person, version)
     _refuse_last_admin(person)
@@ -190,28 +194,28 @@ def remove(person: Person, trail: Trail, version: int | None = None) -> None:
     db.session.flush()
 
 
-def set_password(person: Person, password: str, trail: Trail, but: str | None = None) -> None:
-    """Store a new password; every sign-in of the account, save one, and every link ends.
+def set_password(person: Person, password: str, trail: Trail, except_session: str | None = None) -> None:
+    """Store a new password. All sessions of the account except one end, and its one-time links stop working.
 
-    :raises Wrong: when the password cannot be taken.
+    :raises InvalidAccount: when the password is too weak.
     """
     try:
         person.password = passwords.hash_password(password, person.name)
     except passwords.WeakPassword as weak:
         raise InvalidAccount({"password": str(weak)}) from None
-    end_sign_ins(person.id, but)
+    end_sign_ins(person.id, except_session)
     db.session.execute(delete(OneTimeLink).where(OneTimeLink.person_id == person.id))
     trail.record("password_set", person.name, "set", f"Set the password of {person.name}", {"person": person.name})
 
 
-def end_sign_ins(person_id: int, but: str | None = None) -> int:
-    """End everywhere what somebody is signed in with, save one; return how many there were."""
-    ended = db.session.execute(delete(SignIn).where(SignIn.person_id == person_id, SignIn.id != (but or "")))
+def end_sign_ins(person_id: int, except_session: str | None = None) -> int:
+    """End all sessions of an account except one. Return how many ended."""
+    ended = db.session.execute(delete(SignIn).where(SignIn.person_id == person_id, SignIn.id != (except_session or "")))
     return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
 def digest(secret: str) -> str:
-    """Return what is stored of a secret that is random enough to need no salt."""
+    """Return the hash that is stored of a random secret. It is random enough to need no salt."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -220,8 +224,8 @@ def _refuse_outdated(person: Person, version: int | None) -> None:
         raise StaleAccount(person)
 
 
-def _refuse_last_admin(person: Person, staying: bool = False) -> None:
-    if staying or person.role != ADMIN or person.disabled_at:
+def _refuse_last_admin(person: Person, stays_admin: bool = False) -> None:
+    if stays_admin or person.role != ADMIN or person.disabled_at:
         return
     others = select(func.count()).where(Person.role == ADMIN, Person.disabled_at.is_(None), Person.id != person.id)
     if not db.session.scalar(others):
@@ -232,30 +236,34 @@ def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def _name_errors(name: str, but: int | None = None) -> dict[str, str]:
+def _name_errors(name: str, except_id: int | None = None) -> dict[str, str]:
     name = _clean(name)
     if not name:
-        return {"name": "Give a name."}
+        return {"name": "Enter a name."}
     if len(name) > LONGEST_NAME:
-        return {"name": f"A name has {LONGEST_NAME} characters at most."}
-    if any(unprintable(one) or one in "\n\t" for one in name):
-        return {"name": "The name contains a character that cannot be seen."}
+        return {"name": f"Enter at most {LONGEST_NAME} characters."}
+    if any(unprintable(character) or character in "\n\t" for character in name):
+        return {"name": "The name contains an invisible character."}
     if ":" in name or key_of(name) in ("system", "unknown"):
-        return {"name": "This name is kept for PainChain itself, and no name contains a colon."}
+        return {"name": "This name is reserved for PainChain. A name must not contain a colon."}
     taken = find_by_name(name)
-    return {"name": f"There is somebody called “{taken.name}” already."} if taken and taken.id != but else {}
+    return {"name": f"An account named “{taken.name}” already exists."} if taken and taken.id != except_id else {}
 
 
-def _email_errors(email: str, but: int | None = None) -> dict[str, str]:
+def _email_errors(email: str, except_id: int | None = None) -> dict[str, str]:
     email = _clean(email).casefold()
     if not email:
         return {}
-    if len(email) > 254 or email.count("@") != 1 or any(one.isspace() or unprintable(one) for one in email):
-        return {"email": "This is no e-mail address."}
+    if (
+        len(email) > 254
+        or email.count("@") != 1
+        or any(character.isspace() or unprintable(character) for character in email)
+    ):
+        return {"email": "This is not a valid e-mail address."}
     if not all(email.split("@")):
-        return {"email": "This is no e-mail address."}
+        return {"email": "This is not a valid e-mail address."}
     taken = db.session.scalars(select(Person).where(Person.email == email)).one_or_none()
-    return {"email": f"This is the address of “{taken.name}” already."} if taken and taken.id != but else {}
+    return {"email": f"This address already belongs to “{taken.name}”."} if taken and taken.id != except_id else {}
 
 
 def _role_errors(role: str) -> dict[str, str]:

@@ -16,8 +16,8 @@ from painchain.core.crypto import KeyUnusable
 from painchain.database.dialects import analyze
 from painchain.maintenance import backup as maintenance_backup
 from painchain.maintenance import backup_format
-from painchain.maintenance.backup import Restored, RestoreRefused
-from painchain.maintenance.backup_format import BadBackup, Checked
+from painchain.maintenance.backup import RestoreRefused, RestoreResult
+from painchain.maintenance.backup_format import BadBackup, VerifiedBackup
 from painchain.workers.base import clock
 
 CONFIRMATION = "replace"
@@ -38,9 +38,9 @@ def backup(file: str, force: bool) -> None:
     with (
         opened("Cannot take a backup"),
         writing_to(file, force) as out,
-        _progress_bar(maintenance_backup.rows(), "Saving") as bar,
+        _progress_bar(maintenance_backup.count_rows(), "Saving") as bar,
     ):
-        manifest = maintenance_backup.take(out, clock(), bar.update)
+        manifest = maintenance_backup.create(out, clock(), bar.update)
     events = manifest.rows["change_events"]
     click.echo(f"{file}: {events:,} events, up to number {manifest.events:,}, as of {manifest.time}.", err=file == "-")
     click.echo(
@@ -92,7 +92,7 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
         )
 
 
-def _checked(source: BinaryIO) -> Checked:
+def _checked(source: BinaryIO) -> VerifiedBackup:
     """Check the whole file before anything is asked or changed."""
     click.echo("Checking the file …", err=True)
     checked = backup_format.check(source, runtime.current().keys)
@@ -100,7 +100,7 @@ def _checked(source: BinaryIO) -> Checked:
     return checked
 
 
-def _restored(source: BinaryIO, checked: Checked, even_broken: bool, reason: str) -> Restored:
+def _restored(source: BinaryIO, checked: VerifiedBackup, even_broken: bool, reason: str) -> RestoreResult:
     """Restore a checked file, with a progress bar on a terminal."""
     now = clock()
     with _progress_bar(sum(checked.manifest.rows.values()), "Restoring") as bar:

@@ -62,8 +62,8 @@ def carry_out(prunable: Sequence[PrunableEvents], now: datetime, reason: str = "
 
 def unfinished() -> Iterator[pruning.Step]:
     """Carry out deletions that were scheduled and that no process works on."""
-    while (number := pruning.take(started := clock())) is not None:
-        yield from paced(pruning.carry_out(number, started, clock))
+    while (number := pruning.acquire(started := clock())) is not None:
+        yield from paced(pruning.run(number, started, clock))
 
 
 def paced(steps: Iterable[pruning.Step]) -> Iterator[pruning.Step]:
@@ -80,4 +80,4 @@ def steps(source: PrunableEvents, request_id: str, now: datetime, reason: str) -
         [number] = retention_rules.schedule_prune(
             [source], retention_rules.ON_DEMAND, trail(event_log, now, request_id, reason), started
         )
-    yield from paced(pruning.carry_out(number, started, clock))
+    yield from paced(pruning.run(number, started, clock))

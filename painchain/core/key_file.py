@@ -1,4 +1,4 @@
-"""Where the root keys lie: in PainChain's own key file, or in a variable or a file that somebody else looks after."""
+"""Read and write the root keys: in PainChain's own key file, or in a variable or file that the operator manages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from painchain.core.config import Settings
 from painchain.core.crypto import Keyring, KeyUnusable, new_key, parse_key
 
-DRAFT = ".secret.key-"  # what a crash leaves of a file that was being written
+DRAFT = ".secret.key-"  # prefix of temporary files; a crash may leave one
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class KeySource:
-    """Where the keys are: `name` is what people are told, and never the key.
+    """Where the keys are stored. `name` is shown in messages and never contains the key.
 
-    Without a `file` they are the `text` of a variable. Only a file that is its `own` is made and changed by PainChain.
+    Without a `file` the keys are the `text` of a variable. PainChain writes to the file only if it is its `own`.
     """
 
     name: str
@@ -34,7 +34,7 @@ class KeySource:
 
 
 def key_source(settings: Settings) -> KeySource:
-    """Return where the keys of a server are."""
+    """Return where the keys of a server are stored."""
     if settings.secret_key:
         return KeySource("PAINCHAIN_SECRET_KEY", text=settings.secret_key)
     if settings.secret_key_file:
@@ -43,86 +43,86 @@ def key_source(settings: Settings) -> KeySource:
     return KeySource(str(file), file, own=True)
 
 
-def read_keys(where: KeySource) -> Keyring | None:
-    """Return the keys, the newest first; None where PainChain's own file is not there.
+def read_keys(source: KeySource) -> Keyring | None:
+    """Return the keys, the newest first, or None if PainChain's own file does not exist.
 
     :raises KeyUnusable: when they cannot be read.
     """
-    if where.file is None:
-        return parse_key(where.text, where.name)
+    if source.file is None:
+        return parse_key(source.text, source.name)
     try:
-        text, mode = where.file.read_text(), stat.S_IMODE(where.file.stat().st_mode)
+        text, mode = source.file.read_text(), stat.S_IMODE(source.file.stat().st_mode)
     except FileNotFoundError as error:
-        if where.own:
+        if source.own:
             return None
-        raise KeyUnusable(f"The key file {where.file} cannot be used: {error}.") from None
+        raise KeyUnusable(f"The key file {source.file} cannot be used: {error}.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnusable(f"The key file {where.file} cannot be used: {error}.") from None
-    keys = parse_key(text, where.name)
-    _warn_of_others(where, mode)
+        raise KeyUnusable(f"The key file {source.file} cannot be used: {error}.") from None
+    keys = parse_key(text, source.name)
+    _warn_of_others(source, mode)
     return keys
 
 
-def load_keys(where: KeySource, is_new: Callable[[], bool]) -> Keyring:
-    """Return the keys. PainChain's own file is made if there is none, for a database that is new and for no other.
+def load_keys(source: KeySource, is_new: Callable[[], bool]) -> Keyring:
+    """Return the keys. Create PainChain's own file if it does not exist and the database is new.
 
-    A fresh key beside a log that was written with another would open nothing of it.
+    With an existing database a new key would be useless: the log was written with another one.
 
-    :raises KeyUnusable: when there is no key, or none that can be used.
+    :raises KeyUnusable: when there is no usable key.
     """
-    keys = read_keys(where) or create_key(where, is_new)
+    keys = read_keys(source) or create_key(source, is_new)
     if keys is None:
         raise KeyUnusable(
-            f"The key is missing: there is no {where.name}, and the log and the stored tokens were written with one. "
-            "Put the right secret.key back from a backup, or copy it from the server that made it. "
-            "If it is lost for good: painchain rotate-key --lost."
+            f"The key is missing: {source.name} does not exist, but the log and the stored tokens need it. "
+            "Restore secret.key from a backup, or copy it from the server that created it. "
+            "If it is permanently lost, run: painchain rotate-key --lost."
         )
     return keys
 
 
-def create_key(where: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
-    """Make PainChain's own file with a fresh key if it is `wanted`, never in the place of another.
+def create_key(source: KeySource, wanted: Callable[[], bool] = lambda: True) -> Keyring | None:
+    """Create PainChain's own file with a new key if it is `wanted`. Never replace an existing file.
 
-    Return what is in the file then. Servers that start together make the key before the database, so that whoever
-    finds a database that is not new finds the key of it.
+    Return the keys that are in the file afterwards. Servers that start together create the key before the database, so
+    that a server that finds an existing database also finds its key.
 
-    :raises KeyUnusable: when it cannot be made.
+    :raises KeyUnusable: when the file cannot be created.
     """
-    assert where.file is not None  # noqa: S101  it is PainChain's own
+    assert source.file is not None  # noqa: S101  it is PainChain's own
     try:
-        with _draft(where.file, new_key() + "\n") as draft:
+        with _draft(source.file, new_key() + "\n") as draft:
             if wanted():
                 with contextlib.suppress(FileExistsError):
-                    os.link(draft, where.file)
-                _sync_directory(where.file.parent)
+                    os.link(draft, source.file)
+                _sync_directory(source.file.parent)
     except OSError as error:
-        raise KeyUnusable(f"The key file {where.file} cannot be made: {error}.") from None
-    return read_keys(where)
+        raise KeyUnusable(f"The key file {source.file} cannot be created: {error}.") from None
+    return read_keys(source)
 
 
-def write_keys(where: KeySource, keys: Keyring) -> None:
-    """Write these keys into PainChain's own file: whatever happens, the old ones are in it or the new ones.
+def write_keys(source: KeySource, keys: Keyring) -> None:
+    """Replace the keys in PainChain's own file. After a crash it holds either the old or the new keys.
 
     :raises KeyUnusable: when it cannot be written.
     """
-    assert where.file is not None  # noqa: S101  it is PainChain's own
-    file = where.file.resolve()
+    assert source.file is not None  # noqa: S101  it is PainChain's own
+    file = source.file.resolve()
     try:
         with _draft(file, "".join(base64.urlsafe_b64encode(root).decode() + "\n" for root in keys.roots)) as draft:
             owner = file.stat()
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(draft, owner.st_uid, owner.st_gid)  # root rotates for the server's account
+                os.chown(draft, owner.st_uid, owner.st_gid)  # root may rotate the key of the server's account
             draft.replace(file)
-            for left in file.parent.glob(f"{DRAFT}*"):  # keys that a killed process was writing
+            for left in file.parent.glob(f"{DRAFT}*"):  # left by a killed process
                 left.unlink(missing_ok=True)
         _sync_directory(file.parent)
     except OSError as error:
-        raise KeyUnusable(f"The key file {where.file} cannot be written: {error}.") from None
+        raise KeyUnusable(f"The key file {source.file} cannot be written: {error}.") from None
 
 
 @contextlib.contextmanager
 def _draft(file: Path, text: str) -> Iterator[Path]:
-    """Write a text beside a file, for its owner alone, and see to it that it is on the disk."""
+    """Write a text to a temporary file beside `file`, readable only by its owner, and flush it to disk."""
     descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=DRAFT)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as new:
@@ -135,7 +135,7 @@ def _draft(file: Path, text: str) -> Iterator[Path]:
 
 
 def _sync_directory(folder: Path) -> None:
-    """See to it that the names in a folder are on the disk."""
+    """Flush the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -143,7 +143,9 @@ def _sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _warn_of_others(where: KeySource, mode: int) -> None:
-    """Say it where others can read the keys. What hands out secrets often lets a group read them."""
-    if mode & (0o077 if where.own else 0o007):
-        log.warning("The key file %s can be read by others (mode %o). Do: chmod 600 %s", where.file, mode, where.file)
+def _warn_of_others(source: KeySource, mode: int) -> None:
+    """Warn if others can read the keys. Group access is allowed to a file that the operator manages."""
+    if mode & (0o077 if source.own else 0o007):
+        log.warning(
+            "The key file %s can be read by others (mode %o). Run: chmod 600 %s", source.file, mode, source.file
+        )

@@ -1,4 +1,4 @@
-"""Write the server's log: one line each, as JSON or as text, in which no input acts and no secret stands."""
+"""Write the server's log, one line per record, as JSON or text. Input is escaped and secrets are removed."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from typing import Any
 
 from painchain.core.redaction import scrub
 
-OURS = "painchain"
-LONGEST = 2_000  # characters of one member; a traceback may have ten times as many
-IN_THE_WORDS = ("method", "path", "status")  # members that the message of a request's line has already
+LOGGER_NAME = "painchain"
+MAX_LENGTH = 2_000  # characters of one member; a traceback may have ten times as many
+IN_THE_MESSAGE = ("method", "path", "status")  # members that the message of a request already contains
 
-# What a line is about: the request that is answered, the connector that is polled.
-_about: ContextVar[Mapping[str, Any]] = ContextVar("painchain_log", default={})  # noqa: B039  never changed in place
+# The context of a record, such as the request or the polled connector.
+_context: ContextVar[Mapping[str, Any]] = ContextVar("painchain_log", default={})  # noqa: B039  never changed in place
 _security = logging.getLogger("painchain.security")
 _WAITRESS_PATH = re.compile(r"(serving) .*", re.DOTALL)
 
 
 def set_context(**members: Any) -> None:
-    """Let every line from here on have these members, and none of those before: a thread begins something new."""
-    _about.set(members)
+    """Replace the context of this thread's records by these members."""
+    _context.set(members)
 
 
 def add_context(**members: Any) -> None:
-    """Let every line from here on have these members as well."""
-    _about.set({**_about.get(), **members})
+    """Add these members to the context of the records that follow."""
+    _context.set({**_context.get(), **members})
 
 
 @contextmanager
 def context(**members: Any) -> Iterator[None]:
-    """Let every line that is written inside have these members as well."""
-    before = _about.set({**_about.get(), **members})
+    """Add these members to the context of the records inside the block."""
+    before = _context.set({**_context.get(), **members})
     try:
         yield
     finally:
-        _about.reset(before)
+        _context.reset(before)
 
 
 def with_context(do: Callable[[], None]) -> Callable[[], None]:
-    """Return `do` for another thread to run: what it logs is about the same."""
-    members = _about.get()
+    """Return `do` with the current context, to run in another thread."""
+    members = _context.get()
 
     def run() -> None:
         with context(**members):
@@ -58,27 +58,27 @@ def with_context(do: Callable[[], None]) -> Callable[[], None]:
 
 
 def security(event: str, words: str, level: int = logging.WARNING, **members: Any) -> None:
-    """Log what concerns the safety of the server, under a name by which a monitor finds it."""
+    """Log a security event. Monitoring can match on the `event` name."""
     _security.log(level, words, extra={"members": {"event": event, **members}})
 
 
 def log_failure(log: logging.Logger, what: str, problem: BaseException, level: int = logging.ERROR) -> None:
-    """Log a failure by its kind and place. Its own message may repeat a secret, and is left out."""
+    """Log an exception with its type and traceback. Its message is left out, because it may contain a secret."""
     log.log(level, "%s failed: %s", what, type(problem).__name__, extra={"exception": format_frames(problem)})
 
 
 def format_frames(problem: BaseException) -> str:
-    """Return where an exception and those that led to it were raised, the first cause first; never their messages."""
-    told: list[str] = []
-    one: BaseException | None = problem
-    while one is not None and len(told) < 5:
-        told.append(f"{''.join(traceback.format_tb(one.__traceback__))}{type(one).__name__}")
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return "\n".join(reversed(told))
+    """Return the tracebacks of an exception and its causes, the first cause first, without their messages."""
+    parts: list[str] = []
+    exception: BaseException | None = problem
+    while exception is not None and len(parts) < 5:
+        parts.append(f"{''.join(traceback.format_tb(exception.__traceback__))}{type(exception).__name__}")
+        exception = exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
+    return "\n".join(reversed(parts))
 
 
 class Json(logging.Formatter):
-    """A line is one JSON object in ASCII."""
+    """Format a record as one JSON object in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
@@ -95,14 +95,14 @@ class Json(logging.Formatter):
 
 
 class Text(logging.Formatter):
-    """A line is a sentence with its members behind it; the places of an exception follow indented."""
+    """Format a record as its message followed by its members. An indented traceback follows on the next lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
         members = _members(record)
-        said = IN_THE_WORDS if "status" in members else ()
-        behind = "".join(f" {name}={_quoted(value)}" for name, value in members.items() if name not in said)
-        first = f"{_moment(record)} {record.levelname} {record.name}: {_message(record)}{behind}"
+        omitted = IN_THE_MESSAGE if "status" in members else ()
+        suffix = "".join(f" {name}={_quoted(value)}" for name, value in members.items() if name not in omitted)
+        first = f"{_moment(record)} {record.levelname} {record.name}: {_message(record)}{suffix}"
         return "\n    ".join(_printable(line) for line in (_flat(first), *_exception(record).splitlines()))
 
 
@@ -110,10 +110,10 @@ FORMATS: dict[str, type[logging.Formatter]] = {"json": Json, "text": Text}
 
 
 def configure(level: str, form: str) -> None:
-    """Log to standard error. Libraries are heard from "warning" on: what they say in detail may hold secrets."""
+    """Log to standard error. Libraries log from "warning" on, because their details may contain secrets."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[form]())
-    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.partition(".")[0] == OURS)
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.partition(".")[0] == LOGGER_NAME)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
@@ -123,12 +123,12 @@ def choose_format(form: str) -> str:
 
 
 def log_uncaught() -> None:
-    """Log warnings of Python, and what a thread or the server ends with, like everything else."""
+    """Log Python warnings and uncaught exceptions of threads and the server."""
     logging.captureWarnings(True)
-    log = logging.getLogger(OURS)
-    threading.excepthook = lambda told: (
-        log_failure(log, f"The thread {told.thread.name if told.thread else '?'}", told.exc_value)
-        if told.exc_value and not isinstance(told.exc_value, SystemExit)
+    log = logging.getLogger(LOGGER_NAME)
+    threading.excepthook = lambda args: (
+        log_failure(log, f"The thread {args.thread.name if args.thread else '?'}", args.exc_value)
+        if args.exc_value and not isinstance(args.exc_value, SystemExit)
         else None
     )
     sys.excepthook = lambda kind, problem, trace: log_failure(log, "PainChain", problem)
@@ -141,19 +141,19 @@ def _moment(record: logging.LogRecord) -> str:
 def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if record.name.startswith("waitress"):
-        message = _WAITRESS_PATH.sub(r"\1 a request", message)  # it tells the whole path: a one-time link is a secret
-    return scrub(message[:LONGEST])
+        message = _WAITRESS_PATH.sub(r"\1 a request", message)  # the path may be a one-time link, which is secret
+    return scrub(message[:MAX_LENGTH])
 
 
 def _members(record: logging.LogRecord) -> dict[str, Any]:
-    told = {**_about.get(), **getattr(record, "members", {})}
-    return {name: scrub(value[:LONGEST]) if isinstance(value, str) else value for name, value in told.items()}
+    members = {**_context.get(), **getattr(record, "members", {})}
+    return {name: scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value for name, value in members.items()}
 
 
 def _exception(record: logging.LogRecord) -> str:
     if record.exc_info and record.exc_info[1]:
-        return format_frames(record.exc_info[1])[-10 * LONGEST :]
-    return str(getattr(record, "exception", ""))[-10 * LONGEST :]
+        return format_frames(record.exc_info[1])[-10 * MAX_LENGTH :]
+    return str(getattr(record, "exception", ""))[-10 * MAX_LENGTH :]
 
 
 def _quoted(value: Any) -> str:
@@ -165,4 +165,4 @@ def _flat(line: str) -> str:
 
 
 def _printable(line: str) -> str:
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

@@ -1,4 +1,4 @@
-"""Count what one app does since it started, for Prometheus: cheaply, whether anybody asks or not."""
+"""Count the requests, events and polls of one app since it started, for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from painchain import __version__
 
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10)
 BUSY, DATABASE = "busy", "database"  # why a write was refused
-NO_ROUTE = "none"  # of whatever leads nowhere: what people make up is no label
+NO_ROUTE = "none"  # the label of requests without a route: input is never a label
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that is not needed
 
 
 class Metrics:
-    """The counters of one app. Their labels come from the code, never from input: there is an end to them."""
+    """The counters of one app. Labels come from the code, never from input, so their number is limited."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -60,7 +60,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def count_request(self, route: str | None, method: str, status: int, seconds: float) -> None:
-        """Count a request. Its counters are looked up once and kept."""
+        """Count a request. Its counters are looked up once and cached."""
         key = (route or NO_ROUTE, method, status // 100)
         counters = self._known.get(key)
         if counters is None:
@@ -71,7 +71,7 @@ class Metrics:
         counters[1].observe(seconds)
 
     def count_events(self, events: Mapping[str, int]) -> None:
-        """Count events that are committed: how many of each source."""
+        """Count committed events, by source."""
         for source, number in events.items():
             self._events.labels(source).inc(number)
 

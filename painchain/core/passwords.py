@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes, and what a password must be."""
+"""Hash passwords with argon2id, and check new ones against the password rules."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from argon2.exceptions import InvalidHashError, VerificationError
 SHORTEST, LONGEST = 12, 512
 # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_slots = BoundedSemaphore(2)  # so that many at once do not take the memory of the server
+_slots = BoundedSemaphore(2)  # limits the memory that parallel sign-ins take
 
 
 class WeakPassword(ValueError):
-    """A password that is not taken; the message says what one must be."""
+    """A password that breaks the rules. The message says which one."""
 
 
 def hash_password(password: str, name: str) -> str:
     """Return the hash of a new password for the account `name`.
 
-    :raises Weak: when it is too short, too long or too easy.
+    :raises WeakPassword: when it is too short, too long or too easy to guess.
     """
     if len(password) < SHORTEST:
         raise WeakPassword(f"Use at least {SHORTEST} characters. Several words are fine.")
@@ -34,7 +34,7 @@ def hash_password(password: str, name: str) -> str:
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Say whether a password is the one that was stored. Without a stored one it takes as long and is False."""
+    """Return whether a password matches the stored hash. Without a hash it returns False and takes as long."""
     if len(password) > LONGEST:
         return False
     with _slots:

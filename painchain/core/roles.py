@@ -1,4 +1,4 @@
-"""Who acts, and what each role may do."""
+"""Actors and the permissions of each role."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 VIEWER, EDITOR, ADMIN = "viewer", "editor", "admin"
-ROLES = (VIEWER, EDITOR, ADMIN)  # each may do what those before it may
-MAY = {
-    VIEWER: "reads everything",
+ROLES = (VIEWER, EDITOR, ADMIN)  # each includes the permissions of those before it
+ROLE_DESCRIPTIONS = {
+    VIEWER: "views everything",
     EDITOR: "changes connectors and teams",
-    ADMIN: "manages people, tokens and how long events are kept",
+    ADMIN: "manages people, tokens and retention",
 }
 
 
@@ -19,7 +19,7 @@ class Actor:
     """Who makes a request: `name` is the author of what it changes.
 
     `person_id` is the account (a token's owner), `sign_in` the id of the session, `token` the token's name; `seen` is
-    when it was last written down that session or token are in use.
+    when the use of the session or token was last stored.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Actor:
     seen: datetime | None = None
 
     def may(self, needed: str) -> bool:
-        """Say whether this one has the role that is needed, or one that may do more."""
+        """Return whether the actor has the needed role or a higher one."""
         return allows(self.role, needed)
 
 
 def allows(role: str, needed: str) -> bool:
-    """Say whether a role may do what another one may.
+    """Return whether a role includes the permissions of another one.
 
     >>> allows("admin", "editor"), allows("viewer", "editor"), allows("", "viewer")
     (True, False, False)
@@ -43,6 +43,6 @@ def allows(role: str, needed: str) -> bool:
     return role in ROLES and ROLES.index(role) >= ROLES.index(needed)
 
 
-# Everybody, while there are no accounts and the server listens on loopback alone.
+# Every request, while there are no accounts and the server listens only on loopback.
 LOCAL = Actor("system", ADMIN)
 NOBODY = Actor("", "")

@@ -25,7 +25,7 @@ EXTENSION = "painchain"
 
 @dataclass
 class Runtime:
-    """The parts of one app. Those that depend on the key are set once the key is loaded (`startup.use_keys`)."""
+    """The parts of one app. `startup.use_keys` sets those that depend on the key."""
 
     settings: Settings
     key_place: KeySource
@@ -38,19 +38,19 @@ class Runtime:
     browser_signer: BrowserSigner = field(init=False)
     # The ids of the keys in the order of the key file.
     key_order: Sequence[str] = ()
-    # Set once the first account exists: from then on everybody signs in.
+    # Set once the first account exists: from then on everybody must sign in.
     sign_in_required: bool = False
-    # A database error that a restart or an operator has to end.
+    # A database error that needs a restart or an operator.
     database_fault: Fault | None = None
 
 
 def current() -> Runtime:
     """Return the runtime of the current app."""
-    found: Runtime = current_app.extensions[EXTENSION]
-    return found
+    runtime: Runtime = current_app.extensions[EXTENSION]
+    return runtime
 
 
 def of(app: Flask) -> Runtime:
     """Return the runtime of an app."""
-    found: Runtime = app.extensions[EXTENSION]
-    return found
+    runtime: Runtime = app.extensions[EXTENSION]
+    return runtime

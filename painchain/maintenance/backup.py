@@ -45,7 +45,15 @@ from painchain.eventlog.pruned_ranges import Run
 from painchain.eventlog.writer import EventLogWriter
 from painchain.indexes import fulltext
 from painchain.integrity import verification
-from painchain.maintenance.backup_format import BATCH, FORMAT, BadBackup, Checked, Manifest, Writer, batches
+from painchain.maintenance.backup_format import (
+    BATCH,
+    FORMAT,
+    BackupWriter,
+    BadBackup,
+    Manifest,
+    VerifiedBackup,
+    batches,
+)
 from painchain.migrations import NEWEST
 
 FIRST_START = 1  # the event of the built-in connector, and nothing else
@@ -56,7 +64,9 @@ _events = _tables[ChangeEvent.__tablename__]
 _DERIVED = {model.__tablename__ for model in (EventCount, EventSet, EventTag)}
 _OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
 # The head is a row that every writer waits for: it is changed, never replaced.
-KEPT = [one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}]
+BACKED_UP_TABLES = [
+    one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}
+]
 _CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _head]
 # Turns and leases that a process of another time had; and what was put back is checked soon.
 _LEASES = {
@@ -75,7 +85,7 @@ class RestoreRefused(Exception):
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoreResult:
     """What was restored: so many events of the log as it was at `time`; `broken` says where its chain is broken.
 
     `old_key` names the key that it was sealed with, if that was replaced since.
@@ -88,31 +98,31 @@ class Restored:
     old_key: str
 
 
-def rows() -> int:
+def count_rows() -> int:
     """Say how many rows a backup has about, for its progress."""
     with session.read_transaction() as connection:
         return sum(_count(connection).values())
 
 
-def take(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
+def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
     """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows.
 
     :raises WrongKey: when the key was replaced, so that this process cannot seal it.
     """
     keys: Keyring = runtime.current().keys
-    writer, written = Writer(file), Counter[str]()
+    writer, written = BackupWriter(file), Counter[str]()
     with session.read_transaction() as connection:
         manifest = _manifest(connection, now)
         if manifest.key != keys.id:
             raise session.WrongKey
         writer.manifest(manifest)
-        for one in KEPT:
+        for one in BACKED_UP_TABLES:
             writer.table(one.name, one.columns.keys())
-            plain, binary = _plain(one), _binary(one)
+            plain, binary = _raw_table(one), _binary_indexes(one)
             query = select(plain).order_by(*(plain.c[name] for name in one.primary_key.columns.keys()))  # noqa: SIM118  no dict
             with connection.execute(query, execution_options={"yield_per": BATCH}) as found:
                 for some in found.partitions():
-                    writer.rows(_readable(some, binary))
+                    writer.rows(_encode_rows(some, binary))
                     written[one.name] += len(some)
                     progress(len(some))
     writer.seal(dict(written), keys)
@@ -134,12 +144,14 @@ def _manifest(connection: Connection, now: datetime) -> Manifest:
         stamp=head.last_stamp,
         revision=head.revision,
         rows=_count(connection),
-        ids=dialects.current_sequence(connection, KEPT),
+        ids=dialects.current_sequence(connection, BACKED_UP_TABLES),
     )
 
 
 def _count(connection: Connection) -> dict[str, int]:
-    return {one.name: connection.execute(select(func.count()).select_from(one)).scalar_one() for one in KEPT}
+    return {
+        one.name: connection.execute(select(func.count()).select_from(one)).scalar_one() for one in BACKED_UP_TABLES
+    }
 
 
 def is_in_use() -> bool:
@@ -167,11 +179,11 @@ def refuse_other_versions(manifest: Manifest) -> None:
 
 def restore(
     file: BinaryIO,
-    checked: Checked,
+    checked: VerifiedBackup,
     record: Callable[[EventLogWriter], Trail],
     progress: Progress = lambda rows: None,
     even_broken: bool = False,
-) -> Restored:
+) -> RestoreResult:
     """Put what a file holds in the place of everything that is stored: in one transaction, verified before its end.
 
     Other processes see all of it at once, or nothing. Numbers of events and rows that were given out are not given out
@@ -185,14 +197,16 @@ def restore(
     refuse_other_versions(manifest)
     with eventlog_writer.writing() as event_log:
         present = event_log.connection.execute(select(_head)).one()
-        ids = dialects.current_sequence(event_log.connection, KEPT)
+        ids = dialects.current_sequence(event_log.connection, BACKED_UP_TABLES)
         _clear(event_log.connection)
         _load(event_log.connection, file, checked, progress)
         dialects.advance_sequence(
-            event_log.connection, KEPT, {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids}
+            event_log.connection,
+            BACKED_UP_TABLES,
+            {name: max(ids.get(name, 0), manifest.ids.get(name, 0)) for name in ids},
         )
-        _seal_anew(event_log, manifest)
-        intact = _put_head(event_log, manifest)
+        _encrypt_with_current_key(event_log, manifest)
+        intact = _restore_head(event_log, manifest)
         broken = verification.integrity().broken
         if broken and not even_broken:
             raise RestoreRefused(
@@ -200,9 +214,9 @@ def restore(
                 "restored. Take an older one, or restore it as it is with --even-broken."
             )
         secrets.check_key()
-        _go_on(event_log, manifest, present, intact)
+        _continue_log(event_log, manifest, present, intact)
         _record(record(event_log), manifest, present)
-    return Restored(
+    return RestoreResult(
         manifest.rows[_events.name],
         manifest.time,
         broken.words if broken else "",
@@ -217,24 +231,24 @@ def _clear(connection: Connection) -> None:
         connection.execute(delete(one))
 
 
-def _load(connection: Connection, file: BinaryIO, checked: Checked, progress: Progress) -> None:
+def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progress: Progress) -> None:
     """Write the rows of a file, and the tags of its events."""
-    there = {one.name: (one, Prepared(insert(_plain(one))), _binary(one)) for one in KEPT}
+    there = {one.name: (one, Prepared(insert(_raw_table(one))), _binary_indexes(one)) for one in BACKED_UP_TABLES}
     for name, columns, some in batches(file, checked):
         if name not in there or list(columns) != there[name][0].columns.keys():
             raise BadBackup(f"This backup does not have the tables of this version ({name}).")
         _, statement, binary = there[name]
-        loaded = [dict(zip(columns, _stored(row, binary), strict=True)) for row in some]
+        loaded = [dict(zip(columns, _decode_row(row, binary), strict=True)) for row in some]
         statement.run(connection, *loaded)
         several = loaded if name == _events.name else []
         if tags := [{"tag": tag, "event": row["id"]} for row in several for tag in row["tags"]]:
             _INSERT_TAGS.run(connection, *tags)
         progress(len(some))
     for name, ends in _LEASES.items():
-        connection.execute(update(_plain(_tables[name])).values(dict.fromkeys(ends, 0)))
+        connection.execute(update(_raw_table(_tables[name])).values(dict.fromkeys(ends, 0)))
 
 
-def _seal_anew(event_log: EventLogWriter, manifest: Manifest) -> None:
+def _encrypt_with_current_key(event_log: EventLogWriter, manifest: Manifest) -> None:
     """Seal what a backup from before the key was replaced holds with the key that is written with now."""
     keys: Keyring = runtime.current().keys
     if manifest.key != keys.id:
@@ -243,7 +257,7 @@ def _seal_anew(event_log: EventLogWriter, manifest: Manifest) -> None:
         pruned_ranges.reseal(event_log.connection, event_log.chain, Chain(old))
 
 
-def _put_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
+def _restore_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
     """Let the log end as it did in the backup; say whether that end fits its seal."""
     mac, seal = bytes.fromhex(manifest.head), bytes.fromhex(manifest.seal)
     several = chains(runtime.current().keys)
@@ -254,7 +268,7 @@ def _put_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
     return intact
 
 
-def _go_on(event_log: EventLogWriter, manifest: Manifest, present: Row[Any], intact: bool) -> None:
+def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[Any], intact: bool) -> None:
     """Let the next event follow upon the backup's last one, and upon a run for the events that are abandoned."""
     mac = bytes.fromhex(manifest.head)
     event_log.last_event, event_log.mac, event_log.counted = (
@@ -305,18 +319,18 @@ def _events_of(number: int) -> str:
     return f"{number:,} event{'' if number == 1 else 's'}"
 
 
-def _plain(one: Any) -> Any:
+def _raw_table(one: Any) -> Any:
     """Return a table as it is stored: times are whole microseconds."""
     kinds = ((item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type) for item in one.columns)
     return table(one.name, *(column(name, kind) for name, kind in kinds))
 
 
-def _binary(one: Any) -> list[int]:
+def _binary_indexes(one: Any) -> list[int]:
     """Return the places of the columns that hold bytes."""
     return [place for place, item in enumerate(one.columns) if isinstance(item.type, LargeBinary)]
 
 
-def _readable(some: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
+def _encode_rows(some: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
     """Return rows with their bytes in base64."""
     if not binary:
         return [tuple(row) for row in some]
@@ -327,7 +341,7 @@ def _readable(some: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Seque
     return rows
 
 
-def _stored(row: list[Any], binary: Sequence[int]) -> list[Any]:
+def _decode_row(row: list[Any], binary: Sequence[int]) -> list[Any]:
     for place in binary:
         row[place] = None if row[place] is None else b64decode(row[place])
     return row

@@ -58,14 +58,14 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Checked:
+class VerifiedBackup:
     """A file that is whole and was sealed with one of our keys."""
 
     manifest: Manifest
     digest: bytes
 
 
-class Writer:
+class BackupWriter:
     """Writes a backup. Whoever reads it finds it whole only once it is sealed."""
 
     def __init__(self, file: BinaryIO):
@@ -97,7 +97,7 @@ class Writer:
         self._packed.write(lines)
 
 
-def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> Checked:
+def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> VerifiedBackup:
     """Read a file from its first to its last line and say what it is. Nothing in it is believed before.
 
     :raises BadBackup: when it is no backup, is not whole, was changed, or was sealed with none of our keys.
@@ -113,10 +113,10 @@ def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None
                 progress(BATCH)
         progress(number % BATCH)
     _check_seal(_object(previous), digest.digest(), manifest, keys)
-    return Checked(manifest, digest.digest())
+    return VerifiedBackup(manifest, digest.digest())
 
 
-def batches(file: BinaryIO, checked: Checked) -> Iterator[tuple[str, Sequence[str], list[list[Any]]]]:
+def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequence[str], list[list[Any]]]]:
     """Yield the rows of a file that was checked, some at a time, with their table and its columns.
 
     :raises BadBackup: at the end, when it is not the same any more.

@@ -61,7 +61,7 @@ VERBS = {"modified": "Updated", "added": "Created", "deleted": "Deleted"}
 
 
 @dataclass(frozen=True)
-class Sort:
+class EventOfConnector:
     """One kind of event of one connector."""
 
     id: int
@@ -78,7 +78,7 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
     """
     random = Random(seed)  # noqa: S311  nothing here is secret
     times = _times(events, days, now, random)
-    kinds: list[Sort] = []
+    kinds: list[EventOfConnector] = []
     for start in range(0, events, BATCH):
         some = times[start : start + BATCH]
         with writer.writing() as event_log:
@@ -87,10 +87,10 @@ def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int],
             kinds = kinds or list(_kinds(there))
             left = len(some) - (event_log.last_event - before)
             for when in some[: left // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
-                _change(random.choice(there), when, event_log, random)
+                _audited_change(random.choice(there), when, event_log, random)
             left = len(some) - (event_log.last_event - before)
             rest = sorted(random.sample(some, max(left, 0)))
-            event_log.append(*_found(event_log.last_event, rest, kinds, max(events // RARELY, 2), random))
+            event_log.append(*_polled_events(event_log.last_event, rest, kinds, max(events // RARELY, 2), random))
         done(len(some))
 
 
@@ -113,26 +113,26 @@ def _connectors(event_log: EventLogWriter, when: datetime) -> list[Connector]:
     for name, (connector_type, tags) in wanted.items():
         if name not in there:
             trail = Trail(event_log, AUTHORS[0], writer.new_request_id(when), when)
-            values = {"name": name, "tags": list(tags), **_nowhere(connector_type)}
+            values = {"name": name, "tags": list(tags), **_placeholder_values(connector_type)}
             there[name] = connector_store.create(connector_type, values, False, trail)
     return [there[name] for name in wanted]
 
 
-def _nowhere(connector_type: ConnectorType) -> dict[str, str]:
+def _placeholder_values(connector_type: ConnectorType) -> dict[str, str]:
     """Return addresses and tokens that lead nowhere."""
     made_up = {Kind.URL: "https://demo.invalid", Kind.SECRET: "demo-token"}
     return {field.key: made_up[field.kind] for field in connector_type.fields if field.kind in made_up}
 
 
-def _kinds(there: Sequence[Connector]) -> Iterator[Sort]:
+def _kinds(there: Sequence[Connector]) -> Iterator[EventOfConnector]:
     for one in there:
         connector_type = connectors.TYPES[one.type]
         for event_type in connector_type.event_types:
             for _ in range(COMMON.get(event_type.name, 1)):
-                yield Sort(one.id, one.name, connector_type, event_type, one.tags)
+                yield EventOfConnector(one.id, one.name, connector_type, event_type, one.tags)
 
 
-def _change(one: Connector, when: datetime, event_log: EventLogWriter, random: Random) -> None:
+def _audited_change(one: Connector, when: datetime, event_log: EventLogWriter, random: Random) -> None:
     """Change a setting, or switch the connector on and off again: two events."""
     trail = Trail(event_log, random.choice(AUTHORS[:6]), writer.new_request_id(when), when)
     if random.random() < 0.7:
@@ -143,8 +143,8 @@ def _change(one: Connector, when: datetime, event_log: EventLogWriter, random: R
         connector_store.set_enabled(one, False, trail)
 
 
-def _found(
-    last: int, times: Sequence[datetime], kinds: Sequence[Sort], rarely: int, random: Random
+def _polled_events(
+    last: int, times: Sequence[datetime], kinds: Sequence[EventOfConnector], rarely: int, random: Random
 ) -> Iterator[NewEvent]:
     """Yield what polling would find at these times, one in `rarely` by the rare author.
 
@@ -158,7 +158,7 @@ def _found(
         yield _event(number, when, author, kind, random)
 
 
-def _event(number: int, when: datetime, author: str, kind: Sort, random: Random) -> NewEvent:
+def _event(number: int, when: datetime, author: str, kind: EventOfConnector, random: Random) -> NewEvent:
     name = kind.event_type.name
     service, work = random.choice(SERVICES), random.choice(WORK)
     outcome = random.choice(OUTCOMES.get(name, CHANGED))

@@ -36,7 +36,7 @@ _events, _head, _runs = (Base.metadata.tables[one.__tablename__] for one in (Cha
 
 
 @dataclass(frozen=True)
-class Rotated:
+class RotationResult:
     """What a rotation did: names of the keys, how many texts were sealed anew, and how many keys there are now."""
 
     old: str
@@ -46,14 +46,14 @@ class Rotated:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacementResult:
     """What became of a log whose key was lost: so many events nobody can verify, and what was `dropped`, in words."""
 
     unverified: int
     dropped: list[str]
 
 
-def rotate(begin: Callable[[EventLogWriter], Trail]) -> Rotated:
+def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
     """Put a new key to use: the first one of its place, or where that is in use already a fresh one of PainChain's own.
 
     The write lock is held all along, so that of two who rotate one waits, and works upon what the other has done. The
@@ -65,7 +65,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> Rotated:
     old: Keyring = runtime.current().keys
     where: KeySource = runtime.current().key_place
     with writer.writing() as event_log:
-        keys = _with_a_new_one(where, old.id, _used(event_log.connection))
+        keys = _keys_with_new_first(where, old.id, _used_key_ids(event_log.connection))
         count = encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
         pruned_ranges.reseal(event_log.connection, Chain(keys), Chain(old))
         event_log.change_key(Chain(keys))
@@ -73,13 +73,13 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> Rotated:
             "key_rotated",
             keys.id,
             "replaced",
-            f"The key {old.id} was replaced by {keys.id}; {_some(count, 'stored secret')} sealed anew",
+            f"The key {old.id} was replaced by {keys.id}; {_counted(count, 'stored secret')} sealed anew",
             {"old_key": old.id, "new_key": keys.id, "sealed": count},
         )
-    return Rotated(old.id, keys.id, count, len(keys.roots))
+    return RotationResult(old.id, keys.id, count, len(keys.roots))
 
 
-def _with_a_new_one(where: KeySource, current: str, used: set[str]) -> Keyring:
+def _keys_with_new_first(where: KeySource, current: str, used: set[str]) -> Keyring:
     """Return the keys with one in front that never was in use: a rotation that came to nothing may have left it."""
     keys = key_file.read_keys(where)
     if keys is None or current not in keys.ids:
@@ -97,7 +97,7 @@ def _with_a_new_one(where: KeySource, current: str, used: set[str]) -> Keyring:
     return keys
 
 
-def _used(connection: Connection) -> set[str]:
+def _used_key_ids(connection: Connection) -> set[str]:
     """Return the names of the keys that were in use once: the chain goes from key to key and never back.
 
     A backup from before a rotation takes that away; what says that it was restored says of which key it was.
@@ -156,7 +156,7 @@ def _oldest_of_checkpoints(keys: Keyring) -> int:
     return max((keys.ids.index(one.key_id) for one in here), default=0)
 
 
-def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> Replaced:
+def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
     """Go on with another key where the one before is lost for good.
 
     The log is chained anew as it is found: what came before can be verified no more, and it says so on the record. No
@@ -166,7 +166,7 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> Replaced:
     """
     chain: Chain = runtime.current().chain
     lost = writer.key_id()
-    with writer.writing(partial(_chain_anew, chain)) as event_log:
+    with writer.writing(partial(_rechain, chain)) as event_log:
         trail, unverified = begin(event_log), event_log.last_event
         connectors = [one for one in connector_store.list_all() if one.secrets]
         hooked = [one for one in connector_store.list_all() if webhooks.of(one)]
@@ -178,7 +178,7 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> Replaced:
             chain.key_id,
             "replaced",
             f"The key {lost} was lost and replaced by {chain.key_id}: nobody can verify the "
-            f"{_some(unverified, 'event')} before this one, and the stored secrets are dropped",
+            f"{_counted(unverified, 'event')} before this one, and the stored secrets are dropped",
             {"old_key": lost, "new_key": chain.key_id, "unverified": unverified, "dropped": dropped},
         )
         for connector in connectors:
@@ -187,10 +187,10 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> Replaced:
             webhooks.remove(connector, trail)
         for rule in rules:
             notification_rules.delete(rule, None, trail)
-    return Replaced(unverified, dropped)
+    return ReplacementResult(unverified, dropped)
 
 
-def _chain_anew(chain: Chain, connection: Connection) -> None:
+def _rechain(chain: Chain, connection: Connection) -> None:
     """Chain the events that are there from the first on, and seal the runs between them; gaps stay gaps."""
     head = connection.execute(select(_head).with_for_update()).one()
     if head.key_id == chain.key_id:
@@ -199,7 +199,7 @@ def _chain_anew(chain: Chain, connection: Connection) -> None:
     runs = {run.last + 1: run.mac for run in connection.execute(select(_runs))}
     mac = START
     change = update(_events).where(_event.id == bindparam("number")).values(mac=bindparam("new_mac"))
-    for rows in _in_steps(connection):
+    for rows in _event_batches(connection):
         changed = []
         for row in rows:
             mac = chain.link(runs.get(row.id, mac), row.id, canonical(row._asdict()))
@@ -210,7 +210,7 @@ def _chain_anew(chain: Chain, connection: Connection) -> None:
     connection.execute(update(_head).values(new))
 
 
-def _in_steps(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
+def _event_batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
     """Yield all events in the order of their numbers, so many at a time."""
     reached = 0
     columns = [_event.id, *(_event[name] for name in FIELDS)]
@@ -219,5 +219,5 @@ def _in_steps(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
         reached = rows[-1].id
 
 
-def _some(count: int, what: str) -> str:
+def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -30,7 +30,7 @@ STEP_SECONDS = 0.025
 FIRST_STEP, SMALLEST_STEP, LARGEST_STEP = 50, 10, 500
 LOST = timedelta(seconds=60)
 
-Place = tuple[datetime, int]  # of an event in the order of time
+EventPosition = tuple[datetime, int]  # of an event in the order of time
 
 _event = ChangeEvent.__table__.c
 _row = Base.metadata.tables[Pruning.__tablename__]
@@ -45,7 +45,7 @@ class Step:
     more: bool
 
 
-def take(now: datetime) -> int | None:
+def acquire(now: datetime) -> int | None:
     """Take over a removal that nobody works on, and return its number. It is ours as long as our beat stands there.
 
     :raises WrongKey: when the key was replaced, so that this process can remove nothing.
@@ -65,7 +65,7 @@ def take(now: datetime) -> int | None:
     return None
 
 
-def carry_out(number: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[Step]:
+def run(number: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[Step]:
     """Remove what an order says, step by step; whoever iterates sets the pace and may stop after any step.
 
     `beat` is when the order was given or taken. It ends early where another process has taken over since, or the rule
@@ -74,7 +74,7 @@ def carry_out(number: int, beat: datetime, clock: Callable[[], datetime]) -> Ite
     :raises retention.AuditingOff: when nothing would be recorded. The order stays until somebody can go on with it.
     """
     size = FIRST_STEP
-    after: Place | None = None
+    after: EventPosition | None = None
     more = True
     while more:
         found = _oldest(number, after, size)
@@ -98,7 +98,7 @@ def next_size(size: int, seconds: float) -> int:
     return int(max(SMALLEST_STEP, min(wanted, size * 1.5, LARGEST_STEP)))
 
 
-def _oldest(number: int, after: Place | None, limit: int) -> Sequence[Any]:
+def _oldest(number: int, after: EventPosition | None, limit: int) -> Sequence[Any]:
     """Find the next events to remove, with no write lock: what an event is and when it was never changes."""
     order = db.session.execute(select(_row).where(_row.c.id == number)).one_or_none()
     if order is None:

@@ -99,10 +99,10 @@ def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
 
 def prunable(by: Rules, now: datetime) -> list[PrunableEvents]:
     """Say what goes by these rules now, source by source; of some it may be nothing."""
-    return [_going(source, days, now - timedelta(days=days)) for source, days in by.items() if days is not None]
+    return [_prunable_of(source, days, now - timedelta(days=days)) for source, days in by.items() if days is not None]
 
 
-def _going(source: str, days: int, before: datetime) -> PrunableEvents:
+def _prunable_of(source: str, days: int, before: datetime) -> PrunableEvents:
     query = select(func.count(), func.min(_event.timestamp), func.max(_event.timestamp))
     found = db.session.execute(query.where(_event.source == source, _event.timestamp < before)).one()
     return PrunableEvents(source, days, before, *found)

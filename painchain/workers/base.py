@@ -49,7 +49,7 @@ class Worker(ABC):
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
 
-    def look(self) -> None:
+    def run_once(self) -> None:
         """Do what there is to do now."""
         self._in_app(self._do)
 

@@ -42,7 +42,7 @@ class PollPool:
             thread.start()
             self._free.release()
 
-    def give_out(self) -> None:
+    def start_due(self) -> None:
         """Take the turns that are due, as many as there are free threads. It needs an app context."""
         while not self._stopping.is_set() and self._free.acquire(blocking=False):
             turn = None

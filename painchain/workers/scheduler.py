@@ -45,22 +45,22 @@ class Scheduler(Worker):
         self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - begun)))
 
     def _do(self) -> None:
-        self._pollers.give_out()
-        order_daily(self._clock())
-        while not self._stopping.is_set() and self._carry_out():
+        self._pollers.start_due()
+        schedule_daily_prune(self._clock())
+        while not self._stopping.is_set() and self._prune_next():
             pass
 
-    def _carry_out(self) -> bool:
+    def _prune_next(self) -> bool:
         """Carry out one order, at a pace that leaves at least half of the time to other writers."""
         if not audit_trail.auditing().on:
             return False
         beat = self._clock()
-        number = pruning.take(beat)
+        number = pruning.acquire(beat)
         if number is None:
             return False
         try:
-            for step in pruning.carry_out(number, beat, self._clock):
-                self._pollers.give_out()
+            for step in pruning.run(number, beat, self._clock):
+                self._pollers.start_due()
                 if step.more and self._stopping.wait(step.seconds):
                     return False
         except RetentionRefused as refusal:
@@ -68,7 +68,7 @@ class Scheduler(Worker):
         return True
 
 
-def order_daily(now: datetime) -> None:
+def schedule_daily_prune(now: datetime) -> None:
     """Take the daily turn if it is due, and order what the rules remove.
 
     :raises WrongKey: when the key was replaced, so that this process can order nothing.

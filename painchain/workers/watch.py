@@ -83,7 +83,7 @@ class WatchWorker:
         try:
             while not self._stopping.is_set():
                 try:
-                    await self._look()
+                    await self._synchronise()
                 except (SQLAlchemyError, WriteBusy) as error:
                     logs.log_failure(log, "Looking after the watches", error, logging.WARNING)
                 with suppress(TimeoutError):
@@ -92,17 +92,17 @@ class WatchWorker:
             for number in list(self._watches):
                 await self._end(number)
 
-    async def _look(self) -> None:
+    async def _synchronise(self) -> None:
         """Start, restart and end watches, and keep the leases of those that go on."""
         wanted = await self._in_app(watching.wanted)
         for number, watch in list(self._watches.items()):
-            if not await self._goes_on(watch, wanted.get(number)):
+            if not await self._should_continue(watch, wanted.get(number)):
                 await self._end(number)
         for number, one in wanted.items():
             if number not in self._watches:
                 await self._begin(one)
 
-    async def _goes_on(self, watch: Watch, wanted: Wanted | None) -> bool:
+    async def _should_continue(self, watch: Watch, wanted: Wanted | None) -> bool:
         if wanted is None or wanted.version != watch.of.version:
             return False
         if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
@@ -135,13 +135,13 @@ class WatchWorker:
         number = watch.of.connector_id
         logs.set_context(connector=number)  # of this task alone
         try:
-            turn, listen = await self._in_app(self._beginning, number)
+            turn, listen = await self._in_app(self._prepare, number)
             if turn is None or listen is None:
                 return
             heard = listen(turn)
             try:
                 async for one in heard:
-                    if not await self._put(watch, one):
+                    if not await self._store(watch, one):
                         return
             finally:
                 await heard.aclose()
@@ -150,12 +150,12 @@ class WatchWorker:
         except Exception as error:  # of one type; the next poll begins anew
             logs.log_failure(log, "A watch", error, logging.WARNING)
 
-    def _beginning(self, number: int) -> Any:
+    def _prepare(self, number: int) -> Any:
         connector = connector_store.get(number)
         kind = connectors.TYPES.get(connector.type) if connector else None
         return watching.turn(number, self._clock()), kind.watch if kind else None
 
-    async def _put(self, watch: Watch, heard: CursorUpdate) -> bool:
+    async def _store(self, watch: Watch, heard: CursorUpdate) -> bool:
         """Store what was heard, as soon as that can be done; say whether the watch goes on."""
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What an OpenID Connect provider sends is believed when all of it fits, and otherwise not."""
+"""The callback of an OpenID Connect provider is accepted only if all of it is valid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
-from painchain.accounts.oidc import ANSWER_BYTES, Failed, Identity, Provider, Started
+from painchain.accounts.oidc import ANSWER_BYTES, Identity, OidcSignInFailed, PendingSignIn, Provider
 from painchain.core import config
 from tests.counterparts.server import Asked, Told, far_system
 
 KEY, OTHER = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
-CARELESS = {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]}  # two of them are never taken
-STARTED = Started("the state", "the nonce", "the verifier")
+CARELESS = {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]}  # the last two are never accepted
+STARTED = PendingSignIn("the state", "the nonce", "the verifier")
 ME, SECRET = "painchain", "a client secret of some length"
 
 
@@ -39,7 +39,7 @@ def unsigned(claims: dict[str, Any]) -> str:
 
 
 def signed_by_text(text: bytes) -> Callable[[dict[str, Any]], str]:
-    """Sign with what is no key: a text that others know too."""
+    """Sign with a text that is not secret, instead of a key."""
 
     def sign(claims: dict[str, Any]) -> str:
         head = f"{part({'alg': 'HS256', 'kid': 'one'})}.{part(claims)}"
@@ -51,52 +51,52 @@ def signed_by_text(text: bytes) -> Callable[[dict[str, Any]], str]:
 def finish(
     claims: dict[str, Any] | None = None,
     sign: Callable[[dict[str, Any]], str] = signed,
-    answered: dict[str, str] | None = None,
+    parameters: dict[str, str] | None = None,
     described: dict[str, Any] | None = None,
     **answers: Told,
 ) -> Identity:
-    """Come back from a provider that answers so."""
+    """Finish a sign-in with a provider that sends these responses."""
 
     def answer(asked: Asked) -> Told:
         name = asked.path.rpartition("/")[2]
         if name in answers:
             return answers[name]
         now = int(time.time())
-        whole = {"iss": far.url, "aud": ME, "sub": "one", "exp": now + 60, "iat": now, "nonce": STARTED.nonce}
-        whole = {**whole, "email": "Me@people.example", "email_verified": True, **(claims or {})}
+        id_claims = {"iss": far.url, "aud": ME, "sub": "one", "exp": now + 60, "iat": now, "nonce": STARTED.nonce}
+        id_claims = {**id_claims, "email": "Me@people.example", "email_verified": True, **(claims or {})}
         names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
-        places = {name: f"{far.url}/{name}" for name in names}
+        endpoints = {name: f"{far.url}/{name}" for name in names}
         return Told(
             {
-                "openid-configuration": {"issuer": far.url, **places, **CARELESS, **(described or {})},
+                "openid-configuration": {"issuer": far.url, **endpoints, **CARELESS, **(described or {})},
                 "jwks_uri": {"keys": [{**KEY.as_dict(private=False), "kid": "one"}, {"kty": "unheard-of"}]},
                 "token_endpoint": {
                     "access_token": "opaque",
                     "token_type": "Bearer",
-                    "id_token": sign({name: value for name, value in whole.items() if value is not None}),
+                    "id_token": sign({name: value for name, value in id_claims.items() if value is not None}),
                 },
                 "userinfo_endpoint": {"sub": "one", "email": "told@people.example", "email_verified": "true"},
             }[name]
         )
 
     with far_system(answer) as far:
-        given = {"issuer": far.url, "client_id": ME, "client_secret": SECRET}
-        environ = {f"PAINCHAIN_OIDC_{name.upper()}": value for name, value in given.items()}
+        settings = {"issuer": far.url, "client_id": ME, "client_secret": SECRET}
+        environ = {f"PAINCHAIN_OIDC_{name.upper()}": value for name, value in settings.items()}
         provider = Provider(config.load({**environ, "PAINCHAIN_PUBLIC_URL": "http://localhost"}))
-        back = {"state": STARTED.state, "code": "the code", **(answered or {})}
-        return provider.finish(STARTED, back, datetime.now(UTC))
+        callback = {"state": STARTED.state, "code": "the code", **(parameters or {})}
+        return provider.finish(STARTED, callback, datetime.now(UTC))
 
 
-def test_whoever_a_good_token_names_is_believed():
-    one = finish()
-    assert (one.subject, one.email, one.verified) == ("one", "me@people.example", True)
+def test_a_valid_token_identifies_the_user():
+    identity = finish()
+    assert (identity.subject, identity.email, identity.verified) == ("one", "me@people.example", True)
     assert finish({"aud": [ME, "else"], "azp": ME}).subject == "one"
 
 
-def test_the_address_is_asked_for_where_the_token_does_not_have_it():
-    one = finish({"email": None, "email_verified": None})
-    assert (one.email, one.verified) == ("told@people.example", True)
-    with pytest.raises(Failed, match="not what OpenID Connect says"):
+def test_the_email_is_read_from_userinfo_if_the_token_has_none():
+    identity = finish({"email": None, "email_verified": None})
+    assert (identity.email, identity.verified) == ("told@people.example", True)
+    with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
         finish({"email": None}, userinfo_endpoint=Told({"sub": "two", "email": "told@people.example"}))
 
 
@@ -118,8 +118,8 @@ def test_the_address_is_asked_for_where_the_token_does_not_have_it():
     ],
     ids=lambda claims: "-".join(claims),
 )
-def test_a_token_for_somebody_else_or_another_time_is_not_believed(claims):
-    with pytest.raises(Failed, match="cannot be believed"):
+def test_a_token_with_a_wrong_claim_is_rejected(claims):
+    with pytest.raises(OidcSignInFailed, match=r"The ID token from .* is invalid"):
         finish(claims)
 
 
@@ -136,8 +136,8 @@ def test_a_token_for_somebody_else_or_another_time_is_not_believed(claims):
     ],
     ids=["unsigned", "another key", "an unknown key", "the client secret", "the public key", "no token", "nothing"],
 )
-def test_a_token_that_the_provider_has_not_signed_is_not_believed(sign):
-    with pytest.raises(Failed) as failure:
+def test_a_token_without_the_signature_of_the_provider_is_rejected(sign):
+    with pytest.raises(OidcSignInFailed) as failure:
         finish(sign=sign)
     assert failure.value.status == 502
 
@@ -158,26 +158,26 @@ def test_a_token_that_the_provider_has_not_signed_is_not_believed(sign):
     ],
     ids=str,
 )
-def test_an_answer_that_is_none_is_said_so(answers, status):
-    with pytest.raises(Failed) as failure:
+def test_an_invalid_response_fails_with_the_right_status(answers, status):
+    with pytest.raises(OidcSignInFailed) as failure:
         finish(**answers)
     assert failure.value.status == status
     assert "<" not in str(failure.value) + failure.value.why
 
 
-def test_a_provider_that_calls_itself_otherwise_is_not_believed():
-    with pytest.raises(Failed, match="not what OpenID Connect says"):
+def test_a_provider_with_another_issuer_is_rejected():
+    with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
         finish(described={"issuer": "https://else.example"})
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
 @pytest.mark.parametrize("place", ["http://else.example/", "//else.example/"])
-def test_nobody_is_sent_where_others_can_listen(name, place):
-    with pytest.raises(Failed, match="not what OpenID Connect says"):
+def test_an_endpoint_without_tls_is_rejected(name, place):
+    with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
         finish({"email": None}, described={name: place})
 
 
 @pytest.mark.parametrize("state", ["", "another", "thé state", "the state "])
-def test_another_state_is_refused_before_anything_is_asked(state):
-    with pytest.raises(Failed, match="was not started here"):
-        finish(answered={"state": state})
+def test_another_state_is_rejected_before_any_request(state):
+    with pytest.raises(OidcSignInFailed, match="was not started in this browser"):
+        finish(parameters={"state": state})

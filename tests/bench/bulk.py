@@ -58,7 +58,7 @@ def pruned(database: str, app: Flask) -> Iterator[str]:
             orders = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, beat)
         begin, before = time.perf_counter(), histogram.count(Filter())
         for number in orders:
-            for step in paced(pruning.carry_out(number, beat, clock)):
+            for step in paced(pruning.run(number, beat, clock)):
                 seconds.append(step.seconds)
                 removed += step.events
         pace = removed / (time.perf_counter() - begin)

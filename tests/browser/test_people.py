@@ -54,7 +54,7 @@ def test_the_last_admin_stays_until_there_is_another(
     sign_in(page, "alice")
     page.get_by_role("link", name="alice", exact=True).last.click()
     page.get_by_role("button", name="Disable").click()
-    expect(page.get_by_role("alert")).to_contain_text("“alice” is the last admin who can sign in. Make somebody else")
+    expect(page.get_by_role("alert")).to_contain_text("“alice” is the last admin who can sign in. Make another person")
     complaints.take("409")
 
     page.goto(f"{own_server}/settings/people/new")

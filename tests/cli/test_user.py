@@ -18,7 +18,7 @@ __all__ = ("environment", "run")  # fixtures
 def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, client, run):
     refused = run("user", "add", "alice", "--role", "viewer")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "The first account is an admin" in refused.stderr
+    assert "The first account must be an admin" in refused.stderr
     made = run("user", "add", "alice", "--link", "https://painchain.example/")
     assert made.exit_code == 0, made.stderr
     assert "Added alice as admin" in made.stdout
@@ -79,7 +79,7 @@ def test_an_unknown_name_and_a_wrong_value_are_said(app, run):
     add_person(app)
     assert "No account named “nobody”" in run("user", "reset", "nobody").stderr
     refused = run("user", "add", "alice")
-    assert (refused.exit_code, "called “alice” already" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "named “alice” already exists" in refused.stderr) == (1, True)
 
 
 def test_one_or_everybody_is_signed_out_of_every_browser_on_the_record(app, run):

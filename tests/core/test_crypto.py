@@ -70,7 +70,7 @@ def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
 
 def test_beside_a_database_that_is_in_use_no_key_is_made(tmp_path: Path) -> None:
     with pytest.raises(
-        KeyUnusable, match=r"there is no .*secret\.key.*Put the right secret\.key back.*rotate-key --lost"
+        KeyUnusable, match=r"secret\.key does not exist.*Restore secret\.key from a backup.*rotate-key --lost"
     ):
         load(tmp_path / "secret.key", is_new=False)
     assert list(tmp_path.iterdir()) == []

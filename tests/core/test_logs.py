@@ -348,7 +348,7 @@ def test_what_goes_wrong_in_a_poll_tells_of_which_connector(
     pollers = PollPool(app, lambda: datetime.now(UTC), threads=1)
     pollers.start()
     with app.app_context():
-        pollers.give_out()
+        pollers.start_due()
     lines: Lines = []
     end = time.monotonic() + PATIENCE
     while len(lines) < 2 and time.monotonic() < end:

@@ -118,15 +118,15 @@ def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: Fl
 def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -> None:  # noqa: F811
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     collector.status = status
-    IntegrityWorker(app, lambda: NOW).look()
+    IntegrityWorker(app, lambda: NOW).run_once()
     collector.status = 204
-    IntegrityWorker(app, lambda: BACK).look()
+    IntegrityWorker(app, lambda: BACK).run_once()
     assert len(collector.heard) == (1 if status == 204 else 2)
     with app.app_context():
         assert not latest_checkpoint.last().waiting
         db.session.execute(update(tables(LastCheckpoint)).values(posting={}, tries=0, due=NOW))
         db.session.commit()
-    IntegrityWorker(app, lambda: BACK).look()
+    IntegrityWorker(app, lambda: BACK).run_once()
     assert collector.heard[-1] == {}, "also one that nobody has tried to post yet"
 
 
@@ -138,8 +138,8 @@ def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
         assert [retention_rules.acquire_daily_lease(BACK), retention_rules.acquire_daily_lease(BACK)] == [True, False]
         assert retention_rules.due() == datetime(2026, 3, 11, tzinfo=UTC)
     for ahead in 0 * HOUR, YEAR:
-        IntegrityWorker(app, lambda ahead=ahead: NOW + ahead).look()
-        IntegrityWorker(app, lambda: BACK).look()
+        IntegrityWorker(app, lambda ahead=ahead: NOW + ahead).run_once()
+        IntegrityWorker(app, lambda: BACK).run_once()
         with app.app_context():
             found = check_job.state()
         assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
@@ -151,9 +151,9 @@ def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
             write("github", days)
         set_rules(github=30)
         order(beat=NOW)
-        Scheduler(app, lambda: NOW + SECOND).look()
+        Scheduler(app, lambda: NOW + SECOND).run_once()
         assert sources() == {"github": 2}, "somebody is at it"
-        Scheduler(app, lambda: BACK).look()
+        Scheduler(app, lambda: BACK).run_once()
         assert sources() == {"github": 1}
 
 
@@ -217,19 +217,19 @@ def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: Fl
 
     def actor(secret: str, now: datetime) -> login_sessions.Actor | None:
         with db.engine.connect() as connection:
-            return login_sessions.signed_in(secret, limits, now, connection)
+            return login_sessions.find_session_actor(secret, limits, now, connection)
 
     with app.app_context():
         assert actor(of_next_year, BACK) is None
         found = actor(secret, BACK)
         assert found
-        login_sessions.used(found, BACK)
+        login_sessions.record_use(found, BACK)
         assert actor(secret, BACK + 11 * HOUR)
         assert actor(secret, BACK + 12 * HOUR) is None
         assert actor(stale, BACK + 12 * HOUR), "nobody has used it since"
         assert actor(stale, BACK + 13 * HOUR) is None
         assert actor(secret, NOW + HOUR), "and forward"
-        assert [len(login_sessions.of(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
+        assert [len(login_sessions.list_active(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
 
 
 def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> None:

@@ -37,7 +37,7 @@ def look(app: Flask) -> Callable[..., State]:
     """Let the keeper look so long after ``NOW``, and return what is known then."""
 
     def look(**after: float) -> State:
-        IntegrityWorker(app, lambda: NOW + timedelta(**after)).look()
+        IntegrityWorker(app, lambda: NOW + timedelta(**after)).run_once()
         return state(app)
 
     return look
@@ -99,7 +99,7 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
 
     def serve() -> None:
         together.wait(20)
-        IntegrityWorker(app, lambda: NOW).look()
+        IntegrityWorker(app, lambda: NOW).run_once()
 
     servers = [threading.Thread(target=serve) for _ in range(4)]
     for one in servers:
@@ -212,7 +212,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
         with app.app_context():
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
     put_back(app, tmp_path / "backup")
-    IntegrityWorker(app).look()
+    IntegrityWorker(app).run_once()
     assert (found := state(app).verdict)
     assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
@@ -235,7 +235,7 @@ def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app:
         assert misfit
         assert misfit.kind == "short"
     put_back(app, tmp_path / "backup")
-    IntegrityWorker(app).look()
+    IntegrityWorker(app).run_once()
     assert (found := state(app).verdict)
     assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
 
@@ -313,7 +313,7 @@ def test_a_server_that_stops_leaves_the_check_to_the_next(
     monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
     write(app, {}, {}, {})
     one = IntegrityWorker(app, lambda: NOW)
-    thread = threading.Thread(target=one.look)
+    thread = threading.Thread(target=one.run_once)
     thread.start()
     one._stopping.set()
     thread.join(20)

@@ -29,7 +29,7 @@ from painchain.eventlog import writer as eventlog_writer
 from painchain.history import snapshots
 from painchain.integrity import verification
 from painchain.maintenance import backup, backup_format
-from painchain.maintenance.backup import KEPT, RestoreRefused
+from painchain.maintenance.backup import BACKED_UP_TABLES, RestoreRefused
 from painchain.maintenance.backup_format import BadBackup
 from painchain.startup import create_app
 from painchain.timeline import queries
@@ -57,10 +57,10 @@ def remove(app: Flask, number: int) -> None:
 
 def taken(app: Flask, file: Path) -> backup_format.Manifest:
     with app.app_context(), file.open("wb") as out:
-        return backup.take(out, datetime.now(UTC))
+        return backup.create(out, datetime.now(UTC))
 
 
-def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.Restored:
+def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.RestoreResult:
     with app.app_context(), file.open("rb") as source:
         checked = backup_format.check(source, app.extensions["painchain"].keys)
 
@@ -73,7 +73,7 @@ def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.Restor
 def stored(app: Flask) -> dict[str, list[Any]]:
     """Return every row that a backup keeps, by table."""
     with app.app_context(), db.engine.connect() as connection:
-        return {one.name: sorted(map(tuple, connection.execute(one.select())), key=repr) for one in KEPT}
+        return {one.name: sorted(map(tuple, connection.execute(one.select())), key=repr) for one in BACKED_UP_TABLES}
 
 
 def intact(app: Flask) -> verification.Integrity:

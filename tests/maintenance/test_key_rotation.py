@@ -174,7 +174,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
     with app.app_context():
         assert "restart PainChain with the new key" in str(WrongKey())
         due = retention_rules.due()
-        orders = pruning.take, scheduler.order_daily
+        orders = pruning.acquire, scheduler.schedule_daily_prune
         for take in (polling.acquire, outbox.claim, lambda now: watching.take(stored, now), *orders):
             with pytest.raises(WrongKey):
                 take(now)
@@ -195,11 +195,11 @@ def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
         with pytest.raises(WrongKey):
             IntegrityWorker(app, lambda: now)._check(begun)
         with pytest.raises(WrongKey):
-            IntegrityWorker(app, lambda: now).look()
+            IntegrityWorker(app, lambda: now).run_once()
         state = check_job.state()
         assert (state.running, state.verdict, state.error) == (None, None, None)
     other = again()
-    IntegrityWorker(other, lambda: now).look()
+    IntegrityWorker(other, lambda: now).run_once()
     with other.app_context():
         found = check_job.state().verdict
         assert found

@@ -159,7 +159,7 @@ def test_the_preview_says_how_many_go_from_when_to_when(inside: Flask) -> None:
 def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events: Events) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    steps = list(pruning.carry_out(number, NOW, Clock()))
+    steps = list(pruning.run(number, NOW, Clock()))
     assert sum(step.events for step in steps) == 10
     assert sources() == {"github": 10, "gitlab": 20}
     assert tags_left() == 60
@@ -176,7 +176,7 @@ def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events
 def test_each_source_has_an_event_of_its_own_and_one_where_nothing_goes_has_none(inside: Flask, events: Events) -> None:
     set_rules(github=30, gitlab=10, kubernetes=1)
     order()
-    Scheduler(inside, Clock()).look()
+    Scheduler(inside, Clock()).run_once()
     assert [(event["metadata"]["source"], event["metadata"]["events"]) for event in pruned(events)] == [
         ("github", 10),
         ("gitlab", 20),
@@ -186,7 +186,7 @@ def test_each_source_has_an_event_of_its_own_and_one_where_nothing_goes_has_none
 def test_a_step_is_a_transaction_of_its_own_and_its_size_is_bounded(inside: Flask, small_steps: None) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    steps = pruning.carry_out(number, NOW, Clock())
+    steps = pruning.run(number, NOW, Clock())
     for left in (16, 12):
         assert next(steps).events == 4
         assert sources()["github"] == left
@@ -210,7 +210,7 @@ def test_a_writer_has_its_turn_between_any_two_steps(inside: Flask, settings: Se
     set_rules(github=30)
     [number] = order(beat=NOW)
     other = sqlite3.connect(settings.instance / "painchain.db", timeout=0)
-    for _ in pruning.carry_out(number, NOW, Clock()):
+    for _ in pruning.run(number, NOW, Clock()):
         with other:
             other.execute("UPDATE log_head SET revision = revision + 1")
     other.close()
@@ -224,14 +224,14 @@ def test_what_a_process_that_died_has_removed_is_on_the_record_once_another_goes
 ) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    dying = pruning.carry_out(number, NOW, Clock())
+    dying = pruning.run(number, NOW, Clock())
     next(dying)
     next(dying)
     dying.close()
     assert pruned(events) == []
-    Scheduler(inside, Clock(NOW + timedelta(seconds=30))).look()
+    Scheduler(inside, Clock(NOW + timedelta(seconds=30))).run_once()
     assert sources()["github"] == 12, "it may still be at it"
-    Scheduler(inside, Clock(NOW + timedelta(seconds=90))).look()
+    Scheduler(inside, Clock(NOW + timedelta(seconds=90))).run_once()
     assert sources()["github"] == 10
     [event] = pruned(events)
     assert event["metadata"]["events"] == 10
@@ -242,13 +242,13 @@ def test_whoever_was_only_slow_removes_nothing_after_another_has_taken_over(
 ) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    slow = pruning.carry_out(number, NOW, Clock())
+    slow = pruning.run(number, NOW, Clock())
     next(slow)
     later = NOW + timedelta(minutes=5)
-    assert pruning.take(later) == number
-    assert pruning.take(later) is None
+    assert pruning.acquire(later) == number
+    assert pruning.acquire(later) is None
     assert [step.events for step in slow] == [0]
-    assert sum(step.events for step in pruning.carry_out(number, later, Clock(later))) == 6
+    assert sum(step.events for step in pruning.run(number, later, Clock(later))) == 6
     assert [event["metadata"]["events"] for event in pruned(events)] == [10]
 
 
@@ -257,7 +257,7 @@ def test_a_rule_that_is_taken_back_stops_the_removal_and_what_is_gone_is_on_the_
 ) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    steps = pruning.carry_out(number, NOW, Clock())
+    steps = pruning.run(number, NOW, Clock())
     next(steps)
     set_rules(github=None)
     assert [step.events for step in steps] == [0]
@@ -278,16 +278,16 @@ def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
 ) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
-    steps = pruning.carry_out(number, NOW, Clock())
+    steps = pruning.run(number, NOW, Clock())
     next(steps)
     assert client.post("/api/connectors/1/disable").status_code == 200
     with pytest.raises(PruneNeedsAuditing):
         next(steps)
     later = Clock(NOW + timedelta(minutes=5))
-    Scheduler(inside, later).look()
+    Scheduler(inside, later).run_once()
     assert sources()["github"] == 16
     assert client.post("/api/connectors/1/enable").status_code == 200
-    Scheduler(inside, later).look()
+    Scheduler(inside, later).run_once()
     assert sources()["github"] == 10
     assert [event["metadata"]["events"] for event in pruned(events)] == [10]
 
@@ -314,15 +314,15 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
     set_rules(github=30)
     clock = Clock(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC))
     scheduler = Scheduler(inside, clock)
-    scheduler.look()
+    scheduler.run_once()
     assert [event["description"]["cause"] for event in pruned(events)] == ["retention, daily run"]
     assert sources()["github"] == 10
     write("github", 50)
     clock.now += timedelta(hours=11)
-    scheduler.look()
+    scheduler.run_once()
     assert sources()["github"] == 11, "the turn of today is taken"
     clock.now += timedelta(hours=2)
-    scheduler.look()
+    scheduler.run_once()
     assert sources()["github"] == 10
     assert len(pruned(events)) == 2
 
@@ -350,7 +350,7 @@ def test_the_daily_run_is_left_out_with_a_line_in_the_log_while_auditing_is_off(
 ) -> None:
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
-    Scheduler(inside, Clock()).look()
+    Scheduler(inside, Clock()).run_once()
     assert sources()["github"] == 20
     assert "The daily prune is left out. Auditing is off" in caplog.text
 

@@ -239,12 +239,12 @@ def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: Fla
     assert [value(client, name) for name in series] == [0, 0, 0]
     with app.app_context():
         latest_checkpoint.file().mkdir()
-    IntegrityWorker(app, lambda: NOW).look()
+    IntegrityWorker(app, lambda: NOW).run_once()
     assert [value(client, name) for name in series] == [0, NOW.timestamp(), 1]
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET author = 'eve'"))
         db.session.commit()
-    IntegrityWorker(app, lambda: NOW + timedelta(days=1)).look()
+    IntegrityWorker(app, lambda: NOW + timedelta(days=1)).run_once()
     assert value(client, "painchain_log_broken") == 1
 
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from painchain.accounts import login_throttle, oidc_provisioning, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.login_throttle import TooManyAttempts
-from painchain.accounts.oidc import CALLBACK, Failed, Provider, Started
+from painchain.accounts.oidc import CALLBACK, OidcSignInFailed, PendingSignIn, Provider
 from painchain.accounts.oidc_provisioning import Refusal, Rules
 from painchain.audit import trail as audit_trail
 from painchain.core import runtime
@@ -32,7 +32,7 @@ WAY = "oidc"
 class Away:
     """A sign-in in progress at the provider, and the address to return to."""
 
-    started: Started
+    started: PendingSignIn
     wanted: str
 
 
@@ -48,7 +48,7 @@ def begin() -> ResponseReturnValue:
         return responses.error(403, "Not set up yet", message)
     try:
         address, started = provider.begin()
-    except Failed as failure:
+    except OidcSignInFailed as failure:
         return _form(failure.status, wanted, str(failure))
     answer = redirect(address, 303)
     cookie = _signer().dumps([*astuple(started), wanted if len(wanted) <= MOST_WANTED else "/"])
@@ -67,7 +67,7 @@ def back() -> ResponseReturnValue:
         identity = provider.finish(away.started if away else None, request.args, g.now)
     except TooManyAttempts as refusal:
         return _form(429, wanted, str(refusal))
-    except Failed as failure:
+    except OidcSignInFailed as failure:
         return _failed(failure.status, wanted, str(failure), failure.why)
     secret = ""
     with audited_transaction() as trail:
@@ -128,4 +128,4 @@ def _away() -> Away | None:
         state, nonce, verifier, wanted = _signer().loads(cookies.read(AWAY_COOKIE), max_age=AWAY_SECONDS)
     except (BadData, ValueError):
         return None
-    return Away(Started(state, nonce, verifier), wanted)
+    return Away(PendingSignIn(state, nonce, verifier), wanted)

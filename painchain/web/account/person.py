@@ -31,7 +31,7 @@ def page(name: str) -> ResponseReturnValue:
         before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
     except BadFilter as problem:
         return responses.error(422, "Invalid address", str(problem))
-    changes = activity.changed(name, before)
+    changes = activity.changes_by(name, before)
     older = url_for(".page", name=name, cursor=str(changes.older)) if changes.older else ""
     days = list(event_view.by_day(changes.events, visibility.all_hidden(), responses.zone()))
     values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
@@ -47,22 +47,22 @@ def _about(name: str) -> dict[str, Any]:
     """Return what the log records about the account with that name, without hidden fields."""
     person = users.find_by_name(name)
     person = person if person and person.name == name else None
-    history = activity.account(name)
+    history = activity.account_events(name)
     hidden = visibility.all_hidden().of(connectors.BUILTIN.key, None)
     shown = {kind: ("SignedIn", kind) not in hidden for kind in ("way", "address", "browser")}
     return {
         "person": person,
         "history": [event_view.describe(event, hidden, responses.zone()) for event in history],
         "removed": _removed(history) if person is None else None,
-        "names": activity.names(name, history) if ("PersonChanged", "changes") not in hidden else (),
+        "names": activity.name_changes(name, history) if ("PersonChanged", "changes") not in hidden else (),
         "stays": activity.session_periods(name, _there(person)) if ("SignedIn", "person") not in hidden else (),
         "shown": shown,
     }
 
 
 def _there(person: Person | None) -> set[str]:
-    sign_ins = login_sessions.of(person.id, auth.limits(), g.now) if person else ()
-    return {login_sessions.short(session.id) for session in sign_ins}
+    sign_ins = login_sessions.list_active(person.id, auth.limits(), g.now) if person else ()
+    return {login_sessions.short_id(session.id) for session in sign_ins}
 
 
 def _removed(history: Sequence[Event]) -> Event | None:

@@ -44,7 +44,7 @@ def set_password() -> ResponseReturnValue:
                 login_sessions.record_failure(person, auth.sign_in_origin(), f"{refusal_of_it} for a new one", trail)
             else:
                 login_throttle.clear_attempts(counted)
-                users.set_password(person, request.form.get("password", ""), trail, but=g.who.sign_in)
+                users.set_password(person, request.form.get("password", ""), trail, except_session=g.who.sign_in)
     except InvalidAccount as wrong:
         return _page(422, wrong.errors)
     if refusal_of_it:
@@ -56,7 +56,7 @@ def set_password() -> ResponseReturnValue:
 def end(number: str) -> ResponseReturnValue:
     """End one session."""
     with audited_transaction() as trail:
-        ended = login_sessions.end_one(_own(), number, trail)
+        ended = login_sessions.end_session(_own(), number, trail)
     if ended and number == g.who.sign_in:
         return _out("You are signed out.")
     toast = Toast("Signed out that session.") if ended else Toast("That session had already ended.", "info")
@@ -89,6 +89,6 @@ def _own() -> Person:
 
 def _page(status: int, errors: dict[str, str] | None = None, problem: str = "") -> Response:
     person = users.get(g.who.person_id) if g.who.sign_in and g.who.person_id else None
-    sign_ins = login_sessions.of(person.id, auth.limits(), g.now) if person else ()
+    sign_ins = login_sessions.list_active(person.id, auth.limits(), g.now) if person else ()
     values = {"person": person, "sign_ins": sign_ins, "errors": errors or {}, "problem": problem}
     return responses.page("pages/account/account.html", status, **values)

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain.accounts import api_tokens, users
-from painchain.accounts.api_tokens import Listed
+from painchain.accounts.api_tokens import TokenView
 from painchain.accounts.users import InvalidAccount
 from painchain.core.validation import read
 from painchain.web.api.common import api_blueprint, field_errors, found_or_404
@@ -29,7 +29,7 @@ def handle_invalid_token(problem: InvalidAccount) -> Response:
 @blueprint.get("/api/tokens")
 def tokens() -> ResponseReturnValue:
     """List the tokens, without their secrets."""
-    return answer_list(Token.of(token) for token in api_tokens.listed(g.now))
+    return answer_list(Token.of(token) for token in api_tokens.list_all(g.now))
 
 
 @blueprint.post("/api/tokens")
@@ -39,7 +39,7 @@ def create() -> ResponseReturnValue:
     with audited_transaction() as trail:
         owner = users.get(g.who.person_id) if g.who.person_id else None
         if owner is None:
-            return json_error(409, f"No token was created. {api_tokens.NOBODY}")
+            return json_error(409, f"No token was created. {api_tokens.NO_ACCOUNT}")
         token, secret = api_tokens.create(body.name, body.role, body.days, owner, trail)
     members = Token.members(_get_or_404(token.id))
     return answer(NewTokenMade(**members, token=secret), 201, {"Location": url_for(".token", token_id=token.id)})
@@ -59,5 +59,5 @@ def revoke(token_id: int) -> ResponseReturnValue:
     return "", 204
 
 
-def _get_or_404(token_id: int) -> Listed:
-    return found_or_404("token", token_id, lambda number: api_tokens.one(number, g.now))
+def _get_or_404(token_id: int) -> TokenView:
+    return found_or_404("token", token_id, lambda number: api_tokens.find(number, g.now))

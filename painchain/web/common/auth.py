@@ -43,7 +43,7 @@ def guard() -> ResponseReturnValue | None:
         open_to_all = is_open(connection)
         actor = LOCAL if open_to_all else _authenticate(connection)
     if actor and not open_to_all and endpoint not in POLLED:
-        login_sessions.used(actor, g.now)
+        login_sessions.record_use(actor, g.now)
     set_actor(actor or NOBODY)
     if open_to_all or is_public(endpoint):
         return None
@@ -61,7 +61,7 @@ def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironmen
     secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
     if not secret:
         return False
-    return login_sessions.signed_in(secret, limits_of(settings), datetime.now(UTC), connection) is not None
+    return login_sessions.find_session_actor(secret, limits_of(settings), datetime.now(UTC), connection) is not None
 
 
 def set_actor(actor: Actor) -> None:
@@ -138,9 +138,9 @@ def signed_out_reason() -> str:
 def _authenticate(connection: Connection) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header[:7].lower() == "bearer ":
-        return login_sessions.by_token(header[7:].strip(), g.now, connection)
+        return login_sessions.find_token_actor(header[7:].strip(), g.now, connection)
     cookie = cookies.read(COOKIE)
-    return login_sessions.signed_in(cookie, limits(), g.now, connection) if cookie else None
+    return login_sessions.find_session_actor(cookie, limits(), g.now, connection) if cookie else None
 
 
 def _ask_to_sign_in() -> ResponseReturnValue:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from painchain.accounts import api_tokens, users
 from painchain.accounts.api_tokens import DAYS
 from painchain.accounts.users import InvalidAccount
-from painchain.core.roles import MAY, VIEWER
+from painchain.core.roles import ROLE_DESCRIPTIONS, VIEWER
 from painchain.database.models import ApiToken
 from painchain.web.common import responses
 from painchain.web.common.responses import Toast
@@ -25,7 +25,7 @@ NEW: dict[str, Any] = {"name": "", "role": VIEWER, "days": 90}
 def index() -> ResponseReturnValue:
     """List the tokens."""
     return responses.page(
-        "pages/settings/tokens.html", tokens=api_tokens.listed(g.now), may_add=g.who.person_id is not None
+        "pages/settings/tokens.html", tokens=api_tokens.list_all(g.now), may_add=g.who.person_id is not None
     )
 
 
@@ -47,7 +47,7 @@ def create() -> ResponseReturnValue:
         with audited_transaction() as trail:
             owner = users.get(g.who.person_id) if g.who.person_id else None
             if owner is None:
-                return responses.error(409, "Token not created", api_tokens.NOBODY)
+                return responses.error(409, "Token not created", api_tokens.NO_ACCOUNT)
             token, secret = api_tokens.create(**entered, owner=owner, trail=trail)
     except InvalidAccount as wrong:
         return _form(entered, 422, wrong.errors)
@@ -76,7 +76,7 @@ def days_of(text: str) -> int:
 
 
 def _form(entered: dict[str, Any], status: int = 200, errors: dict[str, str] | None = None) -> ResponseReturnValue:
-    values = {"entered": entered, "errors": errors or {}, "roles": MAY, "days": (*DAYS, 0)}
+    values = {"entered": entered, "errors": errors or {}, "roles": ROLE_DESCRIPTIONS, "days": (*DAYS, 0)}
     return responses.page("pages/settings/token_new.html", status, **values, may_add=g.who.person_id is not None)
 
 

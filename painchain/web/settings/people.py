@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain.accounts import invitations, password_links, users
 from painchain.accounts.users import AccountRefused, InvalidAccount, LastAdmin, StaleAccount
-from painchain.core.roles import MAY
+from painchain.core.roles import ROLE_DESCRIPTIONS
 from painchain.database.models import Person
 from painchain.web.common import auth, responses
 from painchain.web.common.links import password_link
@@ -145,7 +145,13 @@ def _form(
 ) -> ResponseReturnValue:
     """Show the form. After a conflict, show the account's current values as well."""
     conflict = person if status == 409 and not errors else None
-    values = {"person": person, "entered": entered, "errors": errors or {}, "conflict": conflict, "roles": MAY}
+    values = {
+        "person": person,
+        "entered": entered,
+        "errors": errors or {},
+        "conflict": conflict,
+        "roles": ROLE_DESCRIPTIONS,
+    }
     return responses.page("pages/settings/person_edit.html", status, **values)
 
 

@@ -134,12 +134,12 @@ def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client,
     [
         (
             "subject-of-bob",
-            "There is no account with the address bob@people.example. Ask",
+            "No account with the address bob@people.example. Ask",
             "no account with the e-mail",
         ),
         ("unverified", "alice@people.example is not verified at Example ID", "is not verified"),
-        ("nameless", "Example ID told no e-mail address", "no e-mail address"),
-        ("lookalike", "Example ID told no e-mail address", "no e-mail address"),
+        ("nameless", "Example ID sent no usable e-mail address", "no e-mail address"),
+        ("lookalike", "Example ID sent no usable e-mail address", "no e-mail address"),
     ],
 )
 def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, far, account, message, why):
@@ -168,7 +168,7 @@ def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_
     stranger = app.test_client()
     answer = through(stranger, far, "other-alice")
     assert answer.status_code == 403
-    assert "is somebody else's at Example ID" in said(answer)
+    assert "belongs to another user at Example ID" in said(answer)
 
 
 def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, far):
@@ -182,7 +182,7 @@ def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make
         ("SignedIn", "bob@people.example"),
     ]
     answer = through(app.test_client(), far, "elsewhere")
-    assert said(answer) == "Addresses such as bob@elsewhere.example are not let in here."
+    assert said(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
 
 
 def test_a_first_account_is_not_made_by_the_provider(settings, far):
@@ -220,15 +220,25 @@ def fail(client: FlaskClient, far: FarProvider, fault: str) -> TestResponse:
 @pytest.mark.parametrize(
     ("fault", "status", "message", "why"),
     [
-        ("another state", 400, "This sign-in was not started here", "the state is not that of this browser"),
-        ("another browser", 400, "This sign-in was not started here", "the state is not that of this browser"),
-        ("another nonce", 502, "What Example ID sent cannot be believed", "not to be believed: invalid_claim nonce"),
-        ("another verifier", 400, "Example ID does not take this sign-in", "the code was refused: invalid_grant"),
-        ("another issuer", 502, "What Example ID answered is not", "the provider's answer was not understood"),
-        ("refused", 403, "Example ID did not let you in (access_denied)", "refused: access_denied"),
-        ("a made-up code", 400, "Example ID does not take this sign-in", "the code was refused: invalid_grant"),
-        ("another key", 502, "What Example ID sent cannot be believed", "not to be believed: bad_signature"),
-        ("no answer", 503, "Example ID does not answer as it should", "the provider did not answer"),
+        ("another state", 400, "This sign-in was not started in this browser", "the state is not that of this browser"),
+        (
+            "another browser",
+            400,
+            "This sign-in was not started in this browser",
+            "the state is not that of this browser",
+        ),
+        ("another nonce", 502, "The ID token from Example ID is invalid", "not to be believed: invalid_claim nonce"),
+        ("another verifier", 400, "Example ID does not accept this sign-in", "the code was refused: invalid_grant"),
+        (
+            "another issuer",
+            502,
+            "The response from Example ID is not valid OpenID Connect",
+            "the provider's answer was not understood",
+        ),
+        ("refused", 403, "Example ID refused the sign-in (access_denied)", "refused: access_denied"),
+        ("a made-up code", 400, "Example ID does not accept this sign-in", "the code was refused: invalid_grant"),
+        ("another key", 502, "The ID token from Example ID is invalid", "not to be believed: bad_signature"),
+        ("no answer", 503, "Example ID does not respond correctly", "the provider did not answer"),
     ],
 )
 def test_what_cannot_be_believed_signs_nobody_in(app, client, far, fault, status, message, why):
@@ -247,10 +257,10 @@ def test_a_code_signs_in_once(app, client, far):
     kept = client.get_cookie("painchain_away")
     assert come_back(client, back).status_code == 303
     sign_out(client)
-    assert "was not started here" in said(come_back(client, back))  # what the browser kept is gone
+    assert "was not started in this browser" in said(come_back(client, back))  # what the browser kept is gone
     client.set_cookie("painchain_away", kept.value)
     answer = come_back(client, back)
-    assert (answer.status_code, "was used already or is too old" in said(answer)) == (400, True)
+    assert (answer.status_code, "was already used or has expired" in said(answer)) == (400, True)
 
 
 def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, client, far):
@@ -267,7 +277,7 @@ def test_a_provider_that_is_down_leaves_the_password(make_app, far):
     client = app.test_client()
     answer = client.get("/sign-in/oidc")
     assert answer.status_code == 503
-    assert said(answer) == "Example ID does not answer as it should now. Try again in a minute."
+    assert said(answer) == "Example ID does not respond correctly. Try again in a minute."
     assert sign_in(client).status_code == 303
 
 

@@ -153,7 +153,7 @@ def test_without_an_account_there_are_no_tokens(client, events):
     assert "Create token" not in words(soup(client.get(PAGE)).main)
     assert soup(client.get(f"{PAGE}/new")).select_one("#token") is None
     refused = client.post("/api/tokens", json={"name": "ci", "role": "viewer"})
-    assert (refused.status_code, refused.get_json()["message"][:17]) == (409, "No token was made")
+    assert (refused.status_code, refused.get_json()["message"][:21]) == (409, "No token was created.")
     assert events() == before
 
 

@@ -33,7 +33,7 @@ def read(client: FlaskClient) -> BeautifulSoup:
 
 def look(app: Flask) -> None:
     """Let the keeper do what is due."""
-    IntegrityWorker(app).look()
+    IntegrityWorker(app).run_once()
 
 
 def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:

@@ -84,7 +84,7 @@ def later(app: Flask) -> Callable[..., None]:
 
     def look(**after: int) -> None:
         now = datetime.now(UTC) + timedelta(**after)
-        NotificationWorker(app, lambda: now).look()
+        NotificationWorker(app, lambda: now).run_once()
 
     return look
 
@@ -334,7 +334,7 @@ def test_two_servers_send_a_message_once(app: Flask, client: FlaskClient, make_c
     add(client, ear.url)
     client.delete(f"/api/connectors/{make_connector()}")
     ear.hold.clear()
-    threads = [threading.Thread(target=NotificationWorker(app).look) for _ in range(2)]
+    threads = [threading.Thread(target=NotificationWorker(app).run_once) for _ in range(2)]
     for thread in threads:
         thread.start()
     ear.hold.set()

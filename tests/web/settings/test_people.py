@@ -47,7 +47,7 @@ def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client,
     assert "everyone must sign in" in words(soup(client.get(LIST)).main)
     refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
     assert refused.status_code == 422
-    assert "The first account is an admin" in words(soup(refused).select_one("#error-role"))
+    assert "The first account must be an admin" in words(soup(refused).select_one("#error-role"))
     made = send(client, f"{LIST}/new", "#person", name=" alice ")
     assert made.status_code == 200
     assert "shown only once" in words(soup(made).main)
@@ -78,11 +78,11 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
 @pytest.mark.parametrize(
     ("values", "field", "said"),
     [
-        ({"name": " "}, "name", "Give a name"),
-        ({"name": "Ａlice"}, "name", "called “alice” already"),
-        ({"name": "token:x"}, "name", "kept for PainChain"),
+        ({"name": " "}, "name", "Enter a name"),
+        ({"name": "Ａlice"}, "name", "An account named “alice” already exists"),
+        ({"name": "token:x"}, "name", "reserved for PainChain"),
         ({"name": "bob", "role": "king"}, "role", "Choose one of"),
-        ({"name": "bob", "email": "here"}, "email", "no e-mail address"),
+        ({"name": "bob", "email": "here"}, "email", "not a valid e-mail address"),
         ({"name": "bob", "password": "short"}, "password", "12 characters"),
     ],
 )
@@ -143,7 +143,7 @@ def test_the_last_admin_stays(app, client, way):
         answer = send(client, page, "#switch" if way == "disable" else "main form")
         said = problem(answer)
     assert answer.status_code == 409
-    assert "“alice” is the last admin who can sign in. Make somebody else an admin first." in said
+    assert "“alice” is the last admin who can sign in. Make another person an admin first." in said
     assert client.get(LIST).status_code == 200
 
 

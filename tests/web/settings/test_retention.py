@@ -136,7 +136,7 @@ def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
     assert waiting.select("a.button") == []
     again = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert (again.status_code, "already" in again.text) == (409, True)
-    Scheduler(app).look()
+    Scheduler(app).run_once()
     done = soup(client.get(f"{PAGE}/progress"))
     assert words(done.select_one("#pruning p")).startswith("No deletion is running.")
     assert "hx-get" not in done.select_one("#pruning").attrs
@@ -160,7 +160,7 @@ def test_more_than_the_page_named_never_goes(app: Flask, client: FlaskClient, ev
         "0001-01-01T00:00:00+14:00",
     ):
         assert client.post(f"{PAGE}/prune", data={**form, "as_of": as_of}).status_code == 409, as_of
-    Scheduler(app).look()
+    Scheduler(app).run_once()
     assert len(events(source="gitlab")) == 3
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from painchain.accounts.api_tokens import Listed
+from painchain.accounts.api_tokens import TokenView
 from painchain.core.roles import ROLES
 from painchain.database import models
 from painchain.eventlog import outbox
@@ -137,12 +137,12 @@ class Token(Resource):
     last_used: Time | None
 
     @staticmethod
-    def members(token: Listed) -> dict[str, Any]:
+    def members(token: TokenView) -> dict[str, Any]:
         """Return the values of the fields for a token."""
         return {name: getattr(token, name) for name in Token.model_fields}
 
     @classmethod
-    def of(cls, token: Listed) -> Token:
+    def of(cls, token: TokenView) -> Token:
         """Return the resource of a token."""
         return cls(**cls.members(token))
 
