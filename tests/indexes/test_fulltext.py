@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.indexes import fulltext, search_query
+from painchain.indexes import fulltext, match_planner, search_query
 from painchain.indexes import tokens as index_tokens
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
@@ -136,9 +136,9 @@ def test_times_that_exclude_each_other_are_refused(app):
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful of events be many, so that a search is answered as it is among a million."""
-    monkeypatch.setattr(fulltext, "NEAR", 5)
-    monkeypatch.setattr(fulltext, "BOUNDED", 30)
-    monkeypatch.setattr(fulltext, "BEGINNINGS", 1)
+    monkeypatch.setattr(match_planner, "LOOKUP_LIMIT", 5)
+    monkeypatch.setattr(match_planner, "READ_LIMIT", 30)
+    monkeypatch.setattr(match_planner, "PREFIX_LIMIT", 1)
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -150,7 +150,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their_numbers(
     app, write, monkeypatch, limit, q, dense
 ):
-    monkeypatch.setattr(fulltext, "DENSE", dense)
+    monkeypatch.setattr(match_planner, "DENSE_RATIO", dense)
     times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
     write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
     expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
@@ -279,7 +279,7 @@ COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
 @pytest.mark.parametrize("q", ["frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard"])
 @pytest.mark.parametrize("more", [{}, {"author": ["ann"]}, {"status": ["a", "b"]}], ids=["", "author", "statuses"])
 def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write, monkeypatch, q, more):
-    monkeypatch.setattr(fulltext, "BOUNDED", 20)
+    monkeypatch.setattr(match_planner, "READ_LIMIT", 20)
     times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
     people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
     write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
@@ -305,7 +305,7 @@ def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write,
 
 
 def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
-    monkeypatch.setattr(fulltext, "BOUNDED", 10)
+    monkeypatch.setattr(match_planner, "READ_LIMIT", 10)
     now = datetime.now(UTC)
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
