@@ -1,4 +1,4 @@
-"""Count events by time and by what they have in common, from the rollups as far as they reach."""
+"""Count events by time and by facet: from the rollups, and one by one those that the rollups do not hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS
 from painchain.timeline import facet_counts
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
-MANY_VALUES = 40  # a database takes only so many parts in one query
+MANY_VALUES = 40  # a database accepts a limited number of parts in one query
 FAR = 2**62
 Number = ColumnElement[int]
 Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
@@ -45,9 +45,10 @@ VALUES: dict[str, ColumnElement[Any]] = {
 
 @dataclass(frozen=True)
 class AggregateQuery:
-    """What is to be counted, from `start` to before `end` in microseconds. `conditions` leave the range out.
+    """Which events to count or find, from `start` to before `end` in microseconds.
 
-    Where `by_facets` says so, the conditions are just these sources and these values of facets, as rollups have them.
+    `conditions` do not include that range. If `by_facets` is true, `sources` and `facets` say the same as the
+    conditions, in the values that the rollups have.
     """
 
     conditions: Sequence[ColumnElement[bool]] = ()
@@ -59,43 +60,43 @@ class AggregateQuery:
 
     @property
     def facet(self) -> str:
-        """The one facet whose rollup has the answer, or else ""."""
+        """The one facet whose rollup can answer the query, or ""."""
         return "" if not self.by_facets or len(self.facets) > 1 else next(iter(self.facets), ALL)
 
     @property
     def narrow(self) -> bool:
-        """Whether the rollups tell where to look for events."""
+        """Whether the rollups can tell which times hold events."""
         few = sum(map(len, self.facets.values())) <= MANY_VALUES
         return self.by_facets and few and bool(self.facets or self.sources)
 
 
-def by_time(wanted: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[int, str]]:
-    """Count by the number of the bin, of so many that there are, and by source."""
+def by_time(query: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[int, str]]:
+    """Count by bin, of which there are `number`, and by source."""
     first, width = bins
     fit = [grain for grain in GRAINS if width % grain == first % grain == 0]
     if not fit or not any(grain <= width for grain in GRAINS if grain > fit[0]):
-        return _sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], fit, bins)
-    low, high = wanted.start or 0, FAR if wanted.end is None else wanted.end
+        return _sums(query, SOURCE, query.facet, [query.start, query.end], fit, bins)
+    low, high = query.start or 0, FAR if query.end is None else query.end
     inner = ((first + width * index) * MICRO for index in range(1, number))
-    borders = [wanted.start, *(one for one in inner if low < one < high), wanted.end]
-    return _sums(wanted, SOURCE, wanted.facet, borders, GRAINS, bins)
+    borders = [query.start, *(border for border in inner if low < border < high), query.end]
+    return _sums(query, SOURCE, query.facet, borders, GRAINS, bins)
 
 
-def by_source(wanted: AggregateQuery) -> Counter[Any]:
+def by_source(query: AggregateQuery) -> Counter[Any]:
     """Count by source."""
-    return _by_value(_sums(wanted, SOURCE, wanted.facet, [wanted.start, wanted.end], GRAINS))
+    return _by_value(_sums(query, SOURCE, query.facet, [query.start, query.end], GRAINS))
 
 
-def by_value(wanted: AggregateQuery, facet: str) -> Counter[Any]:
+def by_value(query: AggregateQuery, facet: str) -> Counter[Any]:
     """Count by the value of a facet."""
-    rolled = facet if wanted.by_facets and set(wanted.facets) <= {facet} else ""
-    return _by_value(_sums(wanted, facet, rolled, [wanted.start, wanted.end], GRAINS))
+    rolled = facet if query.by_facets and set(query.facets) <= {facet} else ""
+    return _by_value(_sums(query, facet, rolled, [query.start, query.end], GRAINS))
 
 
-def by_connector_name(wanted: AggregateQuery) -> Counter[str]:
+def by_connector_name(query: AggregateQuery) -> Counter[str]:
     """Count by the name of the connector."""
     names: Counter[str] = Counter()
-    for value, number in by_value(wanted, "connector").items():
+    for value, number in by_value(query, "connector").items():
         _, named, name = value.partition("/")
         if named:
             names[name] += number
@@ -103,33 +104,22 @@ def by_connector_name(wanted: AggregateQuery) -> Counter[str]:
 
 
 def connector_values(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the values of the facet "connector" whose id or name is among these."""
+    """Return the values of the facet "connector" whose id or name is in `names`."""
     ids = {str(int(name)) for name in names if name.isdecimal()}
     divided = ((value, *value.partition("/")) for value in _facet_values("connector"))
     return tuple(value for value, number, named, name in divided if number in ids or (named and name in names))
 
 
 def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the values of the facet "tag" with any of these tags: None where some lists of tags are not kept."""
+    """Return the values of the facet "tag" that contain any of `tags`: None if some lists of tags are not stored."""
     known = _facet_values("tag")
     return None if "" in known else tuple(value for value in known if not set(json.loads(value)).isdisjoint(tags))
-
-
-def authors() -> set[str]:
-    """Return every author of an event."""
-    return set(db.session.scalars(union_all(*author_queries())))
 
 
 def author_queries() -> list[Select[tuple[str]]]:
     """Return the queries that together find every author of an event."""
     known = select(_count.value).where(_count.facet == "author", _count.grain == EVER)
     return [known, select(_event.author).where(*_behind(_event.id))]
-
-
-def tags() -> set[str]:
-    """Return every tag of an event."""
-    new, known = tag_queries()
-    return all_tags(db.session.scalars(new), db.session.scalars(known))
 
 
 def tag_queries() -> list[Select[tuple[str]]]:
@@ -139,7 +129,7 @@ def tag_queries() -> list[Select[tuple[str]]]:
 
 
 def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
-    """Return every tag in `new` and in the lists of tags `known`, or read them all if a list was too long to keep."""
+    """Return every tag in `new` and in the lists `known`. If a list was too long to store, read every tag instead."""
     lists = set(known)
     if "" in lists:
         return set(db.session.scalars(select(_tag.tag).distinct()))
@@ -154,7 +144,7 @@ def _facet_values(facet: str) -> Sequence[str]:
 def counted() -> int:
     """Return the id of the newest event that the rollups hold, as it was first read in this transaction.
 
-    The rollups may hold more by now: queries that need to know read it once more themselves (``_behind``).
+    The rollups may hold more by now: queries that need the current number read it themselves (``_behind``).
     """
     connection = db.session.connection()
     transaction, number = db.session.info.get(_COUNTED_KEY, (None, 0))
@@ -165,7 +155,7 @@ def counted() -> int:
 
 
 def remember_counted(number: int) -> None:
-    """Spare this transaction the look at ``LogHead.counted``, which was `number` a moment ago."""
+    """Save this transaction the read of ``LogHead.counted``, which was `number` a moment ago."""
     db.session.connection()
     db.session.info[_COUNTED_KEY] = (db.session().get_transaction(), number)
 
@@ -173,30 +163,28 @@ def remember_counted(number: int) -> None:
 def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for events that the rollups do not hold.
 
-    The query itself reads how far they reach, so that it sees both at one moment. What is known of it before tells
-    PostgreSQL that these are few.
+    The query itself reads the newest event in the rollups, so that it sees both at the same moment. The number read
+    before tells PostgreSQL that these events are few.
     """
     return number > counted(), number > _now_counted
 
 
 def rollup_rows(
-    facet: str, grain: int, wanted_values: Sequence[str] | None, sources: Sequence[str]
+    facet: str, grain: int, values: Sequence[str] | None, sources: Sequence[str]
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that find rows of the rollups. Without values all that there are."""
+    """Return the conditions that select rows of the rollups, with all values if `values` is None."""
     there = EventCount.__table__.alias("there").c
     known = select(there.value).where(there.facet == facet, there.grain == EVER)
     conditions = [_count.facet == facet, _count.grain == grain]
-    if wanted_values is None:
+    if values is None:
         conditions.append(_count.value.in_(known))
     else:
-        conditions.append(
-            _count.value == wanted_values[0] if len(wanted_values) == 1 else _count.value.in_(wanted_values)
-        )
+        conditions.append(_count.value == values[0] if len(values) == 1 else _count.value.in_(values))
     return [*conditions, _count.source.in_(sources)] if sources else conditions
 
 
 def _sums(
-    wanted: AggregateQuery,
+    query: AggregateQuery,
     facet: str,
     rolled: str,
     borders: Sequence[int | None],
@@ -205,19 +193,19 @@ def _sums(
 ) -> Counter[Any]:
     """Count by the value of a facet and by bin, between `borders` of time: in one query, at one moment.
 
-    The rollup that is `rolled` has the numbers, or else the sets of events have them: of slots of these `grains`.
+    The numbers come from the rollup of the facet `rolled` or, if it is "", from the bitmaps, in slots of `grains`.
     """
-    spans, ragged = cover(borders, grains) if wanted.by_facets else ({}, [(wanted.start, wanted.end)])
+    spans, ragged = cover(borders, grains) if query.by_facets else ({}, [(query.start, query.end)])
     by = (*_bin(stamp, bins), VALUES[facet])
     alone: list[list[ColumnElement[bool]]] = [between(stamp, low, high) for low, high in ragged]
     if spans:
-        # "+ 0" lets no database look for them by time.
+        # "+ 0" keeps the databases from using the index by time.
         elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in ragged]
-        alone.append([*_behind(_event.id), *between(stamp + 0, wanted.start, wanted.end), *elsewhere])
+        alone.append([*_behind(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
     if spans and not rolled:
-        return _combined(wanted, facet, spans, bins, alone)
-    arms = [_count_rows([*by, func.count()], by, wanted, one) for one in alone]
-    arms += [_summed(wanted, facet, rolled, grain, some, bins) for grain, some in spans.items()]
+        return _combined(query, facet, spans, bins, alone)
+    arms = [_count_rows([*by, func.count()], by, query, one) for one in alone]
+    arms += [_summed(query, facet, rolled, grain, some, bins) for grain, some in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
         sums[tuple(key)] += int(number)
@@ -225,23 +213,23 @@ def _sums(
 
 
 def _summed(
-    wanted: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
+    query: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
 ) -> Select[Any]:
-    """Return the query for what the rollup of a facet has in these slots."""
-    values = wanted.facets.get(rolled, ("",) if rolled == ALL else None)
+    """Return the statement that reads the rollup of a facet in these slots."""
+    values = query.facets.get(rolled, ("",) if rolled == ALL else None)
     time = _count.slot * literal(grain * MICRO, BigInteger)
     by = (*_bin(time, bins), _count.source if facet == SOURCE else _count.value)
-    rows = select(*by, func.sum(_count.events)).where(*rollup_rows(rolled, grain, values, wanted.sources)).group_by(*by)
+    rows = select(*by, func.sum(_count.events)).where(*rollup_rows(rolled, grain, values, query.sources)).group_by(*by)
     return _in_slots(rows, _count.slot, spans)
 
 
 def _combined(
-    wanted: AggregateQuery, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
+    query: AggregateQuery, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
 ) -> Counter[Any]:
-    """Count with the sets of events what has values of several facets, and one by one what is `alone`."""
-    parts = {**wanted.facets, **({SOURCE: wanted.sources} if wanted.sources else {})}
+    """Count events with values of several facets by their bitmaps, and those of `alone` one by one."""
+    parts = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
     by = (*_bin(stamp, bins), VALUES[facet])
-    others = [_count_rows(facet_counts.uncounted_columns(by, func.count()), by, wanted, one) for one in alone]
+    others = [_count_rows(facet_counts.one_by_one_columns(by, func.count()), by, query, one) for one in alone]
     times = [
         _in_slots(
             facet_counts.slot_sets(grain, *_bin(facet_counts.slot * literal(grain * MICRO, BigInteger), bins)),
@@ -251,7 +239,7 @@ def _combined(
         for grain, some in spans.items()
         if grain != EVER
     ]
-    first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (wanted.start, wanted.end))
+    first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (query.start, query.end))
     counts = facet_counts.count(facet, parts, times, (first, last) if times else None, others)
     return counts if bins else _unnumbered(counts)
 
@@ -260,15 +248,15 @@ def _unnumbered(counts: Counter[tuple[int, Any]]) -> Counter[Any]:
     return Counter({(value,): events for (_, value), events in counts.items()})
 
 
-def _in_slots(query: Select[Any], slot: Number, spans: Sequence[Range]) -> Select[Any]:
-    """Return `query` for the rows of these slots."""
+def _in_slots(rows: Select[Any], slot: Number, spans: Sequence[Range]) -> Select[Any]:
+    """Return `rows` limited to these slots."""
     if len(spans) == 1:
-        return query.where(*between(slot, *spans[0]))
-    return where_in_ranges(query, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
+        return rows.where(*between(slot, *spans[0]))
+    return where_in_ranges(rows, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
 
 
 def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
-    """Return the number of the bin that a time lies in, if there are bins."""
+    """Return the expression for the bin of a time, if there are bins."""
     if bins is None:
         return ()
     first, width = bins
@@ -276,9 +264,9 @@ def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
 
 
 def _count_rows(
-    columns: Sequence[Any], by: Sequence[Any], wanted: AggregateQuery, more: Sequence[ColumnElement[bool]]
+    columns: Sequence[Any], by: Sequence[Any], query: AggregateQuery, more: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
-    return select(*columns).select_from(ChangeEvent).where(*more, *wanted.conditions).group_by(*by)
+    return select(*columns).select_from(ChangeEvent).where(*more, *query.conditions).group_by(*by)
 
 
 def _by_value(sums: Counter[Any]) -> Counter[Any]:

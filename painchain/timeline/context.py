@@ -1,4 +1,4 @@
-"""Read the log near one event, and the history of one connector: always by key, never more than is shown."""
+"""Read the events around one event, and the changes of one connector: by index, and no more than is shown."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class EventSlice:
-    """Some events, newest first, and where those lie that are still further away, if there are any."""
+    """Some events, newest first, and the cursor of those further away, if there are any."""
 
     events: Sequence[Event]
     further: Cursor | None = None
 
 
 def cursor_of(event: Event) -> Cursor:
-    """Return where an event stands in the order of the feed."""
+    """Return the cursor of an event."""
     return Cursor(event.timestamp, event.id)
 
 
 def events_before(start: datetime, before: Cursor, limit: int = SIDE) -> EventSlice:
-    """Return the events nearest before a place, none of them older than `start`."""
+    """Return the nearest events before a cursor, none older than `start`."""
     query = select(*SHOWN).where(_event.timestamp >= start, _key() < _position(before))
     return _slice(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
 
 
 def events_after(end: datetime, after: Cursor, limit: int = SIDE) -> EventSlice:
-    """Return the events nearest after a place, none of them newer than `end`."""
+    """Return the nearest events after a cursor, none newer than `end`."""
     query = select(*SHOWN).where(_event.timestamp <= end, _key() > _position(after))
     nearest = _slice(query.order_by(_event.timestamp, _event.id), limit)
     return EventSlice(nearest.events[::-1], nearest.further)
@@ -61,14 +61,14 @@ def connector_history(
         query = query.where(_event.timestamp >= since)
     if before:
         query = query.where(_key() < _position(before))
-    found = _slice(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
-    return Page(found.events, found.further)
+    changes = _slice(query.order_by(_event.timestamp.desc(), _event.id.desc()), limit)
+    return Page(changes.events, changes.further)
 
 
 def last_change(number: int) -> Event | None:
-    """Return the newest change of a connector, which knows how it was called when it is gone."""
-    found = connector_history(number, limit=1).events
-    return found[0] if found else None
+    """Return the newest change of a connector. It has the connector's name, also after it was deleted."""
+    changes = connector_history(number, limit=1).events
+    return changes[0] if changes else None
 
 
 def _changes_of(number: int) -> tuple[ColumnElement[bool], ...]:
@@ -79,11 +79,11 @@ def _key() -> Tuple:
     return tuple_(_event.timestamp, _event.id)
 
 
-def _position(place: Cursor) -> Tuple:
-    return tuple_(literal(place.timestamp, _event.timestamp.type), place.id)
+def _position(cursor: Cursor) -> Tuple:
+    return tuple_(literal(cursor.timestamp, _event.timestamp.type), cursor.id)
 
 
 def _slice(query: Select[tuple[object, ...]], limit: int) -> EventSlice:
-    found = db.session.execute(query.limit(limit + 1)).all()
-    events = found[:limit]
-    return EventSlice(events, cursor_of(events[-1]) if len(found) > limit else None)
+    rows = db.session.execute(query.limit(limit + 1)).all()
+    events = rows[:limit]
+    return EventSlice(events, cursor_of(events[-1]) if len(rows) > limit else None)

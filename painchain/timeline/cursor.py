@@ -1,4 +1,4 @@
-"""The position of an event in the feed, as the address of a page carries it."""
+"""The position of an event in the feed, as it appears in the address of a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from painchain.indexes.search_query import BadFilter
 
 @dataclass(frozen=True)
 class Cursor:
-    """The position of one event in the order of the feed: newest first, then by descending id."""
+    """The position of one event in the feed, which is ordered by time and then by id, both descending."""
 
     timestamp: datetime
     id: int
@@ -24,7 +24,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor that ``str`` has written.
+        """Parse a cursor that ``str`` wrote.
 
         :raises BadFilter: when `text` is not a cursor.
         """
@@ -33,7 +33,7 @@ class Cursor:
             stamp, _, number = raw.partition(".")
             return cls(moment(int(stamp)), _fits(int(number)))
         except (ValueError, OverflowError, binascii.Error):
-            raise BadFilter("cursor", "This is not the cursor of a page; start again without one.") from None
+            raise BadFilter("cursor", "Invalid cursor. Start again without one.") from None
 
 
 def _fits(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Count events that have values of several facets at once, by the sets of their numbers."""
+"""Count events that match several facets, by intersecting bitmaps of their ids."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NO_BITS: ColumnElement[bytes] = literal_column("NULL", LargeBinary)
 
 
 def slot_sets(grain: int, number: ColumnElement[int] = _NONE) -> Select[Any]:
-    """Return the query for the sets of events of all slots of a grain; `number` is that of the bin of a slot."""
+    """Return the query for the bitmaps of all slots of a grain; `number` is the bin of a slot."""
     part, value, events = _text("time").label("part"), _text("").label("value"), _NONE.label("events")
     query = select(part, value, number.label("bin"), _set.chunk, events, _set.bits)
     return query.where(_set.facet == ALL, _set.grain == grain)
 
 
-def uncounted_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
-    """Return the columns of events that are counted already, by the number of the bin (if there are bins) and value."""
+def one_by_one_columns(by: Sequence[ColumnElement[Any]], events: ColumnElement[int]) -> list[ColumnElement[Any]]:
+    """Return the columns of events that are counted one by one, not by bitmap: by bin (if there are bins) and value."""
     *number, value = by
     return [_text("other"), cast(value, Text), number[0] if number else _NONE, _NONE, events, _NO_BITS]
 
@@ -44,16 +44,16 @@ def count(
     days: Days | None,
     others: Sequence[Select[Any]],
 ) -> Counter[tuple[int, Any]]:
-    """Count by a facet the events that have one of the values of each of the `parts`, in one query, at one moment.
+    """Count by `facet` the events that have one of the values of each of the `parts`, in one statement.
 
-    `times` are queries ``of_slots``; events outside them do not count. Where `days` are given, there are `times`, and
-    all of them lie in these days. `others` are queries for columns of ``other``. All are counted by bin and value;
-    without bins, the number is 0.
+    `times` are queries from ``slot_sets``; events outside them do not count. If `days` are given, there are `times`,
+    and all of them lie in these days. `others` are queries for ``one_by_one_columns``. All are counted by bin and
+    value; without bins, the bin is 0.
     """
-    wanted: dict[str, Sequence[str] | None] = {facet: None, **parts}
-    arms = [*(_values(part, values, days) for part, values in wanted.items()), *times, *others]
+    values_by_facet: dict[str, Sequence[str] | None] = {facet: None, **parts}
+    arms = [*(_values(part, values, days) for part, values in values_by_facet.items()), *times, *others]
     counts: Counter[tuple[int, Any]] = Counter()
-    sets: dict[str, Bits] = {part: defaultdict(int) for part in wanted}
+    sets: dict[str, Bits] = {part: defaultdict(int) for part in values_by_facet}
     by_value: dict[str, Bits] = defaultdict(lambda: defaultdict(int))
     by_bin: dict[tuple[int, int], int] = defaultdict(int)
     for part, value, number, chunk, events, bits in db.session.execute(union_all(*arms)):
@@ -92,7 +92,7 @@ def _counted(
 
 
 def _values(facet: str, values: Sequence[str] | None, days: Days | None) -> Select[Any]:
-    """Return the query for the sets of these values, or of all, of a facet, as far as they can lie in the days."""
+    """Return the query for the bitmaps of a facet's values (None: all), in the chunks that the days can touch."""
     query = select(_text(facet), _set.value, _NONE, _set.chunk, _NONE, _set.bits)
     query = query.where(_set.facet == facet, _set.grain == EVER, _set.slot == 0)
     if values is not None:

@@ -1,4 +1,4 @@
-"""Which events a person asks for: the filter of a page, a command or an API call, and how it is read and queried."""
+"""The filter of a page, command or API call: which events it selects, and how it is parsed and queried."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ RANGES = {
 }
 DEFAULT_RANGE = "24h"
 MAX_VALUES = 100
-FACETS = ("event_type", "connector", "tag", "author", "status")  # what rollups are kept of, beside the source
-NAMES = ("author", "connector", "team")  # these may contain commas, so that a comma does not divide them
+FACETS = ("event_type", "connector", "tag", "author", "status")  # the facets with rollups, beside the source
+NAMES = ("author", "connector", "team")  # these may contain commas: a comma does not separate two of them
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events to read. An event needs one value of each tuple that is not empty.
+    """Which events to read. An event must have one value of each tuple that is not empty.
 
     `start` and `end` include the times of the search `q`; `gaps` are the times that it excludes. `teams` holds the tags
-    of every team that `q` or `team` names, as they were when the filter was read (``parse_filter``).
+    of every team that `q` or `team` names, as they were when ``parse_filter`` read them.
     """
 
     source: tuple[str, ...] = ()
@@ -68,16 +68,16 @@ class Filter:
         return tuple(dict.fromkeys(tag for name in self.team for tag in tags[name]))
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return the SQL conditions that an event must meet."""
+        """Return the SQL conditions that select the events."""
         return [*self.timeless(), *_between(self.start, self.end)]
 
     def timeless(
         self, page: bool = False, before: int | None = None, matches: Matches | None = None
     ) -> list[ColumnElement[bool]]:
-        """Return the SQL conditions that an event must meet, without those of `start` and `end`.
+        """Return the SQL conditions that select the events, without those of `start` and `end`.
 
-        A search is faster for a `page` of the newest events, or of those `before` an event's id, or when it is
-        already planned how to count it (`matches`).
+        A search is faster for a `page` of the newest events, or of those `before` an event's id, or with the plan for
+        counting it (`matches`).
         """
         conditions: list[ColumnElement[bool]] = []
         for column, values in (
@@ -120,23 +120,24 @@ class Filter:
 
 
 def aggregate_query(
-    wanted: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
+    event_filter: Filter, page: bool = False, before: Cursor | None = None, matches: Matches | None = None
 ) -> AggregateQuery:
     """Return the query that counts the events of a filter, or reads a `page` of them."""
-    by_facets = not wanted.gaps and not search_query.groups(search_query.parse(wanted.q), dict(wanted.teams))
-    facets = {facet: values for facet in FACETS if (values := getattr(wanted, facet))}
-    if wanted.connector:
-        facets["connector"] = aggregates.connector_values(wanted.connector)
-    tagged = [aggregates.tag_values(tags) for tags in (wanted.tag, wanted.team_tags) if tags]
+    groups = search_query.groups(search_query.parse(event_filter.q), dict(event_filter.teams))
+    by_facets = not event_filter.gaps and not groups
+    facets = {facet: values for facet in FACETS if (values := getattr(event_filter, facet))}
+    if event_filter.connector:
+        facets["connector"] = aggregates.connector_values(event_filter.connector)
+    tagged = [aggregates.tag_values(tags) for tags in (event_filter.tag, event_filter.team_tags) if tags]
     known = [values for values in tagged if values is not None]
     if known:
-        # An event's tags are one value together. Where none is left: a value that no event has.
+        # All tags of an event are one value together. If no value is left, use one that no event has.
         facets["tag"] = tuple(value for value in known[0] if all(value in values for values in known)) or ("-",)
     return AggregateQuery(
-        wanted.timeless(page, before.id if before else None, matches),
-        microseconds(wanted.start) if wanted.start else None,
-        microseconds(wanted.end) if wanted.end else None,
-        wanted.source,
+        event_filter.timeless(page, before.id if before else None, matches),
+        microseconds(event_filter.start) if event_filter.start else None,
+        microseconds(event_filter.end) if event_filter.end else None,
+        event_filter.source,
         facets,
         by_facets and len(known) == len(tagged),
     )
@@ -153,7 +154,7 @@ def later(first: datetime | None, second: datetime | None) -> datetime | None:
 
 
 def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneInfo, default_range: str = "") -> Filter:
-    """Read a filter from the values of a query string. A list is repeated or, but for names, comma-separated.
+    """Parse a filter from the values of a query string. Lists are repeated or, except for names, comma-separated.
 
     :raises BadFilter: when a value cannot be understood.
     """
@@ -162,9 +163,9 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
         parts = (text.split(",") if name not in NAMES else [text] for text in given.get(name, ()))
         values = [value.strip() for texts in parts for value in texts]
         if any(len(value) > MAX_TEXT for value in values):
-            raise BadFilter(name, f"{name} can have {MAX_TEXT} characters at most.")
+            raise BadFilter(name, f"{name} can have at most {MAX_TEXT} characters.")
         if len(values) > MAX_VALUES:
-            raise BadFilter(name, f"{name} can have {MAX_VALUES} values at most.")
+            raise BadFilter(name, f"{name} can have at most {MAX_VALUES} values.")
         return tuple(dict.fromkeys(value for value in values if value))
 
     def first(name: str) -> str:
@@ -211,7 +212,7 @@ def parse_filter(given: Mapping[str, Sequence[str]], now: datetime, zone: ZoneIn
 def _overlap(
     start: datetime | None, end: datetime | None, windows: Sequence[Window]
 ) -> tuple[datetime | None, datetime | None]:
-    """Return the interval that lies in `start` to `end` and in every window that is not negated.
+    """Return the overlap of `start` to `end` with every window that is not negated.
 
     :raises BadFilter: when it is empty.
     """
@@ -219,7 +220,7 @@ def _overlap(
     for window in required:
         start, end = later(start, window.start), earlier(end, window.end)
     if required and start and end and start >= end:
-        raise BadFilter("q", "Nothing lies in all the times that are asked for: they do not overlap.")
+        raise BadFilter("q", "No event can match: the times in this search do not overlap.")
     return start, end
 
 

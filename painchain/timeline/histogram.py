@@ -1,4 +1,4 @@
-"""How many events there were: by time, by what they have in common, and in all."""
+"""Count the events of a filter: by time, by the values of a column, and in total."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from painchain.timeline import aggregates
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.filter import DEFAULT_RANGE, RANGES, Filter, aggregate_query, earlier, later
 
-# Bin widths in seconds: what a person would choose, from a second to a year.
+# Bin widths in seconds, all of them round: from a second to a thousand years.
 _WIDTHS = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400 * days for days in (1, 2, 7, 14, 30, 90, 365, 3650, 36500, 365000)),
@@ -63,27 +63,29 @@ class Histogram:
         return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
 
-def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
+def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     """Count the events of a filter by time and source, in at most ``MAX_BINS`` + 1 bins of a round width.
 
     Bins begin at round times of the viewer's `zone`. Without a start, counting begins at the oldest event.
     """
-    matches = _matches(wanted)
+    matches = _matches(event_filter)
     since = matches.since if matches else None
-    # A search with too many matches is counted from `since` on: do not look for its oldest match.
-    oldest = _oldest(replace(wanted, q="", gaps=()) if since else wanted) if wanted.start is None else None
-    start = wanted.start or oldest or (wanted.end or now) - RANGES[DEFAULT_RANGE]
-    end = wanted.end or max(now, start) + timedelta(microseconds=1)
+    # A search with too many matches is counted from `since` on, so its oldest match is not needed.
+    oldest = None
+    if event_filter.start is None:
+        oldest = _oldest(replace(event_filter, q="", gaps=()) if since else event_filter)
+    start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
+    end = event_filter.end or max(now, start) + timedelta(microseconds=1)
     seconds = (end - start).total_seconds()
     width = next((width for width in _WIDTHS if seconds / width <= MAX_BINS), _WIDTHS[-1])
     offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     first = (int(start.timestamp()) + offset) // width * width - offset
     bins = int(-(-(end.timestamp() - first) // width))
     counts: list[dict[str, int]] = [{} for _ in range(bins)]
-    parts = _without_gaps(replace(wanted, start=since or start))
+    parts = _without_gaps(replace(event_filter, start=since or start))
     each = (aggregates.by_time(aggregate_query(part, matches=matches), (first, width), bins) for part in parts)
     for (index, source), count in sum(each, Counter[tuple[int, str]]()).items():
-        last = counts[min(index, bins - 1)]  # a clock that was set back has dated events later than now
+        last = counts[min(index, bins - 1)]  # after the clock was set back, events can be later than now
         last[source] = last.get(source, 0) + count
     first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
     return Histogram(
@@ -95,45 +97,45 @@ def histogram(wanted: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     )
 
 
-def _matches(wanted: Filter) -> Matches | None:
+def _matches(event_filter: Filter) -> Matches | None:
     """Return how to count the matches of a search, or None without a search."""
-    groups = wanted.search_groups()
-    return fulltext.matches(db.session.connection(), groups, wanted.start, wanted.end) if groups else None
+    groups = event_filter.search_groups()
+    return fulltext.matches(db.session.connection(), groups, event_filter.start, event_filter.end) if groups else None
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The numbers of events, in all and by value of some columns. Events before `since` are not counted."""
+    """The numbers of events, in total and by the values of some columns. Events before `since` are not counted."""
 
     total: int
     by: Mapping[str, Mapping[str, int]]
     since: datetime | None = None
 
 
-def statistics(wanted: Filter, columns: Sequence[str]) -> Statistics:
-    """Count the events of a filter by the values of `columns`; a search with many matches counts the newest only."""
-    matches = _matches(wanted)
+def statistics(event_filter: Filter, columns: Sequence[str]) -> Statistics:
+    """Count the events of a filter by the values of `columns`. A search with many matches counts the newest only."""
+    matches = _matches(event_filter)
     since = matches.since if matches else None
-    wanted = replace(wanted, start=since or wanted.start)
-    by = {column: _counts_by(column, wanted, matches) for column in columns}
+    event_filter = replace(event_filter, start=since or event_filter.start)
+    by = {column: _counts_by(column, event_filter, matches) for column in columns}
     return Statistics(
-        _counts_by("source", wanted, matches).total(), {column: _ranked(by[column]) for column in by}, since
+        _counts_by("source", event_filter, matches).total(), {column: _ranked(by[column]) for column in by}, since
     )
 
 
-def count(wanted: Filter) -> int:
+def count(event_filter: Filter) -> int:
     """Return the number of events of a filter."""
-    return _counts_by("source", wanted).total()
+    return _counts_by("source", event_filter).total()
 
 
-def counts_by(column: str, wanted: Filter) -> dict[str, int]:
+def counts_by(column: str, event_filter: Filter) -> dict[str, int]:
     """Return the number of events for each value of a column, the most frequent first."""
-    return _ranked(_counts_by(column, wanted))
+    return _ranked(_counts_by(column, event_filter))
 
 
-def _counts_by(column: str, wanted: Filter, matches: Matches | None = None) -> Counter[str]:
+def _counts_by(column: str, event_filter: Filter, matches: Matches | None = None) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for part in _without_gaps(wanted):
+    for part in _without_gaps(event_filter):
         query = aggregate_query(part, matches=matches)
         if column == "source":
             counts += aggregates.by_source(query)
@@ -148,16 +150,16 @@ def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _without_gaps(wanted: Filter) -> list[Filter]:
-    """Return filters for the intervals between the gaps: together they match the same events."""
-    spans = [(wanted.start, wanted.end)]
-    for gap in wanted.gaps:
+def _without_gaps(event_filter: Filter) -> list[Filter]:
+    """Return filters for the intervals between the gaps. Together they match the same events."""
+    spans = [(event_filter.start, event_filter.end)]
+    for gap in event_filter.gaps:
         before = [(low, earlier(high, gap.start)) for low, high in spans if gap.start]
         after = [(later(low, gap.end), high) for low, high in spans if gap.end]
         spans = [(low, high) for low, high in (*before, *after) if not low or not high or low < high]
-    return [replace(wanted, start=low, end=high, gaps=()) for low, high in spans]
+    return [replace(event_filter, start=low, end=high, gaps=()) for low, high in spans]
 
 
-def _oldest(wanted: Filter) -> datetime | None:
-    oldest = timeline_pages.oldest(aggregate_query(wanted))
+def _oldest(event_filter: Filter) -> datetime | None:
+    oldest = timeline_pages.oldest(aggregate_query(event_filter))
     return None if oldest is None else moment(oldest)

@@ -1,4 +1,4 @@
-"""Read events: by id, by request, page by page, and those that are new."""
+"""Read events: by id, by request, page by page, and those written since."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from painchain.timeline.filter import Filter, aggregate_query
 PAGE = 50
 
 _event = ChangeEvent.__table__.c
-SHOWN = [column for column in _event if column.name != "words"]  # what an Event has
+SHOWN = [column for column in _event if column.name != "words"]  # the columns of an Event
 Event = Row[Any]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some events, newest first, and the cursor of the next older page if there is one."""
+    """Some events, newest first, and the cursor of the next older page, if there is one."""
 
     events: Sequence[Event]
     older: Cursor | None
@@ -41,7 +41,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Head:
-    """The revision of the database and the newest event: while both are the same, nothing has changed."""
+    """The revision of the database and the newest event. As long as both stay the same, nothing has changed."""
 
     revision: int
     last_event: int
@@ -57,47 +57,37 @@ def head(connection: Connection | None = None) -> Head:
     return Head(*row)
 
 
-def page(wanted: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
+def page(event_filter: Filter, before: Cursor | None = None, limit: int = PAGE) -> Page:
     """Return the newest events of a filter, or the newest older than `before`."""
     position = (microseconds(before.timestamp), before.id) if before else None
-    positions = timeline_pages.newest(aggregate_query(wanted, page=True, before=before), position, limit + 1)
+    positions = timeline_pages.newest(aggregate_query(event_filter, page=True, before=before), position, limit + 1)
     has_more = len(positions) > limit
     events = _rows([event_id for _, event_id in positions[:limit]])
     return Page(events, Cursor(events[-1].timestamp, events[-1].id) if has_more and events else None)
 
 
-def written_after(wanted: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
-    """Return the events of a filter with an id above `after`, in the order in which they were written."""
-    query = select(*SHOWN).where(_event.id > after, *wanted.conditions())
+def written_after(event_filter: Filter, after: int, limit: int = PAGE) -> Sequence[Event]:
+    """Return the events of a filter with an id above `after`, in the order of writing."""
+    query = select(*SHOWN).where(_event.id > after, *event_filter.conditions())
     return db.session.execute(query.order_by(_event.id).limit(limit)).all()
 
 
 def event_by_id(number: int) -> Event | None:
-    """Return the event of that number, if there is one."""
+    """Return the event with that id, if there is one."""
     return db.session.execute(select(*SHOWN).where(_event.id == number)).one_or_none()
 
 
 def event_by_event_id(event_id: str) -> Event | None:
-    """Return the event of that event id, if there is one."""
-    if "\0" in event_id:  # PostgreSQL refuses to compare with it
+    """Return the event with that event id, if there is one."""
+    if "\0" in event_id:  # PostgreSQL does not accept it
         return None
     return db.session.execute(select(*SHOWN).where(_event.event_id == event_id)).one_or_none()
 
 
 def events_of_request(request_id: str, limit: int = PAGE) -> Sequence[Event]:
-    """Return the events of one action, newest first."""
+    """Return the events of one request, newest first."""
     query = select(*SHOWN).where(_event.request_id == request_id)
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(limit)).all()
-
-
-def authors() -> list[str]:
-    """Return every author of an event."""
-    return sorted(aggregates.authors(), key=str.casefold)
-
-
-def tags() -> list[str]:
-    """Return every tag that an event has."""
-    return sorted(aggregates.tags(), key=str.casefold)
 
 
 @dataclass(frozen=True)

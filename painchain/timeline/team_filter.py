@@ -1,4 +1,4 @@
-"""Look up what a team stands for in a filter: its tags, by its name."""
+"""Look up the tags of teams by their names, for filters."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from painchain.database.models import Team
 from painchain.database.session import db
 from painchain.indexes.search_query import BadFilter
 
-# A filter asks for so many tags at most, by however many teams.
+# The most tags that the teams of a filter can have together.
 MOST = 500
-NAMED = 20
+NAMED = 20  # teams that the message about an unknown one lists
 
 _team = Team.__table__.c
 
 
 class UnknownTeam(BadFilter):
-    """A filter names a team that is not there, or not there any more."""
+    """A filter names a team that does not exist, or no longer."""
 
 
 @dataclass(frozen=True)
 class TeamTags:
-    """One team as a filter knows it."""
+    """The names and the tags of one team."""
 
     name: str
     tags: tuple[str, ...]
@@ -32,7 +32,7 @@ class TeamTags:
 
 
 def all_teams() -> list[TeamTags]:
-    """Return every team, in the order of the page."""
+    """Return every team, sorted by name."""
     rows = db.session.execute(
         select(_team.name, _team.tags, _team.former_names).order_by(func.lower(_team.name), _team.id)
     )
@@ -40,31 +40,31 @@ def all_teams() -> list[TeamTags]:
 
 
 def find_teams(names: Sequence[str], parameter: str) -> dict[str, TeamTags]:
-    """Return the teams of these names, whatever their case: each by the name that was asked for.
+    """Return the teams with these names, ignoring case, by the name as it was given.
 
-    :raises UnknownTeam: when there is none of a name; `parameter` asked for it.
-    :raises BadFilter: when they have too many tags together.
+    :raises UnknownTeam: when no team has a name; the error is that of `parameter`.
+    :raises BadFilter: when the teams have too many tags together.
     """
     if not names:
         return {}
-    there = all_teams()
-    by_name = {one.name.casefold(): one for one in there}
+    teams = all_teams()
+    by_name = {team.name.casefold(): team for team in teams}
     for name in names:
         if name.casefold() not in by_name:
-            raise UnknownTeam(parameter, _unknown(name, there))
-    found = {name: by_name[name.casefold()] for name in names}
-    if len({tag for one in found.values() for tag in one.tags}) > MOST:
-        raise BadFilter(parameter, f"These teams have more than {MOST} tags together; ask for fewer of them.")
-    return found
+            raise UnknownTeam(parameter, _unknown(name, teams))
+    chosen = {name: by_name[name.casefold()] for name in names}
+    if len({tag for team in chosen.values() for tag in team.tags}) > MOST:
+        raise BadFilter(parameter, f"These teams have more than {MOST} tags together. Choose fewer teams.")
+    return chosen
 
 
-def _unknown(name: str, there: Sequence[TeamTags]) -> str:
-    """Say that there is no team of a name, how it is called now if it was renamed, or which there are."""
-    for one in there:
-        if name.casefold() in (former.casefold() for former in one.former_names):
-            return f"There is no team “{name}” any more: it is called “{one.name}” now."
-    if not there:
-        return f"There is no team “{name}”. There are none yet; Settings → Teams is where they are made."
-    names = ", ".join(one.name for one in there[:NAMED])
-    more = f" and {len(there) - NAMED} more" if len(there) > NAMED else ""
-    return f"There is no team “{name}”. There {'is' if len(there) == 1 else 'are'} {names}{more}."
+def _unknown(name: str, teams: Sequence[TeamTags]) -> str:
+    """Return the message that no team has this name: with its new name if it was renamed, or with the teams' names."""
+    for team in teams:
+        if name.casefold() in (former.casefold() for former in team.former_names):
+            return f"Team “{name}” was renamed to “{team.name}”."
+    if not teams:
+        return f"No team is named “{name}”. There are no teams yet; add one under Settings → Teams."
+    names = ", ".join(team.name for team in teams[:NAMED])
+    more = f" and {len(teams) - NAMED} more" if len(teams) > NAMED else ""
+    return f"No team is named “{name}”. {'The only team is' if len(teams) == 1 else 'Teams:'} {names}{more}."

@@ -75,7 +75,7 @@ def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
         for range_ in ("24h", "90d"):
             yield f"chart: {range_}, q={q}", chart(Filter(q=q), range_)
     yield "statistics", lambda: [histogram.count(Filter()), *(histogram.counts_by(one, Filter()) for one in COLUMNS)]
-    yield "menus of the filter", lambda: (queries.authors(), queries.tags())
+    yield "menus of the filter", queries.filter_values
     two = FILTERS["author and type"]
     yield "statistics, author and type", lambda: histogram.statistics(two, COLUMNS)
     client = app.test_client()

@@ -185,7 +185,8 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
     with app.app_context():
         assert kept() == kept_sets() == {}
         assert db.session.execute(select(EventTag.__table__)).all() == []
-        assert (histogram.count(Filter()), queries.tags(), queries.authors()) == (0, [], [])
+        values = queries.filter_values()
+        assert (histogram.count(Filter()), values.tags, values.authors) == (0, [], [])
 
 
 @pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
@@ -281,7 +282,7 @@ READS = {
         Filter(start=NOW - DAY, author=("ann",), event_type=("Image",)), NOW, UTC_ZONE
     ),
     "statistics": lambda: [histogram.counts_by(name, Filter()) for name in ("source", "author", "connector_name")],
-    "menus": lambda: (queries.authors(), queries.tags()),
+    "menus": queries.filter_values,
 }
 
 

@@ -79,7 +79,7 @@ def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
         assert all(one.name.startswith("Demo ") and not one.enabled for one in rows)
         addresses = [value for one in rows for value in one.config.values() if "://" in str(value)]
         assert set(addresses) == {"https://demo.invalid"}
-        assert all(author.startswith("demo-") for author in queries.authors() if author != "system")
+        assert all(author.startswith("demo-") for author in queries.filter_values().authors if author != "system")
 
 
 @ON_SQLITE

@@ -37,7 +37,7 @@ class TeamForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("")
 def index() -> ResponseReturnValue:
     """List the teams."""
-    return responses.page("pages/settings/teams.html", teams=teams.list_all(), offered=queries.tags())
+    return responses.page("pages/settings/teams.html", teams=teams.list_all(), offered=queries.filter_values().tags)
 
 
 @blueprint.get("/new")

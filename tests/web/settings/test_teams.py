@@ -206,15 +206,15 @@ def test_the_menu_offers_teams_once_there_are_some(client):
 def test_a_team_that_is_not_there_says_which_there_are(client, query):
     refusal = client.get("/api/changes", query_string=query)
     assert refusal.status_code == 422
-    assert "There are none yet" in refusal.get_json()["message"]
+    assert "There are no teams yet" in refusal.get_json()["message"]
     add(client)
     add(client, "Search", "search")
     refusal = client.get("/api/changes", query_string=query).get_json()
-    assert refusal["message"] == "There is no team “Paiments”. There are Payments, Search."
+    assert refusal["message"] == "No team is named “Paiments”. Teams: Payments, Search."
     assert refusal["errors"][0]["field"] in query
     page = client.get("/", query_string=query)
     assert page.status_code == 422
-    assert "There are Payments, Search." in words(soup(page).select_one("[role=alert]"))
+    assert "Teams: Payments, Search." in words(soup(page).select_one("[role=alert]"))
 
 
 def test_an_old_name_says_how_the_team_is_called_now(client):
@@ -223,7 +223,7 @@ def test_an_old_name_says_how_the_team_is_called_now(client):
         save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name=name))
     for query in ({"team": "payments"}, {"q": "team:Checkout"}):
         said = client.get("/api/changes", query_string=query).get_json()["message"]
-        assert said.endswith("any more: it is called “Money” now.")
+        assert said.endswith("was renamed to “Money”.")
 
 
 def test_an_open_dashboard_says_once_that_its_team_is_gone_and_asks_no_more(client):
@@ -231,7 +231,7 @@ def test_an_open_dashboard_says_once_that_its_team_is_gone_and_asks_no_more(clie
     ask = soup(client.get("/?team=Payments")).select_one("#live")["hx-get"]
     save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
     page = soup(client.get(ask, headers=HTMX))
-    assert "it is called “Checkout” now" in words(page.select_one("#toast .bad"))
+    assert "was renamed to “Checkout”" in words(page.select_one("#toast .bad"))
     assert not page.select_one("#live").has_attr("hx-get")
 
 
