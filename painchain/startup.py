@@ -84,7 +84,7 @@ def create_app_for_key_recovery(settings: Settings) -> Flask:
 def migrate() -> None:
     """Bring the database to the present schema.
 
-    :raises MissingChain: when the log has no chain although there are checkpoints of one.
+    :raises painchain.integrity.checkpoints.MissingChain: when the log has no chain, but checkpoints of one exist.
     """
     if migrations.is_unchained():
         checkpoints.refuse_without_chain(runtime.current().settings.checkpoint_file)

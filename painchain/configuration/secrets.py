@@ -17,7 +17,7 @@ def encrypt(text: str) -> str:
 def decrypt(stored: str) -> str:
     """Return a stored secret in plain text.
 
-    :raises KeyUnusable: when the key does not decrypt it.
+    :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt it.
     """
     return open_sealed(_box(), stored)
 
@@ -25,7 +25,7 @@ def decrypt(stored: str) -> str:
 def decrypted_secrets(connector: Connector) -> dict[str, str]:
     """Return the secrets of a connector in plain text, by field key.
 
-    :raises KeyUnusable: when the key does not decrypt them.
+    :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt them.
     """
     return {key: decrypt(stored) for key, stored in connector.secrets.items()}
 
@@ -33,7 +33,7 @@ def decrypted_secrets(connector: Connector) -> dict[str, str]:
 def check_key() -> None:
     """Decrypt every stored secret, to make sure that the key is the right one.
 
-    :raises KeyUnusable: when it is not.
+    :raises painchain.core.crypto.KeyUnusable: when it is not.
     """
     with read_transaction() as connection:
         for stored in encrypted_columns.encrypted_texts(connection):

@@ -52,7 +52,7 @@ class ApiClient:
         """Return the response to one GET request; with an `etag` the request is conditional.
 
         :raises PollBudgetExceeded: if this poll may send no more requests.
-        :raises PollError: as ``Client.get``.
+        :raises painchain.connectors.contract.PollError: as `HttpClient.get` does.
         """
         self._budget.spend()
         self.check_rate_limit()

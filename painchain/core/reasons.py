@@ -21,7 +21,7 @@ def normalize(text: str) -> str:
     >>> normalize(" the incident\\n of today ")
     'the incident of today'
 
-    :raises TooLong: when it is longer than is kept.
+    :raises ReasonTooLong: when it is longer than is kept.
     """
     line = " ".join("".join(" " if unprintable(one) else one for one in text[: 20 * LONGEST]).split())
     if len(line) > LONGEST or len(text) > 20 * LONGEST:

@@ -32,7 +32,7 @@ def encrypted_texts(connection: Connection) -> Iterator[str]:
 def reseal(connection: Connection, old: Box, new: Box) -> int:
     """Seal every text anew and return how many there are.
 
-    :raises KeyUnusable: when the old key does not open one.
+    :raises painchain.core.crypto.KeyUnusable: when the old key does not open one.
     """
 
     def anew(text: str) -> str:

@@ -97,7 +97,7 @@ def _message(event: NewEvent) -> dict[str, object]:
 def claim(now: datetime) -> ClaimedNotices | None:
     """Take what is due of one rule: no other process takes it for a while. None if nothing is due.
 
-    :raises WrongKey: when the key was replaced, so that this process opens no address any more.
+    :raises painchain.database.session.WrongKey: when the key was replaced, and this process can decrypt no address.
     """
     free = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
     query = select(_notices.c.rule_id, _notices.c.id).where(*free).order_by(_notices.c.due, _notices.c.id)

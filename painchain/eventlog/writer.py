@@ -181,7 +181,7 @@ def writing(first: Callable[[Connection], None] = lambda connection: None) -> It
 
     `first` is done before anything is read.
 
-    :raises WriteBusy: when other writers held the database for too long.
+    :raises painchain.database.session.WriteBusy: when other writers held the database for too long.
     :raises WrongKey: when the log is written with another key than this process has.
     :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
     """

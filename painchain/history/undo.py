@@ -84,7 +84,7 @@ def can_undo(event: Event) -> bool:
 def plan(event: Event) -> Plan:
     """Return what can be put back as things stand now.
 
-    :raises NothingToRestore: when the event changed no setting of a connector.
+    :raises NothingToUndo: when the event changed no setting of a connector.
     """
     parts = _recorded(event)
     if not parts or not event.connector_id:
@@ -98,9 +98,9 @@ def undo(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
 
     What that changes is recorded as any edit is, and says which event it reverts.
 
-    :raises NothingToRestore: when the event changed no setting of a connector.
-    :raises NotRestored: when one of them cannot be put back.
-    :raises Invalid: when the connector does not take the values.
+    :raises NothingToUndo: when the event changed no setting of a connector.
+    :raises UndoRefused: when one of them cannot be put back.
+    :raises painchain.configuration.errors.InvalidValues: when the connector does not take the values.
     """
     proposed = plan(event)
     chosen = _chosen(proposed, keys)

@@ -61,7 +61,7 @@ def wanted() -> dict[int, Wanted]:
 def take(connector_id: int, now: datetime) -> datetime | None:
     """Take the watch of a connector if it is free; return until when.
 
-    :raises WrongKey: when the key was replaced, so that this process opens no token and stores nothing any more.
+    :raises painchain.database.session.WrongKey: when the key was replaced, and this process can store nothing.
     """
     writer.check_key()
     return _move(_of(connector_id).where(clock.reached_condition(_state.watched_until, now, LEASE)), now + LEASE)
@@ -70,7 +70,7 @@ def take(connector_id: int, now: datetime) -> datetime | None:
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
     """Keep the watch that this process has `until` then; None if it has lost it.
 
-    :raises WrongKey: when the key was replaced in the meantime: another process takes it when the lease is over.
+    :raises painchain.database.session.WrongKey: when the key was replaced: another process takes over.
     """
     writer.check_key()
     return _move(_of(connector_id).where(_state.watched_until == until), now + LEASE)
@@ -84,7 +84,7 @@ def release(connector_id: int, until: datetime) -> None:
 def turn(connector_id: int, now: datetime) -> PollContext | None:
     """Return what a watch begins with; None if the connector is gone.
 
-    :raises KeyUnusable: when the key does not open its secrets.
+    :raises painchain.core.crypto.KeyUnusable: when the key does not open its secrets.
     """
     try:
         connector, state = db.session.get(Connector, connector_id), db.session.get(PollState, connector_id)

@@ -105,7 +105,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     :raises NoHook: when nothing is taken under this address.
     :raises InvalidSignature: when it is not signed with the connector's secret.
     :raises SwitchedOff: when the connector is disabled.
-    :raises painchain.connectors.poll.Unreadable: when its body is not what it should be.
+    :raises painchain.connectors.contract.UnreadableDelivery: when its body is not what it should be.
     """
     connector, hook, webhook = find(type_key, connector_id)
     sealed = webhook.secret

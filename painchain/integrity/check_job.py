@@ -120,7 +120,7 @@ def ask() -> None:
 def acquire(now: datetime) -> CheckLease | None:
     """Acquire the lease if a check is due or requested, or if the server that ran one is gone.
 
-    :raises WrongKey: when the key was replaced, so that this process can no longer check anything.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer check anything.
     """
     wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
     free = and_(wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LOST)))

@@ -107,7 +107,7 @@ def count_rows() -> int:
 def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
     """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows.
 
-    :raises WrongKey: when the key was replaced, so that this process cannot seal it.
+    :raises painchain.database.session.WrongKey: when the key was replaced, so that this process cannot seal it.
     """
     keys: Keyring = runtime.current().keys
     writer, written = BackupWriter(file), Counter[str]()
@@ -166,7 +166,7 @@ def is_in_use() -> bool:
 def refuse_other_versions(manifest: Manifest) -> None:
     """Refuse what this version cannot load.
 
-    :raises Refused: when the backup is of another schema.
+    :raises RestoreRefused: when the backup is of another schema.
     """
     if manifest.schema != NEWEST:
         newer = manifest.schema > NEWEST
@@ -189,9 +189,9 @@ def restore(
     Other processes see all of it at once, or nothing. Numbers of events and rows that were given out are not given out
     again, and a sealed run stands for the events that are abandoned.
 
-    :raises Refused: when the chain of its log is broken, unless `even_broken`.
+    :raises RestoreRefused: when the chain of its log is broken, unless `even_broken`.
     :raises BadBackup: when the file is not what was checked.
-    :raises KeyUnusable: when the keys do not open its stored tokens.
+    :raises painchain.core.crypto.KeyUnusable: when the keys do not open its stored tokens.
     """
     manifest = checked.manifest
     refuse_other_versions(manifest)

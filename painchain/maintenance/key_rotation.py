@@ -59,7 +59,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
     The write lock is held all along, so that of two who rotate one waits, and works upon what the other has done. The
     key lies in its file before anything is sealed with it; which key counts is decided by the commit alone.
 
-    :raises Refused: when the keys are looked after elsewhere and no new one is there.
+    :raises ChangeRefused: when the keys are looked after elsewhere and no new one is there.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     old: Keyring = runtime.current().keys
@@ -111,7 +111,7 @@ def drop_old() -> tuple[int, int]:
 
     Return how many are dropped and how many are left.
 
-    :raises Refused: when it cannot be told which are needed, or the keys are looked after elsewhere.
+    :raises ChangeRefused: when it cannot be told which are needed, or the keys are looked after elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     where: KeySource = runtime.current().key_place
@@ -162,7 +162,7 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
     The log is chained anew as it is found: what came before can be verified no more, and it says so on the record. No
     key opens the stored secrets any more: they are dropped, and the connectors that need them disabled.
 
-    :raises Refused: when the log is chained with this very key, and everything opens.
+    :raises ChangeRefused: when the log is chained with this very key, and everything opens.
     """
     chain: Chain = runtime.current().chain
     lost = writer.key_id()

@@ -48,7 +48,7 @@ class Step:
 def acquire(now: datetime) -> int | None:
     """Take over a removal that nobody works on, and return its number. It is ours as long as our beat stands there.
 
-    :raises WrongKey: when the key was replaced, so that this process can remove nothing.
+    :raises painchain.database.session.WrongKey: when the key was replaced, so that this process can remove nothing.
     """
     waiting: Sequence[int] = db.session.scalars(
         select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, LOST)).order_by(_row.c.id)
@@ -71,7 +71,7 @@ def run(number: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[
     `beat` is when the order was given or taken. It ends early where another process has taken over since, or the rule
     has changed.
 
-    :raises retention.AuditingOff: when nothing would be recorded. The order stays until somebody can go on with it.
+    :raises painchain.retention.rules.PruneNeedsAuditing: while auditing is off. The order stays and can be resumed.
     """
     size = FIRST_STEP
     after: EventPosition | None = None

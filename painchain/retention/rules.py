@@ -83,7 +83,7 @@ def rules() -> dict[str, int | None]:
 def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
     """Store the rules that are wanted and record what is different. What `wanted` leaves out stays.
 
-    :raises Stale: when they are no longer what the person `began` with.
+    :raises StaleRetention: when they are no longer what the person `began` with.
     """
     now = rules()
     if any(now.get(source) != days for source, days in began.items()):
@@ -113,9 +113,9 @@ def schedule_prune(asked: Iterable[PrunableEvents], cause: str, trail: Trail, be
 
     `beat` is now for whoever goes on to carry them out, and ``db.EPOCH`` to leave them to the scheduler.
 
-    :raises AuditingOff: while nothing is recorded.
-    :raises Busy: while others are being carried out.
-    :raises Stale: when a rule is no longer what was asked for.
+    :raises PruneNeedsAuditing: while nothing is recorded.
+    :raises PruneInProgress: while others are being carried out.
+    :raises StaleRetention: when a rule is no longer what was asked for.
     """
     if not audit_trail.auditing().on:
         raise PruneNeedsAuditing

@@ -74,7 +74,7 @@ def revoke(connector: Connector) -> None:
 def acquire(now: datetime) -> PollLease | None:
     """Acquire the lease of the connector that has waited longest, if one is due. Its next poll is put off first.
 
-    :raises WrongKey: when the key was replaced, so that this process decrypts no token any more.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer decrypt tokens.
     """
     candidates = _candidates(now)
     if candidates:

@@ -71,7 +71,7 @@ class Scheduler(Worker):
 def schedule_daily_prune(now: datetime) -> None:
     """Take the daily turn if it is due, and order what the rules remove.
 
-    :raises WrongKey: when the key was replaced, so that this process can order nothing.
+    :raises painchain.database.session.WrongKey: when the key was replaced, so that this process can order nothing.
     """
     is_due = retention_rules.is_due(now)
     db.session.rollback()
