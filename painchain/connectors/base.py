@@ -236,8 +236,8 @@ def _texts(field: Field, value: Any) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise FieldError(f"{field.label} must be a list of strings.")
     for item in value:  # before Python strips them as white space
-        if found := SEPARATORS.intersection(item):
-            raise FieldError(f"{field.label} contains an unprintable character ({min(found)!a}).")
+        if separators := SEPARATORS.intersection(item):
+            raise FieldError(f"{field.label} contains an unprintable character ({min(separators)!a}).")
     parts = (part for item in value for part in (item.split(",") if field.kind is Kind.TAGS else [item]))
     return list(dict.fromkeys(text for part in parts if (text := _plain(part))))
 

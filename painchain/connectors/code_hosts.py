@@ -87,26 +87,26 @@ def dig(value: Any, *path: str | int) -> Any:
 
 def text(value: Any, *path: str | int) -> str:
     """Return the string or number at `path` as a string, or ""."""
-    found = dig(value, *path)
-    return str(found) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
+    member = dig(value, *path)
+    return str(member) if isinstance(member, str | int | float) and not isinstance(member, bool) else ""
 
 
 def objects(value: Any, *path: str | int) -> list[Any]:
     """Return the objects in the list at `path`; [] if there is no list."""
-    found = dig(value, *path)
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    member = dig(value, *path)
+    return [row for row in member if isinstance(row, dict)] if isinstance(member, list) else []
 
 
 def strings(value: Any, *path: str | int) -> list[str]:
     """Return the strings in the list at `path`; [] if there is no list."""
-    found = dig(value, *path)
-    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+    member = dig(value, *path)
+    return [word for word in member if isinstance(word, str)] if isinstance(member, list) else []
 
 
 def integer(value: Any, *path: str | int) -> int | None:
     """Return the integer at `path`, or None."""
-    found = dig(value, *path)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    member = dig(value, *path)
+    return member if isinstance(member, int) and not isinstance(member, bool) else None
 
 
 def parse_time(value: Any, *path: str | int) -> datetime | None:
@@ -115,12 +115,12 @@ def parse_time(value: Any, *path: str | int) -> datetime | None:
     >>> parse_time("2026-03-04T05:06:07Z"), parse_time("soon"), parse_time({"at": None}, "at")
     (datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc), None, None)
     """
-    found = dig(value, *path)
+    member = dig(value, *path)
     try:
-        if isinstance(found, int) and not isinstance(found, bool):
-            return datetime.fromtimestamp(found, UTC)
-        told = datetime.fromisoformat(found) if isinstance(found, str) else None
-        return told and (told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC))
+        if isinstance(member, int) and not isinstance(member, bool):
+            return datetime.fromtimestamp(member, UTC)
+        time = datetime.fromisoformat(member) if isinstance(member, str) else None
+        return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
     except (ValueError, OverflowError, OSError):
         return None
 

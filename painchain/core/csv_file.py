@@ -33,14 +33,14 @@ def cell(value: Any) -> str:
 
 
 def line(cells: Iterable[str]) -> str:
-    """Return guarded cells as one line of CSV."""
+    """Return cells that are already guarded as one line of CSV."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue()
 
 
-def written(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as CSV."""
+def rows_as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as the text of a CSV file."""
     return "".join(line(cell(value) for value in row) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Connections to addresses that may be asked, over at a given moment, however slowly the other side talks."""
+"""Connect only to allowed addresses, and end every request at a deadline, however slowly the server responds."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from painchain.core import address_policy
 
 
 class Deadline:
-    """The moment, of ``time.monotonic()``, at which the request that is going on has to be answered."""
+    """The time, of `time.monotonic()`, by which the current request must be complete."""
 
     def __init__(self) -> None:
         self.moment = float("inf")
 
     def left(self, timeout: float | None) -> float:
-        """Return how long the next step may take.
+        """Return how many seconds the next step may take.
 
-        :raises httpcore2.ReadTimeout: when the time is over.
+        :raises httpcore2.ReadTimeout: when the deadline has passed.
         """
         left = self.moment - time.monotonic()
         if left <= 0:
-            raise httpcore2.ReadTimeout("the deadline is over")
+            raise httpcore2.ReadTimeout("the deadline has passed")
         return left if timeout is None else min(timeout, left)
 
 
 class BoundedTransport(httpx2.HTTPTransport):
-    """A transport whose every step ends at the deadline: also the headers, whose bytes may come one by one.
+    """A transport whose every step ends at the deadline, even if the headers arrive byte by byte.
 
-    A host that whoever runs the server has chosen is not `guarded`; all others lead to addresses that may be asked.
+    With `guarded`, it connects only to allowed addresses. Hosts that the server's own settings name need no guard.
     """
 
     def __init__(self, context: ssl.SSLContext, deadline: Deadline, guarded: bool = True):
@@ -43,7 +43,7 @@ class BoundedTransport(httpx2.HTTPTransport):
 
 
 class GuardedAsyncTransport(httpx2.AsyncHTTPTransport):
-    """A transport that leads to addresses that may be asked, and to no others; as many connections as are wanted."""
+    """A transport that connects only to allowed addresses, with any number of connections."""
 
     def __init__(self, context: ssl.SSLContext):
         super().__init__(verify=context, trust_env=False)
@@ -69,7 +69,7 @@ class _Backend(httpcore2.SyncBackend):
         for address in self._addresses(host, port):
             try:
                 left = self._deadline.left(timeout)
-                with _in_its_words():
+                with _as_connect_error():
                     stream = super().connect_tcp(address, port, left, local_address, socket_options)
                 return _Stream(stream, self._deadline)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
@@ -77,10 +77,10 @@ class _Backend(httpcore2.SyncBackend):
         raise problem or httpcore2.ConnectError("a host without addresses")
 
     def _addresses(self, host: str, port: int) -> list[str]:
-        """Return where to connect to: where every address was checked, no name is looked up a second time."""
+        """Return the addresses to connect to. Once they are checked, the name is not resolved again."""
         if not self._guarded:
             return [host]
-        with _in_its_words():
+        with _as_connect_error():
             return address_policy.resolve(host, port)
 
 
@@ -94,9 +94,9 @@ class _AsyncBackend(httpcore2.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         problem: Exception | None = None
-        with _in_its_words():
-            found = await address_policy.resolve_async(host, port)
-        for address in found:
+        with _as_connect_error():
+            addresses = await address_policy.resolve_async(host, port)
+        for address in addresses:
             try:
                 return await super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
@@ -105,8 +105,8 @@ class _AsyncBackend(httpcore2.AnyIOBackend):
 
 
 @contextmanager
-def _in_its_words() -> Iterator[None]:
-    """Raise what the library expects of a connection that fails."""
+def _as_connect_error() -> Iterator[None]:
+    """Raise the exception that the library expects when a connection fails."""
     try:
         yield
     except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""Say an event in the words of the Open Cybersecurity Schema Framework: class 3004, Entity Management."""
+"""Convert events to the Open Cybersecurity Schema Framework (OCSF), class 3004: Entity Management."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from painchain import __version__, connectors
 from painchain.database.types import iso, microseconds
 from painchain.timeline.queries import Event
 
-# https://schema.ocsf.io/1.8.0/classes/entity_management; Enable and Disable are there since 1.3.
+# https://schema.ocsf.io/1.8.0/classes/entity_management. Enable and Disable exist since 1.3.
 VERSION = "1.8.0"
 CATEGORY, CLASS = 3, 3004
 CREATE, READ, UPDATE, DELETE, ENABLE, DISABLE, OTHER = 1, 2, 3, 4, 8, 9, 99
 NAMES = {CREATE: "Create", READ: "Read", UPDATE: "Update", DELETE: "Delete", ENABLE: "Enable", DISABLE: "Disable"}
 
-# What was done to what PainChain manages. Anything else, and all that other sources report, is Other.
+# The activity of each built-in event type. Everything else, and every event of other sources, is Other.
 ACTIVITIES = {
     "ConnectorCreated": CREATE,
     "ConnectorUpdated": UPDATE,
@@ -58,7 +58,7 @@ ACTIVITIES = {
 
 
 def entity_management(event: Event) -> dict[str, Any]:
-    """Return an event as an Entity Management event; what has no place there is under `unmapped`."""
+    """Convert an event to an Entity Management event. Members without an OCSF attribute go under `unmapped`."""
     activity = activity_of(event)
     event_type = connectors.event_type(event.source, event.event_type)
     label = event_type.label if event_type else event.event_type
@@ -90,22 +90,22 @@ def entity_management(event: Event) -> dict[str, Any]:
 
 
 def activity_of(event: Event) -> int:
-    """Return the activity id of an event."""
+    """Return the OCSF activity ID of an event."""
     return ACTIVITIES.get(event.event_type, OTHER) if event.source == connectors.BUILTIN.key else OTHER
 
 
 def _status(event: Event) -> dict[str, Any]:
-    """Return how it went. What PainChain records of itself has been done; other sources say it in their own words."""
+    """Return the status attributes: success or failure for built-in events, the source's own status for others."""
     if event.source == connectors.BUILTIN.key:
-        went = (
+        outcome = (
             {"status_id": 2, "status": "Failure"} if event.status == "failed" else {"status_id": 1, "status": "Success"}
         )
-        return {**went, **({"status_code": event.status} if event.status else {})}
+        return {**outcome, **({"status_code": event.status} if event.status else {})}
     return {"status_id": 99, "status": event.status} if event.status else {"status_id": 0, "status": "Unknown"}
 
 
 def _entity(event: Event) -> dict[str, Any]:
-    known = connectors.TYPES.get(event.connector_type or "")
+    connector_type = connectors.TYPES.get(event.connector_type or "")
     for key, kind in (("token", "API token"), ("person", "Account")):
         if event.source == connectors.BUILTIN.key and isinstance(event.metadata.get(key), str):
             return {"name": event.metadata[key], "type_id": 99, "type": kind}
@@ -115,7 +115,7 @@ def _entity(event: Event) -> dict[str, Any]:
         "name": event.connector_name or f"Connector {event.connector_id}",
         **({"uid": str(event.connector_id)} if event.connector_id is not None else {}),
         "type_id": 99,
-        "type": f"{known.label} connector" if known else "Connector",
+        "type": f"{connector_type.label} connector" if connector_type else "Connector",
     }
 
 

@@ -85,15 +85,15 @@ def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
     with pytest.raises(AddressRefused) as private:
         address_policy.check_address("10.0.0.5", "gitlab.lan")
     assert str(private.value) == (
-        "gitlab.lan is at 10.0.0.5, an address of a private network. Connecting there has to be allowed: whoever runs "
-        "PainChain sets PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=10.0.0.5 (or a network such as 10.0.0.0/8, or yes) and "
-        "starts it anew."
+        "gitlab.lan is at 10.0.0.5, an address of a private network. To allow connections to it, set "
+        "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=10.0.0.5 on the server (or a network such as 10.0.0.0/8, or yes) and "
+        "restart PainChain."
     )
     with pytest.raises(AddressRefused) as never:
         address_policy.check_address("169.254.169.254", "metadata.example")
     assert str(never.value) == (
-        "metadata.example is at 169.254.169.254, a link-local address, where clouds keep the credentials of their "
-        "machines. PainChain never connects to such an address."
+        "metadata.example is at 169.254.169.254, a link-local address, where metadata services of clouds return "
+        "credentials. PainChain never connects to such addresses."
     )
     assert refusals("::1")[0].startswith("::1 is an address of this machine itself.")
 
@@ -188,7 +188,7 @@ def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[lis
         assert len(far.asked) == 1
 
 
-SAID = "127.0.0.1 is an address of this machine itself. Connecting there has to be allowed"
+SAID = "127.0.0.1 is an address of this machine itself. To allow connections to it"
 NEW = "/settings/integrations/new"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from painchain.core.csv_file import cell, guard, written
+from painchain.core.csv_file import cell, guard, rows_as_csv
 from painchain.exports.export import csv_line
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -51,10 +51,10 @@ def test_values_are_written_in_words(value, text):
 
 
 def test_lines_end_and_quotes_are_doubled_as_rfc_4180_has_it():
-    assert written([("a", 'say "so"'), ("b,c", "d\ne")]) == 'a,"say ""so"""\r\n"b,c","d\ne"\r\n'
+    assert rows_as_csv([("a", 'say "so"'), ("b,c", "d\ne")]) == 'a,"say ""so"""\r\n"b,c","d\ne"\r\n'
 
 
 @given(st.lists(st.lists(TEXT, min_size=2, max_size=4), max_size=4))
 def test_a_reader_gets_back_every_cell(rows):
-    read = list(csv.reader(io.StringIO(written(rows), newline=""), strict=True))
+    read = list(csv.reader(io.StringIO(rows_as_csv(rows), newline=""), strict=True))
     assert read == [[cell(value) for value in row] for row in rows]

@@ -113,19 +113,19 @@ class ConnectionTest:
         return True
 
     def _check_configured(self, names: list[str]) -> bool:
-        found = []
+        accessible = []
         for number, name in enumerate(names):
             if self._is_late():
                 self._missing.append(f"Not tested, because GitHub responds slowly: {', '.join(names[number:][:5])}.")
                 break
             if repository := self._get_optional(f"repos/{name}"):
-                found.append(repository)
+                accessible.append(repository)
                 self._access.append(name)
             else:
                 self._missing.append(f"{name}: not found, or the token cannot access it.")
-        for repository in found:
+        for repository in accessible:
             self._check_permissions(repository)
-        return bool(found)
+        return bool(accessible)
 
     def _check_permissions(self, repository: Any) -> None:
         name, owner = text(repository, "full_name"), text(repository, "owner", "login")

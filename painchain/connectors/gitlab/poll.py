@@ -56,8 +56,8 @@ class PollRound:
             self._postpone(error)
         if not more:
             self._raise_if_nothing_read()
-        found = list(self.api.events.values())
-        return PollResult(found, self.cursor, more, self._note(more), rate_limit=self.api.rate_limit)
+        events = list(self.api.events.values())
+        return PollResult(events, self.cursor, more, self._note(more), rate_limit=self.api.rate_limit)
 
     def _postpone(self, error: PollError) -> None:
         """Keep the events found before the error. If it persists, the next poll fails with it."""

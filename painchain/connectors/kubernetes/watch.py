@@ -264,21 +264,21 @@ class WatchUpdate:
         # A poll may have listed further streams: then there is more to watch.
         self.is_outdated = len(self.watched) < MAX_STREAMS and not streams.keys() <= self.watched
         since = parse_time(cursor.get("heard")) or now
-        found: list[SourceEvent] = []
+        events: list[SourceEvent] = []
         lost: list[LostStream] = []
-        for one in self.batch:
-            if isinstance(one, LostStream):
-                lost.append(one)
-            elif one.stream.key in streams:
-                streams[one.stream.key] = self._apply(streams[one.stream.key], one, found, now, since)
+        for item in self.batch:
+            if isinstance(item, LostStream):
+                lost.append(item)
+            elif item.stream.key in streams:
+                streams[item.stream.key] = self._apply(streams[item.stream.key], item, events, now, since)
         cursor = {**cursor, "streams": streams, "heard": max(self.alive or since, since).isoformat()}
-        return PollResult(found, cursor, has_more=bool(lost), gap=_gap(lost, now))
+        return PollResult(events, cursor, has_more=bool(lost), gap=_gap(lost, now))
 
     def _apply(
         self,
         stream: Mapping[str, Any],
         watch_event: WatchEvent,
-        found: list[SourceEvent],
+        events: list[SourceEvent],
         now: datetime,
         since: datetime,
     ) -> Any:
@@ -289,7 +289,7 @@ class WatchUpdate:
         uid = watch_event.observed.uid
         event, entry = self._compare(stored_object(uid, entries.get(uid)), watch_event, stream["at"], now, since)
         if event:
-            found.append(event)
+            events.append(event)
         if entry:
             entries[uid] = entry.entry()
         else:
