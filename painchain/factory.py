@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 
 class App(Flask):
-    """Flask, with a log that says nothing of an address or of what an exception says."""
+    """Flask, with a log that contains no request addresses and no exception messages."""
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log what not even an error page could be made of."""
+        """Log an exception for which no error page could be rendered."""
         logs.log_failure(log, "An error page", exc_info[1])
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `func`: no view is a coroutine, and Flask would check each of them in every request."""
+        """Return `func`: no view is a coroutine, and Flask would check each one in every request."""
         return func
 
 
@@ -75,7 +75,7 @@ def build_app(settings: Settings) -> Flask:
 
 
 def configure(app: Flask, settings: Settings) -> None:
-    """Set what Flask and its extensions read."""
+    """Set the configuration of Flask and its extensions."""
     app.config.update(
         SESSION_COOKIE_NAME="painchain",
         SESSION_COOKIE_SAMESITE="Lax",
@@ -93,10 +93,10 @@ def configure(app: Flask, settings: Settings) -> None:
 
 
 def install_guards(app: Flask) -> None:
-    """Install what every request passes, in this order."""
+    """Install the guards that every request passes, in this order."""
     app.after_request(access_log.answered)  # what is registered first runs last
     app.teardown_request(access_log.ended)
-    app.before_request(auth.begin)  # before the guards, whose refusals name the request
+    app.before_request(auth.begin)  # before the guards, whose refusals contain the request ID
     app.before_request(refuse_other_hosts)
     app.before_request(request_limits.guard)
     app.before_request(auth.guard)
@@ -105,7 +105,7 @@ def install_guards(app: Flask) -> None:
 
 
 def install_middleware(app: Flask, shared: Runtime) -> None:
-    """Wrap the WSGI app: unchanged news is answered without Flask, and trusted proxies are believed."""
+    """Wrap the WSGI app: requests for an unchanged feed skip Flask, and headers of trusted proxies are used."""
     settings = shared.settings
     app.wsgi_app = Unchanged(  # type: ignore[method-assign]
         app.wsgi_app,

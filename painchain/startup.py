@@ -1,4 +1,4 @@
-"""Start PainChain: load the key, migrate the database, begin the log."""
+"""Start PainChain: load the key, migrate the database, create the built-in connector."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def create_app(settings: Settings) -> Flask:
         use_keys(app, keys.led_by(writer.key_id()))
         if keys.id != shared.keys.id:
             log.warning(
-                "The first key in %s is not in use: painchain rotate-key puts it to use. If it was in use before, "
-                "somebody has put an older state of the log in its place.",
+                "The first key in %s is not in use: run painchain rotate-key to use it. If it was in use before, "
+                "somebody has replaced the log with an older state.",
                 shared.key_place.name,
             )
         begin_log()
@@ -59,30 +59,30 @@ def create_app(settings: Settings) -> Flask:
 
 
 def create_app_for_key_recovery(settings: Settings) -> Flask:
-    """Return the app of a log whose key is lost, with the key that takes its place: in a key file made for it, perhaps.
+    """Return the app of a log whose key is lost, with a replacement key. Create a key file if there is none.
 
-    :raises KeyUnusable: when nothing is lost, or the key that is there cannot be used.
+    :raises KeyUnusable: when the key is not lost, or the replacement key cannot be used.
     :raises sqlalchemy.exc.SQLAlchemyError: when the database cannot be used.
     """
     app = build_app(settings)
     with starting(app):
-        where = runtime.of(app).key_place
+        source = runtime.of(app).key_place
         if migrations.is_new():
-            raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain: painchain serve.")
-        keys = key_file.read_keys(where)
+            raise KeyUnusable("There is no log yet, so no key is lost. Start PainChain with: painchain serve.")
+        keys = key_file.read_keys(source)
         if keys and opens_everything(app, keys):
             raise KeyUnusable(
-                f"The key is not lost: {where.name} opens everything. Replace it by: painchain rotate-key."
+                f"The key is not lost: {source.name} opens everything. Replace it with: painchain rotate-key."
             )
-        keys = keys or key_file.create_key(where)
-        assert keys is not None  # noqa: S101  it was made
+        keys = keys or key_file.create_key(source)
+        assert keys is not None  # noqa: S101  it was created
         use_keys(app, keys)
         migrate()
     return app
 
 
 def migrate() -> None:
-    """Bring the database to the present schema.
+    """Migrate the database to the current schema.
 
     :raises painchain.integrity.checkpoints.MissingChain: when the log has no chain, but checkpoints of one exist.
     """
@@ -93,7 +93,7 @@ def migrate() -> None:
 
 @contextmanager
 def starting(app: Flask) -> Iterator[None]:
-    """Work in the context of an app that starts, and let go of the database if it does not."""
+    """Work in the context of a starting app. Close the database connections if the start fails."""
     with app.app_context():
         try:
             yield
@@ -104,7 +104,7 @@ def starting(app: Flask) -> Iterator[None]:
 
 
 def opens_everything(app: Flask, keys: Keyring) -> bool:
-    """Say whether these keys belong to the log and open the stored secrets."""
+    """Return whether these keys belong to the log and decrypt the stored secrets."""
     with suppress(KeyUnusable):
         use_keys(app, keys if migrations.is_unchained() else keys.led_by(writer.key_id()))
         secrets.check_key()
@@ -113,7 +113,7 @@ def opens_everything(app: Flask, keys: Keyring) -> bool:
 
 
 def use_keys(app: Flask, keys: Keyring) -> None:
-    """Let the app seal, sign and chain with the first of these keys."""
+    """Make the app encrypt, sign and chain with the first of these keys."""
     app.config["SECRET_KEY"] = keys.derive("sessions")
     shared = runtime.of(app)
     shared.keys = keys
@@ -123,7 +123,7 @@ def use_keys(app: Flask, keys: Keyring) -> None:
 
 
 def begin_log() -> None:
-    """Put the built-in connector in place, on the record, and make sure that the key is the right one."""
+    """Create the built-in connector if it is missing, record that, and check the key."""
     if not connector_store.has_builtin():
         now = datetime.now(UTC)
         with writer.writing() as event_log:
@@ -134,7 +134,7 @@ def begin_log() -> None:
 
 
 def record_chain_begun() -> None:
-    """Put on the record that the events so far are chained as they were found, by an update or by whose hand?"""
+    """Record that an update has chained the existing events, which were not protected until then."""
     now = datetime.now(UTC)
     with writer.writing() as event_log:
         trail = Trail(event_log, SYSTEM, writer.new_request_id(now), now, cause="update")
@@ -144,7 +144,7 @@ def record_chain_begun() -> None:
 def listen(app: Flask) -> Any:
     """Return the HTTP server of the app, listening; `run()` serves until the process is told to stop.
 
-    :raises OSError: when it cannot listen there.
-    :raises ValueError: when that is no address.
+    :raises OSError: when it cannot listen at the address.
+    :raises ValueError: when the address is invalid.
     """
     return server_for(app, runtime.of(app).settings)

@@ -1,8 +1,8 @@
-"""Remove events that are kept no longer: in steps so small that they hold up no writer, and on the record.
+"""Delete expired events in small steps that do not block other writers, and record each prune.
 
-What is to be removed of a source is a row of `prunings`. Each step removes some events and counts them there in one
-transaction; the last one writes the Events Pruned event and takes the row away. So whatever becomes of a process, what
-is gone is either on the record or counted in a row that some server takes over.
+A row of `prunings` is the order to prune one source. Each step deletes some events and counts them in that row, in one
+transaction. The last step writes the Events Pruned event and deletes the row. If a process dies, the deleted events
+are either recorded or counted in a row that another server takes over.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _row = Base.metadata.tables[Pruning.__tablename__]
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did: how many events it removed, for how many seconds it held up writers, whether more follow."""
+    """What one step did: events deleted, seconds for which it held the write lock, and whether more steps follow."""
 
     events: int
     seconds: float
@@ -46,61 +46,61 @@ class Step:
 
 
 def acquire(now: datetime) -> int | None:
-    """Take over a removal that nobody works on, and return its number. It is ours as long as our beat stands there.
+    """Take over an order that no process works on, and return its ID. It is ours while its `beat` is the one we wrote.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced, so that this process can remove nothing.
+    :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
-    waiting: Sequence[int] = db.session.scalars(
+    order_ids: Sequence[int] = db.session.scalars(
         select(_row.c.id).where(db_clock.lost_condition(_row.c.beat, now, LOST)).order_by(_row.c.id)
     ).all()
     db.session.rollback()
-    if waiting:
+    if order_ids:
         writer.check_key()
-    for number in waiting:
-        free = update(_row).where(_row.c.id == number, db_clock.lost_condition(_row.c.beat, now, LOST))
+    for order_id in order_ids:
+        free = update(_row).where(_row.c.id == order_id, db_clock.lost_condition(_row.c.beat, now, LOST))
         with write_transaction() as connection:
-            taken = connection.execute(free.values(beat=now)).rowcount
-        if taken:
-            return number
+            acquired = connection.execute(free.values(beat=now)).rowcount
+        if acquired:
+            return order_id
     return None
 
 
-def run(number: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[Step]:
-    """Remove what an order says, step by step; whoever iterates sets the pace and may stop after any step.
+def run(order_id: int, beat: datetime, clock: Callable[[], datetime]) -> Iterator[Step]:
+    """Carry out an order step by step. The caller sets the pace and may stop after any step.
 
-    `beat` is when the order was given or taken. It ends early where another process has taken over since, or the rule
-    has changed.
+    `beat` is when the order was scheduled or acquired. The iteration ends early if another process has taken over, or
+    the rule has changed.
 
-    :raises painchain.retention.rules.PruneNeedsAuditing: while auditing is off. The order stays and can be resumed.
+    :raises painchain.retention.rules.PruneNeedsAuditing: when auditing is off. The order remains until auditing is on again.
     """
     size = FIRST_STEP
     after: EventPosition | None = None
     more = True
     while more:
-        found = _oldest(number, after, size)
+        expired = _oldest(order_id, after, size)
         now = clock()
         with writer.writing() as event_log:
-            began = time.perf_counter()  # from here on other writers wait
-            removed, more = _step(event_log, number, beat, found, now)
-        seconds = time.perf_counter() - began
+            started = time.perf_counter()  # from here on other writers wait
+            removed, more = _step(event_log, order_id, beat, expired, now)
+        seconds = time.perf_counter() - started
         yield Step(removed, seconds, more)
-        beat, after = now, found[-1] if found else None
+        beat, after = now, expired[-1] if expired else None
         size = next_size(size, seconds)
 
 
 def next_size(size: int, seconds: float) -> int:
-    """Return how many events the next step removes so that it takes about ``STEP_SECONDS``.
+    """Return how many events the next step deletes so that it takes about ``STEP_SECONDS``.
 
     >>> next_size(100, 0.3), next_size(100, 0.001)
     (10, 150)
     """
-    wanted = size * STEP_SECONDS / max(seconds, 0.001)
-    return int(max(SMALLEST_STEP, min(wanted, size * 1.5, LARGEST_STEP)))
+    ideal = size * STEP_SECONDS / max(seconds, 0.001)
+    return int(max(SMALLEST_STEP, min(ideal, size * 1.5, LARGEST_STEP)))
 
 
-def _oldest(number: int, after: EventPosition | None, limit: int) -> Sequence[Any]:
-    """Find the next events to remove, with no write lock: what an event is and when it was never changes."""
-    order = db.session.execute(select(_row).where(_row.c.id == number)).one_or_none()
+def _oldest(order_id: int, after: EventPosition | None, limit: int) -> Sequence[Any]:
+    """Find the next events to delete. This needs no write lock, because stored events never change."""
+    order = db.session.execute(select(_row).where(_row.c.id == order_id)).one_or_none()
     if order is None:
         return []
     query = select(_event.timestamp, _event.id).where(_event.source == order.source, _event.timestamp < order.before)
@@ -108,41 +108,41 @@ def _oldest(number: int, after: EventPosition | None, limit: int) -> Sequence[An
         query = query.where(
             tuple_(_event.timestamp, _event.id) > tuple_(literal(after[0], _event.timestamp.type), after[1])
         )
-    found = db.session.execute(query.order_by(_event.timestamp, _event.id).limit(limit)).all()
+    expired = db.session.execute(query.order_by(_event.timestamp, _event.id).limit(limit)).all()
     db.session.rollback()
-    return found
+    return expired
 
 
 def _step(
-    event_log: EventLogWriter, number: int, beat: datetime, found: Sequence[Any], now: datetime
+    event_log: EventLogWriter, order_id: int, beat: datetime, expired: Sequence[Any], now: datetime
 ) -> tuple[int, bool]:
-    """Remove these events, or close the order if there are none; return how many went and whether there is more."""
+    """Delete these events, or close the order if there are none. Return how many, and whether more follow."""
     if not event_log.connection.execute(
-        update(_row).where(_row.c.id == number, _row.c.beat == beat).values(beat=now)
+        update(_row).where(_row.c.id == order_id, _row.c.beat == beat).values(beat=now)
     ).rowcount:
         return 0, False
     if not audit_trail.auditing().on:
         raise retention_rules.PruneNeedsAuditing
-    order = event_log.connection.execute(select(_row).where(_row.c.id == number)).one()
-    if not found or retention_rules.rules().get(order.source) != order.days:
+    order = event_log.connection.execute(select(_row).where(_row.c.id == order_id)).one()
+    if not expired or retention_rules.rules().get(order.source) != order.days:
         _close(event_log, order, now)
         return 0, False
-    boundary = event_log.remove([event.id for event in found])
+    boundary = event_log.remove([event.id for event in expired])
     event_log.connection.execute(
         update(_row)
-        .where(_row.c.id == number)
+        .where(_row.c.id == order_id)
         .values(
-            removed=order.removed + len(found),
-            oldest=order.oldest or found[0].timestamp,
-            newest=found[-1].timestamp,
+            removed=order.removed + len(expired),
+            oldest=order.oldest or expired[0].timestamp,
+            newest=expired[-1].timestamp,
             boundary=boundary.hex() if boundary else order.boundary,
         )
     )
-    return len(found), True
+    return len(expired), True
 
 
 def _close(event_log: EventLogWriter, order: Any, now: datetime) -> None:
-    """Put on the record what was removed, and take the order away."""
+    """Record what was deleted, and delete the order."""
     if order.removed:
         trail = Trail(event_log, order.author, order.request_id, now, reason=order.reason or "")
         trail.log(

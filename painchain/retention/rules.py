@@ -1,4 +1,4 @@
-"""Keep the events of each source for so many days, or for ever: the rules, what would go, and whose turn it is."""
+"""Retention rules: how long events of each source are kept, which have expired, and when the next prune is due."""
 
 from __future__ import annotations
 
@@ -27,35 +27,33 @@ _event = ChangeEvent.__table__.c
 
 
 class RetentionRefused(Exception):
-    """Something that is not done: the message says why, and what to do."""
+    """A refused change or prune. The message says why and what to do."""
 
 
 class PruneNeedsAuditing(RetentionRefused):
-    """Events are not removed while that would not be recorded."""
+    """Events cannot be pruned while auditing is off."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Auditing is off, and events are removed on the record only. Enable the PainChain connector first."
-        )
+        super().__init__("Auditing is off, and every prune must be recorded. Enable the PainChain connector first.")
 
 
 class PruneInProgress(RetentionRefused):
-    """Events are being removed already."""
+    """Another prune is running."""
 
     def __init__(self) -> None:
-        super().__init__("Events are being removed already. Wait until that is done.")
+        super().__init__("Events are already being deleted. Wait until that is finished.")
 
 
 class StaleRetention(RetentionRefused):
-    """Somebody else has changed the rules in the meantime."""
+    """Another user has changed the rules since they were read."""
 
     def __init__(self) -> None:
-        super().__init__("Somebody else has changed for how long events are kept. Look at it as it is now.")
+        super().__init__("Another user has changed the retention rules. Reload them and try again.")
 
 
 @dataclass(frozen=True)
 class PrunableEvents:
-    """What a rule removes of one source: the events from before `before`, and when the first and last of them were."""
+    """The expired events of one source: how many are older than `before`, and the times of the first and last one."""
 
     source: str
     days: int
@@ -67,7 +65,7 @@ class PrunableEvents:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the removal of one source's events has come."""
+    """How many of the expired events of one source are deleted."""
 
     source: str
     removed: int
@@ -75,67 +73,67 @@ class Progress:
 
 
 def rules() -> dict[str, int | None]:
-    """Return for how many days the events of each source are kept. None: for ever."""
+    """Return for how many days the events of each source are kept. None means forever."""
     stored = {row.source: row.days for row in db.session.execute(select(Retention.source, Retention.days))}
     return {source: stored.get(source) for source in {**connectors.TYPES, **stored}}
 
 
 def change(wanted: Rules, began: Rules, trail: Trail) -> list[RetentionChange]:
-    """Store the rules that are wanted and record what is different. What `wanted` leaves out stays.
+    """Store the `wanted` rules and record the changes. Sources that `wanted` leaves out keep their rules.
 
-    :raises StaleRetention: when they are no longer what the person `began` with.
+    :raises StaleRetention: when the stored rules no longer match those that the user `began` with.
     """
-    now = rules()
-    if any(now.get(source) != days for source, days in began.items()):
+    stored = rules()
+    if any(stored.get(source) != days for source, days in began.items()):
         raise StaleRetention
-    changes = [RetentionChange(source, now.get(source), days) for source, days in wanted.items()]
-    changes = [one for one in changes if one.old != one.new]
-    for one in changes:
-        db.session.execute(delete(Retention).where(Retention.source == one.source))
-        db.session.execute(insert(Retention).values(source=one.source, days=one.new))
-        trail.log(event_kinds.retention_changed(one))
-    return changes
+    rule_changes = [RetentionChange(source, stored.get(source), days) for source, days in wanted.items()]
+    rule_changes = [rule_change for rule_change in rule_changes if rule_change.old != rule_change.new]
+    for rule_change in rule_changes:
+        db.session.execute(delete(Retention).where(Retention.source == rule_change.source))
+        db.session.execute(insert(Retention).values(source=rule_change.source, days=rule_change.new))
+        trail.log(event_kinds.retention_changed(rule_change))
+    return rule_changes
 
 
 def prunable(by: Rules, now: datetime) -> list[PrunableEvents]:
-    """Say what goes by these rules now, source by source; of some it may be nothing."""
+    """Return the events of each source that have expired under these rules. The number may be 0."""
     return [_prunable_of(source, days, now - timedelta(days=days)) for source, days in by.items() if days is not None]
 
 
 def _prunable_of(source: str, days: int, before: datetime) -> PrunableEvents:
     query = select(func.count(), func.min(_event.timestamp), func.max(_event.timestamp))
-    found = db.session.execute(query.where(_event.source == source, _event.timestamp < before)).one()
-    return PrunableEvents(source, days, before, *found)
+    counts = db.session.execute(query.where(_event.source == source, _event.timestamp < before)).one()
+    return PrunableEvents(source, days, before, *counts)
 
 
-def schedule_prune(asked: Iterable[PrunableEvents], cause: str, trail: Trail, beat: datetime) -> list[int]:
-    """Order the removal of what was asked for, and return the numbers of the orders.
+def schedule_prune(requested: Iterable[PrunableEvents], cause: str, trail: Trail, beat: datetime) -> list[int]:
+    """Order the deletion of expired events, and return the IDs of the orders.
 
-    `beat` is now for whoever goes on to carry them out, and ``db.EPOCH`` to leave them to the scheduler.
+    `beat` is the current time if the caller carries them out, and ``EPOCH`` to leave them to the scheduler.
 
-    :raises PruneNeedsAuditing: while nothing is recorded.
-    :raises PruneInProgress: while others are being carried out.
-    :raises StaleRetention: when a rule is no longer what was asked for.
+    :raises PruneNeedsAuditing: when auditing is off.
+    :raises PruneInProgress: while another prune is running.
+    :raises StaleRetention: when a rule has changed.
     """
     if not audit_trail.auditing().on:
         raise PruneNeedsAuditing
     if db.session.scalar(select(func.count()).select_from(Pruning)):
         raise PruneInProgress
-    by = rules()
-    orders = [_order(one, by, cause, trail, beat) for one in asked if one.events]
+    current_rules = rules()
+    orders = [_order(expired, current_rules, cause, trail, beat) for expired in requested if expired.events]
     db.session.add_all(orders)
     db.session.flush()
     return [order.id for order in orders]
 
 
-def _order(one: PrunableEvents, by: Rules, cause: str, trail: Trail, beat: datetime) -> Pruning:
-    if by.get(one.source) != one.days:
+def _order(expired: PrunableEvents, current_rules: Rules, cause: str, trail: Trail, beat: datetime) -> Pruning:
+    if current_rules.get(expired.source) != expired.days:
         raise StaleRetention
     return Pruning(
-        source=one.source,
-        days=one.days,
-        before=one.before,
-        expected=one.events,
+        source=expired.source,
+        days=expired.days,
+        before=expired.before,
+        expected=expired.events,
         removed=0,
         cause=f"{cause}, {trail.cause}" if trail.cause else cause,
         reason=trail.reason,
@@ -146,7 +144,7 @@ def _order(one: PrunableEvents, by: Rules, cause: str, trail: Trail, beat: datet
 
 
 def progress() -> Sequence[Progress]:
-    """Return how far the removals have come that are not done yet."""
+    """Return the progress of the prunes that are not finished."""
     query = select(Pruning.source, Pruning.removed, Pruning.expected).order_by(Pruning.id)
     return [Progress(*row) for row in db.session.execute(query)]
 
@@ -157,14 +155,14 @@ def due() -> datetime:
 
 
 def is_due(now: datetime) -> bool:
-    """Say whether the daily run is due."""
+    """Return whether the daily run is due."""
     return is_reached(due(), now, DAY)
 
 
 def acquire_daily_lease(now: datetime) -> bool:
-    """Take the daily turn, if it is due and no other server has it: the next one is tomorrow at 00:00 UTC."""
+    """Acquire the daily run if it is due and no other server has it. The next one is tomorrow at 00:00 UTC."""
     tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + DAY
-    come = reached_condition(PruneTurn.__table__.c.due, now, DAY)
+    is_reached_now = reached_condition(PruneTurn.__table__.c.due, now, DAY)
     with write_transaction() as connection:
-        moved = connection.execute(update(PruneTurn).where(come).values(due=tomorrow))
-        return moved.rowcount == 1
+        updated = connection.execute(update(PruneTurn).where(is_reached_now).values(due=tomorrow))
+        return updated.rowcount == 1

@@ -1,4 +1,4 @@
-"""A thread that looks for work once a second, beside everything else, whatever went wrong the last time."""
+"""The base class of background threads, which look for work once a second and retry after errors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 def clock() -> datetime:
-    """Return the time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Worker(ABC):
-    """The thread of one server. Several servers share the work through the database.
+    """A background thread. Several servers share the work through the database.
 
-    `name` is the thread's, `task` what it does, for the log. What goes wrong is logged, and tried again later.
+    `name` is the name of the thread, `task` describes its work in the log. Errors are logged and the work is retried.
     """
 
     name: str
@@ -41,24 +41,24 @@ class Worker(ABC):
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     def start(self) -> None:
-        """Begin to look for work, once a second."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the step that is being done; the next server goes on with what is left, or begins it anew."""
+        """Stop after the current step. Another server continues or repeats the unfinished work."""
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
 
     def run_once(self) -> None:
-        """Do what there is to do now."""
+        """Do the work that is due now."""
         self._in_app(self._do)
 
-    def _begin(self) -> None:  # noqa: B027  most have nothing to begin with
-        """Do what is done once, at the start."""
+    def _begin(self) -> None:  # noqa: B027  most workers have nothing to prepare
+        """Prepare the work, once at the start."""
 
     @abstractmethod
     def _do(self) -> None:
-        """Do what there is to do now, inside the app."""
+        """Do the work that is due now, in the app context."""
 
     def _run(self) -> None:
         self._try(self._begin)
@@ -71,7 +71,7 @@ class Worker(ABC):
         except WriteBusy as error:
             log.error("%s waits for the database: %s.", self.task, error)
             self._stopping.wait(RETRY_SECONDS)
-        except Exception as error:  # whatever it is, the next day comes
+        except Exception as error:  # the work is retried, whatever the error
             logs.log_failure(log, self.task, error)
             self._stopping.wait(RETRY_SECONDS)
 

@@ -1,4 +1,4 @@
-"""The thread that checks the log once a day and on demand, beside everything else, and posts its checkpoints."""
+"""The background thread that checks the log daily and on demand, and posts checkpoints."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from painchain.integrity.check_job import CheckLease
 from painchain.workers.base import Worker
 
 BEAT_SECONDS = 1.0
-# How long it rests for each second that it works. Nobody waits for the daily check.
+# Seconds of pause for each second of work. Nobody waits for the daily check.
 REST_DAILY, REST_ON_DEMAND = 9.0, 1.0
 
 
 class Stopped(Exception):
-    """The check ends here: the server stops, or another one has taken it over."""
+    """The check ends, because the server stops or another one has taken over."""
 
 
 class IntegrityWorker(Worker):
-    """Checks the log, and posts checkpoints. A check that it leaves begins anew with the next server."""
+    """Checks the log and posts checkpoints. Another server restarts a check that was not finished."""
 
     name, task = "keeper", "Checking the log"
 
@@ -33,25 +33,25 @@ class IntegrityWorker(Worker):
         integrity_check.compare_newest_checkpoint()
 
     def _do(self) -> None:
-        turn = check_job.acquire(self._clock())
-        if turn:
-            self._check(turn)
+        lease = check_job.acquire(self._clock())
+        if lease:
+            self._check(lease)
         latest_checkpoint.post_due(self._clock)
 
-    def _check(self, turn: CheckLease) -> None:
-        """Check the log. What is in the way is stored, for the page; where even that fails, it is tried again."""
+    def _check(self, lease: CheckLease) -> None:
+        """Check the log. Store the reason of a failure for the page. If that fails too, the check is retried."""
         try:
-            integrity_check.run_check(turn, _Pace(turn, self._stopping, self._clock, self._post), self._clock)
+            integrity_check.run_check(lease, _Pace(lease, self._stopping, self._clock, self._post), self._clock)
         except Stopped:
-            check_job.release(turn)
+            check_job.release(lease)
         except WrongKey:
-            check_job.release(turn)
+            check_job.release(lease)
             raise
         except (SQLAlchemyError, WriteBusy):
-            check_job.fail(turn, self._clock(), "The database did not answer.")
+            check_job.fail(lease, self._clock(), "The database did not answer.")
             raise
         except Exception as error:
-            check_job.fail(turn, self._clock(), f"The events cannot be read ({type(error).__name__}).")
+            check_job.fail(lease, self._clock(), f"The events cannot be read ({type(error).__name__}).")
             raise
 
     def _post(self) -> None:
@@ -59,22 +59,22 @@ class IntegrityWorker(Worker):
 
 
 class _Pace:
-    """What a check hears of its progress: it says so in the database, and rests, so that requests have the machine."""
+    """Receives the progress of a check: stores it in the database, and pauses so that requests are not slowed down."""
 
     def __init__(
-        self, turn: CheckLease, stopping: threading.Event, clock: Callable[[], datetime], between: Callable[[], None]
+        self, lease: CheckLease, stopping: threading.Event, clock: Callable[[], datetime], between: Callable[[], None]
     ):
-        self._turn, self._stopping, self._clock, self._between = turn, stopping, clock, between
-        self._rest = REST_DAILY if turn.daily else REST_ON_DEMAND
-        self._woke = self._said = time.monotonic()
+        self._lease, self._stopping, self._clock, self._between = lease, stopping, clock, between
+        self._rest = REST_DAILY if lease.daily else REST_ON_DEMAND
+        self._resumed = self._reported = time.monotonic()
 
     def __call__(self, reached: int, whole: int) -> None:
         now = time.monotonic()
-        if self._stopping.wait((now - self._woke) * self._rest if reached < whole else 0):
+        if self._stopping.wait((now - self._resumed) * self._rest if reached < whole else 0):
             raise Stopped
-        if now - self._said >= BEAT_SECONDS:
-            self._said = now
-            if not check_job.report_progress(self._turn, reached, whole, self._clock()):
+        if now - self._reported >= BEAT_SECONDS:
+            self._reported = now
+            if not check_job.report_progress(self._lease, reached, whole, self._clock()):
                 raise Stopped
             self._between()
-        self._woke = time.monotonic()
+        self._resumed = time.monotonic()

@@ -1,4 +1,4 @@
-"""The thread that sends what is to be told at once, beside everything else, so that nobody waits for it."""
+"""The background thread that sends notifications, so that no request waits for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from painchain.workers.base import Worker
 
 
 class NotificationWorker(Worker):
-    """Sends messages. One that is just being sent when it stops may be sent once more by the next server."""
+    """Sends notifications. One that is being sent when the worker stops may be sent again by another server."""
 
     name, task = "messenger", "Sending a message"
 

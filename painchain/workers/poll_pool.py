@@ -1,4 +1,4 @@
-"""The few threads that poll, so that one slow source delays nobody."""
+"""The threads that poll sources, so that one slow source does not delay the others."""
 
 from __future__ import annotations
 
@@ -23,79 +23,79 @@ log = logging.getLogger(__name__)
 
 
 class PollPool:
-    """The threads of one server. A turn is taken only when a thread is free for it."""
+    """The polling threads of one server. A lease is acquired only when a thread is free."""
 
     def __init__(self, app: Flask, clock: Callable[[], datetime], threads: int = THREADS):
         self._app = app
         self._clock = clock
         self._stopping = threading.Event()
         self._free = threading.Semaphore(0)
-        self._turns: SimpleQueue[PollLease | None] = SimpleQueue()
-        self._doing: set[PollLease] = set()
+        self._leases: SimpleQueue[PollLease | None] = SimpleQueue()
+        self._running: set[PollLease] = set()
         self._threads = [
             threading.Thread(target=self._run, name=f"poller-{number}", daemon=True) for number in range(1, threads + 1)
         ]
 
     def start(self) -> None:
-        """Wait for turns."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
             self._free.release()
 
     def start_due(self) -> None:
-        """Take the turns that are due, as many as there are free threads. It needs an app context."""
+        """Acquire a lease for each free thread while polls are due. This needs an app context."""
         while not self._stopping.is_set() and self._free.acquire(blocking=False):
-            turn = None
+            lease = None
             try:
-                turn = polling.acquire(self._clock())
+                lease = polling.acquire(self._clock())
             finally:
-                if turn is None:
+                if lease is None:
                     self._free.release()
-            if turn is None:
+            if lease is None:
                 return
-            self._doing.add(turn)
-            self._turns.put(turn)
+            self._running.add(lease)
+            self._leases.put(lease)
 
     def stop(self, seconds: float) -> None:
-        """Ask the polls that are going on to come to an end, wait so long, and give back those that do not.
+        """Ask the running polls to stop, wait up to `seconds`, and release the leases of those that still run.
 
-        What they find afterwards is not stored: their cursors stay where they were.
+        Their results are not stored, and their cursors do not move.
         """
         self._stopping.set()
         for _ in self._threads:
-            self._turns.put(None)
+            self._leases.put(None)
         end = time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, end - time.monotonic()))
         try:
             with self._app.app_context():
-                for turn in list(self._doing):
-                    poll_leases.release(turn, self._clock())
-        except Exception as error:  # they are free again when their leases are over
-            logs.log_failure(log, "Giving back the polls that were going on", error, logging.WARNING)
+                for lease in list(self._running):
+                    poll_leases.release(lease, self._clock())
+        except Exception as error:  # their leases expire later
+            logs.log_failure(log, "Releasing the leases of running polls", error, logging.WARNING)
 
     def _run(self) -> None:
-        while (turn := self._turns.get()) is not None:
-            while turn is not None:
-                turn = self._do(turn)
+        while (lease := self._leases.get()) is not None:
+            while lease is not None:
+                lease = self._do(lease)
             self._free.release()
 
-    def _do(self, turn: PollLease) -> PollLease | None:
-        """Poll, and take the turn that is due next, if there is one."""
-        following = None
-        logs.set_context(connector=turn.connector_id)
+    def _do(self, lease: PollLease) -> PollLease | None:
+        """Poll, and acquire the next lease that is due, if there is one."""
+        next_lease = None
+        logs.set_context(connector=lease.connector_id)
         try:
             with self._app.app_context():
                 try:
-                    polling.poll(turn, self._clock, self._stopping.is_set)
-                    following = None if self._stopping.is_set() else polling.acquire(self._clock())
-                    if following:
-                        self._doing.add(following)
+                    polling.poll(lease, self._clock, self._stopping.is_set)
+                    next_lease = None if self._stopping.is_set() else polling.acquire(self._clock())
+                    if next_lease:
+                        self._running.add(next_lease)
                 finally:
                     db.session.remove()
-        except Exception as error:  # the database does not answer: the turn is free again when its lease is over
+        except Exception as error:  # the database does not respond; the lease expires later
             logs.log_failure(log, "Storing a poll", error)
         finally:
-            self._doing.discard(turn)
-        return following
+            self._running.discard(lease)
+        return next_lease

@@ -1,4 +1,4 @@
-"""The one background thread: it gives out polls, takes the daily turn, and carries out what was ordered."""
+"""The scheduler thread: it starts polls, schedules the daily prune, and prunes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Scheduler(Worker):
-    """Gives out polls, orders what retention removes, and removes it."""
+    """Starts polls, schedules the daily prune, and deletes expired events."""
 
     name, task = "scheduler", "The background work"
 
@@ -34,15 +34,15 @@ class Scheduler(Worker):
         self._pollers = PollPool(app, clock)
 
     def start(self) -> None:
-        """Begin to look for work, once a second."""
+        """Start the threads."""
         self._pollers.start()
         super().start()
 
     def stop(self) -> None:
-        """Stop after the step that is being done; what is left goes on with the next server."""
-        begun = time.monotonic()
+        """Stop after the current step. Another server continues the unfinished work."""
+        started = time.monotonic()
         super().stop()
-        self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - begun)))
+        self._pollers.stop(max(0.0, worker_base.STOP_SECONDS - (time.monotonic() - started)))
 
     def _do(self) -> None:
         self._pollers.start_due()
@@ -51,15 +51,15 @@ class Scheduler(Worker):
             pass
 
     def _prune_next(self) -> bool:
-        """Carry out one order, at a pace that leaves at least half of the time to other writers."""
+        """Carry out one prune order, at a pace that leaves at least half of the time to other writers."""
         if not audit_trail.auditing().on:
             return False
         beat = self._clock()
-        number = pruning.acquire(beat)
-        if number is None:
+        order_id = pruning.acquire(beat)
+        if order_id is None:
             return False
         try:
-            for step in pruning.run(number, beat, self._clock):
+            for step in pruning.run(order_id, beat, self._clock):
                 self._pollers.start_due()
                 if step.more and self._stopping.wait(step.seconds):
                     return False
@@ -69,9 +69,9 @@ class Scheduler(Worker):
 
 
 def schedule_daily_prune(now: datetime) -> None:
-    """Take the daily turn if it is due, and order what the rules remove.
+    """Schedule the daily prune if it is due.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced, so that this process can order nothing.
+    :raises painchain.database.session.WrongKey: when the key was replaced, so this process cannot write.
     """
     is_due = retention_rules.is_due(now)
     db.session.rollback()
@@ -80,12 +80,16 @@ def schedule_daily_prune(now: datetime) -> None:
     writer.check_key()
     if not retention_rules.acquire_daily_lease(now):
         return
-    going = [one for one in retention_rules.prunable(retention_rules.rules(), now) if one.events]
-    if not going:
+    expired = [
+        source_events
+        for source_events in retention_rules.prunable(retention_rules.rules(), now)
+        if source_events.events
+    ]
+    if not expired:
         return
     try:
         with writer.writing() as event_log:
             trail = Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
-            retention_rules.schedule_prune(going, retention_rules.DAILY, trail, EPOCH)
+            retention_rules.schedule_prune(expired, retention_rules.DAILY, trail, EPOCH)
     except RetentionRefused as refusal:
-        log.warning("The daily prune is left out. %s", refusal)
+        log.warning("The daily prune is skipped. %s", refusal)

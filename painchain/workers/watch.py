@@ -1,4 +1,4 @@
-"""Watch between polls: one thread with one event loop holds the watches of all connectors that this process has."""
+"""Watch sources between polls. One thread with one event loop runs the watches of this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from painchain.ingestion.watching import Outcome, Wanted
 
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 2.0
-HELD_SECONDS = 0.3  # while a poll has its turn
+HELD_SECONDS = 0.3  # while a poll holds the connector
 RETRY_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ Value = TypeVar("Value")
 
 
 def clock() -> datetime:
-    """Return the time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass
 class Watch:
-    """One watch of this process: it holds the connector's lease `until` then, also while it waits for a poll."""
+    """One watch of this process. It holds the connector's lease `until` that time, also while it waits for a poll."""
 
     of: Wanted
     until: datetime
@@ -46,7 +46,7 @@ class Watch:
 
 
 class WatchWorker:
-    """The thread of one server. Several servers share the connectors through the database."""
+    """The thread that runs watches. Several servers share the connectors through the database."""
 
     def __init__(self, app: Flask, clock: Callable[[], datetime] = clock):
         self._app = app
@@ -58,11 +58,11 @@ class WatchWorker:
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
 
     def start(self) -> None:
-        """Begin to look for connectors to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End every watch. What is not stored is heard again by whoever watches next."""
+        """End every watch. The next watch receives again what is not stored."""
         self._stopping.set()
         if self._loop and self._stop_main:
             with suppress(RuntimeError):  # it has ended by itself
@@ -74,7 +74,7 @@ class WatchWorker:
         while not self._stopping.is_set():
             try:
                 asyncio.run(self._main())
-            except Exception as error:  # whatever it is, polls go on, and so do watches
+            except Exception as error:  # polls continue, and watches are restarted
                 logs.log_failure(log, "Watching", error)
                 self._stopping.wait(RETRY_SECONDS)
 
@@ -85,28 +85,28 @@ class WatchWorker:
                 try:
                     await self._synchronise()
                 except (SQLAlchemyError, WriteBusy) as error:
-                    logs.log_failure(log, "Looking after the watches", error, logging.WARNING)
+                    logs.log_failure(log, "Updating the watches", error, logging.WARNING)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop_main.wait(), LOOK_SECONDS)
         finally:
-            for number in list(self._watches):
-                await self._end(number)
+            for connector_id in list(self._watches):
+                await self._end(connector_id)
 
     async def _synchronise(self) -> None:
-        """Start, restart and end watches, and keep the leases of those that go on."""
+        """Start, restart and end watches, and renew the leases of running ones."""
         wanted = await self._in_app(watching.wanted)
-        for number, watch in list(self._watches.items()):
-            if not await self._should_continue(watch, wanted.get(number)):
-                await self._end(number)
-        for number, one in wanted.items():
-            if number not in self._watches:
-                await self._begin(one)
+        for connector_id, watch in list(self._watches.items()):
+            if not await self._should_continue(watch, wanted.get(connector_id)):
+                await self._end(connector_id)
+        for connector_id, wanted_watch in wanted.items():
+            if connector_id not in self._watches:
+                await self._begin(wanted_watch)
 
     async def _should_continue(self, watch: Watch, wanted: Wanted | None) -> bool:
         if wanted is None or wanted.version != watch.of.version:
             return False
         if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
-            return False  # it has ended by itself, and a poll has told where to begin anew
+            return False  # it has ended by itself, and a poll has set a new start position
         now = self._clock()
         if not watching.LEASE / 2 <= watch.until - now <= watching.LEASE:
             until = await self._in_app(watching.renew, watch.of.connector_id, watch.until, now)
@@ -122,58 +122,58 @@ class WatchWorker:
         watch = self._watches[one.connector_id] = Watch(one, until)
         watch.task = asyncio.create_task(self._watch(watch))
 
-    async def _end(self, number: int) -> None:
-        watch = self._watches.pop(number)
+    async def _end(self, connector_id: int) -> None:
+        watch = self._watches.pop(connector_id)
         if watch.task:
             watch.task.cancel()
             await asyncio.gather(watch.task, return_exceptions=True)
         with suppress(SQLAlchemyError, WriteBusy):
-            await self._in_app(watching.release, number, watch.until)
+            await self._in_app(watching.release, connector_id, watch.until)
 
     async def _watch(self, watch: Watch) -> None:
-        """Watch one connector until there is no going on without a poll. A crash in it touches no other."""
-        number = watch.of.connector_id
-        logs.set_context(connector=number)  # of this task alone
+        """Watch one connector until a poll is needed. An error does not affect other watches."""
+        connector_id = watch.of.connector_id
+        logs.set_context(connector=connector_id)  # of this task alone
         try:
-            turn, listen = await self._in_app(self._prepare, number)
+            turn, listen = await self._in_app(self._prepare, connector_id)
             if turn is None or listen is None:
                 return
-            heard = listen(turn)
+            updates = listen(turn)
             try:
-                async for one in heard:
-                    if not await self._store(watch, one):
+                async for update in updates:
+                    if not await self._store(watch, update):
                         return
             finally:
-                await heard.aclose()
-        except PollError as error:  # the next poll says so as well
-            log.warning("The watch of connector %s ended: %s", number, error)
-        except Exception as error:  # of one type; the next poll begins anew
+                await updates.aclose()
+        except PollError as error:  # the next poll reports the error too
+            log.warning("The watch of connector %s ended: %s", connector_id, error)
+        except Exception as error:  # an error in one connector type; the next poll restarts the watch
             logs.log_failure(log, "A watch", error, logging.WARNING)
 
-    def _prepare(self, number: int) -> Any:
-        connector = connector_store.get(number)
+    def _prepare(self, connector_id: int) -> Any:
+        connector = connector_store.get(connector_id)
         kind = connectors.TYPES.get(connector.type) if connector else None
-        return watching.turn(number, self._clock()), kind.watch if kind else None
+        return watching.turn(connector_id, self._clock()), kind.watch if kind else None
 
-    async def _store(self, watch: Watch, heard: CursorUpdate) -> bool:
-        """Store what was heard, as soon as that can be done; say whether the watch goes on."""
+    async def _store(self, watch: Watch, update: CursorUpdate) -> bool:
+        """Store a received update as soon as possible. Return whether the watch continues."""
         while True:
             try:
-                outcome = await self._in_app(watching.put, watch.of.connector_id, watch.until, heard, self._clock())
+                outcome = await self._in_app(watching.put, watch.of.connector_id, watch.until, update, self._clock())
             except (SQLAlchemyError, WriteBusy) as error:
-                logs.log_failure(log, "Storing at once what a watch heard", error, logging.WARNING)
+                logs.log_failure(log, "Storing an update of a watch", error, logging.WARNING)
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             if outcome is not Outcome.WAIT:
                 return outcome is Outcome.STORED
             await asyncio.sleep(HELD_SECONDS)
 
-    def _in_app(self, do: Callable[..., Value], *given: Any) -> Coroutine[Any, Any, Value]:
-        def done() -> Value:
+    def _in_app(self, work: Callable[..., Value], *arguments: Any) -> Coroutine[Any, Any, Value]:
+        def run() -> Value:
             with self._app.app_context():
                 try:
-                    return do(*given)
+                    return work(*arguments)
                 finally:
                     db.session.remove()
 
-        return asyncio.to_thread(done)
+        return asyncio.to_thread(run)

@@ -277,7 +277,7 @@ def test_what_holds_the_database_up_leaves_everything_as_it_was(
     taken(app, tmp_path / "file")
     add(app, "Second")
     before = stored(app)
-    monkeypatch.setattr(connector_store, "check_key", lambda: 1 / 0)
+    monkeypatch.setattr(secrets, "check_key", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         put_back(app, tmp_path / "file")
     assert stored(app) == before

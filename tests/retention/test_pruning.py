@@ -352,7 +352,7 @@ def test_the_daily_run_is_left_out_with_a_line_in_the_log_while_auditing_is_off(
     assert client.post("/api/connectors/1/disable").status_code == 200
     Scheduler(inside, Clock()).run_once()
     assert sources()["github"] == 20
-    assert "The daily prune is left out. Auditing is off" in caplog.text
+    assert "The daily prune is skipped. Auditing is off" in caplog.text
 
 
 def test_an_app_alone_starts_no_thread(inside: Flask) -> None:
