@@ -46,7 +46,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
 
-AT_HAND = "127.0.0.0/8, ::1"  # where the far systems of the tests are
+AT_HAND = "127.0.0.0/8, ::1"  # where the fake servers of the tests listen
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -117,8 +117,8 @@ def close(app: Flask) -> None:
 
 
 @pytest.fixture(autouse=True)
-def far_systems_at_hand() -> None:
-    """Let the far systems of the tests be asked, also where there is no app; no test changes that for the next."""
+def allow_loopback() -> None:
+    """Allow connections to the fake servers on this machine, also without an app; reset this before every test."""
     address_policy.allow_networks(address_policy.parse_networks(AT_HAND))
 
 

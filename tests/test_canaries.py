@@ -38,7 +38,7 @@ from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.notifications import NotificationWorker
 from tests.cli.test_main import Run, environment, run
 from tests.conftest import close, settings_for
-from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
+from tests.counterparts import Asked, FakeServer, Reply, as_json, path_of, run_fake_server
 from tests.eventlog.test_chain import change
 from tests.support.accounts import add_person, sign_in
 from tests.support.api import refuse
@@ -220,20 +220,26 @@ def plant_as_people(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[T
     yield app.test_client().get(f"/api/connectors?token={token}&private_token={canary()}")
 
 
-def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) -> Iterator[TestResponse]:
-    """Let far systems repeat what they were sent, in every kind of failure, to tests, polls and messages."""
+def plant_with_fake_servers(
+    app: Flask, watch: Watch, client: FlaskClient, fake_server: FakeServer
+) -> Iterator[TestResponse]:
+    """Have fake servers echo what they receive, with every kind of failure, to connection tests, polls and messages."""
     numbers = []
     for status, type_key in itertools.product((200, 401, 500), ADDABLE):
         base = {"kubernetes": "api_server"}.get(type_key, "base_url")
         extra = {"cluster_name": f"c{status}"} if type_key == "kubernetes" else {}
-        given = {"token": canary(), base: f"{far.url}/answer-{status}", **extra}
+        given = {"token": canary(), base: f"{fake_server.url}/answer-{status}", **extra}
         new = {"name": f"Far {type_key} {status}", "type": type_key, "enabled": True, "config": given}
         made = client.post("/api/connectors", json=new)
         assert made.status_code == 201, made.text
         numbers.append(made.get_json()["id"])
         yield made
         yield client.post(f"/api/connectors/{numbers[-1]}/test")
-    tls = {"name": "TLS", "type": "gitlab", "config": {"token": canary(), "base_url": far.url.replace("http", "https")}}
+    tls = {
+        "name": "TLS",
+        "type": "gitlab",
+        "config": {"token": canary(), "base_url": fake_server.url.replace("http", "https")},
+    }
     made = client.post("/api/connectors", json=tls)
     yield client.post(f"/api/connectors/{made.get_json()['id']}/test")
     with app.app_context():
@@ -241,7 +247,8 @@ def plant_with_the_far(app: Flask, watch: Watch, client: FlaskClient, far: Far) 
             polling.poll(turn, lambda: datetime.now(UTC))
         db.session.remove()
     address = (
-        far.url.replace("http://", f"json://me:{quote(canary(), safe='')}@") + f"/answer-500/{quote(canary(), safe='')}"
+        fake_server.url.replace("http://", f"json://me:{quote(canary(), safe='')}@")
+        + f"/answer-500/{quote(canary(), safe='')}"
     )
     rule = {"name": "Far", "url": address, "kinds": ["connector_disabled"]}
     made = client.post("/api/notify-rules", json=rule)
@@ -301,10 +308,12 @@ def plant_in_faults(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[T
     change(app, "DROP TRIGGER refuse" + ("" if on_sqlite(app) else " ON change_events"))
 
 
-def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Far) -> Iterator[TestResponse]:
+def plant_with_the_keeper(
+    app: Flask, watch: Watch, client: FlaskClient, fake_server: FakeServer
+) -> Iterator[TestResponse]:
     """Check the log, and let a collector of checkpoints refuse one with what it was sent, and take the next."""
     for status, failed in ((400, True), (200, False)):
-        url = f"{far.url}/answer-{status}/{canary()}?token={canary()}"
+        url = f"{fake_server.url}/answer-{status}/{canary()}?token={canary()}"
         object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", url)
         made = client.post("/api/checkpoints", headers={"X-Reason": quote(f"https://me:{canary()}@git.example")})
         assert made.status_code == 201
@@ -317,7 +326,7 @@ def plant_with_the_keeper(app: Flask, watch: Watch, client: FlaskClient, far: Fa
         assert ("refused it" in str(told.get_json()["checkpoint"]["post_error"])) == failed
         yield told
         yield client.get("/settings/audit-log")
-    posted = [one for one in far.asked if b'"seal"' in one.body]
+    posted = [one for one in fake_server.asked if b'"seal"' in one.body]
     assert len(posted) == 2
     # The address is for whoever is asked there; what is sent besides is not.
     watch.look("posted checkpoint", *(one.body + str(one.headers).encode() for one in posted))
@@ -329,7 +338,7 @@ def on_sqlite(app: Flask) -> bool:
         return db.engine.dialect.name == "sqlite"
 
 
-def far_answers(asked: Asked) -> Reply:
+def fake_answers(asked: Asked) -> Reply:
     """Answer as a provider does; otherwise with the status that was asked for and all that was sent."""
     root = f"http://{asked.headers['host']}"
     if path_of(asked) == "/.well-known/openid-configuration":
@@ -504,11 +513,11 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
     url = settings.database_url
     if not url.startswith("sqlite"):
         url = make_url(url).set(password=canary()).render_as_string(hide_password=False)
-    with far_side(far_answers) as far:
+    with run_fake_server(fake_answers) as fake_server:
         mine = settings_for(
             settings.instance,
             url,
-            oidc_issuer=far.url,
+            oidc_issuer=fake_server.url,
             oidc_client_id="painchain",
             oidc_client_secret=canary(),
             public_url="http://localhost",
@@ -521,12 +530,14 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             assert sign_in(client).status_code == 303
             for plant in (plant_in_forms, plant_in_addresses, plant_through_the_api, plant_in_reports):
                 watch.answers(*plant(client))
-            watch.answers(*plant_as_people(app, watch, client), *plant_with_the_far(app, watch, client, far))
+            watch.answers(
+                *plant_as_people(app, watch, client), *plant_with_fake_servers(app, watch, client, fake_server)
+            )
             watch.answers(*plant_in_deliveries(watch, client), *plant_with_the_provider(app, watch))
             watch.answers(*plant_in_faults(app, watch, client))
             watch.look("the log", said.getvalue())
             watch.secrets.remove(FAULT.encode())  # the words of a trigger stand in the database
-            watch.answers(*plant_with_the_keeper(app, watch, client, far))
+            watch.answers(*plant_with_the_keeper(app, watch, client, fake_server))
             metrics = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {mine.metrics_token}"})
             assert metrics.status_code == 200
             watch.answers(metrics)
@@ -536,7 +547,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
             assert all(
                 secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"
             )
-            assert any(CANARY in str(asked.headers) + str(asked.body) for asked in far.asked)
+            assert any(CANARY in str(asked.headers) + str(asked.body) for asked in fake_server.asked)
             monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
             commands(watch, run, tmp_path, mine.checkpoint_file)
             verifier(watch, tmp_path, settings.instance / "secret.key", mine.checkpoint_file)

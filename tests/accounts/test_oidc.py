@@ -17,7 +17,7 @@ from joserfc.jwk import RSAKey
 
 from painchain.accounts.oidc import ANSWER_BYTES, Identity, OidcSignInFailed, PendingSignIn, Provider
 from painchain.core import config
-from tests.counterparts.server import Asked, Told, far_system
+from tests.counterparts.server import Asked, Told, run_fake_json_server
 
 KEY, OTHER = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
 CARELESS = {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]}  # the last two are never accepted
@@ -62,13 +62,20 @@ def finish(
         if name in answers:
             return answers[name]
         now = int(time.time())
-        id_claims = {"iss": far.url, "aud": ME, "sub": "one", "exp": now + 60, "iat": now, "nonce": STARTED.nonce}
+        id_claims = {
+            "iss": fake_server.url,
+            "aud": ME,
+            "sub": "one",
+            "exp": now + 60,
+            "iat": now,
+            "nonce": STARTED.nonce,
+        }
         id_claims = {**id_claims, "email": "Me@people.example", "email_verified": True, **(claims or {})}
         names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
-        endpoints = {name: f"{far.url}/{name}" for name in names}
+        endpoints = {name: f"{fake_server.url}/{name}" for name in names}
         return Told(
             {
-                "openid-configuration": {"issuer": far.url, **endpoints, **CARELESS, **(described or {})},
+                "openid-configuration": {"issuer": fake_server.url, **endpoints, **CARELESS, **(described or {})},
                 "jwks_uri": {"keys": [{**KEY.as_dict(private=False), "kid": "one"}, {"kty": "unheard-of"}]},
                 "token_endpoint": {
                     "access_token": "opaque",
@@ -79,8 +86,8 @@ def finish(
             }[name]
         )
 
-    with far_system(answer) as far:
-        settings = {"issuer": far.url, "client_id": ME, "client_secret": SECRET}
+    with run_fake_json_server(answer) as fake_server:
+        settings = {"issuer": fake_server.url, "client_id": ME, "client_secret": SECRET}
         environ = {f"PAINCHAIN_OIDC_{name.upper()}": value for name, value in settings.items()}
         provider = Provider(config.load({**environ, "PAINCHAIN_PUBLIC_URL": "http://localhost"}))
         callback = {"state": STARTED.state, "code": "the code", **(parameters or {})}

@@ -95,7 +95,7 @@ def stored(instance: Path, url: str, rounds: int) -> Iterator[Row]:
 
 def at_once(instance: Path, rounds: int) -> Iterator[Row]:
     """Compare how long a dashboard takes while 200 connectors are polled at once, and while nothing happens."""
-    with far_side() as port:
+    with run_fake_server() as port:
         app = started(instance, "")
         with app.app_context():
             for number in range(CONNECTORS):
@@ -260,7 +260,7 @@ def length_of_writes(held: list[float]) -> Iterator[None]:
 
 
 @contextmanager
-def far_side() -> Iterator[int]:
+def run_fake_server() -> Iterator[int]:
     """Run the source that all connectors ask, as a process of its own."""
     port = next(servers.ports)
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.strikes", str(port)], cwd=servers.ROOT)

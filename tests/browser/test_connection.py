@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import call
 from tests.counterparts.github import TOKEN, GitHub
-from tests.counterparts.server import far_system
+from tests.counterparts.server import run_fake_json_server
 
 pytestmark = pytest.mark.browser
 
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.browser
 def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(page: Page, server: str) -> None:
     github, name = GitHub(), f"Local {secrets.token_hex(3)}"
     github.add_repo("acme/shop")
-    with far_system(github) as far:
+    with run_fake_json_server(github) as fake_server:
         page.goto(f"{server}/settings/integrations/new/github")
         page.get_by_label("Connection Name").fill(name)
-        page.get_by_label("API URL").fill(far.url)
+        page.get_by_label("API URL").fill(fake_server.url)
         page.get_by_label("Token", exact=False).first.fill("mistyped")
         page.get_by_role("button", name="Test connection").click()
         expect(page.locator("#test_result .broken")).to_contain_text("rejected the token (401)")
@@ -37,7 +37,7 @@ def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(
         expect(page.locator(".health .state")).to_have_text("OK")
         expect(page.get_by_label("Poll interval")).to_have_value("61")
 
-        github.refuse["user/repos"] = github(far.asked[0])
+        github.refuse["user/repos"] = github(fake_server.asked[0])
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("Failing")
         expect(page.locator(".health-error")).to_contain_text("rejected the token (401)")

@@ -33,8 +33,8 @@ def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
     port = str(free_port())
     server = f"http://127.0.0.1:{port}"
     with (
-        provider(tmp_path, f"{server}/sign-in/oidc/back") as far,
-        serving(tmp_path / "instance", port, **far.environment(public_url=server)),
+        provider(tmp_path, f"{server}/sign-in/oidc/back") as fake_server,
+        serving(tmp_path / "instance", port, **fake_server.environment(public_url=server)),
     ):
         page.goto(f"{server}/report?month=2026-01")
         enter(page, "unverified")
@@ -48,4 +48,4 @@ def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
             expect(one.locator(".who")).to_contain_text("alice")
         plain.goto(server)
         expect(plain.locator("#feed")).to_contain_text("the e-mail address alice@people.example is not verified")
-        expect(plain.locator("#feed")).to_contain_text(far.url)
+        expect(plain.locator("#feed")).to_contain_text(fake_server.url)

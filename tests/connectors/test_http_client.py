@@ -21,20 +21,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.http_client import HttpClient
-from tests.counterparts import Asked, Far, Reply, as_json, far_side, path_of
+from tests.counterparts import Asked, FakeServer, Reply, as_json, path_of, run_fake_server
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TOKEN = "canary-token-1234567890"
 SIGNED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def client(far: Far | str, **limits: Any) -> HttpClient:
-    return HttpClient(far if isinstance(far, str) else far.url, SIGNED, NOW, **limits)
+def client(fake_server: FakeServer | str, **limits: Any) -> HttpClient:
+    return HttpClient(fake_server if isinstance(fake_server, str) else fake_server.url, SIGNED, NOW, **limits)
 
 
-def failure(far: Far | str, path: str = "things", **limits: Any) -> PollError:
+def failure(fake_server: FakeServer | str, path: str = "things", **limits: Any) -> PollError:
     """Ask, and return the error that comes of it: it never holds the token."""
-    with pytest.raises(PollError) as caught, client(far, **limits) as asking:
+    with pytest.raises(PollError) as caught, client(fake_server, **limits) as asking:
         asking.get(path)
     assert TOKEN not in str(caught.value)
     return caught.value
@@ -50,8 +50,11 @@ def moved(status: int, location: str) -> Reply:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: int) -> None:
-    with far_side(as_json([])) as other, far_side(lambda asked: moved(status, f"{other.url}/things")) as far:
-        error = failure(far)
+    with (
+        run_fake_server(as_json([])) as other,
+        run_fake_server(lambda asked: moved(status, f"{other.url}/things")) as fake_server,
+    ):
+        error = failure(fake_server)
     assert other.asked == []
     assert str(error) == (
         f"127.0.0.1 redirects to another address ({other.url}). PainChain does not send the token there. "
@@ -75,40 +78,46 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
 )
 def test_no_disguise_of_an_address_gets_the_token_elsewhere(location: str) -> None:
     def answer(asked: Asked) -> Reply:
-        return moved(302, location.format(port=far.port)) if path_of(asked) == "/begin" else as_json([])
+        return moved(302, location.format(port=fake_server.port)) if path_of(asked) == "/begin" else as_json([])
 
-    with far_side(answer) as far:
-        assert failure(far, "begin").kind in (ErrorKind.SETTINGS, ErrorKind.INVALID_RESPONSE)
-        assert far.paths == ["/begin"]
+    with run_fake_server(answer) as fake_server:
+        assert failure(fake_server, "begin").kind in (ErrorKind.SETTINGS, ErrorKind.INVALID_RESPONSE)
+        assert fake_server.paths == ["/begin"]
 
 
 def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
-    with far_side(by_path(old=moved(301, "/new?page=2"), new=as_json([1]))) as far, client(far) as asking:
+    with (
+        run_fake_server(by_path(old=moved(301, "/new?page=2"), new=as_json([1]))) as fake_server,
+        client(fake_server) as asking,
+    ):
         answer = asking.get("old", {"q": "x"})
-    assert (answer.value, answer.url) == ([1], f"{far.url}/new?page=2")
-    assert far.paths == ["/old?q=x", "/new?page=2"]
-    assert {asked.headers["authorization"] for asked in far.asked} == {f"Bearer {TOKEN}"}
+    assert (answer.value, answer.url) == ([1], f"{fake_server.url}/new?page=2")
+    assert fake_server.paths == ["/old?q=x", "/new?page=2"]
+    assert {asked.headers["authorization"] for asked in fake_server.asked} == {f"Bearer {TOKEN}"}
 
 
 def test_a_host_that_redirects_for_ever_is_given_up() -> None:
-    with far_side(moved(302, "/again")) as far:
-        assert str(failure(far)) == "127.0.0.1 redirects too many times. Check the URL."
-    assert len(far.asked) == 4
+    with run_fake_server(moved(302, "/again")) as fake_server:
+        assert str(failure(fake_server)) == "127.0.0.1 redirects too many times. Check the URL."
+    assert len(fake_server.asked) == 4
 
 
 def test_the_pages_of_a_list_are_read_to_their_end_and_never_elsewhere() -> None:
     def answer(asked: Asked) -> Reply:
         page = int(asked.path.rpartition("=")[2])
-        following = {1: "?a=1,2&page=2", 2: f"{far.url}/list?page=3"}.get(page)
+        following = {1: "?a=1,2&page=2", 2: f"{fake_server.url}/list?page=3"}.get(page)
         return as_json([page], link=f'<x>; rel="prev", <{following}>; rel="next"') if following else as_json([page])
 
-    with far_side(answer) as far, client(far) as asking:
+    with run_fake_server(answer) as fake_server, client(fake_server) as asking:
         assert [one.value for one in asking.pages("list", {"page": 1})] == [[1], [2], [3]]
-        assert far.paths == ["/list?page=1", "/list?a=1,2&page=2", "/list?page=3"]
+        assert fake_server.paths == ["/list?page=1", "/list?a=1,2&page=2", "/list?page=3"]
         assert [one.value for one in asking.pages("list", {"page": 1}, limit=2)] == [[1], [2]]
-        assert len(far.asked) == 5
-    with far_side(as_json([])) as other:
-        with far_side(as_json([1], link=f"<{other.url}/list>; rel=next")) as far, client(far) as asking:
+        assert len(fake_server.asked) == 5
+    with run_fake_server(as_json([])) as other:
+        with (
+            run_fake_server(as_json([1], link=f"<{other.url}/list>; rel=next")) as fake_server,
+            client(fake_server) as asking,
+        ):
             pages = asking.pages("list")
             assert next(pages).value == [1]
             with pytest.raises(PollError, match="redirects to another address"):
@@ -121,7 +130,7 @@ def test_a_conditional_request_costs_nothing_where_nothing_has_changed() -> None
         known = asked.headers.get("if-none-match") == '"v1"'
         return Reply(304, b"", {"Content-Length": "0"}) if known else as_json([1], etag='"v1"')
 
-    with far_side(answer) as far, client(far) as asking:
+    with run_fake_server(answer) as fake_server, client(fake_server) as asking:
         first = asking.get("things")
         again = asking.get("things", etag=first.headers["etag"])
     assert (first.value, first.is_unchanged, again.value, again.is_unchanged) == ([1], False, None, True)
@@ -235,8 +244,8 @@ LIMITED = "Rate limit of 127.0.0.1 reached. Polling resumes at {} UTC."
 def test_what_a_source_answers_instead_is_told_in_words(
     reply: Reply, trouble: ErrorKind, words: str | None, retry_at: datetime | None
 ) -> None:
-    with far_side(reply) as far:
-        error = failure(far)
+    with run_fake_server(reply) as fake_server:
+        error = failure(fake_server)
     assert (error.kind, error.retry_at) == (trouble, retry_at)
     assert words in (None, str(error))
 
@@ -246,7 +255,7 @@ def test_an_answer_that_is_compressed_is_unpacked_and_one_without_content_has_no
         packed=Reply(200, gzip.compress(b"[1]"), {"Content-Encoding": "gzip"}),
         nothing=Reply(204, b"", {"Content-Length": "0"}),
     )
-    with far_side(answers) as far, client(far) as asking:
+    with run_fake_server(answers) as fake_server, client(fake_server) as asking:
         assert asking.get("packed").value == [1]
         assert asking.get("nothing").value is None
 
@@ -263,8 +272,8 @@ def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
 
     sent: list[int] = []
     bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
-    with far_side(lambda asked: bomb if packed else Reply(200, parts=endless())) as far:
-        error = failure(far, max_bytes=2**20)
+    with run_fake_server(lambda asked: bomb if packed else Reply(200, parts=endless())) as fake_server:
+        error = failure(fake_server, max_bytes=2**20)
     assert str(error) == "127.0.0.1 sent a response of more than 1 MiB."
     assert len(sent) < 1000
 
@@ -276,8 +285,8 @@ def test_an_answer_that_drips_is_broken_off() -> None:
         while not stop.wait(0.01):
             yield b" "
 
-    with far_side(lambda asked: Reply(200, parts=drip())) as far:
-        error = failure(far, step_seconds=5, response_seconds=0.2)
+    with run_fake_server(lambda asked: Reply(200, parts=drip())) as fake_server:
+        error = failure(fake_server, step_seconds=5, response_seconds=0.2)
         stop.set()
     assert str(error) == "127.0.0.1 did not respond in time. PainChain will retry."
     assert error.kind is ErrorKind.UNREACHABLE
@@ -370,22 +379,22 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(self_signed)
     trusting = ssl.create_default_context(cafile=str(self_signed))
-    with far_side(as_json([1]), tls=server) as far:
-        error = failure(far)
+    with run_fake_server(as_json([1]), tls=server) as fake_server:
+        error = failure(fake_server)
         assert str(error) == (
             "The TLS certificate of 127.0.0.1 could not be verified. Check the URL and the issuer of the certificate."
         )
-        assert failure(far, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
-        assert far.asked == []
-        with client(far.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
+        assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
+        assert fake_server.asked == []
+        with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
             assert asking.get("things").value == [1]
-        with client(far, verify=False) as asking:
+        with client(fake_server, verify=False) as asking:
             assert asking.get("things").value == [1]
 
 
 def test_a_source_that_speaks_no_tls_is_told_so() -> None:
-    with far_side(as_json([])) as far:
-        error = failure(far.url.replace("http:", "https:"))
+    with run_fake_server(as_json([])) as fake_server:
+        error = failure(fake_server.url.replace("http:", "https:"))
     assert str(error).startswith(
         "The TLS handshake with 127.0.0.1 failed. Check whether the URL should start with http://"
     )
@@ -393,6 +402,6 @@ def test_a_source_that_speaks_no_tls_is_told_so() -> None:
 
 def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with far_side(as_json([])) as far, client(far) as asking:
+    with run_fake_server(as_json([])) as fake_server, client(fake_server) as asking:
         asking.get("things", {"private": "name"})
     assert [record for record in caplog.records if "http" in record.name] == []

@@ -469,7 +469,7 @@ def test_each_type_is_one_file_or_package_and_one_line_of_the_registry():
 
 
 @pytest.fixture
-def made_up_type(monkeypatch) -> ConnectorType:
+def sample_type(monkeypatch) -> ConnectorType:
     """One more connector type in the registry."""
     connector_type = ConnectorType(
         key="forge",
@@ -488,7 +488,7 @@ def made_up_type(monkeypatch) -> ConnectorType:
     return connector_type
 
 
-def test_storage_redaction_labels_and_visibility_follow_from_a_new_types_fields(made_up_type, client, events):
+def test_storage_redaction_labels_and_visibility_follow_from_a_new_types_fields(sample_type, client, events):
     new = {"name": "Anvil", "type": "forge", "config": {"passphrase": "planted-passphrase"}}
     created = client.post("/api/connectors", json=new)
     assert created.status_code == 201

@@ -26,8 +26,8 @@ from painchain.ingestion import polling
 from painchain.notifications import delivery
 from painchain.startup import create_app
 from tests.conftest import close
-from tests.counterparts import as_json, far_side
-from tests.support.fake_cluster import TOKEN, FarCluster
+from tests.counterparts import as_json, run_fake_server
+from tests.support.fake_cluster import TOKEN, FakeCluster
 from tests.support.html import fill, form_of, soup, texts
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -127,37 +127,37 @@ def asked(url: str) -> PollError | None:
 def test_the_connection_goes_to_the_address_that_was_checked(names: dict[str, list[list[str]]]) -> None:
     """The name leads to this machine, and to nowhere from the second time on that it is looked up."""
     names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
-    with far_side(as_json([])) as far:
-        assert asked(f"http://far.example:{far.port}") is None
-        assert far.asked[0].headers["host"] == f"far.example:{far.port}"
+    with run_fake_server(as_json([])) as fake_server:
+        assert asked(f"http://far.example:{fake_server.port}") is None
+        assert fake_server.asked[0].headers["host"] == f"far.example:{fake_server.port}"
     assert names["far.example"] == [["127.0.0.2"]]
 
 
 def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[str]]]) -> None:
-    with far_side(as_json([])) as far:
+    with run_fake_server(as_json([])) as fake_server:
         for last in ("169.254.169.254", "10.0.0.5", "fd00:ec2::254"):
             names["far.example"] = [["127.0.0.1", last]]
-            problem = asked(f"http://far.example:{far.port}")
+            problem = asked(f"http://far.example:{fake_server.port}")
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
             assert problem.kind is ErrorKind.SETTINGS
-        assert far.asked == []
+        assert fake_server.asked == []
 
 
 def test_where_one_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
     names["far.example"] = [["127.0.0.99", "127.0.0.1"]]
-    with far_side(as_json([])) as far:
-        assert asked(f"http://far.example:{far.port}") is None
+    with run_fake_server(as_json([])) as fake_server:
+        assert asked(f"http://far.example:{fake_server.port}") is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
 def test_no_way_to_write_an_address_gets_around_the_default(host: str) -> None:
     address_policy.allow_networks(())
-    with far_side(as_json([])) as far:
-        problem = asked(f"http://{host}:{far.port}")
+    with run_fake_server(as_json([])) as fake_server:
+        problem = asked(f"http://{host}:{fake_server.port}")
         assert problem is not None
         assert "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=" in str(problem)
-        assert far.asked == []
+        assert fake_server.asked == []
 
 
 def in_a_loop(work: Awaitable[Any]) -> None:
@@ -176,16 +176,18 @@ def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[lis
             await client.get(url)
 
     names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
-    with far_side(as_json([])) as far:
-        in_a_loop(get(f"http://far.example:{far.port}/"))
-        assert len(far.asked) == 1
+    with run_fake_server(as_json([])) as fake_server:
+        in_a_loop(get(f"http://far.example:{fake_server.port}/"))
+        assert len(fake_server.asked) == 1
         address_policy.allow_networks(())
         with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
-            in_a_loop(get(far.url))
-        turn = PollContext({"api_server": far.url, "token": TOKEN}, {"server": far.url, "streams": {}}, NOW)
+            in_a_loop(get(fake_server.url))
+        turn = PollContext(
+            {"api_server": fake_server.url, "token": TOKEN}, {"server": fake_server.url, "streams": {}}, NOW
+        )
         with pytest.raises(PollError, match=r"127\.0\.0\.1 is an address of this machine itself"):
             in_a_loop(anext(watch(turn)))
-        assert len(far.asked) == 1
+        assert len(fake_server.asked) == 1
 
 
 SAID = "127.0.0.1 is an address of this machine itself. To allow connections to it"
@@ -195,9 +197,9 @@ NEW = "/settings/integrations/new"
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask, client: FlaskClient) -> None:
     address_policy.allow_networks(())
-    with far_side(FarCluster()) as far:
+    with run_fake_server(FakeCluster()) as fake_server:
         for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
-            values = {"name": type_key, "token": TOKEN, "enabled": True, key: far.url}
+            values = {"name": type_key, "token": TOKEN, "enabled": True, key: fake_server.url}
             form = fill(form_of(client.get(f"{NEW}/{type_key}"), "#new"), **values)
             assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#test_result")[0]
             page = client.post(f"{NEW}/{type_key}", data=form).location
@@ -206,19 +208,22 @@ def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask
                 assert turn is not None
                 polling.poll(turn, lambda: datetime.now(UTC))
             assert SAID in texts(soup(client.get(page)), "main")[0]
-        assert far.asked == []
+        assert fake_server.asked == []
 
 
 def test_a_message_goes_to_no_address_that_a_connector_may_not_ask() -> None:
-    with far_side(as_json({})) as far:
-        delivery.send(f"json://127.0.0.1:{far.port}/", "title", "text")
-        assert len(far.asked) == 1
+    with run_fake_server(as_json({})) as fake_server:
+        delivery.send(f"json://127.0.0.1:{fake_server.port}/", "title", "text")
+        assert len(fake_server.asked) == 1
         address_policy.allow_networks(())
-        for url in (f"json://localhost:{far.port}/", f"mailto://me:pw@example.com?smtp=127.0.0.1&port={far.port}"):
+        for url in (
+            f"json://localhost:{fake_server.port}/",
+            f"mailto://me:pw@example.com?smtp=127.0.0.1&port={fake_server.port}",
+        ):
             with pytest.raises(delivery.NotSent, match=f"this machine itself.*{address_policy.SETTING}"):
                 delivery.send(url, "title", "text")
-        assert len(far.asked) == 1
-        with socket.create_connection(("127.0.0.1", far.port)):
+        assert len(fake_server.asked) == 1
+        with socket.create_connection(("127.0.0.1", fake_server.port)):
             pass  # nobody else's connections are looked at
 
 

@@ -1,4 +1,4 @@
-"""A far system on this machine: an HTTP server that answers what a test says, and remembers what it was asked."""
+"""A fake HTTP server: it returns the replies that a test sets, and records the requests it receives."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Asked:
     body: bytes = b""
 
 
-class Far:
-    """A server that runs while a test does. `answer` is given each request; set it to change what is answered."""
+class FakeServer:
+    """A server that runs during a test. It calls `answer` with each request; replace `answer` to change the replies."""
 
     def __init__(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None):
         self.answer = answer
@@ -65,7 +65,7 @@ class Far:
         self._server.server_close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        far = self
+        fake_server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -74,9 +74,9 @@ class Far:
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-                far.asked.append(asked)
+                fake_server.asked.append(asked)
                 try:
-                    self._send(far.answer(asked))
+                    self._send(fake_server.answer(asked))
                 except OSError:
                     self.close_connection = True  # whoever asked has gone
 
@@ -103,14 +103,16 @@ class Far:
 
 
 @contextmanager
-def far_side(answer: Callable[[Asked], Reply] | Reply, tls: ssl.SSLContext | None = None) -> Iterator[Far]:
-    """Run a far system that always answers the same, or what `answer` returns for each request."""
-    far = Far((lambda asked: answer) if isinstance(answer, Reply) else answer, tls)
-    far.start()
+def run_fake_server(
+    answer: Callable[[Asked], Reply] | Reply, tls: ssl.SSLContext | None = None
+) -> Iterator[FakeServer]:
+    """Run a fake server that returns one reply always, or what `answer` returns for each request."""
+    fake_server = FakeServer((lambda asked: answer) if isinstance(answer, Reply) else answer, tls)
+    fake_server.start()
     try:
-        yield far
+        yield fake_server
     finally:
-        far.stop()
+        fake_server.stop()
 
 
 def path_of(asked: Asked) -> str:

@@ -1,4 +1,4 @@
-"""GitHub's REST API as far as PainChain asks it: paging by Link, order, ETags, a rate limit, and 404s."""
+"""GitHub's REST API as PainChain uses it: paging by Link, order, ETags, a rate limit, and 404s."""
 
 from __future__ import annotations
 

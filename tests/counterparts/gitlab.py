@@ -1,4 +1,4 @@
-"""GitLab's REST API as far as PainChain asks it: paging, order, updated_after, ETags, and 404 for what is not there."""
+"""GitLab's REST API as PainChain uses it: paging, order, updated_after, ETags, and 404 for what is not there."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class FarProvider:
+class FakeProvider:
     """It runs at `url`, which is its issuer."""
 
     url: str
@@ -59,7 +59,7 @@ class FarProvider:
 
 
 @contextmanager
-def provider(folder: Path, back: str = BACK) -> Iterator[FarProvider]:
+def provider(folder: Path, back: str = BACK) -> Iterator[FakeProvider]:
     """Run it on a port of its own; `folder` takes its log."""
     need("oidc-provider")
     need_version(20, 0)
@@ -67,4 +67,4 @@ def provider(folder: Path, back: str = BACK) -> Iterator[FarProvider]:
     told = {"port": port, "client": CLIENT, "secret": SECRET, "back": [back], "accounts": ACCOUNTS}
     program = MODULES.parent / "provider.mjs"
     with node(folder / "provider.log", f"{url}/jwks", program, json.dumps(told)):
-        yield FarProvider(url)
+        yield FakeProvider(url)

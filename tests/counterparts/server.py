@@ -1,4 +1,4 @@
-"""A far system that is told in values: requests with their parameters apart, answers that become JSON."""
+"""A fake HTTP server for JSON: it parses the parameters of requests, and encodes what a test returns as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Told:
 
 
 @dataclass
-class Far:
+class FakeServer:
     """The server: its address, and what it was asked."""
 
     url: str = ""
@@ -39,9 +39,9 @@ class Far:
 
 
 @contextmanager
-def far_system(answer: Callable[[Asked], Told]) -> Iterator[Far]:
-    """Run a far system that answers so."""
-    told = Far()
+def run_fake_json_server(answer: Callable[[Asked], Told]) -> Iterator[FakeServer]:
+    """Run a fake server that replies with the JSON that `answer` returns."""
+    told = FakeServer()
 
     def reply(request: counterparts.Asked) -> counterparts.Reply:
         parts = urlsplit(request.path)
@@ -49,7 +49,7 @@ def far_system(answer: Callable[[Asked], Told]) -> Iterator[Far]:
         told.asked.append(asked)
         return _reply(answer(asked))
 
-    with counterparts.far_side(reply) as served:
+    with counterparts.run_fake_server(reply) as served:
         told.url = served.url
         yield told
 

@@ -26,13 +26,13 @@ from painchain.integrity import check_job, latest_checkpoint, verification
 from painchain.retention import rules as retention_rules
 from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.scheduler import Scheduler
-from tests.counterparts import Far
+from tests.counterparts import FakeServer
 from tests.ingestion.test_polling import (  # noqa: F401
-    Clockwork,
+    ClockSource,
     add,
+    clock_source,
     clock_type,
-    clockwork,
-    far,
+    fake_server,
     health,
     inside,
     poll,
@@ -55,33 +55,37 @@ def tables(model: type[Any]) -> Any:
     return Base.metadata.tables[model.__tablename__]
 
 
-def test_polls_go_on_at_their_pace(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
-    number = add(far)
-    clockwork.strikes = strikes(1)
+def test_polls_go_on_at_their_pace(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
+    number = add(fake_server)
+    clock_source.strikes = strikes(1)
     assert poll(NOW) == 1
-    clockwork.strikes = strikes(1, 2)
+    clock_source.strikes = strikes(1, 2)
     assert poll(BACK) == 1
     assert [poll(BACK + MINUTE), poll(BACK + 5 * MINUTE)] == [None, 0]
     assert poll(NOW + HOUR) == 0, "and forward"
     assert state(number).due == NOW + HOUR + 5 * MINUTE
 
 
-def test_a_connector_that_was_never_polled_is_polled(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
-    add(far)
-    clockwork.strikes = strikes(1)
+def test_a_connector_that_was_never_polled_is_polled(
+    inside: Flask,  # noqa: F811
+    fake_server: FakeServer,  # noqa: F811
+    clock_source: ClockSource,  # noqa: F811
+) -> None:
+    add(fake_server)
+    clock_source.strikes = strikes(1)
     assert poll(BACK) == 1
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
     inside: Flask,  # noqa: F811
-    far: Far,  # noqa: F811
-    clockwork: Clockwork,  # noqa: F811
+    fake_server: FakeServer,  # noqa: F811
+    clock_source: ClockSource,  # noqa: F811
     step: timedelta,
 ) -> None:
-    number = add(far)
+    number = add(fake_server)
     poll(NOW - 2 * HOUR)
-    clockwork.strikes = strikes(1)
+    clock_source.strikes = strikes(1)
     interrupted = polling.acquire(NOW)
     assert interrupted
     then = NOW + step
@@ -90,8 +94,8 @@ def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
     assert (health(number, then + SECOND).state, state(number).cursor) == ("fine", {"last": 1})
 
 
-def test_a_watch_is_free_again(inside: Flask, far: Far, clockwork: Clockwork) -> None:  # noqa: F811
-    number = add(far)
+def test_a_watch_is_free_again(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
+    number = add(fake_server)
     poll(NOW)
     assert watching.take(number, NOW)
     assert watching.take(number, NOW + SECOND) is None

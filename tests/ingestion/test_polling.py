@@ -32,7 +32,7 @@ from painchain.timeline import histogram, queries
 from painchain.timeline.filter import Filter
 from painchain.workers.scheduler import Scheduler
 from tests.conftest import close
-from tests.counterparts import Asked, Far, Reply, as_json, far_side
+from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
 from tests.support.sample_events import CLOCK
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -41,7 +41,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 Strikes = list[dict[str, Any]]
 
 
-class Clockwork:
+class ClockSource:
     """What the made-up source answers: `strikes` behind the number it is asked for, or `reply`, whatever it is."""
 
     def __init__(self) -> None:
@@ -72,18 +72,18 @@ def inside(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def clockwork() -> Clockwork:
-    return Clockwork()
+def clock_source() -> ClockSource:
+    return ClockSource()
 
 
 @pytest.fixture
-def far(clockwork: Clockwork) -> Iterator[Far]:
-    with far_side(clockwork) as far:
-        yield far
+def fake_server(clock_source: ClockSource) -> Iterator[FakeServer]:
+    with run_fake_server(clock_source) as fake_server:
+        yield fake_server
 
 
-def add(far: Far, name: str = "Tower", now: datetime = NOW, enabled: bool = True, **more: Any) -> int:
-    values = {"name": name, "base_url": far.url, "token": TOKEN, "poll_interval": 300, **more}
+def add(fake_server: FakeServer, name: str = "Tower", now: datetime = NOW, enabled: bool = True, **more: Any) -> int:
+    values = {"name": name, "base_url": fake_server.url, "token": TOKEN, "poll_interval": 300, **more}
     with writer.writing() as event_log:
         return connector_store.create(
             CLOCK, values, enabled, Trail(event_log, SYSTEM, writer.new_request_id(now), now)
@@ -134,9 +134,11 @@ def strikes(*numbers: int, **more: Any) -> Strikes:
     return [{"number": number, "at": NOW.timestamp() + number, **more} for number in numbers]
 
 
-def test_what_is_found_is_on_the_timeline_like_any_other_event(inside: Flask, far: Far, clockwork: Clockwork) -> None:
-    clockwork.strikes = strikes(1, 2, author="Quasimodo", text="Ding dong")
-    number = add(far, tags="tower,paris")
+def test_what_is_found_is_on_the_timeline_like_any_other_event(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
+) -> None:
+    clock_source.strikes = strikes(1, 2, author="Quasimodo", text="Ding dong")
+    number = add(fake_server, tags="tower,paris")
     assert poll(NOW) == 2
     event = queries.page(Filter(source=("clock",))).events[0]
     assert (event.event_id, event.title, event.author, event.status) == (
@@ -154,26 +156,28 @@ def test_what_is_found_is_on_the_timeline_like_any_other_event(inside: Flask, fa
 
 
 def test_polling_again_asks_from_the_cursor_on_and_doubles_nothing(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    number = add(far)
-    clockwork.strikes = strikes(1, 2)
+    number = add(fake_server)
+    clock_source.strikes = strikes(1, 2)
     assert poll(NOW) == 2
     assert poll(NOW + 299 * SECOND) is None
-    clockwork.strikes = strikes(1, 2, 3)
+    clock_source.strikes = strikes(1, 2, 3)
     assert poll(NOW + 300 * SECOND) == 1
-    assert far.paths == ["/strikes?after=0", "/strikes?after=2"]
+    assert fake_server.paths == ["/strikes?after=0", "/strikes?after=2"]
     assert titles() == ["[Strike] 1", "[Strike] 2", "[Strike] 3"]
     with inside.app_context():  # a crash that lost the cursor
         state(number).cursor = {}
         db.session.commit()
     assert poll(NOW + HOUR) == 0
-    assert far.paths[-1] == "/strikes?after=0"
+    assert fake_server.paths[-1] == "/strikes?after=0"
     assert len(titles()) == 3
 
 
-def test_only_one_of_many_that_try_at_once_has_the_turn(inside: Flask, far: Far, settings: Settings) -> None:
-    numbers = {add(far, f"Tower {number}") for number in range(3)}
+def test_only_one_of_many_that_try_at_once_has_the_turn(
+    inside: Flask, fake_server: FakeServer, settings: Settings
+) -> None:
+    numbers = {add(fake_server, f"Tower {number}") for number in range(3)}
     other = create_app(settings)  # a second process, as far as the database knows
     taken: list[poll_leases.PollLease | None] = []
     barrier = threading.Barrier(6)
@@ -194,10 +198,10 @@ def test_only_one_of_many_that_try_at_once_has_the_turn(inside: Flask, far: Far,
 
 
 def test_a_process_that_dies_loses_its_turn_with_time_and_nothing_else(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    clockwork.strikes = strikes(1)
-    number = add(far)
+    clock_source.strikes = strikes(1)
+    number = add(fake_server)
     lost = poll_leases.acquire(NOW)
     assert lost
     assert health(number, NOW).state == "polling"
@@ -226,16 +230,16 @@ def found(event_id: str, **more: Any) -> SourceEvent:
     ids=["disabled", "disabled and enabled", "deleted"],
 )
 def test_a_poll_stores_nothing_of_a_connector_that_was_switched_off_meanwhile(
-    inside: Flask, far: Far, clockwork: Clockwork, meanwhile: Callable[[Connector, Trail], object]
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource, meanwhile: Callable[[Connector, Trail], object]
 ) -> None:
-    number = add(far)
-    clockwork.strikes = strikes(1)
+    number = add(fake_server)
+    clock_source.strikes = strikes(1)
 
     def act() -> None:
         with inside.app_context():
             change(number, NOW + SECOND, meanwhile)
 
-    clockwork.before = act
+    clock_source.before = act
     assert poll(NOW) == 0
     assert titles() == []
     db.session.rollback()
@@ -244,10 +248,10 @@ def test_a_poll_stores_nothing_of_a_connector_that_was_switched_off_meanwhile(
 
 
 def test_saving_and_enabling_make_a_connector_due_at_once_and_move_no_cursor(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    clockwork.strikes = strikes(1)
-    number = add(far, enabled=False)
+    clock_source.strikes = strikes(1)
+    number = add(fake_server, enabled=False)
     assert poll(NOW) is None
     switch(number, True, NOW)
     assert poll(NOW) == 1
@@ -258,47 +262,51 @@ def test_saving_and_enabling_make_a_connector_due_at_once_and_move_no_cursor(
     assert state(number).due == NOW + 601 * SECOND
     change(number, NOW + MINUTE, lambda one, trail: polling.sync_now(one, trail))
     assert poll(NOW + MINUTE) == 0
-    assert far.paths == ["/strikes?after=0", "/strikes?after=1", "/strikes?after=1"]
+    assert fake_server.paths == ["/strikes?after=0", "/strikes?after=1", "/strikes?after=1"]
 
 
 def test_a_connector_that_is_renamed_during_its_poll_gives_its_events_the_new_name(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    number = add(far, tags="old")
-    clockwork.strikes = strikes(1)
+    number = add(fake_server, tags="old")
+    clock_source.strikes = strikes(1)
 
     def rename() -> None:
         with inside.app_context():
             edit = ConnectorEdit({"name": "Belfry", "tags": ["new"]})
             change(number, NOW + SECOND, lambda connector, trail: connector_store.update(connector, edit, trail))
 
-    clockwork.before = rename
+    clock_source.before = rename
     assert poll(NOW) == 1
     event = queries.page(Filter(source=("clock",))).events[0]
     assert (event.connector_name, event.tags) == ("Belfry", ["new"])
     assert state(number).due == NOW + SECOND
 
 
-def test_sync_now_during_a_poll_has_it_polled_once_more(inside: Flask, far: Far, clockwork: Clockwork) -> None:
-    number = add(far)
+def test_sync_now_during_a_poll_has_it_polled_once_more(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
+) -> None:
+    number = add(fake_server)
 
     def ask() -> None:
         with inside.app_context():
             change(number, NOW + SECOND, polling.sync_now)
 
-    clockwork.before = ask
+    clock_source.before = ask
     assert poll(NOW) == 0
     assert state(number).due == NOW + SECOND
 
 
-def test_a_disabled_connector_cannot_be_synced(inside: Flask, far: Far) -> None:
-    number = add(far, enabled=False)
+def test_a_disabled_connector_cannot_be_synced(inside: Flask, fake_server: FakeServer) -> None:
+    number = add(fake_server, enabled=False)
     with pytest.raises(ChangeRefused, match="Enable it"):
         change(number, NOW, polling.sync_now)
 
 
-def test_a_poll_makes_no_open_form_stale_and_wakes_no_open_page(inside: Flask, far: Far, clockwork: Clockwork) -> None:
-    number = add(far)
+def test_a_poll_makes_no_open_form_stale_and_wakes_no_open_page(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
+) -> None:
+    number = add(fake_server)
     poll(NOW)
     before = (db.session.get_one(Connector, number).version, queries.head().revision)
     poll(NOW + HOUR)
@@ -306,10 +314,12 @@ def test_a_poll_makes_no_open_form_stale_and_wakes_no_open_page(inside: Flask, f
     assert (db.session.get_one(Connector, number).version, queries.head().revision) == before
 
 
-def test_failing_is_told_once_and_so_is_the_recovery(inside: Flask, far: Far, clockwork: Clockwork) -> None:
-    number = add(far)
+def test_failing_is_told_once_and_so_is_the_recovery(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
+) -> None:
+    number = add(fake_server)
     poll(NOW)
-    clockwork.reply = Reply(401)
+    clock_source.reply = Reply(401)
     at = NOW
     pauses = []
     for _ in range(7):
@@ -322,7 +332,7 @@ def test_failing_is_told_once_and_so_is_the_recovery(inside: Flask, far: Far, cl
     assert (failing.state, failing.failures, failing.last_success) == ("failing", 7, NOW)
     assert failing.error == "127.0.0.1 rejected the token (401). Enter a valid token."
     assert told() == ["[Connector Failing] Tower"]
-    clockwork.reply, clockwork.strikes = None, strikes(1)
+    clock_source.reply, clock_source.strikes = None, strikes(1)
     back = state(number).due
     assert poll(back) == 1
     assert told() == ["[Connector Failing] Tower", "[Connector Recovered] Tower"]
@@ -335,10 +345,10 @@ def test_failing_is_told_once_and_so_is_the_recovery(inside: Flask, far: Far, cl
 
 
 def test_a_failing_connector_that_is_disabled_and_enabled_fails_on_without_another_event(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    clockwork.reply = Reply(500)
-    number = add(far)
+    clock_source.reply = Reply(500)
+    number = add(fake_server)
     poll(NOW)
     switch(number, False, NOW + MINUTE)
     assert health(number, NOW + MINUTE).state == "off"
@@ -355,25 +365,29 @@ def test_a_failing_connector_that_is_disabled_and_enabled_fails_on_without_anoth
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_a_rate_limit_postpones_and_is_no_failure(inside: Flask, far: Far, clockwork: Clockwork, status: int) -> None:
-    number = add(far)
-    clockwork.reply = as_json({}, status, retry_after="1800")
+def test_a_rate_limit_postpones_and_is_no_failure(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource, status: int
+) -> None:
+    number = add(fake_server)
+    clock_source.reply = as_json({}, status, retry_after="1800")
     poll(NOW)
     limited = health(number, NOW)
     assert (limited.state, limited.failures, limited.failing_since) == ("rate_limited", 0, None)
     assert limited.due
     assert NOW + 1800 * SECOND <= limited.due <= NOW + 1890 * SECOND
-    clockwork.reply = None
+    clock_source.reply = None
     poll(limited.due)
     assert told() == []
     assert lapses() == [("rate_limited", NOW, limited.due)]
     assert health(number, limited.due).state == "fine"
 
 
-def test_the_rate_limit_of_a_source_is_kept_and_waited_for(inside: Flask, far: Far, clockwork: Clockwork) -> None:
-    number = add(far)
+def test_the_rate_limit_of_a_source_is_kept_and_waited_for(
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
+) -> None:
+    number = add(fake_server)
     resets = NOW + 40 * MINUTE
-    clockwork.more = {"rate": [60, 0, resets.timestamp()], "note": "Half of it."}
+    clock_source.more = {"rate": [60, 0, resets.timestamp()], "note": "Half of it."}
     poll(NOW)
     kept = health(number, NOW)
     assert (kept.rate_limit, kept.rate_remaining, kept.rate_resets) == (60, 0, resets)
@@ -381,10 +395,10 @@ def test_the_rate_limit_of_a_source_is_kept_and_waited_for(inside: Flask, far: F
 
 
 def test_what_one_poll_does_not_take_follows_at_once_and_a_gap_is_told(
-    inside: Flask, far: Far, clockwork: Clockwork
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
-    number = add(far)
-    clockwork.more = {"more": True, "gap": [NOW.timestamp() - 60, NOW.timestamp()]}
+    number = add(fake_server)
+    clock_source.more = {"more": True, "gap": [NOW.timestamp() - 60, NOW.timestamp()]}
     poll(NOW)
     assert state(number).due == NOW
     poll(NOW)
@@ -392,12 +406,12 @@ def test_what_one_poll_does_not_take_follows_at_once_and_a_gap_is_told(
 
 
 def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
-    inside: Flask, far: Far, clockwork: Clockwork, caplog: pytest.LogCaptureFixture
+    inside: Flask, fake_server: FakeServer, clock_source: ClockSource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken, fine = add(far, "Broken"), add(far, "Fine")
-    clockwork.reply = as_json({"strikes": [{"nonsense": TOKEN}]})
+    broken, fine = add(fake_server, "Broken"), add(fake_server, "Fine")
+    clock_source.reply = as_json({"strikes": [{"nonsense": TOKEN}]})
     assert poll(NOW) == 0
-    clockwork.reply, clockwork.strikes = None, strikes(1)
+    clock_source.reply, clock_source.strikes = None, strikes(1)
     assert poll(NOW) == 1
     assert health(broken, NOW).error == (
         "PainChain could not read the answer; its log has the details. This is a defect in PainChain: please report it."
@@ -409,9 +423,13 @@ def test_a_defect_of_a_type_is_told_in_words_and_touches_no_other(
 
 
 def test_no_token_is_ever_stored(
-    inside: Flask, far: Far, clockwork: Clockwork, caplog: pytest.LogCaptureFixture, settings: Settings
+    inside: Flask,
+    fake_server: FakeServer,
+    clock_source: ClockSource,
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
 ) -> None:
-    number = add(far)
+    number = add(fake_server)
     hostile = f"see https://me:{TOKEN}@git.example/?token={TOKEN} and {TOKEN}\0\ud800"
     polled = PollResult(
         [
@@ -446,8 +464,8 @@ def rows(table: str) -> Sequence[Any]:
     return db.session.execute(select(db.metadata.tables[table])).all()
 
 
-def test_odd_things_are_stored_with_what_they_have(inside: Flask, far: Far) -> None:
-    number = add(far)
+def test_odd_things_are_stored_with_what_they_have(inside: Flask, fake_server: FakeServer) -> None:
+    number = add(fake_server)
     odd = [
         found("e" * 5000, title="t" * 5000, timestamp=None, author="", url="javascript:alert(1)", status=""),
         found("e" * 5000 + "2", timestamp=NOW.replace(tzinfo=None), facts={"n": float("nan"), "d": {"when": NOW}}),
@@ -467,10 +485,10 @@ def test_odd_things_are_stored_with_what_they_have(inside: Flask, far: Far) -> N
 
 
 def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothing(
-    inside: Flask, far: Far, monkeypatch: pytest.MonkeyPatch
+    inside: Flask, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.ingestion.poll_results.STEP", 10)
-    number = add(far)
+    number = add(fake_server)
     many = [found(f"m-{one}", timestamp=NOW - one * SECOND) for one in range(35)]
     turn = poll_leases.acquire(NOW)
     writing, steps = writer.writing, []
@@ -491,8 +509,8 @@ def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothi
     assert (histogram.count(Filter(source=("clock",))), state(number).cursor) == (35, {"last": 35})
 
 
-def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, far: Far) -> None:
-    number = add(far)
+def test_webhooks_add_what_polling_has_not_found_and_nothing_else(inside: Flask, fake_server: FakeServer) -> None:
+    number = add(fake_server)
     assert poll_results.store(number, PollResult([found("a")], {}), NOW) == 1
     with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
@@ -512,13 +530,13 @@ def test_the_next_try_is_never_before_the_source_wants_to_be_asked() -> None:
 
 
 def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
-    far: Far, clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, clock_source: ClockSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = {"base_url": far.url, "token": TOKEN}
-    clockwork.reply = as_json({"name": "Quasimodo", "sees": ["12 bells", f"a {TOKEN}"]})
+    wanted = {"base_url": fake_server.url, "token": TOKEN}
+    clock_source.reply = as_json({"name": "Quasimodo", "sees": ["12 bells", f"a {TOKEN}"]})
     checked = connection_test.run_test("clock", wanted, NOW)
     assert (checked.ok, checked.identity, checked.sees) == (True, "Quasimodo", ["12 bells", "a ***"])
-    clockwork.reply = Reply(401)
+    clock_source.reply = Reply(401)
     assert connection_test.run_test("clock", wanted, NOW).missing == [
         "127.0.0.1 rejected the token (401). Enter a valid token."
     ]
@@ -526,13 +544,13 @@ def test_a_test_of_a_connection_says_whose_token_it_is_or_what_is_wrong(
     assert "cannot be tested" in connection_test.run_test("painchain", {}, NOW).missing[0]
     monkeypatch.setattr(connection_test, "TEST_SECONDS", 0.05)
     go_on = threading.Event()
-    clockwork.before = lambda: go_on.wait(10)
+    clock_source.before = lambda: go_on.wait(10)
     assert "no answer within" in connection_test.run_test("clock", wanted, NOW).missing[0]
     go_on.set()
 
 
 def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
-    app: Flask, clockwork: Clockwork, far: Far, monkeypatch: pytest.MonkeyPatch
+    app: Flask, clock_source: ClockSource, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, arrived = threading.Event(), threading.Semaphore(0)
 
@@ -541,16 +559,16 @@ def test_the_scheduler_polls_what_is_due_and_one_slow_source_delays_nobody(
         go_on.wait(20)
         return as_json({"strikes": strikes(1)})
 
-    clockwork.strikes = strikes(2)
+    clock_source.strikes = strikes(2)
     monkeypatch.setattr("painchain.workers.base.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("painchain.workers.base.STOP_SECONDS", 0.2)
     scheduler = Scheduler(app)
-    with far_side(slow) as tower, app.app_context():
+    with run_fake_server(slow) as tower, app.app_context():
         now = datetime.now(UTC)
         slow_one = add(tower, "Slow", now)
         scheduler.start()
         assert arrived.acquire(timeout=20)
-        quick = [add(far, f"Quick {number}", now) for number in range(6)]
+        quick = [add(fake_server, f"Quick {number}", now) for number in range(6)]
         wait_until(lambda: all(health(number, now).last_success for number in quick))
         assert health(slow_one, now).last_success is None
         # Stopping waits no longer for it; what it finds afterwards is not stored.

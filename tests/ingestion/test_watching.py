@@ -29,23 +29,23 @@ from painchain.ingestion.watching import Outcome
 from painchain.timeline import queries
 from painchain.timeline.filter import Filter
 from painchain.workers.watch import WatchWorker
-from tests.counterparts import Far, Reply, far_side
-from tests.support.fake_cluster import TOKEN, FarCluster
+from tests.counterparts import FakeServer, Reply, run_fake_server
+from tests.support.fake_cluster import TOKEN, FakeCluster
 
 PATIENCE = 20.0
 
 
 @pytest.fixture
-def cluster() -> Iterator[FarCluster]:
-    cluster = FarCluster()
+def cluster() -> Iterator[FakeCluster]:
+    cluster = FakeCluster()
     yield cluster
     cluster.close()
 
 
 @pytest.fixture
-def far(cluster: FarCluster) -> Iterator[Far]:
-    with far_side(cluster) as far:
-        yield far
+def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
+    with run_fake_server(cluster) as fake_server:
+        yield fake_server
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def inside(app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def number(inside: Flask, far: Far) -> int:
+def number(inside: Flask, fake_server: FakeServer) -> int:
     """A connector that has been polled once."""
-    values = {"name": "Prod", "api_server": far.url, "token": TOKEN, "cluster_name": "prod"}
+    values = {"name": "Prod", "api_server": fake_server.url, "token": TOKEN, "cluster_name": "prod"}
     with writer.writing() as event_log:
         trail = Trail(event_log, SYSTEM, writer.new_request_id(now()), now())
         number = connector_store.create(connectors.TYPES["kubernetes"], values, True, trail).id
@@ -117,12 +117,12 @@ def comes(what: Callable[[], Any]) -> Any:
     return value
 
 
-def all_watched(cluster: FarCluster, times: int = 1) -> None:
+def all_watched(cluster: FakeCluster, times: int = 1) -> None:
     comes(lambda: len(cluster.watched) >= times * len(RESOURCES))
 
 
 def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
@@ -140,7 +140,7 @@ def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
 
 
 def test_a_bookmark_moves_the_place_without_an_event(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
@@ -157,7 +157,7 @@ def ledger_revision() -> int:
     return db.session.execute(db.text("SELECT revision FROM log_head")).scalar_one()
 
 
-def test_a_restart_goes_on_where_it_was(watching: Callable[[], WatchWorker], cluster: FarCluster, number: int) -> None:
+def test_a_restart_goes_on_where_it_was(watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int) -> None:
     first = watching()
     all_watched(cluster)
     cluster.put("Secret", "one")
@@ -172,7 +172,7 @@ def test_a_restart_goes_on_where_it_was(watching: Callable[[], WatchWorker], clu
 
 @pytest.mark.parametrize("how", ["as the status", "in the stream"])
 def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int, how: str
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int, how: str
 ) -> None:
     if how == "as the status":
         cluster.put("Role", "reader")
@@ -195,7 +195,7 @@ def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
 
 
 def test_two_processes_never_watch_the_same_connector(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
     watching()
     watching()
@@ -210,7 +210,7 @@ def test_two_processes_never_watch_the_same_connector(
 
 
 def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
     watching()
     all_watched(cluster)
@@ -227,7 +227,7 @@ def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
 
 
 def test_what_is_newly_listed_is_watched_too(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, number: int, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.KEEP_SECONDS", 0.05)
     cluster.forbidden = {"Secret"}
@@ -251,7 +251,7 @@ def news(number: int, kind: str, verb: str, version: int, name: str = "web", **m
 
 
 def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
-    inside: Flask, number: int, cluster: FarCluster
+    inside: Flask, number: int, cluster: FakeCluster
 ) -> None:
     until = ingestion_watching.take(number, now())
     assert until
@@ -277,7 +277,7 @@ def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
 
 
 def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
-    number: int, cluster: FarCluster
+    number: int, cluster: FakeCluster
 ) -> None:
     until = ingestion_watching.take(number, now())
     assert until is not None
@@ -301,7 +301,7 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
 
 
 def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come_back(
-    number: int, cluster: FarCluster
+    number: int, cluster: FakeCluster
 ) -> None:
     cluster.put("Role", "old")
     cluster.version = 500
@@ -330,7 +330,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
 
 
 def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_again(
-    watching: Callable[[], WatchWorker], cluster: FarCluster, far: Far, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.FIRST_PAUSE", 0.01)
     refusals = iter([Reply(302, headers={"Location": "http://127.0.0.1:1/"}), Reply(200, b"{not json}\n"), Reply(500)])
@@ -343,9 +343,9 @@ def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_ag
             return reply or cluster(asked)
         return cluster(asked)
 
-    far.answer = answer
+    fake_server.answer = answer
     watching()
     all_watched(cluster)
     cluster.put("Role", "reader")
     comes(lambda: titles() == ["[Role Created] reader"])
-    assert len([path for path in far.paths if "/roles?" in path and "watch=true" in path]) == 4
+    assert len([path for path in fake_server.paths if "/roles?" in path and "watch=true" in path]) == 4

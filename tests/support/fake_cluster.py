@@ -1,4 +1,4 @@
-"""A cluster as far as a test needs one: it lists in pages, streams what changes, forbids, and forgets."""
+"""A fake Kubernetes API server: it lists in pages, streams changes, denies access and expires old versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.counterparts import Asked, Reply, as_json
 TOKEN = "canary-token-5c1e77"
 
 
-class FarCluster:
+class FakeCluster:
     """Answers like an API server. Every change has the next resourceVersion."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class FarCluster:
             self._tell("DELETED", key, last)
 
     def bookmark(self) -> None:
-        """Tell every stream how far it is."""
+        """Send a bookmark to every stream."""
         with self._changed:
             for kind in RESOURCES:
                 thing = {"kind": kind, "metadata": {"resourceVersion": str(self.version)}}

@@ -1,4 +1,4 @@
-"""Made-up events, written straight to the log; and a made-up connector type that really asks a server."""
+"""Sample events that are written directly to the log, and a sample connector type that polls a real server."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ def new(number: int, **given: Any) -> NewEvent:
     return NewEvent(**{**plain, **given})
 
 
-def poll_clock(turn: PollContext) -> PollResult:
-    """Ask the made-up source for the strikes behind the cursor."""
-    with _clock_client(turn.settings, turn.now) as client:
-        told = client.get("strikes", {"after": turn.cursor.get("last", 0)}).value
-    found = [
+def poll_clock(context: PollContext) -> PollResult:
+    """Request the strikes after the cursor."""
+    with _clock_client(context.settings, context.now) as client:
+        response = client.get("strikes", {"after": context.cursor.get("last", 0)}).value
+    events = [
         SourceEvent(
             event_id=f"strike-{strike['number']}",
             event_type="Strike",
             title=f"[Strike] {strike.get('title', strike['number'])}",
-            timestamp=datetime.fromtimestamp(strike["at"], UTC) if "at" in strike else turn.now,
+            timestamp=datetime.fromtimestamp(strike["at"], UTC) if "at" in strike else context.now,
             author=strike.get("author") or "unknown",
             status="struck",
             url=strike.get("url"),
             text=strike.get("text", ""),
             facts={"hour": strike["number"] % 12},
         )
-        for strike in told["strikes"]
+        for strike in response["strikes"]
     ]
-    gap, rate = told.get("gap"), told.get("rate")
+    gap, rate = response.get("gap"), response.get("rate")
     return PollResult(
-        found,
-        {"last": max([turn.cursor.get("last", 0), *(strike["number"] for strike in told["strikes"])])},
-        has_more=told.get("more", False),
-        note=told.get("note", ""),
+        events,
+        {"last": max([context.cursor.get("last", 0), *(strike["number"] for strike in response["strikes"])])},
+        has_more=response.get("more", False),
+        note=response.get("note", ""),
         gap=PollGap(*(datetime.fromtimestamp(one, UTC) for one in gap), reason="The clock stood still.")
         if gap
         else None,
@@ -65,10 +65,10 @@ def poll_clock(turn: PollContext) -> PollResult:
 
 
 def check_clock(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult:
-    """Ask the made-up source whose token it is."""
+    """Request the owner of the token."""
     with _clock_client(settings, now) as client:
-        told = client.get("me").value
-    return ConnectionTestResult(True, told["name"], told["sees"])
+        owner = client.get("me").value
+    return ConnectionTestResult(True, owner["name"], owner["sees"])
 
 
 def _clock_client(settings: Mapping[str, Any], now: datetime) -> HttpClient:

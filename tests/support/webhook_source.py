@@ -1,4 +1,4 @@
-"""A made-up source that delivers webhooks: signed like GitHub's, each telling of one cast or of none."""
+"""A sample source of webhooks. Deliveries are signed as GitHub signs them; each contains any number of casts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _verify(delivery: Delivery, secret: str) -> None:
 
 def _read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
     try:
-        told = json.loads(delivery.body)
-        casts = [cast for cast in told["casts"] if cast != settings.get("ignored")]
+        body = json.loads(delivery.body)
+        casts = [cast for cast in body["casts"] if cast != settings.get("ignored")]
     except (ValueError, TypeError, KeyError):
         raise UnreadableDelivery("The body is not what the forge sends.") from None
     return [SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", now, "smith") for cast in casts]
@@ -42,7 +42,7 @@ HOOK = WebhookHandler(
     "Enter URL and secret at the forge, and tick Casts.",
     lambda delivery: delivery.headers.get("x-forge-topic", ""),
 )
-FORGE = ConnectorType(
+WEBHOOK_SOURCE = ConnectorType(
     key="forge",
     label="Forge",
     summary="Casts of a forge.",
@@ -55,9 +55,9 @@ FORGE = ConnectorType(
 
 
 def deliver(
-    client: FlaskClient, address: str, secret: str, told: Any, delivery: str = "", **headers: str
+    client: FlaskClient, address: str, secret: str, casts: Any, delivery: str = "", **headers: str
 ) -> TestResponse:
-    """Deliver `told` as the forge does. What is bytes is delivered as it is."""
-    body = told if isinstance(told, bytes) else json.dumps({"casts": told}).encode()
+    """Post a signed delivery that lists `casts`; bytes are posted unchanged as the body."""
+    body = casts if isinstance(casts, bytes) else json.dumps({"casts": casts}).encode()
     sent = {"X-Forge-Signature": sign(body, secret), "X-Forge-Delivery": delivery, **headers}
     return client.post(address, data=body, content_type="application/json", headers=sent)

@@ -18,17 +18,17 @@ from painchain.ingestion import webhooks
 from painchain.timeline import queries
 from tests.support.api import everything_stored
 from tests.support.html import form_of, soup, words
-from tests.support.webhook_source import FORGE, deliver, sign
+from tests.support.webhook_source import WEBHOOK_SOURCE, deliver, sign
 
 Events = Callable[..., list[dict[str, Any]]]
 LIST = "/settings/integrations"
 
 
 @pytest.fixture(autouse=True)
-def forge(monkeypatch: pytest.MonkeyPatch) -> None:
+def webhook_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more connector type, which takes webhooks."""
     for registry in (connectors.TYPES, connectors.ADDABLE):
-        monkeypatch.setitem(registry, "forge", FORGE)
+        monkeypatch.setitem(registry, "forge", WEBHOOK_SOURCE)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, SourceEvent
 from painchain.connectors.github import TYPE, client
 from tests.counterparts.github import TOKEN, GitHub
-from tests.counterparts.server import Far, Told, far_system
+from tests.counterparts.server import FakeServer, Told, run_fake_json_server
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 REPO = "acme/api"
@@ -75,9 +75,9 @@ def github() -> GitHub:
 
 
 @pytest.fixture
-def far(github: GitHub) -> Iterator[Far]:
+def fake_server(github: GitHub) -> Iterator[FakeServer]:
     """Its server."""
-    with far_system(github) as served:
+    with run_fake_json_server(github) as served:
         yield served
 
 
@@ -85,13 +85,13 @@ Ask = Callable[..., PollResult]
 
 
 @pytest.fixture
-def poll(far: Far) -> Ask:
+def poll(fake_server: FakeServer) -> Ask:
     """Poll, from where the poll before left off."""
     kept: dict[str, Any] = {}
 
     def ask(minutes: float = 0, **settings: Any) -> PollResult:
-        values = {**TYPE.defaults(), "base_url": far.url, "token": TOKEN, "repos": [REPO], **settings}
-        far.asked.clear()
+        values = {**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, "repos": [REPO], **settings}
+        fake_server.asked.clear()
         assert TYPE.poll
         polled = TYPE.poll(PollContext(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes)))
         kept["cursor"] = json.loads(json.dumps(polled.cursor))
@@ -192,7 +192,9 @@ def test_a_run_that_has_slipped_from_the_first_page_is_still_followed(github: Gi
     assert f"workflow-{REPO}-3-1-success" in ids(poll(5))
 
 
-def test_releases_deployments_with_their_states_and_images_are_found(github: GitHub, far: Far, poll: Ask) -> None:
+def test_releases_deployments_with_their_states_and_images_are_found(
+    github: GitHub, fake_server: FakeServer, poll: Ask
+) -> None:
     release = {
         "id": 5,
         "tag_name": "v1",
@@ -232,7 +234,7 @@ def test_releases_deployments_with_their_states_and_images_are_found(github: Git
     assert found[image].title == "[Image] team/api:1.0,latest"
     assert found[image].facts["digest"] == "sha256:abc"
     assert found[image].facts["repository"] == REPO
-    assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in far.asked]
+    assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in fake_server.asked]
 
 
 def test_commits_that_came_to_a_branch_are_found_whatever_their_date(github: GitHub, poll: Ask) -> None:
@@ -265,12 +267,14 @@ def test_an_empty_repository_is_nothing_to_complain_about(github: GitHub, poll: 
     assert (poll().events, poll().note) == ([], "")
 
 
-def test_listed_branches_narrow_commits_pull_requests_and_runs(github: GitHub, far: Far, poll: Ask) -> None:
+def test_listed_branches_narrow_commits_pull_requests_and_runs(
+    github: GitHub, fake_server: FakeServer, poll: Ask
+) -> None:
     github.put(REPO, "pulls", pull(1), pull(2, base={"ref": "stable"}))
     github.put(REPO, "actions/runs", run(1, head_branch="stable"), run(2))
     found = ids(poll(branches=["stable"]))
     assert found == [f"pr-{REPO}-2-opened", f"workflow-{REPO}-1-1-in_progress", f"workflow-{REPO}-1-1-success"]
-    assert {one.params.get("sha") for one in far.asked if one.path.endswith("/commits")} == {"stable"}
+    assert {one.params.get("sha") for one in fake_server.asked if one.path.endswith("/commits")} == {"stable"}
 
 
 ODD = [None, "text", {}, {"number": None, "user": None, "title": None, "created_at": None, "updated_at": "soon"}]
@@ -294,25 +298,25 @@ def test_an_odd_item_is_recorded_with_what_it_has_and_stops_nothing(github: GitH
 
 
 def test_the_first_poll_looks_back_a_day_and_the_next_only_at_what_has_changed(
-    github: GitHub, far: Far, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
     assert ids(poll()) == [f"pr-{REPO}-2-opened"]
     spent = github.left
     assert poll(5).events == []
     assert github.left == spent, "what has not changed costs nothing of the rate limit"
-    assert all("if-none-match" in one.headers for one in far.asked)
+    assert all("if-none-match" in one.headers for one in fake_server.asked)
     github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
     assert ids(poll(10)) == [f"pr-{REPO}-3-opened"], "at the very time that was read last"
 
 
-def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, far: Far, poll: Ask) -> None:
+def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, fake_server: FakeServer, poll: Ask) -> None:
     new = [pull(number, updated_at=ago(minutes=number)) for number in range(1, 8)]
     old = [pull(number, created_at=ago(days=2), updated_at=ago(days=2, minutes=number)) for number in range(8, 90)]
     github.page = 3
     github.put(REPO, "pulls", *new, *old)
     assert len(poll().events) == 7
-    assert len([one for one in far.asked if one.path.endswith("/pulls")]) == 4
+    assert len([one for one in fake_server.asked if one.path.endswith("/pulls")]) == 4
 
 
 def test_more_than_one_poll_takes_follows_without_loss(
@@ -364,7 +368,7 @@ def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
 def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
     assert len(poll().events) == 1
-    with far_system(github) as moved:
+    with run_fake_json_server(github) as moved:
         assert len(poll(5, base_url=moved.url).events) == 1
 
 
@@ -372,7 +376,7 @@ def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub
 
 
 def test_without_a_list_every_repository_the_token_sees_is_looked_at_quiet_ones_in_turn(
-    github: GitHub, far: Far, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     for number in range(15):
         github.add_repo(f"acme/quiet{number}", pushed_at=ago(days=9))
@@ -463,14 +467,14 @@ def test_a_poll_that_fails_says_why(
 
 
 def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are(
-    github: GitHub, far: Far, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     names = [f"acme/part{number}" for number in range(5)]
     for name in names:
         github.refuse[f"repos/{name}"] = Told({"message": "Unavailable"}, 503)
     with pytest.raises(PollError, match="server error"):
         poll(repos=names)
-    assert len(far.asked) == 1
+    assert len(fake_server.asked) == 1
 
 
 def test_a_wrong_token_says_so(poll: Ask) -> None:
@@ -497,7 +501,7 @@ def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_
 
 
 def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> None:
-    with far_system(github) as elsewhere:
+    with run_fake_json_server(github) as elsewhere:
         answer = Told([pull(1)], 200, {"Link": f'<{elsewhere.url}/repos/{REPO}/pulls?page=2>; rel="next"'})
         github.refuse[f"repos/{REPO}/pulls"] = answer
         for polled in (poll(), poll(5)):
@@ -512,17 +516,19 @@ def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> No
 # The test of a connection
 
 
-def check(far: Far, **settings: Any) -> Any:
+def check(fake_server: FakeServer, **settings: Any) -> Any:
     """Test the connection."""
     assert TYPE.test_connection
-    return TYPE.test_connection({**TYPE.defaults(), "base_url": far.url, "token": TOKEN, **settings}, NOW)
+    return TYPE.test_connection({**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, **settings}, NOW)
 
 
-def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(github: GitHub, far: Far) -> None:
+def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(
+    github: GitHub, fake_server: FakeServer
+) -> None:
     github.headers["X-OAuth-Scopes"] = "public_repo, read:org"
     github.refuse[f"repos/{REPO}/actions/runs"] = Told({}, 403)
     github.refuse["users/acme/packages"] = Told({}, 403)
-    checked = check(far, repos=[REPO, "acme/gone"])
+    checked = check(fake_server, repos=[REPO, "acme/gone"])
     assert checked.ok
     assert checked.identity == "zoe (Zoe), personal access token (classic)"
     assert checked.sees[1:] == ("Scopes of the token: public_repo, read:org", REPO)
@@ -534,9 +540,9 @@ def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(github: 
     ]
 
 
-def test_a_test_without_a_list_counts_the_repositories(github: GitHub, far: Far) -> None:
+def test_a_test_without_a_list_counts_the_repositories(github: GitHub, fake_server: FakeServer) -> None:
     github.add_repo("acme/web")
-    checked = check(far)
+    checked = check(fake_server)
     assert (checked.ok, checked.missing) == (True, ())
     assert "9 repositories" in checked.sees, "as the link to the last page says"
 
@@ -551,7 +557,7 @@ def test_a_test_without_a_list_counts_the_repositories(github: GitHub, far: Far)
         ({"base_url": "http://127.0.0.1:9"}, "127.0.0.1"),
     ],
 )
-def test_a_test_that_fails_says_what_to_do(far: Far, settings: dict[str, Any], words: str) -> None:
-    checked = check(far, **settings)
+def test_a_test_that_fails_says_what_to_do(fake_server: FakeServer, settings: dict[str, Any], words: str) -> None:
+    checked = check(fake_server, **settings)
     assert not checked.ok
     assert words in " ".join(checked.missing)

@@ -9,7 +9,7 @@ import pytest
 
 from painchain.connectors.contract import ConnectionTestResult
 from painchain.connectors.gitlab.connection_test import run_test
-from tests.counterparts import Reply, as_json, far_side
+from tests.counterparts import Reply, as_json, run_fake_server
 from tests.counterparts.gitlab import GitLab
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -26,8 +26,8 @@ def gitlab() -> GitLab:
 
 
 def checked(gitlab: GitLab, **settings: Any) -> ConnectionTestResult:
-    with far_side(gitlab) as far:
-        return run_test({"base_url": far.url, "token": "glpat-far", "projects": [], **settings}, NOW)
+    with run_fake_server(gitlab) as fake_server:
+        return run_test({"base_url": fake_server.url, "token": "glpat-far", "projects": [], **settings}, NOW)
 
 
 def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):

@@ -17,7 +17,7 @@ from painchain.ingestion import health as connector_polls
 from painchain.ingestion import polling, source_events
 from painchain.timeline import queries
 from painchain.timeline.filter import Filter
-from tests.counterparts import far_side
+from tests.counterparts import run_fake_server
 from tests.counterparts.gitlab import GitLab
 
 NOW = datetime(2013, 12, 3, 18, tzinfo=UTC)
@@ -30,8 +30,8 @@ def test_what_a_poll_and_a_webhook_both_tell_is_one_event(app):
     item = {**body["object_attributes"], "author": body["user"], "updated_at": "2013-12-03T17:23:34Z"}
     gitlab = GitLab()
     gitlab.add_project(1, "gitlabhq/gitlab-test", "master", merge_requests=[item])
-    with app.app_context(), far_side(gitlab) as far:
-        values = {"name": "Lab", "base_url": far.url, "token": "glpat-far", "tags": ["web"]}
+    with app.app_context(), run_fake_server(gitlab) as fake_server:
+        values = {"name": "Lab", "base_url": fake_server.url, "token": "glpat-far", "tags": ["web"]}
         with writer.writing() as event_log:
             number = connector_store.create(TYPE, values, True, Trail(event_log, SYSTEM, "r", NOW)).id
         for now in (NOW, LATER):

@@ -22,27 +22,27 @@ from painchain.connectors.kubernetes import poll as kubernetes_poll
 from painchain.connectors.kubernetes.api import resolve_cluster
 from painchain.connectors.kubernetes.connection_test import run_test
 from painchain.connectors.kubernetes.poll import poll
-from tests.counterparts import Far, Reply, far_side
-from tests.support.fake_cluster import TOKEN, FarCluster, status
+from tests.counterparts import FakeServer, Reply, run_fake_server
+from tests.support.fake_cluster import TOKEN, FakeCluster, status
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def cluster() -> FarCluster:
-    return FarCluster()
+def cluster() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
-def far(cluster: FarCluster) -> Iterator[Far]:
-    with far_side(cluster) as far:
-        yield far
+def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
+    with run_fake_server(cluster) as fake_server:
+        yield fake_server
 
 
-def settings(far: Far, **more: Any) -> dict[str, Any]:
+def settings(fake_server: FakeServer, **more: Any) -> dict[str, Any]:
     return {
-        "api_server": far.url,
+        "api_server": fake_server.url,
         "token": TOKEN,
         "cluster_name": "prod",
         "verify_ssl": True,
@@ -51,8 +51,8 @@ def settings(far: Far, **more: Any) -> dict[str, Any]:
     }
 
 
-def ask(far: Far, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
-    polled = poll(PollContext(settings(far, **more), cursor or {}, now))
+def ask(fake_server: FakeServer, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
+    polled = poll(PollContext(settings(fake_server, **more), cursor or {}, now))
     return PollResult(polled.events, json.loads(json.dumps(polled.cursor)), polled.has_more, polled.note, polled.gap)
 
 
@@ -60,89 +60,93 @@ def titles(polled: PollResult) -> list[str]:
     return [one.title for one in polled.events]
 
 
-def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(far: Far, cluster: FarCluster) -> None:
+def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(
+    fake_server: FakeServer, cluster: FakeCluster
+) -> None:
     cluster.put("Deployment", "web", spec={"replicas": 1})
     cluster.put("ConfigMap", "old")
-    first = ask(far)
+    first = ask(fake_server)
     assert titles(first) == []
-    assert titles(ask(far, first.cursor)) == []
+    assert titles(ask(fake_server, first.cursor)) == []
     cluster.put("Deployment", "web", spec={"replicas": 2})
     cluster.put("Secret", "new", data={"password": "canary"})
     cluster.remove("ConfigMap", "old")
-    second = ask(far, first.cursor, NOW + MINUTE)
+    second = ask(fake_server, first.cursor, NOW + MINUTE)
     assert titles(second) == ["[Deployment Updated] web", "[ConfigMap Deleted] old", "[Secret Created] new"]
     assert second.events[0].event_id == "prod:shop:Deployment:web:uid-Deployment-shop-web:103:modified"
     assert "canary" not in json.dumps(second.cursor)
-    assert titles(ask(far, second.cursor)) == []
+    assert titles(ask(fake_server, second.cursor)) == []
 
 
-def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(far: Far, cluster: FarCluster) -> None:
+def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(
+    fake_server: FakeServer, cluster: FakeCluster
+) -> None:
     cluster.put("Service", "api", "one")
-    first = ask(far, namespaces=["one", "two"])
+    first = ask(fake_server, namespaces=["one", "two"])
     for namespace in ("one", "two", "three"):
         cluster.put("Service", "new", namespace)
     cluster.put("Node", "node-1", "")
-    assert {path.partition("?")[0] for path in far.paths if "services" in path} == {
+    assert {path.partition("?")[0] for path in fake_server.paths if "services" in path} == {
         "/api/v1/namespaces/one/services",
         "/api/v1/namespaces/two/services",
     }
-    second = ask(far, first.cursor, namespaces=["one", "two", "three"])
+    second = ask(fake_server, first.cursor, namespaces=["one", "two", "three"])
     assert [(one.facts.get("namespace"), one.title) for one in second.events] == [
         ("one", "[Service Created] new"),
         ("two", "[Service Created] new"),
         (None, "[Node Created] node-1"),
     ]
-    third = ask(far, second.cursor, namespaces=["three"])
+    third = ask(fake_server, second.cursor, namespaces=["three"])
     assert titles(third) == []
     assert {key.partition("/")[2] for key in third.cursor["streams"]} == {"three", ""}
 
 
 def test_a_list_is_read_page_by_page_and_anew_when_it_has_become_too_old(
-    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubernetes_poll, "PAGES", (2,))
     for number in range(5):
         cluster.put("Role", f"role-{number}")
     cluster.too_old = 1
-    assert len(ask(far).cursor["streams"]["Role/"]["known"]) == 5
-    assert len([path for path in far.paths if "/roles" in path]) == 2 + 3
+    assert len(ask(fake_server).cursor["streams"]["Role/"]["known"]) == 5
+    assert len([path for path in fake_server.paths if "/roles" in path]) == 2 + 3
 
 
 def test_pages_that_are_too_large_are_asked_for_smaller(
-    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubernetes_poll, "PAGE_BYTES", 5_000)
     for number in range(20):
         cluster.put("Secret", f"big-{number}", data={"key": "x" * 500})
-    assert len(ask(far).cursor["streams"]["Secret/"]["known"]) == 20
-    assert "limit=5" in far.paths[-1] or any("secrets?limit=5" in path for path in far.paths)
+    assert len(ask(fake_server).cursor["streams"]["Secret/"]["known"]) == 20
+    assert "limit=5" in fake_server.paths[-1] or any("secrets?limit=5" in path for path in fake_server.paths)
 
 
-def test_older_servers_are_asked_in_their_own_version(far: Far, cluster: FarCluster) -> None:
+def test_older_servers_are_asked_in_their_own_version(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.unknown_apis = {"batch/v1"}
     cluster.put("CronJob", "nightly", spec={"schedule": "0 1 * * *"})
-    first = ask(far)
+    first = ask(fake_server)
     assert first.cursor["streams"]["CronJob/"]["api"] == "batch/v1beta1"
     assert "Job/" not in first.cursor["streams"]
 
 
-def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(far: Far, cluster: FarCluster) -> None:
+def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Secret", "password")
-    first = ask(far)
+    first = ask(fake_server)
     cluster.forbidden = {"Secret", "Role"}
     cluster.put("Service", "api")
-    second = ask(far, first.cursor)
+    second = ask(fake_server, first.cursor)
     assert titles(second) == ["[Service Created] api"]
     assert second.note.startswith("The account cannot list Secret, Role, so their changes are not seen.")
     cluster.forbidden = set()
     cluster.remove("Secret", "password")
-    assert titles(ask(far, second.cursor)) == ["[Secret Deleted] password"]
+    assert titles(ask(fake_server, second.cursor)) == ["[Secret Deleted] password"]
 
 
-def test_an_account_that_may_list_nothing_is_an_error(far: Far, cluster: FarCluster) -> None:
+def test_an_account_that_may_list_nothing_is_an_error(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.forbidden = set(api.RESOURCES)
     with pytest.raises(PollError, match="cannot list any") as caught:
-        ask(far)
+        ask(fake_server)
     assert caught.value.kind is ErrorKind.PERMISSION
 
 
@@ -168,51 +172,51 @@ FAULTS = {
 
 @pytest.mark.parametrize(("reply", "trouble", "words"), FAULTS.values(), ids=FAULTS)
 def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: ErrorKind, words: str) -> None:
-    with far_side(reply) as far, pytest.raises(PollError, match=words) as caught:
-        ask(far)
+    with run_fake_server(reply) as fake_server, pytest.raises(PollError, match=words) as caught:
+        ask(fake_server)
     assert caught.value.kind is trouble
     assert TOKEN not in str(caught.value)
 
 
 def test_more_than_one_poll_takes_follows_next_time(
-    far: Far, cluster: FarCluster, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ask(far)
+    first = ask(fake_server)
     for number in range(5):
         cluster.put("ConfigMap", f"map-{number}")
     cluster.put("Role", "reader")
     monkeypatch.setattr(kubernetes_poll, "MAX_EVENTS", 3)
-    second = ask(far, first.cursor)
+    second = ask(fake_server, first.cursor)
     assert (len(second.events), second.has_more) == (3, True)
-    third = ask(far, second.cursor)
+    third = ask(fake_server, second.cursor)
     assert [one.title for one in (*second.events, *third.events)] == [
         *(f"[ConfigMap Created] map-{number}" for number in range(5)),
         "[Role Created] reader",
     ]
 
 
-def test_another_cluster_behind_the_settings_is_known_anew(far: Far, cluster: FarCluster) -> None:
+def test_another_cluster_behind_the_settings_is_known_anew(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
-    first = ask(far)
-    with far_side(FarCluster()) as other:
+    first = ask(fake_server)
+    with run_fake_server(FakeCluster()) as other:
         assert titles(ask(other, first.cursor)) == []
 
 
-def test_a_long_time_in_which_nobody_looked_is_a_gap(far: Far) -> None:
-    first = ask(far)
-    assert ask(far, first.cursor, NOW + 10 * MINUTE).gap is None
-    gap = ask(far, first.cursor, NOW + 12 * MINUTE).gap
+def test_a_long_time_in_which_nobody_looked_is_a_gap(fake_server: FakeServer) -> None:
+    first = ask(fake_server)
+    assert ask(fake_server, first.cursor, NOW + 10 * MINUTE).gap is None
+    gap = ask(fake_server, first.cursor, NOW + 12 * MINUTE).gap
     assert gap is not None
     assert (gap.start, gap.end) == (NOW, NOW + 12 * MINUTE)
 
 
-def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(far: Far, cluster: FarCluster) -> None:
+def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
-    first = ask(far)
+    first = ask(fake_server)
     cluster.put("Role", "writer")
-    stopped = poll(PollContext(settings(far), first.cursor, NOW, lambda: True))
+    stopped = poll(PollContext(settings(fake_server), first.cursor, NOW, lambda: True))
     assert (stopped.events, stopped.has_more) == ([], True)
-    assert titles(ask(far, stopped.cursor)) == ["[Role Created] writer"]
+    assert titles(ask(fake_server, stopped.cursor)) == ["[Role Created] writer"]
 
 
 def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
@@ -251,28 +255,30 @@ def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
     return pem.decode(), context
 
 
-def test_certificates_are_verified_unless_that_is_switched_off(cluster: FarCluster, tmp_path: Path) -> None:
+def test_certificates_are_verified_unless_that_is_switched_off(cluster: FakeCluster, tmp_path: Path) -> None:
     pem, context = certificate(tmp_path)
-    with far_side(cluster, context) as far:
-        assert ask(far, ca_certificate=pem).cursor["streams"]
-        assert ask(far, verify_ssl=False).cursor["streams"]
-        asked = len(far.asked)
+    with run_fake_server(cluster, context) as fake_server:
+        assert ask(fake_server, ca_certificate=pem).cursor["streams"]
+        assert ask(fake_server, verify_ssl=False).cursor["streams"]
+        asked = len(fake_server.asked)
         with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
-            ask(far)
+            ask(fake_server)
         assert caught.value.kind is ErrorKind.TLS
-        assert len(far.asked) == asked  # the token has not left
+        assert len(fake_server.asked) == asked  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
-            ask(far, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
+            ask(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
-def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cluster: FarCluster) -> None:
-    checked = run_test(settings(far), NOW)
+def test_a_test_of_the_connection_says_who_what_and_what_is_missing(
+    fake_server: FakeServer, cluster: FakeCluster
+) -> None:
+    checked = run_test(settings(fake_server), NOW)
     assert (checked.ok, checked.identity) == (True, "system:serviceaccount:ops:painchain")
     assert checked.sees[0] == "Kubernetes v1.33.1"
     assert checked.sees[1].endswith("Role, RoleBinding in all namespaces")
     assert checked.missing == []
     cluster.forbidden, cluster.unwatched, cluster.identity = {"Secret"}, {"Pod"}, ""
-    checked = run_test(settings(far, namespaces=["shop"]), NOW)
+    checked = run_test(settings(fake_server, namespaces=["shop"]), NOW)
     assert (checked.ok, checked.identity) == (True, "")
     assert checked.missing == [
         "Cannot list secrets in namespace shop. Grant the account the verbs list and watch for them.",
@@ -280,4 +286,4 @@ def test_a_test_of_the_connection_says_who_what_and_what_is_missing(far: Far, cl
         "Grant the account the verb watch for them.",
     ]
     with pytest.raises(PollError, match="rejected the token"):
-        run_test(settings(far, token="wrong"), NOW)
+        run_test(settings(fake_server, token="wrong"), NOW)

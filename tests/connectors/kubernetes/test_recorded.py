@@ -16,7 +16,7 @@ from painchain.connectors.kubernetes.changes import observe
 from painchain.connectors.kubernetes.object_state import fingerprinter, parse_time
 from painchain.connectors.kubernetes.poll import poll
 from painchain.connectors.kubernetes.watch import WatchEvent, WatchUpdate
-from tests.counterparts import Asked, Far, Reply, as_json, far_side
+from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
 from tests.kubernetes.story import CANARY, TOLD, by_kind
 from tests.support.fake_cluster import status
 
@@ -44,16 +44,16 @@ class Recorded:
         return as_json(self.lists[parts.path]) if parts.path in self.lists else status(404)
 
 
-def ask(far: Far, cursor: Cursor, now: datetime) -> PollResult:
-    settings = {"api_server": far.url, "token": "made-up", "cluster_name": "prod", "namespaces": ["shop"]}
+def ask(fake_server: FakeServer, cursor: Cursor, now: datetime) -> PollResult:
+    settings = {"api_server": fake_server.url, "token": "made-up", "cluster_name": "prod", "namespaces": ["shop"]}
     return poll(PollContext(settings, cursor, now))
 
 
-def lines(cursor: Cursor, far: Far) -> list[WatchEvent]:
+def lines(cursor: Cursor, fake_server: FakeServer) -> list[WatchEvent]:
     """The recorded lines of every watch, stream by stream."""
     streams = {
         stream.key: stream
-        for stream in resolve_cluster({"api_server": far.url, "token": "x", "namespaces": ["shop"]}).streams()
+        for stream in resolve_cluster({"api_server": fake_server.url, "token": "x", "namespaces": ["shop"]}).streams()
     }
     return [
         news
@@ -72,29 +72,29 @@ def heard(stream: ResourceStream, line: Any, salt: str) -> WatchEvent:
 
 @pytest.fixture
 def first() -> Any:
-    """The cursor of a first poll before the story, and the far side."""
+    """The cursor of a first poll before the story, and the fake server."""
     recorded = Recorded()
-    with far_side(recorded) as far:
-        polled = ask(far, {}, BEGAN)
+    with run_fake_server(recorded) as fake_server:
+        polled = ask(fake_server, {}, BEGAN)
         assert polled.events == []
-        yield recorded, far, polled.cursor
+        yield recorded, fake_server, polled.cursor
 
 
 def test_a_watch_tells_each_change_of_each_kind_once(first: Any) -> None:
-    recorded, far, cursor = first
-    told = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor)
+    recorded, fake_server, cursor = first
+    told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
     assert by_kind([one.title for one in told.events]) == TOLD
-    again = WatchUpdate("prod", lines(cursor, far), ENDED)(told.cursor)
+    again = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(told.cursor)
     assert {one.event_id for one in again.events} <= {one.event_id for one in told.events}
     recorded.lists = RECORDING["after"]
-    assert ask(far, told.cursor, ENDED).events == []
+    assert ask(fake_server, told.cursor, ENDED).events == []
 
 
 def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
-    recorded, far, cursor = first
-    watched = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor).cursor
+    recorded, fake_server, cursor = first
+    watched = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor).cursor
     recorded.lists = RECORDING["after"]
-    polled = ask(far, cursor, ENDED).cursor
+    polled = ask(fake_server, cursor, ENDED).cursor
     kept = [
         {uid: entry[3] for stream in one["streams"].values() for uid, entry in stream["known"].items()}
         for one in (watched, polled)
@@ -103,8 +103,8 @@ def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
 
 
 def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
-    _, far, cursor = first
-    told = WatchUpdate("prod", lines(cursor, far), ENDED)(cursor)
+    _, fake_server, cursor = first
+    told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
     assert CANARY in json.dumps(RECORDING)
     assert CANARY not in json.dumps(told.cursor) + repr(told.events)
     own = {"namespace": "shop", "cluster": "prod"}

@@ -18,7 +18,7 @@ from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.counterparts.node import free_port
-from tests.counterparts.oidc import FarProvider, provider
+from tests.counterparts.oidc import FakeProvider, provider
 from tests.support.accounts import PASSWORD, add_person, on_the_record, sign_in, sign_out
 from tests.support.html import soup, words
 
@@ -27,24 +27,24 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarProvider]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProvider]:
     with provider(tmp_path_factory.mktemp("provider")) as found:
         yield found
 
 
 @pytest.fixture
-def far(running: FarProvider) -> FarProvider:
+def fake_server(running: FakeProvider) -> FakeProvider:
     running.faults()
     return running
 
 
 @pytest.fixture
-def make_app(settings: config.Settings, far: FarProvider) -> Iterator[MakeApp]:
+def make_app(settings: config.Settings, fake_server: FakeProvider) -> Iterator[MakeApp]:
     """Start a server that knows the provider, with an admin whose address the provider knows too."""
     apps: list[Flask] = []
 
     def make(**more: str) -> Flask:
-        wanted = settings_for(settings.instance, settings.database_url, **far.environment(**more))
+        wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(**more))
         apps.append(app := create_app(wanted))
         with on_the_record(app) as trail:
             if not users.any_exist():
@@ -76,9 +76,9 @@ def come_back(client: FlaskClient, address: str) -> TestResponse:
     return client.get(f"{parts.path}?{parts.query}")
 
 
-def through(client: FlaskClient, far: FarProvider, account: str, start: str = "/sign-in") -> TestResponse:
+def through(client: FlaskClient, fake_server: FakeProvider, account: str, start: str = "/sign-in") -> TestResponse:
     """Sign in through the provider."""
-    return come_back(client, far.visit(begin(client, start), account))
+    return come_back(client, fake_server.visit(begin(client, start), account))
 
 
 def with_query(address: str, **changed: str) -> str:
@@ -104,23 +104,25 @@ def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.both_databases
-def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subject_from_then_on(app, client, far):
-    answer = through(client, far, "subject-of-alice", client.get("/report?month=2026-01").location)
+def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subject_from_then_on(
+    app, client, fake_server
+):
+    answer = through(client, fake_server, "subject-of-alice", client.get("/report?month=2026-01").location)
     assert (answer.status_code, answer.location) == (303, "/report?month=2026-01")
     assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
     linked, entered = newest(app, 2)
     assert linked[:2] == ("PersonChanged", "alice")
-    assert linked[2]["changes"] == {"issuer": {"old": None, "new": far.url}}
+    assert linked[2]["changes"] == {"issuer": {"old": None, "new": fake_server.url}}
     assert entered[:2] == ("SignedIn", "alice")
     assert entered[2]["way"] == "oidc"
     sign_out(client)
     with on_the_record(app) as trail:
         users.change(users.find_by_name("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
-    assert through(client, far, "subject-of-alice").status_code == 303
+    assert through(client, fake_server, "subject-of-alice").status_code == 303
     assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
 
 
-def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client, far):
+def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client, fake_server):
     asked = dict(parse_qsl(urlsplit(begin(client)).query))
     assert asked["response_type"] == "code"
     assert asked["code_challenge_method"] == "S256"
@@ -142,8 +144,8 @@ def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client,
         ("lookalike", "Example ID sent no usable e-mail address", "no e-mail address"),
     ],
 )
-def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, far, account, message, why):
-    answer = through(client, far, account)
+def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, fake_server, account, message, why):
+    answer = through(client, fake_server, account)
     assert answer.status_code == 403
     assert said(answer).startswith(message)
     [(kind, author, facts)] = newest(app)
@@ -152,41 +154,41 @@ def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, far,
     assert client.get("/").status_code == 303
 
 
-def test_a_disabled_account_is_not_let_in(app, client, far):
+def test_a_disabled_account_is_not_let_in(app, client, fake_server):
     add_person(app, "root")
-    through(client, far, "subject-of-alice")
+    through(client, fake_server, "subject-of-alice")
     with on_the_record(app) as trail:
         users.disable(users.find_by_name("alice"), trail)
     assert said(client.get(client.get("/").location)).startswith("Your account is disabled")
-    answer = through(client, far, "subject-of-alice")
+    answer = through(client, fake_server, "subject-of-alice")
     assert (answer.status_code, said(answer)) == (403, "Your account is disabled. Ask an admin to enable it.")
     assert newest(app)[0][2]["person"] == "alice"
 
 
-def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_along(app, client, far):
-    through(client, far, "subject-of-alice")
+def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_along(app, client, fake_server):
+    through(client, fake_server, "subject-of-alice")
     stranger = app.test_client()
-    answer = through(stranger, far, "other-alice")
+    answer = through(stranger, fake_server, "other-alice")
     assert answer.status_code == 403
     assert "belongs to another user at Example ID" in said(answer)
 
 
-def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, far):
+def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, fake_server):
     app = make_app(oidc_role="editor", oidc_domains="people.example, @else.example")
     client = app.test_client()
-    assert through(client, far, "subject-of-bob").status_code == 303
+    assert through(client, fake_server, "subject-of-bob").status_code == 303
     assert "bob@people.example editor" in words(soup(client.get("/")).select_one(".who"))
     assert [event[:2] for event in newest(app, 3)] == [
         ("PersonAdded", "system"),
         ("PersonChanged", "bob@people.example"),
         ("SignedIn", "bob@people.example"),
     ]
-    answer = through(app.test_client(), far, "elsewhere")
+    answer = through(app.test_client(), fake_server, "elsewhere")
     assert said(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
 
 
-def test_a_first_account_is_not_made_by_the_provider(settings, far):
-    wanted = settings_for(settings.instance, settings.database_url, **far.environment(oidc_role="admin"))
+def test_a_first_account_is_not_made_by_the_provider(settings, fake_server):
+    wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(oidc_role="admin"))
     app = create_app(replace(wanted, host="0.0.0.0"))
     try:
         answer = app.test_client().get("/sign-in/oidc")
@@ -195,25 +197,27 @@ def test_a_first_account_is_not_made_by_the_provider(settings, far):
         close(app)
 
 
-def fail(client: FlaskClient, far: FarProvider, fault: str) -> TestResponse:
+def fail(client: FlaskClient, fake_server: FakeProvider, fault: str) -> TestResponse:
     """Come back from the provider, with something wrong."""
     address = begin(client)
     if fault == "another state":
-        return come_back(client, with_query(far.visit(address, "subject-of-alice"), state="x" * 43))
+        return come_back(client, with_query(fake_server.visit(address, "subject-of-alice"), state="x" * 43))
     if fault == "another browser":
-        return come_back(client.application.test_client(), far.visit(address, "subject-of-alice"))
+        return come_back(client.application.test_client(), fake_server.visit(address, "subject-of-alice"))
     if fault == "another nonce":
-        return come_back(client, far.visit(with_query(address, nonce="x" * 43), "subject-of-alice"))
+        return come_back(client, fake_server.visit(with_query(address, nonce="x" * 43), "subject-of-alice"))
     if fault == "another verifier":
-        return come_back(client, far.visit(with_query(address, code_challenge="x" * 43), "subject-of-alice"))
+        return come_back(client, fake_server.visit(with_query(address, code_challenge="x" * 43), "subject-of-alice"))
     if fault == "another issuer":
-        return come_back(client, with_query(far.visit(address, "subject-of-alice"), iss="https://other.example"))
+        return come_back(
+            client, with_query(fake_server.visit(address, "subject-of-alice"), iss="https://other.example")
+        )
     if fault == "refused":
-        return come_back(client, far.visit(address, refuse="yes"))
+        return come_back(client, fake_server.visit(address, refuse="yes"))
     if fault == "a made-up code":
-        return come_back(client, with_query(far.visit(address, "subject-of-alice"), code="x" * 43))
-    back = far.visit(address, "subject-of-alice")
-    far.faults(**{"another key": {"keys": "other"}, "no answer": {"silent": "/token"}}[fault])
+        return come_back(client, with_query(fake_server.visit(address, "subject-of-alice"), code="x" * 43))
+    back = fake_server.visit(address, "subject-of-alice")
+    fake_server.faults(**{"another key": {"keys": "other"}, "no answer": {"silent": "/token"}}[fault])
     return come_back(client, back)
 
 
@@ -241,19 +245,19 @@ def fail(client: FlaskClient, far: FarProvider, fault: str) -> TestResponse:
         ("no answer", 503, "Example ID does not respond correctly", "the provider did not answer"),
     ],
 )
-def test_what_cannot_be_believed_signs_nobody_in(app, client, far, fault, status, message, why):
-    answer = fail(client, far, fault)
+def test_what_cannot_be_believed_signs_nobody_in(app, client, fake_server, fault, status, message, why):
+    answer = fail(client, fake_server, fault)
     assert (answer.status_code, said(answer)[: len(message)]) == (status, message)
     [(kind, author, facts)] = newest(app)
     assert (kind, author, facts["way"]) == ("SignInFailed", "system", "oidc")
     assert why in facts["why"]
     assert client.get("/").status_code == 303
-    far.faults()
-    assert through(client, far, "subject-of-alice").status_code == 303
+    fake_server.faults()
+    assert through(client, fake_server, "subject-of-alice").status_code == 303
 
 
-def test_a_code_signs_in_once(app, client, far):
-    back = far.visit(begin(client), "subject-of-alice")
+def test_a_code_signs_in_once(app, client, fake_server):
+    back = fake_server.visit(begin(client), "subject-of-alice")
     kept = client.get_cookie("painchain_away")
     assert come_back(client, back).status_code == 303
     sign_out(client)
@@ -263,16 +267,16 @@ def test_a_code_signs_in_once(app, client, far):
     assert (answer.status_code, "was already used or has expired" in said(answer)) == (400, True)
 
 
-def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, client, far):
-    through(client, far, "subject-of-alice")
+def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, client, fake_server):
+    through(client, fake_server, "subject-of-alice")
     sign_out(client)
     stranger = app.test_client()
     answers = [stranger.get(BACK).status_code for _ in range(31)]
     assert answers == [400] * 30 + [429]
-    assert through(client, far, "subject-of-alice").status_code == 303
+    assert through(client, fake_server, "subject-of-alice").status_code == 303
 
 
-def test_a_provider_that_is_down_leaves_the_password(make_app, far):
+def test_a_provider_that_is_down_leaves_the_password(make_app, fake_server):
     app = make_app(oidc_issuer=f"http://127.0.0.1:{free_port()}")
     client = app.test_client()
     answer = client.get("/sign-in/oidc")
@@ -292,6 +296,6 @@ def test_without_a_provider_there_is_no_button_and_no_way(settings):
         close(app)
 
 
-def test_nobody_is_led_elsewhere_afterwards(app, client, far):
-    answer = through(client, far, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
+def test_nobody_is_led_elsewhere_afterwards(app, client, fake_server):
+    answer = through(client, fake_server, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
     assert answer.location == "/"

@@ -24,7 +24,7 @@ NOW = datetime.now(UTC)
 SYSTEM = 1
 
 
-class Smithy:
+class FakeSource:
     """A source of a made-up type: what it was asked with, and what it answers."""
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class Smithy:
 
 
 @pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
+def fake_source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
     """A connector type that can be polled and tested, in the registry."""
-    source = Smithy()
-    forge = ConnectorType(
+    source = FakeSource()
+    connector_type = ConnectorType(
         key="forge",
         label="Forge",
         summary="Casts of a forge.",
@@ -56,13 +56,13 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Smithy:
         poll=lambda turn: PollResult((), {}),
         test_connection=source.check,
     )
-    monkeypatch.setitem(connectors.TYPES, "forge", forge)
-    monkeypatch.setitem(connectors.ADDABLE, "forge", forge)
+    monkeypatch.setitem(connectors.TYPES, "forge", connector_type)
+    monkeypatch.setitem(connectors.ADDABLE, "forge", connector_type)
     return source
 
 
 @pytest.fixture
-def forge(far: Smithy, client: FlaskClient) -> int:
+def connector_id(fake_source: FakeSource, client: FlaskClient) -> int:
     """A connector of that type, enabled."""
     config = {"passphrase": "stored-passphrase"}
     made = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True})
@@ -70,12 +70,12 @@ def forge(far: Smithy, client: FlaskClient) -> int:
 
 
 @pytest.fixture
-def polled(client: FlaskClient, forge: int) -> Callable[..., None]:
+def polled(client: FlaskClient, connector_id: int) -> Callable[..., None]:
     """Say where the polling of the connector stands."""
 
     def store(**given: Any) -> None:
         with client.application.app_context():
-            state = db.session.get(PollState, forge) or PollState(connector_id=forge)
+            state = db.session.get(PollState, connector_id) or PollState(connector_id=connector_id)
             plain = {"due": NOW, "taken_until": NOW - timedelta(hours=1), "cursor": {}, "failures": 0, "note": ""}
             since_import = datetime.now(UTC) - NOW  # the other tests took so long
             for name, value in {**plain, **given}.items():
@@ -107,33 +107,33 @@ FINE = {
 }
 
 
-def at(client: FlaskClient, page: str, forge: int) -> str:
+def at(client: FlaskClient, page: str, connector_id: int) -> str:
     """Return what a page says of how the connector does."""
-    return words(soup(client.get(page)).select_one(f"#health-{forge}"))
+    return words(soup(client.get(page)).select_one(f"#health-{connector_id}"))
 
 
 # Health
 
 
 @pytest.mark.both_databases
-def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, forge, polled):
-    assert "Waiting for first poll" in at(client, LIST, forge)
+def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, connector_id, polled):
+    assert "Waiting for first poll" in at(client, LIST, connector_id)
     polled(**FINE)
-    for page in (LIST, f"{LIST}/{forge}"):
-        said = at(client, page, forge)
+    for page in (LIST, f"{LIST}/{connector_id}"):
+        said = at(client, page, connector_id)
         assert said.startswith("OK last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
         assert said.endswith("15:00 There is more: it follows at once.")
 
 
-def test_a_failing_connector_says_why_since_when_and_what_happens_next(client, forge, polled):
+def test_a_failing_connector_says_why_since_when_and_what_happens_next(client, connector_id, polled):
     polled(**FAILING)
-    said = at(client, LIST, forge)
+    said = at(client, LIST, connector_id)
     assert said.startswith("Failing 3 failures in a row since ")
     assert "last success 10 min ago next poll in 20 min" in said
     assert said.endswith("rejected the token (401). Enter a valid token.")
-    client.post(f"/api/connectors/{forge}/disable")
-    assert at(client, LIST, forge).startswith("Not polled")
-    assert not soup(client.get(LIST)).select(f"#card-{forge} .sync")
+    client.post(f"/api/connectors/{connector_id}/disable")
+    assert at(client, LIST, connector_id).startswith("Not polled")
+    assert not soup(client.get(LIST)).select(f"#card-{connector_id} .sync")
 
 
 def test_the_builtin_connector_has_neither_health_nor_a_sync_button(client):
@@ -141,7 +141,7 @@ def test_the_builtin_connector_has_neither_health_nor_a_sync_button(client):
     assert not page.select(".health, .sync, #test, #watching[hx-get]")
 
 
-def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, forge, polled):
+def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, connector_id, polled):
     body = {"name": "Aaron", "type": "forge", "config": {"passphrase": "x"}}  # before the other by name, not by id
     assert client.post("/api/connectors", json=body).status_code == 201
 
@@ -149,32 +149,32 @@ def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, f
         return client.get(str(soup(client.get(LIST)).select_one("#watching")["hx-get"])).text
 
     assert "" in (asked(), asked())  # unless a minute has just ended
-    page = soup(client.get(f"{LIST}/{forge}"))
+    page = soup(client.get(f"{LIST}/{connector_id}"))
     polled(**FAILING)
     news = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
-    assert [one["id"] for one in news.select("[hx-swap-oob=true]")] == [f"health-{forge}", "watching"]
+    assert [one["id"] for one in news.select("[hx-swap-oob=true]")] == [f"health-{connector_id}", "watching"]
     assert texts(news, ".state") == ["Failing"]
     again = [client.get(str(news.select_one("#watching")["hx-get"])).text for _ in range(2)]
     assert "" in again
 
 
-def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, forge, polled):
+def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, connector_id, polled):
     assert texts(soup(client.get("/")), "#connector_problems p") == []
     polled(**FAILING)
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
     [line] = soup(client.get("/")).select("#connector_problems p")
     assert words(line).startswith("Forge “Anvil”: no data since ")
     assert words(line).endswith(": forge.example rejected the token (401). Enter a valid token.")
-    assert line.a["href"] == f"{LIST}/{forge}"
+    assert line.a["href"] == f"{LIST}/{connector_id}"
     assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#connector_problems p") == [words(line)]
 
 
 REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
 
 
-def test_the_api_tells_the_same(client, forge, polled):
+def test_the_api_tells_the_same(client, connector_id, polled):
     polled(**FAILING)
-    told = client.get(f"/api/connectors/{forge}").json["health"]
+    told = client.get(f"/api/connectors/{connector_id}").json["health"]
     assert told == client.get("/api/connectors").json[1]["health"]
     assert (told["state"], told["failures"], told["rate_limit"]) == ("failing", 3, None)
     assert told["error"] == FAILING["error"]
@@ -182,7 +182,7 @@ def test_the_api_tells_the_same(client, forge, polled):
     assert following - last == FAILING["due"] - FAILING["last_poll"]
     assert client.get(f"/api/connectors/{SYSTEM}").json["health"] is None
     polled(**FINE)
-    rate = client.get(f"/api/connectors/{forge}").json["health"]["rate_limit"]
+    rate = client.get(f"/api/connectors/{connector_id}").json["health"]["rate_limit"]
     assert (rate["limit"], rate["remaining"]) == (5000, 4980)
 
 
@@ -197,33 +197,33 @@ def due(client: FlaskClient, number: int) -> datetime:
 
 
 @pytest.mark.parametrize("way", ["plain", "htmx", "api"])
-def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, forge, polled, events, way):
+def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connector_id, polled, events, way):
     polled(**FINE)
-    before = len(events()), client.get(f"/api/connectors/{forge}").headers["ETag"]
+    before = len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]
     if way == "api":
-        assert client.post(f"/api/connectors/{forge}/sync").status_code == 202
+        assert client.post(f"/api/connectors/{connector_id}/sync").status_code == 202
     else:
         page = client.get(LIST)
-        action = str(soup(page).select_one(f"#card-{forge} .sync")["action"])
-        sent = form_of(page, f"#card-{forge} .sync")
+        action = str(soup(page).select_one(f"#card-{connector_id} .sync")["action"])
+        sent = form_of(page, f"#card-{connector_id} .sync")
         response = client.post(action, data=sent, headers=HTMX if way == "htmx" else {})
         assert response.status_code == (200 if way == "htmx" else 303)
         shown = response if way == "htmx" else client.get(response.location)
         assert texts(soup(shown), "#toast .toast span") == ["Syncing “Anvil” now."]
-        assert "next poll at once" in words(soup(shown).select_one(f"#health-{forge}"))
-    assert due(client, forge) <= datetime.now(UTC)
-    assert (len(events()), client.get(f"/api/connectors/{forge}").headers["ETag"]) == before
+        assert "next poll at once" in words(soup(shown).select_one(f"#health-{connector_id}"))
+    assert due(client, connector_id) <= datetime.now(UTC)
+    assert (len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]) == before
 
 
-def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, forge):
-    client.post(f"/api/connectors/{forge}/disable")
-    for number, why in ((forge, "Enable it"), (SYSTEM, "is not polled")):
+def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, connector_id):
+    client.post(f"/api/connectors/{connector_id}/disable")
+    for number, why in ((connector_id, "Enable it"), (SYSTEM, "is not polled")):
         refused = client.post(f"/api/connectors/{number}/sync")
         assert refused.status_code == 409
         assert why in refused.json["message"]
-    token = form_of(client.get(f"{LIST}/{forge}"), "#connector-form")["csrf_token"]
-    assert client.post(f"{LIST}/{forge}/sync", data={"csrf_token": token}).status_code == 409
-    assert client.post(f"{LIST}/{forge}/sync").status_code == 400
+    token = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")["csrf_token"]
+    assert client.post(f"{LIST}/{connector_id}/sync", data={"csrf_token": token}).status_code == 409
+    assert client.post(f"{LIST}/{connector_id}/sync").status_code == 400
 
 
 # Test connection
@@ -237,11 +237,11 @@ def press_test(client: FlaskClient, page: str, selector: str, headers: Any = Non
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-def test_testing_asks_with_what_is_typed_and_saves_nothing(client, far, forge, events, headers):
+def test_testing_asks_with_what_is_typed_and_saves_nothing(client, fake_source, connector_id, events, headers):
     before = len(events())
-    tested = press_test(client, f"{LIST}/{forge}", "#connector-form", headers, name="Renamed", heat="1200")
+    tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", headers, name="Renamed", heat="1200")
     page = soup(tested)
-    assert far.asked == [
+    assert fake_source.asked == [
         {
             "name": "Anvil",
             "tags": [],
@@ -260,47 +260,50 @@ def test_testing_asks_with_what_is_typed_and_saves_nothing(client, far, forge, e
     else:
         assert [page.select_one(f"#{key}")["value"] for key in ("name", "heat")] == ["Renamed", "1200"]
     assert len(events()) == before
-    assert client.get(f"/api/connectors/{forge}").json["name"] == "Anvil"
+    assert client.get(f"/api/connectors/{connector_id}").json["name"] == "Anvil"
 
 
-def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, far, forge):
+def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, fake_source, connector_id):
     elsewhere = "https://elsewhere.example"
-    tested = press_test(client, f"{LIST}/{forge}", "#connector-form", HTMX, address=elsewhere)
+    tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere)
     assert tested.status_code == 422
     assert "Enter the passphrase again" in words(soup(tested).select_one("#test_result"))
-    by_script = client.post(f"/api/connectors/{forge}/test", json={"config": {"address": elsewhere}})
+    by_script = client.post(f"/api/connectors/{connector_id}/test", json={"config": {"address": elsewhere}})
     assert by_script.status_code == 422
     assert [error["field"] for error in by_script.json["errors"]] == ["config.passphrase"]
-    assert far.asked == []
-    own = press_test(client, f"{LIST}/{forge}", "#connector-form", HTMX, address=elsewhere, passphrase="own")
+    assert fake_source.asked == []
+    own = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere, passphrase="own")
     assert own.status_code == 200
-    assert [(one["address"], one["passphrase"]) for one in far.asked] == [(elsewhere, "own")]
+    assert [(one["address"], one["passphrase"]) for one in fake_source.asked] == [(elsewhere, "own")]
 
 
-def test_a_new_connector_is_tested_before_it_is_there(client, far):
+def test_a_new_connector_is_tested_before_it_is_there(client, fake_source):
     page = f"{LIST}/new/forge"
-    far.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
+    fake_source.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
     missing = soup(press_test(client, page, "#new"))
     assert texts(missing, "#test_result li") == ["Passphrase: Passphrase is required."]
     assert missing.select_one("#passphrase[aria-invalid]")
     tested = soup(press_test(client, page, "#new", passphrase="typed", heat="1000"))
     assert words(tested.select_one("#test_result .verdict")) == "Connection failed"
     assert texts(tested, "#test_result .lacks li") == ["forge.example cannot be reached."]
-    assert (tested.select_one("#heat")["value"], len(far.asked)) == ("1000", 1)
+    assert (tested.select_one("#heat")["value"], len(fake_source.asked)) == ("1000", 1)
     assert len(client.get("/api/connectors").json) == 1
 
 
-def test_the_api_tests_saved_and_unsaved_values(client, far, forge):
+def test_the_api_tests_saved_and_unsaved_values(client, fake_source, connector_id):
     answer = {"ok": True, "identity": "smith", "sees": ["anvil 1", "anvil 2"], "missing": ["Give the token read:ore."]}
-    assert client.post(f"/api/connectors/{forge}/test").json == answer
+    assert client.post(f"/api/connectors/{connector_id}/test").json == answer
     body = {"type": "forge", "config": {"passphrase": "typed", "heat": 1000}}
     assert client.post("/api/connectors/test", json=body).json == answer
-    assert [(one["passphrase"], one["heat"]) for one in far.asked] == [("stored-passphrase", 900), ("typed", 1000)]
+    assert [(one["passphrase"], one["heat"]) for one in fake_source.asked] == [
+        ("stored-passphrase", 900),
+        ("typed", 1000),
+    ]
     for config in ({"heat": 1}, {"nonsense": 1}):
-        assert client.post(f"/api/connectors/{forge}/test", json={"config": config}).status_code == 422
+        assert client.post(f"/api/connectors/{connector_id}/test", json={"config": config}).status_code == 422
     assert client.post(f"/api/connectors/{SYSTEM}/test").status_code == 409
 
 
-def test_a_source_that_cannot_be_tested_has_no_button(client, far, monkeypatch, forge):
+def test_a_source_that_cannot_be_tested_has_no_button(client, fake_source, monkeypatch, connector_id):
     monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], test_connection=None))
-    assert not soup(client.get(f"{LIST}/{forge}")).select("#test, #test_result")
+    assert not soup(client.get(f"{LIST}/{connector_id}")).select("#test, #test_result")

@@ -36,23 +36,23 @@ KEYS = [
 ]
 
 
-class Ear:
-    """A service on this machine that is told things."""
+class FakeReceiver:
+    """A fake HTTP receiver of notifications on this machine."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
         self.status = 200
         self.hold = threading.Event()
         self.hold.set()
-        ear = self
+        fake_receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                ear.hold.wait(20)
-                if ear.status == 200:
-                    ear.heard.append(told)
-                self.send_response(ear.status)
+                fake_receiver.hold.wait(20)
+                if fake_receiver.status == 200:
+                    fake_receiver.heard.append(told)
+                self.send_response(fake_receiver.status)
                 self.end_headers()
 
             def log_message(self, *about: Any) -> None:
@@ -68,9 +68,9 @@ class Ear:
 
 
 @pytest.fixture
-def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
+def fake_receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeReceiver]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    one = Ear()
+    one = FakeReceiver()
     thread = threading.Thread(target=one.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield one
@@ -125,13 +125,13 @@ def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
 
 @pytest.mark.both_databases
 def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
-    app: Flask, client: FlaskClient, events: Events, ear: Ear
+    app: Flask, client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
-    number = add(client, ear.url)
+    number = add(client, fake_receiver.url)
     one = f"{PAGE}/{number}"
     assert send(client, one, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
     assert toast(client, send(client, one)) == "No changes to save."
-    assert toast(client, send(client, one, url=f"{ear.url}/new")) == "Saved “On duty”: Apprise URL."
+    assert toast(client, send(client, one, url=f"{fake_receiver.url}/new")) == "Saved “On duty”: Apprise URL."
     assert press(client, f"{one}/delete").status_code == 303
     assert [(event["event_type"], event["description"]["text"]) for event in events()[1:]] == [
         ("NotifyRuleCreated", "Created the notify rule “On call”"),
@@ -150,13 +150,15 @@ def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
     assert "3 settings: Name, Told of, Enabled" in texts(line, "#feed .note")
 
 
-def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(client: FlaskClient, ear: Ear) -> None:
-    number = add(client, ear.url)
+def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(
+    client: FlaskClient, fake_receiver: FakeReceiver
+) -> None:
+    number = add(client, fake_receiver.url)
     add(client, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "Chat")
-    assert texts(soup(client.get(PAGE)), ".card .meta code") == ["slack://…", f"json://{ear.address}"]
+    assert texts(soup(client.get(PAGE)), ".card .meta code") == ["slack://…", f"json://{fake_receiver.address}"]
     for address in (PAGE, f"{PAGE}/{number}", f"{PAGE}/{number}/delete", f"/api/notify-rules/{number}"):
         text = client.get(address).text
-        assert ear.address in text
+        assert fake_receiver.address in text
         assert SECRET not in text
     assert form_of(client.get(f"{PAGE}/{number}"), "#rule")["url"] == ""
 
@@ -194,20 +196,20 @@ def test_an_address_that_is_not_taken_is_refused_in_words_and_not_repeated(
     assert len(events()) == 1
 
 
-def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, ear: Ear) -> None:
-    add(client, ear.url)
-    response = send(client, f"{PAGE}/new", name="on CALL", url=ear.url, kinds=[])
+def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
+    add(client, fake_receiver.url)
+    response = send(client, f"{PAGE}/new", name="on CALL", url=fake_receiver.url, kinds=[])
     assert response.status_code == 422
     page = soup(response)
     assert "already" in words(page.select_one("#error-name"))
     assert words(page.select_one("#error-kinds")) == "Choose at least one kind of event."
     assert form_of(response, "#rule")["name"] == "on CALL"
     assert "Enter the URL again" in words(page.select_one("#rule"))
-    assert send(client, f"{PAGE}/new", name="x", url=ear.url, kinds=["nothing_so"]).status_code == 422
+    assert send(client, f"{PAGE}/new", name="x", url=fake_receiver.url, kinds=["nothing_so"]).status_code == 422
 
 
-def test_an_old_form_undoes_nobodys_change(client: FlaskClient, ear: Ear) -> None:
-    one = f"{PAGE}/{add(client, ear.url)}"
+def test_an_old_form_undoes_nobodys_change(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
+    one = f"{PAGE}/{add(client, fake_receiver.url)}"
     old, old_delete = form_of(client.get(one), "#rule"), form_of(client.get(f"{one}/delete"))
     assert send(client, one, kinds=["auditing_off"]).status_code == 303
     response = client.post(one, data={**old, "name": "Mine", "kinds": KEYS})
@@ -232,20 +234,20 @@ def test_a_rule_that_is_gone_is_said_so(client: FlaskClient) -> None:
 
 @pytest.mark.both_databases
 def test_what_a_rule_is_for_is_told_once_after_it_happened(
-    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    add(client, ear.url)
-    add(client, ear.url, "Only auditing", kinds=["auditing_off"])
+    add(client, fake_receiver.url)
+    add(client, fake_receiver.url, "Only auditing", kinds=["auditing_off"])
     one = make_connector(name="Prod")
     for done in ("enable", "disable"):
         client.post(f"/api/connectors/{one}/{done}")
     client.delete(f"/api/connectors/{one}")
     client.post("/api/connectors/1/disable")
-    assert ear.heard == [], "the save waits for nobody"
+    assert fake_receiver.heard == [], "the save waits for nobody"
     later()
     later()
-    assert sorted(ear.titles) == ["PainChain: 3 changes", "PainChain: Connector Disabled: PainChain System"]
-    [several] = [told["message"] for told in ear.heard if told["title"] == "PainChain: 3 changes"]
+    assert sorted(fake_receiver.titles) == ["PainChain: 3 changes", "PainChain: Connector Disabled: PainChain System"]
+    [several] = [told["message"] for told in fake_receiver.heard if told["title"] == "PainChain: 3 changes"]
     assert [line for line in several.splitlines() if line][::2] == [
         "Disabled “Prod”",
         "Deleted the GitHub connector “Prod”",
@@ -256,23 +258,23 @@ def test_what_a_rule_is_for_is_told_once_after_it_happened(
 
 
 def test_a_connector_that_begins_to_fail_or_recovers_is_told(
-    app: Flask, client: FlaskClient, ear: Ear, later: Callable[..., None]
+    app: Flask, client: FlaskClient, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    add(client, ear.url, kinds=["connector_failing"])
+    add(client, fake_receiver.url, kinds=["connector_failing"])
     now, about = datetime.now(UTC), Subject("Prod", "github")
     with app.app_context(), writer.writing() as event_log:
         trail = Trail(event_log, "system", writer.new_request_id(now), now)
         trail.log(event_kinds.connector_failing(about, "The source rejected the token."))
         trail.log(event_kinds.connector_recovered(about, 3, now))
     later(seconds=1)
-    assert ear.titles == ["PainChain: 2 changes"]
-    assert "“Prod” is failing: The source rejected the token." in ear.heard[0]["message"]
+    assert fake_receiver.titles == ["PainChain: 2 changes"]
+    assert "“Prod” is failing: The source rejected the token." in fake_receiver.heard[0]["message"]
 
 
 def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
-    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    number, one = add(client, ear.url), make_connector()
+    number, one = add(client, fake_receiver.url), make_connector()
     body = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
     assert client.post("/api/painchain/log", json=body).status_code == 201
     later()
@@ -281,24 +283,29 @@ def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
     later()
     client.delete(f"/api/connectors/{make_connector(name='Other')}")
     later()
-    assert ear.heard == []
+    assert fake_receiver.heard == []
 
 
 def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visible(
-    app: Flask, client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None], caplog: Any
+    app: Flask,
+    client: FlaskClient,
+    make_connector: Make,
+    fake_receiver: FakeReceiver,
+    later: Callable[..., None],
+    caplog: Any,
 ) -> None:
-    one = f"{PAGE}/{add(client, ear.url)}"
-    ear.status = 500
+    one = f"{PAGE}/{add(client, fake_receiver.url)}"
+    fake_receiver.status = 500
     client.delete(f"/api/connectors/{make_connector()}")
     later()
     said = words(soup(client.get(one)).select_one(".problem"))
     assert said.startswith("Last attempt failed just now: The service rejected the message (status 500).")
     assert "1 message waiting; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
-    ear.status = 200
+    fake_receiver.status = 200
     later(seconds=20)
-    assert ear.heard == [], "not before it is due"
+    assert fake_receiver.heard == [], "not before it is due"
     later(seconds=40)
-    assert ear.titles == ["PainChain: Connector Deleted: Work GitHub"]
+    assert fake_receiver.titles == ["PainChain: Connector Deleted: Work GitHub"]
     page = soup(client.get(one))
     assert page.select(".problem") == []
     assert "waiting" not in words(page.select_one("main"))
@@ -306,10 +313,10 @@ def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visibl
 
 
 def test_a_message_is_given_up_at_last_and_that_is_said(
-    client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    one = f"{PAGE}/{add(client, ear.url)}"
-    ear.status = 503
+    one = f"{PAGE}/{add(client, fake_receiver.url)}"
+    fake_receiver.status = 503
     client.delete(f"/api/connectors/{make_connector()}")
     for day in range(outbox.TRIES + 2):
         later(days=day)
@@ -319,42 +326,46 @@ def test_a_message_is_given_up_at_last_and_that_is_said(
 
 
 def test_an_event_that_is_not_written_is_not_told(
-    app: Flask, client: FlaskClient, make_connector: Make, ear: Ear, later: Callable[..., None]
+    app: Flask, client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    add(client, ear.url)
+    add(client, fake_receiver.url)
     one = make_connector()
     refuse(app, "INSERT", "notices")
     assert client.delete(f"/api/connectors/{one}").status_code == 503
     assert client.get(f"/api/connectors/{one}").status_code == 200, "both or neither"
     later()
-    assert ear.heard == []
+    assert fake_receiver.heard == []
 
 
-def test_two_servers_send_a_message_once(app: Flask, client: FlaskClient, make_connector: Make, ear: Ear) -> None:
-    add(client, ear.url)
+def test_two_servers_send_a_message_once(
+    app: Flask, client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver
+) -> None:
+    add(client, fake_receiver.url)
     client.delete(f"/api/connectors/{make_connector()}")
-    ear.hold.clear()
+    fake_receiver.hold.clear()
     threads = [threading.Thread(target=NotificationWorker(app).run_once) for _ in range(2)]
     for thread in threads:
         thread.start()
-    ear.hold.set()
+    fake_receiver.hold.set()
     for thread in threads:
         thread.join(20)
-    assert len(ear.heard) == 1
+    assert len(fake_receiver.heard) == 1
 
 
 # The test button
 
 
-def test_a_test_says_in_words_whether_it_arrived(client: FlaskClient, events: Events, ear: Ear) -> None:
-    one = f"{PAGE}/{add(client, ear.url)}"
+def test_a_test_says_in_words_whether_it_arrived(
+    client: FlaskClient, events: Events, fake_receiver: FakeReceiver
+) -> None:
+    one = f"{PAGE}/{add(client, fake_receiver.url)}"
     before = events()
     assert toast(client, press(client, one, "#test")) == "Sent a test message with “On call”."
-    assert ear.titles == ["PainChain: a test"]
-    ear.status = 401
+    assert fake_receiver.titles == ["PainChain: a test"]
+    fake_receiver.status = 401
     said = toast(client, press(client, one, "#test"))
     assert said.startswith("Test message failed. The service rejected the message (status 401).")
-    ear.server.server_close()
+    fake_receiver.server.server_close()
     assert "could not be reached" in toast(client, press(client, one, "#test"))
     assert "Last attempt failed" in words(soup(client.get(one)).select_one(".problem"))
     assert events() == before, "it changes nothing"
@@ -363,11 +374,11 @@ def test_a_test_says_in_words_whether_it_arrived(client: FlaskClient, events: Ev
 # The API
 
 
-def test_the_api_takes_the_same_care(client: FlaskClient, events: Events, ear: Ear) -> None:
-    body = {"name": "By script", "url": ear.url, "kinds": ["connector_deleted"]}
+def test_the_api_takes_the_same_care(client: FlaskClient, events: Events, fake_receiver: FakeReceiver) -> None:
+    body = {"name": "By script", "url": fake_receiver.url, "kinds": ["connector_deleted"]}
     made = client.post("/api/notify-rules", json=body)
     assert made.status_code == 201
-    assert made.get_json()["url"] == f"json://{ear.address}"
+    assert made.get_json()["url"] == f"json://{fake_receiver.address}"
     one = made.headers["Location"]
     assert client.patch(one, json={"enabled": False}).status_code == 428
     etag = {"If-Match": made.headers["ETag"]}
