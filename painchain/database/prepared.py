@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Prepared:
-    """A statement of every write or every request: it is compiled once and goes straight to the driver.
+    """A frequent statement that is compiled once and goes straight to the driver.
 
-    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). Its values
-    are all named by ``bindparam``, or are the columns of an insert.
+    SQLAlchemy's own work for each execution takes several times as long as the database's (``make bench``). All values
+    of the statement must be named by ``bindparam`` or be the columns of an insert.
     """
 
     def __init__(self, statement: Any):
@@ -21,7 +21,7 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, *rows: Mapping[str, Any]) -> None:
-        """Run the statement once for each of `rows`: their values by name.
+        """Run the statement once for each of `rows`, which hold values by name.
 
         :raises sqlalchemy.exc.DBAPIError: when the database refuses.
         """
@@ -43,7 +43,7 @@ class Prepared:
 
 
 class _Compiled:
-    """A statement as one kind of database takes it: its text, and its values on their way in and out."""
+    """A statement for one kind of database: its text, and the conversion of its values and rows."""
 
     def __init__(self, statement: Any, dialect: Dialect):
         compiled = statement.compile(dialect=dialect)
@@ -59,14 +59,14 @@ class _Compiled:
         )
 
     def stored(self, row: Mapping[str, Any]) -> Any:
-        """Return the values of a row as the driver takes them."""
+        """Convert the values of a row to what the driver takes."""
         values = [row[name] for name in self._names]
         for position, convert in self._storing:
             values[position] = convert(values[position])
         return dict(zip(self._names, values, strict=True)) if self._named else values
 
     def loaded(self, row: Any) -> list[Any]:
-        """Return a row of the driver with its values as Python has them."""
+        """Convert a row of the driver to Python values."""
         values = list(row)
         for position, convert in self._loading:
             values[position] = convert(values[position])

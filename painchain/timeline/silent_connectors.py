@@ -1,4 +1,4 @@
-"""Find the connectors that usually speak and have fallen silent, beside the settings that changed just before."""
+"""Find connectors that stopped sending events, with the changes of their settings just before."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from painchain.database.session import db
 from painchain.timeline.filter import Filter
 from painchain.timeline.queries import SHOWN, Event
 
-RECENT = 200  # events that tell how often a connector usually speaks
-ENOUGH = 20  # with fewer than so many nothing is usual
+RECENT = 200  # newest events from which the usual gap between two events is computed
+ENOUGH = 20  # with fewer events there is no usual gap
 SHORTEST = timedelta(minutes=10)
 DAY = timedelta(days=1)
 DAYS = 14  # how far back the same time of day is compared
@@ -31,9 +31,9 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class Silence:
-    """A connector that has not been heard of since `last`, though its events usually come `usual` apart.
+    """A connector without events since `last`, whose events are usually `usual` apart.
 
-    `changes` are the newest changes of its settings from an hour before that moment until it was missed.
+    `changes` are the newest changes of its settings, from an hour before `last` until the next event was overdue.
     """
 
     connector_id: int
@@ -46,7 +46,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class _ActiveConnector:
-    """A connector that should be heard, and when it last was."""
+    """An enabled connector that does not fail, and the time of its last event."""
 
     id: int
     name: str
@@ -55,17 +55,17 @@ class _ActiveConnector:
     last: datetime
 
 
-def find_silent(now: datetime, wanted: Filter | None = None) -> list[Silence]:
-    """Return the silent ones among the connectors of a filter, the longest silence first.
+def find_silent(now: datetime, event_filter: Filter | None = None) -> list[Silence]:
+    """Return the silent connectors of a filter, the longest silence first.
 
-    A silence counts when it is long for this connector (three times its usual gap, and more than two polls) and its
-    events came on most days at the same time of day: nights and weekends are no news. Of a connector that is disabled
-    or failing it is known why it is silent.
+    A connector is silent if it has had no event for more than three times its usual gap and for more than two polls,
+    and had events at the same time of day on most days: quiet nights and weekends do not count. Disabled and failing
+    connectors are left out, because the reason for their silence is known.
     """
-    if wanted and wanted.source and not connectors.ADDABLE.keys() & set(wanted.source):
-        return []  # the built-in connector is never missed
-    silent = [one for voice in _active_connectors() if _matches(voice, wanted) and (one := _silence(voice, now))]
-    return sorted(silent, key=lambda one: one.last)
+    if event_filter and event_filter.source and not connectors.ADDABLE.keys() & set(event_filter.source):
+        return []  # the built-in connector is never silent
+    silences = [_silence(connector, now) for connector in _active_connectors() if _matches(connector, event_filter)]
+    return sorted((silence for silence in silences if silence), key=lambda silence: silence.last)
 
 
 def _active_connectors() -> Iterator[_ActiveConnector]:
@@ -79,74 +79,83 @@ def _active_connectors() -> Iterator[_ActiveConnector]:
         .outerjoin(PollState, PollState.connector_id == Connector.id)
         .where(Connector.enabled, Connector.type.in_(connectors.ADDABLE), func.coalesce(PollState.failures, 0) == 0)
     )
-    for number, name, type_key, config, heard in db.session.execute(query):
-        if heard is not None:
-            yield _ActiveConnector(number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), heard)
+    for number, name, type_key, config, last_event in db.session.execute(query):
+        if last_event is not None:
+            yield _ActiveConnector(
+                number, name, type_key, timedelta(seconds=config.get("poll_interval") or 0), last_event
+            )
 
 
-def _matches(voice: _ActiveConnector, wanted: Filter | None) -> bool:
-    if wanted is None:
+def _matches(connector: _ActiveConnector, event_filter: Filter | None) -> bool:
+    if event_filter is None:
         return True
-    named = not wanted.connector or bool({voice.name, str(voice.id)} & set(wanted.connector))
-    return named and (not wanted.source or voice.type in wanted.source)
+    named = not event_filter.connector or bool({connector.name, str(connector.id)} & set(event_filter.connector))
+    return named and (not event_filter.source or connector.type in event_filter.source)
 
 
-def _silence(voice: _ActiveConnector, now: datetime) -> Silence | None:
-    quiet = now - voice.last
-    if quiet <= max(SHORTEST, 2 * voice.interval):
+def _silence(connector: _ActiveConnector, now: datetime) -> Silence | None:
+    silence = now - connector.last
+    if silence <= max(SHORTEST, 2 * connector.interval):
         return None
-    times = _recent_times(voice)
+    times = _recent_times(connector)
     if len(times) < ENOUGH:
         return None
     gaps = [newer - older for newer, older in pairwise(times)]
     usual = timedelta(seconds=median(gap.total_seconds() for gap in gaps))
-    if quiet <= 3 * usual or not _is_unusual(voice, quiet, max(gaps), now):
+    if silence <= 3 * usual or not _is_unusual(connector, silence, max(gaps), now):
         return None
-    return Silence(voice.id, voice.name, voice.type, voice.last, usual, _setting_changes(voice, voice.last + 3 * usual))
+    return Silence(
+        connector.id,
+        connector.name,
+        connector.type,
+        connector.last,
+        usual,
+        _setting_changes(connector, connector.last + 3 * usual),
+    )
 
 
-def _is_unusual(voice: _ActiveConnector, quiet: timedelta, longest: timedelta, now: datetime) -> bool:
-    """Say whether the connector mostly spoke in the same stretch of earlier days of the same sort.
+def _is_unusual(connector: _ActiveConnector, silence: timedelta, longest: timedelta, now: datetime) -> bool:
+    """Say whether the connector had events at this time of day on most earlier days of the same kind.
 
-    Where too few days can be compared, or the silence lasts a day and longer, its longest gap is the measure.
+    With too few such days, or if the silence lasts a day or longer, compare it with the longest gap instead.
     """
-    spoke = _same_time_of_day(voice, now) if quiet < DAY else []
-    if len(spoke) >= FEW_DAYS:
-        return sum(spoke) >= MOSTLY * len(spoke)
-    return quiet > 1.5 * longest
+    had_events = _same_time_of_day(connector, now) if silence < DAY else []
+    if len(had_events) >= FEW_DAYS:
+        return sum(had_events) >= MOSTLY * len(had_events)
+    return silence > 1.5 * longest
 
 
-def _same_time_of_day(voice: _ActiveConnector, now: datetime) -> list[bool]:
-    """Return for each earlier day of the same sort, working day or weekend, whether the connector spoke then."""
+def _same_time_of_day(connector: _ActiveConnector, now: datetime) -> list[bool]:
+    """Return for each earlier day of the same kind (working day or weekend) whether there were events then."""
     weekend = now.weekday() >= 5
     backs = [back * DAY for back in range(1, DAYS + 1) if ((now - back * DAY).weekday() >= 5) == weekend]
     arms = [
         select(
             literal(number),
             select(_event.id)
-            .where(*_events_of(voice), _event.timestamp > voice.last - back, _event.timestamp < now - back)
+            .where(*_events_of(connector), _event.timestamp > connector.last - back, _event.timestamp < now - back)
             .exists(),
-        ).where(select(_event.id).where(*_events_of(voice), _event.timestamp <= voice.last - back).exists())
+        ).where(select(_event.id).where(*_events_of(connector), _event.timestamp <= connector.last - back).exists())
         for number, back in enumerate(backs)
     ]
-    return [bool(spoke) for _, spoke in db.session.execute(union_all(*arms))]
+    return [bool(had_events) for _, had_events in db.session.execute(union_all(*arms))]
 
 
-def _recent_times(voice: _ActiveConnector) -> list[datetime]:
-    query = select(_event.timestamp).where(*_events_of(voice)).order_by(_event.timestamp.desc()).limit(RECENT)
+def _recent_times(connector: _ActiveConnector) -> list[datetime]:
+    query = select(_event.timestamp).where(*_events_of(connector)).order_by(_event.timestamp.desc()).limit(RECENT)
     return list(db.session.scalars(query))
 
 
-def _setting_changes(voice: _ActiveConnector, missed: datetime) -> Sequence[Event]:
+def _setting_changes(connector: _ActiveConnector, overdue: datetime) -> Sequence[Event]:
     query = select(*SHOWN).where(
-        _event.connector_id == voice.id,
+        _event.connector_id == connector.id,
         _event.source == connectors.BUILTIN.key,
         _event.event_type.in_(("ConfigChanged", "ConnectorEnabled", "ConnectorDisabled", "ConnectorCreated")),
-        _event.timestamp > voice.last - JUST_BEFORE,
-        _event.timestamp <= missed,
+        _event.timestamp > connector.last - JUST_BEFORE,
+        _event.timestamp <= overdue,
     )
     return db.session.execute(query.order_by(_event.timestamp.desc(), _event.id.desc()).limit(CHANGES)).all()
 
 
-def _events_of(voice: _ActiveConnector) -> tuple[ColumnElement[bool], ...]:
-    return _event.connector_id == voice.id, _event.source == voice.type
+def _events_of(connector: _ActiveConnector) -> tuple[ColumnElement[bool], ...]:
+    return _event.connector_id == connector.id, _event.source == connector.type

@@ -1,4 +1,4 @@
-"""Suggest how a search that is being typed goes on: qualifiers, and after the colon values that exist."""
+"""Suggest completions for a search: qualifiers and, after the colon, values that exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from painchain.indexes import tokens as index_tokens
 from painchain.timeline import team_filter
 
 MOST = 8
-# Values are taken from so many of the newest events: a look that costs the same however long the log is.
+# How many of the newest events values are taken from, so that the cost does not grow with the log.
 LATELY = 1_000
 ACTIONS = (
     *("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change"),
@@ -31,7 +31,7 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What could stand in the place of what is typed, and what it means. `whole`: nothing more belongs to it."""
+    """A text to replace the last term with, and what it means. `whole`: the term is then complete."""
 
     text: str
     meaning: str
@@ -39,7 +39,7 @@ class Suggestion:
 
 
 def last_term(text: str) -> str:
-    """Return the term at the end of a text, which is still being typed.
+    """Return the last term of a text, which is still being typed.
 
     >>> last_term('tag:production connector:"Main cl')
     'connector:"Main cl'
@@ -49,7 +49,7 @@ def last_term(text: str) -> str:
 
 
 def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
-    """Return how the last term of a text could go on, the likeliest first."""
+    """Return the completions of the last term of a text, the best first."""
     term = last_term(text)
     found = _VALUE.fullmatch(term)
     if found and found[2].lower() in search_query.QUALIFIERS:
@@ -73,7 +73,7 @@ def _values(sign: str, name: str, begun: str, now: datetime, zone: ZoneInfo) -> 
 
 
 def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
-    """Return the values that a qualifier could take, with what they are called."""
+    """Return the possible values of a qualifier, with their labels."""
     if name == "source":
         return {key: one.label for key, one in connectors.TYPES.items()}
     if name == "type":
@@ -89,7 +89,7 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
     if name == "tag":
         return _tags()
     if name == search_query.TEAM:
-        return {one.name: ", ".join(one.tags) for one in team_filter.all_teams()}
+        return {team.name: ", ".join(team.tags) for team in team_filter.all_teams()}
     if name in search_query.TIMES:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}

@@ -1,4 +1,4 @@
-"""Divide time into slots that have rollups, and the ragged ends that have none."""
+"""Divide time into slots that have rollups, and the remaining ranges that have none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from painchain.indexes.rollups import EVER
 
 MICRO = 1_000_000
-MANY_RANGES = 4  # where slots leave more gaps between them, they are of no use
+MANY_RANGES = 4  # if the slots leave more ranges uncovered, they are not used
 
 Range = tuple[int | None, int | None]  # from, to before
 Piece = tuple[int, int | None, int | None]  # grain, first slot, slot after the last

@@ -1,4 +1,4 @@
-"""Which fields of which event type are shown on the dashboard. What is recorded does not depend on it."""
+"""Which fields of which event type the dashboard shows. Events are recorded with all their fields."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ def toggles(connector_type: ConnectorType) -> list[Toggle]:
 
 
 def hidden(connector_id: int) -> frozenset[Toggle]:
-    """Return what is hidden of a connector's events."""
-    wanted = select(HiddenField.event_type, HiddenField.field).where(HiddenField.connector_id == connector_id)
-    return frozenset((event_type, field) for event_type, field in db.session.execute(wanted))
+    """Return the fields that are hidden on a connector's events."""
+    query = select(HiddenField.event_type, HiddenField.field).where(HiddenField.connector_id == connector_id)
+    return frozenset((event_type, field) for event_type, field in db.session.execute(query))
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """Everything that is hidden: of the built-in connector's events, and of other connectors' by connector id."""
+    """All hidden fields: those of the built-in connector's events, and those of others by connector id."""
 
     builtin: frozenset[Toggle]
     by_connector: Mapping[int, frozenset[Toggle]]
 
     def of(self, source: str, connector_id: int | None) -> frozenset[Toggle]:
-        """Return what is hidden of an event. Of events about others, the recorder's own toggles count."""
+        """Return the fields that are hidden on an event. Audit events use the audit trail's own toggles."""
         return self.builtin if source == BUILTIN.key else self.by_connector.get(connector_id or 0, frozenset())
 
 
 def all_hidden() -> Hidden:
-    """Read everything that is hidden."""
-    found: dict[int, set[Toggle]] = {}
+    """Read all hidden fields."""
+    by_connector: dict[int, set[Toggle]] = {}
     builtin = 0
     for connector_id, connector_type, event_type, field in db.session.execute(
         select(Connector.id, Connector.type, HiddenField.event_type, HiddenField.field).join(HiddenField)
     ):
-        found.setdefault(connector_id, set()).add((event_type, field))
+        by_connector.setdefault(connector_id, set()).add((event_type, field))
         builtin = connector_id if connector_type == BUILTIN.key else builtin
-    frozen = {connector_id: frozenset(toggles) for connector_id, toggles in found.items()}
+    frozen = {connector_id: frozenset(toggles) for connector_id, toggles in by_connector.items()}
     return Hidden(frozen.get(builtin, frozenset()), frozen)
 
 

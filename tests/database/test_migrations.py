@@ -1,4 +1,4 @@
-"""The migrations: they make exactly what the models say, once."""
+"""The migrations create exactly the tables of the models, and only once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.postgresql import on_server, postgres_url
 
 @pytest.fixture
 def empty_database(database: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database in which nothing is yet."""
+    """The URL of an empty database."""
     if database == "sqlite":
         yield f"sqlite:///{tmp_path}/new.db"
         return
@@ -58,17 +58,17 @@ def everything() -> dict[str, tuple[Any, list[Any]]]:
 
 
 def is_ours(name: str | None, kind: str, parents: Any) -> bool:
-    """Say whether the models describe this: the index of words is made by hand, on each database its own way."""
+    """Say whether the models describe this: migrations create the full-text index in the way of each database."""
     return not str(name).startswith(("event_words", "ix_change_events_words"))
 
 
 def alembic(app: Flask) -> str:
-    """Return the folder for Flask-Migrate's commands, which do their work whatever the revision is."""
+    """Return the folder for Flask-Migrate's commands."""
     flask_migrate.Migrate(app, db, directory=str(migrations.FOLDER), render_as_batch=True)
     return str(migrations.FOLDER)
 
 
-def test_the_migrations_make_what_the_models_say(new_app: Flask) -> None:
+def test_the_migrations_create_the_tables_of_the_models(new_app: Flask) -> None:
     with new_app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_ours})
         assert compare_metadata(context, Base.metadata) == []
@@ -92,7 +92,7 @@ def test_upgrading_twice_does_nothing(new_app: Flask) -> None:
     assert len(before["connectors"][1]) == len(before["change_events"][1]) == 1
 
 
-def test_a_second_start_leaves_what_is_there(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
+def test_a_second_start_changes_no_row(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
     with new_app.app_context():
         before = everything()
     close(create_app(settings_for(tmp_path, empty_database)))
@@ -103,7 +103,7 @@ def test_a_second_start_leaves_what_is_there(new_app: Flask, empty_database: str
     assert after == before
 
 
-def test_a_database_of_an_older_version_is_brought_up_to_date(new_app: Flask) -> None:
+def test_a_database_of_an_older_version_is_upgraded(new_app: Flask) -> None:
     with new_app.app_context():
         before = {name: columns for name, (columns, _) in everything().items()}
         flask_migrate.downgrade(directory=alembic(new_app), revision="base")
@@ -112,7 +112,7 @@ def test_a_database_of_an_older_version_is_brought_up_to_date(new_app: Flask) ->
         assert {name: columns for name, (columns, _) in everything().items()} == before
 
 
-def test_upgrading_does_not_hold_up_other_servers(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
+def test_upgrading_does_not_block_other_servers(new_app: Flask, empty_database: str, tmp_path: Path) -> None:
     with new_app.app_context():
         flask_migrate.downgrade(directory=alembic(new_app), revision="base")
         migrations.upgrade()

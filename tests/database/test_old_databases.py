@@ -1,4 +1,4 @@
-"""A database of each older version is brought up to date: its log verifies, and it shows the same events."""
+"""A database of each older version is upgraded: its log verifies, and it shows the same events."""
 
 from __future__ import annotations
 

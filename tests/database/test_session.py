@@ -1,4 +1,4 @@
-"""The engine: what a connection waits for, and statements that go straight to the driver."""
+"""The engine: waiting for a lock, and statements that go straight to the driver."""
 
 import sqlite3
 from contextlib import closing
@@ -13,7 +13,7 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import configure_sqlite, db, engine_options
 
 
-def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):
+def test_a_connection_waits_while_another_process_creates_the_database(tmp_path):
     file = tmp_path / "painchain.db"
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -27,14 +27,14 @@ def test_a_database_that_another_process_is_just_making_is_waited_for(tmp_path):
         engine.dispose()
 
 
-def test_a_prepared_statement_finds_what_the_session_finds(app):
+def test_a_prepared_statement_returns_the_same_as_the_session(app):
     head = LogHead.__table__
     with app.app_context():
         [found] = Prepared(select(head)).all(db.session.connection())
         assert tuple(found) == tuple(db.session.execute(select(head)).one())
 
 
-def test_what_the_database_refuses_comes_as_an_error_of_sqlalchemy_without_the_values(app):
+def test_a_refused_statement_raises_an_error_of_sqlalchemy_without_the_values(app):
     with app.app_context():
         db.session.execute(text("ALTER TABLE log_head RENAME TO away"))
         statement = Prepared(select(LogHead.__table__).where(LogHead.__table__.c.id == bindparam("number")))

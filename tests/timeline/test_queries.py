@@ -1,4 +1,4 @@
-"""The one door to what happened: filters, pages and counts agree with each other."""
+"""Reading events: filters, pages and counts agree with each other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def at(*times: datetime) -> list[dict[str, Any]]:
 
 
 def found(app: Flask, wanted: Filter) -> list[int]:
-    """Return the numbers in the titles of the events that are wanted, in the order of the feed."""
+    """Return the numbers in the titles of the events of a filter, in the order of the feed."""
     with app.app_context():
         return [int(event.title.split()[-1]) for event in queries.page(wanted, limit=500).events]
 
@@ -109,7 +109,7 @@ VARIED: list[dict[str, Any]] = [
     ],
     ids=str,
 )
-def test_a_filter_finds_what_it_says_and_counts_as_many(app, write, wanted, numbers):
+def test_a_filter_finds_and_counts_the_same_events(app, write, wanted, numbers):
     write(*VARIED)
     assert found(app, wanted) == numbers
     with app.app_context():
@@ -117,7 +117,7 @@ def test_a_filter_finds_what_it_says_and_counts_as_many(app, write, wanted, numb
         assert histogram.histogram(wanted, NOW, UTC_ZONE).total == len(numbers)
 
 
-def test_a_range_begins_with_its_start_and_ends_before_its_end(app, write):
+def test_a_range_includes_its_start_and_excludes_its_end(app, write):
     write(*at(NOW, NOW + HOUR, NOW + 2 * HOUR))
     assert found(app, Filter(start=NOW)) == [2, 1, 0]
     assert found(app, Filter(end=NOW + 2 * HOUR)) == [1, 0]
@@ -148,7 +148,7 @@ def test_paging_visits_each_event_once_even_with_equal_and_disordered_times(app,
     assert together == sorted(together, key=lambda event: (event.timestamp, event.id), reverse=True)
 
 
-def test_what_is_written_while_somebody_pages_moves_no_older_page(app, write):
+def test_new_events_do_not_move_older_pages(app, write):
     write(*at(*[NOW] * 6))
     with app.app_context():
         first = queries.page(Filter(), limit=3)
@@ -159,7 +159,7 @@ def test_what_is_written_while_somebody_pages_moves_no_older_page(app, write):
     assert second.older is None
 
 
-def test_pages_of_a_filter_hold_only_what_is_wanted(app, write):
+def test_pages_of_a_filter_hold_only_its_events(app, write):
     write(*({"author": f"author {number % 3}"} for number in range(12)))
     read = pages(app, 2, Filter(author=("author 1",)))
     assert [[event.author for event in page] for page in read] == [["author 1"] * 2] * 2
@@ -168,13 +168,13 @@ def test_pages_of_a_filter_hold_only_what_is_wanted(app, write):
 @pytest.mark.parametrize(
     "text", ["", "x", "!!!!", "é", "MTIz", "MS4tNQ", "A" * 400, "MS45OTk5OTk5OTk5OTk5OTk5OTk5OTk5"]
 )
-def test_a_cursor_that_no_page_gave_is_refused(text):
+def test_an_invalid_cursor_is_refused(text):
     with pytest.raises(BadFilter) as refused:
         Cursor.parse(text)
     assert refused.value.parameter == "cursor"
 
 
-def test_since_gives_what_was_written_after_a_number_in_the_order_of_writing(app, write):
+def test_events_written_after_an_id_come_in_the_order_of_writing(app, write):
     first, *others = write(*at(NOW + HOUR, NOW, NOW - HOUR, NOW + HOUR))
     with app.app_context():
         assert [event.id for event in queries.written_after(Filter(), first)] == others
@@ -184,7 +184,7 @@ def test_since_gives_what_was_written_after_a_number_in_the_order_of_writing(app
         assert queries.head().last_event == others[-1]
 
 
-def test_an_event_is_found_by_its_number_its_event_id_and_its_action(app, write):
+def test_events_are_found_by_id_event_id_and_request(app, write):
     numbers = write({"request_id": "a"}, {"request_id": "b"}, {"request_id": "a"})
     with app.app_context():
         assert queries.event_by_id(numbers[1]).event_id == "made-up-1"
@@ -194,7 +194,7 @@ def test_an_event_is_found_by_its_number_its_event_id_and_its_action(app, write)
         assert queries.event_by_event_id("made-up-9") is None
 
 
-def test_counts_authors_and_tags_name_what_there_is(app, write):
+def test_counts_and_filter_values_match_the_events(app, write):
     write(*VARIED)
     with app.app_context():
         assert histogram.counts_by("source", Filter()) == {"github": 4, "gitlab": 1, "painchain": 1}
@@ -225,7 +225,7 @@ spans = st.one_of(
 )
 
 
-def test_the_histogram_counts_what_the_pages_hold_whatever_the_range(app, write):
+def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
     chance = random.Random(7)
     away = [0.0, 0.3, 0.3, 0.9, 1.0, 1.5, *(chance.uniform(-1, 1) * 10 ** chance.uniform(0, 7) for _ in range(60))]
     write(*({"timestamp": NOW + timedelta(seconds=s), "source": chance.choice(["github", "gitlab"])} for s in away))
@@ -247,7 +247,7 @@ def test_the_histogram_counts_what_the_pages_hold_whatever_the_range(app, write)
         agree()
 
 
-def test_the_histogram_counts_what_happens_right_now(app, write):
+def test_the_histogram_counts_events_of_this_moment(app, write):
     write(*at(NOW - HOUR, NOW, NOW + timedelta(microseconds=3)))
     for wanted in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
         with app.app_context():
@@ -273,7 +273,7 @@ def test_an_empty_log_has_an_empty_histogram_of_the_last_day(app, write):
     assert chart.start <= NOW - timedelta(days=1) < NOW <= chart.end <= NOW + HOUR
 
 
-def test_the_widest_range_has_a_histogram_too(app, write):
+def test_the_widest_range_has_a_histogram(app, write):
     write(*at(EARLIEST, NOW, LATEST - HOUR))
     with app.app_context():
         chart = histogram.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
@@ -315,7 +315,7 @@ def test_no_event_falls_between_bins_when_the_clocks_change(app, write, change_o
         ("2026-07-01T00:00:00.123456", (2026, 7, 1, 0, 0, 0, 123456)),
     ],
 )
-def test_a_time_without_an_offset_is_meant_in_the_viewers_zone(text, meant, zone):
+def test_a_time_without_an_offset_is_in_the_viewers_zone(text, meant, zone):
     assert parse_time(text, "start_date", zone) == datetime(*meant, tzinfo=zone)
 
 
@@ -328,7 +328,7 @@ def test_a_time_without_an_offset_is_meant_in_the_viewers_zone(text, meant, zone
         ("2026-01-31 14:00:00Z", datetime(2026, 1, 31, 14, tzinfo=UTC)),
     ],
 )
-def test_a_time_with_an_offset_is_that_moment_in_utc(text, meant):
+def test_a_time_with_an_offset_is_converted_to_utc(text, meant):
     read = parse_time(text, "start_date", KOLKATA)
     assert (read, read.tzinfo) == (meant, UTC)
 
@@ -346,7 +346,7 @@ def test_a_time_with_an_offset_is_that_moment_in_utc(text, meant):
         "2026-01-31T25:00",
     ],
 )
-def test_what_is_no_time_between_1970_and_9000_is_refused(text):
+def test_anything_but_a_time_between_1970_and_9000_is_refused(text):
     for zone in (UTC_ZONE, KOLKATA, ZoneInfo("Etc/GMT+12")):
         with pytest.raises(BadFilter) as refused:
             parse_time(text, "end_date", zone)
@@ -360,7 +360,7 @@ def parsed(default_range: str = "", **given: Any) -> Filter:
     return parse_filter(values, NOW, KOLKATA, default_range)
 
 
-def test_an_empty_query_is_everything():
+def test_an_empty_query_selects_everything():
     assert parsed() == Filter()
     assert parsed(source="", q="  ", range="", start_date="", tag=[]) == Filter()
 
@@ -374,12 +374,12 @@ def test_a_list_is_repeated_or_comma_separated():
 
 
 @pytest.mark.parametrize(("name", "length"), RANGES.items())
-def test_a_range_is_so_long_until_now(name, length):
+def test_a_range_ends_now_and_has_its_length(name, length):
     assert parsed(range=name) == Filter(start=NOW - length)
     assert parsed(name) == Filter(start=NOW - length)
 
 
-def test_dates_come_before_a_range_and_a_range_before_the_default():
+def test_dates_override_a_range_and_a_range_overrides_the_default():
     dated = parsed("24h", range="1h", start_date="2026-01-01", end_date="2026-01-02")
     assert dated == Filter(
         start=datetime(2026, 1, 1, tzinfo=KOLKATA).astimezone(UTC),
@@ -409,7 +409,7 @@ def test_dates_come_before_a_range_and_a_range_before_the_default():
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_filter_that_cannot_be_understood_says_which_parameter_is_at_fault(given, parameter):
+def test_an_invalid_filter_names_its_parameter(given, parameter):
     with pytest.raises(BadFilter) as refused:
         parsed(**given)
     assert refused.value.parameter == parameter

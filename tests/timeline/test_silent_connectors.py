@@ -1,4 +1,4 @@
-"""Who has fallen silent: a connector that usually speaks at this time of day, not one that sleeps at night."""
+"""Silent connectors: those that usually have events at this time of day, not those that are quiet at night."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 @pytest.fixture
 def connector(make_connector) -> int:
-    """A connector that is switched on."""
+    """An enabled connector."""
     return int(make_connector(enabled=True))
 
 
-def heard(app: Flask, number: int, *times: datetime) -> None:
-    """Let events of a connector have happened at these times."""
+def write_events(app: Flask, number: int, *times: datetime) -> None:
+    """Write events of a connector at these times."""
     with app.app_context(), writing() as event_log:
         for when in times:
             about: dict[str, Any] = {"connector_id": number, "connector_name": "Work GitHub"}
@@ -37,47 +37,47 @@ def every(gap: timedelta, start: datetime, end: datetime) -> list[datetime]:
     return [start + count * gap for count in range((end - start) // gap + 1)]
 
 
-def silent(app: Flask, now: datetime = NOW, wanted: Filter | None = None) -> list[silent_connectors.Silence]:
+def silent(app: Flask, now: datetime = NOW, event_filter: Filter | None = None) -> list[silent_connectors.Silence]:
     with app.app_context():
-        return silent_connectors.find_silent(now, wanted)
+        return silent_connectors.find_silent(now, event_filter)
 
 
-def test_a_connector_that_spoke_all_day_and_stopped_is_silent(app, connector):
-    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+def test_a_connector_whose_events_stopped_is_silent(app, connector):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
     [one] = silent(app)
     assert (one.name, one.last, one.usual) == ("Work GitHub", NOW - 2 * HOUR, 12 * MINUTE)
 
 
-def test_three_usual_gaps_are_no_silence_yet(app, connector):
-    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 36 * MINUTE))
+def test_three_usual_gaps_are_not_yet_a_silence(app, connector):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 36 * MINUTE))
     assert silent(app) == []
 
 
-def test_a_connector_that_rarely_speaks_is_not_missed(app, connector):
-    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 5 * HOUR))  # sixteen events
+def test_a_connector_with_few_events_is_never_silent(app, connector):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 5 * HOUR))  # sixteen events
     assert silent(app) == []
 
 
 @pytest.mark.parametrize(("hour", "is_silent"), [(14, True), (23, False)])
-def test_nights_are_no_news_but_a_silent_afternoon_is(app, connector, hour, is_silent):
+def test_a_quiet_night_is_not_reported_but_a_silent_afternoon_is(app, connector, hour, is_silent):
     now = NOW.replace(hour=hour)
     days = [now.replace(hour=8) - back * DAY for back in range(1, 12)]
     last = min(now.replace(hour=18), now - 3 * HOUR)
-    heard(app, connector, *(when for day in days for when in every(15 * MINUTE, day, day + 10 * HOUR)))
-    heard(app, connector, *every(15 * MINUTE, now.replace(hour=8), last))
+    write_events(app, connector, *(when for day in days for when in every(15 * MINUTE, day, day + 10 * HOUR)))
+    write_events(app, connector, *every(15 * MINUTE, now.replace(hour=8), last))
     assert bool(silent(app, now)) is is_silent
 
 
-def test_a_quiet_sunday_is_no_news(app, connector):
+def test_a_quiet_sunday_is_not_reported(app, connector):
     sunday = NOW - 2 * DAY
     working = [NOW.replace(hour=8) - back * DAY for back in range(3, 20) if (NOW - back * DAY).weekday() < 5]
-    heard(app, connector, *(when for day in working for when in every(20 * MINUTE, day, day + 10 * HOUR)))
+    write_events(app, connector, *(when for day in working for when in every(20 * MINUTE, day, day + 10 * HOUR)))
     assert silent(app, sunday) == []
 
 
 @pytest.mark.parametrize("how", ["disabled", "failing"])
-def test_of_a_connector_that_does_not_look_it_is_known_why(app, connector, how):
-    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+def test_a_disabled_or_failing_connector_is_not_reported(app, connector, how):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
     with app.app_context():
         if how == "disabled":
             db.session.get(Connector, connector).enabled = False
@@ -89,7 +89,11 @@ def test_of_a_connector_that_does_not_look_it_is_known_why(app, connector, how):
     assert silent(app) == []
 
 
-def test_only_the_connectors_of_the_filter_are_told(app, connector):
-    heard(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
-    assert silent(app, wanted=Filter(source=("gitlab",))) == silent(app, wanted=Filter(connector=("Other",))) == []
-    assert len(silent(app, wanted=Filter(source=("github",), connector=(str(connector),)))) == 1
+def test_only_connectors_of_the_filter_are_reported(app, connector):
+    write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
+    assert (
+        silent(app, event_filter=Filter(source=("gitlab",)))
+        == silent(app, event_filter=Filter(connector=("Other",)))
+        == []
+    )
+    assert len(silent(app, event_filter=Filter(source=("github",), connector=(str(connector),)))) == 1

@@ -1,4 +1,4 @@
-"""What is hidden is hidden on the dashboard only, per connector and event type."""
+"""Fields are hidden on the dashboard only, per connector and event type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHA, BRANCH = ("Commit", "sha"), ("Commit", "branch")
 
 @contextmanager
 def acting(app: Flask) -> Iterator[Trail]:
-    """Act once, on the record."""
+    """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, "operator", "one-action", datetime.now(UTC))
 
@@ -63,7 +63,7 @@ def test_everything_is_visible_by_default(app, number):
         assert visibility.all_hidden() == Hidden(frozenset(), {})
 
 
-def test_what_is_hidden_is_stored_and_shown_again(app, number):
+def test_hidden_fields_are_stored_and_can_be_shown_again(app, number):
     show(app, number, sha=False, branch=False)
     with app.app_context():
         assert visibility.hidden(number) == {SHA, BRANCH}
@@ -72,7 +72,7 @@ def test_what_is_hidden_is_stored_and_shown_again(app, number):
         assert visibility.hidden(number) == {BRANCH}
 
 
-def test_only_toggles_that_are_not_so_yet_differ(app, number):
+def test_only_toggles_that_change_something_differ(app, number):
     show(app, number, sha=False)
     with app.app_context():
         hidden = visibility.hidden(number)
@@ -93,7 +93,7 @@ def test_hiding_the_fields_of_one_connector_leaves_those_of_another(app, number)
     assert hidden.of("github", None) == frozenset()
 
 
-def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector(app, number):
+def test_the_toggles_of_the_audit_trail_apply_to_its_events_about_any_connector(app, number):
     show(app, number, sha=False)
     with acting(app) as trail:
         hide_action = {("ConfigChanged", "action"): False}
@@ -107,7 +107,7 @@ def test_the_toggles_of_the_audit_trail_count_for_its_events_about_any_connector
     assert hidden.of("github", number) == {SHA}
 
 
-def test_what_is_recorded_does_not_depend_on_what_is_hidden(app, number):
+def test_hidden_fields_are_still_recorded(app, number):
     with acting(app) as trail:
         every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
         connector_store.set_visible(
