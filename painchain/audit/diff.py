@@ -1,4 +1,4 @@
-"""Compare two configurations, field by field: pure, typed, in field order."""
+"""Compare two configurations field by field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SET, REPLACED, CLEARED = "set", "replaced", "cleared"
 
 @dataclass(frozen=True)
 class Change:
-    """One field's way from old to new. `key` and `label` are copied, so that the change outlives the field."""
+    """The change of one field. It copies `key` and `label`, so that it stays readable if the field is later removed."""
 
     key: str
     label: str
@@ -24,16 +24,16 @@ class Change:
 
     @property
     def added(self) -> list[Any]:
-        """What a list gained."""
+        """The items added to a list."""
         return _without(self.new, self.old)
 
     @property
     def removed(self) -> list[Any]:
-        """What a list lost."""
+        """The items removed from a list."""
         return _without(self.old, self.new)
 
     def recorded(self) -> Change:
-        """Return the change as an event may hold it: of a secret only that it was set, replaced or cleared."""
+        """Return the change as an event records it: for a secret, only that it was set, replaced or cleared."""
         if self.kind != Kind.SECRET:
             return self
         if self.new in EMPTY:
@@ -44,7 +44,7 @@ class Change:
 def diff(fields: Iterable[Field], stored: Mapping[str, Any], submitted: Mapping[str, Any]) -> list[Change]:
     """Return the changes that turn `stored` into `submitted`, in field order.
 
-    A field missing from `submitted` stays as it is; one missing from `stored` was never set and has its default.
+    A field missing from `submitted` is unchanged; one missing from `stored` was never set and has its default.
 
     >>> interval = Field("poll_interval", "Poll interval", Kind.NUMBER, default=300)
     >>> diff([interval], {"poll_interval": 300}, {"poll_interval": "3600"})
@@ -57,23 +57,23 @@ def diff(fields: Iterable[Field], stored: Mapping[str, Any], submitted: Mapping[
         if field.key in submitted:
             old = field.normalize(stored.get(field.key, field.default))
             new = field.normalize(submitted[field.key])
-            if not same(field, old, new):
+            if not is_same(field, old, new):
                 changes.append(Change(field.key, field.label, field.kind.value, old, new))
     return changes
 
 
-def same(field: Field, old: Any, new: Any) -> bool:
-    """Say whether two normalised values of a field are equal. Tags compare as a set, other lists in order."""
+def is_same(field: Field, old: Any, new: Any) -> bool:
+    """Return whether two normalised values of a field are equal. Tags compare as a set, other lists in order."""
     return set(old) == set(new) if field.kind is Kind.TAGS else bool(old == new)
 
 
 def apply(stored: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
-    """Return `stored` with the changes made."""
+    """Return `stored` with the changes applied."""
     return {**stored, **{change.key: change.new for change in changes}}
 
 
-def _without(these: Any, those: Any) -> list[Any]:
-    if not isinstance(these, list):
+def _without(items: Any, excluded: Any) -> list[Any]:
+    if not isinstance(items, list):
         return []
-    others = {repr(item) for item in those} if isinstance(those, list) else set()
-    return [item for item in these if repr(item) not in others]
+    excluded_reprs = {repr(item) for item in excluded} if isinstance(excluded, list) else set()
+    return [item for item in items if repr(item) not in excluded_reprs]

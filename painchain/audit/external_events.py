@@ -24,7 +24,7 @@ LogEventType = Literal[
     "field_visibility_changed",
 ]
 
-# What each event type cannot do without.
+# The members that each event type requires.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "connector_created": ("connector_name", "connector_type"),
     "connector_updated": ("connector_name", "connector_type", "changes"),
@@ -37,7 +37,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 
 
 class Sides(Body):
-    """What a field was and what it is now."""
+    """The old and the new value of a field."""
 
     old: Json = None
     new: Json = None
@@ -50,8 +50,8 @@ class LogBody(Body):
     connector_name: Name | None = None
     connector_type: Name | None = Field(
         None,
-        description="The connector's type; for field_visibility_changed the event type whose field was toggled, "
-        "such as PullRequest.",
+        description="The connector's type; for field_visibility_changed, the event type whose field was shown or "
+        "hidden, such as PullRequest.",
     )
     changes: dict[Name, Sides] | None = Field(None, max_length=200)
     field: Name | None = None
@@ -60,16 +60,18 @@ class LogBody(Body):
     field_key: Name | None = None
     visible: bool | None = None
     author: Name | None = Field(
-        None, description="Who the script says did it. It is kept beside the author, which is whoever sends this."
+        None,
+        description="Who made the change, according to the script. Stored as a claim: the event's author is the "
+        "sender of the request.",
     )
 
     @model_validator(mode="after")
     def has_what_its_type_needs(self) -> Self:
-        """Require the members without which an event of this type would say nothing."""
+        """Require the members that the event type needs."""
         missing = [name for name in REQUIRED[self.event_type] if getattr(self, name) in (None, {})]
         if missing:
             raise PydanticCustomError(
-                "missing", "{event_type} needs {names}", {"event_type": self.event_type, "names": ", ".join(missing)}
+                "missing", "{event_type} requires {names}", {"event_type": self.event_type, "names": ", ".join(missing)}
             )
         about_connector = self.event_type.startswith("connector_")
         if about_connector and self.connector_type not in connectors.TYPES:
@@ -80,9 +82,9 @@ class LogBody(Body):
 
 
 def record(body: LogBody, trail: Trail) -> str | None:
-    """Route a reported event to the ``log_*`` method of its type. The author that it names is kept as claimed.
+    """Record a reported event with the ``log_*`` method of its type. Store the author that it names as a claim.
 
-    Return the event id: None while auditing is off.
+    Return the event id; None while auditing is off.
     """
     trail.claimed, trail.reported = scrub(body.author or ""), True
     if body.event_type == "field_visibility_changed":
@@ -98,13 +100,13 @@ def record(body: LogBody, trail: Trail) -> str | None:
             for key, sides in (body.changes or {}).items()
         ]
         return trail.log_connector_updated(subject, changes)
-    plain = {
+    log_methods = {
         "connector_created": trail.log_connector_created,
         "connector_deleted": trail.log_connector_deleted,
         "connector_enabled": trail.log_connector_enabled,
         "connector_disabled": trail.log_connector_disabled,
     }
-    return plain[body.event_type](subject)
+    return log_methods[body.event_type](subject)
 
 
 def _subject(body: LogBody, connector_type: str) -> Subject | None:
@@ -114,10 +116,10 @@ def _subject(body: LogBody, connector_type: str) -> Subject | None:
 def _toggled(body: LogBody) -> VisibilityChange:
     event_type, field = scrub(body.connector_type or ""), scrub(body.field_key or "")
     labels = (
-        shown_field.label
+        event_field.label
         for connector_type in connectors.TYPES.values()
-        if (known := connector_type.event_type(event_type))
-        for shown_field in known.fields
-        if shown_field.key == field
+        if (known_type := connector_type.event_type(event_type))
+        for event_field in known_type.fields
+        if event_field.key == field
     )
     return VisibilityChange(event_type, field, next(labels, field), bool(body.visible))

@@ -220,7 +220,7 @@ class Trail:
             tags=list(audit_connector.tags),
         )
         self.event_log.append(event)
-        outbox.announce(self.event_log.connection, event)
+        outbox.enqueue(self.event_log.connection, event)
         return event.event_id
 
     def _circumstances(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What somebody wants to change of a connector, and what a save changed."""
+"""An edit of a connector, and the changes that saving it made."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from painchain.timeline.visibility import Toggle
 
 @dataclass(frozen=True)
 class ConnectorEdit:
-    """What somebody wants to change of a connector.
+    """An edit of a connector.
 
-    `values` are new values by field key, secrets in plain text; a field that is missing stays as it is. `shown` says
-    which fields of its events are to be shown or hidden. `version` is the one they have read; None stands for any.
+    `values` are new values by field key, secrets in plain text; missing fields stay unchanged. `shown` sets which
+    fields of its events are visible. `version` is the version that the person read; None skips the check.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class ConnectorEdit:
 
 @dataclass(frozen=True)
 class Saved:
-    """What a save changed: nothing, if both are empty."""
+    """The changes that a save made; falsy if it made none."""
 
     changes: Sequence[Change] = ()
     visibility: Sequence[VisibilityChange] = ()

@@ -1,4 +1,4 @@
-"""Create, change, switch and delete connectors, each on the record in the same transaction."""
+"""Create, change, enable, disable and delete connectors; each change is audited in the same transaction."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def type_of(connector: Connector) -> ConnectorType:
 
 
 def subject(connector: Connector) -> Subject:
-    """Return the connector as events name it."""
+    """Return the connector as the subject of an event."""
     return Subject(connector.name, connector.type, connector.id)
 
 
 def list_all(search: str = "", connector_type: str = "") -> list[Connector]:
-    """Return the connectors in the order of the page, the built-in one first; optionally only some of them."""
-    found = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
+    """Return the connectors in page order, the built-in one first, filtered by words and by type."""
+    by_name = list(db.session.scalars(select(Connector).order_by(func.lower(Connector.name), Connector.id)))
     words = search.casefold().split()
-    kept = [
+    matching = [
         connector
-        for connector in found
+        for connector in by_name
         if (not connector_type or connector.type == connector_type)
         and all(word in _searchable(connector) for word in words)
     ]
-    return in_page_order(kept)
+    return in_page_order(matching)
 
 
 def in_page_order(by_name: Iterable[Connector]) -> list[Connector]:
-    """Return connectors that are sorted by name in the order of the page: by type, the built-in one first."""
+    """Sort connectors that are in order of name into page order: by type, the built-in one first."""
     order = list(connectors.TYPES)
     return sorted(by_name, key=lambda connector: order.index(connector.type))
 
 
 def get(connector_id: int) -> Connector | None:
-    """Return the connector of that id, if there is one."""
+    """Return the connector with this id; None if there is none."""
     return db.session.get(Connector, connector_id)
 
 
@@ -66,7 +66,7 @@ def get_many(ids: Sequence[int]) -> list[Connector]:
 
 
 def values(connector: Connector) -> dict[str, Any]:
-    """Return the present value of every field except secrets."""
+    """Return the current value of every field except secrets."""
     stored = {**connector.config, "name": connector.name, "tags": connector.tags}
     return {
         field.key: stored.get(field.key, field.normalize(field.default))
@@ -76,19 +76,18 @@ def values(connector: Connector) -> dict[str, Any]:
 
 
 def configuration(connector: Connector) -> dict[str, Any]:
-    """Return the configuration as an event records it: of a secret only that it is set, no credentials in texts."""
+    """Return the configuration as an event records it: secrets only as “set”, credentials in texts masked."""
     secrets = dict.fromkeys(connector.secrets, SET)
-    kept: dict[str, Any] = scrub_value(values(connector))
-    return {**kept, **secrets, "enabled": connector.enabled}
+    scrubbed: dict[str, Any] = scrub_value(values(connector))
+    return {**scrubbed, **secrets, "enabled": connector.enabled}
 
 
 def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled: bool, trail: Trail) -> Connector:
-    """Add a connector. It starts disabled; `enabled` switches it on at once, as an act of its own.
+    """Add a connector. It starts disabled; `enabled` then enables it, which is recorded as a separate event.
 
-    :raises InvalidValues: when a field does not take its value, a required one is missing or the name is taken.
+    :raises InvalidValues: when a value is invalid, a required one is missing or the name is taken.
     """
-    given = {**connector_type.defaults(), **submitted}
-    cleaned, errors = connector_type.clean(given)
+    cleaned, errors = connector_type.clean({**connector_type.defaults(), **submitted})
     for field in connector_type.all_fields:
         if field.kind is Kind.SECRET and field.required and field.key not in errors and not cleaned[field.key]:
             errors[field.key] = f"{field.label} is required."
@@ -106,12 +105,12 @@ def create(connector_type: ConnectorType, submitted: Mapping[str, Any], enabled:
 
 
 def has_builtin() -> bool:
-    """Say whether the built-in connector is in place."""
+    """Return whether the built-in connector exists."""
     return db.session.scalar(select(Connector.id).where(Connector.type == connectors.BUILTIN.key)) is not None
 
 
 def ensure_builtin(trail: Trail) -> Connector | None:
-    """Create the built-in connector, enabled, unless there is one. Return it if it is new."""
+    """Create the built-in connector, enabled, unless it exists. Return it if it is new."""
     if has_builtin():
         return None
     connector = _new(connectors.BUILTIN, trail)
@@ -128,13 +127,13 @@ def update(connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: froz
 
     `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
 
-    :raises StaleConnector: when the connector has another version than the edit.
-    :raises InvalidValues: when a field does not take its value or the name is taken.
+    :raises StaleConnector: when the connector's version differs from the edit's.
+    :raises InvalidValues: when a value is invalid or the name is taken.
     """
     refuse_stale(connector, edit.version)
     cleaned = _clean(connector, edit.values)
-    changes = diff(type_of(connector).all_fields, _comparable(connector, cleaned), cleaned)
-    toggled = _toggled(connector, edit.shown, hidden)
+    changes = diff(type_of(connector).all_fields, _values_before(connector, cleaned), cleaned)
+    toggled = _visibility_differences(connector, edit.shown, hidden)
     if not changes and not toggled:
         return Saved()
     _assign(connector, {change.key: change.new for change in changes})
@@ -152,9 +151,9 @@ def update(connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: froz
 
 
 def _clean(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the submitted values as they are stored, secrets in plain text.
+    """Validate and normalize the submitted values, secrets in plain text.
 
-    :raises InvalidValues: when a field does not take its value or the name is taken.
+    :raises InvalidValues: when a value is invalid or the name is taken.
     """
     connector_type = type_of(connector)
     cleaned, errors = connector_type.clean(submitted)
@@ -166,28 +165,28 @@ def _clean(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]
     if connector_type.changes_origin(values(connector), cleaned):
         for field in connector_type.all_fields:
             if field.key in connector.secrets and field.key not in cleaned:
-                errors.setdefault(field.key, enter_again(field))
+                errors.setdefault(field.key, reenter_message(field))
     if errors:
         raise InvalidValues(errors)
     return cleaned
 
 
-def enter_again(field: Field) -> str:
-    """Return the message for a stored secret that would be sent to another server than it was stored for."""
-    return f"Enter the {field.label.lower()} again: the stored one is not sent to another address."
+def reenter_message(field: Field) -> str:
+    """Return the error for a changed address: the stored secret must not be sent to another server."""
+    return f"Enter the {field.label.lower()} again: the stored one is not sent to a new address."
 
 
 def set_visible(
     connector: Connector, edit: ConnectorEdit, trail: Trail, hidden: frozenset[Toggle] | None = None
 ) -> list[VisibilityChange]:
-    """Show or hide the fields of an edit, and return what that changed: one event each.
+    """Show or hide the fields of an edit. Return the changes; each is recorded as one event.
 
     `hidden` are the connector's hidden fields, if the caller has read them in this transaction.
 
-    :raises StaleConnector: when the connector has another version than the edit.
+    :raises StaleConnector: when the connector's version differs from the edit's.
     """
     refuse_stale(connector, edit.version)
-    toggled = _toggled(connector, edit.shown, hidden)
+    toggled = _visibility_differences(connector, edit.shown, hidden)
     if toggled:
         timeline_visibility.store(connector, toggled)
         _touch(connector, trail)
@@ -197,7 +196,7 @@ def set_visible(
     return changes
 
 
-def _toggled(
+def _visibility_differences(
     connector: Connector, shown: Mapping[Toggle, bool], hidden: frozenset[Toggle] | None
 ) -> list[tuple[Toggle, bool]]:
     if not shown:
@@ -207,9 +206,9 @@ def _toggled(
 
 
 def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int | None = None) -> bool:
-    """Enable or disable a connector, and say whether that changed anything.
+    """Enable or disable a connector. Return whether that changed anything.
 
-    :raises StaleConnector: when `version` is not the connector's version any more.
+    :raises StaleConnector: when `version` is no longer the connector's version.
     """
     refuse_stale(connector, version)
     if connector.enabled == enabled:
@@ -222,7 +221,7 @@ def set_enabled(connector: Connector, enabled: bool, trail: Trail, version: int 
         poll_leases.make_due(connector, trail.now)
         trail.log_connector_enabled(subject(connector))
     else:
-        _stop_looking(connector, trail)
+        _stop_polling(connector, trail)
         coverage.open_gap(connector, coverage.DISABLED, trail.now)
         trail.log_connector_disabled(subject(connector))
     return True
@@ -232,7 +231,7 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
     """Remove a connector; its events stay.
 
     :raises ProtectedConnector: when it is the built-in connector.
-    :raises StaleConnector: when `version` is not the connector's version any more.
+    :raises StaleConnector: when `version` is no longer the connector's version.
     """
     if type_of(connector).builtin:
         raise ProtectedConnector(
@@ -240,20 +239,20 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
         )
     refuse_stale(connector, version)
     trail.log_connector_deleted(subject(connector), configuration(connector))
-    _stop_looking(connector, trail)
-    coverage.close_gaps(connector, trail.now, coverage.DISABLED)  # there is nothing left to look at
+    _stop_polling(connector, trail)
+    coverage.close_gaps(connector, trail.now, coverage.DISABLED)
     db.session.delete(connector)
 
 
-def _stop_looking(connector: Connector, trail: Trail) -> None:
+def _stop_polling(connector: Connector, trail: Trail) -> None:
     poll_leases.revoke(connector)
     coverage.close_gaps(connector, trail.now, coverage.FAILING, coverage.RATE_LIMITED)
 
 
 def refuse_stale(connector: Connector, version: int | None) -> None:
-    """Refuse a change made upon an older version of the connector; `version` None stands for any.
+    """Refuse a change based on an older version of the connector; None skips the check.
 
-    :raises StaleConnector: when it is older.
+    :raises StaleConnector: when the version differs.
     """
     if version is not None and version != connector.version:
         raise StaleConnector(connector)
@@ -288,14 +287,14 @@ def _new(connector_type: ConnectorType, trail: Trail) -> Connector:
     )
 
 
-def _assign(connector: Connector, given: Mapping[str, Any]) -> None:
+def _assign(connector: Connector, cleaned: Mapping[str, Any]) -> None:
     for field in type_of(connector).all_fields:
-        if field.key not in given:
+        if field.key not in cleaned:
             continue
-        value = given[field.key]
+        value = cleaned[field.key]
         if field.kind is Kind.SECRET:
-            kept = {key: text for key, text in connector.secrets.items() if key != field.key}
-            connector.secrets = {**kept, field.key: encrypt(value)} if value else kept
+            others = {key: secret for key, secret in connector.secrets.items() if key != field.key}
+            connector.secrets = {**others, field.key: encrypt(value)} if value else others
         elif field.key in ("name", "tags"):
             setattr(connector, field.key, value)
         else:
@@ -306,24 +305,24 @@ def _touch(connector: Connector, trail: Trail) -> None:
     connector.version += 1
     connector.updated_at, connector.updated_by = trail.now, trail.author
     if type_of(connector).builtin:
-        trail.audit_connector = connector  # what is recorded from here on goes by its new state
+        trail.audit_connector = connector  # later events use its new state
     db.session.flush()
 
 
-def _comparable(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present values for a diff: with the stored secrets that were submitted, in plain text."""
+def _values_before(connector: Connector, submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the current values for a diff, with the stored secrets among the submitted fields in plain text."""
     stored = values(connector)
     for key, text in connector.secrets.items():
         if key in submitted:
             try:
                 stored[key] = decrypt(text)
             except KeyUnusable:
-                stored[key] = text  # it differs from whatever is submitted
+                stored[key] = text  # differs from any submitted value
     return stored
 
 
-def is_taken(name: str, by_other_than: Connector) -> bool:
-    """Say whether another connector has this name."""
+def is_name_taken(name: str, by_other_than: Connector) -> bool:
+    """Return whether another connector has this name."""
     errors: dict[str, str] = {}
     _refuse_taken_name(name, errors, Connector.id != by_other_than.id)
     return bool(errors)
@@ -332,7 +331,7 @@ def is_taken(name: str, by_other_than: Connector) -> bool:
 def _refuse_taken_name(name: str | None, errors: dict[str, str], *others: ColumnElement[bool]) -> None:
     taken = db.session.scalars(select(Connector.name).where(*others)) if name else ()
     if name and name.casefold() in (taken_name.casefold() for taken_name in taken):
-        errors["name"] = f"There is a connector called “{name}” already. Choose another name."
+        errors["name"] = f"A connector named “{name}” already exists. Choose another name."
 
 
 def _searchable(connector: Connector) -> str:

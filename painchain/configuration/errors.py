@@ -1,4 +1,4 @@
-"""The exceptions for changes of the configuration that are not made."""
+"""The exceptions for refused changes of the configuration."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from painchain.database.models import Connector
 
 
 class ChangeRefused(Exception):
-    """A change is not made; the message says why and what to do."""
+    """A change was refused; the message says why and what to do."""
 
 
 class InvalidValues(ChangeRefused):
-    """The connector's fields do not take these values: `errors` by field key."""
+    """Submitted values are invalid; `errors` has a message for each field key."""
 
     def __init__(self, errors: dict[str, str]):
         self.errors = {key: scrub(message) for key, message in errors.items()}
@@ -23,7 +23,7 @@ class ProtectedConnector(ChangeRefused):
 
 
 class StaleConnector(ChangeRefused):
-    """Somebody else changed the connector after this person read it. `connector` is its present row."""
+    """Someone else changed the connector after this person read it. `connector` is its current row."""
 
     def __init__(self, connector: Connector):
         super().__init__(

@@ -31,9 +31,9 @@ def decrypted_secrets(connector: Connector) -> dict[str, str]:
 
 
 def check_key() -> None:
-    """Decrypt every stored secret, to make sure that the key is the right one.
+    """Check the key by decrypting every stored secret.
 
-    :raises painchain.core.crypto.KeyUnusable: when it is not.
+    :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt them.
     """
     with read_transaction() as connection:
         for stored in encrypted_columns.encrypted_texts(connection):

@@ -1,4 +1,4 @@
-"""Read a connector with everything that its page shows of it, by one query."""
+"""Read a connector and everything its page shows, in one query."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from painchain.timeline.visibility import Hidden, Toggle
 class StoredConnector:
     """The row of a connector and the rows that belong to it.
 
-    `hidden` are its hidden fields, `builtin_hidden` those of the built-in connector, by which its audit events are
-    shown.
+    `hidden` are its hidden fields. `builtin_hidden` are those of the built-in connector, which apply to audit events.
     """
 
     connector: Connector
@@ -31,14 +30,14 @@ class StoredConnector:
 
     @property
     def hidden_in_feed(self) -> Hidden:
-        """What is hidden of the events about it and of its own events."""
+        """The fields hidden in audit events about the connector and in its own events."""
         return Hidden(self.builtin_hidden, {self.connector.id: self.hidden})
 
-    def after(self, visibility: Iterable[VisibilityChange]) -> StoredConnector:
-        """Return the connector as a save left it that changed this `visibility`, inside the transaction of the save.
+    def after_save(self, visibility: Iterable[VisibilityChange]) -> StoredConnector:
+        """Return the connector after a save that changed this `visibility`. Call it inside the transaction of the save.
 
-        The rows are detached from the session: they keep their values when the transaction commits, so that the answer
-        need not read them again.
+        The rows are detached from the session. They keep their values after the commit, so that the response can use
+        them without reading them again.
         """
         db.session.flush()
         for row in (self.connector, self.poll_state, self.webhook):
@@ -53,7 +52,7 @@ class StoredConnector:
 
 
 def read(connector_id: int, trail: Trail | None = None) -> StoredConnector | None:
-    """Read a connector; None if there is none of this id. `trail` gets the built-in connector, read with it."""
+    """Read a connector; None if no connector has this id. Also pass the built-in connector to `trail`, if given."""
     query = (
         select(Connector, PollState, Webhook, HiddenField.event_type, HiddenField.field)
         .outerjoin(PollState, PollState.connector_id == Connector.id)
@@ -62,15 +61,15 @@ def read(connector_id: int, trail: Trail | None = None) -> StoredConnector | Non
         .where(or_(Connector.id == connector_id, Connector.type == BUILTIN.key))
     )
     hidden: dict[str, set[Toggle]] = {}
-    found: tuple[Connector, PollState | None, Webhook | None] | None = None
+    rows: tuple[Connector, PollState | None, Webhook | None] | None = None
     for connector, poll_state, webhook, event_type, field in db.session.execute(query):
         if connector.id == connector_id:
-            found = connector, poll_state, webhook
+            rows = connector, poll_state, webhook
         if trail and connector.type == BUILTIN.key:
             trail.audit_connector = connector
         if event_type is not None:
             hidden.setdefault(connector.type, set()).add((event_type, field))
-    if found is None:
+    if rows is None:
         return None
-    own, of_builtin = (frozenset(hidden.get(type_key, ())) for type_key in (found[0].type, BUILTIN.key))
-    return StoredConnector(found[0], own, of_builtin, found[1], found[2])
+    own, of_builtin = (frozenset(hidden.get(type_key, ())) for type_key in (rows[0].type, BUILTIN.key))
+    return StoredConnector(rows[0], own, of_builtin, rows[1], rows[2])

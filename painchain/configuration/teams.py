@@ -1,4 +1,4 @@
-"""Create, change and delete teams, named sets of tags, each on the record in the same transaction."""
+"""Create, change and delete teams, which are named sets of tags; each change is audited in the same transaction."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from painchain.connectors.base import MAX_ITEMS, Field, FieldError, Kind
 from painchain.database.models import Team
 from painchain.database.session import db
 
-NAME = Field("name", "Name", Kind.TEXT, required=True, max_length=100, help="How the team is called, as in team:NAME.")
+NAME = Field("name", "Name", Kind.TEXT, required=True, max_length=100, help="Used to search, as in team:NAME.")
 TAGS = Field(
     "tags",
     "Tags",
     Kind.TAGS,
     required=True,
     max_length=50,
-    help=f"Comma-separated, from 1 to {MAX_ITEMS}. An event belongs to the team if it carries any of them.",
+    help=f"Comma-separated, from 1 to {MAX_ITEMS}. An event belongs to the team if it has any of them.",
 )
 FIELDS = (NAME, TAGS)
-FORMER = 20  # as many of its last names a team keeps
+MAX_FORMER_NAMES = 20  # a team keeps this many of its latest former names
 
 
 class StaleTeam(ChangeRefused):
-    """Somebody else changed the team since the person's copy was read. `team` is as it is now."""
+    """Someone else changed the team after this person read it. `team` is its current row."""
 
     def __init__(self, team: Team):
         super().__init__(f"“{team.name}” was changed by {team.updated_by} in the meantime. Nothing was saved.")
@@ -37,24 +37,24 @@ class StaleTeam(ChangeRefused):
 
 
 def list_all() -> list[Team]:
-    """Return the teams in the order of the page."""
+    """Return the teams in page order."""
     return list(db.session.scalars(select(Team).order_by(func.lower(Team.name), Team.id)))
 
 
 def get(team_id: int) -> Team | None:
-    """Return the team of that id, if there is one."""
+    """Return the team with this id; None if there is none."""
     return db.session.get(Team, team_id)
 
 
 def values(team: Team | None) -> dict[str, Any]:
-    """Return the present value of every field; what it is before anyone has set it, where there is no team yet."""
+    """Return the current value of every field; for None, the empty values of a new team."""
     return {"name": team.name, "tags": team.tags} if team else {"name": None, "tags": []}
 
 
 def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
     """Add a team.
 
-    :raises InvalidValues: when a field does not take its value, or the name is taken.
+    :raises InvalidValues: when a value is invalid or the name is taken.
     """
     cleaned = _clean({**values(None), **submitted}, None)
     team = Team(
@@ -73,10 +73,10 @@ def create(submitted: Mapping[str, Any], trail: Trail) -> Team:
 
 
 def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail: Trail) -> list[Change]:
-    """Save new values, and return what that changed. A field missing from `submitted` stays as it is.
+    """Save new values and return the changes. Fields missing from `submitted` stay unchanged.
 
-    :raises StaleTeam: when `version` is not the team's version any more; None stands for any.
-    :raises InvalidValues: when a field does not take its value, or the name is taken.
+    :raises StaleTeam: when `version` is no longer the team's version; None skips the check.
+    :raises InvalidValues: when a value is invalid or the name is taken.
     """
     refuse_stale(team, version)
     changes = diff(FIELDS, values(team), _clean(submitted, team))
@@ -84,7 +84,9 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
         return []
     for change in changes:
         if change.key == NAME.key:
-            team.former_names = [*(name for name in team.former_names if name != team.name), team.name][-FORMER:]
+            team.former_names = [*(name for name in team.former_names if name != team.name), team.name][
+                -MAX_FORMER_NAMES:
+            ]
         setattr(team, change.key, change.new)
     team.version += 1
     team.updated_at, team.updated_by = trail.now, trail.author
@@ -94,9 +96,9 @@ def update(team: Team, submitted: Mapping[str, Any], version: int | None, trail:
 
 
 def delete(team: Team, version: int | None, trail: Trail) -> None:
-    """Remove a team; its tags stay where they are.
+    """Delete a team. Connectors and events keep its tags.
 
-    :raises StaleTeam: when `version` is not the team's version any more; None stands for any.
+    :raises StaleTeam: when `version` is no longer the team's version; None skips the check.
     """
     refuse_stale(team, version)
     trail.log(event_kinds.team_deleted(team.name, team.tags))
@@ -104,16 +106,16 @@ def delete(team: Team, version: int | None, trail: Trail) -> None:
 
 
 def refuse_stale(team: Team, version: int | None) -> None:
-    """Refuse a change made upon an older version of the team; `version` None stands for any.
+    """Refuse a change based on an older version of the team; None skips the check.
 
-    :raises StaleTeam: when it is older.
+    :raises StaleTeam: when the version differs.
     """
     if version is not None and version != team.version:
         raise StaleTeam(team)
 
 
 def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values normalised, and an error for each field that does not take its value."""
+    """Return the normalised values, and an error for each invalid field."""
     cleaned, errors = {}, {}
     for field in FIELDS:
         if field.key in submitted:
@@ -127,9 +129,9 @@ def clean(submitted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 def _clean(submitted: Mapping[str, Any], team: Team | None) -> dict[str, Any]:
     cleaned, errors = clean(submitted)
     name = cleaned.get(NAME.key)
-    others = (other.name.casefold() for other in list_all() if team is None or other.id != team.id)
-    if name and name.casefold() in others:
-        errors[NAME.key] = f"There is a team called “{name}” already. Choose another name."
+    other_names = (other.name.casefold() for other in list_all() if team is None or other.id != team.id)
+    if name and name.casefold() in other_names:
+        errors[NAME.key] = f"A team named “{name}” already exists. Choose another name."
     if errors:
         raise InvalidValues(errors)
     return cleaned

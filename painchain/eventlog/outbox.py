@@ -1,4 +1,4 @@
-"""The transactional outbox of notifications: messages are written in the transaction of the events they are about."""
+"""The transactional outbox of notifications: a message is written in the same transaction as its event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import NewEvent
 
 LEASE = timedelta(minutes=2)
-AT_ONCE = 20  # messages of a rule that are sent as one
-TRIES = 10
+MAX_BATCH = 20  # messages of a rule that are sent together
+MAX_TRIES = 10
 TITLE_LENGTH, TEXT_LENGTH = 200, 1_000
 
 _notices, _rules = (Base.metadata.tables[model.__tablename__] for model in (Notice, NotifyRule))
@@ -28,17 +28,17 @@ _notices, _rules = (Base.metadata.tables[model.__tablename__] for model in (Noti
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of events that rules can notify of: those of these types, about auditing itself or not."""
+    """One choice under “Notify when”: the event types it covers, and a condition on the event."""
 
     key: str
     label: str
     event_types: tuple[str, ...]
-    about: Callable[[NewEvent], bool] = lambda event: True
+    matches: Callable[[NewEvent], bool] = lambda event: True
 
 
 @dataclass(frozen=True)
 class ClaimedNotices:
-    """Messages of one rule that this process sends now, and how often that was tried before."""
+    """Messages of one rule that this process is sending, and the number of earlier tries."""
 
     rule_id: int
     sealed_url: str
@@ -47,43 +47,46 @@ class ClaimedNotices:
     tries: int
 
 
-def _of_auditing(event: NewEvent) -> bool:
+def _is_about_auditing(event: NewEvent) -> bool:
     return event.connector_type == connectors.BUILTIN.key
 
 
 KINDS = (
-    Kind("auditing_off", "Auditing is switched off", ("ConnectorDisabled",), _of_auditing),
+    Kind("auditing_off", "Auditing is switched off", ("ConnectorDisabled",), _is_about_auditing),
     Kind("connector_deleted", "A connector is deleted", ("ConnectorDeleted",)),
     Kind(
-        "connector_disabled", "A connector is disabled", ("ConnectorDisabled",), lambda event: not _of_auditing(event)
+        "connector_disabled",
+        "A connector is disabled",
+        ("ConnectorDisabled",),
+        lambda event: not _is_about_auditing(event),
     ),
     Kind("connector_failing", "A connector begins to fail, or recovers", ("ConnectorFailing", "ConnectorRecovered")),
     Kind("sign_in_failed", "A sign-in fails", ("SignInFailed",)),
     Kind("chain_broken", "The chain of the audit trail is broken", ("ChainBroken",)),
 )
-# Only what can happen is offered: a kind comes by itself with the event type that it is about.
+# Offer only kinds whose event types exist.
 OFFERED = tuple(kind for kind in KINDS if any(connectors.BUILTIN.event_type(name) for name in kind.event_types))
-_TOLD = {name for kind in OFFERED for name in kind.event_types}
+_NOTIFIED_TYPES = {name for kind in OFFERED for name in kind.event_types}
 
 
-def announce(connection: Connection, event: NewEvent) -> None:
-    """Put a message into the outbox for each rule that asks for this event, in the event's transaction.
+def enqueue(connection: Connection, event: NewEvent) -> None:
+    """Put a message into the outbox for each rule that matches this event, in the event's transaction.
 
-    Most events are of no such kind, and cost nothing. What a script reports happened elsewhere.
+    Events of other types cost no query. Events reported by scripts are skipped: they happened elsewhere.
     """
-    if event.event_type not in _TOLD or event.description.get("reported"):
+    if event.event_type not in _NOTIFIED_TYPES or event.description.get("reported"):
         return
-    wanted = {kind.key for kind in OFFERED if event.event_type in kind.event_types and kind.about(event)}
+    matching_kinds = {kind.key for kind in OFFERED if event.event_type in kind.event_types and kind.matches(event)}
     rules = connection.execute(select(_rules.c.id, _rules.c.kinds).where(_rules.c.enabled)).all()
-    rule_ids = [rule_id for rule_id, kinds in rules if wanted & set(kinds)]
+    rule_ids = [rule_id for rule_id, kinds in rules if matching_kinds & set(kinds)]
     if rule_ids:
         connection.execute(insert(_notices), [{"rule_id": rule_id, **_message(event)} for rule_id in rule_ids])
 
 
 def _message(event: NewEvent) -> dict[str, object]:
     event_type = connectors.BUILTIN.event_type(event.event_type)
-    what = event_type.label if event_type else event.event_type
-    title = f"PainChain: {what}: {event.connector_name}" if event.connector_name else f"PainChain: {what}"
+    label = event_type.label if event_type else event.event_type
+    title = f"PainChain: {label}: {event.connector_name}" if event.connector_name else f"PainChain: {label}"
     text = str(event.description.get("text") or event.title)[:TEXT_LENGTH]
     return {
         "title": title[:TITLE_LENGTH],
@@ -95,12 +98,12 @@ def _message(event: NewEvent) -> dict[str, object]:
 
 
 def claim(now: datetime) -> ClaimedNotices | None:
-    """Take what is due of one rule: no other process takes it for a while. None if nothing is due.
+    """Lease the due messages of one rule to this process. None if nothing is due.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced, and this process can decrypt no address.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer decrypt addresses.
     """
-    free = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
-    query = select(_notices.c.rule_id, _notices.c.id).where(*free).order_by(_notices.c.due, _notices.c.id)
+    claimable = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
+    query = select(_notices.c.rule_id, _notices.c.id).where(*claimable).order_by(_notices.c.due, _notices.c.id)
     with db.engine.connect() as connection:
         first = connection.execute(query.limit(1)).first()
         if first is None:
@@ -109,66 +112,66 @@ def claim(now: datetime) -> ClaimedNotices | None:
         numbers = list(
             connection.scalars(
                 select(_notices.c.id)
-                .where(*free, _notices.c.rule_id == first.rule_id)
+                .where(*claimable, _notices.c.rule_id == first.rule_id)
                 .order_by(_notices.c.id)
-                .limit(AT_ONCE)
+                .limit(MAX_BATCH)
             )
         )
     with write_transaction() as connection:
-        mine = connection.execute(
+        claimed = connection.execute(
             update(_notices)
-            .where(_notices.c.id.in_(numbers), *free)
+            .where(_notices.c.id.in_(numbers), *claimable)
             .values(taken_until=now + LEASE)
             .returning(_notices.c.id, _notices.c.title, _notices.c.text, _notices.c.tries)
         ).all()
         url = connection.scalar(select(_rules.c.url).where(_rules.c.id == first.rule_id))
-    if not mine or url is None:
+    if not claimed or url is None:
         return None
-    mine = sorted(mine, key=lambda row: row.id)
+    claimed = sorted(claimed, key=lambda row: row.id)
     return ClaimedNotices(
         first.rule_id,
         url,
-        [row.id for row in mine],
-        [(row.title, row.text) for row in mine],
-        max(row.tries for row in mine),
+        [row.id for row in claimed],
+        [(row.title, row.text) for row in claimed],
+        max(row.tries for row in claimed),
     )
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Say whether a message is due; none waits longer than its delay, also if the clock was put back."""
-    waits = (
+    """Return the condition for due messages. None waits longer than its delay, even if the clock was set back."""
+    due_after_tries = (
         and_(_notices.c.tries == tries, clock.reached_condition(_notices.c.due, now, delay_before(tries)))
-        for tries in range(TRIES)
+        for tries in range(MAX_TRIES)
     )
-    return or_(*waits)
+    return or_(*due_after_tries)
 
 
-def settle(taken: ClaimedNotices, now: datetime, error: str | None) -> None:
-    """Store how it went: what was sent is gone; what failed is tried again later, and given up after `TRIES`."""
-    here = _notices.c.id.in_(taken.numbers)
-    given_up = error is not None and taken.tries + 1 >= TRIES
+def settle(claimed: ClaimedNotices, now: datetime, error: str | None) -> None:
+    """Store the result of sending: delete sent messages, retry failed ones later, give up after `MAX_TRIES`."""
+    claimed_rows = _notices.c.id.in_(claimed.numbers)
+    given_up = error is not None and claimed.tries + 1 >= MAX_TRIES
     with write_transaction() as connection:
         if error is None or given_up:
-            connection.execute(delete(_notices).where(here))
+            connection.execute(delete(_notices).where(claimed_rows))
         else:
-            again = {"tries": taken.tries + 1, "due": now + delay_after(taken.tries), "taken_until": EPOCH}
-            connection.execute(update(_notices).where(here).values(again))
-        note(connection, taken.rule_id, now, error, len(taken.numbers) if given_up else 0)
+            retry = {"tries": claimed.tries + 1, "due": now + delay_after(claimed.tries), "taken_until": EPOCH}
+            connection.execute(update(_notices).where(claimed_rows).values(retry))
+        store_result(connection, claimed.rule_id, now, error, len(claimed.numbers) if given_up else 0)
 
 
-def note(connection: Connection, rule_id: int, now: datetime, error: str | None, lost: int = 0) -> None:
-    """Store on the rule whether it went well last."""
-    went: dict[str, object] = {"last_sent": now, "error": None, "failed_at": None, "lost": 0}
+def store_result(connection: Connection, rule_id: int, now: datetime, error: str | None, lost: int = 0) -> None:
+    """Store the latest result on the rule."""
+    succeeded: dict[str, object] = {"last_sent": now, "error": None, "failed_at": None, "lost": 0}
     failed = {"error": error, "failed_at": now, "lost": _rules.c.lost + lost}
-    connection.execute(update(_rules).where(_rules.c.id == rule_id).values(failed if error else went))
+    connection.execute(update(_rules).where(_rules.c.id == rule_id).values(failed if error else succeeded))
 
 
-def waiting() -> dict[int, tuple[int, datetime]]:
-    """Return how many messages each rule still has to send, and when the next is due."""
+def pending() -> dict[int, tuple[int, datetime]]:
+    """Return the number of unsent messages of each rule, and when the next is due."""
     query = select(_notices.c.rule_id, func.count(), func.min(_notices.c.due)).group_by(_notices.c.rule_id)
     return {rule_id: (count, due) for rule_id, count, due in db.session.execute(query)}
 
 
-def withdraw(rule_id: int) -> None:
-    """Remove what a rule still has to send, inside a write transaction."""
+def delete_pending(rule_id: int) -> None:
+    """Delete the unsent messages of a rule, inside a write transaction."""
     db.session.execute(delete(_notices).where(_notices.c.rule_id == rule_id))

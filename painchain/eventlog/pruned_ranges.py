@@ -1,4 +1,4 @@
-"""What stands in the chain for events that retention has removed: sealed runs of their numbers."""
+"""Replace pruned events in the chain by sealed runs of their numbers, so that the chain still verifies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _runs = Base.metadata.tables[PrunedRun.__tablename__]
 
 @dataclass(frozen=True)
 class Run:
-    """Events `first` to `last`, none of which is there any more, and the hash of the last.
+    """The pruned events `first` to `last`, and the hash of the last.
 
-    `genuine` says that nobody has put it there by hand.
+    `genuine` is False if the run was inserted by hand.
     """
 
     first: int
@@ -31,21 +31,21 @@ class Run:
     genuine: bool = True
 
 
-def add(connection: Connection, ids: Sequence[int], chain: Chain) -> bytes | None:
-    """Let runs stand for these events, which are about to be deleted; return the hash of the last of them.
+def replace_events(connection: Connection, ids: Sequence[int], chain: Chain) -> bytes | None:
+    """Insert runs for these events, which are about to be deleted. Return the hash of the last of them.
 
-    A run that touches another becomes one with it, so that there are never more runs than events that stay.
+    Adjacent runs are merged, so that there is at most one run more than there are remaining events.
     """
     removed = connection.execute(select(_event.id, _event.mac).where(_event.id.in_(ids)).order_by(_event.id)).all()
     if not removed:
         return None
     runs = [Run(number, number, mac or b"") for number, mac in removed]
-    put(connection, runs, chain)
+    insert_runs(connection, runs, chain)
     return runs[-1].mac
 
 
-def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
-    """Insert runs into the chain; runs that touch become one. A run that includes a forged one gets no seal."""
+def insert_runs(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
+    """Insert runs into the chain and merge adjacent ones. A run merged with a forged one gets no seal."""
     firsts = {number for run in runs for number in (run.first, run.last + 1)}
     lasts = {number for run in runs for number in (run.last, run.first - 1)}
     touching = connection.execute(select(_runs).where(or_(_runs.c.last.in_(lasts), _runs.c.first.in_(firsts)))).all()
@@ -55,37 +55,37 @@ def put(connection: Connection, runs: Sequence[Run], chain: Chain) -> None:
 
 
 def _is_sealed(run: Row[Any], chain: Chain) -> bool:
-    return 0 < run.first <= run.last and compare_digest(run.seal, chain.run(run.first, run.last, run.mac))
+    return 0 < run.first <= run.last and compare_digest(run.seal, chain.seal_run(run.first, run.last, run.mac))
 
 
 def _row(run: Run, chain: Chain) -> dict[str, Any]:
-    seal = chain.run(run.first, run.last, run.mac) if run.genuine else b""
+    seal = chain.seal_run(run.first, run.last, run.mac) if run.genuine else b""
     return {"first": run.first, "last": run.last, "mac": run.mac, "seal": seal}
 
 
 def reseal(connection: Connection, chain: Chain, old: Chain | None) -> None:
-    """Seal every run with the key of `chain`, so that no other is believed any more.
+    """Seal every run with the key of `chain`; seals of other keys are no longer valid.
 
-    One whose seal is not of the `old` key was made by hand and stays as it is; None: nobody can tell, and all are.
+    A run without a valid seal of the `old` key is forged and stays unchanged. If `old` is None, all runs are sealed.
     """
     for run in connection.execute(select(_runs)).all():
         if old is None or _is_sealed(run, old):
-            new = chain.run(run.first, run.last, run.mac)
+            new = chain.seal_run(run.first, run.last, run.mac)
             connection.execute(update(_runs).where(_runs.c.first == run.first).values(seal=new))
 
 
 def _merged(runs: Iterable[Run]) -> list[Run]:
-    """Return the runs with those that touch made one. Where they overlap, somebody has put one there by hand.
+    """Merge adjacent runs. Overlapping runs are forged, and so is the result of merging them.
 
     >>> [(run.first, run.last) for run in _merged([Run(4, 4, b""), Run(1, 2, b""), Run(3, 3, b""), Run(6, 9, b"")])]
     [(1, 4), (6, 9)]
     """
     merged: list[Run] = []
     for run in sorted(runs, key=lambda run: run.first):
-        before = merged[-1] if merged else None
-        if before and before.last + 1 >= run.first:
-            genuine = before.genuine and run.genuine and before.last + 1 == run.first
-            merged[-1] = Run(before.first, max(before.last, run.last), run.mac, genuine)
+        previous = merged[-1] if merged else None
+        if previous and previous.last + 1 >= run.first:
+            genuine = previous.genuine and run.genuine and previous.last + 1 == run.first
+            merged[-1] = Run(previous.first, max(previous.last, run.last), run.mac, genuine)
         else:
             merged.append(run)
     return merged

@@ -1,4 +1,4 @@
-"""Read the events as the chain has them, a batch at a time, straight from the driver."""
+"""Read the log for verification, in batches and without the ORM, and tolerate rows that PainChain did not write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from painchain.database.models import ChangeEvent, LogHead, PrunedRun
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.database.types import moment
-from painchain.eventlog.chain import FIELDS, START, spelt
+from painchain.eventlog.chain import FIELDS, START, canonical_form
 
 _event = ChangeEvent.__table__.c
 _runs = Base.metadata.tables[PrunedRun.__tablename__]
@@ -26,52 +26,52 @@ _COLUMNS = [
     *(_event.id, _event.mac),
     *(type_coerce(_event[name], BigInteger).label(name) if name in _TIMES else _event[name] for name in FIELDS),
 ]
-_TITLE, _WHEN = FIELDS.index("title"), FIELDS.index("timestamp")
+_TITLE, _TIMESTAMP = FIELDS.index("title"), FIELDS.index("timestamp")
 
-FEW = 100
-# What reading raises where something stands that PainChain does not write.
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, DBAPIError)
+MAX_STRAY_RUNS = 100
+# Raised on reading a value that PainChain did not write.
+UNREADABLE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, DBAPIError)
 
-_BEHIND = (_event.id > bindparam("after"), _event.id <= bindparam("last"))
-_MOST = bindparam("most", type_=Integer)
-_NONE = literal_column("0", Integer)  # SQLAlchemy adds a value of its own for SQLite where nothing is said
-_EVENTS = Prepared(select(*_COLUMNS).where(*_BEHIND).order_by(_event.id).limit(_MOST).offset(_NONE))
-_NUMBERS = Prepared(select(_event.id).where(*_BEHIND).order_by(_event.id).limit(_MOST).offset(_NONE))
+_AFTER = (_event.id > bindparam("after"), _event.id <= bindparam("last"))
+_LIMIT = bindparam("limit", type_=Integer)
+_NO_OFFSET = literal_column("0", Integer)  # explicit, because SQLAlchemy adds a bound value on SQLite otherwise
+_EVENTS = Prepared(select(*_COLUMNS).where(*_AFTER).order_by(_event.id).limit(_LIMIT).offset(_NO_OFFSET))
+_NUMBERS = Prepared(select(_event.id).where(*_AFTER).order_by(_event.id).limit(_LIMIT).offset(_NO_OFFSET))
 _RUN = [_runs.c[name] for name in ("first", "last", "mac", "seal")]
 _RUNS = Prepared(
     select(*_RUN).where(_runs.c.first > bindparam("after"), _runs.c.first <= bindparam("upto")).order_by(_runs.c.first)
 )
 _NEXT_RUN = Prepared(
-    select(*_RUN).where(_runs.c.last > bindparam("after")).order_by(_runs.c.last).limit(_MOST).offset(_NONE)
+    select(*_RUN).where(_runs.c.last > bindparam("after")).order_by(_runs.c.last).limit(_LIMIT).offset(_NO_OFFSET)
 )
 _HEAD = Prepared(select(*(_head.c[name] for name in ("last_event", "mac", "seal", "key_id"))))
 _STRAY_RUNS = Prepared(
     select(*_RUN)
     .where(or_(_runs.c.first <= literal_column("0"), _runs.c.last < _runs.c.first, _runs.c.last > bindparam("last")))
     .order_by(_runs.c.first)
-    .limit(_MOST)
-    .offset(_NONE)
+    .limit(_LIMIT)
+    .offset(_NO_OFFSET)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One event in the chain: what is hashed of it, and its hash.
+    """One event in the chain: its hashed bytes and its hash.
 
-    `content` is None where it cannot be read, or is such that no event can have it; `mac` is b"" where it has none.
+    `content` is None if it cannot be read or is not valid for an event; `mac` is b"" if there is none.
     """
 
     id: int
     mac: bytes
     content: bytes | None
     title: str = ""
-    when: int = 0
+    timestamp: int = 0
 
     def __str__(self) -> str:
         try:
-            time = f"{moment(self.when):%Y-%m-%d %H:%M:%S} UTC"
+            time = f"{moment(self.timestamp):%Y-%m-%d %H:%M:%S} UTC"
         except (OverflowError, TypeError, ValueError):
-            time = "a time that is none"
+            time = "an invalid time"
         return (
             f"event {self.id} (“{clipped(str(self.title))}”, {time})"
             if self.content is not None
@@ -81,7 +81,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of events that retention has removed, as it stands in the database."""
+    """A run of pruned events, as stored in the database."""
 
     first: int
     last: int
@@ -91,7 +91,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end that the log says it has."""
+    """The stored head of the log: number and hash of the last event."""
 
     last_event: int
     mac: bytes
@@ -100,59 +100,63 @@ class Head:
 
 
 def head(connection: Connection) -> Head | None:
-    """Return the end that the log says it has; None where it says nothing that can be understood."""
+    """Return the stored head of the log; None if it cannot be read."""
     for last_event, mac, seal, key_id in _HEAD.all(connection):
         if type(last_event) is int and last_event >= 0:
             return Head(last_event, _bytes(mac), _bytes(seal), str(key_id))
     return None
 
 
-def events(connection: Connection, after: int, last: int, most: int) -> list[Link]:
-    """Return the next events behind number `after`, up to number `last`, `most` at once."""
+def events(connection: Connection, after: int, last: int, limit: int) -> list[Link]:
+    """Return the next events after number `after`, up to number `last`, at most `limit` of them."""
     try:
-        rows = _EVENTS.all(connection, after=after, last=last, most=most)
-        return [Link(row[0], _bytes(row[1]), spelt(row[2:]), row[2 + _TITLE], row[2 + _WHEN]) for row in rows]
-    except UNREADABLE as error:
-        refuse_broken(error)
-    numbers = _NUMBERS.all(connection, after=after, last=last, most=most)
-    return [_one(connection, number) for [number] in numbers]
+        rows = _EVENTS.all(connection, after=after, last=last, limit=limit)
+        return [_link(row) for row in rows]
+    except UNREADABLE_ERRORS as error:
+        reraise_database_error(error)
+    numbers = _NUMBERS.all(connection, after=after, last=last, limit=limit)
+    return [_read_event(connection, number) for [number] in numbers]
 
 
 def runs(connection: Connection, after: int, upto: int) -> list[Run]:
-    """Return the runs that begin behind number `after`, up to `upto`; before them one that reaches across `after`."""
-    across = [row for row in _NEXT_RUN.all(connection, after=after, most=1) if row[0] <= after]
-    return [_run(row) for row in (*across, *_RUNS.all(connection, after=after, upto=upto))]
+    """Return the runs that start after number `after`, up to `upto`, preceded by one that spans `after`."""
+    spanning = [row for row in _NEXT_RUN.all(connection, after=after, limit=1) if row[0] <= after]
+    return [_run(row) for row in (*spanning, *_RUNS.all(connection, after=after, upto=upto))]
 
 
 def stray_run(connection: Connection, last: int) -> Run | None:
-    """Return the first run that lies nowhere in a log of so many events, if there is one."""
-    found = map(_run, _STRAY_RUNS.all(connection, last=last, most=FEW))
-    return min(found, key=lambda run: min(run.first, run.last), default=None)
+    """Return the first run that cannot belong to a log of `last` events, if there is one."""
+    strays = map(_run, _STRAY_RUNS.all(connection, last=last, limit=MAX_STRAY_RUNS))
+    return min(strays, key=lambda run: min(run.first, run.last), default=None)
 
 
-def previous(connection: Connection, macs: Mapping[int, bytes | None]) -> dict[int, bytes]:
-    """Return the hash that stands before each of these events, whose own are given: of an event or of a run."""
+def previous_macs(connection: Connection, macs: Mapping[int, bytes | None]) -> dict[int, bytes]:
+    """Return the hash before each of these events, given their own hashes. It is the hash of an event or of a run."""
     known = {0: START, **{number: mac for number, mac in macs.items() if mac}}
     for number, mac in (_event.id, _event.mac), (_runs.c.last, _runs.c.mac):
-        if wanted := [before for before in (one - 1 for one in macs) if before not in known]:
-            rows = connection.execute(select(number, mac).where(number.in_(wanted)))
-            known.update((at, _bytes(found)) for at, found in rows if found)
+        if missing := [event_id - 1 for event_id in macs if event_id - 1 not in known]:
+            rows = connection.execute(select(number, mac).where(number.in_(missing)))
+            known.update((event_id, _bytes(stored)) for event_id, stored in rows if stored)
     return {number: known[number - 1] for number in macs if number - 1 in known}
 
 
-def _one(connection: Connection, number: int) -> Link:
+def _link(row: Any) -> Link:
+    return Link(row[0], _bytes(row[1]), canonical_form(row[2:]), row[2 + _TITLE], row[2 + _TIMESTAMP])
+
+
+def _read_event(connection: Connection, number: int) -> Link:
     mac = b""
     try:
-        for row in _EVENTS.all(connection, after=number - 1, last=number, most=1):
+        for row in _EVENTS.all(connection, after=number - 1, last=number, limit=1):
             mac = _bytes(row[1])
-            return Link(number, mac, spelt(row[2:]), row[2 + _TITLE], row[2 + _WHEN])
-    except UNREADABLE as error:
-        refuse_broken(error)
+            return _link(row)
+    except UNREADABLE_ERRORS as error:
+        reraise_database_error(error)
     return Link(number, mac, None)
 
 
-def refuse_broken(error: Exception) -> None:
-    """Let errors of the database itself through: they say nothing of what is stored."""
+def reraise_database_error(error: Exception) -> None:
+    """Raise the error again if the database failed, rather than the decoding of a stored value."""
     if isinstance(error, DBAPIError) and not is_undecodable(error):
         raise error
 

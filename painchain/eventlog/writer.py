@@ -32,19 +32,19 @@ _READ_HEAD = Prepared(
         *(_head.c[name] for name in ("revision", "last_event", "last_stamp", "counted", "mac", "seal", "key_id"))
     ).with_for_update()
 )
-_MOVED = ("revision", "last_event", "last_stamp", "mac", "seal")
-_MOVE_HEAD = Prepared(update(_head).values({name: bindparam(f"new_{name}") for name in _MOVED}))
-_MOVE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
+_HEAD_COLUMNS = ("revision", "last_event", "last_stamp", "mac", "seal")
+_UPDATE_HEAD = Prepared(update(_head).values({name: bindparam(f"new_{name}") for name in _HEAD_COLUMNS}))
+_UPDATE_COUNTED = Prepared(update(_head).values(counted=bindparam("upto")))
 _events = _tables[ChangeEvent.__tablename__]
 _INSERT = Prepared(insert(_events))
 _INSERT_TAGS = Prepared(insert(_tables[EventTag.__tablename__]))
 
-BATCH = 500  # events that are inserted by one statement at most
+BATCH = 500  # events inserted by one statement at most
 
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event that is not written yet. Everything in it may be shown to anybody: no secret ever gets this far."""
+    """An event before it is written. It contains no secrets: anybody may be shown all of it."""
 
     event_id: str
     source: str
@@ -65,22 +65,22 @@ class NewEvent:
 
     @cached_property
     def words(self) -> str:
-        """What a search finds it by."""
+        """The search terms of the event."""
         return of_event(vars(self))
 
     @cached_property
     def content(self) -> bytes:
-        """What the chain has of it, but for its number."""
+        """The bytes that the chain hashes, apart from the event's number."""
         return canonical(vars(self))
 
     def prepare(self) -> None:
-        """Make words and content now. Whoever writes many does so before the write lock, so that nobody waits."""
+        """Compute `words` and `content` now: before taking the write lock, so that other writers do not wait for it."""
         _ = self.words, self.content
 
 
 @dataclass
 class EventLogWriter:
-    """The log while one transaction writes to it."""
+    """Append to and prune the log inside one write transaction."""
 
     connection: Connection
     revision: int
@@ -95,17 +95,17 @@ class EventLogWriter:
     def stamp(self, now: datetime) -> tuple[int, datetime]:
         """Return the microseconds for an event id, and the event's own time.
 
-        The first is greater than that of every event before, whatever the clock did: ids grow and never repeat. The
-        second is what the clock says; where the clock runs forward, both are the same.
+        The first is greater than that of every earlier event even if the clock was set back: ids grow and never repeat.
+        The second is the time of the clock. They are the same while the clock runs forward.
         """
         self.last_stamp = max(microseconds(now), self.last_stamp + 1)
-        in_step = self.last_stamp - microseconds(now) < 1_000_000
-        return self.last_stamp, moment(self.last_stamp) if in_step else now
+        close_to_clock = self.last_stamp - microseconds(now) < 1_000_000
+        return self.last_stamp, moment(self.last_stamp) if close_to_clock else now
 
     def append(self, *events: NewEvent) -> int:
         """Append events with their words, tags and hashes, and return the number of the last.
 
-        They are inserted together by ``flush``, which runs before the transaction commits at the latest.
+        ``flush`` inserts them in batches, at the latest before the transaction commits.
         """
         for number, event in enumerate(events, self.last_event + 1):
             self.mac = self.chain.link(self.mac, number, event.content)
@@ -117,7 +117,7 @@ class EventLogWriter:
         return self.last_event
 
     def flush(self) -> None:
-        """Insert the events that were appended, for a query of this transaction that has to find them."""
+        """Insert the appended events now, so that later queries of this transaction find them."""
         rows, self._rows = self._rows, []
         if rows:
             _INSERT.run(self.connection, *rows)
@@ -125,48 +125,48 @@ class EventLogWriter:
             _INSERT_TAGS.run(self.connection, *tags)
 
     def change_key(self, chain: Chain) -> None:
-        """Chain what is written from here on with another key, and what is there already stays as it is."""
+        """Chain later events with another key. Events already written keep their hashes."""
         self.chain = chain
         self.connection.execute(update(_head).values(key_id=chain.key_id))
 
     def remove(self, ids: Sequence[int]) -> bytes | None:
-        """Delete these events, their tags, words and places in the rollups, and return the hash of the newest of them.
+        """Delete these events with their tags, search terms and counts. Return the hash of the newest of them.
 
-        Sealed runs stand for them in the chain. Ids that are gone do no harm.
+        Sealed runs replace them in the chain. Ids that no longer exist are ignored.
         """
         self.flush()
         boundary = None
-        for some in (ids[start : start + 500] for start in range(0, len(ids), 500)):
-            rollups.subtract(self.connection, some, self.counted)
-            fulltext.forget(self.connection, [number for number in some if number <= self.counted])
-            boundary = pruned_ranges.add(self.connection, some, self.chain) or boundary
-            self.connection.execute(delete(_events).where(_events.c.id.in_(some)))
+        for batch in (ids[start : start + 500] for start in range(0, len(ids), 500)):
+            rollups.subtract(self.connection, batch, self.counted)
+            fulltext.forget(self.connection, [number for number in batch if number <= self.counted])
+            boundary = pruned_ranges.replace_events(self.connection, batch, self.chain) or boundary
+            self.connection.execute(delete(_events).where(_events.c.id.in_(batch)))
         return boundary
 
     def count(self) -> None:
-        """Add every event that is written to the rollups and to the index of words."""
+        """Add the events written since the last count to the rollups and the search index."""
         self.flush()
         rollups.add(self.connection, self.counted, self.last_event)
         fulltext.add(self.connection, self.counted, self.last_event)
         self.counted = self.last_event
-        _MOVE_COUNTED.run(self.connection, {"upto": self.counted})
+        _UPDATE_COUNTED.run(self.connection, {"upto": self.counted})
 
 
 def new_request_id(now: datetime) -> str:
-    """Return 32 hexadecimal digits that no other action has. They grow with time, as do the pages of their index."""
+    """Return a unique id of 32 hexadecimal digits. Ids grow with time, so that their index is only appended to."""
     return f"{microseconds(now):016x}{token_hex(8)}"
 
 
 def key_id() -> str:
-    """Return the name of the key that the log is written with."""
+    """Return the id of the key that the log is written with."""
     with db.engine.connect() as connection:
         return str(connection.execute(select(_head.c.key_id)).scalar_one())
 
 
 def check_key(current: str | None = None) -> None:
-    """Make sure that the log is still written with the key of this process; workers ask before they act.
+    """Check that the log is still written with the key of this process. Workers call this before they act.
 
-    `current` is the name of the log's key, if the caller has read it.
+    `current` is the id of the log's key, if the caller has already read it.
 
     :raises WrongKey: when the key was replaced since this process started.
     """
@@ -176,39 +176,39 @@ def check_key(current: str | None = None) -> None:
 
 
 @contextmanager
-def writing(first: Callable[[Connection], None] = lambda connection: None) -> Iterator[EventLogWriter]:
-    """Open the one write transaction: what changes inside and what is recorded of it are committed together.
+def writing(before_read: Callable[[Connection], None] = lambda connection: None) -> Iterator[EventLogWriter]:
+    """Open a write transaction that commits changes together with the events that record them.
 
-    `first` is done before anything is read.
+    `before_read` is called before anything is read.
 
     :raises painchain.database.session.WriteBusy: when other writers held the database for too long.
-    :raises WrongKey: when the log is written with another key than this process has.
-    :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing of the change is there then.
+    :raises WrongKey: when the log is written with a key other than this process's.
+    :raises sqlalchemy.exc.DBAPIError: when the database cannot write; nothing is changed.
     """
     chain: Chain = runtime.current().chain
     with write_transaction() as connection:
-        first(connection)
+        before_read(connection)
         [[revision, last_event, last_stamp, counted, mac, seal, key_id]] = _READ_HEAD.all(connection)
         if key_id != chain.key_id:
             raise WrongKey
-        # Nothing may follow upon a head that was changed by hand as if it had not been.
-        intact = compare_digest(bytes(seal), chain.head(last_event, mac))
-        begin = mac if intact else chain.forked_head(mac)
-        event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, begin, chain)
+        # A head that was tampered with must stay detectable after the next event.
+        intact = compare_digest(bytes(seal), chain.seal_head(last_event, mac))
+        start_mac = mac if intact else chain.forked_head(mac)
+        event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, start_mac, chain)
         yield event_log
         event_log.flush()
         if event_log.last_event - event_log.counted >= rollups.TAIL:
             event_log.count()
-        moved = event_log.mac != begin
-        _MOVE_HEAD.run(
+        has_events = event_log.mac != start_mac
+        _UPDATE_HEAD.run(
             connection,
             {
                 "new_revision": event_log.revision + 1,
                 "new_last_event": event_log.last_event,
                 "new_last_stamp": event_log.last_stamp,
-                "new_mac": event_log.mac if moved else mac,
-                "new_seal": event_log.chain.head(event_log.last_event, event_log.mac) if moved else seal,
+                "new_mac": event_log.mac if has_events else mac,
+                "new_seal": event_log.chain.seal_head(event_log.last_event, event_log.mac) if has_events else seal,
             },
         )
     if event_log.written:
-        runtime.current().metrics.count_events(event_log.written)  # which they are only now that it is committed
+        runtime.current().metrics.count_events(event_log.written)  # only after the commit

@@ -90,7 +90,7 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
         begin_snapshot()
         page = queries.page(selection.wanted, before, size)
         events = [event for event in page.events if event.id <= selection.until]
-        previous = reader.previous(db.session.connection(), {event.id: event.mac for event in events})
+        previous = reader.previous_macs(db.session.connection(), {event.id: event.mac for event in events})
         db.session.rollback()
         if events:
             yield [ExportedEvent(event, previous.get(event.id)) for event in events]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, Text, cast, func, null, select, union_all
 
 from painchain import connectors
-from painchain.audit.diff import CLEARED, same
+from painchain.audit.diff import CLEARED, is_same
 from painchain.configuration import connector_store
 from painchain.connectors.base import Field, FieldError, Kind
 from painchain.core.redaction import scrub_value
@@ -80,7 +80,7 @@ def _created(field: Field, connector: Connector, now: Any, event: Event | None) 
 
 def _equal(field: Field, recorded: Any, now: Any) -> bool:
     try:
-        return same(field, field.normalize(recorded), now)
+        return is_same(field, field.normalize(recorded), now)
     except FieldError:
         return False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from painchain import connectors
-from painchain.audit.diff import Change, same
+from painchain.audit.diff import Change, is_same
 from painchain.audit.trail import Trail
 from painchain.configuration import connector_store
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
@@ -201,8 +201,8 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
         return Obstacle(f"The old value is not valid any more: {error}")
     if _has(field, now, old):
         return Obstacle(f"{field.label} is {format_value(now)} already.", moved=True)
-    if field.key == "name" and connector_store.is_taken(old, connector):
-        return Obstacle(f"There is a connector called “{old}” already.", moved=True)
+    if field.key == "name" and connector_store.is_name_taken(old, connector):
+        return Obstacle(f"A connector named “{old}” already exists.", moved=True)
     if connector.secrets and type_of(connector).changes_origin(connector_store.values(connector), {field.key: old}):
         return Obstacle(f"{field.label} leads to another server. Enter it in the form, with a token for that server.")
     return None
@@ -210,6 +210,6 @@ def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> 
 
 def _has(field: Field, now: Any, recorded: Any) -> bool:
     try:
-        return same(field, now, field.normalize(recorded))
+        return is_same(field, now, field.normalize(recorded))
     except FieldError:
         return False

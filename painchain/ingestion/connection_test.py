@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from painchain import connectors
-from painchain.configuration.connector_store import enter_again, type_of
+from painchain.configuration.connector_store import reenter_message, type_of
 from painchain.configuration.errors import ChangeRefused, InvalidValues
 from painchain.connectors.base import ConnectorType, Kind
 from painchain.connectors.contract import ConnectionTestResult
@@ -67,7 +67,7 @@ def _check(
         if field.required and not settings.get(field.key):
             errors[field.key] = f"{field.label} is required."
         elif moved and settings.get(field.key) and field.key not in cleaned:
-            errors[field.key] = enter_again(field)
+            errors[field.key] = reenter_message(field)
     if errors:
         raise InvalidValues(errors)
     db.session.rollback()  # no connection to the database is held while somebody else's server thinks

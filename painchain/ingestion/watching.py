@@ -1,4 +1,4 @@
-"""Whose watch it is, and what a watch has heard: a lease on a connector's row, and one commit of events with cursor."""
+"""Lease the watch of a connector to one process, and store what it receives: events and cursor in one commit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from painchain.ingestion.source_events import add_new, settings_of
 from painchain.scheduling import poll_leases
 from painchain.timeline import coverage
 
-RELIST = timedelta(seconds=5)  # a watch that asks for a poll again and again gets no more than one in this time
-LEASE = timedelta(minutes=1)  # the watch of a process that died is free again after so long
+MIN_POLL_INTERVAL = timedelta(seconds=5)  # at least this long between polls that a watch requests
+LEASE = timedelta(minutes=1)  # another process takes over from one that died after this time
 
 _connector = Connector.__table__.c
 _table = Base.metadata.tables[PollState.__tablename__]
@@ -29,62 +29,63 @@ _state = _table.c
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A connector that is to be watched, as people last saved it, and when it was last polled with success."""
+class WatchedConnector:
+    """A connector to watch: its version, and when it was last polled successfully."""
 
     connector_id: int
     version: int
-    polled: datetime
+    last_success: datetime
 
 
 class Outcome(Enum):
-    """What became of something heard: it is stored, a poll has its turn and it has to wait, or the watch is lost."""
+    """The result of `store`: stored; wait, because a poll is running; or lost, because the lease is gone."""
 
     STORED = "stored"
     WAIT = "wait"
     LOST = "lost"
 
 
-def wanted() -> dict[int, Wanted]:
-    """Return the connectors that are to be watched, by id. One that was never polled has no place to begin at."""
-    watched = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.watch]
+def watched_connectors() -> dict[int, WatchedConnector]:
+    """Return the connectors to watch, by id: enabled, and polled at least once, so that they have a cursor."""
+    watchable_types = [connector_type.key for connector_type in connectors.TYPES.values() if connector_type.watch]
     query = (
         select(_connector.id, _connector.version, _state.last_success)
         .join(_table, _state.connector_id == _connector.id)
-        .where(_connector.enabled, _connector.type.in_(watched), _state.last_success.is_not(None))
+        .where(_connector.enabled, _connector.type.in_(watchable_types), _state.last_success.is_not(None))
     )
-    found = {row[0]: Wanted(*row) for row in db.session.execute(query)}
+    by_id = {row[0]: WatchedConnector(*row) for row in db.session.execute(query)}
     db.session.rollback()
-    return found
+    return by_id
 
 
-def take(connector_id: int, now: datetime) -> datetime | None:
-    """Take the watch of a connector if it is free; return until when.
+def acquire(connector_id: int, now: datetime) -> datetime | None:
+    """Acquire the watch of a connector if it is free. Return when the lease ends; None if another process holds it.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced, and this process can store nothing.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer decrypt tokens or write events.
     """
     writer.check_key()
-    return _move(_of(connector_id).where(clock.reached_condition(_state.watched_until, now, LEASE)), now + LEASE)
+    is_free = clock.reached_condition(_state.watched_until, now, LEASE)
+    return _set_lease(_update_state(connector_id).where(is_free), now + LEASE)
 
 
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
-    """Keep the watch that this process has `until` then; None if it has lost it.
+    """Renew the lease that ends at `until`. Return its new end; None if this process has lost it.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced: another process takes over.
+    :raises painchain.database.session.WrongKey: when the key was replaced: another process acquires the watch when the lease expires.
     """
     writer.check_key()
-    return _move(_of(connector_id).where(_state.watched_until == until), now + LEASE)
+    return _set_lease(_update_state(connector_id).where(_state.watched_until == until), now + LEASE)
 
 
 def release(connector_id: int, until: datetime) -> None:
-    """Give the watch back."""
-    _move(_of(connector_id).where(_state.watched_until == until), EPOCH)
+    """Release the watch."""
+    _set_lease(_update_state(connector_id).where(_state.watched_until == until), EPOCH)
 
 
-def turn(connector_id: int, now: datetime) -> PollContext | None:
-    """Return what a watch begins with; None if the connector is gone.
+def poll_context(connector_id: int, now: datetime) -> PollContext | None:
+    """Return what a watch starts with: settings, cursor and time. None if the connector is gone.
 
-    :raises painchain.core.crypto.KeyUnusable: when the key does not open its secrets.
+    :raises painchain.core.crypto.KeyUnusable: when the key does not decrypt its secrets.
     """
     try:
         connector, state = db.session.get(Connector, connector_id), db.session.get(PollState, connector_id)
@@ -93,62 +94,66 @@ def turn(connector_id: int, now: datetime) -> PollContext | None:
         db.session.rollback()
 
 
-def put(connector_id: int, until: datetime, heard: CursorUpdate, now: datetime) -> Outcome:
-    """Put what was heard upon the stored cursor, and store events and cursor together.
+def store(connector_id: int, until: datetime, update_cursor: CursorUpdate, now: datetime) -> Outcome:
+    """Apply an update to the stored cursor, and commit its events and the new cursor together.
 
-    While a poll has its turn it has to wait: the poll's cursor is made of the one that it began with. What tells
-    nothing does not move the log on, so that open pages stay as they are.
+    An update waits while a poll runs, because the poll will overwrite the cursor. An update without events does not
+    write to the log, so that open pages do not refresh.
     """
-    row = _read(connector_id)
-    tells = row is not None and _tells(heard(row.cursor))
+    state = _read_state(connector_id)
+    adds_to_log = state is not None and _adds_to_log(update_cursor(state.cursor))
     db.session.rollback()
-    if not tells:
+    if not adds_to_log:
         with write_transaction():
-            return _put(connector_id, until, heard, now, None)
+            return _store(connector_id, until, update_cursor, now, None)
     with writer.writing() as event_log:
-        return _put(connector_id, until, heard, now, event_log)
+        return _store(connector_id, until, update_cursor, now, event_log)
 
 
-def _put(
-    connector_id: int, until: datetime, heard: CursorUpdate, now: datetime, event_log: writer.EventLogWriter | None
+def _store(
+    connector_id: int,
+    until: datetime,
+    update_cursor: CursorUpdate,
+    now: datetime,
+    event_log: writer.EventLogWriter | None,
 ) -> Outcome:
-    row = _read(connector_id, kept=True)
+    state = _read_state(connector_id, for_update=True)
     connector = db.session.get(Connector, connector_id, populate_existing=True)
-    if row is None or connector is None or not connector.enabled or row.watched_until != until:
+    if state is None or connector is None or not connector.enabled or state.watched_until != until:
         return Outcome.LOST
-    if not clock.is_reached(row.taken_until, now, poll_leases.LEASE):
+    if not clock.is_reached(state.taken_until, now, poll_leases.LEASE):
         return Outcome.WAIT
-    polled = heard(row.cursor)
+    result = update_cursor(state.cursor)
     if event_log:
-        _tell(event_log, connector, polled, now)
-    elif _tells(polled):
-        return Outcome.WAIT  # a poll has come in between, and with it something to tell
-    soonest = min(row.due, max(now, row.last_success + RELIST)) if polled.has_more else row.due
-    values: dict[str, Any] = {"cursor": polled.cursor, "due": soonest}
-    db.session.execute(_of(connector_id).values(**values))
+        _append_to_log(event_log, connector, result, now)
+    elif _adds_to_log(result):
+        return Outcome.WAIT  # a poll has moved the cursor since, and now there are events to append
+    due = min(state.due, max(now, state.last_success + MIN_POLL_INTERVAL)) if result.has_more else state.due
+    values: dict[str, Any] = {"cursor": result.cursor, "due": due}
+    db.session.execute(_update_state(connector_id).values(**values))
     return Outcome.STORED
 
 
-def _tells(polled: PollResult) -> bool:
-    return bool(polled.events or polled.gap)
+def _adds_to_log(result: PollResult) -> bool:
+    return bool(result.events or result.gap)
 
 
-def _tell(event_log: writer.EventLogWriter, connector: Connector, polled: PollResult, now: datetime) -> None:
-    add_new(event_log, connector, polled.events, now)
-    if polled.gap:
-        coverage.add_gap(connector, coverage.GAP, polled.gap.start, polled.gap.end, polled.gap.reason)
+def _append_to_log(event_log: writer.EventLogWriter, connector: Connector, result: PollResult, now: datetime) -> None:
+    add_new(event_log, connector, result.events, now)
+    if result.gap:
+        coverage.add_gap(connector, coverage.GAP, result.gap.start, result.gap.end, result.gap.reason)
 
 
-def _read(connector_id: int, kept: bool = False) -> Any:
-    """Read the row of a connector; `kept` as it is until the end of the transaction, also where many write at once."""
+def _read_state(connector_id: int, for_update: bool = False) -> Any:
+    """Read the poll state of a connector; `for_update` locks the row until the transaction ends."""
     query = select(_table).where(_state.connector_id == connector_id)
-    return db.session.execute(query.with_for_update() if kept else query).one_or_none()
+    return db.session.execute(query.with_for_update() if for_update else query).one_or_none()
 
 
-def _of(connector_id: int) -> Update:
+def _update_state(connector_id: int) -> Update:
     return update(_table).where(_state.connector_id == connector_id)
 
 
-def _move(lease: Update, until: datetime) -> datetime | None:
+def _set_lease(lease: Update, until: datetime) -> datetime | None:
     with write_transaction() as connection:
         return until if connection.execute(lease.values(watched_until=until)).rowcount else None

@@ -1,4 +1,4 @@
-"""Receive webhooks: with a secret for each connector, genuine deliveries only, each of them once."""
+"""Receive webhooks: check the signature with the connector's secret, and record each delivery once."""
 
 from __future__ import annotations
 
@@ -25,73 +25,75 @@ from painchain.eventlog import writer
 from painchain.ingestion.source_events import add_new, settings_of
 
 SECRET_BYTES = 32
-REMEMBERED = timedelta(days=7)  # a source repeats what was not taken for three days at most
-IDLE = timedelta(seconds=10)
+DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
+IDLE_INTERVAL = timedelta(seconds=10)
 TOPIC_LENGTH = 60
 
 
-class NoHook(Exception):
-    """There is no such connector, or it has no webhook."""
+class WebhookNotFound(Exception):
+    """No such connector, or it has no webhook."""
 
 
-class SwitchedOff(Exception):
-    """The connector is disabled: nothing of it is recorded."""
+class ReceivingDisabled(Exception):
+    """The connector is disabled, so that its deliveries are not recorded."""
 
 
-class NoneTaken(ChangeRefused):
-    """Connectors of this type take no webhooks."""
+class WebhooksUnsupported(ChangeRefused):
+    """Connectors of this type do not support webhooks."""
 
 
 class StaleWebhook(ChangeRefused):
-    """Somebody else has set, replaced or removed the secret in the meantime."""
+    """The secret was set, replaced or removed after this person read it."""
 
 
 @dataclass(frozen=True)
-class Received:
-    """The result of a genuine delivery: how many events were new, or that it was `repeated`."""
+class DeliveryResult:
+    """The result of a verified delivery: the number of new events, or that it was `repeated`."""
 
     events: int
     repeated: bool = False
 
 
-def of(connector: Connector) -> Webhook | None:
+def webhook_of(connector: Connector) -> Webhook | None:
     """Return the webhook of a connector, if it has one."""
     return db.session.get(Webhook, connector.id)
 
 
-def state(webhook: Webhook | None) -> str:
-    """Return a text that differs for each secret and does not reveal it; "" stands for no webhook."""
+def fingerprint(webhook: Webhook | None) -> str:
+    """Return a text that identifies the current secret without revealing it; "" if there is no webhook."""
     return iso(webhook.made_at) if webhook else ""
 
 
-def make(connector: Connector, trail: Trail, seen: str | None = None) -> str:
-    """Give the connector a new webhook secret and return it: it is never shown again.
+def set_secret(connector: Connector, trail: Trail, seen: str | None = None) -> str:
+    """Set a new webhook secret for the connector and return it. It cannot be read again later.
 
-    The one before, if there is one, is no longer taken. `seen` is the `state` that the person saw, None any.
+    Deliveries signed with the previous secret are refused. `seen` is the `fingerprint` that the person saw; None skips
+    the check.
 
-    :raises NoneTaken: when connectors of this type take no webhooks.
-    :raises StaleWebhook: when it is another by now.
+    :raises WebhooksUnsupported: when connectors of this type do not support webhooks.
+    :raises StaleWebhook: when the secret has changed since.
     """
     if type_of(connector).webhook is None:
-        raise NoneTaken(f"{type_of(connector).label} connectors take no webhooks.")
-    webhook = _seen(connector, seen)
+        raise WebhooksUnsupported(f"{type_of(connector).label} connectors do not support webhooks.")
+    webhook = _check_seen(connector, seen)
     secret = token_urlsafe(SECRET_BYTES)
+    encrypted = seal(runtime.current().box, secret)
     if webhook:
-        webhook.secret, webhook.made_at, webhook.made_by = _sealed(secret), trail.now, trail.author
+        webhook.secret, webhook.made_at, webhook.made_by = encrypted, trail.now, trail.author
     else:
         db.session.add(
-            Webhook(connector_id=connector.id, secret=_sealed(secret), made_at=trail.now, made_by=trail.author, told="")
+            Webhook(connector_id=connector.id, secret=encrypted, made_at=trail.now, made_by=trail.author, told="")
         )
     trail.log(event_kinds.webhook_changed(subject(connector), "replaced" if webhook else "set"))
     return secret
 
 
 def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
-    """Remove the connector's webhook, and say whether it had one: nothing is taken any more.
+    """Remove the connector's webhook. Return whether it had one. Later deliveries are refused.
 
-    :raises StaleWebhook: when it is not the one that the person saw.
+    :raises StaleWebhook: when the secret has changed since the person saw it.
     """
-    webhook = _seen(connector, seen)
+    webhook = _check_seen(connector, seen)
     if webhook is None:
         return False
     db.session.delete(webhook)
@@ -99,93 +101,92 @@ def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
     return True
 
 
-def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime) -> Received:
-    """Store the events of a delivery, with the same ids as polling gives, unless it was received before.
+def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime) -> DeliveryResult:
+    """Record the events of a delivery unless it was received before. Events get the same ids as polling gives them.
 
-    :raises NoHook: when nothing is taken under this address.
-    :raises InvalidSignature: when it is not signed with the connector's secret.
-    :raises SwitchedOff: when the connector is disabled.
-    :raises painchain.connectors.contract.UnreadableDelivery: when its body is not what it should be.
+    :raises WebhookNotFound: when this address has no webhook.
+    :raises InvalidSignature: when the delivery is not signed with the connector's secret.
+    :raises ReceivingDisabled: when the connector is disabled.
+    :raises painchain.connectors.poll.Unreadable: when its body cannot be parsed.
     """
-    connector, hook, webhook = find(type_key, connector_id)
-    sealed = webhook.secret
-    hook.verify(delivery, open_sealed(runtime.current().box, sealed))
+    connector, handler, webhook = find_webhook(type_key, connector_id)
+    encrypted_secret = webhook.secret
+    handler.verify(delivery, open_sealed(runtime.current().box, encrypted_secret))
     _refuse_disabled(connector)
-    found = hook.read(delivery, settings_of(connector), now)
-    if not found:
-        _note_idle(webhook, _summary(hook.topic(delivery), found, 0), now)
-        return Received(0)
+    source_events = handler.read(delivery, settings_of(connector), now)
+    if not source_events:
+        _note_idle(webhook, _summary(handler.topic(delivery), source_events, 0), now)
+        return DeliveryResult(0)
     with writer.writing() as event_log:
-        connector, hook, webhook = find(type_key, connector_id)  # as it is now that nobody else writes
-        if webhook.secret != sealed:
-            raise InvalidSignature("The secret was replaced in the meantime.")
+        connector, handler, webhook = find_webhook(type_key, connector_id)  # again, under the write lock
+        if webhook.secret != encrypted_secret:
+            raise InvalidSignature("The secret was replaced while this delivery was processed.")
         _refuse_disabled(connector)
-        if not _remember(connector_id, _mark(hook, delivery), now):
-            return Received(0, repeated=True)
-        events = add_new(event_log, connector, found, now)
-        webhook.last_delivery, webhook.told = now, _summary(hook.topic(delivery), found, events)
-    return Received(events)
+        if not _remember(connector_id, _delivery_key(handler, delivery), now):
+            return DeliveryResult(0, repeated=True)
+        new_events = add_new(event_log, connector, source_events, now)
+        webhook.last_delivery = now
+        webhook.told = _summary(handler.topic(delivery), source_events, new_events)
+    return DeliveryResult(new_events)
 
 
-def find(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, Webhook]:
-    """Return the connector that a delivery is for, how it is read, and its secret.
+def find_webhook(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, Webhook]:
+    """Return the connector that a delivery is for, its type's webhook handler, and the stored webhook.
 
-    :raises NoHook: when there is none.
+    :raises WebhookNotFound: when no such connector has a webhook.
     """
     connector = get(connector_id) if connector_id < 2**63 else None
-    webhook = of(connector) if connector and connector.type == type_key else None
-    hook = type_of(connector).webhook if connector else None
-    if connector is None or webhook is None or hook is None:
-        raise NoHook
-    return connector, hook, webhook
+    webhook = webhook_of(connector) if connector and connector.type == type_key else None
+    handler = type_of(connector).webhook if connector else None
+    if connector is None or webhook is None or handler is None:
+        raise WebhookNotFound
+    return connector, handler, webhook
 
 
-def _seen(connector: Connector, seen: str | None) -> Webhook | None:
-    webhook = of(connector)
-    if seen is not None and seen != state(webhook):
-        raise StaleWebhook(f"Somebody else has changed the webhook of “{connector.name}” in the meantime.")
+def _check_seen(connector: Connector, seen: str | None) -> Webhook | None:
+    webhook = webhook_of(connector)
+    if seen is not None and seen != fingerprint(webhook):
+        raise StaleWebhook(
+            f"The webhook of “{connector.name}” was changed by someone else. Reload the page and try again."
+        )
     return webhook
 
 
 def _refuse_disabled(connector: Connector) -> None:
     if not connector.enabled:
-        raise SwitchedOff
+        raise ReceivingDisabled
 
 
-def _note_idle(webhook: Webhook, told: str, now: datetime) -> None:
-    """Note a delivery without events, at most one in ``IDLE``. Most are such; the log does not move for them."""
-    if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE:
-        mine = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
+def _note_idle(webhook: Webhook, summary: str, now: datetime) -> None:
+    """Note a delivery without events, at most once per ``IDLE_INTERVAL``. The log is not written for it."""
+    if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE_INTERVAL:
+        same_webhook = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
         with write_transaction():
-            db.session.execute(update(Webhook).where(*mine).values(last_delivery=now, told=told))
+            db.session.execute(update(Webhook).where(*same_webhook).values(last_delivery=now, told=summary))
 
 
-def _remember(connector_id: int, mark: str, now: datetime) -> bool:
-    """Remember a delivery and forget old ones; say whether it is new."""
-    if db.session.get(WebhookDelivery, (connector_id, mark)):
+def _remember(connector_id: int, delivery_key: str, now: datetime) -> bool:
+    """Store the key of a delivery and delete old ones. Return whether it is new."""
+    if db.session.get(WebhookDelivery, (connector_id, delivery_key)):
         return False
-    db.session.execute(delete(WebhookDelivery).where(WebhookDelivery.received_at < now - REMEMBERED))
-    db.session.add(WebhookDelivery(connector_id=connector_id, mark=mark, received_at=now))
+    db.session.execute(delete(WebhookDelivery).where(WebhookDelivery.received_at < now - DELIVERY_RETENTION))
+    db.session.add(WebhookDelivery(connector_id=connector_id, mark=delivery_key, received_at=now))
     return True
 
 
-def _mark(hook: WebhookHandler, delivery: Delivery) -> str:
-    """Return what a repeated delivery is known by, always of one length: of its id, or else of all of it."""
-    delivery_id = hook.delivery_id(delivery)
+def _delivery_key(handler: WebhookHandler, delivery: Delivery) -> str:
+    """Return the SHA-256, in hexadecimal, of the delivery's id, or of its body if it has no id."""
+    delivery_id = handler.delivery_id(delivery)
     return hashlib.sha256(delivery_id.encode("utf-8", "replace") if delivery_id else delivery.body).hexdigest()
 
 
-def _summary(topic: str, found: Sequence[SourceEvent], events: int) -> str:
-    """Return what a delivery was, in words. Its topic is not signed: it is cut and cleaned."""
+def _summary(topic: str, source_events: Sequence[SourceEvent], new_events: int) -> str:
+    """Describe a delivery in a few words. Its topic is not signed: it is scrubbed and cut to length."""
     topic = "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]
-    if not found:
-        news = "nothing to record"
-    elif not events:
-        news = "known already"
+    if not source_events:
+        result = "nothing to record"
+    elif not new_events:
+        result = "known already"
     else:
-        news = f"{events} new event{'' if events == 1 else 's'}"
-    return f"{topic}: {news}" if topic else news
-
-
-def _sealed(secret: str) -> str:
-    return seal(runtime.current().box, secret)
+        result = f"{new_events} new event{'' if new_events == 1 else 's'}"
+    return f"{topic}: {result}" if topic else result

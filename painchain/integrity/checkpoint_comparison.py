@@ -130,8 +130,8 @@ def _restores(connection: Connection) -> Iterator[Restored]:
     ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
     try:
         rows = connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)).all()
-    except reader.UNREADABLE as error:
-        reader.refuse_broken(error)
+    except reader.UNREADABLE_ERRORS as error:
+        reader.reraise_database_error(error)
         return  # one that cannot be read explains nothing
     for row in rows:
         backup = _number(row.metadata, "backup_size")

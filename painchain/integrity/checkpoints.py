@@ -74,7 +74,7 @@ def make(clock: Callable[[], datetime]) -> Checkpoint:
         head = connection.execute(select(_head)).one()
     if head.key_id != chain.key_id:
         raise WrongKey
-    if not hmac.compare_digest(head.seal, chain.head(head.last_event, head.mac)):
+    if not hmac.compare_digest(head.seal, chain.seal_head(head.last_event, head.mac)):
         raise BadCheckpoint(
             "The end of the log was changed by hand, so there is no checkpoint of it. Run “painchain verify”."
         )

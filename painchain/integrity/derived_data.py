@@ -48,8 +48,8 @@ def find_problems(progress: Callable[[int, int], None] = lambda done, whole: Non
     with read_transaction() as connection:
         try:
             return [*_Made(connection).compared(progress), *_misled(connection)]
-        except reader.UNREADABLE as error:
-            reader.refuse_broken(error)
+        except reader.UNREADABLE_ERRORS as error:
+            reader.reraise_database_error(error)
             return ["Not all can be compared: something stands there that PainChain does not write."]
 
 

@@ -54,8 +54,8 @@ def completeness() -> Completeness:
     """Replay the log as it is now, and compare. Its time grows with the edits, its memory with what is configured."""
     try:
         return _compared()
-    except reader.UNREADABLE as error:
-        reader.refuse_broken(error)
+    except reader.UNREADABLE_ERRORS as error:
+        reader.reraise_database_error(error)
         db.session.rollback()
         return Completeness([Drift("What is configured", UNREADABLE, None, None)], (), True)
 

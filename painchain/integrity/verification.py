@@ -131,7 +131,7 @@ class _Walk:
         if not 0 < run.first <= run.last:
             return False
         # A rotation seals head and runs anew: a retired key, which may have leaked, vouches for neither.
-        return compare_digest(self._several[0].run(run.first, run.last, run.mac), run.seal)
+        return compare_digest(self._several[0].seal_run(run.first, run.last, run.mac), run.seal)
 
     def _why(self, event: Link, connection: Connection, head: Head) -> Break:
         place = self._at(connection, head)
@@ -143,7 +143,7 @@ class _Walk:
         """Compare the end that was reached with the end that the log says it has."""
         place = self._at(connection, head)
         behind = reader.events(connection, max(self.reached, head.last_event), LAST, 1)
-        sealed = compare_digest(self._several[0].head(head.last_event, head.mac), head.seal)
+        sealed = compare_digest(self._several[0].seal_head(head.last_event, head.mac), head.seal)
         whole = sealed and self.reached == head.last_event and self.mac == head.mac
         return [*map(place.behind_the_end, behind), *([] if whole else [place.bad_end()])]
 

@@ -261,9 +261,9 @@ def _restore_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
     """Let the log end as it did in the backup; say whether that end fits its seal."""
     mac, seal = bytes.fromhex(manifest.head), bytes.fromhex(manifest.seal)
     several = chains(runtime.current().keys)
-    intact = any(compare_digest(seal, chain.head(manifest.events, mac)) for chain in several)
+    intact = any(compare_digest(seal, chain.seal_head(manifest.events, mac)) for chain in several)
     if intact:
-        seal = event_log.chain.head(manifest.events, mac)  # the key that is written with now
+        seal = event_log.chain.seal_head(manifest.events, mac)  # the key that is written with now
     event_log.connection.execute(update(_head).values(last_event=manifest.events, mac=mac, seal=seal, counted=0))
     return intact
 
@@ -282,10 +282,10 @@ def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[An
     )
     # An end that was changed by hand says nothing of which numbers were given out.
     if present.last_event > event_log.last_event and compare_digest(
-        bytes(present.seal), event_log.chain.head(present.last_event, present.mac)
+        bytes(present.seal), event_log.chain.seal_head(present.last_event, present.mac)
     ):
         abandoned = Run(event_log.last_event + 1, present.last_event, bytes(present.mac))
-        pruned_ranges.put(event_log.connection, [abandoned], event_log.chain)
+        pruned_ranges.insert_runs(event_log.connection, [abandoned], event_log.chain)
         event_log.last_event, event_log.mac = abandoned.last, abandoned.mac
 
 

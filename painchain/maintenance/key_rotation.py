@@ -169,7 +169,7 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
     with writer.writing(partial(_rechain, chain)) as event_log:
         trail, unverified = begin(event_log), event_log.last_event
         connectors = [one for one in connector_store.list_all() if one.secrets]
-        hooked = [one for one in connector_store.list_all() if webhooks.of(one)]
+        hooked = [one for one in connector_store.list_all() if webhooks.webhook_of(one)]
         rules = list(notification_rules.list_all())
         dropped = [*(f"secrets of {one.name}" for one in connectors), *(f"webhook of {one.name}" for one in hooked)]
         dropped += [f"notify rule {one.name}" for one in rules]
@@ -206,7 +206,7 @@ def _rechain(chain: Chain, connection: Connection) -> None:
             changed.append({"number": row.id, "new_mac": mac})
         connection.execute(change, changed)
     mac = runs.get(head.last_event + 1, mac)
-    new = {"mac": mac, "seal": chain.head(head.last_event, mac), "key_id": chain.key_id}
+    new = {"mac": mac, "seal": chain.seal_head(head.last_event, mac), "key_id": chain.key_id}
     connection.execute(update(_head).values(new))
 
 

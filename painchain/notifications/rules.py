@@ -82,7 +82,7 @@ def update(rule: NotifyRule, submitted: Mapping[str, Any], version: int | None, 
     rule.version += 1
     rule.updated_at, rule.updated_by = trail.now, trail.author
     if not rule.enabled:
-        outbox.withdraw(rule.id)
+        outbox.delete_pending(rule.id)
     db.session.flush()
     trail.log(event_kinds.notify_rule_changed(rule.name, changes))
     return changes

@@ -23,7 +23,7 @@ def send_test(rule: NotifyRule, now: datetime) -> str | None:
     db.session.remove()  # no database connection stays open while the message is sent
     error = _send(sealed_url, "PainChain: a test", f"This is a test of the notify rule “{name}”.")
     with write_transaction() as connection:
-        outbox.note(connection, rule_id, now, error)
+        outbox.store_result(connection, rule_id, now, error)
     return error
 
 

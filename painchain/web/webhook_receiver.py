@@ -19,17 +19,17 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
     """Receive one delivery."""
     request.max_content_length = runtime.current().settings.max_webhook_bytes
     try:
-        webhooks.find(key, connector_id)  # before reading a body that nobody wants
+        webhooks.find_webhook(key, connector_id)  # before reading a body that nobody wants
         # Comparison in constant time accepts ASCII only; no source sends anything else.
         headers = {name.lower(): value for name, value in request.headers if value.isascii()}
         received = webhooks.receive(key, connector_id, Delivery(headers, request.get_data()), g.now)
-    except webhooks.NoHook:
+    except webhooks.WebhookNotFound:
         return json_error(404, "No webhook at this address.")
     except InvalidSignature:
         words = "A webhook came without a valid signature or token."
         logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
-    except webhooks.SwitchedOff:
+    except webhooks.ReceivingDisabled:
         return json_error(409, "The connector is disabled, so nothing was recorded. Enable it in Settings.")
     except UnreadableDelivery as problem:
         return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")

@@ -20,7 +20,7 @@ from painchain.connectors.contract import CursorUpdate, PollError
 from painchain.core import logs
 from painchain.database.session import WriteBusy, db
 from painchain.ingestion import watching
-from painchain.ingestion.watching import Outcome, Wanted
+from painchain.ingestion.watching import Outcome, WatchedConnector
 
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 2.0
@@ -40,7 +40,7 @@ def clock() -> datetime:
 class Watch:
     """One watch of this process. It holds the connector's lease `until` that time, also while it waits for a poll."""
 
-    of: Wanted
+    of: WatchedConnector
     until: datetime
     task: asyncio.Task[None] | None = None
 
@@ -94,7 +94,7 @@ class WatchWorker:
 
     async def _synchronise(self) -> None:
         """Start, restart and end watches, and renew the leases of running ones."""
-        wanted = await self._in_app(watching.wanted)
+        wanted = await self._in_app(watching.watched_connectors)
         for connector_id, watch in list(self._watches.items()):
             if not await self._should_continue(watch, wanted.get(connector_id)):
                 await self._end(connector_id)
@@ -102,10 +102,10 @@ class WatchWorker:
             if connector_id not in self._watches:
                 await self._begin(wanted_watch)
 
-    async def _should_continue(self, watch: Watch, wanted: Wanted | None) -> bool:
+    async def _should_continue(self, watch: Watch, wanted: WatchedConnector | None) -> bool:
         if wanted is None or wanted.version != watch.of.version:
             return False
-        if (watch.task is None or watch.task.done()) and wanted.polled != watch.of.polled:
+        if (watch.task is None or watch.task.done()) and wanted.last_success != watch.of.last_success:
             return False  # it has ended by itself, and a poll has set a new start position
         now = self._clock()
         if not watching.LEASE / 2 <= watch.until - now <= watching.LEASE:
@@ -115,8 +115,8 @@ class WatchWorker:
             watch.until = until
         return True
 
-    async def _begin(self, one: Wanted) -> None:
-        until = await self._in_app(watching.take, one.connector_id, self._clock())
+    async def _begin(self, one: WatchedConnector) -> None:
+        until = await self._in_app(watching.acquire, one.connector_id, self._clock())
         if until is None:
             return
         watch = self._watches[one.connector_id] = Watch(one, until)
@@ -153,13 +153,13 @@ class WatchWorker:
     def _prepare(self, connector_id: int) -> Any:
         connector = connector_store.get(connector_id)
         kind = connectors.TYPES.get(connector.type) if connector else None
-        return watching.turn(connector_id, self._clock()), kind.watch if kind else None
+        return watching.poll_context(connector_id, self._clock()), kind.watch if kind else None
 
     async def _store(self, watch: Watch, update: CursorUpdate) -> bool:
         """Store a received update as soon as possible. Return whether the watch continues."""
         while True:
             try:
-                outcome = await self._in_app(watching.put, watch.of.connector_id, watch.until, update, self._clock())
+                outcome = await self._in_app(watching.store, watch.of.connector_id, watch.until, update, self._clock())
             except (SQLAlchemyError, WriteBusy) as error:
                 logs.log_failure(log, "Storing an update of a watch", error, logging.WARNING)
                 await asyncio.sleep(LOOK_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from painchain.audit.diff import Change, apply, diff, same
+from painchain.audit.diff import Change, apply, diff, is_same
 from painchain.connectors import TYPES
 from painchain.connectors.base import SEPARATORS, ConnectorType, Field, Kind
 from painchain.core.text import SHOWN_CHARACTERS, clipped, format_value
@@ -73,7 +73,7 @@ def test_applying_a_diff_gives_the_target_and_a_second_diff_is_empty(case):
     for field in fields:
         reached = field.normalize(result.get(field.key, field.default))
         wanted = submitted if field.key in submitted else stored
-        assert same(field, reached, field.normalize(wanted.get(field.key, field.default)))
+        assert is_same(field, reached, field.normalize(wanted.get(field.key, field.default)))
 
 
 @UNHURRIED
@@ -88,7 +88,7 @@ def test_a_diff_names_each_changed_field_once_in_the_order_of_the_form(case):
         if field.key in changed:
             change = changed[field.key]
             assert (change.label, change.kind) == (field.label, field.kind)
-            assert not same(field, change.old, change.new)
+            assert not is_same(field, change.old, change.new)
 
 
 @UNHURRIED

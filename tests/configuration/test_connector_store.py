@@ -146,7 +146,7 @@ TAKEN = [
 @pytest.mark.parametrize(("name", "again"), TAKEN)
 def test_a_name_is_taken_whatever_its_case(app, said, name, again):
     create(app, name=name)
-    with pytest.raises(InvalidValues, match="There is a connector called") as refused:
+    with pytest.raises(InvalidValues, match="A connector named") as refused:
         create(app, "gitlab", name=again)
     assert set(refused.value.errors) == {"name"}
     assert len(said()) == 1
@@ -156,14 +156,14 @@ def test_a_name_is_taken_whatever_its_case(app, said, name, again):
 def test_a_connector_is_not_renamed_to_a_name_that_is_taken(app, said, name, again):
     create(app, name=name)
     number = create(app, name="Other")
-    with pytest.raises(InvalidValues, match="There is a connector called"):
+    with pytest.raises(InvalidValues, match="A connector named"):
         save(app, number, name=again)
     assert stored(app, number)["name"] == "Other"
     assert len(said()) == 2
 
 
 def test_the_name_of_the_built_in_connector_is_taken_too(app):
-    with pytest.raises(InvalidValues, match="There is a connector called"):
+    with pytest.raises(InvalidValues, match="A connector named"):
         create(app, name="painchain system")
 
 

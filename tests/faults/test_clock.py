@@ -97,13 +97,13 @@ def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
 def test_a_watch_is_free_again(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
     number = add(fake_server)
     poll(NOW)
-    assert watching.take(number, NOW)
-    assert watching.take(number, NOW + SECOND) is None
-    assert watching.take(number, BACK) == BACK + watching.LEASE
-    assert watching.take(number, BACK + SECOND) is None
+    assert watching.acquire(number, NOW)
+    assert watching.acquire(number, NOW + SECOND) is None
+    assert watching.acquire(number, BACK) == BACK + watching.LEASE
+    assert watching.acquire(number, BACK + SECOND) is None
 
 
-@pytest.mark.parametrize("tries", [0, 1, outbox.TRIES - 1])
+@pytest.mark.parametrize("tries", [0, 1, outbox.MAX_TRIES - 1])
 def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: FlaskClient, tries: int) -> None:
     body = {"name": "On call", "url": "json://127.0.0.1:9", "kinds": ["connector_deleted"]}
     rule = client.post("/api/notify-rules", json=body).json["id"]

@@ -69,7 +69,7 @@ def number(inside: Flask, fake_server: FakeServer) -> int:
 def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], WatchWorker]]:
     """Start a server's watches."""
     monkeypatch.setattr("painchain.workers.watch.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(ingestion_watching, "RELIST", timedelta())
+    monkeypatch.setattr(ingestion_watching, "MIN_POLL_INTERVAL", timedelta())
     monkeypatch.setattr("painchain.connectors.kubernetes.watch.BATCH_SECONDS", 0.02)
     started: list[WatchWorker] = []
 
@@ -204,9 +204,9 @@ def test_two_processes_never_watch_the_same_connector(
     comes(titles)
     assert len(cluster.watched) == len(RESOURCES)
     until = state(number).watched_until
-    assert ingestion_watching.take(number, now()) is None
+    assert ingestion_watching.acquire(number, now()) is None
     assert ingestion_watching.renew(number, until - timedelta(seconds=1), now()) is None
-    assert ingestion_watching.take(number, until) is not None
+    assert ingestion_watching.acquire(number, until) is not None
 
 
 def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
@@ -253,7 +253,7 @@ def news(number: int, kind: str, verb: str, version: int, name: str = "web", **m
 def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
     inside: Flask, number: int, cluster: FakeCluster
 ) -> None:
-    until = ingestion_watching.take(number, now())
+    until = ingestion_watching.acquire(number, now())
     assert until
     asked: list[threading.Thread] = []
 
@@ -271,7 +271,7 @@ def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
         return PollResult((), cursor)
 
     calls: list[Any] = []
-    assert ingestion_watching.put(number, until, heard, now()) is Outcome.STORED
+    assert ingestion_watching.store(number, until, heard, now()) is Outcome.STORED
     asked[0].join()
     assert polling.acquire(now())
 
@@ -279,7 +279,7 @@ def test_sync_now_is_not_undone_by_what_a_watch_stores_at_the_same_moment(
 def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_not_told_again(
     number: int, cluster: FakeCluster
 ) -> None:
-    until = ingestion_watching.take(number, now())
+    until = ingestion_watching.acquire(number, now())
     assert until is not None
     for replicas in (1, 2):
         cluster.put("Deployment", "web", spec={"replicas": replicas})
@@ -287,17 +287,17 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
     turn = polling.acquire(now())
     assert turn is not None
     created = news(number, "Deployment", "added", 101, spec={"replicas": 1})
-    assert ingestion_watching.put(number, until, created, now()) is Outcome.WAIT
+    assert ingestion_watching.store(number, until, created, now()) is Outcome.WAIT
     polling.poll(turn, now)
     assert titles() == ["[Deployment Created] web"]
-    assert ingestion_watching.put(number, until, created, now()) is Outcome.STORED
+    assert ingestion_watching.store(number, until, created, now()) is Outcome.STORED
     assert titles() == ["[Deployment Created] web"]
     assert state(number).cursor["streams"]["Deployment/"]["known"]["uid-Deployment-shop-web"][3]["replicas"] == 2
     scaled = news(number, "Deployment", "modified", 103, spec={"replicas": 3})
     for _ in range(2):
-        assert ingestion_watching.put(number, until, scaled, now()) is Outcome.STORED
+        assert ingestion_watching.store(number, until, scaled, now()) is Outcome.STORED
     assert titles() == ["[Deployment Created] web", "[Deployment Updated] web"]
-    assert ingestion_watching.put(number, until + timedelta(1), scaled, now()) is Outcome.LOST
+    assert ingestion_watching.store(number, until + timedelta(1), scaled, now()) is Outcome.LOST
 
 
 def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come_back(
@@ -312,7 +312,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
     change(number, polling.sync_now)
     poll()
     assert titles() == ["[Role Created] old", "[Role Deleted] old"]
-    until = ingestion_watching.take(number, now())
+    until = ingestion_watching.acquire(number, now())
     assert until is not None
     for verb, version, name in [
         ("modified", 550, "old"),  # heard late: the poll has told that it is gone
@@ -322,7 +322,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
     ]:
         rules = {"rules": [{"verbs": [str(version)]}]}
         assert (
-            ingestion_watching.put(number, until, news(number, "Role", verb, version, name, **rules), now())
+            ingestion_watching.store(number, until, news(number, "Role", verb, version, name, **rules), now())
             is Outcome.STORED
         )
     assert titles()[2:] == ["[Role Created] brief", "[Role Deleted] brief"]

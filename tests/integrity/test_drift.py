@@ -79,8 +79,8 @@ def busy(app: Flask) -> Flask:
         )
         connector_store.set_visible(work, ConnectorEdit(shown={("PullRequest", "branches"): False}), trail)
         connector_store.set_enabled(work, False, trail)
-        webhooks.make(work, trail)
-        webhooks.make(named("Home"), trail)
+        webhooks.set_secret(work, trail)
+        webhooks.set_secret(named("Home"), trail)
         webhooks.remove(named("Home"), trail)
         connector_store.delete(named("Gone"), trail)
     with acting(app) as trail:

@@ -120,5 +120,5 @@ def forge_with_the_old_key(app: Flask) -> None:
         mac = old.link(mac, 4, new.content)
         row = {"id": 4, "words": new.words, "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
         connection.execute(insert(ChangeEvent.__table__), row)
-        values = {"last_event": 4, "mac": mac, "seal": old.head(4, mac), "key_id": old.key_id}
+        values = {"last_event": 4, "mac": mac, "seal": old.seal_head(4, mac), "key_id": old.key_id}
         connection.execute(update(LogHead.__table__).values(values))

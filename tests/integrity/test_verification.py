@@ -38,7 +38,7 @@ def rotate(app: Flask, root: bytes = NEW) -> None:
     chain = Chain(keys)
     with app.app_context(), db.engine.begin() as connection:
         last, mac = connection.execute(text("SELECT last_event, mac FROM log_head")).one()
-        values = {"seal": chain.head(last, bytes(mac)), "key_id": chain.key_id}
+        values = {"seal": chain.seal_head(last, bytes(mac)), "key_id": chain.key_id}
         connection.execute(text("UPDATE log_head SET seal = :seal, key_id = :key_id"), values)
     app.extensions["painchain"].keys, app.extensions["painchain"].chain = keys, chain
 
@@ -205,7 +205,7 @@ def test_a_key_that_was_replaced_is_good_for_nothing_that_comes_later(log: Flask
         row = dict(event_of(connection, 12))
         mac = old.link(bytes(forged), 12, canonical(row))
         connection.execute(text("UPDATE change_events SET mac = :mac WHERE id = 12"), {"mac": mac})
-        values = {"mac": mac, "seal": old.head(12, mac)}
+        values = {"mac": mac, "seal": old.seal_head(12, mac)}
         connection.execute(text("UPDATE log_head SET mac = :mac, seal = :seal"), values)
     assert "with a key that had been replaced before" in broken(log)[2]
 
@@ -213,7 +213,7 @@ def test_a_key_that_was_replaced_is_good_for_nothing_that_comes_later(log: Flask
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
     """Return an event as it is hashed."""
     return dict(
-        connection.execute(reader._EVENTS._statement, {"after": number - 1, "last": number, "most": 1}).one()._mapping
+        connection.execute(reader._EVENTS._statement, {"after": number - 1, "last": number, "limit": 1}).one()._mapping
     )
 
 

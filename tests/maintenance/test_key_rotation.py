@@ -175,7 +175,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
         assert "restart PainChain with the new key" in str(WrongKey())
         due = retention_rules.due()
         orders = pruning.acquire, scheduler.schedule_daily_prune
-        for take in (polling.acquire, outbox.claim, lambda now: watching.take(stored, now), *orders):
+        for take in (polling.acquire, outbox.claim, lambda now: watching.acquire(stored, now), *orders):
             with pytest.raises(WrongKey):
                 take(now)
         assert retention_rules.due() == due, "the others have the turn"
@@ -373,7 +373,7 @@ def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
     write(other, {"event_id": "later"})
     rows = {one.id: one.mac for one in newest(other, 9)}
     with other.app_context():
-        forged = {"first": 3, "last": 3, "mac": rows[3], "seal": leaked.run(3, 3, rows[3])}
+        forged = {"first": 3, "last": 3, "mac": rows[3], "seal": leaked.seal_run(3, 3, rows[3])}
         db.session.execute(Base.metadata.tables["pruned_runs"].insert(), forged)
         db.session.execute(text("DELETE FROM change_events WHERE id = 3"))
         db.session.commit()

@@ -94,7 +94,7 @@ def test_a_new_secret_replaces_the_old_one_at_once(
     assert deliver(client, address, new, ["bell"]).status_code == 202
     again = client.post(f"{LIST}/{one}/webhook", data=form)
     assert again.status_code == 409, "the page that made the secret was loaded anew"
-    assert "Somebody else" in again.text
+    assert "was changed by someone else" in again.text
     assert deliver(client, address, new, ["gong"]).status_code == 202
     assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "replaced"]
 
@@ -115,7 +115,7 @@ def test_a_webhook_can_be_removed(client: FlaskClient, events: Events, one: int,
 def test_types_that_take_no_webhooks_say_so(client: FlaskClient) -> None:
     response = client.post("/api/connectors/1/webhook")
     assert response.status_code == 409
-    assert response.get_json()["message"] == "PainChain connectors take no webhooks."
+    assert response.get_json()["message"] == "PainChain connectors do not support webhooks."
     assert soup(client.get(f"{LIST}/1")).select("#webhook") == []
     assert client.post("/hooks/painchain/1").status_code == 404
     assert client.post("/api/connectors/999/webhook").status_code == 404
@@ -177,7 +177,7 @@ def test_a_repeated_delivery_adds_nothing(
 def test_old_deliveries_are_forgotten(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:
     deliver(client, *hook, ["bell"], "old")
     with app.app_context():
-        db.session.query(WebhookDelivery).one().received_at -= webhooks.REMEMBERED + timedelta(minutes=1)
+        db.session.query(WebhookDelivery).one().received_at -= webhooks.DELIVERY_RETENTION + timedelta(minutes=1)
         db.session.commit()
     deliver(client, *hook, ["gong"], "new")
     with app.app_context():

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from painchain.exports.export import ExportNeedsAuditing
 from painchain.timeline.filter import parse_filter
 from painchain.web.api.common import api_blueprint
+from painchain.web.common.downloads import export_response, parse_format
 from painchain.web.common.responses import UTC_ZONE, json_error
-from painchain.web.dashboard.exports import file_of, format_called
 
 blueprint = api_blueprint("exports_api")
 
@@ -20,6 +20,6 @@ def exported() -> ResponseReturnValue:
     """Export the events that match the query."""
     filter = parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
     try:
-        return file_of(filter, format_called(request.args.get("format", "ndjson")))
+        return export_response(filter, parse_format(request.args.get("format", "ndjson")))
     except ExportNeedsAuditing as refusal:
         return json_error(409, str(refusal))

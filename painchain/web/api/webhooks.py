@@ -21,7 +21,7 @@ blueprint.register_error_handler(InvalidValues, handle_invalid_connector)
 def read(connector_id: int) -> ResponseReturnValue:
     """Return the webhook of a connector, without its secret."""
     connector = RECORDS.get_or_404(connector_id)
-    return answer(Webhook.of(connector, webhooks.of(connector)))
+    return answer(Webhook.of(connector, webhooks.webhook_of(connector)))
 
 
 @blueprint.post("")
@@ -29,7 +29,7 @@ def make_by_script(connector_id: int) -> ResponseReturnValue:
     """Create a new secret and return it, this once; the one before is no longer accepted."""
     with audited_transaction() as trail:
         connector = RECORDS.get_or_404(connector_id)
-        secret = webhooks.make(connector, trail)
+        secret = webhooks.set_secret(connector, trail)
     return answer(NewWebhook(url=webhook_address(connector), secret=secret), 201)
 
 

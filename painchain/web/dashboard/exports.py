@@ -1,20 +1,19 @@
-"""Export: hand out the events of a filter as a file, from the page and from the API."""
+"""The export page: download the events of a filter as a file."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, g, request, stream_with_context
+from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
-from werkzeug.wrappers import Response
 
 from painchain.exports import export
-from painchain.exports.export import FORMATS, ExportNeedsAuditing, Format
+from painchain.exports.export import FORMATS, ExportNeedsAuditing
 from painchain.presentation import formatting
 from painchain.timeline.filter import DEFAULT_RANGE, BadFilter, Filter, parse_filter
 from painchain.web.common import responses
-from painchain.web.common.transaction import audited_transaction
+from painchain.web.common.downloads import export_response, parse_format
 from painchain.web.dashboard.views import LISTS, View, view_of
 
 blueprint = Blueprint("exports", __name__)
@@ -22,7 +21,7 @@ blueprint = Blueprint("exports", __name__)
 
 @blueprint.get("/export")
 def choose() -> ResponseReturnValue:
-    """Say what would be handed out, and offer the formats."""
+    """Show which events the file will contain, and offer the formats."""
     view = view_of(request.args, "/export")
     try:
         selection = export.select(_filter(view))
@@ -36,51 +35,28 @@ def choose() -> ResponseReturnValue:
 
 @blueprint.post("/export")
 def download() -> ResponseReturnValue:
-    """Hand out the events of the form's filter."""
+    """Send the events of the form's filter as a file."""
     view = view_of(request.form)
     try:
-        return file_of(_filter(view), format_called(request.form.get("format", "")))
+        return export_response(_filter(view), parse_format(request.form.get("format", "")))
     except BadFilter as error:
         return responses.error(422, "Nothing was exported", str(error))
     except ExportNeedsAuditing as refusal:
         return responses.error(409, "Nothing was exported", str(refusal))
 
 
-def file_of(wanted: Filter, format: Format) -> Response:
-    """Put the export on the record, then stream it."""
-    selection = export.select(wanted)
-    with audited_transaction() as trail:
-        export.record_export(selection, format, trail)
-    pieces = export.written(format, export.chunks(selection))
-    answer = Response(stream_with_context(piece.encode("utf-8", "backslashreplace") for piece in pieces))
-    answer.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
-    name = f"painchain-{g.now:%Y-%m-%dT%H%M%SZ}.{format.suffix}"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
-
-
-def format_called(key: str) -> Format:
-    """Return the format of that key.
-
-    :raises BadFilter: when there is none.
-    """
-    if key not in FORMATS:
-        raise BadFilter("format", f"format must be one of {', '.join(FORMATS)}.")
-    return FORMATS[key]
-
-
 def _filter(view: View) -> Filter:
     return parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
 
 
-def _chosen(wanted: Filter) -> dict[str, str]:
-    """Return the parts of a filter that are set, as people read them."""
+def _chosen(event_filter: Filter) -> dict[str, str]:
+    """Return the labels and formatted values of the set parts of a filter."""
     labels = {"q": "Search", "start": "From", "end": "To"} | LISTS
-    parts = {name: getattr(wanted, name) for name in export.filter_json(wanted)}
-    return {labels.get(name, name.capitalize()): _words(value) for name, value in parts.items()}
+    parts = {name: getattr(event_filter, name) for name in export.filter_json(event_filter)}
+    return {labels.get(name, name.capitalize()): _format_value(value) for name, value in parts.items()}
 
 
-def _words(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, datetime):
         return formatting.moment(value, responses.zone())
     return formatting.printable(", ".join(map(str, value)) if isinstance(value, tuple) else value)

@@ -1,25 +1,25 @@
-"""The past: the whole configuration as it was at a moment, and the difference between two moments."""
+"""The page of past configurations: the whole configuration at a time, and the differences between two times."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from flask import Blueprint, g, request
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
 from painchain.history import snapshots
 from painchain.history.projection import differences, toggle_label
-from painchain.timeline.filter import BadFilter, parse_time
+from painchain.timeline.filter import BadFilter
 from painchain.web.common import responses
+from painchain.web.common.parameters import time_parameter
 
 blueprint = Blueprint("past", __name__)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The moments that an address asks for, and what is wrong with it."""
+    """The times in the query, or what is wrong with them."""
 
     at: datetime
     compare: datetime | None = None
@@ -28,9 +28,9 @@ class Asked:
 
 @blueprint.get("/as-of")
 def index() -> ResponseReturnValue:
-    """Show the configuration at a moment, and what was different at another one."""
+    """Show the configuration at a time, and its differences from another time."""
     asked = _asked()
-    moments = sorted(one for one in (asked.at, asked.compare) if one)
+    moments = sorted(moment for moment in (asked.at, asked.compare) if moment)
     seen = snapshots.snapshots_at(moments)
     values = {
         "asked": asked,
@@ -46,23 +46,14 @@ def index() -> ResponseReturnValue:
 
 def _asked() -> Asked:
     try:
-        return Asked(moment_given("at", responses.zone()) or g.now, moment_given("compare", responses.zone()))
+        return Asked(time_parameter("at", responses.zone()) or g.now, time_parameter("compare", responses.zone()))
     except BadFilter as error:
         return Asked(g.now, problem=str(error))
 
 
-def moment_given(name: str, zone: ZoneInfo) -> datetime | None:
-    """Return the time that a parameter of the query names, if it is there.
-
-    :raises BadFilter: when it is not a time.
-    """
-    text = request.args.get(name, "").strip()
-    return parse_time(text, name, zone) if text else None
-
-
 def _input(value: datetime | None) -> str:
-    """Return a moment as a date-time input has it, in the viewer's zone: the second that has it all."""
+    """Format a time for a date-time input, in the viewer's zone, rounded up to a whole second."""
     if value is None:
         return ""
-    whole = value if not value.microsecond else value.replace(microsecond=0) + timedelta(seconds=1)
-    return f"{whole.astimezone(responses.zone()):%Y-%m-%dT%H:%M:%S}"
+    rounded_up = value if not value.microsecond else value.replace(microsecond=0) + timedelta(seconds=1)
+    return f"{rounded_up.astimezone(responses.zone()):%Y-%m-%dT%H:%M:%S}"

@@ -107,7 +107,7 @@ def update(connector_id: int) -> ResponseReturnValue:
             stored = stored_or_404(connector_id, trail)
             edit = connector_form.edit_submitted(stored.connector)
             saved = connector_store.update(stored.connector, edit, trail, stored.hidden)
-            stored = stored.after(saved.visibility)
+            stored = stored.after_save(saved.visibility)
     except InvalidValues as invalid:
         return _invalid(stored_or_404(connector_id), invalid)
     except StaleConnector:
@@ -127,7 +127,7 @@ def toggle(connector_id: int) -> ResponseReturnValue:
             wanted = _toggles_wanted(type_of(stored.connector))
             edit = ConnectorEdit(shown=wanted, version=connector_form.version_submitted())
             changed = connector_store.set_visible(stored.connector, edit, trail, stored.hidden)
-            stored = stored.after(changed)
+            stored = stored.after_save(changed)
     except StaleConnector as stale:
         return _stale(stale)
     words = "shown" if all(wanted.values()) else "hidden"
@@ -245,7 +245,7 @@ def _detail(stored: StoredConnector) -> dict[str, Any]:
         **connector_health.watched([connector], health),
         "shown": {toggle: toggle not in stored.hidden for toggle in visibility.toggles(connector_type)},
         "webhook": stored.webhook,
-        "webhook_state": webhooks.state(stored.webhook),
+        "webhook_state": webhooks.fingerprint(stored.webhook),
     }
 
 

@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
     return responses.page(
         "pages/settings/notifications.html",
         rules=notification_rules.list_all(),
-        waiting=outbox.waiting(),
+        waiting=outbox.pending(),
         labels=LABELS,
         kinds=outbox.OFFERED,
     )
@@ -122,7 +122,7 @@ def _form(
         conflict=rule if status == 409 else None,
         kinds=outbox.OFFERED,
         labels=LABELS,
-        waiting=outbox.waiting(),
+        waiting=outbox.pending(),
     )
 
 

@@ -24,14 +24,14 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/settings/integrations/<
 def confirm(connector_id: int, what: str) -> ResponseReturnValue:
     """Ask for confirmation before replacing or removing a webhook."""
     connector = get_or_404(connector_id)
-    webhook = webhooks.of(connector)
+    webhook = webhooks.webhook_of(connector)
     if webhook is None:
         abort(404, "This connector has no webhook.")
     return responses.page(
         "pages/settings/webhook_confirm.html",
         connector=connector,
         what=what,
-        state=webhooks.state(webhook),
+        state=webhooks.fingerprint(webhook),
         **values(connector),
     )
 
@@ -42,7 +42,7 @@ def make(connector_id: int) -> ResponseReturnValue:
     try:
         with audited_transaction() as trail:
             connector = get_or_404(connector_id)
-            secret = webhooks.make(connector, trail, request.form.get("state", ""))
+            secret = webhooks.set_secret(connector, trail, request.form.get("state", ""))
     except ChangeRefused as refusal:
         return responses.error(409, "Not changed", str(refusal))
     return responses.page("pages/settings/webhook.html", connector=connector, secret=secret, **values(connector))

@@ -52,8 +52,8 @@ OF_A_NETWORK = ("max_redirects", "verify", "cert", "proxies")
 # Why something well-formed may be refused all the same: by the state of things, or by two values together.
 BEYOND_ANY_SCHEMA = (
     "in the meantime",
-    "There is a connector called",
-    "There is a team called",
+    "A connector named",
+    "A team named",
     "An account named",
     "This address already belongs to",
     "This name is reserved for PainChain",
@@ -75,7 +75,7 @@ BEYOND_ANY_SCHEMA = (
     "must lie between 1970 and 9000",
     "Invalid cursor",
     "must be PEM text",
-    "the stored one is not sent to another address",
+    "the stored one is not sent to a new address",
     "to search by. You can use",
     "There is no source",
     "There is no event type",

@@ -270,7 +270,7 @@ def test_a_name_that_another_connector_has_by_now_is_not_put_back(client, make_c
     change(client, one, name="Home")
     event = newest(client, "ConfigChanged")
     make_connector(name="WORK")
-    assert refused(client, event) == "There is a connector called “Work” already."
+    assert refused(client, event) == "A connector named “Work” already exists."
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])

@@ -318,7 +318,7 @@ def test_a_message_is_given_up_at_last_and_that_is_said(
     one = f"{PAGE}/{add(client, fake_receiver.url)}"
     fake_receiver.status = 503
     client.delete(f"/api/connectors/{make_connector()}")
-    for day in range(outbox.TRIES + 2):
+    for day in range(outbox.MAX_TRIES + 2):
         later(days=day)
     page = words(soup(client.get(one)).select_one("main"))
     assert "1 message was dropped." in page

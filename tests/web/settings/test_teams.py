@@ -95,7 +95,7 @@ def test_order_and_spacing_of_tags_are_no_change(client, events):
         ("x" * 101, "a", "Name can have at most 100 characters"),
         ("Search", " , ", "Tags is required."),
         ("Search", "x" * 51, "Tags can have at most 50 characters"),
-        ("PAYMENTS", "a", "There is a team called “PAYMENTS” already"),
+        ("PAYMENTS", "a", "A team named “PAYMENTS” already exists"),
     ],
 )
 def test_wrong_values_are_said_beside_what_was_typed_and_nothing_is_saved(client, events, name, tags, said):
