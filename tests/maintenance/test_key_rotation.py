@@ -248,7 +248,7 @@ from painchain.maintenance import key_rotation
 if where == "before the commit":
     event.listen(Engine, "commit", lambda connection: die() if Path(key).read_text().count("=") > 1 else None)
 if where == "after the commit":
-    key_rotation.Rotated = die
+    key_rotation.RotationResult = die
 from painchain.cli.main import main
 main(["rotate-key"])
 """
