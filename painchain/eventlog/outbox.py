@@ -100,7 +100,7 @@ def _message(event: NewEvent) -> dict[str, object]:
 def claim(now: datetime) -> ClaimedNotices | None:
     """Lease the due messages of one rule to this process. None if nothing is due.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer decrypt addresses.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can decrypt no address.
     """
     claimable = (_is_due(now), clock.reached_condition(_notices.c.taken_until, now, LEASE))
     query = select(_notices.c.rule_id, _notices.c.id).where(*claimable).order_by(_notices.c.due, _notices.c.id)

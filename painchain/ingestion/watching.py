@@ -61,7 +61,7 @@ def watched_connectors() -> dict[int, WatchedConnector]:
 def acquire(connector_id: int, now: datetime) -> datetime | None:
     """Acquire the watch of a connector if it is free. Return when the lease ends; None if another process holds it.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer decrypt tokens or write events.
+    :raises painchain.database.session.WrongKey: when the key was replaced: this process can write no events.
     """
     writer.check_key()
     is_free = clock.reached_condition(_state.watched_until, now, LEASE)
@@ -71,7 +71,7 @@ def acquire(connector_id: int, now: datetime) -> datetime | None:
 def renew(connector_id: int, until: datetime, now: datetime) -> datetime | None:
     """Renew the lease that ends at `until`. Return its new end; None if this process has lost it.
 
-    :raises painchain.database.session.WrongKey: when the key was replaced: another process acquires the watch when the lease expires.
+    :raises painchain.database.session.WrongKey: when the key was replaced: another process takes over.
     """
     writer.check_key()
     return _set_lease(_update_state(connector_id).where(_state.watched_until == until), now + LEASE)

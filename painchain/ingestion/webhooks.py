@@ -107,7 +107,7 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     :raises WebhookNotFound: when this address has no webhook.
     :raises InvalidSignature: when the delivery is not signed with the connector's secret.
     :raises ReceivingDisabled: when the connector is disabled.
-    :raises painchain.connectors.poll.Unreadable: when its body cannot be parsed.
+    :raises painchain.connectors.contract.UnreadableDelivery: when its body cannot be parsed.
     """
     connector, handler, webhook = find_webhook(type_key, connector_id)
     encrypted_secret = webhook.secret
