@@ -71,7 +71,7 @@ def run(order_id: int, beat: datetime, clock: Callable[[], datetime]) -> Iterato
     `beat` is when the order was scheduled or acquired. The iteration ends early if another process has taken over, or
     the rule has changed.
 
-    :raises painchain.retention.rules.PruneNeedsAuditing: when auditing is off. The order remains until auditing is on again.
+    :raises painchain.retention.rules.PruneNeedsAuditing: when auditing is off. The order waits until it is on again.
     """
     size = FIRST_STEP
     after: EventPosition | None = None

@@ -1,4 +1,4 @@
-"""Asking a source: the token stays with its host, nothing is waited for without end, errors say what to do."""
+"""The HTTP client sends the token only to its host, limits every wait, and gives instructions in its errors."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_redirect_to_another_host_is_refused_and_never_sees_the_token(status: 
         "http://\x7f/",
     ],
 )
-def test_no_disguise_of_an_address_gets_the_token_elsewhere(location: str) -> None:
+def test_a_disguised_address_does_not_get_the_token(location: str) -> None:
     def answer(asked: Asked) -> Reply:
         return moved(302, location.format(port=fake_server.port)) if path_of(asked) == "/begin" else as_json([])
 
@@ -96,13 +96,13 @@ def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
     assert {asked.headers["authorization"] for asked in fake_server.asked} == {f"Bearer {TOKEN}"}
 
 
-def test_a_host_that_redirects_for_ever_is_given_up() -> None:
+def test_an_endless_redirect_is_an_error() -> None:
     with run_fake_server(moved(302, "/again")) as fake_server:
         assert str(failure(fake_server)) == "127.0.0.1 redirects too many times. Check the URL."
     assert len(fake_server.asked) == 4
 
 
-def test_the_pages_of_a_list_are_read_to_their_end_and_never_elsewhere() -> None:
+def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
     def answer(asked: Asked) -> Reply:
         page = int(asked.path.rpartition("=")[2])
         following = {1: "?a=1,2&page=2", 2: f"{fake_server.url}/list?page=3"}.get(page)
@@ -125,7 +125,7 @@ def test_the_pages_of_a_list_are_read_to_their_end_and_never_elsewhere() -> None
         assert other.asked == []
 
 
-def test_a_conditional_request_costs_nothing_where_nothing_has_changed() -> None:
+def test_a_conditional_request_returns_nothing_when_nothing_changed() -> None:
     def answer(asked: Asked) -> Reply:
         known = asked.headers.get("if-none-match") == '"v1"'
         return Reply(304, b"", {"Content-Length": "0"}) if known else as_json([1], etag='"v1"')
@@ -241,7 +241,7 @@ LIMITED = "Rate limit of 127.0.0.1 reached. Polling resumes at {} UTC."
         ),
     ],
 )
-def test_what_a_source_answers_instead_is_told_in_words(
+def test_an_unexpected_response_is_explained(
     reply: Reply, trouble: ErrorKind, words: str | None, retry_at: datetime | None
 ) -> None:
     with run_fake_server(reply) as fake_server:
@@ -250,7 +250,7 @@ def test_what_a_source_answers_instead_is_told_in_words(
     assert words in (None, str(error))
 
 
-def test_an_answer_that_is_compressed_is_unpacked_and_one_without_content_has_no_value() -> None:
+def test_a_compressed_response_is_decompressed_and_an_empty_one_has_no_value() -> None:
     answers = by_path(
         packed=Reply(200, gzip.compress(b"[1]"), {"Content-Encoding": "gzip"}),
         nothing=Reply(204, b"", {"Content-Length": "0"}),
@@ -261,7 +261,7 @@ def test_an_answer_that_is_compressed_is_unpacked_and_one_without_content_has_no
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
+def test_a_response_that_is_too_large_is_aborted(packed: bool) -> None:
     """Whether it comes over the line as such, or expands to that here."""
     piece = b" " * 2**16
 
@@ -278,7 +278,7 @@ def test_a_gigantic_answer_is_broken_off(packed: bool) -> None:
     assert len(sent) < 1000
 
 
-def test_an_answer_that_drips_is_broken_off() -> None:
+def test_a_response_that_is_too_slow_is_aborted() -> None:
     stop = threading.Event()
 
     def drip() -> Iterator[bytes]:
@@ -318,18 +318,18 @@ def talker(said: bytes | None) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("said", [None, b"HTTP/1.1 200 OK\r\n" + b"X-Name: value\r\n" * 2000])
-def test_a_source_that_never_comes_to_its_answer_is_given_up(said: bytes | None) -> None:
+def test_a_source_that_never_responds_times_out(said: bytes | None) -> None:
     """Each byte of a header comes in good time: only the whole never does."""
     with talker(said) as url:
         assert failure(url, step_seconds=0.2 if said is None else 5, response_seconds=0.4).kind is ErrorKind.UNREACHABLE
 
 
-def test_the_callers_deadline_counts_if_it_is_earlier() -> None:
+def test_an_earlier_deadline_of_the_caller_applies() -> None:
     with talker(None) as url, client(url) as asking, pytest.raises(PollError, match="did not respond in time"):
         asking.get("things", deadline=time.monotonic() + 0.1)
 
 
-def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
+def test_an_unreachable_host_and_an_unknown_name_have_different_messages() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     refused = failure(f"http://127.0.0.1:{port}")
@@ -339,7 +339,7 @@ def test_a_source_that_is_not_there_is_told_from_one_that_has_no_name() -> None:
     assert (refused.kind, unknown.kind) == (ErrorKind.UNREACHABLE, ErrorKind.UNREACHABLE)
 
 
-def test_what_is_no_address_or_no_token_is_refused_before_anything_is_sent() -> None:
+def test_an_invalid_url_or_token_is_rejected_before_any_request() -> None:
     for url in ("", "https://", "nonsense", "http://[::1"):
         with pytest.raises(PollError, match="not an address"):
             HttpClient(url, SIGNED, NOW)
@@ -375,7 +375,7 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) -> None:
+def test_a_server_with_an_untrusted_certificate_does_not_get_the_token(self_signed: Path) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(self_signed)
     trusting = ssl.create_default_context(cafile=str(self_signed))
@@ -392,7 +392,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: Path) 
             assert asking.get("things").value == [1]
 
 
-def test_a_source_that_speaks_no_tls_is_told_so() -> None:
+def test_a_source_without_tls_has_its_own_message() -> None:
     with run_fake_server(as_json([])) as fake_server:
         error = failure(fake_server.url.replace("http:", "https:"))
     assert str(error).startswith(

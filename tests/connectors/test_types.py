@@ -1,4 +1,4 @@
-"""What each connector type asks for, takes, refuses and shows, as the specification has it."""
+"""Connector types have the fields, validation, events and labels of the specification."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ def test_every_type_has_a_required_name_and_optional_tags(type_key):
     assert (tags.label, tags.kind, tags.required) == ("Tags", "tags", False)
 
 
-def test_the_built_in_connector_is_called_and_tagged_as_specified():
+def test_the_built_in_connector_has_the_specified_name_and_tags():
     assert (SYSTEM_NAME, SYSTEM_TAGS) == ("PainChain System", ["system", "audit"])
 
 
@@ -338,24 +338,24 @@ def test_keys_are_unique_within_a_type(type_key):
 
 
 @pytest.mark.parametrize("type_key", ADDABLE)
-def test_the_defaults_of_a_type_are_valid_but_for_what_only_a_person_knows(type_key):
+def test_the_defaults_of_a_type_are_valid_except_required_values(type_key):
     cleaned, errors = TYPES[type_key].clean(TYPES[type_key].defaults())
     assert set(errors) == {"name"}
     assert cleaned == {key: value for key, value in TYPES[type_key].defaults().items() if key != "name"}
 
 
-def test_switching_certificate_checks_off_is_warned_about():
+def test_turning_off_certificate_checks_shows_a_warning():
     assert "not verified" in field("kubernetes.verify_ssl").off_warning
 
 
 @pytest.mark.parametrize(("address", "value", "reason"), REFUSED, ids=lambda value: repr(value)[:40])
-def test_a_wrong_value_is_refused_with_a_reason(address, value, reason):
+def test_an_invalid_value_is_rejected_with_a_reason(address, value, reason):
     with pytest.raises(FieldError, match=re.escape(reason)):
         field(address).clean(value)
 
 
 @pytest.mark.parametrize(("address", "given", "stored"), TAKEN, ids=lambda value: repr(value)[:40])
-def test_a_right_value_is_taken(address, given, stored):
+def test_a_valid_value_is_accepted(address, given, stored):
     cleaned = field(address).clean(given)
     assert cleaned == stored
     assert type(cleaned) is type(stored)
@@ -363,7 +363,7 @@ def test_a_right_value_is_taken(address, given, stored):
 
 @pytest.mark.parametrize("address", [f"{row[0]}.{row[1]}" for row in FIELDS if row[5] and row[3] != "secret"])
 @pytest.mark.parametrize("empty", [None, "", []], ids=repr)
-def test_a_required_field_is_not_left_empty(address, empty):
+def test_a_required_field_must_not_be_empty(address, empty):
     with pytest.raises(FieldError, match="is required"):
         field(address).clean(empty)
 
@@ -375,7 +375,7 @@ def test_an_optional_field_may_be_left_empty(address, empty):
 
 
 @pytest.mark.parametrize("type_key", [None, "", "gone"])
-def test_without_a_known_type_a_field_that_is_secret_anywhere_is_secret(type_key):
+def test_for_an_unknown_type_a_field_is_secret_if_any_type_has_it_secret(type_key):
     assert connectors.field(type_key, "token").kind is Kind.SECRET
     assert connectors.field(type_key, "poll_interval").kind is Kind.NUMBER
     assert connectors.field(type_key, "no_such_field") is None
@@ -389,7 +389,7 @@ def test_a_field_or_event_type_is_that_of_its_own_type():
     assert connectors.event_type("gone", "Pipeline") is None
 
 
-def test_every_wrong_field_is_named_and_the_right_ones_are_kept():
+def test_every_invalid_field_is_named_and_valid_values_remain():
     cleaned, errors = TYPES["github"].clean({"name": "Work", "poll_interval": "7", "base_url": "ftp://host.example"})
     assert cleaned == {"name": "Work"}
     assert set(errors) == {"poll_interval", "base_url"}
@@ -423,21 +423,21 @@ def certificate() -> tuple[str, str]:
     return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 
-def test_a_real_certificate_is_taken_with_the_line_ends_of_a_browser(certificate):
+def test_a_certificate_with_a_browsers_line_ends_is_accepted(certificate):
     pem, _ = certificate
     ca_certificate = field("kubernetes.ca_certificate")
     assert ca_certificate.clean(pem.replace("\n", "\r\n")) == pem.strip()
     assert ca_certificate.clean(pem + pem) == (pem + pem).strip()
 
 
-def test_a_private_key_is_refused_beside_a_certificate_and_alone(certificate):
+def test_a_private_key_is_rejected_alone_and_with_a_certificate(certificate):
     pem, private = certificate
     for text in (private, pem + private, private + pem):
         with pytest.raises(FieldError, match="private key"):
             field("kubernetes.ca_certificate").clean(text)
 
 
-def test_what_is_no_certificate_is_refused(certificate):
+def test_invalid_certificates_are_rejected(certificate):
     pem, _ = certificate
     broken = pem[: len(pem) // 2]
     wrapped = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----"

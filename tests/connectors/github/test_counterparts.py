@@ -1,4 +1,4 @@
-"""Polling what no one here wrote: GitHub's description played by Prism, and a GitHub that keeps what it is told."""
+"""Polling works against independent servers: GitHub's API description in Prism, and an emulator with state."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_connection_is_tested_as_github_describes_it(described: tuple[str, Pat
     assert TYPE.test_connection(settings(described[0]), datetime.now(UTC)).sees == ("1 repository",)
 
 
-def test_what_people_do_is_found_step_by_step(tmp_path: Path) -> None:
+def test_changes_between_polls_are_found_step_by_step(tmp_path: Path) -> None:
     with emulated(tmp_path) as github:
         now = datetime.now(UTC)
         first = poll(github.url, REPO, now, {})

@@ -1,4 +1,4 @@
-"""What polling GitHub finds, where it goes on, and what it says when it can't: against GitHub's API as played here."""
+"""Polling a fake GitHub finds every event, resumes at its cursor, and explains its failures."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub
     assert opened.facts["merged"] is False
 
 
-def test_who_closed_and_reopened_a_pull_request_is_told(github: GitHub, poll: Ask) -> None:
+def test_the_author_of_a_closed_or_reopened_pull_request_is_recorded(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(8, state="closed", closed_at=ago(minutes=2), updated_at=ago(minutes=2)))
     about = {"issue": {"number": 8, "title": "Change 8", "pull_request": {"url": ""}}}
     happened = [("closed", 2, "bob"), ("reopened", 9, "cy"), ("closed", 20, "dot"), ("labeled", 30, "dot")]
@@ -182,7 +182,7 @@ def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_faile
     }
 
 
-def test_a_run_that_has_slipped_from_the_first_page_is_still_followed(github: GitHub, poll: Ask) -> None:
+def test_a_run_that_is_no_longer_on_the_first_page_is_still_followed(github: GitHub, poll: Ask) -> None:
     github.page = 2
     github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
     poll()
@@ -237,7 +237,7 @@ def test_releases_deployments_with_their_states_and_images_are_found(
     assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in fake_server.asked]
 
 
-def test_commits_that_came_to_a_branch_are_found_whatever_their_date(github: GitHub, poll: Ask) -> None:
+def test_commits_pushed_to_a_branch_are_found_whatever_their_date(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
     github.things[f"repos/{REPO}/commits/a1"] = {
         **commit("a1", ago(hours=2), "First line\n\nthe rest"),
@@ -262,7 +262,7 @@ def test_commits_that_came_to_a_branch_are_found_whatever_their_date(github: Git
     assert ids(poll(10)) == [f"commit-{REPO}-b1"]
 
 
-def test_an_empty_repository_is_nothing_to_complain_about(github: GitHub, poll: Ask) -> None:
+def test_an_empty_repository_is_not_an_error(github: GitHub, poll: Ask) -> None:
     github.refuse[f"repos/{REPO}/commits"] = Told({"message": "Git Repository is empty."}, 409)
     assert (poll().events, poll().note) == ([], "")
 
@@ -280,7 +280,7 @@ def test_listed_branches_narrow_commits_pull_requests_and_runs(
 ODD = [None, "text", {}, {"number": None, "user": None, "title": None, "created_at": None, "updated_at": "soon"}]
 
 
-def test_an_odd_item_is_recorded_with_what_it_has_and_stops_nothing(github: GitHub, poll: Ask) -> None:
+def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", *ODD, pull(4, user=None, title=None, updated_at=None), pull(5))
     github.put(REPO, "actions/runs", *ODD, run(6, name=None, actor=None, run_started_at=None, html_url=7))
     for kind in ("releases", "deployments", "issues/events"):
@@ -297,7 +297,7 @@ def test_an_odd_item_is_recorded_with_what_it_has_and_stops_nothing(github: GitH
 # Where the next poll goes on
 
 
-def test_the_first_poll_looks_back_a_day_and_the_next_only_at_what_has_changed(
+def test_the_first_poll_reads_a_day_back_and_the_next_only_changes(
     github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
@@ -310,7 +310,7 @@ def test_the_first_poll_looks_back_a_day_and_the_next_only_at_what_has_changed(
     assert ids(poll(10)) == [f"pr-{REPO}-3-opened"], "at the very time that was read last"
 
 
-def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, fake_server: FakeServer, poll: Ask) -> None:
+def test_lists_are_read_back_to_the_start_of_the_last_poll(github: GitHub, fake_server: FakeServer, poll: Ask) -> None:
     new = [pull(number, updated_at=ago(minutes=number)) for number in range(1, 8)]
     old = [pull(number, created_at=ago(days=2), updated_at=ago(days=2, minutes=number)) for number in range(8, 90)]
     github.page = 3
@@ -319,7 +319,7 @@ def test_lists_are_read_to_where_the_last_poll_began(github: GitHub, fake_server
     assert len([one for one in fake_server.asked if one.path.endswith("/pulls")]) == 4
 
 
-def test_more_than_one_poll_takes_follows_without_loss(
+def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
     github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "MAX_REQUESTS", 40)
@@ -347,7 +347,7 @@ def test_more_than_one_poll_takes_follows_without_loss(
     assert polls > 4
 
 
-def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
+def test_many_repositories_take_several_polls_and_then_no_more_follow(
     github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "MAX_REQUESTS", 40)
@@ -365,7 +365,7 @@ def test_many_repositories_take_several_polls_at_once_and_then_it_is_quiet(
         assert found == ({f"release-{name}-{number}" for number, name in enumerate(names)} if start == 0 else set())
 
 
-def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub, poll: Ask) -> None:
+def test_the_cursor_of_one_server_is_not_used_for_another(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
     assert len(poll().events) == 1
     with run_fake_json_server(github) as moved:
@@ -375,7 +375,7 @@ def test_another_server_is_not_asked_from_where_this_one_was_left(github: GitHub
 # Which repositories
 
 
-def test_without_a_list_every_repository_the_token_sees_is_looked_at_quiet_ones_in_turn(
+def test_without_a_list_all_accessible_repositories_are_polled_and_quiet_ones_take_turns(
     github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     for number in range(15):
@@ -389,7 +389,7 @@ def test_without_a_list_every_repository_the_token_sees_is_looked_at_quiet_ones_
     assert {*ids(first), *ids(second)} >= {f"release-acme/quiet{number}-{number}" for number in range(15)}
 
 
-def test_the_token_of_an_app_sees_the_repositories_of_its_installation(github: GitHub, poll: Ask) -> None:
+def test_the_token_of_an_app_lists_the_repositories_of_its_installation(github: GitHub, poll: Ask) -> None:
     github.refuse["user/repos"] = Told({"message": "Resource not accessible by integration"}, 403)
     github.lists["installation/repositories"] = github.lists["user/repos"]
     github.put(REPO, "pulls", pull(1))
@@ -413,7 +413,7 @@ def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: Ask) -> Non
 # What goes wrong
 
 
-def test_one_repository_that_is_gone_and_one_that_is_forbidden_are_noted(github: GitHub, poll: Ask) -> None:
+def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
     github.add_repo("acme/shut")
     github.refuse["repos/acme/shut"] = Told({"message": "Forbidden"}, 403)
@@ -433,7 +433,7 @@ def test_one_repository_that_is_gone_and_one_that_is_forbidden_are_noted(github:
     assert "read:packages (403)" in polled.note
 
 
-def test_a_token_that_may_see_a_repository_but_nothing_in_it_fails(github: GitHub, poll: Ask) -> None:
+def test_a_token_that_can_read_nothing_in_a_repository_fails(github: GitHub, poll: Ask) -> None:
     for path in github.lists:
         github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
     with pytest.raises(PollError, match="cannot read") as failed:
@@ -456,7 +456,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("path", "answer", "trouble", "words"), REFUSALS)
-def test_a_poll_that_fails_says_why(
+def test_a_failed_poll_gives_the_reason(
     github: GitHub, poll: Ask, path: str, answer: Told, trouble: ErrorKind, words: str
 ) -> None:
     github.refuse[path] = answer
@@ -466,7 +466,7 @@ def test_a_poll_that_fails_says_why(
     assert TOKEN not in str(failed.value)
 
 
-def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are(
+def test_a_broken_host_gets_one_request_for_any_number_of_repositories(
     github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     names = [f"acme/part{number}" for number in range(5)]
@@ -477,13 +477,13 @@ def test_a_host_that_is_broken_is_asked_once_however_many_repositories_there_are
     assert len(fake_server.asked) == 1
 
 
-def test_a_wrong_token_says_so(poll: Ask) -> None:
+def test_a_wrong_token_is_reported(poll: Ask) -> None:
     with pytest.raises(PollError, match="rejected the token") as failed:
         poll(token="ghp_wrong")
     assert failed.value.kind is ErrorKind.AUTHENTICATION
 
 
-def test_little_left_of_the_rate_limit_ends_a_poll_early_and_then_postpones_the_next(github: GitHub, poll: Ask) -> None:
+def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(github: GitHub, poll: Ask) -> None:
     github.left = 251 + 9
     github.put(REPO, "pulls", pull(2), pull(1))
     github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=2)})
@@ -522,9 +522,7 @@ def check(fake_server: FakeServer, **settings: Any) -> Any:
     return TYPE.test_connection({**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, **settings}, NOW)
 
 
-def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(
-    github: GitHub, fake_server: FakeServer
-) -> None:
+def test_a_connection_test_reports_owner_access_and_what_is_missing(github: GitHub, fake_server: FakeServer) -> None:
     github.headers["X-OAuth-Scopes"] = "public_repo, read:org"
     github.refuse[f"repos/{REPO}/actions/runs"] = Told({}, 403)
     github.refuse["users/acme/packages"] = Told({}, 403)
@@ -540,7 +538,7 @@ def test_a_test_says_whose_token_it_is_what_it_sees_and_what_is_missing(
     ]
 
 
-def test_a_test_without_a_list_counts_the_repositories(github: GitHub, fake_server: FakeServer) -> None:
+def test_a_connection_test_without_a_list_counts_the_repositories(github: GitHub, fake_server: FakeServer) -> None:
     github.add_repo("acme/web")
     checked = check(fake_server)
     assert (checked.ok, checked.missing) == (True, ())
@@ -557,7 +555,9 @@ def test_a_test_without_a_list_counts_the_repositories(github: GitHub, fake_serv
         ({"base_url": "http://127.0.0.1:9"}, "127.0.0.1"),
     ],
 )
-def test_a_test_that_fails_says_what_to_do(fake_server: FakeServer, settings: dict[str, Any], words: str) -> None:
+def test_a_failed_connection_test_gives_instructions(
+    fake_server: FakeServer, settings: dict[str, Any], words: str
+) -> None:
     checked = check(fake_server, **settings)
     assert not checked.ok
     assert words in " ".join(checked.missing)

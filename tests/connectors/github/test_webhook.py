@@ -1,4 +1,4 @@
-"""What GitHub's webhooks become: by its own examples, and by what an attacker or an odd delivery would send."""
+"""GitHub's webhooks become events: GitHub's own examples, hostile deliveries and incomplete ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(event: str, body: Any, **settings: Any) -> list[SourceEvent]:
     return list(TYPE.webhook.read(Delivery({"x-github-event": event}, raw), {**TYPE.defaults(), **settings}, NOW))
 
 
-def test_githubs_own_examples_are_all_read_and_the_known_ones_become_their_events() -> None:
+def test_all_examples_of_github_are_read_and_the_known_ones_become_events() -> None:
     told: Counter[tuple[str, str, str]] = Counter()
     for event, body in webhook_examples():
         for one in read(event, body):
@@ -87,7 +87,7 @@ def push(ref: str, **more: Any) -> dict[str, Any]:
         (push("refs/heads/main", commits=None), [], 0),
     ],
 )
-def test_the_commits_of_a_push_to_a_wanted_branch_are_recorded(
+def test_the_commits_of_a_push_to_a_configured_branch_are_recorded(
     body: dict[str, Any], branches: list[str], found: int
 ) -> None:
     commits = read("push", body, branches=branches)
@@ -97,7 +97,7 @@ def test_the_commits_of_a_push_to_a_wanted_branch_are_recorded(
         assert one.facts["files_changed"] == ["a.py", "b.py"]
 
 
-def test_what_happens_in_a_repository_that_is_not_listed_is_not_recorded() -> None:
+def test_deliveries_of_repositories_that_are_not_configured_are_not_recorded() -> None:
     body = push("refs/heads/main")
     assert read("push", body, repos=["acme/web"]) == []
     assert len(read("push", body, repos=["Acme/API"])) == 1
@@ -114,13 +114,13 @@ def test_an_image_of_the_registry_has_the_id_that_polling_gives_it() -> None:
 
 
 @pytest.mark.parametrize("event", ["ping", "issues", "star", "", "no_such_event"])
-def test_what_is_no_news_is_nothing(event: str) -> None:
+def test_irrelevant_deliveries_are_not_events(event: str) -> None:
     assert read(event, {"zen": "Keep it logically awesome.", "repository": REPO}) == []
 
 
 @pytest.mark.parametrize("event", ["pull_request", "workflow_run", "release", "deployment_status", "package"])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"null", b"[" * 200_000, {"action": "published"}])
-def test_what_is_not_what_github_sends_is_unreadable(event: str, body: Any) -> None:
+def test_a_body_that_github_would_not_send_is_unreadable(event: str, body: Any) -> None:
     with pytest.raises(UnreadableDelivery):
         read(event, body)
 
@@ -137,7 +137,7 @@ def signed(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def test_only_what_is_signed_with_the_secret_is_genuine() -> None:
+def test_only_deliveries_signed_with_the_secret_are_accepted() -> None:
     hook, body = TYPE.webhook, b"Hello, World!"
     assert hook
     # The example of GitHub's documentation.

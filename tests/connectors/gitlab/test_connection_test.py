@@ -1,4 +1,4 @@
-"""Testing a connection to GitLab says whose token it is, what it sees and what is missing."""
+"""A GitLab connection test reports the owner of the token, its access and what is missing."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def checked(gitlab: GitLab, **settings: Any) -> ConnectionTestResult:
         return run_test({"base_url": fake_server.url, "token": "glpat-far", "projects": [], **settings}, NOW)
 
 
-def test_it_says_whose_token_it_is_when_it_ends_and_what_it_sees(gitlab):
+def test_it_reports_the_owner_expiry_and_access_of_the_token(gitlab):
     answer = checked(gitlab)
     assert answer == ConnectionTestResult(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
 
 
-def test_a_project_that_is_not_there_is_missing(gitlab):
+def test_a_project_that_does_not_exist_is_reported_as_missing(gitlab):
     answer = checked(gitlab, projects=["g/q", "g/gone"])
     assert (answer.ok, answer.sees) == (True, ["g/q"])
     assert answer.missing == [
@@ -44,7 +44,7 @@ def test_a_project_that_is_not_there_is_missing(gitlab):
     assert not checked(gitlab, projects=["g/gone"]).ok
 
 
-def test_a_token_without_the_scope_is_told_which_one_it_needs(gitlab):
+def test_a_token_without_the_scope_gets_the_name_of_the_scope(gitlab):
     gitlab.things["personal_access_tokens/self"] = {**TOKEN, "scopes": ["read_user"], "expires_at": None}
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
     answer = checked(gitlab)
@@ -52,7 +52,7 @@ def test_a_token_without_the_scope_is_told_which_one_it_needs(gitlab):
     assert answer.missing[0] == "The token lacks the scope read_api (it has read_user). Create a token with that scope."
 
 
-def test_an_older_gitlab_does_not_tell_of_the_token(gitlab):
+def test_an_older_gitlab_does_not_describe_the_token(gitlab):
     del gitlab.things["personal_access_tokens/self"]
     assert checked(gitlab).identity == "ops"
     assert checked(gitlab).ok
@@ -66,13 +66,13 @@ def test_an_older_gitlab_does_not_tell_of_the_token(gitlab):
         ({"base_url": "http://127.0.0.1:9"}, "Could not connect"),
     ],
 )
-def test_what_goes_wrong_is_said_in_words(gitlab, settings, words):
+def test_every_failure_is_explained(gitlab, settings, words):
     answer = checked(gitlab, **settings)
     assert not answer.ok
     assert words in answer.missing[0]
     assert "glpat" not in str(answer)
 
 
-def test_an_answer_that_is_no_gitlab_is_said_so(gitlab):
+def test_a_server_that_is_not_gitlab_is_reported(gitlab):
     gitlab.refuse["personal_access_tokens/self"] = Reply(body=b"<html>Welcome</html>")
     assert "invalid or incomplete JSON" in checked(gitlab).missing[0]

@@ -1,4 +1,4 @@
-"""Polling GitLab, played by a small server: everything once, nothing lost, and trouble in words."""
+"""Polling a fake GitLab finds every event once, loses none, and explains every failure."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_each_state_of_recorded_merge_requests_is_an_event_at_its_own_time(fake_
     }
 
 
-def test_a_reopened_merge_request_is_told_by_the_projects_events(fake_server, gitlab):
+def test_a_reopened_merge_request_is_found_in_the_projects_events(fake_server, gitlab):
     opened = merge_request(1, created_at=ago(days=9), updated_at=ago(minutes=5))
     by = {"target_iid": 1, "target_type": "MergeRequest", "author": {"username": "eve"}}
     events = [
@@ -249,7 +249,7 @@ def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(fake_se
         assert (hook.title[:5], hook.status) == (poll_.title[:5], poll_.status)
 
 
-def test_long_lists_are_read_to_the_end_though_one_poll_does_not_reach(fake_server, gitlab, monkeypatch):
+def test_long_lists_are_read_to_the_end_over_several_polls(fake_server, gitlab, monkeypatch):
     monkeypatch.setattr(client, "MAX_REQUESTS", 12)
     gitlab.page = 3
     items = [merge_request(n, updated_at=ago(hours=23 - n), created_at=ago(hours=23 - n)) for n in range(10)]
@@ -272,7 +272,7 @@ def test_long_lists_are_read_to_the_end_though_one_poll_does_not_reach(fake_serv
     assert ids(polled(fake_server, last.cursor)) == []
 
 
-def test_a_list_that_moves_while_it_is_read_loses_nothing(gitlab):
+def test_no_event_is_lost_when_a_list_changes_during_the_poll(gitlab):
     gitlab.page = 2
     items = [merge_request(n, created_at=ago(hours=9 - n), updated_at=ago(hours=9 - n)) for n in range(5)]
     gitlab.add_project(7, "g/p", merge_requests=items)
@@ -287,7 +287,7 @@ def test_a_list_that_moves_while_it_is_read_loses_nothing(gitlab):
         assert sorted(ids(polled(fake_server))) == [f"mr-g/p-{n}-opened" for n in range(5)]
 
 
-def test_a_poll_that_stops_early_says_that_more_follows(fake_server, gitlab, monkeypatch):
+def test_a_poll_that_stops_early_has_more(fake_server, gitlab, monkeypatch):
     monkeypatch.setattr(client, "MAX_REQUESTS", 4)
     for number in (7, 8, 9):
         gitlab.add_project(number, f"g/p{number}")
@@ -298,7 +298,7 @@ def test_a_poll_that_stops_early_says_that_more_follows(fake_server, gitlab, mon
     assert (stopped.has_more, list(stopped.events)) == (True, [])
 
 
-def test_what_is_updated_later_is_asked_for_from_there_with_an_overlap(fake_server, gitlab):
+def test_the_next_poll_requests_updates_with_an_overlap(fake_server, gitlab):
     gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)])
     first = polled(fake_server)
     gitlab.lists["projects/7/merge_requests"] += [
@@ -313,7 +313,7 @@ def test_what_is_updated_later_is_asked_for_from_there_with_an_overlap(fake_serv
     assert (params_of(asked)["order_by"], params_of(asked)["sort"]) == ("updated_at", "asc")
 
 
-def test_what_has_not_changed_is_answered_with_304_and_read_no_further(fake_server, gitlab):
+def test_unchanged_lists_are_answered_with_304_and_not_read_further(fake_server, gitlab):
     gitlab.add_project(7, "g/p", releases=[{"tag_name": "v1", "created_at": ago(hours=1)}])
     gitlab.push(7, {"id": "c1", "committed_date": ago(hours=1)})
     first = polled(fake_server)
@@ -334,7 +334,7 @@ def test_commits_pushed_late_are_found_though_they_are_old(fake_server, gitlab):
     assert ids(polled(fake_server, second.cursor)) == ["commit-g/p-c5"]  # rewritten: the old head is gone
 
 
-def test_branches_of_the_settings_are_kept_to(fake_server, gitlab):
+def test_only_configured_branches_are_recorded(fake_server, gitlab):
     items = [merge_request(1), merge_request(2, target_branch="release/1")]
     runs = [
         {"id": n, "status": "success", "ref": ref, "updated_at": ago(hours=1)} for n, ref in ((1, "main"), (2, "x"))
@@ -345,7 +345,7 @@ def test_branches_of_the_settings_are_kept_to(fake_server, gitlab):
     assert "/api/v4/projects/7/repository/branches/release%2F1" in asked_for(fake_server)
 
 
-def test_a_new_tag_and_a_moved_one_are_new_images_and_others_are_not_asked_for_again(fake_server, gitlab):
+def test_new_and_moved_tags_are_new_images_and_others_are_not_requested_again(fake_server, gitlab):
     repository = recorded("repositories.json")[0]
     gitlab.add_project(7, "group/project", **{"registry/repositories": [repository]})
     tags = "projects/7/registry/repositories/1/tags"
@@ -369,7 +369,7 @@ def test_a_new_tag_and_a_moved_one_are_new_images_and_others_are_not_asked_for_a
     assert ids(polled(fake_server, second.cursor)) == []
 
 
-def test_odd_things_are_told_with_what_they_have_and_stop_nothing(fake_server, gitlab):
+def test_incomplete_items_are_recorded_and_do_not_stop_the_poll(fake_server, gitlab):
     odd: list[Any] = [
         None,
         7,
@@ -433,7 +433,7 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     assert failed.value.kind is ErrorKind.PERMISSION
 
 
-def test_one_project_that_fails_stops_no_other_and_two_are_trouble(fake_server, gitlab):
+def test_one_failing_project_does_not_stop_others_and_two_are_an_error(fake_server, gitlab):
     for number in (7, 8, 9):
         gitlab.add_project(number, f"g/p{number}", merge_requests=[merge_request(1)])
     broken = as_json({"message": "500"}, 500)
@@ -449,7 +449,7 @@ def test_one_project_that_fails_stops_no_other_and_two_are_trouble(fake_server, 
     assert ids(polled(fake_server, answer.cursor)) == ["mr-g/p7-1-opened"]
 
 
-def test_a_wrong_token_is_said_so(fake_server, gitlab):
+def test_a_wrong_token_is_reported(fake_server, gitlab):
     gitlab.add_project(7, "g/p")
     with pytest.raises(PollError, match="rejected the token") as failed:
         polled(fake_server, token="glpat-wrong")
@@ -457,7 +457,7 @@ def test_a_wrong_token_is_said_so(fake_server, gitlab):
     assert "glpat" not in str(failed.value)
 
 
-def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(fake_server, gitlab):
+def test_a_rate_limit_keeps_the_events_and_the_next_poll_reports_it(fake_server, gitlab):
     gitlab.headers = {"RateLimit-Limit": "2000", "RateLimit-Remaining": "7", "RateLimit-Reset": "1772625660"}
     gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)])
     whole = polled(fake_server).rate_limit
@@ -483,7 +483,7 @@ def test_a_rate_limit_keeps_what_is_found_and_is_told_by_the_next_poll(fake_serv
         polled(fake_server, second.cursor)
 
 
-def test_only_projects_of_the_token_that_are_alive_are_listed(fake_server, gitlab):
+def test_only_active_projects_of_the_token_are_listed(fake_server, gitlab):
     gitlab.page = 100
     for number in range(1, 104):
         gitlab.lists.setdefault("projects", []).append({"id": number, "path_with_namespace": f"g/p{number}"})

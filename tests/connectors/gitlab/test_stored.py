@@ -1,4 +1,4 @@
-"""What GitLab tells is on the timeline once, whichever way it came."""
+"""A change in GitLab is on the timeline once, whether a poll, a webhook or both reported it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATER = datetime(2013, 12, 3, 19, tzinfo=UTC)
 WEBHOOK = Path(__file__).parents[2] / "recorded" / "gitlab" / "webhooks" / "merge_request.json"
 
 
-def test_what_a_poll_and_a_webhook_both_tell_is_one_event(app):
+def test_a_poll_and_a_webhook_of_the_same_change_are_one_event(app):
     body = json.loads(WEBHOOK.read_bytes())
     item = {**body["object_attributes"], "author": body["user"], "updated_at": "2013-12-03T17:23:34Z"}
     gitlab = GitLab()

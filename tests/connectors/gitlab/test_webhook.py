@@ -1,4 +1,4 @@
-"""GitLab's webhooks become the events that polling finds; whatever else comes is no news or is refused."""
+"""GitLab's webhooks become the same events as polls; other deliveries are ignored or rejected."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_recorded_webhook_is_the_right_event_or_none(path):
         assert one.timestamp < NOW
 
 
-def test_a_merge_request_is_told_with_its_facts():
+def test_a_merge_request_event_has_its_facts():
     [found] = delivered(recorded("merge_request"))
     assert (found.title, found.author, found.status) == ("[MR] MS-Viewport", "user1", "opened")
     assert found.url == "http://example.com/diaspora/merge_requests/1"
@@ -94,7 +94,7 @@ def test_a_failed_pipeline_names_the_jobs_that_failed():
     }
 
 
-def test_a_deployment_is_told_once_it_has_an_id():
+def test_a_deployment_is_an_event_once_it_has_an_id():
     body = recorded("deployment")
     body |= {"deployment_id": 15, "status_changed_at": "2021-04-28 21:50:00 +0200", "ref": "main"}
     [found] = delivered(body)
@@ -119,11 +119,11 @@ def test_a_deployment_is_told_once_it_has_an_id():
         ("release", {"branches": ["main"]}, True),
     ],
 )
-def test_projects_and_branches_of_the_settings_are_kept_to(name, settings, heard):
+def test_only_configured_projects_and_branches_are_recorded(name, settings, heard):
     assert bool(delivered(recorded(name), settings)) is heard
 
 
-def test_what_is_no_news_is_no_event():
+def test_irrelevant_deliveries_are_not_events():
     push, release, merge = recorded("push"), recorded("release"), recorded("merge_request")
     assert delivered({**push, "ref": "refs/heads/topic"}) == []
     assert delivered({**push, "ref": "refs/tags/main"}) == []
@@ -153,12 +153,12 @@ def test_what_is_no_news_is_no_event():
         {"object_kind": "release", "action": "create", "project": {"path_with_namespace": "a/b"}},
     ],
 )
-def test_what_gitlab_does_not_send_is_unreadable(body):
+def test_a_body_that_gitlab_would_not_send_is_unreadable(body):
     with pytest.raises(UnreadableDelivery):
         delivered(body)
 
 
-def test_an_odd_delivery_is_told_with_what_it_has():
+def test_an_incomplete_delivery_is_recorded_with_what_it_has():
     body = {
         "object_kind": "merge_request",
         "project": {"path_with_namespace": "a/b", "web_url": "javascript:alert(1)"},
@@ -178,7 +178,7 @@ def test_the_token_must_be_the_secret():
         HANDLER.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "")
 
 
-def test_a_delivery_that_is_sent_again_has_the_same_id_and_another_has_not():
+def test_a_repeated_delivery_has_the_same_id_and_others_differ():
     webhook = {"x-gitlab-webhook-uuid": "one webhook", "x-gitlab-event-uuid": "one request"}
     first = Delivery({**webhook, "idempotency-key": "k1"}, b"{}")
     assert HANDLER.delivery_id(first) == "k1"

@@ -1,4 +1,4 @@
-"""What a change of a Kubernetes object tells: names and moves, never values; and what is no change to a person."""
+"""Changes of Kubernetes objects contain names and facts, never values; status and noise are not changes."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("kind", "old", "new", "facts"), CHANGES.values(), ids=CHANGES)
-def test_a_change_of_each_kind_tells_its_facts(kind: str, old: Any, new: Any, facts: Any) -> None:
+def test_a_change_of_each_kind_has_its_facts(kind: str, old: Any, new: Any, facts: Any) -> None:
     found = change(kind, thing(**old), thing(**new))
     assert found is not None
     assert found.facts == {"namespace": "shop", "cluster": "prod", **facts}
@@ -153,7 +153,7 @@ def test_a_change_of_each_kind_tells_its_facts(kind: str, old: Any, new: Any, fa
     assert (found.event_type, found.title, found.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
 
 
-def test_a_node_tells_which_conditions_changed_and_no_heartbeats() -> None:
+def test_a_node_reports_changed_conditions_but_not_heartbeats() -> None:
     found = change("Node", node("True"), node("Unknown"))
     assert found is not None
     assert found.facts == {"cluster": "prod", "conditions": ["Ready: True → Unknown"], "unschedulable": False}
@@ -164,7 +164,7 @@ def test_a_node_tells_which_conditions_changed_and_no_heartbeats() -> None:
     assert change("Node", node("True"), node("True", unschedulable=True)).facts["unschedulable"] is True  # type: ignore[union-attr]
 
 
-def test_the_environment_tells_names_of_variables_and_no_values() -> None:
+def test_environment_changes_contain_names_but_no_values() -> None:
     old = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": "x"}]))
     new = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": CANARY}]))
     found = change("Deployment", old, new)
@@ -172,7 +172,7 @@ def test_the_environment_tells_names_of_variables_and_no_values() -> None:
     assert found.text == "Changed: environment of web (DB_PASSWORD)."
 
 
-def test_no_value_is_in_an_event_or_in_what_is_kept() -> None:
+def test_no_value_is_in_an_event_or_in_stored_state() -> None:
     applied = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY}}
     pod = template(env=[{"name": "A", "value": CANARY}], args=[CANARY])
     pod["template"]["metadata"] = applied
@@ -193,12 +193,12 @@ def noise(value: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", sorted(RESOURCES.keys() - {"Pod", "Node"}))
-def test_status_annotations_and_versions_are_no_change(kind: str) -> None:
+def test_status_annotations_and_versions_are_not_changes(kind: str) -> None:
     value = thing(spec={"replicas": 3, **template()}, data={"a": "1"}, rules=[], status={})
     assert change(kind, value, noise(value)) is None
 
 
-def test_defaults_that_a_newer_server_adds_are_no_change() -> None:
+def test_defaults_that_a_newer_server_adds_are_not_changes() -> None:
     old = thing(metadata={"generation": 4}, spec=template())
     new = thing(metadata={"generation": 4}, spec={**template(), "newDefault": True})
     assert change("Deployment", old, new) is None
@@ -206,7 +206,7 @@ def test_defaults_that_a_newer_server_adds_are_no_change() -> None:
     assert change("Deployment", old, new).text == "Changed: other settings."  # type: ignore[union-attr]
 
 
-def test_a_new_object_and_one_that_is_gone_tell_what_there_is() -> None:
+def test_created_and_deleted_objects_have_their_facts() -> None:
     place = ObjectType("prod", "Deployment")
     one = seen("Deployment", thing(spec={"replicas": 2, **template()}))
     created, kept = compare(place, None, one, NOW, SINCE)
@@ -250,9 +250,7 @@ def fields(manager: str, at: str, *keys: str, **more: Any) -> dict[str, Any]:
         (None, "unknown", NOW),
     ],
 )
-def test_who_and_when_is_what_the_managed_fields_say_if_that_makes_sense(
-    entries: Any, author: str, at: datetime
-) -> None:
+def test_author_and_time_come_from_plausible_managed_fields(entries: Any, author: str, at: datetime) -> None:
     new = thing(metadata={"managedFields": entries}, spec={"replicas": 5})
     found = change("Deployment", thing(spec={"replicas": 3}), new)
     assert found is not None
@@ -282,7 +280,7 @@ class Life:
         )
 
 
-def test_a_pod_tells_each_trouble_once_until_it_has_run_for_a_while() -> None:
+def test_a_pod_reports_each_problem_once_until_it_has_run_for_a_while() -> None:
     life = Life()
     assert life.see(pod(since="2026-03-10T11:00:00Z")) is None
     assert life.kept is None
@@ -301,7 +299,7 @@ def test_a_pod_tells_each_trouble_once_until_it_has_run_for_a_while() -> None:
     assert life.see(pod(waiting="CrashLoopBackOff", restarts=5)) is not None
 
 
-def test_a_failed_pod_tells_why_and_waiting_for_a_start_is_no_trouble() -> None:
+def test_a_failed_pod_reports_the_reason_and_waiting_to_start_is_not_a_problem() -> None:
     assert Life().see(pod(phase="Failed", reason="Evicted")) == ("Evicted", {"reason": "Evicted"})
     assert Life().see(pod(phase="Failed")) == ("Failed", {"reason": "Failed"})
     assert Life().see(pod(waiting="ContainerCreating")) is None
@@ -322,7 +320,7 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_an_odd_object_stops_nothing(kind: str) -> None:
+def test_an_incomplete_object_does_not_stop_the_poll(kind: str) -> None:
     for value in ODD:
         one = observe(kind, value, MARK)
         if one:

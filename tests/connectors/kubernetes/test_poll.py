@@ -1,4 +1,4 @@
-"""A poll of a cluster: what is there first is known, what differs later is told; and what a test of it says."""
+"""The first poll of a cluster stores its objects, later ones report changes; connection tests report access."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def titles(polled: PollResult) -> list[str]:
     return [one.title for one in polled.events]
 
 
-def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(
+def test_the_first_poll_stores_all_objects_and_the_next_reports_changes(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
     cluster.put("Deployment", "web", spec={"replicas": 1})
@@ -78,7 +78,7 @@ def test_the_first_poll_knows_what_is_there_and_the_next_tells_what_differs(
     assert titles(ask(fake_server, second.cursor)) == []
 
 
-def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(
+def test_all_configured_namespaces_are_polled_and_an_added_one_starts_without_events(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
     cluster.put("Service", "api", "one")
@@ -101,7 +101,7 @@ def test_all_listed_namespaces_are_polled_and_an_added_one_is_known_at_first(
     assert {key.partition("/")[2] for key in third.cursor["streams"]} == {"three", ""}
 
 
-def test_a_list_is_read_page_by_page_and_anew_when_it_has_become_too_old(
+def test_a_list_is_read_by_page_and_restarted_when_it_expires(
     fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubernetes_poll, "PAGES", (2,))
@@ -112,7 +112,7 @@ def test_a_list_is_read_page_by_page_and_anew_when_it_has_become_too_old(
     assert len([path for path in fake_server.paths if "/roles" in path]) == 2 + 3
 
 
-def test_pages_that_are_too_large_are_asked_for_smaller(
+def test_pages_that_are_too_large_are_requested_smaller(
     fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubernetes_poll, "PAGE_BYTES", 5_000)
@@ -122,7 +122,7 @@ def test_pages_that_are_too_large_are_asked_for_smaller(
     assert "limit=5" in fake_server.paths[-1] or any("secrets?limit=5" in path for path in fake_server.paths)
 
 
-def test_older_servers_are_asked_in_their_own_version(fake_server: FakeServer, cluster: FakeCluster) -> None:
+def test_older_servers_are_polled_with_their_api_version(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.unknown_apis = {"batch/v1"}
     cluster.put("CronJob", "nightly", spec={"schedule": "0 1 * * *"})
     first = ask(fake_server)
@@ -130,7 +130,7 @@ def test_older_servers_are_asked_in_their_own_version(fake_server: FakeServer, c
     assert "Job/" not in first.cursor["streams"]
 
 
-def test_what_may_not_be_listed_is_named_and_the_rest_goes_on(fake_server: FakeServer, cluster: FakeCluster) -> None:
+def test_forbidden_lists_are_noted_and_the_others_are_polled(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Secret", "password")
     first = ask(fake_server)
     cluster.forbidden = {"Secret", "Role"}
@@ -171,14 +171,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("reply", "trouble", "words"), FAULTS.values(), ids=FAULTS)
-def test_whatever_goes_wrong_is_told_in_words(reply: Reply, trouble: ErrorKind, words: str) -> None:
+def test_every_failure_is_explained(reply: Reply, trouble: ErrorKind, words: str) -> None:
     with run_fake_server(reply) as fake_server, pytest.raises(PollError, match=words) as caught:
         ask(fake_server)
     assert caught.value.kind is trouble
     assert TOKEN not in str(caught.value)
 
 
-def test_more_than_one_poll_takes_follows_next_time(
+def test_what_exceeds_one_poll_is_read_by_the_next(
     fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ask(fake_server)
@@ -195,14 +195,14 @@ def test_more_than_one_poll_takes_follows_next_time(
     ]
 
 
-def test_another_cluster_behind_the_settings_is_known_anew(fake_server: FakeServer, cluster: FakeCluster) -> None:
+def test_another_cluster_at_the_same_address_starts_over(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
     first = ask(fake_server)
     with run_fake_server(FakeCluster()) as other:
         assert titles(ask(other, first.cursor)) == []
 
 
-def test_a_long_time_in_which_nobody_looked_is_a_gap(fake_server: FakeServer) -> None:
+def test_a_long_time_without_polls_is_a_coverage_gap(fake_server: FakeServer) -> None:
     first = ask(fake_server)
     assert ask(fake_server, first.cursor, NOW + 10 * MINUTE).gap is None
     gap = ask(fake_server, first.cursor, NOW + 12 * MINUTE).gap
@@ -210,7 +210,7 @@ def test_a_long_time_in_which_nobody_looked_is_a_gap(fake_server: FakeServer) ->
     assert (gap.start, gap.end) == (NOW, NOW + 12 * MINUTE)
 
 
-def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(fake_server: FakeServer, cluster: FakeCluster) -> None:
+def test_a_stopped_poll_keeps_the_state_of_unread_lists(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
     first = ask(fake_server)
     cluster.put("Role", "writer")
@@ -219,7 +219,7 @@ def test_a_poll_that_is_stopped_keeps_what_it_has_not_come_to(fake_server: FakeS
     assert titles(ask(fake_server, stopped.cursor)) == ["[Role Created] writer"]
 
 
-def test_in_a_cluster_its_own_account_is_used_and_read_each_time(
+def test_in_a_cluster_the_service_account_is_used_and_read_for_each_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SERVICE_ACCOUNT", tmp_path)
@@ -255,7 +255,7 @@ def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
     return pem.decode(), context
 
 
-def test_certificates_are_verified_unless_that_is_switched_off(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_certificates_are_verified_unless_verification_is_off(cluster: FakeCluster, tmp_path: Path) -> None:
     pem, context = certificate(tmp_path)
     with run_fake_server(cluster, context) as fake_server:
         assert ask(fake_server, ca_certificate=pem).cursor["streams"]
@@ -269,7 +269,7 @@ def test_certificates_are_verified_unless_that_is_switched_off(cluster: FakeClus
             ask(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
-def test_a_test_of_the_connection_says_who_what_and_what_is_missing(
+def test_a_connection_test_reports_identity_access_and_what_is_missing(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
     checked = run_test(settings(fake_server), NOW)

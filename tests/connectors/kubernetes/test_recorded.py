@@ -1,4 +1,4 @@
-"""What a real API server answered (recorded by ``tests/kubernetes/record.py``) is told as it happened."""
+"""The recorded responses of a real API server (by `tests/kubernetes/record.py`) become the events that happened."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def first() -> Any:
         yield recorded, fake_server, polled.cursor
 
 
-def test_a_watch_tells_each_change_of_each_kind_once(first: Any) -> None:
+def test_a_watch_reports_each_change_of_each_kind_once(first: Any) -> None:
     recorded, fake_server, cursor = first
     told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
     assert by_kind([one.title for one in told.events]) == TOLD
@@ -90,7 +90,7 @@ def test_a_watch_tells_each_change_of_each_kind_once(first: Any) -> None:
     assert ask(fake_server, told.cursor, ENDED).events == []
 
 
-def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
+def test_a_watch_and_a_poll_store_the_same_state(first: Any) -> None:
     recorded, fake_server, cursor = first
     watched = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor).cursor
     recorded.lists = RECORDING["after"]
@@ -102,7 +102,7 @@ def test_what_a_watch_knows_is_what_a_poll_knows(first: Any) -> None:
     assert kept[0] == kept[1]
 
 
-def test_the_facts_are_those_of_the_story_and_hold_no_value(first: Any) -> None:
+def test_the_facts_match_the_recording_and_contain_no_values(first: Any) -> None:
     _, fake_server, cursor = first
     told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
     assert CANARY in json.dumps(RECORDING)
