@@ -22,7 +22,7 @@ from painchain.web.common import access_log, auth, change_reason, cookies, error
 from painchain.web.common.hosts import is_known, refuse_other_hosts
 from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
-from painchain.web.dashboard.live import Unchanged
+from painchain.web.common.unchanged import Unchanged
 
 YEAR_SECONDS = 31_536_000
 csrf = CSRFProtect()

@@ -14,7 +14,7 @@ from painchain.presentation import formatting
 from painchain.timeline.filter import DEFAULT_RANGE, BadFilter, Filter, parse_filter
 from painchain.web.common import responses
 from painchain.web.common.downloads import export_response, parse_format
-from painchain.web.dashboard.views import LISTS, View, view_of
+from painchain.web.dashboard.filter_view import LISTS, View, view_of
 
 blueprint = Blueprint("exports", __name__)
 

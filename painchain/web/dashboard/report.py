@@ -18,7 +18,7 @@ from painchain.history.monthly_report import COLUMNS, NAMELESS, Month, Report, k
 from painchain.timeline.filter import BadFilter
 from painchain.web.common import responses
 from painchain.web.common.transaction import audited_transaction
-from painchain.web.dashboard.views import View
+from painchain.web.dashboard.filter_view import View
 
 blueprint = Blueprint("report", __name__)
 

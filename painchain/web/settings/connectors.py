@@ -25,7 +25,8 @@ from painchain.timeline.filter import Filter, parse_filter
 from painchain.web.common import connector_health, responses
 from painchain.web.common.responses import Toast, join
 from painchain.web.common.transaction import audited_transaction
-from painchain.web.dashboard.views import View, chart_values, feed_values
+from painchain.web.dashboard.filter_view import View
+from painchain.web.dashboard.widgets import chart_values, feed_values
 from painchain.web.settings import connector_form
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
