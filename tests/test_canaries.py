@@ -323,7 +323,7 @@ def plant_with_the_keeper(
         IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).run_once()
         told = client.get("/api/integrity")
         assert told.get_json()["state"] == "whole"
-        assert ("refused it" in str(told.get_json()["checkpoint"]["post_error"])) == failed
+        assert ("answered with status" in str(told.get_json()["checkpoint"]["post_error"])) == failed
         yield told
         yield client.get("/settings/audit-log")
     posted = [one for one in fake_server.asked if b'"seal"' in one.body]

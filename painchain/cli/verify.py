@@ -98,7 +98,7 @@ def check(to_compare: Sequence[Checkpoint] | None, deep: bool) -> VerifyReport:
     """Check everything, with a progress bar on a terminal."""
     began = time.monotonic()
     with _progress_bar("Verifying") as progress:
-        integrity = verification.integrity(progress)
+        integrity = verification.verify_chain(progress)
     matches = None if to_compare is None else checkpoint_comparison.compare(to_compare)
     completeness, wrong_indexes = verification.completeness(), None
     if deep:

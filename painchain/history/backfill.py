@@ -11,7 +11,7 @@ from painchain.history.projection import ConnectorState, Entry, Snapshot, Toggle
 
 
 @dataclass
-class _Before:
+class _EarlierState:
     """What later events say of one connector as it was before them: the first old value of each field counts."""
 
     last: ConnectorState | None = None
@@ -58,14 +58,14 @@ class _Before:
         )
 
 
-def completed(picture: Snapshot, later: Iterable[Entry], present: Iterable[ConnectorState]) -> Snapshot:
+def fill_in(picture: Snapshot, later: Iterable[Entry], present: Iterable[ConnectorState]) -> Snapshot:
     """Return a picture with the connectors whose creation is no longer in the log.
 
     What they were is read backwards: the first old value that was recorded `later`, or else what is so at `present`
     (of a deleted connector, what it was deleted with).
     """
     born: set[int] = set()
-    before: dict[int, _Before] = {}
+    before: dict[int, _EarlierState] = {}
     for entry in later:
         number = entry.connector_id or 0
         if entry.reported or number in born:
@@ -73,10 +73,10 @@ def completed(picture: Snapshot, later: Iterable[Entry], present: Iterable[Conne
         if entry.event_type == "ConnectorCreated":
             born.add(number)
         else:
-            before.setdefault(number, _Before()).take(entry)
+            before.setdefault(number, _EarlierState()).take(entry)
     for one in present:
         if one.id not in born:
-            before.setdefault(one.id, _Before()).last = one
+            before.setdefault(one.id, _EarlierState()).last = one
     known = {one.id: one for one in picture.connectors}
     whole = {number for number, one in known.items() if one.whole}
     told = (one.standing(known.get(number)) for number, one in before.items() if number not in whole | born)

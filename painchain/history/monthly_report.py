@@ -16,7 +16,7 @@ from painchain.audit import trail as audit_trail
 from painchain.audit.diff import CLEARED, REPLACED, SET, Change
 from painchain.connectors.base import Field, Kind
 from painchain.history import snapshots
-from painchain.history.projection import Entry, Gap, alike, toggled
+from painchain.history.projection import Entry, Gap, is_same_value, toggle_change
 from painchain.timeline.filter import BadFilter
 
 # What the figures count, in the order in which they are shown.
@@ -140,7 +140,7 @@ class Report:
 
 
 @dataclass
-class _Sum:
+class _Totals:
     """The figures while the events are read."""
 
     zone: ZoneInfo
@@ -187,7 +187,7 @@ class _Sum:
 def monthly(month: Month, zone: ZoneInfo) -> Report:
     """Return the report of a month in the viewer's zone, from one reading of its events."""
     start, end = month.start(zone), month.moved(1).start(zone)
-    total = _Sum(zone)
+    total = _Totals(zone)
     for entry in snapshots.entries(start, end):
         total.take(entry)
     drift = sorted(total.drift.values(), key=lambda one: (total.names[one.subject].lower(), str(one.subject)))
@@ -221,7 +221,7 @@ def changes_of(entry: Entry) -> Iterator[Change]:
     elif entry.event_type == "FieldVisibilityChanged":
         toggle = (str(told.get("event_type", "")), str(told.get("field", "")))
         label = str(told.get("label") or toggle[1])
-        yield toggled(f"{label} of {toggle[0]}", toggle, bool(told.get("visible")))
+        yield toggle_change(f"{label} of {toggle[0]}", toggle, bool(told.get("visible")))
     elif entry.event_type in snapshots.SWITCHES:
         enabled = entry.event_type == "ConnectorEnabled"
         yield Change(ENABLED.key, ENABLED.label, ENABLED.kind.value, not enabled, enabled)
@@ -238,7 +238,7 @@ def changed_back(change: Change) -> bool:
     if change.kind == Kind.SECRET:
         return change.old is None and change.new == CLEARED
     kind = Kind(change.kind) if change.kind in set(Kind) else Kind.TEXT
-    return alike(Field(change.key, change.label, kind), change.old, change.new)
+    return is_same_value(Field(change.key, change.label, kind), change.old, change.new)
 
 
 def _settled(drift: Drift) -> Drift:

@@ -116,29 +116,29 @@ class Difference:
 class Projection:
     """The configuration while the log is read, in the order of event numbers."""
 
-    standing: dict[int, ConnectorState] = field(default_factory=dict)
+    connectors: dict[int, ConnectorState] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     reported: int = 0
     begins: datetime | None = None
     whole: bool = True
 
-    def picture(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """Return what is known so far."""
-        found = tuple(self.standing.values())
+        found = tuple(self.connectors.values())
         return Snapshot(found, tuple(self.gaps), self.reported, self.begins, self.whole).sorted()
 
-    def take(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> None:
         """Read the next event."""
         if self.begins is None:
             self.begins, self.whole = entry.timestamp, _is_first_start(entry)
         if entry.reported:
             self.reported += 1
         elif entry.event_type == "ConnectorDeleted":
-            self.standing.pop(entry.connector_id or 0, None)
+            self.connectors.pop(entry.connector_id or 0, None)
         elif entry.event_type in _TAKEN:
             one = self._known(entry)
             told = _TAKEN[entry.event_type](one, entry)
-            self.standing[one.id] = replace(told, since=entry.timestamp, by=entry.author)
+            self.connectors[one.id] = replace(told, since=entry.timestamp, by=entry.author)
             self.gaps = gaps_after(self.gaps, entry)
 
     def _known(self, entry: Entry) -> ConnectorState:
@@ -147,7 +147,7 @@ class Projection:
         start = ConnectorState(
             number, entry.connector_type or "", name, None, entry.timestamp, entry.author, whole=False
         )
-        return self.standing.get(number, start)
+        return self.connectors.get(number, start)
 
 
 def gaps_after(gaps: list[Gap], entry: Entry) -> list[Gap]:
@@ -220,7 +220,7 @@ def _between(old: ConnectorState, new: ConnectorState) -> Iterator[Change]:
         before, after = old.values.get(one.key), new.values.get(one.key)
         if one.kind is Kind.SECRET:
             yield from _secret_changes(one, old, new)
-        elif one.key in old.values and one.key in new.values and not alike(one, before, after):
+        elif one.key in old.values and one.key in new.values and not is_same_value(one, before, after):
             yield Change(one.key, one.label, one.kind.value, before, after)
     if None not in (old.enabled, new.enabled) and old.enabled != new.enabled:
         yield Change("enabled", "Enabled", Kind.CHECKBOX.value, old.enabled, new.enabled)
@@ -242,7 +242,7 @@ def _secret_changes(one: Field, old: ConnectorState, new: ConnectorState) -> Ite
         yield Change(one.key, one.label, one.kind.value, before, after).recorded()
 
 
-def alike(one: Field, old: Any, new: Any) -> bool:
+def is_same_value(one: Field, old: Any, new: Any) -> bool:
     """Say whether two recorded values of a field are equal, even such as its definition would not take today."""
     if old in EMPTY and new in EMPTY:
         return True
@@ -255,7 +255,7 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def toggled(label: str, toggle: Toggle, visible: bool) -> Change:
+def toggle_change(label: str, toggle: Toggle, visible: bool) -> Change:
     """Return the change of a field of an event type that is shown or hidden from now on."""
     key = f"field_visibility.{'.'.join(toggle)}"
     return Change(key, label, "visible", not visible, visible)

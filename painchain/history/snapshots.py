@@ -11,7 +11,7 @@ from painchain import connectors
 from painchain.configuration import connector_store
 from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
-from painchain.history.backfill import completed
+from painchain.history.backfill import fill_in
 from painchain.history.projection import ConnectorState, Entry, Gap, Projection, Snapshot, gaps_after
 from painchain.timeline import visibility
 
@@ -35,10 +35,10 @@ def snapshots_at(moments: Sequence[datetime]) -> list[Snapshot]:
     found: dict[int, Snapshot] = {}
     fold, reached = Projection(), 0
     for entry in _entries(_event.id <= max(cuts, default=0)):
-        found |= {cut: fold.picture() for cut in cuts if reached <= cut < entry.id and cut not in found}
-        fold.take(entry)
+        found |= {cut: fold.snapshot() for cut in cuts if reached <= cut < entry.id and cut not in found}
+        fold.apply(entry)
         reached = entry.id
-    return [_completed(found.get(cut) or fold.picture(), cut) for cut in cuts]
+    return [_completed(found.get(cut) or fold.snapshot(), cut) for cut in cuts]
 
 
 def snapshot_at(moment: datetime) -> Snapshot:
@@ -51,7 +51,7 @@ def entries(start: datetime, end: datetime) -> Iterator[Entry]:
     return _entries(_event.timestamp >= start, _event.timestamp < end)
 
 
-def everything() -> Iterator[Entry]:
+def all_entries() -> Iterator[Entry]:
     """Yield every event of the audit trail in the order in which they were written."""
     return _entries()
 
@@ -75,7 +75,7 @@ def _completed(found: Snapshot, cut: int) -> Snapshot:
     """Return a picture with what a pruned log has lost, as far as later events and the present tell it."""
     if found.whole:
         return found
-    return completed(found, _entries(_event.id > cut), _present())
+    return fill_in(found, _entries(_event.id > cut), _present())
 
 
 def _present() -> Iterator[ConnectorState]:

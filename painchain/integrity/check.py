@@ -32,22 +32,21 @@ def run_check(lease: CheckLease, progress: Callable[[int, int], None], clock: Ca
     `progress` is called with the events verified so far and their total. It may sleep, or raise to stop the check.
     """
     began = time.monotonic()
-    walked = verification.integrity(progress)
-    verdict = _completed(
-        _compared(CheckResult(walked.events, walked.pruned, walked.last, walked.head.hex(), walked.broken))
-    )
-    if verdict.broken:
-        log.error("The log was tampered with. %s", verdict.broken.words)
+    chain = verification.verify_chain(progress)
+    result = CheckResult(chain.events, chain.pruned, chain.last, chain.head.hex(), chain.broken)
+    result = _with_drift(_with_checkpoints(result))
+    if result.broken:
+        log.error("The log was tampered with. %s", result.broken.words)
     now = clock()
     with writer.writing() as event_log:
-        if check_job.settle(event_log.connection, lease, verdict, now, time.monotonic() - began):
+        if check_job.settle(event_log.connection, lease, result, now, time.monotonic() - began):
             _record_break(
                 Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now, cause=cause(lease)),
-                verdict.broken,
+                result.broken,
             )
-    if lease.daily and verdict.broken is None:
+    if lease.daily and result.broken is None:
         _checkpoint(lease, clock)
-    return verdict
+    return result
 
 
 def cause(lease: CheckLease) -> str:
@@ -55,47 +54,52 @@ def cause(lease: CheckLease) -> str:
     return DAILY if lease.daily else ON_DEMAND
 
 
-def _compared(result: CheckResult) -> CheckResult:
-    """Return the result with the comparison of the checkpoints in the file. An unreadable file is not a break."""
+def _with_checkpoints(result: CheckResult) -> CheckResult:
+    """Add the comparison with the checkpoint file to a result. An unreadable file is not a break."""
     try:
-        here, gone = checkpoints.read_with_known_key(latest_checkpoint.file())
-        fits = checkpoint_comparison.compare(here)
+        known, unknown_keys = checkpoints.read_with_known_key(latest_checkpoint.file())
+        matches = checkpoint_comparison.compare(known)
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be compared. %s", problem)
         return replace(result, uncompared=str(problem))
-    before = sum(one.kind == checkpoint_comparison.RESTORED for one in fits)
-    result = replace(result, checkpoints=len(fits), before=before, unvouched=gone)
-    worst = checkpoint_comparison.worst(fits)
-    return replace(result, broken=_as_break(worst)) if worst and result.broken is None else result
+    before = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
+    result = replace(result, checkpoints=len(matches), before=before, unvouched=unknown_keys)
+    mismatch = checkpoint_comparison.worst(matches)
+    return replace(result, broken=_as_break(mismatch)) if mismatch and result.broken is None else result
 
 
-def _as_break(fit: CheckpointMatch) -> Break:
-    return Break(CHECKPOINTS[fit.kind], fit.checkpoint.size, fit.words)
+def _as_break(match: CheckpointMatch) -> Break:
+    return Break(CHECKPOINTS[match.kind], match.checkpoint.size, match.words)
 
 
-def _completed(result: CheckResult) -> CheckResult:
-    """Return the result with whether the log matches the current configuration, as far as it can be read."""
-    found = verification.completeness()
-    kept, explained = ([one.words for one in several[:MOST_DRIFT]] for several in (found.drift, found.explained))
+def _with_drift(result: CheckResult) -> CheckResult:
+    """Add to a result whether the log matches the current configuration."""
+    completeness = verification.completeness()
+    drifts = completeness.drift
     return replace(
-        result, complete=not found.drift, whole=found.whole, drift=kept, drifts=len(found.drift), explained=explained
+        result,
+        complete=not drifts,
+        whole=completeness.whole,
+        drift=[drift.words for drift in drifts[:MOST_DRIFT]],
+        drifts=len(drifts),
+        explained=[drift.words for drift in completeness.explained[:MOST_DRIFT]],
     )
 
 
 def _record_break(trail: Trail, broken: Break | None) -> None:
-    """Record in the log that the chain is broken, or whole again: once for the same place."""
-    told = check_job.state().told
-    place = f"{broken.kind} {broken.event}" if broken else None
-    if place == told:
+    """Record in the log that the chain is broken, or intact again. The same break is recorded once."""
+    recorded = check_job.state().recorded_break
+    position = f"{broken.kind} {broken.event}" if broken else None
+    if position == recorded:
         return
     if broken:
         facts = {"why": broken.words, "of_event": broken.event, "how": broken.kind}
         trail.record("chain_broken", f"event {broken.event:,}", "broken", broken.words, facts)
     else:
-        text = "The log is whole again: every event is as it was written."
-        kind, _, number = (told or "").partition(" ")
+        text = "The log is intact again: every event is as it was written."
+        kind, _, number = (recorded or "").partition(" ")
         trail.record("chain_mended", "the log", "mended", text, {"was": f"event {number} ({kind})"})
-    check_job.set_recorded_break(trail.event_log.connection, place)
+    check_job.set_recorded_break(trail.event_log.connection, position)
 
 
 def _checkpoint(lease: CheckLease, clock: Callable[[], datetime]) -> None:
@@ -114,11 +118,11 @@ def compare_newest_checkpoint() -> None:
     A mismatch goes to the server's log at once, and a full check records it in the event log. The server keeps running.
     """
     try:
-        fit = latest_checkpoint.mismatch()
+        mismatch = latest_checkpoint.mismatch()
     except BadCheckpoint as problem:
         log.error("The checkpoints cannot be read. %s", problem)
         return
-    if fit:
-        log.error("The log does not match its newest checkpoint. %s", fit.words)
+    if mismatch:
+        log.error("The log does not match its newest checkpoint. %s", mismatch.words)
         with writer.writing():
             check_job.ask()

@@ -30,7 +30,7 @@ _event = ChangeEvent.__table__.c
 
 @dataclass(frozen=True)
 class CheckLease:
-    """The right to run a check, identified by when it `began`. `daily`: a scheduled check, for which nobody waits."""
+    """The right to run a check, identified by when it `began`. `daily`: a scheduled check, not a requested one."""
 
     began: datetime
     daily: bool
@@ -38,13 +38,17 @@ class CheckLease:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check has found: `events` as they were written, up to number `last`, whose hash is `head` in hex.
+    """The result of a check.
 
-    `pruned` others were removed by retention. `broken` is the first place that is not as it was written. `complete`
-    says whether the log tells how everything is configured now, None where that could not be found out; `drift` says in
-    words what is configured otherwise (so many as are kept, of `drifts`), `explained` what may be because auditing was
-    off, and `whole` that retention has removed nothing of it. So many `checkpoints` were compared, so many are of
-    `before` a restore; `unvouched` others are of a key that is gone. `uncompared`: why none could be.
+    The chain: `events` is the number of intact events, up to number `last`, whose hash is `head` (hex). `pruned` is the
+    number of events that retention removed. `broken` is the first break, or None.
+
+    The configuration: `complete` says whether the log matches it; None means that it was not compared. `drift` holds at
+    most ``MOST_DRIFT`` of the `drifts` differences, as sentences. `explained` are differences that may have been made
+    while auditing was off. `whole` means that retention removed no audit event.
+
+    The checkpoints: `checkpoints` is the number compared, `before` of them from before a restore. `unvouched` is the
+    number signed with a lost key. `uncompared` is the reason why none could be compared.
     """
 
     events: int
@@ -63,12 +67,12 @@ class CheckResult:
     uncompared: str = ""
 
     def stored(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the result as JSON."""
         return asdict(self)
 
     @classmethod
     def loaded(cls, value: Mapping[str, Any]) -> CheckResult:
-        """Return the result that is stored as this JSON."""
+        """Build a result from its stored JSON."""
         broken = value["broken"]
         return cls(**{**value, "broken": Break(**broken) if broken else None})
 
@@ -79,19 +83,19 @@ class Running:
 
     began: datetime
     reached: int
-    whole: int
+    total: int
 
     @property
     def percent(self) -> int:
         """The progress in whole percent."""
-        return min(99, 100 * self.reached // self.whole) if self.whole else 0
+        return min(99, 100 * self.reached // self.total) if self.total else 0
 
 
 @dataclass(frozen=True)
 class State:
     """The last result and its time, the running or requested check, and when the next one is due.
 
-    `error` says why the last check failed. `told` is the broken place that is recorded in the log.
+    `error` says why the last check failed. `recorded_break` is the break that the log records, as kind and number.
     """
 
     due: datetime
@@ -99,17 +103,17 @@ class State:
     running: Running | None
     checked_at: datetime | None
     seconds: float
-    verdict: CheckResult | None
+    result: CheckResult | None
     error: str | None
-    told: str | None
+    recorded_break: str | None
 
 
 def state() -> State:
     """Return the state of the log check."""
     row = db.session.execute(select(*_row)).one()
     running = Running(row.began, row.reached, row.whole) if row.began else None
-    verdict = CheckResult.loaded(row.found) if row.found else None
-    return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, verdict, row.error, row.told)
+    result = CheckResult.loaded(row.found) if row.found else None
+    return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, result, row.error, row.told)
 
 
 def ask() -> None:
@@ -122,20 +126,20 @@ def acquire(now: datetime) -> CheckLease | None:
 
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer check anything.
     """
-    wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
-    free = and_(wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LOST)))
-    row = db.session.execute(select(*_row).where(free)).one_or_none()
+    is_wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
+    is_free = and_(is_wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LOST)))
+    row = db.session.execute(select(*_row).where(is_free)).one_or_none()
     db.session.rollback()
     if row is None:
         return None
     writer.check_key()
     is_due = clock.is_reached(row.due, now, DAY)
     daily = is_due or (row.began is not None and row.daily)
-    following = next_due(now) if is_due else row.due
-    begun = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": following}
+    next_time = next_due(now) if is_due else row.due
+    values = {"began": now, "beat": now, "daily": daily, "asked": False, "reached": 0, "whole": 0, "due": next_time}
     with write_transaction() as connection:
-        taken = connection.execute(update(_table).where(free, _row.due == row.due).values(begun)).rowcount
-    return CheckLease(now, daily) if taken else None
+        is_acquired = connection.execute(update(_table).where(is_free, _row.due == row.due).values(values)).rowcount
+    return CheckLease(now, daily) if is_acquired else None
 
 
 def next_due(now: datetime) -> datetime:
@@ -155,33 +159,33 @@ def report_progress(lease: CheckLease, reached: int, whole: int, now: datetime) 
 
 
 def release(lease: CheckLease) -> None:
-    """Give up a check, so that the next server runs it."""
+    """Release the lease so that another server runs the check."""
     with write_transaction() as connection:
-        again = {"due": EPOCH} if lease.daily else {"asked": True}
-        connection.execute(_of(lease).values(began=None, **again))
+        request = {"due": EPOCH} if lease.daily else {"asked": True}
+        connection.execute(_of(lease).values(began=None, **request))
 
 
-def fail(lease: CheckLease, now: datetime, words: str) -> None:
+def fail(lease: CheckLease, now: datetime, error: str) -> None:
     """Store why a check failed. It is retried later."""
     with write_transaction() as connection:
-        connection.execute(_of(lease).values(began=None, error=words, due=now + AGAIN))
+        connection.execute(_of(lease).values(began=None, error=error, due=now + AGAIN))
 
 
 def settle(connection: Connection, lease: CheckLease, result: CheckResult, now: datetime, seconds: float) -> bool:
     """Store a result, inside a write transaction; return whether this process still held the lease."""
-    done = {"began": None, "checked_at": now, "seconds": seconds, "found": result.stored(), "error": None}
-    return bool(connection.execute(_of(lease).values(done)).rowcount)
+    values = {"began": None, "checked_at": now, "seconds": seconds, "found": result.stored(), "error": None}
+    return bool(connection.execute(_of(lease).values(values)).rowcount)
 
 
-def set_recorded_break(connection: Connection, place: str | None) -> None:
-    """Store which broken place is recorded in the log, inside a write transaction; None for no break."""
-    connection.execute(update(_table).values(told=place))
+def set_recorded_break(connection: Connection, position: str | None) -> None:
+    """Store which break the log records, inside a write transaction; None for no break."""
+    connection.execute(update(_table).values(told=position))
 
 
 def nearest(number: int) -> int | None:
     """Return the number of the last event that exists up to this number, or None."""
-    found: int | None = db.session.scalar(select(func.max(_event.id)).where(_event.id <= number))
-    return found
+    newest: int | None = db.session.scalar(select(func.max(_event.id)).where(_event.id <= number))
+    return newest
 
 
 def _of(lease: CheckLease) -> Update:

@@ -21,7 +21,7 @@ from painchain.eventlog.chain import START
 from painchain.integrity.checkpoints import Checkpoint
 
 MATCHES, UNKNOWN, RESTORED, DIFFERS, SHORT = "fits", "unknown", "restored", "differs", "short"
-SOME = 500
+BATCH = 500
 
 _event = ChangeEvent.__table__.c
 _run = Base.metadata.tables[PrunedRun.__tablename__].c
@@ -29,21 +29,21 @@ _head = Base.metadata.tables[LogHead.__tablename__].c
 
 
 @dataclass(frozen=True)
-class Restored:
-    """A backup that ended with event number `backup` was put back at `at`: what came behind it was given up.
+class Restore:
+    """A restore at `at` of a backup whose last event has the number `backup`. It discarded the later events.
 
-    That is what was stored here until then, up to number `size`. Where less was stored than the backup holds, it was
-    put back in another place, and the log that it was taken of went on elsewhere.
+    `size` is the number of the last event before the restore; None if unknown. If it is lower than `backup`, the
+    backup was restored over another log, such as that of a new server.
     """
 
     backup: int
     at: datetime
     size: int | None
 
-    def explains(self, one: Checkpoint) -> bool:
-        """Return whether a checkpoint is of events that the restore gave up."""
-        given_up = self.size is None or self.size <= self.backup or one.size <= self.size
-        return one.time <= self.at and one.size > self.backup and given_up
+    def explains(self, checkpoint: Checkpoint) -> bool:
+        """Return whether the restore discarded the events of a checkpoint."""
+        is_discarded = self.size is None or self.size <= self.backup or checkpoint.size <= self.size
+        return checkpoint.time <= self.at and checkpoint.size > self.backup and is_discarded
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class CheckpointMatch:
             MATCHES: f"The log still has the same {events} as at {time}.",
             UNKNOWN: f"It can no longer be compared: retention removed the events around number {size:,}.",
             RESTORED: f"It is from before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
-            DIFFERS: f"The log up to event {size:,} is not the same as at {time}: since then it was rewritten, "
+            DIFFERS: f"The log up to event {size:,} is not the same as at {time}. Since then it was rewritten, "
             "or events were removed from it.",
-            SHORT: f"The log had {events} at {time}, and has fewer now: its end is missing, "
-            "or an older database was put in its place.",
+            SHORT: f"The log had {events} at {time} and has fewer now. Its end is missing, "
+            "or an older database replaced it.",
         }[self.kind]
 
 
@@ -81,62 +81,63 @@ def compare(checkpoints: Sequence[Checkpoint]) -> list[CheckpointMatch]:
     with db.engine.connect() as plain:
         connection = snapshot(plain)
         last = connection.execute(select(_head.last_event)).scalar()
-        last = last if isinstance(last, int) else -1  # one that is none was put there by hand
-        hashes = dict(_hashes(connection, sorted({one.size for one in checkpoints})))
-        found = [CheckpointMatch(one, _kind(connection, one, last, hashes)) for one in checkpoints]
-        restores = list(_restores(connection)) if any(one.kind != MATCHES for one in found) else []
-    never = _never()
-    return [one if one.checkpoint.key_id in never else _explained(one, restores) for one in found]
+        last = last if isinstance(last, int) else -1  # another type was written by hand
+        hashes = dict(_hashes(connection, sorted({checkpoint.size for checkpoint in checkpoints})))
+        matches = [CheckpointMatch(each, _kind(connection, each, last, hashes)) for each in checkpoints]
+        restores = list(_restores(connection)) if any(match.kind != MATCHES for match in matches) else []
+    newer_keys = _newer_keys()
+    return [match if match.checkpoint.key_id in newer_keys else _explained(match, restores) for match in matches]
 
 
-def _never() -> Sequence[str]:
-    """Return the names of the keys that the log says it was never written with, nor was any log it was restored over.
+def _newer_keys() -> Sequence[str]:
+    """Return the IDs of the keys that are newer than the key of the log.
 
-    A checkpoint of one of them is of a later state: somebody has put the log back to a key that was replaced.
+    A checkpoint signed with one of them is of a later state: somebody reset the log to a key that was replaced.
     """
     order: Sequence[str] = runtime.current().key_order
     current = runtime.current().chain.key_id
     return order[: order.index(current)] if current in order else ()
 
 
-def worst(fits: Iterable[CheckpointMatch]) -> CheckpointMatch | None:
+def worst(matches: Iterable[CheckpointMatch]) -> CheckpointMatch | None:
     """Return the first checkpoint that does not match, or None."""
-    return next((one for one in fits if one.broken), None)
+    return next((match for match in matches if match.broken), None)
 
 
 def _hashes(connection: Connection, sizes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """Yield the hash at each of these event numbers that is still known."""
+    """Yield number and hash for each of these event numbers whose hash is still stored."""
     yield 0, START
-    for some in (sizes[start : start + SOME] for start in range(0, len(sizes), SOME)):
+    for batch in (sizes[start : start + BATCH] for start in range(0, len(sizes), BATCH)):
         for number, mac in (_event.id, _event.mac), (_run.last, _run.mac):
-            for row in connection.execute(select(number, type_coerce(mac, NullType)).where(number.in_(some))):
+            for row in connection.execute(select(number, type_coerce(mac, NullType)).where(number.in_(batch))):
                 yield row[0], row[1] if isinstance(row[1], bytes) else b""
 
 
-def _kind(connection: Connection, one: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
-    if one.size > last:
+def _kind(connection: Connection, checkpoint: Checkpoint, last: int, hashes: Mapping[int, bytes]) -> str:
+    size = checkpoint.size
+    if size > last:
         return SHORT
-    if one.size in hashes:
-        return MATCHES if compare_digest(hashes[one.size], one.head) else DIFFERS
-    inside = connection.execute(select(_run.last).where(_within(one.size))).first()
-    return UNKNOWN if inside else DIFFERS
+    if size in hashes:
+        return MATCHES if compare_digest(hashes[size], checkpoint.head) else DIFFERS
+    is_pruned = connection.execute(select(_run.last).where(_within(size))).first()
+    return UNKNOWN if is_pruned else DIFFERS
 
 
 def _within(size: int) -> ColumnElement[bool]:
     return (_run.first <= size) & (_run.last > size)
 
 
-def _restores(connection: Connection) -> Iterator[Restored]:
-    ours = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
+def _restores(connection: Connection) -> Iterator[Restore]:
+    is_restore = (_event.source == connectors.BUILTIN.key, _event.event_type == "BackupRestored")
     try:
-        rows = connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*ours)).all()
+        rows = connection.execute(select(_event.id, _event.recorded_at, _event.metadata).where(*is_restore)).all()
     except reader.UNREADABLE_ERRORS as error:
         reader.reraise_database_error(error)
-        return  # one that cannot be read explains nothing
+        return  # an unreadable event explains nothing
     for row in rows:
         backup = _number(row.metadata, "backup_size")
         size = _number(row.metadata, "abandoned_size")
-        yield Restored(row.id - 1 if backup is None else backup, row.recorded_at, size)
+        yield Restore(row.id - 1 if backup is None else backup, row.recorded_at, size)
 
 
 def _number(facts: Any, name: str) -> int | None:
@@ -144,6 +145,8 @@ def _number(facts: Any, name: str) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _explained(one: CheckpointMatch, restores: Sequence[Restored]) -> CheckpointMatch:
-    why = next((restore for restore in restores if one.kind != MATCHES and restore.explains(one.checkpoint)), None)
-    return CheckpointMatch(one.checkpoint, RESTORED, why.at) if why else one
+def _explained(match: CheckpointMatch, restores: Sequence[Restore]) -> CheckpointMatch:
+    if match.kind == MATCHES:
+        return match
+    restore = next((restore for restore in restores if restore.explains(match.checkpoint)), None)
+    return CheckpointMatch(match.checkpoint, RESTORED, restore.at) if restore else match

@@ -1,4 +1,4 @@
-"""Post JSON to one address: no redirect is followed, nothing of the answer is read but its status."""
+"""Post JSON to one address. Only the status of the response is read; redirects are not followed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import httpx2
 from painchain.connectors.http_errors import connection_error
 from painchain.core.http_transport import BoundedTransport, Deadline
 
-SECONDS = 5.0  # of one step
-WHOLE = 15.0  # of all of it, however slowly the other side talks
+SECONDS = 5.0  # timeout for each network operation
+TOTAL_SECONDS = 15.0  # timeout for the whole request
 
 
-class NotPosted(Exception):
-    """What did not arrive. The message says why in words, and of the address only its host."""
+class DeliveryFailed(Exception):
+    """The address did not accept the value. The message says why; it names only the host of the address."""
 
 
 def post(url: str, value: Any) -> None:
-    """Post `value` to an address.
+    """Post `value` as JSON to an address.
 
-    :raises NotPosted: when it does not answer with 2xx in time.
+    :raises DeliveryFailed: when the address does not answer with 2xx in time.
     """
     host = urlsplit(url).hostname or "the address"
     deadline = Deadline()
-    deadline.moment = time.monotonic() + WHOLE
-    # Whoever runs the server has chosen the address: it is asked wherever it is.
+    deadline.moment = time.monotonic() + TOTAL_SECONDS
+    # The operator configures this address, so private networks are allowed.
     transport = BoundedTransport(httpx2.create_ssl_context(), deadline, guarded=False)
     try:
         with (
@@ -36,10 +36,10 @@ def post(url: str, value: Any) -> None:
         ):
             status = response.status_code
     except httpx2.TimeoutException:
-        raise NotPosted(f"{host} did not answer in time.") from None
+        raise DeliveryFailed(f"{host} did not answer in time.") from None
     except httpx2.ConnectError as error:
-        raise NotPosted(str(connection_error(host, error))) from None
+        raise DeliveryFailed(str(connection_error(host, error))) from None
     except (httpx2.HTTPError, httpx2.InvalidURL):
-        raise NotPosted(f"The connection to {host} broke off.") from None
+        raise DeliveryFailed(f"The connection to {host} was lost.") from None
     if not 200 <= status < 300:
-        raise NotPosted(f"{host} refused it (status {status}).")
+        raise DeliveryFailed(f"{host} answered with status {status}.")

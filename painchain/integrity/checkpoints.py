@@ -1,7 +1,7 @@
-"""Checkpoints: signed lines that say how long the log was at a moment, and what the hash of its last event was.
+"""Checkpoints: signed records of the length of the log and the hash of its last event at one time.
 
-One JSON object a line. Kept out of reach of whoever can write to the database, they show what the chain alone cannot:
-that its end was cut off, or an older database put in its place.
+The file has one JSON object per line. Stored where nobody with write access to the database can reach them, checkpoints
+show what the chain alone cannot: that its end was cut off, or that an older database replaced it.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from painchain.eventlog.chain import Chain
 
 VERSION = 1
 PURPOSE = "checkpoints"
-MODE = 0o644  # nothing in it is secret, and whoever keeps copies elsewhere has to read it
+MODE = 0o644  # nothing in it is secret, and programs that copy it must read it
 LONGEST_LINE = 1_000
-MEMBERS = {"version", "size", "head", "time", "key"}  # and the seal on them
+MEMBERS = {"version", "size", "head", "time", "key"}  # and the seal
 
-_UNCHAINED = "The events in this database are not chained, but there are checkpoints of a log that was."
+_UNCHAINED = "The events in this database have no hash chain, but checkpoints of a chained log exist."
 _WHAT_TO_DO = (
-    "Put the right database back. If this older one is really to be used, move {file} away and start again: its events "
-    "are then chained as they are now."
+    "Restore the right database. To use this older one, move {file} away and start again: "
+    "PainChain then chains its events as they are now."
 )
 _head = Base.metadata.tables[LogHead.__tablename__]
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # in ASCII
 
 
 class MissingChain(Exception):
-    """A log without a chain is about to be chained, although there are checkpoints of one that was chained already."""
+    """The log has no chain, although checkpoints of a chained log exist."""
 
 
 class BadCheckpoint(ValueError):
-    """What is no checkpoint of this log, or one that cannot be made. The message says why, and what to do."""
+    """A checkpoint cannot be read or made. The message says why, and what to do."""
 
 
 class KeyGone(BadCheckpoint):
-    """A checkpoint of a key that is not here: nobody here can say whether it is genuine."""
+    """A checkpoint was signed with a key that this server does not have, so it cannot be verified."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """At `time` the log ended with event number `size`, whose hash was `head`. `key_id` names the key that signs it."""
+    """At `time` the log ended with event number `size` and hash `head`. `key_id` names the signing key."""
 
     size: int
     head: bytes
@@ -66,7 +66,7 @@ class Checkpoint:
 def make(clock: Callable[[], datetime]) -> Checkpoint:
     """Return a checkpoint of the log as it is committed now.
 
-    :raises BadCheckpoint: when the end of the log was changed by hand: that is not signed.
+    :raises BadCheckpoint: when the end of the log was changed by hand.
     :raises WrongKey: when the log is written with another key than this process has.
     """
     chain: Chain = runtime.current().chain
@@ -76,15 +76,15 @@ def make(clock: Callable[[], datetime]) -> Checkpoint:
         raise WrongKey
     if not hmac.compare_digest(head.seal, chain.seal_head(head.last_event, head.mac)):
         raise BadCheckpoint(
-            "The end of the log was changed by hand, so there is no checkpoint of it. Run “painchain verify”."
+            "The end of the log was changed by hand, so no checkpoint was made. Run “painchain verify”."
         )
     return Checkpoint(head.last_event, head.mac, clock(), chain.key_id)
 
 
 def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return a checkpoint with its seal, as it stands in the file.
+    """Return a checkpoint and its seal as the JSON object of the file.
 
-    :raises BadCheckpoint: when this process has not the key that it names.
+    :raises BadCheckpoint: when this process does not have the signing key.
     """
     members = {
         "version": VERSION,
@@ -97,62 +97,62 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def line(checkpoint: Checkpoint) -> str:
-    """Return the line that stands in the file for a checkpoint, without its end."""
+    """Return the line of a checkpoint in the file, without a newline."""
     return _encode(as_json(checkpoint))
 
 
 def parse(text: str) -> Checkpoint:
-    """Return the checkpoint of one line.
+    """Parse one line and verify its seal.
 
-    :raises BadCheckpoint: when it is none, or its seal is not of a key that is here.
+    :raises BadCheckpoint: when the line is not a checkpoint, or its seal is wrong or from an unknown key.
     """
     members, seal = _members(text)
     if members["version"] != VERSION:
-        raise BadCheckpoint("This checkpoint is of another version of PainChain.")
+        raise BadCheckpoint("Another version of PainChain made this checkpoint.")
     if not hmac.compare_digest(seal, _seal(members)):
-        raise BadCheckpoint("The seal of this checkpoint is not right: it was changed, or made by somebody else.")
+        raise BadCheckpoint("The seal of this checkpoint is wrong: it was changed, or another server made it.")
     return Checkpoint(
         members["size"], bytes.fromhex(members["head"]), datetime.fromisoformat(members["time"]), members["key"]
     )
 
 
 def _members(text: str) -> tuple[dict[str, Any], bytes]:
-    """Return what a line says of a checkpoint, each of the right kind, and the seal on it.
+    """Return the members of a checkpoint line, with their types checked, and its seal.
 
-    :raises BadCheckpoint: when it is something else.
+    :raises BadCheckpoint: when the line is not a checkpoint.
     """
     with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         members: dict[str, Any] = json.loads(text[:LONGEST_LINE])
         seal = bytes.fromhex(members.pop("seal"))
         bytes.fromhex(members["head"])
-        aware = datetime.fromisoformat(members["time"]).tzinfo is not None
-        if set(members) == MEMBERS and aware and type(members["size"]) is int and members["size"] >= 0:
+        has_zone = datetime.fromisoformat(members["time"]).tzinfo is not None
+        if set(members) == MEMBERS and has_zone and type(members["size"]) is int and members["size"] >= 0:
             return members, seal
-    raise BadCheckpoint("This is no checkpoint: a line such as “painchain checkpoint” prints.")
+    raise BadCheckpoint("This is not a checkpoint. A checkpoint is a line that “painchain checkpoint” prints.")
 
 
 def read(file: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a file, in its order. A last line without an end was never written wholly: left out.
+    """Return the checkpoints of a file, in file order, without an unfinished last line.
 
-    :raises BadCheckpoint: when it cannot be read, or a line is no checkpoint of a key that is here.
+    :raises BadCheckpoint: when the file cannot be read, or a line is not a checkpoint signed with a known key.
     """
-    return [_parsed(file, *one) for one in enumerate(_lines(file), 1)]
+    return [_parse_line(file, number, text) for number, text in enumerate(_lines(file), 1)]
 
 
 def read_with_known_key(file: Path) -> tuple[Sequence[Checkpoint], int]:
-    """Return the checkpoints of a file, if there is such a file yet, and how many others are of a key that is gone.
+    """Return the checkpoints of a file that may not exist yet, and the number of others signed with an unknown key.
 
-    Those say nothing any more. Whoever puts such a line in the place of another might as well take that one away.
+    Those others prove nothing. An attacker who replaces a line by such a line could also delete the line.
 
-    :raises BadCheckpoint: when it cannot be read, or a line is no checkpoint.
+    :raises BadCheckpoint: when the file cannot be read, or a line is not a checkpoint.
     """
-    found, gone = [], 0
-    for one in enumerate(_lines(file) if file.exists() else (), 1):
+    known, unknown_keys = [], 0
+    for number, text in enumerate(_lines(file) if file.exists() else (), 1):
         try:
-            found.append(_parsed(file, *one))
+            known.append(_parse_line(file, number, text))
         except KeyGone:
-            gone += 1
-    return found, gone
+            unknown_keys += 1
+    return known, unknown_keys
 
 
 def _lines(file: Path) -> Sequence[str]:
@@ -162,7 +162,7 @@ def _lines(file: Path) -> Sequence[str]:
         raise BadCheckpoint(f"The checkpoints in {file} cannot be read: {error.strerror}.") from None
 
 
-def _parsed(file: Path, number: int, text: str) -> Checkpoint:
+def _parse_line(file: Path, number: int, text: str) -> Checkpoint:
     try:
         return parse(text)
     except BadCheckpoint as problem:
@@ -170,42 +170,42 @@ def _parsed(file: Path, number: int, text: str) -> Checkpoint:
 
 
 def newest(file: Path) -> Checkpoint | None:
-    """Return the last checkpoint of a file without reading the others; None if there is no such file yet, or nothing.
+    """Return the last checkpoint of a file without reading the others; None if the file is missing or empty.
 
     :raises BadCheckpoint: as ``read`` does.
     """
     try:
         with file.open("rb") as lines:
             lines.seek(max(0, lines.seek(0, os.SEEK_END) - 2 * LONGEST_LINE))
-            ended = lines.read().decode("ascii", "replace").split("\n")[-2:-1]
+            last_lines = lines.read().decode("ascii", "replace").split("\n")[-2:-1]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BadCheckpoint(f"The checkpoints in {file} cannot be read: {error.strerror}.") from None
     try:
-        return parse(ended[0]) if ended else None
+        return parse(last_lines[0]) if last_lines else None
     except BadCheckpoint as problem:
         raise BadCheckpoint(f"{file}, last line: {problem}") from None
 
 
 def refuse_without_chain(file: Path) -> None:
-    """Refuse to chain a log that has no chain, where one had: somebody has taken it away, or put an old database back.
+    """Refuse to chain a log if checkpoints exist: its chain was removed, or an old database replaced it.
 
-    :raises MissingChain: when there are checkpoints in the file, or what is there cannot be read.
+    :raises MissingChain: when the file has a checkpoint or cannot be read.
     """
     try:
-        one = newest(file)
+        checkpoint = newest(file)
     except BadCheckpoint as problem:
         raise MissingChain(f"{_UNCHAINED} {problem} {_WHAT_TO_DO.format(file=file)}") from None
-    if one:
-        told = f"{one.size:,} events at {one.time:%Y-%m-%d %H:%M} UTC"
-        raise MissingChain(f"{_UNCHAINED} The newest is of {told}. {_WHAT_TO_DO.format(file=file)}")
+    if checkpoint:
+        newest_one = f"{checkpoint.size:,} events at {checkpoint.time:%Y-%m-%d %H:%M} UTC"
+        raise MissingChain(f"{_UNCHAINED} The newest has {newest_one}. {_WHAT_TO_DO.format(file=file)}")
 
 
 def append(file: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint behind the others, and come back when it is on the disk.
+    """Append a checkpoint to the file and flush it to disk.
 
-    :raises BadCheckpoint: when the file cannot be written. The others in it are as they were.
+    :raises BadCheckpoint: when the file cannot be written. The other checkpoints stay as they were.
     """
     try:
         _append(file, f"{line(checkpoint)}\n".encode())
@@ -213,25 +213,25 @@ def append(file: Path, checkpoint: Checkpoint) -> None:
         raise BadCheckpoint(f"The checkpoint cannot be written to {file}: {error.strerror}.") from None
 
 
-def _append(file: Path, written: bytes) -> None:
-    new = not file.exists()
+def _append(file: Path, data: bytes) -> None:
+    is_new = not file.exists()
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         _cut_unfinished(descriptor)
         end = os.fstat(descriptor).st_size
-        if os.write(descriptor, written) != len(written):  # the disk is full
+        if os.write(descriptor, data) != len(data):  # the disk is full
             os.ftruncate(descriptor, end)
             raise OSError(28, "No space left on device")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if new:
+    if is_new:
         _sync_folder(file.parent)
 
 
 def _cut_unfinished(descriptor: int) -> None:
-    """Cut off a last line that has no end: whoever wrote it was killed meanwhile."""
+    """Remove an unfinished last line, left by a process that was killed while writing."""
     size = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, LONGEST_LINE, max(0, size - LONGEST_LINE))
     if tail and not tail.endswith(b"\n"):
@@ -239,7 +239,7 @@ def _cut_unfinished(descriptor: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the name of a new file last as its content does."""
+    """Flush the directory entry of a new file to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -248,15 +248,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _seal(members: dict[str, Any]) -> bytes:
-    """Return the seal on the other members, made with the key that they name.
+    """Return the seal of these members, made with the key that they name.
 
-    :raises BadCheckpoint: when that key is not here.
+    :raises BadCheckpoint: when this server does not have that key.
     """
     keys: Keyring = runtime.current().keys
     for name, key in zip(keys.ids, keys.derived(PURPOSE), strict=True):
         if name == members["key"]:
             return hmac.digest(key, _encode(members).encode(), "sha256")
     raise KeyGone(
-        "This checkpoint is of another key than this server has: "
-        "one that was lost or taken away, or of another PainChain."
+        "This checkpoint was signed with a key that this server does not have: "
+        "the key was lost or removed, or another server made the checkpoint."
     )

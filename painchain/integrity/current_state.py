@@ -56,7 +56,7 @@ class ConfigItem:
     fields: Mapping[str, Field] = field(default_factory=dict)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """How it is called."""
         return f"{self.kind} “{self.name}”"
 
@@ -66,7 +66,7 @@ class ConfigItem:
         return known or Field(key, _LABELS.get(key, key), _KINDS.get(key, Kind.TEXT))
 
 
-def present() -> dict[Key, ConfigItem]:
+def current_items() -> dict[Key, ConfigItem]:
     """Return everything that is configured now, as the log would tell it.
 
     :raises ValueError: or the like, where something stands that PainChain does not write.
@@ -80,7 +80,7 @@ def present() -> dict[Key, ConfigItem]:
     return found
 
 
-def connector(one: ConnectorState, webhook: Any) -> ConfigItem:
+def connector_item(one: ConnectorState, webhook: Any) -> ConfigItem:
     """Return a connector, of whose secrets it is known only whether they are set."""
     fields = connector_fields(one)
     values = {
@@ -128,7 +128,7 @@ def _connectors() -> Iterator[tuple[Key, ConfigItem]]:
         enabled = values.pop("enabled")
         hidden = visibility.hidden(one.id)
         standing = ConnectorState(one.id, one.type, values, enabled, None, "", hidden=hidden)
-        yield (CONNECTOR, str(one.id)), connector(standing, SET if one.id in hooks else None)
+        yield (CONNECTOR, str(one.id)), connector_item(standing, SET if one.id in hooks else None)
 
 
 def _teams() -> Iterator[tuple[Key, ConfigItem]]:

@@ -1,7 +1,7 @@
-"""What is made from the events so that they are found and counted quickly: does it tell the same as they do?
+"""Compare the search index, the tags and the counts with the events that they were derived from.
 
-None of it is in the chain: whoever can write to the database can hide an event from searches, filters or charts. What
-is wrong is named in words; it is told nowhere else, for it takes longer than the walk along the chain.
+The chain does not cover derived data, so anyone with write access to the database can hide an event from searches,
+filters or charts. This takes longer than verifying the chain, so it runs only on request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from painchain.indexes import bitmaps, fulltext, rollups
 from painchain.indexes.tokens import of_event
 
 _event, _tag, _count, _set, _head = (
-    Base.metadata.tables[one.__tablename__].c for one in (ChangeEvent, EventTag, EventCount, EventSet, LogHead)
+    Base.metadata.tables[model.__tablename__].c for model in (ChangeEvent, EventTag, EventCount, EventSet, LogHead)
 )
 _COUNTED = ("source", "event_type", "connector_id", "connector_name", "author", "status", "tags")
 _EVENTS = select(
@@ -40,91 +40,92 @@ _CHARTS = {
 }
 
 
-def find_problems(progress: Callable[[int, int], None] = lambda done, whole: None) -> list[str]:
-    """Return in words what does not tell the same as the events, all of one state of the database.
+def find_problems(progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
+    """Return the differences between derived data and the events, as sentences, from one snapshot of the database.
 
-    It holds ``sets.CHUNK`` events at a time. The events themselves are believed: walk along the chain before.
+    This holds ``bitmaps.CHUNK`` events at a time. It trusts the events: verify the chain first.
     """
     with read_transaction() as connection:
         try:
-            return [*_Made(connection).compared(progress), *_misled(connection)]
+            return [*_Comparison(connection).problems(progress), *_database_problems(connection)]
         except reader.UNREADABLE_ERRORS as error:
             reader.reraise_database_error(error)
-            return ["Not all can be compared: something stands there that PainChain does not write."]
+            return ["The comparison is incomplete: a table contains a value that PainChain does not write."]
 
 
-def _misled(connection: Connection) -> Iterator[str]:
-    """Yield what keeps the database from saying what is stored."""
+def _database_problems(connection: Connection) -> Iterator[str]:
+    """Yield what makes the database answer queries wrongly: corrupt indexes and foreign code."""
     for table in (_event.id.table, _tag.tag.table):
         if has_corrupt_indexes(connection, table):
-            yield f"An index of {table.name} leaves out or invents rows, so pages do not show what is stored."
+            yield f"An index of {table.name} omits or invents rows, so pages do not show the stored data."
     for name in foreign_database_code(connection, Base.metadata.tables):
-        yield f"The database has code that PainChain did not put there: {name}."
+        yield f"The database contains code that PainChain did not install: {name}."
 
 
-class _Made:
-    """What was made from the events, compared piece by piece; of counts and words in an index only sums are kept."""
+class _Comparison:
+    """Compares derived data chunk by chunk. For counts and indexed words it keeps keyed checksums only."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
         self._sums: dict[str, int] = defaultdict(int)
-        self._key = urandom(32)  # so that nobody can choose what has the same sum
+        self._key = urandom(32)  # so that nobody can construct data with the same checksum
 
-    def compared(self, progress: Callable[[int, int], None]) -> Iterator[str]:
-        """Yield what is astray."""
+    def problems(self, progress: Callable[[int, int], None]) -> Iterator[str]:
+        """Yield each difference as a sentence."""
         counted, last = self._connection.execute(select(_head.counted, _head.last_event)).one()
-        first: dict[str, int] = {}
+        first_events: dict[str, int] = {}
         for chunk in range(last // bitmaps.CHUNK + 1):
-            for what, number in self._chunk(chunk, counted):
-                first[what] = min(number, first.get(what, number))
+            for problem, number in self._chunk(chunk, counted):
+                first_events[problem] = min(number, first_events.get(problem, number))
             progress(min((chunk + 1) * bitmaps.CHUNK, last), last)
-        yield from (f"{what}, first at event {number:,}." for what, number in first.items())
+        yield from (f"{problem}, first at event {number:,}." for problem, number in first_events.items())
         for facet, grain, value, slot, source, events in self._connection.execute(select(*_count)):
             self._add(facet, (facet, grain, value, slot, source), -events)
         for term, documents in fulltext.vocabulary(self._connection):
             self._add("", term, -documents)
-        yield from (_words(facet) for facet, rest in self._sums.items() if rest)
+        yield from (_count_problem(facet) for facet, rest in self._sums.items() if rest)
 
     def _chunk(self, chunk: int, counted: int) -> Iterator[tuple[str, int]]:
+        """Yield each problem of a chunk and the number of its event."""
         low, high = chunk * bitmaps.CHUNK, (chunk + 1) * bitmaps.CHUNK - 1
         events = [row._asdict() for row in self._connection.execute(_EVENTS.where(_event.id.between(low, high)))]
         for event in events:
             if event["words"] != of_event(event):
-                yield "A search does not find what an event says", event["id"]
+                yield "A search does not find the text of an event", event["id"]
         tags = self._connection.execute(select(_tag.event, _tag.tag).where(_tag.event.between(low, high)))
         for number, _ in {*map(tuple, tags)} ^ {(event["id"], tag) for event in events for tag in event["tags"]}:
-            yield "A filter by tag does not find what an event has", number
-        old = [event for event in events if event["id"] <= counted]
+            yield "A filter by tag does not find a tag of an event", number
+        counted_events = [event for event in events if event["id"] <= counted]
         if fulltext.has_vocabulary(self._connection):
-            terms = Counter(term for event in old for term in {*event["words"].split()})
+            terms = Counter(term for event in counted_events for term in {*event["words"].split()})
             for term, number in terms.items():
                 self._add("", term, number)
-        rows = [_row(event) for event in old]
+        rows = [_row(event) for event in counted_events]
         for row, number in rollups.counted(rows).items():
             self._add(row[0], row, number)
         for bits in self._sets(chunk, rows):
-            yield "A chart does not count what an event is", low + (bits & -bits).bit_length() - 1
+            yield "A chart does not count an event correctly", low + (bits & -bits).bit_length() - 1
 
     def _sets(self, chunk: int, events: Iterable[Any]) -> Iterator[int]:
-        """Yield the bits by which sets differ."""
-        made: dict[Any, int] = defaultdict(int)
+        """Yield the differing bits of each stored bitmap."""
+        expected: dict[Any, int] = defaultdict(int)
         for key, number in rollups.members(events):
-            made[key] |= 1 << number % bitmaps.CHUNK
+            expected[key] |= 1 << number % bitmaps.CHUNK
         columns = (_set.facet, _set.grain, _set.slot, _set.value, _set.bits)
-        for *stored, bits in self._connection.execute(select(*columns).where(_set.chunk == chunk)):
-            made[tuple(stored)] ^= bitmaps.decode(bits)
-        yield from (bits for bits in made.values() if bits)
+        for *key_columns, bits in self._connection.execute(select(*columns).where(_set.chunk == chunk)):
+            expected[tuple(key_columns)] ^= bitmaps.decode(bits)
+        yield from (bits for bits in expected.values() if bits)
 
-    def _add(self, to: str, what: Any, times: int) -> None:
-        mark = blake2b(repr(what).encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
-        self._sums[to] += int.from_bytes(mark, "big") * times
+    def _add(self, facet: str, item: Any, times: int) -> None:
+        digest = blake2b(repr(item).encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+        self._sums[facet] += int.from_bytes(digest, "big") * times
 
 
 def _row(event: Mapping[str, Any]) -> list[Any]:
     return [event["id"], event["stamp"], *(event[name] for name in _COUNTED)]
 
 
-def _words(facet: str) -> str:
+def _count_problem(facet: str) -> str:
     if not facet:
-        return "The index of words does not have what events say, so a search does not find all of them."
-    return f"The counts of {_CHARTS.get(facet, f'{facet}s')} are not those of the events."
+        return "The full-text index does not match the events, so a search does not find all of them."
+    return f"The counts of {_CHARTS.get(facet, f'{facet}s')} do not match the events."

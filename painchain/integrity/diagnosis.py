@@ -1,4 +1,4 @@
-"""Say what was done to the log at the first place that is not as it was written."""
+"""Diagnose the first break of the chain: say how the log was tampered with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from painchain.eventlog import reader
 from painchain.eventlog.chain import Chain
 from painchain.eventlog.reader import Head, Link, Run
 
-WINDOW = 2_000  # as many events are read to find out what happened
-FURTHEST = 100_000  # as many removed events are recognised where the others were numbered anew
+WINDOW = 2_000  # events read around a break to find its cause
+FURTHEST = 100_000  # removed events detected at most, when the later ones were renumbered
 LAST = 2**63 - 1
 HASH = 32  # bytes
 
@@ -31,9 +31,9 @@ _NEXT_STEPS = {
 
 @dataclass(frozen=True)
 class Break:
-    """The first place at which the log is not as it was written: `kind` is a word, `words` tell people.
+    """The first break of the chain: `kind` is one of the kinds below, `words` is the diagnosis as a sentence.
 
-    Kinds: edited, removed, inserted, reordered, truncated, severed (cut off, and continued).
+    Kinds: edited, removed, inserted, reordered, truncated, severed (its end was cut off, then it continued).
     """
 
     kind: str
@@ -42,18 +42,18 @@ class Break:
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """The next steps for the administrator."""
         return (
             f"{_NEXT_STEPS.get(self.kind, _NEXT_STEPS[TRUNCATED])}, keep a copy of the database as it is, "
-            "and find out who can write to it. What comes behind this place was not checked."
+            "and find out who can write to it. Later events were not checked."
         )
 
 
 @dataclass(frozen=True)
 class ChainPosition:
-    """Where a walk along the chain cannot go on: behind event `reached`, whose hash is `mac`.
+    """The position where verification stopped: after event `reached`, whose hash is `mac`.
 
-    `chains` are those that an event may be linked with here, `older` those whose keys were replaced before.
+    `chains` are the chains that may link the next event. The keys of the `older` chains were replaced before.
     """
 
     connection: Connection
@@ -65,149 +65,151 @@ class ChainPosition:
 
     @property
     def number(self) -> int:
-        """The number of the event that should follow."""
+        """The number of the expected next event."""
         return self.reached + 1
 
-    def was_written_as(self, one: Link | None, number: int, previous: bytes) -> bool:
-        """Say whether an event was written as that number, behind an event of hash `previous`."""
-        return one is not None and any(made == one.mac for made in self.hashes_of(one, number, previous))
+    def was_written_as(self, event: Link | None, number: int, previous: bytes) -> bool:
+        """Return whether an event was written with this number, after an event with the hash `previous`."""
+        return event is not None and any(mac == event.mac for mac in self.hashes_of(event, number, previous))
 
-    def hashes_of(self, one: Link, number: int, previous: bytes) -> Iterator[bytes]:
-        """Yield the hashes that an event has as that number, behind an event of hash `previous`."""
-        if one.content is not None and number > 0:
-            yield from (chain.link(previous, number, one.content) for chain in self.chains)
+    def hashes_of(self, event: Link, number: int, previous: bytes) -> Iterator[bytes]:
+        """Yield the hashes that an event would have with this number, after an event with the hash `previous`."""
+        if event.content is not None and number > 0:
+            yield from (chain.link(previous, number, event.content) for chain in self.chains)
 
-    def mismatch(self, found: Link) -> Break:
-        """Say what was done where an event stands that is not the one that was written there."""
-        return self._linked_anew(found) or self._edited(found) or self._moved(found) or self._renumbered(found)
+    def mismatch(self, event: Link) -> Break:
+        """Diagnose an event that is not the one written with this number."""
+        return self._relinked(event) or self._edited(event) or self._moved(event) or self._renumbered(event)
 
     def missing(self, upto: int) -> Break:
-        """Say what was done where no event stands, up to number `upto`."""
+        """Diagnose events that are missing up to number `upto`."""
         after = self._following(upto)
         number, count = self.number, upto - self.reached
-        moved = next((one for one in after if self.was_written_as(one, number, self.mac)), None)
+        moved = next((event for event in after if self.was_written_as(event, number, self.mac)), None)
         if moved:
-            return Break(REORDERED, number, f"Event {number} was moved: it stands as {moved} now.")
+            return Break(REORDERED, number, f"Event {number} was moved: it is now {moved}.")
         which = f"Event {number} is" if count == 1 else f"Events {number} to {upto} ({count:,}) are"
         if upto >= self.head.last_event:
-            return Break(TRUNCATED, number, f"{which} missing at the end of the log, behind {self._last()}.")
-        behind = f"between {self._last()} and {after[0]}" if after else f"behind {self._last()}"
-        return Break(REMOVED, number, f"{which} missing {behind}. No retention has removed {_them(count)}.")
+            return Break(TRUNCATED, number, f"{which} missing at the end of the log, after {self._last()}.")
+        where = f"between {self._last()} and {after[0]}" if after else f"after {self._last()}"
+        return Break(REMOVED, number, f"{which} missing {where}. Retention did not remove {_them(count)}.")
 
     def bad_run(self, run: Run) -> Break:
-        """Say what was done where a run stands that PainChain has not written."""
+        """Diagnose a retention record that PainChain did not write."""
         return Break(
             REMOVED,
             min(run.first, run.last),
-            f"The note that retention has removed the events {run.first} to {run.last} is forged or was changed.",
+            f"The record that retention removed events {run.first} to {run.last} was forged or changed.",
         )
 
-    def inside_run(self, found: Link) -> Break:
-        """Say what was done where an event stands that retention has removed."""
-        return Break(INSERTED, found.id, f"Retention has removed {found.id}, but {found} stands there. It was put in.")
+    def inside_run(self, event: Link) -> Break:
+        """Diagnose an event that retention is recorded to have removed."""
+        return Break(INSERTED, event.id, f"Retention removed event {event.id}, but {event} exists. It was inserted.")
 
-    def before_the_first(self, found: Link) -> Break:
-        """Say what was done where an event stands before number 1."""
-        return Break(INSERTED, found.id, f"The numbers begin at 1: {found} was put in before.")
+    def before_the_first(self, event: Link) -> Break:
+        """Diagnose an event with a number below 1."""
+        return Break(INSERTED, event.id, f"Event numbers start at 1, but {event} comes before that. It was inserted.")
 
-    def behind_the_end(self, found: Link) -> Break:
-        """Say what was done where an event stands behind the end that the log says it has."""
-        end = f"The log says that it ends with {self._last()}, but behind it stands {found}"
-        if self.was_written_as(found, self.number, self.mac):
-            return Break(TRUNCATED, self.number, f"{end}, which is genuine: the end was moved back by hand.")
-        return Break(INSERTED, found.id, f"{end}: it was put in.")
+    def behind_the_end(self, event: Link) -> Break:
+        """Diagnose an event after the recorded end of the log."""
+        end = f"The recorded end of the log is {self._last()}, but {event} follows it"
+        if self.was_written_as(event, self.number, self.mac):
+            return Break(
+                TRUNCATED, self.number, f"{end}. That event is genuine: the recorded end was moved back by hand."
+            )
+        return Break(INSERTED, event.id, f"{end}. That event was inserted.")
 
     def bad_end(self) -> Break:
-        """Say what was done where the end of the log is not sealed."""
+        """Diagnose an end of the log that is not the sealed end."""
         return Break(
             TRUNCATED,
             self.number,
-            f"The log ends with {self._last()}, and that is not the end that PainChain has sealed: what stood behind "
-            "it was cut off, or the end was changed by hand.",
+            f"The log ends with {self._last()}, but PainChain sealed another end. Later events were cut off, "
+            "or the recorded end was changed by hand.",
         )
 
-    def _linked_anew(self, found: Link) -> Break | None:
-        """Tell whether it was written upon an end that was changed, or with a key that was replaced before."""
-        if any(self.was_written_as(found, found.id, chain.forked_head(self.mac)) for chain in self.chains):
-            words = f"The end of the log was cut off or changed by hand behind {self._last()}, and the log went on from"
-            return Break(FORKED, found.id, f"{words} there with {found}.")
-        if found.content and any(one.link(self.mac, found.id, found.content) == found.mac for one in self.older):
-            words = f"{_capital(found)} was written with a key that had been replaced before: whoever has it put it in."
-            return Break(INSERTED, found.id, words)
+    def _relinked(self, event: Link) -> Break | None:
+        """Diagnose an event that follows a tampered end, or was written with a replaced key."""
+        if any(self.was_written_as(event, event.id, chain.forked_head(self.mac)) for chain in self.chains):
+            words = f"The end of the log was cut off or changed by hand after {self._last()}."
+            return Break(FORKED, event.id, f"{words} The log then continued with {event}.")
+        if event.content and any(chain.link(self.mac, event.id, event.content) == event.mac for chain in self.older):
+            words = f"{_capital(event)} was inserted: it was written with a key that had already been replaced."
+            return Break(INSERTED, event.id, words)
         return None
 
-    def _edited(self, found: Link) -> Break | None:
-        """Tell whether its content or its hash was changed, from what the next event was linked to."""
-        following = self._next(found.id)
-        if any(self._followed_by(following, found.id, mac) for mac in self.hashes_of(found, found.id, self.mac)):
-            done = "replaced" if found.mac else "removed"
-            return Break(EDITED, found.id, f"The hash of {found} was {done}. What it says is genuine.")
-        if found.mac and self._followed_by(following, found.id, found.mac):
-            return Break(EDITED, found.id, f"{_capital(found)} was edited after it was written.")
+    def _edited(self, event: Link) -> Break | None:
+        """Diagnose an event whose content or hash was changed, from the link of the next event."""
+        following = self._next(event.id)
+        if any(self._followed_by(following, event.id, mac) for mac in self.hashes_of(event, event.id, self.mac)):
+            action = "replaced" if event.mac else "removed"
+            return Break(EDITED, event.id, f"The hash of {event} was {action}. Its content is genuine.")
+        if event.mac and self._followed_by(following, event.id, event.mac):
+            return Break(EDITED, event.id, f"{_capital(event)} was edited after it was written.")
         return None
 
     def _followed_by(self, following: Link | None, number: int, mac: bytes) -> bool:
-        """Say whether event `number` had that hash when it was followed by another, or by the end."""
+        """Return whether event `number` had this hash when the next event, or the end, was written."""
         if following is None:
             return number == self.head.last_event and compare_digest(mac, self.head.mac)
         return self.was_written_as(following, number + 1, mac)
 
-    def _moved(self, found: Link) -> Break | None:
-        """Look for the event that belongs here among those that follow."""
-        after = self._following(found.id)
-        place = next((place for place, one in enumerate(after) if self.was_written_as(one, found.id, self.mac)), None)
-        if place is None:
+    def _moved(self, event: Link) -> Break | None:
+        """Diagnose a moved or inserted event: find the expected event among the later ones."""
+        after = self._following(event.id)
+        candidates = (index for index, each in enumerate(after) if self.was_written_as(each, event.id, self.mac))
+        index = next(candidates, None)
+        if index is None:
             return None
-        number, genuine, behind = found.id, after[place], after[place + 1 :]
-        if self.was_written_as(behind[0] if behind else None, number + 1, genuine.mac):
-            home = self._home(found, number, genuine.mac, behind)
-            if home:
-                return Break(REORDERED, number, f"Event {home} was moved: it stands as {found} now.")
-            return self._inserted(found, genuine)
-        before = after[place - 1].mac if place else genuine.mac
-        if self.was_written_as(found, genuine.id, before) or (
-            place == 0 and self.was_written_as(found, number + 1, genuine.mac)
+        number, genuine, later = event.id, after[index], after[index + 1 :]
+        if self.was_written_as(later[0] if later else None, number + 1, genuine.mac):
+            original = self._original_number(event, number, genuine.mac, later)
+            if original:
+                return Break(REORDERED, number, f"Event {original} was moved: it is now {event}.")
+            return self._inserted(event, genuine)
+        before = after[index - 1].mac if index else genuine.mac
+        if self.was_written_as(event, genuine.id, before) or (
+            index == 0 and self.was_written_as(event, number + 1, genuine.mac)
         ):
-            return Break(REORDERED, number, f"Two events have changed places: {found} and {genuine}.")
-        if not behind and not self.was_written_as(found, number + 1, genuine.mac):
-            return self._inserted(found, genuine)
-        return Break(REORDERED, number, f"Event {number} was moved: it stands as {genuine} now.")
+            return Break(REORDERED, number, f"Two events were swapped: {event} and {genuine}.")
+        if not later and not self.was_written_as(event, number + 1, genuine.mac):
+            return self._inserted(event, genuine)
+        return Break(REORDERED, number, f"Event {number} was moved: it is now {genuine}.")
 
-    def _inserted(self, found: Link, genuine: Link) -> Break:
-        many = genuine.id - found.id
-        which = f"{_capital(found)} was" if many == 1 else f"The events {found.id} to {genuine.id - 1} ({many:,}) were"
-        return Break(INSERTED, found.id, f"{which} put in; what follows, from {genuine} on, was numbered anew.")
+    def _inserted(self, event: Link, genuine: Link) -> Break:
+        count = genuine.id - event.id
+        which = f"{_capital(event)} was" if count == 1 else f"Events {event.id} to {genuine.id - 1} ({count:,}) were"
+        return Break(INSERTED, event.id, f"{which} inserted. The later events, from {genuine} on, were renumbered.")
 
-    def _home(self, found: Link, number: int, mac: bytes, behind: Sequence[Link]) -> int | None:
-        """Return the number under which an event was written, if it is one of those that are numbered anew."""
-        for one in (*behind, None):
+    def _original_number(self, event: Link, number: int, mac: bytes, later: Sequence[Link]) -> int | None:
+        """Return the number with which an event was written, if the later events were renumbered around it."""
+        for other in (*later, None):
             number += 1
-            if self.was_written_as(found, number, mac):
+            if self.was_written_as(event, number, mac):
                 return number
-            if one is None or not self.was_written_as(one, number, mac):
+            if other is None or not self.was_written_as(other, number, mac):
                 return None
-            mac = one.mac
+            mac = other.mac
         return None
 
-    def _renumbered(self, found: Link) -> Break:
-        following = self._next(found.id)
-        if found.mac and following is not None:
-            furthest = range(1, FURTHEST)
-            gone = next(
-                (many for many in furthest if self.was_written_as(following, found.id + 1 + many, found.mac)), 0
-            )
+    def _renumbered(self, event: Link) -> Break:
+        """Diagnose an event before which others were removed, or else an event that fits no position."""
+        following = self._next(event.id)
+        if event.mac and following is not None:
+            counts = (n for n in range(1, FURTHEST) if self.was_written_as(following, event.id + 1 + n, event.mac))
+            removed = next(counts, 0)
         else:
-            gone = self.head.last_event - found.id if found.mac == self.head.mac else 0
-        if gone > 0:
-            which = f"{gone:,} event{'' if gone == 1 else 's'} behind {self._last()}"
-            words = f"{which} {'was' if gone == 1 else 'were'} removed, and what followed was numbered anew."
-            return Break(REMOVED, found.id, words)
-        if found.content is None:
-            return Break(EDITED, found.id, f"{_capital(found)} was edited: no event can have what stands there.")
-        if len(found.mac) != HASH:
-            return Break(INSERTED, found.id, f"{_capital(found)} has no hash: PainChain did not write it so.")
-        what = "was edited or put in the place of another: it fits neither its hash nor its place."
-        return Break(EDITED, found.id, f"{_capital(found)} {what}")
+            removed = self.head.last_event - event.id if event.mac == self.head.mac else 0
+        if removed > 0:
+            which = f"{removed:,} event{'' if removed == 1 else 's'} after {self._last()}"
+            words = f"{which} {'was' if removed == 1 else 'were'} removed. The later events were renumbered."
+            return Break(REMOVED, event.id, words)
+        if event.content is None:
+            return Break(EDITED, event.id, f"{_capital(event)} was edited: its content is not valid for an event.")
+        if len(event.mac) != HASH:
+            return Break(INSERTED, event.id, f"{_capital(event)} has no hash: PainChain did not write it like this.")
+        what = "was edited or replaced: it matches neither its hash nor its position."
+        return Break(EDITED, event.id, f"{_capital(event)} {what}")
 
     def _following(self, number: int) -> list[Link]:
         return reader.events(self.connection, number, LAST, WINDOW)
@@ -216,16 +218,16 @@ class ChainPosition:
         return next(iter(reader.events(self.connection, number, number + 1, 1)), None)
 
     def _last(self) -> str:
-        """Name the last event that is as it was written."""
+        """Return the last intact event as text."""
         if not self.reached:
-            return "its beginning"
-        found = reader.events(self.connection, self.reached - 1, self.reached, 1)
-        return str(found[0]) if found else f"event {self.reached}, which retention has removed"
+            return "its start"
+        events = reader.events(self.connection, self.reached - 1, self.reached, 1)
+        return str(events[0]) if events else f"event {self.reached} (removed by retention)"
 
 
 def _them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _capital(one: Link) -> str:
-    return f"E{str(one)[1:]}"
+def _capital(event: Link) -> str:
+    return f"E{str(event)[1:]}"

@@ -13,8 +13,8 @@ from painchain.core.text import format_value
 from painchain.database.session import begin_snapshot, db
 from painchain.eventlog import reader
 from painchain.history import snapshots
-from painchain.history.projection import Gap, alike
-from painchain.integrity.current_state import RETENTION, ConfigItem, Key, present
+from painchain.history.projection import Gap, is_same_value
+from painchain.integrity.current_state import RETENTION, ConfigItem, Key, current_items
 from painchain.integrity.replay import Replay
 
 NEARLY = timedelta(seconds=2)  # so far the time of an event may be from when it was recorded
@@ -62,14 +62,14 @@ def completeness() -> Completeness:
 
 def _compared() -> Completeness:
     begin_snapshot()
-    there = present()
+    there = current_items()
     told = Replay()
-    for entry in snapshots.everything():
-        told.take(entry)
+    for entry in snapshots.all_entries():
+        told.apply(entry)
     found = [replace(one, explained=told.explain(since)) for one, since in _differences(told, there)]
     return Completeness(
         [replace(one, words=f"{one.words}: {BY_HAND}.") for one in found if not one.explained],
-        told.fold.gaps,
+        told.projection.gaps,
         told.whole,
         [replace(one, words=f"{one.words}: {one.explained}.") for one in found if one.explained],
     )
@@ -77,7 +77,7 @@ def _compared() -> Completeness:
 
 def _differences(told: Replay, there: Mapping[Key, ConfigItem]) -> Iterator[tuple[Drift, int]]:
     """Yield what is not as the log tells it, each with the number of the event after which that must have happened."""
-    logged = told.things()
+    logged = told.items()
     for key, thing in there.items():
         known = logged.get(key)
         if known is None and key[0] == RETENTION:
@@ -85,17 +85,17 @@ def _differences(told: Replay, there: Mapping[Key, ConfigItem]) -> Iterator[tupl
         if known is not None:
             yield from _of_one(told, key, known, thing)
         elif told.whole:
-            what = _capital(thing.words)
+            what = _capital(thing.label)
             yield Drift(what, f"{what} is there, but the log does not say that it was added", None, thing.name), 0
     for key, known in logged.items():
         if key not in there and (told.whole or known.whole):
-            what = _capital(known.words)
+            what = _capital(known.label)
             words = f"{what} is gone, but the log does not say that it was removed"
             yield Drift(what, words, known.name, None), _last(told, key)
 
 
 def _last(told: Replay, key: Key) -> int:
-    return max((at for (of, _), at in told.told.items() if of == key), default=0)
+    return max((at for (of, _), at in told.last_events.items() if of == key), default=0)
 
 
 def _of_one(told: Replay, key: Key, logged: ConfigItem, there: ConfigItem) -> Iterator[tuple[Drift, int]]:
@@ -113,15 +113,15 @@ def _of_one(told: Replay, key: Key, logged: ConfigItem, there: ConfigItem) -> It
         if was is None and name == "enabled":
             continue
         if not _same(one, was, now):
-            what = f"{one.label} of {there.words}"
+            what = f"{one.label} of {there.label}"
             words = f"{what}: the log says {_say(one, was)}, it is {_say(one, now)}"
-            yield Drift(what, words, _json(was), _json(now)), told.since(key, name)
+            yield Drift(what, words, _json(was), _json(now)), told.last_event(key, name)
 
 
 def _same(one: Field, was: Any, now: Any) -> bool:
     if isinstance(was, datetime) and isinstance(now, datetime):
         return abs(was - now) <= NEARLY
-    return alike(one, was, now)
+    return is_same_value(one, was, now)
 
 
 def _say(one: Field, value: Any) -> str:

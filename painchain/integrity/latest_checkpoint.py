@@ -1,4 +1,4 @@
-"""The newest checkpoint of the log: made, kept in the file, put on the record, and posted to an address."""
+"""Make the newest checkpoint of the log: append it to the file, record it as an event, post it to an address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from painchain.database.models import LastCheckpoint
 from painchain.database.session import Base, db, write_transaction
 from painchain.integrity import checkpoint_comparison, checkpoint_delivery, checkpoints
 from painchain.integrity.checkpoint_comparison import CheckpointMatch
-from painchain.integrity.checkpoint_delivery import NotPosted
+from painchain.integrity.checkpoint_delivery import DeliveryFailed
 from painchain.integrity.checkpoints import BadCheckpoint, Checkpoint
 
 LEASE = timedelta(minutes=2)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LatestCheckpoint:
-    """The newest checkpoint as it stands in the file, what was wrong with the last one, and how posting it goes."""
+    """The newest checkpoint as JSON, the last problem with making one, and the state of its delivery."""
 
     made: Mapping[str, Any] | None
     problem: str | None
@@ -45,7 +45,7 @@ class LatestCheckpoint:
 
 
 def last() -> LatestCheckpoint:
-    """Return what is known of the newest checkpoint."""
+    """Return the state of the newest checkpoint."""
     row = db.session.execute(select(*_row)).one()
     return LatestCheckpoint(
         *(row.made, row.problem, row.problem_at, row.posting is not None),
@@ -54,40 +54,40 @@ def last() -> LatestCheckpoint:
 
 
 def file() -> Path:
-    """Return the file of checkpoints."""
+    """Return the path of the checkpoint file."""
     return _settings().checkpoint_file
 
 
-def mismatch(where: Path | None = None) -> CheckpointMatch | None:
-    """Say whether the newest checkpoint in the file, or another one, does not fit the log any more: it is read quickly.
+def mismatch(path: Path | None = None) -> CheckpointMatch | None:
+    """Compare the log with the newest checkpoint of a file (by default the configured one); return a mismatch, or None.
 
     :raises BadCheckpoint: when the file cannot be read.
     """
-    newest = checkpoints.newest(where or file())
+    newest = checkpoints.newest(path or file())
     return checkpoint_comparison.worst(checkpoint_comparison.compare([newest])) if newest else None
 
 
 def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path | None = None) -> Checkpoint:
-    """Make a checkpoint of what is committed, append it to the file, and let it be posted; `recorded` as an event.
+    """Make a checkpoint of the committed log, append it to the file, and schedule its delivery.
 
-    It goes inside a write transaction. The daily one is not recorded: it would make the log grow by itself. `into`
-    is another file than the one that is set.
+    Call it inside a write transaction. `recorded` adds an event; the daily checkpoint adds none, so that an idle log
+    does not grow. `into` replaces the configured file.
 
-    :raises BadCheckpoint: when there is none; see ``failed``.
+    :raises BadCheckpoint: when no checkpoint can be made; see ``failed``.
     """
-    where = into or file()
-    fit = mismatch(where)
-    if fit:
+    path = into or file()
+    newest_mismatch = mismatch(path)
+    if newest_mismatch:
         raise BadCheckpoint(
-            f"The newest checkpoint in {where} does not fit the log. {fit.words} No other is put behind it: look at "
-            "the log first, and move the file away to begin anew."
+            f"The newest checkpoint in {path} does not match the log. {newest_mismatch.words} No checkpoint was added. "
+            "Examine the log first. To start a new file, move this one away."
         )
     made = checkpoints.make(clock)
-    checkpoints.append(where, made)
-    told = checkpoints.as_json(made)
-    post = {"posting": told, "tries": 0, "due": trail.now} if _settings().checkpoint_url else {"posting": None}
+    checkpoints.append(path, made)
+    members = checkpoints.as_json(made)
+    post = {"posting": members, "tries": 0, "due": trail.now} if _settings().checkpoint_url else {"posting": None}
     trail.event_log.connection.execute(
-        update(_table).values(made=told, problem=None, problem_at=None, error=None, failed_at=None, **post)
+        update(_table).values(made=members, problem=None, problem_at=None, error=None, failed_at=None, **post)
     )
     if recorded:
         _record(made, trail)
@@ -95,39 +95,39 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
 
 
 def failed(problem: BadCheckpoint, now: datetime) -> None:
-    """Say, where everybody sees it, why no checkpoint could be made."""
+    """Log why no checkpoint was made, and store it for the pages."""
     log.error("No checkpoint was made. %s", problem)
     with write_transaction() as connection:
         connection.execute(update(_table).values(problem=str(problem), problem_at=now))
 
 
 def post_due(clock: Callable[[], datetime]) -> None:
-    """Post the newest checkpoint if that is due. What fails is tried again later, until there is a newer one."""
+    """Post the newest checkpoint if it is due. A failed delivery is retried until there is a newer checkpoint."""
     url, now = _settings().checkpoint_url, clock()
     query = select(_row.posting, _row.tries, _row.due).where(_row.posting.is_not(None))
     row = db.session.execute(query).one_or_none() if url else None
     db.session.rollback()
     if row is None or not db_clock.is_reached(row.due, now, max(delay_before(row.tries), LEASE)):
         return
-    until = now + LEASE
+    lease_end = now + LEASE
     with write_transaction() as connection:
         if not connection.execute(
-            update(_table).where(_row.posting.is_not(None), _row.due == row.due).values(due=until)
+            update(_table).where(_row.posting.is_not(None), _row.due == row.due).values(due=lease_end)
         ).rowcount:
             return
     error = _posted(url, row.posting)
     now = clock()
-    done = {"posting": None, "posted_at": now, "error": None, "failed_at": None}
-    again = {"tries": row.tries + 1, "due": now + delay_after(row.tries), "error": error, "failed_at": now}
+    success = {"posting": None, "posted_at": now, "error": None, "failed_at": None}
+    retry = {"tries": row.tries + 1, "due": now + delay_after(row.tries), "error": error, "failed_at": now}
     with write_transaction() as connection:
-        connection.execute(update(_table).where(_row.due == until).values(again if error else done))
+        connection.execute(update(_table).where(_row.due == lease_end).values(retry if error else success))
 
 
 def _posted(url: str, value: Mapping[str, Any]) -> str | None:
-    """Post a checkpoint and return what went wrong, in words."""
+    """Post a checkpoint; return an error message, or None."""
     try:
         checkpoint_delivery.post(url, dict(value))
-    except NotPosted as problem:
+    except DeliveryFailed as problem:
         log.warning("The checkpoint was not posted. %s", problem)
         return str(problem)
     return None
@@ -140,10 +140,10 @@ def _record(made: Checkpoint, trail: Trail) -> None:
 
 
 def format_value(made: Checkpoint) -> str:
-    """Return how long the log was, in words."""
+    """Return the length of the log as text."""
     return f"{made.size:,} event{'' if made.size == 1 else 's'}"
 
 
 def _settings() -> Settings:
-    found: Settings = runtime.current().settings
-    return found
+    settings: Settings = runtime.current().settings
+    return settings

@@ -23,7 +23,7 @@ from painchain.integrity.current_state import (
     TOKEN,
     ConfigItem,
     Key,
-    connector,
+    connector_item,
     toggle_key,
 )
 
@@ -34,30 +34,30 @@ OPEN = 2**63  # the number of the event that ends a gap which has not ended
 class Replay:
     """The configuration while the log is read, and the number of the event that told each value last."""
 
-    fold: Projection = field(default_factory=Projection)
+    projection: Projection = field(default_factory=Projection)
     others: dict[Key, ConfigItem] = field(default_factory=dict)
     webhooks: dict[str, str | None] = field(default_factory=dict)
-    told: dict[tuple[Key, str], int] = field(default_factory=dict)
+    last_events: dict[tuple[Key, str], int] = field(default_factory=dict)
     ends: list[int] = field(default_factory=list)
     pruned: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether every event of PainChain's own is there, from the first on."""
-        return self.fold.whole and not self.pruned
+        return self.projection.whole and not self.pruned
 
-    def things(self) -> dict[Key, ConfigItem]:
+    def items(self) -> dict[Key, ConfigItem]:
         """Return everything that the log tells of."""
-        standing = {(CONNECTOR, str(one.id)): one for one in self.fold.picture().connectors}
-        found = {key: connector(one, self.webhooks.get(key[1])) for key, one in standing.items()}
+        standing = {(CONNECTOR, str(one.id)): one for one in self.projection.snapshot().connectors}
+        found = {key: connector_item(one, self.webhooks.get(key[1])) for key, one in standing.items()}
         return {**found, **self.others}
 
-    def take(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> None:
         """Read the next event."""
-        gaps = self.fold.gaps
-        self.fold.take(entry)
-        if self.fold.gaps is not gaps:
-            self.ends[len(self.fold.gaps) - 1 :] = [OPEN if self.fold.gaps[-1].end is None else entry.id]
+        gaps = self.projection.gaps
+        self.projection.apply(entry)
+        if self.projection.gaps is not gaps:
+            self.ends[len(self.projection.gaps) - 1 :] = [OPEN if self.projection.gaps[-1].end is None else entry.id]
         if entry.reported:
             return
         for kind, begins in _ABOUT:
@@ -65,28 +65,28 @@ class Replay:
                 begins[entry.event_type](self, kind, entry)
                 return
         if entry.connector_id is not None and (key := _told_of(entry)) is not None:
-            self.told[(CONNECTOR, str(entry.connector_id)), key] = entry.id
+            self.last_events[(CONNECTOR, str(entry.connector_id)), key] = entry.id
 
     def explain(self, since: int) -> str:
         """Say whether auditing was off at some time after event number `since`."""
-        gaps = [gap for gap, end in zip(self.fold.gaps, self.ends, strict=True) if end > since]
+        gaps = [gap for gap, end in zip(self.projection.gaps, self.ends, strict=True) if end > since]
         spans = " and ".join(f"from {_time(gap.start, 'some time')} to {_time(gap.end, 'now')}" for gap in gaps)
         return f"auditing was off {spans}, when nothing was recorded" if gaps else ""
 
-    def since(self, key: Key, name: str = "") -> int:
+    def last_event(self, key: Key, name: str = "") -> int:
         """Return the number of the event that told a value last, or else the creation of what has it."""
-        return self.told.get((key, name), self.told.get((key, ""), 0))
+        return self.last_events.get((key, name), self.last_events.get((key, ""), 0))
 
-    def put(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
+    def add(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Take down something new."""
         self.others[key] = ConfigItem(key[0], key[1], {"name": key[1], **values})
-        self.told[key, ""] = entry.id
+        self.last_events[key, ""] = entry.id
 
-    def set(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
+    def update(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
         """Take down new values of something."""
         thing = self.others.setdefault(key, ConfigItem(*key, {"name": key[1]}, whole=False))
         thing.values.update(values)
-        self.told.update({(key, name): entry.id for name in values})
+        self.last_events.update({(key, name): entry.id for name in values})
 
     def rename(self, key: Key, name: str) -> Key:
         """Take down that something is called otherwise from now on."""
@@ -94,7 +94,7 @@ class Replay:
         if new != key and (thing := self.others.pop(key, None)):
             thing.name = thing.values["name"] = name
             self.others[new] = thing
-            self.told.update({(new, what): at for (of, what), at in [*self.told.items()] if of == key})
+            self.last_events.update({(new, what): at for (of, what), at in [*self.last_events.items()] if of == key})
         return new
 
 
@@ -136,13 +136,13 @@ def _former_name(entry: Entry) -> str | None:
 
 
 def _team_created(replay: Replay, kind: str, entry: Entry) -> None:
-    replay.put((kind, _text(entry.description.get("team"))), {"tags": entry.description.get("tags")}, entry)
+    replay.add((kind, _text(entry.description.get("team"))), {"tags": entry.description.get("tags")}, entry)
 
 
 def _rule_created(replay: Replay, kind: str, entry: Entry) -> None:
     told = entry.description.get("configuration")
     values = {key: value for key, value in told.items() if key != "name"} if isinstance(told, dict) else {}
-    replay.put((kind, _text(entry.description.get("rule"))), values, entry)
+    replay.add((kind, _text(entry.description.get("rule"))), values, entry)
 
 
 def _saved(member: str) -> Callable[[Replay, str, Entry], None]:
@@ -152,7 +152,7 @@ def _saved(member: str) -> Callable[[Replay, str, Entry], None]:
         name = _text(entry.description.get(member))
         former = _former_name(entry)
         key = replay.rename((kind, former if former is not None else name), name)
-        replay.set(key, {**_changes(entry), "name": name}, entry)
+        replay.update(key, {**_changes(entry), "name": name}, entry)
 
     return take
 
@@ -167,14 +167,14 @@ def _gone(member: str) -> Callable[[Replay, str, Entry], None]:
 def _person_added(replay: Replay, kind: str, entry: Entry) -> None:
     # Of a new account the e-mail address is not told.
     values = {"role": entry.description.get("role"), "disabled": False, "issuer": None}
-    replay.put((kind, _text(entry.description.get("person"))), values, entry)
+    replay.add((kind, _text(entry.description.get("person"))), values, entry)
 
 
 def _person_changed(replay: Replay, kind: str, entry: Entry) -> None:
     """Read a save whose event has the former name; the account's tokens are called after it."""
     former, changes = _text(entry.description.get("person")), _changes(entry)
     name = _text(changes.get("name")) or former
-    replay.set(replay.rename((kind, former), name), {**changes, "name": name}, entry)
+    replay.update(replay.rename((kind, former), name), {**changes, "name": name}, entry)
     for thing in replay.others.values():
         if thing.kind == TOKEN and thing.values.get("person") == former:
             thing.values["person"] = name
@@ -182,7 +182,7 @@ def _person_changed(replay: Replay, kind: str, entry: Entry) -> None:
 
 def _person_switched(replay: Replay, kind: str, entry: Entry) -> None:
     key = (kind, _text(entry.description.get("person")))
-    replay.set(key, {"disabled": entry.event_type == "PersonDisabled"}, entry)
+    replay.update(key, {"disabled": entry.event_type == "PersonDisabled"}, entry)
 
 
 def _person_removed(replay: Replay, kind: str, entry: Entry) -> None:
@@ -198,12 +198,12 @@ def _token_created(replay: Replay, kind: str, entry: Entry) -> None:
     days = facts.get("days")
     expires = entry.timestamp + timedelta(days=days) if isinstance(days, int) else None
     values = {"role": facts.get("role"), "person": _text(facts.get("person")), "expires": expires}
-    replay.put((kind, _text(facts.get("token"))), values, entry)
+    replay.add((kind, _text(facts.get("token"))), values, entry)
 
 
 def _kept(replay: Replay, kind: str, entry: Entry) -> None:
     source = str(entry.description.get("field", ""))
-    replay.set((kind, source), {KEPT.key: entry.description.get("new_value")}, entry)
+    replay.update((kind, source), {KEPT.key: entry.description.get("new_value")}, entry)
 
 
 def _pruned(replay: Replay, kind: str, entry: Entry) -> None:
@@ -214,7 +214,7 @@ def _pruned(replay: Replay, kind: str, entry: Entry) -> None:
 def _webhook(replay: Replay, kind: str, entry: Entry) -> None:
     number = str(entry.connector_id)
     replay.webhooks[number] = None if entry.description.get("new_value") == "removed" else SET
-    replay.told[(kind, number), "webhook"] = entry.id
+    replay.last_events[(kind, number), "webhook"] = entry.id
 
 
 _ABOUT: tuple[tuple[str, Mapping[str, Callable[[Replay, str, Entry], None]]], ...] = (

@@ -27,7 +27,7 @@ FIRST, LAST = -(2**63), 2**63 - 1
 class Integrity:
     """The result of a verification: the number of verified `events`, up to number `last`, whose hash is `head`.
 
-    `pruned` is the number of events that retention removed. `broken` is the first place that was tampered with.
+    `pruned` is the number of events that retention removed. `broken` is the first break, or None.
     """
 
     events: int
@@ -37,92 +37,92 @@ class Integrity:
     broken: Break | None = None
 
 
-def integrity(progress: Callable[[int, int], None] = lambda done, whole: None) -> Integrity:
+def verify_chain(progress: Callable[[int, int], None] = lambda done, total: None) -> Integrity:
     """Verify the chain from the first event to the sealed end of the log.
 
-    This reads ``BATCH`` events per transaction and calls `progress` after each with the verified number and the total.
+    This reads ``BATCH`` events per transaction. After each, it calls `progress` with the verified number and the total.
 
     :raises WrongKey: when the log is written with another key than this process has.
     """
-    walk = _Walk(chains(runtime.current().keys))
-    done = False
-    while not done:
+    run = _Verification(chains(runtime.current().keys))
+    is_done = False
+    while not is_done:
         with read_transaction() as connection:
-            done = walk.go_on(connection)
-        progress(walk.reached, walk.whole)
-    return Integrity(walk.events, walk.pruned, walk.reached, walk.mac, walk.broken)
+            is_done = run.verify_batch(connection)
+        progress(run.reached, run.total)
+    return Integrity(run.events, run.pruned, run.reached, run.mac, run.broken)
 
 
-class _Walk:
-    """Where a walk along the chain is: number and hash of the event that was reached."""
+class _Verification:
+    """The state of a verification: number and hash of the last verified event, and the counts so far."""
 
-    def __init__(self, several: Sequence[Chain]):
-        self._several = several
-        self._ahead = list(reversed(several))  # the oldest first: after a newer key, none is older
-        self.reached, self.mac, self.whole = 0, START, 0
+    def __init__(self, all_chains: Sequence[Chain]):
+        self._chains = all_chains
+        self._accepted = list(
+            reversed(all_chains)
+        )  # oldest first: after an event of a newer key, an older key is not accepted
+        self.reached, self.mac, self.total = 0, START, 0
         self.events = self.pruned = 0
         self.broken: Break | None = None
 
-    def go_on(self, connection: Connection) -> bool:
-        """Check the next events, and say whether that was the end."""
+    def verify_batch(self, connection: Connection) -> bool:
+        """Verify the next batch of events; return whether the end was reached."""
         head = reader.head(connection)
         if head is None:
-            self.broken = Break(
-                TRUNCATED, 1, "The log does not say where it ends: that was removed or changed by hand."
-            )
+            self.broken = Break(TRUNCATED, 1, "The record of the end of the log was removed or changed by hand.")
             return True
-        if head.key_id != self._several[0].key_id:
+        if head.key_id != self._chains[0].key_id:
             raise WrongKey
-        self.whole = head.last_event
+        self.total = head.last_event
         if self.reached == 0 and (before := reader.events(connection, FIRST, 0, 1)):
-            self.broken = self._at(connection, head).before_the_first(before[0])
+            self.broken = self._position(connection, head).before_the_first(before[0])
         elif self.reached < head.last_event:
             self._steps(connection, head)
         if self.reached < head.last_event and not self.broken:
             return False
-        found = [self.broken] if self.broken else self._end(connection, head)
+        breaks = [self.broken] if self.broken else self._check_end(connection, head)
         if run := reader.stray_run(connection, head.last_event):
-            found.append(self._at(connection, head).bad_run(run))
-        self.broken = min(found, key=lambda one: one.event, default=None)
+            breaks.append(self._position(connection, head).bad_run(run))
+        self.broken = min(breaks, key=lambda each: each.event, default=None)
         return True
 
     def _steps(self, connection: Connection, head: Head) -> None:
-        """Check the next events and what stands for those that retention has removed, in their order."""
+        """Verify the next events and the records of removed ones, in order of their numbers."""
         events = reader.events(connection, self.reached, head.last_event, BATCH)
         upto = events[-1].id if len(events) == BATCH else head.last_event
         runs = reader.runs(connection, self.reached, upto)
         steps: list[Link | Run] = [*runs, *events]
         for step in sorted(steps, key=_number) if runs else steps:
             if isinstance(step, Run):
-                self._pass(step, connection, head)
+                self._skip_run(step, connection, head)
             elif not self._check(step):
-                self.broken = self._why(step, connection, head)
+                self.broken = self._diagnose(step, connection, head)
             if self.broken:
                 return
         if self.reached < upto:
-            self.broken = self._at(connection, head).missing(upto)
+            self.broken = self._position(connection, head).missing(upto)
 
     def _check(self, event: Link) -> bool:
-        """Check one event, and go on to it if it is as it was written."""
+        """Verify one event; if it is intact, make it the last verified one."""
         number, content = event.id, event.content
         if number != self.reached + 1 or content is None:
             return False
-        for place, chain in enumerate(self._ahead):
+        for index, chain in enumerate(self._accepted):
             if compare_digest(event.mac, chain.link(self.mac, number, content)):
-                if place:
-                    self._ahead = self._ahead[place:]
+                if index:
+                    self._accepted = self._accepted[index:]
                 self.reached, self.mac = number, event.mac
                 self.events += 1
                 return True
         return False
 
-    def _pass(self, run: Run, connection: Connection, head: Head) -> None:
-        """Go past a run that retention has removed; while it was read, one that begins before may have grown."""
-        place = self._at(connection, head)
+    def _skip_run(self, run: Run, connection: Connection, head: Head) -> None:
+        """Skip a run of events that retention removed. A run may have grown since the last batch, so it may overlap."""
+        position = self._position(connection, head)
         if run.first > self.reached + 1:
-            self.broken = place.missing(run.first - 1)
+            self.broken = position.missing(run.first - 1)
         elif not self._is_sealed(run):
-            self.broken = place.bad_run(run)
+            self.broken = position.bad_run(run)
         else:
             self.pruned += run.last - self.reached
             self.reached, self.mac = run.last, run.mac
@@ -130,26 +130,26 @@ class _Walk:
     def _is_sealed(self, run: Run) -> bool:
         if not 0 < run.first <= run.last:
             return False
-        # A rotation seals head and runs anew: a retired key, which may have leaked, vouches for neither.
-        return compare_digest(self._several[0].seal_run(run.first, run.last, run.mac), run.seal)
+        # A key rotation reseals head and runs. A retired key may have leaked, so its seals are not accepted.
+        return compare_digest(self._chains[0].seal_run(run.first, run.last, run.mac), run.seal)
 
-    def _why(self, event: Link, connection: Connection, head: Head) -> Break:
-        place = self._at(connection, head)
-        if event.id > place.number:
-            return place.missing(event.id - 1)
-        return place.mismatch(event) if event.id == place.number else place.inside_run(event)
+    def _diagnose(self, event: Link, connection: Connection, head: Head) -> Break:
+        position = self._position(connection, head)
+        if event.id > position.number:
+            return position.missing(event.id - 1)
+        return position.mismatch(event) if event.id == position.number else position.inside_run(event)
 
-    def _end(self, connection: Connection, head: Head) -> list[Break]:
-        """Compare the end that was reached with the end that the log says it has."""
-        place = self._at(connection, head)
-        behind = reader.events(connection, max(self.reached, head.last_event), LAST, 1)
-        sealed = compare_digest(self._several[0].seal_head(head.last_event, head.mac), head.seal)
-        whole = sealed and self.reached == head.last_event and self.mac == head.mac
-        return [*map(place.behind_the_end, behind), *([] if whole else [place.bad_end()])]
+    def _check_end(self, connection: Connection, head: Head) -> list[Break]:
+        """Compare the end that was reached with the recorded end."""
+        position = self._position(connection, head)
+        later = reader.events(connection, max(self.reached, head.last_event), LAST, 1)
+        is_sealed = compare_digest(self._chains[0].seal_head(head.last_event, head.mac), head.seal)
+        is_intact = is_sealed and self.reached == head.last_event and self.mac == head.mac
+        return [*map(position.behind_the_end, later), *([] if is_intact else [position.bad_end()])]
 
-    def _at(self, connection: Connection, head: Head) -> ChainPosition:
-        older = [one for one in self._several if one not in self._ahead]
-        return ChainPosition(connection, self._ahead, older, head, self.reached, self.mac)
+    def _position(self, connection: Connection, head: Head) -> ChainPosition:
+        older = [chain for chain in self._chains if chain not in self._accepted]
+        return ChainPosition(connection, self._accepted, older, head, self.reached, self.mac)
 
 
 def _number(step: Link | Run) -> int:

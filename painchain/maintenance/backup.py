@@ -207,7 +207,7 @@ def restore(
         )
         _encrypt_with_current_key(event_log, manifest)
         intact = _restore_head(event_log, manifest)
-        broken = verification.integrity().broken
+        broken = verification.verify_chain().broken
         if broken and not even_broken:
             raise RestoreRefused(
                 f"The log in this backup was changed by hand before it was taken: {broken.words} Nothing was "

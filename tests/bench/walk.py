@@ -27,7 +27,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
                 pass
         bare = EVENTS / (time.perf_counter() - begin)
         begin = time.perf_counter()
-        found = verification.integrity()
+        found = verification.verify_chain()
         ours = EVENTS / (time.perf_counter() - begin)
         verification.completeness()
         seconds = time.perf_counter() - begin

@@ -60,7 +60,7 @@ def test_no_checkpoint_is_put_behind_one_that_does_not_fit(app: Flask, run: Run)
     change(app, "UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 1) WHERE id = 3")
     result = run("checkpoint")
     assert result.exit_code == 1
-    assert "does not fit the log" in result.stderr
+    assert "does not match the log" in result.stderr
     with app.app_context():
         assert len(latest_checkpoint.file().read_text().splitlines()) == 1
 
@@ -70,4 +70,4 @@ def test_the_start_stops_where_the_chain_was_taken_away(app: Flask, run: Run) ->
     change(app, "UPDATE alembic_version SET version_num = '0011'")
     result = run("events")
     assert result.exit_code == 2
-    assert "painchain: The events in this database are not chained" in result.stderr
+    assert "painchain: The events in this database have no hash chain" in result.stderr

@@ -108,7 +108,9 @@ def _root(key: str) -> bytes:
     return parse_key(key, "test").roots[0]
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "there is no checkpoint in"), ("nonsense\n", "line 1: This is no")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "there is no checkpoint in"), ("nonsense\n", "line 1: This is not a checkpoint")]
+)
 def test_a_file_that_holds_no_checkpoint_is_told(run: Run, tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "kept").write_text(text)
     result = run("verify", "--checkpoint", str(tmp_path / "kept"))

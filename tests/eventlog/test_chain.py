@@ -65,7 +65,7 @@ def made(number: int, **given: Any) -> writer.NewEvent:
 def checked(app: Flask) -> verification.Integrity:
     """Walk along the chain."""
     with app.app_context():
-        return verification.integrity()
+        return verification.verify_chain()
 
 
 def change(app: Flask, statement: str) -> None:

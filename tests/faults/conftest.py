@@ -60,7 +60,7 @@ def checked(folder: Path, url: str = "") -> verification.Integrity:
     app = create_app(settings_for(folder, url))
     try:
         with app.app_context():
-            return verification.integrity()
+            return verification.verify_chain()
     finally:
         close(app)
 

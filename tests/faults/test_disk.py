@@ -127,7 +127,7 @@ def test_a_form_that_a_full_disk_refuses_says_so_and_is_taken_later(
     assert client.post(address, data=fill(form_of(client.get(address)), tags="later")).status_code == 303
     assert len(events()) > len(before)
     with app.app_context():
-        assert verification.integrity().broken is None
+        assert verification.verify_chain().broken is None
 
 
 def without_capabilities() -> None:

@@ -33,8 +33,8 @@ def toggled(number: int, visible: bool) -> Entry:
 def folded(*entries: Entry) -> Snapshot:
     fold = Projection()
     for one in entries:
-        fold.take(one)
-    return fold.picture()
+        fold.apply(one)
+    return fold.snapshot()
 
 
 def told(*entries: Entry) -> list[tuple[str, str]]:

@@ -69,8 +69,8 @@ def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
 def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {})
     first = look()
-    assert first.verdict
-    assert (first.verdict.events, first.verdict.broken, first.checked_at) == (3, None, NOW)
+    assert first.result
+    assert (first.result.events, first.result.broken, first.checked_at) == (3, None, NOW)
     assert first.due == datetime(2026, 1, 16, 3, tzinfo=UTC)
     assert kept(app) == [3]
     look(hours=12)
@@ -106,7 +106,7 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
         one.start()
     for one in servers:
         one.join(20)
-    assert state(app).verdict
+    assert state(app).result
     assert kept(app) == [1]
     assert len(collector.heard) == 1
 
@@ -123,7 +123,7 @@ def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., S
 def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[..., State], events: Events) -> None:
     write(app, {}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
-    broken = look().verdict
+    broken = look().result
     assert broken
     assert broken.broken
     assert (broken.broken.kind, broken.broken.event) == ("edited", 2)
@@ -177,7 +177,7 @@ def test_a_log_that_ends_before_its_checkpoint_is_broken(
         db.session.commit()
         integrity_check.compare_newest_checkpoint()
     assert "has fewer now" in caplog.text
-    found = look(minutes=1).verdict
+    found = look(minutes=1).result
     assert found
     assert found.broken
     assert (found.broken.kind, found.broken.event) == ("truncated", 4)
@@ -197,7 +197,7 @@ def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask
         )
         db.session.execute(text("DELETE FROM pruned_runs"))
     write(app, {"event_id": "other 2"}, {"event_id": "other 3"}, {"event_id": "other 4"})
-    found = look(days=1).verdict
+    found = look(days=1).result
     assert found
     assert found.broken
     assert (found.broken.kind, found.broken.event) == ("rewritten", 3)
@@ -213,10 +213,10 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
     put_back(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
-    assert (found := state(app).verdict)
+    assert (found := state(app).result)
     assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
-    assert len(kept(app)) == 4, "and the next is put behind them"
+    assert len(kept(app)) == 4, "and the next is appended"
 
 
 def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app: Flask, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app:
         assert misfit.kind == "short"
     put_back(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
-    assert (found := state(app).verdict)
+    assert (found := state(app).result)
     assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
 
 
@@ -246,12 +246,12 @@ def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, 
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([3, 4])
     write(app, {"event_id": "more"})
-    found = look(days=1).verdict
+    found = look(days=1).result
     assert found
     assert (found.broken, found.pruned) == (None, 2)
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([5])
-    found = look(days=2).verdict
+    found = look(days=2).result
     assert found
     assert (found.broken, found.checkpoints) == (None, 2)
 
@@ -269,10 +269,10 @@ def test_checkpoints_of_a_key_that_is_gone_do_not_keep_the_others_from_being_com
         foreign = checkpoints.line(replace(ours, key_id=gone.id))
         app.extensions["painchain"].keys = keys
     file.write_text(f"{foreign}\n{file.read_text()}")
-    found = look(days=1).verdict
+    found = look(days=1).result
     assert found
     assert (found.checkpoints, found.unvouched) == (1, 1)
-    assert len(kept(app)) == 2, "and the next is put behind them"
+    assert len(kept(app)) == 2, "and the next is appended"
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same(
@@ -281,8 +281,8 @@ def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same
     with app.app_context():
         latest_checkpoint.file().mkdir()
     found = look()
-    assert found.verdict
-    assert found.verdict.broken is None
+    assert found.result
+    assert found.result.broken is None
     with app.app_context():
         problem = latest_checkpoint.last().problem
     assert problem
@@ -319,9 +319,9 @@ def test_a_server_that_stops_leaves_the_check_to_the_next(
     thread.join(20)
     assert not thread.is_alive()
     left = state(app)
-    assert (left.running, left.verdict) == (None, None)
+    assert (left.running, left.result) == (None, None)
     monkeypatch.setattr(integrity, "REST_DAILY", 0)
-    assert look(seconds=1).verdict
+    assert look(seconds=1).result
     assert kept(app) == [4], "it is still the day's"
 
 
@@ -372,7 +372,7 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
         [stored] = latest_checkpoint.file().read_text().splitlines()
         seen = latest_checkpoint.last()
     assert collector.heard == [json.loads(stored)]
-    assert (seen.waiting, seen.error) == (True, f"127.0.0.1 refused it (status {status}).")
+    assert (seen.waiting, seen.error) == (True, f"127.0.0.1 answered with status {status}.")
     assert "hunter2" not in caplog.text
     collector.status = 204
     look(seconds=31)

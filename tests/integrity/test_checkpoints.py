@@ -86,7 +86,7 @@ def test_a_checkpoint_that_was_changed_is_refused(app: Flask, name: str) -> None
     "text", ["", "{}", "[]", "null", "1", "{", "nonsense", "é", "[" * 990, "9" * 990, "x" * 5000, '{"seal": null}']
 )
 def test_what_is_no_checkpoint_is_refused_in_words(app: Flask, text: str) -> None:
-    with app.app_context(), pytest.raises(BadCheckpoint, match="This is no checkpoint"):
+    with app.app_context(), pytest.raises(BadCheckpoint, match="This is not a checkpoint"):
         checkpoints.parse(text)
 
 
@@ -95,7 +95,7 @@ def test_the_line_that_is_none_is_named(app: Flask, tmp_path: Path) -> None:
     append(app, file)
     with file.open("a") as more:
         more.write("{}\n")
-    with pytest.raises(BadCheckpoint, match=r"checkpoints\.ndjson, line 2: This is no checkpoint"):
+    with pytest.raises(BadCheckpoint, match=r"checkpoints\.ndjson, line 2: This is not a checkpoint"):
         read(app, file)
     with pytest.raises(BadCheckpoint, match="cannot be read: No such file"):
         read(app, tmp_path / "nowhere")
@@ -111,7 +111,7 @@ def test_a_retired_key_still_vouches_and_a_foreign_one_does_not(app: Flask) -> N
         app.extensions["painchain"].keys = Keyring((new, *keys.roots))
         assert checkpoints.parse(written).key_id == keys.id
         app.extensions["painchain"].keys = Keyring((new,))
-        with pytest.raises(BadCheckpoint, match="of another key"):
+        with pytest.raises(BadCheckpoint, match="a key that this server does not have"):
             checkpoints.parse(written)
 
 

@@ -41,16 +41,16 @@ def astray(app: Flask) -> list[str]:
 
 LATE = rollups.TAIL + 7
 CASES = [
-    ("UPDATE change_events SET words = '' WHERE id = 5", "A search does not find what an event says, first at"),
+    ("UPDATE change_events SET words = '' WHERE id = 5", "A search does not find the text of an event, first at"),
     (f"UPDATE change_events SET words = words || ' wx' WHERE id = {LATE}", f"first at event {LATE}."),
-    ("DELETE FROM event_tags WHERE event = 7 AND tag = 'ci'", "A filter by tag does not find what an event has, first"),
+    ("DELETE FROM event_tags WHERE event = 7 AND tag = 'ci'", "A filter by tag does not find a tag of an event, first"),
     ("INSERT INTO event_tags (tag, event) VALUES ('x', 9)", "first at event 9."),
-    ("DELETE FROM event_counts WHERE facet = 'author'", "The counts of authors are not those of the events."),
+    ("DELETE FROM event_counts WHERE facet = 'author'", "The counts of authors do not match the events."),
     ("UPDATE event_counts SET events = events + 1 WHERE facet = 'all' AND grain = 0", "The counts of all events"),
     ("UPDATE event_counts SET slot = slot + 1 WHERE facet = 'status' AND grain = 86400", "The counts of outcomes"),
-    ("DELETE FROM event_sets WHERE facet = 'source'", "A chart does not count what an event is, first at event 1."),
-    ("UPDATE event_sets SET value = 'Other' WHERE value = 'Job'", "A chart does not count what an event is"),
-    ("UPDATE log_head SET counted = counted + 1", "A chart does not count what an event is"),
+    ("DELETE FROM event_sets WHERE facet = 'source'", "A chart does not count an event correctly, first at event 1."),
+    ("UPDATE event_sets SET value = 'Other' WHERE value = 'Job'", "A chart does not count an event correctly"),
+    ("UPDATE log_head SET counted = counted + 1", "A chart does not count an event correctly"),
 ]  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_an_event_that_was_taken_out_of_the_index_of_words_is_missed(log: Flask,
         "SELECT 'delete', id, words FROM change_events WHERE id = 5",
     )
     [found] = astray(log)
-    assert found.startswith("The index of words does not have what events say")
+    assert found.startswith("The full-text index does not match the events")
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
@@ -81,7 +81,7 @@ def test_an_index_that_leaves_out_an_event_shows(log: Flask, database: str) -> N
     by_hand(log, f"DROP INDEX {INDEX}; {whole} WHERE id <> 5; PRAGMA writable_schema = ON")
     by_hand(log, f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{whole}' WHERE name = '{INDEX}'")
     [found] = astray(log)
-    assert found.startswith("An index of change_events leaves out or invents rows")
+    assert found.startswith("An index of change_events omits or invents rows")
 
 
 def test_code_that_stands_before_the_events_shows(log: Flask) -> None:
@@ -112,7 +112,7 @@ def test_verify_says_so_when_it_is_asked(log: Flask, run: Run) -> None:
         "Integrity: good.",
         "Indexes: WRONG.",
     )
-    assert lines[3] == "  A filter by tag does not find what an event has, first at event 7."
+    assert lines[3] == "  A filter by tag does not find a tag of an event, first at event 7."
     told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)
     assert (told["ok"], told["derived"]["ok"]) == (False, False)
     assert json.loads(run("verify", "--json").stdout)["derived"] is None

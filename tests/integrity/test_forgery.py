@@ -31,7 +31,7 @@ def test_retention_does_not_vouch_for_a_run_that_was_forged(app: Flask, removed:
         event_log.remove(removed)
     broken = checked(app).broken
     assert broken
-    assert (broken.kind, broken.event <= 3, "is forged" in broken.words) == ("removed", True, True)
+    assert (broken.kind, broken.event <= 3, "was forged" in broken.words) == ("removed", True, True)
 
 
 def copied(table: str, name: str, **other: str) -> str:

@@ -107,29 +107,29 @@ CASES: list[tuple[str, str, int, str]] = [
     ("UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 2) WHERE id = 12", "edited", 12, "hash"),
     ("DELETE FROM change_events WHERE id = 7", "removed", 7, f"between e{EVENT(6)} and e{EVENT(8)}"),
     ("DELETE FROM change_events WHERE id IN (2, 3)", "removed", 2, "Events 2 to 3 (2) are missing between event 1"),
-    (f"DELETE FROM change_events WHERE id = 6;{shift(7, -1)}", "removed", 6, "1 event behind event 5, which retention"),
-    (f"DELETE FROM change_events WHERE id = 11;{shift(12, -1)}", "removed", 11, f"1 event behind e{EVENT(10)}"),
+    (f"DELETE FROM change_events WHERE id = 6;{shift(7, -1)}", "removed", 6, "1 event after event 5 (removed by retention)"),
+    (f"DELETE FROM change_events WHERE id = 11;{shift(12, -1)}", "removed", 11, f"1 event after e{EVENT(10)}"),
     ("DELETE FROM pruned_runs WHERE first = 4", "removed", 4, "Events 4 to 5 (2) are missing"),
-    ("UPDATE pruned_runs SET last = 7 WHERE first = 4", "removed", 4, "4 to 7 is forged or was changed"),
+    ("UPDATE pruned_runs SET last = 7 WHERE first = 4", "removed", 4, "4 to 7 was forged or changed"),
     ("UPDATE pruned_runs SET first = 3 WHERE first = 4", "removed", 3, "forged"),
-    ("DELETE FROM change_events WHERE id = 12", "truncated", 12, f"at the end of the log, behind e{EVENT(11)}"),
-    (f"DELETE FROM change_events WHERE id > 10;{END.format(10)}", "truncated", 11, "not the end that PainChain"),
-    (END.format(11), "truncated", 12, "which is genuine: the end was moved back by hand"),
+    ("DELETE FROM change_events WHERE id = 12", "truncated", 12, f"at the end of the log, after e{EVENT(11)}"),
+    (f"DELETE FROM change_events WHERE id > 10;{END.format(10)}", "truncated", 11, "PainChain sealed another end"),
+    (END.format(11), "truncated", 12, "That event is genuine: the recorded end was moved back by hand"),
     ("UPDATE log_head SET last_event = 14", "truncated", 13, "Events 13 to 14 (2) are missing at the end"),
-    ("UPDATE log_head SET seal = mac", "truncated", 13, "is not the end"),
-    (f"{ALL};UPDATE log_head SET last_event = 0", "truncated", 1, "its beginning"),
-    (copy(12, 13), "inserted", 13, "it was put in"),
+    ("UPDATE log_head SET seal = mac", "truncated", 13, "PainChain sealed another end"),
+    (f"{ALL};UPDATE log_head SET last_event = 0", "truncated", 1, "its start"),
+    (copy(12, 13), "inserted", 13, "That event was inserted"),
     (f"{copy(12, 13, 'NULL')};UPDATE log_head SET last_event = 13", "inserted", 13, "has no hash"),
-    (copy(3, 4), "inserted", 4, "Retention has removed 4, but event 4"),
-    (copy(3, 0), "inserted", 0, "The numbers begin at 1"),
-    (f"{shift(10, 1)};{copy(3, 10)}", "inserted", 10, "was put in; what follows, from event 11 (“job 10”"),
-    (f"{shift(11, 2)};{copy(3, 11)};{copy(2, 12)}", "inserted", 11, "The events 11 to 12 (2) were put in"),
-    (swap(2, 3), "reordered", 2, "Two events have changed places"),
+    (copy(3, 4), "inserted", 4, "Retention removed event 4, but event 4"),
+    (copy(3, 0), "inserted", 0, "Event numbers start at 1"),
+    (f"{shift(10, 1)};{copy(3, 10)}", "inserted", 10, "was inserted. The later events, from event 11 (“job 10”"),
+    (f"{shift(11, 2)};{copy(3, 11)};{copy(2, 12)}", "inserted", 11, "Events 11 to 12 (2) were inserted"),
+    (swap(2, 3), "reordered", 2, "Two events were swapped"),
     (swap(8, 12), "reordered", 8, "event 8 (“job 12”"),
     (swap(10, 12), "reordered", 10, "12”, 2026-01-15 14:00:00 UTC) and event 12 (“job 10"),
-    (move(10, 12), "reordered", 10, "Event 10 was moved: it stands as event 12 (“job 10”"),
-    (move(12, 10), "reordered", 10, "Event 12 was moved: it stands as event 10 (“job 12”"),
-    (shift(10, 5), "reordered", 10, "Event 10 was moved: it stands as event 15"),
+    (move(10, 12), "reordered", 10, "Event 10 was moved: it is now event 12 (“job 10”"),
+    (move(12, 10), "reordered", 10, "Event 12 was moved: it is now event 10 (“job 12”"),
+    (shift(10, 5), "reordered", 10, "Event 10 was moved: it is now event 15"),
 ]  # fmt: skip
 
 
@@ -161,7 +161,9 @@ def test_an_end_that_was_cut_off_shows_though_the_log_went_on(log: Flask) -> Non
     write(log, {"title": "later", "event_id": "later"}, {"event_id": "latest"})
     kind, number, words = broken(log)
     assert (kind, number) == ("severed", 11)
-    assert words.startswith(f"The end of the log was cut off or changed by hand behind e{EVENT(10)}, and the log went")
+    assert words.startswith(
+        f"The end of the log was cut off or changed by hand after e{EVENT(10)}. The log then continued"
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def test_a_key_that_was_replaced_is_good_for_nothing_that_comes_later(log: Flask
         connection.execute(text("UPDATE change_events SET mac = :mac WHERE id = 12"), {"mac": mac})
         values = {"mac": mac, "seal": old.seal_head(12, mac)}
         connection.execute(text("UPDATE log_head SET mac = :mac, seal = :seal"), values)
-    assert "with a key that had been replaced before" in broken(log)[2]
+    assert "with a key that had already been replaced" in broken(log)[2]
 
 
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
@@ -232,7 +234,7 @@ def test_a_log_is_checked_while_it_grows_and_shrinks(log: Flask, monkeypatch: py
                 event_log.remove([17, 18])
 
     with log.app_context():
-        found = verification.integrity(meanwhile)
+        found = verification.verify_chain(meanwhile)
     assert (found.broken, found.last) == (None, 18)
     assert steps[-1] == (18, 18)
     assert checked(log).broken is None

@@ -78,7 +78,7 @@ def stored(app: Flask) -> dict[str, list[Any]]:
 
 def intact(app: Flask) -> verification.Integrity:
     with app.app_context():
-        found = verification.integrity()
+        found = verification.verify_chain()
         assert found.broken is None, found
         return found
 
@@ -257,7 +257,7 @@ def test_a_log_that_was_changed_by_hand_is_restored_only_if_somebody_says_so(
     assert stored(other) == before
     assert put_back(other, tmp_path / "file", even_broken=True).broken
     with other.app_context():
-        broken = verification.integrity().broken
+        broken = verification.verify_chain().broken
         assert broken
         assert broken.event == 2
 

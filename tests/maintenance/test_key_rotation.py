@@ -197,11 +197,11 @@ def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
         with pytest.raises(WrongKey):
             IntegrityWorker(app, lambda: now).run_once()
         state = check_job.state()
-        assert (state.running, state.verdict, state.error) == (None, None, None)
+        assert (state.running, state.result, state.error) == (None, None, None)
     other = again()
     IntegrityWorker(other, lambda: now).run_once()
     with other.app_context():
-        found = check_job.state().verdict
+        found = check_job.state().result
         assert found
         assert (found.broken, found.last) == (None, 5)
 

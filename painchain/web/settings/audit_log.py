@@ -138,7 +138,7 @@ def _integrity() -> dict[str, Any]:
         unreadable = str(problem)
     return {
         "state": state,
-        "verdict": state.verdict,
+        "result": state.result,
         "mismatch": mismatch,
         "unreadable": unreadable,
         "broken_at": _broken_at(state, mismatch),
@@ -147,7 +147,7 @@ def _integrity() -> dict[str, Any]:
 
 
 def _broken_at(state: State, mismatch: CheckpointMatch | None) -> BrokenAt | None:
-    broken = state.verdict.broken if state.verdict else None
+    broken = state.result.broken if state.result else None
     number = broken.event if broken else mismatch.checkpoint.size if mismatch else None
     nearest = check_job.nearest(number) if number is not None else None
     return BrokenAt(nearest, nearest == number) if nearest else None

@@ -133,8 +133,8 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask,
     assert "has fewer now" in words(read(client).select_one(".log-verdict.broken h2")), "before any check"
     refused = press(client, "#make-checkpoint")
     assert refused.status_code == 409
-    assert "does not fit the log" in words(soup(refused).select_one("#checkpoint-problem")), "on the same page"
-    assert "does not fit the log" in words(read(client).select_one("#checkpoint-problem"))
+    assert "does not match the log" in words(soup(refused).select_one("#checkpoint-problem")), "on the same page"
+    assert "does not match the log" in words(read(client).select_one("#checkpoint-problem"))
     assert client.post("/api/checkpoints").status_code == 409
 
 
@@ -194,8 +194,8 @@ def test_a_checkpoint_from_elsewhere_is_compared(app: Flask, client: FlaskClient
     wrong = press(client, "#compare", checkpoints=f"{line.replace(': 1,', ': 2,')}\nnonsense")
     assert wrong.status_code == 422
     assert [one.split(":")[0] for one in texts(soup(wrong), "#compared li")] == [
-        "This checkpoint is of another version of PainChain.",
-        "This is no checkpoint",
+        "Another version of PainChain made this checkpoint.",
+        "This is not a checkpoint. A checkpoint is a line that “painchain checkpoint” prints.",
     ]
     assert "nonsense" in words(soup(wrong).select_one("#checkpoints"))
     assert press(client, "#compare").status_code == 422
@@ -217,7 +217,7 @@ def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flas
     file = app.extensions["painchain"].settings.checkpoint_file
     good = file.read_text()
     file.write_text(f"nonsense\n{good}")
-    for words_of_page, content in ("line 1: This is no checkpoint", good), ("", good):
+    for words_of_page, content in ("line 1: This is not a checkpoint", good), ("", good):
         assert press(client, "#check-now").status_code == 303
         look(app)
         page = read(client)

@@ -91,7 +91,7 @@ class Integrity(Resource):
     @classmethod
     def of(cls, state: State, latest: LatestCheckpoint) -> Integrity:
         """Return the resource of the last check and the newest checkpoint."""
-        result, running = state.verdict, state.running
+        result, running = state.result, state.running
         broken = result.broken if result else None
         return cls(
             state="unknown" if result is None else "broken" if broken else "whole",
@@ -105,7 +105,7 @@ class Integrity(Resource):
             complete=result.complete if result else None,
             drift=list(result.drift) if result else [],
             explained=list(result.explained) if result else [],
-            running=RunningCheck(began=running.began, reached=running.reached, whole=running.whole)
+            running=RunningCheck(began=running.began, reached=running.reached, whole=running.total)
             if running
             else None,
             error=state.error,
