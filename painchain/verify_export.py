@@ -1,10 +1,10 @@
-"""Verify an NDJSON export of PainChain: is each line an event as it was written, and are all of them there?
+"""Verify an NDJSON export of PainChain: is each line an unchanged event, and is the export complete?
 
     python verify_export.py EXPORT.ndjson --key secret.key [--checkpoint checkpoints.ndjson]
 
 This file needs Python 3.9 or newer and nothing else: copy it to wherever the export and the key are. The lines may come
-in any order. Exit code 0: every line is genuine, and every checkpoint that can be compared fits. 1: not so. 2: it could
-not be verified.
+in any order. Exit code 0: every line is genuine, and every checkpoint that can be compared matches. 1: otherwise.
+2: the export could not be verified.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fals
 
 
 class Unusable(Exception):
-    """What is needed cannot be read; the message says why."""
+    """An input that cannot be read. The message says why."""
 
 
 def derive_key(root: bytes, purpose: str) -> bytes:
@@ -45,7 +45,7 @@ def derive_key(root: bytes, purpose: str) -> bytes:
 def parse_keys(text: str) -> list[bytes]:
     """Read the keys of a key file, the newest first."""
     try:
-        roots = [base64.b64decode(one, altchars=b"-_", validate=True) for one in text.split()]
+        roots = [base64.b64decode(word, altchars=b"-_", validate=True) for word in text.split()]
     except ValueError:
         roots = []
     if not roots or any(len(root) != 32 for root in roots):
@@ -54,15 +54,15 @@ def parse_keys(text: str) -> list[bytes]:
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; one that has a member twice reads differently to different readers."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    """Return an object. Refuse duplicate members, which parsers read differently."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a member comes twice")
-    return found
+    return members
 
 
 def microseconds(text: str) -> int:
-    """Return a time as microseconds since 1970. There is one way to write it: what people read is what is verified."""
+    """Return a time as microseconds since 1970. Only one notation is valid, so what people read is what is verified."""
     time = datetime.fromisoformat(text[:-1] + "+00:00")
     if time.isoformat(timespec="microseconds") != text[:-1] + "+00:00" or text[-1] != "Z":
         raise ValueError("no time as an export has it")
@@ -70,7 +70,7 @@ def microseconds(text: str) -> int:
 
 
 def parse_float(text: str) -> float:
-    """Return a number that is no integer. More digits than it has would be read as another one elsewhere."""
+    """Return a float. Refuse superfluous digits, which other parsers could read differently."""
     if repr(float(text)) != text:
         raise ValueError("no number as an export has it")
     return float(text)
@@ -78,16 +78,16 @@ def parse_float(text: str) -> float:
 
 def parse_hash(text: str) -> bytes:
     """Return the bytes of a hash."""
-    found = bytes.fromhex(text)
-    if found.hex() != text:
+    value = bytes.fromhex(text)
+    if value.hex() != text:
         raise ValueError("no hash as an export has it")
-    return found
+    return value
 
 
 def parse_line(line: bytes) -> tuple[int, bytes, bytes, bytes]:
-    """Return number, previous hash, own hash and hashed content of the event in a line.
+    """Return the number, previous hash, own hash and hashed content of the event in a line.
 
-    :raises ValueError: or KeyError, TypeError, AttributeError, RecursionError, where there is none.
+    :raises ValueError: or KeyError, TypeError, AttributeError, RecursionError, when the line is not an event.
     """
     event = json.loads(line.decode("utf-8"), object_pairs_hook=unique_members, parse_float=parse_float)
     chain = event["chain"]
@@ -101,10 +101,10 @@ def parse_line(line: bytes) -> tuple[int, bytes, bytes, bytes]:
 
 
 class Export:
-    """What is known of the lines so far.
+    """The result of the lines read so far.
 
-    Stretches of numbers that follow each other are kept by their ends alone: a whole export needs no more memory than
-    a short one, in whatever order it comes.
+    Only the ends of each range of consecutive numbers are stored, so a complete export needs little memory, in any
+    order of its lines.
     """
 
     def __init__(self, roots: list[bytes], checkpoints: Iterable[dict[str, Any]] = ()):
@@ -122,12 +122,12 @@ class Export:
 
     @property
     def missing(self) -> int:
-        """How many events are not there between the first and the last that are."""
+        """How many events are missing between the first and the last one."""
         return self.last - self.first + 1 - self.genuine if self.genuine else 0
 
     @property
     def gaps(self) -> int:
-        """In how many places they are missing."""
+        """In how many places events are missing."""
         return max(0, len(self._starts) - 1)
 
     @property
@@ -169,7 +169,7 @@ class Export:
         return False
 
     def _is_known(self, number: int) -> bool:
-        """Say whether an event was there before, and remember that it is."""
+        """Return whether an event was seen before, and mark it as seen."""
         place, bit = number >> 3, 1 << (number & 7)
         if place >= len(self._seen):
             self._seen.extend(bytes(place + 1 - len(self._seen)))
@@ -178,7 +178,7 @@ class Export:
         return known
 
     def _join(self, number: int, previous: bytes, mac: bytes) -> None:
-        """Add an event to the stretches of numbers, and compare it with its neighbours."""
+        """Add an event to the ranges of numbers, and compare it with its neighbours."""
         self.first = min(self.first or number, number)
         self.last = max(self.last, number)
         for size, known in ((number - 1, previous), (number, mac)):
@@ -198,7 +198,7 @@ class Export:
         if not fits:
             self._problem(
                 f"is out of order: event {number} is genuine, but does not follow the one before it or precede the one "
-                "behind it. The log was cut off and written anew there"
+                "after it. The log was truncated and rewritten there"
             )
 
     def _problem(self, words: str) -> None:
@@ -208,30 +208,30 @@ class Export:
 
 
 def parse_checkpoints(text: str, roots: list[bytes]) -> list[dict[str, Any]]:
-    """Return the checkpoints of a file whose seals are right; a last line without an end was never written wholly."""
+    """Return the checkpoints of a file and verify their seals. An incomplete last line is ignored."""
     seals = {derive_key(root, "name of the key")[:8].hex(): derive_key(root, "checkpoints") for root in roots}
-    found = []
+    checkpoints = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
-            one = json.loads(line, object_pairs_hook=unique_members)
-            if set(one) != CHECKPOINT or one["version"] != VERSION or type(one["size"]) is not int:
+            checkpoint = json.loads(line, object_pairs_hook=unique_members)
+            if set(checkpoint) != CHECKPOINT or checkpoint["version"] != VERSION or type(checkpoint["size"]) is not int:
                 raise ValueError(line)
-            members = {name: value for name, value in one.items() if name != "seal"}
-            made = hmac.digest(seals[one["key"]], _encode(members).encode(), "sha256")
-            right = hmac.compare_digest(made, bytes.fromhex(one["seal"]))
-            head = bytes.fromhex(one["head"])
+            members = {name: value for name, value in checkpoint.items() if name != "seal"}
+            expected = hmac.digest(seals[checkpoint["key"]], _encode(members).encode(), "sha256")
+            is_valid = hmac.compare_digest(expected, bytes.fromhex(checkpoint["seal"]))
+            head = bytes.fromhex(checkpoint["head"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Unusable(f"Line {number} of the checkpoints is no checkpoint of a key that is here.") from None
-        if not right:
+        if not is_valid:
             raise Unusable(f"Line {number} of the checkpoints was changed: its seal is not right.")
-        found.append({**members, "head": head})
-    if not found:
+        checkpoints.append({**members, "head": head})
+    if not checkpoints:
         raise Unusable("There is no checkpoint in the file of checkpoints.")
-    return found
+    return checkpoints
 
 
 def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
-    """Yield what was found, line by line, and whether it is good."""
+    """Yield the result line by line, each with whether it is good."""
     yield not export.bad, f"{export.genuine:,} of {export.lines:,} lines are genuine."
     for line, words in export.problems:
         others = f" {export.bad - 1:,} more lines are not genuine either." if export.bad > 1 else ""
@@ -259,19 +259,19 @@ def report(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[
 
 
 def compare_checkpoints(export: Export, checkpoints: list[dict[str, Any]]) -> Iterator[tuple[bool, str]]:
-    """Yield what the checkpoints say of the lines."""
+    """Yield the result of comparing the checkpoints with the lines."""
     fit = unknown = 0
-    for one in checkpoints:
-        size, known = one["size"], export.hashes.get(one["size"])
-        if known is not None and hmac.compare_digest(known, one["head"]):
+    for checkpoint in checkpoints:
+        size, known = checkpoint["size"], export.hashes.get(checkpoint["size"])
+        if known is not None and hmac.compare_digest(known, checkpoint["head"]):
             fit += 1
         elif known is not None:
-            yield False, f"The checkpoint of {one['time']} does not fit: event {size:,} was another one then."
+            yield False, f"The checkpoint of {checkpoint['time']} does not fit: event {size:,} was another one then."
         elif size > export.last:
             yield (
                 False,
-                f"The end is not there: at {one['time']} the log had {size:,} events, and the lines end with event "
-                f"{export.last:,}. Of a filtered export, or one made before, that is to be expected.",
+                f"The end is missing: at {checkpoint['time']} the log had {size:,} events, but the last line is event "
+                f"{export.last:,}. This is expected for a filtered export, or one made before the checkpoint.",
             )
         else:
             unknown += 1
@@ -287,13 +287,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("export", help="the NDJSON export; - for standard input")
     parser.add_argument("--key", required=True, help="the key file: instance/secret.key")
     parser.add_argument("--checkpoint", help="a file of checkpoints to compare with")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        roots = parse_keys(Path(given.key).read_text(encoding="ascii"))
-        kept = Path(given.checkpoint).read_text(encoding="ascii", errors="replace") if given.checkpoint else ""
-        checkpoints = parse_checkpoints(kept, roots) if given.checkpoint else []
+        roots = parse_keys(Path(options.key).read_text(encoding="ascii"))
+        checkpoint_text = (
+            Path(options.checkpoint).read_text(encoding="ascii", errors="replace") if options.checkpoint else ""
+        )
+        checkpoints = parse_checkpoints(checkpoint_text, roots) if options.checkpoint else []
         export = Export(roots, checkpoints)
-        with sys.stdin.buffer if given.export == "-" else Path(given.export).open("rb") as lines:
+        with sys.stdin.buffer if options.export == "-" else Path(options.export).open("rb") as lines:
             for line in lines:
                 export.read(line)
         if not export.lines:

@@ -54,7 +54,7 @@ class Export:
 
 @dataclass(frozen=True)
 class RetentionChange:
-    """For how many days the events of one source are kept from now on. None: for ever."""
+    """For how many days the events of one source are kept from now on. None means forever."""
 
     source: str
     old: int | None

@@ -100,7 +100,7 @@ def show(events: Iterable[Event], as_json: bool, zone: ZoneInfo) -> None:
 def line(view: EventView) -> str:
     """Return an event as one line: time, source, what happened, author."""
     source = click.style(f"{plain(view.source_label):<{SOURCE_WIDTH}}", fg=COLOURS.get(view.colour))
-    claimed = f" (claims to be {plain(view.claimed)})" if view.claimed else ""
+    claimed = f" (claimed author: {plain(view.claimed)})" if view.claimed else ""
     reason = f"  “{plain(view.reason)}”" if view.reason else ""
     author = click.style(f"by {plain(view.event.author)}{claimed}{reason}", dim=True)
     return f"{view.local:%Y-%m-%d %H:%M:%S}  {source}  {plain(summary(view)):<{WHAT_WIDTH}}  {author}"

@@ -1,7 +1,7 @@
-"""Take everything that is stored into one file, and put such a file in the place of what is stored.
+"""Back up everything that is stored to one file, and restore such a file.
 
-What can be made from the rest is left out: rollups, sets, tags of events and the index of words. So are sessions,
-one-time links and failed attempts: a backup must not let anybody in who was signed out since.
+A backup leaves out derived data: rollups, sets, tags of events and the full-text index. It also leaves out sessions,
+one-time links and failed attempts: a restored backup must not revive a session that was ended since.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ from painchain.maintenance.backup_format import (
 )
 from painchain.migrations import NEWEST
 
-FIRST_START = 1  # the event of the built-in connector, and nothing else
+FIRST_START = 1  # only the event of the built-in connector
 
 _tables = Base.metadata.tables
 _head = _tables[LogHead.__tablename__]
 _events = _tables[ChangeEvent.__tablename__]
 _DERIVED = {model.__tablename__ for model in (EventCount, EventSet, EventTag)}
 _OF_BROWSERS = {model.__tablename__ for model in (SignIn, OneTimeLink, Attempt)}
-# The head is a row that every writer waits for: it is changed, never replaced.
+# Every writer waits for the head row. It is updated, never replaced.
 BACKED_UP_TABLES = [
     one for one in Base.metadata.sorted_tables if one.name not in {*_DERIVED, *_OF_BROWSERS, _head.name}
 ]
 _CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _head]
-# Turns and leases that a process of another time had; and what was put back is checked soon.
+# Leases of earlier processes are cleared. The restored log is checked soon.
 _LEASES = {
     "poll_states": ("taken_until", "watched_until"),
     "notices": ("taken_until",),
@@ -81,14 +81,14 @@ Progress = Callable[[int], None]
 
 
 class RestoreRefused(Exception):
-    """A backup that is not restored; the message says why and what to do."""
+    """A refused restore. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What was restored: so many events of the log as it was at `time`; `broken` says where its chain is broken.
+    """What was restored: the number of events, and the `time` of the backup. `broken` says where its chain is broken.
 
-    `old_key` names the key that it was sealed with, if that was replaced since.
+    `old_key` is the ID of the key that the backup is sealed with, if that key was replaced since.
     """
 
     events: int
@@ -99,13 +99,13 @@ class RestoreResult:
 
 
 def count_rows() -> int:
-    """Say how many rows a backup has about, for its progress."""
+    """Return the approximate number of rows of a backup, for its progress."""
     with session.read_transaction() as connection:
         return sum(_count(connection).values())
 
 
 def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None) -> Manifest:
-    """Write everything into `file`: as it is at one moment, however many write meanwhile. It holds ``BATCH`` rows.
+    """Write a consistent snapshot of everything to `file`. At most ``BATCH`` rows are in memory at a time.
 
     :raises painchain.database.session.WrongKey: when the key was replaced, so that this process cannot seal it.
     """
@@ -116,15 +116,15 @@ def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None
         if manifest.key != keys.id:
             raise session.WrongKey
         writer.manifest(manifest)
-        for one in BACKED_UP_TABLES:
-            writer.table(one.name, one.columns.keys())
-            plain, binary = _raw_table(one), _binary_indexes(one)
-            query = select(plain).order_by(*(plain.c[name] for name in one.primary_key.columns.keys()))  # noqa: SIM118  no dict
-            with connection.execute(query, execution_options={"yield_per": BATCH}) as found:
-                for some in found.partitions():
-                    writer.rows(_encode_rows(some, binary))
-                    written[one.name] += len(some)
-                    progress(len(some))
+        for saved_table in BACKED_UP_TABLES:
+            writer.table(saved_table.name, saved_table.columns.keys())
+            raw_table, binary = _raw_table(saved_table), _binary_indexes(saved_table)
+            query = select(raw_table).order_by(*(raw_table.c[name] for name in saved_table.primary_key.columns.keys()))  # noqa: SIM118  no dict
+            with connection.execute(query, execution_options={"yield_per": BATCH}) as result:
+                for batch in result.partitions():
+                    writer.rows(_encode_rows(batch, binary))
+                    written[saved_table.name] += len(batch)
+                    progress(len(batch))
     writer.seal(dict(written), keys)
     return manifest
 
@@ -150,12 +150,13 @@ def _manifest(connection: Connection, now: datetime) -> Manifest:
 
 def _count(connection: Connection) -> dict[str, int]:
     return {
-        one.name: connection.execute(select(func.count()).select_from(one)).scalar_one() for one in BACKED_UP_TABLES
+        counted_table.name: connection.execute(select(func.count()).select_from(counted_table)).scalar_one()
+        for counted_table in BACKED_UP_TABLES
     }
 
 
 def is_in_use() -> bool:
-    """Say whether there is more in this database than a first start puts there."""
+    """Return whether the database contains more than a first start creates."""
     with session.read_transaction() as connection:
         last = connection.execute(select(_head.c.last_event)).scalar_one()
         connectors = connection.execute(select(func.count()).select_from(Connector)).scalar_one()
@@ -164,7 +165,7 @@ def is_in_use() -> bool:
 
 
 def refuse_other_versions(manifest: Manifest) -> None:
-    """Refuse what this version cannot load.
+    """Refuse a backup that this version cannot load.
 
     :raises RestoreRefused: when the backup is of another schema.
     """
@@ -184,10 +185,10 @@ def restore(
     progress: Progress = lambda rows: None,
     even_broken: bool = False,
 ) -> RestoreResult:
-    """Put what a file holds in the place of everything that is stored: in one transaction, verified before its end.
+    """Replace everything that is stored with a backup, in one transaction, and verify its chain before the commit.
 
-    Other processes see all of it at once, or nothing. Numbers of events and rows that were given out are not given out
-    again, and a sealed run stands for the events that are abandoned.
+    Other processes see all of it at once, or nothing. Numbers of events and rows that were used are not used again. A
+    sealed range stands for the events that the restore discards.
 
     :raises RestoreRefused: when the chain of its log is broken, unless `even_broken`.
     :raises BadBackup: when the file is not what was checked.
@@ -227,29 +228,32 @@ def restore(
 
 def _clear(connection: Connection) -> None:
     fulltext.clear(connection)
-    for one in _CLEARED:
-        connection.execute(delete(one))
+    for cleared_table in _CLEARED:
+        connection.execute(delete(cleared_table))
 
 
 def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progress: Progress) -> None:
-    """Write the rows of a file, and the tags of its events."""
-    there = {one.name: (one, Prepared(insert(_raw_table(one))), _binary_indexes(one)) for one in BACKED_UP_TABLES}
-    for name, columns, some in batches(file, checked):
-        if name not in there or list(columns) != there[name][0].columns.keys():
+    """Load the rows of a file, and derive the tags of its events."""
+    targets = {
+        saved_table.name: (saved_table, Prepared(insert(_raw_table(saved_table))), _binary_indexes(saved_table))
+        for saved_table in BACKED_UP_TABLES
+    }
+    for name, columns, batch in batches(file, checked):
+        if name not in targets or list(columns) != targets[name][0].columns.keys():
             raise BadBackup(f"This backup does not have the tables of this version ({name}).")
-        _, statement, binary = there[name]
-        loaded = [dict(zip(columns, _decode_row(row, binary), strict=True)) for row in some]
+        _, statement, binary = targets[name]
+        loaded = [dict(zip(columns, _decode_row(row, binary), strict=True)) for row in batch]
         statement.run(connection, *loaded)
-        several = loaded if name == _events.name else []
-        if tags := [{"tag": tag, "event": row["id"]} for row in several for tag in row["tags"]]:
+        event_rows = loaded if name == _events.name else []
+        if tags := [{"tag": tag, "event": row["id"]} for row in event_rows for tag in row["tags"]]:
             _INSERT_TAGS.run(connection, *tags)
-        progress(len(some))
-    for name, ends in _LEASES.items():
-        connection.execute(update(_raw_table(_tables[name])).values(dict.fromkeys(ends, 0)))
+        progress(len(batch))
+    for name, lease_columns in _LEASES.items():
+        connection.execute(update(_raw_table(_tables[name])).values(dict.fromkeys(lease_columns, 0)))
 
 
 def _encrypt_with_current_key(event_log: EventLogWriter, manifest: Manifest) -> None:
-    """Seal what a backup from before the key was replaced holds with the key that is written with now."""
+    """Encrypt and sign with the current key, if the backup was made before the key was replaced."""
     keys: Keyring = runtime.current().keys
     if manifest.key != keys.id:
         old = keys.led_by(manifest.key)
@@ -258,18 +262,18 @@ def _encrypt_with_current_key(event_log: EventLogWriter, manifest: Manifest) -> 
 
 
 def _restore_head(event_log: EventLogWriter, manifest: Manifest) -> bool:
-    """Let the log end as it did in the backup; say whether that end fits its seal."""
+    """Restore the head of the log from the backup. Return whether it matches its seal."""
     mac, seal = bytes.fromhex(manifest.head), bytes.fromhex(manifest.seal)
-    several = chains(runtime.current().keys)
-    intact = any(compare_digest(seal, chain.seal_head(manifest.events, mac)) for chain in several)
+    log_chains = chains(runtime.current().keys)
+    intact = any(compare_digest(seal, chain.seal_head(manifest.events, mac)) for chain in log_chains)
     if intact:
-        seal = event_log.chain.seal_head(manifest.events, mac)  # the key that is written with now
+        seal = event_log.chain.seal_head(manifest.events, mac)  # with the current key
     event_log.connection.execute(update(_head).values(last_event=manifest.events, mac=mac, seal=seal, counted=0))
     return intact
 
 
 def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[Any], intact: bool) -> None:
-    """Let the next event follow upon the backup's last one, and upon a run for the events that are abandoned."""
+    """Make the next event follow the backup's last one and a sealed range for the discarded events."""
     mac = bytes.fromhex(manifest.head)
     event_log.last_event, event_log.mac, event_log.counted = (
         manifest.events,
@@ -280,7 +284,7 @@ def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[An
         max(manifest.stamp, present.last_stamp),
         max(manifest.revision, present.revision),
     )
-    # An end that was changed by hand says nothing of which numbers were given out.
+    # A head that was changed by hand does not show which numbers were used.
     if present.last_event > event_log.last_event and compare_digest(
         bytes(present.seal), event_log.chain.seal_head(present.last_event, present.mac)
     ):
@@ -290,7 +294,7 @@ def _continue_log(event_log: EventLogWriter, manifest: Manifest, present: Row[An
 
 
 def _old_key(manifest: Manifest) -> str:
-    """Return the name of the key that a backup was sealed with, if it was replaced since."""
+    """Return the ID of the key that a backup was sealed with, if it was replaced since."""
     keys: Keyring = runtime.current().keys
     return "" if manifest.key == keys.id else manifest.key
 
@@ -301,7 +305,7 @@ def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
         f"Restored the backup of {manifest.time}: {_events_of(events)}, up to number {manifest.events:,}. What was "
         f"stored here before is abandoned, with a log that ended at number {present.last_event:,}"
     )
-    facts = {
+    metadata = {
         "backup_time": manifest.time,
         "backup_size": manifest.events,
         "backup_head": manifest.head,
@@ -310,38 +314,43 @@ def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
         "abandoned_head": present.mac.hex(),
     }
     if old := _old_key(manifest):
-        facts["old_key"] = old
+        metadata["old_key"] = old
         text += f". It was sealed with the key {old}, which was replaced since"
-    trail.record("backup_restored", manifest.time, "restored", text, facts)
+    trail.record("backup_restored", manifest.time, "restored", text, metadata)
 
 
 def _events_of(number: int) -> str:
     return f"{number:,} event{'' if number == 1 else 's'}"
 
 
-def _raw_table(one: Any) -> Any:
-    """Return a table as it is stored: times are whole microseconds."""
-    kinds = ((item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type) for item in one.columns)
-    return table(one.name, *(column(name, kind) for name, kind in kinds))
+def _raw_table(model_table: Any) -> Any:
+    """Return a table with its stored types: times are integers in microseconds."""
+    columns = (
+        (item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type)
+        for item in model_table.columns
+    )
+    return table(model_table.name, *(column(name, kind) for name, kind in columns))
 
 
-def _binary_indexes(one: Any) -> list[int]:
-    """Return the places of the columns that hold bytes."""
-    return [place for place, item in enumerate(one.columns) if isinstance(item.type, LargeBinary)]
+def _binary_indexes(model_table: Any) -> list[int]:
+    """Return the indexes of the columns that contain bytes."""
+    return [
+        index for index, table_column in enumerate(model_table.columns) if isinstance(table_column.type, LargeBinary)
+    ]
 
 
-def _encode_rows(some: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
+def _encode_rows(batch: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
     """Return rows with their bytes in base64."""
     if not binary:
-        return [tuple(row) for row in some]
-    rows = [list(row) for row in some]
+        return [tuple(row) for row in batch]
+    rows = [list(row) for row in batch]
     for row in rows:
-        for place in binary:
-            row[place] = None if row[place] is None else b64encode(row[place]).decode()
+        for index in binary:
+            row[index] = None if row[index] is None else b64encode(row[index]).decode()
     return rows
 
 
 def _decode_row(row: list[Any], binary: Sequence[int]) -> list[Any]:
-    for place in binary:
-        row[place] = None if row[place] is None else b64decode(row[place])
+    for index in binary:
+        row[index] = None if row[index] is None else b64decode(row[index])
     return row

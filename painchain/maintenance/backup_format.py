@@ -1,4 +1,4 @@
-"""The file of a backup: what was stored, line by line in JSON, packed, with a seal at its end.
+"""The format of a backup file: gzipped JSON lines with a seal at the end.
 
 The first line is the manifest. A line with a table's name and columns stands before that table's rows, each of which
 is an array. The last line but one says how many rows there are, the last one has the SHA-256 of all before it and its
@@ -31,15 +31,15 @@ Progress = Callable[[int], None]
 
 
 class BadBackup(Exception):
-    """A file that is not restored; the message says why and what to do."""
+    """A file that cannot be restored. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup is of: `events` is the number of the newest event, `head` its hash, `key` the name of its key.
+    """The contents of a backup: `events` is the number of the newest event, `head` its hash, `key` the ID of its key.
 
-    `seal`, `stamp` and `revision` are those of the log's head. `rows` says how many each table has, `ids` up to which
-    number each has given out.
+    `seal`, `stamp` and `revision` are those of the log's head. `rows` contains the row count of each table, `ids` the
+    highest ID that each table has used.
     """
 
     format: int
@@ -59,14 +59,14 @@ class Manifest:
 
 @dataclass(frozen=True)
 class VerifiedBackup:
-    """A file that is whole and was sealed with one of our keys."""
+    """A complete file that was sealed with one of our keys."""
 
     manifest: Manifest
     digest: bytes
 
 
 class BackupWriter:
-    """Writes a backup. Whoever reads it finds it whole only once it is sealed."""
+    """Writes a backup. It is complete only after it is sealed."""
 
     def __init__(self, file: BinaryIO):
         self._packed = gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0)
@@ -77,15 +77,15 @@ class BackupWriter:
         self._write([asdict(manifest)])
 
     def table(self, name: str, columns: Sequence[str]) -> None:
-        """Write what stands before the rows of a table."""
+        """Write the header of a table's rows."""
         self._write([{"table": name, "columns": list(columns)}])
 
-    def rows(self, several: Iterable[Sequence[Any]]) -> None:
+    def rows(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows."""
-        self._write(several)
+        self._write(rows)
 
     def seal(self, rows: dict[str, int], keys: Keyring) -> None:
-        """Write the end."""
+        """Write the row counts, the digest and the seal."""
         self._write([{"rows": rows}])
         digest = self._digest.digest()
         self._write([{"sha256": digest.hex(), "seal": _seal(keys.derive(PURPOSE), digest).hex()}])
@@ -98,9 +98,9 @@ class BackupWriter:
 
 
 def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None) -> VerifiedBackup:
-    """Read a file from its first to its last line and say what it is. Nothing in it is believed before.
+    """Read a whole file and verify its seal. Nothing in the file is trusted before that.
 
-    :raises BadBackup: when it is no backup, is not whole, was changed, or was sealed with none of our keys.
+    :raises BadBackup: when it is not a backup, is incomplete, was changed, or was sealed with an unknown key.
     """
     with _reading(file) as lines:
         first = previous = next(lines, b"")
@@ -117,9 +117,9 @@ def check(file: BinaryIO, keys: Keyring, progress: Progress = lambda lines: None
 
 
 def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequence[str], list[list[Any]]]]:
-    """Yield the rows of a file that was checked, some at a time, with their table and its columns.
+    """Yield the rows of a verified file in batches, with their table and its columns.
 
-    :raises BadBackup: at the end, when it is not the same any more.
+    :raises BadBackup: at the end, when the file has changed since it was verified.
     """
     digest, table = sha256(), ""
     columns: list[str] = []
@@ -143,7 +143,7 @@ def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequ
 
 @contextmanager
 def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
-    """Unpack a file line by line, from its beginning."""
+    """Decompress a file and yield its lines."""
     file.seek(0)
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as packed:
@@ -163,20 +163,20 @@ def _lines(packed: gzip.GzipFile) -> Iterator[bytes]:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
+        value = None
+    return value if isinstance(value, dict) else {}
 
 
 def _manifest(line: bytes) -> Manifest:
-    found = _object(line)
-    if not isinstance(found.get("format"), int) or "rows" not in found:
+    members = _object(line)
+    if not isinstance(members.get("format"), int) or "rows" not in members:
         raise BadBackup("This is no backup of PainChain.")
-    if found["format"] > FORMAT:
+    if members["format"] > FORMAT:
         raise BadBackup("This backup is of a newer version of PainChain. Restore it with that one.")
     try:
-        return Manifest(**found)
+        return Manifest(**members)
     except TypeError:
         raise BadBackup("This is no backup of PainChain.") from None
 
@@ -189,9 +189,9 @@ def _check_seal(end: dict[str, Any], digest: bytes, manifest: Manifest, keys: Ke
             "This backup was made with another key. Put the secret.key that belongs to it into the instance folder "
             "(beside a key that is in use there, as one more line)."
         )
-    # Only the key that it names: a key that was replaced does not vouch for what was made since.
+    # Only the key in the manifest counts: a replaced key cannot seal newer backups.
     key = keys.derived(PURPOSE)[keys.ids.index(manifest.key)]
-    given = str(end.get("seal")).encode("utf-8", "replace")  # anybody's text so far
+    given = str(end.get("seal")).encode("utf-8", "replace")  # untrusted text
     if hmac.compare_digest(_seal(key, digest).hex().encode(), given):
         return
     raise BadBackup("This backup was changed after it was made: its seal does not fit. Take another one.")

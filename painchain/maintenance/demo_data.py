@@ -22,8 +22,8 @@ from painchain.eventlog import writer
 from painchain.eventlog.writer import EventLogWriter, NewEvent
 
 BATCH = 5_000  # events in one transaction
-ONE_IN_AUDITED = 50  # of so many events one is an audited change
-RARELY = 60  # so many events are by the rare author, however many there are
+ONE_IN_AUDITED = 50  # one of this many events is an audited change
+RARELY = 60  # the number of events by the rare author, in a log of any size
 RARE = "demo-zoe"
 AUTHORS = tuple(
     f"demo-{name}"
@@ -62,7 +62,7 @@ VERBS = {"modified": "Updated", "added": "Created", "deleted": "Deleted"}
 
 @dataclass(frozen=True)
 class EventOfConnector:
-    """One kind of event of one connector."""
+    """One event type of one connector."""
 
     id: int
     name: str
@@ -72,30 +72,31 @@ class EventOfConnector:
 
 
 def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int], None]) -> None:
-    """Write so many events of the last `days`, the same ones for the same `seed`; `done` hears how many are new.
+    """Write `events` made-up events of the last `days`. The same `seed` gives the same events.
 
-    The connectors that they are about are added on the record, stay disabled and lead nowhere.
+    `done` is called with the number of new events after each transaction. The demo connectors are created and recorded,
+    stay disabled and have addresses that do not exist.
     """
     random = Random(seed)  # noqa: S311  nothing here is secret
     times = _times(events, days, now, random)
     kinds: list[EventOfConnector] = []
     for start in range(0, events, BATCH):
-        some = times[start : start + BATCH]
+        batch_times = times[start : start + BATCH]
         with writer.writing() as event_log:
             before = event_log.last_event
-            there = _connectors(event_log, some[0])
-            kinds = kinds or list(_kinds(there))
-            left = len(some) - (event_log.last_event - before)
-            for when in some[: left // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
-                _audited_change(random.choice(there), when, event_log, random)
-            left = len(some) - (event_log.last_event - before)
-            rest = sorted(random.sample(some, max(left, 0)))
-            event_log.append(*_polled_events(event_log.last_event, rest, kinds, max(events // RARELY, 2), random))
-        done(len(some))
+            demo_connectors = _connectors(event_log, batch_times[0])
+            kinds = kinds or list(_kinds(demo_connectors))
+            remaining = len(batch_times) - (event_log.last_event - before)
+            for when in batch_times[: remaining // ONE_IN_AUDITED * ONE_IN_AUDITED : 2 * ONE_IN_AUDITED]:
+                _audited_change(random.choice(demo_connectors), when, event_log, random)
+            remaining = len(batch_times) - (event_log.last_event - before)
+            poll_times = sorted(random.sample(batch_times, max(remaining, 0)))
+            event_log.append(*_polled_events(event_log.last_event, poll_times, kinds, max(events // RARELY, 2), random))
+        done(len(batch_times))
 
 
 def _times(events: int, days: int, now: datetime, random: Random) -> list[datetime]:
-    """Return times in order: many in working hours, few at night and at weekends."""
+    """Return sorted times: many in working hours, few at night and at weekends."""
     hours = [now - timedelta(hours=hour) for hour in range(days * 24, 0, -1)]
     weights = [(6 if 8 <= hour.hour < 18 else 1) * (1 if hour.weekday() < 5 else 0.3) for hour in hours]
     busy = random.choices(hours, weights, k=events)
@@ -103,52 +104,54 @@ def _times(events: int, days: int, now: datetime, random: Random) -> list[dateti
 
 
 def _connectors(event_log: EventLogWriter, when: datetime) -> list[Connector]:
-    """Return the demo's connectors; those that are missing are added."""
-    there = {one.name: one for one in db.session.scalars(select(Connector))}
+    """Return the demo connectors. Create those that are missing."""
+    existing = {connector.name: connector for connector in db.session.scalars(select(Connector))}
     wanted = {
         f"Demo {connector_type.label}{place}": (connector_type, tags)
         for connector_type in connectors.ADDABLE.values()
         for place, tags in PLACES.items()
     }
     for name, (connector_type, tags) in wanted.items():
-        if name not in there:
+        if name not in existing:
             trail = Trail(event_log, AUTHORS[0], writer.new_request_id(when), when)
             values = {"name": name, "tags": list(tags), **_placeholder_values(connector_type)}
-            there[name] = connector_store.create(connector_type, values, False, trail)
-    return [there[name] for name in wanted]
+            existing[name] = connector_store.create(connector_type, values, False, trail)
+    return [existing[name] for name in wanted]
 
 
 def _placeholder_values(connector_type: ConnectorType) -> dict[str, str]:
-    """Return addresses and tokens that lead nowhere."""
+    """Return addresses and tokens that do not exist."""
     made_up = {Kind.URL: "https://demo.invalid", Kind.SECRET: "demo-token"}
     return {field.key: made_up[field.kind] for field in connector_type.fields if field.kind in made_up}
 
 
-def _kinds(there: Sequence[Connector]) -> Iterator[EventOfConnector]:
-    for one in there:
-        connector_type = connectors.TYPES[one.type]
+def _kinds(demo_connectors: Sequence[Connector]) -> Iterator[EventOfConnector]:
+    for connector in demo_connectors:
+        connector_type = connectors.TYPES[connector.type]
         for event_type in connector_type.event_types:
             for _ in range(COMMON.get(event_type.name, 1)):
-                yield EventOfConnector(one.id, one.name, connector_type, event_type, one.tags)
+                yield EventOfConnector(connector.id, connector.name, connector_type, event_type, connector.tags)
 
 
-def _audited_change(one: Connector, when: datetime, event_log: EventLogWriter, random: Random) -> None:
+def _audited_change(connector: Connector, when: datetime, event_log: EventLogWriter, random: Random) -> None:
     """Change a setting, or switch the connector on and off again: two events."""
     trail = Trail(event_log, random.choice(AUTHORS[:6]), writer.new_request_id(when), when)
     if random.random() < 0.7:
-        other = [interval for interval in (60, 120, 300, 600, 900, 3600) if interval != one.config["poll_interval"]]
-        connector_store.update(one, ConnectorEdit({"poll_interval": random.choice(other)}), trail)
+        other_intervals = [
+            interval for interval in (60, 120, 300, 600, 900, 3600) if interval != connector.config["poll_interval"]
+        ]
+        connector_store.update(connector, ConnectorEdit({"poll_interval": random.choice(other_intervals)}), trail)
     else:
-        connector_store.set_enabled(one, True, trail)
-        connector_store.set_enabled(one, False, trail)
+        connector_store.set_enabled(connector, True, trail)
+        connector_store.set_enabled(connector, False, trail)
 
 
 def _polled_events(
     last: int, times: Sequence[datetime], kinds: Sequence[EventOfConnector], rarely: int, random: Random
 ) -> Iterator[NewEvent]:
-    """Yield what polling would find at these times, one in `rarely` by the rare author.
+    """Yield events as polls would find them at these times, one in `rarely` by the rare author.
 
-    Numbers in their ids follow `last`, so that none is used twice.
+    Numbers in their IDs continue after `last`, so none is used twice.
     """
     zipf = [1 / rank for rank in range(1, len(AUTHORS) + 1)]
     authors = random.choices(AUTHORS, zipf, k=len(times))
@@ -189,7 +192,7 @@ def _event(number: int, when: datetime, author: str, kind: EventOfConnector, ran
 
 
 def _fact(field: EventField, number: int, service: str, outcome: str, random: Random) -> Any:
-    """Return what an event says about itself, in the shape of the field."""
+    """Return a made-up value in the shape of the field."""
     key = field.key
     if field.shape is Shape.LIST:
         if key == "failed_jobs" and not outcome.startswith("fail"):
@@ -209,8 +212,12 @@ def _fact(field: EventField, number: int, service: str, outcome: str, random: Ra
 
 def _moved(number: int, service: str) -> list[dict[str, Any]]:
     """Return how the images of a workload change: most have one container, some a second that is new."""
-    one = {"name": service, "old": f"demo/{service}:1.{number % 9}", "new": f"demo/{service}:1.{number % 9 + 1}"}
-    return [one] if number % 4 else [one, {"name": "proxy", "old": None, "new": "demo/proxy:2.0"}]
+    image_change = {
+        "name": service,
+        "old": f"demo/{service}:1.{number % 9}",
+        "new": f"demo/{service}:1.{number % 9 + 1}",
+    }
+    return [image_change] if number % 4 else [image_change, {"name": "proxy", "old": None, "new": "demo/proxy:2.0"}]
 
 
 _SHAPED: dict[Shape, Callable[[int, str, str, Random], Any]] = {

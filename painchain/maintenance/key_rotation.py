@@ -1,4 +1,4 @@
-"""Replace the key: seal every stored secret anew and chain the log on with another, in one transaction."""
+"""Replace the key: re-encrypt every stored secret and continue the chain with the new key, in one transaction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _events, _head, _runs = (Base.metadata.tables[one.__tablename__] for one in (Cha
 
 @dataclass(frozen=True)
 class RotationResult:
-    """What a rotation did: names of the keys, how many texts were sealed anew, and how many keys there are now."""
+    """What a rotation did: the IDs of the keys, the number of re-encrypted secrets, and the number of keys now."""
 
     old: str
     new: str
@@ -47,25 +47,25 @@ class RotationResult:
 
 @dataclass(frozen=True)
 class ReplacementResult:
-    """What became of a log whose key was lost: so many events nobody can verify, and what was `dropped`, in words."""
+    """What replacing a lost key did: the number of events that can no longer be verified, and what was `dropped`."""
 
     unverified: int
     dropped: list[str]
 
 
 def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
-    """Put a new key to use: the first one of its place, or where that is in use already a fresh one of PainChain's own.
+    """Rotate to a new key: the first one in the key file, or a generated one if that is already in use.
 
-    The write lock is held all along, so that of two who rotate one waits, and works upon what the other has done. The
-    key lies in its file before anything is sealed with it; which key counts is decided by the commit alone.
+    The write lock is held throughout, so that of two rotations the second continues from the result of the first. The
+    key is in its file before anything is encrypted with it. The commit decides which key is in use.
 
     :raises ChangeRefused: when the keys are looked after elsewhere and no new one is there.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     old: Keyring = runtime.current().keys
-    where: KeySource = runtime.current().key_place
+    source: KeySource = runtime.current().key_place
     with writer.writing() as event_log:
-        keys = _keys_with_new_first(where, old.id, _used_key_ids(event_log.connection))
+        keys = _keys_with_new_first(source, old.id, _used_key_ids(event_log.connection))
         count = encrypted_columns.reseal(event_log.connection, old.box(), keys.box())
         pruned_ranges.reseal(event_log.connection, Chain(keys), Chain(old))
         event_log.change_key(Chain(keys))
@@ -79,66 +79,66 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
     return RotationResult(old.id, keys.id, count, len(keys.roots))
 
 
-def _keys_with_new_first(where: KeySource, current: str, used: set[str]) -> Keyring:
-    """Return the keys with one in front that never was in use: a rotation that came to nothing may have left it."""
-    keys = key_file.read_keys(where)
+def _keys_with_new_first(source: KeySource, current: str, used: set[str]) -> Keyring:
+    """Return the keys with an unused one first. A failed rotation may have left one."""
+    keys = key_file.read_keys(source)
     if keys is None or current not in keys.ids:
-        raise KeyUnusable(f"{where.name} has changed: the key that is in use is not there any more. Put it back.")
+        raise KeyUnusable(f"{source.name} has changed: the key in use is missing. Restore it.")
     if keys.id not in {*used, current}:
         return keys
-    if not where.own:
+    if not source.own:
         raise ChangeRefused(
-            f"There is no new key in {where.name}. Put one in front of the old key, with a space or a line break "
-            "between, and do this again. This makes one: openssl rand -base64 32 | tr '+/' '-_'"
+            f"There is no new key in {source.name}. Put one in front of the old key, with a space or a line break "
+            "between, and try again. To generate one: openssl rand -base64 32 | tr '+/' '-_'"
         )
-    fresh = parse_key(new_key(), "a new key")
-    keys = Keyring((*fresh.roots, *keys.roots))
-    key_file.write_keys(where, keys)
+    generated = parse_key(new_key(), "a new key")
+    keys = Keyring((*generated.roots, *keys.roots))
+    key_file.write_keys(source, keys)
     return keys
 
 
 def _used_key_ids(connection: Connection) -> set[str]:
-    """Return the names of the keys that were in use once: the chain goes from key to key and never back.
+    """Return the IDs of all keys that were in use. The chain never returns to an old key.
 
-    A backup from before a rotation takes that away; what says that it was restored says of which key it was.
+    Restoring a backup from before a rotation removes the rotation's event, but the restore's event has the key's ID.
     """
-    mine = (_event.source == SOURCE, _event.event_type.in_((ROTATED, RESTORED)))
-    return {str(told.get("old_key")) for told in connection.scalars(select(_event.metadata).where(*mine))}
+    conditions = (_event.source == SOURCE, _event.event_type.in_((ROTATED, RESTORED)))
+    return {str(metadata.get("old_key")) for metadata in connection.scalars(select(_event.metadata).where(*conditions))}
 
 
 def drop_old() -> tuple[int, int]:
-    """Take the keys out of the file that no event and no checkpoint in the file of checkpoints needs any more.
+    """Remove the keys from the file that no event and no checkpoint in the checkpoint file needs.
 
-    Return how many are dropped and how many are left.
+    Return how many were removed and how many are left.
 
     :raises ChangeRefused: when it cannot be told which are needed, or the keys are looked after elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
-    where: KeySource = runtime.current().key_place
+    source: KeySource = runtime.current().key_place
     with writer.writing() as event_log:
-        keys = key_file.read_keys(where)
+        keys = key_file.read_keys(source)
         if keys is None:
-            raise KeyUnusable(f"{where.name} is not there any more. Put it back.")
+            raise KeyUnusable(f"{source.name} is not there any more. Put it back.")
         needed = max(_oldest_needed(event_log.connection, keys), _oldest_of_checkpoints(keys))
-        kept = keys.roots[: needed + 1]
-        dropped = len(keys.roots) - len(kept)
-        if dropped and not where.own:
+        needed_roots = keys.roots[: needed + 1]
+        dropped = len(keys.roots) - len(needed_roots)
+        if dropped and not source.own:
             which = "last key" if dropped == 1 else f"last {dropped} keys"
-            raise ChangeRefused(f"Nothing needs the {which} in {where.name} any more: take it out there.")
+            raise ChangeRefused(f"Nothing needs the {which} in {source.name} any more: take it out there.")
         if dropped:
-            key_file.write_keys(where, Keyring(kept))
-    return dropped, len(kept)
+            key_file.write_keys(source, Keyring(needed_roots))
+    return dropped, len(needed_roots)
 
 
 def _oldest_needed(connection: Connection, keys: Keyring) -> int:
-    """Return the place of the key that the first event was chained with: from there on they only became newer."""
+    """Return the index of the key that the first event was chained with. Later events have the same or newer keys."""
     first = connection.execute(select(_events).order_by(_event.id).limit(1)).one()
     before = connection.scalar(select(_runs.c.mac).where(_runs.c.last == first.id - 1))
     previous = START if first.id == 1 else before
-    for place, chain in enumerate(chains(keys)):
-        made = previous is not None and chain.link(previous, first.id, canonical(first._asdict()))
-        if made and compare_digest(made, first.mac or b""):
-            return place
+    for index, chain in enumerate(chains(keys)):
+        mac = previous is not None and chain.link(previous, first.id, canonical(first._asdict()))
+        if mac and compare_digest(mac, first.mac or b""):
+            return index
     raise ChangeRefused(
         f"The beginning of the log, event {first.id}, does not fit any of the keys, so none is dropped. "
         "See painchain verify."
@@ -146,40 +146,43 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
 
 
 def _oldest_of_checkpoints(keys: Keyring) -> int:
-    """Return the place of the oldest key that a checkpoint in the file was signed with."""
+    """Return the index of the oldest key that a checkpoint in the file was signed with."""
     try:
-        here, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
+        known, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
     except BadCheckpoint as problem:
         raise ChangeRefused(
             f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}"
         ) from None
-    return max((keys.ids.index(one.key_id) for one in here), default=0)
+    return max((keys.ids.index(checkpoint.key_id) for checkpoint in known), default=0)
 
 
 def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
-    """Go on with another key where the one before is lost for good.
+    """Continue with another key when the old one is permanently lost.
 
-    The log is chained anew as it is found: what came before can be verified no more, and it says so on the record. No
-    key opens the stored secrets any more: they are dropped, and the connectors that need them disabled.
+    The log is rechained as it is. The events so far can no longer be verified, and that is recorded. The stored secrets
+    can no longer be decrypted. They are dropped, and the connectors that need them are disabled.
 
     :raises ChangeRefused: when the log is chained with this very key, and everything opens.
     """
     chain: Chain = runtime.current().chain
-    lost = writer.key_id()
+    lost_key = writer.key_id()
     with writer.writing(partial(_rechain, chain)) as event_log:
         trail, unverified = begin(event_log), event_log.last_event
-        connectors = [one for one in connector_store.list_all() if one.secrets]
-        hooked = [one for one in connector_store.list_all() if webhooks.webhook_of(one)]
+        connectors = [connector for connector in connector_store.list_all() if connector.secrets]
+        hooked = [connector for connector in connector_store.list_all() if webhooks.webhook_of(connector)]
         rules = list(notification_rules.list_all())
-        dropped = [*(f"secrets of {one.name}" for one in connectors), *(f"webhook of {one.name}" for one in hooked)]
-        dropped += [f"notify rule {one.name}" for one in rules]
+        dropped = [
+            *(f"secrets of {connector.name}" for connector in connectors),
+            *(f"webhook of {connector.name}" for connector in hooked),
+        ]
+        dropped += [f"notify rule {connector.name}" for connector in rules]
         trail.record(
             "key_replaced",
             chain.key_id,
             "replaced",
-            f"The key {lost} was lost and replaced by {chain.key_id}: nobody can verify the "
+            f"The key {lost_key} was lost and replaced by {chain.key_id}: nobody can verify the "
             f"{_counted(unverified, 'event')} before this one, and the stored secrets are dropped",
-            {"old_key": lost, "new_key": chain.key_id, "unverified": unverified, "dropped": dropped},
+            {"old_key": lost_key, "new_key": chain.key_id, "unverified": unverified, "dropped": dropped},
         )
         for connector in connectors:
             connector_store.drop_secrets(connector, trail)
@@ -191,10 +194,10 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
 
 
 def _rechain(chain: Chain, connection: Connection) -> None:
-    """Chain the events that are there from the first on, and seal the runs between them; gaps stay gaps."""
+    """Chain the existing events from the first one, and seal the pruned ranges between them. Gaps remain gaps."""
     head = connection.execute(select(_head).with_for_update()).one()
     if head.key_id == chain.key_id:
-        return  # an older log, which has just been chained for the first time
+        return  # an older log that was just chained for the first time
     pruned_ranges.reseal(connection, chain, None)
     runs = {run.last + 1: run.mac for run in connection.execute(select(_runs))}
     mac = START
@@ -211,12 +214,12 @@ def _rechain(chain: Chain, connection: Connection) -> None:
 
 
 def _event_batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
-    """Yield all events in the order of their numbers, so many at a time."""
-    reached = 0
+    """Yield all events in the order of their numbers, in batches of ``STEP``."""
+    last_id = 0
     columns = [_event.id, *(_event[name] for name in FIELDS)]
-    while rows := connection.execute(select(*columns).where(_event.id > reached).order_by(_event.id).limit(STEP)).all():
+    while rows := connection.execute(select(*columns).where(_event.id > last_id).order_by(_event.id).limit(STEP)).all():
         yield rows
-        reached = rows[-1].id
+        last_id = rows[-1].id
 
 
 def _counted(count: int, what: str) -> str:

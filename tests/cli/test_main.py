@@ -144,4 +144,4 @@ def test_a_command_takes_a_reason(run: Run, events: Callable[..., list[dict[str,
     assert (logged["reason"], logged["claimed_author"], exported["reason"]) == ("The incident", "ada", "An audit")
     refused = run(*INTERVAL, "--reason", "x" * 501)
     assert (refused.exit_code, "at most 500 characters" in refused.stderr) == (2, True)
-    assert "by system (claims to be ada)  “The incident”" in run("events").stdout
+    assert "by system (claimed author: ada)  “The incident”" in run("events").stdout

@@ -100,7 +100,7 @@ def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]]]:
-    """What a name server says: of each name, one list of addresses after the other; the last for ever."""
+    """What a name server says: of each name, one list of addresses after the other; the last one forever."""
     said: dict[str, list[list[str]]] = {}
     look_up = socket.getaddrinfo
 

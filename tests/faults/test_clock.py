@@ -1,4 +1,4 @@
-"""The clock is put back an hour, or forward: nothing waits for the hour to come again, and nothing lasts for ever."""
+"""The clock is set back or forward by an hour: nothing waits for that hour, and nothing lasts forever."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def pruned(events: Events) -> list[dict[str, Any]]:
 # The rules
 
 
-def test_everything_is_kept_for_ever_until_somebody_says_otherwise(inside: Flask) -> None:
+def test_everything_is_kept_forever_by_default(inside: Flask) -> None:
     assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
     assert retention_rules.prunable(retention_rules.rules(), NOW) == []
     assert order() == []
