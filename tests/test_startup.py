@@ -134,6 +134,11 @@ def one_line(code: int | None, out: str, err: str) -> str:
     return line
 
 
+def refusal_of(server: Server) -> str:
+    """Return the one line with which a server in a process of its own refuses to start."""
+    return one_line(server.process.wait(PATIENCE), server.out.read_text(), server.err.read_text())
+
+
 @pytest.fixture
 def refusal(instance: Path, own_logging: None) -> Callable[..., str]:
     """Start a server in this process, which has to refuse, and return the line that says why."""
@@ -285,9 +290,7 @@ def test_a_bad_port_is_refused(refusal: Callable[..., str], instance: Path, port
 def test_a_taken_port_is_refused(launch: Callable[..., Server]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        server = launch(port=str(port))
-        line = one_line(server.process.wait(PATIENCE), server.out.read_text(), server.err.read_text())
-    assert f"127.0.0.1:{port}: Address already in use" in line
+        assert f"127.0.0.1:{port}: Address already in use" in refusal_of(launch(port=str(port)))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from painchain.startup import create_app
 from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.faults.conftest import LONG, checked
-from tests.test_startup import PATIENCE, Server, refusal
+from tests.test_startup import PATIENCE, Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"
@@ -118,7 +118,7 @@ def test_a_truncated_file_is_never_taken_for_a_whole_one(
             break
         time.sleep(0.05)
     if server.process.poll() is not None:
-        assert "the database file is damaged" in refusal(server)
+        assert "the database file is damaged" in refusal_of(server)
         return
     answers = [server.ask("GET", address) for address in PAGES]
     assert any(status == 503 and "the database file is damaged" in told["message"] for status, told in answers)

@@ -20,7 +20,7 @@ from painchain.database.session import db
 from painchain.integrity import verification
 from tests.faults.conftest import LONG, add_connector, checked
 from tests.support.html import fill, form_of, soup, words
-from tests.test_startup import Server, refusal
+from tests.test_startup import Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
 LOG = "/api/painchain/log"
@@ -149,7 +149,7 @@ def test_a_read_only_database_stops_the_start_with_words_and_is_left_alone(insta
             process = subprocess.Popen(
                 [sys.executable, "app.py"], env=environ, stdout=stdout, stderr=stderr, preexec_fn=without_capabilities
             )
-        said = refusal(Server(process, out, err))
+        said = refusal_of(Server(process, out, err))
     finally:
         instance.chmod(0o755)
     assert "Cannot use the database: the database is read-only" in said
