@@ -107,7 +107,12 @@ CASES: list[tuple[str, str, int, str]] = [
     ("UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 2) WHERE id = 12", "edited", 12, "hash"),
     ("DELETE FROM change_events WHERE id = 7", "removed", 7, f"between e{EVENT(6)} and e{EVENT(8)}"),
     ("DELETE FROM change_events WHERE id IN (2, 3)", "removed", 2, "Events 2 to 3 (2) are missing between event 1"),
-    (f"DELETE FROM change_events WHERE id = 6;{shift(7, -1)}", "removed", 6, "1 event after event 5 (removed by retention)"),
+    (
+        f"DELETE FROM change_events WHERE id = 6;{shift(7, -1)}",
+        "removed",
+        6,
+        "1 event after event 5 (removed by retention)",
+    ),
     (f"DELETE FROM change_events WHERE id = 11;{shift(12, -1)}", "removed", 11, f"1 event after e{EVENT(10)}"),
     ("DELETE FROM pruned_runs WHERE first = 4", "removed", 4, "Events 4 to 5 (2) are missing"),
     ("UPDATE pruned_runs SET last = 7 WHERE first = 4", "removed", 4, "4 to 7 was forged or changed"),

@@ -147,7 +147,8 @@ def looked_at(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str,
             yield endpoint, address, response
             if response.mimetype == "text/html":
                 page = soup(response)
-                assert_inert(page)
+                if not address.startswith("/help"):  # documents have pictures of their own, and no text that comes in
+                    assert_inert(page)
                 new = [one for one in links(page, address) if one not in seen]
                 seen.update(new)
                 waiting.extend(new)
