@@ -6,15 +6,14 @@ one-time links and failed attempts: a restored backup must not revive a session 
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, BinaryIO
 
-from sqlalchemy import BigInteger, LargeBinary, column, delete, func, insert, select, table, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from painchain import __version__
@@ -37,7 +36,7 @@ from painchain.database.models import (
 )
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
-from painchain.database.types import UtcMicroseconds, iso
+from painchain.database.types import iso
 from painchain.eventlog import pruned_ranges
 from painchain.eventlog import writer as eventlog_writer
 from painchain.eventlog.chain import Chain, chains
@@ -54,6 +53,7 @@ from painchain.maintenance.backup_format import (
     VerifiedBackup,
     batches,
 )
+from painchain.maintenance.backup_rows import binary_indexes, decode_row, encode_rows, raw_table
 from painchain.migrations import NEWEST
 
 FIRST_START = 1  # only the event of the built-in connector
@@ -118,11 +118,11 @@ def create(file: BinaryIO, now: datetime, progress: Progress = lambda rows: None
         writer.manifest(manifest)
         for saved_table in BACKED_UP_TABLES:
             writer.table(saved_table.name, saved_table.columns.keys())
-            raw_table, binary = _raw_table(saved_table), _binary_indexes(saved_table)
-            query = select(raw_table).order_by(*(raw_table.c[name] for name in saved_table.primary_key.columns.keys()))  # noqa: SIM118  no dict
+            stored, binary = raw_table(saved_table), binary_indexes(saved_table)
+            query = select(stored).order_by(*(stored.c[name] for name in saved_table.primary_key.columns.keys()))  # noqa: SIM118  no dict
             with connection.execute(query, execution_options={"yield_per": BATCH}) as result:
                 for batch in result.partitions():
-                    writer.rows(_encode_rows(batch, binary))
+                    writer.rows(encode_rows(batch, binary))
                     written[saved_table.name] += len(batch)
                     progress(len(batch))
     writer.seal(dict(written), keys)
@@ -235,21 +235,21 @@ def _clear(connection: Connection) -> None:
 def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progress: Progress) -> None:
     """Load the rows of a file, and derive the tags of its events."""
     targets = {
-        saved_table.name: (saved_table, Prepared(insert(_raw_table(saved_table))), _binary_indexes(saved_table))
+        saved_table.name: (saved_table, Prepared(insert(raw_table(saved_table))), binary_indexes(saved_table))
         for saved_table in BACKED_UP_TABLES
     }
     for name, columns, batch in batches(file, checked):
         if name not in targets or list(columns) != targets[name][0].columns.keys():
             raise BadBackup(f"This backup does not have the tables of this version ({name}).")
         _, statement, binary = targets[name]
-        loaded = [dict(zip(columns, _decode_row(row, binary), strict=True)) for row in batch]
+        loaded = [dict(zip(columns, decode_row(row, binary), strict=True)) for row in batch]
         statement.run(connection, *loaded)
         event_rows = loaded if name == _events.name else []
         if tags := [{"tag": tag, "event": row["id"]} for row in event_rows for tag in row["tags"]]:
             _INSERT_TAGS.run(connection, *tags)
         progress(len(batch))
     for name, lease_columns in _LEASES.items():
-        connection.execute(update(_raw_table(_tables[name])).values(dict.fromkeys(lease_columns, 0)))
+        connection.execute(update(raw_table(_tables[name])).values(dict.fromkeys(lease_columns, 0)))
 
 
 def _encrypt_with_current_key(event_log: EventLogWriter, manifest: Manifest) -> None:
@@ -321,36 +321,3 @@ def _record(trail: Trail, manifest: Manifest, present: Row[Any]) -> None:
 
 def _events_of(number: int) -> str:
     return f"{number:,} event{'' if number == 1 else 's'}"
-
-
-def _raw_table(model_table: Any) -> Any:
-    """Return a table with its stored types: times are integers in microseconds."""
-    columns = (
-        (item.name, BigInteger() if isinstance(item.type, UtcMicroseconds) else item.type)
-        for item in model_table.columns
-    )
-    return table(model_table.name, *(column(name, kind) for name, kind in columns))
-
-
-def _binary_indexes(model_table: Any) -> list[int]:
-    """Return the indexes of the columns that contain bytes."""
-    return [
-        index for index, table_column in enumerate(model_table.columns) if isinstance(table_column.type, LargeBinary)
-    ]
-
-
-def _encode_rows(batch: Iterable[Row[Any]], binary: Sequence[int]) -> Iterable[Sequence[Any]]:
-    """Return rows with their bytes in base64."""
-    if not binary:
-        return [tuple(row) for row in batch]
-    rows = [list(row) for row in batch]
-    for row in rows:
-        for index in binary:
-            row[index] = None if row[index] is None else b64encode(row[index]).decode()
-    return rows
-
-
-def _decode_row(row: list[Any], binary: Sequence[int]) -> list[Any]:
-    for index in binary:
-        row[index] = None if row[index] is None else b64decode(row[index])
-    return row
