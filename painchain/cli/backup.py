@@ -52,7 +52,7 @@ def backup(file: str, force: bool) -> None:
 
 @click.command()
 @FILE
-@click.option("--replace", is_flag=True, help="Restore into a database that is in use; its current data is lost.")
+@click.option("--replace", is_flag=True, help="Restore into a database that is not empty; its current data is deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--even-broken", is_flag=True, help="Restore even a log that was tampered with before the backup.")
 @reason_option
@@ -118,7 +118,7 @@ def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
         return
     if not replace:
         stop(
-            "Nothing was restored: this database is in use. Choose an empty one with PAINCHAIN_INSTANCE or "
+            "Nothing was restored: this database is not empty. Choose an empty one with PAINCHAIN_INSTANCE or "
             "PAINCHAIN_DATABASE_URL. Or take a backup of this one, and add --replace to discard its data."
         )
     if yes:

@@ -82,7 +82,7 @@ def test_a_viewer_reads_everything_and_is_offered_nothing_else(
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.goto(f"{one.page}/delete")
-    expect(page.get_by_role("alert")).to_contain_text("victor is viewer; this needs editor")
+    expect(page.get_by_role("alert")).to_contain_text("Your role is viewer; this requires the editor role")
     complaints.take("403")
 
 

@@ -70,7 +70,7 @@ def refuse_unknown_parameters() -> None:
     known = PARAMETERS.get(request.endpoint or "", ())
     for name in request.args:
         if name not in known:
-            allowed = f"Allowed are {', '.join(known)}." if known else "This address takes none."
+            allowed = f"Allowed are {', '.join(known)}." if known else "This address takes no parameters."
             raise BadFilter(name, f"Unknown parameter. {allowed}")
     try:
         unquote_to_bytes(request.query_string).decode()

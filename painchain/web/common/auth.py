@@ -171,5 +171,6 @@ def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:
     return responses.error(
         403,
         "You don't have permission",
-        f"Nothing was changed. {actor.name} is {actor.role}; this needs {role}. An admin can change your role.",
+        f"Nothing was changed. Your role is {actor.role}; this requires the {role} role. "
+        "An admin can change your role.",
     )

@@ -106,7 +106,7 @@ def handle_unexpected_error(problem: Exception) -> Response:
     """Answer a defect with the ID under which the log has its details."""
     db.session.rollback()
     logs.log_failure(log, "The request", problem)
-    message = f"This is a bug in PainChain. Its log has details under {g.get('request_id')}."
+    message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."
     return error(500, "Something went wrong", message)
 
 

@@ -36,7 +36,7 @@ def around(number: int) -> ResponseReturnValue:
         if span not in SPANS:
             raise BadFilter("within", f"within must be one of {', '.join(SPANS)}.")
     except BadFilter as problem:
-        return responses.error(422, "This address is not understood", str(problem))
+        return responses.error(422, "Invalid address", str(problem))
     before = after = EventSlice(())
     at = context.cursor_of(chosen)
     if newer or not older:
@@ -70,11 +70,11 @@ def of_connector(number: int) -> ResponseReturnValue:
     try:
         page = context.connector_history(number, _cursor("cursor")) if number < 2**63 else None
     except BadFilter as problem:
-        return responses.error(422, "This address is not understood", str(problem))
+        return responses.error(422, "Invalid address", str(problem))
     last = context.last_change(number) if page else None
     connector = connector_store.get(number) if page else None
     if page is None or not (connector or last):
-        abort(404, "There is no connector of this number, and there never was one on the record.")
+        abort(404, "No connector with this ID exists, and the log has no record of one.")
     older = url_for(".of_connector", number=number, cursor=str(page.older)) if page.older else ""
     values: dict[str, Any] = {"days": _days(page.events), "older": older, "older_fragment": older}
     if responses.is_htmx():
@@ -115,7 +115,7 @@ def put_back(number: int) -> ResponseReturnValue:
 def _event_or_404(number: int) -> Event:
     found = queries.event_by_id(number) if number < 2**63 else None
     if found is None:
-        abort(404, "There is no event of this number.")
+        abort(404, "No event with this number.")
     return found
 
 

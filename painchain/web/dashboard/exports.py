@@ -26,7 +26,7 @@ def choose() -> ResponseReturnValue:
     try:
         selection = export.select(_filter(view))
     except BadFilter as error:
-        return responses.error(422, "This filter is not understood", str(error))
+        return responses.error(422, "Invalid filter", str(error))
     chosen = _chosen(selection.wanted)
     return responses.page(
         "pages/dashboard/export.html", view=view, selection=selection, chosen=chosen, formats=FORMATS.values()

@@ -31,11 +31,11 @@ def news() -> ResponseReturnValue:
         wanted = filter_of(view)
     except UnknownTeam as error:  # it was renamed or deleted while the dashboard was open: say so once
         said = responses.fragment(
-            "shared/toast", oob=True, toasts=[Toast(f"{error} This page goes on no longer.", "bad")]
+            "shared/toast", oob=True, toasts=[Toast(f"{error} Live updates have stopped.", "bad")]
         )
         return join(responses.fragment("dashboard/live", oob=True, view=view, live_after=None), said)
     except BadFilter as error:
-        return responses.error(422, "This filter is not understood", str(error))
+        return responses.error(422, "Invalid filter", str(error))
     if wanted.end:  # the range has ended meanwhile
         return responses.fragment("dashboard/live", oob=True, view=view, live_after=None)
     head = queries.head()  # before looking, so that nothing falls between

@@ -50,7 +50,7 @@ def table() -> ResponseReturnValue:
     try:
         month = _month()
     except BadFilter as error:
-        return responses.error(422, "There is no report of this", str(error))
+        return responses.error(422, "Invalid month", str(error))
     report = monthly(month, responses.zone())
     with audited_transaction() as trail:
         recorded = trail.log(event_kinds.events_exported(Export("report (CSV)", {"month": str(month)}, report.events)))

@@ -57,7 +57,7 @@ def feed() -> ResponseReturnValue:
         wanted = filter_of(view)
         before = Cursor.parse(request.args.get("cursor", ""))
     except BadFilter as error:
-        return responses.error(422, "This filter is not understood", str(error))
+        return responses.error(422, "Invalid filter", str(error))
     return responses.fragment("dashboard/more", **feed_values(view, wanted, before))
 
 
@@ -69,7 +69,7 @@ def chart_alone() -> ResponseReturnValue:
     try:
         return responses.fragment("dashboard/timeline", **chart_values(view, filter_of(view)))
     except BadFilter as error:
-        return responses.error(422, "This filter is not understood", str(error))
+        return responses.error(422, "Invalid filter", str(error))
 
 
 @blueprint.get("/events/<int:number>")
@@ -77,7 +77,7 @@ def event(number: int) -> ResponseReturnValue:
     """Show one event with everything that is recorded of it, beside the rest of the same action."""
     found = queries.event_by_id(number) if number < 2**63 else None
     if found is None:
-        abort(404, "There is no event of this number.")
+        abort(404, "No event with this number.")
     shown = event_view.describe(found, _hidden_of(found), responses.zone())
     others = [one for one in queries.events_of_request(found.request_id) if one.id != found.id]
     return responses.page(
@@ -90,7 +90,7 @@ def event_called(event_id: str) -> ResponseReturnValue:
     """Lead from an event id to the permalink of the event."""
     found = queries.event_by_event_id(event_id)
     if found is None:
-        abort(404, "There is no event of this id.")
+        abort(404, "No event with this ID.")
     return redirect(url_for(".event", number=found.id), 302)
 
 

@@ -135,7 +135,10 @@ def test_every_route_is_for_the_roles_that_may_and_for_no_others(app):
                 response = ask(client, route, **headers)
                 assert (response.status_code not in (401, 403)) == may, (role, route, headers, response.status_code)
                 if not may:
-                    assert f"{role} is {role}; this needs {needed}" in told(response, route), (role, route)
+                    assert f"Your role is {role}; this requires the {needed} role" in told(response, route), (
+                        role,
+                        route,
+                    )
 
 
 def told(response: TestResponse, route: Route) -> str:

@@ -664,7 +664,7 @@ def test_an_event_that_is_not_there_is_not_found(client):
         for headers in ({}, HTMX):
             response = client.get(f"/events/{name}", headers=headers)
             assert response.status_code == 404, name
-            assert "There is no event of this" in words(soup(response).select_one("main, .toast.bad"))
+            assert "No event with this" in words(soup(response).select_one("main, .toast.bad"))
 
 
 def test_events_of_a_deleted_connector_stay_readable(client, events, make_connector):

@@ -75,7 +75,7 @@ class Connector(Resource):
     tags: list[str]
     config: dict[str, str | int | bool | list[str] | Secret | None]
     visibility: dict[str, dict[str, bool]] = Field(description="By event type and field: whether the field is shown.")
-    health: ConnectorHealth | None = Field(description="How polling it goes; null for what is not polled.")
+    health: ConnectorHealth | None = Field(description="Polling status; null if the connector is not polled.")
     version: int
     created_at: Time
     created_by: str

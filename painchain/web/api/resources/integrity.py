@@ -82,7 +82,7 @@ class Integrity(Resource):
         description="Whether replaying the log gives the current configuration; null: not checked."
     )
     drift: list[str] = Field(description="Where the configuration differs from the log, in words.")
-    explained: list[str] = Field(description="The same, where auditing was off and so may be the reason.")
+    explained: list[str] = Field(description="Differences that may be due to a time when auditing was off.")
     running: RunningCheck | None
     error: str | None = Field(description="Why no check has finished since.")
     next_check: Time

@@ -115,7 +115,9 @@ class Person(Resource):
 class NewPersonAdded(Person):
     """An account that was just added."""
 
-    link: str | None = Field(description="Sets the password, once; null if one was given. Shown this once.")
+    link: str | None = Field(
+        description="One-time link that sets the password; null if a password was given. Shown only once."
+    )
 
 
 class PasswordLink(Resource):
@@ -130,7 +132,7 @@ class Token(Resource):
 
     id: int
     name: str
-    role: Role = Field(description="What it may do, as far as its owner may.")
+    role: Role = Field(description="The token's role. It never exceeds the owner's role.")
     person: str
     created_at: Time
     expires: Time | None
