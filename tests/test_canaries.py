@@ -374,6 +374,7 @@ def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
                 "key": list(ADDABLE),
                 "what": ["replace", "remove"],
                 "secret": ["x" * 43],
+                "document": ["README.md", "admin/configuration.md"],
             }.get(name, [])
             if name == "number":
                 several = connectors if "integrations" in rule.rule else some

@@ -188,7 +188,7 @@ def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> Non
         flask_migrate.downgrade(directory=alembic(app), revision="0011")
         for content in (file.read_text(), "nonsense\n"):
             file.write_text(content)
-            with pytest.raises(MissingChain, match="Put the right database back"):
+            with pytest.raises(MissingChain, match="Restore the right database"):
                 create_app(app.extensions["painchain"].settings)
         file.rename(file.with_suffix(".old"))
     again = create_app(app.extensions["painchain"].settings)

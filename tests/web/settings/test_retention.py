@@ -102,7 +102,7 @@ def test_an_old_form_undoes_nobodys_change(client: FlaskClient) -> None:
     assert send(client, gitlab="90").status_code == 303
     response = client.post(PAGE, data={**old, "days.github": "30", "do": "save"})
     assert response.status_code == 409
-    assert "Somebody else has changed" in words(soup(response).select_one("main"))
+    assert "Another user has changed" in words(soup(response).select_one("main"))
     assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": ""}
 
 
