@@ -1,4 +1,4 @@
-"""Fill in what a pruned log has lost of the past, from what was written later: pure."""
+"""Fill in past configuration that a pruned log lost, from later events: pure."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from painchain.history.projection import ConnectorState, Entry, Snapshot, Toggle
 
 @dataclass
 class _EarlierState:
-    """What later events say of one connector as it was before them: the first old value of each field counts."""
+    """The earlier state of one connector, read from later events. The first old value of each field counts."""
 
     last: ConnectorState | None = None
     values: dict[str, Any] = field(default_factory=dict)
-    without: set[str] = field(default_factory=set)
+    unset: set[str] = field(default_factory=set)
     enabled: bool | None = None
     visible: dict[Toggle, bool] = field(default_factory=dict)
 
-    def take(self, entry: Entry) -> None:
-        told = entry.description
+    def apply(self, entry: Entry) -> None:
+        facts = entry.description
         if entry.event_type == "ConfigChanged":
-            key, old = str(told.get("field", "")), told.get("old_value")
-            if key not in self.values and key not in self.without:
-                if told.get("kind") == Kind.SECRET and old is None:
-                    self.without.add(key)
+            key, old = str(facts.get("field", "")), facts.get("old_value")
+            if key not in self.values and key not in self.unset:
+                if facts.get("kind") == Kind.SECRET and old is None:
+                    self.unset.add(key)
                 else:
                     self.values[key] = old
         elif entry.event_type == "FieldVisibilityChanged":
-            toggle = (str(told.get("event_type", "")), str(told.get("field", "")))
-            self.visible.setdefault(toggle, not told.get("visible"))
+            toggle = (str(facts.get("event_type", "")), str(facts.get("field", "")))
+            self.visible.setdefault(toggle, not facts.get("visible"))
         elif entry.event_type in ("ConnectorEnabled", "ConnectorDisabled") and self.enabled is None:
             self.enabled = entry.event_type == "ConnectorDisabled"
         elif entry.event_type == "ConnectorDeleted":
             self.last = _deleted(entry)
 
-    def standing(self, known: ConnectorState | None) -> ConnectorState | None:
-        """Return the connector as it stood, if it is known at all."""
-        one = self.last or known
-        if one is None:
+    def connector(self, known: ConnectorState | None) -> ConnectorState | None:
+        """Return the earlier state of the connector, or None if nothing is known of it."""
+        base = self.last or known
+        if base is None:
             return None
         earlier = known.values if known and self.last is None else {}
-        values = {**earlier, **one.values, **self.values}
+        values = {**earlier, **base.values, **self.values}
         visible = {toggle for toggle, shown in self.visible.items() if shown}
-        hidden = (one.hidden | set(self.visible)) - visible
+        hidden = (base.hidden | set(self.visible)) - visible
         return replace(
-            one,
-            values={key: value for key, value in values.items() if key not in self.without},
-            enabled=one.enabled if self.enabled is None else self.enabled,
+            base,
+            values={key: value for key, value in values.items() if key not in self.unset},
+            enabled=base.enabled if self.enabled is None else self.enabled,
             since=known.since if known else None,
             by=known.by if known else "",
             entered=known.entered if known else {},
@@ -58,35 +58,36 @@ class _EarlierState:
         )
 
 
-def fill_in(picture: Snapshot, later: Iterable[Entry], present: Iterable[ConnectorState]) -> Snapshot:
-    """Return a picture with the connectors whose creation is no longer in the log.
+def fill_in(snapshot: Snapshot, later: Iterable[Entry], present: Iterable[ConnectorState]) -> Snapshot:
+    """Add the connectors whose creation is no longer in the log to a snapshot.
 
-    What they were is read backwards: the first old value that was recorded `later`, or else what is so at `present`
-    (of a deleted connector, what it was deleted with).
+    Each value is the first old value in a `later` event. Without one, it is the value at `present`, or the value that a
+    deleted connector had when it was deleted.
     """
-    born: set[int] = set()
-    before: dict[int, _EarlierState] = {}
+    created_later: set[int] = set()
+    earlier: dict[int, _EarlierState] = {}
     for entry in later:
         number = entry.connector_id or 0
-        if entry.reported or number in born:
+        if entry.reported or number in created_later:
             continue
         if entry.event_type == "ConnectorCreated":
-            born.add(number)
+            created_later.add(number)
         else:
-            before.setdefault(number, _EarlierState()).take(entry)
-    for one in present:
-        if one.id not in born:
-            before.setdefault(one.id, _EarlierState()).last = one
-    known = {one.id: one for one in picture.connectors}
-    whole = {number for number, one in known.items() if one.whole}
-    told = (one.standing(known.get(number)) for number, one in before.items() if number not in whole | born)
-    found = {one.id: one for one in told if one}
-    return replace(picture, connectors=tuple({**known, **found}.values())).sorted()
+            earlier.setdefault(number, _EarlierState()).apply(entry)
+    for connector in present:
+        if connector.id not in created_later:
+            earlier.setdefault(connector.id, _EarlierState()).last = connector
+    known = {connector.id: connector for connector in snapshot.connectors}
+    complete = created_later | {number for number, connector in known.items() if connector.whole}
+    states = (state.connector(known.get(number)) for number, state in earlier.items() if number not in complete)
+    filled_in = {connector.id: connector for connector in states if connector}
+    return replace(snapshot, connectors=tuple({**known, **filled_in}.values())).sorted()
 
 
 def _deleted(entry: Entry) -> ConnectorState:
-    told = entry.description.get("configuration")
-    values = {key: value for key, value in told.items() if key != "enabled"} if isinstance(told, dict) else {}
-    enabled = told.get("enabled") if isinstance(told, dict) else None
+    recorded = entry.description.get("configuration")
+    configuration = recorded if isinstance(recorded, dict) else {}
+    values = {key: value for key, value in configuration.items() if key != "enabled"}
+    enabled = configuration.get("enabled")
     name = {"name": entry.connector_name}
     return ConnectorState(entry.connector_id or 0, entry.connector_type or "", {**name, **values}, enabled, None, "")

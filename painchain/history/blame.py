@@ -1,4 +1,4 @@
-"""Say of each field of a connector who gave it its present value, when, and what it was before."""
+"""Find who last set each field of a connector, when, and its value before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from painchain.database.models import ChangeEvent, Connector
 from painchain.database.session import db
 from painchain.timeline.queries import Event
 
-# How many changes of a connector are read for its form, and how many of one field are compared with its value.
+# The changes of a connector that are read for its form, and of one field, that are compared with its value.
 REACH = 5_000
 NEWEST = 3
 
@@ -29,7 +29,7 @@ _SHOWN = (_event.id, _event.author, _event.timestamp, _event.description)
 
 @dataclass(frozen=True)
 class Blame:
-    """Who gave a field its present value. `verb` is changed, created, or what was done to a secret."""
+    """Who set the current value of a field. `verb` is changed, created, or the action on a secret."""
 
     verb: str
     before: Any
@@ -39,43 +39,43 @@ class Blame:
 
 
 def of(connector: Connector) -> dict[str, Blame | None]:
-    """Return who gave each field its present value: None, where the log does not say.
+    """Return who set the current value of each field; None if the log does not contain it. This is one query.
 
-    It does not where auditing was off, where the event has been removed or lies beyond ``REACH``. This is one query.
+    The log does not contain it if auditing was off, or if the event was removed or lies beyond ``REACH``.
     """
     changes, created = _changes_and_creation(connector)
-    present = scrub_value(connector_store.values(connector))
+    current = scrub_value(connector_store.values(connector))
     return {
-        field.key: _changed(field, connector, present.get(field.key), changes.get(field.key, []))
-        or _created(field, connector, present.get(field.key), created)
+        field.key: _changed(field, connector, current.get(field.key), changes.get(field.key, []))
+        or _created(field, connector, current.get(field.key), created)
         for field in connector_store.type_of(connector).all_fields
     }
 
 
 def _changed(field: Field, connector: Connector, now: Any, newest_first: list[Event]) -> Blame | None:
-    """Return the newest change that led to the present value; others were reported by scripts, or overtaken."""
+    """Return the newest change to the current value. Others were reported by scripts or later overwritten."""
     for event in newest_first:
         new = event.description.get("new_value")
         if field.kind is Kind.SECRET:
-            fits = (new != CLEARED) == (field.key in connector.secrets)
+            is_current = (new != CLEARED) == (field.key in connector.secrets)
         else:
-            fits = _equal(field, new, now)
-        if fits:
+            is_current = _equal(field, new, now)
+        if is_current:
             verb = str(new) if field.kind is Kind.SECRET else "changed"
             return Blame(verb, event.description.get("old_value"), event.id, event.author, event.timestamp)
     return None
 
 
 def _created(field: Field, connector: Connector, now: Any, event: Event | None) -> Blame | None:
-    """Return the creation, if the field is still as it was then."""
+    """Return the creation if the field has not changed since."""
     configuration = event.description.get("configuration") if event else None
     if event is None or not isinstance(configuration, dict):
         return None
     if field.kind is Kind.SECRET:
-        fits = (field.key in configuration) == (field.key in connector.secrets)
+        is_unchanged = (field.key in configuration) == (field.key in connector.secrets)
     else:
-        fits = _equal(field, configuration.get(field.key, field.default), now)
-    return Blame("created", None, event.id, event.author, event.timestamp) if fits else None
+        is_unchanged = _equal(field, configuration.get(field.key, field.default), now)
+    return Blame("created", None, event.id, event.author, event.timestamp) if is_unchanged else None
 
 
 def _equal(field: Field, recorded: Any, now: Any) -> bool:
@@ -101,7 +101,7 @@ def _changes_and_creation(connector: Connector) -> tuple[dict[str, list[Event]],
 
 
 def _newest_changes(connector: Connector) -> Select[Any]:
-    """Return the query for the newest changes of each field, among ``REACH`` events at most."""
+    """Return the query for the newest changes of each field, among the newest ``REACH`` events."""
     newest = (
         select(_event.id, _event["metadata"]["field"].as_string().label("field"))
         .where(_event.connector_id == connector.id, _event.source == connectors.BUILTIN.key)
@@ -111,20 +111,20 @@ def _newest_changes(connector: Connector) -> Select[Any]:
         .subquery()
     )
     newest_first = func.row_number().over(partition_by=newest.c.field, order_by=newest.c.id.desc())
-    ranked = select(newest, newest_first.label("place"), func.count().over().label("seen")).subquery()
+    ranked = select(newest, newest_first.label("rank"), func.count().over().label("seen")).subquery()
     return (
         select(ranked.c.field, ranked.c.seen, *_SHOWN)
         .join(_table, _event.id == ranked.c.id)
-        .where(ranked.c.place <= NEWEST)
+        .where(ranked.c.rank <= NEWEST)
     )
 
 
 def _creation(connector: Connector) -> Select[Any]:
-    """Return the query for the event of the creation: its time is when the connector was created, or just after."""
-    about = _event.source == connectors.BUILTIN.key, _event.event_type == "ConnectorCreated"
-    made = connector.created_at
-    # In the same microsecond two events are told apart by a stamp that runs ahead of the clock, by a second at most.
-    when = _event.timestamp.between(made, made + timedelta(seconds=1))
+    """Return the query for the creation event, which has the time of the creation or is slightly later."""
+    is_creation = _event.source == connectors.BUILTIN.key, _event.event_type == "ConnectorCreated"
+    created_at = connector.created_at
+    # Timestamps are unique: an event of a busy microsecond gets a later one, by at most a second.
+    is_in_time = _event.timestamp.between(created_at, created_at + timedelta(seconds=1))
     columns = (cast(null(), Text).label("field"), cast(null(), BigInteger).label("seen"), *_SHOWN)
-    query = select(*columns).where(_event.connector_id == connector.id, *about, when)
+    query = select(*columns).where(_event.connector_id == connector.id, *is_creation, is_in_time)
     return query.order_by(_event.id).limit(1)

@@ -1,4 +1,4 @@
-"""Sum up a month of configuration changes: how many, where, by whom, and what they came to."""
+"""Report the configuration changes of a month: how many, where, by whom, and the net effect."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from painchain.history import snapshots
 from painchain.history.projection import Entry, Gap, is_same_value, toggle_change
 from painchain.timeline.filter import BadFilter
 
-# What the figures count, in the order in which they are shown.
+# The counted columns, in display order.
 COLUMNS = {
     "added": "Additions",
     "removed": "Removals",
     "settings": "Configuration changes",
     "visibility": "Visibility changes",
-    "switched": "Switched on or off",
+    "switched": "Enabled or disabled",
 }
+_EXPORTED = {**COLUMNS, "switched": "Switched on or off"}  # the names in exports stay the same
 _COLUMN_OF = {
     "ConnectorCreated": "added",
     "ConnectorDeleted": "removed",
@@ -35,7 +36,7 @@ _COLUMN_OF = {
     "ConnectorEnabled": "switched",
     "ConnectorDisabled": "switched",
 }
-NAMELESS = "no connector"  # a script may report a toggle without saying whose
+NAMELESS = "no connector"  # a script may report a toggle without a connector
 ENABLED = Field("enabled", "Enabled", Kind.CHECKBOX)
 
 
@@ -50,14 +51,14 @@ class Month:
     def parse(cls, text: str) -> Month:
         """Read a month such as ``2026-01``.
 
-        :raises BadFilter: when it is none, or is not between 1971 and 8999.
+        :raises BadFilter: when the text is not a month, or the year is not between 1971 and 8999.
         """
-        found = re.fullmatch(r"([0-9]{4})-([0-9]{2})", text.strip())
-        if not found or not 1 <= int(found[2]) <= 12:
+        match = re.fullmatch(r"([0-9]{4})-([0-9]{2})", text.strip())
+        if not match or not 1 <= int(match[2]) <= 12:
             raise BadFilter("month", "A month is written as a year and a number, such as 2026-01.")
-        if not 1971 <= int(found[1]) <= 8999:
+        if not 1971 <= int(match[1]) <= 8999:
             raise BadFilter("month", "The month must lie between 1971 and 8999.")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
     @classmethod
     def of(cls, moment: datetime, zone: ZoneInfo) -> Month:
@@ -70,20 +71,20 @@ class Month:
 
     @property
     def name(self) -> str:
-        """The month in words."""
+        """The month as text, such as January 2026."""
         return f"{calendar.month_name[self.number]} {self.year}"
 
     def moved(self, months: int) -> Month:
-        """Return the month so many months later."""
+        """Return the month that is `months` later."""
         year, number = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(year, number + 1)
 
     def start(self, zone: ZoneInfo) -> datetime:
-        """Return its first moment in a zone."""
+        """Return the first moment of the month in a zone, in UTC."""
         return datetime(self.year, self.number, 1, tzinfo=zone).astimezone(UTC)
 
     def days(self) -> list[date]:
-        """Return its days."""
+        """Return the days of the month."""
         return [date(self.year, self.number, 1) + timedelta(days=n) for n in range(calendar.monthrange(*self._pair)[1])]
 
     @property
@@ -91,12 +92,12 @@ class Month:
         return self.year, self.number
 
 
-Subject = tuple[int | None, str]  # the connector's number; of one known by its name alone, None and the name
+Subject = tuple[int | None, str]  # the connector's number and "", or None and its name if only the name is known
 
 
 @dataclass(frozen=True)
 class Line:
-    """One connector, author or day with what was counted."""
+    """The counts of one connector, author or day."""
 
     name: str
     counts: Mapping[str, int]
@@ -104,7 +105,7 @@ class Line:
 
     @property
     def total(self) -> int:
-        """How many changes there are in all columns."""
+        """The sum of all columns."""
         return sum(self.counts.values())
 
 
@@ -120,7 +121,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Report:
-    """A month of changes. `drift` and `back` are grouped by connector; `back` is as it was at the start."""
+    """A month of changes. `drift` lists the fields that changed, `back` those that changed and then changed back."""
 
     month: Month
     start: datetime
@@ -141,7 +142,7 @@ class Report:
 
 @dataclass
 class _Totals:
-    """The figures while the events are read."""
+    """The counts of the events read so far."""
 
     zone: ZoneInfo
     events: int = 0
@@ -154,7 +155,7 @@ class _Totals:
     by_day: dict[date, Counter[str]] = field(default_factory=dict)
     drift: dict[tuple[Subject, bool, str], Drift] = field(default_factory=dict)
 
-    def take(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         subject = (entry.connector_id, "" if entry.connector_id else entry.connector_name or "")
         self.names[subject] = entry.connector_name or ""
         self.events += 1
@@ -162,7 +163,7 @@ class _Totals:
         self.kinds[entry.event_type] += 1
         changes = list(changes_of(entry))
         for change in changes:
-            self._follow(subject, entry.reported, change)
+            self._track(subject, entry.reported, change)
         if not entry.reported and entry.event_type in ("ConnectorCreated", "ConnectorDeleted"):
             self.fates[subject] = _COLUMN_OF[entry.event_type]
         column = "settings" if entry.event_type == "ConnectorUpdated" else _COLUMN_OF.get(entry.event_type, "")
@@ -176,7 +177,7 @@ class _Totals:
             ):
                 counts[column] += number
 
-    def _follow(self, subject: Subject, reported: bool, change: Change) -> None:
+    def _track(self, subject: Subject, reported: bool, change: Change) -> None:
         key = (subject, reported, change.key)
         before = self.drift.get(key)
         if before:
@@ -185,95 +186,95 @@ class _Totals:
 
 
 def monthly(month: Month, zone: ZoneInfo) -> Report:
-    """Return the report of a month in the viewer's zone, from one reading of its events."""
+    """Return the report of a month in the viewer's zone. This reads its events once."""
     start, end = month.start(zone), month.moved(1).start(zone)
-    total = _Totals(zone)
+    totals = _Totals(zone)
     for entry in snapshots.entries(start, end):
-        total.take(entry)
-    drift = sorted(total.drift.values(), key=lambda one: (total.names[one.subject].lower(), str(one.subject)))
-    back = [one for one in drift if changed_back(one.change)]
+        totals.add(entry)
+    drift = sorted(totals.drift.values(), key=lambda each: (totals.names[each.subject].lower(), str(each.subject)))
+    back = [each for each in drift if changed_back(each.change)]
     return Report(
         month,
         start,
         end,
-        {column: sum(counts[column] for counts in total.by_day.values()) for column in COLUMNS},
-        total.events,
-        total.reported,
-        _most([Line(total.names[one], counts, one[0]) for one, counts in total.by_subject.items()]),
-        _most([Line(author, counts) for author, counts in total.by_author.items()]),
-        dict(sorted(total.kinds.items(), key=lambda item: (-item[1], item[0]))),
-        [Line(str(day), total.by_day.get(day, Counter())) for day in month.days()],
-        [_settled(one) for one in drift if one not in back],
+        {column: sum(counts[column] for counts in totals.by_day.values()) for column in COLUMNS},
+        totals.events,
+        totals.reported,
+        _by_total([Line(totals.names[subject], counts, subject[0]) for subject, counts in totals.by_subject.items()]),
+        _by_total([Line(author, counts) for author, counts in totals.by_author.items()]),
+        dict(sorted(totals.kinds.items(), key=lambda item: (-item[1], item[0]))),
+        [Line(str(day), totals.by_day.get(day, Counter())) for day in month.days()],
+        [_net_change(each) for each in drift if each not in back],
         back,
-        total.names,
-        total.fates,
+        totals.names,
+        totals.fates,
         snapshots.gaps(start, end),
     )
 
 
 def changes_of(entry: Entry) -> Iterator[Change]:
-    """Yield the changes that an event tells of; a save's Connector Updated repeats those of its other events."""
-    told = entry.description
+    """Yield the changes of an event; none for ConnectorUpdated, which repeats the other events of its save."""
+    facts = entry.description
     if entry.event_type == "ConfigChanged":
-        key = str(told.get("field", ""))
-        label, kind = str(told.get("label", key)), str(told.get("kind", ""))
-        yield Change(key, label, kind, told.get("old_value"), told.get("new_value"))
+        key = str(facts.get("field", ""))
+        label, kind = str(facts.get("label", key)), str(facts.get("kind", ""))
+        yield Change(key, label, kind, facts.get("old_value"), facts.get("new_value"))
     elif entry.event_type == "FieldVisibilityChanged":
-        toggle = (str(told.get("event_type", "")), str(told.get("field", "")))
-        label = str(told.get("label") or toggle[1])
-        yield toggle_change(f"{label} of {toggle[0]}", toggle, bool(told.get("visible")))
+        toggle = (str(facts.get("event_type", "")), str(facts.get("field", "")))
+        label = str(facts.get("label") or toggle[1])
+        yield toggle_change(f"{label} of {toggle[0]}", toggle, bool(facts.get("visible")))
     elif entry.event_type in snapshots.SWITCHES:
         enabled = entry.event_type == "ConnectorEnabled"
         yield Change(ENABLED.key, ENABLED.label, ENABLED.kind.value, not enabled, enabled)
     elif entry.event_type == "ConnectorUpdated" and entry.reported:
-        listed = told.get("changes")
-        yield from (Change(**one) for one in listed or () if isinstance(one, dict) and set(one) == _CHANGE)
+        listed = facts.get("changes")
+        yield from (Change(**each) for each in listed or () if isinstance(each, dict) and set(each) == _CHANGE)
 
 
 _CHANGE = set(Change.__dataclass_fields__)
 
 
 def changed_back(change: Change) -> bool:
-    """Say whether a value is at the end what it was at the start. A secret that was set and set anew is not."""
+    """Return whether the value at the end equals the value at the start. A replaced secret never does."""
     if change.kind == Kind.SECRET:
         return change.old is None and change.new == CLEARED
     kind = Kind(change.kind) if change.kind in set(Kind) else Kind.TEXT
     return is_same_value(Field(change.key, change.label, kind), change.old, change.new)
 
 
-def _settled(drift: Drift) -> Drift:
-    """Return the drift with the word for what became of a secret over all its changes."""
+def _net_change(drift: Drift) -> Drift:
+    """Return a drift whose new value, for a secret, is the net action of all its changes."""
     change = drift.change
     if change.kind != Kind.SECRET or change.new == CLEARED:
         return drift
     return replace(drift, change=replace(change, new=REPLACED if change.old == SET else SET))
 
 
-def _most(lines: Iterable[Line]) -> list[Line]:
+def _by_total(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (-line.total, line.name.lower()))
 
 
 def rows(report: Report, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
-    """Yield the report as a table: its section, what it is about, and the figures."""
+    """Yield the report as the rows of a table, starting with a header."""
     yield ("section", "name", "field", "start", "end", "number")
     yield ("month", report.month, "", local(report.start, zone), local(report.end, zone), report.events)
-    yield from (("total", COLUMNS[column], "", "", "", count) for column, count in report.counts.items())
+    yield from (("total", _EXPORTED[column], "", "", "", count) for column, count in report.counts.items())
     yield ("total", "Reported by scripts", "", "", "", report.reported)
     for section, lines in (("connector", report.connectors), ("author", report.authors), ("day", report.days)):
         for line in lines:
             yield from (
-                (section, line.name or NAMELESS, COLUMNS[one], "", "", line.counts[one])
-                for one in COLUMNS
-                if line.counts[one]
+                (section, line.name or NAMELESS, _EXPORTED[column], "", "", line.counts[column])
+                for column in COLUMNS
+                if line.counts[column]
             )
     for kind, count in report.kinds.items():
         yield ("kind", kind_label(kind), "", "", "", count)
     for section, drifts in (("drift", report.drift), ("changed and changed back", report.back)):
-        for one in drifts:
-            label = f"{one.change.label} (reported)" if one.reported else one.change.label
-            yield (section, report.names[one.subject] or NAMELESS, label, *_sides(one.change), one.times)
+        for drift in drifts:
+            label = f"{drift.change.label} (reported)" if drift.reported else drift.change.label
+            yield (section, report.names[drift.subject] or NAMELESS, label, *_sides(drift.change), drift.times)
     for gap in report.gaps:
-        yield ("not recorded", "", "", *(local(one, zone) if one else "" for one in (gap.start, gap.end)), "")
+        yield ("not recorded", "", "", *(local(moment, zone) if moment else "" for moment in (gap.start, gap.end)), "")
 
 
 def _sides(change: Change) -> tuple[Any, ...]:
@@ -282,11 +283,11 @@ def _sides(change: Change) -> tuple[Any, ...]:
 
 
 def kind_label(kind: str) -> str:
-    """Return the words for a type of event."""
+    """Return the label of an event type."""
     known = connectors.event_type(audit_trail.SOURCE, kind)
     return known.label if known else kind
 
 
 def local(moment: datetime, zone: ZoneInfo) -> str:
-    """Return a moment in the viewer's zone, with its offset."""
+    """Return a moment in the viewer's zone as ISO 8601 with its offset."""
     return moment.astimezone(zone).isoformat(timespec="seconds")

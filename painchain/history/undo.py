@@ -1,4 +1,4 @@
-"""Put settings back to what they were before an event, unless they have moved since."""
+"""Undo the settings of an event: restore their old values unless they were changed since."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class NothingToUndo(ChangeRefused):
     """The event changed no setting of a connector."""
 
     def __init__(self) -> None:
-        super().__init__("This event changed no setting of a connector, so there is nothing to put back.")
+        super().__init__("This event changed no setting of a connector, so there is nothing to revert.")
 
 
 class UndoRefused(ChangeRefused):
-    """Settings that are not put back: `errors` by key. `moved` unless asking again could never help."""
+    """Settings cannot be reverted: `errors` by key. `moved` means that later changes are the only reason."""
 
     def __init__(self, errors: Mapping[str, str], moved: bool = False):
         super().__init__("Nothing was changed: " + " ".join(errors.values()))
@@ -42,7 +42,7 @@ class UndoRefused(ChangeRefused):
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why a setting cannot be put back. `moved`: it could have been, had nothing else happened since."""
+    """Why a setting cannot be reverted. `moved` means that a later change is the reason."""
 
     text: str
     moved: bool = False
@@ -50,21 +50,21 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Part:
-    """One setting that an event changed: what the event recorded, and why it cannot be undone, if it cannot."""
+    """One setting that an event changed: the recorded change, and the obstacle to reverting it, if any."""
 
     change: Change
     toggle: Toggle | None = None
     obstacle: Obstacle | None = None
 
     @property
-    def undoing(self) -> Change:
-        """The way back."""
+    def reverse(self) -> Change:
+        """The change that reverts it."""
         return replace(self.change, old=self.change.new, new=self.change.old)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What putting an event back would do to its connector, which is None if it is gone."""
+    """What reverting an event would change. `connector` is None if it was deleted."""
 
     event: Event
     connector: Connector | None
@@ -72,17 +72,17 @@ class Plan:
 
     @property
     def possible(self) -> list[Part]:
-        """The parts that can be put back."""
+        """The parts that can be reverted."""
         return [part for part in self.parts if not part.obstacle]
 
 
 def can_undo(event: Event) -> bool:
-    """Say whether an event changed something that can be put back, were nothing else in the way."""
+    """Return whether an event changed a setting that can be reverted if no later change prevents it."""
     return bool(event.connector_id) and any(part.change.kind != Kind.SECRET for part in _recorded(event))
 
 
 def plan(event: Event) -> Plan:
-    """Return what can be put back as things stand now.
+    """Return which settings of an event can be reverted now.
 
     :raises NothingToUndo: when the event changed no setting of a connector.
     """
@@ -94,13 +94,13 @@ def plan(event: Event) -> Plan:
 
 
 def undo(event: Event, keys: Sequence[str] | None, trail: Trail) -> Saved:
-    """Put the settings called `keys` back: all of them or none. None stands for everything but secrets.
+    """Revert the settings with these `keys`, all or none of them. None means every setting except secrets.
 
-    What that changes is recorded as any edit is, and says which event it reverts.
+    The change is recorded like any edit, with the ID of the event that it reverts.
 
     :raises NothingToUndo: when the event changed no setting of a connector.
-    :raises UndoRefused: when one of them cannot be put back.
-    :raises painchain.configuration.errors.InvalidValues: when the connector does not take the values.
+    :raises UndoRefused: when one of them cannot be reverted.
+    :raises painchain.configuration.errors.InvalidValues: when the connector rejects the values.
     """
     proposed = plan(event)
     chosen = _chosen(proposed, keys)
@@ -130,7 +130,7 @@ def _chosen(proposed: Plan, keys: Sequence[str] | None) -> list[Part]:
 
 
 def _recorded(event: Event) -> list[Part]:
-    """Return what an event changed; of an event of another kind or shape, nothing."""
+    """Return the settings that an event changed; nothing for events of another kind or shape."""
     facts = event.description
     if event.source != connectors.BUILTIN.key or not isinstance(facts, dict):
         return []
@@ -139,14 +139,17 @@ def _recorded(event: Event) -> list[Part]:
     if event.event_type == "FieldVisibilityChanged":
         return [_toggled(facts)]
     if event.event_type == "ConnectorUpdated":
-        settings = [_setting(one.get("key"), one, one.get("old"), one.get("new")) for one in _dicts(facts, "changes")]
-        return [*settings, *(_toggled(one) for one in _dicts(facts, _TOGGLED))]
+        settings = [
+            _setting(change.get("key"), change, change.get("old"), change.get("new"))
+            for change in _dicts(facts, "changes")
+        ]
+        return [*settings, *(_toggled(toggle) for toggle in _dicts(facts, _TOGGLED))]
     return []
 
 
 def _dicts(facts: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     listed = facts.get(key)
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _setting(key: Any, facts: Mapping[str, Any], old: Any, new: Any) -> Part:
@@ -161,50 +164,51 @@ def _toggled(facts: Mapping[str, Any]) -> Part:
 
 
 def _obstacle(part: Part, connector: Connector | None) -> Obstacle | None:
-    """Return why a setting cannot be put back, if it cannot."""
+    """Return why a setting cannot be reverted, or None."""
     if part.change.kind == Kind.SECRET:
         return _secret(part.change.label)
     if connector is None:
-        return Obstacle("The connector is deleted.", moved=True)
+        return Obstacle("The connector was deleted.", moved=True)
     if part.toggle:
         return _obstacle_of_toggle(part.change, part.toggle, connector)
     field = type_of(connector).field(part.change.key)
     if field is None:
-        return Obstacle(f"A {type_of(connector).label} connector has no {part.change.label} any more.", moved=True)
+        return Obstacle(f"A {type_of(connector).label} connector no longer has {part.change.label}.", moved=True)
     if field.kind is Kind.SECRET:
         return _secret(field.label)
     return _obstacle_of_setting(part.change, field, connector)
 
 
 def _secret(label: str) -> Obstacle:
-    return Obstacle(f"{label} is a secret: its old value is not recorded. Enter it anew in the connector's form.")
+    return Obstacle(f"{label} is a secret: its old value is not recorded. Enter it again in the connector's form.")
 
 
 def _obstacle_of_toggle(change: Change, toggle: Toggle, connector: Connector) -> Obstacle | None:
     if toggle not in visibility.toggles(type_of(connector)):
-        return Obstacle(f"There is no {change.label} any more.", moved=True)
+        return Obstacle(f"{change.label} no longer exists.", moved=True)
     visible = toggle not in visibility.hidden(connector.id)
     words = "shown" if visible else "hidden"
-    return Obstacle(f"{change.label} is {words} already.", moved=True) if visible != change.new else None
+    return Obstacle(f"{change.label} is already {words}.", moved=True) if visible != change.new else None
 
 
 def _obstacle_of_setting(change: Change, field: Field, connector: Connector) -> Obstacle | None:
     now = connector_store.values(connector)[field.key]
     if not _has(field, now, change.new):
-        state = "already" if _has(field, now, change.old) else "now; it has been changed since"
-        return Obstacle(f"{field.label} is {format_value(now)} {state}.", moved=True)
+        if _has(field, now, change.old):
+            return Obstacle(f"{field.label} is already {format_value(now)}.", moved=True)
+        return Obstacle(f"{field.label} was changed again since: it is now {format_value(now)}.", moved=True)
     if MASK in str(change.old):
-        return Obstacle(f"The old value of {field.label} is not wholly recorded.")
+        return Obstacle(f"The old value of {field.label} is not fully recorded.")
     try:
         old = field.clean(change.old)
     except FieldError as error:
-        return Obstacle(f"The old value is not valid any more: {error}")
+        return Obstacle(f"The old value is no longer valid: {error}")
     if _has(field, now, old):
-        return Obstacle(f"{field.label} is {format_value(now)} already.", moved=True)
+        return Obstacle(f"{field.label} is already {format_value(now)}.", moved=True)
     if field.key == "name" and connector_store.is_name_taken(old, connector):
         return Obstacle(f"A connector named “{old}” already exists.", moved=True)
     if connector.secrets and type_of(connector).changes_origin(connector_store.values(connector), {field.key: old}):
-        return Obstacle(f"{field.label} leads to another server. Enter it in the form, with a token for that server.")
+        return Obstacle(f"{field.label} points to another server. Enter it in the form, with a token for that server.")
     return None
 
 

@@ -98,7 +98,7 @@ def test_an_event_is_seen_amid_its_surroundings_and_put_back(page: Page, server:
     expect(page.locator("#restore .change")).to_have_text("3600 → 300")
     github.change(poll_interval=900)
     page.get_by_role("button", name="Revert").click()
-    expect(page.get_by_role("alert")).to_contain_text("Poll interval is 900 now; it has been changed since.")
+    expect(page.get_by_role("alert")).to_contain_text("Poll interval was changed again since: it is now 900.")
     expect(page.get_by_role("button", name="Revert")).to_have_count(0)
     complaints.take("409")
 

@@ -52,7 +52,7 @@ def test_the_report_of_this_month_tells_what_changed(client, make_connector):
         "Removals0",
         "Configuration changes1",
         "Visibility changes0",
-        "Switched on or off0",
+        "Enabled or disabled0",
     ]
     assert texts(page, "[data-table=drift] tbody tr") == ["Work GitHub added this month", "Poll interval300 → 36001"]
     assert texts(page, "[aria-labelledby=by-connector] tbody th") == ["Work GitHub", "PainChain System"]

@@ -151,7 +151,7 @@ def test_what_was_shown_or_hidden_by_a_save_or_a_toggle_is_put_back(client, make
     assert toggled["metadata"]["reverts"] == saved["event_id"]
     assert put_back(client, toggled).status_code == 303
     assert stored(client, one)["visibility"]["Commit"]["sha"] is False
-    assert refused(client, toggled).endswith("of Commit is hidden already.")
+    assert refused(client, toggled).endswith("of Commit is already hidden.")
 
 
 def test_the_built_in_connector_gets_its_name_back(client):
@@ -198,9 +198,9 @@ def test_what_has_moved_since_is_not_put_back_and_says_how_it_is_now(client, mak
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
     change(client, one, poll_interval=900)
-    assert refused(client, event) == "Poll interval is 900 now; it has been changed since."
+    assert refused(client, event) == "Poll interval was changed again since: it is now 900."
     change(client, one, poll_interval=300)
-    assert refused(client, event) == "Poll interval is 300 already."
+    assert refused(client, event) == "Poll interval is already 300."
     assert script(client, event).status_code == 409
 
 
@@ -216,7 +216,7 @@ def test_what_moves_between_preview_and_sending_is_refused_whole(client, make_co
     assert answer.status_code == 409
     page = soup(answer)
     assert bool(page.find("html")) != htmx
-    assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval is 900 now; it has been changed since."]
+    assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval was changed again since: it is now 900."]
     assert [one["value"] for one in page.select("[name=fields][checked]")] == ["name"]
     assert stored(client, one)["name"] == "Home"
     assert client.get("/api/changes").get_json() == before
@@ -240,7 +240,7 @@ def test_of_a_deleted_connector_nothing_is_put_back(client, make_connector):
     event = newest(client, "ConfigChanged")
     form = form_of(client.get(page_of(event)), "#restore")
     assert client.delete(f"/api/connectors/{one}").status_code == 204
-    assert refused(client, event) == "The connector is deleted."
+    assert refused(client, event) == "The connector was deleted."
     assert client.post(page_of(event), data={**form, "fields": ["poll_interval"]}).status_code == 409
     assert script(client, event).status_code == 409
 
@@ -250,7 +250,7 @@ def test_a_value_that_is_not_valid_any_more_is_not_put_back(client, make_connect
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval"}
     client.post("/api/painchain/log", json={**report, "old_value": 5, "new_value": 300})
     event = newest(client, "ConfigChanged")
-    assert refused(client, event).startswith("The old value is not valid any more: Poll interval must be")
+    assert refused(client, event).startswith("The old value is no longer valid: Poll interval must be")
     assert script(client, event).status_code == 422
     client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
     assert "changed since" in refused(client, newest(client, "ConfigChanged"))
@@ -262,7 +262,7 @@ def test_a_field_that_is_gone_is_not_put_back(client, make_connector):
     make_connector()
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "colour"}
     client.post("/api/painchain/log", json={**report, "old_value": "red", "new_value": "blue"})
-    assert refused(client, newest(client, "ConfigChanged")) == "A GitHub connector has no Colour any more."
+    assert refused(client, newest(client, "ConfigChanged")) == "A GitHub connector no longer has Colour."
 
 
 def test_a_name_that_another_connector_has_by_now_is_not_put_back(client, make_connector):
@@ -344,7 +344,7 @@ def test_a_script_puts_back_by_number_or_event_id_and_gets_the_connector(client,
     assert stored(client, one)["poll_interval"] == 300
     assert newest(client, "ConfigChanged")["request_id"] == answer.headers["X-Request-Id"]
     assert script(client, event).get_json()["errors"] == [
-        {"field": "poll_interval", "message": "Poll interval is 300 already."}
+        {"field": "poll_interval", "message": "Poll interval is already 300."}
     ]
 
 
@@ -374,7 +374,7 @@ def test_an_address_is_not_put_back_under_a_token_of_another_server(client, make
     address = f"/api/changes/{newest(client, 'ConnectorUpdated')['id']}/restore"
     answer = client.post(address, json={"fields": ["base_url"]})
     assert (answer.status_code, stored(client, one)["config"]["base_url"]) == (422, "https://git.example")
-    assert "leads to another server" in answer.get_json()["message"] + str(answer.get_json()["errors"])
+    assert "points to another server" in answer.get_json()["message"] + str(answer.get_json()["errors"])
 
 
 @pytest.mark.parametrize("key", connectors.ADDABLE)
