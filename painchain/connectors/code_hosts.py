@@ -71,6 +71,28 @@ SHARED_EVENT_TYPES = (
 )
 
 
+def event_id(
+    host_type: str, connector_id: int, repository_id: str | int, kind: str, *occurrence: str | int | datetime
+) -> str:
+    """Return the id of an event of a repository: the same for a poll, a webhook and a repeated delivery.
+
+    `repository_id` is the source's own number of the repository or project, which a new name does not change.
+    `occurrence` is the source's own id of what happened, or else its time as the source gives it, to the second: a
+    source can give fractions in one place and none in another. Two different occurrences never share an id.
+
+    >>> event_id("github", 3, 4711, "pr", 12, "closed", datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC))
+    'github:3:4711:pr:12:closed:2026-03-04T05:06:07Z'
+    """
+    return ":".join([host_type, str(connector_id), *(_id_part(part) for part in (repository_id, kind, *occurrence))])
+
+
+def _id_part(part: str | int | datetime) -> str:
+    if isinstance(part, datetime):
+        time = part.replace(tzinfo=UTC) if part.tzinfo is None else part.astimezone(UTC)
+        return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    return str(part).replace("%", "%25").replace(":", "%3A")
+
+
 def dig(value: Any, *path: str | int) -> Any:
     """Return the value at `path` in nested JSON; None where a part of the path is missing or has another type.
 

@@ -46,10 +46,17 @@ class PollError(Exception):
 class SourceEvent:
     """One change that a source reports, as the timeline stores it.
 
-    `event_id` is built from the source's own ids, so that reading a change twice adds nothing. The keys of `facts` are
-    those of the event type's fields, the values have the shape of the field (``painchain.connectors.base.Shape``);
-    facts that the source does not send are left out. `url` is an http or https URL, or None (see
-    ``painchain.connectors.http_client.link``). An unknown author is "unknown".
+    `event_id` is built from the source's own ids, so that reading a change twice adds nothing
+    (``painchain.connectors.code_hosts.event_id``). `timestamp` is the time that the source gives; a time in the future
+    or absurdly early is stored as now. The keys of `facts` are those of the event type's fields, the values have the
+    shape of the field (``painchain.connectors.base.Shape``); facts that the source does not send are left out. `url` is
+    an http or https URL, or None (see ``painchain.connectors.http_client.link``). An unknown author is "unknown".
+
+    `former_ids` are the ids under which older versions may have stored this very event, each with the time of the
+    stored event, or None if any time will do. If the same connector has stored one of them, the event is known.
+
+    `details` refers to what the source's API still has to add to an event that a webhook reported: JSON that
+    ``WebhookHandler.complete`` understands. None means that the event is complete.
     """
 
     event_id: str
@@ -61,6 +68,8 @@ class SourceEvent:
     url: str | None = None
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    former_ids: Mapping[str, datetime | None] = field(default_factory=dict)
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,14 @@ class PollContext:
 
     `settings` are the normalized field values, with secrets in plain text. `cursor` is the cursor of the previous
     poll, {} for the first one. `stopping` returns whether the server is shutting down: then return what is found.
+    `connector_id` is part of the ids of events.
     """
 
     settings: Mapping[str, Any]
     cursor: Cursor
     now: datetime
     stopping: Callable[[], bool] = lambda: False
+    connector_id: int = 0
 
     @property
     def since(self) -> datetime:
@@ -105,7 +116,7 @@ class PollResult:
     """The events of one poll and the cursor for the next one. Both are stored in one transaction.
 
     If `has_more` is true, the next poll is due immediately. `note` is a message for the people who look at the
-    connector.
+    connector. `requests` is the number of requests that the poll sent, None if they are not counted.
     """
 
     events: Sequence[SourceEvent]
@@ -114,6 +125,7 @@ class PollResult:
     note: str = ""
     gap: PollGap | None = None
     rate_limit: RateLimit | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,21 +158,43 @@ class UnreadableDelivery(Exception):
     """A webhook delivery with a valid signature but an unexpected body; the message says what is wrong."""
 
 
+class NothingToRecord(Exception):
+    """A genuine webhook delivery that makes no event; the message says why, in one sentence for people."""
+
+
+@dataclass(frozen=True)
+class WebhookContext:
+    """What is known of the connector that receives a webhook delivery.
+
+    `settings` are the normalized field values, with secrets in plain text. `read_cursor` returns the cursor of the last
+    poll, {} before the first one; it costs a query.
+    """
+
+    connector_id: int
+    settings: Mapping[str, Any]
+    now: datetime
+    read_cursor: Callable[[], Cursor] = dict
+
+
 @dataclass(frozen=True)
 class WebhookHandler:
     """How a connector type reads webhooks.
 
-    `verify(delivery, secret)` checks the signature in constant time and raises InvalidSignature.
+    `verify(delivery, secret, now)` checks the signature in constant time and raises InvalidSignature.
     `delivery_id(delivery)` returns the source's id of the delivery, which finds repeated deliveries; "" if it has none.
-    `read(delivery, settings, now)` returns the events that polling would find, with the same ids; it raises
-    UnreadableDelivery. `topic(delivery)` returns the source's name of the delivery, such as "push", or "".
+    `read(delivery, context)` returns the events that polling would find, with the same ids, and sends no request; it
+    raises NothingToRecord or UnreadableDelivery. `topic(delivery)` returns the source's name of the delivery, such as
+    "push", or "". `complete(context, event)` asks the source's API for what the event's `details` refer to, and returns
+    the event as polling makes it, with the same id and without details; it raises PollError. It runs after the delivery
+    was answered.
     """
 
-    verify: Callable[[Delivery, str], None]
+    verify: Callable[[Delivery, str, datetime], None]
     delivery_id: Callable[[Delivery], str]
-    read: Callable[[Delivery, Mapping[str, Any], datetime], Sequence[SourceEvent]]
+    read: Callable[[Delivery, WebhookContext], Sequence[SourceEvent]]
     instructions: str = ""
     topic: Callable[[Delivery], str] = lambda delivery: ""
+    complete: Callable[[WebhookContext, SourceEvent], SourceEvent] | None = None
 
 
 Poll = Callable[[PollContext], PollResult]

@@ -56,22 +56,21 @@ def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease
 
     :raises LeaseLost: when the connector is switched off, or its lease was lost.
     """
-    fresh, newest = unknown(result.events)
+    fresh, newest = unknown(result.events, connector_id)
     # What the connector was when its poll began counts for one commit only, which makes sure that it is still the same.
     polled = lease.polled if lease and len(fresh) <= STEP else _read(connector_id)
     if polled is None:
         raise LeaseLost
-    request_id, added = writer.new_request_id(now), 0
-    source = origin(polled.connector)
+    source, added = origin(polled.connector), 0
     for start in range(0, len(fresh) - STEP, STEP):
-        batch = new_events(source, fresh[start : start + STEP], now, request_id)
+        batch = new_events(source, fresh[start : start + STEP], now)
         with writer.writing() as event_log:
             if not _is_held(event_log.connection, connector_id, lease):
                 raise LeaseLost(added)
             added += append(event_log, batch, newest)
             newest = event_log.last_event
     rest = fresh[(len(fresh) - 1) // STEP * STEP :] if fresh else []
-    events = new_events(source, rest, now, request_id)
+    events = new_events(source, rest, now)
     values = _success(polled.connector, result, now, lease)
     is_uneventful = polled.is_fine and result.gap is None
     with _writing(is_uneventful and not events) as (connection, event_log):
@@ -81,8 +80,8 @@ def store(connector_id: int, result: PollResult, now: datetime, lease: PollLease
                 raise LeaseLost(added)
             if event_log:
                 connector = db.session.get_one(Connector, connector_id)
-                events = new_events(origin(connector), rest, now, request_id)
-                _record_success(event_log, connector, result, before, now, request_id)
+                events = new_events(origin(connector), rest, now)
+                _record_success(event_log, connector, result, before, now)
         return added + (append(event_log, events, newest) if event_log else 0)
 
 
@@ -149,7 +148,7 @@ def _success(connector: Connector, result: PollResult, now: datetime, lease: Pol
 
 
 def _record_success(
-    event_log: EventLogWriter, connector: Connector, result: PollResult, before: Any, now: datetime, request_id: str
+    event_log: EventLogWriter, connector: Connector, result: PollResult, before: Any, now: datetime
 ) -> None:
     coverage.close_gaps(connector, now, coverage.FAILING, coverage.RATE_LIMITED)
     if result.gap:
@@ -157,7 +156,7 @@ def _record_success(
         coverage.add_gap(connector, coverage.GAP, result.gap.start, result.gap.end, reason)
     if before.failing_since:
         subject = connector_store.subject(connector)
-        trail = Trail(event_log, author(connector), request_id, now)
+        trail = Trail(event_log, author(connector), writer.new_request_id(now), now)
         trail.log(event_kinds.connector_recovered(subject, before.failures, before.failing_since))
 
 

@@ -69,4 +69,12 @@ def _ask(lease: PollLease, is_stopping: Callable[[], bool]) -> PollResult:
     settings = settings_of(connector)
     db.session.remove()
     end = time.monotonic() + POLL_TIME.total_seconds()
-    return ask(PollContext(settings, lease.polled.cursor, lease.began, lambda: is_stopping() or time.monotonic() > end))
+    return ask(
+        PollContext(
+            settings,
+            lease.polled.cursor,
+            lease.began,
+            lambda: is_stopping() or time.monotonic() > end,
+            lease.connector_id,
+        )
+    )

@@ -18,11 +18,12 @@ from painchain.connectors.http_client import link
 from painchain.core.crypto import KeyUnusable
 from painchain.database.models import ChangeEvent, Connector, LogHead
 from painchain.database.session import autocommit_connection
-from painchain.database.types import EPOCH
 from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 from painchain.ingestion.sanitize import MIN_SECRET, safe_event_id, sanitize
 
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
+# No source is older. Programs that have no date write year 1, 1970 or 1980.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 _event = ChangeEvent.__table__.c
 
@@ -56,22 +57,21 @@ def origin(connector: Connector) -> Origin:
     return Origin(connector.id, connector.type, connector.name, list(connector.tags), secrets)
 
 
-def add_new(
-    event_log: EventLogWriter,
-    connector: Connector,
-    events: Sequence[SourceEvent],
-    now: datetime,
-    request_id: str | None = None,
-) -> int:
+def add_new(event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], now: datetime) -> int:
     """Append the events that are not in the log yet, inside an open write transaction. Return how many those are."""
-    return append(event_log, new_events(origin(connector), events, now, request_id or new_request_id(now)))
+    stored_before = _known_by_former_ids(event_log.connection, connector.id, events)
+    fresh = [event for event in events if event.event_id not in stored_before]
+    return append(event_log, new_events(origin(connector), fresh, now))
 
 
-def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime, request_id: str) -> list[NewEvent]:
-    """Return events of a source as they are written, with their words; each event once."""
+def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> list[NewEvent]:
+    """Return events of a source as they are written, with their words; each event once.
+
+    Each has a request id of its own: a poll is no action of a person.
+    """
     by_id: dict[str, NewEvent] = {}
     for event in events:
-        new_event = _new_event(source, event, now, request_id)
+        new_event = _new_event(source, event, now)
         if by_id.setdefault(new_event.event_id, new_event) is new_event:
             new_event.prepare()
     return list(by_id.values())
@@ -90,10 +90,11 @@ def append(event_log: EventLogWriter, events: Sequence[NewEvent], looked_up: int
     return len(events)
 
 
-def unknown(events: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
+def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[SourceEvent], int]:
     """Return the events that are not in the log yet, each once, before any lock is taken; and the log's newest event.
 
-    The newest event is 0 if there was nothing to look up.
+    An event is in the log if its id is, or if this connector has stored one of its former ids with the right time. The
+    newest event is 0 if there was nothing to look up.
     """
     by_id: dict[str, SourceEvent] = {}
     for event in events:
@@ -107,14 +108,39 @@ def unknown(events: Sequence[SourceEvent]) -> tuple[list[SourceEvent], int]:
         newest.append(rows[0].last_event)
         for row in rows:
             by_id.pop(row.event_id, None)
-    return list(by_id.values()), min(newest, default=0)
+    fresh = list(by_id.values())
+    if any(event.former_ids for event in fresh):
+        with autocommit_connection() as connection:
+            stored_before = _known_by_former_ids(connection, connector_id, fresh)
+        fresh = [event for event in fresh if event.event_id not in stored_before]
+    return fresh, min(newest, default=0)
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
     return set(connection.scalars(select(_event.event_id).where(_event.event_id.in_(ids)))) if ids else set()
 
 
-def _new_event(source: Origin, event: SourceEvent, now: datetime, request_id: str) -> NewEvent:
+def _known_by_former_ids(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
+    """Return the ids of the events that an older version has stored for this connector under another id."""
+    former = [
+        (safe_event_id(former_id), time, event.event_id)
+        for event in events
+        for former_id, time in event.former_ids.items()
+    ]
+    stored: dict[str, datetime] = {}
+    for start in range(0, len(former), STEP):
+        ids = [former_id for former_id, _, _ in former[start : start + STEP]]
+        query = select(_event.event_id, _event.timestamp)
+        rows = connection.execute(query.where(_event.event_id.in_(ids), _event.connector_id == connector_id))
+        stored.update((row.event_id, row.timestamp) for row in rows)
+    return {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
+
+
+def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
+    return stored is not None and (expected is None or stored == expected)
+
+
+def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:
     safe = sanitize(event, source.secrets)
     return NewEvent(
         event_id=safe_event_id(event.event_id),
@@ -124,8 +150,8 @@ def _new_event(source: Origin, event: SourceEvent, now: datetime, request_id: st
         description={"text": safe.text},
         metadata=dict(safe.facts),
         author=safe.author or "unknown",
-        request_id=request_id,
-        timestamp=_aware(event.timestamp, now),
+        request_id=new_request_id(now),
+        timestamp=_clamped(event.timestamp, now),
         recorded_at=now,
         connector_id=source.id,
         connector_name=source.name,
@@ -136,9 +162,9 @@ def _new_event(source: Origin, event: SourceEvent, now: datetime, request_id: st
     )
 
 
-def _aware(moment: Any, now: datetime) -> datetime:
-    """Return the time of an event, in UTC where no zone is named; now, if it has none."""
-    if not isinstance(moment, datetime):
+def _clamped(time: Any, now: datetime) -> datetime:
+    """Return the time of an event, in UTC if it names no zone; now if it is missing, absurd or in the future."""
+    if not isinstance(time, datetime):
         return now
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment if moment >= EPOCH else now  # some say 0001-01-01 where they have no date
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time if EARLIEST <= time <= now else now

@@ -89,7 +89,9 @@ def poll_context(connector_id: int, now: datetime) -> PollContext | None:
     """
     try:
         connector, state = db.session.get(Connector, connector_id), db.session.get(PollState, connector_id)
-        return PollContext(settings_of(connector), state.cursor, now) if connector and state else None
+        if connector is None or state is None:
+            return None
+        return PollContext(settings_of(connector), state.cursor, now, connector_id=connector_id)
     finally:
         db.session.rollback()
 

@@ -14,11 +14,19 @@ from painchain.audit import event_kinds
 from painchain.audit.trail import Trail
 from painchain.configuration.connector_store import get, subject, type_of
 from painchain.configuration.errors import ChangeRefused
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, WebhookHandler
+from painchain.connectors.contract import (
+    Cursor,
+    Delivery,
+    InvalidSignature,
+    NothingToRecord,
+    SourceEvent,
+    WebhookContext,
+    WebhookHandler,
+)
 from painchain.core import runtime
 from painchain.core.crypto import open_sealed, seal
 from painchain.core.redaction import scrub
-from painchain.database.models import Connector, Webhook, WebhookDelivery
+from painchain.database.models import Connector, PollState, Webhook, WebhookDelivery
 from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
 from painchain.eventlog import writer
@@ -111,9 +119,10 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
     """
     connector, handler, webhook = find_webhook(type_key, connector_id)
     encrypted_secret = webhook.secret
-    handler.verify(delivery, open_sealed(runtime.current().box, encrypted_secret))
+    handler.verify(delivery, open_sealed(runtime.current().box, encrypted_secret), now)
     _refuse_disabled(connector)
-    source_events = handler.read(delivery, settings_of(connector), now)
+    context = WebhookContext(connector_id, settings_of(connector), now, lambda: _cursor(connector_id))
+    source_events = _read(handler, delivery, context)
     if not source_events:
         _note_idle(webhook, _summary(handler.topic(delivery), source_events, 0), now)
         return DeliveryResult(0)
@@ -128,6 +137,18 @@ def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime)
         webhook.last_delivery = now
         webhook.told = _summary(handler.topic(delivery), source_events, new_events)
     return DeliveryResult(new_events)
+
+
+def _read(handler: WebhookHandler, delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
+    try:
+        return handler.read(delivery, context)
+    except NothingToRecord:
+        return []
+
+
+def _cursor(connector_id: int) -> Cursor:
+    state = db.session.get(PollState, connector_id)
+    return state.cursor if state else {}
 
 
 def find_webhook(type_key: str, connector_id: int) -> tuple[Connector, WebhookHandler, Webhook]:

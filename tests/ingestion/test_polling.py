@@ -131,7 +131,7 @@ def lapses() -> list[tuple[str, datetime, datetime | None]]:
 
 
 def strikes(*numbers: int, **more: Any) -> Strikes:
-    return [{"number": number, "at": NOW.timestamp() + number, **more} for number in numbers]
+    return [{"number": number, "at": NOW.timestamp() - 60 + number, **more} for number in numbers]
 
 
 def test_what_is_found_is_on_the_timeline_like_any_other_event(
@@ -148,7 +148,7 @@ def test_what_is_found_is_on_the_timeline_like_any_other_event(
         "struck",
     )
     assert (event.connector_id, event.connector_name, event.tags) == (number, "Tower", ["tower", "paris"])
-    assert (event.timestamp, event.recorded_at) == (NOW + 2 * SECOND, NOW)
+    assert (event.timestamp, event.recorded_at) == (NOW - 58 * SECOND, NOW)
     assert (event.description, event.metadata) == ({"text": "Ding dong"}, {"hour": 2})
     found = inside.test_client().get("/api/changes?q=quasimodo tag:paris ding type:strike").get_json()
     assert [one["event_id"] for one in found] == ["strike-2", "strike-1"]
@@ -482,6 +482,52 @@ def test_odd_things_are_stored_with_what_they_have(inside: Flask, fake_server: F
         None,
     )
     assert events["e"].metadata == {"n": None, "d": {"when": str(NOW)}}
+
+
+def test_no_event_is_later_than_now_or_absurdly_early(inside: Flask, fake_server: FakeServer) -> None:
+    number = add(fake_server)
+    times = {
+        "year 1": datetime(1, 1, 1, tzinfo=UTC),
+        "1970": EPOCH,
+        "1980": datetime(1980, 1, 1),
+        "old": datetime(1999, 12, 31, tzinfo=UTC),
+        "just now": NOW,
+        "soon": NOW + SECOND,
+        "2099": datetime(2099, 1, 1, tzinfo=UTC),
+    }
+    reported = [found(name, timestamp=time) for name, time in times.items()]
+    poll_results.store(number, PollResult(reported, {}), NOW)
+    stored = {event.event_id: event.timestamp for event in queries.page(Filter(source=("clock",))).events}
+    assert stored == {**dict.fromkeys(times, NOW), "old": times["old"]}
+
+
+def test_each_event_of_a_poll_has_a_request_id_of_its_own(inside: Flask, fake_server: FakeServer) -> None:
+    number = add(fake_server)
+    poll_results.store(number, PollResult([found("a"), found("b")], {}), NOW)
+    events = queries.page(Filter(source=("clock",))).events
+    assert len({event.request_id for event in events}) == 2
+
+
+def test_events_that_an_older_version_stored_under_another_id_are_known(inside: Flask, fake_server: FakeServer) -> None:
+    number, other = add(fake_server), add(fake_server, "Second")
+    old = [found("old-timed"), found("old-untimed"), found("x" * 400)]
+    poll_results.store(number, PollResult(old, {}), NOW)
+    poll_results.store(other, PollResult([found("others")], {}), NOW)
+    again = [
+        found("timed", former_ids={"never": None, "old-timed": NOW}),
+        found("untimed", timestamp=NOW - HOUR, former_ids={"old-untimed": None}),
+        found("long", former_ids={"x" * 400: NOW}),
+        found("at another time", former_ids={"old-timed": NOW - SECOND}),
+        found("of another connector", former_ids={"others": NOW}),
+        found("new", former_ids={"never": NOW}),
+    ]
+    new = ["at another time", "new", "of another connector"]
+    with writer.writing() as event_log:
+        connector = db.session.get_one(Connector, number)
+        assert add_new(event_log, connector, again[:4], NOW) == 1
+    assert poll_results.store(number, PollResult(again, {}), NOW) == 2
+    assert sorted(titles()) == sorted([*(event.title for event in old), "others", *new])
+    assert poll_results.store(number, PollResult(again, {}), NOW) == 0
 
 
 def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fields
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
+from painchain.connectors.contract import (
+    Delivery,
+    InvalidSignature,
+    SourceEvent,
+    UnreadableDelivery,
+    WebhookContext,
+    WebhookHandler,
+)
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -21,18 +28,18 @@ def sign(body: bytes, secret: str) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def _verify(delivery: Delivery, secret: str) -> None:
+def _verify(delivery: Delivery, secret: str, now: datetime) -> None:
     if not hmac.compare_digest(delivery.headers.get("x-forge-signature", ""), sign(delivery.body, secret)):
         raise InvalidSignature
 
 
-def _read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
+def _read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     try:
         body = json.loads(delivery.body)
-        casts = [cast for cast in body["casts"] if cast != settings.get("ignored")]
+        casts = [cast for cast in body["casts"] if cast != context.settings.get("ignored")]
     except (ValueError, TypeError, KeyError):
         raise UnreadableDelivery("The body is not what the forge sends.") from None
-    return [SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", now, "smith") for cast in casts]
+    return [SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", context.now, "smith") for cast in casts]
 
 
 HOOK = WebhookHandler(

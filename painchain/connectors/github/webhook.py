@@ -11,7 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from painchain.connectors.code_hosts import dig, parse_time, text
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
+from painchain.connectors.contract import (
+    Delivery,
+    InvalidSignature,
+    SourceEvent,
+    UnreadableDelivery,
+    WebhookContext,
+    WebhookHandler,
+)
 from painchain.connectors.github import events
 
 PULL_ACTIONS = {"opened": "opened", "reopened": "reopened"}
@@ -26,7 +33,7 @@ INSTRUCTIONS = (
 Settings = Mapping[str, Any]
 
 
-def verify(delivery: Delivery, secret: str) -> None:
+def verify(delivery: Delivery, secret: str, now: datetime) -> None:
     """Verify that a delivery is signed with the secret.
 
     The signature is HMAC-SHA256 over the raw body, in ``X-Hub-Signature-256``.
@@ -49,14 +56,16 @@ def topic(delivery: Delivery) -> str:
     return delivery.headers.get("x-github-event", "")
 
 
-def read(delivery: Delivery, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
+def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     """Return the events of a delivery: those that polling would find, with the same ids.
 
     :raises UnreadableDelivery: if the body is not what GitHub sends.
     """
     payload = _payload(delivery)
     reader = READERS.get(delivery.headers.get("x-github-event", ""))
-    return reader(payload, settings, now) if reader and _wanted(payload, settings) else []
+    if reader is None or not _wanted(payload, context.settings):
+        return []
+    return reader(payload, context.settings, context.now)
 
 
 def _payload(delivery: Delivery) -> Any:

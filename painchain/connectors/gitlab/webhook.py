@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from painchain.connectors.code_hosts import integer, objects, text
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookHandler
+from painchain.connectors.contract import (
+    Delivery,
+    InvalidSignature,
+    SourceEvent,
+    UnreadableDelivery,
+    WebhookContext,
+    WebhookHandler,
+)
 from painchain.connectors.gitlab import events
 from painchain.connectors.gitlab.events import Item, Project, first
 
@@ -18,7 +24,7 @@ STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reo
 NOTHING = "0" * 40  # the head of a deleted branch
 
 
-def verify(delivery: Delivery, secret: str) -> None:
+def verify(delivery: Delivery, secret: str, now: datetime) -> None:
     """Compare the secret token in constant time.
 
     :raises InvalidSignature: if it is missing or wrong.
@@ -46,7 +52,7 @@ def delivery_id(delivery: Delivery) -> str:
     return ""
 
 
-def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequence[SourceEvent]:
+def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     """Return the events of a delivery; [] if there are none, or they are not for this connector.
 
     :raises UnreadableDelivery: if the body is not what GitLab sends.
@@ -58,9 +64,9 @@ def read(delivery: Delivery, settings: Mapping[str, Any], now: datetime) -> Sequ
     project = events.project(body.get("project"))
     if project is None:
         raise UnreadableDelivery("The body does not name its project (project.path_with_namespace).")
-    if not _listed(project, settings.get("projects") or ()):
+    if not _listed(project, context.settings.get("projects") or ()):
         return []
-    return reader(project, body, tuple(settings.get("branches") or ()), now)
+    return reader(project, body, tuple(context.settings.get("branches") or ()), context.now)
 
 
 def _body(raw: bytes) -> Item:

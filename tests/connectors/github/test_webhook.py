@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookContext
 from painchain.connectors.github import TYPE
 from tests.counterparts.node import webhook_examples
 
@@ -23,7 +23,11 @@ def read(event: str, body: Any, **settings: Any) -> list[SourceEvent]:
     """Read a delivery."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert TYPE.webhook
-    return list(TYPE.webhook.read(Delivery({"x-github-event": event}, raw), {**TYPE.defaults(), **settings}, NOW))
+    return list(
+        TYPE.webhook.read(
+            Delivery({"x-github-event": event}, raw), WebhookContext(1, {**TYPE.defaults(), **settings}, NOW)
+        )
+    )
 
 
 def test_all_examples_of_github_are_read_and_the_known_ones_become_events() -> None:
@@ -129,7 +133,7 @@ def test_a_form_is_read_like_json() -> None:
     raw = b"payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D"
     form = {"x-github-event": "push", "content-type": "application/x-www-form-urlencoded"}
     assert TYPE.webhook
-    assert TYPE.webhook.read(Delivery(form, raw), TYPE.defaults(), NOW) == []
+    assert TYPE.webhook.read(Delivery(form, raw), WebhookContext(1, TYPE.defaults(), NOW)) == []
 
 
 def signed(body: bytes, secret: str) -> str:
@@ -143,7 +147,7 @@ def test_only_deliveries_signed_with_the_secret_are_accepted() -> None:
     # The example of GitHub's documentation.
     right = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     secret = "It's a Secret to Everybody"
-    hook.verify(Delivery({"x-hub-signature-256": right}, body), secret)
+    hook.verify(Delivery({"x-hub-signature-256": right}, body), secret, NOW)
     for signature, given in [
         ("", secret),
         (right[:-1], secret),
@@ -154,5 +158,5 @@ def test_only_deliveries_signed_with_the_secret_are_accepted() -> None:
         (signed(body, ""), ""),
     ]:
         with pytest.raises(InvalidSignature):
-            hook.verify(Delivery({"x-hub-signature-256": signature}, body), given)
+            hook.verify(Delivery({"x-hub-signature-256": signature}, body), given, NOW)
     assert hook.delivery_id(Delivery({"x-github-delivery": "d1"}, body)) == "d1"

@@ -17,6 +17,7 @@ from painchain.connectors.contract import (
     PollResult,
     RateLimit,
     SourceEvent,
+    WebhookContext,
 )
 from painchain.connectors.gitlab import TYPE, client
 from painchain.connectors.gitlab.poll import poll
@@ -231,7 +232,7 @@ def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(fake_se
     hooked = []
     for body in bodies.values():
         raw = json.dumps({**body, "project": project}).encode()
-        hooked += HANDLER.read(Delivery({}, raw), {"projects": ["7"], "branches": []}, NOW)
+        hooked += HANDLER.read(Delivery({}, raw), WebhookContext(1, {"projects": ["7"], "branches": []}, NOW))
     item = merge_request(1, author={"username": "user1"}, source_branch="ms-viewport", target_branch="master")
     one = {**bodies["pipeline"]["object_attributes"], "updated_at": ago(hours=1), "finished_at": ago(hours=1)}
     deployment = {**recorded("deployments.json")[0], "status": "success", "updated_at": ago(hours=1)}

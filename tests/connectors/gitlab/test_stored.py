@@ -8,7 +8,7 @@ from pathlib import Path
 
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Delivery
+from painchain.connectors.contract import Delivery, WebhookContext
 from painchain.connectors.gitlab import TYPE
 from painchain.database.models import Connector
 from painchain.database.session import db
@@ -38,7 +38,7 @@ def test_a_poll_and_a_webhook_of_the_same_change_are_one_event(app):
             turn = polling.acquire(now)
             assert turn
             assert polling.poll(turn, lambda now=now: now) == (now == NOW)
-        found = TYPE.webhook.read(Delivery({}, WEBHOOK.read_bytes()), {}, LATER)
+        found = TYPE.webhook.read(Delivery({}, WEBHOOK.read_bytes()), WebhookContext(1, {}, LATER))
         with writer.writing() as event_log:
             assert source_events.add_new(event_log, db.session.get_one(Connector, number), found, LATER) == 0
         [event] = queries.page(Filter(source=("gitlab",))).events

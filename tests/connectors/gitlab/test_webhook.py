@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery
+from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookContext
 from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab.webhook import HANDLER
 
@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 def delivered(body: Any, settings: dict[str, Any] | None = None) -> list[SourceEvent]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(HANDLER.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), settings or {}, NOW))
+    return list(HANDLER.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), WebhookContext(1, settings or {}, NOW)))
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -170,12 +170,12 @@ def test_an_incomplete_delivery_is_recorded_with_what_it_has():
 
 
 def test_the_token_must_be_the_secret():
-    HANDLER.verify(Delivery({"x-gitlab-token": "pässword"}, b"{}"), "pässword")
+    HANDLER.verify(Delivery({"x-gitlab-token": "pässword"}, b"{}"), "pässword", NOW)
     for headers in ({}, {"x-gitlab-token": ""}, {"x-gitlab-token": "pässwort"}):
         with pytest.raises(InvalidSignature):
-            HANDLER.verify(Delivery(headers, b"{}"), "pässword")
+            HANDLER.verify(Delivery(headers, b"{}"), "pässword", NOW)
     with pytest.raises(InvalidSignature):
-        HANDLER.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "")
+        HANDLER.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "", NOW)
 
 
 def test_a_repeated_delivery_has_the_same_id_and_others_differ():
