@@ -489,7 +489,7 @@ def test_no_event_is_later_than_now_or_absurdly_early(inside: Flask, fake_server
     times = {
         "year 1": datetime(1, 1, 1, tzinfo=UTC),
         "1970": EPOCH,
-        "1980": datetime(1980, 1, 1),
+        "1980": datetime(1980, 1, 1, tzinfo=UTC),
         "old": datetime(1999, 12, 31, tzinfo=UTC),
         "just now": NOW,
         "soon": NOW + SECOND,
