@@ -186,7 +186,7 @@ class Provider:
         return dict(claims)
 
     def _email_claims(self, client: Any, token: Mapping[str, Any], claims: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the claims with the e-mail address: those of the ID token, or else of the userinfo endpoint."""
+        """Return the claims with the email address: those of the ID token, or else of the userinfo endpoint."""
         endpoint = self._discover(client).get("userinfo_endpoint")
         if "email" in claims or not endpoint:
             return claims

@@ -37,7 +37,7 @@ def find_or_create_account(identity: Identity, rules: Rules, trail: Trail) -> Pe
     """Return the account of an identity, or why the sign-in is refused.
 
     After the first sign-in an account is found by issuer and subject, which never change. At the first sign-in it is
-    found by the e-mail address, if the provider has verified it and the account is not linked to another subject there.
+    found by the email address, if the provider has verified it and the account is not linked to another subject there.
     """
     if refusal := _email_refusal(identity, rules):
         return refusal
@@ -58,10 +58,10 @@ def find_or_create_account(identity: Identity, rules: Rules, trail: Trail) -> Pe
 
 def _email_refusal(identity: Identity, rules: Rules) -> Refusal | None:
     if not identity.email:
-        return Refusal(f"{rules.provider} sent no usable e-mail address.", "no e-mail address")
+        return Refusal(f"{rules.provider} sent no usable email address.", "no email address")
     if not identity.verified:
         message = f"{identity.email} is not verified at {rules.provider}. Verify it there, then sign in again."
-        return Refusal(message, f"the e-mail address {identity.email} is not verified")
+        return Refusal(message, f"the email address {identity.email} is not verified")
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
         message = f"Sign-in is not allowed for addresses like {identity.email}."
         return Refusal(message, f"the domain of {identity.email} is not let in")
@@ -78,10 +78,10 @@ def _find_by_email(identity: Identity) -> Person | None:
 
 
 def _create_account(identity: Identity, rules: Rules, trail: Trail) -> Person | Refusal:
-    """Create an account with the e-mail address as its name. The user may have chosen any other claim freely."""
+    """Create an account with the email address as its name. The user may have chosen any other claim freely."""
     message = f"No account with the address {identity.email}. Ask an admin for one."
     if not rules.role:
-        return Refusal(message, f"no account with the e-mail address {identity.email}")
+        return Refusal(message, f"no account with the email address {identity.email}")
     trail.author, trail.cause = SYSTEM, "OpenID Connect, first sign-in"
     try:
         return users.add(identity.email, rules.role, trail, email=identity.email)

@@ -20,7 +20,7 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import db
 
 LONGEST_NAME = 100
-LABELS = {"name": "Name", "role": "Role", "email": "E-mail"}
+LABELS = {"name": "Name", "role": "Role", "email": "Email"}
 
 
 class AccountRefused(Exception):
@@ -114,7 +114,7 @@ def add(name: str, role: str, trail: Trail, email: str = "", password: str | Non
 
 
 def change(person: Person, trail: Trail, version: int | None, *, name: str, role: str, email: str = "") -> bool:
-    """Change the name, role or e-mail address of an account. Return whether anything changed.
+    """Change the name, role or email address of an account. Return whether anything changed.
 
     A change of the role ends its sessions.
 
@@ -259,9 +259,9 @@ def _email_errors(email: str, except_id: int | None = None) -> dict[str, str]:
         or email.count("@") != 1
         or any(character.isspace() or unprintable(character) for character in email)
     ):
-        return {"email": "This is not a valid e-mail address."}
+        return {"email": "This is not a valid email address."}
     if not all(email.split("@")):
-        return {"email": "This is not a valid e-mail address."}
+        return {"email": "This is not a valid email address."}
     taken = db.session.scalars(select(Person).where(Person.email == email)).one_or_none()
     return {"email": f"This address already belongs to “{taken.name}”."} if taken and taken.id != except_id else {}
 

@@ -53,7 +53,7 @@ def list_accounts() -> None:
 @user.command()
 @NAME
 @click.option("--role", type=click.Choice(ROLES), help="Role of the account.  [default: viewer; first account: admin]")
-@click.option("--email", default="", callback=utf8, help="E-mail address, for OpenID Connect.")
+@click.option("--email", default="", callback=utf8, help="Email address, for OpenID Connect.")
 @LINK
 @reason_option
 def add(name: str, role: str | None, email: str, base: str | None, reason: str) -> None:

@@ -162,12 +162,12 @@ class Settings:
         "",
         role,
         "OpenID Connect: role of the account created at the first sign-in: viewer, editor or admin. "
-        "Empty: only people who have an account with their e-mail address can sign in.",
+        "Empty: only people who have an account with their email address can sign in.",
     )
     oidc_domains: tuple[str, ...] = setting(
         "",
         domains,
-        "OpenID Connect: comma-separated domains of e-mail addresses that may sign in. Empty: any.",
+        "OpenID Connect: comma-separated domains of email addresses that may sign in. Empty: any.",
         unset=(),
     )
     max_webhook_bytes: int = setting(

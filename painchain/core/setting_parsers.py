@@ -153,7 +153,7 @@ def label(text: str) -> str:
 
 
 def domains(text: str) -> tuple[str, ...]:
-    """Return comma-separated domains of e-mail addresses."""
+    """Return comma-separated domains of email addresses."""
     names = tuple(name.strip().lower().removeprefix("@") for name in text.split(",") if name.strip())
     if not all(name.isascii() and "@" not in name and not name.startswith(".") for name in names):
         raise ValueError("must be comma-separated domains such as example.com")

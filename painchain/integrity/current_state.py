@@ -34,7 +34,7 @@ _LABELS = {
     "enabled": "Enabled",
     "url": "Apprise URL",
     "role": "Role",
-    "email": "E-mail",
+    "email": "Email",
     "disabled": "Disabled",
     "issuer": "Signs in through",
     "person": "Owner",

@@ -165,7 +165,7 @@ def _gone(member: str) -> Callable[[Replay, str, Entry], None]:
 
 
 def _person_added(replay: Replay, kind: str, entry: Entry) -> None:
-    # Of a new account the e-mail address is not told.
+    # Of a new account the email address is not told.
     values = {"role": entry.description.get("role"), "disabled": False, "issuer": None}
     replay.add((kind, _text(entry.description.get("person"))), values, entry)
 

@@ -47,5 +47,5 @@ def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
             expect(one).to_have_url(f"{server}/report?month=2026-01")
             expect(one.locator(".who")).to_contain_text("alice")
         plain.goto(server)
-        expect(plain.locator("#feed")).to_contain_text("the e-mail address alice@people.example is not verified")
+        expect(plain.locator("#feed")).to_contain_text("the email address alice@people.example is not verified")
         expect(plain.locator("#feed")).to_contain_text(fake_server.url)

@@ -161,7 +161,7 @@ EDITS = [
     ),
     (
         "UPDATE people SET email = 'm@example.com' WHERE name = 'bert'",
-        "E-mail of account “bert”: the log says “bert@example.com”, it is “m@example.com”",
+        "Email of account “bert”: the log says “bert@example.com”, it is “m@example.com”",
     ),
     (
         "UPDATE people SET issuer = 'https://i.example' WHERE name = 'ann'",

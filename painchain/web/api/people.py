@@ -56,7 +56,7 @@ def person(person_id: int) -> ResponseReturnValue:
 
 @blueprint.patch("/<int:person_id>")
 def patch(person_id: int) -> ResponseReturnValue:
-    """Change the name, role or e-mail address of an account."""
+    """Change the name, role or email address of an account."""
     body = read(PersonPatch, request.get_data())
     RECORDS.require_if_match(person_id)
     with audited_transaction() as trail:

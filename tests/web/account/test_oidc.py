@@ -137,11 +137,11 @@ def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client,
         (
             "subject-of-bob",
             "No account with the address bob@people.example. Ask",
-            "no account with the e-mail",
+            "no account with the email",
         ),
         ("unverified", "alice@people.example is not verified at Example ID", "is not verified"),
-        ("nameless", "Example ID sent no usable e-mail address", "no e-mail address"),
-        ("lookalike", "Example ID sent no usable e-mail address", "no e-mail address"),
+        ("nameless", "Example ID sent no usable email address", "no email address"),
+        ("lookalike", "Example ID sent no usable email address", "no email address"),
     ],
 )
 def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, fake_server, account, message, why):

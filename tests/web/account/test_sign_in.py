@@ -284,7 +284,7 @@ def test_what_happens_to_an_account_is_shown_by_name(app, client):
     lines = [" ".join(texts(one, ".event-type, .subject, .note, .change")) for one in feed.select("#feed article")]
     assert "Person Added bob admin" in lines
     assert "Password Link Made alice" in lines
-    assert "Person Changed alice 2 settings: Role, E-mail" in lines
+    assert "Person Changed alice 2 settings: Role, Email" in lines
 
 
 def test_two_browsers_of_one_person_each_get_pages_of_their_own(app, client):

@@ -57,7 +57,7 @@ BEYOND_ANY_SCHEMA = (
     "An account named",
     "This address already belongs to",
     "This name is reserved for PainChain",
-    "This is not a valid e-mail address",
+    "This is not a valid email address",
     "Use at least 12 characters",
     "too easy to guess",
     "contains a character that cannot be seen",

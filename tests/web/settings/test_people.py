@@ -82,7 +82,7 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
         ({"name": "Ａlice"}, "name", "An account named “alice” already exists"),
         ({"name": "token:x"}, "name", "reserved for PainChain"),
         ({"name": "bob", "role": "king"}, "role", "Choose one of"),
-        ({"name": "bob", "email": "here"}, "email", "not a valid e-mail address"),
+        ({"name": "bob", "email": "here"}, "email", "not a valid email address"),
         ({"name": "bob", "password": "short"}, "password", "12 characters"),
     ],
 )
