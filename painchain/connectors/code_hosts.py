@@ -1,4 +1,4 @@
-"""What the connectors of code hosts share: fields, four event types, and readers for unreliable JSON."""
+"""What the connectors of code hosts share: fields, five event types, ids, and readers for unreliable JSON."""
 
 from __future__ import annotations
 
@@ -21,9 +21,24 @@ BRANCHES = Field(
 
 SHARED_EVENT_TYPES = (
     EventType(
+        "Push",
+        "Push",
+        fields(
+            repository="Repository",
+            branch="Branch",
+            before=("From", Shape.SHA),
+            after=("To", Shape.SHA),
+            commits="Commits",
+            pusher="Pusher",
+            forced=("Forced", Shape.YES_NO),
+        ),
+        "commit",
+    ),
+    EventType(
         "Release",
         "Release",
         fields(
+            repository="Repository",
             tag="Tag",
             prerelease=("Pre-release", Shape.YES_NO),
             draft=("Draft", Shape.YES_NO),
@@ -35,10 +50,14 @@ SHARED_EVENT_TYPES = (
         "Commit",
         "Commit",
         fields(
+            repository="Repository",
             branch="Branch",
             sha=("SHA", Shape.SHA),
+            committed_at="Committed at",
+            push=("Push", Shape.SHA),
             changes=("Changes", Shape.LINES),
             files_changed=("Files changed", Shape.LIST),
+            files_total="Files in total",
         ),
         "commit",
     ),
@@ -46,6 +65,7 @@ SHARED_EVENT_TYPES = (
         "Deployment",
         "Deployment",
         fields(
+            repository="Repository",
             environment="Environment",
             ref="Ref",
             sha=("SHA", Shape.SHA),
@@ -58,13 +78,13 @@ SHARED_EVENT_TYPES = (
         "Image",
         "Image",
         fields(
+            repository="Repository",
             registry="Registry",
             image="Image",
             digest=("Digest", Shape.SHA),
             tags=("Tags", Shape.LIST),
             size=("Size", Shape.BYTES),
             package="Package",
-            repository="Repository",
         ),
         "box",
     ),

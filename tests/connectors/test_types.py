@@ -41,22 +41,24 @@ FIELDS = [
 ]
 
 PLACE = "namespace cluster"
+CODE_HOST_EVENT_FIELDS = {
+    "Push": "repository branch before after commits pusher forced",
+    "Release": "repository tag prerelease draft assets",
+    "Commit": "repository branch sha committed_at push changes files_changed files_total",
+    "Deployment": "repository environment ref sha state creator",
+    "Image": "repository registry image digest tags size package",
+}
+PULL_FACTS = "branches changes reviewers approvals changes_requested comments merged files_changed files_total"
 EVENT_FIELDS = {
     "github": {
-        "PullRequest": "branches changes reviewers approvals changes_requested comments merged files_changed",
-        "WorkflowRun": "status duration branch commit trigger run_number failed_jobs logs_url",
-        "Release": "tag prerelease draft assets",
-        "Commit": "branch sha changes files_changed",
-        "Deployment": "environment ref sha state creator",
-        "Image": "registry image digest tags size package repository",
+        "PullRequest": f"repository {PULL_FACTS}",
+        "WorkflowRun": "repository status duration branch commit trigger run_number failed_jobs logs_url",
+        **CODE_HOST_EVENT_FIELDS,
     },
     "gitlab": {
         "MergeRequest": "branches approved_by approvals comments votes merged files_changed",
         "Pipeline": "status duration ref commit source pipeline_id failed_jobs logs_url",
-        "Release": "tag prerelease draft assets",
-        "Commit": "branch sha changes files_changed",
-        "Deployment": "environment ref sha state creator",
-        "Image": "registry image digest tags size package repository",
+        **CODE_HOST_EVENT_FIELDS,
     },
     "kubernetes": {
         "K8sDeployment": f"{PLACE} replicas strategy images",

@@ -7,7 +7,7 @@ from painchain.connectors.github import connection_test, poll, webhook
 TYPE = ConnectorType(
     key="github",
     label="GitHub",
-    summary="Pull requests, workflow runs, releases, commits, deployments and images of your repositories.",
+    summary="Pushes, pull requests, workflow runs, releases, commits, deployments and images of your repositories.",
     icon="github",
     colour="violet",
     fields=(
@@ -43,6 +43,7 @@ TYPE = ConnectorType(
             "PullRequest",
             "Pull request",
             fields(
+                repository="Repository",
                 branches=("Branches", Shape.BRANCHES),
                 changes=("Changes", Shape.LINES),
                 reviewers=("Reviewers", Shape.LIST),
@@ -51,6 +52,7 @@ TYPE = ConnectorType(
                 comments="Comments",
                 merged=("Merged", Shape.YES_NO),
                 files_changed=("Files changed", Shape.LIST),
+                files_total="Files in total",
             ),
             "pull-request",
         ),
@@ -58,6 +60,7 @@ TYPE = ConnectorType(
             "WorkflowRun",
             "Workflow run",
             fields(
+                repository="Repository",
                 status=("Status", Shape.STATUS),
                 duration=("Duration", Shape.SECONDS),
                 branch="Branch",

@@ -727,7 +727,7 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
     commit = [name for name in every if name[0] == "Commit"]
     for word, state in (("hide", False), ("show", True)):
         response = press(client, number, "visibility", htmx=htmx, **{**opened(client, number), word: "Commit"})
-        said = [f"4 fields are now {'shown' if state else 'hidden'}."]
+        said = [f"{len(commit)} fields are now {'shown' if state else 'hidden'}."]
         if htmx:
             assert toasts(soup(response)) == said
             assert out_of_band(soup(response)) == [
@@ -741,7 +741,7 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
         else:
             assert (response.status_code, response.location) == (303, f"{page_of(number)}#visibility")
         assert visible(client, number) == {**every, **dict.fromkeys(commit, state)}
-    hidden, shown = events()[before : before + 4], events()[before + 4 :]
+    hidden, shown = events()[before : before + len(commit)], events()[before + len(commit) :]
     for four, state in ((hidden, False), (shown, True)):
         assert {(one["event_type"], one["metadata"]["visible"]) for one in four} == {("FieldVisibilityChanged", state)}
         assert sorted(("Commit", one["metadata"]["field"]) for one in four) == sorted(commit)
