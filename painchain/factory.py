@@ -20,9 +20,9 @@ from painchain.database.session import configure_sqlite, db, engine_options
 from painchain.web import blueprints, metrics_collector
 from painchain.web.common import access_log, auth, change_reason, cookies, errors, request_limits, responses
 from painchain.web.common.hosts import is_known, refuse_other_hosts
+from painchain.web.common.live_update_middleware import LiveUpdateMiddleware
 from painchain.web.common.response_cache import ResponseCache
 from painchain.web.common.security_headers import headers_for, protect
-from painchain.web.common.unchanged import Unchanged
 
 YEAR_SECONDS = 31_536_000
 csrf = CSRFProtect()
@@ -81,7 +81,7 @@ def configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
-        MAX_FORM_PARTS=request_limits.MOST_FIELDS,
+        MAX_FORM_PARTS=request_limits.MAX_FIELDS,
         SEND_FILE_MAX_AGE_DEFAULT=YEAR_SECONDS,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, settings.threads),
@@ -94,8 +94,8 @@ def configure(app: Flask, settings: Settings) -> None:
 
 def install_guards(app: Flask) -> None:
     """Install the guards that every request passes, in this order."""
-    app.after_request(access_log.answered)  # what is registered first runs last
-    app.teardown_request(access_log.ended)
+    app.after_request(access_log.finish)  # what is registered first runs last
+    app.teardown_request(access_log.clear)
     app.before_request(auth.begin)  # before the guards, whose refusals contain the request ID
     app.before_request(refuse_other_hosts)
     app.before_request(request_limits.guard)
@@ -107,7 +107,7 @@ def install_guards(app: Flask) -> None:
 def install_middleware(app: Flask, shared: Runtime) -> None:
     """Wrap the WSGI app: requests for an unchanged feed skip Flask, and headers of trusted proxies are used."""
     settings = shared.settings
-    app.wsgi_app = Unchanged(  # type: ignore[method-assign]
+    app.wsgi_app = LiveUpdateMiddleware(  # type: ignore[method-assign]
         app.wsgi_app,
         db.engine,
         partial(is_known, settings.trusted_hosts),

@@ -16,8 +16,8 @@ from painchain.database.session import db
 
 WINDOW = timedelta(minutes=15)
 # Failed attempts within the window before more are refused.
-MOST_OF_ACCOUNT = 10
-MOST_OF_ADDRESS = 30
+MAX_PER_ACCOUNT = 10
+MAX_PER_ADDRESS = 30
 
 
 class TooManyAttempts(SignInRefused):
@@ -96,11 +96,11 @@ def _account_keys(name: str, person: Person | None, origin: SignInOrigin) -> dic
     """
     if person and origin.known_for == person.id:
         return _origin_keys(origin)
-    return {f"account:{digest(key_of(name))}": MOST_OF_ACCOUNT, f"address:{origin.rate_limit_key}": MOST_OF_ADDRESS}
+    return {f"account:{digest(key_of(name))}": MAX_PER_ACCOUNT, f"address:{origin.rate_limit_key}": MAX_PER_ADDRESS}
 
 
 def _origin_keys(origin: SignInOrigin) -> dict[str, int]:
     """Return the key that a failure from an origin counts for: the known browser, or else the address."""
     if origin.known_for is not None:
-        return {f"browser:{origin.known_for}:{origin.rate_limit_key}": MOST_OF_ACCOUNT}
-    return {f"address:{origin.rate_limit_key}": MOST_OF_ADDRESS}
+        return {f"browser:{origin.known_for}:{origin.rate_limit_key}": MAX_PER_ACCOUNT}
+    return {f"address:{origin.rate_limit_key}": MAX_PER_ADDRESS}

@@ -1,1 +1,1 @@
-"""The doors: pages, fragments and the JSON API."""
+"""Web pages, htmx fragments, the JSON API and webhooks."""

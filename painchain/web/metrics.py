@@ -22,8 +22,8 @@ def scrape() -> ResponseReturnValue:
     settings: Settings = runtime.current().settings
     if not settings.metrics_token:
         abort(404, "Metrics are off. Set PAINCHAIN_METRICS_TOKEN or PAINCHAIN_METRICS_TOKEN_FILE to enable them.")
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    is_valid = hmac.compare_digest(given.strip().encode("utf-8", "replace"), settings.metrics_token.encode())
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    is_valid = hmac.compare_digest(token.strip().encode("utf-8", "replace"), settings.metrics_token.encode())
     if scheme.lower() != "bearer" or not is_valid:
         logs.security("metrics_refused", "Metrics were requested without their token.")
         return json_error(401, "Send the metrics token.", headers={"WWW-Authenticate": "Bearer"})

@@ -27,10 +27,10 @@ THREADS = ("scheduler", "poller", "messenger", "watching", "keeper")  # prefixes
 
 
 class State(Collector):
-    """The present state of database and process. It needs an app context."""
+    """The current state of database and process. It needs an app context."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every series; without a database only those that need none, and that it is down."""
+        """Yield every series; if the database is down, only that fact and the series that need no database."""
         yield threads()
         try:
             series = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices()]
@@ -55,12 +55,12 @@ def threads() -> Metric:
 
 def log() -> Metric:
     """Return the number of the newest event."""
-    about = "Number of the newest event: how many were ever written, including events that retention removed."
-    return GaugeMetricFamily("painchain_log_last_event", about, queries.head().last_event)
+    description = "Number of the newest event: how many were ever written, including events that retention removed."
+    return GaugeMetricFamily("painchain_log_last_event", description, queries.head().last_event)
 
 
 def events() -> Iterator[Metric]:
-    """Yield the number of events by source: those in the rollups, and the few not yet in them."""
+    """Yield the number of events by source: from the rollups, plus the few not yet in them."""
     gauge = GaugeMetricFamily("painchain_events", "Events in the log by source.", labels=["source"])
     everything = (EventCount.facet == rollups.ALL, EventCount.grain == rollups.EVER, EventCount.value == "")
     counted = select(LogHead.counted).scalar_subquery()
@@ -78,20 +78,21 @@ def events() -> Iterator[Metric]:
 
 def auditing() -> Metric:
     """Return whether changes are recorded."""
-    about = "Whether changes of the configuration are recorded (1) or auditing is switched off (0)."
-    return GaugeMetricFamily("painchain_auditing_on", about, int(audit_trail.auditing().on))
+    description = "Whether changes of the configuration are recorded (1) or auditing is switched off (0)."
+    return GaugeMetricFamily("painchain_auditing_on", description, int(audit_trail.auditing().on))
 
 
 def trust() -> Iterator[Metric]:
-    """Yield whether the log is known to be altered, when it was checked, and whether checkpoints fail."""
-    about = "Whether the last check found the log altered (1) or not (0)."
-    yield GaugeMetricFamily("painchain_log_broken", about, int(audit_trail.auditing().broken is not None))
-    checked = check_job.state().checked_at
-    about = "When the whole log was last checked; 0 if never."
-    yield GaugeMetricFamily("painchain_log_checked_timestamp_seconds", about, checked.timestamp() if checked else 0)
+    """Yield the result and the time of the last check, and whether checkpoints fail."""
+    description = "Whether the last check found the log altered (1) or not (0)."
+    yield GaugeMetricFamily("painchain_log_broken", description, int(audit_trail.auditing().broken is not None))
+    checked_at = check_job.state().checked_at
+    timestamp = checked_at.timestamp() if checked_at else 0
+    description = "When the whole log was last checked; 0 if never."
+    yield GaugeMetricFamily("painchain_log_checked_timestamp_seconds", description, timestamp)
     last = latest_checkpoint.last()
-    about = "Whether the last checkpoint could not be made, written or posted (1)."
-    yield GaugeMetricFamily("painchain_checkpoint_failing", about, int(bool(last.problem or last.error)))
+    description = "Whether the last checkpoint could not be made, written or posted (1)."
+    yield GaugeMetricFamily("painchain_checkpoint_failing", description, int(bool(last.problem or last.error)))
 
 
 def polls(now: datetime) -> Iterator[Metric]:
@@ -104,20 +105,20 @@ def polls(now: datetime) -> Iterator[Metric]:
         for state in STATES:
             gauge.add_metric([key, state], states[key, state])
     yield gauge
-    about = "Seconds since the most overdue poll became due; 0 if none is due."
+    description = "Seconds since the most overdue poll became due; 0 if none is due."
     oldest = db.session.scalar(
         select(func.min(PollState.due))
         .join(Connector, Connector.id == PollState.connector_id)
         .where(Connector.enabled, PollState.due <= now, PollState.taken_until <= now)
     )
     lag = (now - oldest).total_seconds() if oldest else 0.0
-    yield GaugeMetricFamily("painchain_poll_lag_seconds", about, lag)
+    yield GaugeMetricFamily("painchain_poll_lag_seconds", description, lag)
 
 
 def notices() -> Iterator[Metric]:
-    """Yield the messages that wait to be sent, and those that were given up."""
+    """Yield the numbers of messages that wait to be sent, and of those that were given up."""
     waiting = db.session.scalar(select(func.count(Notice.id))) or 0
     yield GaugeMetricFamily("painchain_notices_waiting", "Messages of notify rules that wait to be sent.", waiting)
     lost = db.session.scalar(select(func.sum(NotifyRule.lost))) or 0
-    about = "Messages given up, of rules that have not sent one since."
-    yield GaugeMetricFamily("painchain_notices_lost", about, int(lost))
+    description = "Messages given up, of rules that have not sent one since."
+    yield GaugeMetricFamily("painchain_notices_lost", description, int(lost))

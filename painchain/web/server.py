@@ -1,4 +1,4 @@
-"""Configure the HTTP server: what it reads of a request, and how it refuses what is not one."""
+"""Configure the HTTP server: the limits of a request, and the answer to an invalid one."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from painchain.web.common.security_headers import SECURITY
 MAX_HEADER_BYTES = 65_536
 # Each browser keeps several open for a while.
 MAX_CONNECTIONS = 500
-WORDS = {
+MESSAGES = {
     400: "The request cannot be read.",
     413: "Nothing was saved: the request is larger than the server accepts.",
     431: f"The address and headers of this request together exceed {MAX_HEADER_BYTES // 1024} KiB.",
     501: "The server does not support this request.",
 }
-DEFECT = "This is a bug in PainChain. Its log has details."
+BUG_MESSAGE = "This is a bug in PainChain. Its log has details."
 
 
 class Refusal(ErrorTask):  # type: ignore[misc]
-    """The answer to a request that the app cannot be given: it repeats nothing of it and has the usual headers."""
+    """The answer to a request that cannot reach the app; it has the usual headers and no text of the request."""
 
     def execute(self) -> None:
-        """Answer."""
+        """Send the answer."""
         problem = self.request.error
-        words = "A request cannot be read or exceeds a limit."
-        logs.security("unreadable_request", words, address=self.channel.addr[0], status=problem.code)
-        body = f"{WORDS.get(problem.code, DEFECT)}\n".encode()
+        message = "A request cannot be read or exceeds a limit."
+        logs.security("unreadable_request", message, address=self.channel.addr[0], status=problem.code)
+        body = f"{MESSAGES.get(problem.code, BUG_MESSAGE)}\n".encode()
         self.status = f"{problem.code} {problem.reason}"
         plain = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
         self.response_headers.extend({**plain, **SECURITY}.items())

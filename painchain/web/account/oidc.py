@@ -23,36 +23,36 @@ from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("oidc", __name__)
 
-AWAY_COOKIE, AWAY_SECONDS = "painchain_away", 600
-MOST_WANTED = 2_000  # longer addresses would exceed the cookie size that browsers keep
-WAY = "oidc"
+PENDING_COOKIE, PENDING_SECONDS = "painchain_away", 600
+MAX_NEXT_LENGTH = 2_000  # longer addresses would exceed the cookie size that browsers keep
+METHOD = "oidc"
 
 
 @dataclass(frozen=True)
-class Away:
+class PendingRedirect:
     """A sign-in in progress at the provider, and the address to return to."""
 
-    started: PendingSignIn
-    wanted: str
+    sign_in: PendingSignIn
+    next_address: str
 
 
 @blueprint.get("/sign-in/oidc")
 def begin() -> ResponseReturnValue:
     """Redirect to the provider. A link leads here, because the security policy forbids forms to other sites."""
     provider = _provider_or_404()
-    wanted = auth.next_address(request.args.get("next", "/"))
+    next_address = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
-        return redirect(wanted, 303)
+        return redirect(next_address, 303)
     if not users.any_exist():
         message = "There are no accounts yet. Open the setup link that PainChain printed when it started."
         return responses.error(403, "Not set up yet", message)
     try:
-        address, started = provider.begin()
+        address, pending = provider.begin()
     except OidcSignInFailed as failure:
-        return _form(failure.status, wanted, str(failure))
+        return _form(failure.status, next_address, str(failure))
     answer = redirect(address, 303)
-    cookie = _signer().dumps([*astuple(started), wanted if len(wanted) <= MOST_WANTED else "/"])
-    cookies.keep(answer, AWAY_COOKIE, str(cookie), AWAY_SECONDS)
+    cookie = _signer().dumps([*astuple(pending), next_address if len(next_address) <= MAX_NEXT_LENGTH else "/"])
+    cookies.set_cookie(answer, PENDING_COOKIE, str(cookie), PENDING_SECONDS)
     return answer
 
 
@@ -60,15 +60,15 @@ def begin() -> ResponseReturnValue:
 def back() -> ResponseReturnValue:
     """Handle the provider's answer. The state parameter, known only to this browser, replaces the CSRF token."""
     provider = _provider_or_404()
-    away = _away()
-    wanted = away.wanted if away else "/"
+    pending = _pending_redirect()
+    next_address = pending.next_address if pending else "/"
     try:
         login_throttle.refuse_if_throttled(auth.sign_in_origin(), g.now)
-        identity = provider.finish(away.started if away else None, request.args, g.now)
+        identity = provider.finish(pending.sign_in if pending else None, request.args, g.now)
     except TooManyAttempts as refusal:
-        return _form(429, wanted, str(refusal))
+        return _form(429, next_address, str(refusal))
     except OidcSignInFailed as failure:
-        return _failed(failure.status, wanted, str(failure), failure.why)
+        return _failed(failure.status, next_address, str(failure), failure.why)
     secret = ""
     with audited_transaction() as trail:
         account = (
@@ -78,29 +78,29 @@ def back() -> ResponseReturnValue:
         )
         if isinstance(account, Person):
             trail.author = account.name
-            secret = sign_in.begin(account, WAY, trail)
+            secret = sign_in.begin(account, METHOD, trail)
     if isinstance(account, Refusal):
-        return _failed(403, wanted, account.message, account.why, account.person)
-    return _done(sign_in.signed_in(account, secret, wanted))
+        return _failed(403, next_address, account.message, account.why, account.person)
+    return _clear_pending(sign_in.signed_in(account, secret, next_address))
 
 
-def _failed(status: int, wanted: str, message: str, why: str, person: Person | None = None) -> Response:
+def _failed(status: int, next_address: str, message: str, why: str, person: Person | None = None) -> Response:
     """Record the failed sign-in and show the reason."""
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM
         login_throttle.count_failure_of(auth.sign_in_origin(), trail.now)
-        login_sessions.record_failure(person, auth.sign_in_origin(), why, trail, WAY)
-    return _done(_form(status, wanted, message))
+        login_sessions.record_failure(person, auth.sign_in_origin(), why, trail, METHOD)
+    return _clear_pending(_form(status, next_address, message))
 
 
-def _done(answer: Response) -> Response:
+def _clear_pending(answer: Response) -> Response:
     """Delete the cookie of the sign-in in progress."""
-    cookies.drop(answer, AWAY_COOKIE)
+    cookies.delete_cookie(answer, PENDING_COOKIE)
     return answer
 
 
-def _form(status: int, wanted: str, problem: str) -> Response:
-    return responses.page("pages/account/sign_in.html", status, wanted=wanted, name="", problem=problem)
+def _form(status: int, next_address: str, problem: str) -> Response:
+    return responses.page("pages/account/sign_in.html", status, next_address=next_address, name="", problem=problem)
 
 
 def _not_set_up() -> Refusal:
@@ -122,10 +122,10 @@ def _signer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(current_app.secret_key or "", salt="at the provider")
 
 
-def _away() -> Away | None:
+def _pending_redirect() -> PendingRedirect | None:
     """Return the sign-in in progress from this browser's cookie, if its signature is valid and it has not expired."""
     try:
-        state, nonce, verifier, wanted = _signer().loads(cookies.read(AWAY_COOKIE), max_age=AWAY_SECONDS)
+        state, nonce, verifier, next_address = _signer().loads(cookies.read(PENDING_COOKIE), max_age=PENDING_SECONDS)
     except (BadData, ValueError):
         return None
-    return Away(PendingSignIn(state, nonce, verifier), wanted)
+    return PendingRedirect(PendingSignIn(state, nonce, verifier), next_address)

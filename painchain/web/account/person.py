@@ -37,14 +37,14 @@ def page(name: str) -> ResponseReturnValue:
     values: dict[str, Any] = {"days": days, "older": older, "older_fragment": older}
     if responses.is_htmx() and (changes.events or before):
         return responses.fragment("dashboard/more", **values)
-    values |= _about(name)
+    values |= _account_values(name)
     if not (values["person"] or values["history"] or values["stays"] or changes.events or before):
         abort(404, "No account or recorded author has this name.")
     return responses.page("pages/account/person.html", name=name, first=before is None, **values)
 
 
-def _about(name: str) -> dict[str, Any]:
-    """Return what the log records about the account with that name, without hidden fields."""
+def _account_values(name: str) -> dict[str, Any]:
+    """Return the recorded data about the account with that name, without hidden fields."""
     person = users.find_by_name(name)
     person = person if person and person.name == name else None
     history = activity.account_events(name)
@@ -55,12 +55,14 @@ def _about(name: str) -> dict[str, Any]:
         "history": [event_view.describe(event, hidden, responses.zone()) for event in history],
         "removed": _removed(history) if person is None else None,
         "names": activity.name_changes(name, history) if ("PersonChanged", "changes") not in hidden else (),
-        "stays": activity.session_periods(name, _there(person)) if ("SignedIn", "person") not in hidden else (),
+        "stays": activity.session_periods(name, _active_session_ids(person))
+        if ("SignedIn", "person") not in hidden
+        else (),
         "shown": shown,
     }
 
 
-def _there(person: Person | None) -> set[str]:
+def _active_session_ids(person: Person | None) -> set[str]:
     sign_ins = login_sessions.list_active(person.id, auth.limits(), g.now) if person else ()
     return {login_sessions.short_id(session.id) for session in sign_ins}
 

@@ -75,7 +75,7 @@ def _out(words: str) -> Response:
     session.clear()
     flash(words, "good")
     answer = redirect(url_for("sign_in.form"), 303)
-    cookies.drop(answer, COOKIE)
+    cookies.delete_cookie(answer, COOKIE)
     return answer
 
 

@@ -30,38 +30,38 @@ USED = (
 @blueprint.get("/sign-in")
 def form() -> ResponseReturnValue:
     """Show the sign-in form, or redirect a person who is already signed in."""
-    wanted = auth.next_address(request.args.get("next", "/"))
+    next_address = auth.next_address(request.args.get("next", "/"))
     if auth.is_open() or g.who.role:
-        return redirect(wanted, 303)
+        return redirect(next_address, 303)
     if not users.any_exist():
         return auth.not_set_up()
-    return _form(200, wanted, problem=auth.signed_out_reason())
+    return _form(200, next_address, problem=auth.signed_out_reason())
 
 
 @blueprint.post("/sign-in")
 def send() -> ResponseReturnValue:
     """Sign in with a name and a password."""
-    wanted = auth.next_address(request.form.get("next", "/"))
+    next_address = auth.next_address(request.form.get("next", "/"))
     name, password = request.form.get("name", ""), request.form.get("password", "")
     if auth.is_open():
-        return redirect(wanted, 303)
+        return redirect(next_address, 303)
     if not users.any_exist():
         return auth.not_set_up()
     try:
         with audited_transaction() as trail:
             counted = login_throttle.register_attempt(name[:1000], auth.sign_in_origin(), trail.now)
     except TooManyAttempts as refusal:
-        return _form(429, wanted, name, str(refusal))
+        return _form(429, next_address, name, str(refusal))
     number, wrong = login_sessions.verify_credentials(name[:1000], password)
     with audited_transaction() as trail:
         trail.author = audit_trail.SYSTEM  # a failed sign-in does not prove who tried it
         person = users.get(number) if number else None
         if wrong or person is None:
             login_sessions.record_failure(person, auth.sign_in_origin(), wrong, trail)
-            return _form(422, wanted, name, WRONG)
+            return _form(422, next_address, name, WRONG)
         login_throttle.clear_attempts(counted)
         secret = begin(person, "password", by(person.name, trail))
-    return signed_in(person, secret, wanted)
+    return signed_in(person, secret, next_address)
 
 
 @blueprint.post("/sign-out")
@@ -73,7 +73,7 @@ def leave() -> ResponseReturnValue:
     session.clear()
     flash("You are signed out.", "good")
     answer = redirect(url_for(".form"), 303)
-    cookies.drop(answer, COOKIE)
+    cookies.delete_cookie(answer, COOKIE)
     return answer
 
 
@@ -114,25 +114,25 @@ def begin(person: Person, way: str, trail: audit_trail.Trail) -> str:
     return login_sessions.start(person, way, auth.sign_in_origin(), trail)
 
 
-def signed_in(person: Person, secret: str, wanted: str) -> Response:
-    """Set the session cookies and redirect to the wanted address."""
+def signed_in(person: Person, secret: str, next_address: str) -> Response:
+    """Set the session cookies and redirect to `next_address`."""
     session.clear()  # invalidates CSRF tokens issued before the sign-in
     auth.set_actor(Actor(person.name, person.role, person.id))
-    answer = redirect(wanted, 303)
-    cookies.keep(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
+    answer = redirect(next_address, 303)
+    cookies.set_cookie(answer, COOKIE, secret, int(auth.limits().absolute.total_seconds()))
     known_browser.remember(answer, person.id)
     return answer
 
 
-def _form(status: int, wanted: str, name: str = "", problem: str = "") -> Response:
-    return responses.page("pages/account/sign_in.html", status, wanted=wanted, name=name, problem=problem)
+def _form(status: int, next_address: str, name: str = "", problem: str = "") -> Response:
+    return responses.page("pages/account/sign_in.html", status, next_address=next_address, name=name, problem=problem)
 
 
 def _link_form(status: int, secret: str, one_time_link: OneTimeLink, errors: dict[str, str] | None = None) -> Response:
     person = users.get(one_time_link.person_id) if one_time_link.person_id else None
-    given = request.form.get("name", "")
+    name = request.form.get("name", "")
     return responses.page(
-        "pages/account/link.html", status, secret=secret, person=person, name=given, errors=errors or {}
+        "pages/account/link.html", status, secret=secret, person=person, name=name, errors=errors or {}
     )
 
 
@@ -152,7 +152,7 @@ def _use(one_time_link: OneTimeLink, trail: audit_trail.Trail) -> Person:
         password_links.use_up(one_time_link)
         return person
     owner = users.get(one_time_link.person_id)
-    assert owner is not None  # noqa: S101  its links go with it
+    assert owner is not None  # noqa: S101  links are deleted with their account
     trail.author = owner.name
     users.set_password(owner, password, trail)
     return owner

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 
 from painchain.core import logs, runtime
 
-LONGEST = 200
+MAX_PATH_LENGTH = 200
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-NOWHERE = "(no such address)"
+UNKNOWN_PATH = "(no such address)"
 # Requests that pages, probes and Prometheus repeat all day.
 QUIET = frozenset(("static", "meta_api.health", "metrics.scrape", "news.news", "health.watch", "retention.progress"))
 log = logging.getLogger("painchain.web.access")  # documented: people filter their logs by it
@@ -27,7 +27,7 @@ def begin(request_id: str) -> None:
     logs.set_context(request_id=request_id, address=request.remote_addr, method=method, path=path)
 
 
-def answered(response: Response) -> Response:
+def finish(response: Response) -> Response:
     """Log and count the response."""
     (started, method, path), request, status = g.access, _request(), response.status_code
     seconds, rule = time.perf_counter() - started, request.url_rule
@@ -39,8 +39,8 @@ def answered(response: Response) -> Response:
     return response
 
 
-def ended(problem: BaseException | None = None) -> None:
-    """Forget the request, so that later lines of the thread do not carry its ID."""
+def clear(problem: BaseException | None = None) -> None:
+    """Clear the log context, so that later lines of the thread do not carry the request's ID."""
     logs.set_context()
 
 
@@ -50,21 +50,21 @@ def method_of(request: Request) -> str:
 
 
 def path_of(request: Request) -> str:
-    """Return the route of a request with its numbers filled in, and nothing else of the address.
+    """Return the route of a request with its numbers filled in, without any other part of the address.
 
     Text in an address may be a secret (/link/<secret>), and an unknown address may be a secret pasted by mistake.
     """
     if request.url_rule is None:
-        return NOWHERE
+        return UNKNOWN_PATH
     path = request.url_rule.rule
     if request.view_args:
         for name, value in request.view_args.items():
             if isinstance(value, int):
                 path = path.replace(f"<int:{name}>", str(value))
-    return path[:LONGEST]
+    return path[:MAX_PATH_LENGTH]
 
 
 def _request() -> Request:
-    """Return the request itself: each access through Flask's proxy takes as long as everything done here."""
+    """Return the request object itself: access through Flask's proxy is slow."""
     current: Request = flask.request._get_current_object()  # type: ignore[attr-defined]
     return current

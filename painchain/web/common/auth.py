@@ -35,17 +35,17 @@ def begin() -> None:
 
 
 def guard() -> ResponseReturnValue | None:
-    """Find out who makes this request, and refuse it if their role does not allow the route."""
+    """Authenticate this request, and refuse it if the role of its actor does not allow the route."""
     endpoint = request.endpoint or ""
     if endpoint in WITHOUT_DATABASE:
         return None
     with autocommit_connection() as connection:  # a session would cost several times as much
-        open_to_all = is_open(connection)
-        actor = LOCAL if open_to_all else _authenticate(connection)
-    if actor and not open_to_all and endpoint not in POLLED:
+        is_open_to_all = is_open(connection)
+        actor = LOCAL if is_open_to_all else _authenticate(connection)
+    if actor and not is_open_to_all and endpoint not in POLLED:
         login_sessions.record_use(actor, g.now)
     set_actor(actor or NOBODY)
-    if open_to_all or is_public(endpoint):
+    if is_open_to_all or is_public(endpoint):
         return None
     if actor is None:
         return _ask_to_sign_in()
@@ -54,10 +54,10 @@ def guard() -> ResponseReturnValue | None:
 
 
 def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironment) -> bool:
-    """Say whether the sender of a request may read. It needs no request context."""
+    """Return whether the sender of a request may read. It needs no request context."""
     if settings.only_here and not users.any_exist(connection):
         return True
-    name = cookies.bound(COOKIE, cookies.came_by_https(environ, settings))
+    name = cookies.prefixed_name(COOKIE, cookies.is_https(environ, settings))
     secret = parse_cookie(environ.get("HTTP_COOKIE", "")).get(name, "")
     if not secret:
         return False
@@ -65,16 +65,16 @@ def can_read(settings: Settings, connection: Connection, environ: WSGIEnvironmen
 
 
 def set_actor(actor: Actor) -> None:
-    """Set who acts in this request."""
+    """Set the actor of this request."""
     g.who, g.actor = actor, actor.name
     if actor.name:
         logs.add_context(actor=actor.name)
 
 
 def is_open(connection: Connection | None = None) -> bool:
-    """Say whether everybody may do everything: on loopback, before the first account.
+    """Return whether every request may do everything: on loopback, before the first account.
 
-    One admin always remains, so the answer never changes back to yes and is looked up only until it is no.
+    One admin always remains, so the result never becomes true again, and is cached once it is false.
     """
     closed = runtime.current().sign_in_required or not settings().only_here
     if not closed and users.any_exist(connection):
@@ -88,12 +88,12 @@ def settings() -> Settings:
 
 
 def limits() -> Limits:
-    """Return after how long a session ends."""
+    """Return the limits of a session: how long it may be idle, and how long it lasts."""
     return limits_of(settings())
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return after how long a session ends under these settings."""
+    """Return the limits of a session under these settings."""
     return Limits(timedelta(minutes=settings.session_idle_minutes), timedelta(days=settings.session_days))
 
 

@@ -1,4 +1,4 @@
-"""The reason that comes with a change: a field of every form, the header X-Reason in the API."""
+"""Read the reason of a change: a field of every form, the header X-Reason in the API."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def guard() -> ResponseReturnValue | None:
     """Read the reason of a change, and refuse a reason that is too long or unreadable."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
-    given = unquote(request.headers.get(HEADER, "")) if responses.wants_json() else request.form.get(FIELD, "")
+    text = unquote(request.headers.get(HEADER, "")) if responses.wants_json() else request.form.get(FIELD, "")
     try:
-        g.reason = reasons.normalize(given) if given else ""
+        g.reason = reasons.normalize(text) if text else ""
     except reasons.ReasonTooLong as refusal:
         return responses.error(422, "Nothing was saved", str(refusal))
     return None

@@ -1,4 +1,4 @@
-"""The health of connectors on pages, refreshed while a page is open."""
+"""Show the health of connectors, and refresh it while a page is open."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FailingConnector:
 
 @blueprint.get("/health")
 def watch() -> ResponseReturnValue:
-    """Return the health of the connectors in `ids`; nothing if it is what the page has `seen`."""
+    """Return the health of the connectors in `ids`; an empty answer if it has not changed since the page's `seen`."""
     ids = [int(text) for text in request.args.get("ids", "").split(",")[:MAX_WATCHED] if _is_id(text)]
     connectors = connector_store.get_many(ids)
     values = watched(connectors)
@@ -68,8 +68,9 @@ def sync(connector_id: int) -> ResponseReturnValue:
         fragment = responses.fragment("settings/health", connector=connector, how=health[connector.id])
         return join(fragment, responses.fragment("shared/toast", oob=True, toasts=[toast]))
     on_list = request.form.get("at") == "list"
-    listed, alone = url_for("settings.integrations"), url_for("settings.connector", connector_id=connector_id)
-    return responses.go_to(listed if on_list else alone, toast)
+    list_address = url_for("settings.integrations")
+    page_address = url_for("settings.connector", connector_id=connector_id)
+    return responses.go_to(list_address if on_list else page_address, toast)
 
 
 def watched(connectors: Sequence[Connector], health: Mapping[int, Health] | None = None) -> dict[str, Any]:
@@ -92,6 +93,6 @@ def _is_id(text: str) -> bool:
 
 
 def _fingerprint(health: Mapping[int, Health]) -> str:
-    """Return a hash that changes when the page would: times such as "2 min ago" change every minute."""
+    """Return a hash that changes with the shown health; it includes the minute, as times are shown as "2 min ago"."""
     shown = (int(g.now.timestamp()) // 60, *sorted(health.items(), key=lambda pair: pair[0]))
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -14,14 +14,14 @@ from painchain.core import runtime
 from painchain.core.config import Settings
 
 # Browsers accept such a cookie only over https and for one host, so no other host can plant it.
-BOUND = "__Host-"
+HOST_PREFIX = "__Host-"
 
 
-def came_by_https(environ: WSGIEnvironment, settings: Settings) -> bool:
-    """Say whether a browser came over https: to this server, or to the proxy at its public address.
+def is_https(environ: WSGIEnvironment, settings: Settings) -> bool:
+    """Return whether a browser uses https: to this server, or to the proxy at its public address.
 
-    A trusted proxy's header has precedence over the public address: a browser that comes to the proxy over http would
-    not keep https cookies, and could never sign in.
+    A trusted proxy's header has precedence over the public address: a browser that uses http to the proxy would not
+    store https cookies, and could never sign in.
     """
     if environ["wsgi.url_scheme"] == "https":
         return True
@@ -31,43 +31,43 @@ def came_by_https(environ: WSGIEnvironment, settings: Settings) -> bool:
     return settings.public_url.startswith("https:") and f"https://{get_host(environ)}" == settings.public_url
 
 
-def by_https() -> bool:
-    """Say whether the browser of this request came over https."""
-    return came_by_https(request.environ, runtime.current().settings)
+def is_https_request() -> bool:
+    """Return whether the browser of this request uses https."""
+    return is_https(request.environ, runtime.current().settings)
 
 
-def name(plain: str) -> str:
-    """Return the name that a cookie has in this request."""
-    return bound(plain, by_https())
+def name_in_request(plain: str) -> str:
+    """Return the name of a cookie in this request, with the prefix over https."""
+    return prefixed_name(plain, is_https_request())
 
 
-def bound(plain: str, secure: bool) -> str:
-    """Return the name of a cookie, over https or not."""
-    return BOUND + plain if secure else plain
+def prefixed_name(plain: str, secure: bool) -> str:
+    """Return the name of a cookie: with the prefix if it is `secure`."""
+    return HOST_PREFIX + plain if secure else plain
 
 
 def read(plain: str) -> str:
     """Return the text of a cookie; an empty text if there is none."""
-    return request.cookies.get(name(plain), "")
+    return request.cookies.get(name_in_request(plain), "")
 
 
-def of_script(plain: str) -> str:
+def read_script_cookie(plain: str) -> str:
     """Return the text of a cookie that a script set, under either name."""
-    return read(plain) or request.cookies.get(BOUND + plain) or request.cookies.get(plain, "")
+    return read(plain) or request.cookies.get(HOST_PREFIX + plain) or request.cookies.get(plain, "")
 
 
-def keep(answer: Response, plain: str, text: str, seconds: int) -> None:
+def set_cookie(answer: Response, plain: str, text: str, seconds: int) -> None:
     """Set a cookie that scripts and other sites cannot read."""
-    secure = by_https()
-    answer.set_cookie(bound(plain, secure), text, max_age=seconds, httponly=True, samesite="Lax", secure=secure)
+    secure = is_https_request()
+    answer.set_cookie(prefixed_name(plain, secure), text, max_age=seconds, httponly=True, samesite="Lax", secure=secure)
     if secure and plain in request.cookies:  # set before this server was reached over https
         answer.delete_cookie(plain, httponly=True, samesite="Lax")
 
 
-def drop(answer: Response, plain: str) -> None:
+def delete_cookie(answer: Response, plain: str) -> None:
     """Delete a cookie."""
-    secure = by_https()
-    answer.delete_cookie(bound(plain, secure), httponly=True, samesite="Lax", secure=secure)
+    secure = is_https_request()
+    answer.delete_cookie(prefixed_name(plain, secure), httponly=True, samesite="Lax", secure=secure)
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -81,9 +81,9 @@ class Sessions(SecureCookieSessionInterface):
         return self.signing
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return the name that the cookie has in this request."""
-        return name(super().get_cookie_name(app))
+        """Return the name of the session cookie in this request."""
+        return name_in_request(super().get_cookie_name(app))
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Say whether the cookie is sent over https only."""
-        return by_https()
+        """Return whether the cookie is sent over https only."""
+        return is_https_request()

@@ -16,8 +16,8 @@ def export_response(event_filter: Filter, format: Format) -> Response:
     selection = export.select(event_filter)
     with audited_transaction() as trail:
         export.record_export(selection, format, trail)
-    pieces = export.written(format, export.chunks(selection))
-    response = Response(stream_with_context(piece.encode("utf-8", "backslashreplace") for piece in pieces))
+    chunks = export.written(format, export.chunks(selection))
+    response = Response(stream_with_context(chunk.encode("utf-8", "backslashreplace") for chunk in chunks))
     response.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
     name = f"painchain-{g.now:%Y-%m-%dT%H%M%SZ}.{format.suffix}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -1,4 +1,4 @@
-"""Answer every exception that a view lets through: what happened, and what to do."""
+"""Turn every unhandled exception into a response: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def handle_csrf_error(problem: CSRFError) -> Response:
 
 
 def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
-    """Answer an HTTP error; a 404 that a view gives keeps its own message."""
+    """Answer an HTTP error; a 404 raised by a view keeps its own message."""
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
@@ -67,7 +67,7 @@ def handle_http_error(problem: HTTPException) -> ResponseReturnValue:
 
 
 def handle_database_error(problem: Exception) -> Response:
-    """Answer a request that the database did not serve, and remember a fault that needs a restart."""
+    """Answer a request that failed in the database, and remember a fault that needs a restart."""
     with suppress(SQLAlchemyError):
         db.session.rollback()
     fault = database_errors.classify(problem)
@@ -89,21 +89,21 @@ def handle_database_error(problem: Exception) -> Response:
 
 
 def unhealthy(fault: database_errors.Fault) -> Response:
-    """Answer /health when the database does not read and write, and say why."""
+    """Answer /health with the reason why the database cannot be read or written."""
     response = json_error(503, f"{fault}.")
     response.set_data(current_app.json.dumps({**response.get_json(), "status": "failing", "database": fault.message}))
     return response
 
 
 def handle_key_error(problem: KeyUnusable) -> Response:
-    """Answer a request that needs a secret which the key does not open."""
+    """Answer a request that needs a secret which the key cannot decrypt."""
     db.session.rollback()
     log.error("Request %s needs a stored secret. %s", g.get("request_id"), problem)
     return error(503, "A stored secret cannot be decrypted", str(problem))
 
 
 def handle_unexpected_error(problem: Exception) -> Response:
-    """Answer a defect with the ID under which the log has its details."""
+    """Answer a bug with the request ID, which finds its details in the log."""
     db.session.rollback()
     logs.log_failure(log, "The request", problem)
     message = f"This is a bug in PainChain. See the server log for request {g.get('request_id')}."

@@ -22,7 +22,7 @@ def refuse_other_hosts() -> None:
 
 
 def is_known(trusted: Sequence[str], host: str) -> bool:
-    """Say whether `host`, with or without a port, is a trusted name. Without `trusted` names every host is."""
+    """Return whether `host`, with or without a port, is a trusted name. If `trusted` is empty, every host is."""
     name = host_name(host) if trusted else ""
     return not trusted or name in trusted or any(f".{name}".endswith(suffix) for suffix in trusted if suffix[0] == ".")
 

@@ -1,4 +1,4 @@
-"""The cookie that marks a browser as one that has signed in to an account before."""
+"""Set and read the cookie of a browser that has signed in to an account before."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def person_id() -> int | None:
 def remember(response: Response, person_id: int) -> None:
     """Set the cookie: this browser has signed in to an account."""
     text = runtime.current().browser_signer.sign(person_id)
-    cookies.keep(response, COOKIE, text, int(REMEMBERED.total_seconds()))
+    cookies.set_cookie(response, COOKIE, text, int(REMEMBERED.total_seconds()))

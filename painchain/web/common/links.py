@@ -1,4 +1,4 @@
-"""Addresses of this server that people and sources are given: with scheme and host."""
+"""Build full addresses of this server, with scheme and host, for people and sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from painchain.database.models import Connector
 
 
 def absolute_url(path: str) -> str:
-    """Return a path as others reach it: under the public address, or under the host name of this request."""
+    """Return the full address of a path: under the public address, or under the host name of this request."""
     public_url = runtime.current().settings.public_url
     return (public_url or request.host_url.rstrip("/")) + path
 

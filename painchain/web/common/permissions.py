@@ -1,4 +1,4 @@
-"""Which role each route needs: one table for pages and API."""
+"""Define which role each route needs, for pages and API alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from painchain.core.roles import ADMIN, EDITOR, VIEWER
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
-# Open to everybody: static files, the health check, and routes that check a token or a signature of their own.
+# Open to all: static files, the health check, and routes that check a token or a signature of their own.
 PUBLIC = frozenset(("static", "meta_api.health", "hooks.deliver", "metrics.scrape"))
 # Answered without reading the accounts, also while the database is down.
 WITHOUT_DATABASE = frozenset(("static", "metrics.scrape"))
@@ -29,7 +29,7 @@ POLLED = frozenset(("news.news", "health.watch", "retention.progress", "audit_lo
 
 
 def is_public(endpoint: str) -> bool:
-    """Say whether a route is open to people who are not signed in."""
+    """Return whether a route is open to people who are not signed in."""
     return endpoint in PUBLIC or endpoint.partition(".")[0] in SIGN_IN_BLUEPRINTS
 
 

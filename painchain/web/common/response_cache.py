@@ -17,29 +17,29 @@ from painchain.timeline import queries
 from painchain.web.common import cookies
 from painchain.web.common.responses import is_htmx, zone
 
-SIZE = 48
+MAX_RESPONSES = 48
 
 
 class ResponseCache:
     """The most recently used responses of one app."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._responses: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: Hashable) -> bytes | None:
         """Return the cached response of a key; None if there is none."""
         with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-            return self._answers.get(key)
+            if key in self._responses:
+                self._responses.move_to_end(key)
+            return self._responses.get(key)
 
-    def put(self, key: Hashable, answer: bytes) -> None:
-        """Cache a response in place of the least recently used one."""
+    def put(self, key: Hashable, response: bytes) -> None:
+        """Cache a response; remove the least recently used one if the cache is full."""
         with self._lock:
-            self._answers[key] = answer
-            if len(self._answers) > SIZE:
-                self._answers.popitem(last=False)
+            self._responses[key] = response
+            if len(self._responses) > MAX_RESPONSES:
+                self._responses.popitem(last=False)
 
 
 def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
@@ -50,17 +50,17 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
     """
 
     @wraps(view)
-    def answer() -> ResponseReturnValue:
+    def cached_view() -> ResponseReturnValue:
         if cookies.read(current_app.config["SESSION_COOKIE_NAME"]) and session.get("_flashes"):
             return view()
         cache = runtime.current().response_cache
         minute = int(g.now.timestamp()) // 60
-        parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.of_script("theme"))
-        # Pages differ by actor, and by browser: the form to sign out has a token of its own.
-        who = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
+        parts = (request.path, request.query_string, is_htmx(), zone().key, cookies.read_script_cookie("theme"))
+        # Pages differ by actor, and by browser: the sign-out form has a CSRF token.
+        actor_parts = (g.who.name, g.who.role, g.who.sign_in, session.get("csrf_token") if g.who.sign_in else None)
         with autocommit_connection() as connection:
             g.log_head = queries.head(connection)
-        key = (g.log_head, minute, *parts, *who)
+        key = (g.log_head, minute, *parts, *actor_parts)
         if body := cache.get(key):
             return Response(body, mimetype="text/html")
         response = make_response(view())
@@ -68,4 +68,4 @@ def cached(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
             cache.put(key, response.get_data())
         return response
 
-    return answer
+    return cached_view

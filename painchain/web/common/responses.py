@@ -1,4 +1,4 @@
-"""Build answers: pages, fragments, redirects and errors."""
+"""Build responses: pages, fragments, redirects and errors."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Toast:
 
 
 def is_htmx() -> bool:
-    """Say whether htmx requests a fragment (to restore its history it requests whole pages)."""
+    """Return whether htmx requests a fragment (to restore its history it requests whole pages)."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
 def zone() -> ZoneInfo:
     """Return the viewer's time zone from the browser's cookie; UTC without one."""
-    return _zone(cookies.of_script("zone") or "UTC")
+    return _zone(cookies.read_script_cookie("zone") or "UTC")
 
 
 @lru_cache(64)
@@ -62,7 +62,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """Return a whole page."""
-    theme = cookies.of_script("theme")
+    theme = cookies.read_script_cookie("theme")
     html = render_template(
         template,
         auditing=audit_trail.auditing(),
@@ -107,14 +107,14 @@ def install(app: Flask) -> None:
 
 
 def wants_json() -> bool:
-    """Say whether the address belongs to the JSON API."""
+    """Return whether the address belongs to the JSON API."""
     return request.path.startswith(("/api/", "/hooks/", "/health", "/openapi.json", "/metrics"))
 
 
 def json_error(
     status: int, message: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return the one shape of every JSON error: ``{success, message, errors: [{field, message}]}``."""
+    """Return an error in the shape of all JSON errors: ``{success, message, errors: [{field, message}]}``."""
     response = jsonify(success=False, message=message, errors=errors or [])
     response.status_code = status
     response.headers.extend(headers or {})

@@ -1,4 +1,4 @@
-"""The write transaction of a request: what it changes and what is recorded are saved together."""
+"""Open the write transaction of a request: its changes and their events are saved together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from painchain.audit.trail import Trail
 from painchain.core.roles import LOCAL
 from painchain.eventlog import writer
 
-NO_ACCOUNTS = "no accounts yet"  # the recorded cause of a change made before anybody has to sign in
+NO_ACCOUNTS = "no accounts yet"  # the recorded cause of a change that was made before the first account exists
 
 
 @contextmanager

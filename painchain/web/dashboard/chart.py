@@ -1,4 +1,4 @@
-"""Say what the chart shows: the sources that are not hidden, the way to hide or show each, and where now is."""
+"""Prepare the data of the chart: the sources in its legend, its lanes of data gaps and the position of now."""
 
 from __future__ import annotations
 
@@ -10,78 +10,82 @@ from painchain import connectors
 from painchain.timeline.coverage import CoverageGap
 from painchain.timeline.histogram import Histogram
 
-MOST_LANES = 6
+MAX_LANES = 6
 
 
 @dataclass(frozen=True)
-class Source:
-    """One source in the legend. Its address hides it, or shows it again."""
+class LegendEntry:
+    """One source in the legend; its address hides the source, or shows it again."""
 
     key: str
     count: int
-    shown: bool
+    is_shown: bool
     address: str
 
 
 @dataclass(frozen=True)
 class Lane:
-    """The stretches in which nobody was looking at one connector, with where each begins and how long it is, in per
-    cent of the axis.
-    """
+    """The data gaps of one connector: the start and the width of each in percent of the axis, and the gap itself."""
 
     name: str
-    bands: Sequence[tuple[float, float, CoverageGap]]
+    intervals: Sequence[tuple[float, float, CoverageGap]]
 
 
-def lanes(stretches: Sequence[CoverageGap], shown: Histogram, now: datetime) -> list[Lane]:
-    """Return a lane for each connector, those that lasted longest first, `MOST_LANES` at most.
+def lanes(gaps: Sequence[CoverageGap], histogram: Histogram, now: datetime) -> list[Lane]:
+    """Return a lane for each connector with data gaps: the longest first, `MAX_LANES` at most.
 
-    One that was disabled all along has none: it is told in words, and a chart full of hatching tells nothing.
+    A connector that was disabled all the time has no lane: the text below names it, and hatching would fill the chart.
     """
     by_connector: dict[int, list[CoverageGap]] = {}
-    for one in stretches:
-        throughout = one.since <= shown.start and (one.until is None or one.until >= shown.end)
-        if one.kind != "disabled" or not throughout:
-            by_connector.setdefault(one.connector_id, []).append(one)
-    found = [
-        Lane(of_one[-1].connector_name, [(*_band(one, shown, now), one) for one in of_one])
-        for of_one in by_connector.values()
+    for gap in gaps:
+        covers_axis = gap.since <= histogram.start and (gap.until is None or gap.until >= histogram.end)
+        if gap.kind != "disabled" or not covers_axis:
+            by_connector.setdefault(gap.connector_id, []).append(gap)
+    all_lanes = [
+        Lane(
+            connector_gaps[-1].connector_name, [(*_start_and_width(gap, histogram, now), gap) for gap in connector_gaps]
+        )
+        for connector_gaps in by_connector.values()
     ]
-    return sorted(found, key=lambda lane: -sum(width for _, width, _ in lane.bands))[:MOST_LANES]
+    return sorted(all_lanes, key=lambda lane: -sum(width for _, width, _ in lane.intervals))[:MAX_LANES]
 
 
-def _band(one: CoverageGap, shown: Histogram, now: datetime) -> tuple[float, float]:
-    """Return where a stretch begins on the axis and how much of it it takes: enough to be seen, however short."""
-    whole = shown.end - shown.start
-    start = max(one.since, shown.start)
-    end = min(one.until or max(now, start), shown.end)
-    width = max(100 * ((end - start) / whole), 0.3)
-    return round(min(100 * ((start - shown.start) / whole), 100 - width), 2), round(width, 2)
+def _start_and_width(gap: CoverageGap, histogram: Histogram, now: datetime) -> tuple[float, float]:
+    """Return the start and the width of a gap in percent of the axis; a short gap is widened so that it is visible."""
+    axis_length = histogram.end - histogram.start
+    start = max(gap.since, histogram.start)
+    end = min(gap.until or max(now, start), histogram.end)
+    width = max(100 * ((end - start) / axis_length), 0.3)
+    return round(min(100 * ((start - histogram.start) / axis_length), 100 - width), 2), round(width, 2)
 
 
-def legend(counted: Histogram, chosen: Sequence[str], address: Callable[[list[str]], str]) -> list[Source]:
-    """Return every source that `counted` has, whether or not it is among the `chosen` ones (none chosen means all).
+def legend(histogram: Histogram, chosen: Sequence[str], address: Callable[[list[str]], str]) -> list[LegendEntry]:
+    """Return an entry for every source in the histogram, `chosen` or not (an empty list means all are chosen).
 
-    `address` leads to the view that has only some sources. Whoever hides the last one gets all of them back.
+    `address` returns the address of the view with the given sources. Hiding the last source shows all of them again.
     """
-    known = list(dict.fromkeys((*connectors.TYPES, *counted.sources, *chosen)))
-    shown = set(chosen or known)
-    found = []
-    for key, count in counted.sources.items():
-        toggled = [one for one in known if (one in shown) != (one == key)]
-        found.append(Source(key, count, key in shown, address(toggled if len(toggled) < len(known) else [])))
-    return found
+    known_sources = list(dict.fromkeys((*connectors.TYPES, *histogram.sources, *chosen)))
+    shown_sources = set(chosen or known_sources)
+    entries = []
+    for key, count in histogram.sources.items():
+        toggled = [source for source in known_sources if (source in shown_sources) != (source == key)]
+        target = address(toggled if len(toggled) < len(known_sources) else [])
+        entries.append(LegendEntry(key, count, key in shown_sources, target))
+    return entries
 
 
-def only(counted: Histogram, chosen: Collection[str]) -> Histogram:
-    """Return the histogram of the chosen sources alone; none chosen means all."""
+def only_sources(histogram: Histogram, chosen: Collection[str]) -> Histogram:
+    """Return the histogram of only the chosen sources; an empty collection means all."""
     if not chosen:
-        return counted
-    bins = [replace(one, counts={key: n for key, n in one.counts.items() if key in chosen}) for one in counted.bins]
-    return replace(counted, bins=bins)
+        return histogram
+    bins = [
+        replace(bin, counts={source: count for source, count in bin.counts.items() if source in chosen})
+        for bin in histogram.bins
+    ]
+    return replace(histogram, bins=bins)
 
 
-def place(counted: Histogram, now: datetime) -> float | None:
-    """Return where `now` is on the axis, in per cent, if it is on it."""
-    at = 100 * ((now - counted.start) / (counted.end - counted.start))
-    return round(at, 2) if 0 <= at <= 100 else None
+def position_on_axis(histogram: Histogram, now: datetime) -> float | None:
+    """Return the position of `now` in percent of the axis; None if it is outside."""
+    percent = 100 * ((now - histogram.start) / (histogram.end - histogram.start))
+    return round(percent, 2) if 0 <= percent <= 100 else None

@@ -1,4 +1,4 @@
-"""What else changed around an event, what became of a connector, and putting settings back."""
+"""Pages about an event: what changed around it, the history of its connector, and reverting its settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ blueprint.add_app_template_test(undo.can_undo, "undoable")
 
 @blueprint.get("/events/<int:number>/around")
 def around(number: int) -> ResponseReturnValue:
-    """Show an event amid whatever else happened about that time."""
-    chosen = _event_or_404(number)
+    """Show an event among the others of about the same time."""
+    event = _event_or_404(number)
     span = request.args.get("within", DEFAULT_SPAN)
     try:
         newer, older = _cursor("later"), _cursor("earlier")
@@ -38,35 +38,33 @@ def around(number: int) -> ResponseReturnValue:
     except BadFilter as problem:
         return responses.error(422, "Invalid address", str(problem))
     before = after = EventSlice(())
-    at = context.cursor_of(chosen)
+    event_cursor = context.cursor_of(event)
     if newer or not older:
-        after = context.events_after(chosen.timestamp + SPANS[span], newer or at)
+        after = context.events_after(event.timestamp + SPANS[span], newer or event_cursor)
     if older or not newer:
-        before = context.events_before(chosen.timestamp - SPANS[span], older or at)
-    whole = not newer and not older
-    events = [*after.events, *([chosen] if whole else []), *before.events]
+        before = context.events_before(event.timestamp - SPANS[span], older or event_cursor)
+    is_first_page = not newer and not older
+    events = [*after.events, *([event] if is_first_page else []), *before.events]
     values: dict[str, Any] = {
         "days": _days(events),
-        "here": number if whole else None,
-        "alone": whole and len(events) == 1,
-        "newer": _further("later", after, number, span),
-        "older": _further("earlier", before, number, span),
-        "older_fragment": _further("earlier", before, number, span),
+        "here": number if is_first_page else None,
+        "alone": is_first_page and len(events) == 1,
+        "newer": _next_page_address("later", after, number, span),
+        "older": _next_page_address("earlier", before, number, span),
+        "older_fragment": _next_page_address("earlier", before, number, span),
     }
     if responses.is_htmx():
         return (
             responses.fragment("dashboard/more", **values) if older else responses.fragment("dashboard/newer", **values)
         )
-    hidden = visibility.all_hidden().of(chosen.source, chosen.connector_id)
-    heading = event_view.describe(chosen, hidden, responses.zone()).heading
-    return responses.page(
-        "pages/dashboard/around.html", event=chosen, heading=heading, span=span, spans=SPANS, **values
-    )
+    hidden = visibility.all_hidden().of(event.source, event.connector_id)
+    heading = event_view.describe(event, hidden, responses.zone()).heading
+    return responses.page("pages/dashboard/around.html", event=event, heading=heading, span=span, spans=SPANS, **values)
 
 
 @blueprint.get("/settings/integrations/<int:number>/history")
 def of_connector(number: int) -> ResponseReturnValue:
-    """Show every change of one connector, also of one that is deleted."""
+    """Show every change of one connector, also of a deleted one."""
     try:
         page = context.connector_history(number, _cursor("cursor")) if number < 2**63 else None
     except BadFilter as problem:
@@ -87,13 +85,13 @@ def of_connector(number: int) -> ResponseReturnValue:
 
 @blueprint.get("/events/<int:number>/restore")
 def preview(number: int) -> ResponseReturnValue:
-    """Show what putting an event's settings back would change, and what stands in the way."""
+    """Show what reverting an event's settings would change, and the obstacles."""
     return responses.page("pages/settings/restore.html", **_plan_values(number))
 
 
 @blueprint.post("/events/<int:number>/restore")
 def put_back(number: int) -> ResponseReturnValue:
-    """Put the chosen settings of an event back: all of them or none."""
+    """Revert the chosen settings of an event: all of them or none."""
     chosen = request.form.getlist("fields")
     try:
         with audited_transaction() as trail:
@@ -113,21 +111,21 @@ def put_back(number: int) -> ResponseReturnValue:
 
 
 def _event_or_404(number: int) -> Event:
-    found = queries.event_by_id(number) if number < 2**63 else None
-    if found is None:
+    event = queries.event_by_id(number) if number < 2**63 else None
+    if event is None:
         abort(404, "No event with this number.")
-    return found
+    return event
 
 
 def _cursor(name: str) -> Cursor | None:
     return Cursor.parse(request.args[name]) if request.args.get(name) else None
 
 
-def _further(side: str, stretch: EventSlice, number: int, span: str) -> str:
-    if not stretch.further:
+def _next_page_address(side: str, events: EventSlice, number: int, span: str) -> str:
+    if not events.further:
         return ""
-    place: dict[str, Any] = {side: str(stretch.further)}
-    return url_for(".around", number=number, within=span, **place)
+    cursor: dict[str, Any] = {side: str(events.further)}
+    return url_for(".around", number=number, within=span, **cursor)
 
 
 def _days(events: Sequence[Event]) -> list[event_view.Day]:
@@ -144,7 +142,7 @@ def _plan_values(number: int) -> dict[str, Any]:
 
 
 def _refused(number: int, chosen: list[str], refusal: Exception, status: int) -> ResponseReturnValue:
-    """Show the preview as things stand now, with what was chosen and why nothing was done."""
+    """Show the preview again with the current state, the chosen settings and the reason of the refusal."""
     problem = str(refusal) if chosen else "Not reverted: select at least one setting."
     values = {**_plan_values(number), "chosen": chosen, "problem": problem}
     if responses.is_htmx():

@@ -46,11 +46,11 @@ def download() -> ResponseReturnValue:
 
 
 def _filter(view: View) -> Filter:
-    return parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
+    return parse_filter(view.parameters, g.now, responses.zone(), DEFAULT_RANGE)
 
 
 def _chosen(event_filter: Filter) -> dict[str, str]:
-    """Return the labels and formatted values of the set parts of a filter."""
+    """Return the label and the formatted value of each part of a filter that is set."""
     labels = {"q": "Search", "start": "From", "end": "To"} | LISTS
     parts = {name: getattr(event_filter, name) for name in export.filter_json(event_filter)}
     return {labels.get(name, name.capitalize()): _format_value(value) for name, value in parts.items()}

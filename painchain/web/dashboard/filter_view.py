@@ -35,69 +35,69 @@ class Choice:
 
     value: str
     label: str
-    chosen: bool
+    is_chosen: bool
 
 
 @dataclass(frozen=True)
 class View:
-    """A filter as its address has it: the parameters that are set."""
+    """The parameters of a filter that are set in its address."""
 
-    given: Mapping[str, Sequence[str]]
+    parameters: Mapping[str, Sequence[str]]
     path: str = "/"
 
     def address(self, path: str = "", /, **changed: Any) -> str:
-        """Return the address of this view with some parameters changed; an empty value leaves one out."""
-        kept = {**self.given, **{name: _texts(value) for name, value in changed.items()}}
-        pairs = [(name, value) for name, values in kept.items() for value in values if value]
+        """Return the address of this view with some parameters changed; an empty value removes one."""
+        parameters = {**self.parameters, **{name: _texts(value) for name, value in changed.items()}}
+        pairs = [(name, value) for name, values in parameters.items() for value in values if value]
         return (path or self.path) + ("?" + urlencode(pairs) if pairs else "")
 
     def without(self, name: str, value: str) -> str:
         """Return the address of this view without one value of a list."""
-        return self.address(**{name: [one for one in self.given.get(name, ()) if one != value]})
+        return self.address(**{name: [other for other in self.parameters.get(name, ()) if other != value]})
 
-    def one(self, name: str) -> str:
-        """Return the value of a parameter."""
-        return next(iter(self.given.get(name, ())), "")
+    def value(self, name: str) -> str:
+        """Return the first value of a parameter; an empty text if it is not set."""
+        return next(iter(self.parameters.get(name, ())), "")
 
     @property
-    def filtered(self) -> bool:
+    def is_filtered(self) -> bool:
         """Whether anything but the range narrows this view."""
-        return any(name in self.given for name in (*LISTS, "status", "q"))
+        return any(name in self.parameters for name in (*LISTS, "status", "q"))
 
     @property
-    def cleared(self) -> str:
+    def cleared_address(self) -> str:
         """The address of this view with nothing but its range."""
         return self.address("/", **dict.fromkeys((*LISTS, "status", "q"), ""))
 
     @property
-    def timeless(self) -> str:
-        """The search without the times it names."""
-        return search_query.timeless(self.one("q"))
+    def search_without_times(self) -> str:
+        """The search text without the qualifiers for times."""
+        return search_query.timeless(self.value("q"))
 
     @property
     def range(self) -> str:
-        """Return the name of the range that is shown; none where the search names a time itself."""
-        if search_query.names_time(self.one("q")):
+        """Return the name of the selected range; an empty text if the search contains a time."""
+        if search_query.names_time(self.value("q")):
             return ""
-        if self.one("start_date") or self.one("end_date"):
+        if self.value("start_date") or self.value("end_date"):
             return "custom"
-        return self.one("range") or DEFAULT_RANGE
+        return self.value("range") or DEFAULT_RANGE
 
 
-def view_of(given: MultiDict[str, str], path: str = "/") -> View:
-    """Return the filter that a query string sets."""
-    kept = {name: [value for value in given.getlist(name) if value] for name in PARAMETERS}
-    return View({name: values for name, values in kept.items() if values}, path)
+def view_of(query: MultiDict[str, str], path: str = "/") -> View:
+    """Return the view for the parameters of a query string or form."""
+    parameters = {name: [value for value in query.getlist(name) if value] for name in PARAMETERS}
+    return View({name: values for name, values in parameters.items() if values}, path)
 
 
 def filter_of(view: View) -> Filter:
-    """Read the filter of a view; a range that reaches into the future has no end yet."""
-    wanted = parse_filter(view.given, g.now, responses.zone(), DEFAULT_RANGE)
-    return replace(wanted, end=None) if wanted.end and wanted.end > g.now else wanted
+    """Parse the filter of a view; a range that ends in the future is open."""
+    event_filter = parse_filter(view.parameters, g.now, responses.zone(), DEFAULT_RANGE)
+    return replace(event_filter, end=None) if event_filter.end and event_filter.end > g.now else event_filter
 
 
-def choices(view: View, wanted: Filter, records: Sequence[Connector]) -> dict[str, Any]:
-    """Return what the lists of the filter offer: what exists, and what is chosen even if it exists no more."""
+def choices(view: View, event_filter: Filter, records: Sequence[Connector]) -> dict[str, Any]:
+    """Return the values that the lists of the filter offer: existing ones, and chosen ones that no longer exist."""
     existing = queries.filter_values()
     types = [
         connector_type
@@ -106,33 +106,36 @@ def choices(view: View, wanted: Filter, records: Sequence[Connector]) -> dict[st
     ]
     offered: dict[str, dict[str, str]] = {
         "source": {connector_type.key: connector_type.label for connector_type in types},
-        "event_type": {one.name: one.label for connector_type in types for one in connector_type.event_types},
+        "event_type": {
+            event_type.name: event_type.label for connector_type in types for event_type in connector_type.event_types
+        },
         "connector": {str(connector.id): connector.name for connector in records},
         "tag": {tag: tag for tag in existing.tags},
         "team": {name: name for name in existing.teams},
         "author": {author: author for author in existing.authors},
     }
-    if not offered["team"]:  # most have none, and a menu less is calmer
+    if not offered["team"]:  # most installations have no teams
         del offered["team"]
     lists = {}
     for name, values in offered.items():
-        given = wanted.team if name == "team" else view.given.get(name, ())  # however their case was typed
-        chosen = given if name in NAMES else [part for value in given for part in value.split(",")]
+        # The filter has the names of teams in the case in which they are stored.
+        selected = event_filter.team if name == "team" else view.parameters.get(name, ())
+        chosen = selected if name in NAMES else [part for value in selected for part in value.split(",")]
         values |= {value: value for value in chosen if value not in values}
         lists[name] = [Choice(value, label, value in chosen) for value, label in values.items()]
     return {"lists": lists, "list_labels": LISTS, "ranges": list(RANGES), "custom": _custom(view)}
 
 
 def _custom(view: View) -> dict[str, str]:
-    """Return the ends of a custom range as a date-time input has them, in the viewer's zone."""
-    ends = {}
+    """Return the start and the end of a custom range in the format of date-time inputs, in the viewer's zone."""
+    inputs = {}
     for name in ("start_date", "end_date"):
         try:
-            value = parse_time(view.one(name), name, responses.zone()) if view.one(name) else None
+            value = parse_time(view.value(name), name, responses.zone()) if view.value(name) else None
         except BadFilter:
             value = None
-        ends[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""
-    return ends
+        inputs[name] = f"{value.astimezone(responses.zone()):%Y-%m-%dT%H:%M}" if value else ""
+    return inputs
 
 
 def _texts(value: Any) -> list[str]:

@@ -22,13 +22,13 @@ from painchain.web.dashboard.filter_view import View
 
 blueprint = Blueprint("report", __name__)
 
-# How many lines of a table the page shows; the CSV has all.
-SHOWN = 200
+# How many rows of a table the page shows; the CSV has all of them.
+SHOWN_ROWS = 200
 
 
 @blueprint.get("/report")
 def index() -> ResponseReturnValue:
-    """Show the report of a month: the present one unless another is asked for."""
+    """Show the report of a month; by default of the current one."""
     try:
         month, problem = _month(), ""
     except BadFilter as error:
@@ -39,14 +39,14 @@ def index() -> ResponseReturnValue:
         "begins": snapshots.oldest(),
         "problem": problem,
     }
-    words = {"columns": COLUMNS, "nameless": NAMELESS, "kind_label": kind_label}
-    helpers = {**words, "shown_lines": SHOWN, "on_dashboard": _on_dashboard}
+    labels = {"columns": COLUMNS, "nameless": NAMELESS, "kind_label": kind_label}
+    helpers = {**labels, "shown_lines": SHOWN_ROWS, "on_dashboard": _on_dashboard}
     return responses.page("pages/dashboard/report.html", 422 if problem else 200, **values, **helpers)
 
 
 @blueprint.post("/report.csv")
 def table() -> ResponseReturnValue:
-    """Hand out the same figures as CSV, on the record like every export."""
+    """Return the same figures as CSV; like every export, this is audited."""
     try:
         month = _month()
     except BadFilter as error:
@@ -68,11 +68,12 @@ def _month() -> Month:
     return Month.parse(text) if text else Month.of(g.now, responses.zone())
 
 
-def _on_dashboard(report: Report, day: str = "", **wanted: Any) -> str:
-    """Return the address of the dashboard with the events that a figure counts."""
+def _on_dashboard(report: Report, day: str = "", **parameters: Any) -> str:
+    """Return the address of the dashboard with the events that are counted in a figure."""
     start, end = report.start, report.end
     if day:
         zone = responses.zone()
-        first = date.fromisoformat(day)
-        start, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (first, first + timedelta(days=1)))
-    return View({}).address("/", source=audit_trail.SOURCE, start_date=start, end_date=end, **wanted)
+        first_day = date.fromisoformat(day)
+        days = (first_day, first_day + timedelta(days=1))
+        start, end = (datetime(each.year, each.month, each.day, tzinfo=zone) for each in days)
+    return View({}).address("/", source=audit_trail.SOURCE, start_date=start, end_date=end, **parameters)

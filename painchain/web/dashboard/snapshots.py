@@ -18,7 +18,7 @@ blueprint = Blueprint("past", __name__)
 
 
 @dataclass(frozen=True)
-class Asked:
+class SnapshotQuery:
     """The times in the query, or what is wrong with them."""
 
     at: datetime
@@ -29,26 +29,28 @@ class Asked:
 @blueprint.get("/as-of")
 def index() -> ResponseReturnValue:
     """Show the configuration at a time, and its differences from another time."""
-    asked = _asked()
-    moments = sorted(moment for moment in (asked.at, asked.compare) if moment)
-    seen = snapshots.snapshots_at(moments)
+    query = _parse_query()
+    times = sorted(time for time in (query.at, query.compare) if time)
+    states = snapshots.snapshots_at(times)
     values = {
-        "asked": asked,
-        "moments": moments,
-        "snapshot": seen[moments.index(asked.at)],
-        "differences": list(differences(seen[0], seen[-1])) if asked.compare else [],
+        "query": query,
+        "moments": times,
+        "snapshot": states[times.index(query.at)],
+        "differences": list(differences(states[0], states[-1])) if query.compare else [],
         "begins": snapshots.oldest(),
-        "inputs": {"at": _input(asked.at), "compare": _input(asked.compare)},
+        "inputs": {"at": _input(query.at), "compare": _input(query.compare)},
         "toggle_label": toggle_label,
     }
-    return responses.page("pages/dashboard/as_of.html", 422 if asked.problem else 200, **values)
+    return responses.page("pages/dashboard/as_of.html", 422 if query.problem else 200, **values)
 
 
-def _asked() -> Asked:
+def _parse_query() -> SnapshotQuery:
     try:
-        return Asked(time_parameter("at", responses.zone()) or g.now, time_parameter("compare", responses.zone()))
+        return SnapshotQuery(
+            time_parameter("at", responses.zone()) or g.now, time_parameter("compare", responses.zone())
+        )
     except BadFilter as error:
-        return Asked(g.now, problem=str(error))
+        return SnapshotQuery(g.now, problem=str(error))
 
 
 def _input(value: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""The door of the search box: what it suggests while somebody types."""
+"""Suggest how to complete a search while it is typed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("searching", __name__)
 
 @blueprint.get("/search/suggestions")
 def suggest() -> ResponseReturnValue:
-    """Return how the search up to the caret could go on, as a list to choose from."""
+    """Return a list of completions for the search text before the caret."""
     text = request.args.get("q", "").replace("\0", "")
-    found = suggestions.suggest(text, g.now, responses.zone())
-    return responses.fragment("dashboard/suggestions", suggestions=found, typed=suggestions.last_term(text))
+    completions = suggestions.suggest(text, g.now, responses.zone())
+    return responses.fragment("dashboard/suggestions", suggestions=completions, typed=suggestions.last_term(text))

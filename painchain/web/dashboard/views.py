@@ -28,18 +28,18 @@ def index() -> ResponseReturnValue:
     """Show the whole dashboard, or the part below the header to htmx."""
     view = view_of(request.args)
     try:
-        wanted, problem, typed = filter_of(view), "", ""
+        event_filter, problem, typed = filter_of(view), "", ""
         before = Cursor.parse(request.args["cursor"]) if request.args.get("cursor") else None
     except BadFilter as error:
-        typed = view.one(error.parameter) if error.parameter == "q" else ""
+        typed = view.value(error.parameter) if error.parameter == "q" else ""
         view, problem, before = View({}), str(error), None
-        wanted = filter_of(view)
+        event_filter = filter_of(view)
     status = 422 if problem else 200
     records = connector_polls.list_all(g.now)
     values = {
-        **feed_values(view, wanted, before, head=_head_of_the_cache()),
-        **chart_values(view, wanted),
-        **choices(view, wanted, [connector for connector, _ in records]),
+        **feed_values(view, event_filter, before, head=_head_read_by_cache()),
+        **chart_values(view, event_filter),
+        **choices(view, event_filter, [connector for connector, _ in records]),
         "problem": problem,
     }
     values |= {"qualifiers": search_query.QUALIFIERS, "typed_search": typed}
@@ -51,20 +51,20 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/feed")
 def feed() -> ResponseReturnValue:
-    """Return the part of the feed behind a cursor."""
+    """Return the part of the feed after a cursor."""
     view = view_of(request.args)
     try:
-        wanted = filter_of(view)
+        event_filter = filter_of(view)
         before = Cursor.parse(request.args.get("cursor", ""))
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
-    return responses.fragment("dashboard/more", **feed_values(view, wanted, before))
+    return responses.fragment("dashboard/more", **feed_values(view, event_filter, before))
 
 
 @blueprint.get("/timeline")
 @cached
 def chart_alone() -> ResponseReturnValue:
-    """Return the chart alone, as of now."""
+    """Return only the chart, with current data."""
     view = view_of(request.args)
     try:
         return responses.fragment("dashboard/timeline", **chart_values(view, filter_of(view)))
@@ -74,24 +74,24 @@ def chart_alone() -> ResponseReturnValue:
 
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
-    """Show one event with everything that is recorded of it, beside the rest of the same action."""
-    found = queries.event_by_id(number) if number < 2**63 else None
-    if found is None:
+    """Show one event with every recorded detail, and the other events of the same request."""
+    event = queries.event_by_id(number) if number < 2**63 else None
+    if event is None:
         abort(404, "No event with this number.")
-    shown = event_view.describe(found, _hidden_of(found), responses.zone())
-    others = [one for one in queries.events_of_request(found.request_id) if one.id != found.id]
+    described = event_view.describe(event, _hidden_of(event), responses.zone())
+    related = [other for other in queries.events_of_request(event.request_id) if other.id != event.id]
     return responses.page(
-        "pages/dashboard/event.html", article=shown, days=days_of(others), connector=_connector_of(found)
+        "pages/dashboard/event.html", article=described, days=days_of(related), connector=_connector_of(event)
     )
 
 
 @blueprint.get("/events/<path:event_id>")
 def event_called(event_id: str) -> ResponseReturnValue:
-    """Lead from an event id to the permalink of the event."""
-    found = queries.event_by_event_id(event_id)
-    if found is None:
+    """Redirect from an event ID to the permalink of the event."""
+    event = queries.event_by_event_id(event_id)
+    if event is None:
         abort(404, "No event with this ID.")
-    return redirect(url_for(".event", number=found.id), 302)
+    return redirect(url_for(".event", number=event.id), 302)
 
 
 def _hidden_of(event: queries.Event) -> frozenset[visibility.Toggle]:
@@ -102,8 +102,8 @@ def _connector_of(event: queries.Event) -> Any:
     return connector_store.get(event.connector_id) if event.connector_id else None
 
 
-def _head_of_the_cache() -> queries.Head | None:
-    """Return the head of the log that the response cache read for this request, if it did."""
+def _head_read_by_cache() -> queries.Head | None:
+    """Return the head of the log if the response cache has read it for this request."""
     head: queries.Head | None = g.get("log_head")
     if head:
         aggregates.remember_counted(head.counted)

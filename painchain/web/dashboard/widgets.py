@@ -1,4 +1,4 @@
-"""The values that the partials of feed and chart need."""
+"""Return the values for the partial templates of feed and chart."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from painchain.web.dashboard.filter_view import View
 
 
 def feed_values(
-    view: View, wanted: Filter, before: Cursor | None = None, limit: int = PAGE, head: queries.Head | None = None
+    view: View, event_filter: Filter, before: Cursor | None = None, limit: int = PAGE, head: queries.Head | None = None
 ) -> dict[str, Any]:
-    """Return what the feed partial needs; `head` is the head of the log, if it was read before."""
+    """Return the values for the feed partial; `head` is the head of the log, if it was read before."""
     head = head or queries.head()
-    page = queries.page(wanted, before, limit)
+    page = queries.page(event_filter, before, limit)
     return {
         "days": days_of(page.events),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
         "older_fragment": view.address("/feed", cursor=str(page.older)) if page.older else "",
-        # On PostgreSQL the page may have seen more than the head did a moment before.
-        "live_after": max([head.last_event, *(one.id for one in page.events)])
-        if before is None and not wanted.end
+        # On PostgreSQL the page may contain events that are newer than the head.
+        "live_after": max([head.last_event, *(event.id for event in page.events)])
+        if before is None and not event_filter.end
         else None,
     }
 
 
-def chart_values(view: View, wanted: Filter, has_gaps: bool = True) -> dict[str, Any]:
-    """Return what the chart partial needs; `has_gaps` says whether data gaps can be in it."""
-    # Hidden sources are counted as well: the legend says how many there would be.
-    counted = histogram.histogram(replace(wanted, source=()), g.now, responses.zone())
-    stretches = coverage.gaps_between(wanted, counted.start, min(counted.end, g.now)) if has_gaps else []
+def chart_values(view: View, event_filter: Filter, has_gaps: bool = True) -> dict[str, Any]:
+    """Return the values for the chart partial; without `has_gaps` data gaps are not looked up."""
+    # Hidden sources are counts as well: the legend shows their counts.
+    counts = histogram.histogram(replace(event_filter, source=()), g.now, responses.zone())
+    gaps = coverage.gaps_between(event_filter, counts.start, min(counts.end, g.now)) if has_gaps else []
     return {
-        "data_gaps": stretches[::-1],
-        "lanes": chart.lanes(stretches, counted, g.now),
-        "silences": [] if wanted.end else silent_connectors.find_silent(g.now, wanted),
+        "data_gaps": gaps[::-1],
+        "lanes": chart.lanes(gaps, counts, g.now),
+        "silences": [] if event_filter.end else silent_connectors.find_silent(g.now, event_filter),
         "view": view,
-        "histogram": chart.only(counted, wanted.source),
-        "legend": chart.legend(counted, wanted.source, lambda sources: view.address("/", source=sources)),
-        "now_at": None if wanted.end else chart.place(counted, g.now),
-        "chart_address": "" if wanted.end else view.address("/timeline"),
+        "histogram": chart.only_sources(counts, event_filter.source),
+        "legend": chart.legend(counts, event_filter.source, lambda sources: view.address("/", source=sources)),
+        "now_at": None if event_filter.end else chart.position_on_axis(counts, g.now),
+        "chart_address": "" if event_filter.end else view.address("/timeline"),
     }
 
 
 def days_of(events: Sequence[queries.Event]) -> list[event_view.Day]:
-    """Return events as the feed shows them."""
+    """Return events grouped by day, as the feed shows them."""
     return list(event_view.by_day(events, visibility.all_hidden(), responses.zone()))

@@ -24,7 +24,7 @@ from painchain.web.common.transaction import audited_transaction
 
 blueprint = Blueprint("audit_log", __name__, url_prefix="/settings/audit-log")
 
-MOST_LINES = 500
+MAX_LINES = 500
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def check() -> ResponseReturnValue:
     running = check_job.state().running
     with audited_transaction():
         check_job.ask()
-    words = "A check is already running." if running else "Checking the log …"
-    return responses.go_to(url_for(".index"), Toast(words, "info" if running else "good"))
+    message = "A check is already running." if running else "Checking the log …"
+    return responses.go_to(url_for(".index"), Toast(message, "info" if running else "good"))
 
 
 @blueprint.post("/checkpoint")
@@ -70,11 +70,13 @@ def make() -> ResponseReturnValue:
     """Create a checkpoint."""
     try:
         with audited_transaction() as trail:
-            made = latest_checkpoint.make(trail, _clock, recorded=True)
+            checkpoint = latest_checkpoint.make(trail, _clock, recorded=True)
     except BadCheckpoint as problem:
         latest_checkpoint.failed(problem, g.now)
         return _page(409)
-    return responses.go_to(url_for(".index"), Toast(f"Created a checkpoint of {latest_checkpoint.format_value(made)}."))
+    return responses.go_to(
+        url_for(".index"), Toast(f"Created a checkpoint of {latest_checkpoint.format_value(checkpoint)}.")
+    )
 
 
 @blueprint.get("/checkpoints.ndjson")
@@ -95,7 +97,7 @@ def download() -> ResponseReturnValue:
 def compare() -> ResponseReturnValue:
     """Compare checkpoints stored elsewhere with the log."""
     pasted = [line.strip() for line in request.form.get("checkpoints", "").splitlines() if line.strip()]
-    problem = "" if 0 < len(pasted) <= MOST_LINES else f"Paste 1 to {MOST_LINES} lines from a checkpoint file."
+    problem = "" if 0 < len(pasted) <= MAX_LINES else f"Paste 1 to {MAX_LINES} lines from a checkpoint file."
     compared = [] if problem else [_compare_line(line) for line in pasted]
     wrong = problem or any(comparison.match is None for comparison in compared)
     return _page(422 if wrong else 200, pasted="\n".join(pasted) if wrong else "", compared=compared, problem=problem)

@@ -1,4 +1,4 @@
-"""Settings → Integrations: see, add, change, switch and delete connectors."""
+"""Settings → Integrations: show, add, change, enable, disable and delete connectors."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ RECENT_RANGE = "30d"
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """Lead to the first section."""
+    """Redirect to the first section."""
     return redirect(url_for(".integrations"))
 
 
 @blueprint.get("/integrations")
 def integrations() -> ResponseReturnValue:
     """Show a card for each connector, or for those that match a search."""
-    search, wanted = request.args.get("q", "").strip()[:200], request.args.get("type", "")
-    matching = connector_store.list_all(search, wanted)
+    search, type_key = request.args.get("q", "").strip()[:200], request.args.get("type", "")
+    matching = connector_store.list_all(search, type_key)
     values: dict[str, Any] = {
         "matching": matching,
         **connector_health.watched(matching),
         "search": search,
-        "wanted": wanted,
+        "type_key": type_key,
         "addable": connectors.ADDABLE,
     }
     if responses.is_htmx() and request.headers.get("HX-Target") == "cards":
@@ -96,7 +96,7 @@ def create(key: str) -> ResponseReturnValue:
 
 @blueprint.get("/integrations/<int:connector_id>")
 def connector(connector_id: int) -> ResponseReturnValue:
-    """Show one connector: its form, what its events show, its recent changes."""
+    """Show one connector: its form, the visibility of its fields and its recent changes."""
     return shown_page(stored_or_404(connector_id))
 
 
@@ -115,34 +115,34 @@ def update(connector_id: int) -> ResponseReturnValue:
         return _conflict(stored_or_404(connector_id))
     toast = _saved_toast(stored.connector, saved)
     if responses.is_htmx():
-        return _news(stored, toast, responses.fragment("settings/connector", **_with_blame(stored)))
+        return _htmx_response(stored, toast, responses.fragment("settings/connector", **_with_blame(stored)))
     return responses.go_to(url_for(".connector", connector_id=connector_id), toast)
 
 
 @blueprint.post("/integrations/<int:connector_id>/visibility")
 def toggle(connector_id: int) -> ResponseReturnValue:
-    """Show or hide one field, or every field of an event type (`field` is ``*``), at once."""
+    """Show or hide one field, or every field of an event type (`field` is ``*``)."""
     try:
         with audited_transaction() as trail:
             stored = stored_or_404(connector_id, trail)
-            wanted = _toggles_wanted(type_of(stored.connector))
-            edit = ConnectorEdit(shown=wanted, version=connector_form.version_submitted())
+            toggles = _toggles_submitted(type_of(stored.connector))
+            edit = ConnectorEdit(shown=toggles, version=connector_form.version_submitted())
             changed = connector_store.set_visible(stored.connector, edit, trail, stored.hidden)
             stored = stored.after_save(changed)
     except StaleConnector as stale:
         return _stale(stale)
-    words = "shown" if all(wanted.values()) else "hidden"
+    state = "shown" if all(toggles.values()) else "hidden"
     count = len(changed)
-    what = changed[0].label if count == 1 else f"{count} fields"
-    toast = Toast(f"{what} {'is' if count == 1 else 'are'} now {words}.") if changed else Toast("No changes.", "info")
+    fields = changed[0].label if count == 1 else f"{count} fields"
+    toast = Toast(f"{fields} {'is' if count == 1 else 'are'} now {state}.") if changed else Toast("No changes.", "info")
     if responses.is_htmx():
-        return _news(stored, toast, _switched(stored, whole=len(wanted) > 1))
+        return _htmx_response(stored, toast, _switched(stored, whole=len(toggles) > 1))
     return responses.go_to(url_for(".connector", connector_id=connector_id, _anchor="visibility"), toast)
 
 
 @blueprint.get("/integrations/<int:connector_id>/disable")
 def confirm_disable(connector_id: int) -> ResponseReturnValue:
-    """Ask before a connector is switched off."""
+    """Ask for confirmation before disabling a connector."""
     return responses.page("pages/settings/disable.html", connector=stored_or_404(connector_id).connector)
 
 
@@ -162,17 +162,17 @@ def switch(connector_id: int, enabled: bool) -> ResponseReturnValue:
     if responses.is_htmx() and not type_of(connector).builtin:
         if on_list:
             card = responses.fragment("settings/card", connector=connector, **connector_health.watched([connector]))
-            return _news(None, toast, card)
+            return _htmx_response(None, toast, card)
         stored = stored_or_404(connector_id)
-        return _news(stored, toast, _switched(stored))
+        return _htmx_response(stored, toast, _switched(stored))
     address = url_for(".connector", connector_id=connector_id)
-    # Switching auditing changes the bar of every page, so htmx goes on to a whole page as well.
+    # Auditing changes the top bar of every page, so htmx loads a whole page as well.
     return responses.go_to(url_for(".integrations") if on_list else address, toast)
 
 
 @blueprint.get("/integrations/<int:connector_id>/delete")
 def confirm_delete(connector_id: int) -> ResponseReturnValue:
-    """Name what goes with a connector, and ask."""
+    """Show what is deleted with a connector, and ask for confirmation."""
     stored = stored_or_404(connector_id)
     status = 409 if type_of(stored.connector).builtin else 200
     return responses.page("pages/settings/delete.html", status, **_detail(stored))
@@ -194,20 +194,20 @@ def delete(connector_id: int) -> ResponseReturnValue:
 
 
 def recent(stored: StoredConnector | None) -> dict[str, Any]:
-    """Return what the recent changes beside a page need: those of one connector, or of all."""
-    given = {"source": [connectors.BUILTIN.key], "range": [RECENT_RANGE]}
+    """Return the values for the recent changes beside a page: of one connector, or of all."""
+    parameters = {"source": [connectors.BUILTIN.key], "range": [RECENT_RANGE]}
     if stored:
-        given["connector"] = [str(stored.connector.id)]
-    view = View(given)
-    wanted = parse_filter(given, g.now, responses.zone())
-    feed = _feed_of(stored, view, wanted) if stored else feed_values(view, wanted, limit=RECENT)
-    # The events are PainChain's: of one connector, only the built-in one has gaps among them.
+        parameters["connector"] = [str(stored.connector.id)]
+    view = View(parameters)
+    event_filter = parse_filter(parameters, g.now, responses.zone())
+    feed = _feed_of(stored, view, event_filter) if stored else feed_values(view, event_filter, limit=RECENT)
+    # Only PainChain's own events are shown, so only the built-in connector can have gaps.
     has_gaps = stored is None or type_of(stored.connector).builtin
-    return {**feed, **chart_values(view, wanted, has_gaps), "live_after": None, "compact": True}
+    return {**feed, **chart_values(view, event_filter, has_gaps), "live_after": None, "compact": True}
 
 
-def _feed_of(stored: StoredConnector, view: View, wanted: Filter) -> dict[str, Any]:
-    page = context.connector_history(stored.connector.id, limit=RECENT, since=wanted.start)
+def _feed_of(stored: StoredConnector, view: View, event_filter: Filter) -> dict[str, Any]:
+    page = context.connector_history(stored.connector.id, limit=RECENT, since=event_filter.start)
     return {
         "days": list(event_view.by_day(page.events, stored.hidden_in_feed, responses.zone())),
         "older": view.address("/", cursor=str(page.older)) if page.older else "",
@@ -222,7 +222,7 @@ def shown_page(stored: StoredConnector, status: int = 200, **values: Any) -> Res
 
 
 def stored_or_404(connector_id: int, trail: Trail | None = None) -> StoredConnector:
-    """Return the connector of that id, or answer 404; inside a transaction with its `trail`."""
+    """Return the connector with that ID, or answer 404; inside a transaction with its `trail`."""
     stored = stored_connector.read(connector_id, trail) if connector_id < 2**63 else None
     if stored is None:
         abort(404, "No connector with this ID. If it was deleted, the timeline shows when and by whom.")
@@ -251,20 +251,20 @@ def _detail(stored: StoredConnector) -> dict[str, Any]:
 
 
 def _with_blame(stored: StoredConnector) -> dict[str, Any]:
-    """Return what the connector's form needs: also who changed each field last."""
+    """Return the values for the connector's form, with who last changed each field."""
     return {**_detail(stored), "blame": blame.of(stored.connector)}
 
 
-def _toggles_wanted(connector_type: ConnectorType) -> dict[visibility.Toggle, bool]:
-    """Read which fields are to be shown or hidden: one, or all of one event type (`show` or `hide` names it)."""
-    known = visibility.toggles(connector_type)
-    for word, visible in (("show", True), ("hide", False)):
-        if word in request.form:
-            all_of_type = {toggle: visible for toggle in known if toggle[0] == request.form[word]}
+def _toggles_submitted(connector_type: ConnectorType) -> dict[visibility.Toggle, bool]:
+    """Return the submitted toggles: of one field, or of all fields of one event type (in `show` or `hide`)."""
+    all_toggles = visibility.toggles(connector_type)
+    for parameter, is_visible in (("show", True), ("hide", False)):
+        if parameter in request.form:
+            all_of_type = {toggle: is_visible for toggle in all_toggles if toggle[0] == request.form[parameter]}
             if all_of_type:
                 return all_of_type
     toggle = (request.values.get("event_type", ""), request.values.get("field", ""))
-    if toggle not in known:
+    if toggle not in all_toggles:
         abort(422, "Unknown field. Reload the page and try again.")
     return {toggle: connector_form.toggle_name(toggle) in request.form}
 
@@ -276,11 +276,11 @@ def _saved_toast(connector: Connector, saved: Saved) -> Toast:
     return Toast(f"Saved “{connector.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
 
-def _news(stored: StoredConnector | None, toast: Toast | None, main: str) -> str:
-    """Return the answer to htmx after a change: its target, and out of band message, chart and recent changes."""
+def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: str) -> str:
+    """Return the response to htmx after a change: its target, and out of band the message, chart and recent changes."""
     values = recent(stored)
-    others = [responses.fragment(name, oob=True, **values) for name in ("dashboard/timeline", "dashboard/feed")]
-    return join(main, responses.fragment("shared/toast", oob=True, toasts=[toast] if toast else []), *others)
+    updates = [responses.fragment(name, oob=True, **values) for name in ("dashboard/timeline", "dashboard/feed")]
+    return join(main, responses.fragment("shared/toast", oob=True, toasts=[toast] if toast else []), *updates)
 
 
 def _switched(stored: StoredConnector, whole: bool = False) -> str:
@@ -302,14 +302,14 @@ def _conflict(stored: StoredConnector) -> ResponseReturnValue:
 
 def _refused(stored: StoredConnector, form: Any, status: int, **values: Any) -> ResponseReturnValue:
     """Show the form again with what was typed and why it was not saved."""
-    given = {"form": form, **{name: value for name, value in values.items() if value}}
+    values = {"form": form, **{name: value for name, value in values.items() if value}}
     if responses.is_htmx():
-        main = responses.fragment("settings/connector", **{**_with_blame(stored), **given})
-        return _news(stored, None, main), status
-    return shown_page(stored, status, **given)
+        main = responses.fragment("settings/connector", **{**_with_blame(stored), **values})
+        return _htmx_response(stored, None, main), status
+    return shown_page(stored, status, **values)
 
 
 def _stale(stale: StaleConnector) -> ResponseReturnValue:
-    """Say that someone else saved first; the page has to be reloaded before anything is switched or deleted."""
+    """Answer that someone else saved first; the page must be reloaded before another change."""
     message = f"{stale} Reload the page to see the current version."
     return responses.error(409, "Someone else changed this first", message)
