@@ -65,9 +65,9 @@ class Selection:
     events: int
 
 
-def select(wanted: Filter) -> Selection:
+def select(event_filter: Filter) -> Selection:
     """Return the events that an export would have now."""
-    return Selection(wanted, queries.head().last_event, histogram.count(wanted))
+    return Selection(event_filter, queries.head().last_event, histogram.count(event_filter))
 
 
 def record_export(selection: Selection, format: Format, trail: Trail) -> str:
@@ -99,25 +99,25 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
             return
 
 
-def written(format: Format, several: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
+def written(format: Format, chunks: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
     """Yield the text of an export in pieces."""
     lead = format.start
-    for events in several:
+    for events in chunks:
         yield lead + format.between.join(map(format.line, events))
         lead = format.between
     yield (lead if lead == format.start else "") + format.end
 
 
-def filter_json(wanted: Filter) -> dict[str, Any]:
+def filter_json(event_filter: Filter) -> dict[str, Any]:
     """Return the parts of a filter that are set, as JSON."""
-    parts = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    parts = {field.name: getattr(event_filter, field.name) for field in fields(event_filter)}
     return {name: _spelt(value) for name, value in parts.items() if value and name != "teams"}
 
 
 def _spelt(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
-    return [_spelt(one) for one in value] if isinstance(value, list | tuple) else str(value)
+    return [_spelt(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -164,33 +164,33 @@ def _cell(value: Any) -> str:
     return csv_file.guard(text)
 
 
-def _csv(one: ExportedEvent) -> str:
-    values = {**event_json(one.event), "text": one.event.description.get("text")}
+def _csv(exported: ExportedEvent) -> str:
+    values = {**event_json(exported.event), "text": exported.event.description.get("text")}
     return csv_line(values[column] for column in COLUMNS)
 
 
-def _ndjson(one: ExportedEvent) -> str:
-    told = {**event_json(one.event), "connector_type": one.event.connector_type, "chain": _link(one)}
-    return _encode(told) + "\n"
+def _ndjson(exported: ExportedEvent) -> str:
+    members = {**event_json(exported.event), "connector_type": exported.event.connector_type, "chain": _link(exported)}
+    return _encode(members) + "\n"
 
 
-def _link(one: ExportedEvent) -> dict[str, Any]:
+def _link(exported: ExportedEvent) -> dict[str, Any]:
     """Return what ``painchain.verify_export`` needs besides the key to verify the event and its position."""
-    mac = one.event.mac
+    mac = exported.event.mac
     return {
         "version": VERSION,
-        "previous": one.previous.hex() if one.previous else None,
+        "previous": exported.previous.hex() if exported.previous else None,
         "mac": mac.hex() if mac else None,
     }
 
 
-def _ocsf(one: ExportedEvent) -> str:
-    return _encode(ocsf.entity_management(one.event))
+def _ocsf(exported: ExportedEvent) -> str:
+    return _encode(ocsf.entity_management(exported.event))
 
 
 FORMATS = {
-    one.key: one
-    for one in (
+    format.key: format
+    for format in (
         Format(
             "csv",
             "CSV",

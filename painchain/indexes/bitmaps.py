@@ -1,6 +1,6 @@
-"""Keep which events have a value: sets of their numbers as bits, so that any combination is counted by AND.
+"""Store which events have a value, as bitmaps of event numbers: combinations are counted with a bitwise AND.
 
-Events are numbered in the order in which they are written, so that new ones change the rows of the newest chunk only.
+Events are numbered in commit order, so new events change only the bitmaps of the newest chunk.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from painchain.database.models import EventSet
 from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 
-# So many numbers are in one row: on both databases it fits into a page then, and PostgreSQL leaves it as it is.
+# Event numbers in one row. A row then fits into a page on both databases, and PostgreSQL does not compress it.
 CHUNK = 15_000
-SOURCE = "source"  # a facet of the sets only: the rollups have the source beside every value
+SOURCE = "source"  # a facet of the bitmaps only: rollups have a column for the source
 
 Key = tuple[str, int, int, str]  # facet, grain, slot, value
-Member = tuple[Key, int]  # a set, and the number of an event
+Member = tuple[Key, int]  # a bitmap, and the number of an event in it
 
 _sets = Base.metadata.tables[EventSet.__tablename__]
 _PUT = Prepared(upsert_set(_sets, "bits"))
@@ -38,7 +38,7 @@ _VALUES = Prepared(
 
 
 def encode(bits: int) -> bytes:
-    """Return bits as they are stored: how many empty bytes lead, in two bytes, and the others.
+    """Return bits in their stored form: the number of leading zero bytes, in two bytes, then the other bytes.
 
     >>> encode(1 << 800).hex(), decode(encode(1 << 800)) == 1 << 800
     ('006401', True)
@@ -48,52 +48,52 @@ def encode(bits: int) -> bytes:
 
 
 def decode(stored: bytes) -> int:
-    """Return the bits that ``encode`` has stored."""
+    """Return the bits of a stored form; the inverse of ``encode``."""
     return int.from_bytes(stored[2:], "little") << 8 * int.from_bytes(stored[:2], "big")
 
 
 def add(connection: Connection, members: Iterable[Member]) -> None:
-    """Put events into sets."""
-    _change(connection, members, lambda old, some: old | some)
+    """Add events to bitmaps."""
+    _change(connection, members, lambda old, bits: old | bits)
 
 
-def take(connection: Connection, members: Iterable[Member]) -> None:
-    """Take events out of sets; a set that is empty then goes."""
-    _change(connection, members, lambda old, some: old & ~some)
+def remove(connection: Connection, members: Iterable[Member]) -> None:
+    """Remove events from bitmaps, and delete bitmaps that are then empty."""
+    _change(connection, members, lambda old, bits: old & ~bits)
 
 
 def _change(connection: Connection, members: Iterable[Member], change: Callable[[int, int], int]) -> None:
     by_chunk: dict[int, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
     for key, number in members:
         by_chunk[number // CHUNK][key] |= 1 << number % CHUNK
-    put, gone = [], []
-    for chunk, some in sorted(by_chunk.items()):
-        there = _stored(connection, chunk, some)
-        for key, bits in sorted(some.items()):
+    changed, emptied = [], []
+    for chunk, bits_by_key in sorted(by_chunk.items()):
+        stored = _stored(connection, chunk, bits_by_key)
+        for key, bits in sorted(bits_by_key.items()):
             facet, grain, slot, value = key
             row = {"facet": facet, "grain": grain, "slot": slot, "value": value, "chunk": chunk}
-            if new := change(there.get(key, 0), bits):
-                put.append({**row, "bits": encode(new)})
-            elif key in there:
-                gone.append(row)
-    if put:
-        _PUT.run(connection, *put)
-    if gone:
-        _DELETE.run(connection, *gone)
+            if new := change(stored.get(key, 0), bits):
+                changed.append({**row, "bits": encode(new)})
+            elif key in stored:
+                emptied.append(row)
+    if changed:
+        _PUT.run(connection, *changed)
+    if emptied:
+        _DELETE.run(connection, *emptied)
 
 
 def _stored(connection: Connection, chunk: int, keys: Iterable[Key]) -> dict[Key, int]:
-    """Return what is stored of these sets: of values everything in that chunk, of time what is asked for."""
-    there: dict[Key, int] = {}
+    """Return the stored bitmaps of a chunk: all values of the facets in `keys`, and the time slots in `keys`."""
+    stored: dict[Key, int] = {}
     slots = defaultdict(list)
     for facet, grain, slot, _ in keys:
         slots[facet, grain].append(slot)
-    for (facet, grain), some in slots.items():
+    for (facet, grain), numbers in slots.items():
         if grain:
-            at = select(_sets.c.slot, _sets.c.bits).where(_sets.c.facet == facet, _sets.c.grain == grain)
-            found = connection.execute(at.where(_sets.c.slot.in_(some), _sets.c.chunk == chunk))
-            there |= {(facet, grain, slot, ""): decode(bits) for slot, bits in found}
+            query = select(_sets.c.slot, _sets.c.bits).where(_sets.c.facet == facet, _sets.c.grain == grain)
+            in_slots = connection.execute(query.where(_sets.c.slot.in_(numbers), _sets.c.chunk == chunk))
+            stored |= {(facet, grain, slot, ""): decode(bits) for slot, bits in in_slots}
         else:
             rows = _VALUES.all(connection, facet=facet, chunk=chunk)
-            there |= {(facet, 0, 0, value): decode(bits) for value, bits in rows}
-    return there
+            stored |= {(facet, 0, 0, value): decode(bits) for value, bits in rows}
+    return stored

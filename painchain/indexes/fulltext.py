@@ -27,7 +27,7 @@ _NTH = Prepared(
 
 
 def add(connection: Connection, after: int, last: int) -> None:
-    """Index the words of the events behind number `after`, up to `last`. PostgreSQL does so itself."""
+    """Index the words of the events after number `after`, up to `last`. PostgreSQL updates its index itself."""
     if _is_sqlite(connection):
         fulltext_sqlite.add(connection, after, last)
 
@@ -45,7 +45,7 @@ def clear(connection: Connection) -> None:
 
 
 def has_vocabulary(connection: Connection) -> bool:
-    """Say whether the index can list its words."""
+    """Return whether the index can list its words."""
     return _is_sqlite(connection)
 
 

@@ -49,12 +49,12 @@ _UNINDEXED_ID = literal_column("+change_events.id", Integer)
 
 
 def add(connection: Connection, after: int, last: int) -> None:
-    """Index the words of the events behind number `after`, up to `last`."""
+    """Index the words of the events after number `after`, up to `last`."""
     _ADD.run(connection, {"after": after, "last": last})
 
 
 def forget(connection: Connection, numbers: Iterable[int]) -> None:
-    """Remove events from the index that are in it; call this before their rows are deleted."""
+    """Remove indexed events from the index. Call this before their rows are deleted."""
     _FORGET.run(connection, {"numbers": json.dumps(list(numbers))})
 
 

@@ -1,4 +1,4 @@
-"""Plan how the matches of a search are found: what the index is asked, and when reading words is cheaper."""
+"""Plan how to find the matches of a search: which terms to look up in the index, and when reading words is cheaper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOKUP_LIMIT = 2_000
 READ_LIMIT = 20_000
 # The number of positions in the log at which events are sampled to estimate how many match.
 SAMPLES = 20
-# If at least one event in this many matches, going through the events one by one is the shortest way.
+# If at least one event in this many matches, reading the events one by one is fastest.
 DENSE_RATIO = 10
 # The most word prefixes that the index is asked for. Other prefixes are checked by reading the words of the matches.
 PREFIX_LIMIT = 3
@@ -106,7 +106,7 @@ def whole_words(groups: Sequence[Group]) -> list[Group]:
 
 
 def is_dense(numbers: Sequence[int]) -> bool:
-    """Say whether matches, newest first, are so dense that going through the events is the shortest way."""
+    """Return whether matches, newest first, are so dense that reading the events one by one is fastest."""
     return len(numbers) > LOOKUP_LIMIT and numbers[0] - numbers[-1] < DENSE_RATIO * LOOKUP_LIMIT
 
 

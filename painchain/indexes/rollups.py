@@ -1,7 +1,7 @@
-"""Keep the rollups: how many events there are by facet, value, source and slot of time, and the sets of which they are.
+"""Maintain the rollups (numbers of events by facet, value, source and time slot) and the bitmaps beside them.
 
-They hold the events up to number `LogHead.counted`; the few behind it are counted one by one by whoever reads. So a
-write costs nothing more, and the write that moves `counted` along adds all of them at once, in its transaction.
+They hold the events up to number `LogHead.counted`. Readers count the few newer events one by one, so that most writes
+do not touch the rollups. The write that advances `counted` adds all of these events at once, in its transaction.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.indexes import bitmaps
 
-TAIL = 512  # so many events are left to be counted one by one at most
-MANY = 20_000  # events that are read at a time
+TAIL = 512  # the most events that readers count one by one
+MANY = 20_000  # events read at a time
 EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
 GRAINS = (DAY, HOUR, QUARTER)
-LONGEST = 500  # characters of a value; PostgreSQL's indexes take 2,704 bytes
+LONGEST = 500  # characters of a value; PostgreSQL indexes accept 2,704 bytes
 ALL = "all"  # the facet whose only value is ""
 
 Row = tuple[str, int, str, int, str]
@@ -48,21 +48,21 @@ _SWEEP = Prepared(delete(_counts).where(*_IS_KEY, _counts.c.events == literal_co
 
 
 def add(connection: Connection, after: int, last: int) -> None:
-    """Add the events behind number `after`, up to `last`."""
-    for some in _read(connection, after, last):
-        _write(connection, counted(some))
-        bitmaps.add(connection, members(some))
+    """Add the events after number `after`, up to `last`."""
+    for events in _read(connection, after, last):
+        _write(connection, counted(events))
+        bitmaps.add(connection, members(events))
 
 
 def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
-    """Take events off which are about to be deleted; those behind number `upto` are not in the rollups yet."""
+    """Subtract events that are about to be deleted. Events after number `upto` are not in the rollups yet."""
     old = [number for number in ids if number <= upto]
-    some = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
-    events = counted(some)
-    _write(connection, Counter({row: -number for row, number in events.items()}))
-    if events:
-        _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in events))
-        bitmaps.take(connection, members(some))
+    events = connection.execute(_EVENTS.where(_event.id.in_(old))).all()
+    counts = counted(events)
+    _write(connection, Counter({row: -number for row, number in counts.items()}))
+    if counts:
+        _SWEEP.run(connection, *(dict(zip(_KEY, row, strict=True)) for row in counts))
+        bitmaps.remove(connection, members(events))
 
 
 def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
@@ -71,7 +71,7 @@ def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[A
 
 
 def connector_value(number: int | None, name: str | None) -> str | None:
-    """Return a connector as the facet "connector" has it: "7/Work"; id or name can be missing.
+    """Return the value of the facet "connector", such as "7/Work". The id or the name may be missing.
 
     >>> connector_value(7, "Work"), connector_value(None, "Work"), connector_value(7, None)
     ('7/Work', '/Work', '7')
@@ -82,9 +82,9 @@ def connector_value(number: int | None, name: str | None) -> str | None:
 
 
 def tags_value(tags: list[str]) -> str | None:
-    """Return the tags of one event as the facet "tag" has them: all together, so that each event counts once.
+    """Return the value of the facet "tag": all tags of an event together, so that each event counts once.
 
-    A list too long for an index is "": that some event has it makes the facet useless.
+    A list that is too long for an index becomes "". If any event has it, the facet cannot be used.
 
     >>> tags_value(["system", "audit"]), tags_value([]), tags_value(["long"] * 99)
     ('["system","audit"]', None, '')
@@ -94,7 +94,7 @@ def tags_value(tags: list[str]) -> str | None:
 
 
 def _facets(event: Any) -> Iterator[tuple[str, str]]:
-    """Yield every facet that an event has a value of, with the value."""
+    """Yield each facet for which an event has a value, with the value."""
     _, _, _, event_type, connector_id, connector_name, author, status, tags = event
     yield ALL, ""
     yield "event_type", event_type
@@ -109,23 +109,23 @@ def _facets(event: Any) -> Iterator[tuple[str, str]]:
 
 
 def counted(events: Iterable[Any]) -> Counter[Row]:
-    """Count in quarters of an hour, and from these in every other grain."""
+    """Count events in slots of every grain, starting from quarters of an hour."""
     fine: Counter[tuple[str, str, int, str]] = Counter()
     for event in events:
         _, stamp, source, *_ = event
         slot = stamp // (QUARTER * 1_000_000)
         for facet, value in _facets(event):
             fine[facet, value, slot, source] += 1
-    every: Counter[Row] = Counter()
+    counts: Counter[Row] = Counter()
     for (facet, value, slot, source), number in fine.items():
         for grain in GRAINS:
-            every[facet, grain, value, slot * QUARTER // grain, source] += number
-        every[facet, EVER, value, 0, source] += number
-    return every
+            counts[facet, grain, value, slot * QUARTER // grain, source] += number
+        counts[facet, EVER, value, 0, source] += number
+    return counts
 
 
 def members(events: Iterable[Any]) -> Iterator[bitmaps.Member]:
-    """Yield the sets that each event is in, with its number."""
+    """Yield each event's number with the bitmaps that contain it."""
     for event in events:
         number, stamp, source, *_ = event
         yield (bitmaps.SOURCE, EVER, 0, source), number
@@ -138,5 +138,5 @@ def members(events: Iterable[Any]) -> Iterator[bitmaps.Member]:
 
 def _write(connection: Connection, rows: Counter[Row]) -> None:
     if rows:
-        ordered = sorted(rows.items())  # neighbours share a page
+        ordered = sorted(rows.items())  # so that adjacent rows are in the same page
         _ADD.run(connection, *({**dict(zip(_KEY, row, strict=True)), "events": events} for row, events in ordered))

@@ -1,4 +1,4 @@
-"""The language of the search box: free text and qualifiers, read into terms."""
+"""Parse a search: free text and qualifiers become terms, and terms become groups of phrases and windows of time."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ AROUND = timedelta(minutes=30)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
-# Each qualifier: what it takes, and an example.
+# Each qualifier: its value, and an example.
 QUALIFIERS = {
-    "source": ("a kind of connector", f"source:{next(iter(connectors.ADDABLE))}"),
+    "source": ("a connector type", f"source:{next(iter(connectors.ADDABLE))}"),
     "type": ("an event type", "type:ConfigChanged"),
-    "action": ("what was done", "action:delete"),
+    "action": ("an action", "action:delete"),
     "connector": ("a connector's name or number", 'connector:"Main cluster"'),
-    "author": ("who did it", "author:alice"),
+    "author": ("the name of an author", "author:alice"),
     "tag": ("a tag", "tag:production"),
     "team": ("a team: any of its tags", "team:Payments"),
-    "field": ("a setting that changed", "field:poll_interval"),
+    "field": ("a changed setting", "field:poll_interval"),
     "status": ("an outcome", "status:failed"),
-    "reason": ("words of why it was done", "reason:incident"),
+    "reason": ("words of the reason", "reason:incident"),
     "before": ("a date or time", "before:2026-01-31"),
     "after": ("a date or time", 'after:"2026-01-15 14:00"'),
-    "around": ("a time, ±30 minutes or as many as you say", 'around:"2026-01-15 14:00"~2h'),
+    "around": ("a time ± 30 minutes, or ± what follows ~", 'around:"2026-01-15 14:00"~2h'),
 }
 RANGE, TEAM = "..", "team"
 TIMES = ("before", "after", "around", RANGE)
@@ -48,7 +48,7 @@ CURLY = str.maketrans("“”„", '"""')
 
 
 class BadFilter(ValueError):
-    """A filter that cannot be understood: `parameter` is at fault, the message says what it takes."""
+    """A filter that cannot be parsed. `parameter` is the wrong one; the message says what it accepts."""
 
     def __init__(self, parameter: str, message: str):
         super().__init__(message)
@@ -57,7 +57,7 @@ class BadFilter(ValueError):
 
 @dataclass(frozen=True)
 class Term:
-    """One part of a search, as it was typed (`raw`) and read. Free text has no name; any of the values will do."""
+    """One term of a search, as typed (`raw`) and as parsed. Free text has no name. One of the values must match."""
 
     raw: str
     name: str
@@ -68,7 +68,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words that follow each other; of the last one the beginning is enough where it is `open`."""
+    """Consecutive words. If `open`, the last one is a prefix."""
 
     words: tuple[str, ...]
     open: bool = False
@@ -76,7 +76,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Group:
-    """Phrases any of which an event must have, or must not have."""
+    """Alternative phrases: an event must contain one of them, or none if `negated`."""
 
     phrases: tuple[Phrase, ...]
     negated: bool = False
@@ -84,7 +84,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of time from `start` until before `end`: inside it, or outside where it is negated."""
+    """The interval from `start` to before `end`, or the time outside it if `negated`."""
 
     start: datetime | None
     end: datetime | None
@@ -93,62 +93,62 @@ class Window:
 
 @lru_cache(512)
 def parse(text: str) -> tuple[Term, ...]:
-    """Read a search.
+    """Parse a search into terms.
 
-    :raises BadFilter: when a qualifier or what it is given is not known; the message says what is.
+    :raises BadFilter: when a qualifier or its value is unknown; the message lists the known ones.
     """
     if len(text) > MAX_TEXT:
-        raise BadFilter("q", f"The search can have {MAX_TEXT} characters at most.")
+        raise BadFilter("q", f"The search can have at most {MAX_TEXT} characters.")
     terms = tuple(_term(raw) for raw in raw_terms(text))
     if len(terms) > MAX_TERMS:
-        raise BadFilter("q", f"The search can have {MAX_TERMS} words and qualifiers at most.")
+        raise BadFilter("q", f"The search can have at most {MAX_TERMS} words and qualifiers.")
     return terms
 
 
 def raw_terms(text: str) -> list[str]:
-    """Return the terms of a search as they are typed: white space divides them, but not inside quotes."""
+    """Return the terms of a search as typed, split at white space outside quotes."""
     return _RAW.findall(text.translate(CURLY))
 
 
 def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:
-    """Return what an event must have and must not have, apart from its time.
+    """Return the groups that an event must match, without the conditions on its time.
 
-    The same qualifier twice means either of its values. Without any word to look for, nothing is found. `teams` has
-    the tags of each team that the search names, by its name as it is typed; of one that is missing nothing is found.
+    A repeated qualifier matches any of its values. A search without any word matches nothing. `teams` maps each team in
+    the search, as typed, to its tags; a team that is missing there matches nothing.
     """
-    wanted: dict[str, list[Phrase]] = {}
-    found = []
+    by_qualifier: dict[str, list[Phrase]] = {}
+    result = []
     for term in (term for term in terms if term.name not in TIMES):
         if term.name == TEAM:
             tags = dict.fromkeys(tag for value in term.values for tag in (teams or {}).get(value, ()))
             phrases = [Phrase((index_tokens.search_term("tag", tag),)) for tag in tags]
-            found += [] if phrases else [Group(())]
+            result += [] if phrases else [Group(())]
         else:
             phrases = [phrase for value in term.values if (phrase := _phrase(term, value)).words]
         if phrases and term.name and not term.negated:
-            wanted.setdefault(term.name, []).extend(phrases)
+            by_qualifier.setdefault(term.name, []).extend(phrases)
         elif phrases:
-            found.append(Group(tuple(phrases), term.negated))
-    found += [Group(tuple(phrases)) for phrases in wanted.values()]
-    nothing = not found and any(not term.name and not term.negated for term in terms)
-    return [Group(())] if nothing and len(terms) == 1 else list(dict.fromkeys(found))
+            result.append(Group(tuple(phrases), term.negated))
+    result += [Group(tuple(phrases)) for phrases in by_qualifier.values()]
+    is_empty = not result and any(not term.name and not term.negated for term in terms)
+    return [Group(())] if is_empty and len(terms) == 1 else list(dict.fromkeys(result))
 
 
 def windows(terms: Sequence[Term], now: datetime, zone: ZoneInfo) -> list[Window]:
-    """Return the stretches of time that a search names, in UTC.
+    """Return the windows of time in a search, in UTC.
 
-    :raises BadFilter: when a time cannot be understood.
+    :raises BadFilter: when a time cannot be parsed.
     """
     return [_window(term, now, zone) for term in terms if term.name in TIMES]
 
 
 def teams(terms: Sequence[Term]) -> tuple[str, ...]:
-    """Return the names of the teams that a search asks for, as they are typed."""
+    """Return the names of the teams in a search, as typed."""
     return tuple(dict.fromkeys(value for term in terms if term.name == TEAM for value in term.values))
 
 
 def timeless(text: str) -> str:
-    """Return a search without its times; one that is not understood as it is."""
+    """Return a search without its times. A search that cannot be parsed is returned unchanged."""
     try:
         return " ".join(term.raw for term in parse(text) if term.name not in TIMES)
     except BadFilter:
@@ -156,7 +156,7 @@ def timeless(text: str) -> str:
 
 
 def names_time(text: str) -> bool:
-    """Say whether a search says itself when something happened."""
+    """Return whether a search contains a time that is not negated."""
     try:
         return any(term.name in TIMES and not term.negated for term in parse(text))
     except BadFilter:
@@ -166,11 +166,11 @@ def names_time(text: str) -> bool:
 def _term(raw: str) -> Term:
     negated = raw.startswith("-") and len(raw) > 1
     rest = raw[1:] if negated else raw
-    if found := _QUALIFIED.fullmatch(rest):
-        name = found[1].lower()
+    if match := _QUALIFIED.fullmatch(rest):
+        name = match[1].lower()
         if name not in QUALIFIERS:
-            raise BadFilter("q", f"There is no “{found[1]}:” to search by. {_allowed()}")
-        return Term(raw, name, _values(name, found[2]), negated)
+            raise BadFilter("q", f"Unknown qualifier “{match[1]}:”. {_allowed()}")
+        return Term(raw, name, _values(name, match[2]), negated)
     bare = rest.replace('"', "")
     if (range := _RANGE.fullmatch(bare)) and any(range.groups()):
         return Term(raw, RANGE, (bare,), negated)
@@ -179,46 +179,50 @@ def _term(raw: str) -> Term:
 
 def _allowed() -> str:
     names = ", ".join(f"{name}:" for name in QUALIFIERS)
-    return f"You can use {names}. To search for a text with a colon, put it in quotes."
+    return f"Use one of {names}. To search for a text with a colon, put it in quotes."
 
 
 def _values(name: str, text: str) -> tuple[str, ...]:
     if name in TIMES:
         values = [text.replace('"', "").strip()]
     else:
-        values = [one.replace('"', "").strip() for one in _VALUE.findall(text)]
+        values = [part.replace('"', "").strip() for part in _VALUE.findall(text)]
     values = [value for value in values if value]
     if not values:
         needs, example = QUALIFIERS[name]
         raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
     known = {"source": _source, "type": _types}.get(name)
-    return tuple(one for value in values for one in (known(value) if known else (value,)))
+    return tuple(part for value in values for part in (known(value) if known else (value,)))
 
 
 def _source(value: str) -> tuple[str, ...]:
     for key, connector_type in connectors.TYPES.items():
         if value.casefold() in (key, connector_type.label.casefold()):
             return (key,)
-    raise BadFilter("q", f"There is no source “{value}”. source: takes {', '.join(connectors.TYPES)}.")
+    raise BadFilter("q", f"Unknown source “{value}”. Use one of {', '.join(connectors.TYPES)}.")
 
 
 def _types(value: str) -> tuple[str, ...]:
     known = event_types()
-    asked = index_tokens.search_term("type", value)
-    found = [
+    term = index_tokens.search_term("type", value)
+    matching = [
         name
         for name, label in known
-        if asked in (index_tokens.search_term("type", name), index_tokens.search_term("type", label))
+        if term in (index_tokens.search_term("type", name), index_tokens.search_term("type", label))
     ]
-    if not found:
+    if not matching:
         names = ", ".join(dict.fromkeys(name for name, _ in known))
-        raise BadFilter("q", f"There is no event type “{value}”. type: takes {names}.")
-    return tuple(dict.fromkeys(found))
+        raise BadFilter("q", f"Unknown event type “{value}”. Use one of {names}.")
+    return tuple(dict.fromkeys(matching))
 
 
 def event_types() -> list[tuple[str, str]]:
     """Return the name and the label of every event type."""
-    return [(one.name, one.label) for connector_type in connectors.TYPES.values() for one in connector_type.event_types]
+    return [
+        (event_type.name, event_type.label)
+        for connector_type in connectors.TYPES.values()
+        for event_type in connector_type.event_types
+    ]
 
 
 def _phrase(term: Term, value: str) -> Phrase:
@@ -226,9 +230,9 @@ def _phrase(term: Term, value: str) -> Phrase:
         return Phrase(tuple(index_tokens.reasons(value)) or (index_tokens.search_term(term.name, value),))
     if term.name:
         return Phrase((index_tokens.search_term(term.name, value),))
-    found = tuple(index_tokens.tokens(value))
-    # The beginning of a word is enough, but one letter begins too many.
-    return Phrase(found, not term.quoted and bool(found) and len(found[-1]) > 2)
+    words = tuple(index_tokens.tokens(value))
+    # A prefix of a word matches, but only from three characters on: shorter prefixes match too many words.
+    return Phrase(words, not term.quoted and bool(words) and len(words[-1]) > 2)
 
 
 def _window(term: Term, now: datetime, zone: ZoneInfo) -> Window:
@@ -248,24 +252,24 @@ def _window(term: Term, now: datetime, zone: ZoneInfo) -> Window:
 
 
 def _reach(text: str) -> timedelta:
-    found = _WIDTH.fullmatch(text.strip().lower())
-    reach = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    match = _WIDTH.fullmatch(text.strip().lower())
+    reach = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
     if not timedelta() < reach <= timedelta(days=366):
-        raise BadFilter("q", "After ~ around: takes how far to look to both sides, as in ~90m, ~2h or ~1d.")
+        raise BadFilter("q", "After ~, around: needs a duration of at most 366 days, as in ~90m, ~2h or ~1d.")
     return reach
 
 
 def _span(text: str, name: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the first moment of what is written and the first after it: a day is long, a time is a moment."""
+    """Return the start and the end of a date or time: a date lasts a day, a time lasts a microsecond."""
     text = text.strip()
     today = now.astimezone(zone).date()
     days = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
         if _CLOCK.fullmatch(text):
-            start = _lately(time.fromisoformat(text.zfill(5 if len(text) < 6 else 8)), now, zone)
+            start = _latest(time.fromisoformat(text.zfill(5 if len(text) < 6 else 8)), now, zone)
         elif text.lower() in days or len(text) == 10:
             day = days.get(text.lower()) or datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone).date()
-            edges = [datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1))]
+            edges = [datetime.combine(midnight, time(), zone) for midnight in (day, day + timedelta(days=1))]
             start, end = (parse_time(edge.isoformat(), "q", zone) for edge in edges)
             return start, end
         else:
@@ -273,21 +277,21 @@ def _span(text: str, name: str, now: datetime, zone: ZoneInfo) -> tuple[datetime
     except (ValueError, OverflowError):
         takes = "dates, as in 2026-01-01..2026-01-31" if name == RANGE else "a date or a time"
         hint = 'such as 2026-01-31, "2026-01-31 14:00", 14:00, today or yesterday, between 1970 and 9000'
-        raise BadFilter("q", f"“{text}” is no time. {name} takes {takes}, {hint}.") from None
+        raise BadFilter("q", f"“{text}” is not a time. {name} accepts {takes}, {hint}.") from None
     return start, start + timedelta(microseconds=1)
 
 
-def _lately(clock: time, now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the last moment at which it was that late."""
+def _latest(clock: time, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the last moment at which a clock showed this time."""
     local = now.astimezone(zone)
     day = local.date() if clock <= local.time() else local.date() - timedelta(days=1)
     return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
 def parse_time(text: str, parameter: str, zone: ZoneInfo) -> datetime:
-    """Read a moment: ISO 8601; one without an offset is meant in the viewer's `zone`.
+    """Parse an ISO 8601 time. Without an offset, it is in the viewer's `zone`.
 
-    :raises BadFilter: when it is none, or is not between 1970 and 9000.
+    :raises BadFilter: when `text` is not a time between 1970 and 9000.
     """
     try:
         # A "+" that was not escaped in the URL arrives as a space.

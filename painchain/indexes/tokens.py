@@ -1,4 +1,4 @@
-"""What of an event can be found: its texts as words, and its qualifiers as marks."""
+"""Compute the search terms of an event: the words of its texts, and one term for each value of a qualifier."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from unicodedata import combining, normalize
 
 MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 
-# A mark that every event has, so that a search can say what it is not.
+# A term that every event has: a search with negated terms only needs one to start from.
 EVERY = "q"
 REASON = "reason"
-# Names that mean the same with or without blanks: "Config Changed", "config_changed" and "ConfigChanged".
+# Qualifiers whose values are the same with or without spaces: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
 
-# Scripts that put no blanks between words: each character is found by itself, several as a phrase.
+# Scripts without spaces between words: each character is a word, several are a phrase.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _ASCII = re.compile(r"[a-z0-9]+")
-_SIGNS = re.compile("[“”‘’„…–—→·−]+")  # between words as our own sentences have them
+_SIGNS = re.compile("[“”‘’„…–—→·−]+")  # punctuation that PainChain's own sentences use between words
 _ANY = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """Return the words of a text as they are stored and looked up: no case, no accents.
+    """Return the words of a text in their indexed form, without case and accents.
 
-    They are letters and digits of ASCII only, so that every database takes them as they are.
+    They contain ASCII letters and digits only, so that no database changes them.
 
     >>> tokens("Größe of poll_interval: 300 →")
     ['wgrosse', 'wof', 'wpoll', 'winterval', 'w300']
@@ -37,18 +37,18 @@ def tokens(text: str) -> list[str]:
         return [f"w{word[:MAX_LENGTH]}" for word in _ASCII.findall(text.lower())]
     folded = normalize("NFKD", normalize("NFKD", text).casefold())
     plain = "".join(character for character in folded if not combining(character))
-    return [f"w{_spelt(word[:MAX_LENGTH])}" for word in _ANY.findall(plain)]
+    return [f"w{_ascii(word[:MAX_LENGTH])}" for word in _ANY.findall(plain)]
 
 
-def _spelt(word: str) -> str:
+def _ascii(word: str) -> str:
     if word.isascii():
         return word
-    return "".join(one if one.isascii() else f"u{ord(one):05x}" for one in word)
+    return "".join(character if character.isascii() else f"u{ord(character):05x}" for character in word)
 
 
 @lru_cache(4096)
 def search_term(name: str, value: str) -> str:
-    """Return what stands for one value of a qualifier, whatever its case."""
+    """Return the term for one value of a qualifier, ignoring case."""
     text = normalize("NFKC", value.strip()).casefold()
     if name in _RUN_TOGETHER:
         text = re.sub(r"[\s_-]+", "", text)
@@ -56,23 +56,23 @@ def search_term(name: str, value: str) -> str:
 
 
 def of_event(event: Mapping[str, Any]) -> str:
-    """Return the words and marks of an event, given by the names of its columns: texts and values, not their keys."""
+    """Return the search terms of an event, given as a mapping of its columns. Keys of JSON objects are left out."""
     description, metadata = event["description"], event["metadata"]
     own = (event["title"], event["connector_name"], event["author"], event["status"])
     texts = dict.fromkeys(_texts((own, description, metadata)))
-    found = chain(_marks(event, metadata), tokens(" ".join(texts)[:MAX_CHARACTERS]))
-    return " ".join(islice(found, MAX_WORDS))
+    terms = chain(_qualifier_terms(event, metadata), tokens(" ".join(texts)[:MAX_CHARACTERS]))
+    return " ".join(islice(terms, MAX_WORDS))
 
 
 def reasons(text: str) -> Iterator[str]:
-    """Return a mark for each word of a reason; they stand one behind the other as the words do."""
+    """Return a term for each word of a reason, in the order of the words."""
     return (search_term(REASON, word) for word in tokens(text))
 
 
-def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
+def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     facts = metadata if isinstance(metadata, dict) else {}
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
-    yield from _own_marks(
+    yield from _common_terms(
         event["source"],
         event["event_type"],
         action if isinstance(action, str) else None,
@@ -91,7 +91,7 @@ def _marks(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
 
 
 @lru_cache(4096)
-def _own_marks(
+def _common_terms(
     source: str,
     event_type: str,
     action: str | None,
@@ -100,7 +100,7 @@ def _own_marks(
     author: str,
     tags: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """Return the marks that the events of one connector and author have in common."""
+    """Return the terms that all events of the same type, connector and author share."""
     named = (
         ("source", source),
         ("type", event_type),
@@ -114,20 +114,20 @@ def _own_marks(
 
 
 def _texts(value: Any) -> Iterable[str]:
-    """Return every text and number in a JSON value, without the names of members."""
-    found: list[str] = []
+    """Return every text and number in a JSON value, without the keys of objects."""
+    texts: list[str] = []
     waiting: list[Any] = [value]
     while waiting:
-        one = waiting.pop()
-        kind = type(one)
+        item = waiting.pop()
+        kind = type(item)
         if kind is str:
-            found.append(one)
+            texts.append(item)
         elif kind is int or kind is float:
-            found.append(str(one))
-        elif isinstance(one, dict):
-            waiting.extend(reversed(one.values()))
-        elif isinstance(one, list | tuple):
-            waiting.extend(reversed(one))
-        elif isinstance(one, str):
-            found.append(one)
-    return found
+            texts.append(str(item))
+        elif isinstance(item, dict):
+            waiting.extend(reversed(item.values()))
+        elif isinstance(item, list | tuple):
+            waiting.extend(reversed(item))
+        elif isinstance(item, str):
+            texts.append(item)
+    return texts

@@ -1,4 +1,4 @@
-"""What is configured, thing by thing and value by value: as the audit trail tells it, and as it is."""
+"""List everything that is configured, as items with values, in the form in which the audit trail records it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,15 @@ _LABELS = {
 }
 _KINDS = {"tags": Kind.TAGS, "enabled": Kind.CHECKBOX, "disabled": Kind.CHECKBOX, "url": Kind.SECRET}
 
-Key = tuple[str, str]  # kind, and what it is known by
+Key = tuple[str, str]  # the kind of an item, and its identifier: a number, a name or a source
 
 
 @dataclass
 class ConfigItem:
-    """One thing that is configured, or what the log knows of it: `whole` unless its creation is no longer there."""
+    """One configured item with its values, or what the log contains of it.
+
+    `whole` is False if the log no longer contains its creation.
+    """
 
     kind: str
     name: str
@@ -57,50 +60,50 @@ class ConfigItem:
 
     @property
     def label(self) -> str:
-        """How it is called."""
+        """The kind and the name, as text."""
         return f"{self.kind} “{self.name}”"
 
     def field(self, key: str) -> Field:
-        """Return the definition of one of its values."""
+        """Return the definition of one value."""
         known = self.fields.get(key)
         return known or Field(key, _LABELS.get(key, key), _KINDS.get(key, Kind.TEXT))
 
 
 def current_items() -> dict[Key, ConfigItem]:
-    """Return everything that is configured now, as the log would tell it.
+    """Return everything that is configured now, in the form in which the log records it.
 
-    :raises ValueError: or the like, where something stands that PainChain does not write.
+    :raises ValueError: when the database contains a value that PainChain does not write; also other errors.
     """
-    found: dict[Key, ConfigItem] = {}
-    for some in (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens()):
-        for (kind, name), thing in some:
-            # Of two that have the same name, one was added by hand; names without what was secret in them may be alike.
-            second = (kind, name) in found and MASK not in name
-            found[kind, f"{name} (again)" if second else name] = thing
-    return found
+    items: dict[Key, ConfigItem] = {}
+    for items_of_kind in (_connectors(), _teams(), _rules(), _retention(), _people(), _tokens()):
+        for (kind, name), item in items_of_kind:
+            # Names are unique, so a second item of a name was added by hand. Names with masked secrets may be equal.
+            is_duplicate = (kind, name) in items and MASK not in name
+            items[kind, f"{name} (again)" if is_duplicate else name] = item
+    return items
 
 
-def connector_item(one: ConnectorState, webhook: Any) -> ConfigItem:
-    """Return a connector, of whose secrets it is known only whether they are set."""
-    fields = connector_fields(one)
+def connector_item(connector: ConnectorState, webhook: Any) -> ConfigItem:
+    """Return a connector as an item. Of a secret it contains only whether it is set."""
+    fields = connector_fields(connector)
     values = {
-        **one.values,
-        "type": one.type,
-        "enabled": one.enabled,
-        **({"webhook": webhook} if webhook or one.whole else {}),
+        **connector.values,
+        "type": connector.type,
+        "enabled": connector.enabled,
+        **({"webhook": webhook} if webhook or connector.whole else {}),
     }
-    values |= {toggle_key(toggle): False for toggle in one.hidden}
-    return ConfigItem(CONNECTOR, one.name, values, one.whole, fields)
+    values |= {toggle_key(toggle): False for toggle in connector.hidden}
+    return ConfigItem(CONNECTOR, connector.name, values, connector.whole, fields)
 
 
-def connector_fields(one: ConnectorState) -> dict[str, Field]:
+def connector_fields(connector: ConnectorState) -> dict[str, Field]:
     """Return the definition of each value that a connector can have."""
-    known = connectors.TYPES.get(one.type)
+    known = connectors.TYPES.get(connector.type)
     defined = {each.key: each for each in known.all_fields} if known else {}
-    toggles = {*(visibility.toggles(known) if known else ()), *one.hidden}
+    toggles = {*(visibility.toggles(known) if known else ()), *connector.hidden}
     shown = {
         toggle_key(each): Field(
-            toggle_key(each), f"Showing {toggle_label(one.type, each)}", Kind.CHECKBOX, default=True
+            toggle_key(each), f"Showing {toggle_label(connector.type, each)}", Kind.CHECKBOX, default=True
         )
         for each in toggles
     }
@@ -108,38 +111,41 @@ def connector_fields(one: ConnectorState) -> dict[str, Field]:
 
 
 def toggle_key(toggle: tuple[str, str]) -> str:
-    """Return what stands for one field of an event type among the values of a connector."""
+    """Return the key of a visibility toggle among the values of a connector."""
     return f"field_visibility.{'.'.join(toggle)}"
 
 
-def _refuse_odd(switch: Any) -> None:
-    """Refuse what is neither on nor off: SQLite takes any number, and not everywhere it counts as the same."""
-    if db.session.scalar(select(func.count()).where(switch.is_not(true()), switch.is_not(false()))):
-        raise ValueError(f"{switch} is neither true nor false")
+def _refuse_non_boolean(column: Any) -> None:
+    """Refuse a column with values other than true and false. SQLite stores any number there.
+
+    :raises ValueError: when there is such a value.
+    """
+    if db.session.scalar(select(func.count()).where(column.is_not(true()), column.is_not(false()))):
+        raise ValueError(f"{column} is neither true nor false")
 
 
 def _connectors() -> Iterator[tuple[Key, ConfigItem]]:
-    _refuse_odd(Connector.enabled)
+    _refuse_non_boolean(Connector.enabled)
     hooks = set(db.session.scalars(select(Webhook.connector_id)))
-    for one in db.session.scalars(select(Connector)):
-        if one.type not in connectors.TYPES:
+    for connector in db.session.scalars(select(Connector)):
+        if connector.type not in connectors.TYPES:
             continue
-        values = connector_store.configuration(one)
+        values = connector_store.configuration(connector)
         enabled = values.pop("enabled")
-        hidden = visibility.hidden(one.id)
-        standing = ConnectorState(one.id, one.type, values, enabled, None, "", hidden=hidden)
-        yield (CONNECTOR, str(one.id)), connector_item(standing, SET if one.id in hooks else None)
+        hidden = visibility.hidden(connector.id)
+        state = ConnectorState(connector.id, connector.type, values, enabled, None, "", hidden=hidden)
+        yield (CONNECTOR, str(connector.id)), connector_item(state, SET if connector.id in hooks else None)
 
 
 def _teams() -> Iterator[tuple[Key, ConfigItem]]:
-    for one in db.session.scalars(select(Team)):
-        yield _thing(TEAM, one.name, tags=scrub_value(one.tags))
+    for team in db.session.scalars(select(Team)):
+        yield _item(TEAM, team.name, tags=scrub_value(team.tags))
 
 
 def _rules() -> Iterator[tuple[Key, ConfigItem]]:
-    _refuse_odd(NotifyRule.enabled)
-    for one in db.session.scalars(select(NotifyRule)):
-        yield _thing(RULE, one.name, kinds=one.kinds, enabled=one.enabled, url=SET)
+    _refuse_non_boolean(NotifyRule.enabled)
+    for rule in db.session.scalars(select(NotifyRule)):
+        yield _item(RULE, rule.name, kinds=rule.kinds, enabled=rule.enabled, url=SET)
 
 
 def _retention() -> Iterator[tuple[Key, ConfigItem]]:
@@ -152,17 +158,22 @@ def _retention() -> Iterator[tuple[Key, ConfigItem]]:
 
 
 def _people() -> Iterator[tuple[Key, ConfigItem]]:
-    for one in db.session.scalars(select(Person)):
-        told = {"role": one.role, "disabled": one.disabled_at is not None, "email": one.email, "issuer": one.issuer}
-        yield _thing(PERSON, one.name, **told)
+    for person in db.session.scalars(select(Person)):
+        values = {
+            "role": person.role,
+            "disabled": person.disabled_at is not None,
+            "email": person.email,
+            "issuer": person.issuer,
+        }
+        yield _item(PERSON, person.name, **values)
 
 
 def _tokens() -> Iterator[tuple[Key, ConfigItem]]:
     query = select(ApiToken, Person.name).join(Person, Person.id == ApiToken.person_id)
-    for one, owner in db.session.execute(query):
-        yield _thing(TOKEN, one.name, role=one.role, person=scrub(owner), expires=one.expires)
+    for token, owner in db.session.execute(query):
+        yield _item(TOKEN, token.name, role=token.role, person=scrub(owner), expires=token.expires)
 
 
-def _thing(kind: str, name: str, **values: Any) -> tuple[Key, ConfigItem]:
+def _item(kind: str, name: str, **values: Any) -> tuple[Key, ConfigItem]:
     name = scrub(name)
     return (kind, name), ConfigItem(kind, name, {"name": name, **values})

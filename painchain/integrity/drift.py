@@ -1,4 +1,4 @@
-"""Completeness: what the audit trail tells must be what is configured. What is not was changed past it."""
+"""Compare the audit trail with the current configuration. A difference is a change that was not recorded."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from painchain.history.projection import Gap, is_same_value
 from painchain.integrity.current_state import RETENTION, ConfigItem, Key, current_items
 from painchain.integrity.replay import Replay
 
-NEARLY = timedelta(seconds=2)  # so far the time of an event may be from when it was recorded
+TOLERANCE = timedelta(seconds=2)  # a recorded time may differ this much from the stored one
 BY_HAND = "somebody edited the database by hand"
 UNREADABLE = (
-    "What is configured cannot be compared with the log: something stands in the database that PainChain does not "
-    f"write, so {BY_HAND}."
+    "The configuration cannot be compared with the log: the database contains a value that PainChain does not write, "
+    f"so {BY_HAND}."
 )
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One thing that is otherwise than the log tells. `explained` says why that may be, if it may."""
+    """One difference between the log and the configuration. `explained` is an innocent cause, or ""."""
 
     what: str
     words: str
@@ -38,10 +38,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class Completeness:
-    """Whether the log tells how everything is configured now: `drift` is what it does not tell.
+    """The result of the comparison: `drift` holds the differences without an innocent explanation.
 
-    `explained` differs too, but may have been changed while auditing was off, in one of the `gaps`. `whole` says that
-    no event of PainChain's own was removed by retention: where some were, what they alone told is not compared.
+    The differences in `explained` may have been made while auditing was off, in one of the `gaps`. `whole` means that
+    retention removed no audit event. Otherwise values that only removed events contained are not compared.
     """
 
     drift: Sequence[Drift]
@@ -51,81 +51,86 @@ class Completeness:
 
 
 def completeness() -> Completeness:
-    """Replay the log as it is now, and compare. Its time grows with the edits, its memory with what is configured."""
+    """Replay the audit trail and compare the result with the current configuration.
+
+    Time: proportional to the number of edits. Memory: proportional to the size of the configuration.
+    """
     try:
-        return _compared()
+        return _comparison()
     except reader.UNREADABLE_ERRORS as error:
         reader.reraise_database_error(error)
         db.session.rollback()
-        return Completeness([Drift("What is configured", UNREADABLE, None, None)], (), True)
+        return Completeness([Drift("The configuration", UNREADABLE, None, None)], (), True)
 
 
-def _compared() -> Completeness:
+def _comparison() -> Completeness:
     begin_snapshot()
-    there = current_items()
-    told = Replay()
+    current = current_items()
+    replay = Replay()
     for entry in snapshots.all_entries():
-        told.apply(entry)
-    found = [replace(one, explained=told.explain(since)) for one, since in _differences(told, there)]
+        replay.apply(entry)
+    differences = [replace(drift, explained=replay.explain(since)) for drift, since in _differences(replay, current)]
     return Completeness(
-        [replace(one, words=f"{one.words}: {BY_HAND}.") for one in found if not one.explained],
-        told.projection.gaps,
-        told.whole,
-        [replace(one, words=f"{one.words}: {one.explained}.") for one in found if one.explained],
+        [replace(drift, words=f"{drift.words}: {BY_HAND}.") for drift in differences if not drift.explained],
+        replay.projection.gaps,
+        replay.whole,
+        [replace(drift, words=f"{drift.words}: {drift.explained}.") for drift in differences if drift.explained],
     )
 
 
-def _differences(told: Replay, there: Mapping[Key, ConfigItem]) -> Iterator[tuple[Drift, int]]:
-    """Yield what is not as the log tells it, each with the number of the event after which that must have happened."""
-    logged = told.items()
-    for key, thing in there.items():
-        known = logged.get(key)
-        if known is None and key[0] == RETENTION:
-            known = ConfigItem(*key, {}, fields=thing.fields)
-        if known is not None:
-            yield from _of_one(told, key, known, thing)
-        elif told.whole:
-            what = _capital(thing.label)
-            yield Drift(what, f"{what} is there, but the log does not say that it was added", None, thing.name), 0
-    for key, known in logged.items():
-        if key not in there and (told.whole or known.whole):
-            what = _capital(known.label)
-            words = f"{what} is gone, but the log does not say that it was removed"
-            yield Drift(what, words, known.name, None), _last(told, key)
+def _differences(replay: Replay, current: Mapping[Key, ConfigItem]) -> Iterator[tuple[Drift, int]]:
+    """Yield each difference, with the number of the event after which the unrecorded change was made."""
+    logged = replay.items()
+    for key, item in current.items():
+        recorded = logged.get(key)
+        if recorded is None and key[0] == RETENTION:
+            recorded = ConfigItem(*key, {}, fields=item.fields)
+        if recorded is not None:
+            yield from _differences_of_item(replay, key, recorded, item)
+        elif replay.whole:
+            what = _capital(item.label)
+            yield Drift(what, f"{what} exists, but the log does not contain its creation", None, item.name), 0
+    for key, recorded in logged.items():
+        if key not in current and (replay.whole or recorded.whole):
+            what = _capital(recorded.label)
+            words = f"{what} is gone, but the log does not contain its deletion"
+            yield Drift(what, words, recorded.name, None), _last(replay, key)
 
 
-def _last(told: Replay, key: Key) -> int:
-    return max((at for (of, _), at in told.last_events.items() if of == key), default=0)
+def _last(replay: Replay, key: Key) -> int:
+    return max((event for (item_key, _), event in replay.last_events.items() if item_key == key), default=0)
 
 
-def _of_one(told: Replay, key: Key, logged: ConfigItem, there: ConfigItem) -> Iterator[tuple[Drift, int]]:
-    """Yield what is different of one thing. Of a whole one, what the log does not tell was never set."""
-    fields = {**logged.fields, **there.fields}
-    for name in dict.fromkeys([*there.values, *fields, *logged.values]):
-        one = there.fields.get(name) or there.field(name)
-        defaults = logged.whole and told.whole and name in fields
-        if name not in logged.values and not defaults:
+def _differences_of_item(
+    replay: Replay, key: Key, logged: ConfigItem, current: ConfigItem
+) -> Iterator[tuple[Drift, int]]:
+    """Yield the differences of one item. If `logged` is whole, a value that is not in the log was never set."""
+    fields = {**logged.fields, **current.fields}
+    for name in dict.fromkeys([*current.values, *fields, *logged.values]):
+        definition = current.fields.get(name) or current.field(name)
+        has_default = logged.whole and replay.whole and name in fields
+        if name not in logged.values and not has_default:
             continue
-        if name not in there.values and name not in fields:
-            continue  # a field that the connector's type has no more
-        usual = None if one.kind is Kind.SECRET else one.normalize(one.default)
-        was, now = logged.values.get(name, usual), there.values.get(name, usual)
-        if was is None and name == "enabled":
+        if name not in current.values and name not in fields:
+            continue  # a field that the connector's type no longer has
+        default = None if definition.kind is Kind.SECRET else definition.normalize(definition.default)
+        before, now = logged.values.get(name, default), current.values.get(name, default)
+        if before is None and name == "enabled":
             continue
-        if not _same(one, was, now):
-            what = f"{one.label} of {there.label}"
-            words = f"{what}: the log says {_say(one, was)}, it is {_say(one, now)}"
-            yield Drift(what, words, _json(was), _json(now)), told.last_event(key, name)
+        if not _is_same(definition, before, now):
+            what = f"{definition.label} of {current.label}"
+            words = f"{what}: the log says {_format(definition, before)}, it is {_format(definition, now)}"
+            yield Drift(what, words, _json(before), _json(now)), replay.last_event(key, name)
 
 
-def _same(one: Field, was: Any, now: Any) -> bool:
-    if isinstance(was, datetime) and isinstance(now, datetime):
-        return abs(was - now) <= NEARLY
-    return is_same_value(one, was, now)
+def _is_same(definition: Field, logged: Any, present: Any) -> bool:
+    if isinstance(logged, datetime) and isinstance(present, datetime):
+        return abs(logged - present) <= TOLERANCE
+    return is_same_value(definition, logged, present)
 
 
-def _say(one: Field, value: Any) -> str:
-    if one.kind is Kind.SECRET:
+def _format(definition: Field, value: Any) -> str:
+    if definition.kind is Kind.SECRET:
         return "not set" if value in EMPTY else "set"
     return format_value(_json(value))
 

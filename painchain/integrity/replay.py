@@ -1,4 +1,4 @@
-"""Replay the audit trail: what it tells of everything that is configured, and which event told it last."""
+"""Replay the audit trail: compute the configuration that it records, and the event that last set each value."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from painchain.integrity.current_state import (
     toggle_key,
 )
 
-OPEN = 2**63  # the number of the event that ends a gap which has not ended
+OPEN = 2**63  # the end of a gap that is still open, as an event number
 
 
 @dataclass
 class Replay:
-    """The configuration while the log is read, and the number of the event that told each value last."""
+    """The configuration after the events applied so far, and the number of the event that last set each value."""
 
     projection: Projection = field(default_factory=Projection)
     others: dict[Key, ConfigItem] = field(default_factory=dict)
@@ -43,58 +43,64 @@ class Replay:
 
     @property
     def whole(self) -> bool:
-        """Whether every event of PainChain's own is there, from the first on."""
+        """Whether the log contains every audit event since the first."""
         return self.projection.whole and not self.pruned
 
     def items(self) -> dict[Key, ConfigItem]:
-        """Return everything that the log tells of."""
-        standing = {(CONNECTOR, str(one.id)): one for one in self.projection.snapshot().connectors}
-        found = {key: connector_item(one, self.webhooks.get(key[1])) for key, one in standing.items()}
-        return {**found, **self.others}
+        """Return every item that the log contains."""
+        states = {(CONNECTOR, str(connector.id)): connector for connector in self.projection.snapshot().connectors}
+        items = {key: connector_item(connector, self.webhooks.get(key[1])) for key, connector in states.items()}
+        return {**items, **self.others}
 
     def apply(self, entry: Entry) -> None:
-        """Read the next event."""
+        """Apply the next event."""
         gaps = self.projection.gaps
         self.projection.apply(entry)
         if self.projection.gaps is not gaps:
             self.ends[len(self.projection.gaps) - 1 :] = [OPEN if self.projection.gaps[-1].end is None else entry.id]
         if entry.reported:
             return
-        for kind, begins in _ABOUT:
-            if entry.event_type in begins:
-                begins[entry.event_type](self, kind, entry)
+        for kind, handlers in _HANDLERS:
+            if entry.event_type in handlers:
+                handlers[entry.event_type](self, kind, entry)
                 return
-        if entry.connector_id is not None and (key := _told_of(entry)) is not None:
+        if entry.connector_id is not None and (key := _value_key(entry)) is not None:
             self.last_events[(CONNECTOR, str(entry.connector_id)), key] = entry.id
 
     def explain(self, since: int) -> str:
-        """Say whether auditing was off at some time after event number `since`."""
+        """Return when auditing was off after event number `since`, as text; "" if it was never off."""
         gaps = [gap for gap, end in zip(self.projection.gaps, self.ends, strict=True) if end > since]
         spans = " and ".join(f"from {_time(gap.start, 'some time')} to {_time(gap.end, 'now')}" for gap in gaps)
         return f"auditing was off {spans}, when nothing was recorded" if gaps else ""
 
     def last_event(self, key: Key, name: str = "") -> int:
-        """Return the number of the event that told a value last, or else the creation of what has it."""
+        """Return the number of the event that last set a value, or else of the creation of the item."""
         return self.last_events.get((key, name), self.last_events.get((key, ""), 0))
 
     def add(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
-        """Take down something new."""
+        """Add a new item."""
         self.others[key] = ConfigItem(key[0], key[1], {"name": key[1], **values})
         self.last_events[key, ""] = entry.id
 
     def update(self, key: Key, values: Mapping[str, Any], entry: Entry) -> None:
-        """Take down new values of something."""
-        thing = self.others.setdefault(key, ConfigItem(*key, {"name": key[1]}, whole=False))
-        thing.values.update(values)
+        """Set values of an item."""
+        item = self.others.setdefault(key, ConfigItem(*key, {"name": key[1]}, whole=False))
+        item.values.update(values)
         self.last_events.update({(key, name): entry.id for name in values})
 
     def rename(self, key: Key, name: str) -> Key:
-        """Take down that something is called otherwise from now on."""
+        """Rename an item and return its new key."""
         new = (key[0], name)
-        if new != key and (thing := self.others.pop(key, None)):
-            thing.name = thing.values["name"] = name
-            self.others[new] = thing
-            self.last_events.update({(new, what): at for (of, what), at in [*self.last_events.items()] if of == key})
+        if new != key and (item := self.others.pop(key, None)):
+            item.name = item.values["name"] = name
+            self.others[new] = item
+            self.last_events.update(
+                {
+                    (new, value_name): event
+                    for (item_key, value_name), event in [*self.last_events.items()]
+                    if item_key == key
+                }
+            )
         return new
 
 
@@ -102,8 +108,8 @@ def _time(moment: datetime | None, unknown: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else unknown
 
 
-def _told_of(entry: Entry) -> str | None:
-    """Return which value of a connector an event tells; "" for all of them."""
+def _value_key(entry: Entry) -> str | None:
+    """Return the key of the connector value that an event sets; "" for all values, None for no value."""
     facts = entry.description
     if entry.event_type == "ConnectorCreated":
         return ""
@@ -119,20 +125,20 @@ def _text(value: Any) -> str:
 
 
 def _changes(entry: Entry) -> dict[str, Any]:
-    """Return the new values that a save tells of."""
-    told = entry.description.get("changes")
-    found: dict[str, Any] = {}
-    for one in told if isinstance(told, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("key"), str):
-            new = one.get("new")
-            found[one["key"]] = (None if new == CLEARED else SET) if one.get("kind") == Kind.SECRET else new
-    return found
+    """Return the new values that the event of a save contains."""
+    changes = entry.description.get("changes")
+    new_values: dict[str, Any] = {}
+    for change in changes if isinstance(changes, list) else ():
+        if isinstance(change, dict) and isinstance(change.get("key"), str):
+            new = change.get("new")
+            new_values[change["key"]] = (None if new == CLEARED else SET) if change.get("kind") == Kind.SECRET else new
+    return new_values
 
 
 def _former_name(entry: Entry) -> str | None:
-    told = entry.description.get("changes")
-    found = (one for one in told if isinstance(one, dict)) if isinstance(told, list) else ()
-    return next((_text(one.get("old")) for one in found if one.get("key") == "name"), None)
+    changes = entry.description.get("changes")
+    objects = (change for change in changes if isinstance(change, dict)) if isinstance(changes, list) else ()
+    return next((_text(change.get("old")) for change in objects if change.get("key") == "name"), None)
 
 
 def _team_created(replay: Replay, kind: str, entry: Entry) -> None:
@@ -140,44 +146,48 @@ def _team_created(replay: Replay, kind: str, entry: Entry) -> None:
 
 
 def _rule_created(replay: Replay, kind: str, entry: Entry) -> None:
-    told = entry.description.get("configuration")
-    values = {key: value for key, value in told.items() if key != "name"} if isinstance(told, dict) else {}
+    configuration = entry.description.get("configuration")
+    values = (
+        {key: value for key, value in configuration.items() if key != "name"} if isinstance(configuration, dict) else {}
+    )
     replay.add((kind, _text(entry.description.get("rule"))), values, entry)
 
 
 def _saved(member: str) -> Callable[[Replay, str, Entry], None]:
-    """Return what reads a save whose event has the new name."""
+    """Return a handler for a save whose event contains the new name."""
 
-    def take(replay: Replay, kind: str, entry: Entry) -> None:
+    def apply(replay: Replay, kind: str, entry: Entry) -> None:
         name = _text(entry.description.get(member))
         former = _former_name(entry)
         key = replay.rename((kind, former if former is not None else name), name)
         replay.update(key, {**_changes(entry), "name": name}, entry)
 
-    return take
+    return apply
 
 
-def _gone(member: str) -> Callable[[Replay, str, Entry], None]:
-    def take(replay: Replay, kind: str, entry: Entry) -> None:
+def _deleted(member: str) -> Callable[[Replay, str, Entry], None]:
+    """Return a handler for a deletion."""
+
+    def apply(replay: Replay, kind: str, entry: Entry) -> None:
         replay.others.pop((kind, _text(entry.description.get(member))), None)
 
-    return take
+    return apply
 
 
 def _person_added(replay: Replay, kind: str, entry: Entry) -> None:
-    # Of a new account the email address is not told.
+    # The event of a new account does not contain its email address.
     values = {"role": entry.description.get("role"), "disabled": False, "issuer": None}
     replay.add((kind, _text(entry.description.get("person"))), values, entry)
 
 
 def _person_changed(replay: Replay, kind: str, entry: Entry) -> None:
-    """Read a save whose event has the former name; the account's tokens are called after it."""
+    """Apply a save whose event contains the former name; also rename the owner of the account's tokens."""
     former, changes = _text(entry.description.get("person")), _changes(entry)
     name = _text(changes.get("name")) or former
     replay.update(replay.rename((kind, former), name), {**changes, "name": name}, entry)
-    for thing in replay.others.values():
-        if thing.kind == TOKEN and thing.values.get("person") == former:
-            thing.values["person"] = name
+    for item in replay.others.values():
+        if item.kind == TOKEN and item.values.get("person") == former:
+            item.values["person"] = name
 
 
 def _person_switched(replay: Replay, kind: str, entry: Entry) -> None:
@@ -188,8 +198,8 @@ def _person_switched(replay: Replay, kind: str, entry: Entry) -> None:
 def _person_removed(replay: Replay, kind: str, entry: Entry) -> None:
     name = _text(entry.description.get("person"))
     replay.others.pop((kind, name), None)
-    for key, thing in [*replay.others.items()]:
-        if thing.kind == TOKEN and thing.values.get("person") == name:
+    for key, item in [*replay.others.items()]:
+        if item.kind == TOKEN and item.values.get("person") == name:
             del replay.others[key]
 
 
@@ -201,14 +211,14 @@ def _token_created(replay: Replay, kind: str, entry: Entry) -> None:
     replay.add((kind, _text(facts.get("token"))), values, entry)
 
 
-def _kept(replay: Replay, kind: str, entry: Entry) -> None:
+def _retention_changed(replay: Replay, kind: str, entry: Entry) -> None:
     source = str(entry.description.get("field", ""))
     replay.update((kind, source), {KEPT.key: entry.description.get("new_value")}, entry)
 
 
 def _pruned(replay: Replay, kind: str, entry: Entry) -> None:
-    mine = entry.description.get("of_source") == connectors.BUILTIN.label
-    replay.pruned = replay.pruned or (mine and bool(entry.description.get("events")))
+    is_audit_log = entry.description.get("of_source") == connectors.BUILTIN.label
+    replay.pruned = replay.pruned or (is_audit_log and bool(entry.description.get("events")))
 
 
 def _webhook(replay: Replay, kind: str, entry: Entry) -> None:
@@ -217,18 +227,18 @@ def _webhook(replay: Replay, kind: str, entry: Entry) -> None:
     replay.last_events[(kind, number), "webhook"] = entry.id
 
 
-_ABOUT: tuple[tuple[str, Mapping[str, Callable[[Replay, str, Entry], None]]], ...] = (
+_HANDLERS: tuple[tuple[str, Mapping[str, Callable[[Replay, str, Entry], None]]], ...] = (
     (CONNECTOR, {"WebhookChanged": _webhook}),
-    (TEAM, {"TeamCreated": _team_created, "TeamUpdated": _saved("team"), "TeamDeleted": _gone("team")}),
+    (TEAM, {"TeamCreated": _team_created, "TeamUpdated": _saved("team"), "TeamDeleted": _deleted("team")}),
     (
         RULE,
         {
             "NotifyRuleCreated": _rule_created,
             "NotifyRuleChanged": _saved("rule"),
-            "NotifyRuleDeleted": _gone("rule"),
+            "NotifyRuleDeleted": _deleted("rule"),
         },
     ),
-    (RETENTION, {"RetentionChanged": _kept, "EventsPruned": _pruned}),
+    (RETENTION, {"RetentionChanged": _retention_changed, "EventsPruned": _pruned}),
     (
         PERSON,
         {
@@ -239,5 +249,5 @@ _ABOUT: tuple[tuple[str, Mapping[str, Callable[[Replay, str, Entry], None]]], ..
             "PersonRemoved": _person_removed,
         },
     ),
-    (TOKEN, {"TokenCreated": _token_created, "TokenRevoked": _gone("token")}),
+    (TOKEN, {"TokenCreated": _token_created, "TokenRevoked": _deleted("token")}),
 )

@@ -157,10 +157,10 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
 def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[Day]:
     """Group events, newest first, by the viewer's day and within it by action."""
     articles = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
-    for day, of_day in groupby(articles, key=lambda one: one.local.date()):
+    for day, of_day in groupby(articles, key=lambda article: article.local.date()):
         groups = [
             Group(request_id, list(of_request))
-            for request_id, of_request in groupby(of_day, key=lambda one: one.event.request_id)
+            for request_id, of_request in groupby(of_day, key=lambda article: article.event.request_id)
         ]
         yield Day(day, groups)
 
@@ -209,7 +209,7 @@ def _status(event: Event, event_type: EventType | None, rows: Sequence[Row], key
     if of_field:
         return next((row.fact.value for row in rows if row.key == of_field and row.fact.shape is Shape.STATUS), None)
     own = presentation_facts.status(event.status)
-    if own is None or not own.known or any(one.key == event.status and one.key not in keys for one in fields):
+    if own is None or not own.known or any(field.key == event.status and field.key not in keys for field in fields):
         return None
     return own
 
@@ -240,10 +240,10 @@ def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:
     """Return the changes of a save: labelled as they were recorded, by their keys where no label was."""
-    labelled = {one.get("key"): one for one in _dicts(facts["labelled_changes"])}
-    for one in _dicts(facts.get("field_visibility")):
-        event_type, field = one.get("event_type"), one.get("field")
-        label = f"{one.get('label', field)} of {event_type}"
+    labelled = {each.get("key"): each for each in _dicts(facts["labelled_changes"])}
+    for each in _dicts(facts.get("field_visibility")):
+        event_type, field = each.get("event_type"), each.get("field")
+        label = f"{each.get('label', field)} of {event_type}"
         labelled[f"field_visibility.{event_type}.{field}"] = {"label": label, "kind": "visible"}
     return [
         Change(key, labelled.get(key, {}).get("label", key), labelled.get(key, {}).get("kind", ""), *_sides(sides))
@@ -253,7 +253,7 @@ def _changes(facts: Mapping[str, Any]) -> list[Change]:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     """Return the objects in a recorded list; an older or foreign event may hold something else there."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _sides(sides: Any) -> tuple[Any, Any]:

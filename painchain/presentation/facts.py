@@ -106,11 +106,11 @@ class Fact:
 
 def fact(shape: Shape, value: Any) -> Fact:
     """Return a recorded value by its shape; whatever is of another shape is text, and never an error."""
-    found = _READERS[shape](value) if shape in _READERS else None
-    return Fact(Shape.TEXT, value) if found is None else Fact(shape, found)
+    parsed = _READERS[shape](value) if shape in _READERS else None
+    return Fact(Shape.TEXT, value) if parsed is None else Fact(shape, parsed)
 
 
-def format_fact(one: Fact) -> str:
+def format_fact(fact: Fact) -> str:
     """Return a fact as a line of plain text says it: of several the first, and how many more there are.
 
     >>> format_fact(fact(Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}))
@@ -119,8 +119,8 @@ def format_fact(one: Fact) -> str:
     >>> format_fact(fact(Shape.MOVES, images))
     'web: web:1 → web:2 and 1 more'
     """
-    value = one.value
-    if one.shape is Shape.TEXT:
+    value = fact.value
+    if fact.shape is Shape.TEXT:
         return format_value(value) if not isinstance(value, str) else value
     if isinstance(value, TruncatedList):
         more = len(value.first) + len(value.rest) + value.beyond - 1
@@ -145,7 +145,7 @@ def _item_in_words(item: Any) -> str:
 
 def link(value: Any) -> Link | None:
     """Return a web address, if it is one that can be shown to a person."""
-    if not isinstance(value, str) or any(one.isspace() or unprintable(one) for one in value):
+    if not isinstance(value, str) or any(character.isspace() or unprintable(character) for character in value):
         return None
     try:
         parts = urlsplit(value)
@@ -153,8 +153,8 @@ def link(value: Any) -> Link | None:
     except ValueError:
         return None
     # A user name before the host makes an address look like another.
-    usable = parts.scheme in ("http", "https") and host and "@" not in parts.netloc
-    return Link(value, str(host)) if usable else None
+    is_usable = parts.scheme in ("http", "https") and host and "@" not in parts.netloc
+    return Link(value, str(host)) if is_usable else None
 
 
 def status(value: Any) -> Status | None:
@@ -219,7 +219,7 @@ def _sha(value: Any) -> str | None:
 
 
 def _list(value: Any) -> TruncatedList | None:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str | int | float) for one in value):
+    if not isinstance(value, list) or not value or not all(isinstance(item, str | int | float) for item in value):
         return None
     return _several(value)
 
@@ -229,7 +229,7 @@ def _several(items: Sequence[Any]) -> TruncatedList:
 
 
 def _branches(value: Any) -> Branches | None:
-    if not _has_only(value, "head", "base") or not all(isinstance(one, str | None) for one in value.values()):
+    if not _has_only(value, "head", "base") or not all(isinstance(name, str | None) for name in value.values()):
         return None
     head, base = value.get("head") or None, value.get("base") or None
     return Branches(head, base) if head or base else None
@@ -239,15 +239,15 @@ def _lines(value: Any) -> Lines | None:
     if not _has_only(value, "additions", "deletions", "files"):
         return None
     numbers = [value.get(name) for name in ("additions", "deletions", "files")]
-    if not all(one is None or (type(one) is int and 0 <= one < LONGEST) for one in numbers):
+    if not all(number is None or (type(number) is int and 0 <= number < LONGEST) for number in numbers):
         return None
-    return Lines(*numbers) if any(one is not None for one in numbers) else None
+    return Lines(*numbers) if any(number is not None for number in numbers) else None
 
 
 def _moves(value: Any) -> TruncatedList | None:
-    if not isinstance(value, list) or not value or not all(_is_move(one) for one in value):
+    if not isinstance(value, list) or not value or not all(_is_move(item) for item in value):
         return None
-    return _several([ValueChange(one["name"], one.get("old"), one.get("new")) for one in value])
+    return _several([ValueChange(item["name"], item.get("old"), item.get("new")) for item in value])
 
 
 def _is_move(value: Any) -> bool:

@@ -29,8 +29,8 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["gap_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
-    for one in (*times, page_of, browser, printable, shown, format_value, marked, pretty):
-        app.jinja_env.filters[one.__name__] = one
+    for template_filter in (*times, page_of, browser, printable, shown, format_value, marked, pretty):
+        app.jinja_env.filters[template_filter.__name__] = template_filter
 
 
 def static(app: Flask, filename: str) -> str:
@@ -48,7 +48,7 @@ def printable(value: Any) -> str:
     text = str(value)
     if text.isprintable():
         return text
-    return "".join(ascii(one)[1:-1] if unprintable(one) else one for one in text)
+    return "".join(ascii(character)[1:-1] if unprintable(character) else character for character in text)
 
 
 def page_of(name: str) -> str:
@@ -71,7 +71,7 @@ def browser(agent: str) -> str:
     ('Firefox on Linux', 'curl/8.0')
     """
     name = next((label for mark, label in _BROWSERS if mark in agent), "")
-    system = next((one for one in _SYSTEMS if one in agent), "")
+    system = next((label for label in _SYSTEMS if label in agent), "")
     return " on ".join(part for part in (name, system) if part) if name else agent[:60] or "an unknown browser"
 
 

@@ -137,8 +137,8 @@ def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
 
 
 def _facet_values(facet: str) -> Sequence[str]:
-    there = select(_count.value).where(_count.facet == facet, _count.grain == EVER)
-    return db.session.scalars(there.distinct()).all()
+    query = select(_count.value).where(_count.facet == facet, _count.grain == EVER)
+    return db.session.scalars(query.distinct()).all()
 
 
 def counted() -> int:
@@ -204,8 +204,8 @@ def _sums(
         alone.append([*_behind(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
     if spans and not rolled:
         return _combined(query, facet, spans, bins, alone)
-    arms = [_count_rows([*by, func.count()], by, query, one) for one in alone]
-    arms += [_summed(query, facet, rolled, grain, some, bins) for grain, some in spans.items()]
+    arms = [_count_rows([*by, func.count()], by, query, conditions) for conditions in alone]
+    arms += [_summed(query, facet, rolled, grain, ranges, bins) for grain, ranges in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
         sums[tuple(key)] += int(number)
@@ -229,14 +229,16 @@ def _combined(
     """Count events with values of several facets by their bitmaps, and those of `alone` one by one."""
     parts = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
     by = (*_bin(stamp, bins), VALUES[facet])
-    others = [_count_rows(facet_counts.one_by_one_columns(by, func.count()), by, query, one) for one in alone]
+    others = [
+        _count_rows(facet_counts.one_by_one_columns(by, func.count()), by, query, conditions) for conditions in alone
+    ]
     times = [
         _in_slots(
             facet_counts.slot_sets(grain, *_bin(facet_counts.slot * literal(grain * MICRO, BigInteger), bins)),
             facet_counts.slot,
-            some,
+            ranges,
         )
-        for grain, some in spans.items()
+        for grain, ranges in spans.items()
         if grain != EVER
     ]
     first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (query.start, query.end))

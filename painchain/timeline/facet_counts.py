@@ -62,31 +62,31 @@ def count(
         elif part == "time":
             by_bin[number, chunk] |= decode(bits)
         else:
-            some = decode(bits)
-            sets[part][chunk] |= some
+            decoded = decode(bits)
+            sets[part][chunk] |= decoded
             if part == facet:
-                by_value[value][chunk] |= some
+                by_value[value][chunk] |= decoded
     return counts + _counted({part: sets[part] for part in parts}, by_value, by_bin if days else None)
 
 
 def _counted(
     parts: Mapping[str, Bits], by_value: Mapping[str, Bits], by_bin: Mapping[tuple[int, int], int] | None
 ) -> Counter[tuple[int, Any]]:
-    chunks = set.intersection(*(set(one) for one in parts.values()))
-    common = {chunk: reduce(and_, (one[chunk] for one in parts.values())) for chunk in chunks}
-    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    chunks = set.intersection(*(set(bits_by_chunk) for bits_by_chunk in parts.values()))
+    common = {chunk: reduce(and_, (bits_by_chunk[chunk] for bits_by_chunk in parts.values())) for chunk in chunks}
+    matching: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for value, sets in by_value.items():
         for chunk, bits in sets.items():
             if both := bits & common.get(chunk, 0):
-                found[chunk].append((value, both))
+                matching[chunk].append((value, both))
     counts: Counter[tuple[int, Any]] = Counter()
     if by_bin is None:
-        for some in found.values():
-            for value, bits in some:
+        for matches in matching.values():
+            for value, bits in matches:
                 counts[0, value] += bits.bit_count()
     else:
         for (number, chunk), time in by_bin.items():
-            for value, bits in found.get(chunk, ()):
+            for value, bits in matching.get(chunk, ()):
                 counts[number, value] += (bits & time).bit_count()
     return counts
 

@@ -51,23 +51,23 @@ def last_term(text: str) -> str:
 def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
     """Return the completions of the last term of a text, the best first."""
     term = last_term(text)
-    found = _VALUE.fullmatch(term)
-    if found and found[2].lower() in search_query.QUALIFIERS:
-        sign, name, begun = found[1], found[2].lower(), found[3]
-        return list(_values(sign, name, begun.replace('"', "").casefold(), now, zone))
-    begun = term.removeprefix("-").lower()
+    match = _VALUE.fullmatch(term)
+    if match and match[2].lower() in search_query.QUALIFIERS:
+        sign, name, typed = match[1], match[2].lower(), match[3]
+        return list(_values(sign, name, typed.replace('"', "").casefold(), now, zone))
+    typed = term.removeprefix("-").lower()
     sign = "-" if term.startswith("-") else ""
-    if begun and not begun.isalpha():
+    if typed and not typed.isalpha():
         return []
-    names = [name for name in search_query.QUALIFIERS if name.startswith(begun)]
+    names = [name for name in search_query.QUALIFIERS if name.startswith(typed)]
     return [Suggestion(f"{sign}{name}:", search_query.QUALIFIERS[name][0], whole=False) for name in names]
 
 
-def _values(sign: str, name: str, begun: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
+def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> Iterable[Suggestion]:
     known = {value: meaning for value, meaning in _known(name, now, zone).items() if value and '"' not in value}
-    fitting = [value for value, said in known.items() if begun in value.casefold() or begun in said.casefold()]
-    fitting.sort(key=lambda value: not value.casefold().startswith(begun))
-    for value in fitting[:MOST]:
+    matching = [value for value, meaning in known.items() if typed in value.casefold() or typed in meaning.casefold()]
+    matching.sort(key=lambda value: not value.casefold().startswith(typed))
+    for value in matching[:MOST]:
         quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
         yield Suggestion(f"{sign}{name}:{quoted}", known[value], whole=True)
 
@@ -75,13 +75,13 @@ def _values(sign: str, name: str, begun: str, now: datetime, zone: ZoneInfo) -> 
 def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
     """Return the possible values of a qualifier, with their labels."""
     if name == "source":
-        return {key: one.label for key, one in connectors.TYPES.items()}
+        return {key: connector_type.label for key, connector_type in connectors.TYPES.items()}
     if name == "type":
         return dict(search_query.event_types())
     if name == "action":
         return dict.fromkeys(ACTIONS, "")
     if name == "field":
-        fields = [field for one in connectors.TYPES.values() for field in one.all_fields]
+        fields = [field for connector_type in connectors.TYPES.values() for field in connector_type.all_fields]
         return {field.key: field.label for field in fields}
     if name == "connector":
         names = db.session.scalars(select(Connector.name).order_by(Connector.name))
@@ -93,14 +93,14 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
     if name in search_query.TIMES:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
-        return {value: said for value, said in times.items() if name != "around" or said}
+        return {value: meaning for value, meaning in times.items() if name != "around" or meaning}
     return {} if name == index_tokens.REASON else _recent_values(name)
 
 
 def _recent_values(column: str) -> dict[str, str]:
     newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY).subquery()
-    found = db.session.scalars(select(newest.c[column]).distinct())
-    return dict.fromkeys(sorted((value for value in found if value), key=str.casefold), "")
+    values = db.session.scalars(select(newest.c[column]).distinct())
+    return dict.fromkeys(sorted((value for value in values if value), key=str.casefold), "")
 
 
 def _tags() -> dict[str, str]:

@@ -51,9 +51,9 @@ def all_hidden() -> Hidden:
     return Hidden(frozen.get(builtin, frozenset()), frozen)
 
 
-def differences(hidden: frozenset[Toggle], wanted: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
+def differences(hidden: frozenset[Toggle], requested: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
     """Return the toggles of `wanted` (visible or not) that `hidden` contradicts."""
-    return [(toggle, visible) for toggle, visible in wanted.items() if visible == (toggle in hidden)]
+    return [(toggle, visible) for toggle, visible in requested.items() if visible == (toggle in hidden)]
 
 
 def store(connector: Connector, changed: Iterable[tuple[Toggle, bool]]) -> None:
@@ -63,8 +63,8 @@ def store(connector: Connector, changed: Iterable[tuple[Toggle, bool]]) -> None:
         by_visible[visible].append(toggle)
     if by_visible[True]:
         key = tuple_(HiddenField.event_type, HiddenField.field)
-        mine = HiddenField.connector_id == connector.id
-        db.session.execute(delete(HiddenField).where(mine, key.in_(by_visible[True])))
+        is_of_connector = HiddenField.connector_id == connector.id
+        db.session.execute(delete(HiddenField).where(is_of_connector, key.in_(by_visible[True])))
     if by_visible[False]:
         rows = [
             {"connector_id": connector.id, "event_type": event_type, "field": field}

@@ -64,15 +64,15 @@ def test_a_search_is_read_as_it_is_meant(text, meant):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("sauce:github", "There is no “sauce:” to search by. You can use source:, type:, action:, connector:, author:"),
+        ("sauce:github", "Unknown qualifier “sauce:”. Use one of source:, type:, action:, connector:, author:"),
         ("a b:c", "put it in quotes"),
-        ("source:svn", "There is no source “svn”. source: takes painchain, github, gitlab, kubernetes."),
-        ("type:Coffee", "There is no event type “Coffee”. type: takes ConnectorCreated, ConnectorUpdated"),
-        ("source:", "source: needs a kind of connector, as in source:github."),
+        ("source:svn", "Unknown source “svn”. Use one of painchain, github, gitlab, kubernetes."),
+        ("type:Coffee", "Unknown event type “Coffee”. Use one of ConnectorCreated, ConnectorUpdated"),
+        ("source:", "source: needs a connector type, as in source:github."),
         ('tag:""', "tag: needs a tag, as in tag:production."),
-        ("author:,", "author: needs who did it"),
-        ("x" * 201, "200 characters at most"),
-        ("x " * 21, "20 words and qualifiers at most"),
+        ("author:,", "author: needs the name of an author"),
+        ("x" * 201, "at most 200 characters"),
+        ("x " * 21, "at most 20 words and qualifiers"),
     ],
 )
 def test_a_search_that_is_not_understood_says_what_is_allowed(text, said):

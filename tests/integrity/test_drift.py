@@ -134,7 +134,7 @@ EDITS = [
     ),
     (
         "DELETE FROM connectors WHERE name = 'Home'",
-        "Connector “Home” is gone, but the log does not say that it was removed",
+        "Connector “Home” is gone, but the log does not contain its deletion",
     ),
     (
         "DELETE FROM hidden_fields",
@@ -142,7 +142,7 @@ EDITS = [
     ),
     ("DELETE FROM webhooks", "Webhook secret of connector “Work GitHub”: the log says set, it is not set"),
     ("UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'", "Tags of team “Sky”: the log says “infra”, it is “ci”"),
-    ("DELETE FROM teams WHERE name = 'Sky'", "Team “Sky” is gone, but the log does not say that it was removed"),
+    ("DELETE FROM teams WHERE name = 'Sky'", "Team “Sky” is gone, but the log does not contain its deletion"),
     (
         "UPDATE notify_rules SET enabled = true WHERE name = 'Sky'",
         "Enabled of notify rule “Sky”: the log says off, it is on",
@@ -178,7 +178,7 @@ EDITS = [
     ),
     (
         "DELETE FROM api_tokens WHERE name = 'report'",
-        "API token “report” is gone, but the log does not say that it was removed",
+        "API token “report” is gone, but the log does not contain its deletion",
     ),
     (
         "UPDATE retention SET days = 1 WHERE source = 'github'",
@@ -232,7 +232,7 @@ def test_what_was_added_by_hand_is_named(busy: Flask) -> None:
         "VALUES (90, 'mallory', 'mallory', 'admin', 0, 'x', 1)",
     )
     [drift] = compared(busy).drift
-    assert drift.words.startswith("Account “mallory” is there, but the log does not say that it was added: somebody")
+    assert drift.words.startswith("Account “mallory” exists, but the log does not contain its creation: somebody")
 
 
 def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> None:

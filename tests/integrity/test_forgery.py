@@ -57,11 +57,11 @@ def test_a_second_one_of_the_same_name_is_drift(
         statement = copied(table, name, **other)
     by_hand(busy, statement)
     [drift] = compared(busy).drift
-    assert drift.words.startswith(f"{what} is there, but the log does not say that it was added")
+    assert drift.words.startswith(f"{what} exists, but the log does not contain its creation")
 
 
 BROKEN = "Integrity: BROKEN"
-NO_SENSE = "  What is configured cannot be compared with the log"
+NO_SENSE = "  The configuration cannot be compared with the log"
 
 
 @pytest.mark.parametrize("database", ["sqlite"])

@@ -253,7 +253,7 @@ def test_a_value_that_is_not_valid_any_more_is_not_put_back(client, make_connect
     assert refused(client, event).startswith("The old value is no longer valid: Poll interval must be")
     assert script(client, event).status_code == 422
     client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
-    assert "changed since" in refused(client, newest(client, "ConfigChanged"))
+    assert "changed again since" in refused(client, newest(client, "ConfigChanged"))
     client.post("/api/painchain/log", json={**report, "field": "base_url", "old_value": "https://a:b@host.example"})
     assert stored(client, one)["base_url"] == "https://api.github.com"
 

@@ -34,7 +34,7 @@ SEARCH = (
     "A search as on the dashboard: words that all occur in the event (a prefix matches; quotes "
     f"match whole words in order) and qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a "
     "word or qualifier excludes it; values separated by commas, or a repeated qualifier, match either. "
-    f"{MAX_TERMS} words and qualifiers at most; times are in UTC unless they have an offset. Any other text "
+    f"At most {MAX_TERMS} words and qualifiers; times are in UTC unless they have an offset. Any other text "
     "with a colon is refused unless it is in quotes; `errors` lists what is allowed."
 )
 FILTER: Parameters = {
