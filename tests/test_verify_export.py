@@ -73,7 +73,7 @@ def _spelt(app: Flask) -> str:
     return "\n".join(base64.urlsafe_b64encode(root).decode() for root in app.extensions["painchain"].keys.roots)
 
 
-def test_it_knows_of_the_chain_what_painchain_knows() -> None:
+def test_the_script_and_painchain_agree_on_the_chain_format() -> None:
     root = b"3" * crypto.KEY_BYTES
     assert (verify_export.FIELDS, verify_export.VERSION, verify_export.START) == (
         chain.FIELDS,
@@ -86,7 +86,7 @@ def test_it_knows_of_the_chain_what_painchain_knows() -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize("order", ["newest first", "oldest first", "any"])
-def test_a_whole_export_is_genuine_in_any_order(exported: Lines, verify: Verify, order: str) -> None:
+def test_a_complete_export_is_genuine_in_any_line_order(exported: Lines, verify: Verify, order: str) -> None:
     lines = {"newest first": exported, "oldest first": exported[::-1], "any": random.Random(1).sample(exported, 9)}
     code, told = verify(lines[order])
     assert code == 0, told
@@ -94,7 +94,7 @@ def test_a_whole_export_is_genuine_in_any_order(exported: Lines, verify: Verify,
     assert "They are events 1 to 10; 1 are missing between them, in 1 places." in told
 
 
-def test_events_of_a_filter_are_genuine_one_by_one(app: Flask, exported: Lines, verify: Verify) -> None:
+def test_events_of_a_filtered_export_are_genuine_individually(app: Flask, exported: Lines, verify: Verify) -> None:
     with app.app_context():
         text = texts_of("ndjson", Filter(author=("bob",)))
     code, told = verify(text)
@@ -127,7 +127,7 @@ EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
 
 @ON_SQLITE
 @pytest.mark.parametrize(("edit", "words"), EDITS)
-def test_the_first_line_that_is_not_genuine_is_named(
+def test_the_first_line_that_is_not_genuine_is_reported(
     exported: Lines, verify: Verify, edit: Callable[[Lines], Lines], words: str
 ) -> None:
     code, told = verify(edit(exported))
@@ -137,7 +137,7 @@ def test_the_first_line_that_is_not_genuine_is_named(
 
 @ON_SQLITE
 @pytest.mark.parametrize("line", ["nonsense", "[]", "null", "[" * 100_000, "9" * 9000, '{"id": NaN}', "\x00"])
-def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str) -> None:
+def test_a_line_that_is_not_an_event_is_reported(exported: Lines, verify: Verify, line: str) -> None:
     code, told = verify(json.dumps(exported[0]) + "\n" + line)
     assert code == 1
     assert "1 of 2 lines are genuine" in told
@@ -145,7 +145,7 @@ def test_what_is_no_event_is_foreign(exported: Lines, verify: Verify, line: str)
 
 
 @ON_SQLITE
-def test_a_member_that_comes_twice_is_foreign(exported: Lines, verify: Verify) -> None:
+def test_a_line_with_a_duplicate_member_is_reported(exported: Lines, verify: Verify) -> None:
     text = json.dumps(exported[0])
     assert "Line 1 is foreign" in verify('{"author": "eve", ' + text[1:])[1]
 
@@ -164,7 +164,7 @@ def test_a_member_that_comes_twice_is_foreign(exported: Lines, verify: Verify) -
         lambda text: text.replace("null", "0").encode(),
     ],
 )
-def test_what_others_would_read_otherwise_is_not_genuine(
+def test_a_line_that_parsers_read_differently_is_not_genuine(
     app: Flask, exported: Lines, edit: Callable[[str], bytes]
 ) -> None:
     line = json.dumps(exported[-2])
@@ -175,7 +175,7 @@ def test_what_others_would_read_otherwise_is_not_genuine(
     assert edit(line) != line.encode()
 
 
-def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: Lines, verify: Verify) -> None:
+def test_a_replaced_key_cannot_sign_later_events(app: Flask, exported: Lines, verify: Verify) -> None:
     new, old = (chain.Chain(crypto.Keyring((root,))) for root in app.extensions["painchain"].keys.roots)
     assert new.key_id != old.key_id
     forged = {**exported[0], "title": "never"}
@@ -187,7 +187,7 @@ def test_an_old_key_is_good_for_nothing_that_comes_later(app: Flask, exported: L
     assert "Event 10 is hashed with a key that had been replaced when event 8 was written: whoever has" in told
 
 
-def test_two_logs_that_were_one_once_do_not_fit_together(app: Flask, exported: Lines, verify: Verify) -> None:
+def test_lines_of_two_logs_with_a_common_start_do_not_match(app: Flask, exported: Lines, verify: Verify) -> None:
     with app.app_context(), writer.writing() as event_log:
         event_log.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
         event_log.last_event, event_log.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
@@ -207,7 +207,7 @@ def _others() -> list[writer.NewEvent]:
 
 
 @ON_SQLITE
-def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> None:
+def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
     code, told = verify(exported, keys=crypto.new_key())
     assert code == 1
     assert "0 of 9 lines are genuine." in told
@@ -216,13 +216,13 @@ def test_with_another_key_not_one_line_fits(exported: Lines, verify: Verify) -> 
 
 @ON_SQLITE
 @pytest.mark.parametrize(("lines", "keys"), [("", None), ("{}\n", "nonsense"), ("{}\n", ""), ("{}\n", "é")])
-def test_what_cannot_be_verified_is_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
+def test_unverifiable_input_gives_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
     code, told = verify(lines, keys=keys)
     assert (code, told.startswith("It could not be verified.")) == (2, True)
     assert verify("{}\n", "--checkpoint", "nowhere")[0] == 2
 
 
-def test_a_checkpoint_tells_whether_the_end_is_there(app: Flask, verify: Verify, tmp_path: Path) -> None:
+def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verify, tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
     kept = tmp_path / "kept"
@@ -246,7 +246,7 @@ def test_a_checkpoint_tells_whether_the_end_is_there(app: Flask, verify: Verify,
     assert verify(lines, "--checkpoint", str(kept))[0] == 2
 
 
-def test_a_long_export_needs_no_more_memory_than_a_short_one() -> None:
+def test_memory_use_does_not_grow_with_the_export() -> None:
     root = b"4" * crypto.KEY_BYTES
     whole = verify_export.Export([root])
     key, mac = verify_export.derive_key(root, "chain of events"), bytes(32)
@@ -260,7 +260,7 @@ def test_a_long_export_needs_no_more_memory_than_a_short_one() -> None:
     assert (len(whole._starts), len(whole._ends), whole.bad, whole.missing, whole.gaps) == (1, 1, 0, 0, 0)
 
 
-def test_every_line_of_an_export_has_its_place_in_the_chain(exported: Lines) -> None:
+def test_every_line_of_an_export_contains_its_chain_values(exported: Lines) -> None:
     by_number = {line["id"]: line["chain"] for line in exported}
     assert all(one["version"] == 1 and len(one["mac"]) == 64 for one in by_number.values())
     assert by_number[1]["previous"] == "00" * 32

@@ -15,7 +15,7 @@ from tests.browser.conftest import add
 pytestmark = pytest.mark.browser
 
 
-def test_check_now_tells_how_far_it_is_and_then_what_it_found(
+def test_check_now_shows_progress_and_then_the_result(
     page: Page, plain_page: Page, own_server: str, tmp_path: Path
 ) -> None:
     add(own_server).change(poll_interval=600)

@@ -14,7 +14,7 @@ from tests.counterparts.server import run_fake_json_server
 pytestmark = pytest.mark.browser
 
 
-def test_a_connection_is_tested_as_typed_then_added_enabled_and_seen_to_do_well(page: Page, server: str) -> None:
+def test_a_connection_is_tested_before_saving_then_added_enabled_and_shown_healthy(page: Page, server: str) -> None:
     github, name = GitHub(), f"Local {secrets.token_hex(3)}"
     github.add_repo("acme/shop")
     with run_fake_json_server(github) as fake_server:

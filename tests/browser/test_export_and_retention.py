@@ -24,7 +24,7 @@ def exported(page: Page, format: str) -> Path:
     return Path(saved.value.path())
 
 
-def test_what_the_dashboard_shows_is_saved_as_a_file(page: Page, server: str) -> None:
+def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> None:
     made = add(server)
     made.change(poll_interval=600)
     page.goto(made.feed)
@@ -41,7 +41,7 @@ def test_what_the_dashboard_shows_is_saved_as_a_file(page: Page, server: str) ->
     expect(page.locator("#feed .what").first).to_contain_text("NDJSON · 3 events")
 
 
-def test_without_javascript_it_is_the_same(plain_page: Page, server: str) -> None:
+def test_without_javascript_the_download_is_the_same(plain_page: Page, server: str) -> None:
     made = add(server)
     plain_page.goto(made.feed)
     plain_page.get_by_role("link", name="Export").click()
@@ -59,9 +59,7 @@ def grow_old(database: Path, days: int) -> None:
         )
 
 
-def test_what_is_kept_no_longer_is_removed_while_the_page_says_how_far_it_is(
-    page: Page, own_server: str, tmp_path: Path
-) -> None:
+def test_expired_events_are_removed_while_the_page_shows_progress(page: Page, own_server: str, tmp_path: Path) -> None:
     body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
     for _ in range(30):
         call("POST", f"{own_server}/api/painchain/log", **body)

@@ -65,7 +65,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 @pytest.mark.parametrize(
     ("look", "width"), [("light", 390), ("dark", 1280)], ids=["phone in the light", "desktop in the dark"]
 )
-def test_every_opened_event_keeps_to_the_window_and_can_be_read(
+def test_every_opened_event_fits_the_window_and_is_readable(
     open_context: OpenContext, filled: str, look: str, width: int
 ) -> None:
     page = open_context(color_scheme=look, viewport={"width": width, "height": 900}).new_page()
@@ -77,7 +77,7 @@ def test_every_opened_event_keeps_to_the_window_and_can_be_read(
         assert violations(page) == []
 
 
-def test_a_list_unfolds_without_javascript(plain_page: Page, filled: str) -> None:
+def test_a_list_expands_without_javascript(plain_page: Page, filled: str) -> None:
     plain_page.goto(f"{filled}/?range=all&tag=long&event_type=WorkflowRun")
     plain_page.locator("#feed article > details > summary").click()
     jobs = plain_page.locator("[data-field=failed_jobs]")
@@ -86,7 +86,7 @@ def test_a_list_unfolds_without_javascript(plain_page: Page, filled: str) -> Non
     expect(jobs.locator("li:visible")).to_have_count(9)
 
 
-def test_a_hash_is_copied_whole_and_keys_move_from_line_to_line(page: Page, filled: str) -> None:
+def test_a_full_hash_is_copied_and_keys_move_between_lines(page: Page, filled: str) -> None:
     page.goto(f"{filled}/?range=all&tag=long")
     page.keyboard.press("j")
     page.keyboard.press("Enter")

@@ -14,7 +14,7 @@ from tests.counterparts.emulate import REPO, TOKEN, emulated
 pytestmark = pytest.mark.browser
 
 
-def test_a_github_connector_is_added_tried_out_enabled_and_its_events_arrive_on_the_open_dashboard(
+def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the_open_dashboard(
     page: Page, open_context: OpenContext, server: str, tmp_path: Path
 ) -> None:
     name = f"Emulated {secrets.token_hex(3)}"

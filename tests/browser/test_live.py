@@ -93,7 +93,7 @@ def test_a_range_dragged_up_to_now_stays_live(page: Page, server: str) -> None:
     expect(page.locator("#feed article")).to_have_count(3)
 
 
-def test_escape_gives_a_drag_up_and_a_tiny_drag_is_a_click(page: Page, server: str) -> None:
+def test_escape_cancels_a_drag_and_a_tiny_drag_is_a_click(page: Page, server: str) -> None:
     one = add(server)
     page.goto(one.feed)
     drag(page, 0.3, 0.6)
@@ -111,7 +111,7 @@ def test_escape_gives_a_drag_up_and_a_tiny_drag_is_a_click(page: Page, server: s
     assert 0 < (int(end[11:13]) * 60 + int(end[14:]) - int(start[11:13]) * 60 - int(start[14:])) % 1440 <= 30
 
 
-def test_a_finger_drags_over_a_range(open_context: OpenContext, server: str) -> None:
+def test_a_touch_drag_selects_a_range(open_context: OpenContext, server: str) -> None:
     one = add(server)
     page = open_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True).new_page()
     page.goto(f"{one.feed}&range=7d")
@@ -134,7 +134,7 @@ def test_a_finger_drags_over_a_range(open_context: OpenContext, server: str) -> 
     expect(page.locator("#timeline .count")).to_have_text("0 changes")
 
 
-def test_hover_and_focus_show_what_each_source_did(page: Page, own_server: str) -> None:
+def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: str) -> None:
     report(own_server, "made-up", 3)
     page.goto(own_server)
     last = counted(page).last
@@ -154,7 +154,7 @@ def test_hover_and_focus_show_what_each_source_did(page: Page, own_server: str) 
     expect(counted(page).last).to_be_focused()
 
 
-def test_the_chart_is_one_stop_for_tab_and_arrows_choose_a_range(page: Page, server: str) -> None:
+def test_the_chart_is_one_tab_stop_and_arrow_keys_select_a_range(page: Page, server: str) -> None:
     page.goto(f"{server}/?range=1h")
     add(server)
     expect(counted(page).last).to_have_attribute("tabindex", "0")
@@ -172,7 +172,7 @@ def test_the_chart_is_one_stop_for_tab_and_arrows_choose_a_range(page: Page, ser
     expect(counted(page).first).to_be_focused()
 
 
-def test_a_click_on_the_legend_hides_a_source_and_back_shows_it_again(page: Page, own_server: str) -> None:
+def test_clicking_the_legend_hides_a_source_and_going_back_shows_it(page: Page, own_server: str) -> None:
     page.goto(own_server)
     source = page.get_by_role("button", name=re.compile("^PainChain"))
     expect(source).to_have_attribute("aria-pressed", "true")
@@ -206,7 +206,7 @@ def test_without_javascript_the_legend_hides_a_source(plain_page: Page, own_serv
 # The open dashboard
 
 
-def test_news_are_there_within_two_seconds(page: Page, own_server: str) -> None:
+def test_new_events_appear_within_two_seconds(page: Page, own_server: str) -> None:
     page.goto(own_server)
     expect(page.locator("#live")).to_be_visible()
     for number in range(2, 6):
@@ -215,7 +215,7 @@ def test_news_are_there_within_two_seconds(page: Page, own_server: str) -> None:
         expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
 
 
-def test_the_title_counts_what_came_while_the_tab_was_hidden(page: Page, own_server: str) -> None:
+def test_the_title_counts_new_events_while_the_tab_is_hidden(page: Page, own_server: str) -> None:
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
     page.goto(own_server)
@@ -236,7 +236,7 @@ def test_the_title_counts_what_came_while_the_tab_was_hidden(page: Page, own_ser
     expect(page).to_have_title("Timeline · PainChain")
 
 
-def test_a_hidden_tab_asks_seldom_and_a_range_in_the_past_never(page: Page, own_server: str) -> None:
+def test_a_hidden_tab_rarely_polls_and_a_past_range_never_does(page: Page, own_server: str) -> None:
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
     asked: list[str] = []
@@ -253,7 +253,7 @@ def test_a_hidden_tab_asks_seldom_and_a_range_in_the_past_never(page: Page, own_
     assert asked == []
 
 
-def test_somebody_who_has_scrolled_down_is_told_of_news_and_led_to_them(page: Page, server: str) -> None:
+def test_a_reader_who_scrolled_down_gets_a_link_to_new_events(page: Page, server: str) -> None:
     one = add(server)
     report(server, one.name, 40)
     page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
@@ -275,7 +275,7 @@ def test_somebody_who_has_scrolled_down_is_told_of_news_and_led_to_them(page: Pa
     expect(page.locator("#feed article summary").first).to_be_focused()
 
 
-def test_what_is_open_stays_put_at_the_top_of_the_page_too(page: Page, server: str) -> None:
+def test_an_open_event_does_not_move_even_at_the_top_of_the_page(page: Page, server: str) -> None:
     one = add(server)
     report(server, one.name, 20)
     page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
@@ -293,7 +293,7 @@ def test_what_is_open_stays_put_at_the_top_of_the_page_too(page: Page, server: s
     assert abs(after["y"] - place["y"]) < 2
 
 
-def test_many_news_at_once_do_not_take_away_what_is_read(page: Page, server: str, complaints: Complaints) -> None:
+def test_many_new_events_do_not_replace_the_event_being_read(page: Page, server: str, complaints: Complaints) -> None:
     one = add(server)
     report(server, one.name, 30)
     page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")

@@ -22,7 +22,7 @@ def enter(page: Page, account: str) -> None:
     page.get_by_role("button", name="Continue").click()
 
 
-def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(
+def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
     page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
 ) -> None:
     app = create_app(settings_for(tmp_path / "instance"))

@@ -16,7 +16,7 @@ NEW_PASSWORD = "a wholly different set of words"
 COMMAND = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')"]
 
 
-def test_a_forgotten_password_is_set_anew_by_a_link_from_the_terminal(
+def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
     page: Page, own_server: str, tmp_path: Path, complaints: Complaints
 ) -> None:
     with command_line(tmp_path) as app:
@@ -43,7 +43,7 @@ def test_a_forgotten_password_is_set_anew_by_a_link_from_the_terminal(
     complaints.take("422")
 
 
-def test_the_last_admin_stays_until_there_is_another(
+def test_the_last_admin_cannot_be_removed_until_there_is_another(
     page: Page, own_server: str, open_context: OpenContext, complaints: Complaints
 ) -> None:
     page.goto(f"{own_server}/settings/people/new")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import add
 
 
-def test_a_save_and_a_switch_take_the_reason_along(page: Page, server: str) -> None:
+def test_saving_and_enabling_record_the_reason(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
     page.get_by_label("Poll interval").fill("600")

@@ -16,7 +16,7 @@ def colour(page: Page, selector: str, name: str) -> Any:
     return page.locator(selector).first.evaluate(f"one => getComputedStyle(one)['{name}']")
 
 
-def test_a_month_and_a_moment_are_asked_for_without_javascript(plain_page: Page, own_server: str) -> None:
+def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_server: str) -> None:
     add(own_server, name="Work GitHub").change(poll_interval=3600)
     plain_page.goto(own_server)
     plain_page.get_by_role("link", name="Report").click()
@@ -31,7 +31,7 @@ def test_a_month_and_a_moment_are_asked_for_without_javascript(plain_page: Page,
     expect(plain_page.locator(".difference")).to_have_count(2)
 
 
-def test_the_csv_is_downloaded_under_its_name(page: Page, own_server: str) -> None:
+def test_the_csv_download_has_a_file_name(page: Page, own_server: str) -> None:
     page.goto(f"{own_server}/report")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
@@ -39,7 +39,7 @@ def test_the_csv_is_downloaded_under_its_name(page: Page, own_server: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/report", "/as-of?compare=2020-01-01"])
-def test_what_is_printed_is_black_on_white_and_nothing_but_the_report(
+def test_printing_shows_only_the_report_in_black_on_white(
     open_context: OpenContext, own_server: str, path: str
 ) -> None:
     add(own_server, name="Work GitHub").change(poll_interval=3600)

@@ -13,7 +13,7 @@ def options(page: Page) -> Locator:
     return page.get_by_role("listbox", name="Suggestions").get_by_role("option")
 
 
-def test_a_search_is_put_together_by_keyboard(page: Page, server: str) -> None:
+def test_a_search_is_built_with_the_keyboard(page: Page, server: str) -> None:
     github = add(server)
     github.change(poll_interval=600)
     page.goto(f"{server}/?range=7d")
@@ -50,7 +50,7 @@ def test_a_search_is_put_together_by_keyboard(page: Page, server: str) -> None:
     expect(options(page)).to_have_count(0)
 
 
-def test_escape_closes_enter_searches_and_the_mouse_takes(page: Page, server: str) -> None:
+def test_escape_closes_enter_searches_and_a_click_accepts_a_suggestion(page: Page, server: str) -> None:
     add(server)
     page.goto(f"{server}/?range=7d")
     box = page.locator("#q")

@@ -35,7 +35,7 @@ def sign_in(page: Page, name: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_the_link_on_the_terminal_makes_the_first_account(
+def test_the_link_on_the_terminal_creates_the_first_account(
     page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
 ) -> None:
     with serving(tmp_path / "instance", host="0.0.0.0") as link:
@@ -61,7 +61,7 @@ def test_the_link_on_the_terminal_makes_the_first_account(
         expect(plain).to_have_url(f"{server}/report?month=2026-01")
 
 
-def test_a_viewer_reads_everything_and_is_offered_nothing_else(
+def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
     page: Page, own_server: str, tmp_path: Path, complaints: Complaints
 ) -> None:
     one = add(own_server)
@@ -86,7 +86,7 @@ def test_a_viewer_reads_everything_and_is_offered_nothing_else(
     complaints.take("403")
 
 
-def test_an_account_that_is_disabled_meanwhile_is_led_out_of_its_open_tabs(
+def test_open_tabs_of_a_disabled_account_are_signed_out(
     page: Page, own_server: str, tmp_path: Path, complaints: Complaints
 ) -> None:
     one = add(own_server)

@@ -38,7 +38,7 @@ def stayed(page: Page) -> bool:
 # The specification's own story
 
 
-def test_a_new_poll_interval_is_on_the_dashboard_with_old_and_new_value_and_author(page: Page, server: str) -> None:
+def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page: Page, server: str) -> None:
     github = add(server)
     page.goto(server)
     page.get_by_role("link", name="Settings").click()
@@ -73,7 +73,7 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
     assert stayed(page)
 
 
-def test_saving_twice_in_a_row_is_no_conflict_with_oneself(page: Page, server: str) -> None:
+def test_saving_twice_in_a_row_causes_no_conflict(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
     for interval in ("600", "900"):
@@ -83,7 +83,9 @@ def test_saving_twice_in_a_row_is_no_conflict_with_oneself(page: Page, server: s
     expect(page.locator("#conflict")).to_have_count(0)
 
 
-def test_an_event_is_seen_amid_its_surroundings_and_put_back(page: Page, server: str, complaints: Complaints) -> None:
+def test_an_event_is_shown_with_surrounding_changes_and_reverted(
+    page: Page, server: str, complaints: Complaints
+) -> None:
     github = add(server)
     github.change(poll_interval=3600)
     page.goto(github.page)
@@ -114,7 +116,7 @@ def test_an_event_is_seen_amid_its_surroundings_and_put_back(page: Page, server:
     expect(page.get_by_role("heading", level=1)).to_have_text(f"[Config Changed] {github.name} - poll_interval")
 
 
-def test_nearer_and_further_changes_are_added_around_an_event(page: Page, own_server: str) -> None:
+def test_earlier_and_later_changes_are_loaded_around_an_event(page: Page, own_server: str) -> None:
     for number in range(120):
         report = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
         call("POST", f"{own_server}/api/painchain/log", **report, new_value=number)
@@ -149,7 +151,7 @@ def test_a_connector_is_added_enabled_and_deleted(page: Page, server: str) -> No
     expect(types(events_of(page, "Cluster of a story")).first).to_have_text("Connector Deleted")
 
 
-def test_a_connector_is_switched_on_its_card(page: Page, server: str) -> None:
+def test_a_connector_is_enabled_and_disabled_on_its_card(page: Page, server: str) -> None:
     gitlab = add(server, "gitlab")
     page.goto(f"{server}/settings/integrations")
     stay(page)
@@ -173,7 +175,7 @@ def test_the_list_of_connectors_is_searched_while_typing(page: Page, server: str
 # Field visibility
 
 
-def test_a_hidden_field_vanishes_from_the_feed_at_once_and_comes_back(page: Page, own_server: str) -> None:
+def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, own_server: str) -> None:
     github = add(own_server)
     github.change(poll_interval=3600)
     old_value = page.locator("article[data-event-type=ConfigChanged] [data-field=old_value]")
@@ -215,7 +217,7 @@ def test_quick_toggles_are_all_saved(page: Page, server: str) -> None:
     )
 
 
-def test_a_toggle_keeps_what_is_typed_and_saves_beside_it(page: Page, server: str) -> None:
+def test_a_toggle_is_saved_without_losing_typed_input(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
     page.get_by_label("Poll interval").fill("1200")
@@ -230,7 +232,7 @@ def test_a_toggle_keeps_what_is_typed_and_saves_beside_it(page: Page, server: st
 # Without JavaScript
 
 
-def test_without_javascript_a_setting_is_saved_and_seen_on_the_dashboard(plain_page: Page, server: str) -> None:
+def test_without_javascript_a_setting_is_saved_and_shown_on_the_dashboard(plain_page: Page, server: str) -> None:
     github = add(server)
     plain_page.goto(server)
     plain_page.get_by_role("link", name="Settings").click()
@@ -262,7 +264,7 @@ def test_without_javascript_toggles_are_saved_by_save(plain_page: Page, own_serv
     )
 
 
-def test_without_javascript_a_connector_is_added_switched_and_deleted(
+def test_without_javascript_a_connector_is_added_enabled_and_deleted(
     plain_page: Page, server: str, complaints: Complaints
 ) -> None:
     plain_page.goto(f"{server}/settings/integrations/new/github")
@@ -303,7 +305,7 @@ def test_without_javascript_a_bin_of_the_chart_zooms(plain_page: Page, server: s
 
 
 @pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(247, 249, 250)"), ("dark", "rgb(16, 22, 26)")])
-def test_without_javascript_the_theme_is_the_systems(
+def test_without_javascript_the_system_theme_is_used(
     open_context: OpenContext, server: str, scheme: str, ground: str
 ) -> None:
     page = open_context(java_script_enabled=False, color_scheme=scheme).new_page()
@@ -312,7 +314,7 @@ def test_without_javascript_the_theme_is_the_systems(
     expect(page.locator("#theme")).to_be_hidden()
 
 
-def test_the_theme_that_is_chosen_is_kept(page: Page, server: str) -> None:
+def test_the_chosen_theme_persists(page: Page, server: str) -> None:
     page.goto(server)
     page.get_by_role("button", name="Switch between light and dark").click()
     expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
@@ -330,7 +332,7 @@ def log(server: str, name: str, count: int, **more: str) -> None:
         call("POST", f"{server}/api/painchain/log", **body)
 
 
-def test_an_open_dashboard_shows_what_is_saved_in_another_tab(page: Page, server: str) -> None:
+def test_an_open_dashboard_shows_changes_saved_in_another_tab(page: Page, server: str) -> None:
     github = add(server)
     page.goto(server)
     stay(page)
@@ -345,7 +347,7 @@ def test_an_open_dashboard_shows_what_is_saved_in_another_tab(page: Page, server
     expect(page).to_have_url(f"{server}/")
 
 
-def test_news_leave_what_is_read_open_and_in_its_place(page: Page, server: str) -> None:
+def test_new_events_leave_an_open_event_open_and_in_place(page: Page, server: str) -> None:
     github = add(server)
     log(server, github.name, 40)
     page.goto(github.feed)
@@ -367,7 +369,7 @@ def test_news_leave_what_is_read_open_and_in_its_place(page: Page, server: str) 
     expect(page.locator("#timeline")).to_have_attribute("hx-trigger", "every 60s")
 
 
-def test_news_that_the_filter_excludes_stay_away(page: Page, server: str) -> None:
+def test_new_events_outside_the_filter_do_not_appear(page: Page, server: str) -> None:
     one, other = add(server), add(server)
     page.goto(one.feed)
     other.change(poll_interval=3600)
@@ -376,7 +378,7 @@ def test_news_that_the_filter_excludes_stay_away(page: Page, server: str) -> Non
     expect(events_of(page, other.name)).to_have_count(0)
 
 
-def test_news_replace_the_words_that_nothing_is_there(page: Page, server: str) -> None:
+def test_new_events_replace_the_empty_feed_message(page: Page, server: str) -> None:
     page.goto(f"{server}/?q=nightly-job")
     expect(page.locator("#feed")).to_contain_text("No changes match this filter")
     log(server, add(server).name, 1, author="nightly-job")
@@ -384,7 +386,7 @@ def test_news_replace_the_words_that_nothing_is_there(page: Page, server: str) -
     expect(page.get_by_text("No changes match this filter")).to_be_hidden()
 
 
-def test_older_changes_follow_without_a_day_or_a_change_twice(page: Page, server: str) -> None:
+def test_loading_older_changes_repeats_no_day_and_no_change(page: Page, server: str) -> None:
     github = add(server)
     log(server, github.name, 110)
     page.goto(github.feed)
@@ -411,7 +413,7 @@ def test_without_javascript_older_changes_are_pages(plain_page: Page, server: st
     expect(plain_page.locator("#feed article")).to_have_count(50)
 
 
-def test_filters_add_up_and_the_address_carries_them(page: Page, server: str) -> None:
+def test_filters_combine_and_are_in_the_address(page: Page, server: str) -> None:
     one, other = add(server), add(server)
     one.change(poll_interval=600)
     page.goto(server)
@@ -435,7 +437,7 @@ def test_filters_add_up_and_the_address_carries_them(page: Page, server: str) ->
     expect(events_of(page, one.name)).to_have_count(3)
 
 
-def test_a_filter_that_is_not_understood_is_said_once_and_news_go_on(
+def test_an_invalid_filter_is_reported_once_and_live_updates_continue(
     page: Page, server: str, complaints: Complaints
 ) -> None:
     github = add(server)
@@ -493,7 +495,7 @@ def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: s
     assert (config["config"]["poll_interval"], config["tags"]) == (1800, ["theirs"])
 
 
-def test_take_theirs_discards_mine_without_asking_again(
+def test_take_theirs_discards_my_changes_without_confirmation(
     page: Page, server: str, complaints: Complaints, warnings_of: list[str]
 ) -> None:
     github = add(server)
@@ -506,9 +508,7 @@ def test_take_theirs_discards_mine_without_asking_again(
     assert warnings_of == []
 
 
-def test_without_javascript_a_conflict_is_settled_as_well(
-    plain_page: Page, server: str, complaints: Complaints
-) -> None:
+def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server: str, complaints: Complaints) -> None:
     github = add(server)
     two_tabs(plain_page, github.page)
     row = plain_page.locator("#conflict").get_by_role("row").filter(has_text="Poll interval")
@@ -519,7 +519,7 @@ def test_without_javascript_a_conflict_is_settled_as_well(
     assert call("GET", github.api)["config"]["poll_interval"] == 1800
 
 
-def test_wrong_input_is_marked_and_kept(page: Page, server: str, complaints: Complaints) -> None:
+def test_invalid_input_is_marked_and_stays_in_the_form(page: Page, server: str, complaints: Complaints) -> None:
     github = add(server)
     page.goto(github.page)
     page.get_by_label("Connection Name").fill("kept as well")
@@ -554,7 +554,7 @@ def warnings_of(page: Page) -> list[str]:
     return shown
 
 
-def test_leaving_with_unsaved_input_asks_first(page: Page, server: str, warnings_of: list[str]) -> None:
+def test_leaving_with_unsaved_input_asks_for_confirmation(page: Page, server: str, warnings_of: list[str]) -> None:
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("1200")
     page.get_by_role("link", name="Settings").click()
@@ -562,7 +562,7 @@ def test_leaving_with_unsaved_input_asks_first(page: Page, server: str, warnings
     assert warnings_of == ["beforeunload"]
 
 
-def test_leaving_after_a_refused_save_asks_first(
+def test_leaving_after_a_refused_save_asks_for_confirmation(
     page: Page, server: str, warnings_of: list[str], complaints: Complaints
 ) -> None:
     page.goto(add(server).page)
@@ -575,7 +575,7 @@ def test_leaving_after_a_refused_save_asks_first(
     assert warnings_of == ["beforeunload"]
 
 
-def test_leaving_without_unsaved_input_does_not_ask(page: Page, server: str, warnings_of: list[str]) -> None:
+def test_leaving_without_unsaved_input_needs_no_confirmation(page: Page, server: str, warnings_of: list[str]) -> None:
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("1200")
     page.get_by_role("button", name="Save", exact=True).first.click()
@@ -590,7 +590,7 @@ def test_leaving_without_unsaved_input_does_not_ask(page: Page, server: str, war
 # Auditing off
 
 
-def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(
+def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(
     page: Page, own_server: str, complaints: Complaints
 ) -> None:
     github = add(own_server)
@@ -608,7 +608,7 @@ def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(
     expect(bar).to_contain_text(said)
 
 
-def test_switching_auditing_on_again_removes_the_bar(page: Page, own_server: str) -> None:
+def test_enabling_auditing_again_removes_the_bar(page: Page, own_server: str) -> None:
     call("POST", f"{own_server}/api/connectors/1/disable")
     page.goto(own_server)
     page.get_by_role("link", name="Enable auditing").click()
@@ -624,7 +624,7 @@ def test_switching_auditing_on_again_removes_the_bar(page: Page, own_server: str
 # Keyboard
 
 
-def test_keys_move_through_the_feed_open_search_and_explain(page: Page, server: str) -> None:
+def test_keyboard_shortcuts_move_through_the_feed_open_search_and_show_help(page: Page, server: str) -> None:
     github = add(server)
     github.change(poll_interval=600)
     page.goto(github.feed)
@@ -671,7 +671,7 @@ def tab_stops(page: Page, count: int) -> list[str]:
     return names
 
 
-def test_tab_goes_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
+def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).feed)
     ranges = ["1h", "24h", "7d", "30d", "90d", "custom"]
     assert tab_stops(page, 12) == [
@@ -702,7 +702,7 @@ def test_the_skip_link_leads_past_the_header(page: Page, server: str) -> None:
     assert tab_stops(page, 1) == ["1h"]
 
 
-def test_tab_goes_through_a_form_in_reading_order(page: Page, server: str) -> None:
+def test_tab_moves_through_a_form_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).page)
     page.get_by_label("Connection Name").focus()
     stops = tab_stops(page, 15)
@@ -718,7 +718,7 @@ def test_tab_goes_through_a_form_in_reading_order(page: Page, server: str) -> No
     ]
 
 
-def test_a_filter_menu_is_worked_by_keyboard_alone(page: Page, server: str) -> None:
+def test_a_filter_menu_works_with_the_keyboard_only(page: Page, server: str) -> None:
     one = add(server)
     one.change(poll_interval=600)
     page.goto(one.feed)
@@ -769,7 +769,7 @@ def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: 
 # The server goes away
 
 
-def test_a_lost_connection_is_said_and_taken_back(page: Page, tmp_path: Path, complaints: Complaints) -> None:
+def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path, complaints: Complaints) -> None:
     live = page.locator("#live")
     with serving(tmp_path / "instance") as address:
         page.goto(address)

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("copies", [True, False], ids=["copied", "not copied"])
-def test_leaving_the_secret_asks_unless_it_was_copied(open_context: OpenContext, server: str, copies: bool) -> None:
+def test_leaving_the_shown_secret_asks_for_confirmation_unless_it_was_copied(
+    open_context: OpenContext, server: str, copies: bool
+) -> None:
     page: Page = open_context(permissions=["clipboard-read", "clipboard-write"]).new_page()
     asked: list[str] = []
 

@@ -14,7 +14,7 @@ from tests.eventlog.test_chain import change, write
 __all__ = ["auditing_off", "environment", "run"]
 
 
-def test_it_prints_the_line_and_appends_it_on_the_record(app: Flask, run: Run) -> None:
+def test_the_command_prints_the_checkpoint_appends_it_and_is_audited(app: Flask, run: Run) -> None:
     first = run("checkpoint", "--reason", "before the migration")
     second = run("checkpoint")
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
@@ -27,7 +27,7 @@ def test_it_prints_the_line_and_appends_it_on_the_record(app: Flask, run: Run) -
     assert "before the migration" in told[0]
 
 
-def test_another_file_can_be_named(app: Flask, run: Run, tmp_path: Path) -> None:
+def test_another_file_can_be_given(app: Flask, run: Run, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     result = run("checkpoint", "--file", str(elsewhere))
     assert result.exit_code == 0, result.output
@@ -37,11 +37,11 @@ def test_another_file_can_be_named(app: Flask, run: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("auditing_off")
-def test_it_is_made_while_auditing_is_off_as_well(run: Run) -> None:
+def test_a_checkpoint_is_created_even_while_auditing_is_off(run: Run) -> None:
     assert run("checkpoint").exit_code == 0
 
 
-def test_a_file_that_cannot_be_written_is_told(app: Flask, run: Run, tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported(app: Flask, run: Run, tmp_path: Path) -> None:
     result = run("checkpoint", "--file", str(tmp_path / "nowhere" / "file"))
     assert result.exit_code == 1
     assert "painchain: No checkpoint was made. The checkpoint cannot be written to" in result.stderr
@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_written_is_told(app: Flask, run: Run, tmp_path: P
         assert "Is a directory" in (latest_checkpoint.last().problem or "")
 
 
-def test_no_checkpoint_is_put_behind_one_that_does_not_fit(app: Flask, run: Run) -> None:
+def test_no_checkpoint_is_appended_after_one_that_does_not_match(app: Flask, run: Run) -> None:
     write(app, {}, {})
     assert run("checkpoint").exit_code == 0
     change(app, "UPDATE change_events SET mac = (SELECT mac FROM change_events WHERE id = 1) WHERE id = 3")
@@ -65,7 +65,7 @@ def test_no_checkpoint_is_put_behind_one_that_does_not_fit(app: Flask, run: Run)
         assert len(latest_checkpoint.file().read_text().splitlines()) == 1
 
 
-def test_the_start_stops_where_the_chain_was_taken_away(app: Flask, run: Run) -> None:
+def test_the_start_fails_if_the_chain_was_removed(app: Flask, run: Run) -> None:
     assert run("checkpoint").exit_code == 0
     change(app, "UPDATE alembic_version SET version_num = '0011'")
     result = run("events")

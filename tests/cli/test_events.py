@@ -37,7 +37,7 @@ from tests.support.sample_events import NOW
 __all__ = ("environment", "report", "run")  # fixtures
 
 
-def test_an_event_is_one_line_with_time_source_what_and_author(
+def test_an_event_is_one_line_with_time_source_description_and_author(
     run: Run, report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     report(connector_type="github", old_value=300, new_value=3600, author="ada")
@@ -81,7 +81,7 @@ LINES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "line"), LINES, ids=[line for _, line in LINES])
-def test_a_line_says_what_happened(run: Run, report: Callable[..., str], body: dict[str, Any], line: str) -> None:
+def test_a_line_describes_the_event(run: Run, report: Callable[..., str], body: dict[str, Any], line: str) -> None:
     report(**body)
     assert happened(run("events")) == ["PainChain System created", line]
 
@@ -116,7 +116,7 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_json_is_what_the_api_gives_one_object_per_line(
+def test_json_output_has_one_api_object_per_line(
     run: Run, report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     report(new_value="größer\n\x1b[2J\x7f\u202e", author="ada")
@@ -126,7 +126,7 @@ def test_json_is_what_the_api_gives_one_object_per_line(
     assert result.stdout.replace("\n", "").isprintable()
 
 
-def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Callable[..., str]) -> None:
+def test_the_newest_event_is_last_and_the_limit_applies(run: Run, report: Callable[..., str]) -> None:
     numbers = [report(new_value=number) for number in range(5)]
     assert [event["event_id"] for event in lines_of(run("events", "--json", "--limit", "3"))] == numbers[2:]
     assert len(lines_of(run("events", "--json"))) == 6
@@ -159,7 +159,7 @@ def test_the_newest_come_last_and_no_more_than_asked_for(run: Run, report: Calla
         (["--author", "ada", "--status", "deleted"], []),
     ],
 )
-def test_a_filter_keeps_what_the_dashboard_would(
+def test_a_filter_selects_the_same_events_as_the_dashboard(
     app: Flask, run: Run, report: Callable[..., str], arguments: list[str], authors: list[str]
 ) -> None:
     report(author="ada")
@@ -184,7 +184,7 @@ def team(app: Flask, name: str, *tags: str) -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_no_events_is_said_on_standard_error(run: Run, more: list[str]) -> None:
+def test_an_empty_result_is_reported_on_standard_error(run: Run, more: list[str]) -> None:
     result = run("events", "--author", "nobody", *more)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "No matching events." in result.stderr
@@ -207,14 +207,16 @@ def test_no_events_is_said_on_standard_error(run: Run, more: list[str]) -> None:
         (["--follow", "--end-date", "2026-01-01"], "--end-date"),
     ],
 )
-def test_a_filter_that_is_not_understood_is_refused(run: Run, arguments: list[str], complaint: str) -> None:
+def test_an_invalid_filter_is_refused(run: Run, arguments: list[str], complaint: str) -> None:
     result = run("events", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert complaint in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_times_are_local_to_the_terminal(run: Run, report: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_in_the_local_time_zone_of_the_terminal(
+    run: Run, report: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     report()
     in_utc = run("events").stdout[:16]
     monkeypatch.setenv("TZ", "Asia/Kolkata")
@@ -236,7 +238,7 @@ def test_an_unknown_time_zone_is_utc(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert run("events").stdout == in_utc
 
 
-def test_no_text_acts_on_the_terminal_or_passes_for_a_line(run: Run, report: Callable[..., str]) -> None:
+def test_event_text_cannot_control_the_terminal_or_forge_a_line(run: Run, report: Callable[..., str]) -> None:
     nasty = "a\nb\tc\rd\x1b[31me\x07f\u202eg\u2028h\x9bi"
     report(connector_name=nasty, field=nasty, new_value=nasty, author=nasty)
     result = run("events")
@@ -246,7 +248,7 @@ def test_no_text_acts_on_the_terminal_or_passes_for_a_line(run: Run, report: Cal
     assert result.stdout.splitlines()[-1].endswith(f"  by {spelt}")
 
 
-def test_nothing_but_events_is_on_standard_output(run: Run) -> None:
+def test_standard_output_contains_only_events(run: Run) -> None:
     assert len(run("events").stdout.splitlines()) == 1
 
 
@@ -278,7 +280,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
 
 
 @ON_SQLITE
-def test_a_terminal_has_colours_unless_it_wants_none(environment: None, run: Run) -> None:
+def test_a_terminal_gets_colours_unless_they_are_disabled(environment: None, run: Run) -> None:
     coloured = on_a_terminal("events")
     assert "\x1b[36mPainChain" in coloured
     plain = on_a_terminal("events", NO_COLOR="1")
@@ -331,7 +333,7 @@ def follow(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             one.process.wait()
 
 
-def test_follow_prints_what_there_is_and_then_what_comes(
+def test_follow_prints_existing_events_and_then_new_ones(
     follow: Callable[..., Follower], report: Callable[..., str], client: FlaskClient
 ) -> None:
     report(new_value=1)
@@ -353,7 +355,7 @@ def test_follow_prints_what_there_is_and_then_what_comes(
     assert follower.err.read_text() == ""
 
 
-def test_follow_misses_nothing_and_repeats_nothing_while_others_write(
+def test_follow_prints_each_event_once_during_concurrent_writes(
     follow: Callable[..., Follower], report: Callable[..., str], events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     for number in range(20):
@@ -366,7 +368,7 @@ def test_follow_misses_nothing_and_repeats_nothing_while_others_write(
     assert follower.interrupt() == 0
 
 
-def test_follow_keeps_to_its_filter(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
+def test_follow_applies_the_filter(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
     wanted = [report(author="ada")]
     follower = follow("--json", "--author", "ada")
     assert len(follower.printed(1)) == 1
@@ -377,7 +379,7 @@ def test_follow_keeps_to_its_filter(follow: Callable[..., Follower], report: Cal
     assert follower.interrupt() == 0
 
 
-def test_follow_with_nothing_to_show_waits(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
+def test_follow_waits_if_there_is_no_event(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
     follower = follow("--author", "ada")
     for _ in range(PATIENCE * 20):
         if follower.err.read_text():
@@ -392,7 +394,7 @@ def test_follow_with_nothing_to_show_waits(follow: Callable[..., Follower], repo
 @ON_SQLITE
 @pytest.mark.parametrize("arguments", [["--follow"], ["--follow", "--json"], ["--json"]], ids=" ".join)
 @pytest.mark.parametrize("size", [1, 20_000], ids=["while it waits", "in the middle"])
-def test_nothing_is_complained_about_when_nobody_reads_any_more(
+def test_a_closed_pipe_ends_the_command_silently(
     environment: None, report: Callable[..., str], tmp_path: Path, arguments: list[str], size: int
 ) -> None:
     report(new_value="long text " * size)
@@ -409,7 +411,7 @@ def test_nothing_is_complained_about_when_nobody_reads_any_more(
     assert [line for line in (tmp_path / "err").read_text().splitlines() if " DEBUG " not in line] == []
 
 
-def test_follow_says_when_the_database_goes_away(
+def test_follow_reports_a_lost_database(
     follow: Callable[..., Follower], report: Callable[..., str], app: Flask
 ) -> None:
     follower = follow()

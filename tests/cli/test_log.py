@@ -77,7 +77,7 @@ REPORTS += [
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize(("body", "arguments"), REPORTS, ids=[body["event_type"] for body, _ in REPORTS])
-def test_log_records_what_the_api_would(
+def test_log_records_the_same_event_as_the_api(
     run: Run,
     client: FlaskClient,
     events: Callable[..., list[dict[str, Any]]],
@@ -96,13 +96,13 @@ def test_log_records_what_the_api_would(
     assert "hunter2" not in str(through_cli)
 
 
-def test_log_prints_the_event_id_and_nothing_else(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
+def test_log_prints_only_the_event_id(run: Run, events: Callable[..., list[dict[str, Any]]]) -> None:
     result = run(*INTERVAL)
     assert result.exit_code == 0
     assert result.stdout == events()[-1]["event_id"] + "\n"
 
 
-def test_every_event_from_the_command_line_is_an_action_of_its_own(
+def test_every_event_from_the_command_line_has_its_own_request_id(
     run: Run, events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     run(*INTERVAL)
@@ -177,7 +177,7 @@ def test_log_never_records_a_secret(run: Run, events: Callable[..., list[dict[st
         ([*INTERVAL[1:], "--colour", "red"], ["--colour"]),
     ],
 )
-def test_log_says_what_is_wrong_with_each_option_and_records_nothing(
+def test_log_reports_every_invalid_option_and_records_nothing(
     run: Run, events: Callable[..., list[dict[str, Any]]], arguments: list[str], complaints: list[str]
 ) -> None:
     result = run("log", *arguments)
@@ -188,7 +188,7 @@ def test_log_says_what_is_wrong_with_each_option_and_records_nothing(
     assert len(events()) == 1
 
 
-def test_while_auditing_is_off_log_says_so(
+def test_while_auditing_is_off_log_reports_it(
     run: Run, auditing_off: None, events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     before = events()

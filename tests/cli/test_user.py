@@ -29,7 +29,7 @@ def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, clien
     assert client.get("/settings/people").status_code == 200
 
 
-def test_a_forgotten_password_is_set_anew_by_a_link_and_the_old_one_holds_until_then(app, client, run):
+def test_a_reset_link_replaces_the_password_which_works_until_then(app, client, run):
     add_person(app)
     made = run("user", "reset", "Alice")
     address = urlsplit(made.stdout.split()[-1])
@@ -67,7 +67,7 @@ def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, r
 
 
 @pytest.mark.parametrize("command", [("disable",), ("remove", "--yes"), ("role", "viewer")])
-def test_the_last_admin_stays(app, run, command):
+def test_the_last_admin_cannot_be_removed(app, run, command):
     add_person(app)
     name, *more = command
     refused = run("user", name, "alice", *more)
@@ -75,14 +75,14 @@ def test_the_last_admin_stays(app, run, command):
     assert "“alice” is the last admin who can sign in" in refused.stderr
 
 
-def test_an_unknown_name_and_a_wrong_value_are_said(app, run):
+def test_an_unknown_name_and_an_invalid_value_are_reported(app, run):
     add_person(app)
     assert "No account named “nobody”" in run("user", "reset", "nobody").stderr
     refused = run("user", "add", "alice")
     assert (refused.exit_code, "named “alice” already exists" in refused.stderr) == (1, True)
 
 
-def test_one_or_everybody_is_signed_out_of_every_browser_on_the_record(app, run):
+def test_signing_out_one_or_all_accounts_is_audited(app, run):
     browsers = {}
     for name in ("alice", "bob"):
         add_person(app, name)

@@ -20,7 +20,7 @@ from tests.integrity.test_verification import rotate
 __all__ = ["environment", "run"]
 
 
-def test_a_log_that_is_as_it_was_written_is_good(app: Flask, run: Run) -> None:
+def test_an_unchanged_log_passes(app: Flask, run: Run) -> None:
     write(app, {}, {})
     result = run("verify")
     assert result.exit_code == 0, result.output
@@ -34,7 +34,7 @@ def test_a_log_that_is_as_it_was_written_is_good(app: Flask, run: Run) -> None:
 
 
 @pytest.mark.both_databases
-def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
+def test_tampering_is_reported_with_its_place(app: Flask, run: Run) -> None:
     write(app, {"title": "a\x1b[2Jb"}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
     change(app, "UPDATE connectors SET tags = '[]'")
@@ -54,7 +54,7 @@ def test_what_was_tampered_with_is_named(app: Flask, run: Run) -> None:
     )
 
 
-def test_the_verdicts_are_there_as_json(app: Flask, run: Run) -> None:
+def test_the_results_are_available_as_json(app: Flask, run: Run) -> None:
     write(app, {}, {})
     told = json.loads(run("verify", "--json").stdout)
     assert (told["ok"], told["integrity"]["events"], told["integrity"]["last"]) == (True, 3, 3)
@@ -68,9 +68,7 @@ def test_the_verdicts_are_there_as_json(app: Flask, run: Run) -> None:
     assert (told["integrity"]["broken"]["kind"], told["integrity"]["broken"]["event"]) == ("truncated", 3)
 
 
-def test_checkpoints_show_an_end_that_was_cut_off_and_the_old_head_put_back(
-    app: Flask, run: Run, tmp_path: Path
-) -> None:
+def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flask, run: Run, tmp_path: Path) -> None:
     file = str(tmp_path / "kept")
     assert run("checkpoint", "--file", file).exit_code == 0
     change(app, "CREATE TABLE old_head AS SELECT last_event, mac, seal FROM log_head")
@@ -89,7 +87,7 @@ def test_checkpoints_show_an_end_that_was_cut_off_and_the_old_head_put_back(
     change(app, "DROP TABLE old_head")
 
 
-def test_checkpoints_fit_after_the_key_was_replaced(app: Flask, run: Run, tmp_path: Path) -> None:
+def test_checkpoints_match_after_a_key_rotation(app: Flask, run: Run, tmp_path: Path) -> None:
     file = str(tmp_path / "kept")
     key = new_key()
     assert run("checkpoint", "--file", file).exit_code == 0
@@ -111,7 +109,7 @@ def _root(key: str) -> bytes:
 @pytest.mark.parametrize(
     ("text", "words"), [("", "there is no checkpoint in"), ("nonsense\n", "line 1: This is not a checkpoint")]
 )
-def test_a_file_that_holds_no_checkpoint_is_told(run: Run, tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_without_a_checkpoint_is_reported(run: Run, tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "kept").write_text(text)
     result = run("verify", "--checkpoint", str(tmp_path / "kept"))
     assert (result.exit_code, result.stdout) == (2, "")
@@ -120,7 +118,7 @@ def test_a_file_that_holds_no_checkpoint_is_told(run: Run, tmp_path: Path, text:
     assert run("verify", "--checkpoint", str(tmp_path / "nowhere")).exit_code == 2
 
 
-def test_what_cannot_be_checked_is_exit_code_2(app: Flask, run: Run) -> None:
+def test_an_impossible_check_gives_exit_code_2(app: Flask, run: Run) -> None:
     change(app, "DELETE FROM hidden_fields")
     change(app, "ALTER TABLE change_events RENAME TO elsewhere")
     assert run("verify").exit_code == 2
@@ -142,7 +140,7 @@ def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, da
     assert "100%" in shown
 
 
-def test_ctrl_c_stops_it_with_a_word(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_the_command_with_a_message(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write(app, {}, {})
 
     def interrupt(*_: object) -> None:
@@ -153,7 +151,7 @@ def test_ctrl_c_stops_it_with_a_word(app: Flask, run: Run, monkeypatch: pytest.M
     assert (result.exit_code, result.stderr) == (2, "painchain: Stopped before the check was complete.\n")
 
 
-def test_a_verdict_that_cannot_be_written_is_no_verdict(app: Flask, environment: None) -> None:
+def test_a_result_that_cannot_be_printed_is_an_error(app: Flask, environment: None) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60

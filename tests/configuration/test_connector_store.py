@@ -82,7 +82,7 @@ def said(app: Flask) -> Callable[[], list[str]]:
     return read
 
 
-def test_a_new_connector_takes_defaults_for_what_is_not_given(app):
+def test_a_new_connector_gets_defaults_for_missing_values(app):
     number = create(app, "kubernetes", name="Cluster", token=None)
     assert stored(app, number) == {
         "name": "Cluster",
@@ -96,13 +96,13 @@ def test_a_new_connector_takes_defaults_for_what_is_not_given(app):
     }
 
 
-def test_a_new_connector_is_disabled_until_it_is_enabled_as_an_act_of_its_own(app, said):
+def test_a_new_connector_is_disabled_until_a_separate_event_enables_it(app, said):
     assert attribute(app, create(app), "enabled") is False
     assert attribute(app, create(app, name="Other", enabled=True), "enabled") is True
     assert said() == ["[Connector Created] Work", "[Connector Created] Other", "[Connector Enabled] Other"]
 
 
-def test_a_connector_knows_who_made_changed_and_switched_it_and_when(app):
+def test_a_connector_stores_who_created_changed_and_enabled_it_and_when(app):
     number = create(app, author="first")
     with acting(app, "second", NOW + timedelta(hours=1)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 600}), trail)
@@ -124,7 +124,7 @@ def test_a_required_token_must_be_given(app, said, type_key):
     assert said() == []
 
 
-def test_every_wrong_field_is_named_at_once_and_nothing_is_stored(app, said):
+def test_all_invalid_fields_are_reported_together_and_nothing_is_saved(app, said):
     with pytest.raises(InvalidValues) as refused:
         create(app, name="", token="", poll_interval=7, repos="nonsense")
     assert set(refused.value.errors) == {"name", "token", "poll_interval", "repos"}
@@ -144,7 +144,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("name", "again"), TAKEN)
-def test_a_name_is_taken_whatever_its_case(app, said, name, again):
+def test_taken_names_are_compared_without_case(app, said, name, again):
     create(app, name=name)
     with pytest.raises(InvalidValues, match="A connector named") as refused:
         create(app, "gitlab", name=again)
@@ -153,7 +153,7 @@ def test_a_name_is_taken_whatever_its_case(app, said, name, again):
 
 
 @pytest.mark.parametrize(("name", "again"), TAKEN)
-def test_a_connector_is_not_renamed_to_a_name_that_is_taken(app, said, name, again):
+def test_a_connector_cannot_be_renamed_to_a_taken_name(app, said, name, again):
     create(app, name=name)
     number = create(app, name="Other")
     with pytest.raises(InvalidValues, match="A connector named"):
@@ -180,7 +180,7 @@ def test_the_name_of_a_deleted_connector_is_free_again(app):
     assert create(app) > number
 
 
-def test_one_save_is_one_config_changed_for_each_field_and_one_connector_updated(app, said):
+def test_a_save_logs_one_config_changed_per_field_and_one_connector_updated(app, said):
     number = create(app)
     saved = save(app, number, poll_interval="600", repos="a/b\r\nc/d", name="Home", branches="")
     assert [change.key for change in saved.changes] == ["name", "poll_interval", "repos"]
@@ -207,13 +207,13 @@ def test_one_save_is_one_config_changed_for_each_field_and_one_connector_updated
     }
 
 
-def test_a_field_that_is_not_submitted_stays_as_it_is(app):
+def test_a_field_that_is_not_submitted_is_unchanged(app):
     number = create(app, repos="a/b", tags="work")
     save(app, number, poll_interval=600)
     assert (stored(app, number)["repos"], stored(app, number)["tags"]) == (["a/b"], ["work"])
 
 
-def test_saving_without_a_change_writes_nothing_and_says_so(app, said):
+def test_saving_without_a_change_writes_nothing_and_reports_it(app, said):
     number = create(app, repos="a/b", tags="a, b")
     as_entered = {**stored(app, number), "poll_interval": "300", "tags": "b,a", "repos": "a/b\r\n"}
     assert not save(app, number, **as_entered)
@@ -223,14 +223,14 @@ def test_saving_without_a_change_writes_nothing_and_says_so(app, said):
 
 
 @pytest.mark.parametrize("values", [{"tags": "one, two"}, {"name": "Renamed"}])
-def test_a_change_of_tags_or_name_alone_is_a_change(app, said, values):
+def test_changing_only_tags_or_name_is_recorded(app, said, values):
     number = create(app)
     assert save(app, number, **values)
     assert len(said()) == 3
     assert attribute(app, number, "version") == 2
 
 
-def test_a_wrong_value_leaves_the_right_ones_unsaved_as_well(app, said):
+def test_one_invalid_value_prevents_the_whole_save(app, said):
     number = create(app)
     with pytest.raises(InvalidValues) as refused:
         save(app, number, poll_interval=7, tags="new")
@@ -259,7 +259,7 @@ def secret_events(app: Flask) -> list[tuple[Any, Any]]:
         return [(event.description["old_value"], event.description["new_value"]) for event in events]
 
 
-def test_a_secret_is_set_replaced_and_cleared_and_no_more_is_said(app):
+def test_setting_replacing_and_clearing_a_secret_records_only_that(app):
     number = create(app, "kubernetes", token=None)
     for token in ("first", "second", None):
         assert save(app, number, token=token)
@@ -277,7 +277,7 @@ def test_a_stored_secret_never_goes_to_another_server(app, said, address):
     assert save(app, number, base_url=address, token="for-that-server")
 
 
-def test_a_secret_that_is_not_submitted_is_kept(app, said):
+def test_a_secret_that_is_not_submitted_is_unchanged(app, said):
     number = create(app)
     sealed = attribute(app, number, "secrets")
     save(app, number, poll_interval=600)
@@ -286,7 +286,7 @@ def test_a_secret_that_is_not_submitted_is_kept(app, said):
 
 
 @pytest.mark.parametrize("same", ["made-up", " made-up\r\n"])
-def test_the_same_secret_again_is_no_change(app, said, same):
+def test_the_same_secret_again_is_not_a_change(app, said, same):
     number = create(app)
     sealed = attribute(app, number, "secrets")
     assert not save(app, number, token=same)
@@ -294,21 +294,21 @@ def test_the_same_secret_again_is_no_change(app, said, same):
     assert len(said()) == 1
 
 
-def test_clearing_a_secret_that_is_not_set_is_no_change(app, said):
+def test_clearing_an_unset_secret_is_not_a_change(app, said):
     number = create(app, "kubernetes", token=None)
     assert not save(app, number, token=None)
     assert len(said()) == 1
 
 
 @pytest.mark.parametrize("type_key", ["github", "gitlab"])
-def test_a_required_secret_is_replaced_but_not_cleared(app, type_key):
+def test_a_required_secret_can_be_replaced_but_not_cleared(app, type_key):
     number = create(app, type_key)
     with pytest.raises(InvalidValues, match="instead of clearing"):
         save(app, number, token=None)
     assert set(attribute(app, number, "secrets")) == {"token"}
 
 
-def test_a_secret_sealed_with_a_lost_key_is_noticed_and_can_be_replaced(app):
+def test_a_secret_encrypted_with_a_lost_key_is_detected_and_can_be_replaced(app):
     number = create(app)
     with app.app_context():
         secrets.check_key()
@@ -321,7 +321,7 @@ def test_a_secret_sealed_with_a_lost_key_is_noticed_and_can_be_replaced(app):
         secrets.check_key()
 
 
-def test_a_connector_is_switched_once_and_a_second_time_is_no_change(app, said):
+def test_enabling_twice_is_one_change(app, said):
     number = create(app)
     for enabled, changed in ((True, True), (True, False), (False, True), (False, False)):
         with acting(app) as trail:
@@ -331,7 +331,7 @@ def test_a_connector_is_switched_once_and_a_second_time_is_no_change(app, said):
     assert attribute(app, number, "version") == 3
 
 
-def test_a_deleted_connector_is_gone_with_what_it_hid_and_its_events_stay(app, said):
+def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, said):
     number = create(app)
     hide(app, number, ("Commit", "sha"))
     with acting(app) as trail:
@@ -342,7 +342,7 @@ def test_a_deleted_connector_is_gone_with_what_it_hid_and_its_events_stay(app, s
     assert said() == ["[Connector Created] Work", "[Field Visibility Changed] Commit", "[Connector Deleted] Work"]
 
 
-def test_the_built_in_connector_is_not_deleted(app, said):
+def test_the_built_in_connector_cannot_be_deleted(app, said):
     number = builtin(app)
     with pytest.raises(ProtectedConnector, match="can be renamed, retagged or disabled"), acting(app) as trail:
         connector_store.delete(connector_store.get(number), trail)
@@ -351,7 +351,7 @@ def test_the_built_in_connector_is_not_deleted(app, said):
     assert said() == []
 
 
-def test_the_built_in_connector_is_renamed_retagged_and_disabled(app, said):
+def test_the_built_in_connector_can_be_renamed_retagged_and_disabled(app, said):
     number = builtin(app)
     save(app, number, name="Trail", tags="a,b")
     with acting(app) as trail:
@@ -365,14 +365,14 @@ def test_the_built_in_connector_is_renamed_retagged_and_disabled(app, said):
     ]
 
 
-def test_there_is_one_built_in_connector_however_often_the_server_starts(app, settings, said):
+def test_repeated_starts_create_only_one_built_in_connector(app, settings, said):
     close(create_app(settings))
     with app.app_context():
         assert [one.name for one in connector_store.list_all()] == ["PainChain System"]
     assert said() == []
 
 
-def test_a_renamed_built_in_connector_is_not_made_anew(app, settings):
+def test_a_renamed_built_in_connector_is_not_created_again(app, settings):
     save(app, builtin(app), name="Trail")
     close(create_app(settings))
     with app.app_context():
@@ -391,7 +391,7 @@ STALE_ACTS = [
 
 
 @pytest.mark.parametrize("act", STALE_ACTS, ids=["save", "save the same", "switch", "hide", "delete"])
-def test_what_was_done_upon_an_older_version_is_refused_and_changes_nothing(app, said, act):
+def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, said, act):
     number = create(app)
     save(app, number, version=1, poll_interval=600)
     before = said()
@@ -425,7 +425,7 @@ def hidden(app: Flask, number: int) -> frozenset[visibility.Toggle]:
         return visibility.hidden(number)
 
 
-def test_a_toggle_is_one_event_and_a_change_of_nothing_is_none(app, said):
+def test_a_toggle_is_one_event_and_an_unchanged_toggle_is_no_event(app, said):
     number = create(app)
     assert [one.label for one in hide(app, number, ("PullRequest", "reviewers"))] == ["Reviewers"]
     assert hide(app, number, ("PullRequest", "reviewers")) == []
@@ -435,7 +435,7 @@ def test_a_toggle_is_one_event_and_a_change_of_nothing_is_none(app, said):
     assert hidden(app, number) == frozenset()
 
 
-def test_a_save_of_visibility_alone_is_a_change(app, said):
+def test_saving_only_visibility_is_a_change(app, said):
     number = create(app)
     saved = save(app, number, shown={("Commit", "sha"): False, ("Commit", "branch"): True})
     assert not saved.changes
@@ -485,7 +485,7 @@ def everything_stored(app: Flask, settings: Any) -> str:
     return "\n".join([*rows, *(path.read_bytes().decode("latin-1") for path in files)])
 
 
-def test_a_planted_token_is_nowhere_but_encrypted_in_its_column(app, settings, client, events):
+def test_a_planted_token_is_stored_only_encrypted_in_its_column(app, settings, client, events):
     new = {"name": "Work", "type": "github", "config": {"token": TOKEN}}
     created = client.post("/api/connectors", json=new)
     address, etag = f"/api/connectors/{created.json['id']}", {"If-Match": created.headers["ETag"]}
@@ -504,7 +504,7 @@ def test_a_planted_token_is_nowhere_but_encrypted_in_its_column(app, settings, c
     assert opened(app, created.json["id"]) == TOKEN + "-2"
 
 
-def test_refusals_do_not_repeat_a_token(client):
+def test_error_messages_do_not_contain_a_token(client):
     for config in ({"token": TOKEN + "x" * 10_000}, {"token": [TOKEN]}, {"token": TOKEN, "poll_interval": 7}):
         refused = client.post("/api/connectors", json={"name": "Work", "type": "github", "config": config})
         assert refused.status_code == 422

@@ -61,14 +61,14 @@ def refusals(*tried: str) -> list[str]:
     return [said(address) for address in tried]
 
 
-def test_some_addresses_are_never_asked_whatever_is_allowed() -> None:
+def test_some_addresses_are_always_blocked() -> None:
     for allowed in ((), address_policy.EVERYWHERE):
         address_policy.allow_networks(allowed)
         said = dict(zip(NEVER, refusals(*NEVER), strict=True))
         assert [address for address, words in said.items() if "never connects" not in words] == []
 
 
-def test_private_addresses_are_asked_only_where_a_setting_allows_them() -> None:
+def test_private_addresses_are_used_only_if_a_setting_allows_them() -> None:
     address_policy.allow_networks(())
     said = dict(zip(PRIVATE, refusals(*PRIVATE), strict=True))
     assert [address for address, words in said.items() if address_policy.SETTING not in words] == []
@@ -80,7 +80,7 @@ def test_private_addresses_are_asked_only_where_a_setting_allows_them() -> None:
     assert all(refusals("127.0.0.1", "192.168.1.1", "::1", "fd00::1"))
 
 
-def test_a_refusal_says_what_it_is_and_which_setting_allows_it() -> None:
+def test_a_refusal_names_the_address_and_the_setting_that_allows_it() -> None:
     address_policy.allow_networks(())
     with pytest.raises(AddressRefused) as private:
         address_policy.check_address("10.0.0.5", "gitlab.lan")
@@ -124,7 +124,7 @@ def asked(url: str) -> PollError | None:
     return None
 
 
-def test_the_connection_goes_to_the_address_that_was_checked(names: dict[str, list[list[str]]]) -> None:
+def test_the_connection_uses_the_checked_address(names: dict[str, list[list[str]]]) -> None:
     """The name leads to this machine, and to nowhere from the second time on that it is looked up."""
     names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
@@ -133,7 +133,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(names: dict[str, li
     assert names["far.example"] == [["127.0.0.2"]]
 
 
-def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[str]]]) -> None:
+def test_one_blocked_address_blocks_the_host_name(names: dict[str, list[list[str]]]) -> None:
     with run_fake_server(as_json([])) as fake_server:
         for last in ("169.254.169.254", "10.0.0.5", "fd00:ec2::254"):
             names["far.example"] = [["127.0.0.1", last]]
@@ -144,14 +144,14 @@ def test_one_address_that_is_not_asked_spoils_a_name(names: dict[str, list[list[
         assert fake_server.asked == []
 
 
-def test_where_one_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
+def test_if_an_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
     names["far.example"] = [["127.0.0.99", "127.0.0.1"]]
     with run_fake_server(as_json([])) as fake_server:
         assert asked(f"http://far.example:{fake_server.port}") is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
-def test_no_way_to_write_an_address_gets_around_the_default(host: str) -> None:
+def test_no_notation_of_an_address_bypasses_the_default(host: str) -> None:
     address_policy.allow_networks(())
     with run_fake_server(as_json([])) as fake_server:
         problem = asked(f"http://{host}:{fake_server.port}")
@@ -170,7 +170,7 @@ def in_a_loop(work: Awaitable[Any]) -> None:
         thread.submit(asyncio.run, do()).result()
 
 
-def test_a_watch_asks_no_address_that_a_poll_would_not(names: dict[str, list[list[str]]]) -> None:
+def test_a_watch_does_not_connect_to_blocked_addresses(names: dict[str, list[list[str]]]) -> None:
     async def get(url: str) -> None:
         async with httpx2.AsyncClient(transport=GuardedAsyncTransport(ssl.create_default_context())) as client:
             await client.get(url)
@@ -195,7 +195,7 @@ NEW = "/settings/integrations/new"
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask, client: FlaskClient) -> None:
+def test_a_blocked_address_is_reported_by_connection_test_and_poll(app: Flask, client: FlaskClient) -> None:
     address_policy.allow_networks(())
     with run_fake_server(FakeCluster()) as fake_server:
         for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
@@ -211,7 +211,7 @@ def test_a_refused_address_is_told_by_test_connection_and_by_the_poll(app: Flask
         assert fake_server.asked == []
 
 
-def test_a_message_goes_to_no_address_that_a_connector_may_not_ask() -> None:
+def test_messages_are_not_sent_to_blocked_addresses() -> None:
     with run_fake_server(as_json({})) as fake_server:
         delivery.send(f"json://127.0.0.1:{fake_server.port}/", "title", "text")
         assert len(fake_server.asked) == 1
@@ -227,6 +227,6 @@ def test_a_message_goes_to_no_address_that_a_connector_may_not_ask() -> None:
             pass  # nobody else's connections are looked at
 
 
-def test_by_default_nothing_private_is_asked(tmp_path: Path) -> None:
+def test_private_addresses_are_blocked_by_default(tmp_path: Path) -> None:
     close(create_app(config.load({"PAINCHAIN_INSTANCE": str(tmp_path)})))
     assert address_policy.SETTING in refusals("127.0.0.1")[0]

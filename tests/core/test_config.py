@@ -137,7 +137,7 @@ def load(**values: str) -> config.Settings:
     return config.load({f"PAINCHAIN_{name.upper()}": value for name, value in values.items()})
 
 
-def test_the_tables_of_this_test_leave_no_setting_out() -> None:
+def test_the_tables_of_this_test_cover_every_setting() -> None:
     names = [setting.name for setting in config.SETTINGS]
     assert sorted(GOOD) == sorted(DEFAULTS) == sorted(names)
     # Any text can be a list of names; whether a text is a key is seen when the key is loaded, or by the provider.
@@ -150,7 +150,7 @@ def test_the_tables_of_this_test_leave_no_setting_out() -> None:
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_a_setting_that_is_not_given_has_its_default(name: str) -> None:
+def test_a_missing_setting_has_its_default(name: str) -> None:
     assert getattr(load(), name) == DEFAULTS[name]
 
 
@@ -161,12 +161,12 @@ def test_an_empty_setting_has_its_default(name: str, empty: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "text", "value"), [(name, *pair) for name, pair in GOOD.items()])
-def test_a_good_value_is_taken(name: str, text: str, value: Any) -> None:
+def test_a_valid_value_is_used(name: str, text: str, value: Any) -> None:
     assert getattr(load(**BESIDE.get(name, {}), **{name: text}), name) == value
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
-def test_a_bad_value_stops_with_one_line_that_names_the_variable(name: str, text: str) -> None:
+def test_an_invalid_value_fails_with_one_line_that_names_the_variable(name: str, text: str) -> None:
     with pytest.raises(config.ConfigError) as stopped:
         load(**{name: text})
     message = str(stopped.value)
@@ -176,7 +176,7 @@ def test_a_bad_value_stops_with_one_line_that_names_the_variable(name: str, text
     assert "hunter2" not in message
 
 
-def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
+def test_an_invalid_value_is_shown_unless_it_may_contain_a_secret() -> None:
     with pytest.raises(
         config.ConfigError, match=r"PAINCHAIN_PORT \('eighty'\): must be an integer between 0 and 65535\."
     ):
@@ -192,7 +192,7 @@ def test_a_bad_value_is_repeated_unless_it_may_hold_a_secret() -> None:
         assert "a-secret-by-mistake" not in str(stopped.value)
 
 
-def test_settings_that_are_printed_show_no_secret() -> None:
+def test_printed_settings_show_no_secret() -> None:
     """A traceback with the values of variables, or a line for finding a fault, must not become a leak."""
     secret = [setting.name for setting in config.SETTINGS if setting.secret]
     printed = repr(load(**{name: GOOD[name][0] for name in secret}))
@@ -200,17 +200,17 @@ def test_settings_that_are_printed_show_no_secret() -> None:
     assert "port=8000" in printed
 
 
-def test_what_may_hold_a_password_is_marked_as_secret() -> None:
+def test_settings_that_may_contain_a_password_are_marked_as_secret() -> None:
     secret = {setting.name for setting in config.SETTINGS if setting.secret}
     assert secret == {"database_url", "secret_key", "oidc_client_secret", "metrics_token", "checkpoint_url"}
 
 
-def test_every_setting_says_what_it_is_for() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [setting.name for setting in config.SETTINGS if not setting.help.endswith(".")] == []
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "what?", "50%41", "a#b", "smörgås"])
-def test_the_database_is_in_the_instance_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+def test_the_database_is_in_the_instance_folder_with_any_name(tmp_path: Path, name: str) -> None:
     url = load(instance=str(tmp_path / name)).database_url
     assert make_url(url).database == str(tmp_path / name / "painchain.db")
 
@@ -223,16 +223,16 @@ def test_the_instance_folder_can_be_relative_or_in_a_home(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]"])
-def test_on_loopback_only_loopback_names_reach_the_server(host: str) -> None:
+def test_on_loopback_only_loopback_host_names_are_trusted(host: str) -> None:
     assert load(host=host).trusted_hosts == config.LOOPBACK
 
 
-def test_beyond_loopback_any_name_reaches_the_server_unless_names_are_given() -> None:
+def test_beyond_loopback_every_host_name_is_trusted_unless_names_are_set() -> None:
     assert load(host="0.0.0.0").trusted_hosts == ()
     assert load(host="0.0.0.0", trusted_hosts="painchain.example").trusted_hosts == ("painchain.example",)
 
 
-def test_the_public_address_is_a_name_of_the_server_and_lets_everybody_in_to_sign_in() -> None:
+def test_the_public_address_is_trusted_and_requires_signing_in() -> None:
     assert load(public_url="https://painchain.example").trusted_hosts == (*config.LOOPBACK, "painchain.example")
     assert load(public_url="http://localhost:8000").trusted_hosts == config.LOOPBACK
     assert load(host="0.0.0.0", public_url="https://painchain.example").trusted_hosts == ()
@@ -242,7 +242,7 @@ def test_the_public_address_is_a_name_of_the_server_and_lets_everybody_in_to_sig
     assert not load(host="0.0.0.0", public_url="http://localhost:8000").only_here
 
 
-def test_the_key_is_in_one_place(tmp_path: Path) -> None:
+def test_the_key_is_configured_in_only_one_place(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("hunter2\n")
     assert load(secret_key_file=str(file)).secret_key_file == file
@@ -262,12 +262,12 @@ def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
         load(oidc_client_secret_file=str(file))
 
 
-def test_a_misspelt_variable_is_noticed() -> None:
+def test_a_misspelt_variable_is_detected() -> None:
     environ = {"PAINCHAIN_PROT": "1", "PAINCHAIN_PORT": "1", "PAINCHAIN_TEST_POSTGRES": "x", "PATH": "/bin"}
     assert config.unknown(environ) == ["PAINCHAIN_PROT"]
 
 
-def test_the_token_of_the_metrics_cannot_be_guessed_and_can_be_in_a_file(tmp_path: Path) -> None:
+def test_the_metrics_token_must_be_long_and_can_be_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("a-long-made-up-token\n")
     assert load(metrics_token_file=str(file)).metrics_token == "a-long-made-up-token"

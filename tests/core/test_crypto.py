@@ -27,7 +27,7 @@ def load(file: Path, is_new: bool = True) -> Keyring:
     return key_file.load_keys(KeySource(str(file), file, own=True), lambda: is_new)
 
 
-def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_key_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         load(tmp_path / "secret.key")
@@ -37,7 +37,7 @@ def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["secret.key"]
 
 
-def test_the_same_file_gives_the_same_key_every_time(tmp_path: Path) -> None:
+def test_the_same_file_always_gives_the_same_key(tmp_path: Path) -> None:
     first = load(tmp_path / "secret.key")
     written = (tmp_path / "secret.key").read_bytes()
     assert load(tmp_path / "secret.key") == first
@@ -49,7 +49,7 @@ def test_two_new_keys_differ(tmp_path: Path) -> None:
     assert load(tmp_path / "one.key") != load(tmp_path / "other.key")
 
 
-def test_a_configured_key_counts_and_no_file_is_made(tmp_path: Path) -> None:
+def test_a_configured_key_is_used_and_no_file_is_created(tmp_path: Path) -> None:
     key = new_key()
     (tmp_path / "mine").write_text(f" {key}\n")
     for chosen in ({"secret_key": key}, {"secret_key_file": str(tmp_path / "mine")}):
@@ -59,7 +59,7 @@ def test_a_configured_key_counts_and_no_file_is_made(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
+def test_a_missing_configured_key_file_is_not_created(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text(new_key())
     where = key_file.key_source(settings_for(tmp_path, secret_key_file=str(tmp_path / "mine")))
     (tmp_path / "mine").unlink()
@@ -68,7 +68,7 @@ def test_a_configured_file_that_is_gone_is_never_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_beside_a_database_that_is_in_use_no_key_is_made(tmp_path: Path) -> None:
+def test_no_key_is_created_for_an_existing_database(tmp_path: Path) -> None:
     with pytest.raises(
         KeyUnusable, match=r"secret\.key does not exist.*Restore secret\.key from a backup.*rotate-key --lost"
     ):
@@ -76,7 +76,7 @@ def test_beside_a_database_that_is_in_use_no_key_is_made(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_finds_no_key_while_another_makes_it_finds_it_after(tmp_path: Path) -> None:
+def test_a_server_waits_for_the_key_that_another_server_creates(tmp_path: Path) -> None:
     made = []
 
     def is_new() -> bool:
@@ -86,7 +86,7 @@ def test_a_server_that_finds_no_key_while_another_makes_it_finds_it_after(tmp_pa
     assert [key_file.load_keys(KeySource("", tmp_path / "secret.key", own=True), is_new)] == made
 
 
-def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_file_readable_by_others_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     own, group = tmp_path / "secret.key", tmp_path / "mine"
     load(own)
     group.write_text(new_key())
@@ -99,7 +99,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: py
         assert all(f"chmod 600 {file}" in one for one in caplog.messages)
 
 
-def test_writing_keys_replaces_the_file_at_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_writing_keys_replaces_the_file_atomically_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
     where, old = KeySource("", file, own=True), load(file)
     file.chmod(0o644)
@@ -136,7 +136,7 @@ def test_servers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
     ],
     ids=["empty", "blank", "words", "not text", "too short", "cut off", "two in one", "one and another"],
 )
-def test_a_corrupt_key_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_corrupt_key_file_is_refused_and_not_changed(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret.key"
     file.write_bytes(content)
     with pytest.raises(KeyUnusable) as refused:
@@ -146,21 +146,21 @@ def test_a_corrupt_key_file_is_refused_and_left_as_it_is(tmp_path: Path, content
     assert file.read_bytes() == content
 
 
-def test_a_key_file_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_key_file_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for file in (tmp_path / "folder", tmp_path / "missing" / "secret.key"):
         with pytest.raises(KeyUnusable, match=r"secret\.key|folder"):
             load(file)
 
 
-def test_a_bad_configured_key_is_refused_without_being_repeated(tmp_path: Path) -> None:
+def test_an_invalid_configured_key_is_refused_without_showing_it(tmp_path: Path) -> None:
     for key in ("hunter2", "hünter2", new_key()[:-5]):
         with pytest.raises(KeyUnusable, match="PAINCHAIN_SECRET_KEY") as refused:
             key_file.read_keys(key_file.key_source(settings_for(tmp_path, secret_key=key)))
         assert key not in str(refused.value)
 
 
-def test_each_purpose_and_each_root_has_a_key_of_its_own() -> None:
+def test_each_purpose_and_root_key_has_its_own_derived_key() -> None:
     one, other = Keyring((b"1" * KEY_BYTES,)), Keyring((b"2" * KEY_BYTES,))
     derived = [keys.derive(purpose) for keys in (one, other) for purpose in ("sessions", "stored secrets", "")]
     assert len({*derived, *one.roots, *other.roots}) == len(derived) + 2
@@ -168,7 +168,7 @@ def test_each_purpose_and_each_root_has_a_key_of_its_own() -> None:
     assert one.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
 
 
-def test_no_purpose_shares_its_key_with_another() -> None:
+def test_no_two_purposes_share_a_key() -> None:
     """Sessions, known browsers, stored secrets, the chain, its seals: each is named in one place of the code."""
     calls = [
         node.args[0].value
@@ -190,7 +190,7 @@ def test_no_purpose_shares_its_key_with_another() -> None:
     assert keys.id not in {key[:8].hex() for key in made - set(keys.derived("name of the key"))}
 
 
-def test_a_retired_key_opens_nothing() -> None:
+def test_a_retired_key_decrypts_nothing() -> None:
     new, old = (Keyring((one * KEY_BYTES,)) for one in (b"1", b"2"))
     both = Keyring((*new.roots, *old.roots))
     assert open_sealed(both.box(), seal(new.box(), "made-up-token")) == "made-up-token"
@@ -200,12 +200,12 @@ def test_a_retired_key_opens_nothing() -> None:
 
 
 @given(st.text())
-def test_what_is_sealed_comes_out_again_with_the_same_key(secret: str) -> None:
+def test_encrypted_text_is_decrypted_with_the_same_key(secret: str) -> None:
     sealed = seal(Keyring((b"1" * KEY_BYTES,)).box(), secret)
     assert open_sealed(Keyring((b"1" * KEY_BYTES,)).box(), sealed) == secret
 
 
-def test_what_is_sealed_does_not_show() -> None:
+def test_encrypted_text_does_not_reveal_the_plain_text() -> None:
     box = Keyring((b"1" * KEY_BYTES,)).box()
     sealed = [seal(box, "made-up-token") for _ in range(2)]
     assert sealed[0] != sealed[1]
@@ -213,7 +213,7 @@ def test_what_is_sealed_does_not_show() -> None:
 
 
 @pytest.mark.parametrize("sealed", [None, "", "not sealed at all", "gAAAAA=="])
-def test_a_wrong_key_or_a_spoilt_text_is_refused_with_what_to_do(sealed: str | None) -> None:
+def test_a_wrong_key_or_damaged_text_is_refused_with_advice(sealed: str | None) -> None:
     right, wrong = Keyring((b"1" * KEY_BYTES,)).box(), Fernet(Fernet.generate_key())
     with pytest.raises(KeyUnusable, match=r"put the right secret\.key back") as refused:
         open_sealed(wrong, seal(right, "made-up-token") if sealed is None else sealed)

@@ -27,7 +27,7 @@ def test_a_formula_gets_an_apostrophe_in_reports_and_exports(text):
 
 
 @pytest.mark.parametrize("text", ["", "a=b", " 1+1", "1-1", "\u00a0", "x@y.example", "'=1+1"])
-def test_text_that_is_no_formula_stays_as_it_is(text):
+def test_text_that_is_not_a_formula_is_unchanged(text):
     assert cell(text) == guard(text) == text
 
 
@@ -46,15 +46,15 @@ def test_text_that_is_no_formula_stays_as_it_is(text):
         ("ü", "ü"),
     ],
 )
-def test_values_are_written_in_words(value, text):
+def test_values_are_written_as_readable_text(value, text):
     assert cell(value) == text
 
 
-def test_lines_end_and_quotes_are_doubled_as_rfc_4180_has_it():
+def test_line_endings_and_quotes_follow_rfc_4180():
     assert rows_as_csv([("a", 'say "so"'), ("b,c", "d\ne")]) == 'a,"say ""so"""\r\n"b,c","d\ne"\r\n'
 
 
 @given(st.lists(st.lists(TEXT, min_size=2, max_size=4), max_size=4))
-def test_a_reader_gets_back_every_cell(rows):
+def test_reading_the_csv_returns_every_cell(rows):
     read = list(csv.reader(io.StringIO(rows_as_csv(rows), newline=""), strict=True))
     assert read == [[cell(value) for value in row] for row in rows]

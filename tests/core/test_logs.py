@@ -49,7 +49,7 @@ def events_of(lines: Lines) -> list[str]:
 
 
 @pytest.mark.usefixtures("own_logging")
-def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_level_setting_applies(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("warning", "text")
     logging.getLogger("painchain").info("a quiet word")
     logging.getLogger("painchain").warning("a loud word")
@@ -60,7 +60,7 @@ def test_the_log_is_as_loud_as_it_is_set(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("own_logging")
-def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_can_forge_a_log_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "text")
     with logs.context(actor=HOSTILE, connector=7):
         logging.getLogger("painchain").error("name %s", "a\r\n2026-01-31 INFO forged\x1b[2J\u2028\u202eend")
@@ -71,7 +71,7 @@ def test_no_text_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]
     assert line.isprintable()
 
 
-def test_each_line_is_one_object_whatever_is_in_it(log_text: Callable[[], str]) -> None:
+def test_every_log_line_is_one_json_object(log_text: Callable[[], str]) -> None:
     with logs.context(actor=HOSTILE, request_id="1"):
         logging.getLogger("painchain").error("%s", HOSTILE, extra={"members": {"host": HOSTILE, "odd": {1}}})
     text = log_text()
@@ -86,7 +86,7 @@ def test_each_line_is_one_object_whatever_is_in_it(log_text: Callable[[], str]) 
 
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.usefixtures("own_logging")
-def test_an_exception_is_told_by_kind_and_place_and_never_by_its_message(
+def test_an_exception_is_logged_with_type_and_place_but_without_its_message(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure("info", form)
@@ -109,7 +109,7 @@ def test_an_exception_is_told_by_kind_and_place_and_never_by_its_message(
         assert all(line.startswith("    ") for line in text.splitlines()[1:])
 
 
-def test_credentials_in_addresses_are_taken_out_of_words_and_members(logged: Logged) -> None:
+def test_credentials_in_addresses_are_removed_from_messages_and_members(logged: Logged) -> None:
     address = f"https://me:{CANARY}@git.example/?private_token={CANARY}"
     logging.getLogger("painchain").warning("no answer from %s", address, extra={"members": {"host": address}})
     [line] = logged()
@@ -117,7 +117,7 @@ def test_credentials_in_addresses_are_taken_out_of_words_and_members(logged: Log
     assert CANARY not in str(line)
 
 
-def test_libraries_are_heard_in_the_same_form_from_warnings_on(logged: Logged) -> None:
+def test_warnings_of_libraries_are_logged_in_the_same_format(logged: Logged) -> None:
     for name in ("waitress.queue", "alembic.runtime.migration", "httpx2", "authlib.jose", "sqlalchemy.engine"):
         logging.getLogger(name).info("quiet %s", CANARY)
         logging.getLogger(name).warning("loud")
@@ -137,7 +137,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hooks")
-def test_what_nobody_catches_is_a_line_like_any_other(logged: Logged) -> None:
+def test_an_uncaught_exception_is_one_log_line(logged: Logged) -> None:
     def fail() -> None:
         raise RuntimeError(CANARY)
 
@@ -156,7 +156,7 @@ def test_what_nobody_catches_is_a_line_like_any_other(logged: Logged) -> None:
     assert (habit["logger"], habit["level"]) == ("py.warnings", "warning")
 
 
-def test_a_terminal_is_told_in_text_and_a_collector_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_text_and_a_log_collector_gets_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert (logs.choose_format(""), logs.choose_format("json")) == ("text", "json")
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
@@ -166,9 +166,7 @@ def test_a_terminal_is_told_in_text_and_a_collector_in_json(monkeypatch: pytest.
 # Requests
 
 
-def test_every_line_of_a_request_has_its_id_its_route_and_who_made_it(
-    app: Flask, client: FlaskClient, logged: Logged
-) -> None:
+def test_every_line_of_a_request_has_its_id_route_and_actor(app: Flask, client: FlaskClient, logged: Logged) -> None:
     @app.get("/tea/<int:cups>/<name>")
     def tea(cups: int, name: str) -> str:
         logging.getLogger("painchain.tea").info("brewing")
@@ -191,9 +189,7 @@ def test_every_line_of_a_request_has_its_id_its_route_and_who_made_it(
 
 
 @ON_SQLITE
-def test_what_is_asked_for_all_day_long_is_a_line_for_debugging_unless_it_fails(
-    client: FlaskClient, logged: Logged
-) -> None:
+def test_frequent_requests_are_logged_at_debug_level_unless_they_fail(client: FlaskClient, logged: Logged) -> None:
     for address in ("/health", "/news?after=0", "/static/painchain.css", "/metrics"):
         client.get(address).close()
     levels = {line["path"]: line["level"] for line in of(logged(), "painchain.web.access")}
@@ -233,7 +229,7 @@ def plant(app: Flask, client: FlaskClient, one: int) -> None:
 
 
 @ON_SQLITE
-def test_what_is_planted_in_a_request_is_in_no_line_and_breaks_none(
+def test_text_planted_in_a_request_is_in_no_log_line_and_breaks_none(
     app: Flask,
     client: FlaskClient,
     make_connector: Make,
@@ -258,7 +254,7 @@ def test_what_is_planted_in_a_request_is_in_no_line_and_breaks_none(
 
 
 @ON_SQLITE
-def test_a_request_that_fails_is_an_error_with_its_id_even_where_its_page_fails_too(
+def test_a_failed_request_is_logged_with_its_id_even_if_the_error_page_fails(
     app: Flask, client: FlaskClient, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*given: str, **more: Any) -> Any:
@@ -281,7 +277,7 @@ def test_a_request_that_fails_is_an_error_with_its_id_even_where_its_page_fails_
 # Safety
 
 
-def test_each_refusal_is_one_warning_that_tells_who_where_and_what(app: Flask, logged: Logged) -> None:
+def test_each_refusal_is_one_warning_with_actor_address_and_reason(app: Flask, logged: Logged) -> None:
     link = make_link(app)
     add_person(app)
     add_person(app, "bob", "viewer")
@@ -317,7 +313,7 @@ def test_each_refusal_is_one_warning_that_tells_who_where_and_what(app: Flask, l
 
 
 @ON_SQLITE
-def test_what_is_not_genuine_and_what_comes_from_elsewhere_is_a_warning(
+def test_forged_and_cross_site_requests_are_logged_as_warnings(
     client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
@@ -336,7 +332,7 @@ def test_what_is_not_genuine_and_what_comes_from_elsewhere_is_a_warning(
 # Background
 
 
-def test_what_goes_wrong_in_a_poll_tells_of_which_connector(
+def test_a_failed_poll_is_logged_with_its_connector(
     app: Flask, client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def poll(turn: PollContext) -> PollResult:
@@ -373,7 +369,7 @@ def test_a_thread_of_a_request_logs_under_its_id(logged: Logged, monkeypatch: py
     assert [line["request_id"] for line in logged()] == ["7"]
 
 
-def test_the_password_is_in_no_line(app: Flask, logged: Logged) -> None:
+def test_no_line_contains_the_password(app: Flask, logged: Logged) -> None:
     add_person(app)
     client = app.test_client()
     sign_in(client)

@@ -40,12 +40,12 @@ LEFT_ALONE = [
 
 
 @pytest.mark.parametrize(("text", "left"), SCRUBBED)
-def test_credentials_in_an_address_are_taken_out(text: str, left: str) -> None:
+def test_credentials_in_an_address_are_removed(text: str, left: str) -> None:
     assert scrub(text) == left
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
-def test_a_text_without_credentials_is_left_alone(text: str) -> None:
+def test_a_text_without_credentials_is_unchanged(text: str) -> None:
     assert scrub(text) == text
 
 
@@ -62,24 +62,24 @@ def test_scrubbing_never_leaves_a_password_in(scheme: str, user: str, password: 
 
 
 @pytest.mark.parametrize("piece", ["x", "x@", "://", "://x", "://x:x@", "?", "?token", "?token=", "&a-"])
-def test_scrubbing_a_long_text_is_no_work_to_speak_of(piece: str) -> None:
+def test_scrubbing_a_long_text_is_fast(piece: str) -> None:
     # Were the work to grow with the square of the length, this would go on for many minutes.
     long = piece * (200_000 // len(piece))
     assert scrub(f"{long} https://me:hunter2@host.example").endswith(" https://***@host.example")
 
 
 @given(st.text())
-def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
+def test_scrubbing_is_idempotent(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)
 
 
 @pytest.mark.parametrize("name", ["token", "API_TOKEN", "client_secret", "Password", "passwd", "apikey", "api-key"])
-def test_a_name_that_sounds_secret_is_noticed(name: str) -> None:
+def test_a_field_name_that_suggests_a_secret_is_detected(name: str) -> None:
     assert looks_secret(name)
 
 
 @pytest.mark.parametrize("name", ["poll_interval", "key", "author", "name", "tags", "branches"])
-def test_a_name_that_sounds_harmless_is_not_a_secret(name: str) -> None:
+def test_a_harmless_field_name_is_not_treated_as_a_secret(name: str) -> None:
     assert not looks_secret(name)
 
 

@@ -79,7 +79,7 @@ def test_a_new_database_is_at_the_newest_migration(new_app: Flask) -> None:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(migrations.NEWEST,)]
 
 
-def test_newest_names_the_newest_migration() -> None:
+def test_newest_returns_the_newest_migration() -> None:
     assert ScriptDirectory(str(migrations.FOLDER)).get_heads() == [migrations.NEWEST]
 
 
@@ -123,7 +123,7 @@ def test_upgrading_does_not_block_other_servers(new_app: Flask, empty_database: 
     close(other)
 
 
-def test_a_database_of_a_newer_version_is_left_alone(app: Flask) -> None:
+def test_a_database_of_a_newer_version_is_not_changed(app: Flask) -> None:
     with app.app_context():
         db.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         db.session.commit()

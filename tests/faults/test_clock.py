@@ -55,7 +55,7 @@ def tables(model: type[Any]) -> Any:
     return Base.metadata.tables[model.__tablename__]
 
 
-def test_polls_go_on_at_their_pace(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
+def test_polls_continue_at_their_interval(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
     number = add(fake_server)
     clock_source.strikes = strikes(1)
     assert poll(NOW) == 1
@@ -77,7 +77,7 @@ def test_a_connector_that_was_never_polled_is_polled(
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
-def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
+def test_a_concurrent_poll_stores_nothing_twice(
     inside: Flask,  # noqa: F811
     fake_server: FakeServer,  # noqa: F811
     clock_source: ClockSource,  # noqa: F811
@@ -94,7 +94,7 @@ def test_a_poll_that_goes_on_meanwhile_stores_nothing_twice(
     assert (health(number, then + SECOND).state, state(number).cursor) == ("fine", {"last": 1})
 
 
-def test_a_watch_is_free_again(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
+def test_a_watch_lease_is_released(inside: Flask, fake_server: FakeServer, clock_source: ClockSource) -> None:  # noqa: F811
     number = add(fake_server)
     poll(NOW)
     assert watching.acquire(number, NOW)
@@ -104,7 +104,7 @@ def test_a_watch_is_free_again(inside: Flask, fake_server: FakeServer, clock_sou
 
 
 @pytest.mark.parametrize("tries", [0, 1, outbox.MAX_TRIES - 1])
-def test_messages_wait_no_longer_than_after_so_many_tries(app: Flask, client: FlaskClient, tries: int) -> None:
+def test_messages_wait_no_longer_than_the_backoff_of_their_retries(app: Flask, client: FlaskClient, tries: int) -> None:
     body = {"name": "On call", "url": "json://127.0.0.1:9", "kinds": ["connector_deleted"]}
     rule = client.post("/api/notify-rules", json=body).json["id"]
     waits = backoff.delay_before(tries)
@@ -134,7 +134,7 @@ def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -
     assert collector.heard[-1] == {}, "also one that nobody has tried to post yet"
 
 
-def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
+def test_the_daily_run_happens_tomorrow_at_the_latest(app: Flask) -> None:
     with app.app_context():
         assert retention_rules.acquire_daily_lease(NOW)
         assert not retention_rules.is_due(BACK), "it was there today"
@@ -149,7 +149,7 @@ def test_the_turn_of_the_day_comes_tomorrow_at_the_latest(app: Flask) -> None:
         assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
 
 
-def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
+def test_a_started_removal_continues(app: Flask) -> None:
     with app.app_context():
         for days in (40, 20):
             write("github", days)
@@ -161,7 +161,7 @@ def test_a_removal_that_was_begun_goes_on(app: Flask) -> None:
         assert sources() == {"github": 1}
 
 
-def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
+def test_an_abandoned_check_is_taken_over(app: Flask) -> None:
     with app.app_context():
         left = check_job.acquire(NOW)
         assert left
@@ -172,7 +172,7 @@ def test_a_check_that_was_left_is_taken_over(app: Flask) -> None:
         assert not check_job.report_progress(left, 1, 2, BACK)
 
 
-def test_events_keep_growing_numbers_and_ids(
+def test_event_numbers_and_ids_keep_increasing(
     app: Flask, client: FlaskClient, events: Events, make_connector: Callable[..., int]
 ) -> None:
     number = make_connector()
@@ -215,7 +215,7 @@ def begin(app: Flask, number: int, at: datetime) -> str:
         )
 
 
-def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: FlaskClient) -> None:
+def test_a_session_continues_and_lasts_its_normal_time(app: Flask, client: FlaskClient) -> None:
     number, limits = add_person(app), login_sessions.Limits(12 * HOUR, timedelta(days=14))
     secret, stale, of_next_year = (begin(app, number, at) for at in (NOW, NOW, NOW + YEAR))
 
@@ -236,7 +236,7 @@ def test_a_session_goes_on_and_lasts_as_long_as_any_other(app: Flask, client: Fl
         assert [len(login_sessions.list_active(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]
 
 
-def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> None:
+def test_sign_ins_are_not_throttled_for_the_hour(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     place, ahead = SignInOrigin("127.0.0.1", "A"), datetime.now(UTC) + HOUR
     with app.app_context():
@@ -255,7 +255,7 @@ def test_nobody_is_held_back_for_the_hour(app: Flask, client: FlaskClient) -> No
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])
-def test_a_one_time_link_works_but_not_for_ever(app: Flask, client: FlaskClient, ahead: timedelta, status: int) -> None:
+def test_a_one_time_link_works_but_expires(app: Flask, client: FlaskClient, ahead: timedelta, status: int) -> None:
     number = add_person(app, role=VIEWER)
     at = datetime.now(UTC) + ahead
     with app.app_context(), writer.writing():

@@ -28,7 +28,7 @@ PAGES = ("/api/connectors", "/api/changes", "/api/stats", "/api/timeline", "/api
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_lock_of_another_process_is_said_and_reading_goes_on(app: Flask) -> None:
+def test_a_lock_of_another_process_is_reported_and_reads_continue(app: Flask) -> None:
     client = app.test_client()
     if not LONG:
         with app.app_context():
@@ -71,7 +71,7 @@ def root_page(file: Path, table: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
+def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
     start: Callable[..., Server],
     instance: Path,
     run: Run,  # noqa: F811
@@ -105,7 +105,7 @@ def test_a_damaged_page_is_said_by_what_reads_it_and_the_rest_goes_on(
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kept", [0.5, 0.02] if LONG else [0.5])
-def test_a_truncated_file_is_never_taken_for_a_whole_one(
+def test_a_truncated_file_is_detected(
     launch: Callable[..., Server], instance: Path, kept: float, database: str
 ) -> None:
     filled(instance)
@@ -126,7 +126,7 @@ def test_a_truncated_file_is_never_taken_for_a_whole_one(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_an_empty_write_ahead_log_does_no_harm(start: Callable[..., Server], instance: Path, database: str) -> None:
+def test_an_empty_write_ahead_log_is_harmless(start: Callable[..., Server], instance: Path, database: str) -> None:
     (instance / "painchain.db-wal").touch()
     server = start()
     assert server.ask("POST", LOG, REPORT)[0] == 201
@@ -195,7 +195,7 @@ def line(url: str) -> Iterator[Line]:
 
 @WITH_POSTGRES
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_database_server_that_is_gone_is_said_and_when_it_is_back_everything_goes_on(
+def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_returns(
     start: Callable[..., Server], instance: Path, url: str, line: Line
 ) -> None:
     through = make_url(url).set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)

@@ -39,7 +39,7 @@ def assert_full(told: Any) -> None:
     assert "Free some space" in told["message"]
 
 
-def test_a_full_disk_is_said_reading_goes_on_and_the_next_save_after_it_works(
+def test_a_full_disk_is_reported_reads_continue_and_saving_works_afterwards(
     start: Callable[..., Server], small_disk: Path
 ) -> None:
     server = start(instance=str(small_disk), log_level="error")
@@ -74,7 +74,7 @@ def test_a_full_disk_is_said_reading_goes_on_and_the_next_save_after_it_works(
     assert (found.broken, found.last) == (None, last + 1)
 
 
-def test_health_says_that_the_disk_is_full(start: Callable[..., Server], small_disk: Path) -> None:
+def test_health_reports_a_full_disk(start: Callable[..., Server], small_disk: Path) -> None:
     server = start(instance=str(small_disk), log_level="error")
     with closing(sqlite3.connect(small_disk / "painchain.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -106,7 +106,7 @@ def limit_pages(app: Flask, pages: int) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_form_that_a_full_disk_refuses_says_so_and_is_taken_later(
+def test_a_form_refused_by_a_full_disk_reports_it_and_can_be_sent_again(
     app: Flask, client: FlaskClient, make_connector: Callable[..., int], events: Callable[..., list[dict[str, Any]]]
 ) -> None:
     address = f"/settings/integrations/{make_connector()}"
@@ -138,7 +138,7 @@ def without_capabilities() -> None:
         ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP; at the next exec they are gone
 
 
-def test_a_read_only_database_stops_the_start_with_words_and_is_left_alone(instance: Path, tmp_path: Path) -> None:
+def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(instance: Path, tmp_path: Path) -> None:
     before = (instance / "painchain.db").read_bytes()
     for file, mode in ((instance / "painchain.db", 0o444), (instance, 0o555)):
         file.chmod(mode)
@@ -170,7 +170,7 @@ def refuse_writes(app: Flask, refused: bool) -> None:
             connection.commit()
 
 
-def test_a_read_only_database_is_said_reading_goes_on_and_saving_too_when_it_is_writable_again(
+def test_a_read_only_database_is_reported_reads_continue_and_saving_works_when_writable(
     app: Flask, client: FlaskClient
 ) -> None:
     refuse_writes(app, True)

@@ -60,7 +60,7 @@ class Client(threading.Thread):
                 self.answered.append((str(answer.headers["X-Request-Id"]), json.loads(told)["version"]))
 
 
-def test_whatever_was_answered_is_there_and_nothing_is_half_there(
+def test_every_acknowledged_write_survives_and_nothing_is_partial(
     start: Callable[..., Server], instance: Path, url: str
 ) -> None:
     seed = random.randrange(10**9)
@@ -126,7 +126,7 @@ def look(answered: list[tuple[str, int]], where: str) -> None:
 
 
 @pytest.mark.skipif(not LONG, reason="make test-faults runs it")
-def test_a_restore_that_is_killed_has_restored_everything_or_nothing(
+def test_a_killed_restore_is_complete_or_has_no_effect(
     start: Callable[..., Server], instance: Path, tmp_path: Path, url: str
 ) -> None:
     server = start(database_url=url)

@@ -107,7 +107,7 @@ def other(settings: Settings, database: str, tmp_path: Path, request: pytest.Fix
         on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, other: Flask, tmp_path: Path) -> None:
+def test_everything_moves_to_another_database_and_continues_there(app: Flask, other: Flask, tmp_path: Path) -> None:
     kept, gone = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Gone")
     remove(app, gone)
     person = add_person(app)
@@ -135,7 +135,7 @@ def test_everything_moves_to_another_database_and_goes_on_there(app: Flask, othe
     assert add_person(other, "bob") > person
 
 
-def test_what_was_derived_is_derived_anew(app: Flask, other: Flask, tmp_path: Path) -> None:
+def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path) -> None:
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), NOW)
         for number in range(600):
@@ -152,7 +152,7 @@ def test_what_was_derived_is_derived_anew(app: Flask, other: Flask, tmp_path: Pa
         assert counted == last == 602
 
 
-def test_what_came_after_the_backup_is_abandoned_and_no_number_is_used_twice(app: Flask, tmp_path: Path) -> None:
+def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     then = intact(app)
     taken(app, tmp_path / "file")
@@ -174,7 +174,7 @@ def test_what_came_after_the_backup_is_abandoned_and_no_number_is_used_twice(app
     assert intact(app).events == then.events + 1
 
 
-def test_a_backup_taken_while_others_write_is_of_one_moment(app: Flask, other: Flask, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flask, tmp_path: Path) -> None:
     number, stopping = add(app, "Busy"), threading.Event()
 
     def edit() -> None:
@@ -215,7 +215,7 @@ def resealed(several: list[bytes], **more: Any) -> bytes:
     return gzip.compress(b"".join(several[:-1]) + json.dumps(end).encode() + b"\n")
 
 
-def test_a_file_that_is_not_what_was_written_is_refused_and_nothing_changes(app: Flask, tmp_path: Path) -> None:
+def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     file = tmp_path / "file"
     taken(app, file)
@@ -243,9 +243,7 @@ def test_a_file_that_is_not_what_was_written_is_refused_and_nothing_changes(app:
     assert stored(app) == before
 
 
-def test_a_log_that_was_changed_by_hand_is_restored_only_if_somebody_says_so(
-    app: Flask, other: Flask, tmp_path: Path
-) -> None:
+def test_a_tampered_log_is_restored_only_with_an_explicit_option(app: Flask, other: Flask, tmp_path: Path) -> None:
     add(app, "First")
     with app.app_context():
         db.session.execute(text("UPDATE change_events SET author = 'eve' WHERE id = 2"))
@@ -262,7 +260,7 @@ def test_a_log_that_was_changed_by_hand_is_restored_only_if_somebody_says_so(
         assert broken.event == 2
 
 
-def test_a_restore_is_on_the_record_even_of_a_time_when_auditing_was_off(app: Flask, tmp_path: Path) -> None:
+def test_a_restore_is_audited_even_if_auditing_was_off_in_the_backup(app: Flask, tmp_path: Path) -> None:
     app.test_client().post("/api/connectors/1/disable")
     taken(app, tmp_path / "file")
     put_back(app, tmp_path / "file")
@@ -270,7 +268,7 @@ def test_a_restore_is_on_the_record_even_of_a_time_when_auditing_was_off(app: Fl
     intact(app)
 
 
-def test_what_holds_the_database_up_leaves_everything_as_it_was(
+def test_a_busy_database_leaves_everything_unchanged(
     app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(app, "First")
@@ -285,7 +283,7 @@ def test_what_holds_the_database_up_leaves_everything_as_it_was(
     add(app, "Third")
 
 
-def test_the_commands_write_a_file_for_its_owner_alone_and_read_it(
+def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
     run: Run,  # noqa: F811
     app: Flask,
     settings: Settings,
@@ -325,7 +323,7 @@ def test_the_commands_write_a_file_for_its_owner_alone_and_read_it(
     assert newest(app).description["cause"].startswith("command line (")
 
 
-def test_a_backup_of_another_key_says_which_file_is_missing(app: Flask, tmp_path: Path, started: Path) -> None:
+def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: Path, started: Path) -> None:
     taken(app, tmp_path / "file")
     elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
     try:
@@ -336,7 +334,7 @@ def test_a_backup_of_another_key_says_which_file_is_missing(app: Flask, tmp_path
 
 
 @pytest.mark.parametrize(("schema", "words"), [("0001", "an older version"), ("9999", "a newer version")])
-def test_a_backup_of_another_version_says_with_which_to_restore_it(schema: str, words: str) -> None:
+def test_a_backup_of_another_version_names_the_version_that_restores_it(schema: str, words: str) -> None:
     manifest = backup_format.Manifest(1, schema, "0.9", "", "sqlite", 1, "", "", "", 0, 0, {}, {})
     with pytest.raises(RestoreRefused, match=rf"{words} of PainChain \(0\.9, schema {schema}"):
         backup.refuse_other_versions(manifest)

@@ -43,7 +43,7 @@ def everything() -> list[tuple]:
     return list(db.session.execute(select(*(ChangeEvent.__table__.c[name] for name in columns)).order_by("timestamp")))
 
 
-def test_so_many_events_of_every_source_and_type_are_written(app):
+def test_the_requested_number_of_events_covers_every_source_and_type(app):
     done = []
     with app.app_context():
         before = queries.head().last_event
@@ -58,7 +58,7 @@ def test_so_many_events_of_every_source_and_type_are_written(app):
 
 
 @ON_SQLITE
-def test_what_events_say_is_of_the_shapes_of_their_fields(app):
+def test_facts_have_the_shapes_of_their_fields(app):
     with app.app_context():
         demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
         rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
@@ -72,7 +72,7 @@ def test_what_events_say_is_of_the_shapes_of_their_fields(app):
 
 
 @ON_SQLITE
-def test_everything_is_plainly_made_up_and_nothing_is_polled(app):
+def test_demo_data_is_recognisable_and_never_polled(app):
     with app.app_context():
         demo_data.fill(500, 30, 1, NOW, lambda number: None)
         rows = db.session.scalars(select(Connector).where(Connector.type != "painchain")).all()
@@ -90,7 +90,7 @@ def test_the_rare_author_is_as_rare_in_a_long_log(app):
 
 
 @ON_SQLITE
-def test_facts_are_believable(app):
+def test_facts_are_plausible(app):
     with app.app_context():
         demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
         query = select(ChangeEvent.event_metadata).where(ChangeEvent.event_type == "Commit")
@@ -111,7 +111,7 @@ def test_working_hours_are_busier_than_nights_and_weekends(app):
 
 
 @ON_SQLITE
-def test_the_same_seed_makes_the_same_events(app, settings, tmp_path):
+def test_the_same_seed_gives_the_same_events(app, settings, tmp_path):
     with app.app_context():
         demo_data.fill(300, 10, 7, NOW, lambda number: None)
         first = [tuple(row)[1:-1] for row in everything() if row.timestamp < NOW and row.source != "painchain"]
@@ -121,7 +121,7 @@ def test_the_same_seed_makes_the_same_events(app, settings, tmp_path):
     assert Counter(first) <= Counter(both)
 
 
-def test_the_command_says_what_it_did(run, app):
+def test_the_command_prints_its_result(run, app):
     result = run("--events", "200", "--days", "7", "--seed", "3")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "Added 200 made-up events over 7 days to the log." in result.stdout
@@ -129,7 +129,7 @@ def test_the_command_says_what_it_did(run, app):
         assert histogram.count(Filter()) == 201
 
 
-def test_a_log_in_use_is_left_alone_unless_forced(run, app):
+def test_a_log_in_use_is_not_changed_unless_forced(run, app):
     assert run("--events", "100").exit_code == 0
     refused = run("--events", "100")
     assert refused.exit_code == 2
@@ -144,5 +144,5 @@ def test_a_log_in_use_is_left_alone_unless_forced(run, app):
 
 @ON_SQLITE
 @pytest.mark.parametrize("words", [("--events", "0"), ("--days", "0"), ("--events", "many")])
-def test_a_wrong_number_is_refused(run, words):
+def test_an_invalid_number_is_refused(run, words):
     assert run(*words).exit_code == 2

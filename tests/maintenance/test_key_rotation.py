@@ -111,7 +111,7 @@ def newest(app: Flask, count: int = 1) -> list[Any]:
         return list(db.session.scalars(query.limit(count)))
 
 
-def test_a_rotation_seals_every_secret_anew_and_chains_on_with_the_new_key(
+def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the_new_key(
     app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     before, secrets = keys_in(file), opened(app)
@@ -140,7 +140,7 @@ def test_a_rotation_seals_every_secret_anew_and_chains_on_with_the_new_key(
         assert writer.key_id() == keys.id
 
 
-def test_no_column_but_the_known_ones_holds_a_sealed_text(app: Flask, stored: int) -> None:
+def test_only_the_known_columns_contain_encrypted_text(app: Flask, stored: int) -> None:
     """A new one has to be in ``sealed.COLUMNS``, or a rotation would forget it."""
     found = set()
     with app.app_context(), db.engine.connect() as connection:
@@ -150,7 +150,7 @@ def test_no_column_but_the_known_ones_holds_a_sealed_text(app: Flask, stored: in
     assert found == set(encrypted_columns.COLUMNS)
 
 
-def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
+def test_a_server_with_the_old_key_keeps_reading_and_writes_nothing(
     app: Flask, client: FlaskClient, run: Run, stored: int
 ) -> None:
     form = form_of(client.get(f"/settings/integrations/{stored}"), "#connector-form")
@@ -183,9 +183,7 @@ def test_a_server_with_the_old_key_reads_on_and_writes_nothing(
         assert "If it was replaced just now, start PainChain again" in client.post(path).text, path
 
 
-def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
-    app: Flask, run: Run, again: Callable[[], Flask]
-) -> None:
+def test_a_server_with_the_old_key_does_not_check_the_log(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
     now = datetime.now(UTC)
     write(app, *({"event_id": str(number)} for number in range(3)))
     with app.app_context():
@@ -206,7 +204,7 @@ def test_a_server_with_the_old_key_leaves_the_check_of_the_log_to_the_others(
         assert (found.broken, found.last) == (None, 5)
 
 
-def test_a_rotation_that_the_database_does_not_take_changes_nothing_and_the_next_uses_its_key(
+def test_a_rotation_that_the_database_refuses_changes_nothing_and_the_next_uses_its_key(
     app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     before, secrets = keys_in(file), opened(app)
@@ -256,7 +254,7 @@ main(["rotate-key"])
 
 @ON_SQLITE
 @pytest.mark.parametrize("where", ["before the file", "after the file", "before the commit", "after the commit"])
-def test_killed_at_any_point_it_leaves_what_starts_and_can_be_rotated(
+def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rotate(
     app: Flask, environment: None, run: Run, again: Callable[[], Flask], stored: int, file: Path, where: str
 ) -> None:
     before, secrets = keys_in(file), opened(app)
@@ -278,7 +276,7 @@ def test_killed_at_any_point_it_leaves_what_starts_and_can_be_rotated(
     assert list(file.parent.glob(".secret.key*")) == [], "no key lies about that a killed rotation left"
 
 
-def test_of_two_who_rotate_at_the_same_time_one_does(settings: Settings, stored: int, file: Path) -> None:
+def test_of_two_simultaneous_rotations_only_one_succeeds(settings: Settings, stored: int, file: Path) -> None:
     apps = [create_app(settings) for _ in range(3)]
 
     def rotate(app: Flask) -> bool:
@@ -298,7 +296,7 @@ def test_of_two_who_rotate_at_the_same_time_one_does(settings: Settings, stored:
     close(app)
 
 
-def test_a_key_from_outside_is_put_in_front_by_whoever_looks_after_it(
+def test_a_key_managed_by_the_operator_is_prepended_by_the_operator(
     settings: Settings, stored: int, file: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     old, new = file.read_text().strip(), new_key()
@@ -330,7 +328,7 @@ def test_a_key_from_outside_is_put_in_front_by_whoever_looks_after_it(
     assert secret.read_text() == back
 
 
-def test_old_keys_stay_until_no_event_needs_them(
+def test_old_keys_remain_until_no_event_needs_them(
     app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
@@ -363,7 +361,7 @@ def test_old_keys_stay_until_no_event_needs_them(
     assert "event 5, does not fit any of the keys" in refused.stderr
 
 
-def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
+def test_an_old_key_can_neither_hide_nor_write_events(
     app: Flask, run: Run, again: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
@@ -383,7 +381,7 @@ def test_whoever_has_an_old_key_can_neither_hide_events_nor_write_any(
 
 
 @ON_SQLITE
-def test_a_run_that_was_forged_before_does_not_become_genuine(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
+def test_a_rotation_does_not_make_forged_events_genuine(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
     write(app, {}, {}, {})
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([2])
@@ -443,7 +441,7 @@ def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
 # The key is lost
 
 
-def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
+def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
     app: Flask, settings: Settings, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
@@ -492,7 +490,7 @@ def test_a_lost_key_is_replaced_on_the_record_and_what_it_sealed_is_dropped(
 
 
 @ON_SQLITE
-def test_what_was_removed_by_hand_still_shows_after_the_key_was_lost(
+def test_manual_removals_are_still_detected_after_replacing_a_lost_key(
     app: Flask, run: Run, again: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
@@ -505,7 +503,7 @@ def test_what_was_removed_by_hand_still_shows_after_the_key_was_lost(
 
 
 @ON_SQLITE
-def test_a_replacement_that_the_database_does_not_take_can_be_done_again(
+def test_a_replacement_that_the_database_refuses_can_be_repeated(
     app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
 ) -> None:
     file.unlink()
@@ -521,7 +519,7 @@ def test_a_replacement_that_the_database_does_not_take_can_be_done_again(
     assert checked(again()).broken is None
 
 
-def test_a_wrong_key_does_not_chain_an_older_log(app: Flask, settings: Settings, stored: int, file: Path) -> None:
+def test_a_wrong_key_cannot_chain_an_older_log(app: Flask, settings: Settings, stored: int, file: Path) -> None:
     with app.app_context():
         flask_migrate.downgrade(directory=alembic(app), revision="0011")
     right = file.read_text()
@@ -535,7 +533,7 @@ def test_a_wrong_key_does_not_chain_an_older_log(app: Flask, settings: Settings,
     close(other)
 
 
-def test_the_place_of_the_keys_never_shows_them(settings: Settings) -> None:
+def test_the_key_source_never_shows_the_keys(settings: Settings) -> None:
     key = new_key()
     where = key_file.KeySource("PAINCHAIN_SECRET_KEY", text=key)
     assert key not in repr(where) + repr(key_file.read_keys(where))

@@ -29,17 +29,17 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def test_few_modules_lie_flat():
+def test_few_modules_are_outside_packages():
     assert len(list(PACKAGE.glob("*.py"))) <= 6
     assert len(list((PACKAGE / "web").glob("*.py"))) <= 8
 
 
-def test_no_module_is_too_long_to_read():
+def test_no_module_exceeds_the_line_limit():
     lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files(PACKAGE)}
     assert [str(path) for path, lines in lengths.items() if lines > LONGEST_MODULE] == []
 
 
-def test_only_the_web_knows_the_request():
+def test_only_the_web_package_uses_the_request():
     for path in files(PACKAGE):
         if path.relative_to(PACKAGE).parts[0] in ("web", "factory.py"):
             continue
@@ -48,7 +48,7 @@ def test_only_the_web_knows_the_request():
         assert {name.split(".")[0] for name in names} & {"wtforms", "flask_wtf"} == set(), path
 
 
-def test_pages_and_api_write_only_through_the_packages_that_audit():
+def test_pages_and_api_write_only_through_audited_packages():
     for path in files(PACKAGE / "web"):
         assert {"sqlalchemy.insert", "sqlalchemy.delete"} & imported(path) == set(), path
 
@@ -59,6 +59,6 @@ def test_templates_run_no_query():
         assert [word for word in ("db.session", ".execute(", "select(", ".query") if word in text] == [], path.name
 
 
-def test_each_package_says_what_it_is_for():
+def test_each_package_has_a_docstring():
     for path in PACKAGE.rglob("__init__.py"):
         assert path.parent.name == "versions" or ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path

@@ -29,7 +29,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_every_requirement_of_the_three_chapters_is_answered_once() -> None:
+def test_every_requirement_of_the_three_chapters_has_one_answer() -> None:
     wanted = {f"{section}.{number}" for section, most in SECTIONS.items() for number in range(1, most + 1)}
     told = [row[0] for row in rows()]
     assert len(told) == len(set(told)) == len(wanted)
@@ -42,7 +42,7 @@ def test_every_requirement_of_the_three_chapters_is_answered_once() -> None:
         assert row[5] != "–" or row[3] in ("not met", "not applicable"), row
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     named = [one for row in rows() for one in re.findall(r"`(tests/[^`]+)`", row[5])]
     assert len(named) > 60
     missing = []
@@ -53,20 +53,20 @@ def test_every_test_that_is_named_exists() -> None:
     assert missing == []
 
 
-def test_the_inventory_of_logs_names_every_place() -> None:
+def test_the_inventory_of_logs_is_complete() -> None:
     inventory = TEXT.partition("## What is recorded where")[2].partition("\n## ")[0]
     for place in ("the database", "standard error", "notify rules", "checkpoints"):
         assert place in inventory
 
 
-def test_the_document_says_what_the_browser_must_support() -> None:
+def test_the_document_lists_the_required_browser_features() -> None:
     said = TEXT.partition("## What the browser must support")[2]
     policies = ("Content-Security-Policy", "Strict-Transport-Security", "Cross-Origin")
     for feature in ("__Host-", "SameSite", *policies, "host name of its own"):
         assert feature in said
 
 
-def test_a_session_token_has_the_entropy_that_is_asked_for(app: Flask) -> None:
+def test_a_session_token_has_the_required_entropy(app: Flask) -> None:
     add_person(app)
     held = set()
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_a_session_token_has_the_entropy_that_is_asked_for(app: Flask) -> None:
     assert len(held) == 3
 
 
-def test_every_page_offers_to_sign_out(app: Flask, client: FlaskClient) -> None:
+def test_every_page_has_a_sign_out_button(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     sign_in(client)
     for page in ("/", "/report", "/as-of", "/settings/integrations", "/settings/people", "/account", "/nowhere"):
@@ -107,7 +107,7 @@ def test_no_cookie_is_larger_than_a_browser_keeps(app: Flask, client: FlaskClien
     assert max(len(one.partition(";")[0]) for one in cookies) < 4096
 
 
-def test_no_script_of_ours_makes_markup_of_text() -> None:
+def test_no_own_script_turns_text_into_markup() -> None:
     assert len(SCRIPTS) >= 3
     for file in SCRIPTS:
         said = file.read_text(encoding="utf-8")

@@ -128,7 +128,7 @@ def test_the_index_lists_every_document_once() -> None:
     assert sorted([documents.INDEX, *listed]) == sorted(name for name in documents.names() if name.endswith(".md"))
 
 
-def test_a_link_to_a_missing_file_or_heading_is_noticed() -> None:
+def test_a_link_to_a_missing_file_or_heading_is_detected() -> None:
     assert leads_somewhere(ROOT / "README.md", "docs/search.md#teams")
     assert not leads_somewhere(ROOT / "README.md", "docs/search.md#nothing")
     assert not leads_somewhere(ROOT / "README.md", "docs/nothing.md")

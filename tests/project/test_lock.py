@@ -53,7 +53,7 @@ def test_a_lock_file_holds_pins_hashes_and_reasons_and_nothing_else(lock):
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_file_names_no_address_no_index_and_no_host(lock):
+def test_a_lock_file_contains_no_address_index_or_host(lock):
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert re.findall(r"://|@|--(?!hash)|^-|\bfile:|\bindex-url\b|\btrusted-host\b", text, re.MULTILINE) == []
 
@@ -76,22 +76,22 @@ def test_every_dependency_is_pinned_to_a_version_that_it_allows(lock, extra):
             assert requirement.specifier.contains(version, prereleases=True), f"{requirement} is pinned to {version}"
 
 
-def test_what_npm_installs_for_tests_is_pinned_with_hashes_and_names_no_registry():
+def test_npm_packages_for_tests_are_pinned_with_hashes_and_without_a_registry():
     packages = json.loads((ROOT / "tests/node/package-lock.json").read_text(encoding="utf-8"))["packages"]
     asked = packages.pop("")["dependencies"]
     assert {name: packages[f"node_modules/{name}"]["version"] for name in asked} == asked
     assert [name for name, one in packages.items() if not one.get("integrity") or "resolved" in one] == []
 
 
-def test_the_driver_of_postgresql_comes_with_its_library():
+def test_the_postgresql_driver_includes_its_library():
     assert {"psycopg", "psycopg-binary"} <= set(pins("requirements.lock"))
 
 
-def test_tests_run_on_the_versions_that_people_run():
+def test_tests_use_the_pinned_runtime_versions():
     run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
     assert {name: set(dev.get(name, {}).values()) for name in run} == {name: set(run[name].values()) for name in run}
 
 
-def test_what_only_tests_need_is_not_installed_to_run():
+def test_packages_needed_only_by_tests_are_not_runtime_dependencies():
     only_dev = {canonicalize_name(one.name) for one in asked_for("dev")} - {one.name for one in asked_for()}
     assert only_dev & set(pins("requirements.lock")) == set()

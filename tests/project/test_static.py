@@ -28,17 +28,17 @@ def checksums() -> dict[str, str]:
     return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
 
 
-def test_every_file_of_others_is_listed_with_its_checksum():
+def test_every_third_party_file_is_listed_with_its_checksum():
     files = {path.relative_to(VENDOR).as_posix() for path in VENDOR.rglob("*") if path.is_file()}
     assert files - {"README.md", "SHA256SUMS"} == set(checksums())
 
 
 @pytest.mark.parametrize("name", checksums())
-def test_a_file_of_others_is_what_its_checksum_says(name):
+def test_every_third_party_file_matches_its_checksum(name):
     assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == checksums()[name]
 
 
-def test_every_file_of_others_is_named_with_origin_version_and_licence():
+def test_every_third_party_file_is_listed_with_origin_version_and_licence():
     rows = re.findall(r"^\| (\S+) \| .*\d+\.\d+\.\d+.* \| .+ \|$", (VENDOR / "README.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(checksums())
 
@@ -62,21 +62,21 @@ def test_nothing_refers_to_another_host(path):
         "fetch(`https://api.example`)",
     ],
 )
-def test_a_reference_to_another_host_would_be_noticed(text):
+def test_a_reference_to_another_host_is_detected(text):
     assert ELSEWHERE.search(text)
 
 
-def test_the_sheet_loads_no_other_sheet():
+def test_the_style_sheet_imports_no_other():
     assert "@import" not in (STATIC / "painchain.css").read_text()
 
 
-def test_every_static_file_that_a_template_names_exists():
+def test_every_static_file_used_by_a_template_exists():
     named = {name for path in TEMPLATES for name in re.findall(r"static\([\"']([^\"']+)", path.read_text())}
     assert {"painchain.css", "painchain.js", "vendor/htmx.min.js"} <= named
     assert [name for name in sorted(named) if not (STATIC / name).is_file()] == []
 
 
-def test_every_icon_that_is_named_is_in_the_sprite():
+def test_every_used_icon_is_in_the_sprite():
     sprite = ElementTree.parse(VENDOR / "icons.svg").getroot()
     there = {element.get("id") for element in sprite.iter() if element.get("id")}
     named = {name for path in TEMPLATES for name in re.findall(r"\bicon\([\"']([^\"']+)[\"']\)", path.read_text())}
@@ -85,7 +85,7 @@ def test_every_icon_that_is_named_is_in_the_sprite():
     assert sorted(named - there) == []
 
 
-def test_every_source_has_a_colour_of_its_own_in_the_sheet():
+def test_every_source_has_its_own_colour_in_the_style_sheet():
     colours = [kind.colour for kind in TYPES.values()]
     assert len(set(colours)) == len(colours)
     sheet = (STATIC / "painchain.css").read_text()

@@ -113,13 +113,13 @@ def pruned(events: Events) -> list[dict[str, Any]]:
 # The rules
 
 
-def test_everything_is_kept_forever_by_default(inside: Flask) -> None:
+def test_all_events_are_kept_forever_by_default(inside: Flask) -> None:
     assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
     assert retention_rules.prunable(retention_rules.rules(), NOW) == []
     assert order() == []
 
 
-def test_a_change_of_the_rules_is_on_the_record_and_no_change_is_not(inside: Flask, events: Events) -> None:
+def test_a_change_of_the_rules_is_audited_and_an_unchanged_save_is_not(inside: Flask, events: Events) -> None:
     set_rules(github=30, gitlab=None)
     set_rules(github=30)
     set_rules(github=None)
@@ -140,14 +140,14 @@ def test_a_change_of_the_rules_is_on_the_record_and_no_change_is_not(inside: Fla
     ]
 
 
-def test_rules_that_somebody_else_has_changed_are_not_overwritten(inside: Flask) -> None:
+def test_rules_changed_by_another_person_are_not_overwritten(inside: Flask) -> None:
     set_rules(github=30)
     with pytest.raises(StaleRetention), writer.writing() as event_log:
         retention_rules.change({"github": 90}, {"github": None}, Trail(event_log, "ann", "x", NOW))
     assert retention_rules.rules()["github"] == 30
 
 
-def test_the_preview_says_how_many_go_from_when_to_when(inside: Flask) -> None:
+def test_the_preview_shows_number_and_period_of_expired_events(inside: Flask) -> None:
     [one] = retention_rules.prunable({"github": 30, "gitlab": None}, NOW)
     forty = NOW - timedelta(days=40)
     assert one == PrunableEvents("github", 30, NOW - timedelta(days=30), 10, forty, forty)
@@ -156,7 +156,7 @@ def test_the_preview_says_how_many_go_from_when_to_when(inside: Flask) -> None:
 # The removal
 
 
-def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events: Events) -> None:
+def test_only_expired_events_and_their_tags_are_removed(inside: Flask, events: Events) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
     steps = list(pruning.run(number, NOW, Clock()))
@@ -173,7 +173,7 @@ def test_what_is_older_goes_with_its_tags_and_nothing_else(inside: Flask, events
     assert event["description"]["text"].startswith("Removed 10 events of GitHub from before ")
 
 
-def test_each_source_has_an_event_of_its_own_and_one_where_nothing_goes_has_none(inside: Flask, events: Events) -> None:
+def test_each_source_with_removals_gets_one_event_and_others_none(inside: Flask, events: Events) -> None:
     set_rules(github=30, gitlab=10, kubernetes=1)
     order()
     Scheduler(inside, Clock()).run_once()
@@ -183,7 +183,7 @@ def test_each_source_has_an_event_of_its_own_and_one_where_nothing_goes_has_none
     ]
 
 
-def test_a_step_is_a_transaction_of_its_own_and_its_size_is_bounded(inside: Flask, small_steps: None) -> None:
+def test_each_step_is_one_transaction_of_limited_size(inside: Flask, small_steps: None) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
     steps = pruning.run(number, NOW, Clock())
@@ -199,14 +199,12 @@ def test_a_step_is_a_transaction_of_its_own_and_its_size_is_bounded(inside: Flas
     ("size", "seconds", "follows"),
     [(100, 0.025, 100), (100, 0.25, 10), (50, 0.001, 75), (500, 0.0, 500), (10, 9.0, 10)],
 )
-def test_the_size_of_a_step_follows_how_long_the_last_one_held_up_writers(
-    size: int, seconds: float, follows: int
-) -> None:
+def test_the_step_size_adapts_to_how_long_writers_waited(size: int, seconds: float, follows: int) -> None:
     assert pruning.next_size(size, seconds) == follows
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_a_writer_has_its_turn_between_any_two_steps(inside: Flask, settings: Settings, small_steps: None) -> None:
+def test_other_writers_can_write_between_two_steps(inside: Flask, settings: Settings, small_steps: None) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
     other = sqlite3.connect(settings.instance / "painchain.db", timeout=0)
@@ -219,7 +217,7 @@ def test_a_writer_has_its_turn_between_any_two_steps(inside: Flask, settings: Se
 # What can go wrong
 
 
-def test_what_a_process_that_died_has_removed_is_on_the_record_once_another_goes_on(
+def test_removals_of_a_killed_process_are_audited_when_another_continues(
     inside: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
@@ -237,7 +235,7 @@ def test_what_a_process_that_died_has_removed_is_on_the_record_once_another_goes
     assert event["metadata"]["events"] == 10
 
 
-def test_whoever_was_only_slow_removes_nothing_after_another_has_taken_over(
+def test_a_slow_process_removes_nothing_after_another_took_over(
     inside: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
@@ -252,7 +250,7 @@ def test_whoever_was_only_slow_removes_nothing_after_another_has_taken_over(
     assert [event["metadata"]["events"] for event in pruned(events)] == [10]
 
 
-def test_a_rule_that_is_taken_back_stops_the_removal_and_what_is_gone_is_on_the_record(
+def test_withdrawing_a_rule_stops_the_removal_and_past_removals_are_audited(
     inside: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
@@ -273,7 +271,7 @@ def test_while_auditing_is_off_nothing_is_removed(inside: Flask, client: FlaskCl
     assert sources()["github"] == 20
 
 
-def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
+def test_disabling_auditing_pauses_the_removal_until_it_is_enabled(
     inside: Flask, client: FlaskClient, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
@@ -292,14 +290,14 @@ def test_auditing_that_is_switched_off_stops_the_removal_until_it_is_on_again(
     assert [event["metadata"]["events"] for event in pruned(events)] == [10]
 
 
-def test_one_removal_at_a_time(inside: Flask) -> None:
+def test_only_one_removal_runs_at_a_time(inside: Flask) -> None:
     set_rules(github=30)
     assert len(order()) == 1
     with pytest.raises(PruneInProgress):
         order()
 
 
-def test_a_rule_that_has_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
+def test_a_rule_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
     set_rules(github=30)
     asked = retention_rules.prunable({"github": 10}, NOW)
     with pytest.raises(StaleRetention), writer.writing() as event_log:
@@ -327,7 +325,7 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
     assert len(pruned(events)) == 2
 
 
-def test_of_several_servers_one_has_the_daily_turn(inside: Flask, settings: Settings) -> None:
+def test_only_one_of_several_servers_does_the_daily_run(inside: Flask, settings: Settings) -> None:
     taken: list[bool] = []
 
     def take(app: Flask) -> None:
@@ -345,7 +343,7 @@ def test_of_several_servers_one_has_the_daily_turn(inside: Flask, settings: Sett
     assert sorted(taken) == [False, False, True]
 
 
-def test_the_daily_run_is_left_out_with_a_line_in_the_log_while_auditing_is_off(
+def test_the_daily_run_is_skipped_and_logged_while_auditing_is_off(
     inside: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_rules(github=30)
@@ -355,11 +353,11 @@ def test_the_daily_run_is_left_out_with_a_line_in_the_log_while_auditing_is_off(
     assert "The daily prune is skipped. Auditing is off" in caplog.text
 
 
-def test_an_app_alone_starts_no_thread(inside: Flask) -> None:
+def test_creating_an_app_starts_no_thread(inside: Flask) -> None:
     assert "scheduler" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_the_thread_finds_its_work_and_stops_when_it_is_told_to(
+def test_the_thread_finds_its_work_and_stops_on_request(
     inside: Flask, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.workers.base.LOOK_SECONDS", 0.05)
@@ -379,7 +377,7 @@ def test_the_thread_finds_its_work_and_stops_when_it_is_told_to(
 # The command line
 
 
-def test_prune_says_what_goes_removes_it_and_records_it(inside: Flask, run: Run, events: Events) -> None:  # noqa: F811
+def test_prune_shows_removes_and_audits_the_expired_events(inside: Flask, run: Run, events: Events) -> None:  # noqa: F811
     set_rules(github=30)
     dry = run("prune", "--dry-run")
     assert dry.exit_code == 0
@@ -402,7 +400,7 @@ def test_prune_is_refused_while_auditing_is_off(inside: Flask, client: FlaskClie
     assert sources()["github"] == 20
 
 
-def test_events_are_removed_by_the_time_they_happened(inside: Flask) -> None:
+def test_events_are_removed_by_the_time_when_they_happened(inside: Flask) -> None:
     edge = NOW - timedelta(days=30)
     db.session.execute(
         text("UPDATE change_events SET timestamp = :edge WHERE source = 'gitlab'"), {"edge": microseconds(edge)}

@@ -362,7 +362,7 @@ def test_an_unticked_box_is_off_and_what_that_means_is_said_from_then_on(client,
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_saving_without_a_change_writes_nothing_and_says_so(client, events, make_connector, htmx):
+def test_saving_without_a_change_writes_nothing_and_reports_it(client, events, make_connector, htmx):
     numbers = [make_connector(key, f"Some {key}", tags="a, b") for key in ADDABLE]
     before = events()
     for number in (SYSTEM, *numbers):
@@ -622,7 +622,7 @@ def switch_auditing_off(client: FlaskClient) -> None:
     assert client.post(address, data=form_of(client.get(address))).status_code == 303
 
 
-def test_while_auditing_is_off_every_page_says_since_when_and_by_whom(client, events, make_connector):
+def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(client, events, make_connector):
     number = make_connector()
     event = events()[-1]["id"]
     pages = ["/", f"/events/{event}", "/nowhere", LIST, f"{LIST}/new", f"{LIST}/new/github", page_of(number)]
@@ -771,7 +771,7 @@ def test_a_save_that_carries_visibility_lists_it_and_logs_each_field(client, eve
     assert [name for name, on in visible(client, number).items() if not on] == [("Release", "draft"), ("Commit", "sha")]
 
 
-def test_a_save_of_visibility_alone_is_a_change(client, events, make_connector):
+def test_saving_only_visibility_is_a_change(client, events, make_connector):
     number = make_connector()
     before = len(events())
     edit(client, number, **{"visible.Commit.sha": False})

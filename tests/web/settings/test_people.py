@@ -131,7 +131,7 @@ def test_a_stale_form_is_not_saved_over_somebody_elses_change(app, client):
 
 
 @pytest.mark.parametrize("way", ["role", "disable", "remove"])
-def test_the_last_admin_stays(app, client, way):
+def test_the_last_admin_cannot_be_removed(app, client, way):
     alice = add_person(app)
     add_person(app, "bob", "editor")
     sign_in(client)
