@@ -72,7 +72,7 @@ def value(client: FlaskClient, name: str) -> float:
 
 
 @ON_SQLITE
-def test_there_are_no_metrics_until_a_token_is_set(off: Flask) -> None:
+def test_metrics_are_off_until_a_token_is_set(off: Flask) -> None:
     for headers in ({}, BEARER, {"Authorization": "Bearer "}):
         assert off.test_client().get("/metrics", headers=headers).status_code == 404
 
@@ -81,14 +81,14 @@ def test_there_are_no_metrics_until_a_token_is_set(off: Flask) -> None:
     "given", ["", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"]
 )
 @ON_SQLITE
-def test_without_the_token_nothing_is_told_whoever_asks(app: Flask, client: FlaskClient, given: str) -> None:
+def test_without_the_token_no_metrics_are_returned(app: Flask, client: FlaskClient, given: str) -> None:
     answer = client.get("/metrics", headers={"Authorization": given})
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "painchain_" not in answer.text
 
 
 @ON_SQLITE
-def test_the_token_of_the_metrics_opens_the_metrics_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+def test_the_metrics_token_gives_access_only_to_the_metrics(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     answer = client.get("/metrics", headers={"Authorization": f"bearer  {TOKEN}"})
     assert answer.status_code == 200
@@ -101,7 +101,7 @@ def test_the_token_of_the_metrics_opens_the_metrics_and_nothing_else(app: Flask,
 # What is told
 
 
-def test_it_is_what_prometheus_reads(app: Flask, client: FlaskClient, make_connector: Make) -> None:
+def test_the_output_is_valid_for_prometheus(app: Flask, client: FlaskClient, make_connector: Make) -> None:
     make_connector()
     client.get("/")
     told = scraped(client)
@@ -145,7 +145,7 @@ NAMES = {
 
 
 @ON_SQLITE
-def test_requests_are_counted_by_route_and_what_people_make_up_is_no_label(client: FlaskClient) -> None:
+def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskClient) -> None:
     for number in range(30):
         client.get(f"/made-up/{number}")
         client.open("/", method=f"MADEUP{number}")
@@ -178,7 +178,7 @@ def test_events_are_counted_by_source_once_they_are_written(
     assert value(client, "painchain_log_last_event") == 602
 
 
-def test_what_could_not_be_written_is_counted(app: Flask, client: FlaskClient) -> None:
+def test_failed_writes_are_counted(app: Flask, client: FlaskClient) -> None:
     refuse(app, "INSERT", "change_events")
     assert client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}).status_code == 503
     refused = values(scraped(client)["painchain_writes_refused"], "reason")
@@ -221,7 +221,7 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
 
 
 @ON_SQLITE
-def test_what_is_to_be_told_and_was_given_up_is_counted(app: Flask, client: FlaskClient, make_connector: Make) -> None:
+def test_waiting_and_given_up_messages_are_counted(app: Flask, client: FlaskClient, make_connector: Make) -> None:
     rule = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
     assert client.post("/api/notify-rules", json=rule).status_code == 201
     assert client.delete(f"/api/connectors/{make_connector()}").status_code == 204
@@ -234,7 +234,7 @@ def test_what_is_to_be_told_and_was_given_up_is_counted(app: Flask, client: Flas
     assert value(client, "painchain_auditing_on") == 0
 
 
-def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: FlaskClient) -> None:
+def test_a_broken_log_and_failing_checkpoints_are_in_the_metrics(app: Flask, client: FlaskClient) -> None:
     series = ("painchain_log_broken", "painchain_log_checked_timestamp_seconds", "painchain_checkpoint_failing")
     assert [value(client, name) for name in series] == [0, 0, 0]
     with app.app_context():
@@ -248,7 +248,7 @@ def test_a_broken_log_and_checkpoints_that_fail_are_told(app: Flask, client: Fla
     assert value(client, "painchain_log_broken") == 1
 
 
-def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client: FlaskClient) -> None:
+def test_an_unreadable_database_is_in_the_metrics(app: Flask, client: FlaskClient) -> None:
     assert value(client, "painchain_database_up") == 1
     with app.app_context():
         db.session.execute(db.text("ALTER TABLE log_head RENAME TO away"))
@@ -263,7 +263,7 @@ def test_while_the_database_cannot_be_read_the_metrics_say_so(app: Flask, client
 
 
 @ON_SQLITE
-def test_a_scrape_asks_the_database_little_however_long_the_log_is(app: Flask, client: FlaskClient) -> None:
+def test_a_scrape_takes_few_queries_for_any_log_length(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         with writer.writing() as event_log:
             event_log.append(*(new(number) for number in range(2000)))
@@ -280,7 +280,7 @@ def test_a_scrape_asks_the_database_little_however_long_the_log_is(app: Flask, c
 
 
 @ON_SQLITE
-def test_two_apps_of_one_process_count_apart(off: Flask, client: FlaskClient, tmp_path: Path) -> None:
+def test_two_apps_in_one_process_count_separately(off: Flask, client: FlaskClient, tmp_path: Path) -> None:
     off.test_client().get("/report")
     found = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
     assert ("/report",) not in found

@@ -87,7 +87,7 @@ NONE = [
 
 
 @pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(
+def test_an_invalid_request_is_refused_without_repeating_its_text(
     seen: tuple[int, bool], caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, raw, expected, words in NONE:
@@ -105,7 +105,7 @@ def test_what_is_no_request_is_refused_in_words_that_repeat_nothing_of_it(
     assert CANARY.decode() not in caplog.text
 
 
-def test_what_a_proxy_says_reaches_the_app_only_where_it_is_trusted(seen: tuple[int, bool]) -> None:
+def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(seen: tuple[int, bool]) -> None:
     port, trusting = seen
     said = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"
     _, headers, body = say(port, b"GET /told HTTP/1.1\r\n" + said + END)
@@ -114,7 +114,7 @@ def test_what_a_proxy_says_reaches_the_app_only_where_it_is_trusted(seen: tuple[
 
 
 @pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_every_kind_of_answer_has_the_headers_that_protect(seen: tuple[int, bool]) -> None:
+def test_every_kind_of_response_has_the_security_headers(seen: tuple[int, bool]) -> None:
     """Pages, files, what has not changed, redirects, refusals, defects, webhooks, and news that are none."""
     port = seen[0]
 
@@ -154,7 +154,7 @@ def test_every_kind_of_answer_has_the_headers_that_protect(seen: tuple[int, bool
 
 
 @pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_whoever_connects_and_says_nothing_keeps_nobody_waiting(seen: tuple[int, bool]) -> None:
+def test_silent_connections_do_not_block_others(seen: tuple[int, bool]) -> None:
     with ExitStack() as idle:
         for _ in range(150):
             idle.enter_context(socket.create_connection(("127.0.0.1", seen[0]))).sendall(b"GET / HT")

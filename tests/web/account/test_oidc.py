@@ -104,9 +104,7 @@ def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.both_databases
-def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subject_from_then_on(
-    app, client, fake_server
-):
+def test_an_existing_account_reaches_the_requested_page_and_is_then_matched_by_subject(app, client, fake_server):
     answer = through(client, fake_server, "subject-of-alice", client.get("/report?month=2026-01").location)
     assert (answer.status_code, answer.location) == (303, "/report?month=2026-01")
     assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
@@ -122,7 +120,7 @@ def test_whoever_has_an_account_comes_to_the_page_asked_for_and_is_known_by_subj
     assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
 
 
-def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client, fake_server):
+def test_the_authorization_request_has_pkce_state_and_nonce(app, client, fake_server):
     asked = dict(parse_qsl(urlsplit(begin(client)).query))
     assert asked["response_type"] == "code"
     assert asked["code_challenge_method"] == "S256"
@@ -144,7 +142,7 @@ def test_the_provider_is_asked_for_a_code_with_pkce_state_and_nonce(app, client,
         ("lookalike", "Example ID sent no usable email address", "no email address"),
     ],
 )
-def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, fake_server, account, message, why):
+def test_a_refused_sign_in_shows_the_reason_and_is_audited(app, client, fake_server, account, message, why):
     answer = through(client, fake_server, account)
     assert answer.status_code == 403
     assert said(answer).startswith(message)
@@ -154,7 +152,7 @@ def test_who_is_not_let_in_is_told_why_and_it_is_on_the_record(app, client, fake
     assert client.get("/").status_code == 303
 
 
-def test_a_disabled_account_is_not_let_in(app, client, fake_server):
+def test_a_disabled_account_cannot_sign_in(app, client, fake_server):
     add_person(app, "root")
     through(client, fake_server, "subject-of-alice")
     with on_the_record(app) as trail:
@@ -165,7 +163,7 @@ def test_a_disabled_account_is_not_let_in(app, client, fake_server):
     assert newest(app)[0][2]["person"] == "alice"
 
 
-def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_along(app, client, fake_server):
+def test_an_address_reassigned_at_the_provider_does_not_give_access_to_the_account(app, client, fake_server):
     through(client, fake_server, "subject-of-alice")
     stranger = app.test_client()
     answer = through(stranger, fake_server, "other-alice")
@@ -173,7 +171,7 @@ def test_an_address_that_went_to_somebody_else_there_does_not_bring_the_account_
     assert "belongs to another user at Example ID" in said(answer)
 
 
-def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make_app, fake_server):
+def test_a_first_sign_in_creates_an_account_if_a_setting_allows_it(make_app, fake_server):
     app = make_app(oidc_role="editor", oidc_domains="people.example, @else.example")
     client = app.test_client()
     assert through(client, fake_server, "subject-of-bob").status_code == 303
@@ -187,7 +185,7 @@ def test_whoever_comes_for_the_first_time_gets_an_account_where_that_is_set(make
     assert said(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
 
 
-def test_a_first_account_is_not_made_by_the_provider(settings, fake_server):
+def test_the_provider_cannot_create_the_first_account(settings, fake_server):
     wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(oidc_role="admin"))
     app = create_app(replace(wanted, host="0.0.0.0"))
     try:
@@ -245,7 +243,7 @@ def fail(client: FlaskClient, fake_server: FakeProvider, fault: str) -> TestResp
         ("no answer", 503, "Example ID does not respond correctly", "the provider did not answer"),
     ],
 )
-def test_what_cannot_be_believed_signs_nobody_in(app, client, fake_server, fault, status, message, why):
+def test_an_invalid_callback_signs_nobody_in(app, client, fake_server, fault, status, message, why):
     answer = fail(client, fake_server, fault)
     assert (answer.status_code, said(answer)[: len(message)]) == (status, message)
     [(kind, author, facts)] = newest(app)
@@ -267,7 +265,7 @@ def test_a_code_signs_in_once(app, client, fake_server):
     assert (answer.status_code, "was already used or has expired" in said(answer)) == (400, True)
 
 
-def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, client, fake_server):
+def test_many_failures_are_throttled_except_in_a_known_browser(app, client, fake_server):
     through(client, fake_server, "subject-of-alice")
     sign_out(client)
     stranger = app.test_client()
@@ -276,7 +274,7 @@ def test_many_failures_are_held_back_but_not_in_a_browser_that_is_known(app, cli
     assert through(client, fake_server, "subject-of-alice").status_code == 303
 
 
-def test_a_provider_that_is_down_leaves_the_password(make_app, fake_server):
+def test_password_sign_in_works_while_the_provider_is_down(make_app, fake_server):
     app = make_app(oidc_issuer=f"http://127.0.0.1:{free_port()}")
     client = app.test_client()
     answer = client.get("/sign-in/oidc")
@@ -285,7 +283,7 @@ def test_a_provider_that_is_down_leaves_the_password(make_app, fake_server):
     assert sign_in(client).status_code == 303
 
 
-def test_without_a_provider_there_is_no_button_and_no_way(settings):
+def test_without_a_provider_there_is_no_button_and_no_route(settings):
     app = create_app(settings)
     try:
         add_person(app)
@@ -296,6 +294,6 @@ def test_without_a_provider_there_is_no_button_and_no_way(settings):
         close(app)
 
 
-def test_nobody_is_led_elsewhere_afterwards(app, client, fake_server):
+def test_sign_in_never_redirects_to_another_site(app, client, fake_server):
     answer = through(client, fake_server, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
     assert answer.location == "/"

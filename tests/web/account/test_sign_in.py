@@ -17,12 +17,12 @@ from tests.support.accounts import PASSWORD, add_person, make_link, on_the_recor
 from tests.support.html import fill, form_of, soup, texts, words
 
 
-def test_out_of_the_box_nobody_signs_in(client, events):
+def test_by_default_no_sign_in_is_required(client, events):
     assert client.get("/").status_code == 200
     assert client.get("/sign-in").location == "/"
 
 
-def test_from_the_first_account_on_everybody_signs_in(app, client):
+def test_signing_in_is_required_once_an_account_exists(app, client):
     add_person(app)
     answer = client.get("/?range=7d")
     assert (answer.status_code, answer.location) == (303, "/sign-in?next=%2F%3Frange%3D7d")
@@ -34,7 +34,7 @@ def test_from_the_first_account_on_everybody_signs_in(app, client):
 
 
 @pytest.mark.both_databases
-def test_whoever_signs_in_comes_to_the_page_asked_for_and_is_the_author(app, client, make_connector, events):
+def test_signing_in_leads_to_the_requested_page_and_sets_the_author(app, client, make_connector, events):
     add_person(app)
     answer = sign_in(client, start=client.get("/settings/integrations?q=a").location)
     assert (answer.status_code, answer.location) == (303, "/settings/integrations?q=a")
@@ -46,7 +46,7 @@ def test_whoever_signs_in_comes_to_the_page_asked_for_and_is_the_author(app, cli
 
 
 @pytest.mark.parametrize(("name", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("", ""), ("a\0b", "x")])
-def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password):
+def test_a_failed_sign_in_reveals_nothing_about_the_account(app, client, name, password):
     add_person(app)
     answer = sign_in(client, name, password)
     assert answer.status_code == 422
@@ -55,7 +55,7 @@ def test_a_wrong_sign_in_says_nothing_of_the_account(app, client, name, password
 
 
 @pytest.mark.both_databases
-def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(app, client):
+def test_many_failed_sign_ins_are_throttled_except_in_a_known_browser(app, client):
     add_person(app)
     sign_in(client)
     sign_out(client)
@@ -66,7 +66,7 @@ def test_many_wrong_sign_ins_are_held_back_but_not_for_a_browser_that_is_known(a
     assert sign_in(client).status_code == 303
 
 
-def test_a_link_makes_the_first_account_once(app, client):
+def test_a_setup_link_creates_the_first_account_once(app, client):
     address = make_link(app)
     form = fill(form_of(client.get(address), "#link"), name="alice", password=PASSWORD, again=PASSWORD)
     assert client.post(address, data={**form, "again": "else"}).status_code == 422
@@ -75,7 +75,7 @@ def test_a_link_makes_the_first_account_once(app, client):
     assert client.get(address).status_code == 410
 
 
-def test_a_link_sets_a_password_anew_once_and_for_a_day_and_ends_every_session(app, client, events):
+def test_a_reset_link_works_once_within_a_day_and_ends_every_session(app, client, events):
     number = add_person(app)
     sign_in(client)
     replaced, address = make_link(app, number), make_link(app, number)
@@ -106,7 +106,7 @@ def test_a_link_sets_a_password_anew_once_and_for_a_day_and_ends_every_session(a
     assert PASSWORD not in str(events())
 
 
-def test_nothing_else_is_served_beyond_loopback_until_there_is_an_account(settings):
+def test_beyond_loopback_only_setup_is_served_until_an_account_exists(settings):
     app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
     client = app.test_client()
     try:
@@ -120,7 +120,7 @@ def test_nothing_else_is_served_beyond_loopback_until_there_is_an_account(settin
 
 
 @pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "x"])
-def test_nobody_is_led_elsewhere(app, client, wanted):
+def test_no_redirect_leads_to_another_site(app, client, wanted):
     add_person(app)
     form = fill(form_of(client.get("/sign-in", query_string={"next": wanted}), "#sign-in"), name="alice")
     answer = client.post("/sign-in", data={**form, "password": PASSWORD, "next": wanted})
@@ -140,7 +140,7 @@ def age(app: Flask, **span: int) -> None:
         db.session.commit()
 
 
-def test_a_session_ends_when_it_is_unused_and_after_its_longest_time(app, client):
+def test_a_session_ends_when_idle_and_after_its_maximum_time(app, client):
     add_person(app)
     sign_in(client)
     for _ in range(31):
@@ -156,7 +156,7 @@ def test_a_session_ends_when_it_is_unused_and_after_its_longest_time(app, client
     assert client.get("/report").status_code == 303
 
 
-def test_what_an_open_page_asks_by_itself_keeps_no_session_in_use(app, client):
+def test_automatic_requests_do_not_extend_a_session(app, client):
     add_person(app)
     sign_in(client)
     for address in ("/news?after=0", "/settings/integrations/health?ids=1", "/settings/retention/progress"):
@@ -182,7 +182,7 @@ def test_what_an_open_page_asks_by_itself_keeps_no_session_in_use(app, client):
     ],
     ids=["disabled", "removed", "role", "password"],
 )
-def test_a_change_of_the_account_ends_its_sessions_at_once_and_the_page_says_why(app, client, act, said):
+def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, client, act, said):
     add_person(app)
     number = add_person(app, "bob", "editor")
     sign_in(client, "bob")
@@ -199,7 +199,7 @@ def test_a_change_of_the_account_ends_its_sessions_at_once_and_the_page_says_why
         assert f"Nothing was saved. {said}" in texts(soup(saved), "[role=alert] p, #toast .bad span")[0]
 
 
-def test_a_stranger_is_told_nothing_of_accounts(app, client):
+def test_sign_in_does_not_reveal_whether_an_account_exists(app, client):
     add_person(app)
     assert not soup(client.get("/sign-in")).select("[role=alert]")
     client.set_cookie("painchain_known", "nonsense")
@@ -207,7 +207,7 @@ def test_a_stranger_is_told_nothing_of_accounts(app, client):
     assert "disabled" not in client.get("/sign-in").text
 
 
-def test_a_failed_sign_in_is_on_the_record_without_what_was_typed_and_is_nobodys_act(app, client, events):
+def test_a_failed_sign_in_is_audited_without_input_and_without_an_author(app, client, events):
     number = add_person(app)
     add_person(app, "bob")
     sign_in(client, "bob")
@@ -231,7 +231,7 @@ def test_a_failed_sign_in_is_on_the_record_without_what_was_typed_and_is_nobodys
     assert texts(feed, "#feed .note")[:2] == ["disabled account", "wrong password"]
 
 
-def test_the_cookies_are_kept_from_scripts_and_other_sites_and_hold_nothing_of_the_account(app, client):
+def test_cookies_are_hidden_from_scripts_and_other_sites_and_contain_no_account_data(app, client):
     add_person(app)
     cookies = sign_in(client).headers.getlist("Set-Cookie")
     for name in ("painchain_session", "painchain_known"):
@@ -240,7 +240,7 @@ def test_the_cookies_are_kept_from_scripts_and_other_sites_and_hold_nothing_of_t
         assert "alice" not in cookie
 
 
-def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
+def test_over_https_cookies_are_secure(app, client):
     add_person(app)
     over = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/sign-in"}}
     form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
@@ -249,7 +249,7 @@ def test_under_https_the_cookies_are_sent_by_https_alone(app, client):
         assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
 
 
-def test_signing_in_anew_ends_the_session_that_this_browser_had(app, client):
+def test_signing_in_again_ends_the_previous_session_of_the_browser(app, client):
     add_person(app)
     add_person(app, "bob")
     form = form_of(client.get("/sign-in"), "#sign-in")
@@ -273,7 +273,7 @@ def test_signing_out_ends_the_session_on_the_server(app, client):
     assert client.get("/").status_code == 303
 
 
-def test_what_happens_to_an_account_is_shown_by_name(app, client):
+def test_account_events_are_shown_with_names(app, client):
     number = add_person(app)
     add_person(app, "bob")
     with on_the_record(app) as trail:
@@ -287,7 +287,7 @@ def test_what_happens_to_an_account_is_shown_by_name(app, client):
     assert "Person Changed alice 2 settings: Role, Email" in lines
 
 
-def test_two_browsers_of_one_person_each_get_pages_of_their_own(app, client):
+def test_two_browsers_of_one_person_do_not_share_cached_pages(app, client):
     add_person(app)
     other = app.test_client()
     for browser in (client, other):

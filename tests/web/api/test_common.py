@@ -29,7 +29,7 @@ WRITES = [
 ]
 
 
-def test_another_sites_page_writes_nothing(client: FlaskClient, events: Events) -> None:
+def test_a_page_of_another_site_cannot_write(client: FlaskClient, events: Events) -> None:
     before = events()
     for method, address, body in WRITES:
         for headers in ELSEWHERE:
@@ -37,13 +37,13 @@ def test_another_sites_page_writes_nothing(client: FlaskClient, events: Events) 
     assert events() == before
 
 
-def test_own_pages_and_scripts_may_write(client: FlaskClient) -> None:
+def test_own_pages_and_scripts_can_write(client: FlaskClient) -> None:
     own = {"Origin": "http://localhost"}
     for headers in ({}, own, {**own, "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}):
         assert client.post("/api/painchain/log", json=rename("Prod"), headers=headers).status_code == 201, headers
 
 
-def test_reading_is_not_asked_where_it_comes_from(client: FlaskClient) -> None:
+def test_reads_need_no_origin(client: FlaskClient) -> None:
     assert client.get("/api/changes", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
@@ -56,7 +56,7 @@ def test_a_body_of_another_type_than_json_is_refused(client: FlaskClient, events
     assert events() == before
 
 
-def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_takes(client: FlaskClient) -> None:
+def test_an_unsupported_method_is_answered_with_the_allowed_ones(client: FlaskClient) -> None:
     for method, address, taken in (
         ("DELETE", "/api/changes", {"GET"}),
         ("PUT", "/api/changes/1", {"GET"}),
@@ -71,10 +71,10 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_takes(
         assert set(response.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == taken
 
 
-def test_what_is_not_there_is_answered_in_json(client: FlaskClient) -> None:
+def test_unknown_addresses_are_answered_in_json(client: FlaskClient) -> None:
     for address in ("/api/nothing", "/api/", "/api/changes/", "/api/connectors/", "/health/x"):
         problem(client.get(address), 404)
 
 
-def test_another_host_name_is_refused(client: FlaskClient) -> None:
+def test_an_unknown_host_name_is_refused(client: FlaskClient) -> None:
     problem(client.get("/api/changes", headers={"Host": "elsewhere.example"}), 400)

@@ -37,7 +37,7 @@ def test_adding_a_connector_enabled_is_two_events_of_one_request(client: FlaskCl
     assert response.get_json()["enabled"] is True
 
 
-def test_tags_go_in_as_a_list_or_comma_separated_and_come_out_as_a_list(client: FlaskClient, github: str) -> None:
+def test_tags_are_accepted_as_list_or_text_and_returned_as_a_list(client: FlaskClient, github: str) -> None:
     for tags in (["b", "a"], ["b,a"], "b, a", " b ,, a,b", ["b", " a ", ""], "b\na"):
         patch(client, github, tags=[])
         assert patch(client, github, tags=tags).get_json()["tags"] == ["b", "a"], tags
@@ -73,20 +73,22 @@ WRONG_VALUES = [
 ]
 
 
-def test_a_connector_with_wrong_values_is_not_added(client: FlaskClient, events: Events) -> None:
+def test_a_connector_with_invalid_values_is_not_added(client: FlaskClient, events: Events) -> None:
     before = events()
     for changes, at_fault in WRONG_VALUES:
         assert fields_at_fault(client.post("/api/connectors", json={**GITHUB, **changes})) == at_fault, changes
     assert (events(), len(client.get("/api/connectors").get_json())) == (before, 1)
 
 
-def test_a_name_can_be_taken_only_once(client: FlaskClient) -> None:
+def test_connector_names_are_unique(client: FlaskClient) -> None:
     for first, second in (("Prod", "Prod"), ("Stage", "STAGE"), ("Test", " Test "), ("Ärger", "Ärger")):
         assert client.post("/api/connectors", json={**KUBERNETES, "name": first}).status_code == 201
         assert fields_at_fault(client.post("/api/connectors", json={**KUBERNETES, "name": second})) == ["name"]
 
 
-def test_each_changed_field_is_one_event_and_the_save_another(client: FlaskClient, github: str, events: Events) -> None:
+def test_each_changed_field_is_one_event_plus_one_for_the_save(
+    client: FlaskClient, github: str, events: Events
+) -> None:
     before = len(events())
     etag = client.get(github).headers["ETag"]
     config = {"poll_interval": 3600, "repos": ["acme/shop"], "base_url": "https://api.github.com/"}
@@ -123,21 +125,21 @@ def test_a_patch_that_changes_nothing_writes_nothing(client: FlaskClient, github
     assert events() == before
 
 
-def test_what_a_patch_leaves_out_stays(client: FlaskClient, github: str) -> None:
+def test_values_missing_from_a_patch_are_unchanged(client: FlaskClient, github: str) -> None:
     before = client.get(github).get_json()
     after = patch(client, github, config={"branches": ["main"]}).get_json()
     assert after["config"] == {**before["config"], "branches": ["main"]}
     assert (after["name"], after["tags"], after["enabled"]) == (before["name"], before["tags"], before["enabled"])
 
 
-def test_a_patch_can_switch_and_change_at_once(client: FlaskClient, github: str, events: Events) -> None:
+def test_a_patch_can_enable_and_change_together(client: FlaskClient, github: str, events: Events) -> None:
     patch(client, github, enabled=True, config={"poll_interval": 600})
     found = events()[-3:]
     assert [event["event_type"] for event in found] == ["ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"]
     assert len({event["request_id"] for event in found}) == 1
 
 
-def test_a_patch_with_one_wrong_value_changes_nothing(client: FlaskClient, github: str, events: Events) -> None:
+def test_a_patch_with_one_invalid_value_changes_nothing(client: FlaskClient, github: str, events: Events) -> None:
     before, connector = events(), client.get(github).get_json()
     response = patch(client, github, name="Home", enabled=True, config={"poll_interval": 5})
     assert fields_at_fault(response) == ["config.poll_interval"]
@@ -159,7 +161,7 @@ CHANGES: list[tuple[str, str, Any]] = [
 ]
 
 
-def test_a_change_upon_an_older_version_is_refused_with_the_new_etag(
+def test_a_change_of_an_older_version_is_refused_with_the_new_etag(
     client: FlaskClient, github: str, events: Events
 ) -> None:
     read = client.get(github).headers["ETag"]
@@ -181,7 +183,7 @@ def test_an_unknown_connector_is_not_found(client: FlaskClient) -> None:
             problem(client.open(address, method=method, json=body), 404)
 
 
-def test_switching_is_one_event_and_switching_again_none(client: FlaskClient, github: str, events: Events) -> None:
+def test_enabling_is_one_event_and_repeating_it_none(client: FlaskClient, github: str, events: Events) -> None:
     before = len(events())
     for action in ("enable", "enable", "disable", "disable"):
         response = client.post(f"{github}/{action}")
@@ -193,7 +195,7 @@ def test_switching_is_one_event_and_switching_again_none(client: FlaskClient, gi
     assert [event["metadata"] for event in found] == [{"action": "enable", **about}, {"action": "disable", **about}]
 
 
-def test_a_toggle_is_one_event_and_toggling_again_none(client: FlaskClient, github: str, events: Events) -> None:
+def test_a_toggle_is_one_event_and_repeating_it_none(client: FlaskClient, github: str, events: Events) -> None:
     before = len(events())
     for _ in range(2):
         response = client.put(f"{github}/visibility/PullRequest/branches", json={"visible": False})
@@ -209,7 +211,7 @@ def test_a_toggle_is_one_event_and_toggling_again_none(client: FlaskClient, gith
     assert event["connector_name"] == "Work GitHub"
 
 
-def test_what_a_connector_does_not_show_cannot_be_hidden(client: FlaskClient, github: str) -> None:
+def test_a_field_that_the_connector_type_lacks_cannot_be_hidden(client: FlaskClient, github: str) -> None:
     for toggle in ("PullRequest/nothing", "MergeRequest/branches", "ConfigChanged/field", "%00/branches"):
         problem(client.put(f"{github}/visibility/{toggle}", json={"visible": False}), 404)
 
@@ -221,7 +223,7 @@ def test_a_toggle_is_true_or_false(client: FlaskClient, github: str, events: Eve
     assert events() == before
 
 
-def test_a_deleted_connector_is_gone_and_its_events_stay(client: FlaskClient, github: str, events: Events) -> None:
+def test_deleting_a_connector_keeps_its_events(client: FlaskClient, github: str, events: Events) -> None:
     patch(client, github, config={"poll_interval": 600})
     before = len(events())
     response = client.delete(github, headers={"If-Match": client.get(github).headers["ETag"]})
@@ -233,7 +235,7 @@ def test_a_deleted_connector_is_gone_and_its_events_stay(client: FlaskClient, gi
     assert len(events(connector="Work GitHub")) == 4
 
 
-def test_the_built_in_connector_is_renamed_and_retagged_but_never_deleted(client: FlaskClient, events: Events) -> None:
+def test_the_built_in_connector_can_be_changed_but_not_deleted(client: FlaskClient, events: Events) -> None:
     address = f"/api/connectors/{SYSTEM}"
     assert patch(client, address, name="Audit", tags=["audit"]).get_json()["name"] == "Audit"
     before = events()
@@ -242,7 +244,7 @@ def test_the_built_in_connector_is_renamed_and_retagged_but_never_deleted(client
     assert events() == before
 
 
-def test_while_auditing_is_off_changes_are_made_and_only_the_switching_is_recorded(
+def test_while_auditing_is_off_only_enabling_and_disabling_it_is_recorded(
     client: FlaskClient, github: str, events: Events
 ) -> None:
     before = len(events())

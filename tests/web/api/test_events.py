@@ -24,7 +24,7 @@ def test_an_event_has_exactly_these_members(client: FlaskClient, github: str) ->
     assert event["event_id"].endswith(f"{event['timestamp'][-7:-1]}")
 
 
-def test_events_come_newest_first_a_hundred_at_a_time(client: FlaskClient) -> None:
+def test_events_are_listed_newest_first_in_pages_of_a_hundred(client: FlaskClient) -> None:
     for number in range(105):
         log(client, **rename(f"Prod {number}"))
     found = client.get("/api/changes").get_json()
@@ -107,7 +107,7 @@ NOT_UNDERSTOOD = [
 ]
 
 
-def test_a_query_that_cannot_be_understood_is_refused_and_named(client: FlaskClient) -> None:
+def test_an_invalid_query_parameter_is_refused_by_name(client: FlaskClient) -> None:
     for query, at_fault in NOT_UNDERSTOOD:
         assert fields_at_fault(client.get(f"/api/changes?{query}")) == [at_fault], query
 
@@ -119,7 +119,7 @@ def test_counts_take_the_filters_but_no_pages(client: FlaskClient) -> None:
         assert fields_at_fault(client.get(f"{address}?q=%FF")) == [""]
 
 
-def test_an_address_without_parameters_takes_none(client: FlaskClient, events: Events) -> None:
+def test_an_address_without_parameters_refuses_parameters(client: FlaskClient, events: Events) -> None:
     before = events()
     assert fields_at_fault(client.get("/api/connectors?type=github")) == ["type"]
     assert fields_at_fault(client.post("/api/connectors?dry_run=1", json=GITHUB)) == ["dry_run"]
@@ -141,7 +141,7 @@ def pages(client: FlaskClient, address: str) -> list[list[dict[str, Any]]]:
     return read
 
 
-def test_paging_meets_every_event_exactly_once_even_while_new_ones_arrive(client: FlaskClient, events: Events) -> None:
+def test_paging_returns_every_event_once_while_new_ones_arrive(client: FlaskClient, events: Events) -> None:
     for number in range(23):
         log(client, **rename(f"Prod {number}"))
     there = [event["id"] for event in reversed(events())]
@@ -156,7 +156,7 @@ def test_the_next_page_keeps_the_filter(client: FlaskClient, events: Events) -> 
     assert [event["connector_name"] for page in found for event in page] == ["a b&c 3", "a b&c 1"]
 
 
-def test_the_last_page_leads_nowhere(client: FlaskClient, events: Events) -> None:
+def test_the_last_page_has_no_next_link(client: FlaskClient, events: Events) -> None:
     everything = len(events())
     assert "Link" not in client.get(f"/api/changes?limit={everything}").headers
     assert "Link" not in client.get("/api/changes?source=nothing").headers
@@ -190,7 +190,7 @@ def test_the_timeline_counts_every_event_in_one_bin(client: FlaskClient, github:
 
 
 @pytest.mark.usefixtures("various")
-def test_statistics_count_by_what_events_have_in_common(client: FlaskClient) -> None:
+def test_statistics_count_events_by_facet(client: FlaskClient) -> None:
     counted = client.get("/api/stats").get_json()
     assert counted["total"] == 7
     assert counted["by_source"] == {"painchain": 7}

@@ -32,7 +32,7 @@ def test_each_of_the_seven_events_is_logged_as_specified(
     assert event["tags"] == ["system", "audit"]
 
 
-def test_a_logged_change_tells_old_and_new_value_in_a_sentence(client: FlaskClient, events: Events) -> None:
+def test_a_logged_change_has_a_sentence_with_old_and_new_value(client: FlaskClient, events: Events) -> None:
     log(client, **SEVEN[5][0])
     description = events()[-1]["description"]
     assert description["text"] == "Poll interval changed from 300 to 3600 in “Prod”"
@@ -47,16 +47,14 @@ def test_a_logged_update_lists_every_change(client: FlaskClient, events: Events)
     assert [change["label"] for change in event["description"]["changes"]] == ["Connection Name", "Tags"]
 
 
-def test_a_logged_toggle_names_the_field_as_the_event_type_does(client: FlaskClient, events: Events) -> None:
+def test_a_logged_toggle_uses_the_field_label_of_the_event_type(client: FlaskClient, events: Events) -> None:
     log(client, **SEVEN[6][0], connector_name="Prod")
     event = events()[-1]
     assert event["description"]["text"] == "Branches of PullRequest events hidden"
     assert event["connector_name"] == event["description"]["connector_name"] == "Prod"
 
 
-def test_the_author_that_a_script_gives_is_kept_as_claimed_and_never_as_author(
-    client: FlaskClient, events: Events
-) -> None:
+def test_an_author_sent_by_a_script_is_stored_only_as_claimed_author(client: FlaskClient, events: Events) -> None:
     log(client, **rename("Prod"), author="deploy script")
     [event] = events(q="deploy script")
     assert (event["author"], event["description"]["claimed_author"]) == ("system", "deploy script")
@@ -105,7 +103,7 @@ NOT_TO_BE_LOGGED = [
 ]
 
 
-def test_what_cannot_be_logged_is_refused_and_named(client: FlaskClient, events: Events) -> None:
+def test_an_invalid_event_is_refused_with_the_field_named(client: FlaskClient, events: Events) -> None:
     before = events()
     for body, at_fault in NOT_TO_BE_LOGGED:
         assert fields_at_fault(log(client, **body)) == at_fault, body
@@ -145,7 +143,9 @@ def test_a_body_beyond_the_limit_is_refused(client: FlaskClient, events: Events)
     assert events() == before
 
 
-def test_while_auditing_is_off_nothing_is_logged_and_the_answer_says_so(client: FlaskClient, events: Events) -> None:
+def test_while_auditing_is_off_nothing_is_logged_and_the_response_reports_it(
+    client: FlaskClient, events: Events
+) -> None:
     client.post(f"/api/connectors/{SYSTEM}/disable")
     before = events()
     answer = problem(log(client, **rename("Prod")), 409)
@@ -178,7 +178,7 @@ def test_when_the_database_cannot_write_a_logged_event_is_refused_with_503(
         ("DELETE", "{github}", None),
     ],
 )
-def test_when_its_event_cannot_be_written_a_change_is_not_made_either(
+def test_a_change_is_rolled_back_if_its_event_cannot_be_written(
     app: Flask, client: FlaskClient, github: str, method: str, address: str, body: dict[str, Any] | None
 ) -> None:
     before = client.get("/api/connectors").get_json()

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from tests.support.api import SYSTEM, refuse
 
 
-def test_the_types_tell_what_a_connector_takes(client: FlaskClient) -> None:
+def test_the_types_describe_the_fields_of_a_connector(client: FlaskClient) -> None:
     types = {one["type"]: one for one in client.get("/api/connector-types").get_json()}
     assert list(types) == ["painchain", "github", "gitlab", "kubernetes"]
     assert [name for name, one in types.items() if one["builtin"]] == ["painchain"]
@@ -22,14 +22,14 @@ def test_the_types_tell_what_a_connector_takes(client: FlaskClient) -> None:
     assert "PullRequest" in [event_type["name"] for event_type in types["github"]["event_types"]]
 
 
-def test_health_is_good_while_the_database_reads_and_writes(client: FlaskClient) -> None:
+def test_health_is_ok_while_the_database_reads_and_writes(client: FlaskClient) -> None:
     answer = client.get("/health?probe=7").get_json()
     assert (answer["status"], answer["database"], answer["auditing"]) == ("ok", "ok", True)
     client.post(f"/api/connectors/{SYSTEM}/disable")
     assert client.get("/health").get_json()["auditing"] is False
 
 
-def test_health_is_bad_when_the_database_cannot_write(app: Flask, client: FlaskClient) -> None:
+def test_health_fails_if_the_database_cannot_write(app: Flask, client: FlaskClient) -> None:
     refuse(app, "UPDATE", "log_head")
     answer = client.get("/health")
     assert (answer.status_code, answer.json["status"]) == (503, "failing")

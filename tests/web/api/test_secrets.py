@@ -75,7 +75,7 @@ def test_an_unknown_member_is_refused_without_repeating_its_value(app: Flask, cl
     assert CANARY not in response.text + everything_stored(app)
 
 
-def test_a_connectors_token_is_never_returned_and_stored_only_encrypted(
+def test_a_connector_token_is_never_returned_and_stored_only_encrypted(
     app: Flask, client: FlaskClient, github: str
 ) -> None:
     answers = [client.get(address).text for address in (github, "/api/connectors", "/api/changes")]
@@ -97,7 +97,7 @@ def test_a_token_is_recorded_as_set_replaced_and_cleared(client: FlaskClient, ev
     assert client.get(address).get_json()["config"]["token"] == {"set": False}
 
 
-def test_a_refused_token_is_not_repeated_in_the_refusal(client: FlaskClient) -> None:
+def test_an_error_message_does_not_repeat_a_refused_token(client: FlaskClient) -> None:
     response = client.post("/api/connectors", json={**GITHUB, "config": {"token": [CANARY]}})
     assert fields_at_fault(response) == ["config.token"]
     assert CANARY not in response.text

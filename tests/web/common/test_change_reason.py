@@ -35,7 +35,7 @@ def edit(client, one, **values):
     return client.post(address, data=fill(form_of(client.get(address), "#connector-form"), **values))
 
 
-def test_a_reason_goes_with_every_event_of_a_save_and_is_shown_once(client, make_connector, events):
+def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_connector, events):
     one = make_connector()
     assert edit(client, one, poll_interval="600", name="Play", reason=f" {WHY}\n").status_code == 303
     saved = events()[-3:]
@@ -61,13 +61,13 @@ def test_a_reason_goes_with_every_event_of_a_save_and_is_shown_once(client, make
         ("reason:***", 0),
     ],
 )
-def test_a_reason_is_found(client, make_connector, events, q, found):
+def test_a_reason_can_be_searched(client, make_connector, events, q, found):
     one = make_connector(name="Play")
     edit(client, one, poll_interval="600", reason=WHY)
     assert len(events(q=q)) == found
 
 
-def test_what_is_not_saved_keeps_its_reason_in_the_form(client, make_connector, events):
+def test_a_refused_form_keeps_its_reason(client, make_connector, events):
     one = make_connector()
     before = events()
     page = edit(client, one, poll_interval="none", reason=WHY)
@@ -81,7 +81,7 @@ def test_what_is_not_saved_keeps_its_reason_in_the_form(client, make_connector, 
     assert events()[-1]["description"]["reason"] == WHY
 
 
-def test_the_api_takes_it_as_a_header(client, events):
+def test_the_api_accepts_the_reason_as_a_header(client, events):
     body = {"name": "Cluster", "type": "kubernetes"}
     assert client.post("/api/connectors", json=body, headers={"X-Reason": quote(WHY)}).status_code == 201
     assert events()[-1]["description"]["reason"] == WHY
@@ -94,7 +94,7 @@ def test_the_api_takes_it_as_a_header(client, events):
     assert told.isprintable()
 
 
-def test_every_form_that_saves_something_asks_for_it():
+def test_every_form_that_saves_has_a_reason_field():
     asking = {}
     for path in TEMPLATES.rglob("*.html"):
         if forms := re.findall(r'<form[^>]* method="post"(?:.(?!</form>))*.', path.read_text(), re.DOTALL):
@@ -103,7 +103,7 @@ def test_every_form_that_saves_something_asks_for_it():
     assert {name for name, asks in asking.items() if not asks} == set(WITHOUT)
 
 
-def test_a_switch_beside_the_form_takes_the_reason_from_there(client, make_connector):
+def test_a_switch_outside_the_form_uses_the_reason_of_the_form(client, make_connector):
     page = soup(client.get(f"{LIST}/{make_connector()}"))
     assert page.select_one("form.switch")["hx-include"] == "#reason"
     assert page.select_one("#reason")["name"] == "reason"
@@ -112,7 +112,7 @@ def test_a_switch_beside_the_form_takes_the_reason_from_there(client, make_conne
     assert all("reason" in one["hx-params"].split(",") for one in toggles)
 
 
-def test_what_painchain_does_itself_says_why(client, events):
+def test_automatic_changes_have_a_reason(client, events):
     [first] = events()
     assert (first["author"], first["description"]["cause"]) == ("system", "first start")
     assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}).status_code == 201

@@ -114,13 +114,13 @@ def ask(client: FlaskClient, route: Route, **headers: str) -> TestResponse:
 
 
 @ON_SQLITE
-def test_every_route_says_what_it_needs(app):
+def test_every_route_has_a_required_role(app):
     assert set(routes(app)) == set(NEEDED)
     assert len(NEEDED) == sum(len(several) for several in TABLE.values())
 
 
 @ON_SQLITE
-def test_every_route_is_for_the_roles_that_may_and_for_no_others(app):
+def test_every_route_allows_exactly_its_roles(app):
     add_person(app, "admin", "admin")
     for role in ROLES:
         if role != "admin":
@@ -166,7 +166,7 @@ def offered(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
 @ON_SQLITE
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.usefixtures("sources_at_hand")
-def test_what_a_role_may_not_do_is_not_offered(app, client, make_connector, role):
+def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role):
     one = make_connector("kubernetes", "Cluster", tags="a", enabled=True)
     assert client.patch(f"/api/connectors/{one}", json={"tags": ["b"]}, headers={"If-Match": "*"}).status_code == 200
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
@@ -188,7 +188,7 @@ def test_what_a_role_may_not_do_is_not_offered(app, client, make_connector, role
 
 
 @ON_SQLITE
-def test_without_signing_in_there_is_nothing_but_the_door(app, client):
+def test_without_a_session_only_the_sign_in_pages_are_served(app, client):
     add_person(app)
     for route, needed in NEEDED.items():
         for headers in ({}, HTMX):
@@ -207,7 +207,7 @@ def test_without_signing_in_there_is_nothing_but_the_door(app, client):
 
 
 @ON_SQLITE
-def test_a_token_may_do_what_both_it_and_its_owner_may(app):
+def test_a_token_has_the_lower_role_of_token_and_owner(app):
     number = add_person(app)
     with on_the_record(app) as trail:
         _, secret = api_tokens.create("deploy", "editor", 7, users.get(number), trail)
@@ -230,7 +230,7 @@ def test_a_token_may_do_what_both_it_and_its_owner_may(app):
 
 
 @ON_SQLITE
-def test_on_loopback_without_an_account_nobody_is_refused(client):
+def test_on_loopback_without_accounts_every_request_is_allowed(client):
     for route in NEEDED:
         if route[1].startswith(("/hooks/", "/link/")):
             continue
@@ -239,7 +239,7 @@ def test_on_loopback_without_an_account_nobody_is_refused(client):
 
 
 @ON_SQLITE
-def test_elsewhere_without_an_account_nothing_is_served_but_the_way_to_make_one(settings):
+def test_beyond_loopback_without_accounts_only_setup_is_served(settings):
     app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
     try:
         for route, needed in NEEDED.items():
@@ -262,7 +262,7 @@ FOREIGN += (
 
 
 @ON_SQLITE
-def test_nothing_is_written_that_another_site_or_another_browser_sends(app):
+def test_requests_of_other_sites_and_browsers_write_nothing(app):
     """Forms want the token of this very browser's session, the API no sign of another site; signed webhooks neither."""
     tokens = []
     for name in ("mallory", "alice"):

@@ -57,7 +57,7 @@ def signed_in_from(client: FlaskClient, **headers: str) -> str:
     return texts(page, "#sign-ins .soft")[0].partition(" ")[0]
 
 
-def test_what_a_proxy_says_is_ignored_unless_it_is_trusted(serving: Callable[..., Flask]) -> None:
+def test_headers_of_untrusted_proxies_are_ignored(serving: Callable[..., Flask]) -> None:
     client = serving().test_client()
     answer = sign_in(client, **FORWARDED)
     assert answer.status_code == 303
@@ -67,7 +67,7 @@ def test_what_a_proxy_says_is_ignored_unless_it_is_trusted(serving: Callable[...
     assert "Strict-Transport-Security" not in client.get("/", headers=FORWARDED).headers
 
 
-def test_a_trusted_proxy_tells_address_scheme_and_host(serving: Callable[..., Flask]) -> None:
+def test_a_trusted_proxy_sets_address_scheme_and_host(serving: Callable[..., Flask]) -> None:
     app = serving(trusted_proxies="1", trusted_hosts=f"{HOST}, localhost")
     client = app.test_client()
     answer = sign_in(client, **FORWARDED)
@@ -81,7 +81,7 @@ def test_a_trusted_proxy_tells_address_scheme_and_host(serving: Callable[..., Fl
     assert "evil.example" in texts(soup(elsewhere), "main")[0]
 
 
-def test_of_what_a_chain_of_proxies_says_the_part_of_the_trusted_ones_counts(serving: Callable[..., Flask]) -> None:
+def test_only_the_headers_of_trusted_proxies_in_a_chain_count(serving: Callable[..., Flask]) -> None:
     """Whatever stands before it was sent by whoever comes: it could be anything."""
     app = serving(trusted_proxies="2", trusted_hosts=f"{HOST}, localhost")
     client = app.test_client()
@@ -90,7 +90,7 @@ def test_of_what_a_chain_of_proxies_says_the_part_of_the_trusted_ones_counts(ser
     assert signed_in_from(client, **chain) == FAR
 
 
-def test_failed_sign_ins_are_counted_for_the_address_that_a_trusted_proxy_tells(
+def test_failed_sign_ins_count_for_the_address_sent_by_a_trusted_proxy(
     serving: Callable[..., Flask],
 ) -> None:
     client = serving(trusted_proxies="1").test_client()
@@ -109,7 +109,7 @@ def test_failed_sign_ins_are_counted_for_the_address_that_a_trusted_proxy_tells(
     assert fail("2001:db8:0:2::1", 99) == 422
 
 
-def test_behind_a_trusted_proxy_everybody_signs_in(started: Path, tmp_path: Path) -> None:
+def test_behind_a_trusted_proxy_signing_in_is_required(started: Path, tmp_path: Path) -> None:
     folder = tmp_path / "instance"
     shutil.copytree(started, folder)
     app = create_app(settings_for(folder, trusted_proxies="1"))
@@ -121,9 +121,7 @@ def test_behind_a_trusted_proxy_everybody_signs_in(started: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("address", ["http://localhost", f"http://{HOST}"], ids=["http", "https by the public address"])
-def test_every_cookie_is_bound_to_https_and_this_host_where_that_is_how_the_browser_comes(
-    serving: Callable[..., Flask], address: str
-) -> None:
+def test_over_https_every_cookie_has_the_host_prefix(serving: Callable[..., Flask], address: str) -> None:
     client = serving(public_url=f"https://{HOST}").test_client()
     secure = HOST in address
     begun = client.get("/sign-in", base_url=address)
@@ -138,7 +136,7 @@ def test_every_cookie_is_bound_to_https_and_this_host_where_that_is_how_the_brow
     assert ("Strict-Transport-Security" in client.get("/", base_url=address).headers) == secure
 
 
-def test_changing_to_https_and_back_asks_once_to_sign_in_and_never_again(serving: Callable[..., Flask]) -> None:
+def test_changing_to_https_and_back_requires_only_one_new_sign_in(serving: Callable[..., Flask]) -> None:
     """A browser lets no plain cookie take the place of one that is bound to https: so they have names of their own."""
     client = serving(public_url=f"https://{HOST}").test_client()
     for address in ("http://localhost", f"http://{HOST}"):
@@ -147,7 +145,7 @@ def test_changing_to_https_and_back_asks_once_to_sign_in_and_never_again(serving
     assert client.get("/", base_url="http://localhost").status_code == 200
 
 
-def test_a_session_that_was_kept_by_http_is_none_by_https_and_is_forgotten(serving: Callable[..., Flask]) -> None:
+def test_a_session_started_over_http_is_invalid_and_deleted_over_https(serving: Callable[..., Flask]) -> None:
     """Whoever could plant a cookie by http must not choose with which account somebody works by https."""
     app = serving(public_url=f"https://{HOST}")
     planted = app.test_client()
@@ -162,7 +160,7 @@ def test_a_session_that_was_kept_by_http_is_none_by_https_and_is_forgotten(servi
     assert "Max-Age=0" in cookies(sign_in(client, address))[SESSION]
 
 
-def test_who_comes_to_a_trusted_proxy_by_http_is_given_cookies_that_a_browser_keeps(
+def test_over_http_to_a_trusted_proxy_cookies_are_accepted_by_browsers(
     serving: Callable[..., Flask],
 ) -> None:
     client = serving(public_url=f"https://{HOST}", trusted_proxies="1").test_client()
@@ -172,7 +170,7 @@ def test_who_comes_to_a_trusted_proxy_by_http_is_given_cookies_that_a_browser_ke
     assert f"__Host-{SESSION}" in cookies(answer)
 
 
-def test_where_a_port_is_named_a_browser_is_not_told_to_use_https_alone(serving: Callable[..., Flask]) -> None:
+def test_an_address_with_a_port_gets_no_strict_transport_security(serving: Callable[..., Flask]) -> None:
     """It would hold for every port of the host, also for what others serve there."""
     client = serving(public_url=f"https://{HOST}:8443").test_client()
     answer = sign_in(client, f"http://{HOST}:8443", Referer=f"https://{HOST}:8443/")
@@ -180,7 +178,7 @@ def test_where_a_port_is_named_a_browser_is_not_told_to_use_https_alone(serving:
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_a_form_that_comes_from_elsewhere_by_https_says_what_a_proxy_has_to_do(serving: Callable[..., Flask]) -> None:
+def test_a_form_of_another_origin_over_https_explains_the_proxy_settings(serving: Callable[..., Flask]) -> None:
     client = serving().test_client()
     form = form_of(client.get("/sign-in", base_url="https://localhost"), "#sign-in")
     answer = client.post("/sign-in", data=form, base_url="https://localhost", headers={"Referer": "https://x.example"})

@@ -23,7 +23,7 @@ def app(settings: config.Settings) -> Iterator[Flask]:
     close(app)
 
 
-def test_with_a_public_address_nobody_is_let_in_before_the_first_account(app, client):
+def test_with_a_public_address_access_requires_an_account(app, client):
     assert client.get("/").status_code == 403
     assert client.get("/", headers={"Host": "painchain.example"}).status_code == 403
     assert client.get("/", headers={"Host": "other.example"}).status_code == 400
@@ -31,7 +31,7 @@ def test_with_a_public_address_nobody_is_let_in_before_the_first_account(app, cl
     assert client.get(make_link(app)).status_code == 200
 
 
-def test_webhooks_are_told_the_public_address(app, client):
+def test_webhook_addresses_use_the_public_address(app, client):
     add_person(app)
     sign_in(client)
     form = fill(form_of(client.get("/settings/integrations/new/github")), name="One", token="made-up-token")
@@ -43,7 +43,7 @@ def test_webhooks_are_told_the_public_address(app, client):
 
 
 @pytest.mark.parametrize(("host", "secure"), [("painchain.example", True), ("localhost", False)])
-def test_a_cookie_that_came_by_https_stays_there(app, host, secure):
+def test_a_cookie_set_over_https_is_not_sent_over_http(app, host, secure):
     add_person(app)
     client = app.test_client()
     form = fill(form_of(client.get("/sign-in", base_url=f"http://{host}"), "#sign-in"), name="alice", password=PASSWORD)

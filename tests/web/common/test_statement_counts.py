@@ -79,7 +79,7 @@ def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("query", ["", "?author=dev"])
-def test_a_dashboard_that_no_cache_holds(app, client, make_connector, query):
+def test_an_uncached_dashboard(app, client, make_connector, query):
     make_connector(enabled="y", tags="early")
     add_person(app)
     sign_in(client)

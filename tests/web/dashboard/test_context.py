@@ -60,7 +60,7 @@ def edit(client: FlaskClient, number: int, **values: Any) -> None:
 
 
 @pytest.mark.both_databases
-def test_an_event_stands_amid_half_an_hour_of_every_source_later_above_earlier_below(client, happen):
+def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(client, happen):
     happen("too early", -31)
     happen("early", -30)
     chosen = happen("chosen")
@@ -73,7 +73,7 @@ def test_an_event_stands_amid_half_an_hour_of_every_source_later_above_earlier_b
     assert marked.select_one("details").has_attr("open")
 
 
-def test_it_reaches_from_five_minutes_to_a_day_by_links(client, happen):
+def test_links_set_the_span_from_five_minutes_to_a_day(client, happen):
     minutes = (-1440, -120, -5, 5, 120, 1440)
     for one in minutes:
         happen(str(one), one)
@@ -89,19 +89,19 @@ def test_it_reaches_from_five_minutes_to_a_day_by_links(client, happen):
     assert all(link.endswith(f"#event-{chosen}") for link in links.values())
 
 
-def test_every_event_leads_to_what_changed_around_it(client, happen):
+def test_every_event_links_to_the_changes_around_it(client, happen):
     chosen = happen("chosen")
     link = f"/events/{chosen}/around#event-{chosen}"
     for address in (f"/events/{chosen}", "/?range=all"):
         assert link in [str(one["href"]) for one in soup(client.get(address)).select(f"#event-{chosen} .links a")]
 
 
-def test_events_of_the_same_moment_keep_the_order_in_which_they_were_written(client, happen):
+def test_events_with_the_same_time_keep_their_written_order(client, happen):
     chosen = [happen(str(one)) for one in range(5)][2]
     assert titles(soup(client.get(f"/events/{chosen}/around"))) == ["4", "3", "2", "1", "0"]
 
 
-def test_of_many_events_the_nearest_are_shown_and_links_lead_on_to_both_sides(client, happen, monkeypatch):
+def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(client, happen, monkeypatch):
     monkeypatch.setattr(context.events_before, "__defaults__", (2,))
     monkeypatch.setattr(context.events_after, "__defaults__", (2,))
     numbers = [happen(str(one), one) for one in range(-5, 6)]
@@ -117,7 +117,7 @@ def test_of_many_events_the_nearest_are_shown_and_links_lead_on_to_both_sides(cl
     assert titles(soup(client.get(str(plain.select_one("#older")["href"])))) == ["-5"]
 
 
-def test_an_event_in_the_middle_of_a_great_action_is_not_folded_away(client, happen):
+def test_an_event_within_a_large_action_is_not_collapsed(client, happen):
     numbers = [happen(str(one), 0, request_id="one action") for one in range(15)]
     page = soup(client.get(f"/events/{numbers[0]}/around"))
     [marked] = page.select("[aria-current].event")
@@ -126,7 +126,7 @@ def test_an_event_in_the_middle_of_a_great_action_is_not_folded_away(client, hap
     assert not page.select_one("details.rest").has_attr("open")
 
 
-def test_a_lonely_event_says_so(client, happen):
+def test_an_event_without_neighbours_has_a_message(client, happen):
     chosen = happen("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
     assert "Nothing else changed within 30m of this event." in texts(page, "main p")
@@ -144,7 +144,7 @@ def test_a_lonely_event_says_so(client, happen):
         (f"{LIST}/1/history?cursor=nonsense", 422),
     ],
 )
-def test_what_is_not_there_or_not_understood_is_said(client, address, status):
+def test_an_unknown_event_or_invalid_parameter_is_reported(client, address, status):
     for headers in ({}, HTMX):
         assert client.get(address, headers=headers).status_code == status
 
@@ -152,7 +152,7 @@ def test_what_is_not_there_or_not_understood_is_said(client, address, status):
 # The history of a connector
 
 
-def test_the_history_has_every_change_of_one_connector_and_no_other(client, make_connector):
+def test_the_history_has_exactly_the_changes_of_one_connector(client, make_connector):
     one, other = make_connector(name="Work"), make_connector(name=str(2))
     edit(client, one, poll_interval="600")
     edit(client, other, poll_interval="900")
@@ -162,7 +162,7 @@ def test_the_history_has_every_change_of_one_connector_and_no_other(client, make
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
 
 
-def test_card_connector_and_event_lead_to_the_history(client, make_connector, events):
+def test_card_connector_and_event_link_to_the_history(client, make_connector, events):
     one = make_connector()
     address = f"{LIST}/{one}/history"
     for page, selector in (
@@ -174,7 +174,7 @@ def test_card_connector_and_event_lead_to_the_history(client, make_connector, ev
         assert address in [str(link["href"]) for link in soup(client.get(page)).select(selector)], page
 
 
-def test_a_deleted_connector_keeps_its_history(client, make_connector):
+def test_a_deleted_connector_still_has_its_history(client, make_connector):
     one = make_connector(name="Gone")
     client.post(f"{LIST}/{one}/delete", data=form_of(client.get(f"{LIST}/{one}/delete")))
     page = soup(client.get(f"{LIST}/{one}/history"))
@@ -183,7 +183,7 @@ def test_a_deleted_connector_keeps_its_history(client, make_connector):
     assert texts(page, ".event-type") == ["Connector Deleted", "Connector Created"]
 
 
-def test_a_long_history_goes_on_page_by_page(client, make_connector):
+def test_a_long_history_is_paged(client, make_connector):
     one = make_connector()
     for number in range(30):
         edit(client, one, poll_interval=str(60 + number))
@@ -197,7 +197,7 @@ def test_a_long_history_goes_on_page_by_page(client, make_connector):
     assert f"{LIST}/{one}/history" in [link["href"] for link in soup(whole).select("main .meta a")]
 
 
-def test_what_a_connector_itself_reported_is_no_change_of_it(client, make_connector, happen):
+def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_connector, happen):
     one = make_connector()
     happen("a commit", connector_id=one)
     assert titles(soup(client.get(f"{LIST}/{one}/history"))) == ["Work GitHub"]
@@ -212,14 +212,14 @@ def blames(client: FlaskClient, number: int) -> dict[str, str]:
     return {str(one["data-field"]): words(one.select_one(".blame")) for one in page.select("#connector [data-field]")}
 
 
-def test_a_new_connector_says_of_every_field_who_created_it(client, make_connector, events):
+def test_every_field_of_a_new_connector_shows_its_creator(client, make_connector, events):
     one = make_connector()
     assert set(blames(client, one).values()) == {"Set at creation by system, just now"}
     link = soup(client.get(f"{LIST}/{one}")).select_one(".blame a")
     assert link["href"] == f"/events/{events()[-1]['id']}"
 
 
-def test_each_field_says_who_changed_it_last_and_from_what(client, make_connector, events):
+def test_each_field_shows_who_last_changed_it_and_the_old_value(client, make_connector, events):
     one = make_connector(tags="a, b")
     edit(client, one, poll_interval="600", name="Home")
     edit(client, one, poll_interval="900", tags="", token="another", repos="acme/api\r\nacme/web")
@@ -237,7 +237,7 @@ def test_each_field_says_who_changed_it_last_and_from_what(client, make_connecto
     assert link["href"] == f"/events/{newest['id']}"
 
 
-def test_a_secret_is_set_replaced_or_cleared_and_never_told(client, make_connector):
+def test_blame_shows_only_that_a_secret_was_set_replaced_or_cleared(client, make_connector):
     one = make_connector("kubernetes")
     edit(client, one, token="made-up-secret")
     assert blames(client, one)["token"] == "Set by system, just now"
@@ -250,14 +250,14 @@ def test_the_built_in_connector_was_created_by_the_first_start(client):
     assert [text.rpartition(",")[0] for text in blames(client, SYSTEM).values()] == ["Set at creation by system"] * 2
 
 
-def test_a_save_by_htmx_brings_the_new_blame(client, make_connector):
+def test_an_htmx_save_returns_the_updated_blame(client, make_connector):
     one = make_connector()
     form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="600")
     page = soup(client.post(f"{LIST}/{one}", data=form, headers=HTMX))
     assert texts(page, "#connector [data-field=poll_interval] .blame") == ["Changed from 300 by system, just now"]
 
 
-def test_a_form_that_is_refused_keeps_its_blame(client, make_connector):
+def test_a_refused_form_still_shows_who_changed_each_field(client, make_connector):
     one = make_connector()
     form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="nonsense")
     for headers in ({}, HTMX):
@@ -265,7 +265,7 @@ def test_a_form_that_is_refused_keeps_its_blame(client, make_connector):
         assert texts(page, "[data-field=poll_interval] .blame") == ["Set at creation by system, just now"]
 
 
-def test_what_a_script_reports_is_not_blamed_unless_it_is_so(client, make_connector):
+def test_an_event_reported_by_a_script_gives_blame_only_if_it_matches(client, make_connector):
     one = make_connector()
     edit(client, one, poll_interval="600")
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "author": "script"}
@@ -273,7 +273,7 @@ def test_what_a_script_reports_is_not_blamed_unless_it_is_so(client, make_connec
     assert blames(client, one)["poll_interval"] == "Changed from 300 by system, just now"
 
 
-def test_what_was_changed_while_auditing_was_off_is_blamed_on_nobody(client, make_connector):
+def test_changes_while_auditing_was_off_have_no_blame(client, make_connector):
     one = make_connector()
     client.post("/api/connectors/1/disable")
     edit(client, one, poll_interval="600")
@@ -283,7 +283,7 @@ def test_what_was_changed_while_auditing_was_off_is_blamed_on_nobody(client, mak
     assert found["name"] == "Set at creation by system, just now"
 
 
-def test_beyond_what_is_read_nobody_is_blamed(client, make_connector, monkeypatch):
+def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector, monkeypatch):
     one = make_connector()
     edit(client, one, name="Home")
     edit(client, one, poll_interval="600")
@@ -294,7 +294,7 @@ def test_beyond_what_is_read_nobody_is_blamed(client, make_connector, monkeypatc
 
 
 @pytest.mark.both_databases
-def test_blame_takes_one_query_however_much_has_happened(app, client, make_connector):
+def test_blame_takes_one_query_for_any_number_of_events(app, client, make_connector):
     one = make_connector()
     for number in range(20):
         edit(client, one, poll_interval=str(60 + number))
@@ -307,7 +307,7 @@ def test_blame_takes_one_query_however_much_has_happened(app, client, make_conne
     assert len(statements) == 1
 
 
-def test_blame_tells_a_hostile_name_as_text(app, client, make_connector):
+def test_blame_escapes_a_hostile_name(app, client, make_connector):
     one = make_connector()
     edit(client, one, poll_interval="600")
     with app.app_context():
@@ -316,6 +316,6 @@ def test_blame_tells_a_hostile_name_as_text(app, client, make_connector):
     assert blames(client, one)["poll_interval"].endswith(" by <b>eve\\u202e</b>, just now")
 
 
-def test_an_event_id_still_leads_to_its_event(client, events):
+def test_an_event_id_redirects_to_its_event(client, events):
     event = events()[0]
     assert client.get(f"/events/{quote(event['event_id'])}").location == f"/events/{event['id']}"

@@ -36,7 +36,7 @@ def stretches(page: BeautifulSoup) -> list[str]:
     return [text.split(",")[0] for text in texts(page, ".data-gaps li")]
 
 
-def test_the_chart_says_when_nobody_was_looking(client, app, now):
+def test_the_chart_shows_data_gaps(client, app, now):
     lapse(app, 2, "failing", now - 3 * HOUR, now - HOUR)
     lapse(app, 3, "rate_limited", now - 150 * MINUTE)
     lapse(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
@@ -55,14 +55,14 @@ def test_the_chart_says_when_nobody_was_looking(client, app, now):
     assert float(ended["width"].rstrip("%")) == pytest.approx(2 / 24 * 100, abs=0.5)
 
 
-def test_only_the_connectors_of_the_filter_have_lanes(client, app, now):
+def test_only_filtered_connectors_have_lanes(client, app, now):
     lapse(app, 2, "failing", now - HOUR)
     assert stretches(soup(client.get("/?source=gitlab"))) == []
     assert stretches(soup(client.get("/?connector=3"))) == []
     assert len(stretches(soup(client.get("/?connector=2&source=github")))) == 1
 
 
-def test_who_was_disabled_all_along_is_told_in_words_alone(client, app, now):
+def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app, now):
     lapse(app, 2, "disabled", now - 48 * HOUR)
     lapse(app, 3, "failing", now - 48 * HOUR)
     page = soup(client.get("/"))
@@ -73,7 +73,7 @@ def test_who_was_disabled_all_along_is_told_in_words_alone(client, app, now):
     assert [one.title.string for one in page.select(".lanes .band")] == ["Number 3: failing"]
 
 
-def test_many_stretches_are_folded(client, app, now):
+def test_many_data_gaps_are_collapsed(client, app, now):
     for number in range(2, 12):
         lapse(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
     page = soup(client.get("/"))
@@ -83,7 +83,7 @@ def test_many_stretches_are_folded(client, app, now):
 
 
 @pytest.mark.both_databases
-def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app, make_connector, now):
+def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, app, make_connector, now):
     number = make_connector(enabled=True)
     with app.app_context(), writing() as event_log:
         for back in range(3 * 60, 9 * 60, 12):
@@ -103,7 +103,7 @@ def test_a_silence_stands_beside_the_settings_that_changed_before_it(client, app
     assert client.get("/api/timeline?source=gitlab").get_json()["silences"] == []
 
 
-def test_the_api_tells_of_lapses(client, app, now):
+def test_the_api_returns_data_gaps(client, app, now):
     lapse(app, 2, "gap", now - 3 * HOUR, now - HOUR)
     [one] = client.get("/api/timeline", query_string={"start_date": (now - 4 * HOUR).isoformat()}).get_json()["lapses"]
     assert (one["kind"], one["connector_name"], one["words"]) == ("gap", "Number 2", "")

@@ -60,7 +60,7 @@ def test_the_dashboards_filter_is_exported_as_a_file(
     assert exported["metadata"]["events"] == 1
 
 
-def test_the_page_says_how_many_events_of_which_filter(client: FlaskClient) -> None:
+def test_the_page_shows_the_filter_and_the_number_of_events(client: FlaskClient) -> None:
     log(client, "ann")
     page = soup(client.get("/export?range=all&author=ann&q=repl"))
     assert words(page.select_one("h1")) == "Export 1 change"
@@ -68,20 +68,20 @@ def test_the_page_says_how_many_events_of_which_filter(client: FlaskClient) -> N
     assert texts(page, ".goes dd") == ["ann", "repl"]
 
 
-def test_looking_at_the_page_exports_nothing(client: FlaskClient, events: Events) -> None:
+def test_viewing_the_export_page_exports_nothing(client: FlaskClient, events: Events) -> None:
     before = events()
     assert client.get("/export").status_code == 200
     assert client.get("/api/export").status_code == 405
     assert events() == before
 
 
-def test_the_feed_says_what_was_exported(client: FlaskClient) -> None:
+def test_the_feed_shows_what_was_exported(client: FlaskClient) -> None:
     press(client, "/", "ocsf")
     page = soup(client.get("/"))
     assert words(page.select_one("#feed article .what")) == "Events Exported OCSF · 1 event"
 
 
-def test_the_api_hands_out_the_same(client: FlaskClient, events: Events) -> None:
+def test_the_api_returns_the_same_file(client: FlaskClient, events: Events) -> None:
     log(client, "ann")
     response = client.post("/api/export?author=ann")
     assert (response.status_code, response.mimetype) == (200, "application/x-ndjson")
@@ -97,7 +97,7 @@ def test_the_api_hands_out_the_same(client: FlaskClient, events: Events) -> None
 
 
 @pytest.mark.parametrize("query", ["format=xml", "start_date=soon", "limit=5", "connector=a&end_date=1"])
-def test_the_api_says_what_is_wrong(client: FlaskClient, events: Events, query: str) -> None:
+def test_the_api_reports_invalid_parameters(client: FlaskClient, events: Events, query: str) -> None:
     before = events()
     response = client.post(f"/api/export?{query}")
     assert response.status_code == 422
@@ -105,14 +105,14 @@ def test_the_api_says_what_is_wrong(client: FlaskClient, events: Events, query: 
     assert events() == before
 
 
-def test_another_site_exports_nothing(client: FlaskClient, events: Events) -> None:
+def test_another_site_cannot_export(client: FlaskClient, events: Events) -> None:
     before = events()
     assert client.post("/api/export", headers={"Origin": "https://elsewhere.example"}).status_code == 403
     assert client.post("/export", data={"format": "csv"}).status_code == 400, "without the token of our own form"
     assert events() == before
 
 
-def test_while_auditing_is_off_nothing_is_exported_and_the_page_says_why(client: FlaskClient, events: Events) -> None:
+def test_while_auditing_is_off_exports_are_refused_with_the_reason(client: FlaskClient, events: Events) -> None:
     form = form_of(client.get("/export"), "#export")
     assert client.post("/api/connectors/1/disable").status_code == 200
     before = events()
@@ -126,7 +126,7 @@ def test_while_auditing_is_off_nothing_is_exported_and_the_page_says_why(client:
     assert events() == before
 
 
-def test_no_input_brings_an_export_down(client: FlaskClient) -> None:
+def test_no_input_breaks_an_export(client: FlaskClient) -> None:
     token = form_of(client.get("/export"), "#export")["csrf_token"]
     for name in ("source", "connector", "tag", "q", "range", "start_date", "end_date", "format"):
         for value in HOSTILE:
@@ -135,7 +135,7 @@ def test_no_input_brings_an_export_down(client: FlaskClient) -> None:
             assert client.post("/export", data=sent).status_code in (200, 422), (name, value)
 
 
-def test_an_export_that_breaks_off_can_be_seen_to(app: Flask, client: FlaskClient) -> None:
+def test_an_interrupted_export_is_detectable(app: Flask, client: FlaskClient) -> None:
     log(client, "ann")
     response = client.post("/api/export?format=ocsf", buffered=False)
     with pytest.raises(ValueError, match="Expecting"):

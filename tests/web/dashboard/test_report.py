@@ -42,7 +42,7 @@ def this_month() -> str:
 
 
 @pytest.mark.both_databases
-def test_the_report_of_this_month_tells_what_changed(client, make_connector):
+def test_the_report_of_this_month_lists_the_changes(client, make_connector):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
     page = soup(client.get("/report"))
@@ -59,7 +59,7 @@ def test_the_report_of_this_month_tells_what_changed(client, make_connector):
     assert texts(page, ".bar-name") == ["system"]
 
 
-def test_every_figure_leads_to_its_events(client, make_connector, events):
+def test_every_figure_links_to_its_events(client, make_connector, events):
     edit(client, make_connector(), poll_interval="3600")
     page = soup(client.get("/report"))
     links = {words(link): link["href"] for link in page.select("main section a[href^='/?']")}
@@ -69,7 +69,7 @@ def test_every_figure_leads_to_its_events(client, make_connector, events):
     assert len(texts(soup(client.get(links["system"])), "#feed article")) == len(events())
 
 
-def test_a_bar_of_the_chart_leads_to_its_day(client):
+def test_a_bar_of_the_chart_links_to_its_day(client):
     client.set_cookie("zone", "Europe/Berlin")
     bars = soup(client.get("/report")).select(".chart a[aria-label]")
     assert len(bars) == 1
@@ -77,44 +77,44 @@ def test_a_bar_of_the_chart_leads_to_its_day(client):
     assert len(texts(soup(client.get(bars[0]["href"])), "#feed article")) == 1
 
 
-def test_the_months_before_and_after_are_a_click_away(client):
+def test_the_previous_and_next_month_are_linked(client):
     page = soup(client.get("/report?month=2026-01"))
     assert texts(page, ".months a") == ["December 2025", "February 2026"]
     assert [link["href"] for link in page.select(".months a")] == ["/report?month=2025-12", "/report?month=2026-02"]
     assert form_of(client.get("/report?month=2026-01"), "form.months") == {"month": "2026-01"}
 
 
-def test_a_month_in_which_nothing_happened_says_so(client):
+def test_an_empty_month_has_a_message(client):
     page = soup(client.get("/report?month=2020-01"))
     assert "No configuration changes in January 2020 The audit log starts on" in words(page.select_one(".nothing"))
     assert not page.select("table, .chart, button[form=csv]")
 
 
-def test_in_the_month_in_which_the_log_begins_the_report_says_so(client):
+def test_the_report_of_the_first_month_shows_when_the_log_begins(client):
     assert "The audit log starts on" in words(soup(client.get("/report")).select_one("main"))
 
 
-def test_a_month_to_come_says_so(client):
+def test_a_future_month_has_a_message(client):
     nothing = soup(client.get("/report?month=2222-01")).select_one("main .nothing")
     assert words(nothing).startswith("January 2222 has not started yet")
 
 
 @pytest.mark.parametrize("month", ["nonsense", "2026-13", "0001-01", "2026-01-01", "9999-12"])
-def test_what_is_no_month_is_refused_with_words(client, month):
+def test_an_invalid_month_is_refused_with_a_message(client, month):
     response = client.get("/report", query_string={"month": month})
     assert response.status_code == 422
     assert "month" in words(soup(response).select_one("[role=alert]"))
     assert handed_out(client, month).status_code == 422
 
 
-def test_what_scripts_report_is_marked(client):
+def test_events_reported_by_scripts_are_marked(client):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
     page = soup(client.get("/report"))
     assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas reported2 → 31"]
     assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
 
 
-def test_a_toggle_reported_without_a_connector_has_a_line_of_its_own(client):
+def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
     log(
         client, event_type="field_visibility_changed", connector_type="PullRequest", field_key="branches", visible=False
     )
@@ -126,7 +126,7 @@ def test_a_toggle_reported_without_a_connector_has_a_line_of_its_own(client):
     assert ["connector", "no connector", "Visibility changes", "", "", "1"] in table(client)
 
 
-def test_the_page_of_a_reported_event_says_that_it_is(client, events):
+def test_the_page_of_a_reported_event_marks_it_as_reported(client, events):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
     said = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
     assert ["reported by a script" in one for one in said] == [False, True]
@@ -153,7 +153,7 @@ def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     assert ["drift", "Work GitHub", "Poll interval", "300", "3600", "1"] in rows
 
 
-def test_the_csv_is_on_the_record_and_not_to_be_had_without(client, events):
+def test_the_csv_is_audited_and_refused_without_auditing(client, events):
     handed_out(client, this_month())
     [exported] = events(event_type="EventsExported")
     assert exported["metadata"]["format"] == "report (CSV)"
@@ -164,7 +164,7 @@ def test_the_csv_is_on_the_record_and_not_to_be_had_without(client, events):
 
 
 @pytest.mark.parametrize("evil", ["=HYPERLINK(1)", "+1", "-1", "@sum"])
-def test_no_cell_of_the_csv_is_a_formula(client, evil):
+def test_no_csv_cell_is_a_formula(client, evil):
     about = {"connector_name": evil, "field": evil, "old_value": evil, "new_value": f"{evil}2", "author": evil}
     log(client, event_type="config_changed", **about)
     cells = [cell for row in table(client) for cell in row]
@@ -172,13 +172,13 @@ def test_no_cell_of_the_csv_is_a_formula(client, evil):
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
-def test_the_report_is_reached_from_every_page(client, make_connector):
+def test_every_page_links_to_the_report(client, make_connector):
     for address in ("/", f"/settings/integrations/{make_connector()}"):
         assert "/report" in [link["href"] for link in soup(client.get(address)).select("header a")]
     assert "/report" in [link["href"] for link in soup(client.get("/settings/integrations")).select(".sidebar a")]
 
 
-def test_what_others_wrote_is_shown_as_text(client):
+def test_reported_text_is_escaped(client):
     evil = "<script>alert(1)</script>\u202e"
     about = {"connector_name": evil, "field": evil, "old_value": evil, "new_value": "b", "author": evil}
     log(client, event_type="config_changed", **about)
@@ -187,7 +187,7 @@ def test_what_others_wrote_is_shown_as_text(client):
     assert "\u202e" not in words(soup(client.get("/report")).select_one("[data-table=drift]"))
 
 
-def test_a_long_table_is_cut_on_the_page_and_whole_in_the_csv(client):
+def test_a_long_table_is_cut_on_the_page_but_complete_in_the_csv(client):
     for part in range(2):
         changes = {f"field {part}-{number}": {"old": 1, "new": 2} for number in range(150)}
         log(client, event_type="connector_updated", connector_name="Far", connector_type="github", changes=changes)

@@ -54,20 +54,20 @@ FOUND = [
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 @pytest.mark.parametrize(("q", "lines"), FOUND)
-def test_what_is_typed_into_the_box_is_found(client, q, lines):
+def test_a_search_finds_matching_events(client, q, lines):
     assert searched(client, q) == lines
 
 
 @pytest.mark.usefixtures("various")
 @pytest.mark.parametrize(("q", "lines"), FOUND)
-def test_the_api_speaks_the_same_language(client, q, lines):
+def test_the_api_supports_the_same_search_syntax(client, q, lines):
     events = client.get("/api/changes", query_string={"q": q}).get_json()
     assert [event["author"] for event in events] == [line.split(" by ")[1] for line in lines]
     assert client.get("/api/stats", query_string={"q": q}).get_json()["total"] == len(lines)
     assert client.get("/api/timeline", query_string={"q": q}).get_json()["total"] == len(lines)
 
 
-def test_a_bad_qualifier_says_what_is_allowed_and_stays_in_the_box(client):
+def test_an_invalid_qualifier_lists_the_allowed_ones_and_stays_in_the_search_box(client):
     for headers in ({}, HTMX):
         response = client.get("/?q=sauce:github&range=7d", headers=headers)
         page = soup(response)
@@ -79,7 +79,7 @@ def test_a_bad_qualifier_says_what_is_allowed_and_stays_in_the_box(client):
         assert page.select_one("#q")["aria-invalid"] == "true"
 
 
-def test_the_api_names_q_as_at_fault(client):
+def test_the_api_reports_q_as_the_invalid_parameter(client):
     for address in ("/api/changes", "/api/timeline", "/api/stats"):
         response = client.get(f"{address}?q=source:svn")
         assert response.status_code == 422
@@ -89,7 +89,7 @@ def test_the_api_names_q_as_at_fault(client):
 
 
 @pytest.mark.usefixtures("various")
-def test_a_search_with_a_time_is_not_cut_by_the_range_and_a_range_takes_its_place(client):
+def test_a_time_in_the_search_overrides_the_range_and_choosing_a_range_replaces_it(client):
     page = soup(client.get("/?range=1h&q=zeppelin+after:2000-01-01"))
     assert len(page.select("#feed article")) == 1
     assert page.select(".ranges > [aria-current]") == []
@@ -97,7 +97,7 @@ def test_a_search_with_a_time_is_not_cut_by_the_range_and_a_range_takes_its_plac
     assert week["href"] == "/?q=zeppelin&range=7d"
 
 
-def test_without_javascript_the_page_says_how_to_search(client):
+def test_without_javascript_the_page_explains_the_search(client):
     said = soup(client.get("/")).select_one("#menu-how").get_text()
     assert all(f"{name}:" in said for name in search_query.QUALIFIERS)
 
@@ -145,13 +145,13 @@ def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client
 
 
 @pytest.mark.usefixtures("various")
-def test_every_suggestion_is_understood(client):
+def test_every_suggestion_is_valid(client):
     for name in search_query.QUALIFIERS:
         for text in suggested(client, f"{name}:"):
             assert client.get("/api/changes", query_string={"q": text}).status_code == 200, text
 
 
-def test_names_are_suggested_as_they_are_and_never_act(client, make_connector):
+def test_suggested_names_are_escaped(client, make_connector):
     make_connector("github", '<b>"Odd" & co</b>')
     make_connector("github", "<i>Odd</i>")
     response = client.get("/search/suggestions?q=connector:odd")
@@ -166,7 +166,7 @@ ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=210) |
     deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @hypothesis.given(ANY)
-def test_whatever_is_typed_is_answered(client: Any, q: str) -> None:
+def test_every_search_text_gets_a_response(client: Any, q: str) -> None:
     for address in ("/", "/feed?after=0", "/timeline", "/api/changes", "/api/stats", "/search/suggestions"):
         path, _, query = address.partition("?")
         response = client.get(path, query_string={"q": q, **dict([query.split("=")] if query else [])})

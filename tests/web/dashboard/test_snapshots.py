@@ -22,7 +22,7 @@ def standing(page, name):
     return {words(row.dt): words(row.dd) for row in found[0].select("dl > div")} if found else None
 
 
-def test_now_shows_the_present_configuration(client, make_connector):
+def test_now_shows_the_current_configuration(client, make_connector):
     number = make_connector(name="Work GitHub", repos="acme/api", tags="ci")
     edit(client, number, poll_interval="3600")
     page = soup(client.get("/as-of"))
@@ -38,7 +38,7 @@ def test_now_shows_the_present_configuration(client, make_connector):
     assert texts(page, ".standing .pill") == ["Enabled", "Disabled"]
 
 
-def test_a_moment_shows_what_was_so_then(client, make_connector, events):
+def test_a_time_shows_the_configuration_of_then(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
     edit(client, number, name="Home")
@@ -49,7 +49,7 @@ def test_a_moment_shows_what_was_so_then(client, make_connector, events):
         assert then["Poll interval (seconds)"] == interval
 
 
-def test_a_deleted_connector_is_still_there_before(client, make_connector, events):
+def test_a_deleted_connector_exists_at_an_earlier_time(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     assert client.delete(f"/api/connectors/{number}").status_code == 204
     assert standing(soup(client.get("/as-of")), "Work GitHub") is None
@@ -58,7 +58,7 @@ def test_a_deleted_connector_is_still_there_before(client, make_connector, event
 
 
 @pytest.mark.both_databases
-def test_two_moments_are_compared_whichever_comes_first(client, make_connector, events):
+def test_two_times_are_compared_in_either_order(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     made = moments(events)[-1]
     edit(client, number, poll_interval="3600", repos="acme/api", token="another")
@@ -76,13 +76,13 @@ def test_two_moments_are_compared_whichever_comes_first(client, make_connector, 
         ]
 
 
-def test_without_a_difference_the_page_says_so(client):
+def test_equal_configurations_have_a_message(client):
     now = datetime.now(UTC).isoformat()
     page = soup(client.get("/as-of", query_string={"at": now, "compare": now}))
     assert texts(page, ".differences") == ["No connectors changed No recorded differences between these two times."]
 
 
-def test_the_form_is_filled_in_the_viewers_zone_and_read_in_it(client):
+def test_the_form_shows_and_reads_times_in_the_viewers_zone(client):
     client.set_cookie("zone", "Europe/Berlin")
     form = form_of(client.get("/as-of?at=2026-01-15T14:00:00.5Z"), "form.as-of")
     assert form == {"at": "2026-01-15T15:00:01", "compare": ""}, "the second in which it is all over"
@@ -91,7 +91,7 @@ def test_the_form_is_filled_in_the_viewers_zone_and_read_in_it(client):
     assert soup(answer).select_one("h1 time")["datetime"] == "2026-01-15T13:00:00+00:00"
 
 
-def test_every_event_leads_to_its_moment(client, make_connector, events):
+def test_every_event_links_to_the_configuration_at_its_time(client, make_connector, events):
     edit(client, make_connector(name="Work GitHub"), poll_interval="3600", branches="main")
     for event in events(event_type="ConfigChanged"):
         page = soup(client.get(f"/events/{event['id']}"))
@@ -100,21 +100,21 @@ def test_every_event_leads_to_its_moment(client, make_connector, events):
         assert (then["Poll interval (seconds)"], then["Branches"]) == ("3600", "main"), "a save counts as a whole"
 
 
-def test_before_the_log_began_nothing_is_known(client):
+def test_before_the_start_of_the_log_the_configuration_is_unknown(client):
     nothing = soup(client.get("/as-of?at=2020-01-01")).select_one("main .nothing")
     assert words(nothing).startswith("No data for this time The audit log starts on")
     assert client.get(str(nothing.a["href"])).status_code == 200
     assert texts(soup(client.get(str(nothing.a["href"]))), ".standing h3") == ["PainChain System"]
 
 
-def test_a_moment_to_come_says_so(client):
+def test_a_future_time_has_a_message(client):
     page = soup(client.get("/as-of?at=2222-01-01"))
     assert "This time is in the future" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System"]
 
 
 @pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "compare=soon", "at=2026-01-01&compare=%00"])
-def test_what_is_no_moment_is_refused_with_words(client, given):
+def test_an_invalid_time_is_refused_with_a_message(client, given):
     response = client.get(f"/as-of?{given}")
     assert response.status_code == 422
     assert "Showing the current configuration instead" in words(soup(response).select_one("[role=alert]"))
@@ -132,7 +132,7 @@ def test_a_time_without_auditing_is_shown_as_a_gap(client, make_connector):
     assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
 
 
-def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app, client, make_connector, events):
+def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, make_connector, events):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
     edit(client, make_connector("kubernetes", "Cluster"), poll_interval="600")
@@ -148,7 +148,7 @@ def test_where_the_log_was_pruned_the_page_says_so_and_fills_in_what_it_can(app,
     assert (answer["complete"], [one["complete"] for one in answer["connectors"]]) == (False, [False, False, True])
 
 
-def test_what_scripts_report_changes_nothing_and_is_counted(client, make_connector):
+def test_events_reported_by_scripts_are_counted_but_not_applied(client, make_connector):
     make_connector(name="Work GitHub")
     log(client, event_type="connector_deleted", connector_name="Work GitHub", connector_type="github")
     page = soup(client.get("/as-of"))
@@ -156,7 +156,7 @@ def test_what_scripts_report_changes_nothing_and_is_counted(client, make_connect
     assert "1 event was reported by scripts" in words(page.select_one(".past-page"))
 
 
-def test_the_api_answers_the_same(client, make_connector, events):
+def test_the_api_returns_the_same_configuration(client, make_connector, events):
     number = make_connector(name="Work GitHub", tags="ci")
     made = moments(events)[-1]
     edit(client, number, poll_interval="3600")
@@ -172,7 +172,7 @@ def test_the_api_answers_the_same(client, make_connector, events):
 
 
 @pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "when=2026-01-01", "at=%ff"])
-def test_the_api_refuses_what_it_does_not_understand(client, given):
+def test_the_api_refuses_invalid_parameters(client, given):
     response = client.get(f"/api/as-of?{given}")
     assert response.status_code == 422
     assert response.get_json()["errors"]

@@ -77,7 +77,7 @@ def refused(client: FlaskClient, event: dict[str, Any]) -> str:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_a_setting_is_put_back_previewed_and_on_the_record(client, make_connector, htmx):
+def test_reverting_a_setting_is_previewed_and_audited(client, make_connector, htmx):
     one = make_connector()
     change(client, one, poll_interval=3600)
     event = newest(client, "ConfigChanged")
@@ -94,7 +94,7 @@ def test_a_setting_is_put_back_previewed_and_on_the_record(client, make_connecto
     assert stored(client, one)["poll_interval"] == 300
 
 
-def test_the_new_events_say_which_one_they_revert_and_lead_to_it(client, make_connector):
+def test_the_new_events_link_to_the_event_that_they_revert(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=3600)
     event = newest(client, "ConfigChanged")
@@ -109,7 +109,7 @@ def test_the_new_events_say_which_one_they_revert_and_lead_to_it(client, make_co
             assert client.get(str(link["href"])).location == f"/events/{event['id']}"
 
 
-def test_an_ordinary_change_reverts_nothing(client, make_connector):
+def test_an_ordinary_change_is_not_marked_as_a_revert(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=3600)
     event = newest(client, "ConfigChanged")
@@ -118,7 +118,7 @@ def test_an_ordinary_change_reverts_nothing(client, make_connector):
     assert "reverts" not in client.get(f"/events/{event['id']}").text.lower()
 
 
-def test_of_a_save_some_settings_can_be_chosen(client, make_connector):
+def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
     one = make_connector(tags="a, b")
     change(client, one, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
     event = newest(client, "ConnectorUpdated")
@@ -139,7 +139,7 @@ def test_of_a_save_some_settings_can_be_chosen(client, make_connector):
     assert newest(client, "ConnectorUpdated")["metadata"]["changes"].keys() == {"name", "tags"}
 
 
-def test_what_was_shown_or_hidden_by_a_save_or_a_toggle_is_put_back(client, make_connector):
+def test_visibility_changes_can_be_reverted(client, make_connector):
     one = make_connector()
     form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), **{"visible.Commit.sha": False})
     assert client.post(f"{LIST}/{one}", data=form).status_code == 303
@@ -154,13 +154,13 @@ def test_what_was_shown_or_hidden_by_a_save_or_a_toggle_is_put_back(client, make
     assert refused(client, toggled).endswith("of Commit is already hidden.")
 
 
-def test_the_built_in_connector_gets_its_name_back(client):
+def test_the_name_of_the_built_in_connector_can_be_reverted(client):
     change(client, SYSTEM, name="Ours")
     assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
     assert stored(client, SYSTEM)["name"] == "PainChain System"
 
 
-def test_a_restoring_can_be_restored(client, make_connector):
+def test_a_revert_can_be_reverted(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     for value in (300, 600):
@@ -168,7 +168,7 @@ def test_a_restoring_can_be_restored(client, make_connector):
         assert stored(client, one)["poll_interval"] == value
 
 
-def test_while_auditing_is_off_it_is_done_and_not_recorded_like_any_edit(client, make_connector):
+def test_while_auditing_is_off_a_revert_works_and_is_not_recorded(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     client.post(f"/api/connectors/{SYSTEM}/disable")
@@ -181,7 +181,7 @@ def test_while_auditing_is_off_it_is_done_and_not_recorded_like_any_edit(client,
 # It is refused
 
 
-def test_a_secret_is_never_put_back(client, make_connector):
+def test_a_secret_is_never_reverted(client, make_connector):
     one = make_connector()
     change(client, one, token="another", poll_interval=600)
     secret, save = newest(client, "ConfigChanged", "token"), newest(client, "ConnectorUpdated")
@@ -193,7 +193,7 @@ def test_a_secret_is_never_put_back(client, make_connector):
     assert stored(client, one)["poll_interval"] == 300
 
 
-def test_what_has_moved_since_is_not_put_back_and_says_how_it_is_now(client, make_connector):
+def test_a_setting_changed_since_is_not_reverted_and_its_current_value_is_shown(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
@@ -205,7 +205,7 @@ def test_what_has_moved_since_is_not_put_back_and_says_how_it_is_now(client, mak
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_what_moves_between_preview_and_sending_is_refused_whole(client, make_connector, htmx):
+def test_a_change_between_preview_and_revert_refuses_the_whole_revert(client, make_connector, htmx):
     one = make_connector()
     change(client, one, poll_interval=600, name="Home")
     event = newest(client, "ConnectorUpdated")
@@ -224,7 +224,7 @@ def test_what_moves_between_preview_and_sending_is_refused_whole(client, make_co
     assert (stored(client, one)["name"], stored(client, one)["poll_interval"]) == ("Work GitHub", 900)
 
 
-def test_another_field_that_moved_does_not_stand_in_the_way(client, make_connector):
+def test_another_changed_field_does_not_prevent_the_revert(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
@@ -234,7 +234,7 @@ def test_another_field_that_moved_does_not_stand_in_the_way(client, make_connect
     assert stored(client, one)["poll_interval"] == 300
 
 
-def test_of_a_deleted_connector_nothing_is_put_back(client, make_connector):
+def test_changes_of_a_deleted_connector_cannot_be_reverted(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
@@ -245,7 +245,7 @@ def test_of_a_deleted_connector_nothing_is_put_back(client, make_connector):
     assert script(client, event).status_code == 409
 
 
-def test_a_value_that_is_not_valid_any_more_is_not_put_back(client, make_connector):
+def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector):
     one = make_connector()
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval"}
     client.post("/api/painchain/log", json={**report, "old_value": 5, "new_value": 300})
@@ -258,14 +258,14 @@ def test_a_value_that_is_not_valid_any_more_is_not_put_back(client, make_connect
     assert stored(client, one)["base_url"] == "https://api.github.com"
 
 
-def test_a_field_that_is_gone_is_not_put_back(client, make_connector):
+def test_a_field_that_no_longer_exists_is_not_reverted(client, make_connector):
     make_connector()
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "colour"}
     client.post("/api/painchain/log", json={**report, "old_value": "red", "new_value": "blue"})
     assert refused(client, newest(client, "ConfigChanged")) == "A GitHub connector no longer has Colour."
 
 
-def test_a_name_that_another_connector_has_by_now_is_not_put_back(client, make_connector):
+def test_a_name_that_is_taken_by_now_is_not_reverted(client, make_connector):
     one = make_connector(name="Work")
     change(client, one, name="Home")
     event = newest(client, "ConfigChanged")
@@ -274,7 +274,7 @@ def test_a_name_that_another_connector_has_by_now_is_not_put_back(client, make_c
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_nothing_chosen_or_nothing_known_is_refused(client, make_connector, htmx):
+def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
     one = make_connector()
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
@@ -289,7 +289,7 @@ def test_nothing_chosen_or_nothing_known_is_refused(client, make_connector, htmx
     assert stored(client, one)["poll_interval"] == 600
 
 
-def test_events_that_changed_no_setting_have_nothing_to_put_back(client, make_connector):
+def test_events_that_changed_no_setting_cannot_be_reverted(client, make_connector):
     one = make_connector()
     created = newest(client, "ConnectorCreated")
     client.post("/api/painchain/log", json={"event_type": "config_changed", "connector_name": "Else", "field": "x"})
@@ -300,7 +300,7 @@ def test_events_that_changed_no_setting_have_nothing_to_put_back(client, make_co
         assert "Revert…" not in client.get(f"/events/{event['id']}").text
 
 
-def test_unknown_events_cannot_be_put_back(client, make_connector):
+def test_unknown_events_cannot_be_reverted(client, make_connector):
     token = form_of(client.get(f"{LIST}/{make_connector()}"), "#connector-form")["csrf_token"]
     for number in (999999, 2**70):
         assert client.get(f"/events/{number}/restore").status_code == 404
@@ -309,14 +309,14 @@ def test_unknown_events_cannot_be_put_back(client, make_connector):
         assert client.post(f"/api/changes/{number}/restore", json={}).status_code == 404
 
 
-def test_a_form_without_its_token_puts_nothing_back(client, make_connector):
+def test_a_form_without_csrf_token_reverts_nothing(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     assert client.post(page_of(newest(client, "ConfigChanged")), data={"fields": ["poll_interval"]}).status_code == 400
     assert stored(client, one)["poll_interval"] == 600
 
 
-def test_the_link_is_there_where_something_can_be_put_back(client, make_connector):
+def test_the_revert_link_is_shown_if_something_can_be_reverted(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600, token="another")
     for event_type, field, offered in (
@@ -334,7 +334,7 @@ def test_the_link_is_there_where_something_can_be_put_back(client, make_connecto
 # By script
 
 
-def test_a_script_puts_back_by_number_or_event_id_and_gets_the_connector(client, make_connector):
+def test_a_script_reverts_by_number_or_event_id_and_gets_the_connector(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     event = newest(client, "ConfigChanged")
@@ -352,13 +352,13 @@ def test_a_script_puts_back_by_number_or_event_id_and_gets_the_connector(client,
     ("body", "status"),
     [({"fields": []}, 422), ({"fields": "name"}, 422), ({"fields": [1]}, 422), ({"other": 1}, 422), ([], 422)],
 )
-def test_a_body_that_is_none_is_refused(client, make_connector, body, status):
+def test_an_invalid_body_is_refused(client, make_connector, body, status):
     change(client, make_connector(), poll_interval=600)
     event = newest(client, "ConfigChanged")
     assert client.post(f"/api/changes/{event['id']}/restore", json=body).status_code == status
 
 
-def test_another_site_cannot_put_anything_back(client, make_connector):
+def test_another_site_cannot_revert_anything(client, make_connector):
     one = make_connector()
     change(client, one, poll_interval=600)
     address = f"/api/changes/{newest(client, 'ConfigChanged')['id']}/restore"
@@ -368,7 +368,7 @@ def test_another_site_cannot_put_anything_back(client, make_connector):
     assert stored(client, one)["poll_interval"] == 600
 
 
-def test_an_address_is_not_put_back_under_a_token_of_another_server(client, make_connector):
+def test_an_address_is_not_reverted_if_the_token_is_of_another_server(client, make_connector):
     one = make_connector()
     change(client, one, base_url="https://git.example", token="for-git-example")
     address = f"/api/changes/{newest(client, 'ConnectorUpdated')['id']}/restore"
@@ -378,7 +378,7 @@ def test_an_address_is_not_put_back_under_a_token_of_another_server(client, make
 
 
 @pytest.mark.parametrize("key", connectors.ADDABLE)
-def test_every_setting_of_every_type_that_is_no_secret_can_be_put_back(client, make_connector, key):
+def test_every_setting_except_secrets_can_be_reverted(client, make_connector, key):
     one = make_connector(key, "One")
     item = "shop" if key == "kubernetes" else "acme/api"
     samples = {"number": 77, "checkbox": False, "list": [item], "text": "other", "url": "https://other.example"}

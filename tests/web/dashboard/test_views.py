@@ -95,7 +95,7 @@ def follow(client: FlaskClient, page: BeautifulSoup, selector: str, attribute: s
 
 
 @pytest.mark.both_databases
-def test_each_event_is_an_article_that_carries_its_type_and_source(client, write, make_connector):
+def test_each_event_is_an_article_with_type_and_source(client, write, make_connector):
     write({"source": "gitlab", "event_type": "Pipeline", "timestamp": datetime.now(UTC)})
     make_connector()
     page = read(client)
@@ -106,7 +106,7 @@ def test_each_event_is_an_article_that_carries_its_type_and_source(client, write
     ]
 
 
-def test_a_line_says_what_happened_from_what_to_what_and_by_whom(client):
+def test_an_event_line_has_field_old_value_new_value_and_author(client):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600, author="operator")
     line = read(client).select_one("#feed article summary")
     assert texts(line, ".event-type, .subject, .change, .by") == [
@@ -118,7 +118,7 @@ def test_a_line_says_what_happened_from_what_to_what_and_by_whom(client):
     assert (words(line.select_one("del")), words(line.select_one("ins"))) == ("300", "3600")
 
 
-def test_a_line_opens_to_the_fields_of_the_event(client):
+def test_an_event_line_expands_to_its_fields(client):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600)
     details = read(client).select_one("#feed article details")
     assert not details.has_attr("open")
@@ -133,7 +133,7 @@ def test_a_line_opens_to_the_fields_of_the_event(client):
     ]
 
 
-def test_events_stand_under_their_day_newest_first(client, write):
+def test_events_are_grouped_by_day_newest_first(client, write):
     now = datetime.now(UTC)
     first, second, third = write(*({"timestamp": now - timedelta(days=days)} for days in (3, 2, 3)))
     feed = read(client, range="7d", source="github").select_one("#feed")
@@ -143,7 +143,7 @@ def test_events_stand_under_their_day_newest_first(client, write):
     assert numbers(feed) == [second, third, first]
 
 
-def test_times_and_days_are_the_viewers_and_exact_utc_is_on_hover(client, write):
+def test_times_are_in_the_viewers_zone_with_exact_utc_on_hover(client, write):
     write({"timestamp": LONG_AGO.replace(hour=20)})
     query = {"start_date": "2020-05-01", "end_date": "2020-05-30"}
     assert texts(read(client, **query), ".day, summary time") == ["Monday, 4 May 2020", "20:00"]
@@ -154,14 +154,14 @@ def test_times_and_days_are_the_viewers_and_exact_utc_is_on_hover(client, write)
     assert words(page.select_one("header .zone")) == page.html["data-zone"] == "Asia/Kolkata"
 
 
-def test_the_events_of_one_action_stand_together(client, make_connector):
+def test_the_events_of_one_action_are_grouped(client, make_connector):
     make_connector("kubernetes", "Cluster", enabled=True)
     group = read(client).select_one("#feed .request")
     assert "several" in group["class"]
     assert texts(group, ".event-type") == ["Connector Enabled", "Connector Created"]
 
 
-def test_sixty_changes_of_one_action_are_folded(client, events, make_connector):
+def test_sixty_changes_of_one_action_are_collapsed(client, events, make_connector):
     number = make_connector("kubernetes", "Cluster")
     address = f"/settings/integrations/{number}"
     form = form_of(client.get(address), "#connector-form")
@@ -177,7 +177,7 @@ def test_sixty_changes_of_one_action_are_folded(client, events, make_connector):
     assert not rest.has_attr("open")
 
 
-def test_without_any_event_the_feed_says_where_to_look_further(client):
+def test_an_empty_feed_suggests_what_to_do(client):
     nothing = read(client, start_date="2001-01-01", end_date="2001-01-02").select_one("#feed #nothing")
     assert words(nothing.h2) == "No changes in this time range"
     ranges = {"7d", "30d", "90d"}
@@ -187,7 +187,7 @@ def test_without_any_event_the_feed_says_where_to_look_further(client):
     assert nothing.select_one("a[href='/settings/integrations/new']")
 
 
-def test_a_filter_that_nothing_matches_says_so_and_can_be_cleared(client):
+def test_a_filter_without_matches_has_a_message_and_can_be_cleared(client):
     page = read(client, author="nobody", range="7d")
     assert words(page.select_one("#feed #nothing h2")) == "No changes match this filter"
     assert page.select_one("#feed #nothing a")["href"] == "/"
@@ -246,7 +246,7 @@ def test_every_filter_narrows_feed_and_chart_alike(client, write):
         assert subjects(soup(client.get("/", query_string=query, headers=HTMX))) == expected.split()
 
 
-def test_every_choice_that_the_form_offers_finds_its_events(client, write, make_connector):
+def test_every_choice_in_the_filter_form_finds_its_events(client, write, make_connector):
     make_connector()
     write(*VARIED)
     columns = {"source": "[data-source]", "author": ".author", "tag": ".fields .tag", "event_type": "[data-event-type]"}
@@ -266,7 +266,7 @@ def test_every_choice_that_the_form_offers_finds_its_events(client, write, make_
         assert [box["value"] for box in page.select("#filter [checked]")] == [author]
 
 
-def test_the_form_shows_the_filter_that_the_address_has(client, write):
+def test_the_form_shows_the_filter_of_the_address(client, write):
     write(*VARIED)
     query = {"source": ["github", "gitlab"], "tag": "ci", "author": "nobody", "q": "x y", "status": "failed"}
     form = read(client, range="7d", **query).select_one("#filter")
@@ -280,7 +280,7 @@ def test_the_form_shows_the_filter_that_the_address_has(client, write):
     assert texts(form, ".ranges [aria-current]") == ["7d"]
 
 
-def test_a_custom_range_stands_in_the_form_in_the_viewers_zone(client):
+def test_a_custom_range_is_shown_in_the_viewers_zone(client):
     client.set_cookie("zone", "Asia/Kolkata")
     form = read(client, start_date="2020-05-04T12:00:00Z", end_date="2020-05-05T12:00").select_one("#filter")
     assert form.select_one("[name=start_date]")["value"] == "2020-05-04T17:30"
@@ -289,7 +289,7 @@ def test_a_custom_range_stands_in_the_form_in_the_viewers_zone(client):
     assert not form.select("[name=range]")
 
 
-def test_pressing_apply_leads_to_an_address_that_shows_the_same(client, write):
+def test_applying_the_form_leads_to_an_equivalent_address(client, write):
     write(*VARIED)
     before = client.get("/", query_string={"range": "30d", "tag": "ci", "q": "three"})
     again = client.get("/", query_string=form_of(before, "#filter"))
@@ -317,7 +317,7 @@ BAD = [
 ]
 
 
-def test_a_filter_that_is_not_understood_says_so_and_shows_the_last_day(client, events):
+def test_an_invalid_filter_shows_an_error_and_the_last_day(client, events):
     for query in BAD:
         for headers in ({}, HTMX):
             response = client.get("/", query_string=query, headers=headers)
@@ -328,7 +328,7 @@ def test_a_filter_that_is_not_understood_says_so_and_shows_the_last_day(client, 
             assert numbers(page) == [event["id"] for event in events()]
 
 
-def test_fragments_refuse_a_filter_that_is_not_understood(client):
+def test_fragments_refuse_an_invalid_filter(client):
     for address in ("/news?after=0&", "/feed?cursor=MS4x&", "/timeline?"):
         response = client.get(address + "range=1y", headers=HTMX)
         assert (response.status_code, response.headers["HX-Retarget"]) == (422, "#toast")
@@ -339,7 +339,7 @@ def test_fragments_refuse_a_filter_that_is_not_understood(client):
         assert client.get(f"/feed?{query}", headers=HTMX).status_code == 422, query
 
 
-def test_htmx_gets_the_dashboard_alone_and_history_a_whole_page(client):
+def test_htmx_gets_the_dashboard_fragment_and_history_restore_the_whole_page(client):
     fragment = soup(client.get("/", headers=HTMX))
     assert [element["id"] for element in fragment.find_all(recursive=False)] == ["dashboard"]
     whole = soup(client.get("/", headers={**HTMX, "HX-History-Restore-Request": "true"}))
@@ -350,7 +350,7 @@ def test_htmx_gets_the_dashboard_alone_and_history_a_whole_page(client):
 # Older and newer
 
 
-def test_older_pages_bring_each_event_once_whatever_is_written_meanwhile(client, write):
+def test_older_pages_repeat_no_event_during_writes(client, write):
     written = write(*({"timestamp": datetime.now(UTC) - MINUTE} for _ in range(2 * PAGE + 20)))
     for attribute in ("href", "hx-get"):
         page = read(client, source="github")
@@ -364,7 +364,7 @@ def test_older_pages_bring_each_event_once_whatever_is_written_meanwhile(client,
         assert len(seen) == len(set(seen))
 
 
-def test_an_older_page_keeps_the_filter_and_leads_back_to_the_newest(client, write):
+def test_an_older_page_keeps_the_filter_and_links_to_the_newest(client, write):
     write(*({"tags": ["ci" if number % 2 else "ui"]} for number in range(3 * PAGE)))
     page = read(client, tag="ci", range="7d")
     older = follow(client, page, "#older")
@@ -379,11 +379,11 @@ def live(page: BeautifulSoup) -> str:
     return str(page.select_one("#live")["hx-get"])
 
 
-def test_an_open_dashboard_asks_when_its_script_says_so(client):
+def test_an_open_dashboard_requests_updates_when_its_script_triggers_them(client):
     assert read(client).select_one("#live")["hx-trigger"] == "news"
 
 
-def test_without_news_the_answer_is_empty_and_keeps_the_connection(client, write):
+def test_without_new_events_the_response_is_empty_and_keeps_the_connection(client, write):
     write({})
     response = client.get(live(read(client)), headers=HTMX)
     assert (response.status_code, response.data) == (200, b"")
@@ -392,19 +392,19 @@ def test_without_news_the_answer_is_empty_and_keeps_the_connection(client, write
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_news_for_unknown_hosts_are_refused_however_few(client):
+def test_live_updates_for_unknown_hosts_are_refused(client):
     response = client.get(live(read(client)), headers={**HTMX, "Host": "elsewhere.example"})
     assert response.status_code == 400
     assert client.get(live(read(client)), headers={**HTMX, "Host": "[::1"}).status_code == 400
 
 
-def test_a_range_that_has_ended_asks_for_nothing(client):
+def test_a_past_range_sends_no_live_requests(client):
     page = read(client, start_date="2020-01-01", end_date="2020-02-01")
     assert not page.select("#live[hx-get], #timeline[hx-get]")
     assert not page.select(".now")
 
 
-def test_an_open_dashboard_stops_asking_when_its_range_has_ended(client, write):
+def test_an_open_dashboard_stops_live_updates_when_its_range_has_ended(client, write):
     past = (datetime.now(UTC) - MINUTE).isoformat()
     write({})
     news = soup(client.get("/news", query_string={"after": "0", "end_date": past}, headers=HTMX))
@@ -413,7 +413,7 @@ def test_an_open_dashboard_stops_asking_when_its_range_has_ended(client, write):
     assert words(news) == "Show newest"
 
 
-def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
+def test_new_events_are_sent_with_chart_and_next_address(client, write):
     page = read(client)
     numbers_written = write({}, {})
     news = soup(client.get(live(page), headers=HTMX))
@@ -427,7 +427,7 @@ def test_news_come_with_chart_and_the_next_address_to_ask_at(client, write):
     assert client.get(live(news), headers=HTMX).data == b""
 
 
-def test_news_are_those_of_the_filter(client, write):
+def test_new_events_match_the_filter(client, write):
     page = read(client, tag="ci")
     write({"tags": ["ui"]})
     nothing = soup(client.get(live(page), headers=HTMX))
@@ -437,7 +437,7 @@ def test_news_are_those_of_the_filter(client, write):
     assert numbers(soup(client.get(live(nothing), headers=HTMX))) == [number]
 
 
-def test_many_news_at_once_replace_the_feed(client, write):
+def test_many_new_events_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
     news = soup(client.get(live(page), headers=HTMX))
@@ -451,7 +451,7 @@ def test_many_news_at_once_replace_the_feed(client, write):
     assert client.get(live(news), headers=HTMX).data == b""
 
 
-def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
+def test_many_new_events_are_added_page_by_page_while_reading(client, write):
     page = read(client)
     written = write(*({} for _ in range(PAGE + 5)))
     first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
@@ -465,7 +465,7 @@ def test_many_news_come_page_by_page_to_somebody_who_is_reading(client, write):
     assert len(numbers(first)) == PAGE
 
 
-def test_an_event_recorded_late_is_news_all_the_same(client, write):
+def test_an_event_recorded_late_is_a_new_event(client, write):
     page = read(client, range="all")
     [number] = write({"timestamp": LONG_AGO})
     assert numbers(soup(client.get(live(page), headers=HTMX))) == [number]
@@ -494,7 +494,7 @@ def table(page: BeautifulSoup) -> Counter[str]:
     return counted
 
 
-def test_each_bin_is_a_link_that_zooms_to_the_changes_it_counts(client, write):
+def test_each_bin_links_to_the_changes_that_it_counts(client, write):
     write(*({"timestamp": datetime.now(UTC) - hours * timedelta(hours=1)} for hours in (1, 1, 5, 23, 30, 100)))
     for query in ({"source": "github"}, {"source": "github", "range": "7d"}):
         page = read(client, **query)
@@ -508,14 +508,14 @@ def test_each_bin_is_a_link_that_zooms_to_the_changes_it_counts(client, write):
                 assert set(numbers(zoomed)) <= set(numbers(page))
 
 
-def test_bins_follow_each_other_without_a_gap(client):
+def test_bins_are_contiguous(client):
     spans = [parse_qs(urlsplit(address).query) for address in bins(read(client, tag="ci"))]
     assert all(span["tag"] == ["ci"] for span in spans)
     for one, following in itertools.pairwise(spans):
         assert one["end_date"] == following["start_date"]
 
 
-def test_the_chart_tells_the_same_as_text_and_as_the_feed(client, write):
+def test_the_chart_matches_its_text_and_the_feed(client, write):
     write({"source": "gitlab"}, {"source": "gitlab"}, {}, {"source": "kitchen"})
     page = read(client)
     labels = {key: connector_type.label for key, connector_type in TYPES.items()}
@@ -525,7 +525,7 @@ def test_the_chart_tells_the_same_as_text_and_as_the_feed(client, write):
     assert words(page.select_one("#timeline .count")) == "5 changes"
 
 
-def test_the_bars_of_a_bin_stand_on_each_other_one_for_each_source(client, write):
+def test_the_bars_of_a_bin_are_stacked_by_source(client, write):
     moment = datetime.now(UTC) - timedelta(hours=3)
     write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab", "kubernetes")))
     page = read(client)
@@ -539,13 +539,13 @@ def test_the_bars_of_a_bin_stand_on_each_other_one_for_each_source(client, write
     assert edges[-1][0] >= 0
 
 
-def test_an_empty_chart_says_that_nothing_happened(client):
+def test_an_empty_chart_has_a_message(client):
     page = read(client, start_date="2001-01-01", end_date="2001-01-02")
     assert words(page.select_one("#timeline .count")) == "0 changes"
     assert words(page.select_one("#timeline .as-text p")).startswith("No changes between 1 Jan 2001, 00:00:00")
 
 
-def test_bins_without_changes_are_passed_over_by_keyboard_and_screen_reader(client):
+def test_keyboard_and_screen_readers_skip_empty_bins(client):
     for link in read(client).select("#timeline svg a"):
         if "0 changes" in words(link.title):
             assert (link["tabindex"], link["aria-hidden"]) == ("-1", "true")
@@ -553,7 +553,7 @@ def test_bins_without_changes_are_passed_over_by_keyboard_and_screen_reader(clie
             assert link["aria-label"] == words(link.title)
 
 
-def test_the_chart_is_brought_up_to_date_alone(client, write):
+def test_the_chart_can_be_refreshed_separately(client, write):
     address = str(read(client, source="github").select_one("#timeline")["hx-get"])
     write({})
     page = soup(client.get(address, headers=HTMX))
@@ -561,7 +561,7 @@ def test_the_chart_is_brought_up_to_date_alone(client, write):
     assert words(page.select_one(".count")) == "1 change"
 
 
-def test_a_bin_says_when_it_was_and_what_it_counts_of_each_source(client, write):
+def test_a_bin_shows_its_time_and_the_count_of_each_source(client, write):
     moment = datetime(2026, 1, 15, 14, 5, tzinfo=UTC)
     write(*({"source": source, "timestamp": moment} for source in ("github", "gitlab", "gitlab")))
     page = read(client, start_date="2026-01-15", end_date="2026-01-16")
@@ -573,7 +573,7 @@ def test_a_bin_says_when_it_was_and_what_it_counts_of_each_source(client, write)
     assert re.fullmatch(r"\w+ \d+ Jan – \w+ \d+ Jan: 3 changes \(GitHub 1, GitLab 2\)", str(link["aria-label"]))
 
 
-def test_now_is_marked_where_it_is(client):
+def test_now_is_marked_at_its_position(client):
     for span in RANGES:
         page = read(client, range=span)
         assert words(page.select_one(".now")) == "now"
@@ -593,7 +593,7 @@ def press(client: FlaskClient, page: BeautifulSoup, label: str) -> BeautifulSoup
     return soup(client.get(str(link["href"])))
 
 
-def test_the_legend_hides_a_source_in_chart_and_feed_and_brings_it_back(client, write):
+def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
     write({}, {}, {"source": "gitlab"}, {"source": "kitchen sink"})
     page = read(client, range="7d")
     hidden = press(client, page, "GitHub")
@@ -614,13 +614,13 @@ def test_the_legend_hides_a_source_in_chart_and_feed_and_brings_it_back(client, 
     assert str(back.select_one("#timeline")["hx-get"]) == "/timeline?range=7d"
 
 
-def test_whoever_hides_the_last_source_sees_all_of_them(client, write):
+def test_hiding_the_last_source_shows_all_sources(client, write):
     write({}, {"source": "gitlab"})
     page = press(client, read(client, source="gitlab"), "GitLab")
     assert legend(page) == {"GitHub 1": True, "GitLab 1": True, "PainChain 1": True}
 
 
-def test_beside_a_connector_the_legend_only_explains(client, make_connector):
+def test_on_a_connector_page_the_legend_has_no_links(client, make_connector):
     page = soup(client.get(f"/settings/integrations/{make_connector()}"))
     assert texts(page, "#timeline .legend .source") == ["PainChain 1"]
     assert not page.select("#timeline .legend a")
@@ -629,7 +629,7 @@ def test_beside_a_connector_the_legend_only_explains(client, make_connector):
 # One event
 
 
-def test_every_event_has_a_page_with_all_that_is_recorded(client, events):
+def test_every_event_has_a_page_with_all_recorded_data(client, events):
     log(client, connector_type="github", field="poll_interval", old_value=300, new_value=3600, author="operator")
     event = events()[-1]
     page = follow(client, read(client), "#feed article .links a")
@@ -650,7 +650,7 @@ def test_the_page_of_an_event_shows_the_rest_of_the_same_action(client, events, 
     assert numbers(page) == [enabled["id"], created["id"]]
 
 
-def test_an_event_id_leads_to_the_page_of_the_event(client, events, write):
+def test_an_event_id_redirects_to_the_page_of_the_event(client, events, write):
     event = events()[0]
     response = client.get(f"/events/{event['event_id']}")
     assert (response.status_code, response.location) == (302, f"/events/{event['id']}")
@@ -659,7 +659,7 @@ def test_an_event_id_leads_to_the_page_of_the_event(client, events, write):
     assert client.get(address).location == f"/events/{number}"
 
 
-def test_an_event_that_is_not_there_is_not_found(client):
+def test_an_unknown_event_is_not_found(client):
     for name in ("4711", "0", "9" * 40, "-1", "painchain-config_changed-1.000000", "%FF", "a%00b"):
         for headers in ({}, HTMX):
             response = client.get(f"/events/{name}", headers=headers)
@@ -667,7 +667,7 @@ def test_an_event_that_is_not_there_is_not_found(client):
             assert "No event with this" in words(soup(response).select_one("main, .toast.bad"))
 
 
-def test_events_of_a_deleted_connector_stay_readable(client, events, make_connector):
+def test_events_of_a_deleted_connector_remain_readable(client, events, make_connector):
     number = make_connector()
     address = f"/settings/integrations/{number}"
     client.post(address, data=fill(form_of(client.get(address), "#connector-form"), poll_interval="600"))
@@ -686,7 +686,7 @@ def test_events_of_a_deleted_connector_stay_readable(client, events, make_connec
     assert not page.select(f"a[href='{address}']")
 
 
-def test_events_of_sources_types_and_fields_that_are_not_known_any_more_are_shown(client, write):
+def test_events_of_removed_sources_types_and_fields_are_shown(client, write):
     write(
         {"source": "jenkins", "event_type": "Build", "title": "Build 7", "metadata": {"stage_name": "deploy"}},
         {"source": "github", "event_type": "Starred", "title": "Starred", "metadata": {"stars": [1, None]}},
@@ -713,13 +713,13 @@ def test_events_of_sources_types_and_fields_that_are_not_known_any_more_are_show
         assert client.get(f"/events/{number}").status_code == 200
 
 
-def test_one_event_of_a_shape_that_was_not_foreseen_does_not_take_the_page_with_it(client, write):
+def test_an_event_of_unexpected_shape_does_not_break_the_page(client, write):
     [number] = write({"metadata": {"changes": {"x": {"old": 1, "new": 2}}}, "description": {"changes": ["x"]}})
     assert number in numbers(read(client))
     assert client.get(f"/events/{number}").status_code == 200
 
 
-def test_an_address_at_the_source_is_a_link_only_if_it_is_a_web_address(client, write):
+def test_a_source_address_is_a_link_only_if_it_is_a_web_address(client, write):
     good, bad = write({"url": "https://git.example/commit/1"}, {"url": "javascript:alert(1)"})
     page = read(client)
     assert page.select_one(f"#event-{good} a[rel~=noopener]")["href"] == "https://git.example/commit/1"
@@ -735,7 +735,7 @@ def hide(client: FlaskClient, number: int, event_type: str, *fields: str) -> Non
         assert client.put(address, json={"visible": False}).status_code == 200
 
 
-def test_hidden_fields_are_neither_in_the_line_nor_in_the_fields(client):
+def test_hidden_fields_are_not_shown(client):
     log(client, field="x", old_value="before", new_value="after")
     hide(client, 1, "ConfigChanged", "old_value", "connector_name")
     for page in (read(client), soup(client.get("/events/2"))):
@@ -745,7 +745,7 @@ def test_hidden_fields_are_neither_in_the_line_nor_in_the_fields(client):
         assert not article.select(".subject, [data-field=old_value], [data-field=connector_name]")
 
 
-def test_hidden_fields_of_a_connector_concern_its_own_events_alone(client, write, make_connector):
+def test_hidden_fields_of_a_connector_affect_only_its_own_events(client, write, make_connector):
     one, other = make_connector(), make_connector("github", "Other")
     hide(client, one, "Commit", "sha")
     write({"connector_id": one}, {"connector_id": other}, {})
@@ -753,7 +753,7 @@ def test_hidden_fields_of_a_connector_concern_its_own_events_alone(client, write
     assert [bool(article.select("[data-field=sha]")) for article in page.select("#feed article")] == [False, True, True]
 
 
-def test_a_long_value_is_cut_and_still_told_from_another(client):
+def test_long_values_are_cut_but_remain_distinguishable(client):
     for last in "bc":
         log(client, old_value="short", new_value="a" * 5000 + last)
     shown = texts(read(client), "#feed .change")
@@ -773,7 +773,7 @@ HIDING = "admin\u202enimda\u200b\u2066"
 
 
 @ON_SQLITE
-def test_characters_that_hide_or_reorder_others_are_spelt_out(client, events, make_connector):
+def test_invisible_and_reordering_characters_are_shown_as_codes(client, events, make_connector):
     spelt = "admin\\u202enimda\\u200b\\u2066"
     number = make_connector("kubernetes", HIDING, tags=HIDING, cluster_name=HIDING)
     log(client, connector_name=HIDING, field=HIDING, old_value=[HIDING], new_value={HIDING: HIDING}, author=HIDING)
@@ -792,7 +792,7 @@ def test_characters_that_hide_or_reorder_others_are_spelt_out(client, events, ma
 
 
 @ON_SQLITE
-def test_what_people_enter_is_shown_as_they_entered_it_and_never_acts(client, events, make_connector):
+def test_entered_text_is_escaped(client, events, make_connector):
     pages = {"/", "/settings/integrations"}
     for text in FEW:
         number = make_connector("kubernetes", text, tags=text[:49], cluster_name=text)
@@ -819,7 +819,7 @@ def test_what_people_enter_is_shown_as_they_entered_it_and_never_acts(client, ev
 
 
 @ON_SQLITE
-def test_what_is_searched_for_is_shown_as_it_was_entered_and_never_acts(client):
+def test_search_text_is_escaped(client):
     for text in FEW:
         searched = dict.fromkeys(("q", "author", "tag", "source", "connector", "event_type", "status"), text)
         for wrong in ({}, {"range": text}, {"start_date": text}, {"cursor": text}):
@@ -832,7 +832,7 @@ def test_what_is_searched_for_is_shown_as_it_was_entered_and_never_acts(client):
 
 
 @ON_SQLITE
-def test_what_is_refused_is_shown_as_it_was_entered_and_never_acts(client):
+def test_refused_input_is_escaped(client):
     address = "/settings/integrations/new/github"
     for text in FEW:
         given = dict.fromkeys(("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"), text)
@@ -846,12 +846,12 @@ def test_what_is_refused_is_shown_as_it_was_entered_and_never_acts(client):
 
 
 @pytest.mark.parametrize(("cookie", "theme"), [("dark", "dark"), ("light", "light"), ('"><script>', None), ("", None)])
-def test_the_chosen_theme_is_there_from_the_first_paint(client, cookie, theme):
+def test_the_chosen_theme_is_in_the_html(client, cookie, theme):
     client.set_cookie("theme", cookie)
     assert read(client).html.get("data-theme") == theme
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Never", "../../etc/passwd", "Europe", '"><script>', "a" * 3000, "\0", "ü"])
-def test_a_time_zone_that_is_none_is_utc(client, zone):
+def test_an_unknown_time_zone_is_utc(client, zone):
     client.set_cookie("zone", zone)
     assert read(client).html["data-zone"] == "UTC"

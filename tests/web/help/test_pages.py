@@ -58,7 +58,7 @@ def test_the_contents_list_has_every_document_once(client: FlaskClient) -> None:
     assert sorted(name for name in listed if "#" not in name) == sorted({*PAGES} - {documents.INDEX})
 
 
-def test_every_link_and_picture_of_every_document_leads_somewhere(client: FlaskClient) -> None:
+def test_every_link_and_picture_of_every_document_works(client: FlaskClient) -> None:
     pages = {f"/help/{name}": soup(client.get(f"/help/{name}")) for name in PAGES}
     for address, page in pages.items():
         article = page.select_one("article")
@@ -83,7 +83,7 @@ def test_only_documents_are_served(client: FlaskClient) -> None:
         assert client.get(address, follow_redirects=True).status_code == 404, address
 
 
-def test_help_is_for_whoever_may_read_pages(app, client: FlaskClient) -> None:
+def test_help_requires_permission_to_read_pages(app, client: FlaskClient) -> None:
     add_person(app, "alice", "admin")
     add_person(app, "bob", "viewer")
     assert client.get(INDEX).location == f"/sign-in?next={INDEX.replace('/', '%2F')}"

@@ -40,7 +40,7 @@ def bearer(secret: str) -> dict[str, str]:
 
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("admin")
-def test_a_token_is_shown_once_and_what_it_does_is_by_its_name(app, client, events):
+def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events):
     secret = make(client, name="ci", role="editor", reason="The new pipeline")
     made = events()[-1]
     assert (made["event_type"], made["author"], made["description"]["reason"]) == (
@@ -66,7 +66,7 @@ def test_a_token_is_shown_once_and_what_it_does_is_by_its_name(app, client, even
     assert "used just now" in words(soup(client.get(PAGE)).select_one("#token-1 .meta"))
 
 
-def test_a_token_does_what_its_role_may_and_its_owner_still_may(app, client, admin):
+def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
     secrets = [make(client, name=role, role=role) for role in ("viewer", "editor", "admin")]
     script = app.test_client()
 
@@ -90,7 +90,7 @@ def test_a_token_does_what_its_role_may_and_its_owner_still_may(app, client, adm
 
 
 @pytest.mark.usefixtures("admin")
-def test_a_token_ends(app, client):
+def test_a_token_expires(app, client):
     secret = make(client, name="short", days="7")
     assert app.test_client().get("/api/changes", headers=bearer(secret)).status_code == 200
     with app.app_context():
@@ -104,7 +104,7 @@ def test_a_token_ends(app, client):
 
 
 @pytest.mark.usefixtures("admin")
-def test_a_revoked_token_works_no_more(app, client, events):
+def test_a_revoked_token_no_longer_works(app, client, events):
     secret = make(client, name="old")
     address = f"{PAGE}/1/revoke"
     assert client.post(address, data=form_of(client.get(address), "main form")).status_code == 303
@@ -114,7 +114,7 @@ def test_a_revoked_token_works_no_more(app, client, events):
 
 
 @pytest.mark.usefixtures("admin")
-def test_what_cannot_be_is_said_beside_the_field(client, events):
+def test_an_invalid_value_is_reported_beside_its_field(client, events):
     make(client, name="ci")
     before = events()
     for values, wrong in (
@@ -133,7 +133,7 @@ def test_what_cannot_be_is_said_beside_the_field(client, events):
 
 
 @pytest.mark.usefixtures("admin")
-def test_the_api_makes_lists_and_revokes(client, events):
+def test_the_api_creates_lists_and_revokes_tokens(client, events):
     made = client.post("/api/tokens", json={"name": "ci", "role": "viewer", "days": 0})
     assert made.status_code == 201
     body = made.get_json()
@@ -148,7 +148,7 @@ def test_the_api_makes_lists_and_revokes(client, events):
     assert [event["event_type"] for event in events()[-2:]] == ["TokenCreated", "TokenRevoked"]
 
 
-def test_without_an_account_there_are_no_tokens(client, events):
+def test_tokens_require_an_account(client, events):
     before = events()
     assert "Create token" not in words(soup(client.get(PAGE)).main)
     assert soup(client.get(f"{PAGE}/new")).select_one("#token") is None
@@ -157,7 +157,7 @@ def test_without_an_account_there_are_no_tokens(client, events):
     assert events() == before
 
 
-def test_the_description_says_how_to_sign_in(client):
+def test_the_api_description_explains_authentication(client):
     document = client.get("/openapi.json").get_json()
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert {"token": []} in document["security"]

@@ -43,7 +43,7 @@ def press(client: FlaskClient, selector: str, **values: Any) -> TestResponse:
     return client.post(address, data=fill(form_of(page, selector), **values))
 
 
-def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> None:
+def test_before_the_first_check_the_page_has_a_message(client: FlaskClient) -> None:
     page = read(client)
     assert words(page.select_one(".log-verdict h2")) == "The log has not been checked yet."
     assert "none yet" in words(page.select_one(".log-facts"))
@@ -56,7 +56,7 @@ def test_at_first_it_says_that_nothing_was_checked_yet(client: FlaskClient) -> N
 
 
 @pytest.mark.both_databases
-def test_a_whole_log_is_told_in_plain_words(app: Flask, client: FlaskClient) -> None:
+def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {})
     look(app)
     page = read(client)
@@ -69,7 +69,7 @@ def test_a_whole_log_is_told_in_plain_words(app: Flask, client: FlaskClient) -> 
     assert told["checkpoint"]["last"]["size"] == 3
 
 
-def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: FlaskClient) -> None:
+def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
     look(app)
     assert press(client, "#check-now").status_code == 303
@@ -93,7 +93,7 @@ def test_check_now_shows_how_far_it_is_until_it_is_done(app: Flask, client: Flas
 
 
 @pytest.mark.both_databases
-def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(app: Flask, client: FlaskClient) -> None:
+def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
     assert read(client).select("#log-broken") == []
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 3")
@@ -117,7 +117,7 @@ def test_a_broken_log_is_named_with_the_event_and_what_to_do_and_on_every_page(a
     assert read(client).select("#log-broken, .log-verdict.broken") == []
 
 
-def test_of_an_event_that_is_gone_the_one_before_is_shown(app: Flask, client: FlaskClient) -> None:
+def test_for_a_removed_event_the_previous_one_is_shown(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
     change(app, "DELETE FROM change_events WHERE id = 3")
     look(app)
@@ -138,7 +138,7 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask,
     assert client.post("/api/checkpoints").status_code == 409
 
 
-def test_what_was_changed_past_painchain_is_listed(app: Flask, client: FlaskClient, make_connector: Any) -> None:
+def test_changes_outside_painchain_are_listed(app: Flask, client: FlaskClient, make_connector: Any) -> None:
     make_connector("gitlab", "Deploy")
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
     look(app)
@@ -153,7 +153,7 @@ def test_what_was_changed_past_painchain_is_listed(app: Flask, client: FlaskClie
     assert client.get("/api/integrity").get_json()["drift"] == [drift]
 
 
-def test_what_may_have_been_changed_while_auditing_was_off_is_no_yes(
+def test_differences_possibly_made_while_auditing_was_off_are_not_reported_as_a_match(
     app: Flask, client: FlaskClient, make_connector: Any
 ) -> None:
     make_connector("gitlab", "Deploy")
@@ -166,12 +166,12 @@ def test_what_may_have_been_changed_while_auditing_was_off_is_no_yes(
     assert "Name of" in explained
 
 
-def test_when_auditing_was_off_is_told(client: FlaskClient) -> None:
+def test_periods_without_auditing_are_listed(client: FlaskClient) -> None:
     assert client.post("/api/connectors/1/disable").status_code == 200
     assert words(read(client).select_one(".unrecorded li")).startswith("since ")
 
 
-def test_a_checkpoint_on_demand_is_on_the_record_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
+def test_a_checkpoint_on_demand_is_audited_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
     response = press(client, "#make-checkpoint", reason="before the audit")
     assert texts(soup(client.get(response.location)), ".toast > span") == ["Created a checkpoint of 1 event."]
     [event] = [one for one in events() if one["event_type"] == "CheckpointMade"]
@@ -183,7 +183,7 @@ def test_a_checkpoint_on_demand_is_on_the_record_and_can_be_downloaded(client: F
     assert json.loads(file.text)["head"] == event["metadata"]["head"]
 
 
-def test_a_checkpoint_from_elsewhere_is_compared(app: Flask, client: FlaskClient) -> None:
+def test_a_pasted_checkpoint_is_compared(app: Flask, client: FlaskClient) -> None:
     line = json.dumps(client.post("/api/checkpoints").get_json())
     response = press(client, "#compare", checkpoints=line)
     assert response.status_code == 200
@@ -201,7 +201,7 @@ def test_a_checkpoint_from_elsewhere_is_compared(app: Flask, client: FlaskClient
     assert press(client, "#compare").status_code == 422
 
 
-def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, client: FlaskClient) -> None:
+def test_an_unwritable_or_unreadable_file_is_reported_on_the_page(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         latest_checkpoint.file().mkdir()
     assert press(client, "#make-checkpoint").status_code == 409
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_written_or_read_is_told_on_the_page(app: Flask, c
     assert client.get("/api/integrity").get_json()["checkpoint"]["problem"]
 
 
-def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flask, client: FlaskClient) -> None:
+def test_a_damaged_checkpoint_line_is_reported_until_it_is_removed(app: Flask, client: FlaskClient) -> None:
     look(app)
     file = app.extensions["painchain"].settings.checkpoint_file
     good = file.read_text()
@@ -227,7 +227,7 @@ def test_a_damaged_line_among_the_checkpoints_is_told_until_it_is_gone(app: Flas
         file.write_text(content)
 
 
-def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(app: Flask, client: FlaskClient) -> None:
+def test_an_undelivered_checkpoint_is_shown_until_it_is_delivered(app: Flask, client: FlaskClient) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
     assert press(client, "#make-checkpoint").status_code == 303
     assert "127.0.0.1, sending now" in words(read(client).select_one(".log-facts"))
@@ -240,7 +240,7 @@ def test_a_checkpoint_that_nobody_takes_is_told_on_the_page_until_it_is_taken(ap
     assert "hunter2" not in page.text + json.dumps(told)
 
 
-def test_a_viewer_reads_and_an_admin_acts(app: Flask, client: FlaskClient) -> None:
+def test_a_viewer_can_read_and_an_admin_can_act(app: Flask, client: FlaskClient) -> None:
     add_person(app, "root", "admin")
     add_person(app, "bob", "viewer")
     sign_in(client, "bob")
@@ -255,14 +255,14 @@ def test_a_viewer_reads_and_an_admin_acts(app: Flask, client: FlaskClient) -> No
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_no_input_brings_it_down(client: FlaskClient) -> None:
+def test_no_input_causes_a_server_error(client: FlaskClient) -> None:
     token = form_of(client.get(PAGE), "#compare")["csrf_token"]
     for value in (*HOSTILE, b'{"size": 1}', b'{"seal": ""}' * 600):
         response = client.post(f"{PAGE}/compare", data={"csrf_token": token, "checkpoints": value.decode("latin-1")})
         assert response.status_code == 422, value
 
 
-def test_the_api_answers_a_checkpoint_that_can_be_checked(app: Flask, client: FlaskClient) -> None:
+def test_the_api_returns_a_verifiable_checkpoint(app: Flask, client: FlaskClient) -> None:
     made = client.post("/api/checkpoints")
     assert made.status_code == 201
     with app.app_context():

@@ -72,14 +72,14 @@ def test_every_input_has_a_label_its_help_and_its_limits(client):
                 assert (element["min"], element["max"]) == (str(field.minimum), str(field.maximum))
 
 
-def test_what_is_required_is_said_to_the_eye_and_to_screen_readers(client):
+def test_required_fields_are_marked_visibly_and_for_screen_readers(client):
     page = soup(client.get("/settings/integrations/new/github"))
     required = [str(row["data-field"]) for row in page.select(".field:has(.required)")]
     assert required == ["name", "base_url", "token", "poll_interval"]
     assert [str(element["name"]) for element in page.select("[aria-required=true]")] == required
 
 
-def test_defaults_stand_in_the_empty_form(app):
+def test_an_empty_form_shows_the_defaults(app):
     with app.test_request_context("/"):
         form = connector_form.shown_form(KUBERNETES)
         assert form.cluster_name.data == "default"
@@ -103,7 +103,7 @@ def test_defaults_stand_in_the_empty_form(app):
         (Kind.SECRET, "made-up", ""),
     ],
 )
-def test_a_value_is_shown_as_a_person_types_it_and_never_a_secret(kind, value, entered):
+def test_values_are_shown_as_typed_and_secrets_never(kind, value, entered):
     field = Field("key", "Label", kind)
     assert connector_form.as_entered(field, value) == entered
     if kind is not Kind.SECRET:
@@ -112,7 +112,7 @@ def test_a_value_is_shown_as_a_person_types_it_and_never_a_secret(kind, value, e
         )
 
 
-def test_an_untouched_form_holds_no_change(app, make_connector):
+def test_an_unchanged_form_contains_no_change(app, make_connector):
     for key, connector_type in ADDABLE.items():
         number = make_connector(key, f"Some {key}", tags="b, a", **{"poll_interval": "3600"})
         with app.test_request_context("/"):
@@ -124,7 +124,7 @@ def test_an_untouched_form_holds_no_change(app, make_connector):
         assert diff(connector_type.all_fields, stored, given) == []
 
 
-def test_an_unticked_box_is_off_and_another_field_that_was_not_sent_is_left_out(app):
+def test_an_unticked_box_is_off_and_other_missing_fields_are_ignored(app):
     with sending(app, name="Cluster"):
         assert connector_form.submitted(KUBERNETES) == {
             "name": "Cluster",
@@ -142,14 +142,14 @@ def test_an_unticked_box_is_off_and_another_field_that_was_not_sent_is_left_out(
         ({"token": "new", "token_clear": "y"}, {"token": "new"}),
     ],
 )
-def test_a_blank_secret_is_kept_unless_it_is_to_be_cleared(app, make_connector, sent, expected):
+def test_a_blank_secret_is_unchanged_unless_it_is_cleared(app, make_connector, sent, expected):
     number = make_connector("kubernetes", "Cluster", token="old")
     with sending(app, **sent):
         given = connector_form.submitted(KUBERNETES, read(number).connector)
     assert {key: value for key, value in given.items() if key == "token"} == expected
 
 
-def test_a_secret_that_must_be_there_cannot_be_cleared(app, make_connector):
+def test_a_required_secret_cannot_be_cleared(app, make_connector):
     number = make_connector("github")
     with sending(app, token_clear="y"):
         assert "token" not in connector_form.submitted(TYPES["github"], read(number).connector)
@@ -165,7 +165,7 @@ def test_the_version_is_that_of_the_form(app, sent, version):
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.0", " 1", "٣", "9" * 400])
-def test_what_is_no_version_is_that_of_no_connector(app, text):
+def test_an_invalid_version_matches_no_connector(app, text):
     with sending(app, version=text):
         assert connector_form.version_submitted() == 0
 
@@ -182,7 +182,7 @@ def test_with_the_visibility_section_a_missing_toggle_is_off(app):
     assert len(toggles) == sum(len(event_type.fields) for event_type in KUBERNETES.event_types)
 
 
-def test_a_wrong_field_keeps_what_was_typed_but_for_credentials_in_addresses(app):
+def test_an_invalid_field_keeps_its_input_except_credentials_in_addresses(app):
     with sending(app, api_server="https://me:made-up@cluster.example", cluster_name="kept"):
         form = connector_form.sent_form(KUBERNETES)
         connector_form.show_errors(form, {"api_server": "No."})
@@ -191,7 +191,7 @@ def test_a_wrong_field_keeps_what_was_typed_but_for_credentials_in_addresses(app
         assert form.cluster_name.data == "kept"
 
 
-def test_a_conflict_compares_both_people_with_where_they_began(app, make_connector):
+def test_a_conflict_compares_both_edits_with_the_original(app, make_connector):
     number = make_connector("kubernetes", "Cluster", poll_interval="600", namespaces="theirs")
     base = {"poll_interval": 300, "namespaces": [], "tags": []}
     sent = {"base": json.dumps(base), "poll_interval": "900", "tags": "mine", "namespaces": "", "verify_ssl": "y"}
@@ -212,7 +212,7 @@ def test_a_conflict_compares_both_people_with_where_they_began(app, make_connect
         assert json.loads(form.base.data).items() >= connector_store.values(stored.connector).items()
 
 
-def test_a_conflict_leaves_secrets_out(app, make_connector):
+def test_a_conflict_shows_no_secrets(app, make_connector):
     number = make_connector("kubernetes", "Cluster", token="theirs")
     with sending(app, base="{}", token="mine", verify_ssl="y"):
         stored = read(number)

@@ -116,7 +116,7 @@ def at(client: FlaskClient, page: str, connector_id: int) -> str:
 
 
 @pytest.mark.both_databases
-def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client, connector_id, polled):
+def test_card_and_page_show_state_last_success_next_poll_and_remaining_requests(client, connector_id, polled):
     assert "Waiting for first poll" in at(client, LIST, connector_id)
     polled(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
@@ -125,7 +125,7 @@ def test_card_and_page_tell_state_last_success_next_poll_and_what_is_left(client
         assert said.endswith("15:00 There is more: it follows at once.")
 
 
-def test_a_failing_connector_says_why_since_when_and_what_happens_next(client, connector_id, polled):
+def test_a_failing_connector_shows_reason_start_and_next_poll(client, connector_id, polled):
     polled(**FAILING)
     said = at(client, LIST, connector_id)
     assert said.startswith("Failing 3 failures in a row since ")
@@ -141,7 +141,7 @@ def test_the_builtin_connector_has_neither_health_nor_a_sync_button(client):
     assert not page.select(".health, .sync, #test, #watching[hx-get]")
 
 
-def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, connector_id, polled):
+def test_an_open_page_gets_only_changed_health(client, connector_id, polled):
     body = {"name": "Aaron", "type": "forge", "config": {"passphrase": "x"}}  # before the other by name, not by id
     assert client.post("/api/connectors", json=body).status_code == 201
 
@@ -158,7 +158,7 @@ def test_an_open_page_is_told_what_is_new_and_nothing_while_nothing_is(client, c
     assert "" in again
 
 
-def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, connector_id, polled):
+def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id, polled):
     assert texts(soup(client.get("/")), "#connector_problems p") == []
     polled(**FAILING)
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
@@ -172,7 +172,7 @@ def test_the_dashboard_names_who_gives_no_news_and_leads_there(client, connector
 REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
 
 
-def test_the_api_tells_the_same(client, connector_id, polled):
+def test_the_api_returns_the_same_health(client, connector_id, polled):
     polled(**FAILING)
     told = client.get(f"/api/connectors/{connector_id}").json["health"]
     assert told == client.get("/api/connectors").json[1]["health"]
@@ -237,7 +237,7 @@ def press_test(client: FlaskClient, page: str, selector: str, headers: Any = Non
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-def test_testing_asks_with_what_is_typed_and_saves_nothing(client, fake_source, connector_id, events, headers):
+def test_the_connection_test_uses_typed_values_and_saves_nothing(client, fake_source, connector_id, events, headers):
     before = len(events())
     tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", headers, name="Renamed", heat="1200")
     page = soup(tested)
@@ -263,7 +263,7 @@ def test_testing_asks_with_what_is_typed_and_saves_nothing(client, fake_source, 
     assert client.get(f"/api/connectors/{connector_id}").json["name"] == "Anvil"
 
 
-def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, fake_source, connector_id):
+def test_a_stored_secret_is_not_sent_to_a_typed_address(client, fake_source, connector_id):
     elsewhere = "https://elsewhere.example"
     tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere)
     assert tested.status_code == 422
@@ -277,7 +277,7 @@ def test_a_stored_secret_is_not_sent_to_an_address_that_was_typed(client, fake_s
     assert [(one["address"], one["passphrase"]) for one in fake_source.asked] == [(elsewhere, "own")]
 
 
-def test_a_new_connector_is_tested_before_it_is_there(client, fake_source):
+def test_a_new_connector_can_be_tested_before_it_is_saved(client, fake_source):
     page = f"{LIST}/new/forge"
     fake_source.answer = ConnectionTestResult(False, missing=("forge.example cannot be reached.",))
     missing = soup(press_test(client, page, "#new"))
@@ -304,6 +304,6 @@ def test_the_api_tests_saved_and_unsaved_values(client, fake_source, connector_i
     assert client.post(f"/api/connectors/{SYSTEM}/test").status_code == 409
 
 
-def test_a_source_that_cannot_be_tested_has_no_button(client, fake_source, monkeypatch, connector_id):
+def test_a_type_without_connection_test_has_no_button(client, fake_source, monkeypatch, connector_id):
     monkeypatch.setitem(connectors.TYPES, "forge", replace(connectors.TYPES["forge"], test_connection=None))
     assert not soup(client.get(f"{LIST}/{connector_id}")).select("#test, #test_result")

@@ -103,7 +103,7 @@ def refusal(response: TestResponse, status: int) -> str:
 # Finding the way
 
 
-def test_settings_are_one_click_away_from_the_dashboard_and_open_integrations(client):
+def test_the_dashboard_links_to_settings_which_open_integrations(client):
     buttons = soup(client.get("/")).select("header a.button")
     assert [(words(button), button["href"]) for button in buttons] == [
         ("Report", "/report"),
@@ -115,7 +115,7 @@ def test_settings_are_one_click_away_from_the_dashboard_and_open_integrations(cl
     assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")
 
 
-def test_a_card_tells_name_type_status_tags_and_the_last_change(client, make_connector):
+def test_a_card_shows_name_type_status_tags_and_last_change(client, make_connector):
     make_connector("gitlab", "Mirror", tags="b, a", enabled=True)
     system, mirror = soup(client.get(LIST)).select("article.card")
     assert texts(system, "h2, .type, .pill, .tag") == ["PainChain System", "PainChain", "system", "audit", "Enabled"]
@@ -141,7 +141,7 @@ def test_search_and_type_narrow_the_cards(client, make_connector):
     assert names(type="no such type") == []
 
 
-def test_a_search_keeps_what_was_typed_and_says_when_nothing_matches(client):
+def test_a_search_keeps_its_text_and_reports_no_matches(client):
     page = soup(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}))
     assert form_of(client.get(LIST, query_string={"q": "nowhere", "type": "gitlab"}), ".find") == {
         "q": "nowhere",
@@ -151,13 +151,13 @@ def test_a_search_keeps_what_was_typed_and_says_when_nothing_matches(client):
     assert page.select_one("#cards a")["href"] == LIST
 
 
-def test_htmx_gets_the_cards_alone(client):
+def test_htmx_gets_only_the_cards(client):
     page = soup(client.get(LIST, query_string={"q": "system"}, headers={**HTMX, "HX-Target": "cards"}))
     assert [element["id"] for element in page.find_all(recursive=False)] == ["cards"]
     assert texts(page, "article.card h2") == ["PainChain System"]
 
 
-def test_while_nothing_is_connected_the_page_says_what_to_do_next(client, make_connector):
+def test_without_connectors_the_page_suggests_the_next_step(client, make_connector):
     offered = soup(client.get(LIST)).select("#cards .nothing a")
     assert {link["href"] for link in offered} == {f"{LIST}/new/{key}" for key in ADDABLE}
     make_connector()
@@ -167,7 +167,7 @@ def test_while_nothing_is_connected_the_page_says_what_to_do_next(client, make_c
 # Adding
 
 
-def test_every_type_but_the_built_in_one_is_offered(client):
+def test_every_type_except_the_built_in_one_can_be_added(client):
     links = soup(client.get(f"{LIST}/new")).select("article.card h2 a")
     assert [link["href"] for link in links] == [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")]
 
@@ -183,9 +183,7 @@ def test_a_new_connector_starts_disabled(client, events, make_connector, type_ke
     assert created["description"]["configuration"]["enabled"] is False
 
 
-def test_enabling_a_new_connector_right_away_is_an_explicit_choice_and_an_event_of_its_own(
-    client, events, make_connector
-):
+def test_enabling_a_new_connector_is_an_explicit_choice_and_a_separate_event(client, events, make_connector):
     before = len(events())
     number = make_connector("kubernetes", "Cluster", enabled=True)
     assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Enabled"]
@@ -194,7 +192,7 @@ def test_enabling_a_new_connector_right_away_is_an_explicit_choice_and_an_event_
     assert created["request_id"] == enabled["request_id"]
 
 
-def test_htmx_goes_on_to_the_page_of_a_new_connector(client):
+def test_htmx_is_redirected_to_the_page_of_a_new_connector(client):
     address = f"{LIST}/new/kubernetes"
     form = fill(form_of(client.get(address)), name="Cluster")
     response = client.post(address, data=form, headers=HTMX)
@@ -204,7 +202,7 @@ def test_htmx_goes_on_to_the_page_of_a_new_connector(client):
     assert toasts(page)[0].startswith("Added ")
 
 
-def test_what_was_entered_stands_in_the_form_afterwards(client, make_connector):
+def test_the_form_shows_the_saved_values(client, make_connector):
     given = {"repos": "a/b\r\nc/d", "branches": "main", "poll_interval": "61", "tags": "x, y"}
     number = make_connector("github", "Work", base_url="https://git.example/api/v3/", **given)
     page = soup(client.get(page_of(number)))
@@ -219,7 +217,7 @@ def test_what_was_entered_stands_in_the_form_afterwards(client, make_connector):
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_wrong_input_for_a_new_connector_keeps_what_was_typed_and_marks_the_fields(client, events, htmx):
+def test_invalid_input_for_a_new_connector_stays_and_its_fields_are_marked(client, events, htmx):
     before = events()
     address = f"{LIST}/new/github"
     given = {"name": "", "poll_interval": "7", "repos": "nonsense", "tags": "kept", "token": "made-up", "enabled": True}
@@ -269,7 +267,7 @@ REFUSED = [
 ]
 
 
-def test_each_field_says_what_it_takes(client):
+def test_each_field_describes_its_values(client):
     for type_key, key, value, message in REFUSED:
         address = f"{LIST}/new/{type_key}"
         form = fill(form_of(client.get(address)), **{"name": "New", "token": "made-up", key: value})
@@ -279,7 +277,7 @@ def test_each_field_says_what_it_takes(client):
         assert message in texts(soup(response), ".error")[0]
 
 
-def test_a_name_is_given_once(client, make_connector):
+def test_connector_names_are_unique(client, make_connector):
     make_connector(name="Work GitHub")
     address = f"{LIST}/new/kubernetes"
     for name in ("Work GitHub", "work github", " WORK GitHub ", "painchain system"):
@@ -292,7 +290,7 @@ def test_a_name_is_given_once(client, make_connector):
 
 
 @pytest.mark.both_databases
-def test_saving_puts_both_events_on_the_timeline(client, events, make_connector):
+def test_a_save_puts_both_events_on_the_timeline(client, events, make_connector):
     number = make_connector()
     before = len(events())
     page = soup(edit(client, number, htmx=True, poll_interval="600"))
@@ -322,7 +320,7 @@ def test_htmx_gets_the_connector_and_out_of_band_message_chart_and_recent_change
     assert page.select("#timeline svg a")
 
 
-def test_a_plain_browser_is_sent_back_to_the_page_which_says_so_once(client, make_connector):
+def test_without_htmx_a_save_redirects_to_the_page_with_one_message(client, make_connector):
     number = make_connector()
     client.get(page_of(number))
     response = edit(client, number, poll_interval="600")
@@ -333,7 +331,7 @@ def test_a_plain_browser_is_sent_back_to_the_page_which_says_so_once(client, mak
     assert toasts(soup(client.get(response.location))) == []
 
 
-def test_two_fields_are_two_config_changed_and_one_connector_updated(client, events, make_connector):
+def test_changing_two_fields_logs_two_config_changed_and_one_connector_updated(client, events, make_connector):
     number = make_connector(tags="old, kept")
     before = len(events())
     page = soup(edit(client, number, htmx=True, tags="kept, new", repos="a/b"))
@@ -344,7 +342,7 @@ def test_two_fields_are_two_config_changed_and_one_connector_updated(client, eve
     assert len({event["request_id"] for event in events()[before:]}) == 1
 
 
-def test_a_rename_says_both_names_and_the_title_the_new_one(client, events, make_connector):
+def test_a_rename_records_both_names_and_its_title_the_new_one(client, events, make_connector):
     page = soup(edit(client, make_connector(), htmx=True, name="Team GitHub"))
     assert texts(page, "#connector_header h1") == ["Team GitHub"]
     assert texts(page, "#feed .change") == ["Connection Name: Work GitHub → Team GitHub"]
@@ -353,7 +351,7 @@ def test_a_rename_says_both_names_and_the_title_the_new_one(client, events, make
     assert updated["title"] == "[Connector Updated] Team GitHub"
 
 
-def test_an_unticked_box_is_off_and_what_that_means_is_said_from_then_on(client, make_connector):
+def test_an_unticked_box_is_off_and_its_effect_is_shown(client, make_connector):
     number = make_connector("kubernetes", "Cluster")
     page = soup(edit(client, number, htmx=True, verify_ssl=False))
     assert texts(page, "#feed .change") == ["Verify TLS certificate: on → off"]
@@ -389,7 +387,7 @@ UNCHANGED = [
 ]
 
 
-def test_the_same_value_written_differently_is_no_change(client, events, make_connector):
+def test_the_same_value_in_another_notation_is_not_a_change(client, events, make_connector):
     kept = {"github": {"repos": "a/b\nc/d"}, "kubernetes": {"ca_certificate": CERTIFICATE}}
     numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **given) for key, given in kept.items()}
     before = events()
@@ -405,7 +403,7 @@ def test_the_order_of_repositories_is_a_change(client, make_connector):
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_wrong_input_keeps_what_was_typed_and_marks_the_field(client, events, make_connector, htmx):
+def test_invalid_input_stays_and_its_field_is_marked(client, events, make_connector, htmx):
     number = make_connector()
     before = events()
     given = {"poll_interval": "7", "tags": "not yet", "visible.Commit.sha": False}
@@ -422,14 +420,14 @@ def test_wrong_input_keeps_what_was_typed_and_marks_the_field(client, events, ma
     assert opened(client, number)["poll_interval"] == "300"
 
 
-def test_a_refused_form_can_be_mended_and_sent_again(client, make_connector):
+def test_a_refused_form_can_be_corrected_and_sent_again(client, make_connector):
     number = make_connector()
     refused = edit(client, number, poll_interval="7", tags="x")
     response = save(client, number, fill(form_of(refused, "#connector-form"), poll_interval="70"), htmx=True)
     assert toasts(soup(response)) == ["Saved “Work GitHub”: Tags, Poll interval."]
 
 
-def test_a_refused_form_says_that_a_token_must_be_typed_again(client, make_connector):
+def test_a_refused_form_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
     page = soup(edit(client, number, htmx=True, poll_interval="7", token="a-better-one"))
     assert typed(page, "token") == ""
@@ -443,7 +441,7 @@ def placeholder(page: BeautifulSoup) -> str:
     return str(page.select_one("[name=token]")["placeholder"])
 
 
-def test_the_placeholder_tells_whether_a_token_is_set(client, make_connector):
+def test_the_placeholder_shows_whether_a_token_is_set(client, make_connector):
     assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "No token is set."
     with_token, without = make_connector(), make_connector("kubernetes", "Cluster")
     assert placeholder(soup(client.get(page_of(with_token)))) == "A token is set. Leave blank to keep it."
@@ -451,9 +449,7 @@ def test_the_placeholder_tells_whether_a_token_is_set(client, make_connector):
 
 
 @pytest.mark.both_databases
-def test_a_token_is_set_replaced_kept_and_cleared_and_the_timeline_says_no_more_than_that(
-    client, events, make_connector
-):
+def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client, events, make_connector):
     number = make_connector("kubernetes", "Cluster")
     for given in ({"token": "first"}, {"token": ""}, {"token": "second"}, {"token_clear": True}):
         response = edit(client, number, htmx=True, **given)
@@ -471,7 +467,7 @@ def test_a_token_is_set_replaced_kept_and_cleared_and_the_timeline_says_no_more_
     ]
 
 
-def test_a_token_can_be_cleared_where_one_is_set_and_none_is_needed(client, make_connector):
+def test_an_optional_token_can_be_cleared_if_it_is_set(client, make_connector):
     cluster = make_connector("kubernetes", "Cluster")
     box = "[name=token_clear]"
     assert not soup(client.get(page_of(cluster))).select(box)
@@ -480,7 +476,7 @@ def test_a_token_can_be_cleared_where_one_is_set_and_none_is_needed(client, make
     assert not soup(client.get(page_of(make_connector("github")))).select(box)
 
 
-def test_a_new_token_wins_over_the_box_that_clears(client, make_connector):
+def test_a_new_token_takes_precedence_over_the_clear_box(client, make_connector):
     number = make_connector("kubernetes", "Cluster", token="first")
     page = soup(edit(client, number, htmx=True, token="second", token_clear=True))
     assert texts(page, "#feed .change") == ["Service account token: replaced"]
@@ -489,7 +485,7 @@ def test_a_new_token_wins_over_the_box_that_clears(client, make_connector):
 # Switching
 
 
-def test_a_connector_is_switched_on_and_off_from_its_page(client, events, make_connector):
+def test_a_connector_is_enabled_and_disabled_on_its_page(client, events, make_connector):
     number = make_connector()
     before = len(events())
     for what, pill in (("enable", "Enabled"), ("disable", "Disabled")):
@@ -505,7 +501,7 @@ def test_a_connector_is_switched_on_and_off_from_its_page(client, events, make_c
     ]
 
 
-def test_htmx_switches_on_the_page_and_gets_everything_out_of_band(client, make_connector):
+def test_enabling_on_the_page_returns_out_of_band_fragments_to_htmx(client, make_connector):
     number = make_connector()
     form = form_of(client.get(page_of(number)), "#connector_header form.switch")
     page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
@@ -515,7 +511,7 @@ def test_htmx_switches_on_the_page_and_gets_everything_out_of_band(client, make_
     assert texts(page, "#feed .event-type")[0] == "Connector Enabled"
 
 
-def test_htmx_switches_in_the_list_and_gets_the_card(client, make_connector):
+def test_enabling_in_the_list_returns_the_card_to_htmx(client, make_connector):
     number = make_connector()
     form = form_of(client.get(LIST), f"#card-{number} form")
     page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
@@ -525,7 +521,7 @@ def test_htmx_switches_in_the_list_and_gets_the_card(client, make_connector):
     assert "PainChain System" in texts(page, "#feed .subject"), "the recent changes are those of all connectors"
 
 
-def test_a_plain_browser_that_switches_in_the_list_stays_in_the_list(client, make_connector):
+def test_without_htmx_enabling_in_the_list_returns_to_the_list(client, make_connector):
     number = make_connector()
     form = form_of(client.get(LIST), f"#card-{number} form")
     response = client.post(f"{page_of(number)}/enable", data=form)
@@ -533,7 +529,7 @@ def test_a_plain_browser_that_switches_in_the_list_stays_in_the_list(client, mak
     assert toasts(soup(client.get(LIST))) == ["“Work GitHub” is enabled."]
 
 
-def test_switching_twice_is_one_event_and_the_second_time_says_so(client, events, make_connector):
+def test_enabling_twice_is_one_event_and_the_second_reports_no_change(client, events, make_connector):
     number = make_connector()
     press(client, number, "enable")
     before = events()
@@ -541,7 +537,7 @@ def test_switching_twice_is_one_event_and_the_second_time_says_so(client, events
     assert events() == before
 
 
-def test_disabling_can_be_asked_for_and_thought_over(client, make_connector):
+def test_disabling_asks_for_confirmation_and_can_be_cancelled(client, make_connector):
     number = make_connector(enabled=True)
     address = f"{page_of(number)}/disable"
     assert "Disable “Work GitHub”?" in texts(soup(client.get(address)), "h1")
@@ -553,7 +549,7 @@ def test_disabling_can_be_asked_for_and_thought_over(client, make_connector):
 # Deleting
 
 
-def test_the_confirmation_names_what_goes_and_deletes_nothing(client, events, make_connector):
+def test_the_confirmation_lists_what_is_deleted_and_deletes_nothing(client, events, make_connector):
     number = make_connector(tags="team", repos="a/b\nc/d")
     before = events()
     page = soup(client.get(f"{page_of(number)}/delete"))
@@ -572,7 +568,7 @@ def test_the_confirmation_names_what_goes_and_deletes_nothing(client, events, ma
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_a_deleted_connector_is_gone_and_its_last_settings_are_on_the_record(client, events, make_connector, htmx):
+def test_deleting_a_connector_records_its_last_settings(client, events, make_connector, htmx):
     number = make_connector(repos="a/b")
     address = f"{page_of(number)}/delete"
     response = client.post(address, data=form_of(client.get(address)), headers=HTMX if htmx else {})
@@ -592,7 +588,7 @@ def test_a_deleted_connector_is_gone_and_its_last_settings_are_on_the_record(cli
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_painchain_system_is_never_deleted(client, events, htmx):
+def test_painchain_system_cannot_be_deleted(client, events, htmx):
     before = events()
     page = client.get(f"{page_of(SYSTEM)}/delete")
     assert "cannot be deleted" in refusal(page, 409)
@@ -604,7 +600,7 @@ def test_painchain_system_is_never_deleted(client, events, htmx):
     assert events() == before
 
 
-def test_painchain_system_is_renamed_and_retagged_and_later_events_carry_the_tags(client, events, make_connector):
+def test_painchain_system_can_be_renamed_and_its_new_tags_are_in_later_events(client, events, make_connector):
     page = soup(edit(client, SYSTEM, htmx=True, name="Audit", tags="who, what"))
     assert texts(page, "#connector_header h1, #connector_header .tag") == ["Audit", "who", "what"]
     assert [event["title"] for event in events()[-3:]] == [
@@ -639,7 +635,7 @@ def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(client, e
         assert bar.select_one("a")["href"] == f"{LIST}?type=painchain"
 
 
-def test_while_auditing_is_off_changes_are_made_and_none_is_recorded(client, events, make_connector):
+def test_while_auditing_is_off_changes_are_saved_but_not_recorded(client, events, make_connector):
     number = make_connector()
     before = len(events())
     switch_auditing_off(client)
@@ -656,7 +652,7 @@ def test_while_auditing_is_off_changes_are_made_and_none_is_recorded(client, eve
     assert texts(soup(client.get(LIST)), "article.card h2") == ["Unseen audit", "Unseen"]
 
 
-def test_switching_auditing_with_htmx_goes_on_to_a_whole_page_for_its_bar_to_change(client):
+def test_enabling_auditing_with_htmx_loads_a_whole_page_with_its_bar(client):
     for what in ("disable", "enable"):
         response = press(client, SYSTEM, what, htmx=True)
         assert (response.status_code, response.headers["HX-Redirect"]) == (204, page_of(SYSTEM))
@@ -684,7 +680,7 @@ def test_every_field_of_every_event_type_has_a_toggle_and_is_visible_at_first(cl
         assert visible(client, number) == dict.fromkeys(every, True)
 
 
-def test_a_toggle_is_one_event_and_acts_on_the_dashboard_at_once(client, events, make_connector):
+def test_a_toggle_is_one_event_and_updates_the_dashboard_at_once(client, events, make_connector):
     edit(client, make_connector(), poll_interval="600")
     before = len(events())
     toggle(client, SYSTEM, "ConfigChanged", "old_value", False)
@@ -697,13 +693,13 @@ def test_a_toggle_is_one_event_and_acts_on_the_dashboard_at_once(client, events,
     assert [one["metadata"]["visible"] for one in events()[before:]] == [False, True]
 
 
-def test_what_is_hidden_is_recorded_all_the_same(client, events, make_connector):
+def test_hidden_fields_are_still_recorded(client, events, make_connector):
     toggle(client, SYSTEM, "ConfigChanged", "old_value", False)
     edit(client, make_connector(), poll_interval="600")
     assert events(event_type="ConfigChanged")[-1]["description"]["old_value"] == 300
 
 
-def test_htmx_toggles_and_gets_everything_out_of_band(client, make_connector):
+def test_a_toggle_returns_out_of_band_fragments_to_htmx(client, make_connector):
     number = make_connector()
     page = soup(toggle(client, number, "Commit", "sha", False))
     assert out_of_band(page) == ["connector_header", "version", "toast", "timeline", "feed"]
@@ -712,7 +708,7 @@ def test_htmx_toggles_and_gets_everything_out_of_band(client, make_connector):
     assert texts(page, "#feed .note")[0] == "SHA of Commit hidden"
 
 
-def test_toggling_what_is_so_already_writes_nothing(client, events, make_connector):
+def test_an_unchanged_toggle_writes_nothing(client, events, make_connector):
     number = make_connector()
     before = events()
     assert toasts(soup(toggle(client, number, "Commit", "sha", True))) == ["No changes."]
@@ -748,7 +744,7 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
         assert len({one["request_id"] for one in four}) == 1
 
 
-def test_a_save_that_carries_visibility_lists_it_and_logs_each_field(client, events, make_connector):
+def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, make_connector):
     number = make_connector()
     before = len(events())
     given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
@@ -778,7 +774,7 @@ def test_saving_only_visibility_is_a_change(client, events, make_connector):
     assert kinds(events()[before:]) == ["FieldVisibilityChanged", "ConnectorUpdated"]
 
 
-def test_a_field_that_there_is_not_cannot_be_toggled(client, events, make_connector):
+def test_an_unknown_field_cannot_be_toggled(client, events, make_connector):
     number = make_connector()
     before = events()
     for toggled in (("Commit", "nothing"), ("MergeRequest", "branches"), ("", "")):
@@ -797,7 +793,7 @@ def table(page: BeautifulSoup) -> list[list[str]]:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
-def test_a_stale_save_shows_their_change_beside_yours_and_overwrites_nothing(client, events, make_connector, htmx):
+def test_a_stale_save_shows_both_changes_and_overwrites_nothing(client, events, make_connector, htmx):
     number = make_connector(tags="ours")
     mine = opened(client, number)
     edit(client, number, poll_interval="600", repos="a/b")
@@ -822,7 +818,7 @@ def test_a_stale_save_shows_their_change_beside_yours_and_overwrites_nothing(cli
     assert (opened(client, number)["poll_interval"], opened(client, number)["branches"].strip()) == ("600", "")
 
 
-def test_keeping_mine_after_a_conflict_saves_what_i_changed_and_leaves_theirs(client, events, make_connector):
+def test_keep_mine_saves_my_changes_and_leaves_theirs(client, events, make_connector):
     number = make_connector()
     mine = opened(client, number)
     edit(client, number, repos="a/b", tags="theirs")
@@ -834,7 +830,7 @@ def test_keeping_mine_after_a_conflict_saves_what_i_changed_and_leaves_theirs(cl
     assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
 
 
-def test_taking_theirs_after_a_conflict_is_a_link_to_the_page_as_it_is(client, make_connector):
+def test_take_theirs_is_a_link_to_the_current_page(client, make_connector):
     number = make_connector()
     mine = opened(client, number)
     edit(client, number, poll_interval="600")
@@ -842,7 +838,7 @@ def test_taking_theirs_after_a_conflict_is_a_link_to_the_page_as_it_is(client, m
     assert (words(link), link["href"]) == ("Take theirs", page_of(number))
 
 
-def test_a_save_after_their_switch_is_stale_and_says_that_no_setting_differs(client, make_connector):
+def test_a_save_after_another_person_enabled_the_connector_is_stale_without_differences(client, make_connector):
     number = make_connector()
     mine = opened(client, number)
     press(client, number, "enable")
@@ -854,7 +850,7 @@ def test_a_save_after_their_switch_is_stale_and_says_that_no_setting_differs(cli
     ]
 
 
-def test_keeping_mine_leaves_the_toggles_that_only_they_have_flipped(client, make_connector):
+def test_keep_mine_leaves_toggles_that_only_they_changed(client, make_connector):
     number = make_connector()
     mine = opened(client, number)
     toggle(client, number, "Commit", "sha", False)
@@ -866,7 +862,7 @@ def test_keeping_mine_leaves_the_toggles_that_only_they_have_flipped(client, mak
     assert off == [("Commit", "branch"), ("Commit", "sha")]
 
 
-def test_a_conflict_says_that_a_token_must_be_typed_again(client, make_connector):
+def test_a_conflict_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
     mine = opened(client, number)
     edit(client, number, poll_interval="600")
@@ -874,7 +870,7 @@ def test_a_conflict_says_that_a_token_must_be_typed_again(client, make_connector
     assert "again" in str(page.select_one("[data-field=token]"))
 
 
-def test_a_stale_button_is_refused_and_does_nothing(client, events, make_connector):
+def test_a_stale_button_is_refused_and_changes_nothing(client, events, make_connector):
     number = make_connector()
     edit(client, number, poll_interval="600")
     before = events()
@@ -889,7 +885,7 @@ def test_a_stale_button_is_refused_and_does_nothing(client, events, make_connect
     assert texts(soup(client.get(page_of(number))), "#connector_header .pill") == ["Disabled"]
 
 
-def test_a_stale_toggle_is_refused_and_does_nothing(client, events, make_connector):
+def test_a_stale_toggle_is_refused_and_changes_nothing(client, events, make_connector):
     number = make_connector()
     edit(client, number, poll_interval="600")
     before = events()
@@ -899,7 +895,7 @@ def test_a_stale_toggle_is_refused_and_does_nothing(client, events, make_connect
     assert events() == before
 
 
-def test_a_conflict_survives_a_form_whose_beginnings_cannot_be_read(client, make_connector):
+def test_a_conflict_works_with_an_unreadable_base_version(client, make_connector):
     number = make_connector()
     mine = opened(client, number)
     edit(client, number, poll_interval="600")
@@ -918,7 +914,7 @@ def every_door(number: int) -> list[str]:
     return [one, *(f"{one}/{what}" for what in ("enable", "disable", "delete", "visibility"))]
 
 
-def test_a_connector_that_is_not_there_is_not_found_by_any_door(client, events):
+def test_an_unknown_connector_is_not_found_on_any_route(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
     for address in every_door(4711):
@@ -932,7 +928,7 @@ def test_a_connector_that_is_not_there_is_not_found_by_any_door(client, events):
     assert events() == before
 
 
-def test_what_is_no_addable_type_has_no_form(client, events):
+def test_only_addable_types_have_a_form(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
     for address in (f"{LIST}/new/painchain", f"{LIST}/new/jenkins", f"{LIST}/new/GitHub"):
@@ -943,7 +939,7 @@ def test_what_is_no_addable_type_has_no_form(client, events):
     assert events() == before
 
 
-def test_no_form_is_taken_without_its_csrf_token(client, events, make_connector):
+def test_every_form_requires_its_csrf_token(client, events, make_connector):
     number = make_connector()
     form = fill(opened(client, number), name="Foreign", hide="Commit", csrf_token=False)
     before = client.get("/api/connectors").get_json(), events()

@@ -117,14 +117,14 @@ def toast(client: FlaskClient, response: TestResponse) -> str:
 # Rules
 
 
-def test_only_what_can_happen_is_offered(client: FlaskClient) -> None:
+def test_only_possible_event_kinds_are_offered(client: FlaskClient) -> None:
     page = soup(client.get(f"{PAGE}/new"))
     assert [one["value"] for one in page.select("[name=kinds]")] == KEYS
     assert {kind.key for kind in outbox.KINDS} == set(KEYS)
 
 
 @pytest.mark.both_databases
-def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
+def test_every_change_of_a_rule_is_audited_without_its_address(
     app: Flask, client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
     number = add(client, fake_receiver.url)
@@ -150,9 +150,7 @@ def test_a_rule_is_on_the_record_from_beginning_to_end_and_its_address_nowhere(
     assert "3 settings: Name, Told of, Enabled" in texts(line, "#feed .note")
 
 
-def test_of_an_address_its_scheme_and_host_are_shown_and_no_more(
-    client: FlaskClient, fake_receiver: FakeReceiver
-) -> None:
+def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
     number = add(client, fake_receiver.url)
     add(client, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "Chat")
     assert texts(soup(client.get(PAGE)), ".card .meta code") == ["slack://…", f"json://{fake_receiver.address}"]
@@ -185,7 +183,7 @@ HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
     ],
 )
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_an_address_that_is_not_taken_is_refused_in_words_and_not_repeated(
+def test_an_invalid_address_is_refused_with_a_message_that_does_not_repeat_it(
     client: FlaskClient, events: Events, url: str, why: str
 ) -> None:
     response = send(client, f"{PAGE}/new", name="On call", url=url)
@@ -196,7 +194,7 @@ def test_an_address_that_is_not_taken_is_refused_in_words_and_not_repeated(
     assert len(events()) == 1
 
 
-def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
+def test_invalid_values_are_marked_and_the_input_stays(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
     add(client, fake_receiver.url)
     response = send(client, f"{PAGE}/new", name="on CALL", url=fake_receiver.url, kinds=[])
     assert response.status_code == 422
@@ -208,7 +206,7 @@ def test_wrong_values_are_marked_and_what_was_typed_stays(client: FlaskClient, f
     assert send(client, f"{PAGE}/new", name="x", url=fake_receiver.url, kinds=["nothing_so"]).status_code == 422
 
 
-def test_an_old_form_undoes_nobodys_change(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
+def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
     one = f"{PAGE}/{add(client, fake_receiver.url)}"
     old, old_delete = form_of(client.get(one), "#rule"), form_of(client.get(f"{one}/delete"))
     assert send(client, one, kinds=["auditing_off"]).status_code == 303
@@ -223,7 +221,7 @@ def test_an_old_form_undoes_nobodys_change(client: FlaskClient, fake_receiver: F
     assert words(soup(client.get(one)).h1) == "Mine"
 
 
-def test_a_rule_that_is_gone_is_said_so(client: FlaskClient) -> None:
+def test_a_deleted_rule_has_a_message(client: FlaskClient) -> None:
     for address in (f"{PAGE}/9", f"{PAGE}/9/delete", f"{PAGE}/{2**70}", "/api/notify-rules/9"):
         assert client.get(address).status_code == 404
     assert client.post(f"{PAGE}/9/test").status_code == 400, "without a token"
@@ -233,7 +231,7 @@ def test_a_rule_that_is_gone_is_said_so(client: FlaskClient) -> None:
 
 
 @pytest.mark.both_databases
-def test_what_a_rule_is_for_is_told_once_after_it_happened(
+def test_an_event_of_a_rule_sends_one_message(
     client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url)
@@ -257,7 +255,7 @@ def test_what_a_rule_is_for_is_told_once_after_it_happened(
     assert "Last sent just now." in words(soup(client.get(PAGE)).select_one(".rules"))
 
 
-def test_a_connector_that_begins_to_fail_or_recovers_is_told(
+def test_a_connector_that_fails_or_recovers_is_notified(
     app: Flask, client: FlaskClient, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url, kinds=["connector_failing"])
@@ -271,7 +269,7 @@ def test_a_connector_that_begins_to_fail_or_recovers_is_told(
     assert "“Prod” is failing: The source rejected the token." in fake_receiver.heard[0]["message"]
 
 
-def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
+def test_reported_events_and_disabled_rules_send_no_message(
     client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     number, one = add(client, fake_receiver.url), make_connector()
@@ -286,7 +284,7 @@ def test_what_is_reported_by_a_script_or_asked_of_a_disabled_rule_is_not_told(
     assert fake_receiver.heard == []
 
 
-def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visible(
+def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     app: Flask,
     client: FlaskClient,
     make_connector: Make,
@@ -312,7 +310,7 @@ def test_a_message_that_does_not_arrive_is_tried_again_and_its_failure_is_visibl
     assert SECRET not in caplog.text
 
 
-def test_a_message_is_given_up_at_last_and_that_is_said(
+def test_a_message_is_finally_given_up_and_this_is_shown(
     client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     one = f"{PAGE}/{add(client, fake_receiver.url)}"
@@ -325,7 +323,7 @@ def test_a_message_is_given_up_at_last_and_that_is_said(
     assert "waiting" not in page
 
 
-def test_an_event_that_is_not_written_is_not_told(
+def test_an_event_that_is_not_written_sends_no_message(
     app: Flask, client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url)
@@ -355,7 +353,7 @@ def test_two_servers_send_a_message_once(
 # The test button
 
 
-def test_a_test_says_in_words_whether_it_arrived(
+def test_a_test_reports_whether_the_message_was_delivered(
     client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
     one = f"{PAGE}/{add(client, fake_receiver.url)}"
@@ -374,7 +372,9 @@ def test_a_test_says_in_words_whether_it_arrived(
 # The API
 
 
-def test_the_api_takes_the_same_care(client: FlaskClient, events: Events, fake_receiver: FakeReceiver) -> None:
+def test_the_api_hides_the_address_and_checks_versions_too(
+    client: FlaskClient, events: Events, fake_receiver: FakeReceiver
+) -> None:
     body = {"name": "By script", "url": fake_receiver.url, "kinds": ["connector_deleted"]}
     made = client.post("/api/notify-rules", json=body)
     assert made.status_code == 201

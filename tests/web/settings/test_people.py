@@ -86,7 +86,7 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
         ({"name": "bob", "password": "short"}, "password", "12 characters"),
     ],
 )
-def test_what_an_account_does_not_take_is_said_at_its_field(app, client, values, field, said):
+def test_an_invalid_account_value_is_reported_at_its_field(app, client, values, field, said):
     add_person(app)
     sign_in(client)
     answer = send(client, f"{LIST}/new", "#person", **values)
@@ -96,7 +96,7 @@ def test_what_an_account_does_not_take_is_said_at_its_field(app, client, values,
         assert "short" not in str(soup(answer).select_one("#password"))
 
 
-def test_a_change_is_on_the_record_and_another_role_signs_out(app, client, events):
+def test_a_change_is_audited_and_a_new_role_ends_sessions(app, client, events):
     add_person(app)
     bob = add_person(app, "bob", "viewer")
     sign_in(client)
@@ -116,7 +116,7 @@ def test_a_change_is_on_the_record_and_another_role_signs_out(app, client, event
     assert len(events(event_type="PersonChanged")) == 1
 
 
-def test_a_stale_form_is_not_saved_over_somebody_elses_change(app, client):
+def test_a_stale_form_does_not_overwrite_another_persons_change(app, client):
     add_person(app)
     bob = add_person(app, "bob", "viewer")
     sign_in(client)
@@ -147,7 +147,7 @@ def test_the_last_admin_cannot_be_removed(app, client, way):
     assert client.get(LIST).status_code == 200
 
 
-def test_disabled_somebody_is_out_at_once_and_enabled_in_again(app, client):
+def test_disabling_a_person_ends_sessions_and_enabling_allows_signing_in(app, client):
     add_person(app)
     bob = add_person(app, "bob", "editor")
     sign_in(client)
@@ -164,7 +164,7 @@ def test_disabled_somebody_is_out_at_once_and_enabled_in_again(app, client):
     assert sign_in(bobs, "bob").status_code == 303
 
 
-def test_a_link_sets_a_new_password_and_ends_what_was_signed_in(app, client):
+def test_a_link_sets_a_new_password_and_ends_all_sessions(app, client):
     add_person(app)
     bob = add_person(app, "bob", "viewer")
     sign_in(client)
@@ -181,7 +181,7 @@ def test_a_link_sets_a_new_password_and_ends_what_was_signed_in(app, client):
 
 
 @pytest.mark.both_databases
-def test_the_page_of_a_person_shows_changes_and_sign_ins_also_after_they_are_gone(app, client, make_connector, events):
+def test_the_page_of_a_person_shows_changes_and_sign_ins_even_after_removal(app, client, make_connector, events):
     add_person(app)
     bob = add_person(app, "bob/ops", "editor")
     sign_in(client, "bob/ops")
@@ -204,7 +204,7 @@ def test_the_page_of_a_person_shows_changes_and_sign_ins_also_after_they_are_gon
     assert texts(page, "#account-history a") == ["Person Removed", "Person Added"]
 
 
-def test_whoever_has_another_name_now_is_found_under_both(app, client):
+def test_a_renamed_person_is_found_under_both_names(app, client):
     add_person(app)
     bob = add_person(app, "bob", "editor")
     sign_in(client)
@@ -214,13 +214,13 @@ def test_whoever_has_another_name_now_is_found_under_both(app, client):
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "alice/../x", "Alice"])
-def test_who_is_not_on_the_record_has_no_page(app, client, name):
+def test_an_unknown_name_has_no_page(app, client, name):
     add_person(app)
     sign_in(client)
     assert client.get(f"/people/{name}").status_code == 404
 
 
-def test_what_is_hidden_is_hidden_on_the_page_of_a_person(app, client):
+def test_hidden_fields_are_hidden_on_the_page_of_a_person(app, client):
     add_person(app)
     sign_in(client)
     assert "127.0.0.1" in texts(soup(client.get("/people/alice")), "#stays li")[0]
@@ -234,7 +234,7 @@ def test_what_is_hidden_is_hidden_on_the_page_of_a_person(app, client):
 # One's own account
 
 
-def test_one_sets_ones_own_password_with_the_old_one_and_stays_signed_in_here(app, client, events):
+def test_changing_the_password_needs_the_current_one_and_keeps_this_session(app, client, events):
     add_person(app, "bob", "viewer")
     elsewhere = app.test_client()
     sign_in(client, "bob")
@@ -252,7 +252,7 @@ def test_one_sets_ones_own_password_with_the_old_one_and_stays_signed_in_here(ap
     assert kinds == [("SignInFailed", "bob"), ("PasswordSet", "bob")]
 
 
-def test_guesses_of_ones_own_password_are_held_back(app, client):
+def test_attempts_at_the_current_password_are_throttled(app, client):
     add_person(app)
     sign_in(client)
     guess = {"old": "guess", "password": NEW_PASSWORD, "again": NEW_PASSWORD}
@@ -260,7 +260,7 @@ def test_guesses_of_ones_own_password_are_held_back(app, client):
     assert answers == [422] * 10 + [429]
 
 
-def test_one_signs_out_there_and_everywhere(app, client, events):
+def test_a_person_can_end_one_or_all_of_their_sessions(app, client, events):
     add_person(app)
     one, two = app.test_client(), app.test_client()
     for browser in (client, one, two):
@@ -277,7 +277,7 @@ def test_one_signs_out_there_and_everywhere(app, client, events):
     assert [one["author"] for one in events(event_type="SignedOut")] == ["alice"] * 3
 
 
-def test_nobody_signs_somebody_else_out(app, client):
+def test_a_person_cannot_end_sessions_of_others(app, client):
     add_person(app)
     add_person(app, "bob", "viewer")
     bobs = app.test_client()
@@ -288,7 +288,7 @@ def test_nobody_signs_somebody_else_out(app, client):
     assert client.get("/").status_code == 200
 
 
-def test_without_accounts_there_is_no_own_account(client):
+def test_without_accounts_there_is_no_account_page(client):
     page = client.get("/account")
     assert page.status_code == 200
     assert "Add the first account" in words(soup(page).main)

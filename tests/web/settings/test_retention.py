@@ -45,7 +45,7 @@ def entered(response: TestResponse) -> dict[str, str]:
     return {name.removeprefix("days."): value for name, value in form.items() if name.startswith("days.")}
 
 
-def test_everything_is_kept_for_ever_at_first(client: FlaskClient) -> None:
+def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     page = client.get(PAGE)
     assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"), "")
     assert [one["placeholder"] for one in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
@@ -73,7 +73,7 @@ def test_saving_without_a_change_records_nothing(client: FlaskClient, events: Ev
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "36501", "9" * 30, "x", "٣", "1e3"])
-def test_what_is_no_number_of_days_is_refused_where_it_stands(client: FlaskClient, events: Events, text: str) -> None:
+def test_an_invalid_number_of_days_is_reported_at_its_field(client: FlaskClient, events: Events, text: str) -> None:
     before = events()
     response = send(client, gitlab=text)
     assert response.status_code == 422
@@ -84,7 +84,7 @@ def test_what_is_no_number_of_days_is_refused_where_it_stands(client: FlaskClien
     assert events() == before
 
 
-def test_the_audit_trail_goes_by_an_explicit_choice_only(client: FlaskClient) -> None:
+def test_audit_events_are_removed_only_after_an_explicit_choice(client: FlaskClient) -> None:
     page = soup(client.get(PAGE))
     assert "past configurations" in words(page.select_one("[data-source=painchain] .warning"))
     refused = send(client, painchain="365")
@@ -97,7 +97,7 @@ def test_the_audit_trail_goes_by_an_explicit_choice_only(client: FlaskClient) ->
     assert send(client, painchain="").status_code == 303
 
 
-def test_an_old_form_undoes_nobodys_change(client: FlaskClient) -> None:
+def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient) -> None:
     old = form_of(client.get(PAGE), "#retention")
     assert send(client, gitlab="90").status_code == 303
     response = client.post(PAGE, data={**old, "days.github": "30", "do": "save"})
@@ -106,7 +106,7 @@ def test_an_old_form_undoes_nobodys_change(client: FlaskClient) -> None:
     assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": ""}
 
 
-def test_the_preview_says_what_would_go_and_saves_nothing(client: FlaskClient, events: Events, aged: None) -> None:
+def test_the_preview_shows_expired_events_and_saves_nothing(client: FlaskClient, events: Events, aged: None) -> None:
     before = events()
     response = send(client, "preview", gitlab="5", kubernetes="5")
     assert response.status_code == 200
@@ -120,7 +120,7 @@ def test_the_preview_says_what_would_go_and_saves_nothing(client: FlaskClient, e
 
 
 @pytest.mark.both_databases
-def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
+def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
     app: Flask, client: FlaskClient, events: Events, aged: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
@@ -145,7 +145,9 @@ def test_prune_now_names_what_goes_and_the_scheduler_removes_it(
     assert words(soup(client.get("/")).select_one("#feed .what")) == "Events Pruned GitLab · 3 events"
 
 
-def test_more_than_the_page_named_never_goes(app: Flask, client: FlaskClient, events: Events, aged: None) -> None:
+def test_no_more_events_are_removed_than_the_page_showed(
+    app: Flask, client: FlaskClient, events: Events, aged: None
+) -> None:
     assert send(client, gitlab="5").status_code == 303
     form = form_of(client.get(f"{PAGE}/prune"), "#prune")
     assert send(client, gitlab="9").status_code == 303
@@ -164,11 +166,11 @@ def test_more_than_the_page_named_never_goes(app: Flask, client: FlaskClient, ev
     assert len(events(source="gitlab")) == 3
 
 
-def test_nothing_to_remove_is_said(client: FlaskClient) -> None:
+def test_having_nothing_to_remove_is_reported(client: FlaskClient) -> None:
     assert words(soup(client.get(f"{PAGE}/prune")).select_one("h1")) == "Nothing to delete"
 
 
-def test_while_auditing_is_off_the_page_says_that_nothing_is_removed(
+def test_while_auditing_is_off_the_page_shows_that_nothing_is_removed(
     client: FlaskClient, events: Events, aged: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
@@ -181,7 +183,7 @@ def test_while_auditing_is_off_the_page_says_that_nothing_is_removed(
     assert len(events(source="gitlab")) == 3
 
 
-def test_no_input_brings_retention_down(app: Flask, client: FlaskClient) -> None:
+def test_no_input_breaks_retention(app: Flask, client: FlaskClient) -> None:
     token = form_of(client.get(PAGE), "#retention")["csrf_token"]
     for name in ("days.gitlab", "days.nowhere", "was.gitlab", "sure", "do", "as_of"):
         for value in HOSTILE:

@@ -54,7 +54,7 @@ def authors_of(response: TestResponse) -> list[str]:
 
 
 @pytest.mark.both_databases
-def test_a_team_is_added_listed_and_put_on_the_record(client, events):
+def test_a_team_is_added_listed_and_audited(client, events):
     assert "No teams yet" in words(soup(client.get(LIST)).main)
     assert add(client, "  Payments ", "billing,, checkout , billing").location == LIST
     page = soup(client.get(LIST))
@@ -67,7 +67,7 @@ def test_a_team_is_added_listed_and_put_on_the_record(client, events):
     assert event["connector_id"] is None
 
 
-def test_a_save_records_what_tags_the_team_gained_and_lost_and_nothing_else(client, events):
+def test_a_save_records_only_added_and_removed_tags(client, events):
     add(client)
     form = form_of(client.get(f"{LIST}/1"), FORM)
     assert save(client, fill(form, tags="checkout, night")).status_code == 303
@@ -79,7 +79,7 @@ def test_a_save_records_what_tags_the_team_gained_and_lost_and_nothing_else(clie
     assert words(page.select_one("summary .change")) == "Tags: −billing +night"
 
 
-def test_order_and_spacing_of_tags_are_no_change(client, events):
+def test_order_and_spacing_of_tags_are_not_a_change(client, events):
     add(client)
     before = len(events())
     response = save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), tags=" checkout,billing, "))
@@ -98,7 +98,7 @@ def test_order_and_spacing_of_tags_are_no_change(client, events):
         ("PAYMENTS", "a", "A team named “PAYMENTS” already exists"),
     ],
 )
-def test_wrong_values_are_said_beside_what_was_typed_and_nothing_is_saved(client, events, name, tags, said):
+def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(client, events, name, tags, said):
     add(client)
     before = len(events())
     for address in (f"{LIST}/new", f"{LIST}/1") if name != "PAYMENTS" else (f"{LIST}/new",):
@@ -130,7 +130,7 @@ def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client, events):
     assert client.get("/api/teams/1").get_json()["tags"] == ["night"]
 
 
-def test_deleting_asks_and_an_old_page_deletes_nothing(client, events):
+def test_deleting_asks_for_confirmation_and_a_stale_page_deletes_nothing(client, events):
     add(client)
     page = client.get(f"{LIST}/1/delete")
     assert texts(soup(page), "dd .tag") == ["billing", "checkout"]
@@ -150,13 +150,13 @@ def test_without_a_csrf_token_nothing_happens(client, events):
     assert len(events()) == before
 
 
-def test_a_name_that_looks_like_markup_is_text(client):
+def test_a_name_that_looks_like_markup_is_escaped(client):
     add(client, "<b>Bold</b>", "<i>tag</i>")
     for address in (LIST, f"{LIST}/1", f"{LIST}/1/delete", "/?team=%3Cb%3EBold%3C/b%3E"):
         assert soup(client.get(address)).select("main b, main i:not(.source i)") == [], address
 
 
-def test_as_of_and_report_take_a_team_for_no_connector_and_for_no_report(client):
+def test_as_of_and_report_do_not_treat_a_team_as_a_connector(client):
     add(client)
     past = client.get("/api/as-of").get_json()
     assert [one["name"] for one in past["connectors"]] == ["PainChain System"]
@@ -193,7 +193,7 @@ def test_a_team_is_counted_from_the_rollups(app, client):
         assert wanted.facets == {"tag": aggregates.tag_values(("billing", "checkout"))}
 
 
-def test_the_menu_offers_teams_once_there_are_some(client):
+def test_the_menu_offers_teams_if_there_are_any(client):
     assert soup(client.get("/")).select("#menu-team") == []
     add(client)
     page = soup(client.get("/?team=payments"))
@@ -203,7 +203,7 @@ def test_the_menu_offers_teams_once_there_are_some(client):
 
 
 @pytest.mark.parametrize("query", [{"team": "Paiments"}, {"q": "team:Paiments"}])
-def test_a_team_that_is_not_there_says_which_there_are(client, query):
+def test_an_unknown_team_lists_the_existing_ones(client, query):
     refusal = client.get("/api/changes", query_string=query)
     assert refusal.status_code == 422
     assert "There are no teams yet" in refusal.get_json()["message"]
@@ -217,7 +217,7 @@ def test_a_team_that_is_not_there_says_which_there_are(client, query):
     assert "Teams: Payments, Search." in words(soup(page).select_one("[role=alert]"))
 
 
-def test_an_old_name_says_how_the_team_is_called_now(client):
+def test_a_former_name_reports_the_current_one(client):
     add(client)
     for name in ("Checkout", "Money"):
         save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name=name))
@@ -226,7 +226,7 @@ def test_an_old_name_says_how_the_team_is_called_now(client):
         assert said.endswith("was renamed to “Money”.")
 
 
-def test_an_open_dashboard_says_once_that_its_team_is_gone_and_asks_no_more(client):
+def test_an_open_dashboard_reports_a_deleted_team_once_and_stops_live_updates(client):
     add(client)
     ask = soup(client.get("/?team=Payments")).select_one("#live")["hx-get"]
     save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name="Checkout"))
@@ -242,7 +242,7 @@ def test_the_search_box_suggests_teams(client):
 
 
 @pytest.mark.both_databases
-def test_a_search_by_teams_of_very_many_tags_is_answered_or_refused_in_words(client):
+def test_a_search_by_teams_with_very_many_tags_works_or_is_refused_with_a_message(client):
     for number in range(3):
         tags = [f"tag-{number}-{one}" for one in range(200)]
         assert client.post("/api/teams", json={"name": f"T{number}", "tags": tags}).status_code == 201
@@ -257,7 +257,7 @@ def test_a_search_by_teams_of_very_many_tags_is_answered_or_refused_in_words(cli
 # The API
 
 
-def test_the_api_keeps_teams_with_etags(client):
+def test_the_api_manages_teams_with_etags(client):
     made = client.post("/api/teams", json={"name": "Payments", "tags": "billing, checkout"})
     assert (made.status_code, made.location) == (201, "/api/teams/1")
     assert client.get("/api/teams").get_json() == [made.get_json()]
@@ -271,7 +271,7 @@ def test_the_api_keeps_teams_with_etags(client):
         assert client.post("/api/teams", json=body).status_code == 422
 
 
-def test_a_team_and_its_event_stand_or_fall_together(app, client):
+def test_a_team_and_its_event_are_saved_together(app, client):
     with app.app_context():
         db.session.execute(db.text("ALTER TABLE change_events RENAME TO away"))
         db.session.commit()
