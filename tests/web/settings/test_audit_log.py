@@ -47,6 +47,7 @@ def test_before_the_first_check_the_page_has_a_message(client: FlaskClient) -> N
     page = read(client)
     assert words(page.select_one(".log-verdict h2")) == "The log has not been checked yet."
     assert "none yet" in words(page.select_one(".log-facts"))
+    assert page.select_one("#integrity_status[hx-get][hx-trigger]"), "the first result appears without a reload"
     assert press(client, "#check-now").status_code == 303
     assert words(read(client).select_one(".log-verdict h2")) == "The first check of the log is running."
     [current] = page.select(".sidebar [aria-current=page]")
@@ -60,6 +61,7 @@ def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskCl
     write(app, {}, {})
     look(app)
     page = read(client)
+    assert not page.select("#integrity_status[hx-get]")
     assert words(page.select_one(".log-verdict h2")) == "All 3 events verified."
     assert "Checked just now" in words(page.select_one(".log-verdict p"))
     assert words(page.select_one("#complete-title ~ p")).startswith("Yes.")
