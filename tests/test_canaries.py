@@ -319,7 +319,7 @@ def plant_with_the_keeper(
         assert made.status_code == 201
         yield made
         with app.app_context(), writer.writing():
-            check_job.ask()
+            check_job.request_check()
         IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).run_once()
         told = client.get("/api/integrity")
         assert told.get_json()["state"] == "whole"

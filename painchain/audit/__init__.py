@@ -1,1 +1,1 @@
-"""The PainChain connector: every configuration change becomes an event."""
+"""The PainChain connector: it records every configuration change as an event."""

@@ -1,4 +1,4 @@
-"""Build the audit events of one kind each: health of connectors, webhooks, teams, rules, exports, retention."""
+"""Build audit events: one function for each kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connector_record(
 
 
 def connector_failing(subject: Subject, error: str) -> AuditRecord:
-    """Return the event that the polls of a connector have begun to fail, with the reason."""
+    """Return the event that the polls of a connector started to fail, with the error."""
     text = f"“{subject.name}” is failing: {scrub(error)}"
     return connector_record("connector_failing", "fail", "failing", subject, text, {"error": scrub(error)})
 
@@ -60,7 +60,7 @@ def team_created(name: str, tags: Sequence[str]) -> AuditRecord:
 
 
 def team_updated(name: str, changes: Sequence[Change]) -> AuditRecord:
-    """Return the event of one save of a team with all its changes, under its present name."""
+    """Return the event of one save of a team with all its changes, under its new name."""
     changes = [recordable(change) for change in changes]
     described = {
         "text": f"Updated the team “{name}”: {changes_sentence(changes)}",
@@ -75,7 +75,7 @@ def team_deleted(name: str, tags: Sequence[str]) -> AuditRecord:
 
 
 def notify_rule_created(name: str, configuration: dict[str, Any]) -> AuditRecord:
-    """Return the event of a new notification rule; of its address only that it is set."""
+    """Return the event of a new notification rule. Of its address it contains only that it is set."""
     described = {"text": f"Created the notify rule “{name}”", "rule": name, "configuration": configuration}
     return AuditRecord("notify_rule_created", name, "created", described, {"action": "create"})
 
@@ -110,7 +110,7 @@ def events_exported(export: Export) -> AuditRecord:
 
 
 def retention_changed(change: RetentionChange) -> AuditRecord:
-    """Return the event that the events of a source are kept for another time from now on."""
+    """Return the event that the retention of a source was changed."""
     label, old, new = source_label(change.source), kept_for(change.old), kept_for(change.new)
     description = {
         "text": f"Events of {label} are kept {new}, no longer {old}",
@@ -125,7 +125,7 @@ def retention_changed(change: RetentionChange) -> AuditRecord:
 
 
 def events_pruned(pruned: Pruned) -> AuditRecord:
-    """Return the event that events of a source were deleted: how many, of which time, by which rule and why."""
+    """Return the event that retention deleted events of a source: their number, times, rule and cause."""
     label, rule = source_label(pruned.source), f"keep {kept_for(pruned.days)}"
     description = {
         "text": f"Removed {pruned.events:,} events of {label} from before {iso(pruned.before)} "
@@ -144,7 +144,7 @@ def events_pruned(pruned: Pruned) -> AuditRecord:
 
 
 def chain_begun(events: int) -> AuditRecord:
-    """Return the event that `events` older events were chained as they were found."""
+    """Return the event that the chain was started over `events` existing events."""
     which = f"{events:,} event{'' if events == 1 else 's'}"
     text = f"The {which} before this one {'is' if events == 1 else 'are'} chained from now on, as they were found"
     description = {"text": text, "events": events}
@@ -152,7 +152,7 @@ def chain_begun(events: int) -> AuditRecord:
 
 
 def old_and_new(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    """Return changes as metadata has them: the old and the new value by the key of the field."""
+    """Return changes in the form of metadata: field keys with the old and the new value."""
     return {change.key: {"old": change.old, "new": change.new} for change in changes}
 
 

@@ -86,7 +86,7 @@ def record(body: LogBody, trail: Trail) -> str | None:
 
     Return the event id; None while auditing is off.
     """
-    trail.claimed, trail.reported = scrub(body.author or ""), True
+    trail.claimed_author, trail.reported = scrub(body.author or ""), True
     if body.event_type == "field_visibility_changed":
         return trail.log_field_visibility_changed(_toggled(body), _subject(body, connector_type=""))
     subject = _subject(body, body.connector_type or "")

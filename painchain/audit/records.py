@@ -1,4 +1,4 @@
-"""What audit events are about: plain values, which outlive what they name."""
+"""The values from which audit events are built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Subject:
-    """The connector an event is about, as text that outlives it. `id` is None when only its name is known."""
+    """The connector of an event, as text that stays readable. `id` is None if only the name is known."""
 
     name: str
     type: str
@@ -21,8 +21,8 @@ class Subject:
 class AuditRecord:
     """One event before it is written.
 
-    `kind` is the event type in snake case, `title` what stands behind it in the event's title. `description` and
-    `metadata` are the event's own; `subject` is the connector it is about, if it is about one.
+    `kind` is the event type in snake case. `title` is the event's title without its prefix. `subject` is its connector,
+    or None.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class VisibilityChange:
-    """One field of one event type, shown or hidden from now on."""
+    """A field of an event type was shown or hidden."""
 
     event_type: str
     field: str
@@ -45,7 +45,7 @@ class VisibilityChange:
 
 @dataclass(frozen=True)
 class Export:
-    """An export: its format, its filter (the parts by name), and how many events it has at most."""
+    """An export: its format, its filter as JSON, and its maximum number of events."""
 
     format: str
     filter: dict[str, Any]
@@ -54,7 +54,7 @@ class Export:
 
 @dataclass(frozen=True)
 class RetentionChange:
-    """For how many days the events of one source are kept from now on. None means forever."""
+    """The old and the new retention of a source in days. None means forever."""
 
     source: str
     old: int | None
@@ -63,9 +63,9 @@ class RetentionChange:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was deleted of one source: its events from before `before`, or those that were reached.
+    """A deletion by retention: events of one source from before `before`, or as many of them as were reached.
 
-    `boundary` is the hash in the chain of the newest event of the last step.
+    `boundary` is the hash of the newest event that the last step deleted.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Word what the audit events say: changes, retention times and names of sources."""
+"""Format changes, retention times and names of sources as text for audit events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def source_label(source: str) -> str:
 
 
 def kept_for(days: int | None) -> str:
-    """Return for how long events are kept, in words.
+    """Return a retention time as text.
 
     >>> kept_for(None), kept_for(1), kept_for(90)
     ('for ever', '1 day', '90 days')
@@ -62,17 +62,17 @@ def recordable(change: Change) -> Change:
 
 
 def change_sentence(change: Change) -> str:
-    """Return one change in words."""
+    """Return one change as text."""
     if change.kind == Kind.SECRET:
         return f"{change.label} {change.new}"
     return f"{change.label} changed from {format_value(change.old)} to {format_value(change.new)}"
 
 
 def visibility_sentence(change: VisibilityChange) -> str:
-    """Return what is shown or hidden from now on, in words."""
+    """Return a change of visibility as text."""
     return f"{change.label} of {change.event_type} events {'shown' if change.visible else 'hidden'}"
 
 
 def changes_sentence(changes: Iterable[Change], visibility: Iterable[VisibilityChange] = ()) -> str:
-    """Return all changes of one save in words."""
+    """Return all changes of one save as text."""
     return "; ".join([*map(change_sentence, changes), *map(visibility_sentence, visibility)])

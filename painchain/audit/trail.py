@@ -1,4 +1,4 @@
-"""The PainChain connector: put every configuration change made here on the record."""
+"""Record every configuration change as an event of the PainChain connector."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from painchain.eventlog.writer import EventLogWriter, NewEvent
 
 SOURCE = connectors.BUILTIN.key
 SYSTEM = "system"
-# Recorded while auditing is off as well: it is about the log itself.
-OF_THE_LOG = ("backup_restored", "chain_begun", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
+# Kinds that are recorded even while auditing is off, because they concern the log itself.
+LOG_EVENTS = ("backup_restored", "chain_begun", "chain_broken", "chain_mended", "key_rotated", "key_replaced")
 
 _connector = Connector.__table__.c
 _BROKEN = select(LogCheck.told).scalar_subquery()
 
 
 class AuditConnector(Protocol):
-    """The built-in connector, as far as it decides what is recorded and with which tags."""
+    """The part of the built-in connector that decides what is recorded, and with which tags."""
 
     @property
     def id(self) -> int:
@@ -69,17 +69,17 @@ _LOOK_UP = Prepared(
 
 @dataclass(frozen=True)
 class Auditing:
-    """Whether changes are recorded; while they are not, since when and by whom. And whether what was is intact."""
+    """Whether auditing is on, since when and by whom it was switched, and whether the log is intact."""
 
     on: bool
     tags: list[str]
     since: datetime
     by: str
-    broken: str | None  # which place of the log is known not to be as it was written
+    broken: str | None  # the first known break of the log, as kind and number
 
 
 def auditing() -> Auditing:
-    """Read whether changes are recorded, and whether the log is known to be broken."""
+    """Return whether auditing is on, and whether the log is known to be broken."""
     row = db.session.execute(
         select(_connector.enabled, _connector.tags, _connector.switched_at, _connector.switched_by, _BROKEN).where(
             _connector.type == SOURCE
@@ -90,13 +90,12 @@ def auditing() -> Auditing:
 
 @dataclass
 class Trail:
-    """The record of one person's one action: all its events have the same author and request id.
+    """Record the events of one action. All of them have the same author and request ID.
 
-    `reverts` is the id of the event that the action undoes, if it undoes one.
-    `reported` marks what a script reports: it says nothing about PainChain's own configuration. `claimed` is the author
-    that the script names, who is never the author. `reason` is why the person does it, in their words; `cause` says why
-    PainChain acts where it is the author itself. `audit_connector` is the built-in connector as it is in this
-    transaction; it is read once, before the first event, unless the caller has read it.
+    `reverts` is the ID of the event that the action undoes. `reported` means that a script reports the events, so they
+    do not describe PainChain's own configuration; `claimed_author` is the author that the script names. `reason` is the
+    reason that the author entered. `cause` is why PainChain acts, if it is the author. `audit_connector` is the
+    built-in connector as it is in this transaction: it is read before the first event, unless the caller has read it.
     """
 
     event_log: EventLogWriter
@@ -105,16 +104,16 @@ class Trail:
     now: datetime
     reverts: str | None = None
     reported: bool = False
-    claimed: str = ""
+    claimed_author: str = ""
     reason: str = ""
     cause: str = ""
     audit_connector: AuditConnector | None = None
 
     def log_connector_created(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
-        """Record a new connector and what it was created with. Every ``log_*`` returns the event id.
+        """Record a new connector with its configuration. Every ``log_*`` returns the event id.
 
-        While auditing is off nothing is recorded and the answer is None; ``log_connector_enabled`` and
-        ``log_connector_disabled`` are recorded all the same when they are about auditing itself.
+        While auditing is off, nothing is recorded and the result is None. The exceptions are
+        ``log_connector_enabled`` and ``log_connector_disabled`` for the PainChain connector itself.
         """
         text = f"Created the {source_label(subject.type)} connector “{subject.name}”"
         described = {} if configuration is None else {"configuration": configuration}
@@ -129,11 +128,13 @@ class Trail:
         described: dict[str, Any] = {"changes": [asdict(change) for change in changes]}
         if visibility:
             described["field_visibility"] = [asdict(change) for change in visibility]
-        together = old_and_new(changes)
+        all_changes = old_and_new(changes)
         for change in visibility:
             key = f"field_visibility.{change.event_type}.{change.field}"
-            together[key] = {"old": not change.visible, "new": change.visible}
-        record = connector_record("connector_updated", "update", "updated", subject, text, described, changes=together)
+            all_changes[key] = {"old": not change.visible, "new": change.visible}
+        record = connector_record(
+            "connector_updated", "update", "updated", subject, text, described, changes=all_changes
+        )
         return self.log(record)
 
     def log_connector_deleted(self, subject: Subject, configuration: dict[str, Any] | None = None) -> str | None:
@@ -143,12 +144,12 @@ class Trail:
         return self.log(connector_record("connector_deleted", "delete", "deleted", subject, text, described))
 
     def log_connector_enabled(self, subject: Subject) -> str | None:
-        """Record that a connector was switched on."""
+        """Record that a connector was enabled."""
         text = f"Enabled “{subject.name}”"
         return self.log(connector_record("connector_enabled", "enable", "enabled", subject, text, {}))
 
     def log_connector_disabled(self, subject: Subject) -> str | None:
-        """Record that a connector was switched off."""
+        """Record that a connector was disabled."""
         text = f"Disabled “{subject.name}”"
         return self.log(connector_record("connector_disabled", "disable", "disabled", subject, text, {}))
 
@@ -169,7 +170,7 @@ class Trail:
         return self.log(AuditRecord("config_changed", title, "changed", description, metadata, subject))
 
     def log_field_visibility_changed(self, change: VisibilityChange, subject: Subject | None = None) -> str | None:
-        """Record that a field of an event type is shown or hidden from now on."""
+        """Record that a field of an event type was shown or hidden."""
         description = {"text": visibility_sentence(change), **asdict(change)}
         if subject:
             description["connector_name"] = subject.name
@@ -186,20 +187,20 @@ class Trail:
     def record(
         self, kind: str, title: str, status: str, text: str, facts: dict[str, Any], **described: Any
     ) -> str | None:
-        """Record what is not about a connector: `facts` are its metadata, `described` adds to its description."""
+        """Record an event without a connector: `facts` are its metadata, `described` adds to its description."""
         metadata = {"action": kind, **facts}
         return self.log(AuditRecord(kind, title, status, {"text": text, **facts, **described}, metadata))
 
     def log(self, record: AuditRecord) -> str | None:
-        """Append an event to the log, and a message to the outbox for each rule that asks for it.
+        """Append an event to the log, and a message to the outbox for each matching notification rule.
 
-        Return the event id; None while auditing is off. What happens to the log itself (``OF_THE_LOG``) is recorded
-        all the same: somebody who tampers with the log would switch auditing off first.
+        Return the event id; None while auditing is off. Events of the log itself (``LOG_EVENTS``) are always recorded,
+        because an attacker would switch auditing off before tampering with the log.
         """
         audit_connector, subject_id = self._look_up(record.subject)
-        of_itself = record.subject is not None and record.subject.id == audit_connector.id
-        about_itself = of_itself and record.kind in ("connector_enabled", "connector_disabled")
-        if not (audit_connector.enabled or about_itself or record.kind in OF_THE_LOG):
+        is_audit_connector = record.subject is not None and record.subject.id == audit_connector.id
+        switches_auditing = is_audit_connector and record.kind in ("connector_enabled", "connector_disabled")
+        if not (audit_connector.enabled or switches_auditing or record.kind in LOG_EVENTS):
             return None
         stamp, timestamp = self.event_log.stamp(self.now)
         event = NewEvent(
@@ -207,7 +208,7 @@ class Trail:
             source=SOURCE,
             event_type=pascal_case(record.kind),
             title=f"[{record.kind.replace('_', ' ').title()}] {record.title}",
-            description={**self._circumstances(), **record.description},
+            description={**self._action_facts(), **record.description},
             metadata={**record.metadata, **({"reverts": self.reverts} if self.reverts else {})},
             author=self.author,
             request_id=self.request_id,
@@ -223,16 +224,16 @@ class Trail:
         outbox.enqueue(self.event_log.connection, event)
         return event.event_id
 
-    def _circumstances(self) -> dict[str, Any]:
-        """Return what every event of the action says besides what happened."""
-        circumstances = {
+    def _action_facts(self) -> dict[str, Any]:
+        """Return the facts that all events of the action share."""
+        facts = {
             "reverts": self.reverts,
             "reported": self.reported,
-            "claimed_author": self.claimed,
+            "claimed_author": self.claimed_author,
             "reason": self.reason,
             "cause": self.cause,
         }
-        return {key: value for key, value in circumstances.items() if value}
+        return {key: value for key, value in facts.items() if value}
 
     def _look_up(self, subject: Subject | None) -> tuple[AuditConnector, int | None]:
         """Return the built-in connector, and the id of the subject, looked up if only its name is known."""

@@ -108,7 +108,7 @@ def line(view: EventView) -> str:
 
 def summary(view: EventView) -> str:
     """Return what happened, in the words of the feed."""
-    fact_texts = [facts.format_fact(row.fact) for row in view.told]
+    fact_texts = [facts.format_fact(row.fact) for row in view.line_rows]
     outcome = view.status.words if view.status else ""
     details = [text for text in (what_changed(view), outcome, *fact_texts, view.note) if text]
     if view.verb:

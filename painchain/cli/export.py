@@ -50,7 +50,7 @@ def export(key: str, output: str | None, reason: str, **given: Any) -> None:
         with writing_to(output) as file:
             selection = record_export(filter, FORMATS[key], reason)
             chunks = with_progress(event_export.chunks(selection), selection.events)
-            for text in event_export.written(FORMATS[key], chunks):
+            for text in event_export.render(FORMATS[key], chunks):
                 # Control characters in an event must not reach a terminal.
                 file.write(printable(text.replace("\r\n", "\n")) if file.isatty() else text)
 

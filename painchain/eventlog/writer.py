@@ -197,7 +197,7 @@ def writing(before_read: Callable[[Connection], None] = lambda connection: None)
         event_log = EventLogWriter(connection, revision, last_event, last_stamp, counted, start_mac, chain)
         yield event_log
         event_log.flush()
-        if event_log.last_event - event_log.counted >= rollups.TAIL:
+        if event_log.last_event - event_log.counted >= rollups.MAX_UNCOUNTED:
             event_log.count()
         has_events = event_log.mac != start_mac
         _UPDATE_HEAD.run(

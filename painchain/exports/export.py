@@ -43,7 +43,7 @@ class ExportedEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """An export format: `line` writes one event, `start`, `between` and `end` go around them."""
+    """An export format: `line` formats one event; `start`, `between` and `end` surround the lines."""
 
     key: str
     label: str
@@ -60,23 +60,23 @@ class Format:
 class Selection:
     """The events to export: those of a filter up to number `until`, at most `events` of them."""
 
-    wanted: Filter
+    event_filter: Filter
     until: int
     events: int
 
 
 def select(event_filter: Filter) -> Selection:
-    """Return the events that an export would have now."""
+    """Return the selection that an export would contain now."""
     return Selection(event_filter, queries.head().last_event, histogram.count(event_filter))
 
 
 def record_export(selection: Selection, format: Format, trail: Trail) -> str:
     """Record an export and return the id of its event. Later events are not part of the export.
 
-    :raises ExportNeedsAuditing: if auditing is off.
+    :raises ExportNeedsAuditing: when auditing is off.
     """
     event_id = trail.log(
-        event_kinds.events_exported(Export(format.label, filter_json(selection.wanted), selection.events))
+        event_kinds.events_exported(Export(format.label, filter_json(selection.event_filter), selection.events))
     )
     if event_id is None:
         raise ExportNeedsAuditing
@@ -88,7 +88,7 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
     before: Cursor | None = None
     while True:
         begin_snapshot()
-        page = queries.page(selection.wanted, before, size)
+        page = queries.page(selection.event_filter, before, size)
         events = [event for event in page.events if event.id <= selection.until]
         previous = reader.previous_macs(db.session.connection(), {event.id: event.mac for event in events})
         db.session.rollback()
@@ -99,25 +99,25 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
             return
 
 
-def written(format: Format, chunks: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
+def render(format: Format, chunks: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
     """Yield the text of an export in pieces."""
-    lead = format.start
+    separator = format.start
     for events in chunks:
-        yield lead + format.between.join(map(format.line, events))
-        lead = format.between
-    yield (lead if lead == format.start else "") + format.end
+        yield separator + format.between.join(map(format.line, events))
+        separator = format.between
+    yield (separator if separator == format.start else "") + format.end
 
 
 def filter_json(event_filter: Filter) -> dict[str, Any]:
     """Return the parts of a filter that are set, as JSON."""
     parts = {field.name: getattr(event_filter, field.name) for field in fields(event_filter)}
-    return {name: _spelt(value) for name, value in parts.items() if value and name != "teams"}
+    return {name: _json_value(value) for name, value in parts.items() if value and name != "teams"}
 
 
-def _spelt(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
-    return [_spelt(item) for item in value] if isinstance(value, list | tuple) else str(value)
+    return [_json_value(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -149,7 +149,7 @@ COLUMNS = (
 
 
 def csv_line(values: Iterable[Any]) -> str:
-    """Return a line of CSV (RFC 4180); a text that looks like a formula begins with an apostrophe.
+    """Return a line of CSV (RFC 4180). A text that looks like a formula gets an apostrophe in front.
 
     >>> csv_line(["=1+1", "a, b", None, 7])
     '\\'=1+1,"a, b",,7\\r\\n'
@@ -175,7 +175,7 @@ def _ndjson(exported: ExportedEvent) -> str:
 
 
 def _link(exported: ExportedEvent) -> dict[str, Any]:
-    """Return what ``painchain.verify_export`` needs besides the key to verify the event and its position."""
+    """Return the data with which ``painchain.verify_export`` verifies the event and its position, given the key."""
     mac = exported.event.mac
     return {
         "version": VERSION,

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from painchain.database.prepared import Prepared
 from painchain.database.types import microseconds
 from painchain.indexes.search_query import Group, Phrase
-from painchain.indexes.tokens import EVERY
+from painchain.indexes.tokens import EVERY_EVENT
 
 # The most ids that are looked up at once. A search with more matches is answered by walking through time.
 LOOKUP_LIMIT = 2_000
@@ -115,5 +115,5 @@ def index_query(
 ) -> str:
     """Return the query in the index's own language. Words are letters and digits, so nothing in them is an operator."""
     clauses = [(f"({or_sign.join(map(phrase, group.phrases))})", group.negated) for group in groups]
-    required = [clause for clause, negated in clauses if not negated] or [phrase(Phrase((EVERY,)))]
+    required = [clause for clause, negated in clauses if not negated] or [phrase(Phrase((EVERY_EVENT,)))]
     return "".join([and_sign.join(required), *(not_sign + clause for clause, negated in clauses if negated)])

@@ -20,11 +20,11 @@ from painchain.database.prepared import Prepared
 from painchain.database.session import Base
 from painchain.indexes import bitmaps
 
-TAIL = 512  # the most events that readers count one by one
-MANY = 20_000  # events read at a time
-EVER, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
+MAX_UNCOUNTED = 512  # the most events that readers count one by one
+READ_BATCH = 20_000  # events read at a time
+ALL_TIME, QUARTER, HOUR, DAY = 0, 900, 3600, 86400
 GRAINS = (DAY, HOUR, QUARTER)
-LONGEST = 500  # characters of a value; PostgreSQL indexes accept 2,704 bytes
+MAX_VALUE_LENGTH = 500  # characters of a value; PostgreSQL indexes accept 2,704 bytes
 ALL = "all"  # the facet whose only value is ""
 
 Row = tuple[str, int, str, int, str]
@@ -66,8 +66,8 @@ def subtract(connection: Connection, ids: Sequence[int], upto: int) -> None:
 
 
 def _read(connection: Connection, after: int, last: int) -> Iterator[list[list[Any]]]:
-    for start in range(after, last, MANY):
-        yield _NEW_EVENTS.all(connection, after=start, last=min(start + MANY, last))
+    for start in range(after, last, READ_BATCH):
+        yield _NEW_EVENTS.all(connection, after=start, last=min(start + READ_BATCH, last))
 
 
 def connector_value(number: int | None, name: str | None) -> str | None:
@@ -90,7 +90,7 @@ def tags_value(tags: list[str]) -> str | None:
     ('["system","audit"]', None, '')
     """
     value = _json(tags)
-    return (value if len(value) <= LONGEST else "") if tags else None
+    return (value if len(value) <= MAX_VALUE_LENGTH else "") if tags else None
 
 
 def _facets(event: Any) -> Iterator[tuple[str, str]]:
@@ -120,7 +120,7 @@ def counted(events: Iterable[Any]) -> Counter[Row]:
     for (facet, value, slot, source), number in fine.items():
         for grain in GRAINS:
             counts[facet, grain, value, slot * QUARTER // grain, source] += number
-        counts[facet, EVER, value, 0, source] += number
+        counts[facet, ALL_TIME, value, 0, source] += number
     return counts
 
 
@@ -128,10 +128,10 @@ def members(events: Iterable[Any]) -> Iterator[bitmaps.Member]:
     """Yield each event's number with the bitmaps that contain it."""
     for event in events:
         number, stamp, source, *_ = event
-        yield (bitmaps.SOURCE, EVER, 0, source), number
+        yield (bitmaps.SOURCE, ALL_TIME, 0, source), number
         for facet, value in _facets(event):
             if facet != ALL:
-                yield (facet, EVER, 0, value), number
+                yield (facet, ALL_TIME, 0, value), number
         for grain in GRAINS:
             yield (ALL, grain, stamp // (grain * 1_000_000), ""), number
 

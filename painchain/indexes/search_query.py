@@ -44,7 +44,7 @@ _VALUE = re.compile(r'(?:"[^"]*(?:"|$)|[^,"])+')
 _WIDTH = re.compile(r"(\d{1,5})(s|m|h|d)")
 _CLOCK = re.compile(r"\d?\d:\d\d(:\d\d)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-CURLY = str.maketrans("“”„", '"""')
+CURLY_QUOTES = str.maketrans("“”„", '"""')
 
 
 class BadFilter(ValueError):
@@ -107,7 +107,7 @@ def parse(text: str) -> tuple[Term, ...]:
 
 def raw_terms(text: str) -> list[str]:
     """Return the terms of a search as typed, split at white space outside quotes."""
-    return _RAW.findall(text.translate(CURLY))
+    return _RAW.findall(text.translate(CURLY_QUOTES))
 
 
 def groups(terms: Sequence[Term], teams: Mapping[str, Sequence[str]] | None = None) -> list[Group]:

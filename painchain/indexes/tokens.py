@@ -13,7 +13,7 @@ from unicodedata import combining, normalize
 MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 
 # A term that every event has: a search with negated terms only needs one to start from.
-EVERY = "q"
+EVERY_EVENT = "q"
 REASON = "reason"
 # Qualifiers whose values are the same with or without spaces: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
@@ -110,7 +110,7 @@ def _common_terms(
         ("author", author),
         *(("tag", tag) for tag in tags),
     )
-    return (EVERY, *(search_term(name, value) for name, value in named if value))
+    return (EVERY_EVENT, *(search_term(name, value) for name, value in named if value))
 
 
 def _texts(value: Any) -> Iterable[str]:

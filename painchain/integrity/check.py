@@ -125,4 +125,4 @@ def compare_newest_checkpoint() -> None:
     if mismatch:
         log.error("The log does not match its newest checkpoint. %s", mismatch.words)
         with writer.writing():
-            check_job.ask()
+            check_job.request_check()

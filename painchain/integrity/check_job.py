@@ -18,8 +18,8 @@ from painchain.eventlog import writer
 from painchain.integrity.verification import Break
 
 HOUR = 3  # of the day, in UTC, at which the daily check is due
-LOST = timedelta(seconds=60)  # a check without progress for this long is taken over
-AGAIN = timedelta(hours=1)  # after one that failed
+LEASE = timedelta(seconds=60)  # a check without progress for this long is taken over
+RETRY_DELAY = timedelta(hours=1)  # after one that failed
 DAY = timedelta(days=1)
 MOST_DRIFT = 100
 
@@ -99,7 +99,7 @@ class State:
     """
 
     due: datetime
-    asked: bool
+    requested: bool
     running: Running | None
     checked_at: datetime | None
     seconds: float
@@ -116,7 +116,7 @@ def state() -> State:
     return State(row.due, row.asked, running, row.checked_at, row.seconds or 0.0, result, row.error, row.told)
 
 
-def ask() -> None:
+def request_check() -> None:
     """Request a check at once, inside a write transaction. This changes nothing while a check is running."""
     db.session.execute(update(_table).where(_row.began.is_(None)).values(asked=True))
 
@@ -127,7 +127,7 @@ def acquire(now: datetime) -> CheckLease | None:
     :raises painchain.database.session.WrongKey: when the key was replaced: this process can no longer check anything.
     """
     is_wanted = or_(clock.reached_condition(_row.due, now, DAY), _row.asked, _row.began.is_not(None))
-    is_free = and_(is_wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LOST)))
+    is_free = and_(is_wanted, or_(_row.began.is_(None), clock.lost_condition(_row.beat, now, LEASE)))
     row = db.session.execute(select(*_row).where(is_free)).one_or_none()
     db.session.rollback()
     if row is None:
@@ -168,7 +168,7 @@ def release(lease: CheckLease) -> None:
 def fail(lease: CheckLease, now: datetime, error: str) -> None:
     """Store why a check failed. It is retried later."""
     with write_transaction() as connection:
-        connection.execute(_of(lease).values(began=None, error=error, due=now + AGAIN))
+        connection.execute(_of(lease).values(began=None, error=error, due=now + RETRY_DELAY))
 
 
 def settle(connection: Connection, lease: CheckLease, result: CheckResult, now: datetime, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""Say what an event is about: one line and its fields, as far as they are shown."""
+"""Prepare events for display: the summary line and the visible fields of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from painchain.presentation.facts import Fact, Link, Status
 from painchain.timeline.queries import Event
 from painchain.timeline.visibility import Hidden, Toggle
 
-# The glyph of each thing that can be done to a connector; other events carry the icon of their type.
+# The action whose icon an event has. Events of other types have the icon of their type.
 VERBS = {
     "ConnectorCreated": "created",
     "ConnectorUpdated": "updated",
@@ -31,19 +31,16 @@ VERBS = {
     "TeamDeleted": "deleted",
 }
 
-
-# What the line of an event says beside its subject: facts of these shapes, and short texts of these fields.
-TELLING = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
-TELLING_TEXTS = ("branch", "ref", "tag", "environment", "namespace")
-
-
-# Fields that say what an event of PainChain's own is about.
-SUBJECTS = ("team", "token", "person", "connector_name")
+# The facts in the summary line of an event, after its subject: facts of these shapes, and texts of these fields.
+LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
+LINE_FIELDS = ("branch", "ref", "tag", "environment", "namespace")
+# The fields that name the subject of an audit event.
+SUBJECT_FIELDS = ("team", "token", "person", "connector_name")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One field of an event: a label, and a value, a change or several changes."""
+    """One visible field of an event: its label, and its value or its changes."""
 
     key: str
     label: str
@@ -55,7 +52,10 @@ class Row:
 
 @dataclass(frozen=True)
 class EventView:
-    """One event as the feed shows it: `told` and `status` in its line; `whole` unless a field of it is hidden."""
+    """One event as the feed shows it.
+
+    `line_rows` and `status` are in its summary line. `whole` is False if a field is hidden.
+    """
 
     event: Event
     label: str
@@ -70,38 +70,38 @@ class EventView:
     rows: Sequence[Row]
     local: datetime
     status: Status | None = None
-    told: Sequence[Row] = ()
+    line_rows: Sequence[Row] = ()
     link: Link | None = None
     whole: bool = True
 
     @property
-    def telling(self) -> bool:
-        """Whether title and sentence may be shown: those of PainChain's own events say what their fields say."""
+    def shows_text(self) -> bool:
+        """Whether title and text are shown. Those of an audit event repeat its fields, so a hidden field hides them."""
         return self.whole or self.event.source != connectors.BUILTIN.key
 
     @property
     def claimed(self) -> str:
-        """Who a script says did it, whoever sent it."""
-        return self._beside("claimed_author")
+        """The author that a script named, which is not verified."""
+        return self._audit_fact("claimed_author")
 
     @property
     def reason(self) -> str:
-        """Why somebody did it, in their words."""
-        return self._beside("reason")
+        """The reason that the author entered."""
+        return self._audit_fact("reason")
 
     @property
     def cause(self) -> str:
-        """What made PainChain do it, unless one of the fields tells."""
-        return "" if any(row.key == "cause" for row in self.rows) else self._beside("cause")
+        """The cause of an action by PainChain itself, unless it is one of the fields."""
+        return "" if any(row.key == "cause" for row in self.rows) else self._audit_fact("cause")
 
-    def _beside(self, key: str) -> str:
-        own = self.event.source == connectors.BUILTIN.key
-        return str(self.event.description.get(key) or "") if own else ""
+    def _audit_fact(self, key: str) -> str:
+        is_audit_event = self.event.source == connectors.BUILTIN.key
+        return str(self.event.description.get(key) or "") if is_audit_event else ""
 
     @property
     def heading(self) -> str:
-        """The title, or else what kind of event it is."""
-        return str(self.event.title) if self.telling else self.label
+        """The title if it is shown, otherwise the label of the event type."""
+        return str(self.event.title) if self.shows_text else self.label
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Day:
 
 
 def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventView:
-    """Return an event as it is shown: without the fields that are hidden."""
+    """Return an event as it is shown, without the hidden fields."""
     source = connectors.TYPES.get(event.source)
     event_type = connectors.event_type(event.source, event.event_type)
     facts = {**event.description, **event.metadata, "labelled_changes": event.description.get("changes")}
@@ -129,11 +129,11 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     shown = [field for field in fields if (event.event_type, field.key) not in hidden]
     keys = {field.key for field in shown}
     rows = [_row(field, facts) for field in shown if field.key in facts]
-    own = event.source == connectors.BUILTIN.key
-    alone = (
-        _alone(rows) if own and ("team" in facts or "person" in facts) else None
-    )  # no Config Changed tells it beside the save
-    change = _single_change(facts) if "field" in keys else alone
+    is_audit_event = event.source == connectors.BUILTIN.key
+    # The save of a team or an account has no Config Changed event beside it, so its line shows a single change.
+    has_only_save = is_audit_event and ("team" in facts or "person" in facts)
+    only_change = _only_change(rows) if has_only_save else None
+    change = _single_change(facts) if "field" in keys else only_change
     return EventView(
         event=event,
         label=event_type.label if event_type else event.event_type,
@@ -144,11 +144,11 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
         verb=VERBS.get(event.event_type, ""),
         change=change,
         sides=_sides_shown(keys) if "field" in keys else ("old", "new"),
-        note="" if alone or (event_type and not own) else _note(facts, keys),
+        note="" if only_change or (event_type and not is_audit_event) else _note(facts, keys),
         rows=rows,
         local=event.timestamp.astimezone(zone),
-        status=None if own else _status(event, event_type, rows, keys),
-        told=[] if own else [row for row in rows if _is_telling(row)],
+        status=None if is_audit_event else _status(event, event_type, rows, keys),
+        line_rows=[] if is_audit_event else [row for row in rows if _is_shown_in_line(row)],
         link=presentation_facts.link(event.url),
         whole=len(shown) == len(fields),
     )
@@ -166,25 +166,25 @@ def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[
 
 
 def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:
-    """Return the fields of an event whose type is no longer known: whatever it holds."""
+    """Return a field for each fact of an event whose type is unknown."""
     return tuple(
         EventField(key, key.replace("_", " ").capitalize()) for key in facts if key not in ("text", "labelled_changes")
     )
 
 
 def _subject(event: Event, facts: Mapping[str, Any], fields: Sequence[EventField], keys: set[str]) -> str | None:
-    """Return what an event is about. Hiding the field that says so hides it in the line as well."""
+    """Return the subject of an event, or None if the field that names it is hidden."""
     if event.source != connectors.BUILTIN.key:
         return str(event.title)
-    named_by = next((field.key for field in fields if field.key in SUBJECTS), "")
-    if named_by and named_by not in keys:
+    subject_key = next((field.key for field in fields if field.key in SUBJECT_FIELDS), "")
+    if subject_key and subject_key not in keys:
         return None
-    name: str | None = event.connector_name if named_by in ("", "connector_name") else facts.get(named_by)
+    name: str | None = event.connector_name if subject_key in ("", "connector_name") else facts.get(subject_key)
     return name
 
 
-def _alone(rows: Sequence[Row]) -> Change | None:
-    """Return the change of a save that changed one thing."""
+def _only_change(rows: Sequence[Row]) -> Change | None:
+    """Return the change of a save, if it has exactly one."""
     changes = [change for row in rows if row.key == "changes" for change in row.changes]
     return changes[0] if len(changes) == 1 else None
 
@@ -193,25 +193,29 @@ def _sides_shown(keys: set[str]) -> tuple[str, ...]:
     return tuple(side for side in ("old", "new") if f"{side}_value" in keys)
 
 
-def _is_telling(row: Row) -> bool:
+def _is_shown_in_line(row: Row) -> bool:
     if row.fact.shape is Shape.TEXT:
-        return row.key in TELLING_TEXTS and isinstance(row.value, str) and bool(row.value)
-    return row.fact.shape in TELLING
+        return row.key in LINE_FIELDS and isinstance(row.value, str) and bool(row.value)
+    return row.fact.shape in LINE_SHAPES
 
 
 def _status(event: Event, event_type: EventType | None, rows: Sequence[Row], keys: set[str]) -> Status | None:
-    """Return the outcome that an event's line shows: of its field, if it has one; else the event's own, if it tells.
+    """Return the status in the line of an event: the value of its status field, or the status of the event itself.
 
-    A pull request that was merged says so by its outcome and by its field; hiding the field hides both.
+    The status of an event may repeat a field, such as “merged” of a pull request. Hiding the field hides the status.
     """
     fields = event_type.fields if event_type else ()
-    of_field = next((field.key for field in fields if field.shape is Shape.STATUS), "")
-    if of_field:
-        return next((row.fact.value for row in rows if row.key == of_field and row.fact.shape is Shape.STATUS), None)
-    own = presentation_facts.status(event.status)
-    if own is None or not own.known or any(field.key == event.status and field.key not in keys for field in fields):
+    status_key = next((field.key for field in fields if field.shape is Shape.STATUS), "")
+    if status_key:
+        return next((row.fact.value for row in rows if row.key == status_key and row.fact.shape is Shape.STATUS), None)
+    status = presentation_facts.status(event.status)
+    if (
+        status is None
+        or not status.known
+        or any(field.key == event.status and field.key not in keys for field in fields)
+    ):
         return None
-    return own
+    return status
 
 
 def _single_change(facts: Mapping[str, Any]) -> Change | None:
@@ -222,7 +226,7 @@ def _single_change(facts: Mapping[str, Any]) -> Change | None:
 
 
 def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
-    """Return what else the line says: what a save changed, what is shown from now on, how many events it is about."""
+    """Return the note in the line: the changed settings, a changed visibility, or the number of affected events."""
     if "changes" in keys and isinstance(facts.get("changes"), dict):
         labels = [change.label for change in _changes(facts)]
         return f"{len(labels)} setting{'s' if len(labels) != 1 else ''}: {', '.join(labels)}" if labels else ""
@@ -239,7 +243,7 @@ def _note(facts: Mapping[str, Any], keys: set[str]) -> str:
 
 
 def _changes(facts: Mapping[str, Any]) -> list[Change]:
-    """Return the changes of a save: labelled as they were recorded, by their keys where no label was."""
+    """Return the changes of a save with their recorded labels. Without a label, the key is used."""
     labelled = {each.get("key"): each for each in _dicts(facts["labelled_changes"])}
     for each in _dicts(facts.get("field_visibility")):
         event_type, field = each.get("event_type"), each.get("field")
@@ -252,7 +256,7 @@ def _changes(facts: Mapping[str, Any]) -> list[Change]:
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    """Return the objects in a recorded list; an older or foreign event may hold something else there."""
+    """Return the objects in a recorded list, and nothing for any other value."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

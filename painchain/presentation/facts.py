@@ -1,4 +1,4 @@
-"""Read one fact of an event by its shape, so that it can be shown as people say it."""
+"""Parse the facts of an event by their shape, and format them as text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from painchain.connectors.base import Shape
 from painchain.core.text import format_value, unprintable
 
-SHOWN, MOST = 5, 200  # of a list: what stands there at once, and what can be unfolded
-LONGEST = 10**15  # seconds or bytes: more is no measure of anything
+SHOWN_ITEMS, MAX_ITEMS = 5, 200  # items of a list that are shown at once, and that can be expanded
+MAX_QUANTITY = 10**15  # seconds or bytes; a larger number is shown as plain text
 _SHA = re.compile(r"(?:sha(?:1|256|512):)?[0-9a-fA-F]{7,128}")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
-# The colour of an outcome, for every source: by its word in lower case without blanks, dashes and underscores.
+# The tone of each status word, for every source. The words are in lower case without spaces, dashes and underscores.
 TONES = {
     word: tone
     for tone, words in {
@@ -38,7 +38,7 @@ CALM = "calm"
 
 @dataclass(frozen=True)
 class Status:
-    """An outcome: its words and the tone of its colour; whether it is one that is `known`."""
+    """A status: its text and the tone of its colour. `known` means that the text is in ``TONES``."""
 
     words: str
     tone: str
@@ -47,7 +47,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Link:
-    """A web address and the host that it leads to."""
+    """A web address and its host."""
 
     address: str
     host: str
@@ -55,7 +55,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Branches:
-    """Where a change comes from and where it goes."""
+    """The source and the target branch of a change."""
 
     head: str | None
     base: str | None
@@ -63,7 +63,7 @@ class Branches:
 
 @dataclass(frozen=True)
 class Lines:
-    """How many lines a change adds and removes, in how many files."""
+    """The number of lines that a change adds and removes, and the number of files."""
 
     additions: int | None
     deletions: int | None
@@ -72,7 +72,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class ValueChange:
-    """What one thing was and what it is; None: it was not there, or is there no more."""
+    """The old and the new value of a named item. None means that the item did not exist."""
 
     name: str
     old: Any
@@ -81,7 +81,7 @@ class ValueChange:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number in the words of people, and exactly."""
+    """A number with its unit: rounded for reading, and exact."""
 
     words: str
     exact: str
@@ -89,7 +89,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class TruncatedList:
-    """A list: what is shown at once, what can be unfolded, and how many more the record has."""
+    """A list: the items shown at once, the items that can be expanded, and the number of further items."""
 
     first: Sequence[Any]
     rest: Sequence[Any] = ()
@@ -98,20 +98,20 @@ class TruncatedList:
 
 @dataclass(frozen=True)
 class Fact:
-    """A value as it is shown. The shape is TEXT where the value is of another shape than its field."""
+    """A parsed value. The shape is TEXT if the value does not have the shape of its field."""
 
     shape: Shape
     value: Any
 
 
 def fact(shape: Shape, value: Any) -> Fact:
-    """Return a recorded value by its shape; whatever is of another shape is text, and never an error."""
-    parsed = _READERS[shape](value) if shape in _READERS else None
+    """Parse a recorded value. A value that does not have this shape becomes text."""
+    parsed = _PARSERS[shape](value) if shape in _PARSERS else None
     return Fact(Shape.TEXT, value) if parsed is None else Fact(shape, parsed)
 
 
 def format_fact(fact: Fact) -> str:
-    """Return a fact as a line of plain text says it: of several the first, and how many more there are.
+    """Return a fact as one line of plain text. Of a list, this is the first item and the number of the others.
 
     >>> format_fact(fact(Shape.LINES, {"additions": 120, "deletions": 8, "files": 5}))
     '+120 −8 in 5 files'
@@ -124,7 +124,7 @@ def format_fact(fact: Fact) -> str:
         return format_value(value) if not isinstance(value, str) else value
     if isinstance(value, TruncatedList):
         more = len(value.first) + len(value.rest) + value.beyond - 1
-        return _item_in_words(value.first[0]) + (f" and {more:,} more" if more else "")
+        return _format_item(value.first[0]) + (f" and {more:,} more" if more else "")
     if isinstance(value, Branches):
         return " → ".join(name for name in (value.head, value.base) if name)
     if isinstance(value, Lines):
@@ -137,14 +137,14 @@ def format_fact(fact: Fact) -> str:
     return value.address if isinstance(value, Link) else str(value)
 
 
-def _item_in_words(item: Any) -> str:
+def _format_item(item: Any) -> str:
     if not isinstance(item, ValueChange):
         return str(item)
     return f"{item.name}: {' → '.join(str(side) for side in (item.old, item.new) if side is not None)}"
 
 
 def link(value: Any) -> Link | None:
-    """Return a web address, if it is one that can be shown to a person."""
+    """Return a web address, or None if it is not safe to show as a link."""
     if not isinstance(value, str) or any(character.isspace() or unprintable(character) for character in value):
         return None
     try:
@@ -158,7 +158,7 @@ def link(value: Any) -> Link | None:
 
 
 def status(value: Any) -> Status | None:
-    """Return an outcome with its colour, if it is a word."""
+    """Return a status with its colour, or None if the value is not a short text."""
     if not isinstance(value, str) or not value.strip() or len(value) > 60:
         return None
     words = value.strip().replace("_", " ")
@@ -166,14 +166,14 @@ def status(value: Any) -> Status | None:
     return Status(words, tone or CALM, tone is not None)
 
 
-def _measure(value: Any, words: Callable[[float], str], unit: str) -> Quantity | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST:
+def _quantity(value: Any, words: Callable[[float], str], unit: str) -> Quantity | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_QUANTITY:
         return None
     return Quantity(words(value), f"{value:,} {unit}") if math.isfinite(value) else None
 
 
 def spell_seconds(value: float) -> str:
-    """Return a duration in its two largest units.
+    """Return a duration in seconds as text, in its two largest units.
 
     >>> spell_seconds(252), spell_seconds(0.4), spell_seconds(7200), spell_seconds(90061)
     ('4 min 12 s', '0.4 s', '2 h', '1 d 1 h')
@@ -189,7 +189,7 @@ def spell_seconds(value: float) -> str:
 
 
 def spell_bytes(value: float) -> str:
-    """Return a size in the unit that makes it short.
+    """Return a size in bytes as text, with a suitable unit.
 
     >>> spell_bytes(12_345_678), spell_bytes(512), spell_bytes(999_999)
     ('12.3 MB', '512 B', '1.0 MB')
@@ -203,11 +203,11 @@ def spell_bytes(value: float) -> str:
 
 
 def _seconds(value: Any) -> Quantity | None:
-    return _measure(value, spell_seconds, "seconds")
+    return _quantity(value, spell_seconds, "seconds")
 
 
 def _bytes(value: Any) -> Quantity | None:
-    return _measure(value, spell_bytes, "bytes")
+    return _quantity(value, spell_bytes, "bytes")
 
 
 def _yes_no(value: Any) -> str | None:
@@ -221,11 +221,11 @@ def _sha(value: Any) -> str | None:
 def _list(value: Any) -> TruncatedList | None:
     if not isinstance(value, list) or not value or not all(isinstance(item, str | int | float) for item in value):
         return None
-    return _several(value)
+    return _truncated(value)
 
 
-def _several(items: Sequence[Any]) -> TruncatedList:
-    return TruncatedList(items[:SHOWN], items[SHOWN:MOST], max(len(items) - MOST, 0))
+def _truncated(items: Sequence[Any]) -> TruncatedList:
+    return TruncatedList(items[:SHOWN_ITEMS], items[SHOWN_ITEMS:MAX_ITEMS], max(len(items) - MAX_ITEMS, 0))
 
 
 def _branches(value: Any) -> Branches | None:
@@ -239,18 +239,18 @@ def _lines(value: Any) -> Lines | None:
     if not _has_only(value, "additions", "deletions", "files"):
         return None
     numbers = [value.get(name) for name in ("additions", "deletions", "files")]
-    if not all(number is None or (type(number) is int and 0 <= number < LONGEST) for number in numbers):
+    if not all(number is None or (type(number) is int and 0 <= number < MAX_QUANTITY) for number in numbers):
         return None
     return Lines(*numbers) if any(number is not None for number in numbers) else None
 
 
-def _moves(value: Any) -> TruncatedList | None:
-    if not isinstance(value, list) or not value or not all(_is_move(item) for item in value):
+def _value_changes(value: Any) -> TruncatedList | None:
+    if not isinstance(value, list) or not value or not all(_is_value_change(item) for item in value):
         return None
-    return _several([ValueChange(item["name"], item.get("old"), item.get("new")) for item in value])
+    return _truncated([ValueChange(item["name"], item.get("old"), item.get("new")) for item in value])
 
 
-def _is_move(value: Any) -> bool:
+def _is_value_change(value: Any) -> bool:
     if not _has_only(value, "name", "old", "new") or not isinstance(value.get("name"), str):
         return False
     return all(isinstance(value.get(side), str | int | float | None) for side in ("old", "new"))
@@ -260,7 +260,7 @@ def _has_only(value: Any, *keys: str) -> bool:
     return isinstance(value, Mapping) and bool(value) and set(value) <= set(keys)
 
 
-_READERS: dict[Shape, Callable[[Any], Any]] = {
+_PARSERS: dict[Shape, Callable[[Any], Any]] = {
     Shape.SECONDS: _seconds,
     Shape.BYTES: _bytes,
     Shape.YES_NO: _yes_no,
@@ -270,5 +270,5 @@ _READERS: dict[Shape, Callable[[Any], Any]] = {
     Shape.LIST: _list,
     Shape.BRANCHES: _branches,
     Shape.LINES: _lines,
-    Shape.MOVES: _moves,
+    Shape.MOVES: _value_changes,
 }

@@ -1,4 +1,4 @@
-"""The template filters: times, values and diffs as people read them."""
+"""The template filters: format times, values and differences for people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?[0-9][0-9.,eE+-]{0,40}")
 
 
 def install(app: Flask) -> None:
-    """Make the filters known to the templates."""
+    """Register the filters for the templates."""
     app.jinja_env.globals["static"] = lru_cache(None)(partial(static, app))
     app.jinja_env.globals["gap_kinds"] = KINDS
     times = (clock, day_name, exact, moment, since, span, ago, ahead, hour)
@@ -34,13 +34,13 @@ def install(app: Flask) -> None:
 
 
 def static(app: Flask, filename: str) -> str:
-    """Return the address of a static file; it changes when the file does, so that browsers may keep it."""
+    """Return the address of a static file. It changes with the content, so that browsers can cache the file forever."""
     content = (Path(app.static_folder or "") / filename).read_bytes()
     return f"{app.static_url_path}/{filename}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def printable(value: Any) -> str:
-    """Return a text with every character that would hide or reorder others spelt out.
+    """Return a text in which invisible and reordering characters are escaped.
 
     >>> printable("admin\\u202enimda")
     'admin\\\\u202enimda'
@@ -52,7 +52,7 @@ def printable(value: Any) -> str:
 
 
 def page_of(name: str) -> str:
-    """Return the address of the page of somebody who has done something.
+    """Return the address of the page of an author.
 
     >>> page_of("Zoë/ops")
     '/people/Zo%C3%AB%2Fops'
@@ -65,7 +65,7 @@ _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "CrOS", "Linux")
 
 
 def browser(agent: str) -> str:
-    """Return what a browser calls itself in a few words.
+    """Return the name and the system of a browser from its User-Agent.
 
     >>> browser("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), browser("curl/8.0")
     ('Firefox on Linux', 'curl/8.0')
@@ -93,12 +93,12 @@ def moment(value: datetime, zone: Any) -> Markup:
 
 
 def since(value: datetime, now: datetime, zone: Any) -> Markup:
-    """Return a local time: of day alone if it was in the last 24 hours, the date as well before."""
+    """Return a local time of day, with the date if it is more than 24 hours ago."""
     return clock(value.astimezone(zone), "%H:%M" if now - value < timedelta(days=1) else "%-d %b %Y, %H:%M")
 
 
 def span(value: timedelta) -> str:
-    """Return how long something takes, in the two largest units.
+    """Return a duration as text, in its two largest units.
 
     >>> span(timedelta(minutes=12)), span(timedelta(days=1, hours=3, minutes=5)), span(timedelta(seconds=0.4))
     ('12 min', '1 d 3 h', 'less than a second')
@@ -111,7 +111,7 @@ def span(value: timedelta) -> str:
 
 
 def ago(value: datetime, now: datetime, zone: Any) -> Markup:
-    """Return "3 min ago" for the last hour, a local date and time before."""
+    """Return "3 min ago" for times of the last hour, and a local date and time for earlier ones."""
     seconds = (now - value).total_seconds()
     if 0 <= seconds < 3600:
         words = f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
@@ -121,7 +121,7 @@ def ago(value: datetime, now: datetime, zone: Any) -> Markup:
 
 
 def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
-    """Return "in 3 min" for the next hour, a local date and time behind it."""
+    """Return "in 3 min" for times of the next hour, and a local date and time for later ones."""
     seconds = (value - now).total_seconds()
     if seconds >= 3600:
         return hour(value, now, zone)
@@ -130,7 +130,7 @@ def ahead(value: datetime, now: datetime, zone: Any) -> Markup:
 
 
 def hour(value: datetime, now: datetime, zone: Any) -> Markup:
-    """Return a local time of day, with its date where that is not today's."""
+    """Return a local time of day, with the date unless it is today."""
     local = value.astimezone(zone)
     return clock(local, "%H:%M" if local.date() == now.astimezone(zone).date() else "%-d %b, %H:%M")
 
@@ -143,23 +143,25 @@ def day_name(day: date, now: datetime, zone: Any) -> str:
 
 
 def shown(value: Any, kind: str = "") -> Markup:
-    """Return a recorded value as text; what is empty says so."""
+    """Return a recorded value as HTML; an empty value becomes the word “empty”."""
     if value is None or value == "" or value == [] or value == {}:
         return Markup('<span class="empty">empty</span>')
     if isinstance(value, bool):
         words = ("shown", "hidden") if kind == "visible" else ("on", "off")
         return escape(words[0] if value else words[1])
     if isinstance(value, list):
-        few = Markup(", ").join(shown(item) for item in value[:SHOWN_ITEMS])
+        first_items = Markup(", ").join(shown(item) for item in value[:SHOWN_ITEMS])
         rest = len(value) - SHOWN_ITEMS
-        return few if rest <= 0 else few + f" and {rest:,} more (sha256 {fingerprint(json.dumps(value))})"
+        return (
+            first_items if rest <= 0 else first_items + f" and {rest:,} more (sha256 {fingerprint(json.dumps(value))})"
+        )
     return escape(clipped(printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))))
 
 
 def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
-    """Return old and new, with the part in which two texts differ marked; a text that looks like a number in quotes."""
+    """Return the old and the new value as HTML, with the difference between two texts marked."""
     if isinstance(old, str) != isinstance(new, str) and kind != Kind.SECRET:
-        return _told_apart(old, kind), _told_apart(new, kind)
+        return _quoted_if_number(old, kind), _quoted_if_number(new, kind)
     if not (isinstance(old, str) and isinstance(new, str)) or kind == Kind.SECRET or len(old) + len(new) > 240:
         return shown(old, kind), shown(new, kind)
     matcher = SequenceMatcher(None, old, new, autojunk=False)
@@ -174,12 +176,12 @@ def marked(old: Any, new: Any, kind: str = "") -> tuple[Markup, Markup]:
     return Markup("").join(sides[0]), Markup("").join(sides[1])
 
 
-def _told_apart(value: Any, kind: str) -> Markup:
-    """Return one side of a change between a text and something else: 300 and "300" are not the same."""
-    number = isinstance(value, str) and _NUMBER.fullmatch(value)
-    return Markup("“{}”").format(shown(value, kind)) if number else shown(value, kind)
+def _quoted_if_number(value: Any, kind: str) -> Markup:
+    """Return a value as HTML, in quotes if it is a text that looks like a number: 300 and "300" differ."""
+    is_number = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return Markup("“{}”").format(shown(value, kind)) if is_number else shown(value, kind)
 
 
 def pretty(value: Any) -> str:
-    """Return a JSON value on several lines."""
+    """Return a JSON value as indented text."""
     return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,4 +1,4 @@
-"""Count events by time and by facet: from the rollups, and one by one those that the rollups do not hold."""
+"""Count events by time and by facet: from the rollups, and from the events that the rollups do not hold yet."""
 
 from __future__ import annotations
 
@@ -8,32 +8,44 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, literal, not_, select, union_all
-from sqlalchemy import type_coerce as taken_as
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    not_,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from painchain.database.dialects import where_in_ranges
 from painchain.database.models import ChangeEvent, EventCount, EventTag, LogHead
 from painchain.database.prepared import Prepared
 from painchain.database.session import db
 from painchain.indexes.bitmaps import SOURCE
-from painchain.indexes.rollups import ALL, DAY, EVER, GRAINS
+from painchain.indexes.rollups import ALL, ALL_TIME, DAY, GRAINS
 from painchain.timeline import facet_counts
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
 MANY_VALUES = 40  # a database accepts a limited number of parts in one query
 FAR = 2**62
 Number = ColumnElement[int]
-Bins = tuple[int, int]  # when the first one begins, in seconds since 1970, and for how many each lasts
+Bins = tuple[int, int]  # the start of the first bin and the width of each, in seconds (since 1970)
 
 _event = ChangeEvent.__table__.c
 _tag = EventTag.__table__.c
 _count = EventCount.__table__.c
-stamp: Number = taken_as(_event.timestamp, BigInteger)
+stamp: Number = type_coerce(_event.timestamp, BigInteger)
 _now_counted = select(LogHead.__table__.c.counted).scalar_subquery()
 _COUNTED_KEY = "painchain.counted"
 _COUNTED = Prepared(select(LogHead.__table__.c.counted))
 
-# What an event has as value of a facet.
+# The value of each facet of an event.
 VALUES: dict[str, ColumnElement[Any]] = {
     SOURCE: _event.source,
     "event_type": _event.event_type,
@@ -47,7 +59,7 @@ VALUES: dict[str, ColumnElement[Any]] = {
 class AggregateQuery:
     """Which events to count or find, from `start` to before `end` in microseconds.
 
-    `conditions` do not include that range. If `by_facets` is true, `sources` and `facets` say the same as the
+    `conditions` do not include that range. If `by_facets` is true, `sources` and `facets` are equivalent to the
     conditions, in the values that the rollups have.
     """
 
@@ -64,10 +76,10 @@ class AggregateQuery:
         return "" if not self.by_facets or len(self.facets) > 1 else next(iter(self.facets), ALL)
 
     @property
-    def narrow(self) -> bool:
-        """Whether the rollups can tell which times hold events."""
-        few = sum(map(len, self.facets.values())) <= MANY_VALUES
-        return self.by_facets and few and bool(self.facets or self.sources)
+    def is_selective(self) -> bool:
+        """Whether the rollups can locate the times with matching events."""
+        has_few_values = sum(map(len, self.facets.values())) <= MANY_VALUES
+        return self.by_facets and has_few_values and bool(self.facets or self.sources)
 
 
 def by_time(query: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[int, str]]:
@@ -118,13 +130,13 @@ def tag_values(tags: Sequence[str]) -> tuple[str, ...] | None:
 
 def author_queries() -> list[Select[tuple[str]]]:
     """Return the queries that together find every author of an event."""
-    known = select(_count.value).where(_count.facet == "author", _count.grain == EVER)
-    return [known, select(_event.author).where(*_behind(_event.id))]
+    known = select(_count.value).where(_count.facet == "author", _count.grain == ALL_TIME)
+    return [known, select(_event.author).where(*_not_in_rollups(_event.id))]
 
 
 def tag_queries() -> list[Select[tuple[str]]]:
     """Return the queries for the tags of events that the rollups do not hold, and for the lists of tags they hold."""
-    known = select(_count.value).where(_count.facet == "tag", _count.grain == EVER)
+    known = select(_count.value).where(_count.facet == "tag", _count.grain == ALL_TIME)
     return [select(_tag.tag).where(_tag.event > counted()), known]
 
 
@@ -137,7 +149,7 @@ def all_tags(new: Iterable[str], known: Iterable[str]) -> set[str]:
 
 
 def _facet_values(facet: str) -> Sequence[str]:
-    query = select(_count.value).where(_count.facet == facet, _count.grain == EVER)
+    query = select(_count.value).where(_count.facet == facet, _count.grain == ALL_TIME)
     return db.session.scalars(query.distinct()).all()
 
 
@@ -155,12 +167,12 @@ def counted() -> int:
 
 
 def remember_counted(number: int) -> None:
-    """Save this transaction the read of ``LogHead.counted``, which was `number` a moment ago."""
+    """Let this transaction use `number` as ``LogHead.counted``, so that it does not read it again."""
     db.session.connection()
     db.session.info[_COUNTED_KEY] = (db.session().get_transaction(), number)
 
 
-def _behind(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+def _not_in_rollups(number: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for events that the rollups do not hold.
 
     The query itself reads the newest event in the rollups, so that it sees both at the same moment. The number read
@@ -173,8 +185,8 @@ def rollup_rows(
     facet: str, grain: int, values: Sequence[str] | None, sources: Sequence[str]
 ) -> list[ColumnElement[bool]]:
     """Return the conditions that select rows of the rollups, with all values if `values` is None."""
-    there = EventCount.__table__.alias("there").c
-    known = select(there.value).where(there.facet == facet, there.grain == EVER)
+    totals = EventCount.__table__.alias("totals").c
+    known = select(totals.value).where(totals.facet == facet, totals.grain == ALL_TIME)
     conditions = [_count.facet == facet, _count.grain == grain]
     if values is None:
         conditions.append(_count.value.in_(known))
@@ -201,18 +213,18 @@ def _sums(
     if spans:
         # "+ 0" keeps the databases from using the index by time.
         elsewhere = [not_(and_(True, *between(stamp + 0, low, high))) for low, high in ragged]
-        alone.append([*_behind(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
+        alone.append([*_not_in_rollups(_event.id), *between(stamp + 0, query.start, query.end), *elsewhere])
     if spans and not rolled:
-        return _combined(query, facet, spans, bins, alone)
+        return _bitmap_sums(query, facet, spans, bins, alone)
     arms = [_count_rows([*by, func.count()], by, query, conditions) for conditions in alone]
-    arms += [_summed(query, facet, rolled, grain, ranges, bins) for grain, ranges in spans.items()]
+    arms += [_rollup_sums(query, facet, rolled, grain, ranges, bins) for grain, ranges in spans.items()]
     sums: Counter[Any] = Counter()
     for *key, number in db.session.execute(arms[0] if len(arms) == 1 else union_all(*arms)):
         sums[tuple(key)] += int(number)
     return sums
 
 
-def _summed(
+def _rollup_sums(
     query: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
 ) -> Select[Any]:
     """Return the statement that reads the rollup of a facet in these slots."""
@@ -223,7 +235,7 @@ def _summed(
     return _in_slots(rows, _count.slot, spans)
 
 
-def _combined(
+def _bitmap_sums(
     query: AggregateQuery, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
 ) -> Counter[Any]:
     """Count events with values of several facets by their bitmaps, and those of `alone` one by one."""
@@ -239,7 +251,7 @@ def _combined(
             ranges,
         )
         for grain, ranges in spans.items()
-        if grain != EVER
+        if grain != ALL_TIME
     ]
     first, last = (None if edge is None else edge // (DAY * MICRO) for edge in (query.start, query.end))
     counts = facet_counts.count(facet, parts, times, (first, last) if times else None, others)

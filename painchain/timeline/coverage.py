@@ -1,6 +1,6 @@
 """Coverage gaps: the times in which a connector collected no events, and why.
 
-They tell "nothing changed" from "nothing was collected".
+They distinguish "nothing changed" from "nothing was collected".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from painchain.timeline.filter import Filter
 
 DISABLED, FAILING, RATE_LIMITED, GAP = "disabled", "failing", "rate_limited", "gap"
 KINDS = {DISABLED: "disabled", FAILING: "failing", RATE_LIMITED: "rate limited", GAP: "a gap"}
-MOST = 500
+MAX_GAPS = 500
 
 _gaps = Base.metadata.tables[Lapse.__tablename__]
 
@@ -44,7 +44,7 @@ def gaps_between(event_filter: Filter, start: datetime, end: datetime) -> Sequen
     if names := event_filter.connector:
         ids = [int(name) for name in names if name.isdecimal() and len(name) < 18]
         query = query.where(or_(_gaps.c.connector_id.in_(ids), _gaps.c.connector_name.in_(names)))
-    rows = db.session.execute(query.order_by(_gaps.c.since.desc(), _gaps.c.id.desc()).limit(MOST)).all()
+    rows = db.session.execute(query.order_by(_gaps.c.since.desc(), _gaps.c.id.desc()).limit(MAX_GAPS)).all()
     return [CoverageGap(*row) for row in reversed(rows)]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, literal, select, union_all
 
 from painchain.database.models import EventCount
 from painchain.database.session import db
-from painchain.indexes.rollups import ALL, DAY, EVER, QUARTER
+from painchain.indexes.rollups import ALL, ALL_TIME, DAY, QUARTER
 from painchain.timeline.aggregates import AggregateQuery, rollup_rows
 from painchain.timeline.time_slots import MICRO
 
@@ -25,11 +25,11 @@ _count = EventCount.__table__.c
 
 def rarest_facet(query: AggregateQuery) -> AggregateQuery | None:
     """Return `query` limited to its rarest facet: None if that is frequent or the rollups do not know."""
-    if not query.narrow:
+    if not query.is_selective:
         return None
     totals = {
         facet: db.session.scalar(
-            select(func.sum(_count.events)).where(*rollup_rows(facet, EVER, values, query.sources))
+            select(func.sum(_count.events)).where(*rollup_rows(facet, ALL_TIME, values, query.sources))
         )
         for facet, values in query.facets.items()
     }

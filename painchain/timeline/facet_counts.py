@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Select, Text, cas
 from painchain.database.models import EventSet
 from painchain.database.session import db
 from painchain.indexes.bitmaps import decode
-from painchain.indexes.rollups import ALL, DAY, EVER
+from painchain.indexes.rollups import ALL, ALL_TIME, DAY
 
 Bits = dict[int, int]  # by chunk
 Days = tuple[int | None, int | None]  # the first, the last
@@ -66,10 +66,10 @@ def count(
             sets[part][chunk] |= decoded
             if part == facet:
                 by_value[value][chunk] |= decoded
-    return counts + _counted({part: sets[part] for part in parts}, by_value, by_bin if days else None)
+    return counts + _counts({part: sets[part] for part in parts}, by_value, by_bin if days else None)
 
 
-def _counted(
+def _counts(
     parts: Mapping[str, Bits], by_value: Mapping[str, Bits], by_bin: Mapping[tuple[int, int], int] | None
 ) -> Counter[tuple[int, Any]]:
     chunks = set.intersection(*(set(bits_by_chunk) for bits_by_chunk in parts.values()))
@@ -94,15 +94,15 @@ def _counted(
 def _values(facet: str, values: Sequence[str] | None, days: Days | None) -> Select[Any]:
     """Return the query for the bitmaps of a facet's values (None: all), in the chunks that the days can touch."""
     query = select(_text(facet), _set.value, _NONE, _set.chunk, _NONE, _set.bits)
-    query = query.where(_set.facet == facet, _set.grain == EVER, _set.slot == 0)
+    query = query.where(_set.facet == facet, _set.grain == ALL_TIME, _set.slot == 0)
     if values is not None:
         query = query.where(_set.value.in_(values))
     if days:
         first, last = days
-        there = EventSet.__table__.alias("there").c
-        chunks = select(there.chunk).where(there.facet == ALL, there.grain == DAY)
-        chunks = chunks if first is None else chunks.where(there.slot >= first)
-        query = query.where(_set.chunk.in_(chunks if last is None else chunks.where(there.slot <= last)))
+        by_day = EventSet.__table__.alias("by_day").c
+        chunks = select(by_day.chunk).where(by_day.facet == ALL, by_day.grain == DAY)
+        chunks = chunks if first is None else chunks.where(by_day.slot >= first)
+        query = query.where(_set.chunk.in_(chunks if last is None else chunks.where(by_day.slot <= last)))
     return query
 
 

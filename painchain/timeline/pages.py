@@ -23,10 +23,10 @@ def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequen
     """Return the positions of the newest events of `query`, older than `before`."""
     # No rollup counts several facets together. If none of them is rare, a walk along the index is faster.
     guide = event_spans.rarest_facet(query) if len(query.facets) > 1 else query
-    if guide is None or not guide.narrow:
+    if guide is None or not guide.is_selective:
         return _read(_ordered(_POSITIONS.where(*_conditions(query, before, stamp)), limit))
     last = aggregates.counted()
-    positions = [position for position in _behind(query, last) if _is_in(position, query, before)]
+    positions = [position for position in _not_in_rollups(query, last) if _is_in(position, query, before)]
     ends = [end for end in (query.end, before[0] if before else None) if end is not None]
     enough = len(positions) + limit
     for spans in _batches(event_spans.newest_first(guide, min(ends, default=None)), limit):
@@ -40,7 +40,7 @@ def newest(query: AggregateQuery, before: Position | None, limit: int) -> Sequen
 
 def oldest(query: AggregateQuery) -> int | None:
     """Return the time of the oldest event of `query`, in microseconds."""
-    times = [position[0] for position in _behind(query, aggregates.counted()) if _is_in(position, query, None)]
+    times = [position[0] for position in _not_in_rollups(query, aggregates.counted()) if _is_in(position, query, None)]
     since = max(event_spans.earliest_time(query), query.start or 0)
     first = select(stamp).where(*query.conditions, *between(stamp, since, query.end)).order_by(stamp).limit(1)
     return min([*db.session.scalars(first), *times], default=None)
@@ -50,7 +50,7 @@ def _ordered(statement: Select[Any], limit: int) -> Select[Any]:
     return statement.order_by(*(literal_column(column).desc() for column in "12")).limit(limit)
 
 
-def _behind(query: AggregateQuery, last: int) -> list[Position]:
+def _not_in_rollups(query: AggregateQuery, last: int) -> list[Position]:
     """Return the few events that the rollups do not hold, of any time: by their ids, not by the feed's index."""
     return _read(_POSITIONS.where(_event.id > last, *query.conditions))
 

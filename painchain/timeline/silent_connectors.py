@@ -115,9 +115,9 @@ def _silence(connector: _ActiveConnector, now: datetime) -> Silence | None:
 
 
 def _is_unusual(connector: _ActiveConnector, silence: timedelta, longest: timedelta, now: datetime) -> bool:
-    """Say whether the connector had events at this time of day on most earlier days of the same kind.
+    """Return whether the connector had events at this time of day on most earlier days of the same kind.
 
-    With too few such days, or if the silence lasts a day or longer, compare it with the longest gap instead.
+    With too few such days, or if the silence lasts a day or longer, it is compared with the longest gap instead.
     """
     had_events = _same_time_of_day(connector, now) if silence < DAY else []
     if len(had_events) >= FEW_DAYS:

@@ -17,9 +17,9 @@ from painchain.indexes import search_query
 from painchain.indexes import tokens as index_tokens
 from painchain.timeline import team_filter
 
-MOST = 8
+MAX_SUGGESTIONS = 8
 # How many of the newest events values are taken from, so that the cost does not grow with the log.
-LATELY = 1_000
+RECENT_EVENTS = 1_000
 ACTIONS = (
     *("create", "update", "delete", "enable", "disable", "config_change", "field_visibility_change"),
     *("fail", "recover"),
@@ -45,7 +45,7 @@ def last_term(text: str) -> str:
     'connector:"Main cl'
     """
     terms = search_query.raw_terms(text[: search_query.MAX_TEXT])
-    return terms[-1] if terms and text.translate(search_query.CURLY).endswith(terms[-1]) else ""
+    return terms[-1] if terms and text.translate(search_query.CURLY_QUOTES).endswith(terms[-1]) else ""
 
 
 def suggest(text: str, now: datetime, zone: ZoneInfo) -> list[Suggestion]:
@@ -67,7 +67,7 @@ def _values(sign: str, name: str, typed: str, now: datetime, zone: ZoneInfo) -> 
     known = {value: meaning for value, meaning in _known(name, now, zone).items() if value and '"' not in value}
     matching = [value for value, meaning in known.items() if typed in value.casefold() or typed in meaning.casefold()]
     matching.sort(key=lambda value: not value.casefold().startswith(typed))
-    for value in matching[:MOST]:
+    for value in matching[:MAX_SUGGESTIONS]:
         quoted = f'"{value}"' if re.search(r"[\s,]", value) else value
         yield Suggestion(f"{sign}{name}:{quoted}", known[value], whole=True)
 
@@ -98,12 +98,12 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
 
 
 def _recent_values(column: str) -> dict[str, str]:
-    newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY).subquery()
+    newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS).subquery()
     values = db.session.scalars(select(newest.c[column]).distinct())
     return dict.fromkeys(sorted((value for value in values if value), key=str.casefold), "")
 
 
 def _tags() -> dict[str, str]:
-    newest = select(_event.tags).order_by(_event.timestamp.desc(), _event.id.desc()).limit(LATELY)
+    newest = select(_event.tags).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS)
     lists = [*db.session.scalars(select(Connector.tags)), *db.session.scalars(newest)]
     return dict.fromkeys(sorted({tag for tags in lists for tag in tags}, key=str.casefold), "")

@@ -12,7 +12,7 @@ from painchain.database.session import db
 from painchain.indexes.search_query import BadFilter
 
 # The most tags that the teams of a filter can have together.
-MOST = 500
+MAX_TAGS = 500
 NAMED = 20  # teams that the message about an unknown one lists
 
 _team = Team.__table__.c
@@ -53,8 +53,8 @@ def find_teams(names: Sequence[str], parameter: str) -> dict[str, TeamTags]:
         if name.casefold() not in by_name:
             raise UnknownTeam(parameter, _unknown(name, teams))
     chosen = {name: by_name[name.casefold()] for name in names}
-    if len({tag for team in chosen.values() for tag in team.tags}) > MOST:
-        raise BadFilter(parameter, f"These teams have more than {MOST} tags together. Choose fewer teams.")
+    if len({tag for team in chosen.values() for tag in team.tags}) > MAX_TAGS:
+        raise BadFilter(parameter, f"These teams have more than {MAX_TAGS} tags together. Choose fewer teams.")
     return chosen
 
 

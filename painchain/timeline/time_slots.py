@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from painchain.indexes.rollups import EVER
+from painchain.indexes.rollups import ALL_TIME
 
 MICRO = 1_000_000
 MANY_RANGES = 4  # if the slots leave more ranges uncovered, they are not used
@@ -53,7 +53,7 @@ def _pieces(start: int | None, end: int | None, grains: Sequence[int]) -> tuple[
     ([(3600, 1, None)], [(1, 3600000000)])
     """
     if start is None and end is None:
-        return [(EVER, None, None)], []
+        return [(ALL_TIME, None, None)], []
     if not grains:
         return [], [(start, end)]
     grain, *finer = grains

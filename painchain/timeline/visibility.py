@@ -52,7 +52,7 @@ def all_hidden() -> Hidden:
 
 
 def differences(hidden: frozenset[Toggle], requested: Mapping[Toggle, bool]) -> list[tuple[Toggle, bool]]:
-    """Return the toggles of `wanted` (visible or not) that `hidden` contradicts."""
+    """Return the toggles of `requested` (visible or not) that `hidden` contradicts."""
     return [(toggle, visible) for toggle, visible in requested.items() if visible == (toggle in hidden)]
 
 

@@ -62,7 +62,7 @@ def log() -> Metric:
 def events() -> Iterator[Metric]:
     """Yield the number of events by source: from the rollups, plus the few not yet in them."""
     gauge = GaugeMetricFamily("painchain_events", "Events in the log by source.", labels=["source"])
-    everything = (EventCount.facet == rollups.ALL, EventCount.grain == rollups.EVER, EventCount.value == "")
+    everything = (EventCount.facet == rollups.ALL, EventCount.grain == rollups.ALL_TIME, EventCount.value == "")
     counted = select(LogHead.counted).scalar_subquery()
     totals: Counter[str] = Counter()
     for query in (

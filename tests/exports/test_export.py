@@ -28,7 +28,7 @@ Report = Callable[..., str]
 
 
 def texts_of(format: str, wanted: Filter | None = None) -> str:
-    return "".join(export.written(FORMATS[format], export.chunks(export.select(wanted or Filter()))))
+    return "".join(export.render(FORMATS[format], export.chunks(export.select(wanted or Filter()))))
 
 
 def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:

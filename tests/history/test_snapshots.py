@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -147,6 +147,14 @@ def test_as_of_any_moment_is_what_the_configuration_was_at_that_moment(app, clie
     assert len(snapshots) > 10
 
 
+def comparable(snapshot: State, existing: Collection[int]) -> State:
+    """Return a snapshot without the hidden fields of connectors that were deleted later: no later event has them."""
+    return {
+        number: (kind, values, enabled, hidden if number in existing else frozenset())
+        for number, (kind, values, enabled, hidden) in snapshot.items()
+    }
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, seed):
     person = Person(client, random.Random(seed))
@@ -159,7 +167,9 @@ def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, s
         event_log.connection.execute(
             text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(kept[0])}
         )
-    assert seen(app, *kept) == [snapshots[moment] for moment in kept]
+    existing = state(app).keys()
+    expected = [comparable(snapshots[moment], existing) for moment in kept]
+    assert [comparable(snapshot, existing) for snapshot in seen(app, *kept)] == expected
     assert seen(app, kept[0] - timedelta(minutes=1)) == [{}]
     with app.app_context():
         assert not history_snapshots.snapshot_at(kept[-1]).whole

@@ -153,13 +153,13 @@ def test_rollups_hold_what_was_written_and_not_removed(app, fill, monkeypatch):
 
 
 def test_a_write_counts_what_has_gathered_before_it_is_too_much(app, fill):
-    fill(rollups.TAIL - 2)  # and one of the first start
+    fill(rollups.MAX_UNCOUNTED - 2)  # and one of the first start
     with app.app_context():
         assert kept() == {}
     with app.app_context(), writer.writing() as event_log:
         event_log.append(new(10**6))
     with app.app_context():
-        assert sum(kept()[key] for key in kept() if key[:2] == ("all", 0)) == rollups.TAIL - 1
+        assert sum(kept()[key] for key in kept() if key[:2] == ("all", 0)) == rollups.MAX_UNCOUNTED - 1
         assert kept() == recounted()
 
 

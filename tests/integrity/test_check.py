@@ -52,7 +52,7 @@ def state(app: Flask) -> State:
 def ask(app: Flask) -> None:
     """Press "Check now"."""
     with app.app_context(), writer.writing():
-        check_job.ask()
+        check_job.request_check()
 
 
 def kept(app: Flask) -> list[int]:
@@ -114,9 +114,9 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
 def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
     look()
     ask(app)
-    assert state(app).asked
+    assert state(app).requested
     found = look(minutes=1)
-    assert (found.asked, found.checked_at) == (False, NOW + timedelta(minutes=1))
+    assert (found.requested, found.checked_at) == (False, NOW + timedelta(minutes=1))
     assert kept(app) == [1]
 
 

@@ -25,10 +25,16 @@ INDEX = "ix_change_events_feed"
 @pytest.fixture
 def log(app: Flask) -> Flask:
     """A log some of whose events are counted and others not yet, with gaps."""
-    write(app, *({"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work"} for n in range(rollups.TAIL)))
+    write(
+        app,
+        *(
+            {"tags": ["ci", f"t{n}"], "status": "failed", "connector_name": "Work"}
+            for n in range(rollups.MAX_UNCOUNTED)
+        ),
+    )
     write(app, *({"title": f"late {n}", "tags": ["ci"]} for n in range(9)))
     with app.app_context(), writer.writing() as event_log:
-        event_log.remove([3, 400, rollups.TAIL + 5])
+        event_log.remove([3, 400, rollups.MAX_UNCOUNTED + 5])
     assert astray(app) == []
     return app
 
@@ -39,7 +45,7 @@ def astray(app: Flask) -> list[str]:
         return derived_data.find_problems()
 
 
-LATE = rollups.TAIL + 7
+LATE = rollups.MAX_UNCOUNTED + 7
 CASES = [
     ("UPDATE change_events SET words = '' WHERE id = 5", "A search does not find the text of an event, first at"),
     (f"UPDATE change_events SET words = words || ' wx' WHERE id = {LATE}", f"first at event {LATE}."),

@@ -16,7 +16,7 @@ def export_response(event_filter: Filter, format: Format) -> Response:
     selection = export.select(event_filter)
     with audited_transaction() as trail:
         export.record_export(selection, format, trail)
-    chunks = export.written(format, export.chunks(selection))
+    chunks = export.render(format, export.chunks(selection))
     response = Response(stream_with_context(chunk.encode("utf-8", "backslashreplace") for chunk in chunks))
     response.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
     name = f"painchain-{g.now:%Y-%m-%dT%H%M%SZ}.{format.suffix}"

@@ -27,7 +27,7 @@ def choose() -> ResponseReturnValue:
         selection = export.select(_filter(view))
     except BadFilter as error:
         return responses.error(422, "Invalid filter", str(error))
-    chosen = _chosen(selection.wanted)
+    chosen = _chosen(selection.event_filter)
     return responses.page(
         "pages/dashboard/export.html", view=view, selection=selection, chosen=chosen, formats=FORMATS.values()
     )

@@ -60,7 +60,7 @@ def check() -> ResponseReturnValue:
     """Start a check of the log."""
     running = check_job.state().running
     with audited_transaction():
-        check_job.ask()
+        check_job.request_check()
     message = "A check is already running." if running else "Checking the log …"
     return responses.go_to(url_for(".index"), Toast(message, "info" if running else "good"))
 
