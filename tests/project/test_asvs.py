@@ -55,7 +55,7 @@ def test_every_named_test_exists() -> None:
 
 def test_the_inventory_of_logs_is_complete() -> None:
     inventory = TEXT.partition("## What is recorded where")[2].partition("\n## ")[0]
-    for place in ("the database", "standard error", "notify rules", "checkpoints"):
+    for place in ("the database", "standard error", "notification rules", "checkpoints"):
         assert place in inventory
 
 
