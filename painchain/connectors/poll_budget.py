@@ -16,9 +16,10 @@ class PollBudgetExceeded(Exception):
 
 
 class PollBudget:
-    """The limits of one poll: a number of requests and a number of seconds."""
+    """The limits of one poll: a number of requests and a number of seconds. `spent` requests were sent."""
 
     def __init__(self, requests: int, seconds: float, stopping: Callable[[], bool]):
+        self.spent = 0
         self._requests = requests
         self._deadline = time.monotonic() + seconds
         self._stopping = stopping
@@ -30,9 +31,9 @@ class PollBudget:
         """
         if self._stopping():
             raise PollBudgetExceeded("The server is shutting down. The next poll continues.")
-        if self._requests <= 0 or time.monotonic() > self._deadline:
+        if self.spent >= self._requests or time.monotonic() > self._deadline:
             raise PollBudgetExceeded("There is more to read than fits in one poll. The next poll follows immediately.")
-        self._requests -= 1
+        self.spent += 1
 
 
 class ApiClient:
@@ -47,6 +48,11 @@ class ApiClient:
         self._http = http
         self._budget = budget
         self.rate_limit: RateLimit | None = None
+
+    @property
+    def requests(self) -> int:
+        """The number of requests that were sent."""
+        return self._budget.spent
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, etag: str | None = None) -> Response:
         """Return the response to one GET request; with an `etag` the request is conditional.

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlencode
 from tests.counterparts.server import Asked, Told
 
 TOKEN = "ghp_far"
-LISTS = ("pulls", "issues/events", "actions/runs", "releases", "deployments")
+LISTS = ("pulls", "issues/events", "actions/runs", "releases", "deployments", "activity", "commits")
 UNDER = {"actions/runs": "workflow_runs", "jobs": "jobs", "installation/repositories": "repositories"}
 
 
@@ -29,12 +29,12 @@ class GitHub:
         """Add an empty repository."""
         owner = name.partition("/")[0]
         kind = "Organization" if organization else "User"
-        one = {"full_name": name, "default_branch": "main", "owner": {"login": owner, "type": kind}, **more}
-        self.lists["user/repos"].append(one)
-        self.things[f"repos/{name}"] = one
+        number = len(self.lists["user/repos"]) + 1
+        about = {"id": number, "full_name": name, "default_branch": "main", "owner": {"login": owner, "type": kind}}
+        self.lists["user/repos"].append({**about, **more})
+        self.things[f"repos/{name}"] = self.lists["user/repos"][-1]
         for kind in LISTS:
             self.lists[f"repos/{name}/{kind}"] = []
-        self.lists[f"repos/{name}/commits"] = []
         self.lists[f"{'orgs' if organization else 'users'}/{owner}/packages"] = []
 
     def put(self, name: str, kind: str, *items: Any) -> None:
@@ -87,7 +87,18 @@ class GitHub:
             return self._told(Told({"message": "Not Found"}, 404))
         between = commits[shas.index(new) : shas.index(old)][::-1]
         told = self._page(between, path, asked)
-        return Told({"commits": told.value}, told.status, told.headers)
+        status = "ahead" if between else "behind"
+        value = {"commits": told.value, "total_commits": len(between), "status": status}
+        return Told(value, told.status, told.headers)
+
+    def push(self, name: str, when: str, *commits: Any, branch: str = "main", **more: Any) -> None:
+        """Push commits, the newest first, to the top of a branch."""
+        listed = self.lists[f"repos/{name}/commits"]
+        before = listed[0]["sha"] if listed else "0" * 40
+        self.put(name, "commits", *commits)
+        activity = {"id": len(self.lists[f"repos/{name}/activity"]) + 1, "before": before, "timestamp": when}
+        ends = {"after": listed[0]["sha"], "ref": f"refs/heads/{branch}", "activity_type": "push"}
+        self.put(name, "activity", {**activity, **ends, "actor": {"login": "ann"}, **more})
 
     def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Told:
         etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()}"'

@@ -45,7 +45,7 @@ def test_all_of_githubs_own_examples_are_taken_and_the_known_ones_become_their_e
         told[event] += response.get_json()["events"]
     stored = Counter(event["event_type"] for event in events(source="github"))
     assert sum(told.values()) == sum(stored.values()) > 0
-    assert set(stored) == {"PullRequest", "WorkflowRun", "Release", "Commit", "Deployment", "Image"}
+    assert set(stored) == {"Push", "PullRequest", "WorkflowRun", "Release", "Commit", "Deployment", "Image"}
     assert {event for event, count in told.items() if count} <= {
         *("pull_request", "workflow_run", "release", "push", "deployment", "deployment_status"),
         *("package", "registry_package"),

@@ -12,9 +12,11 @@ from painchain.connectors.poll_budget import ApiClient, PollBudget
 
 MAX_REQUESTS = 300  # of one poll
 MAX_SECONDS = 60.0  # of one poll
-MAX_ETAGS = 300
+MAX_ETAGS = 1_000
 RESERVE = 20  # one twentieth of the rate limit is left to other programs that use the token
 RATE_LIMIT_PREFIX = "x-ratelimit"
+
+REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
 
 Settings = Mapping[str, Any]
 
@@ -38,7 +40,7 @@ def open_client(settings: Settings, now: datetime, seconds: float = 10.0) -> Htt
 
 
 class GitHubClient(ApiClient):
-    """The requests of one poll of GitHub. `etags` are those of the poll before, for conditional requests."""
+    """The requests of one poll of GitHub. `etags` are those of the previous poll, for conditional requests."""
 
     rate_limit_prefix = RATE_LIMIT_PREFIX
 
@@ -53,6 +55,20 @@ class GitHubClient(ApiClient):
         response = super().get(path, params, etag)
         self.has_answered = True
         return response
+
+    def get_response(self, path: str, params: Mapping[str, Any] | None = None) -> Response | None:
+        """Return the response for `path`; None if it is gone or forbidden."""
+        try:
+            return self.get(path, params)
+        except PollError as error:
+            if error.kind not in REFUSED:
+                raise
+            return None
+
+    def get_optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what is at `path`; None if it is gone or forbidden."""
+        response = self.get_response(path, params)
+        return response and response.value
 
     def get_changed(self, key: str, path: str, params: Mapping[str, Any] | None = None) -> Response:
         """Return the response to a GET request that is conditional on the ETag stored under `key`, if there is one."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from painchain.connectors.code_hosts import parse_time, text
-from painchain.connectors.github import events
+from painchain.connectors.github.events import images
 from painchain.connectors.github.pagination import ListPosition, PollSession, cursor_time, list_items, read_since
 from painchain.connectors.http_client import Response, next_page
 
@@ -15,21 +15,27 @@ MAX_OWNERS = 50
 MANY = {"per_page": 100}
 
 
-def read(session: PollSession, owners: Mapping[str, bool], positions: dict[str, ListPosition]) -> None:
-    """Read the new images of `owners` (True: an organization); `positions` are those of the previous poll, by owner."""
+def read(
+    session: PollSession, owners: Mapping[str, bool], positions: dict[str, ListPosition], repositories: Collection[str]
+) -> None:
+    """Read the new images of `owners` (True: an organization); `positions` are those of the previous poll, by owner.
+
+    `repositories` are the names in lower case and the ids of the listed repositories; if it is empty, all are wanted.
+    """
     for owner, organization in list(owners.items())[:MAX_OWNERS]:
         position = positions.setdefault(owner, {"since": cursor_time(session.context.since)})
         with session.attempt(f"images of {owner}, for which the token needs read:packages"):
-            _read_owner(session, f"{'orgs' if organization else 'users'}/{quote(owner, safe='')}/packages", position)
+            path = f"{'orgs' if organization else 'users'}/{quote(owner, safe='')}/packages"
+            _read_owner(session, path, position, repositories)
 
 
-def _read_owner(session: PollSession, path: str, position: ListPosition) -> None:
+def _read_owner(session: PollSession, path: str, position: ListPosition, repositories: Collection[str]) -> None:
     since = read_since(position)
     first = session.api.get_changed(path, path, {"package_type": "container", **MANY})
     packages = [
         package
         for package in _list_packages(session, first)
-        if (parse_time(package, "updated_at") or since) >= since and _wanted(package, session)
+        if (parse_time(package, "updated_at") or since) >= since and _is_wanted(package, repositories)
     ]
     for package in sorted(packages, key=lambda package: text(package, "updated_at")):
         _read_package(session, path, package, position)
@@ -38,13 +44,13 @@ def _read_owner(session: PollSession, path: str, position: ListPosition) -> None
 
 
 def _list_packages(session: PollSession, first: Response) -> Iterator[Any]:
-    answer = first
-    while not answer.is_unchanged:
-        yield from list_items(answer)
-        following = next_page(answer)
+    response = first
+    while not response.is_unchanged:
+        yield from list_items(response)
+        following = next_page(response)
         if following is None:
             return
-        answer = session.api.get(following)
+        response = session.api.get(following)
 
 
 def _read_package(session: PollSession, path: str, package: Any, position: ListPosition) -> None:
@@ -52,14 +58,15 @@ def _read_package(session: PollSession, path: str, package: Any, position: ListP
     reached, name = {"since": position["since"]}, quote(text(package, "name"), safe="")
     versions = f"{path}/container/{name}/versions"
     since = read_since(position)
-    for version in session.newest_first(reached, versions, MANY, lambda version: parse_time(version, "created_at")):
-        event = events.image(session.context.settings["base_url"], package, version, session.context.now)
+    context = session.context
+    for version in session.newest_first(reached, versions, MANY, images.created_at):
+        event = images.listed(context.connector_id, context.settings["base_url"], package, version, context.now)
         if event.timestamp >= since:
             session.add(event)
     if (updated := parse_time(package, "updated_at")) and cursor_time(updated) > position["since"]:
         position["since"] = cursor_time(min(updated, session.context.now))
 
 
-def _wanted(package: Any, session: PollSession) -> bool:
-    wanted = [name.casefold() for name in session.context.settings.get("repos") or []]
-    return not wanted or text(package, "repository", "full_name").casefold() in wanted
+def _is_wanted(package: Any, repositories: Collection[str]) -> bool:
+    names = (text(package, "repository", "full_name").casefold(), text(package, "repository", "id"))
+    return not repositories or any(name in repositories for name in names if name)

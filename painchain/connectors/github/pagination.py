@@ -9,13 +9,12 @@ from typing import Any
 
 from painchain.connectors.code_hosts import dig, parse_time
 from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
-from painchain.connectors.github.client import GitHubClient
+from painchain.connectors.github.client import REFUSED, GitHubClient
 from painchain.connectors.http_client import Response, next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
 OVERLAP = timedelta(minutes=1)  # a list can lag behind
 MAX_EVENTS_OF_PAGE = 300  # the most events that one page can bring
-REFUSED = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION)
 PAGE_LOST = (
     *REFUSED,
     ErrorKind.SETTINGS,
@@ -30,13 +29,20 @@ ChangedAt = Callable[[Any], datetime | None]
 
 
 class PollSession:
-    """The state of one poll: its events, and the parts that could not be read."""
+    """The state of one poll: its events, and the parts that could not be read.
+
+    `unchanged` has the paths of lists without news, `has_more` says of each other list whether it has a second page.
+    `notes` are for the people who look at the connector.
+    """
 
     def __init__(self, context: PollContext, api: GitHubClient):
         self.context = context
         self.api = api
         self.failures: list[tuple[str, PollError]] = []
         self.lists_read = 0
+        self.unchanged = set[str]()
+        self.has_more: dict[str, bool] = {}
+        self.notes: list[str] = []
         self._events: dict[str, SourceEvent] = {}
 
     @property
@@ -44,10 +50,23 @@ class PollSession:
         """The events found, each once."""
         return list(self._events.values())
 
-    def add(self, *event: SourceEvent) -> None:
+    def add(self, *events: SourceEvent) -> None:
         """Add events that are not there yet."""
-        for one in event:
-            self._events.setdefault(one.event_id, one)
+        for event in events:
+            self._events.setdefault(event.event_id, event)
+
+    def note(self, message: str) -> None:
+        """Add a note that is not there yet."""
+        if message not in self.notes:
+            self.notes.append(message)
+
+    def check_room(self) -> None:
+        """Make sure that this poll can take the events of another page.
+
+        :raises PollBudgetExceeded: if it cannot.
+        """
+        if len(self._events) > MAX_EVENTS - MAX_EVENTS_OF_PAGE:
+            raise PollBudgetExceeded(f"More than {MAX_EVENTS:,} events. The next poll follows immediately.")
 
     @contextmanager
     def attempt(self, name: str, counts_as_list: bool = True) -> Iterator[None]:
@@ -65,15 +84,6 @@ class PollSession:
                 raise
             self.failures.append((name, error))
 
-    def get_optional(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Return what is at `path`; None if it is gone or forbidden."""
-        try:
-            return self.api.get(path, params).value
-        except PollError as error:
-            if error.kind not in REFUSED:
-                raise
-            return None
-
     def newest_first(
         self, position: ListPosition, path: str, params: Mapping[str, Any], changed_at: ChangedAt, list_key: str = ""
     ) -> Iterator[Any]:
@@ -84,8 +94,8 @@ class PollSession:
         """
         since, resumed = read_since(position), "next" in position
         first = None
-        for answer, items in self._pages(position, path, params, list_key, conditional=True):
-            first = first or answer
+        for response in self._pages(position, path, params, conditional=True):
+            first, items = first or response, list_items(response, list_key)
             times = [min(when, self.context.now) for item in items if (when := changed_at(item))]
             yield from (item for item in items if (when := changed_at(item)) is None or when >= since)
             position["top"] = cursor_time(
@@ -101,27 +111,29 @@ class PollSession:
         if not resumed:
             self.api.store_etag(path, first)
 
-    def pages(
-        self, position: ListPosition, path: str, params: Mapping[str, Any], list_key: str = ""
-    ) -> Iterator[list[Any]]:
-        """Yield all pages of a list. If the poll ends earlier, `position` names the page to continue with."""
-        for _, items in self._pages(position, path, params, list_key, conditional=False):
-            yield items
+    def values(self, position: ListPosition, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the values of all pages. If the poll ends earlier, `position` names the page to continue with."""
+        for response in self._pages(position, path, params, conditional=False):
+            yield response.value
         position.pop("next", None)
 
     def _pages(
-        self, position: ListPosition, path: str, params: Mapping[str, Any], list_key: str, conditional: bool
-    ) -> Iterator[tuple[Response, list[Any]]]:
-        answer = self._first(position, path, params, conditional)
-        while not answer.is_unchanged:
-            if len(self._events) > MAX_EVENTS - MAX_EVENTS_OF_PAGE:
-                raise PollBudgetExceeded(f"More than {MAX_EVENTS:,} events. The next poll follows immediately.")
-            yield answer, list_items(answer, list_key)
-            following = next_page(answer)
+        self, position: ListPosition, path: str, params: Mapping[str, Any], conditional: bool
+    ) -> Iterator[Response]:
+        is_first = "next" not in position
+        response = self._first(position, path, params, conditional)
+        if response.is_unchanged:
+            self.unchanged.add(path)
+        elif is_first:
+            self.has_more[path] = next_page(response) is not None
+        while not response.is_unchanged:
+            self.check_room()
+            yield response
+            following = next_page(response)
             if following is None:
                 return
             position["next"] = following
-            answer = self._following(position)
+            response = self._following(position)
 
     def _first(self, position: ListPosition, path: str, params: Mapping[str, Any], conditional: bool) -> Response:
         if "next" in position:
@@ -138,16 +150,16 @@ class PollSession:
             raise
 
 
-def list_items(answer: Response, list_key: str = "") -> list[Any]:
+def list_items(response: Response, list_key: str = "") -> list[Any]:
     """Return the objects in the list of a response; `list_key` is its key, if it has one.
 
     :raises PollError: if there is no list.
     """
-    event = dig(answer.value, list_key) if list_key else answer.value
-    if not isinstance(event, list):
-        words = "The response is not from GitHub's API. Check the API URL."
-        raise PollError(words, ErrorKind.INVALID_RESPONSE, status=answer.status)
-    return [item for item in event if isinstance(item, dict)]
+    items = dig(response.value, list_key) if list_key else response.value
+    if not isinstance(items, list):
+        message = "The response is not from GitHub's API. Check the API URL."
+        raise PollError(message, ErrorKind.INVALID_RESPONSE, status=response.status)
+    return [item for item in items if isinstance(item, dict)]
 
 
 def read_since(position: ListPosition) -> datetime:

@@ -1,8 +1,9 @@
 """Poll GitHub: choose the repositories to read, and continue where the previous poll stopped.
 
-The cursor stores for each repository when it was read (`seen`) and the position of each of its lists. A list is read
-from its newest item back to the newest time of the previous poll. If a list is too long for one poll, the next poll
-continues at its next page, so no item is skipped, whatever the clocks say.
+The cursor stores for each repository, by its number, when it was read (`seen`) and the position of each of its lists. A
+list is read from its newest item back to the newest time of the previous poll. If a list is too long for one poll, the
+next poll continues at its next page, so no item is skipped, whatever the clocks say. `names` has the numbers of the
+repositories in the settings: a renamed repository keeps its number.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import parse_time, text
+from painchain.connectors.code_hosts import dig, parse_time, text
 from painchain.connectors.contract import Cursor, ErrorKind, PollContext, PollError, PollResult
 from painchain.connectors.github import packages
 from painchain.connectors.github.client import GitHubClient, open_client
 from painchain.connectors.github.pagination import PollSession, cursor_time, list_items
-from painchain.connectors.github.repository import Repository, RepositoryReader
+from painchain.connectors.github.repository import Repository, describe
+from painchain.connectors.github.repository_reader import RepositoryReader
 from painchain.connectors.http_client import next_page
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
@@ -47,99 +49,139 @@ class PollRound:
     def __init__(self, session: PollSession, known: Cursor):
         self._session = session
         self._states: dict[str, State] = known.get("repos", {})
+        self._names: dict[str, str] = known.get("names", {})
         self._images = known.get("images", {})
         self._began: str | None = known.get("began")
         self._owners: dict[str, bool] = {}
-        self._notes: list[str] = []
         self._begin = cursor_time(session.context.since)
         self._before = deepcopy((self._states, self._images))
 
     def run(self) -> PollResult:
         """Read as much as fits in one poll."""
-        more = False
+        has_more = False
         try:
             self._read()
         except PollBudgetExceeded as exceeded:
-            more = self._made_progress()
-            self._notes.append(str(exceeded))
+            has_more = self._made_progress()
+            self._session.note(str(exceeded))
         except PollError as error:
             if not self._made_progress():
                 raise  # the next poll is due immediately and would fail the same way
-            more = True
-            self._notes.append(str(error))
-        if self._session.failures and not self._session.lists_read and not more:
+            has_more = True
+            self._session.note(str(error))
+        if self._session.failures and not self._session.lists_read and not has_more:
             raise self._session.failures[0][1]
-        note = " ".join([*self._notes, *self._failures_note()])
-        return PollResult(self._session.events, self._cursor(more), more, note, rate_limit=self._session.api.rate_limit)
+        note, api = " ".join([*self._session.notes, *self._failures_note()]), self._session.api
+        cursor = self._cursor(has_more)
+        return PollResult(
+            self._session.events, cursor, has_more, note, rate_limit=api.rate_limit, requests=api.requests
+        )
 
     def _read(self) -> None:
-        wanted = self._session.context.settings.get("repos")
-        for repo, state in self._configured(wanted) if wanted else self._visible():
-            RepositoryReader(self._session, repo, state).read_all()
-        packages.read(self._session, self._owners, self._images)
+        listed = self._session.context.settings.get("repos") or []
+        for repository, state in self._configured(listed) if listed else self._visible():
+            RepositoryReader(self._session, repository, state).read_all()
+        names = {name.casefold() for name in listed}
+        packages.read(self._session, self._owners, self._images, names and {*names, *self._names.values()})
 
     def _configured(self, names: list[str]) -> Iterator[tuple[Repository, State]]:
-        self._init_states([name.casefold() for name in names])
-        for name in sorted(names, key=lambda name: text(self._states[name.casefold()], "seen")):
-            state = self._states[name.casefold()]
+        """Yield the repositories in the settings, least recently read first."""
+        keys = {name.casefold(): name for name in names}
+        self._names = {key: self._names[key] for key in keys if key in self._names}
+        self._keep_states([*keys, *self._names.values()])
+        read = set[str]()
+        for key, name in sorted(keys.items(), key=lambda item: text(self._state_of(item[0]), "seen")):
+            state = self._state_of(key)
             if self._is_done(state):
-                self._owners[state["about"][2]] = state["about"][3]
+                about = describe(0, state["about"])
+                self._owners[about.owner] = about.is_organization
                 continue
-            repo = None
+            repository = None
             with self._session.attempt(name, counts_as_list=False):
-                repo = self._repository(name, state)
-            if repo:
-                self._owners[repo.owner] = repo.organization
-                yield repo, state
+                repository = self._repository(name, key)
+            if repository and repository.id not in read:
+                read.add(repository.id)
+                self._owners[repository.owner] = repository.is_organization
+                yield repository, self._states[repository.id]
+
+    def _state_of(self, key: str) -> State:
+        """Return what is known of a repository by its name in the settings, in lower case."""
+        return self._states.get(self._names.get(key, key), {})
 
     def _is_done(self, state: State) -> bool:
         """Say whether a previous poll of this round has read the repository."""
-        return self._began is not None and "about" in state and text(state, "seen") >= self._began
+        return self._began is not None and isinstance(state.get("about"), dict) and text(state, "seen") >= self._began
 
-    def _repository(self, name: str, state: State) -> Repository:
-        path, api = f"repos/{name}", self._session.api
-        answer = api.get_changed(path, path) if "about" in state else api.get(path)
-        if not answer.is_unchanged:
-            if not text(answer.value, "full_name"):
+    def _repository(self, name: str, key: str) -> Repository:
+        """Ask for a repository by its name in the settings. If it was renamed, GitHub redirects to its new name."""
+        path, api, known = f"repos/{name}", self._session.api, dig(self._state_of(key), "about")
+        response = api.get_changed(path, path) if isinstance(known, dict) else api.get(path)
+        if response.is_unchanged:
+            about = known
+        else:
+            if not text(response.value, "full_name"):
                 message = "The response is not from GitHub's API. Check the API URL."
-                raise PollError(message, ErrorKind.INVALID_RESPONSE, status=answer.status)
-            state["about"] = [*_described(answer.value)]
-            api.store_etag(path, answer)
-        return Repository(*state["about"])
+                raise PollError(message, ErrorKind.INVALID_RESPONSE, status=response.status)
+            about = _compact(response.value)
+        repository = describe(self._session.context.connector_id, about, name)
+        self._adopt(repository.id, key)
+        self._names[key] = repository.id
+        self._states[repository.id]["about"] = about
+        if not response.is_unchanged:
+            api.store_etag(path, response)
+        if repository.name.casefold() != key:
+            self._session.note(f"{name} is now called {repository.name}. Enter the new name.")
+        return repository
 
     def _visible(self) -> Iterator[tuple[Repository, State]]:
+        """Yield the repositories that the token can access: those with news first, then some of the others."""
         repositories = self._listed()
-        self._init_states([text(repository, "full_name").casefold() for repository in repositories])
+        described = [
+            describe(self._session.context.connector_id, repository, self._former_name(repository))
+            for repository in repositories
+        ]
+        self._keep_states([key for repository in described for key in (repository.id, repository.name.casefold())])
+        for repository in described:
+            self._adopt(repository.id, repository.name.casefold())
+            self._owners[repository.owner] = repository.is_organization
         if not repositories:
-            self._notes.append("The token cannot access any repository.")
-        self._owners.update(
-            {text(repository, "owner", "login"): _described(repository)[3] for repository in repositories}
-        )
-        states = [(repository, self._states[text(repository, "full_name").casefold()]) for repository in repositories]
-        states = [pair for pair in states if not (self._began and text(pair[1], "seen") >= self._began)]
-        states.sort(key=lambda pair: text(pair[1], "seen"))
-        busy = [pair for pair in states if _is_busy(*pair)]
-        idle = [pair for pair in states if not _is_busy(*pair)][:MAX_IDLE]
-        for repository, state in (*busy, *idle):
-            yield Repository(*_described(repository)), state
+            self._session.note("The token cannot access any repository.")
+        pairs = [(item, repository) for item, repository in zip(repositories, described, strict=True)]
+        pairs = [pair for pair in pairs if not (self._began and self._seen(pair[1]) >= self._began)]
+        pairs.sort(key=lambda pair: self._seen(pair[1]))
+        busy = [repository for item, repository in pairs if _is_busy(item, self._states[repository.id])]
+        idle = [repository for _, repository in pairs if repository not in busy][:MAX_IDLE]
+        for repository in (*busy, *idle):
+            state = self._states[repository.id]
+            former = text(state, "about", "full_name")
+            if former and former != repository.name:
+                self._session.note(f"{former} is now called {repository.name}.")
+            state["about"] = {"full_name": repository.name}
+            yield repository, state
+
+    def _seen(self, repository: Repository) -> str:
+        return text(self._states[repository.id], "seen")
+
+    def _former_name(self, repository: Any) -> str:
+        return text(self._states.get(text(repository, "id"), {}), "about", "full_name")
 
     def _listed(self) -> list[Any]:
         """Return the repositories that the token can access, at most MAX_REPOSITORIES."""
         api, repositories = self._session.api, list[Any]()
         try:
-            answer, list_key = api.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
+            response, list_key = api.get("user/repos", {"sort": "pushed", "per_page": 100}), ""
         except PollError as error:
             if error.kind is not ErrorKind.PERMISSION:
                 raise
             # The token of a GitHub App belongs to no user.
-            answer, list_key = api.get("installation/repositories", {"per_page": 100}), "repositories"
+            response, list_key = api.get("installation/repositories", {"per_page": 100}), "repositories"
         while len(repositories) < MAX_REPOSITORIES:
-            repositories += [repository for repository in list_items(answer, list_key) if text(repository, "full_name")]
-            following = next_page(answer)
+            repositories += [item for item in list_items(response, list_key) if text(item, "full_name")]
+            following = next_page(response)
             if following is None:
                 return repositories[:MAX_REPOSITORIES]
-            answer = api.get(following)
-        self._notes.append(
+            response = api.get(following)
+        self._session.note(
             f"Only the {MAX_REPOSITORIES} most recently pushed repositories are polled. List the others to poll them."
         )
         return repositories[:MAX_REPOSITORIES]
@@ -147,18 +189,26 @@ class PollRound:
     def _made_progress(self) -> bool:
         """Say whether this poll read a repository to the end, or moved the position of any list."""
         states, images = self._before
-        for name, state in self._states.items():
-            before = states.get(name) or {"seen": self._begin}
+        for key, state in self._states.items():
+            about = text(state, "about", "full_name").casefold()
+            before = states.get(key) or states.get(about) or {"seen": self._begin}
             unread = {"since": before["seen"]}
-            if state["seen"] != before["seen"]:
+            if state["seen"] != before["seen"] or state.get("backlog") != before.get("backlog"):
                 return True
-            for kind, place in state.get("lists", {}).items():
-                if place != before.get("lists", {}).get(kind, unread):
+            for kind, position in state.get("lists", {}).items():
+                if position != before.get("lists", {}).get(kind, unread):
                     return True
-        return any(place != images.get(owner, {"since": self._begin}) for owner, place in self._images.items())
+        return any(position != images.get(owner, {"since": self._begin}) for owner, position in self._images.items())
 
-    def _init_states(self, names: list[str]) -> None:
-        self._states = {name: self._states.get(name) or {"seen": self._begin} for name in names}
+    def _keep_states(self, keys: list[str]) -> None:
+        self._states = {key: self._states[key] for key in keys if key in self._states}
+
+    def _adopt(self, repository_id: str, key: str) -> None:
+        """Make sure that there is a state for a repository. Older versions stored it under the name."""
+        former = self._states.pop(key, None) if key != repository_id else None
+        state = self._states.get(repository_id) or former or {"seen": self._begin}
+        state.setdefault("begin", state["seen"])
+        self._states[repository_id] = state
 
     def _failures_note(self) -> list[str]:
         refused = [f"{name} ({_briefly(error)})" for name, error in self._session.failures]
@@ -167,27 +217,31 @@ class PollRound:
             return []
         return [f"Could not read: {'; '.join(refused[:MAX_NAMED])}{f'; and {more} more' if more > 0 else ''}."]
 
-    def _cursor(self, more: bool) -> Cursor:
+    def _cursor(self, has_more: bool) -> Cursor:
         base, etags = self._session.context.settings["base_url"], self._session.api.etags()
-        began = {"began": self._began or cursor_time(self._session.context.now)} if more else {}
-        return {"base": base, "repos": self._states, "images": self._images, "etags": etags, **began}
+        began = {"began": self._began or cursor_time(self._session.context.now)} if has_more else {}
+        return {
+            "base": base,
+            "repos": self._states,
+            "names": self._names,
+            "images": self._images,
+            "etags": etags,
+            **began,
+        }
 
 
-def _described(repository: Any) -> tuple[str, str, str, bool]:
-    organization = text(repository, "owner", "type") == "Organization"
-    return (
-        text(repository, "full_name"),
-        text(repository, "default_branch") or "main",
-        text(repository, "owner", "login"),
-        organization,
-    )
+def _compact(repository: Any) -> dict[str, Any]:
+    """Return what is stored of a repository."""
+    keys = ("full_name", "default_branch", "master_branch", "pushed_at", "html_url")
+    owner = {key: text(repository, "owner", key) for key in ("login", "type")}
+    return {"id": text(repository, "id"), **{key: text(repository, key) for key in keys}, "owner": owner}
 
 
 def _is_busy(repository: Any, state: State) -> bool:
     seen = parse_time(state, "seen")
-    times = [when for key in ("pushed_at", "updated_at") if (when := parse_time(repository, key))]
-    unfinished = any("next" in place for place in state.get("lists", {}).values())
-    return unfinished or seen is None or any(when >= seen - SLACK for when in times)
+    times = [time for key in ("pushed_at", "updated_at") if (time := parse_time(repository, key))]
+    is_unfinished = "backlog" in state or any("next" in position for position in state.get("lists", {}).values())
+    return is_unfinished or seen is None or any(time >= seen - SLACK for time in times)
 
 
 def _briefly(error: PollError) -> str:

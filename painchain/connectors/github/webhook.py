@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,23 +15,59 @@ from painchain.connectors.code_hosts import dig, parse_time, text
 from painchain.connectors.contract import (
     Delivery,
     InvalidSignature,
+    NothingToRecord,
     SourceEvent,
     UnreadableDelivery,
     WebhookContext,
     WebhookHandler,
 )
-from painchain.connectors.github import events
+from painchain.connectors.github import completion
+from painchain.connectors.github.events import deployments, images, pulls, pushes, releases, runs
+from painchain.connectors.github.repository import Repository, describe, is_wanted_branch
 
-PULL_ACTIONS = {"opened": "opened", "reopened": "reopened"}
 RELEASED = ("published", "released", "prereleased")
-NO_COMMIT = "0" * 40
+PACKAGES = ("package", "registry_package")  # whose repository can be missing
+PROMOTION = timedelta(minutes=5)  # a release that was published longer ago was a pre-release until now
 
 INSTRUCTIONS = (
     "In the repository or organization: Settings, Webhooks, Add webhook. Content type application/json; choose the "
     "events Pull requests, Workflow runs, Releases, Pushes, Deployments, Deployment statuses and Packages."
 )
 
-Settings = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class Message:
+    """One delivery: its JSON body, its id, the repository, and the connector that receives it."""
+
+    payload: Any
+    delivery_id: str
+    repository: Repository
+    context: WebhookContext
+
+    @property
+    def now(self) -> datetime:
+        """When it was received."""
+        return self.context.now
+
+    @property
+    def sender(self) -> str:
+        """Who did it."""
+        return text(self.payload, "sender", "login")
+
+    def part(self, *keys: str) -> Any:
+        """Return the object under the first of the keys that has one.
+
+        :raises UnreadableDelivery: if none has.
+        """
+        return _object(self.payload, *keys)
+
+    def require_branch(self, branch: str) -> None:
+        """Make sure that events of a branch are wanted.
+
+        :raises NothingToRecord: if they are not.
+        """
+        if not is_wanted_branch(branch, self.context.settings):
+            raise NothingToRecord(f"The branch {branch} is not listed.")
 
 
 def verify(delivery: Delivery, secret: str, now: datetime) -> None:
@@ -59,13 +96,19 @@ def topic(delivery: Delivery) -> str:
 def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
     """Return the events of a delivery: those that polling would find, with the same ids.
 
+    :raises NothingToRecord: if it makes no event.
     :raises UnreadableDelivery: if the body is not what GitHub sends.
     """
     payload = _payload(delivery)
-    reader = READERS.get(delivery.headers.get("x-github-event", ""))
-    if reader is None or not _wanted(payload, context.settings):
-        return []
-    return reader(payload, context.settings, context.now)
+    reader = READERS.get(topic(delivery))
+    if reader is None:
+        raise NothingToRecord("PainChain records no events of this kind.")
+    _require_listed(payload, context)
+    item = _object(payload, "repository") if topic(delivery) not in PACKAGES else dig(payload, "repository")
+    repository = describe(context.connector_id, item)
+    if not repository.name and topic(delivery) not in PACKAGES:
+        raise UnreadableDelivery("The body does not name its repository.")
+    return reader(Message(payload, delivery_id(delivery), repository, context))
 
 
 def _payload(delivery: Delivery) -> Any:
@@ -81,9 +124,15 @@ def _payload(delivery: Delivery) -> Any:
     return payload
 
 
-def _wanted(payload: Any, settings: Settings) -> bool:
-    listed = [name.casefold() for name in settings.get("repos") or []]
-    return not listed or text(payload, "repository", "full_name").casefold() in listed
+def _require_listed(payload: Any, context: WebhookContext) -> None:
+    """Make sure that the settings list the repository: by its name, or under a name that it had before."""
+    listed = [name.casefold() for name in context.settings.get("repos") or []]
+    name, number = text(payload, "repository", "full_name"), text(payload, "repository", "id")
+    if not listed or name.casefold() in listed:
+        return
+    numbers = dig(context.read_cursor(), "names")
+    if not number or number not in {text(numbers, key) for key in listed}:
+        raise NothingToRecord(f"The repository {name} is not listed." if name else "It names no listed repository.")
 
 
 def _object(payload: Any, *keys: str) -> Any:
@@ -93,81 +142,83 @@ def _object(payload: Any, *keys: str) -> Any:
     raise UnreadableDelivery(f"The body has no {keys[0]}.")
 
 
-def _repo(payload: Any) -> str:
-    name = text(_object(payload, "repository"), "full_name")
-    if not name:
-        raise UnreadableDelivery("The body does not name its repository.")
-    return name
+def _pull_request(message: Message) -> Sequence[SourceEvent]:
+    action, pull = text(message.payload, "action"), message.part("pull_request")
+    if action not in ("opened", "closed", "reopened"):
+        raise NothingToRecord(f"The action {action} of a pull request is not recorded.")
+    message.require_branch(text(pull, "base", "ref"))
+    state = "merged" if action == "closed" and pulls.is_merged(pull) else action
+    times = {"opened": "created_at", "merged": "merged_at", "closed": "closed_at", "reopened": "updated_at"}
+    owners = {"opened": text(pull, "user", "login"), "merged": text(pull, "merged_by", "login")}
+    change = (state, parse_time(pull, times[state]), owners.get(state) or message.sender)
+    details = completion.pull_request(message.repository, text(pull, "number"), state)
+    occurrence = message.delivery_id or "unknown"
+    return [pulls.pull_request(message.repository, pull, change, message.now, details=details, occurrence=occurrence)]
 
 
-def _pull_request(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    action, pull = text(payload, "action"), _object(payload, "pull_request")
-    state = PULL_ACTIONS.get(action)
-    if action == "closed":
-        state = "merged" if dig(pull, "merged") is True or parse_time(pull, "merged_at") else "closed"
-    if state is None or not is_wanted_branch(text(pull, "base", "ref"), settings):
-        return []
-    moments = {
-        "opened": parse_time(pull, "created_at"),
-        "merged": parse_time(pull, "merged_at"),
-        "closed": parse_time(pull, "closed_at"),
-    }
-    when = moments.get(state) or parse_time(pull, "updated_at") or now
-    by = text(pull, "user" if state == "opened" else "merged_by", "login") or text(payload, "sender", "login")
-    author = text(payload, "sender", "login") if state in ("closed", "reopened") else by
-    return [events.pull_request(_repo(payload), pull, state, when, author)]
+def _workflow_run(message: Message) -> Sequence[SourceEvent]:
+    run = message.part("workflow_run")
+    status = runs.run_status(run)
+    if status in runs.NOT_STARTED:
+        raise NothingToRecord("The workflow run has not started.")
+    message.require_branch(text(run, "head_branch"))
+    details = completion.workflow_run(message.repository, run) if runs.is_broken(run) else None
+    return [runs.workflow_run(message.repository, run, status, message.now, details=details)]
 
 
-def _workflow_run(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    run = _object(payload, "workflow_run")
-    status = events.run_status(run)
-    if status in events.NOT_BEGUN or not is_wanted_branch(text(run, "head_branch"), settings):
-        return []
-    return [events.workflow_run(_repo(payload), run, status, now)]
+def _release(message: Message) -> Sequence[SourceEvent]:
+    action, release = text(message.payload, "action"), message.part("release")
+    if releases.is_draft(release):
+        raise NothingToRecord("The release is a draft.")
+    if action == "deleted":
+        return [releases.deleted(message.repository, release, message.sender, message.now)]
+    if action not in RELEASED:
+        raise NothingToRecord(f"The action {action} of a release is not recorded.")
+    published_at = parse_time(release, "published_at")
+    is_promotion = action == "released" and published_at is not None and published_at < message.now - PROMOTION
+    promoted_at = (parse_time(release, "updated_at") or message.now) if is_promotion else None
+    return releases.published(message.repository, release, message.now, promoted_at)
 
 
-def _release(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    published = text(payload, "action") in RELEASED
-    return events.release(_repo(payload), _object(payload, "release"), now) if published else []
+def _push(message: Message) -> Sequence[SourceEvent]:
+    payload, repository = message.payload, message.repository
+    push = pushes.delivered_push(payload, message.now)
+    if push is None:
+        raise NothingToRecord("The push is to no branch.")
+    message.require_branch(push.branch)
+    occurrence = "" if repository.pushed_at else message.delivery_id
+    comparison = {"html_url": payload.get("compare")}
+    commits = pushes.delivered_commits(payload)
+    if push.status in ("pushed", "forced") and isinstance(payload.get("commits"), list):
+        comparison["total_commits"] = len(commits)
+    details = completion.push(repository, push)
+    events = [pushes.push_event(repository, push, (), comparison, details, occurrence)]
+    if push.after and push.branch in (message.context.settings.get("branches") or [repository.branch]):
+        for commit in commits:
+            details = completion.commit(repository, push, text(commit, "id"))
+            events.append(pushes.delivered_commit(repository, commit, push, details))
+    return events
 
 
-def _push(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    ref = text(payload, "ref")
-    branch = ref.removeprefix("refs/heads/")
-    if branch == ref or dig(payload, "deleted") is True or text(payload, "after") == NO_COMMIT:
-        return []
-    default = text(payload, "repository", "default_branch") or text(payload, "repository", "master_branch")
-    if branch not in (settings.get("branches") or [default]):
-        return []
-    return events.pushed_commits(_repo(payload), payload, branch, now)
+def _deployment(message: Message) -> Sequence[SourceEvent]:
+    return [deployments.requested(message.repository, message.part("deployment"), message.now)]
 
 
-def _deployment(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    return [events.deployment(_repo(payload), _object(payload, "deployment"), now)]
+def _deployment_status(message: Message) -> Sequence[SourceEvent]:
+    deployment, status = message.part("deployment"), message.part("deployment_status")
+    return [deployments.reached(message.repository, deployment, status, message.now)]
 
 
-def _deployment_status(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    return [
-        events.deployment_status(
-            _repo(payload), _object(payload, "deployment"), _object(payload, "deployment_status"), now
-        )
-    ]
+def _package(message: Message) -> Sequence[SourceEvent]:
+    package = message.part("registry_package", "package")
+    if not images.is_image(package) or not isinstance(dig(package, "package_version"), dict):
+        raise NothingToRecord("The package is no container image.")
+    package = {**package, "repository": message.payload.get("repository") or package.get("repository")}
+    context = message.context
+    return [images.delivered(context.connector_id, context.settings["base_url"], package, message.now)]
 
 
-def _package(payload: Any, settings: Settings, now: datetime) -> Sequence[SourceEvent]:
-    package = _object(payload, "registry_package", "package")
-    if not events.is_image(package) or not isinstance(dig(package, "package_version"), dict):
-        return []
-    package = {**package, "repository": payload.get("repository")}
-    return [events.published_image(settings["base_url"], package, now)]
-
-
-def is_wanted_branch(branch: str, settings: Settings) -> bool:
-    """Say whether events of a branch are wanted. If the settings list no branches, all are."""
-    return not settings.get("branches") or branch in settings["branches"]
-
-
-READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[SourceEvent]]] = {
+READERS: dict[str, Callable[[Message], Sequence[SourceEvent]]] = {
     "pull_request": _pull_request,
     "workflow_run": _workflow_run,
     "release": _release,
@@ -178,4 +229,4 @@ READERS: dict[str, Callable[[Any, Settings, datetime], Sequence[SourceEvent]]] =
     "registry_package": _package,
 }
 
-HANDLER = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic)
+HANDLER = WebhookHandler(verify, delivery_id, read, INSTRUCTIONS, topic, completion.complete)

@@ -15,10 +15,10 @@ from tests.counterparts.emulate import REPO, TOKEN, emulated
 from tests.counterparts.prism import prism
 
 
-def poll(url: str, repo: str, now: datetime, cursor: Cursor) -> PollResult:
+def poll(url: str, repo: str, now: datetime, cursor: Cursor, **more: Any) -> PollResult:
     """Poll one repository."""
     assert TYPE.poll
-    return TYPE.poll(PollContext(settings(url, repo), cursor, now))
+    return TYPE.poll(PollContext({**settings(url, repo), **more}, cursor, now, connector_id=1))
 
 
 def settings(url: str, *repos: str) -> dict[str, Any]:
@@ -37,16 +37,23 @@ def test_every_list_that_github_describes_is_read(described: tuple[str, Path]) -
     url, log = described
     polled = poll(url, "octocat/Hello-World", datetime(2011, 1, 27, tzinfo=UTC), {})
     assert (polled.note, polled.has_more) == ("", False)
-    assert sorted(one.event_id for one in polled.events) == [
-        "commit-octocat/Hello-World-6dcb09b5b57875f334f61aebed695e2e4193db5e",
-        "deployment-octocat/Hello-World-1-pending",
-        "deployment-octocat/Hello-World-1-success",
-        "pr-octocat/Hello-World-1347-merged",
-        "pr-octocat/Hello-World-1347-opened",
-        "release-octocat/Hello-World-1",
+    assert sorted(event.event_id.removeprefix("github:1:1296269:") for event in polled.events) == [
+        "deployment:1:requested",
+        "deployment:1:status:1",
+        "pr:1347:merged",
+        "pr:1347:opened",
+        "push:main:827efc6d5689:2011-01-26T19:06:43Z",
+        "release:1:published:2013-02-27T19:35:32Z",
+    ]
+    [push] = [event for event in polled.events if event.event_type == "Push"]
+    assert (push.author, push.facts["commits"]) == ("octocat", 1)
+    followed = poll(url, "octocat/Hello-World", datetime(2011, 1, 27, tzinfo=UTC), {}, branches=["main"])
+    assert sorted(event.title for event in followed.events if event.event_type in ("Push", "Commit")) == [
+        "[Commit] Fix all the bugs",
+        "[Push] main",
     ]
     later = poll(url, "octocat/Hello-World", datetime(2011, 1, 27, 1, tzinfo=UTC), polled.cursor)
-    assert {one.event_id for one in later.events} < {one.event_id for one in polled.events}
+    assert {event.event_id for event in later.events} < {event.event_id for event in polled.events}
     assert "NO_PATH_MATCHED" not in log.read_text(), "something was asked that GitHub does not know"
     assert "Violation: request" not in log.read_text()
 
@@ -62,13 +69,16 @@ def test_changes_between_polls_are_found_step_by_step(tmp_path: Path) -> None:
     with emulated(tmp_path) as github:
         now = datetime.now(UTC)
         first = poll(github.url, REPO, now, {})
-        assert [one.title for one in first.events] == ["[Commit] Initial commit"]
+        assert [event.title for event in first.events] == ["[Commit] Initial commit"]
         number = github.open_pull_request("Fix retry loop")
         second = poll(github.url, REPO, now + timedelta(minutes=5), first.cursor)
-        assert [(one.title, one.status) for one in second.events] == [("[PR] Fix retry loop", "open")]
+        assert [(event.title, event.status) for event in second.events] == [
+            ("[PR] Fix retry loop", "open"),
+            ("[Push] fix", "created"),
+        ]
         github.merge(number)
         github.ask("POST", "releases", tag_name="v1", name="One")
         third = poll(github.url, REPO, now + timedelta(minutes=10), second.cursor)
-        known = {one.event_id for one in second.events}
-        new = sorted(one.title for one in third.events if one.event_id not in known)
-        assert new == ["[Commit] Add fix", "[Commit] Merge it", "[PR] Fix retry loop", "[Release] One"]
+        known = {event.event_id for event in second.events}
+        new = sorted(event.title for event in third.events if event.event_id not in known)
+        assert new == ["[Commit] Add fix", "[Commit] Merge it", "[PR] Fix retry loop", "[Push] main", "[Release] One"]

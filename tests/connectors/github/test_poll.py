@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from painchain.connectors.code_hosts import event_id, parse_time
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, SourceEvent
 from painchain.connectors.github import TYPE, client
 from tests.counterparts.github import TOKEN, GitHub
@@ -21,6 +22,12 @@ REPO = "acme/api"
 def ago(**past: float) -> str:
     """Return a time before NOW as GitHub writes it."""
     return (NOW - timedelta(**past)).isoformat().replace("+00:00", "Z")
+
+
+def gid(kind: str, *occurrence: str | int, repository: int | str = 1) -> str:
+    """Return the id of an event."""
+    parts = [parse_time(part) or part if isinstance(part, str) and len(part) == 20 else part for part in occurrence]
+    return event_id("github", 1, repository, kind, *parts)
 
 
 def pull(number: int, **more: Any) -> dict[str, Any]:
@@ -93,7 +100,9 @@ def poll(fake_server: FakeServer) -> Ask:
         values = {**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, "repos": [REPO], **settings}
         fake_server.asked.clear()
         assert TYPE.poll
-        polled = TYPE.poll(PollContext(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes)))
+        polled = TYPE.poll(
+            PollContext(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes), connector_id=1)
+        )
         kept["cursor"] = json.loads(json.dumps(polled.cursor))
         return polled
 
@@ -124,8 +133,8 @@ def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub
     github.lists[f"repos/{REPO}/pulls/7/reviews"] = [{"user": {"login": n}, "state": state} for n, state in reviews]
     github.lists[f"repos/{REPO}/pulls/7/files"] = [{"filename": "a.py"}, {"filename": "b.py"}]
     polled = poll()
-    assert ids(polled) == [f"pr-{REPO}-7-merged", f"pr-{REPO}-7-opened"]
-    opened, merged = by_id(polled)[f"pr-{REPO}-7-opened"], by_id(polled)[f"pr-{REPO}-7-merged"]
+    assert ids(polled) == [gid("pr", 7, "merged"), gid("pr", 7, "opened")]
+    opened, merged = by_id(polled)[gid("pr", 7, "opened")], by_id(polled)[gid("pr", 7, "merged")]
     assert (opened.title, opened.status, opened.author, opened.timestamp) == (
         *("[PR] Change 7", "open", "ann"),
         NOW - timedelta(hours=1),
@@ -133,6 +142,7 @@ def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub
     assert (merged.status, merged.author, merged.timestamp) == ("merged", "bob", NOW - timedelta(minutes=5))
     assert merged.url == f"https://git.example/{REPO}/pull/7"
     assert merged.facts == {
+        "repository": REPO,
         "branches": {"head": "fix/retry", "base": "main"},
         "changes": {"additions": 42, "deletions": 7, "files": 2},
         "reviewers": ["cy", "dot", "eve"],
@@ -158,25 +168,32 @@ def test_the_author_of_a_closed_or_reopened_pull_request_is_recorded(github: Git
     )
     polled = poll()
     assert [
-        (one.event_id[-8:], one.author, one.timestamp) for one in sorted(polled.events, key=lambda o: o.timestamp)
+        (event.event_id, event.author, event.timestamp, event.status)
+        for event in sorted(polled.events, key=lambda event: event.timestamp)
     ] == [
-        ("8-opened", "ann", NOW - timedelta(hours=1)),
-        ("reopened", "cy", NOW - timedelta(minutes=9)),
-        ("8-closed", "bob", NOW - timedelta(minutes=2)),
+        (gid("pr", 8, "opened"), "ann", NOW - timedelta(hours=1), "open"),
+        (gid("pr", 8, "closed", ago(minutes=20)), "dot", NOW - timedelta(minutes=20), "closed"),
+        (gid("pr", 8, "reopened", ago(minutes=9)), "cy", NOW - timedelta(minutes=9), "open"),
+        (gid("pr", 8, "closed", ago(minutes=2)), "bob", NOW - timedelta(minutes=2), "closed"),
     ]
 
 
 def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_failed(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "actions/runs", run(1), run(2, status="queued", conclusion=None))
     github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
-    assert ids(poll()) == [f"workflow-{REPO}-{one}" for one in ("1-1-in_progress", "1-1-success", "3-1-in_progress")]
+    assert ids(poll()) == [
+        gid("run", 1, 1, "in_progress"),
+        gid("run", 1, 1, "success"),
+        gid("run", 3, 1, "in_progress"),
+    ]
     runs = github.lists[f"repos/{REPO}/actions/runs"]
     runs[0] = run(3, conclusion="failure", updated_at=ago(minutes=-4))
     jobs = [{"name": "lint", "conclusion": "failure"}, {"name": "build", "conclusion": "success"}]
     github.lists[f"repos/{REPO}/actions/runs/3/attempts/1/jobs"] = jobs
-    failed = by_id(poll(5))[f"workflow-{REPO}-3-1-failure"]
+    failed = by_id(poll(5))[gid("run", 3, 1, "failure")]
     assert (failed.title, failed.status, failed.author) == ("[Workflow] Tests - main", "failure", "ann")
     assert failed.facts == {
+        "repository": REPO,
         **{"status": "failure", "duration": 54 * 60, "branch": "main", "commit": "5ha", "trigger": "push"},
         **{"run_number": 12, "failed_jobs": ["lint"], "logs_url": f"{failed.url}/attempts/1"},
     }
@@ -189,7 +206,7 @@ def test_a_run_that_is_no_longer_on_the_first_page_is_still_followed(github: Git
     github.lists[f"repos/{REPO}/actions/runs"] = []
     github.put(REPO, "actions/runs", run(4, updated_at=ago(minutes=-1)))
     github.things[f"repos/{REPO}/actions/runs/3"] = run(3, updated_at=ago(minutes=-2))
-    assert f"workflow-{REPO}-3-1-success" in ids(poll(5))
+    assert gid("run", 3, 1, "success") in ids(poll(5))
 
 
 def test_releases_deployments_with_their_states_and_images_are_found(
@@ -205,11 +222,17 @@ def test_releases_deployments_with_their_states_and_images_are_found(
     github.put(REPO, "releases", release, {"id": 6, "tag_name": "v2", "draft": True, "created_at": ago(hours=1)})
     made = {"id": 9, "environment": "production", "ref": "v1", "sha": "5ha", "creator": {"login": "ann"}}
     github.put(REPO, "deployments", {**made, "created_at": ago(days=3), "updated_at": ago(minutes=1)})
-    states = [("success", ago(minutes=1)), ("in_progress", ago(minutes=2)), ("in_progress", ago(minutes=3))]
-    states.append(("queued", ago(days=3)))
+    states = [(4, "success", ago(minutes=1)), (3, "in_progress", ago(minutes=2)), (2, "in_progress", ago(minutes=3))]
+    states.append((1, "queued", ago(days=3)))
     github.lists[f"repos/{REPO}/deployments/9/statuses"] = [
-        {"state": state, "created_at": when, "creator": {"login": "bot"}, "target_url": "javascript:alert(1)"}
-        for state, when in states
+        {
+            "id": number,
+            "state": state,
+            "created_at": when,
+            "creator": {"login": "bot"},
+            "target_url": "javascript:alert(1)",
+        }
+        for number, state, when in states
     ]
     package = {"name": "team/api", "owner": {"login": "acme"}, "repository": {"full_name": REPO}}
     other = {**package, "name": "other", "repository": {"full_name": "acme/other"}, "updated_at": ago(hours=1)}
@@ -221,49 +244,130 @@ def test_releases_deployments_with_their_states_and_images_are_found(
     ]
     polled = poll()
     found = by_id(polled)
-    image = "image-containers.127.0.0.1/acme/team/api-77"
-    assert set(found) == {
-        *(f"deployment-{REPO}-9-in_progress", f"deployment-{REPO}-9-success", f"release-{REPO}-5", image)
+    image = gid("image", 77, repository="")
+    published = gid("release", 5, "prerelease", ago(hours=2))
+    states_reached = [gid("deployment", 9, "status", number) for number in (2, 3, 4)]
+    assert set(found) == {*states_reached, published, image}
+    assert found[published].status == "prerelease"
+    assert found[published].facts == {
+        "repository": REPO,
+        **{"tag": "v1", "prerelease": True, "draft": False, "assets": ["a.zip"]},
     }
-    assert found[f"release-{REPO}-5"].status == "prerelease"
-    assert found[f"release-{REPO}-5"].facts == {"tag": "v1", "prerelease": True, "draft": False, "assets": ["a.zip"]}
-    success = found[f"deployment-{REPO}-9-success"]
+    success = found[states_reached[2]]
     assert (success.title, success.author, success.url) == ("[Deployment] production success", "bot", None)
     assert success.facts["creator"] == "ann"
-    assert found[f"deployment-{REPO}-9-in_progress"].timestamp == NOW - timedelta(minutes=3)
+    assert success.facts["repository"] == REPO
+    assert [found[number].status for number in states_reached] == ["in_progress", "in_progress", "success"]
+    assert found[states_reached[0]].timestamp == NOW - timedelta(minutes=3)
     assert found[image].title == "[Image] team/api:1.0,latest"
     assert found[image].facts["digest"] == "sha256:abc"
     assert found[image].facts["repository"] == REPO
     assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in fake_server.asked]
 
 
-def test_commits_pushed_to_a_branch_are_found_whatever_their_date(github: GitHub, poll: Ask) -> None:
-    github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
+def test_pushes_and_their_commits_stand_at_the_time_of_the_push(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "commits", commit("a0", ago(days=40)))
+    github.push(REPO, ago(hours=1), commit("a1", ago(days=40)))
     github.things[f"repos/{REPO}/commits/a1"] = {
-        **commit("a1", ago(hours=2), "First line\n\nthe rest"),
+        **commit("a1", ago(days=40), "First line\n\nthe rest"),
         "stats": {"additions": 3, "deletions": 1},
         "files": [{"filename": "a.py"}],
     }
     first = by_id(poll())
-    assert list(first) == [f"commit-{REPO}-a1"]
-    told = first[f"commit-{REPO}-a1"]
-    assert (told.title, told.text, told.author) == ("[Commit] First line", "First line\n\nthe rest", "ann")
-    assert told.facts == {
+    pushed = gid("push", "main", "a1", ago(hours=1))
+    assert list(first) == [pushed, gid("commit", "a1")]
+    event = first[pushed]
+    assert (event.title, event.status, event.author) == ("[Push] main", "pushed", "ann")
+    assert event.timestamp == NOW - timedelta(hours=1)
+    assert event.facts == {
+        "repository": REPO,
+        **{"branch": "main", "before": "a0", "after": "a1", "commits": 1, "pusher": "ann", "forced": False},
+    }
+    event = first[gid("commit", "a1")]
+    assert (event.title, event.text, event.author) == ("[Commit] First line", "First line\n\nthe rest", "ann")
+    assert event.timestamp == NOW - timedelta(hours=1)
+    assert event.facts == {
+        "repository": REPO,
         "branch": "main",
         "sha": "a1",
+        "committed_at": ago(days=40),
+        "push": "a1",
         "changes": {"additions": 3, "deletions": 1, "files": 1},
         "files_changed": ["a.py"],
     }
+    github.push(REPO, ago(minutes=-1), commit("a3", "2099-01-01T00:00:00Z"), commit("a2", ago(days=30)))
+    later = by_id(poll(5))
+    assert list(later) == [gid("push", "main", "a3", ago(minutes=-1)), gid("commit", "a2"), gid("commit", "a3")]
+    assert {event.timestamp for event in later.values()} == {NOW + timedelta(minutes=1)}
+
+
+def test_a_branch_that_is_put_forward_back_and_forward_makes_an_event_each_time(github: GitHub, poll: Ask) -> None:
+    github.put(REPO, "commits", commit("b", ago(hours=9)), commit("a", ago(hours=9)))
+    for number, (before, after, kind) in enumerate([("a", "b", "push"), ("b", "a", "force_push"), ("a", "b", "push")]):
+        ends = {"before": before, "after": after, "ref": "refs/heads/production", "activity_type": kind}
+        activity = {"id": number, "timestamp": ago(minutes=9 - number), "actor": {"login": "bob"}, **ends}
+        github.put(REPO, "activity", activity)
+    ends = {"before": "b", "after": "0" * 40, "ref": "refs/heads/production", "activity_type": "branch_deletion"}
+    github.put(REPO, "activity", {"id": 4, "timestamp": ago(minutes=1), **ends})
+    github.put(REPO, "activity", {"id": 5, "timestamp": ago(minutes=1), **ends, "ref": "refs/tags/v1"})
+    polled = poll()
+    assert [(event.title, event.status, event.author) for event in polled.events] == [
+        ("[Push] production", "pushed", "bob"),
+        ("[Push] production", "forced", "bob"),
+        ("[Push] production", "pushed", "bob"),
+        ("[Push] production", "deleted", "unknown"),
+    ]
+    assert [event.facts.get("commits") for event in polled.events] == [1, 0, 1, None]
+    assert [event.facts["forced"] for event in polled.events] == [False, True, False, False]
+    assert poll(5, branches=["main"]).events == []
+
+
+def heads(github: GitHub, **shas: str) -> None:
+    """Set the heads of all branches, on a server without a list of activities."""
+    github.refuse[f"repos/{REPO}/activity"] = Told({"message": "Not Found"}, 404)
+    github.things[f"repos/{REPO}/git/matching-refs/heads"] = [
+        {"ref": f"refs/heads/{branch}", "object": {"sha": sha}} for branch, sha in shas.items()
+    ]
+
+
+def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
+    github: GitHub, fake_server: FakeServer, poll: Ask
+) -> None:
+    github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
+    heads(github, main="a1", old="a0")
+    assert ids(poll()) == [gid("commit", "a1")]
+    assert poll(1).events == []
+    assert [request.path for request in fake_server.asked if request.path.endswith("activity")] == []
     # A branch with an old commit is merged.
     github.put(REPO, "commits", commit("a3", ago(minutes=-1)), commit("a2", ago(days=30)))
-    assert ids(poll(5)) == [f"commit-{REPO}-a2", f"commit-{REPO}-a3"]
+    heads(github, main="a3", new="a3")
+    github.things[f"repos/{REPO}"]["pushed_at"] = ago(minutes=-2)
+    polled = poll(5)
+    assert ids(polled) == sorted(
+        [
+            gid("push", "main", "a3", ago(minutes=-2)),
+            gid("push", "new", "a3", ago(minutes=-2)),
+            gid("push", "old", "0" * 12, ago(minutes=-2)),
+            gid("commit", "a2"),
+            gid("commit", "a3"),
+        ]
+    )
+    events = [(event.title, event.status, event.author) for event in polled.events if event.event_type == "Push"]
+    assert sorted(events) == [
+        ("[Push] main", "pushed", "unknown"),
+        ("[Push] new", "created", "unknown"),
+        ("[Push] old", "deleted", "unknown"),
+    ]
     # The branch is put to another history, of which the old head is no part.
     github.lists[f"repos/{REPO}/commits"] = [commit("b1", ago(minutes=-8)), commit("b0", ago(days=40))]
-    assert ids(poll(10)) == [f"commit-{REPO}-b1"]
+    heads(github, main="b1", new="a3")
+    assert ids(poll(10)) == [gid("commit", "b1"), gid("push", "main", "b1", ago(minutes=-10))]
 
 
 def test_an_empty_repository_is_not_an_error(github: GitHub, poll: Ask) -> None:
-    github.refuse[f"repos/{REPO}/commits"] = Told({"message": "Git Repository is empty."}, 409)
+    assert (poll().events, poll().note) == ([], "")
+    heads(github)
+    github.refuse[f"repos/{REPO}/git/matching-refs/heads"] = Told({"message": "Git Repository is empty."}, 409)
     assert (poll().events, poll().note) == ([], "")
 
 
@@ -272,9 +376,19 @@ def test_listed_branches_narrow_commits_pull_requests_and_runs(
 ) -> None:
     github.put(REPO, "pulls", pull(1), pull(2, base={"ref": "stable"}))
     github.put(REPO, "actions/runs", run(1, head_branch="stable"), run(2))
-    found = ids(poll(branches=["stable"]))
-    assert found == [f"pr-{REPO}-2-opened", f"workflow-{REPO}-1-1-in_progress", f"workflow-{REPO}-1-1-success"]
-    assert {one.params.get("sha") for one in fake_server.asked if one.path.endswith("/commits")} == {"stable"}
+    github.put(REPO, "commits", commit("a0", ago(days=1)))
+    github.push(REPO, ago(minutes=9), commit("a1", ago(hours=1)), branch="main")
+    github.push(REPO, ago(minutes=8), commit("a2", ago(hours=1)), branch="stable")
+    assert ids(poll(branches=["stable"])) == [
+        gid("commit", "a2"),
+        gid("pr", 2, "opened"),
+        gid("push", "stable", "a2", ago(minutes=8)),
+        gid("run", 1, 1, "in_progress"),
+        gid("run", 1, 1, "success"),
+    ]
+    assert {request.path for request in fake_server.asked if "/compare/" in request.path} == {
+        f"/repos/{REPO}/compare/a1...a2"
+    }
 
 
 ODD = [None, "text", {}, {"number": None, "user": None, "title": None, "created_at": None, "updated_at": "soon"}]
@@ -287,9 +401,9 @@ def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHu
         github.put(REPO, kind, *ODD, {"id": 1, "issue": 3, "tag_name": [], "statuses": 1, "assets": 4, "creator": 5})
     github.lists["users/acme/packages"] = [*ODD, {"name": "x", "repository": {"full_name": REPO}}]
     polled = poll()
-    assert {f"pr-{REPO}-4-opened", f"pr-{REPO}-5-opened", f"workflow-{REPO}-6-1-success"} <= set(ids(polled))
-    assert by_id(polled)[f"pr-{REPO}-4-opened"].author == "unknown"
-    assert by_id(polled)[f"pr-{REPO}-4-opened"].title == "[PR]"
+    assert {gid("pr", 4, "opened"), gid("pr", 5, "opened"), gid("run", 6, 1, "success")} <= set(ids(polled))
+    assert by_id(polled)[gid("pr", 4, "opened")].author == "unknown"
+    assert by_id(polled)[gid("pr", 4, "opened")].title == "[PR]"
     known = {event_type.name: {one.key for one in event_type.fields} for event_type in TYPE.event_types}
     assert [one.event_id for one in polled.events if not set(one.facts) <= known[one.event_type]] == []
 
@@ -301,13 +415,13 @@ def test_the_first_poll_reads_a_day_back_and_the_next_only_changes(
     github: GitHub, fake_server: FakeServer, poll: Ask
 ) -> None:
     github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
-    assert ids(poll()) == [f"pr-{REPO}-2-opened"]
+    assert ids(poll()) == [gid("pr", 2, "opened")]
     spent = github.left
     assert poll(5).events == []
     assert github.left == spent, "what has not changed costs nothing of the rate limit"
     assert all("if-none-match" in one.headers for one in fake_server.asked)
     github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
-    assert ids(poll(10)) == [f"pr-{REPO}-3-opened"], "at the very time that was read last"
+    assert ids(poll(10)) == [gid("pr", 3, "opened")], "at the very time that was read last"
 
 
 def test_lists_are_read_back_to_the_start_of_the_last_poll(github: GitHub, fake_server: FakeServer, poll: Ask) -> None:
@@ -325,8 +439,8 @@ def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
     monkeypatch.setattr(client, "MAX_REQUESTS", 40)
     github.page = 5
     github.put(REPO, "pulls", *[pull(number, updated_at=ago(minutes=number)) for number in range(1, 30)])
-    commits = [commit(f"c{number}", ago(minutes=number)) for number in range(60)]
-    github.put(REPO, "commits", *commits)
+    github.put(REPO, "commits", commit("c60", ago(days=2)))
+    github.push(REPO, ago(minutes=1), *[commit(f"c{number}", ago(minutes=number)) for number in range(60)])
     found: set[str] = set()
     polls = 0
     while True:
@@ -343,14 +457,15 @@ def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
         assert "The next poll follows" in polled.note
         assert polls < 20
     expected = [*range(1, 30), 101, 102, 103]
-    assert found == {f"pr-{REPO}-{number}-opened" for number in expected} | {f"commit-{REPO}-c{n}" for n in range(60)}
+    pushed = {gid("push", "main", "c0", ago(minutes=1)), *(gid("commit", f"c{number}") for number in range(60))}
+    assert found == {gid("pr", number, "opened") for number in expected} | pushed
     assert polls > 4
 
 
 def test_many_repositories_take_several_polls_and_then_no_more_follow(
     github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "MAX_REQUESTS", 40)
+    monkeypatch.setattr(client, "MAX_REQUESTS", 30)
     names = [f"acme/part{number}" for number in range(12)]
     for number, name in enumerate(names):
         github.add_repo(name)
@@ -361,8 +476,10 @@ def test_many_repositories_take_several_polls_and_then_no_more_follow(
             assert len(polls) < 9
             polls.append(poll(start + len(polls), repos=names))
         assert len(polls) == 3
-        found = {one for polled in polls for one in ids(polled)}
-        assert found == ({f"release-{name}-{number}" for number, name in enumerate(names)} if start == 0 else set())
+        found = {number for polled in polls for number in ids(polled)}
+        occurrences = [(number, "published", ago(hours=1)) for number in range(12)]
+        expected = {gid("release", *occurrence, repository=2 + occurrence[0]) for occurrence in occurrences}
+        assert found == (expected if start == 0 else set())
 
 
 def test_the_cursor_of_one_server_is_not_used_for_another(github: GitHub, poll: Ask) -> None:
@@ -383,17 +500,19 @@ def test_without_a_list_all_accessible_repositories_are_polled_and_quiet_ones_ta
         github.put(f"acme/quiet{number}", "releases", {"id": number, "tag_name": "v", "published_at": ago(hours=1)})
     github.put(REPO, "pulls", pull(1))
     first, second = poll(repos=[]), poll(5, repos=[])
-    assert f"pr-{REPO}-1-opened" in ids(first)
+    assert gid("pr", 1, "opened") in ids(first)
     assert len(first.events) == 11
     assert len(second.events) == 5
-    assert {*ids(first), *ids(second)} >= {f"release-acme/quiet{number}-{number}" for number in range(15)}
+    assert {*ids(first), *ids(second)} >= {
+        gid("release", number, "published", ago(hours=1), repository=2 + number) for number in range(15)
+    }
 
 
 def test_the_token_of_an_app_lists_the_repositories_of_its_installation(github: GitHub, poll: Ask) -> None:
     github.refuse["user/repos"] = Told({"message": "Resource not accessible by integration"}, 403)
     github.lists["installation/repositories"] = github.lists["user/repos"]
     github.put(REPO, "pulls", pull(1))
-    assert ids(poll(repos=[])) == [f"pr-{REPO}-1-opened"]
+    assert ids(poll(repos=[])) == [gid("pr", 1, "opened")]
 
 
 def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll: Ask) -> None:
@@ -401,13 +520,13 @@ def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll:
     poll()
     poll(repos=["acme/web"])
     github.put(REPO, "pulls", pull(1))
-    assert ids(poll()) == [f"pr-{REPO}-1-opened"]
+    assert ids(poll()) == [gid("pr", 1, "opened")]
 
 
 def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: Ask) -> None:
     github.put(REPO, "pulls", pull(1))
     github.things["repos/Acme/API"] = github.things[f"repos/{REPO}"]
-    assert ids(poll(repos=["Acme/API"])) == [f"pr-{REPO}-1-opened"]
+    assert ids(poll(repos=["Acme/API"])) == [gid("pr", 1, "opened")]
 
 
 # What goes wrong
@@ -421,7 +540,7 @@ def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: Ask)
     github.refuse[f"repos/{REPO}/actions/runs"] = Told({"message": "Server Error"}, 502)
     github.refuse[f"repos/{REPO}/releases"] = Told({"message": "odd"})
     polled = poll(repos=["acme/gone", REPO, "acme/shut"])
-    assert ids(polled) == [f"pr-{REPO}-1-opened"]
+    assert ids(polled) == [gid("pr", 1, "opened")]
     assert not polled.has_more
     for part in (
         "acme/gone (404)",
@@ -497,7 +616,11 @@ def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(gith
     assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == datetime.fromtimestamp(4_000_000_000, UTC)
     github.left = 5000
-    assert {*ids(polled), *ids(poll(2))} >= {f"pr-{REPO}-1-opened", f"pr-{REPO}-2-opened", f"release-{REPO}-5"}
+    assert {*ids(polled), *ids(poll(2))} >= {
+        gid("pr", 1, "opened"),
+        gid("pr", 2, "opened"),
+        gid("release", 5, "published", ago(hours=2)),
+    }
 
 
 def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> None:
@@ -510,7 +633,7 @@ def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> No
         assert elsewhere.asked == []
     github.refuse.clear()
     github.put(REPO, "pulls", pull(2))
-    assert (ids(polled := poll(10)), polled.note) == ([f"pr-{REPO}-2-opened"], "")
+    assert (ids(polled := poll(10)), polled.note) == ([gid("pr", 2, "opened")], "")
 
 
 # The test of a connection

@@ -11,38 +11,54 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookContext
+from painchain.connectors.code_hosts import event_id, parse_time
+from painchain.connectors.contract import (
+    Delivery,
+    InvalidSignature,
+    NothingToRecord,
+    SourceEvent,
+    UnreadableDelivery,
+    WebhookContext,
+)
 from painchain.connectors.github import TYPE
 from tests.counterparts.node import webhook_examples
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
-REPO = {"full_name": "acme/api", "default_branch": "main"}
+REPO = {"id": 4711, "full_name": "acme/api", "default_branch": "main", "pushed_at": 1772625000}
+PUSHED_AT = "2026-03-04T11:50:00Z"
 
 
-def read(event: str, body: Any, **settings: Any) -> list[SourceEvent]:
-    """Read a delivery."""
+def gid(kind: str, *occurrence: str | int, repository: int | str = 4711) -> str:
+    """Return the id of an event."""
+    parts = [parse_time(part) or part if isinstance(part, str) and len(part) == 20 else part for part in occurrence]
+    return event_id("github", 1, repository, kind, *parts)
+
+
+def read(event: str, body: Any, cursor: dict[str, Any] | None = None, **settings: Any) -> list[SourceEvent]:
+    """Read a delivery; [] if it makes no event."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert TYPE.webhook
-    return list(
-        TYPE.webhook.read(
-            Delivery({"x-github-event": event}, raw), WebhookContext(1, {**TYPE.defaults(), **settings}, NOW)
-        )
-    )
+    context = WebhookContext(1, {**TYPE.defaults(), **settings}, NOW, lambda: cursor or {})
+    try:
+        return list(TYPE.webhook.read(Delivery({"x-github-event": event, "x-github-delivery": "d1"}, raw), context))
+    except NothingToRecord:
+        return []
 
 
 def test_all_examples_of_github_are_read_and_the_known_ones_become_events() -> None:
-    told: Counter[tuple[str, str, str]] = Counter()
-    for event, body in webhook_examples():
-        for one in read(event, body):
-            told[event, one.event_type, str(one.status)] += 1
-            known = TYPE.event_type(one.event_type)
+    found: Counter[tuple[str, str, str]] = Counter()
+    for topic, body in webhook_examples():
+        for event in read(topic, body):
+            found[topic, event.event_type, str(event.status)] += 1
+            known = TYPE.event_type(event.event_type)
             assert known
-            assert set(one.facts) <= {field.key for field in known.fields}
-            assert "unknown" not in one.event_id
-            assert one.timestamp < NOW
-            assert json.dumps(dict(one.facts))
+            assert set(event.facts) <= {field.key for field in known.fields}
+            assert event.facts["repository"] == body["repository"]["full_name"]
+            assert "unknown" not in event.event_id
+            assert event.timestamp < NOW or body["action"] in ("deleted", "released")
+            assert json.dumps([dict(event.facts), event.details])
     assert len(webhook_examples()) == 726
-    assert set(told) == {
+    assert set(found) == {
         ("deployment", "Deployment", "pending"),
         ("deployment_status", "Deployment", "in_progress"),
         ("deployment_status", "Deployment", "success"),
@@ -50,6 +66,8 @@ def test_all_examples_of_github_are_read_and_the_known_ones_become_events() -> N
         ("pull_request", "PullRequest", "closed"),
         ("pull_request", "PullRequest", "open"),
         ("push", "Commit", "committed"),
+        ("push", "Push", "created"),
+        ("release", "Release", "deleted"),
         ("release", "Release", "prerelease"),
         ("release", "Release", "published"),
         ("workflow_run", "WorkflowRun", "action_required"),
@@ -63,7 +81,7 @@ def test_a_merged_pull_request_has_the_id_that_polling_gives_it() -> None:
         **{"merged_by": {"login": "bob"}, "base": {"ref": "main"}, "head": {"ref": "fix"}, "additions": 4},
     }
     [merged] = read("pull_request", {"action": "closed", "pull_request": pull, "repository": REPO})
-    assert (merged.event_id, merged.author, merged.status) == ("pr-acme/api-7-merged", "bob", "merged")
+    assert (merged.event_id, merged.author, merged.status) == (gid("pr", 7, "merged"), "bob", "merged")
     assert merged.timestamp == datetime(2026, 3, 4, 11, tzinfo=UTC)
     assert merged.facts["changes"] == {"additions": 4}
 
@@ -74,37 +92,102 @@ def push(ref: str, **more: Any) -> dict[str, Any]:
         **{"id": "5ha", "message": "Work\n\nmore", "timestamp": "2026-03-04T13:00:00+02:00"},
         **{"author": {"username": "ann"}, "added": ["a.py"], "modified": ["b.py"], "distinct": False},
     }
-    return {"ref": ref, "after": "5ha", "commits": [commit], "repository": REPO, **more}
+    sender = {"login": "bob"}
+    return {
+        "ref": ref,
+        "before": "0ld",
+        "after": "5ha",
+        "commits": [commit],
+        "repository": REPO,
+        "sender": sender,
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
-    ("body", "branches", "found"),
+    ("body", "branches", "pushed", "commits"),
     [
-        (push("refs/heads/main"), [], 1),
-        (push("refs/heads/main", forced=True), [], 1),
-        (push("refs/heads/fix"), [], 0),
-        (push("refs/heads/fix"), ["fix"], 1),
-        (push("refs/heads/main"), ["fix"], 0),
-        (push("refs/tags/main"), [], 0),
-        (push("refs/heads/main", deleted=True), [], 0),
-        (push("refs/heads/main", after="0" * 40), [], 0),
-        (push("refs/heads/main", commits=None), [], 0),
+        (push("refs/heads/main"), [], "pushed", 1),
+        (push("refs/heads/main", forced=True), [], "forced", 1),
+        (push("refs/heads/fix"), [], "pushed", 0),
+        (push("refs/heads/fix"), ["fix"], "pushed", 1),
+        (push("refs/heads/fix", created=True), ["fix"], "created", 1),
+        (push("refs/heads/main"), ["fix"], None, 0),
+        (push("refs/tags/main"), [], None, 0),
+        (push("refs/heads/main", deleted=True, after="0" * 40, commits=[]), [], "deleted", 0),
+        (push("refs/heads/main", after="0" * 40), [], "deleted", 0),
+        (push("refs/heads/main", commits=None), [], "pushed", 0),
     ],
 )
-def test_the_commits_of_a_push_to_a_configured_branch_are_recorded(
-    body: dict[str, Any], branches: list[str], found: int
+def test_a_push_is_recorded_with_the_commits_of_a_followed_branch(
+    body: dict[str, Any], branches: list[str], pushed: str | None, commits: int
 ) -> None:
-    commits = read("push", body, branches=branches)
-    assert [one.event_id for one in commits] == ["commit-acme/api-5ha"] * found
-    for one in commits:
-        assert (one.title, one.author, one.timestamp.hour) == ("[Commit] Work", "ann", 11)
-        assert one.facts["files_changed"] == ["a.py", "b.py"]
+    events = read("push", body, branches=branches)
+    assert [event.status for event in events if event.event_type == "Push"] == ([pushed] if pushed else [])
+    branch = body["ref"].removeprefix("refs/heads/")
+    for event in events[:1]:
+        after = "5ha" if pushed != "deleted" else "0" * 12
+        assert (event.event_id, event.author) == (gid("push", branch, after, PUSHED_AT), "bob")
+        assert event.timestamp == datetime(2026, 3, 4, 11, 50, tzinfo=UTC)
+        assert event.facts["forced"] == (pushed == "forced")
+    assert [event.event_id for event in events[1:]] == [gid("commit", "5ha")] * commits
+    for event in events[1:]:
+        assert (event.title, event.author, event.timestamp) == ("[Commit] Work", "ann", events[0].timestamp)
+        assert event.facts["committed_at"] == "2026-03-04T11:00:00Z"
+        assert event.facts["files_changed"] == ["a.py", "b.py"]
+        assert event.facts["push"] == "5ha"
+
+
+def test_a_repeated_state_is_another_event_and_a_repeated_delivery_the_same() -> None:
+    def closed(time: str) -> list[SourceEvent]:
+        pull = {"number": 7, "state": "closed", "closed_at": time, "base": {"ref": "main"}}
+        return read("pull_request", {"action": "closed", "pull_request": pull, "repository": REPO})
+
+    first, second = closed("2026-03-04T10:00:00Z"), closed("2026-03-04T11:00:00Z")
+    assert first[0].event_id == gid("pr", 7, "closed", "2026-03-04T10:00:00Z")
+    assert second[0].event_id != first[0].event_id
+    assert closed("2026-03-04T10:00:00Z") == first
+    # Another part of GitHub gives a time that differs by a second.
+    assert gid("pr", 7, "closed", "2026-03-04T10:00:01Z") in first[0].former_ids
+
+
+def test_a_prerelease_that_is_promoted_and_then_deleted_is_three_events() -> None:
+    release = {"id": 5, "tag_name": "v1", "prerelease": True, "published_at": "2026-03-01T11:00:00Z"}
+    promoted = {**release, "prerelease": False, "updated_at": "2026-03-04T11:00:00Z"}
+    events = [
+        event
+        for action, item in [("published", release), ("prereleased", release), ("released", promoted)]
+        for event in read("release", {"action": action, "release": item, "repository": REPO})
+    ]
+    [deleted] = read("release", {"action": "deleted", "release": promoted, "repository": REPO})
+    assert [event.status for event in (*events, deleted)] == ["prerelease", "prerelease", "published", "deleted"]
+    assert events[0].event_id == events[1].event_id
+    assert len({event.event_id for event in (*events, deleted)}) == 3
+    assert [event.timestamp.isoformat() for event in events[1:]] == [
+        "2026-03-01T11:00:00+00:00",
+        "2026-03-04T11:00:00+00:00",
+    ]
+    assert read("release", {"action": "deleted", "release": {**release, "draft": True}, "repository": REPO}) == []
+
+
+def test_a_renamed_repository_is_known_by_its_number() -> None:
+    body = push("refs/heads/main")
+    moved = {**body, "repository": {**REPO, "full_name": "acme/core"}}
+    cursor = {"names": {"acme/api": "4711"}}
+    assert read("push", moved, repos=["acme/api"]) == []
+    events = read("push", moved, cursor, repos=["acme/api"])
+    assert [event.event_id for event in events] == [event.event_id for event in read("push", body)]
+    assert {event.facts["repository"] for event in events} == {"acme/core"}
+    assert (
+        read("push", {**moved, "repository": {**REPO, "id": 9, "full_name": "acme/x"}}, cursor, repos=["acme/api"])
+        == []
+    )
 
 
 def test_deliveries_of_repositories_that_are_not_configured_are_not_recorded() -> None:
     body = push("refs/heads/main")
     assert read("push", body, repos=["acme/web"]) == []
-    assert len(read("push", body, repos=["Acme/API"])) == 1
+    assert len(read("push", body, repos=["Acme/API"])) == 2
 
 
 def test_an_image_of_the_registry_has_the_id_that_polling_gives_it() -> None:
@@ -113,7 +196,7 @@ def test_an_image_of_the_registry_has_the_id_that_polling_gives_it() -> None:
         "package_version": {"id": 77, "container_metadata": {"tag": {"name": "1.0", "digest": "sha256:abc"}}},
     }
     [image] = read("registry_package", {"action": "published", "registry_package": package, "repository": REPO})
-    assert (image.event_id, image.title) == ("image-ghcr.io/acme/api-77", "[Image] api:1.0")
+    assert (image.event_id, image.title) == (gid("image", 77, repository=""), "[Image] api:1.0")
     assert read("package", {"package": {**package, "package_type": "npm", "package_version": {}}}) == []
 
 
@@ -133,7 +216,8 @@ def test_a_form_is_read_like_json() -> None:
     raw = b"payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D"
     form = {"x-github-event": "push", "content-type": "application/x-www-form-urlencoded"}
     assert TYPE.webhook
-    assert TYPE.webhook.read(Delivery(form, raw), WebhookContext(1, TYPE.defaults(), NOW)) == []
+    with pytest.raises(UnreadableDelivery, match="no repository"):
+        TYPE.webhook.read(Delivery(form, raw), WebhookContext(1, TYPE.defaults(), NOW))
 
 
 def signed(body: bytes, secret: str) -> str:

@@ -1,0 +1,144 @@
+"""Complete the events of webhook deliveries through the API, so that they have the facts that polling gives them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from painchain.connectors.code_hosts import dig, objects, parse_time, text
+from painchain.connectors.contract import ErrorKind, PollError, SourceEvent, WebhookContext
+from painchain.connectors.github import details
+from painchain.connectors.github.client import GitHubClient, open_client
+from painchain.connectors.github.events import pulls, pushes
+from painchain.connectors.github.events.pushes import Push
+from painchain.connectors.github.pagination import cursor_time
+from painchain.connectors.github.repository import Repository
+from painchain.connectors.poll_budget import PollBudgetExceeded
+
+LARGEST_DIFFERENCE = timedelta(minutes=10)  # between the times of a delivery and of an activity
+
+Details = dict[str, Any]
+
+
+def pull_request(repository: Repository, number: str, state: str) -> Details | None:
+    """Return the reference to what the API adds to the event of a pull request; None if it has no number."""
+    return {**_reference(repository, "pull"), "number": number, "state": state} if number else None
+
+
+def workflow_run(repository: Repository, run: Any) -> Details:
+    """Return the reference to the jobs of a run."""
+    keys = ("id", "run_attempt", "status", "conclusion")
+    return {**_reference(repository, "run"), "run": {key: run.get(key) for key in keys}}
+
+
+def push(repository: Repository, push: Push) -> Details | None:
+    """Return the reference to what the API adds to the event of a push."""
+    return {**_reference(repository, "push"), **_push_reference(push)}
+
+
+def commit(repository: Repository, push: Push, sha: str) -> Details:
+    """Return the reference to the lines and files of a commit."""
+    return {**_reference(repository, "commit"), **_push_reference(push), "sha": sha}
+
+
+def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
+    """Return an event with the facts that the API adds.
+
+    :raises PollError: if the API cannot be asked.
+    """
+    reference = event.details or {}
+    repository = Repository(
+        context.connector_id, text(reference, "id"), text(reference, "repository"), text(reference, "branch_default")
+    )
+    completer = {"pull": _pull_request, "run": _workflow_run, "push": _push, "commit": _commit}.get(
+        text(reference, "kind")
+    )
+    if completer is None:
+        return replace(event, details=None)
+    with open_client(context.settings, context.now) as http:
+        try:
+            api = GitHubClient(http, context.now, lambda: False, {})
+            return replace(completer(api, repository, event, reference), details=None)
+        except PollBudgetExceeded as exceeded:
+            raise PollError(str(exceeded), ErrorKind.RATE_LIMITED) from None
+
+
+def _pull_request(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
+    pull, more = details.pull_request(api, repository, text(reference, "number"))
+    if not pull:
+        raise _not_found(event)
+    facts = pulls.pull_facts(repository.name, pull, text(reference, "state"))
+    return replace(event, facts={**event.facts, **facts, **more})
+
+
+def _workflow_run(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
+    names = details.failed_jobs(api, repository, dig(reference, "run"))
+    return replace(event, facts={**event.facts, **({"failed_jobs": names} if names else {})})
+
+
+def _push(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
+    push, others = _listed_push(api, repository, _referenced_push(reference))
+    completed = pushes.push_event(repository, push, others, details.comparison(api, repository, push))
+    other_ids = {repository.event_id(*pushes.identity(push), other) for other in others}
+    nearby_ids = {**event.former_ids, **completed.former_ids, completed.event_id: None}
+    return replace(
+        completed,
+        event_id=event.event_id,
+        url=completed.url or event.url,
+        former_ids={nearby: time for nearby, time in nearby_ids.items() if nearby not in {*other_ids, event.event_id}},
+    )
+
+
+def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime]]:
+    """Return a delivered push as the list of activities has it, and the times of other moves to the same commit.
+
+    A delivery has the time of the repository's last push, which can be a later one.
+    """
+    path, params = f"{repository.path}/activity", {"ref": f"refs/heads/{push.branch}", **details.MANY}
+    listed = [pushes.activity_push(item) for item in objects(api.get_optional(path, params))]
+    same = [other for other in listed if other and other.key == push.key and other.before == push.before]
+    nearest = min(same, key=lambda other: abs(other.time - push.time), default=push)
+    if abs(nearest.time - push.time) > LARGEST_DIFFERENCE:
+        nearest = push
+    return nearest, [other.time for other in listed if other and other.key == push.key and other.time != nearest.time]
+
+
+def _commit(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
+    push = _referenced_push(reference)
+    completed = details.commit(api, repository, text(reference, "sha"), push, None)
+    if completed.event_id != event.event_id:
+        raise _not_found(event)
+    return completed
+
+
+def _not_found(event: SourceEvent) -> PollError:
+    """Return the error for something that the API does not have: it can lag behind webhooks."""
+    return PollError(f"GitHub's API does not have “{event.title}”, or the token cannot read it.", ErrorKind.NOT_FOUND)
+
+
+def _reference(repository: Repository, kind: str) -> Details:
+    return {
+        "kind": kind,
+        "id": repository.id,
+        "repository": repository.name,
+        "branch_default": repository.branch,
+    }
+
+
+def _push_reference(push: Push) -> Details:
+    return {
+        "branch": push.branch,
+        "before": push.before,
+        "after": push.after,
+        "time": cursor_time(push.time),
+        "status": push.status,
+        "pusher": push.pusher,
+    }
+
+
+def _referenced_push(reference: Any) -> Push:
+    time = parse_time(reference, "time")
+    assert time is not None  # noqa: S101  written by `_push_reference`
+    ends = (text(reference, "branch"), text(reference, "before"), text(reference, "after"))
+    return Push(*ends, time, text(reference, "status"), text(reference, "pusher"))

@@ -1,0 +1,1 @@
+"""Turn GitHub's payloads into events, with the same ids for polls and webhooks. Pure functions."""

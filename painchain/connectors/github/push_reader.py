@@ -1,0 +1,201 @@
+"""Read pushes and their commits: from the list of activities, or else by comparing the heads of branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from painchain.connectors.code_hosts import dig, objects, parse_time, strings, text
+from painchain.connectors.contract import ErrorKind, PollError
+from painchain.connectors.github import details
+from painchain.connectors.github.backlog import Backlog, Task
+from painchain.connectors.github.client import REFUSED
+from painchain.connectors.github.events import pushes
+from painchain.connectors.github.events.pushes import Push
+from painchain.connectors.github.pagination import ListPosition, PollSession, cursor_time, read_since
+from painchain.connectors.github.repository import Repository, is_wanted_branch
+
+SOME = {"per_page": 50}  # each commit takes another request
+MAX_NEW_COMMITS = 500  # of a default branch that is new
+RETRY_ACTIVITY = timedelta(days=1)  # how often a server without a list of activities is asked for it
+MAX_HEADS = 1_000
+MAX_DONE = 100  # pushes of the last minute that are remembered
+EMPTY_REPOSITORY = 409
+
+
+class PushReader:
+    """Reads the pushes of one repository. `state` is its part of the cursor."""
+
+    def __init__(self, session: PollSession, repository: Repository, state: dict[str, Any], backlog: Backlog):
+        self._session = session
+        self._repository = repository
+        self._state = state
+        self._backlog = backlog
+        self._settings = session.context.settings
+        self._now = session.context.now
+
+    def read(self, position: ListPosition) -> None:
+        """Read the pushes since the previous poll."""
+        tried_at = parse_time(self._state, "no_activity")
+        if tried_at and tried_at > self._now - RETRY_ACTIVITY:
+            self._read_heads(position)
+            return
+        try:
+            self._read_activities(position)
+            self._state.pop("no_activity", None)
+            self._state.pop("heads", None)
+        except PollError as error:
+            if error.kind not in REFUSED or "next" in position:
+                raise
+            self._state["no_activity"] = cursor_time(self._now)
+            self._read_heads(position)
+
+    def read_task(self, task: Task) -> None:
+        """Record a push, and its commits if its branch is followed."""
+        push, others = _push(task), [time for row in strings(task, "others") if (time := parse_time(row))]
+        is_followed = push.branch in self._followed()
+        if task.get("is_first"):
+            self._read_commits(task, push, self._branch_pages(task, push))
+            return
+        if not is_followed or not push.after:
+            comparison = details.comparison(self._session.api, self._repository, push)
+            self._session.add(pushes.push_event(self._repository, push, others, comparison))
+            return
+        path = details.comparison_path(self._repository, push)
+        pages = self._compared_pages(task, push, path, others) if path else self._branch_pages(task, push)
+        if not path:
+            self._session.add(pushes.push_event(self._repository, push, others))
+        self._read_commits(task, push, pages)
+
+    def add_task(self, task: Task) -> None:
+        """Record a push with what its list has."""
+        if not task.get("is_first"):
+            self._session.add(pushes.push_event(self._repository, _push(task)))
+
+    def _followed(self) -> list[str]:
+        return self._settings.get("branches") or [self._repository.branch]
+
+    def _read_activities(self, position: ListPosition) -> None:
+        path, times = f"{self._repository.path}/activity", dict[tuple[str, str], list[datetime]]()
+        recent = dict[str, datetime]()
+
+        def happened_at(item: Any) -> datetime | None:
+            push = pushes.activity_push(item)
+            if push and push.time not in times.setdefault(push.key, []):
+                times[push.key].append(push.time)
+            return push.time if push else None
+
+        since, done = position["since"], strings(position, "done")
+        for item in self._session.newest_first(position, path, details.MANY, happened_at):
+            push = pushes.activity_push(item)
+            if push and is_wanted_branch(push.branch, self._settings):
+                key = text(item, "id") or f"{push.branch} {push.after} {cursor_time(push.time)}"
+                recent[key] = push.time
+                if key not in done:
+                    self._add_task(key, push, since, [time for time in times[push.key] if time != push.time])
+        if recent:
+            # A poll reads the last minute of the previous one again, and must not read its commits again.
+            position["done"] = [key for key, time in recent.items() if time >= read_since(position)][:MAX_DONE]
+
+    def _read_heads(self, position: ListPosition) -> None:
+        """Compare the heads of branches with those of the previous poll. Who pushed is not known."""
+        path = f"{self._repository.path}/git/matching-refs/heads"
+        try:
+            response = self._session.api.get_changed(path, path)
+        except PollError as error:
+            if error.status == EMPTY_REPOSITORY:
+                return
+            raise
+        if response.is_unchanged:
+            return
+        heads = {
+            branch: text(row, "object", "sha")
+            for row in objects(response.value)
+            if (branch := text(row, "ref").removeprefix("refs/heads/")) != text(row, "ref")
+            and is_wanted_branch(branch, self._settings)
+        }
+        known = dig(self._state, "heads")
+        if isinstance(known, dict):
+            self._compare_heads(known, heads, position["since"])
+        else:
+            for branch in self._followed():
+                if branch in heads:
+                    push = Push(branch, "", heads[branch], self._pushed_at(position))
+                    self._add_task(f"{branch} {push.after}", push, position["since"], [], is_first=True)
+        self._state["heads"] = dict(list(heads.items())[:MAX_HEADS])
+        position["since"] = cursor_time(self._now)
+        self._session.api.store_etag(path, response)
+
+    def _compare_heads(self, known: dict[str, str], heads: dict[str, str], since: str) -> None:
+        time = self._pushed_at({"since": since})
+        for branch in sorted({*known, *heads}):
+            before, after = known.get(branch, ""), heads.get(branch, "")
+            if before != after and (before or len(known) < MAX_HEADS):
+                self._add_task(
+                    f"{branch} {after} {cursor_time(time)}", pushes.moved(branch, before, after, time), since, []
+                )
+
+    def _pushed_at(self, position: ListPosition) -> datetime:
+        """Return the time of the last push to the repository if it is since the previous poll; else now."""
+        pushed_at = self._repository.pushed_at
+        return pushed_at if pushed_at and read_since(position) <= pushed_at <= self._now else self._now
+
+    def _add_task(self, key: str, push: Push, since: str, others: list[datetime], is_first: bool = False) -> None:
+        more = {"others": [cursor_time(time) for time in others]} if others else {}
+        self._backlog.add(
+            "push",
+            key,
+            cursor_time(push.time),
+            **{"branch": push.branch, "before": push.before, "after": push.after, "status": push.status},
+            **{"pusher": push.pusher, "since": since, "is_first": is_first, **more},
+        )
+
+    def _compared_pages(self, task: Task, push: Push, path: str, others: list[datetime]) -> Iterator[list[Any]]:
+        """Yield the commits between both ends of a push, and record the push with the first page."""
+        is_resumed = "next" in task
+        try:
+            for value in self._session.values(task, path, {**SOME, "page": 1}):
+                if not is_resumed:
+                    self._session.add(pushes.push_event(self._repository, push, others, value))
+                    is_resumed = True
+                yield objects(value, "commits")
+            return
+        except PollError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
+        # One end no longer exists, or both have no history in common.
+        self._session.add(pushes.push_event(self._repository, push, others))
+        yield from self._branch_pages(task, push, text(task, "since"))
+
+    def _branch_pages(self, task: Task, push: Push, since: str = "") -> Iterator[list[Any]]:
+        """Yield the commits of a branch: since a time, or the newest."""
+        since = since or (text(task, "since") if task.get("is_first") else "")
+        params = {"sha": push.after, **({"since": since} if since else {}), **SOME}
+        count = 0
+        for value in self._session.values(task, f"{self._repository.path}/commits", params):
+            yield objects(value)
+            count += len(objects(value))
+            if count >= MAX_NEW_COMMITS and not since:
+                self._session.note(f"Only the first {count} commits of {self._repository.name} are recorded.")
+                return
+
+    def _read_commits(self, task: Task, push: Push, pages: Iterator[list[Any]]) -> None:
+        for page in pages:
+            for item in page:
+                pushed = push
+                if task.get("is_first") and (committed := _committed_at(item)) and committed < push.time:
+                    pushed = Push(push.branch, "", push.after, committed)  # when it was pushed is not known
+                self._session.add(details.commit(self._session.api, self._repository, text(item, "sha"), pushed, item))
+
+
+def _committed_at(item: Any) -> datetime | None:
+    return parse_time(item, "commit", "committer", "date") or parse_time(item, "commit", "author", "date")
+
+
+def _push(task: Task) -> Push:
+    """Return the push of a task."""
+    time = parse_time(task, "time")
+    assert time is not None  # noqa: S101  written by this class
+    ends = (text(task, "branch"), text(task, "before"), text(task, "after"))
+    return Push(*ends, time, text(task, "status"), text(task, "pusher"))
