@@ -94,7 +94,7 @@ class Settings:
         "",
         database_url,
         "Database that stores the events. Empty: painchain.db in the instance folder. "
-        "For several servers: postgresql+psycopg://user:password@host/name (PostgreSQL 15 or newer).",
+        "For multiple servers: postgresql+psycopg://user:password@host/name (PostgreSQL 15 or newer).",
         secret=True,
     )
     secret_key: str = setting(
