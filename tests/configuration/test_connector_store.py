@@ -93,6 +93,7 @@ def test_a_new_connector_gets_defaults_for_missing_values(app):
         "cluster_name": "default",
         "poll_interval": 300,
         "namespaces": [],
+        "leave_out": [],
     }
 
 
@@ -245,7 +246,7 @@ def test_every_field_of_every_type_can_be_changed(app):
         number = create(app, type_key, name=type_key)
         for field in TYPES[type_key].fields:
             if field.kind in others:
-                value = ["a/b"] if field.key == "repos" else others[field.kind]
+                value = {"repos": ["a/b"], "leave_out": ["*/ci/*"]}.get(field.key, others[field.kind])
                 token = {"token": "another"} if field.kind == "url" else {}
                 change = save(app, number, **{field.key: value}, **token).changes[0]
                 assert (change.key, change.new) == (field.key, value)

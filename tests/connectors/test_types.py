@@ -38,9 +38,11 @@ FIELDS = [
     ("kubernetes", "cluster_name", "Cluster name", "text", "default", True, None),
     ("kubernetes", "poll_interval", "Poll interval (seconds)", "number", 300, True, (10, 3600)),
     ("kubernetes", "namespaces", "Namespaces", "list", [], False, None),
+    ("kubernetes", "leave_out", "Leave out", "list", [], False, None),
 ]
 
-PLACE = "namespace cluster"
+PLACE = "cluster namespace workload"
+ANNOTATIONS = "annotations_added annotations_removed annotations_modified"
 CODE_HOST_EVENT_FIELDS = {
     "Push": "repository branch before after commits pusher forced",
     "Release": "repository tag prerelease draft assets",
@@ -61,19 +63,20 @@ EVENT_FIELDS = {
         **CODE_HOST_EVENT_FIELDS,
     },
     "kubernetes": {
-        "K8sDeployment": f"{PLACE} replicas strategy images",
-        "K8sStatefulSet": f"{PLACE} replicas images",
-        "K8sDaemonSet": f"{PLACE} images strategy",
-        "K8sService": f"{PLACE} service_type cluster_ip ports",
-        "K8sConfigMap": f"{PLACE} keys_added keys_removed keys_modified",
-        "K8sSecret": f"{PLACE} keys_added keys_removed keys_modified",
-        "K8sIngress": f"{PLACE} ingress_class hosts",
-        "K8sJob": f"{PLACE} status duration images",
-        "K8sCronJob": f"{PLACE} schedule suspended images",
-        "K8sNode": f"{PLACE} conditions unschedulable",
+        "K8sDeployment": f"{PLACE} replicas strategy images {ANNOTATIONS}",
+        "K8sStatefulSet": f"{PLACE} replicas images {ANNOTATIONS}",
+        "K8sDaemonSet": f"{PLACE} images strategy {ANNOTATIONS}",
+        "K8sService": f"{PLACE} service_type cluster_ip ports {ANNOTATIONS}",
+        "K8sConfigMap": f"{PLACE} keys_added keys_removed keys_modified {ANNOTATIONS}",
+        "K8sSecret": f"{PLACE} keys_added keys_removed keys_modified {ANNOTATIONS}",
+        "K8sIngress": f"{PLACE} ingress_class hosts {ANNOTATIONS}",
+        "K8sJob": f"{PLACE} status duration images {ANNOTATIONS}",
+        "K8sCronJob": f"{PLACE} schedule suspended images {ANNOTATIONS}",
+        "K8sNode": f"{PLACE} conditions unschedulable taints {ANNOTATIONS}",
         "K8sPod": f"{PLACE} reason container restarts",
-        "K8sRole": f"{PLACE} rules",
-        "K8sRoleBinding": f"{PLACE} role subjects",
+        "K8sRole": f"{PLACE} rules {ANNOTATIONS}",
+        "K8sRoleBinding": f"{PLACE} role subjects {ANNOTATIONS}",
+        "HelmRelease": f"{PLACE} release revision status chart",
     },
     "painchain": {
         "ConnectorCreated": "connector_name connector_type action",
@@ -192,6 +195,21 @@ REFUSED = [
         for value in ("Default", "-a", "a-", "a_b", "a.b", "a/b", "a" * 64, "ü", ["a,b"])
     ),
     ("kubernetes.namespaces", [f"n{number}" for number in range(201)], "at most 200"),
+    *(
+        ("kubernetes.leave_out", value, "kind/namespace/name")
+        for value in (
+            "*",
+            "ci/*",
+            "Secret/*",
+            "Lease/*/*",
+            "secret/ci/*",
+            "Secret//a",
+            "Secret/ci/a/b",
+            "Secret/CI/a",
+            "*/*/ü",
+        )
+    ),
+    ("kubernetes.leave_out", [f"Secret/n{number}/*" for number in range(201)], "at most 200"),
     ("kubernetes.namespaces", {"a": 1}, "list of strings"),
     ("kubernetes.namespaces", [1], "list of strings"),
     ("kubernetes.cluster_name", "x" * 101, "100 characters"),
@@ -232,6 +250,8 @@ TAKEN = [
     ("kubernetes.poll_interval", " 10 ", 10),
     ("github.repos", "a/b\r\nc-d/e.f_g", ["a/b", "c-d/e.f_g"]),
     ("github.repos", "a/b, c/d ,a/b", ["a/b", "c/d"]),
+    ("kubernetes.leave_out", "Secret/ci/*\n*/*/*-tmp\n", ["Secret/ci/*", "*/*/*-tmp"]),
+    ("kubernetes.leave_out", "HelmRelease/a/b,Role/*/system:node", ["HelmRelease/a/b", "Role/*/system:node"]),
     ("github.repos", [], []),
     ("gitlab.projects", "42, group/project, group/sub/project", ["42", "group/project", "group/sub/project"]),
     ("github.branches", "main\nrelease/1.0\nfix-#7", ["main", "release/1.0", "fix-#7"]),

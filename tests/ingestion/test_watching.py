@@ -17,9 +17,9 @@ from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
 from painchain.connectors.contract import PollResult
 from painchain.connectors.kubernetes.api import RESOURCES, ResourceStream
-from painchain.connectors.kubernetes.changes import observe
-from painchain.connectors.kubernetes.object_state import fingerprinter
-from painchain.connectors.kubernetes.watch import WatchEvent, WatchUpdate
+from painchain.connectors.kubernetes.json_values import fingerprinter
+from painchain.connectors.kubernetes.observation import observe
+from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
 from painchain.database.models import Connector, Lapse, PollState
 from painchain.database.session import db
 from painchain.eventlog import writer

@@ -1,13 +1,25 @@
 """Kubernetes: the workloads, configuration, access rules and nodes of one cluster."""
 
 from painchain.connectors.base import ConnectorType, EventField, EventType, Field, Kind, Shape, fields, poll_interval
-from painchain.connectors.kubernetes import connection_test, poll, watch
+from painchain.connectors.kubernetes import connection_test, helm, poll, watch
+from painchain.connectors.kubernetes.api import RESOURCES
 
-PLACE = fields(namespace="Namespace", cluster="Cluster")
+PLACE = fields(cluster="Cluster", namespace="Namespace", workload="Workload")
+ANNOTATIONS = fields(
+    annotations_added=("Annotations added", Shape.LIST),
+    annotations_removed=("Annotations removed", Shape.LIST),
+    annotations_modified=("Annotations modified", Shape.LIST),
+)
+KEYS = fields(
+    keys_added=("Keys added", Shape.LIST),
+    keys_removed=("Keys removed", Shape.LIST),
+    keys_modified=("Keys modified", Shape.LIST),
+)
+LEFT_OUT_KINDS = "|".join((*RESOURCES, helm.KIND))
 
 
 def _kind(name: str, label: str, icon: str, *own: EventField) -> EventType:
-    return EventType(f"K8s{name}", label, (*PLACE, *own), icon)
+    return EventType(f"K8s{name}", label, (*PLACE, *own, *(ANNOTATIONS if name != "Pod" else ())), icon)
 
 
 TYPE = ConnectorType(
@@ -62,6 +74,14 @@ TYPE = ConnectorType(
             item=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
             item_hint="a namespace (lower-case letters, digits and dashes, 63 at most)",
         ),
+        Field(
+            "leave_out",
+            "Leave out",
+            Kind.LIST,
+            help="One kind/namespace/name per line; * is any text. Changes of these objects are not recorded.",
+            item=rf"(\*|{LEFT_OUT_KINDS})/[a-z0-9*-]{{1,63}}/[A-Za-z0-9.:*_-]{{1,253}}",
+            item_hint="of the form kind/namespace/name, such as ConfigMap/kube-system/* or */ci/*",
+        ),
     ),
     event_types=(
         _kind(
@@ -87,21 +107,13 @@ TYPE = ConnectorType(
             "ConfigMap",
             "Config map",
             "sliders",
-            *fields(
-                keys_added=("Keys added", Shape.LIST),
-                keys_removed=("Keys removed", Shape.LIST),
-                keys_modified=("Keys modified", Shape.LIST),
-            ),
+            *KEYS,
         ),
         _kind(
             "Secret",
             "Secret",
             "key",
-            *fields(
-                keys_added=("Keys added", Shape.LIST),
-                keys_removed=("Keys removed", Shape.LIST),
-                keys_modified=("Keys modified", Shape.LIST),
-            ),
+            *KEYS,
         ),
         _kind("Ingress", "Ingress", "network", *fields(ingress_class="Ingress class", hosts=("Hosts", Shape.LIST))),
         _kind(
@@ -122,7 +134,11 @@ TYPE = ConnectorType(
             "Node",
             "Node",
             "server",
-            *fields(conditions=("Conditions", Shape.LIST), unschedulable=("Unschedulable", Shape.YES_NO)),
+            *fields(
+                conditions=("Conditions", Shape.LIST),
+                unschedulable=("Unschedulable", Shape.YES_NO),
+                taints=("Taints", Shape.LIST),
+            ),
         ),
         _kind(
             "Pod",
@@ -132,5 +148,11 @@ TYPE = ConnectorType(
         ),
         _kind("Role", "Role", "shield", *fields(rules=("Rules", Shape.LIST))),
         _kind("RoleBinding", "Role binding", "shield", *fields(role="Role", subjects=("Subjects", Shape.LIST))),
+        EventType(
+            helm.KIND,
+            "Helm release",
+            (*PLACE, *fields(release="Release", revision="Revision", status=("Status", Shape.STATUS), chart="Chart")),
+            "box",
+        ),
     ),
 )

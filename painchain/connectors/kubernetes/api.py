@@ -31,8 +31,8 @@ class Resource:
 
 
 RESOURCES = {
-    one.kind: one
-    for one in (
+    resource.kind: resource
+    for resource in (
         Resource("Deployment", "deployments", ("apps/v1",)),
         Resource("StatefulSet", "statefulsets", ("apps/v1",)),
         Resource("DaemonSet", "daemonsets", ("apps/v1",)),

@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
 from painchain.connectors.http_client import HttpClient
 from painchain.connectors.kubernetes.api import RESOURCES, Cluster, Resource, resolve_cluster
-from painchain.connectors.kubernetes.object_state import as_dict
+from painchain.connectors.kubernetes.json_values import as_dict
 
 SECONDS = 8.0  # for all requests together
 STEP_SECONDS = 5.0

@@ -1,260 +1,220 @@
 """Reduce a Kubernetes object to the state that is stored for comparison, without any value that could be a secret.
 
-Values of config maps, secrets and environments, and everything else that is only compared, are stored as fingerprints:
-truncated keyed hashes. Annotations are ignored, except those of a pod template. Pure functions.
+Names, images and numbers are stored as they are. Everything else, such as the values of config maps, secrets,
+environments and annotations, is stored as a mark, which is a keyed hash. Pure functions.
 """
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
 from typing import Any
 
-State = dict[str, Any]
-Fingerprint = Callable[[Any], str]
-
-MAX_CONTAINERS = 50
-MAX_KEYS = 500
-MAX_LINES = 100
-MAX_CHARACTERS = 300
-
-# Reasons of ended and waiting containers that count as trouble, most specific first.
-ENDED = ("OOMKilled", "ContainerCannotRun", "DeadlineExceeded")
-WAITING = (
-    "CrashLoopBackOff",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
+from painchain.connectors.kubernetes import helm, pods
+from painchain.connectors.kubernetes.bookkeeping import is_machine_label, is_machine_taint, is_routine_job
+from painchain.connectors.kubernetes.field_marks import (
+    MAX_CONTAINERS,
+    Marks,
+    annotation_marks,
+    environment_marks,
+    ingress_marks,
+    marks,
+    service_marks,
+    template_marks,
+    without_defaults,
 )
+from painchain.connectors.kubernetes.json_values import (
+    MAX_CHARACTERS,
+    MAX_LINES,
+    Fingerprint,
+    as_dict,
+    as_dicts,
+    as_lines,
+    as_list,
+    as_number,
+    as_text,
+    parse_time,
+)
+from painchain.connectors.kubernetes.workload import WORKLOADS, workload_of
 
+State = dict[str, Any]
 
-def fingerprinter(salt: str) -> Fingerprint:
-    """Return a function that computes fingerprints with a connector's own salt."""
-    key = salt.encode()
+FORMAT = 2  # 1 had no "v", one hash for all fields of a specification, and no annotations
+LEFT_OUT: State = {"v": FORMAT, "left_out": True}
 
-    def fingerprint(value: Any) -> str:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6, key=key).digest()
-        return urlsafe_b64encode(digest).decode()
+MAX_KEYS = 500
 
-    return fingerprint
+# Node fields that controllers set once, after the node has joined.
+NODE_FIELDS_OF_MACHINES = ("podCIDR", "podCIDRs", "providerID", "externalID", "taints", "unschedulable")
 
 
 def state(kind: str, item: Mapping[str, Any], fingerprint: Fingerprint) -> State:
     """Return the state of an object of that kind, without empty values."""
-    meta, spec = as_dict(item.get("metadata")), as_dict(item.get("spec"))
-    kept = _STATES[kind](item, spec, fingerprint)
-    if kind not in ("Node", "Pod"):
-        kept["labels"] = fingerprint(meta.get("labels") or {})
-        kept["generation"] = meta.get("generation")
-    return {key: value for key, value in kept.items() if value not in (None, {}, [])}
+    metadata, spec = as_dict(item.get("metadata")), as_dict(item.get("spec"))
+    if kind == "Pod":
+        return pods.state(item)
+    own = _STATES[kind](item, spec, fingerprint)
+    if own.keys() == {"routine"}:
+        return {"v": FORMAT, **own}
+    shared = {
+        "v": FORMAT,
+        "annotations": annotation_marks(metadata, fingerprint),
+        "workload": workload_of(kind, metadata) if kind not in WORKLOADS else None,
+        **helm.origin(metadata),
+    }
+    if kind != "Node":
+        shared["labels"] = fingerprint(metadata.get("labels") or {})
+        shared["generation"] = metadata.get("generation")
+    return {key: value for key, value in {**own, **shared}.items() if value not in (None, {}, [])}
 
 
 def _deployment(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     return {
-        **_workload(spec, fingerprint, "strategy", "replicas"),
-        "strategy": _text(as_dict(spec.get("strategy")).get("type")),
-        "replicas": _number(spec.get("replicas")),
+        **_workload(spec, fingerprint, "replicas"),
+        "strategy": as_text(as_dict(spec.get("strategy")).get("type")),
+        "replicas": as_number(spec.get("replicas")),
     }
 
 
 def _stateful_set(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    return {**_workload(spec, fingerprint, "replicas"), "replicas": _number(spec.get("replicas"))}
+    return {**_workload(spec, fingerprint, "replicas"), "replicas": as_number(spec.get("replicas"))}
 
 
 def _daemon_set(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    strategy = _text(as_dict(spec.get("updateStrategy")).get("type"))
-    return {**_workload(spec, fingerprint, "updateStrategy"), "strategy": strategy}
+    strategy = as_text(as_dict(spec.get("updateStrategy")).get("type"))
+    return {**_workload(spec, fingerprint), "strategy": strategy}
 
 
 def _service(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    # A service has no generation: only fields that people set are compared, not defaults of a newer server.
-    compared = ("selector", "externalName", "externalIPs", "sessionAffinity", "loadBalancerSourceRanges")
     return {
-        "service_type": _text(spec.get("type")),
-        "cluster_ip": _text(spec.get("clusterIP")),
-        "ports": _lines(_port(as_dict(one)) for one in as_list(spec.get("ports"))),
-        "rest": fingerprint({key: spec.get(key) for key in compared}),
+        "service_type": as_text(spec.get("type")),
+        "cluster_ip": as_text(spec.get("clusterIP")),
+        "ports": as_lines(map(_port, as_dicts(spec.get("ports")))),
+        "fields": {
+            **service_marks(spec, fingerprint),
+            **marks({"further ports": as_list(spec.get("ports"))[MAX_LINES:]}, fingerprint),
+        },
     }
 
 
 def _keys(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     values = {**as_dict(item.get("binaryData")), **as_dict(item.get("data"))}
-    kept = {str(key)[:MAX_CHARACTERS]: fingerprint(value) for key, value in sorted(values.items())[:MAX_KEYS]}
-    rest = [item.get("type"), bool(item.get("immutable")), sorted(values)[MAX_KEYS:]]
-    return {"keys": kept, "rest": fingerprint(rest)}
+    keys = {str(key)[:MAX_CHARACTERS]: fingerprint(value) for key, value in sorted(values.items())[:MAX_KEYS]}
+    others = {key: values[key] for key in sorted(values)[MAX_KEYS:]}
+    fields = {"type": item.get("type"), "immutable": item.get("immutable") or None, "further keys": others}
+    return {"keys": keys, "fields": marks(fields, fingerprint)}
 
 
 def _ingress(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     return {
-        "ingress_class": _text(spec.get("ingressClassName")),
-        "hosts": _lines(as_dict(rule).get("host") or "*" for rule in as_list(spec.get("rules"))),
-        "rest": fingerprint({key: value for key, value in spec.items() if key != "ingressClassName"}),
+        "ingress_class": as_text(spec.get("ingressClassName")),
+        "hosts": as_lines(rule.get("host") or "*" for rule in as_dicts(spec.get("rules"))),
+        "fields": ingress_marks(spec, fingerprint),
     }
 
 
 def _job(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     status = as_dict(item.get("status"))
     ends = {"Complete": "succeeded", "Failed": "failed"}
-    ended = [one for one in map(as_dict, as_list(status.get("conditions"))) if one.get("status") == "True"]
-    outcome = next((one for one in ended if one.get("type") in ends), {})
+    conditions = [condition for condition in as_dicts(status.get("conditions")) if condition.get("status") == "True"]
+    outcome = next((condition for condition in conditions if condition.get("type") in ends), {})
     began = parse_time(status.get("startTime"))
     until = parse_time(status.get("completionTime")) or parse_time(outcome.get("lastTransitionTime"))
+    is_routine = is_routine_job(as_dict(item.get("metadata")))
+    if is_routine and outcome.get("type") != "Failed":
+        return {"routine": True}
     return {
         **_workload(spec, fingerprint),
         "status": ends.get(str(outcome.get("type"))),
         "duration": max(0, round((until - began).total_seconds())) if outcome and began and until else None,
+        "routine": is_routine or None,
     }
 
 
 def _cron_job(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    job = as_dict(as_dict(spec.get("jobTemplate")).get("spec"))
-    return {
-        **_workload(job, fingerprint),
-        "schedule": _text(spec.get("schedule")),
-        "suspended": spec.get("suspend") is True,
-        "policy": fingerprint(
-            {key: value for key, value in spec.items() if key not in ("jobTemplate", "schedule", "suspend")}
-        ),
-    }
+    template = as_dict(spec.get("jobTemplate"))
+    job = _workload(as_dict(template.get("spec")), fingerprint, prefix="job/")
+    metadata = {key: as_dict(template.get("metadata")).get(key) for key in ("labels", "annotations")}
+    job["fields"] |= marks(metadata, fingerprint, prefix="job/")
+    job["fields"] |= marks(spec, fingerprint, "jobTemplate", "schedule", "suspend")
+    return {**job, "schedule": as_text(spec.get("schedule")), "suspended": spec.get("suspend") is True}
 
 
 def _node(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    conditions = map(as_dict, as_list(as_dict(item.get("status")).get("conditions")))
+    conditions = as_dicts(as_dict(item.get("status")).get("conditions"))
+    labels = as_dict(as_dict(item.get("metadata")).get("labels"))
+    chosen_labels = {key: value for key, value in labels.items() if not is_machine_label(str(key))}
+    taints = [taint for taint in as_dicts(spec.get("taints")) if not is_machine_taint(str(taint.get("key")))]
     return {
         "conditions": {
-            str(one.get("type"))[:MAX_CHARACTERS]: str(one.get("status"))[:MAX_CHARACTERS] for one in conditions
+            str(condition.get("type"))[:MAX_CHARACTERS]: str(condition.get("status"))[:MAX_CHARACTERS]
+            for condition in conditions
         },
         "unschedulable": spec.get("unschedulable") is True,
+        "taints": as_lines(sorted(map(_taint, taints))),
+        "fields": {
+            **marks(spec, fingerprint, *NODE_FIELDS_OF_MACHINES),
+            # A label without a value is a label.
+            **{f"label/{key}": fingerprint(value) for key, value in chosen_labels.items()},
+        },
     }
-
-
-def _pod(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
-    status = as_dict(item.get("status"))
-    containers = [
-        as_dict(one)
-        for name in ("initContainerStatuses", "containerStatuses")
-        for one in as_list(status.get(name))[:MAX_CONTAINERS]
-    ]
-    troubles = [trouble for one in containers if (trouble := _trouble(one))]
-    if status.get("phase") == "Failed":
-        troubles.append([_text(status.get("reason")) or "Failed", None, None])
-    return {"troubles": troubles, "running_since": _running_since(status, containers)}
 
 
 def _role(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     rules = as_list(item.get("rules"))
-    return {"rules": _lines(_rule(as_dict(rule)) for rule in rules), "rest": fingerprint(rules)}
+    return {"rules": as_lines(map(_rule, map(as_dict, rules))), "fields": marks({"rules": rules}, fingerprint)}
 
 
 def _role_binding(item: Any, spec: Any, fingerprint: Fingerprint) -> State:
     role, subjects = as_dict(item.get("roleRef")), as_list(item.get("subjects"))
     return {
-        "role": _text(f"{role.get('kind')} {role.get('name')}") if role else None,
-        "subjects": _lines(_subject(as_dict(one)) for one in subjects),
-        "rest": fingerprint(subjects),
+        "role": as_text(f"{role.get('kind')} {role.get('name')}") if role else None,
+        "subjects": as_lines(map(_subject, map(as_dict, subjects))),
+        "fields": marks({"subjects": subjects}, fingerprint),
     }
 
 
-def _workload(spec: Any, fingerprint: Fingerprint, *apart: str) -> State:
+def _workload(spec: Any, fingerprint: Fingerprint, *without: str, prefix: str = "") -> State:
     template = as_dict(spec.get("template"))
     pod = as_dict(template.get("spec"))
-    containers = [as_dict(one) for name in ("initContainers", "containers") for one in as_list(pod.get(name))]
-    named = [(str(one.get("name"))[:MAX_CHARACTERS], one) for one in containers[:MAX_CONTAINERS]]
-    bare = [{key: value for key, value in one.items() if key not in ("image", "env")} for one in containers]
-    remainder = {key: value for key, value in pod.items() if key not in ("initContainers", "containers")}
-    meta = {key: as_dict(template.get("metadata")).get(key) for key in ("labels", "annotations")}
+    containers = [container for group in ("initContainers", "containers") for container in as_dicts(pod.get(group))]
+    by_name = {str(container.get("name"))[:MAX_CHARACTERS]: container for container in containers[:MAX_CONTAINERS]}
+    environments = {name: environment_marks(container, fingerprint) for name, container in by_name.items()}
+    fields: Marks = marks(without_defaults(spec), fingerprint, "template", *without, prefix=prefix)
     return {
-        "images": {name: _text(one.get("image")) for name, one in named},
-        "env": {name: env for name, one in named if (env := _environment(one, fingerprint))},
-        "template": fingerprint([bare, remainder, meta]),
-        "rest": fingerprint({key: value for key, value in spec.items() if key not in ("template", *apart)}),
+        "images": {name: as_text(container.get("image")) for name, container in by_name.items()},
+        "env": {name: environment for name, environment in environments.items() if environment},
+        "fields": {**fields, **template_marks(template, fingerprint)},
+        "pod_annotations": annotation_marks(as_dict(template.get("metadata")), fingerprint),
     }
 
 
-def _environment(container: Any, fingerprint: Fingerprint) -> dict[str, str]:
-    variables = [as_dict(one) for one in as_list(container.get("env"))]
-    kept = {str(one.get("name"))[:MAX_CHARACTERS]: fingerprint(one) for one in variables[:MAX_LINES]}
-    return {**kept, "…": fingerprint(variables[MAX_LINES:])} if len(variables) > MAX_LINES else kept
-
-
-def _port(port: Any) -> str:
+def _port(port: Mapping[str, Any]) -> str:
     target, node, name = port.get("targetPort"), port.get("nodePort"), port.get("name")
     text = f"{port.get('port')}/{port.get('protocol', 'TCP')}"
     text += f" → {target}" if target not in (None, port.get("port")) else ""
-    return text + (f", node {node}" if node else "") + (f" ({name})" if name else "")
+    text += (f", node {node}" if node else "") + (f" ({name})" if name else "")
+    return text + (f"{APP_PROTOCOL}{port['appProtocol']}" if port.get("appProtocol") else "")
 
 
-def _rule(rule: Any) -> str:
+APP_PROTOCOL = ", app protocol "
+
+
+def _taint(taint: Mapping[str, Any]) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint.get('key')}{value}:{taint.get('effect')}"
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
     groups = [str(group) for group in as_list(rule.get("apiGroups")) if group]
-    things = [str(one) for one in as_list(rule.get("resources")) or as_list(rule.get("nonResourceURLs"))]
-    text = f"{', '.join(map(str, as_list(rule.get('verbs'))))}: {', '.join(things)}"
+    resources = map(str, as_list(rule.get("resources")) or as_list(rule.get("nonResourceURLs")))
+    text = f"{', '.join(map(str, as_list(rule.get('verbs'))))}: {', '.join(resources)}"
     only = ", ".join(map(str, as_list(rule.get("resourceNames"))))
     return text + (f" ({', '.join(groups)})" if groups else "") + (f", only {only}" if only else "")
 
 
-def _subject(subject: Any) -> str:
+def _subject(subject: Mapping[str, Any]) -> str:
     name, namespace = subject.get("name"), subject.get("namespace")
     return f"{subject.get('kind')} {namespace}/{name}" if namespace else f"{subject.get('kind')} {name}"
-
-
-def _trouble(container: Any) -> list[Any] | None:
-    """Return reason, container and restarts; "OOMKilled" takes precedence over "CrashLoopBackOff"."""
-    now, last = as_dict(container.get("state")), as_dict(container.get("lastState"))
-    ended = [as_dict(one.get("terminated")).get("reason") for one in (now, last)]
-    waits = as_dict(now.get("waiting")).get("reason")
-    reason = next((one for one in ENDED if one in ended), waits if waits in WAITING else None)
-    return [reason, _text(container.get("name")), _number(container.get("restartCount"))] if reason else None
-
-
-def _running_since(status: Any, containers: list[Any]) -> str | None:
-    """Return since when all containers have been running; None if one is not."""
-    if status.get("phase") != "Running":
-        return None
-    running = [one for one in containers if as_dict(as_dict(one.get("state")).get("terminated")).get("exitCode") != 0]
-    began = [as_dict(as_dict(one.get("state")).get("running")).get("startedAt") for one in running]
-    return max(map(str, began)) if began and all(began) else None
-
-
-def as_dict(value: Any) -> dict[str, Any]:
-    """Return `value` if it is a JSON object, else {}: a malformed item must not stop a poll."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_list(value: Any) -> list[Any]:
-    """Return `value` if it is a list, else []."""
-    return value if isinstance(value, list) else []
-
-
-def parse_time(value: Any) -> datetime | None:
-    """Return a time of Kubernetes in UTC, or None.
-
-    >>> parse_time("2026-03-10T12:00:00Z"), parse_time("soon"), parse_time(None)
-    (datetime.datetime(2026, 3, 10, 12, 0, tzinfo=datetime.timezone.utc), None, None)
-    """
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _text(value: Any) -> str | None:
-    return str(value)[:MAX_CHARACTERS] if isinstance(value, str | int) and value != "" else None
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _lines(texts: Iterable[Any]) -> list[str]:
-    return [str(text)[:MAX_CHARACTERS] for text in texts][:MAX_LINES]
 
 
 _STATES: dict[str, Callable[[Any, Any, Fingerprint], State]] = {
@@ -268,7 +228,6 @@ _STATES: dict[str, Callable[[Any, Any, Fingerprint], State]] = {
     "Job": _job,
     "CronJob": _cron_job,
     "Node": _node,
-    "Pod": _pod,
     "Role": _role,
     "RoleBinding": _role_binding,
 }

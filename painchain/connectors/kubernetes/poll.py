@@ -19,27 +19,24 @@ from painchain.connectors.contract import (
     SourceEvent,
 )
 from painchain.connectors.http_client import HttpClient, Response, ResponseTooLarge
+from painchain.connectors.kubernetes import helm
 from painchain.connectors.kubernetes.api import Cluster, ResourceStream, resolve_cluster
-from painchain.connectors.kubernetes.changes import (
+from painchain.connectors.kubernetes.bookkeeping import LeaveOut, leave_out
+from painchain.connectors.kubernetes.changes import compare, deletion
+from painchain.connectors.kubernetes.json_values import Fingerprint, as_dict, as_list, fingerprinter, parse_time
+from painchain.connectors.kubernetes.observation import (
     ObjectType,
     ObservedObject,
     StoredObject,
-    compare,
-    deletion,
     observe,
     stored_object,
 )
-from painchain.connectors.kubernetes.object_state import Fingerprint, as_dict, as_list, fingerprinter, parse_time
 
 PAGES = (500, 50, 5)  # objects per page; smaller pages if a response is too large
 PAGE_BYTES = 32 * 1024 * 1024
 RELISTS = 3
 MAX_OBJECTS = 20_000
 CURSOR = 1  # the version of the cursor format
-
-
-class Forbidden(Exception):
-    """The account may not list this."""
 
 
 @dataclass
@@ -51,10 +48,21 @@ class Listing:
     objects: dict[str, ObservedObject] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Reader:
+    """How objects are read: through `client`, with `fingerprint` for marks, and without those of `leave_out`."""
+
+    client: HttpClient
+    fingerprint: Fingerprint
+    leave_out: LeaveOut
+
+
 @dataclass
 class Comparison:
     """The state of one poll: its events, and whether more are left."""
 
+    cluster: str
+    leave_out: LeaveOut
     now: datetime
     since: datetime
     events: list[SourceEvent] = field(default_factory=list)
@@ -75,21 +83,22 @@ def poll(context: PollContext) -> PollResult:
     old = context.cursor if _is_same_cluster(context.cursor, cluster) else {}
     salt = old.get("salt") or token_hex(16)
     last_heard = parse_time(old.get("heard"))
-    comparison = Comparison(context.now, last_heard or context.now)
+    comparison = Comparison(cluster.name, leave_out(context.settings), context.now, last_heard or context.now)
     streams: dict[str, Any] = {}
     forbidden: list[ResourceStream] = []
     with HttpClient(
         cluster.base_url, cluster.headers, context.now, cluster.ssl_context(), max_bytes=PAGE_BYTES
     ) as client:
+        reader = Reader(client, fingerprinter(salt), comparison.leave_out)
         for stream in cluster.streams():
             before = old.get("streams", {}).get(stream.key)
             if context.stopping() or comparison.is_full:
                 comparison.has_more = True
                 listing = None
             else:
-                listing = _list_stream(client, stream, before, fingerprinter(salt), forbidden)
+                listing = _list_stream(reader, stream, before, forbidden)
             if listing:
-                streams[stream.key] = _compare(stream, cluster.name, before, listing, comparison)
+                streams[stream.key] = _compare(stream, before, listing, comparison)
             elif before:
                 streams[stream.key] = before
             _refuse_too_many(streams)
@@ -111,7 +120,8 @@ def poll(context: PollContext) -> PollResult:
     note = f"The account cannot list {_labels(forbidden)}, so their changes are not seen. {GRANT}" if forbidden else ""
     if comparison.has_more:
         note = f"There is more to read than fits in one poll. The next poll follows immediately. {note}".strip()
-    return PollResult(comparison.events, cursor, comparison.has_more, note, _gap(last_heard, context))
+    events = helm.add_charts(comparison.events, streams.values())
+    return PollResult(events, cursor, comparison.has_more, note, _gap(last_heard, context))
 
 
 GRANT = "Grant it the verbs list and watch for them."
@@ -132,14 +142,14 @@ def _gap(last_heard: datetime | None, context: PollContext) -> PollGap | None:
 
 
 def _list_stream(
-    client: HttpClient, stream: ResourceStream, before: Any, fingerprint: Fingerprint, forbidden: list[ResourceStream]
+    reader: Reader, stream: ResourceStream, before: Any, forbidden: list[ResourceStream]
 ) -> Listing | None:
     """Return all objects of a stream. If the account may not list it, add it to `forbidden` and return None."""
     apis = stream.resource.apis
     first = as_dict(before).get("api")
-    for api in sorted(apis, key=lambda observed: (observed != first, apis.index(observed))):
+    for api in sorted(apis, key=lambda api: (api != first, apis.index(api))):
         try:
-            return _list_with_retries(client, stream, api, fingerprint)
+            return _list_with_retries(reader, stream, api)
         except PollError as error:
             if error.kind is ErrorKind.PERMISSION:
                 forbidden.append(stream)
@@ -149,12 +159,12 @@ def _list_stream(
     return None
 
 
-def _list_with_retries(client: HttpClient, stream: ResourceStream, api: str, fingerprint: Fingerprint) -> Listing:
+def _list_with_retries(reader: Reader, stream: ResourceStream, api: str) -> Listing:
     """List a stream page by page; start again if the list has expired meanwhile (410)."""
     sizes, tries = list(PAGES), 0
     while True:
         try:
-            return _list_pages(client, stream, api, fingerprint, sizes[0])
+            return _list_pages(reader, stream, api, sizes[0])
         except ResponseTooLarge:
             if not sizes[1:]:
                 raise
@@ -165,56 +175,61 @@ def _list_with_retries(client: HttpClient, stream: ResourceStream, api: str, fin
                 raise
 
 
-def _list_pages(client: HttpClient, stream: ResourceStream, api: str, fingerprint: Fingerprint, size: int) -> Listing:
+def _list_pages(reader: Reader, stream: ResourceStream, api: str, size: int) -> Listing:
     listing = Listing(api)
     params: dict[str, Any] = {"limit": size}
     while True:
-        answer = client.get(stream.resource.path(api, stream.namespace), params)
-        following = _add_page(listing, answer, stream, fingerprint)
-        if not following:
+        response = reader.client.get(stream.resource.path(api, stream.namespace), params)
+        next_page = _add_page(listing, response, stream, reader)
+        if not next_page:
             return listing
-        params = {"limit": size, "continue": following}
+        params = {"limit": size, "continue": next_page}
 
 
-def _add_page(listing: Listing, answer: Response, stream: ResourceStream, fingerprint: Fingerprint) -> str:
+def _add_page(listing: Listing, response: Response, stream: ResourceStream, reader: Reader) -> str:
     """Add a page to the listing and return the token of the next page, or ""."""
-    page = as_dict(answer.value)
+    page = as_dict(response.value)
     meta = as_dict(page.get("metadata"))
     if not isinstance(page.get("items", []), list | None) or not meta.get("resourceVersion"):
         raise PollError(
             f"The response is not a list of {stream.label}. Check the API server URL.", ErrorKind.INVALID_RESPONSE
         )
-    objects = (observe(stream.resource.kind, item, fingerprint) for item in as_list(page.get("items")))
+    kind, items = stream.resource.kind, as_list(page.get("items"))
+    objects = (observe(kind, item, reader.fingerprint, reader.leave_out) for item in items)
     listing.objects |= {observed.uid: observed for observed in objects if observed}
     listing.version = str(meta["resourceVersion"])
     return str(meta.get("continue") or "")
 
 
-def _compare(
-    stream: ResourceStream, cluster: str, before: Any, listing: Listing, comparison: Comparison
-) -> dict[str, Any]:
+def _compare(stream: ResourceStream, before: Any, listing: Listing, comparison: Comparison) -> dict[str, Any]:
     """Add the events of a stream to the comparison, and return its part of the cursor."""
-    object_type = ObjectType(cluster, stream.resource.kind)
+    object_type = ObjectType(comparison.cluster, stream.resource.kind, comparison.leave_out)
     entries = dict(as_dict(before).get("known", {}))
-    new = before is None
+    is_new = before is None
     for uid, observed in listing.objects.items():
-        if comparison.is_full and not new:
+        if comparison.is_full and not is_new:
             comparison.has_more = True
             break
-        event, after = compare(
-            object_type, stored_object(uid, entries.get(uid)), observed, comparison.now, comparison.since
-        )
+        stored = stored_object(uid, entries.get(uid))
+        event, after = compare(object_type, stored, observed, comparison.now, comparison.since)
         _store(entries, uid, after)
-        if event and not new:
+        if event and not is_new:
             comparison.events.append(event)
-    for uid in [uid for uid in entries if uid not in listing.objects]:
+    deleted = [StoredObject(uid, *entry) for uid, entry in entries.items() if uid not in listing.objects]
+    for old in sorted(deleted, key=_revision):
         if comparison.is_full:
             comparison.has_more = True
             break
-        old = StoredObject(uid, *entries.pop(uid))
-        if event := deletion(object_type, old, None, comparison.now, comparison.since):
+        del entries[old.uid]
+        if event := deletion(object_type, old, None, comparison.now, comparison.since, entries.values()):
             comparison.events.append(event)
     return {"api": listing.api, "at": listing.version, "known": entries}
+
+
+def _revision(old: StoredObject) -> int:
+    """Return the number of a release's revision: the deletion of the last one uninstalled it."""
+    revision = helm.parse_name(old.name)
+    return revision.number if revision else 0
 
 
 def _store(entries: dict[str, Any], uid: str, after: StoredObject | None) -> None:

@@ -7,43 +7,25 @@ import json
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import httpx2
 
-from painchain.connectors.contract import (
-    Cursor,
-    CursorUpdate,
-    ErrorKind,
-    PollContext,
-    PollError,
-    PollGap,
-    PollResult,
-    SourceEvent,
-)
+from painchain.connectors.contract import CursorUpdate, ErrorKind, PollContext, PollError
 from painchain.connectors.http_client import AGENT, CONNECT_SECONDS
 from painchain.connectors.kubernetes.api import Cluster, ResourceStream, resolve_cluster
-from painchain.connectors.kubernetes.changes import (
-    ObjectType,
-    ObservedObject,
-    StoredObject,
-    compare,
-    deletion,
-    observe,
-    stored_object,
-)
-from painchain.connectors.kubernetes.object_state import Fingerprint, as_dict, fingerprinter, parse_time
+from painchain.connectors.kubernetes.bookkeeping import leave_out
+from painchain.connectors.kubernetes.json_values import Fingerprint, as_dict, fingerprinter, parse_time
+from painchain.connectors.kubernetes.observation import ObservedObject, observe
+from painchain.connectors.kubernetes.watch_update import MAX_STREAMS, LostStream, WatchEvent, WatchUpdate, utc_now
 from painchain.core import address_policy
 from painchain.core.http_transport import GuardedAsyncTransport
 
 STREAM_SECONDS = 240  # the server ends a stream after this; the next one continues
 SILENT_SECONDS = 150  # without a line; bookmarks come about once a minute
 LINE_BYTES = 8 * 1024 * 1024
-MAX_STREAMS = 130  # ten namespaces; only polls read the others
 QUEUE_SIZE = 1_000
 BATCH_SECONDS = 0.2
 MAX_BATCH = 500
@@ -53,31 +35,8 @@ FORBIDDEN_PAUSE = 300.0
 SHORT_SECONDS = 10.0  # after a shorter stream, the next one waits
 
 
-@dataclass(frozen=True)
-class WatchEvent:
-    """One line of a stream: `verb` is added, modified, deleted, or "" for a bookmark."""
-
-    stream: ResourceStream
-    version: str
-    verb: str = ""
-    observed: ObservedObject | None = None
-
-
-@dataclass(frozen=True)
-class LostStream:
-    """A stream that cannot continue: only a new list shows what happened since `since`."""
-
-    stream: ResourceStream
-    since: datetime
-
-
 class _ResourceExpired(Exception):
     """The server no longer has the resourceVersion (410)."""
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
 
 
 async def watch(context: PollContext) -> AsyncIterator[CursorUpdate]:
@@ -95,8 +54,14 @@ async def watch(context: PollContext) -> AsyncIterator[CursorUpdate]:
             while tasks:
                 batch = await _next_batch(queue)
                 alive = [watch.alive for watch in watches if watch.alive]
-                keys = frozenset(stream.key for stream in streams)
-                update = WatchUpdate(cluster.name, batch, min(alive, default=None), keys, context.cursor["salt"])
+                update = WatchUpdate(
+                    cluster.name,
+                    batch,
+                    min(alive, default=None),
+                    frozenset(stream.key for stream in streams),
+                    context.cursor["salt"],
+                    leave_out(context.settings),
+                )
                 yield update
                 if update.is_outdated or any(isinstance(item, LostStream) for item in batch):
                     return
@@ -155,6 +120,7 @@ class WatchStream:
         self._stream = stream
         self._settings = context.settings
         self._fingerprint: Fingerprint = fingerprinter(context.cursor["salt"])
+        self._leave_out = leave_out(context.settings)
         self._client = client
         self._queue = queue
         self._api: str = stored["api"]
@@ -214,7 +180,7 @@ class WatchStream:
         if not version or kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
             return
         self._version = version
-        observed = None if kind == "BOOKMARK" else observe(self._stream.resource.kind, item, self._fingerprint)
+        observed = None if kind == "BOOKMARK" else self._observe(item)
         if observed is None:
             await self._queue.put(WatchEvent(self._stream, version))
         elif kind == "DELETED":
@@ -223,6 +189,9 @@ class WatchStream:
         elif self._states.get(observed.uid) != observed.state:  # most lines are heartbeats and counters
             self._states[observed.uid] = observed.state
             await self._queue.put(WatchEvent(self._stream, version, kind.lower(), observed))
+
+    def _observe(self, item: Any) -> ObservedObject | None:
+        return observe(self._stream.resource.kind, item, self._fingerprint, self._leave_out)
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -241,97 +210,3 @@ async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                     yield line
         if len(rest) > LINE_BYTES:
             raise ValueError("a line is too long")
-
-
-@dataclass
-class WatchUpdate:
-    """Applies received items to a cursor. A poll may have moved it on; the version of each object decides."""
-
-    cluster: str
-    batch: Sequence[WatchEvent | LostStream]
-    alive: datetime | None
-    watched: frozenset[str] = frozenset()
-    salt: str | None = None
-    is_outdated: bool = False
-
-    def __call__(self, cursor: Cursor) -> PollResult:
-        """Return the events of the batch, and the new cursor."""
-        if self.salt not in (None, cursor.get("salt")):
-            self.is_outdated = True
-            return PollResult([], cursor)  # the cursor is of another cluster by now
-        now = utc_now()
-        streams = dict(cursor.get("streams", {}))
-        # A poll may have listed further streams: then there is more to watch.
-        self.is_outdated = len(self.watched) < MAX_STREAMS and not streams.keys() <= self.watched
-        since = parse_time(cursor.get("heard")) or now
-        events: list[SourceEvent] = []
-        lost: list[LostStream] = []
-        for item in self.batch:
-            if isinstance(item, LostStream):
-                lost.append(item)
-            elif item.stream.key in streams:
-                streams[item.stream.key] = self._apply(streams[item.stream.key], item, events, now, since)
-        cursor = {**cursor, "streams": streams, "heard": max(self.alive or since, since).isoformat()}
-        return PollResult(events, cursor, has_more=bool(lost), gap=_gap(lost, now))
-
-    def _apply(
-        self,
-        stream: Mapping[str, Any],
-        watch_event: WatchEvent,
-        events: list[SourceEvent],
-        now: datetime,
-        since: datetime,
-    ) -> Any:
-        at = stream["at"] if is_later(stream["at"], watch_event.version) else watch_event.version
-        if watch_event.observed is None:
-            return {**stream, "at": at}
-        entries = dict(stream["known"])
-        uid = watch_event.observed.uid
-        event, entry = self._compare(stored_object(uid, entries.get(uid)), watch_event, stream["at"], now, since)
-        if event:
-            events.append(event)
-        if entry:
-            entries[uid] = entry.entry()
-        else:
-            entries.pop(uid, None)
-        return {**stream, "at": at, "known": entries}
-
-    def _compare(
-        self, old: StoredObject | None, watch_event: WatchEvent, at: str, now: datetime, since: datetime
-    ) -> tuple[SourceEvent | None, StoredObject | None]:
-        """Return the event of a line compared to the stored object, and the object to store."""
-        assert watch_event.observed is not None  # noqa: S101  for the type checker: bookmarks come no further
-        object_type = ObjectType(self.cluster, watch_event.stream.resource.kind)
-        if old and not is_later(watch_event.version, old.version):
-            return None, old  # a poll has observed a later version
-        if watch_event.verb == "deleted":
-            return (deletion(object_type, old, watch_event.observed, now, since) if old else None), None
-        if (
-            old is None
-            and watch_event.verb == "modified"
-            and object_type.kind != "Pod"
-            and not is_later(watch_event.version, at)
-        ):
-            return None, None  # a poll has observed the deletion
-        return compare(object_type, old, watch_event.observed, now, since)
-
-
-def is_later(one: str, other: str) -> bool:
-    """Say whether a resourceVersion is later than another. Within one kind they increase.
-
-    >>> is_later("10", "9"), is_later("9", "9")
-    (True, False)
-    """
-    with suppress(ValueError):
-        return int(one) > int(other)
-    return one != other
-
-
-def _gap(lost: Iterable[LostStream], now: datetime) -> PollGap | None:
-    """Return the period from which only the result is known, not each change."""
-    since = [one.since for one in lost]
-    if not since:
-        return None
-    kinds = ", ".join(sorted({one.stream.resource.kind for one in lost}))
-    words = f"The cluster no longer has every change of {kinds} in this time. Only the result is on the timeline."
-    return PollGap(min(since), max(now, min(since)), words)

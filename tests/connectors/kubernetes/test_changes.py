@@ -12,8 +12,10 @@ import pytest
 from painchain.connectors import kubernetes
 from painchain.connectors.contract import SourceEvent
 from painchain.connectors.kubernetes.api import RESOURCES
-from painchain.connectors.kubernetes.changes import ObjectType, ObservedObject, StoredObject, compare, deletion, observe
-from painchain.connectors.kubernetes.object_state import fingerprinter
+from painchain.connectors.kubernetes.changes import compare, deletion
+from painchain.connectors.kubernetes.json_values import fingerprinter
+from painchain.connectors.kubernetes.observation import ObjectType, ObservedObject, StoredObject, observe
+from painchain.connectors.kubernetes.workload import WORKLOADS
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=5)
@@ -148,7 +150,8 @@ CHANGES = {
 def test_a_change_of_each_kind_has_its_facts(kind: str, old: Any, new: Any, facts: Any) -> None:
     found = change(kind, thing(**old), thing(**new))
     assert found is not None
-    assert found.facts == {"namespace": "shop", "cluster": "prod", **facts}
+    workload = {"workload": f"{kind}/web"} if kind in (*WORKLOADS, "Job") else {}
+    assert found.facts == {"namespace": "shop", "cluster": "prod", **workload, **facts}
     assert found.event_id == f"prod:shop:{kind}:web:u-1:7:modified"
     assert (found.event_type, found.title, found.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
 
@@ -185,9 +188,15 @@ def test_no_value_is_in_an_event_or_in_stored_state() -> None:
 
 
 def noise(value: dict[str, Any]) -> dict[str, Any]:
-    """The same object after a controller, a heartbeat and an annotation."""
+    """The same object after a controller, a heartbeat, and annotations that machines write."""
     value = copy.deepcopy(value)
-    value["metadata"] |= {"resourceVersion": "99", "annotations": {"a": "b"}, "managedFields": [{"manager": "x"}]}
+    annotations = {
+        "kubectl.kubernetes.io/last-applied-configuration": CANARY,
+        "deployment.kubernetes.io/revision": "7",
+        "cluster-autoscaler.kubernetes.io/last-updated": "2026-03-10 12:00:00",
+        "meta.helm.sh/release-name": "shop",
+    }
+    value["metadata"] |= {"resourceVersion": "99", "annotations": annotations, "managedFields": [{"manager": "x"}]}
     value["status"] = {"observedGeneration": 4, "readyReplicas": 3, "loadBalancer": {"ingress": [{}]}}
     return value
 
@@ -203,7 +212,7 @@ def test_defaults_that_a_newer_server_adds_are_not_changes() -> None:
     new = thing(metadata={"generation": 4}, spec={**template(), "newDefault": True})
     assert change("Deployment", old, new) is None
     new["metadata"]["generation"] = 5
-    assert change("Deployment", old, new).text == "Changed: other settings."  # type: ignore[union-attr]
+    assert change("Deployment", old, new).text == "Changed: newDefault."  # type: ignore[union-attr]
 
 
 def test_created_and_deleted_objects_have_their_facts() -> None:
@@ -274,7 +283,7 @@ class Life:
     def see(self, value: Any, now: datetime = NOW) -> tuple[str | None, dict[str, Any]] | None:
         found, self.kept = compare(ObjectType("prod", "Pod"), self.kept, seen("Pod", value), now, SINCE)
         return (
-            (found.status, {k: v for k, v in found.facts.items() if k not in ("cluster", "namespace")})
+            (found.status, {k: v for k, v in found.facts.items() if k not in ("cluster", "namespace", "workload")})
             if found
             else None
         )

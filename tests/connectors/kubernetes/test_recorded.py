@@ -12,10 +12,10 @@ import pytest
 
 from painchain.connectors.contract import Cursor, PollContext, PollResult, SourceEvent
 from painchain.connectors.kubernetes.api import ResourceStream, resolve_cluster
-from painchain.connectors.kubernetes.changes import observe
-from painchain.connectors.kubernetes.object_state import fingerprinter, parse_time
+from painchain.connectors.kubernetes.json_values import fingerprinter, parse_time
+from painchain.connectors.kubernetes.observation import observe
 from painchain.connectors.kubernetes.poll import poll
-from painchain.connectors.kubernetes.watch import WatchEvent, WatchUpdate
+from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
 from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
 from tests.kubernetes.story import CANARY, TOLD, by_kind
 from tests.support.fake_cluster import status
@@ -131,7 +131,18 @@ def test_the_facts_match_the_recording_and_contain_no_values(first: Any) -> None
         "ports": ["80/TCP"],
     }
     assert of("[Ingress Created] web").facts == {**own, "ingress_class": "nginx", "hosts": ["shop.example"]}
-    assert of("[Job Updated] migrate").facts == {**own, "status": "succeeded", "duration": 90}
+    assert of("[Job Updated] migrate").facts == {
+        **own,
+        "workload": "Job/migrate",
+        "status": "succeeded",
+        "duration": 90,
+    }
     assert of("[Node Updated] node-1").facts["conditions"] == ["Ready: True → Unknown"]
-    assert of("[Pod Updated] worker").facts == {**own, "reason": "CrashLoopBackOff", "container": "app", "restarts": 4}
+    assert of("[Pod Updated] worker").facts == {
+        **own,
+        "workload": "Pod/worker",
+        "reason": "CrashLoopBackOff",
+        "container": "app",
+        "restarts": 4,
+    }
     assert of("[RoleBinding Created] readers").facts == {**own, "role": "Role reader", "subjects": ["User ann"]}

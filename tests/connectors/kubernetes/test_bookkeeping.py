@@ -1,0 +1,323 @@
+"""Bookkeeping of machines is left out: a day of it, releases of Helm, Jobs of CronJobs, and what people leave out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from painchain.connectors.contract import Cursor, PollContext, SourceEvent
+from painchain.connectors.kubernetes.api import ResourceStream, resolve_cluster
+from painchain.connectors.kubernetes.bookkeeping import leave_out
+from painchain.connectors.kubernetes.json_values import fingerprinter
+from painchain.connectors.kubernetes.observation import observe
+from painchain.connectors.kubernetes.poll import poll
+from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
+from tests.counterparts import FakeServer, run_fake_server
+from tests.support.fake_cluster import TOKEN, FakeCluster
+
+CANARY = "canary-value-5e02"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+
+
+class Observer:
+    """A connector of a fake cluster, which polls it or hears the lines of its watches."""
+
+    def __init__(self, cluster: FakeCluster, fake_server: FakeServer, *left_out: str):
+        self.cluster = cluster
+        self.settings: dict[str, Any] = {
+            "api_server": fake_server.url,
+            "token": TOKEN,
+            "cluster_name": "prod",
+            "leave_out": list(left_out),
+        }
+        self.cursor: Cursor = {}
+        self.events: list[SourceEvent] = []
+        self._heard = 0
+        self.poll()
+
+    def poll(self, now: datetime | None = None) -> list[str]:
+        """Poll, and return the titles of the new events."""
+        self._heard = len(self.cluster.lines)
+        result = poll(PollContext(self.settings, self.cursor, now or datetime.now(UTC)))
+        return self._store(result.events, result.cursor)
+
+    def hear(self) -> list[str]:
+        """Hear what happened since the last poll or call, and return the titles of the new events."""
+        streams = {stream.resource.kind: stream for stream in resolve_cluster(self.settings).streams()}
+        lines = self.cluster.lines[self._heard :]
+        self._heard = len(self.cluster.lines)
+        batch = [self._watch_event(streams[kind], str(version), line) for version, kind, _, line in lines]
+        update = WatchUpdate("prod", batch, None, leave_out=leave_out(self.settings))
+        result = update(self.cursor)
+        return self._store(result.events, result.cursor)
+
+    def _watch_event(self, stream: ResourceStream, version: str, line: dict[str, Any]) -> WatchEvent:
+        mark = fingerprinter(self.cursor["salt"])
+        observed = observe(stream.resource.kind, line["object"], mark, leave_out(self.settings))
+        return WatchEvent(stream, version, line["type"].lower(), observed)
+
+    def _store(self, events: Any, cursor: Cursor) -> list[str]:
+        self.cursor = json.loads(json.dumps(cursor))
+        self.events += events
+        return [event.title for event in events]
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def fake_server(cluster: FakeCluster) -> Iterator[FakeServer]:
+    with run_fake_server(cluster) as fake_server:
+        yield fake_server
+
+
+def seconds(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+def put_revision(cluster: FakeCluster, number: int, status: str, release: str = "shop", **more: Any) -> None:
+    """Store a revision as Helm does; `created` and `modified` are times."""
+    now = datetime.now(UTC)
+    labels = {"name": release, "owner": "helm", "status": status, "version": str(number)}
+    labels["createdAt"] = seconds(more.get("created", now))
+    labels["modifiedAt"] = seconds(more.get("modified", more.get("created", now)))
+    cluster.put(
+        "Secret",
+        f"sh.helm.release.v1.{release}.v{number}",
+        type="helm.sh/release.v1",
+        data={"release": CANARY},
+        metadata={"labels": labels, "managedFields": [{"manager": "helm", "time": now.isoformat()}]},
+    )
+
+
+def remove_revision(cluster: FakeCluster, number: int, release: str = "shop") -> None:
+    cluster.remove("Secret", f"sh.helm.release.v1.{release}.v{number}")
+
+
+def put_deployment(cluster: FakeCluster, chart: str, image: str, name: str = "shop") -> None:
+    """A deployment that Helm made."""
+    annotations = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"}
+    spec = {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}
+    cluster.put(
+        "Deployment", name, spec=spec, metadata={"labels": {"helm.sh/chart": chart}, "annotations": annotations}
+    )
+
+
+def upgrade(cluster: FakeCluster, number: int) -> None:
+    """Upgrade the release as Helm does it."""
+    put_revision(cluster, number, "pending-upgrade")
+    cluster.put("ConfigMap", "shop", data={"colour": str(number)})
+    put_deployment(cluster, f"shop-1.{number}.0", f"shop/web:{number}")
+    put_revision(cluster, number - 1, "superseded")
+    put_revision(cluster, number, "deployed")
+
+
+def job(minute: int, condition: str = "", **metadata: Any) -> dict[str, Any]:
+    """What FakeCluster.put takes for the Job that a CronJob creates at a minute since 1970."""
+    owner = {"kind": "CronJob", "name": "backup", "controller": True}
+    status = {"conditions": [{"type": condition, "status": "True"}]} if condition else {"active": 1}
+    return {
+        "kind": "Job",
+        "name": f"backup-{minute}",
+        "status": status,
+        "spec": {"template": {"spec": {"containers": [{"name": "backup", "image": "backup:1"}]}}},
+        "metadata": {"ownerReferences": [owner], **metadata},
+    }
+
+
+def a_day(cluster: FakeCluster, every_minute: Callable[[int], Any]) -> None:
+    """A day of a cluster: one upgrade, and a CronJob of every minute that fails once. All else is bookkeeping."""
+    first = 29_500_000
+    for minute in range(24 * 60):
+        for ten_seconds in range(6):
+            text = f"Cluster-autoscaler status at {minute}:{ten_seconds}0"
+            updated = {"annotations": {"cluster-autoscaler.kubernetes.io/last-updated": text}}
+            cluster.put(
+                "ConfigMap", "cluster-autoscaler-status", "kube-system", data={"status": text}, metadata=updated
+            )
+        lock = {"annotations": {LEADER: json.dumps({"renewTime": minute})}}
+        cluster.put("ConfigMap", "ingress-controller-leader", "ingress", metadata=lock)
+        cluster.put(**job(first + minute))
+        cluster.put(**job(first + minute, "Failed" if minute == 700 else "Complete"))
+        if minute >= 3:
+            cluster.remove("Job", f"backup-{first + minute - 3}")
+        if minute == 600:
+            upgrade(cluster, 2)
+        every_minute(minute)
+
+
+@pytest.mark.parametrize("way", ["watch", "poll"])
+def test_a_day_has_one_event_per_change_and_none_of_bookkeeping(
+    cluster: FakeCluster, fake_server: FakeServer, way: str
+) -> None:
+    put_revision(cluster, 1, "deployed")
+    cluster.put("ConfigMap", "shop", data={"colour": "1"})
+    put_deployment(cluster, "shop-1.1.0", "shop/web:1")
+    observer = Observer(cluster, fake_server)
+    if way == "watch":
+        a_day(cluster, lambda minute: observer.hear() if minute % 10 == 9 else None)
+    else:
+        a_day(cluster, lambda minute: observer.poll() if minute % 120 == 101 else None)
+    assert sorted(event.title for event in observer.events) == [
+        "[ConfigMap Updated] shop",
+        "[Deployment Updated] shop",
+        "[HelmRelease Updated] shop",
+        *(["[Job Updated] backup-29500700"] if way == "watch" else ["[Job Created] backup-29500700"]),
+    ]
+    assert CANARY not in json.dumps(observer.cursor) + repr(observer.events)
+
+
+def test_a_release_is_reported_with_revision_status_and_chart(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    observer = Observer(cluster, fake_server)
+    put_revision(cluster, 1, "pending-install")
+    assert observer.hear() == []
+    put_deployment(cluster, "shop-1.1.0", "shop/web:1")
+    put_deployment(cluster, "redis-17.0.1", "redis:7", "shop-redis")
+    put_revision(cluster, 1, "deployed")
+    titles = observer.hear()
+    assert titles == ["[Deployment Created] shop", "[Deployment Created] shop-redis", "[HelmRelease Created] shop"]
+    event = observer.events[-1]
+    assert event.facts == {
+        "cluster": "prod",
+        "namespace": "shop",
+        "release": "shop",
+        "revision": 1,
+        "status": "deployed",
+        "chart": "redis-17.0.1, shop-1.1.0",
+    }
+    assert (event.event_type, event.status, event.author) == ("HelmRelease", "deployed", "helm")
+    uid = "uid-Secret-shop-sh.helm.release.v1.shop.v1"
+    assert event.event_id == f"prod:shop:HelmRelease:shop:{uid}:{cluster.version}:added"
+    assert observer.poll() == []
+
+
+def test_a_failed_upgrade_and_its_rollback_are_two_events(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    put_revision(cluster, 1, "deployed")
+    observer = Observer(cluster, fake_server)
+    put_revision(cluster, 2, "pending-upgrade")
+    put_revision(cluster, 2, "failed")
+    put_revision(cluster, 3, "pending-rollback")
+    put_revision(cluster, 1, "superseded")
+    put_revision(cluster, 3, "deployed")
+    assert observer.hear() == ["[HelmRelease Updated] shop"] * 2
+    assert [(event.facts["revision"], event.status) for event in observer.events] == [(2, "failed"), (3, "deployed")]
+
+
+def test_two_upgrades_between_two_polls_are_two_events(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    put_revision(cluster, 1, "deployed")
+    observer = Observer(cluster, fake_server)
+    upgrade(cluster, 2)
+    upgrade(cluster, 3)
+    assert observer.poll()[2:] == ["[HelmRelease Updated] shop"] * 2
+    told = {(event.facts["revision"], event.status) for event in observer.events if event.event_type == "HelmRelease"}
+    assert told == {(2, "superseded"), (3, "deployed")}
+    assert observer.poll() == []
+    created = datetime.now(UTC) - timedelta(days=7)
+    put_revision(cluster, 4, "superseded", "restored", created=created)  # a backup of the namespace is restored
+    put_revision(cluster, 5, "deployed", "restored", created=created)
+    assert observer.poll() == ["[HelmRelease Updated] restored"]
+
+
+def test_an_upgrade_that_does_not_end_is_reported_after_a_while(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    put_revision(cluster, 1, "deployed")
+    observer = Observer(cluster, fake_server)
+    put_revision(cluster, 2, "pending-upgrade")
+    now = datetime.now(UTC)
+    assert observer.poll(now + timedelta(minutes=5)) == []
+    assert observer.poll(now + timedelta(minutes=20)) == ["[HelmRelease Updated] shop"]
+    assert observer.events[-1].status == "pending-upgrade"
+    assert observer.poll(now + timedelta(minutes=25)) == []
+    put_revision(cluster, 2, "deployed")
+    assert observer.hear() == ["[HelmRelease Updated] shop"]
+
+
+@pytest.mark.parametrize("way", [Observer.hear, Observer.poll])
+def test_uninstalling_is_one_event_and_removing_old_revisions_is_none(
+    cluster: FakeCluster, fake_server: FakeServer, way: Callable[[Observer], list[str]]
+) -> None:
+    for number in range(1, 12):
+        put_revision(cluster, number, "deployed" if number == 11 else "superseded" if number % 2 else "failed")
+    observer = Observer(cluster, fake_server)
+    remove_revision(cluster, 1)
+    remove_revision(cluster, 2)
+    assert way(observer) == []
+    put_revision(cluster, 11, "uninstalling")
+    for number in range(3, 12):
+        remove_revision(cluster, number)
+    assert way(observer) == ["[HelmRelease Deleted] shop"]
+    event = observer.events[-1]
+    assert (event.facts["revision"], event.status, event.author) == (11, "uninstalled", "unknown")
+
+
+def test_uninstalling_with_its_history_kept_is_one_event(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    put_revision(cluster, 1, "deployed")
+    observer = Observer(cluster, fake_server)
+    put_revision(cluster, 1, "uninstalling")
+    put_revision(cluster, 1, "uninstalled")
+    assert observer.hear() == ["[HelmRelease Deleted] shop"]
+    remove_revision(cluster, 1)
+    assert observer.hear() == []
+
+
+def test_a_job_that_a_person_creates_from_a_cron_job_is_reported(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    observer = Observer(cluster, fake_server)
+    cluster.put(**job(1, annotations={"cronjob.kubernetes.io/instantiate": "manual"}))
+    assert observer.hear() == ["[Job Created] backup-1"]
+    assert observer.events[-1].facts["workload"] == "CronJob/backup"
+
+
+def test_a_failed_job_of_a_cron_job_is_reported_once(cluster: FakeCluster, fake_server: FakeServer) -> None:
+    observer = Observer(cluster, fake_server)
+    cluster.put(**job(29_500_000))
+    cluster.put(**job(29_500_000, "Failed"))
+    cluster.put(**job(29_500_000, "Failed", labels={"seen": "yes"}))
+    assert observer.hear() == ["[Job Updated] backup-29500000"]
+    facts = {"cluster": "prod", "namespace": "shop", "workload": "CronJob/backup", "status": "failed"}
+    assert observer.events[-1].facts == facts
+    cluster.remove("Job", "backup-29500000")
+    assert observer.hear() == observer.poll() == []
+
+
+@pytest.mark.parametrize("way", [Observer.hear, Observer.poll])
+def test_what_is_left_out_has_no_events_and_is_not_new_when_it_is_reported_again(
+    cluster: FakeCluster, fake_server: FakeServer, way: Callable[[Observer], list[str]]
+) -> None:
+    patterns = ["ConfigMap/ci/*", "*/*/temp-*", "HelmRelease/*/preview-*", "Node/*/spot-*", "Pod/ci/*"]
+    observer = Observer(cluster, fake_server, *patterns)
+
+    def changes(text: str) -> None:
+        cluster.put("ConfigMap", "settings", "ci", data={"a": text})
+        cluster.put("Secret", "temp-1", data={"a": text})
+        cluster.put("Node", "spot-1", "", spec={"unschedulable": text == "1"})
+        cluster.put("Pod", "worker", "ci", status={"phase": "Failed", "reason": text})
+        cluster.remove("Pod", "worker", "ci")
+        put_revision(cluster, 2, text, "preview-7")
+
+    changes("1")
+    changes("2")
+    cluster.put("Secret", "temp-2")
+    cluster.remove("Secret", "temp-2")
+    assert way(observer) == []
+    observer.settings["leave_out"] = []
+    assert way(observer) == observer.poll() == []
+    changes("3")
+    titles = ["[ConfigMap Updated] settings", "[HelmRelease Updated] preview-7", "[Secret Updated] temp-1"]
+    assert sorted(title for title in way(observer) if "Pod" not in title) == titles
+    observer.settings["leave_out"] = patterns
+    changes("4")
+    cluster.remove("ConfigMap", "settings", "ci")
+    cluster.remove("Secret", "temp-1")
+    remove_revision(cluster, 2, "preview-7")
+    assert way(observer) == []
+
+
+def test_a_pattern_with_very_many_stars_is_matched_at_once() -> None:
+    patterns = leave_out({"leave_out": ["Secret/*/" + "a*" * 120 + "b", "*/a*/*"]})
+    assert not patterns.matches("Secret", "shop", "a" * 253)
+    assert patterns.matches("Secret", "a", "anything")
