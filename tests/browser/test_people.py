@@ -33,7 +33,7 @@ def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
     expect(page.locator(".who")).to_contain_text("alice")
     page.get_by_role("link", name="alice", exact=True).click()
     page.get_by_role("button", name="Sign out everywhere").click()
-    expect(page.get_by_text("You are signed out everywhere.")).to_be_visible()
+    expect(page.get_by_text("You have been signed out of all sessions.")).to_be_visible()
     sign_in(page, "alice")
     expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     page.get_by_label("Name").fill("alice")
@@ -54,7 +54,7 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     sign_in(page, "alice")
     page.get_by_role("link", name="alice", exact=True).last.click()
     page.get_by_role("button", name="Disable").click()
-    expect(page.get_by_role("alert")).to_contain_text("“alice” is the last admin who can sign in. Make another person")
+    expect(page.get_by_role("alert")).to_contain_text("“alice” is the last admin who can sign in. Give another account")
     complaints.take("409")
 
     page.goto(f"{own_server}/settings/people/new")
@@ -74,4 +74,4 @@ def test_the_last_admin_cannot_be_removed_until_there_is_another(
     page.goto(own_server)
     expect(page.get_by_role("alert")).to_contain_text("Your account is disabled.")
     bobs.goto(f"{own_server}/people/alice")
-    expect(bobs.locator("#stays li")).to_contain_text(["ended without signing out"])
+    expect(bobs.locator("#stays li")).to_contain_text(["ended automatically"])

@@ -54,7 +54,7 @@ def test_the_link_on_the_terminal_creates_the_first_account(
         expect(page.get_by_role("alert")).to_contain_text("This link was used or replaced")
         complaints.take("410")
         page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_text("You are signed out.")).to_be_visible()
+        expect(page.get_by_text("You have been signed out.")).to_be_visible()
         plain = open_context(java_script_enabled=False).new_page()
         plain.goto(f"{server}/report?month=2026-01")
         sign_in(plain, "alice")

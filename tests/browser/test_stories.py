@@ -488,7 +488,7 @@ def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: s
     complaints.take("409")
     expect(page.get_by_role("textbox", name="Tags")).to_have_value("theirs")
 
-    conflict.get_by_role("button", name="Keep mine").click()
+    conflict.get_by_role("button", name="Save my values").click()
     expect(page.locator(".toast")).to_contain_text("Poll interval")
     expect(conflict).to_have_count(0)
     config = call("GET", github.api)
@@ -500,7 +500,7 @@ def test_take_theirs_discards_my_changes_without_confirmation(
 ) -> None:
     github = add(server)
     two_tabs(page, github.page)
-    page.locator("#conflict").get_by_role("link", name="Take theirs").click()
+    page.locator("#conflict").get_by_role("link", name="Discard my changes").click()
     complaints.take("409")
     expect(page.get_by_label("Poll interval")).to_have_value("900")
     expect(page.locator("#conflict")).to_have_count(0)
@@ -514,7 +514,7 @@ def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server:
     row = plain_page.locator("#conflict").get_by_role("row").filter(has_text="Poll interval")
     expect(row.locator("ins")).to_have_text(["900", "1800"])
     complaints.take("409")
-    plain_page.get_by_role("button", name="Keep mine").click()
+    plain_page.get_by_role("button", name="Save my values").click()
     expect(plain_page.locator(".toast")).to_contain_text("Poll interval")
     assert call("GET", github.api)["config"]["poll_interval"] == 1800
 
@@ -677,7 +677,7 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     assert tab_stops(page, 12) == [
         "Skip to content",
         "PainChain",
-        "Switch between light and dark theme",
+        "Switch theme",
         "Report",
         "Settings",
         "Help",

@@ -281,7 +281,7 @@ def test_unwritable_checkpoint_file_is_reported_and_the_check_completes(
         problem = latest_checkpoint.last().problem
     assert problem
     assert "Is a directory" in problem
-    assert "No checkpoint was made." in caplog.text
+    assert "No checkpoint was created." in caplog.text
 
 
 def test_failed_check_stores_its_error_and_is_retried(app: Flask, look: Callable[..., State]) -> None:

@@ -108,14 +108,14 @@ def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
     good = run("verify", "--deep")
     assert (good.exit_code, good.stdout.splitlines()[2]) == (
         0,
-        "Indexes: good. Searches, filters and charts match the events.",
+        "Indexes: OK. Searches, filters and charts match the events.",
     )
     by_hand(log, "DELETE FROM event_tags WHERE event = 7")
     result = run("verify", "--deep")
     lines = result.stdout.splitlines()
     assert (result.exit_code, lines[0][:16], lines[2][:15]) == (
         1,
-        "Integrity: good.",
+        "Integrity: OK.",
         "Indexes: WRONG.",
     )
     assert lines[3] == "  A filter by tag does not find a tag of an event, first at event 7."

@@ -147,7 +147,7 @@ def test_a_search_keeps_its_text_and_reports_no_matches(client):
         "q": "nowhere",
         "type": "gitlab",
     }
-    assert "No connector matches" in words(page.select_one("#cards"))
+    assert "No matching connectors" in words(page.select_one("#cards"))
     assert page.select_one("#cards a")["href"] == LIST
 
 
@@ -177,7 +177,7 @@ def test_a_new_connector_starts_disabled(client, events, make_connector, type_ke
     before = len(events())
     page = soup(client.get(page_of(make_connector(type_key, "Fresh"))))
     assert texts(page, "#connector_header h1, #connector_header .pill") == ["Fresh", "Disabled"]
-    assert toasts(page) == ["Added “Fresh”. It is disabled. Enable it when you are ready."]
+    assert toasts(page) == ["Added “Fresh”. The connector is disabled. Enable it when you are ready."]
     [created] = events()[before:]
     assert (created["title"], created["status"]) == ("[Connector Created] Fresh", "created")
     assert created["description"]["configuration"]["enabled"] is False
@@ -594,7 +594,7 @@ def test_painchain_system_cannot_be_deleted(client, events, htmx):
     assert "cannot be deleted" in refusal(page, 409)
     assert not soup(page).select("main form")
     answer = refusal(press(client, SYSTEM, "delete", htmx=htmx), 409)
-    assert "“PainChain System” keeps the audit trail and cannot be deleted" in answer
+    assert "“PainChain System” records the audit log and cannot be deleted" in answer
     assert client.get(page_of(SYSTEM)).status_code == 200
     assert not soup(client.get(page_of(SYSTEM))).select(f"[href='{page_of(SYSTEM)}/delete']")
     assert events() == before
@@ -629,7 +629,7 @@ def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(client, e
     disabled = events()[-1]
     for page in pages:
         bar = soup(client.get(page)).select_one("#auditing-off")
-        assert "Auditing is off. Changes have not been recorded since" in words(bar), page
+        assert "Auditing is off. Configuration changes have not been recorded since" in words(bar), page
         assert "Disabled by system" in words(bar)
         assert bar.select_one("time")["datetime"][:19] == disabled["timestamp"][:19]
         assert bar.select_one("a")["href"] == f"{LIST}?type=painchain"
@@ -835,7 +835,7 @@ def test_take_theirs_is_a_link_to_the_current_page(client, make_connector):
     mine = opened(client, number)
     edit(client, number, poll_interval="600")
     link = soup(save(client, number, fill(mine, poll_interval="900"))).select_one("#conflict a")
-    assert (words(link), link["href"]) == ("Take theirs", page_of(number))
+    assert (words(link), link["href"]) == ("Discard my changes", page_of(number))
 
 
 def test_a_save_after_another_person_enabled_the_connector_is_stale_without_differences(client, make_connector):

@@ -143,7 +143,7 @@ def test_the_last_admin_cannot_be_removed(app, client, way):
         answer = send(client, page, "#switch" if way == "disable" else "main form")
         said = problem(answer)
     assert answer.status_code == 409
-    assert "“alice” is the last admin who can sign in. Make another person an admin first." in said
+    assert "“alice” is the last admin who can sign in. Give another account the admin role first." in said
     assert client.get(LIST).status_code == 200
 
 

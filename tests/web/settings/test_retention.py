@@ -78,7 +78,7 @@ def test_an_invalid_number_of_days_is_reported_at_its_field(client: FlaskClient,
     response = send(client, gitlab=text)
     assert response.status_code == 422
     page = soup(response)
-    assert words(page.select_one("#error-gitlab")).startswith("Must be an integer between 1 and 36,500")
+    assert words(page.select_one("#error-gitlab")).startswith("Enter a whole number from 1 to 36,500")
     assert page.select_one("#days-gitlab")["aria-invalid"] == "true"
     assert entered(response)["gitlab"] == text
     assert events() == before
