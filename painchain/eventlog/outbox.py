@@ -60,7 +60,7 @@ KINDS = (
         ("ConnectorDisabled",),
         lambda event: not _is_about_auditing(event),
     ),
-    Kind("connector_failing", "A connector begins to fail, or recovers", ("ConnectorFailing", "ConnectorRecovered")),
+    Kind("connector_failing", "A connector starts failing or recovers", ("ConnectorFailing", "ConnectorRecovered")),
     Kind("sign_in_failed", "A sign-in fails", ("SignInFailed",)),
     Kind("chain_broken", "The audit log fails verification", ("ChainBroken",)),
 )

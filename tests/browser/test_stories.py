@@ -65,7 +65,7 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
     page.get_by_label("Connection Name").fill(f"{github.name} renamed")
     page.get_by_role("button", name="Save", exact=True).first.click()
 
-    expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”: Connection Name.")
+    expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”. Changed: Connection Name.")
     expect(page.locator("#connector_header h1")).to_have_text(f"{github.name} renamed")
     recent = page.get_by_role("complementary", name="Recent changes")
     expect(types(recent.locator("article"))).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])

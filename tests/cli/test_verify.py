@@ -82,7 +82,7 @@ def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flas
     assert run("verify").exit_code == 0, "the log alone does not show it"
     cut = run("verify", "--checkpoint", file)
     assert cut.exit_code == 1
-    assert cut.stdout.splitlines()[1].startswith("Checkpoints: 1 of 2 do not match. The log had 3 events at ")
+    assert cut.stdout.splitlines()[1].startswith("Checkpoints: FAILED. 1 of 2 do not match. The log had 3 events at ")
     assert json.loads(run("verify", "--checkpoint", file, "--json").stdout)["checkpoints"]["ok"] is False
     change(app, "DROP TABLE old_head")
 

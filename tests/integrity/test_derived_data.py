@@ -116,7 +116,7 @@ def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
     assert (result.exit_code, lines[0][:16], lines[2][:15]) == (
         1,
         "Integrity: OK.",
-        "Indexes: WRONG.",
+        "Indexes: FAILED.",
     )
     assert lines[3] == "  A filter by tag does not find a tag of an event, first at event 7."
     told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)

@@ -88,7 +88,9 @@ def create(key: str) -> ResponseReturnValue:
         if responses.is_htmx():
             return responses.fragment("settings/new", **values), 422
         return responses.page("pages/settings/new.html", 422, **values)
-    state = "The connector is enabled." if connector.enabled else "The connector is disabled. Enable it when you are ready."
+    state = (
+        "The connector is enabled." if connector.enabled else "The connector is disabled. Enable it when you are ready."
+    )
     toast = Toast(f"Added “{connector.name}”. {state}")
     address = url_for(".connector", connector_id=connector.id)
     return responses.go_to(address, toast)

@@ -285,7 +285,7 @@ def test_a_custom_range_is_shown_in_the_viewers_zone(client):
     form = read(client, start_date="2020-05-04T12:00:00Z", end_date="2020-05-05T12:00").select_one("#filter")
     assert form.select_one("[name=start_date]")["value"] == "2020-05-04T17:30"
     assert form.select_one("[name=end_date]")["value"] == "2020-05-05T12:00"
-    assert texts(form, ".ranges summary[aria-current]") == ["custom"]
+    assert texts(form, ".ranges summary[aria-current]") == ["Custom"]
     assert not form.select("[name=range]")
 
 

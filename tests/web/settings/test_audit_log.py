@@ -147,7 +147,7 @@ def test_changes_outside_painchain_are_listed(app: Flask, client: FlaskClient, m
     page = read(client)
     assert words(page.select_one(".log-verdict h2")).startswith("All "), "the events themselves are as they were"
     assert words(page.select_one("#complete-title ~ p")).startswith(
-        "Not completely. 1 setting differs from the log. It was changed outside PainChain"
+        "No. 1 setting differs from the log. It was changed outside PainChain"
     )
     [drift] = texts(page, "#drift li")
     assert "Name of" in drift
@@ -163,7 +163,7 @@ def test_differences_possibly_made_while_auditing_was_off_are_not_reported_as_a_
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
     look(app)
     page = read(client)
-    assert words(page.select_one("#complete-title ~ p")).startswith("Not completely. Auditing was off for some time")
+    assert words(page.select_one("#complete-title ~ p")).startswith("No. Auditing was off for some time")
     [explained] = texts(page, "#explained li")
     assert "Name of" in explained
 

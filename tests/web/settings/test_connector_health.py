@@ -164,7 +164,7 @@ def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id,
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
     [line] = soup(client.get("/")).select("#connector_problems p")
     assert words(line).startswith("Forge “Anvil”: no data since ")
-    assert words(line).endswith(": forge.example rejected the token (401). Enter a valid token.")
+    assert words(line).endswith(". forge.example rejected the token (401). Enter a valid token.")
     assert line.a["href"] == f"{LIST}/{connector_id}"
     assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#connector_problems p") == [words(line)]
 

@@ -103,7 +103,7 @@ def refusal(response: TestResponse, status: int) -> str:
 # Finding the way
 
 
-def test_the_dashboard_links_to_settings_which_open_integrations(client):
+def test_the_dashboard_links_to_settings_which_open_connectors(client):
     buttons = soup(client.get("/")).select("header a.button")
     assert [(words(button), button["href"]) for button in buttons] == [
         ("Report", "/report"),
@@ -112,7 +112,7 @@ def test_the_dashboard_links_to_settings_which_open_integrations(client):
     ]
     assert client.get("/settings").location == LIST
     sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
-    assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")
+    assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Connectors", LIST, "page")
 
 
 def test_a_card_shows_name_type_status_tags_and_last_change(client, make_connector):
@@ -315,7 +315,7 @@ def test_htmx_gets_the_connector_and_out_of_band_message_chart_and_recent_change
         "feed",
     ]
     assert out_of_band(page) == ["toast", "timeline", "feed"]
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert typed(page, "poll_interval") == "600"
     assert page.select("#timeline svg a")
 
@@ -326,7 +326,7 @@ def test_without_htmx_a_save_redirects_to_the_page_with_one_message(client, make
     response = edit(client, number, poll_interval="600")
     assert (response.status_code, response.location) == (303, page_of(number))
     page = soup(client.get(response.location))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
     assert toasts(soup(client.get(response.location))) == []
 
@@ -399,7 +399,9 @@ def test_the_same_value_in_another_notation_is_not_a_change(client, events, make
 
 def test_the_order_of_repositories_is_a_change(client, make_connector):
     number = make_connector(repos="a/b\nc/d")
-    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == ["Saved “Work GitHub”: Repositories."]
+    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == [
+        "Saved “Work GitHub”. Changed: Repositories."
+    ]
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
@@ -424,7 +426,7 @@ def test_a_refused_form_can_be_corrected_and_sent_again(client, make_connector):
     number = make_connector()
     refused = edit(client, number, poll_interval="7", tags="x")
     response = save(client, number, fill(form_of(refused, "#connector-form"), poll_interval="70"), htmx=True)
-    assert toasts(soup(response)) == ["Saved “Work GitHub”: Tags, Poll interval."]
+    assert toasts(soup(response)) == ["Saved “Work GitHub”. Changed: Tags, Poll interval."]
 
 
 def test_a_refused_form_asks_to_enter_the_token_again(client, make_connector):
@@ -442,10 +444,10 @@ def placeholder(page: BeautifulSoup) -> str:
 
 
 def test_the_placeholder_shows_whether_a_token_is_set(client, make_connector):
-    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "No token is set."
+    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "Not set"
     with_token, without = make_connector(), make_connector("kubernetes", "Cluster")
     assert placeholder(soup(client.get(page_of(with_token)))) == "A token is set. Leave blank to keep it."
-    assert placeholder(soup(client.get(page_of(without)))) == "No service account token is set."
+    assert placeholder(soup(client.get(page_of(without)))) == "Not set"
 
 
 @pytest.mark.both_databases
@@ -458,7 +460,7 @@ def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client
         "Service account token: replaced",
         "Service account token: set",
     ]
-    assert placeholder(soup(response)) == "No service account token is set."
+    assert placeholder(soup(response)) == "Not set"
     recorded = [event["description"] for event in events(event_type="ConfigChanged")]
     assert [(one["old_value"], one["new_value"]) for one in recorded] == [
         (None, "set"),
@@ -749,7 +751,7 @@ def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, mak
     before = len(events())
     given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
     page = soup(edit(client, number, htmx=True, **given))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval, Draft, SHA."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval, Draft, SHA."]
     found = events()[before:]
     assert kinds(found) == ["ConfigChanged", "FieldVisibilityChanged", "FieldVisibilityChanged", "ConnectorUpdated"]
     assert found[-1]["metadata"]["changes"] == {
@@ -825,7 +827,7 @@ def test_keep_mine_saves_my_changes_and_leaves_theirs(client, events, make_conne
     conflict = save(client, number, fill(mine, poll_interval="900"))
     before = len(events())
     page = soup(save(client, number, form_of(conflict, "#connector-form"), htmx=True))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert kinds(events()[before:]) == ["ConfigChanged", "ConnectorUpdated"]
     assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
 

@@ -298,7 +298,7 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     later()
     said = words(soup(client.get(one)).select_one(".problem"))
     assert said.startswith("Last attempt failed just now: The service rejected the message (status 500).")
-    assert "1 message waiting; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert "1 message queued; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
     fake_receiver.status = 200
     later(seconds=20)
     assert fake_receiver.heard == [], "not before it is due"

@@ -210,7 +210,7 @@ def test_a_renamed_person_is_found_under_both_names(app, client):
     sign_in(client)
     save(client, bob, name="robert")
     assert "Renamed to robert on" in words(soup(client.get("/people/bob")).main)
-    assert "Named bob until" in words(soup(client.get("/people/robert")).main)
+    assert "Formerly bob, until" in words(soup(client.get("/people/robert")).main)
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "alice/../x", "Alice"])

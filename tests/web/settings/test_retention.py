@@ -58,7 +58,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     response = send(client, gitlab="90")
     assert response.status_code == 303
     page = client.get(response.location)
-    assert texts(soup(page), ".toast > span") == ["Saved. Now kept: GitLab 90 days."]
+    assert texts(soup(page), ".toast > span") == ["Saved. Retention: GitLab 90 days."]
     assert entered(page)["gitlab"] == "90"
     [event] = [one for one in events() if one["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
