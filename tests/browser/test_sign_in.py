@@ -51,7 +51,7 @@ def test_the_link_on_the_terminal_creates_the_first_account(
         expect(page.locator(".who")).to_contain_text("alice")
         expect(page.locator("#feed")).to_contain_text("Person Added")
         page.goto(link)
-        expect(page.get_by_role("alert")).to_contain_text("This link was used or replaced")
+        expect(page.get_by_role("alert")).to_contain_text("This link has been used or replaced")
         complaints.take("410")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_text("You have been signed out.")).to_be_visible()
