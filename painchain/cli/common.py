@@ -82,7 +82,7 @@ def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flas
 
 
 def reason(error: Exception) -> str:
-    """Return in one line why the database failed: in plain words, then in its own."""
+    """Return in one line why the database failed: in plain words, then in the words of the driver."""
     if isinstance(error, WriteBusy):
         return str(error)
     known, own = (

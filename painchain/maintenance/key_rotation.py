@@ -73,7 +73,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
             "key_rotated",
             keys.id,
             "replaced",
-            f"The key {old.id} was replaced by {keys.id}; {_counted(count, 'stored secret')} sealed anew",
+            f"The key {old.id} was replaced by {keys.id}; {_counted(count, 'stored secret')} re-encrypted",
             {"old_key": old.id, "new_key": keys.id, "sealed": count},
         )
     return RotationResult(old.id, keys.id, count, len(keys.roots))
@@ -111,7 +111,7 @@ def drop_old() -> tuple[int, int]:
 
     Return how many were removed and how many are left.
 
-    :raises ChangeRefused: when it cannot be told which are needed, or the keys are looked after elsewhere.
+    :raises ChangeRefused: when the needed keys cannot be determined, or the keys are managed elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     source: KeySource = runtime.current().key_place
@@ -182,8 +182,8 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
             "key_replaced",
             chain.key_id,
             "replaced",
-            f"The key {lost_key} was lost and replaced by {chain.key_id}: nobody can verify the "
-            f"{_counted(unverified, 'event')} before this one, and the stored secrets are dropped",
+            f"The key {lost_key} was lost and replaced by {chain.key_id}. The {_counted(unverified, 'event')} before "
+            "this one can no longer be verified, and the stored secrets were deleted",
             {"old_key": lost_key, "new_key": chain.key_id, "unverified": unverified, "dropped": dropped},
         )
         for connector in connectors:
