@@ -27,7 +27,6 @@ class StaleConnector(ChangeRefused):
 
     def __init__(self, connector: Connector):
         super().__init__(
-            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved. "
-            "Reload it and try again."
+            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved."
         )
         self.connector = connector

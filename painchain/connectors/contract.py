@@ -54,6 +54,8 @@ class SourceEvent:
 
     `former_ids` are the ids under which older versions may have stored this very event, each with the time of the
     stored event, or None if any time will do. If the same connector has stored one of them, the event is known.
+    A former id can end in ``:*``: then the last part can be anything, and the time is right to a minute. So an event is
+    found that a webhook reported before its source's own id was known.
 
     `details` refers to what the source's API still has to add to an event that a webhook reported: JSON that
     ``WebhookHandler.complete`` understands. None means that the event is complete.

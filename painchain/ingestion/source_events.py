@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -22,6 +22,9 @@ from painchain.eventlog.writer import EventLogWriter, NewEvent, new_request_id
 from painchain.ingestion.sanitize import MIN_SECRET, safe_event_id, sanitize
 
 STEP = 500  # events of one transaction at most, so that other writers need not wait long
+ROUNDING = timedelta(seconds=2)  # between the time of the same event in a webhook and in the source's API
+PROVISIONAL = timedelta(minutes=1)  # between an event and the delivery that reported it
+ANY_ENDING = "*"  # at the end of a former id: its last part is not known
 # No source is older. Programs that have no date write year 1, 1970 or 1980.
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -126,6 +129,7 @@ def _known_by_former_ids(connection: Connection, connector_id: int, events: Iter
         (safe_event_id(former_id), time, event.event_id)
         for event in events
         for former_id, time in event.former_ids.items()
+        if not former_id.endswith(ANY_ENDING)
     ]
     stored: dict[str, datetime] = {}
     for start in range(0, len(former), STEP):
@@ -133,11 +137,36 @@ def _known_by_former_ids(connection: Connection, connector_id: int, events: Iter
         query = select(_event.event_id, _event.timestamp)
         rows = connection.execute(query.where(_event.event_id.in_(ids), _event.connector_id == connector_id))
         stored.update((row.event_id, row.timestamp) for row in rows)
-    return {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
+    known = {event_id for former_id, time, event_id in former if _is_same(stored.get(former_id), time)}
+    return known | _known_by_any_ending(connection, connector_id, events)
 
 
 def _is_same(stored: datetime | None, expected: datetime | None) -> bool:
-    return stored is not None and (expected is None or stored == expected)
+    """Say whether an event was stored with the expected time: a webhook can have given it a second later."""
+    return stored is not None and (expected is None or abs(stored - expected) < ROUNDING)
+
+
+def _known_by_any_ending(connection: Connection, connector_id: int, events: Iterable[SourceEvent]) -> set[str]:
+    """Return the ids of the events that were stored at about their time under an id with another last part."""
+    former = [
+        (former_id.removesuffix(ANY_ENDING), time, event.event_id)
+        for event in events
+        for former_id, time in event.former_ids.items()
+        if former_id.endswith(ANY_ENDING) and time is not None
+    ]
+    if not former:
+        return set()
+    times = [time for _, time, _ in former]
+    is_near = _event.timestamp.between(min(times) - PROVISIONAL, max(times) + PROVISIONAL)
+    query = select(_event.event_id, _event.timestamp).where(_event.connector_id == connector_id, is_near)
+    stored: dict[str, list[datetime]] = {}
+    for row in connection.execute(query):
+        stored.setdefault(row.event_id.rpartition(":")[0] + ":", []).append(row.timestamp)
+    return {
+        event_id
+        for beginning, time, event_id in former
+        if any(abs(time - other) < PROVISIONAL for other in stored.get(beginning, ()))
+    }
 
 
 def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:

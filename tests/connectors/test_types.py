@@ -58,8 +58,8 @@ EVENT_FIELDS = {
         **CODE_HOST_EVENT_FIELDS,
     },
     "gitlab": {
-        "MergeRequest": "branches approved_by approvals comments votes merged files_changed",
-        "Pipeline": "status duration ref commit source pipeline_id failed_jobs logs_url",
+        "MergeRequest": "repository branches approved_by approvals comments votes merged files_changed files_total",
+        "Pipeline": "repository status duration ref commit source pipeline_id failed_jobs logs_url",
         **CODE_HOST_EVENT_FIELDS,
     },
     "kubernetes": {

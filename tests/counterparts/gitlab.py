@@ -10,15 +10,21 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from tests.counterparts import Asked, Reply, as_json
 
 API = "/api/v4/"
+LONG_AGO = "2000-01-01T00:00:00.000Z"
 
 
 class GitLab:
-    """`lists` and `things` are what is there, by path below the API; `refuse` answers a path in its own way."""
+    """A GitLab whose content a test sets.
+
+    `lists` and `things` are what is there, by path below the API; `refuse` answers a path in its own way, and `moved`
+    redirects the old path of a project to its id.
+    """
 
     def __init__(self) -> None:
         self.lists: dict[str, list[Any]] = {}
         self.things: dict[str, Any] = {}
         self.refuse: dict[str, Reply] = {}
+        self.moved: dict[str, int] = {}
         self.headers: dict[str, str] = {}
         self.page = 100
 
@@ -31,10 +37,54 @@ class GitLab:
         for name in ("merge_requests", "pipelines", "releases", "deployments", "registry/repositories", "events"):
             self.lists[f"projects/{number}/{name}"] = lists.get(name, [])
 
-    def push(self, number: int, *commits: dict[str, Any], branch: str = "main") -> None:
-        """Put these commits, newest first, on a branch."""
-        self.things[f"projects/{number}/repository/branches/{branch}"] = {"commit": commits[0]}
+    def rename(self, old: str, new: str, redirects: bool = True) -> None:
+        """Give a project another path. GitLab redirects from the old one until another project takes it."""
+        item = self.things.pop(f"projects/{old}")
+        item |= {"path_with_namespace": new, "web_url": f"https://gitlab.example.com/{new}"}
+        self.things[f"projects/{new}"] = item
+        if redirects:
+            self.moved[f"projects/{old}"] = item["id"]
+
+    def push(
+        self,
+        number: int,
+        *commits: dict[str, Any],
+        branch: str = "main",
+        at: str | None = None,
+        before: str | None = None,
+        author: str = "root",
+    ) -> dict[str, Any]:
+        """Push to a branch, which has these commits then, newest first. Return the entry of the project's events.
+
+        `before` is the head in the entry; without it, the head that the branch had.
+        """
+        path = f"projects/{number}/repository/branches/{branch}"
+        head = before if before is not None else (self.things.get(path) or {}).get("commit", {}).get("id")
+        self.things[path] = {"commit": commits[0]}
         self.lists[f"projects/{number}/repository/commits"] = list(commits)
+        when = at or commits[0].get("committed_date") or LONG_AGO
+        return self.add_push(number, branch, head, commits[0]["id"], when, author, commit_count=len(commits))
+
+    def add_push(
+        self,
+        number: int,
+        branch: str | None,
+        before: str | None,
+        after: str | None,
+        at: str,
+        author: str = "root",
+        **pushed: Any,
+    ) -> dict[str, Any]:
+        """Add a push to the events of a project, and return the entry."""
+        entries = self.lists[f"projects/{number}/events"]
+        action = "created" if not before else "pushed" if after else "removed"
+        data = {"ref": branch, "ref_type": "branch", "action": action, "commit_from": before, "commit_to": after}
+        entry = {
+            **{"id": 9000 + len(entries), "project_id": number, "action_name": "pushed to", "created_at": at},
+            **{"author": {"username": author}, "push_data": {**data, "commit_count": 1, **pushed}},
+        }
+        entries.append(entry)
+        return entry
 
     def __call__(self, asked: Asked) -> Reply:
         """Answer one request."""
@@ -43,26 +93,44 @@ class GitLab:
             return as_json({"message": "401 Unauthorized"}, 401)
         if path in self.refuse:
             return self.refuse[path]
+        if path in self.moved:
+            return Reply(302, b"", {"Location": f"{API}projects/{self.moved[path]}"})
         if path in self.lists:
-            return self._list(self.lists[path], asked)
+            return self._list(self.lists[path], path, asked)
         if path in self.things:
             return self._conditional(self.things[path], asked, {})
+        if path.endswith("/repository/merge_base"):
+            return self._merge_base(path.removesuffix("merge_base"), asked)
         return as_json({"message": "404 Not found"}, 404)
 
-    def _list(self, whole: list[Any], asked: Asked) -> Reply:
+    def _merge_base(self, repository: str, asked: Asked) -> Reply:
+        before, after = [value for key, value in parse_qsl(urlsplit(asked.path).query) if key == "refs[]"]
+        shas = [commit.get("id") for commit in self.lists.get(f"{repository}commits", [])]
+        if before not in shas or after not in shas:
+            return as_json({"message": "404 Merge Base Not Found"}, 404)
+        return as_json({"id": before if shas.index(before) >= shas.index(after) else after})
+
+    def _list(self, whole: list[Any], path: str, asked: Asked) -> Reply:
         params = params_of(asked)
         if after := params.get("updated_after"):
-            whole = sorted((one for one in whole if _time(one) >= after.replace("Z", "")), key=_time)
+            whole = sorted((row for row in whole if _time(row) >= after.replace("Z", "")), key=_time)
         if after := params.get("id_after"):
-            whole = [one for one in whole if one["id"] > int(after)]
+            whole = [row for row in whole if row["id"] > int(after)]
         if since := params.get("since"):
-            whole = [one for one in whole if (one.get("committed_date") or since) >= since]
+            whole = [row for row in whole if (row.get("committed_date") or since) >= since]
+        if path.endswith("/events"):
+            whole = [row for row in whole if row["created_at"][:10] > params["after"]]
+            if params.get("action") == "pushed":
+                whole = [row for row in whole if "push_data" in row]
+            whole.sort(key=lambda row: (row["created_at"], row.get("id", 0)), reverse=True)
+        if path.endswith("/releases") and all(isinstance(row, dict) for row in whole):
+            whole = sorted(whole, key=lambda row: row.get(params["order_by"]) or "", reverse=True)
         if ".." in (reach := params.get("ref_name", "")):
-            ids = [one["id"] for one in whole]
-            old = reach.split("..")[0]
-            if old not in ids:
+            ids = [row["id"] for row in whole]
+            old, new = reach.split("..")
+            if old not in ids or new not in ids:
                 return as_json({"message": "404 Commit Not Found"}, 404)
-            whole = whole[: ids.index(old)]
+            whole = whole[ids.index(new) : max(ids.index(new), ids.index(old))]
         size, number = min(int(params.get("per_page", 20)), self.page), int(params.get("page", 1))
         part = whole[(number - 1) * size : number * size]
         following = str(number + 1) if number * size < len(whole) else ""
@@ -80,6 +148,6 @@ def params_of(asked: Asked) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(asked.path).query))
 
 
-def _time(one: Any) -> str:
-    value = one.get("updated_at") if isinstance(one, dict) else None
+def _time(row: Any) -> str:
+    value = row.get("updated_at") if isinstance(row, dict) else None
     return (value or "9999").replace("Z", "")

@@ -1,4 +1,4 @@
-"""GitLab: projects, their merge requests, pipelines, releases, commits, deployments and images."""
+"""GitLab: projects, their pushes, commits, merge requests, pipelines, releases, deployments and images."""
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
@@ -7,7 +7,7 @@ from painchain.connectors.gitlab import connection_test, poll, webhook
 TYPE = ConnectorType(
     key="gitlab",
     label="GitLab",
-    summary="Merge requests, pipelines, releases, commits, deployments and images of your projects.",
+    summary="Pushes, merge requests, pipelines, releases, commits, deployments and images of your projects.",
     icon="gitlab",
     colour="orange",
     fields=(
@@ -37,6 +37,7 @@ TYPE = ConnectorType(
             "MergeRequest",
             "Merge request",
             fields(
+                repository="Repository",
                 branches=("Branches", Shape.BRANCHES),
                 approved_by=("Approved by", Shape.LIST),
                 approvals="Approvals",
@@ -44,6 +45,7 @@ TYPE = ConnectorType(
                 votes="Votes",
                 merged=("Merged", Shape.YES_NO),
                 files_changed=("Files changed", Shape.LIST),
+                files_total="Files in total",
             ),
             "pull-request",
         ),
@@ -51,6 +53,7 @@ TYPE = ConnectorType(
             "Pipeline",
             "Pipeline",
             fields(
+                repository="Repository",
                 status=("Status", Shape.STATUS),
                 duration=("Duration", Shape.SECONDS),
                 ref="Ref",

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from painchain.connectors.code_hosts import objects
 from painchain.connectors.contract import MAX_EVENTS, ErrorKind, PollContext, PollError, SourceEvent
-from painchain.connectors.gitlab.events import Item
+from painchain.connectors.gitlab.payloads import Item
 from painchain.connectors.http_client import HttpClient, Response, next_page
 from painchain.connectors.poll_budget import ApiClient, PollBudget, PollBudgetExceeded
 
 MAX_REQUESTS = 300  # of one poll
 MAX_SECONDS = 90.0  # of one poll
 PAGE = 100  # the largest page that GitLab sends
-MAX_FILES = 100  # of a merge request or commit
+OVERLAP = timedelta(minutes=2)  # of one poll with the previous one: changes can become visible out of order
+MAX_ROWS = 1_000  # of one list within an event, such as the files of a merge request
 API = "/api/v4"
 # Errors that concern one item, list or project, and errors that can concern GitLab as a whole.
 REFUSED = (ErrorKind.PERMISSION, ErrorKind.NOT_FOUND)
@@ -43,21 +45,30 @@ def iso(when: datetime) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The first rows of a list. If `is_cut`, there are more; `total` is the number of all, if GitLab tells it."""
+
+    items: list[Item]
+    is_cut: bool = False
+    total: int | None = None
+
+
 class GitLabClient(ApiClient):
     """The requests of one poll of GitLab, and the events that they brought, each once."""
 
     rate_limit_prefix = "ratelimit"
 
-    def __init__(self, http: HttpClient, context: PollContext):
-        super().__init__(http, PollBudget(MAX_REQUESTS, MAX_SECONDS, context.stopping))
+    def __init__(self, http: HttpClient, context: PollContext, seconds: float | None = None):
+        super().__init__(http, PollBudget(MAX_REQUESTS, seconds or MAX_SECONDS, context.stopping))
         self.context = context
         self.events: dict[str, SourceEvent] = {}
         self.notes: list[str] = []
         self.made_progress = False  # whether the next poll would start further on
 
     def add(self, event: SourceEvent | None) -> None:
-        """Add an event, unless it is None or there already."""
-        if event is not None:
+        """Add an event, unless it is None or there already, perhaps with a time that differs by a second."""
+        if event is not None and not any(former_id in self.events for former_id in event.former_ids):
             self.events.setdefault(event.event_id, event)
 
     def note(self, message: str) -> None:
@@ -82,6 +93,25 @@ class GitLabClient(ApiClient):
         except PollError as error:
             if error.kind in (*REFUSED, *SERVER_ERRORS):
                 return None
+            raise
+
+    def read_all(self, path: str, params: Mapping[str, Any] | None = None) -> Rows | None:
+        """Return a list, up to ``MAX_ROWS`` rows of it; None if it is gone, forbidden or cannot be read."""
+        items: list[Item] = []
+        try:
+            number, total = 1, ""
+            while True:
+                answer = self.get(path, {**(params or {}), "per_page": PAGE, "page": number})
+                items += objects(answer.value)
+                total = answer.headers.get("x-total", total)
+                if not has_next_page(answer):
+                    return Rows(items)
+                if len(items) >= MAX_ROWS:
+                    return Rows(items, True, int(total) if total.isdecimal() else None)
+                number += 1
+        except PollError as error:
+            if error.kind in (*REFUSED, *SERVER_ERRORS):
+                return Rows(items, True) if items else None
             raise
 
     def pages(self, path: str, params: Mapping[str, Any], first: int = 1) -> Iterator[list[Item]]:

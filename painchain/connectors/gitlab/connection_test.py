@@ -9,9 +9,9 @@ from typing import Any
 
 from painchain.connectors.code_hosts import objects, text
 from painchain.connectors.contract import ConnectionTestResult, ErrorKind, PollError
-from painchain.connectors.gitlab import events
+from painchain.connectors.gitlab import payloads
 from painchain.connectors.gitlab.client import open_client, quote_path
-from painchain.connectors.gitlab.events import Item
+from painchain.connectors.gitlab.payloads import Item
 from painchain.connectors.http_client import HttpClient, Response
 
 SECONDS = 8.0  # for all requests
@@ -63,7 +63,7 @@ class ConnectionTest:
                     f"{len(wanted) - number} more projects were not tested, because GitLab responds slowly."
                 )
                 break
-            project = events.project(self.get_optional(f"projects/{quote_path(ref)}"))
+            project = payloads.project(self.get_optional(f"projects/{quote_path(ref)}"))
             if project:
                 access.append(project.path)
             else:
@@ -81,7 +81,7 @@ class ConnectionTest:
             if error.kind is ErrorKind.PERMISSION:
                 return [], ["The token cannot list projects. Grant it the scope read_api."]
             raise
-        access = [project.path for item in objects(answer.value) if (project := events.project(item))]
+        access = [project.path for item in objects(answer.value) if (project := payloads.project(item))]
         total = answer.headers.get("x-total", "")
         if total.isdecimal() and int(total) > len(access):
             access.append(f"and {int(total) - len(access)} more projects")
@@ -99,7 +99,7 @@ def _scopes(token: Item | None) -> list[str]:
 
 
 def _identity(user: Item | None, token: Item | None, today: date) -> str:
-    who = [events.name(user)] if user else []
+    who = [payloads.person_name(user)] if user else []
     if token and text(token, "name"):
         who.append(f"token “{text(token.get('name'))}”")
     return ", ".join([*who, *_expiry(token, today)])

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import PollError, SourceEvent
 from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.client import PAGE, REFUSED, SERVER_ERRORS, GitLabClient, quote_path
-from painchain.connectors.gitlab.events import Item, Project, moment
+from painchain.connectors.gitlab.client import OVERLAP, PAGE, REFUSED, SERVER_ERRORS, GitLabClient, quote_path
+from painchain.connectors.gitlab.payloads import Item, Project, first_time, parse_moment
 
 FIRST_TAGS = 50  # of a repository with more, the first poll reports none
 MAX_PAGES = 10  # of the tags of one repository
 MOVING = ("latest", "stable", "edge", "nightly", "main", "master")
-OVERLAP = timedelta(minutes=2)
 State = dict[str, Any]
 
 
@@ -49,6 +46,7 @@ class _RepositoryReader:
         self.api, self.project, self.repository, self.state = api, project, repository, state
         self.path = f"projects/{project.id}/registry/repositories/{repository['id']}/tags"
         self.first = not state.get("looked")
+        self.since = parse_moment(state.get("read_at")) or api.context.since
         self.moving = {*MOVING, project.branch}
 
     def read(self) -> None:
@@ -64,7 +62,7 @@ class _RepositoryReader:
                 self.api.made_progress |= name not in before
         there = set(names)
         self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
-        self.state["looked"] = True
+        self.state |= {"looked": True, "read_at": self.api.context.now.isoformat()}
 
     def _names(self) -> list[str]:
         pages = list(islice(self.api.pages(self.path, {}), MAX_PAGES + 1))
@@ -91,15 +89,17 @@ class _RepositoryReader:
         digests: dict[str, str] = self.state.setdefault("digests", {})
         if not digest or digests.get(name) == digest:
             return
-        for event in self._events(tag):
-            self.api.add(event)
+        moves: dict[str, int] = self.state.setdefault("moves", {})
+        if name in digests:
+            moves[name] = moves.get(name, 0) + 1
+        self.api.add(self._event(tag, moves.get(name, 0)))
         if name in self.moving:
             digests[name] = digest
 
-    def _events(self, tag: Item) -> Iterator[SourceEvent | None]:
-        created, context = moment(tag.get("created_at")), self.api.context
-        if self.first and created and created < context.since - OVERLAP:
-            return
-        # An older image can get a new tag: that happened since the previous poll.
-        recent = created and created > context.since - OVERLAP
-        yield events.image(self.project, self.repository, tag, created if created and recent else context.now)
+    def _event(self, tag: Item, moves: int) -> SourceEvent | None:
+        pushed, context = first_time(tag, "published_at", "created_at"), self.api.context
+        if self.first and pushed and pushed < context.since - OVERLAP:
+            return None
+        # An older image can get a new tag, and a tag can be put back: that happened since the previous poll.
+        is_new = pushed is not None and pushed >= self.since - OVERLAP
+        return events.image(self.project, self.repository, tag, moves, pushed if pushed and is_new else context.now)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from painchain.connectors.code_hosts import objects
 from painchain.connectors.contract import ErrorKind, PollContext, PollError, PollResult, RateLimit
-from painchain.connectors.gitlab import events
+from painchain.connectors.gitlab import payloads
 from painchain.connectors.gitlab.client import PAGE, SERVER_ERRORS, GitLabClient, iso, open_client, quote_path
-from painchain.connectors.gitlab.events import Project
+from painchain.connectors.gitlab.payloads import Project
 from painchain.connectors.gitlab.project import ProjectReader
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
@@ -30,12 +29,13 @@ class PollRound:
     """Reads each project once. A round can take several polls; `todo` are the projects that are left.
 
     The cursor stores `asked` (the setting that the round is for), `todo`, `projects` (how far each has been read, by
-    its name in the settings), `missing` and `refused`.
+    its id), `names` (the id and path of each project by its name in the settings, or by its id), `missing` and
+    `refused`.
     """
 
     def __init__(self, api: GitLabClient, context: PollContext):
         self.api, self.context = api, context
-        self.wanted: list[str] = list(context.settings.get("projects") or [])
+        self.configured: list[str] = list(context.settings.get("projects") or [])
         self.cursor: dict[str, Any] = deepcopy(context.cursor)
         self.server_error: PollError | None = None
 
@@ -57,7 +57,8 @@ class PollRound:
         if not more:
             self._raise_if_nothing_read()
         events = list(self.api.events.values())
-        return PollResult(events, self.cursor, more, self._note(more), rate_limit=self.api.rate_limit)
+        note, limit = self._note(more), self.api.rate_limit
+        return PollResult(events, self.cursor, more, note, rate_limit=limit, requests=self.api.requests)
 
     def _postpone(self, error: PollError) -> None:
         """Keep the events found before the error. If it persists, the next poll fails with it."""
@@ -68,17 +69,21 @@ class PollRound:
 
     def _begin(self) -> None:
         """Start a round, unless one is in progress for these settings."""
-        if self.cursor.get("asked") == self.wanted and self.cursor.get("todo"):
+        if self.cursor.get("asked") == self.configured and self.cursor.get("todo") and "names" in self.cursor:
             return
-        todo = [{"ref": ref} for ref in self.wanted] or self._memberships()
-        before = self.cursor.get("projects", {})
+        todo = [{"ref": ref} for ref in self.configured] or self._memberships()
+        projects, names = self.cursor.get("projects", {}), self.cursor.get("names", {})
+        refs = {entry["ref"] for entry in todo}
+        names = {ref: name for ref, name in names.items() if ref in refs}
+        kept = refs | {name["id"] for name in names.values()}
         self.cursor = {
-            "asked": self.wanted,
+            "asked": self.configured,
             "todo": todo,
-            "projects": {entry["ref"]: before[entry["ref"]] for entry in todo if entry["ref"] in before},
+            "projects": {key: state for key, state in projects.items() if key in kept},
+            "names": names,
             "missing": [],
             "refused": [],
-            "read": 0,
+            "read": [],
         }
 
     def _memberships(self) -> list[dict[str, Any]]:
@@ -96,8 +101,8 @@ class PollRound:
         while True:
             after = {"id_after": todo[-1]["id"]} if todo else {}
             page = objects(self.api.get("projects", {**params, **after}).value)
-            projects = [project for item in page if (project := events.project(item))]
-            todo += [{"ref": project.id, **asdict(project)} for project in projects]
+            projects = [project for item in page if (project := payloads.project(item))]
+            todo += [{"ref": project.id, **_stored(project)} for project in projects]
             if len(page) < PAGE or not projects:
                 return todo
 
@@ -108,7 +113,9 @@ class PollRound:
             if project is None:
                 self.cursor["missing"].append(entry["ref"])
                 return
-            self._read_lists(project, entry)
+            self._remember(project, entry["ref"])
+            if project.id not in self.cursor["read"]:
+                self._read_lists(project)
             self.api.made_progress = True
         except PollError as error:
             is_local = error.kind is ErrorKind.PERMISSION or (error.kind in SERVER_ERRORS and not self.server_error)
@@ -117,18 +124,32 @@ class PollRound:
             self.server_error = error if error.kind in SERVER_ERRORS else self.server_error
             self.cursor["refused"].append(entry.get("path", entry["ref"]))
 
-    def _read_lists(self, project: Project, entry: Mapping[str, Any]) -> None:
-        state = self.cursor["projects"].setdefault(entry["ref"], {})
-        news = ProjectReader(self.api, project, self.context.settings.get("branches") or (), state)
-        refused = news.read()
-        self.cursor["read"] += len(refused) < news.lists
+    def _remember(self, project: Project, ref: str) -> None:
+        """Store which project a name in the settings refers to, so that it is found after it is renamed."""
+        projects, names = self.cursor["projects"], self.cursor["names"]
+        if ref != project.id and ref in projects:  # an older version stored the state by the name
+            state = projects.pop(ref)
+            projects.setdefault(project.id, state)
+        is_path = not ref.isdecimal()
+        former_path = ref if is_path else names.get(ref, {}).get("path", project.path)
+        if former_path.lower() != project.path.lower():
+            advice = " Change the path in the settings." if is_path else ""
+            self.api.note(f"{former_path} is now {project.path}.{advice}")
+        names[ref] = {"id": project.id, "path": project.path}
+
+    def _read_lists(self, project: Project) -> None:
+        state = self.cursor["projects"].setdefault(project.id, {})
+        reader = ProjectReader(self.api, project, self.context.settings.get("branches") or (), state)
+        refused = reader.read()
+        if len(refused) < reader.lists:
+            self.cursor["read"].append(project.id)
         forbidden = [name for name, error in refused.items() if error.kind is not ErrorKind.NOT_FOUND]
         self.cursor["refused"] += [f"{', '.join(forbidden)} of {project.path}"] if forbidden else []
 
     def _raise_if_nothing_read(self) -> None:
         """Raise an error at the end of a round in which nothing could be read."""
         missing, refused = self.cursor["missing"], self.cursor["refused"]
-        if self.wanted and len(missing) == len(self.wanted):
+        if self.configured and len(missing) == len(self.configured):
             raise PollError(
                 f"None of the projects were found, or the token cannot access them: {_some(missing)}. "
                 "Check the project paths, and that the token's user is a member.",
@@ -142,15 +163,23 @@ class PollRound:
             )
 
     def _project(self, entry: Mapping[str, Any]) -> Project | None:
-        """Return the project, requesting it if only its name is known; None if it is not found."""
+        """Return the project, requesting it if only its name is known; None if it is not found.
+
+        GitLab redirects from the old path of a project to the new one, until another project takes the path. If it does
+        not redirect, the project is requested by the id that belonged to the path.
+        """
         if "path" in entry:
-            return Project(**{key: entry[key] for key in ("id", "path", "url", "branch")})
-        try:
-            return events.project(self.api.get(f"projects/{quote_path(entry['ref'])}").value)
-        except PollError as error:
-            if error.kind is ErrorKind.NOT_FOUND:
-                return None
-            raise
+            values = {key: entry[key] for key in ("id", "path", "url", "branch")}
+            return Project(**values, connector_id=self.context.connector_id)
+        former = self.cursor["names"].get(entry["ref"])
+        for ref in dict.fromkeys([entry["ref"], *([former["id"]] if former else [])]):
+            try:
+                value = self.api.get(f"projects/{quote_path(ref)}").value
+                return payloads.project(value, self.context.connector_id)
+            except PollError as error:
+                if error.kind is not ErrorKind.NOT_FOUND:
+                    raise
+        return None
 
     def _note(self, more: bool) -> str:
         messages = list(self.api.notes)
@@ -169,3 +198,7 @@ class PollRound:
 def _some(names: list[str]) -> str:
     further = len(names) - MAX_NAMED
     return ", ".join(names[:MAX_NAMED]) + (f" and {further} more" if further > 0 else "")
+
+
+def _stored(project: Project) -> dict[str, Any]:
+    return {"id": project.id, "path": project.path, "url": project.url, "branch": project.branch}

@@ -9,12 +9,21 @@ from typing import Any
 
 from painchain.connectors.code_hosts import integer, objects, text
 from painchain.connectors.contract import PollError
-from painchain.connectors.gitlab import commits, events, images
-from painchain.connectors.gitlab.client import MAX_FILES, PAGE, REFUSED, SERVER_ERRORS, GitLabClient, has_next_page, iso
-from painchain.connectors.gitlab.events import Item, Project, moment
+from painchain.connectors.gitlab import activity, details, events, images, releases
+from painchain.connectors.gitlab.client import (
+    OVERLAP,
+    PAGE,
+    REFUSED,
+    SERVER_ERRORS,
+    GitLabClient,
+    has_next_page,
+    iso,
+)
+from painchain.connectors.gitlab.payloads import Item, Project, parse_moment, person_name
+from painchain.connectors.gitlab.pushes import PushReader
 
-OVERLAP = timedelta(minutes=2)  # changes can become visible out of order
 INSTANT = timedelta(milliseconds=1)  # GitLab sends milliseconds but stores smaller parts
+REFUSED_PAUSE = timedelta(days=1)  # until a list of events that the token may not read is requested again
 State = dict[str, Any]
 
 
@@ -29,6 +38,8 @@ class ProjectReader:
         self.api, self.project, self.branches, self.state = api, project, tuple(branches), state
         self.context = api.context
         self.path = f"projects/{project.id}"
+        self.pushes = PushReader(api, project, self.branches, state.setdefault("commits", {}))
+        self.details = cache(lambda iid: details.merge_request_facts(api, project, iid))
 
     @property
     def lists(self) -> int:
@@ -42,13 +53,14 @@ class ProjectReader:
 
         :raises PollError: if GitLab as a whole fails.
         """
+        self.state.setdefault("activity", {"at": self._activity_start().isoformat()})
         refused: dict[str, PollError] = {}
         for name, read in self._lists().items():
             try:
                 read()
             except PollError as error:
                 if error.kind not in REFUSED and (
-                    error.kind not in SERVER_ERRORS or any(one.kind in SERVER_ERRORS for one in refused.values())
+                    error.kind not in SERVER_ERRORS or any(other.kind in SERVER_ERRORS for other in refused.values())
                 ):
                     raise
                 refused[name] = error
@@ -56,17 +68,15 @@ class ProjectReader:
 
     def _lists(self) -> dict[str, Callable[[], None]]:
         return {
-            "merge requests": self._merge_requests,
-            "pipelines": self._pipelines,
-            "releases": self._releases,
-            "commits": lambda: commits.read(
-                self.api, self.project, self.branches, self.state.setdefault("commits", {})
-            ),
-            "deployments": self._deployments,
+            "merge requests": lambda: self._changed("merge_requests", self._merge_request),
+            "pipelines": lambda: self._changed("pipelines", self._pipeline),
+            "releases": lambda: releases.read(self.api, self.project, self.state.setdefault("releases", {})),
+            "pushes": self._activity,
+            "deployments": lambda: self._changed("deployments", self._deployment),
             "images": lambda: images.read(self.api, self.project, self.state.setdefault("images", {})),
         }
 
-    def _wanted(self, branch: Any) -> bool:
+    def _follows(self, branch: Any) -> bool:
         return not self.branches or branch in self.branches
 
     # Lists that can be filtered by the time of the change
@@ -78,8 +88,8 @@ class ProjectReader:
         `done` are the events within the overlap, which are listed again.
         """
         state = self.state.setdefault(name, {})
-        after = (moment(state.get("at")) or self.context.since) - OVERLAP
-        since = moment(state.setdefault("from", (after + OVERLAP).isoformat())) or after
+        after = (parse_moment(state.get("at")) or self.context.since) - OVERLAP
+        since = parse_moment(state.setdefault("from", (after + OVERLAP).isoformat())) or after
         state.setdefault("done", {})
         order, page = {"order_by": "updated_at", "sort": "asc", "per_page": PAGE}, 1
         while True:
@@ -87,138 +97,105 @@ class ProjectReader:
             answer = self.api.get(f"{self.path}/{name}", params)
             for item in objects(answer.value):
                 read(item, state, since - OVERLAP)
-                self.api.made_progress |= _advance(state, moment(item.get("updated_at")))
+                self.api.made_progress |= _advance(state, parse_moment(item.get("updated_at")))
             if not has_next_page(answer):
                 break
             # Items that change during the pass move to the end and shift the pages, so continue from the last item.
-            last = (moment(state.get("at")) or after) - INSTANT
+            last = (parse_moment(state.get("at")) or after) - INSTANT
             after, page = (last, 1) if last > after else (after, page + 1)
         state["from"] = state.setdefault("at", state["from"])
-        edge = (moment(state["at"]) or self.context.since) - OVERLAP
-        state["done"] = {key: when for key, when in state["done"].items() if (moment(when) or edge) >= edge}
+        edge = (parse_moment(state["at"]) or self.context.since) - OVERLAP
+        state["done"] = {key: when for key, when in state["done"].items() if (parse_moment(when) or edge) >= edge}
 
-    def _done(self, event_id: str, item: Item, state: State) -> None:
-        state["done"][event_id] = text(item, "updated_at") or self.context.now.isoformat()
-
-    def _merge_requests(self) -> None:
-        self._changed("merge_requests", self._merge_request)
-        try:
-            self._reopened()
-        except PollError as error:
-            if error.kind not in REFUSED:
-                raise
+    def _done(self, key: str, item: Item, state: State) -> None:
+        state["done"][key] = text(item, "updated_at") or self.context.now.isoformat()
 
     def _merge_request(self, item: Item, state: State, since: datetime) -> None:
-        if integer(item, "iid") is None or not self._wanted(item.get("target_branch")):
+        iid = integer(item, "iid")
+        if iid is None or not self._follows(item.get("target_branch")):
             return
-        if (moment(item.get("created_at")) or self.context.now) < since:
-            self.state["reopened"] = {**self.state.get("reopened", {}), "due": True}
-        details = cache(lambda: self._details(item["iid"]))
-        for at, when, author in events.states(item):
-            event_id = events.merge_request_id(self.project, item, at)
-            if (when is None or when >= since) and event_id not in state["done"]:
-                changed_at = when or moment(item.get("updated_at")) or self.context.now
-                self.api.add(events.merge_request(self.project, item, at, changed_at, author, details()))
-                self._done(event_id, item, state)
-
-    def _details(self, iid: int) -> dict[str, Any]:
-        path = f"{self.path}/merge_requests/{iid}"
-        facts = events.approvals(self.api.get_optional(f"{path}/approvals"))
-        diffs = self.api.get_optional(f"{path}/diffs", {"per_page": MAX_FILES})
-        return {**facts, "files_changed": None if diffs is None else events.files(diffs)}
-
-    def _reopened(self) -> None:
-        """Read who closed and reopened merge requests. A reopened one no longer has that itself."""
-        state = self.state.setdefault("reopened", {})
-        since = (moment(state.get("at")) or self.context.since) - OVERLAP
-        if state.get("due"):
-            newest = since + OVERLAP
-            day = (since - timedelta(days=1)).date().isoformat()  # "after" takes days
-            for page in self.api.pages(f"{self.path}/events", {"target_type": "merge_request", "after": day}):
-                times = [when for event in page if (when := moment(event.get("created_at")))]
-                newest = max([newest, *times])
-                for event in page:
-                    self._event(event, since)
-                if times and min(times) < since:
-                    break
-            state |= {"at": newest.isoformat(), "due": False}
-
-    def _event(self, event: Item, since: datetime) -> None:
-        action, when = text(event, "action_name"), moment(event.get("created_at"))
-        if action not in ("reopened", "closed") or not when or when < since:
-            return
-        event_id = events.merge_request_id(self.project, {"iid": event.get("target_iid")}, action)
-        if event_id in self.api.events or event_id in self.state["merge_requests"]["done"]:
-            return
-        item = self._get_item(f"merge_requests/{integer(event.get('target_iid'))}")
-        if item and self._wanted(item.get("target_branch")):
-            author = events.name(event.get("author"))
-            self.api.add(events.merge_request(self.project, item, action, when, author, self._details(item["iid"])))
-            self._done(event_id, item, self.state["merge_requests"])
-
-    def _get_item(self, path: str) -> Item | None:
-        try:
-            value = self.api.get(f"{self.path}/{path}").value
-        except PollError as error:
-            if error.kind in REFUSED:
-                return None
-            raise
-        return value if isinstance(value, Mapping) else None
-
-    def _pipelines(self) -> None:
-        self._changed("pipelines", self._pipeline)
+        for status, when, author in events.states(item):
+            key = events.merge_request_id(self.project, iid, status, when)
+            if (when is None or when >= since) and key not in state["done"]:
+                changed = when or parse_moment(item.get("updated_at")) or self.context.now
+                self.api.add(
+                    events.merge_request(self.project, item, status, changed, author, self.details(item["iid"]))
+                )
+                self._done(key, item, state)
 
     def _pipeline(self, item: Item, state: State, since: datetime) -> None:
-        event_id = events.pipeline_id(self.project, item)
-        if event_id is None or not self._wanted(item.get("ref")) or event_id in state["done"]:
+        key = f"pipeline {item.get('id')} {item.get('status')} {item.get('updated_at')}"
+        if events.pipeline_id(self.project, item) is None or not self._follows(item.get("ref")) or key in state["done"]:
             return
-        path = f"{self.path}/pipelines/{item['id']}"
-        details = self.api.get_optional(path)
-        # It can change between the two requests; the event has the status from the list.
-        whole_item = {**item, **details, "status": item["status"]} if isinstance(details, Mapping) else item
+        whole = self._whole_pipeline(item)
         failed = None
-        if item["status"] == "failed":
-            jobs = self.api.get_optional(f"{path}/jobs", {"scope[]": "failed", "per_page": PAGE})
-            failed = None if jobs is None else events.failed_jobs(jobs)
-        event = events.pipeline(self.project, whole_item, whole_item.get("user"), failed, self.context.now)
+        if whole["status"] == "failed":
+            failed = details.failed_jobs(self.api, self.project, item["id"])
+        event = events.pipeline(self.project, whole, whole.get("user"), failed, self.context.now)
         if event and event.timestamp >= since:
             self.api.add(event)
-        self._done(event_id, item, state)
+        self._done(key, item, state)
 
-    def _deployments(self) -> None:
-        self._changed("deployments", self._deployment)
+    def _whole_pipeline(self, item: Item) -> Item:
+        """Return a pipeline with the members that the list leaves out.
+
+        It can change between the two requests. An end that the list shows is kept if the pipeline only runs again.
+        """
+        whole = self.api.get_optional(f"{self.path}/pipelines/{item['id']}")
+        if not isinstance(whole, Mapping):
+            return item
+        has_ended = item["status"] in events.FINAL_STATUSES and whole.get("status") not in events.FINAL_STATUSES
+        status = item["status"] if has_ended or "status" not in whole else whole["status"]
+        return {**item, **whole, "status": status}
 
     def _deployment(self, item: Item, state: State, since: datetime) -> None:
         event = events.deployment(self.project, item, self.context.now)
-        if event and self._wanted(item.get("ref")) and event.timestamp >= since:
+        if event and self._follows(item.get("ref")) and event.timestamp >= since:
             self.api.add(event)
 
-    # Lists that cannot
+    # Pushes, and merge requests that were closed and reopened
 
-    def _releases(self) -> None:
-        state = self.state.setdefault("releases", {})
-        since = (moment(state.get("at")) or self.context.since) - OVERLAP
-        params = {"order_by": "created_at", "sort": "desc", "per_page": PAGE}
-        answer = self.api.get(f"{self.path}/releases", params, state.get("etag"))
-        if answer.is_unchanged:
+    def _activity(self) -> None:
+        state = self.state["activity"]
+        refused = parse_moment(state.get("refused"))
+        if refused is None or self.context.now - refused >= REFUSED_PAUSE:
+            try:
+                activity.read(self.api, self.project, state, self._handle_activity)
+                state["refused"] = None
+                return
+            except PollError as error:
+                if error.kind not in REFUSED:
+                    raise
+                state["refused"] = self.context.now.isoformat()
+        self.api.note("GitLab does not list the events of some projects for this token: their pushes have no author.")
+        self.pushes.add_moved_heads()
+
+    def _activity_start(self) -> datetime:
+        """Return where the first reading starts: an older version has read the other lists up to some time."""
+        times = [parse_moment(state.get("at")) for state in self.state.values() if isinstance(state, dict)]
+        newest = max((when for when in times if when), default=self.context.since)
+        return max(min(newest, self.context.since), self.context.now - activity.UPGRADE_WINDOW)
+
+    def _handle_activity(self, item: Item, when: datetime) -> None:
+        if isinstance(item.get("push_data"), Mapping):
+            self.pushes.add(item, when)
+        elif text(item, "target_type") == "MergeRequest" and item.get("action_name") in ("closed", "reopened"):
+            self._state_change(item, when)
+
+    def _state_change(self, item: Item, when: datetime) -> None:
+        iid, status = integer(item, "target_iid"), text(item, "action_name")
+        key = events.merge_request_id(self.project, iid or 0, status, when)
+        if iid is None or key in self.api.events or key in self.state["merge_requests"]["done"]:
             return
-        etag, newest, page = answer.headers.get("etag"), since + OVERLAP, 1
-        while True:
-            made = [(item, moment(item.get("created_at"))) for item in objects(answer.value)]
-            for item, when in made:
-                if when is None or when >= since:
-                    self.api.add(events.release(self.project, item, self.context.now))
-            newest = max([newest, *(when for _, when in made if when)])
-            if not has_next_page(answer) or any(when and when < since for _, when in made):
-                break
-            page += 1
-            answer = self.api.get(f"{self.path}/releases", {**params, "page": page})
-        state |= {"at": newest.isoformat(), "etag": etag}
+        merge_request = self.api.get_optional(f"{self.path}/merge_requests/{iid}")
+        if isinstance(merge_request, Mapping) and self._follows(merge_request.get("target_branch")):
+            author = person_name(item.get("author"))
+            self.api.add(events.merge_request(self.project, merge_request, status, when, author, self.details(iid)))
 
 
 def _advance(state: State, when: datetime | None) -> bool:
     """Advance the position to a time, and say whether it moved."""
-    before = moment(state.get("at"))
+    before = parse_moment(state.get("at"))
     if when is None or (before and when <= before):
         return False
     state["at"] = when.isoformat()

@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from painchain.connectors.code_hosts import integer, objects, text
+from painchain.connectors.code_hosts import dig, integer, objects, strings, text
 from painchain.connectors.contract import (
     Delivery,
     InvalidSignature,
+    NothingToRecord,
     SourceEvent,
     UnreadableDelivery,
     WebhookContext,
     WebhookHandler,
 )
-from painchain.connectors.gitlab import events
-from painchain.connectors.gitlab.events import Item, Project, first
+from painchain.connectors.gitlab import events, payloads, push_events
+from painchain.connectors.gitlab.completion import complete, stored_project, stored_push
+from painchain.connectors.gitlab.payloads import Item, Project, first_time, person_name
 
 STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reopened"}
-NOTHING = "0" * 40  # the head of a deleted branch
 
 
 def verify(delivery: Delivery, secret: str, now: datetime) -> None:
@@ -53,20 +56,57 @@ def delivery_id(delivery: Delivery) -> str:
 
 
 def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
-    """Return the events of a delivery; [] if there are none, or they are not for this connector.
+    """Return the events of a delivery.
 
+    :raises NothingToRecord: if there are none, or they are not for this connector.
     :raises UnreadableDelivery: if the body is not what GitLab sends.
     """
     body = _body(delivery.body)
-    reader = _READERS.get(text(body, "object_kind"))
+    kind = text(body, "object_kind")
+    reader = _READERS.get(kind)
     if reader is None:
-        return []
-    project = events.project(body.get("project"))
+        raise NothingToRecord(f"PainChain does not record deliveries of the kind “{kind or 'unknown'}”.")
+    project = _project(body, context.connector_id)
     if project is None:
         raise UnreadableDelivery("The body does not name its project (project.path_with_namespace).")
-    if not _listed(project, context.settings.get("projects") or ()):
-        return []
-    return reader(project, body, tuple(context.settings.get("branches") or ()), context.now)
+    if not _is_listed(project, context):
+        raise NothingToRecord(f"The connector does not list the project {project.path}.")
+    return reader(Reading(project, body, context, delivery_id(delivery)))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One delivery for a project of the connector."""
+
+    project: Project
+    body: Item
+    context: WebhookContext
+    delivery_id: str
+
+    @property
+    def now(self) -> datetime:
+        """The time of the delivery."""
+        return self.context.now
+
+    def check_branch(self, branch: Any) -> None:
+        """Raise NothingToRecord if the connector lists branches, but not this one."""
+        branches = self.context.settings.get("branches") or ()
+        if branches and branch not in branches:
+            raise NothingToRecord(f"The connector does not list the branch {text(branch) or '(none)'}.")
+
+    def attributes(self) -> Item:
+        """Return the object_attributes of the body.
+
+        :raises UnreadableDelivery: if it has none.
+        """
+        attributes = self.body.get("object_attributes")
+        if not isinstance(attributes, dict):
+            raise UnreadableDelivery("The body has no object_attributes.")
+        return attributes
+
+    def with_details(self, event: SourceEvent, kind: str, **references: Any) -> SourceEvent:
+        """Return an event that refers to what `completion` adds."""
+        return replace(event, details={"kind": kind, "project": stored_project(self.project), **references})
 
 
 def _body(raw: bytes) -> Item:
@@ -79,68 +119,94 @@ def _body(raw: bytes) -> Item:
     return body
 
 
-def _listed(project: Project, projects: Sequence[str]) -> bool:
+def _project(body: Item, connector_id: int) -> Project | None:
+    """Return the project of a delivery. Older webhooks of groups have its id elsewhere."""
+    item = body.get("project")
+    if not isinstance(item, dict):
+        return None
+    number = item.get("id") or body.get("project_id") or dig(body, "object_attributes", "target_project_id")
+    return payloads.project({**item, "id": number}, connector_id)
+
+
+def _is_listed(project: Project, context: WebhookContext) -> bool:
+    """Say whether the connector follows a project, also if the settings have a path that it had before."""
+    projects: Sequence[str] = context.settings.get("projects") or ()
     # GitLab's paths are not case-sensitive.
-    return not projects or project.id in projects or project.path.lower() in (name.lower() for name in projects)
+    if not projects or project.id in projects or project.path.lower() in (path.lower() for path in projects):
+        return True
+    names = context.read_cursor().get("names", {})
+    return project.id in (names[ref]["id"] for ref in projects if ref in names)
 
 
-def _attributes(body: Item) -> Item:
-    attributes = body.get("object_attributes")
-    if not isinstance(attributes, dict):
-        raise UnreadableDelivery("The body has no object_attributes.")
-    return attributes
-
-
-def _merge_request(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
-    item = _attributes(body)
-    state = STATES.get(text(item, "action"))
-    if state is None or (branches and item.get("target_branch") not in branches):
-        return []
+def _merge_request(reading: Reading) -> list[SourceEvent]:
+    item = reading.attributes()
+    action = text(item, "action")
+    state = STATES.get(action)
+    if state is None:
+        raise NothingToRecord(f"The action “{action or 'unknown'}” of a merge request is not recorded.")
+    reading.check_branch(item.get("target_branch"))
     if integer(item, "iid") is None:
         raise UnreadableDelivery("The merge request has no iid.")
     order = {"opened": ("created_at",), "merged": ("merged_at", "updated_at"), "closed": ("closed_at", "updated_at")}
-    when = first(item, *order.get(state, ("updated_at",))) or now
-    return [events.merge_request(project, item, state, when, events.name(body.get("user")), {})]
+    when = first_time(item, *order.get(state, ("updated_at",))) or reading.now
+    event = events.merge_request(reading.project, item, state, when, person_name(reading.body.get("user")))
+    return [reading.with_details(event, "merge_request", iid=item["iid"], state=state)]
 
 
-def _pipeline(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
-    item = _attributes(body)
-    if branches and item.get("ref") not in branches:
-        return []
-    failed = events.failed_jobs(body.get("builds")) if item.get("status") == "failed" else None
-    event = events.pipeline(project, item, body.get("user"), failed, now)
-    return [event] if event else []
+def _pipeline(reading: Reading) -> list[SourceEvent]:
+    item = reading.attributes()
+    reading.check_branch(item.get("ref"))
+    status = item.get("status")
+    failed = events.failed_jobs(reading.body.get("builds")) if status == "failed" else None
+    event = events.pipeline(reading.project, item, reading.body.get("user"), failed, reading.now)
+    if event is None:
+        if integer(item, "id") is None:
+            raise UnreadableDelivery("The pipeline has no id.")
+        raise NothingToRecord(f"The status “{text(status) or 'unknown'}” of a pipeline is not recorded.")
+    return [reading.with_details(event, "pipeline", id=item["id"])]
 
 
-def _release(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
-    if body.get("action") != "create":
-        return []
-    event = events.release(project, body, now)
+def _release(reading: Reading) -> list[SourceEvent]:
+    action = text(reading.body, "action")
+    if action != "create":
+        raise NothingToRecord(f"The action “{action or 'unknown'}” of a release is not recorded.")
+    event = events.release(reading.project, reading.body, reading.now)
     if event is None:
         raise UnreadableDelivery("The release has no tag.")
-    return [event]
+    return [reading.with_details(event, "release", tag=text(reading.body, "tag"))]
 
 
-def _push(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
-    ref = text(body, "ref")
-    branch = ref.removeprefix("refs/heads/")
-    if branch == ref or body.get("after") == NOTHING or branch not in (branches or (project.branch,)):
-        return []
-    event = (events.commit(project, item, branch, _changed(item), now) for item in objects(body, "commits"))
-    return [event for event in event if event]
+def _push(reading: Reading) -> list[SourceEvent]:
+    push, project = push_events.from_webhook(reading.body), reading.project
+    if push is None:
+        raise NothingToRecord("Only pushes to branches are recorded.")
+    if not push.before and not push.after:
+        raise UnreadableDelivery("The push has no commit before and none after.")
+    reading.check_branch(push.branch)
+    # GitLab's number of the push is only in its API. Until then the delivery tells pushes apart.
+    occurrence = (*push_events.provisional_occurrence(push), reading.delivery_id or reading.now.isoformat())
+    event = replace(push_events.push(project, push, None, reading.now, *occurrence), former_ids={})
+    told = [reading.with_details(event, "push", push=stored_push(push))]
+    if push.branch not in (reading.context.settings.get("branches") or (project.branch,)):
+        return told
+    commits = objects(reading.body, "commits") if push.after else []
+    for item in reversed(commits) if push.before or push.branch != project.branch else []:
+        files = {"files_changed": _changed_files(item)}
+        commit = push_events.commit(project, item, push, files, reading.now)
+        if commit:
+            told.append(reading.with_details(commit, "commit", push=stored_push(push), sha=item["id"]))
+    return told
 
 
-def _changed(item: Item) -> list[str]:
+def _changed_files(item: Item) -> list[str]:
     """Return the paths that a pushed commit changes."""
-    lists = [item.get(key) for key in ("added", "modified", "removed")]
-    paths = [path for paths_ in lists if isinstance(paths_, list) for path in paths_ if isinstance(path, str)]
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(path for key in ("added", "modified", "removed") for path in strings(item, key)))
 
 
-def _deployment(project: Project, body: Item, branches: tuple[str, ...], now: datetime) -> list[SourceEvent]:
+def _deployment(reading: Reading) -> list[SourceEvent]:
     """Return the event of a deployment. Before GitLab 14 the body has no id; then only polling finds it."""
-    if branches and body.get("ref") not in branches:
-        return []
+    body = reading.body
+    reading.check_branch(body.get("ref"))
     item = {
         "id": body.get("deployment_id"),
         "status": body.get("status"),
@@ -151,11 +217,13 @@ def _deployment(project: Project, body: Item, branches: tuple[str, ...], now: da
         "updated_at": body.get("status_changed_at"),
         "deployable": {"web_url": body.get("deployable_url"), "commit": {"title": body.get("commit_title")}},
     }
-    event = events.deployment(project, item, now)
-    return [event] if event else []
+    event = events.deployment(reading.project, item, reading.now)
+    if event is None:
+        raise NothingToRecord("This deployment has no number, or its status is not recorded.")
+    return [event]
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[Reading], list[SourceEvent]]] = {
     "merge_request": _merge_request,
     "pipeline": _pipeline,
     "release": _release,
@@ -170,4 +238,5 @@ HANDLER = WebhookHandler(
     "In GitLab, open the project or group, then Settings → Webhooks → Add new webhook. Enter the URL and the secret "
     "token, and tick push, merge request, pipeline, release and deployment events.",
     topic,
+    complete,
 )

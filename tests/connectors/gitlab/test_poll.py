@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from painchain.connectors.contract import (
 from painchain.connectors.gitlab import TYPE, client
 from painchain.connectors.gitlab.poll import poll
 from painchain.connectors.gitlab.webhook import HANDLER
+from painchain.ingestion.sanitize import MAX_ID
 from tests.counterparts import Asked, FakeServer, Reply, as_json, path_of, run_fake_server
 from tests.counterparts.gitlab import GitLab, params_of
 
@@ -45,34 +48,55 @@ def ago(**times: float) -> str:
     return (NOW - timedelta(**times)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def second(**times: float) -> str:
+    """Return a time as ids have it."""
+    return f"{NOW - timedelta(**times):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def recorded(name: str) -> Any:
     return json.loads((RECORDED / name).read_bytes())
 
 
-def turn(fake_server: FakeServer, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollContext:
+def poll_context(fake_server: FakeServer, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollContext:
     values = {"base_url": fake_server.url, "token": "glpat-far", "projects": [], "branches": [], **settings}
-    return PollContext(values, json.loads(json.dumps(cursor or {})), now)
+    return PollContext(values, json.loads(json.dumps(cursor or {})), now, connector_id=1)
 
 
 def polled(fake_server: FakeServer, cursor: Any = None, now: datetime = NOW, **settings: Any) -> PollResult:
-    """Poll, and check what holds for whatever is found."""
-    answer = poll(turn(fake_server, cursor, now, **settings))
-    for found in answer.events:
-        event_type = TYPE.event_type(found.event_type)
+    """Poll, and check what holds for every poll."""
+    before = len(fake_server.asked)
+    result = poll(poll_context(fake_server, cursor, now, **settings))
+    redirects = {f"/api/v4/{path.replace('/', '%2F').replace('%2F', '/', 1)}" for path in _moved(fake_server)}
+    sent = [asked for asked in fake_server.asked[before:] if path_of(asked) not in redirects]
+    assert result.requests == len(sent)
+    check_events(result.events, now)
+    return result
+
+
+def _moved(fake_server: FakeServer) -> list[str]:
+    return list(fake_server.answer.moved) if isinstance(fake_server.answer, GitLab) else []
+
+
+def check_events(events: Iterable[SourceEvent], now: datetime) -> None:
+    """Check what holds for every event of GitLab."""
+    for event in events:
+        event_type = TYPE.event_type(event.event_type)
         assert event_type
-        assert set(found.facts) <= {field.key for field in event_type.fields}, found.event_id
-    return answer
+        assert set(event.facts) <= {field.key for field in event_type.fields}, event.event_id
+        assert next(iter(event.facts)) == "repository", event.event_id
+        assert event.timestamp <= now, event.event_id
+        assert len(event.event_id) <= MAX_ID
 
 
 def all_polls(fake_server: FakeServer, **settings: Any) -> tuple[list[SourceEvent], int, PollResult]:
     """Poll until there is no more, as the scheduler does."""
-    found, cursor, polls = [], {}, 0
+    events, cursor, polls = [], {}, 0
     while True:
-        answer = polled(fake_server, cursor, **settings)
-        found += answer.events
-        cursor, polls = answer.cursor, polls + 1
-        if not answer.has_more:
-            return found, polls, answer
+        result = polled(fake_server, cursor, **settings)
+        events += result.events
+        cursor, polls = result.cursor, polls + 1
+        if not result.has_more:
+            return events, polls, result
         assert polls < 50
 
 
@@ -84,7 +108,12 @@ def asked_for(fake_server: FakeServer) -> list[str]:
 
 
 def ids(answer: PollResult) -> list[str]:
-    return [found.event_id for found in answer.events]
+    return [event_key(event) for event in answer.events]
+
+
+def event_key(event: SourceEvent) -> str:
+    """Return the id of an event without the host and the connector."""
+    return event.event_id.removeprefix("gitlab:1:")
 
 
 def merge_request(iid: int, **values: Any) -> dict[str, Any]:
@@ -99,13 +128,18 @@ def test_a_first_poll_looks_back_a_day_and_the_second_finds_nothing_again(fake_s
     older = merge_request(2, created_at=ago(days=9), updated_at=ago(days=2))
     merged = merge_request(3, created_at=ago(days=9), state="merged", merged_at=ago(hours=1), merge_user=ROOT)
     gitlab.add_project(7, "g/p", merge_requests=[old, older, merged, merge_request(4)])
-    gitlab.push(7, {"id": "c2", "committed_date": ago(hours=1)}, {"id": "c1", "committed_date": ago(days=3)})
+    gitlab.push(7, {"id": "c1", "committed_date": ago(days=3)})
+    commits = [{"id": "c2", "committed_date": ago(days=40)}, {"id": "c1", "committed_date": ago(days=3)}]
+    gitlab.push(7, *commits, at=ago(hours=1))
     first = polled(fake_server)
-    assert ids(first) == ["mr-g/p-3-merged", "mr-g/p-4-opened", "commit-g/p-c2"]
+    assert ids(first) == ["7:mr:3:merged", "7:mr:4:opened", "7:push:9001", "7:commit:c2"]
     assert (first.has_more, first.note) == (False, "")
+    times = {event_key(event): event.timestamp for event in first.events}
+    assert times["7:push:9001"] == times["7:commit:c2"] == NOW - timedelta(hours=1)  # not when it was committed
     asked_for(fake_server)
-    second = polled(fake_server, first.cursor)
-    assert ids(second) == []
+    later = polled(fake_server, first.cursor)
+    assert ids(later) == []
+    assert later.requests == 7  # the list of projects, and six lists of the project
     assert not [path for path in asked_for(fake_server) if "approvals" in path or "diff" in path or "commits" in path]
 
 
@@ -121,30 +155,43 @@ def test_every_kind_of_event_is_found_with_its_facts(fake_server, gitlab):
     gitlab.lists["projects/7/merge_requests/5/diffs"] = [{"new_path": "a.py"}, {"new_path": None, "old_path": "b.py"}]
     gitlab.things["projects/7/pipelines/31"] = {**one, "duration": 63, "finished_at": ago(minutes=61), "user": ROOT}
     gitlab.lists["projects/7/pipelines/31/jobs"] = [{"name": "lint", "status": "failed"}]
-    commit = {**recorded("get_commit.json"), "committed_date": ago(hours=1)}
-    gitlab.push(7, commit)
+    commit = {**recorded("get_commit.json"), "committed_date": ago(hours=2)}
+    gitlab.push(7, commit, {"id": "b" * 40}, before="b" * 40, at=ago(hours=1), author="eve")
     gitlab.lists[f"projects/7/repository/commits/{commit['id']}/diff"] = [{"new_path": "a.py"}]
     gitlab.lists["projects/7/registry/repositories/2/tags"] = [{"name": "v10.0.0"}]
     tag = {**recorded("tag.json"), "created_at": ago(hours=1)}
     gitlab.things["projects/7/registry/repositories/2/tags/v10.0.0"] = tag
-    found = {one.event_type: one for one in polled(fake_server).events}
-    told = {name: (one.event_id, one.title, one.status, one.author) for name, one in found.items()}
+    found = {event.event_type: event for event in polled(fake_server).events}
+    keys = {name: (event_key(event), event.title, event.status, event.author) for name, event in found.items()}
     sha, digest = commit["id"], tag["digest"]
-    assert told == {
-        "MergeRequest": ("mr-g/p-5-opened", "[MR] Change 5", "opened", "root"),
-        "Pipeline": ("pipeline-g/p-31-failed", "[Pipeline] main", "failed", "root"),
-        "Release": ("release-g/p-v0.2", "[Release] Awesome app v0.2 beta", "published", "root"),
-        "Commit": (f"commit-g/p-{sha}", "[Commit] Sanitize for network graph", "committed", "randx"),
-        "Deployment": ("deployment-g/p-41-success", "[Deployment] production success", "success", "root"),
+    assert keys == {
+        "MergeRequest": ("7:mr:5:opened", "[MR] Change 5", "opened", "root"),
+        "Pipeline": (f"7:pipeline:31:failed:{second(minutes=61)}", "[Pipeline] main", "failed", "root"),
+        "Push": ("7:push:9000", "[Push] main", "pushed", "eve"),
+        "Release": (
+            f"7:release:v0.2:{second(hours=1)}",
+            "[Release] Awesome app v0.2 beta",
+            "published",
+            "root",
+        ),
+        "Commit": (f"7:commit:{sha}", "[Commit] Sanitize for network graph", "committed", "randx"),
+        "Deployment": (
+            f"7:deployment:41:success:{second(hours=1)}",
+            "[Deployment] production success",
+            "success",
+            "root",
+        ),
         "Image": (
-            f"image-group/project/releases-v10.0.0-{digest}",
+            f"7:image:2:v10.0.0:{digest.replace(':', '%3A')}",
             "[Image] group/project/releases:v10.0.0",
             "published",
             "unknown",
         ),
     }
-    assert {name: one.facts for name, one in found.items()} == {
+    repository_fact = {"repository": "g/p"}
+    assert {name: event.facts for name, event in found.items()} == {
         "MergeRequest": {
+            **repository_fact,
             "branches": {"head": "topic", "base": "main"},
             "comments": 2,
             "votes": "1 up, 0 down",
@@ -154,6 +201,7 @@ def test_every_kind_of_event_is_found_with_its_facts(fake_server, gitlab):
             "files_changed": ["a.py", "b.py"],
         },
         "Pipeline": {
+            **repository_fact,
             "status": "failed",
             "duration": 63,
             "ref": "main",
@@ -163,14 +211,27 @@ def test_every_kind_of_event_is_found_with_its_facts(fake_server, gitlab):
             "failed_jobs": ["lint"],
             "logs_url": "https://gitlab.example.com/g/p/-/pipelines/31",
         },
-        "Release": {"tag": "v0.2", "assets": ["awesome-v0.2.msi", "awesome-v0.2.dmg"]},
+        "Push": {
+            **repository_fact,
+            "branch": "main",
+            "before": "b" * 40,
+            "after": sha,
+            "commits": 2,
+            "pusher": "eve",
+            "forced": False,
+        },
+        "Release": {**repository_fact, "tag": "v0.2", "assets": ["awesome-v0.2.msi", "awesome-v0.2.dmg"]},
         "Commit": {
+            **repository_fact,
             "branch": "main",
             "sha": sha,
+            "committed_at": second(hours=2),
+            "push": sha,
             "changes": {"additions": 15, "deletions": 10, "files": 1},
             "files_changed": ["a.py"],
         },
         "Deployment": {
+            **repository_fact,
             "environment": "production",
             "ref": "main",
             "sha": "99d03678b90d914dbb1b109132516d71a4a03ea8",
@@ -178,13 +239,13 @@ def test_every_kind_of_event_is_found_with_its_facts(fake_server, gitlab):
             "creator": "root",
         },
         "Image": {
+            **repository_fact,
             "registry": "gitlab.example.com:5000",
             "image": "gitlab.example.com:5000/group/project/releases",
             "digest": digest,
             "tags": ["v10.0.0"],
             "size": 350224384,
             "package": "releases",
-            "repository": "g/p",
         },
     }
 
@@ -192,17 +253,17 @@ def test_every_kind_of_event_is_found_with_its_facts(fake_server, gitlab):
 def test_each_state_of_recorded_merge_requests_is_an_event_at_its_own_time(fake_server, gitlab):
     items = sorted(recorded("merge_requests.json"), key=lambda one: one["updated_at"])
     gitlab.add_project(278964, "gitlab-org/gitlab", merge_requests=items)
-    found = polled(fake_server, now=datetime(2019, 8, 20, 13, tzinfo=UTC)).events
-    told = {
-        (one.event_id.removeprefix("mr-gitlab-org/gitlab-"), one.author, one.timestamp.isoformat()[:19])
-        for one in found
+    events = polled(fake_server, now=datetime(2019, 8, 20, 13, tzinfo=UTC)).events
+    states = {
+        (event_key(event).removeprefix("278964:mr:"), event.author, event.timestamp.isoformat()[:19])
+        for event in events
     }
-    assert told == {
-        ("15442-opened", "hfyngvason", "2019-08-20T10:58:54"),
-        ("15432-opened", ".luke", "2019-08-20T04:57:41"),
-        ("15432-closed", ".luke", "2019-08-20T05:10:54"),
-        ("15431-opened", "mlapierre", "2019-08-20T03:34:46"),
-        ("15431-merged", "wlsf82", "2019-08-20T08:15:51"),
+    assert states == {
+        ("15442:opened", "hfyngvason", "2019-08-20T10:58:54"),
+        ("15432:opened", ".luke", "2019-08-20T04:57:41"),
+        ("15432:closed:2019-08-20T05:10:54Z", ".luke", "2019-08-20T05:10:54"),
+        ("15431:opened", "mlapierre", "2019-08-20T03:34:46"),
+        ("15431:merged", "wlsf82", "2019-08-20T08:15:51"),
     }
 
 
@@ -217,37 +278,52 @@ def test_a_reopened_merge_request_is_found_in_the_projects_events(fake_server, g
     gitlab.add_project(7, "g/p", merge_requests=[opened], events=events)
     gitlab.things["projects/7/merge_requests/1"] = opened
     first = polled(fake_server)
-    assert [(one.event_id, one.author, one.status) for one in first.events] == [
-        ("mr-g/p-1-reopened", "eve", "opened"),
-        ("mr-g/p-1-closed", "eve", "closed"),
+    assert [(event_key(event), event.author, event.status) for event in first.events] == [
+        (f"7:mr:1:closed:{second(minutes=9)}", "eve", "closed"),
+        (f"7:mr:1:reopened:{second(minutes=5)}", "eve", "opened"),
     ]
     assert ids(polled(fake_server, first.cursor)) == []
 
 
-def test_webhooks_and_polls_have_the_same_ids_also_for_a_numeric_setting(fake_server, gitlab):
+def test_completed_webhooks_are_the_events_of_polls_also_for_a_numeric_setting(fake_server, gitlab):
     names = ("merge_request", "pipeline", "push", "release", "deployment")
     bodies = {name: recorded(f"webhooks/{name}.json") for name in names}
     project = {"id": 7, "path_with_namespace": "g/p", "default_branch": "master"}
     bodies["deployment"] |= {"deployment_id": 41, "status_changed_at": ago(hours=1)}
+    bodies["merge_request"]["object_attributes"] |= {"created_at": ago(hours=3)}
+    bodies["pipeline"]["object_attributes"] |= {"finished_at": ago(hours=1)}
+    bodies["release"] |= {"created_at": ago(hours=1), "released_at": ago(hours=1)}
+    settings = {"base_url": fake_server.url, "token": "glpat-far", "projects": ["7"], "branches": []}
+    context = WebhookContext(1, settings, NOW - timedelta(minutes=59))
     hooked = []
     for body in bodies.values():
-        raw = json.dumps({**body, "project": project}).encode()
-        hooked += HANDLER.read(Delivery({}, raw), WebhookContext(1, {"projects": ["7"], "branches": []}, NOW))
-    item = merge_request(1, author={"username": "user1"}, source_branch="ms-viewport", target_branch="master")
-    one = {**bodies["pipeline"]["object_attributes"], "updated_at": ago(hours=1), "finished_at": ago(hours=1)}
+        hooked += HANDLER.read(Delivery({}, json.dumps({**body, "project": project}).encode()), context)
+    item = {**bodies["merge_request"]["object_attributes"], "author": {"username": "user1"}, "updated_at": ago(hours=1)}
+    pipeline = {**bodies["pipeline"]["object_attributes"], "updated_at": ago(hours=1)}
     deployment = {**recorded("deployments.json")[0], "status": "success", "updated_at": ago(hours=1)}
     release = {"tag_name": "1.0.0", "created_at": ago(hours=1)}
-    lists = {"merge_requests": [item], "pipelines": [one], "releases": [release], "deployments": [deployment]}
+    lists = {"merge_requests": [item], "pipelines": [pipeline], "releases": [release], "deployments": [deployment]}
     gitlab.add_project(7, "g/p", "master", **lists)
-    pushed = [{"id": commit["id"], "committed_date": ago(hours=1)} for commit in bodies["push"]["commits"]]
-    gitlab.push(7, *pushed, branch="master")
-    answer = polled(fake_server, projects=["7"])
-    assert sorted(ids(answer)) == sorted(one.event_id for one in hooked)
-    told = {one.event_id: one for one in answer.events}
-    for hook in hooked:
-        poll_, known = told[hook.event_id], hook.facts.keys() & {"merged", "branches", "status", "commit", "tag"}
-        assert {key: hook.facts[key] for key in known} == {key: poll_.facts[key] for key in known}
-        assert (hook.title[:5], hook.status) == (poll_.title[:5], poll_.status)
+    gitlab.things["projects/7/merge_requests/1"] = {**item, "user_notes_count": 3}
+    gitlab.things["projects/7/pipelines/31"] = pipeline
+    gitlab.things["projects/7/releases/1.0.0"] = release
+    pushed = [{"id": commit["id"], "committed_date": ago(hours=1)} for commit in reversed(bodies["push"]["commits"])]
+    before, after = bodies["push"]["before"], bodies["push"]["after"]
+    gitlab.push(7, *pushed, {"id": before}, branch="master", before=before, author="jsmith")
+    assert pushed[0]["id"] == after
+    result = polled(fake_server, projects=["7"])
+    completed = [HANDLER.complete(context, event) if event.details else event for event in hooked]
+    check_events(completed, NOW)
+    assert [event.details for event in completed] == [None] * len(completed)
+    assert sorted(event_key(event) for event in completed) == sorted(ids(result))
+    polled_events = {event.event_id: event for event in result.events}
+    for event in completed:
+        polled_event = polled_events[event.event_id]
+        known = event.facts.keys() & {"merged", "branches", "status", "commit", "tag", "before", "after", "push"}
+        assert {key: event.facts[key] for key in known} == {key: polled_event.facts[key] for key in known}
+        assert (event.title[:5], event.status) == (polled_event.title[:5], polled_event.status)
+    merge_request_event = next(event for event in completed if event.event_type == "MergeRequest")
+    assert merge_request_event.facts["comments"] == 3
 
 
 def test_long_lists_are_read_to_the_end_over_several_polls(fake_server, gitlab, monkeypatch):
@@ -256,7 +332,8 @@ def test_long_lists_are_read_to_the_end_over_several_polls(fake_server, gitlab, 
     items = [merge_request(n, updated_at=ago(hours=23 - n), created_at=ago(hours=23 - n)) for n in range(10)]
     at_once = [merge_request(n, updated_at=ago(minutes=5), created_at=ago(minutes=5)) for n in range(10, 17)]
     gitlab.add_project(7, "g/p", merge_requests=[*items, *at_once])
-    gitlab.push(7, *({"id": f"c{n}", "committed_date": ago(hours=2)} for n in range(9)))
+    commits = [{"id": f"c{n}", "committed_date": ago(hours=2)} for n in range(9)]
+    gitlab.push(7, *commits, {"id": "old"}, before="old", at=ago(hours=1))
     gitlab.add_project(8, "g/q", merge_requests=[merge_request(1)])
     repositories = [{"id": n, "path": f"g/p/{n}"} for n in range(8)]
     gitlab.add_project(9, "g/r", **{"registry/repositories": repositories})
@@ -265,9 +342,9 @@ def test_long_lists_are_read_to_the_end_over_several_polls(fake_server, gitlab, 
         tag = {"name": "v1", "digest": "sha256:1", "created_at": ago(hours=1)}
         gitlab.things[f"projects/9/registry/repositories/{n}/tags/v1"] = tag
     found, polls, last = all_polls(fake_server)
-    wanted = {f"image-g/p/{n}-v1-sha256:1" for n in range(8)}
-    wanted |= {f"mr-g/p-{n}-opened" for n in range(17)} | {f"commit-g/p-c{n}" for n in range(9)} | {"mr-g/q-1-opened"}
-    assert {one.event_id for one in found} == wanted
+    expected = {f"9:image:{n}:v1:sha256%3A1" for n in range(8)} | {"7:push:9000", "8:mr:1:opened"}
+    expected |= {f"7:mr:{n}:opened" for n in range(17)} | {f"7:commit:c{n}" for n in range(9)}
+    assert {event_key(event) for event in found} == expected
     assert polls > 3
     assert last.note == ""
     assert ids(polled(fake_server, last.cursor)) == []
@@ -285,7 +362,7 @@ def test_no_event_is_lost_when_a_list_changes_during_the_poll(gitlab):
         return reply
 
     with run_fake_server(moving) as fake_server:
-        assert sorted(ids(polled(fake_server))) == [f"mr-g/p-{n}-opened" for n in range(5)]
+        assert sorted(ids(polled(fake_server))) == [f"7:mr:{n}:opened" for n in range(5)]
 
 
 def test_a_poll_that_stops_early_has_more(fake_server, gitlab, monkeypatch):
@@ -295,7 +372,7 @@ def test_a_poll_that_stops_early_has_more(fake_server, gitlab, monkeypatch):
     answer = polled(fake_server)
     assert answer.has_more
     assert answer.note == "There is more to read than fits in one poll. 3 projects left."
-    stopped = poll(PollContext(turn(fake_server).settings, {}, NOW, stopping=lambda: True))
+    stopped = poll(PollContext(poll_context(fake_server).settings, {}, NOW, stopping=lambda: True))
     assert (stopped.has_more, list(stopped.events)) == (True, [])
 
 
@@ -307,8 +384,8 @@ def test_the_next_poll_requests_updates_with_an_overlap(fake_server, gitlab):
         merge_request(3, created_at=ago(days=2), updated_at=ago(minutes=1), state="closed", closed_at=ago(minutes=1)),
     ]
     fake_server.asked.clear()
-    second = polled(fake_server, first.cursor)
-    assert ids(second) == ["mr-g/p-2-opened", "mr-g/p-3-closed"]
+    later = polled(fake_server, first.cursor)
+    assert ids(later) == ["7:mr:2:opened", f"7:mr:3:closed:{second(minutes=1)}"]
     [asked] = [one for one in fake_server.asked if path_of(one).endswith("/merge_requests")]
     assert params_of(asked)["updated_after"] == ago(hours=1, minutes=2)
     assert (params_of(asked)["order_by"], params_of(asked)["sort"]) == ("updated_at", "asc")
@@ -321,18 +398,21 @@ def test_unchanged_lists_are_answered_with_304_and_not_read_further(fake_server,
     fake_server.asked.clear()
     polled(fake_server, first.cursor)
     conditional = {path_of(one).rpartition("/")[2] for one in fake_server.asked if "if-none-match" in one.headers}
-    assert conditional == {"releases", "main"}
+    assert conditional == {"releases", "events"}
 
 
 def test_commits_pushed_late_are_found_though_they_are_old(fake_server, gitlab):
     gitlab.add_project(7, "g/p")
     gitlab.push(7, {"id": "c1", "committed_date": ago(hours=1)})
     first = polled(fake_server)
-    gitlab.push(7, {"id": "c0", "committed_date": ago(days=9)}, {"id": "c1", "committed_date": ago(hours=1)})
-    second = polled(fake_server, first.cursor)
-    assert ids(second) == ["commit-g/p-c0"]
-    gitlab.push(7, {"id": "c5", "committed_date": ago(hours=1)})
-    assert ids(polled(fake_server, second.cursor)) == ["commit-g/p-c5"]  # rewritten: the old head is gone
+    commits = [{"id": "c0", "committed_date": ago(days=9)}, {"id": "c1", "committed_date": ago(hours=1)}]
+    gitlab.push(7, *commits, at=ago(minutes=30))
+    later = polled(fake_server, first.cursor)
+    assert ids(later) == ["7:push:9001", "7:commit:c0"]
+    gitlab.push(7, {"id": "c5", "committed_date": ago(hours=1)}, at=ago(minutes=20))
+    rewritten = polled(fake_server, later.cursor)
+    assert ids(rewritten) == ["7:push:9002", "7:commit:c5"]  # the old head is gone
+    assert "forced" not in rewritten.events[0].facts  # that cannot be told any more
 
 
 def test_only_configured_branches_are_recorded(fake_server, gitlab):
@@ -342,8 +422,9 @@ def test_only_configured_branches_are_recorded(fake_server, gitlab):
     ]
     gitlab.add_project(7, "g/p", merge_requests=items, pipelines=runs)
     gitlab.push(7, {"id": "c1", "committed_date": ago(hours=1)}, branch="release/1")
-    assert ids(polled(fake_server, branches=["release/1", "gone"])) == ["mr-g/p-2-opened", "commit-g/p-c1"]
-    assert "/api/v4/projects/7/repository/branches/release%2F1" in asked_for(fake_server)
+    assert ids(polled(fake_server, branches=["release/1", "gone"])) == [
+        *("7:mr:2:opened", "7:push:9000", "7:commit:c1"),
+    ]
 
 
 def test_new_and_moved_tags_are_new_images_and_others_are_not_requested_again(fake_server, gitlab):
@@ -362,12 +443,21 @@ def test_new_and_moved_tags_are_new_images_and_others_are_not_requested_again(fa
     tag("v2", "sha256:2", days=8)
     tag("latest", "sha256:2", minutes=1)
     asked_for(fake_server)
-    second = polled(fake_server, first.cursor)
-    images = ["image-group/project-latest-sha256:2", "image-group/project-v2-sha256:2"]
-    assert sorted(ids(second)) == images
+    later = polled(fake_server, first.cursor)
+    images = ["7:image:1:latest:sha256%3A2:1", "7:image:1:v2:sha256%3A2"]
+    assert sorted(ids(later)) == images
     assert f"/api/v4/{tags}/v1" not in asked_for(fake_server)
-    assert {one.event_id: one.timestamp for one in second.events}[images[1]] == NOW  # an old image under a new name
-    assert ids(polled(fake_server, second.cursor)) == []
+    assert {event_key(event): event.timestamp for event in later.events}[
+        images[1]
+    ] == NOW  # an old image under a new name
+    third = polled(fake_server, later.cursor)
+    assert ids(third) == []
+    put_back = []
+    for digest in ("sha256:1", "sha256:2", "sha256:1"):
+        tag("latest", digest, days=8)
+        third = polled(fake_server, third.cursor)
+        put_back += ids(third)
+    assert put_back == [f"7:image:1:latest:sha256%3A{part}" for part in ("1:2", "2:3", "1:4")]
 
 
 def test_incomplete_items_are_recorded_and_do_not_stop_the_poll(fake_server, gitlab):
@@ -387,30 +477,31 @@ def test_incomplete_items_are_recorded_and_do_not_stop_the_poll(fake_server, git
         if isinstance(item, dict):
             item["updated_at"] = ago(hours=1)
     gitlab.add_project(7, "g/p", merge_requests=odd[3:], pipelines=[], **lists, **registry)
-    gitlab.push(7, {"id": "c1"}, {"message": None})
+    gitlab.push(7, {"id": "c1"}, {"message": None}, at=ago(minutes=1))
+    gitlab.lists["projects/7/events"] += [{"created_at": ago(minutes=1)}, {"created_at": "soon", "push_data": 7}]
     answer = polled(fake_server)
     assert ids(answer) == [
-        *("mr-g/p-1-opened", "mr-g/p-2-opened", "mr-g/p-2-merged"),
-        *("release-g/p-v1", "commit-g/p-c1", "deployment-g/p-5-failed"),
+        *("7:mr:1:opened", "7:mr:2:opened", "7:mr:2:merged"),
+        *("7:release:v1", "7:push:9000", "7:commit:c1", "7:deployment:5:failed"),
     ]
-    by_id = {one.event_id: one for one in answer.events}
-    assert (by_id["mr-g/p-2-merged"].author, by_id["mr-g/p-2-merged"].title) == ("unknown", "[MR] !2")
-    assert by_id["commit-g/p-c1"].timestamp == NOW
+    by_id = {event_key(event): event for event in answer.events}
+    assert (by_id["7:mr:2:merged"].author, by_id["7:mr:2:merged"].title) == ("unknown", "[MR] !2")
+    assert by_id["7:commit:c1"].timestamp == NOW - timedelta(minutes=1)
     gitlab.refuse["projects/7/merge_requests"] = as_json(odd)
     gitlab.refuse["projects/7/pipelines"] = as_json(runs)
     gitlab.refuse["projects/7/releases"] = as_json({"message": "no list"})
-    assert "pipeline-g/p-4-success" in ids(polled(fake_server))
+    assert "7:pipeline:4:success" in ids(polled(fake_server))
 
 
 def test_a_missing_project_is_a_note_and_all_missing_an_error(fake_server, gitlab):
     gitlab.add_project(7, "g/sub/p", merge_requests=[merge_request(1)])
     answer = polled(fake_server, projects=["g/gone", "g/sub/p"])
-    assert ids(answer) == ["mr-g/sub/p-1-opened"]
+    assert ids(answer) == ["7:mr:1:opened"]
     assert answer.note == "Not found, or not accessible with this token: g/gone."
     assert "/api/v4/projects/g%2Fsub%2Fp" in asked_for(fake_server)
     gitlab.refuse["projects/8"] = as_json({"message": "403 Forbidden"}, 403)
     answer = polled(fake_server, projects=["8", "7"])
-    assert (ids(answer), answer.note) == (["mr-g/sub/p-1-opened"], "Could not read: 8.")
+    assert (ids(answer), answer.note) == (["7:mr:1:opened"], "Could not read: 8.")
     with pytest.raises(PollError, match="None of the projects") as failed:
         polled(fake_server, projects=["g/gone", "99"])
     assert failed.value.kind is ErrorKind.NOT_FOUND
@@ -422,9 +513,9 @@ def test_a_list_that_the_token_may_not_read_is_a_note_and_all_of_them_an_error(f
     gitlab.refuse["projects/7/registry/repositories"] = as_json({"message": "404 Not found"}, 404)  # it has none
     gitlab.refuse["projects/7/deployments"] = as_json({"message": "500"}, 500)
     answer = polled(fake_server)
-    assert ids(answer) == ["mr-g/p-1-opened"]
+    assert ids(answer) == ["7:mr:1:opened"]
     assert answer.note == "Could not read: pipelines, deployments of g/p."
-    for name in ("merge_requests", "releases", "repository/branches/main"):
+    for name in ("merge_requests", "releases", "events", "repository/branches/main"):
         gitlab.refuse[f"projects/7/{name}"] = as_json({"message": "403 Forbidden"}, 403)
     with pytest.raises(PollError, match=r"cannot read merge requests, .* of g/p\. Grant it the scope read_api"):
         polled(fake_server)
@@ -440,14 +531,14 @@ def test_one_failing_project_does_not_stop_others_and_two_are_an_error(fake_serv
     broken = as_json({"message": "500"}, 500)
     gitlab.refuse |= {"projects/7/merge_requests": broken, "projects/7/pipelines": Reply(body=b"[{")}
     answer = polled(fake_server)
-    assert ids(answer) == ["mr-g/p8-1-opened", "mr-g/p9-1-opened"]
+    assert ids(answer) == ["8:mr:1:opened", "9:mr:1:opened"]
     assert (answer.has_more, answer.note) == (False, "Could not read: g/p7.")
     gitlab.refuse |= {f"projects/8/{name}": broken for name in ("merge_requests", "pipelines")}
     with pytest.raises(PollError) as failed:
         polled(fake_server)
     assert failed.value.kind is ErrorKind.SERVER_ERROR
     gitlab.refuse.clear()
-    assert ids(polled(fake_server, answer.cursor)) == ["mr-g/p7-1-opened"]
+    assert ids(polled(fake_server, answer.cursor)) == ["7:mr:1:opened"]
 
 
 def test_a_wrong_token_is_reported(fake_server, gitlab):
@@ -469,7 +560,7 @@ def test_a_rate_limit_keeps_the_events_and_the_next_poll_reports_it(fake_server,
     limited = Reply(429, b"Retry later\n", {"Retry-After": "60", "RateLimit-Remaining": "0"})
     gitlab.refuse["projects/8/merge_requests"] = limited
     first = polled(fake_server)
-    assert ids(first) == ["mr-g/p-1-opened"]
+    assert ids(first) == ["7:mr:1:opened"]
     assert first.has_more
     assert "Rate limit" in first.note
     assert first.rate_limit == RateLimit(2000, 0, NOW + timedelta(seconds=60))  # so long the next poll waits
@@ -478,10 +569,12 @@ def test_a_rate_limit_keeps_the_events_and_the_next_poll_reports_it(fake_server,
     assert failed.value.kind is ErrorKind.RATE_LIMITED
     assert failed.value.retry_at == NOW + timedelta(seconds=60)
     gitlab.refuse = {"projects/8/registry/repositories": limited}
-    second = polled(fake_server, first.cursor)
-    assert ids(second) == ["mr-g/q-1-opened", "release-g/q-v1", "deployment-g/q-5-failed"]
+    later = polled(fake_server, first.cursor)
+    assert ids(later) == [
+        *("8:mr:1:opened", f"8:release:v1:{second(hours=1)}", f"8:deployment:5:failed:{second(hours=1)}"),
+    ]
     with pytest.raises(PollError, match="Rate limit"):  # though the overlap finds the same again
-        polled(fake_server, second.cursor)
+        polled(fake_server, later.cursor)
 
 
 def test_only_active_projects_of_the_token_are_listed(fake_server, gitlab):
@@ -501,3 +594,198 @@ def test_the_token_goes_in_its_header_below_the_base_url(fake_server, gitlab):
     polled(fake_server, base_url=f"{fake_server.url}/api/v4")
     assert {one.headers["private-token"] for one in fake_server.asked} == {"glpat-far"}
     assert all(one.path.startswith("/api/v4/") and "glpat" not in one.path for one in fake_server.asked)
+
+
+def test_a_branch_that_moves_back_and_forth_is_a_push_each_time_with_whoever_did_it(fake_server, gitlab):
+    gitlab.add_project(7, "g/p")
+    commits = [{"id": "b", "committed_date": ago(days=2)}, {"id": "a", "committed_date": ago(days=3)}]
+    gitlab.lists["projects/7/repository/commits"] = commits
+    moves = [("", "a"), ("a", "b"), ("b", "a"), ("a", "b"), ("b", "a"), ("b", "")]
+    for minute, (before, after) in enumerate(moves):
+        gitlab.add_push(7, "production", before or None, after or None, ago(minutes=50 - minute), "eve", commit_count=0)
+    gitlab.add_push(7, "v1", None, "b", ago(minutes=30), ref_type="tag")
+    pushes = polled(fake_server).events
+    assert [(event.status, event.facts.get("before"), event.facts.get("after")) for event in pushes] == [
+        ("created", None, "a"),
+        ("pushed", "a", "b"),
+        ("forced", "b", "a"),
+        ("pushed", "a", "b"),
+        ("forced", "b", "a"),
+        ("deleted", "b", None),
+    ]
+    assert {(event.title, event.author, event.event_type) for event in pushes} == {("[Push] production", "eve", "Push")}
+    assert [event.facts.get("forced") for event in pushes] == [None, False, True, False, True, None]
+    assert [event.facts.get("commits") for event in pushes] == [0, 0, 0, 0, 0, None]
+
+
+def test_a_large_push_is_read_to_the_last_page_over_several_polls(fake_server, gitlab, monkeypatch):
+    monkeypatch.setattr(client, "MAX_REQUESTS", 35)
+    gitlab.page = 10
+    gitlab.add_project(7, "g/p")
+    commits = [{"id": f"c{number}", "committed_date": ago(days=9)} for number in range(300)]
+    gitlab.push(7, *commits, {"id": "old"}, before="old", at=ago(hours=1))
+    events, polls, last = all_polls(fake_server)
+    assert {event_key(event) for event in events} == {"7:push:9000", *(f"7:commit:c{n}" for n in range(300))}
+    assert polls > 1
+    assert {event.timestamp for event in events} == {NOW - timedelta(hours=1)}
+    assert ids(polled(fake_server, last.cursor)) == []
+
+
+def test_a_push_to_many_branches_is_one_event_and_listed_branches_are_compared(fake_server, gitlab):
+    gitlab.add_project(7, "g/p")
+    gitlab.push(7, {"id": "c1", "committed_date": ago(days=3)}, at=ago(hours=2))
+    first, listed = polled(fake_server), polled(fake_server, branches=["main"])
+    gitlab.things["projects/7/repository/branches/main"] = {"commit": {"id": "c2"}}
+    gitlab.lists["projects/7/repository/commits"].insert(0, {"id": "c2", "committed_date": ago(days=2)})
+    gitlab.add_push(7, None, None, None, ago(minutes=5), "eve", ref_count=5)
+    everything = polled(fake_server, first.cursor).events
+    assert [(event_key(event), event.title, event.author) for event in everything] == [
+        ("7:push:9001", "[Push] 5 branches", "eve"),
+        ("7:commit:c2", "[Commit] c2", "unknown"),
+    ]
+    assert {event.timestamp for event in everything} == {NOW - timedelta(minutes=5)}
+    compared = polled(fake_server, listed.cursor, branches=["main"]).events
+    assert [(event_key(event), event.title, event.author) for event in compared] == [
+        ("7:push:9001:main", "[Push] main", "eve"),
+        ("7:commit:c2", "[Commit] c2", "unknown"),
+    ]
+
+
+def test_without_the_list_of_events_heads_are_compared_and_nobody_is_named(fake_server, gitlab):
+    gitlab.add_project(7, "g/p")
+    gitlab.refuse["projects/7/events"] = as_json({"message": "403 Forbidden"}, 403)
+    old = {"id": "a", "committed_date": ago(days=3)}
+    gitlab.push(7, {"id": "b", "committed_date": ago(hours=1)}, old)
+    first = polled(fake_server)
+    assert [(event_key(event), event.timestamp) for event in first.events] == [
+        ("7:commit:b", NOW - timedelta(hours=1)),
+    ]
+    assert "their pushes have no author" in first.note
+    later = NOW + timedelta(minutes=5)
+    gitlab.push(7, {"id": "c", "committed_date": ago(days=2)}, {"id": "b"}, old)
+    fake_server.asked.clear()
+    second_poll = polled(fake_server, first.cursor, now=later)
+    assert "/api/v4/projects/7/events" not in asked_for(fake_server)  # it is requested again after a day
+    assert [(event_key(event), event.author, event.timestamp) for event in second_poll.events] == [
+        ("7:push:main:b:c:1", "unknown", later),
+        ("7:commit:c", "unknown", later),
+    ]
+    assert "pusher" not in second_poll.events[0].facts
+    at_rest = polled(fake_server, second_poll.cursor, now=later)
+    assert (ids(at_rest), at_rest.requests) == ([], 7)
+
+
+def test_a_renamed_project_is_followed_and_the_note_names_its_new_path(fake_server, gitlab):
+    gitlab.add_project(7, "g/old", merge_requests=[merge_request(1)])
+    for projects in (["g/old"], ["7"], []):
+        first = polled(fake_server, projects=projects)
+        assert (ids(first), first.note) == (["7:mr:1:opened"], "")
+        assert [event.facts["repository"] for event in first.events] == ["g/old"]
+        gitlab.rename("g/old", "h/new")
+        renamed = polled(fake_server, first.cursor, projects=projects)
+        assert ids(renamed) == []
+        assert renamed.note.startswith("g/old is now h/new.")
+        gitlab.moved.clear()
+        unredirected = polled(fake_server, renamed.cursor, projects=projects)
+        assert ids(unredirected) == []
+        assert ("g/old is now h/new. Change the path in the settings." in unredirected.note) is (projects == ["g/old"])
+        gitlab.rename("h/new", "g/old", redirects=False)
+
+
+def test_a_project_made_again_under_its_path_is_another_one(fake_server, gitlab):
+    gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)])
+    first = polled(fake_server, projects=["g/p"])
+    gitlab.lists["projects"].clear()
+    gitlab.add_project(8, "g/p", merge_requests=[merge_request(1)])
+    assert (ids(first), ids(polled(fake_server, first.cursor, projects=["g/p"]))) == (
+        ["7:mr:1:opened"],
+        ["8:mr:1:opened"],
+    )
+
+
+def test_two_connectors_have_different_ids_for_the_same_path(fake_server, gitlab):
+    gitlab.add_project(7, "g/p", merge_requests=[merge_request(1)])
+    contexts = [replace(poll_context(fake_server), connector_id=number) for number in (1, 2)]
+    keys = [[event.event_id for event in poll(context).events] for context in contexts]
+    assert keys == [["gitlab:1:7:mr:1:opened"], ["gitlab:2:7:mr:1:opened"]]
+
+
+def test_an_old_pipeline_that_runs_again_and_fails_again_is_found(fake_server, gitlab):
+    pipeline = {"id": 31, "ref": "main", "created_at": ago(days=90), "status": "failed", "updated_at": ago(days=90)}
+    gitlab.add_project(7, "g/p", pipelines=[pipeline])
+    whole = {"started_at": ago(days=90), "finished_at": ago(days=90)}
+    gitlab.things["projects/7/pipelines/31"] = {**pipeline, **whole}
+    cursor, keys = polled(fake_server).cursor, []
+    for minute, status in enumerate(["running", "failed", "running", "failed", "running", "success"]):
+        pipeline |= {"status": status, "updated_at": ago(minutes=50 - minute)}
+        whole |= {"finished_at": pipeline["updated_at"]} if status != "running" else {}
+        gitlab.things["projects/7/pipelines/31"] = {**pipeline, **whole}
+        result = polled(fake_server, cursor)
+        cursor, keys = result.cursor, keys + [(event.status, event.timestamp) for event in result.events]
+    assert keys == [
+        (status, NOW - timedelta(minutes=50 - minute))
+        for minute, status in enumerate(["running", "failed", "running", "failed", "running", "success"])
+    ]
+
+
+def test_a_late_approval_and_a_release_for_a_later_date_are_found_however_old(fake_server, gitlab):
+    deployment = {"id": 5, "status": "blocked", "created_at": ago(days=60), "updated_at": ago(days=60)}
+    future = {"tag_name": "v2", "created_at": ago(days=60), "released_at": ago(minutes=-30)}
+    historical = {"tag_name": "v0", "created_at": ago(days=60), "released_at": ago(days=900)}
+    gitlab.add_project(7, "g/p", deployments=[deployment], releases=[future, historical])
+    first = polled(fake_server)
+    assert ids(first) == []
+    deployment |= {"status": "success", "updated_at": ago(minutes=-20)}
+    backdated = {"tag_name": "v1", "created_at": ago(minutes=-10), "released_at": ago(days=800)}
+    gitlab.lists["projects/7/releases"].append(backdated)
+    found = []
+    cursor = first.cursor
+    for minutes in (20, 25, 35, 40):
+        result = polled(fake_server, cursor, now=NOW + timedelta(minutes=minutes))
+        found += [(event_key(event), event.timestamp) for event in result.events]
+        cursor = result.cursor
+    assert dict(found) == {
+        f"7:deployment:5:success:{second(minutes=-20)}": NOW + timedelta(minutes=20),
+        f"7:release:v1:{second(minutes=-10)}": NOW + timedelta(minutes=10),
+        f"7:release:v2:{second(days=60)}": NOW + timedelta(minutes=30),
+    }
+
+
+def test_a_release_made_again_is_another_event(fake_server, gitlab):
+    release = {"tag_name": "nightly", "created_at": ago(hours=2), "released_at": ago(hours=2)}
+    gitlab.add_project(7, "g/p", releases=[release])
+    first = polled(fake_server)
+    release |= {"created_at": ago(hours=1), "released_at": ago(hours=1)}
+    again = polled(fake_server, first.cursor)
+    assert (ids(first), ids(again)) == (
+        [f"7:release:nightly:{second(hours=2)}"],
+        [f"7:release:nightly:{second(hours=1)}"],
+    )
+
+
+def test_long_lists_of_files_and_jobs_are_read_to_the_end_and_a_cut_is_said(fake_server, gitlab):
+    pipeline = {"id": 31, "status": "failed", "ref": "main", "updated_at": ago(hours=1)}
+    gitlab.add_project(7, "g/p", merge_requests=[merge_request(n) for n in (1, 2, 3)], pipelines=[pipeline])
+    for iid, number in ((1, 250), (2, 400), (3, 1204)):
+        gitlab.lists[f"projects/7/merge_requests/{iid}/diffs"] = [{"new_path": f"f{n}"} for n in range(number)]
+    jobs = [{"id": n, "name": f"job {n}", "status": "failed"} for n in range(130)]
+    gitlab.lists["projects/7/pipelines/31/jobs"] = jobs
+    approvers = [{"user": {"username": f"u{n}"}} for n in range(120)]
+    gitlab.things["projects/7/merge_requests/1/approvals"] = {"approved_by": approvers}
+    whole, longer, cut, failed = polled(fake_server).events
+    assert whole.facts["files_changed"] == [f"f{n}" for n in range(250)]
+    assert "files_total" not in whole.facts
+    assert (whole.facts["approvals"], len(whole.facts["approved_by"])) == (120, 120)
+    assert (len(longer.facts["files_changed"]), longer.facts["files_total"]) == (300, 400)
+    assert (len(cut.facts["files_changed"]), cut.facts["files_total"]) == (300, 1204)
+    assert "approvals" not in cut.facts  # unknown is not none
+    assert failed.facts["failed_jobs"] == [f"job {n}" for n in range(130)]
+
+
+def test_a_job_that_starts_another_pipeline_can_be_the_one_that_failed(fake_server, gitlab):
+    pipeline = {"id": 31, "status": "failed", "ref": "main", "updated_at": ago(hours=1)}
+    gitlab.add_project(7, "g/p", pipelines=[pipeline])
+    gitlab.lists["projects/7/pipelines/31/jobs"] = []
+    gitlab.lists["projects/7/pipelines/31/bridges"] = [{"id": 1, "name": "deploy child", "status": "failed"}]
+    [event] = polled(fake_server).events
+    assert event.facts["failed_jobs"] == ["deploy child"]

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from painchain.connectors.contract import Delivery, InvalidSignature, SourceEvent, UnreadableDelivery, WebhookContext
+from painchain.connectors.contract import (
+    Delivery,
+    InvalidSignature,
+    NothingToRecord,
+    SourceEvent,
+    UnreadableDelivery,
+    WebhookContext,
+)
 from painchain.connectors.gitlab import TYPE
 from painchain.connectors.gitlab.webhook import HANDLER
 
@@ -18,25 +25,34 @@ WEBHOOKS = sorted((RECORDED / "webhooks").glob("*.json"))
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-def delivered(body: Any, settings: dict[str, Any] | None = None) -> list[SourceEvent]:
+def delivered(body: Any, settings: dict[str, Any] | None = None, cursor: Any = None) -> list[SourceEvent]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(HANDLER.read(Delivery({"x-gitlab-event": "Any Hook"}, raw), WebhookContext(1, settings or {}, NOW)))
+    context = WebhookContext(1, settings or {}, NOW, lambda: cursor or {})
+    return list(HANDLER.read(Delivery({"x-gitlab-event": "Any Hook", "idempotency-key": "k1"}, raw), context))
+
+
+def reason(body: Any, settings: dict[str, Any] | None = None) -> str:
+    """Return why a delivery makes no event."""
+    with pytest.raises(NothingToRecord) as nothing:
+        delivered(body, settings)
+    return str(nothing.value)
 
 
 def recorded(name: str) -> dict[str, Any]:
     return json.loads((RECORDED / "webhooks" / f"{name}.json").read_bytes())
 
 
-# What go-gitlab recorded, and the events that it is.
-NEWS = {
-    "merge_request": ["mr-gitlabhq/gitlab-test-1-opened"],
-    "group_merge_request": ["mr-exm-namespace/example-project-1402-merged"],
-    "pipeline": ["pipeline-gitlab-org/gitlab-test-31-success"],
+# What go-gitlab recorded, and the ids of its events without the host and the connector.
+EVENT_IDS = {
+    "merge_request": ["1:mr:1:opened"],
+    "group_merge_request": ["87:mr:1402:merged"],
+    "pipeline": ["1:pipeline:31:success:2016-08-12T15:26:29Z"],
     "push": [
-        "commit-mike/diaspora-b6568db1bc1dcd7f8b4d5a946b0b91f9dacd7327",
-        "commit-mike/diaspora-da1560886d4f094c3e6c9ef40349f7d38b5d27d7",
+        "15:push:master:95790bf891e76fee5e1747ab589903a6a1f80f22:da1560886d4f094c3e6c9ef40349f7d38b5d27d7:k1",
+        "15:commit:da1560886d4f094c3e6c9ef40349f7d38b5d27d7",
+        "15:commit:b6568db1bc1dcd7f8b4d5a946b0b91f9dacd7327",
     ],
-    "release": ["release-exm-namespace/example-project-1.0.0"],
+    "release": ["327622:release:1.0.0:2021-02-25T21:23:34Z"],
 }
 
 
@@ -44,22 +60,32 @@ NEWS = {
 def test_a_recorded_webhook_is_the_right_event_or_none(path):
     # Some keys of one recording end in a blank, as GitLab's never do.
     body = json.loads(path.read_bytes(), object_pairs_hook=lambda pairs: {key.strip(): value for key, value in pairs})
-    found = delivered(body)
-    assert [one.event_id for one in found] == NEWS.get(path.stem, [])
-    for one in found:
-        event_type = TYPE.event_type(one.event_type)
+    expected = EVENT_IDS.get(path.stem, [])
+    if not expected:
+        assert reason(body)
+        return
+    events = delivered(body)
+    assert [event.event_id.removeprefix("gitlab:1:") for event in events] == expected
+    for event in events:
+        event_type = TYPE.event_type(event.event_type)
         assert event_type
-        assert set(one.facts) <= {field.key for field in event_type.fields}
-        assert one.timestamp.tzinfo
-        assert one.timestamp < NOW
+        assert set(event.facts) <= {field.key for field in event_type.fields}
+        assert next(iter(event.facts)) == "repository"
+        assert event.timestamp.tzinfo
+        assert event.timestamp <= NOW
+        json.dumps(event.details)
 
 
 def test_a_merge_request_event_has_its_facts():
-    [found] = delivered(recorded("merge_request"))
-    assert (found.title, found.author, found.status) == ("[MR] MS-Viewport", "user1", "opened")
-    assert found.url == "http://example.com/diaspora/merge_requests/1"
-    assert found.timestamp == datetime(2013, 12, 3, 17, 23, 34, tzinfo=UTC)
-    assert found.facts == {"branches": {"head": "ms-viewport", "base": "master"}, "merged": False}
+    [event] = delivered(recorded("merge_request"))
+    assert (event.title, event.author, event.status) == ("[MR] MS-Viewport", "user1", "opened")
+    assert event.url == "http://example.com/diaspora/merge_requests/1"
+    assert event.timestamp == datetime(2013, 12, 3, 17, 23, 34, tzinfo=UTC)
+    assert event.facts == {
+        "repository": "gitlabhq/gitlab-test",
+        "branches": {"head": "ms-viewport", "base": "master"},
+        "merged": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -69,10 +95,11 @@ def test_a_merge_request_event_has_its_facts():
 def test_each_state_of_a_merge_request_is_an_event_of_its_own(action, state, status):
     body = recorded("merge_request")
     body["object_attributes"] |= {"action": action, "updated_at": "2026-03-04 11:00:00 UTC"}
-    [found] = delivered(body)
-    assert (found.event_id, found.status) == (f"mr-gitlabhq/gitlab-test-1-{state}", status)
-    assert found.timestamp == datetime(2026, 3, 4, 11, tzinfo=UTC)
-    assert found.facts["merged"] is (state == "merged")
+    [event] = delivered(body)
+    occurrence = "" if state == "merged" else ":2026-03-04T11:00:00Z"
+    assert (event.event_id, event.status) == (f"gitlab:1:1:mr:1:{state}{occurrence}", status)
+    assert event.timestamp == datetime(2026, 3, 4, 11, tzinfo=UTC)
+    assert event.facts["merged"] is (state == "merged")
 
 
 def test_a_failed_pipeline_names_the_jobs_that_failed():
@@ -80,9 +107,10 @@ def test_a_failed_pipeline_names_the_jobs_that_failed():
     body["object_attributes"]["status"] = "failed"
     body["builds"][1]["status"] = "failed"
     body["builds"][0] |= {"status": "failed", "allow_failure": True}
-    [found] = delivered(body)
+    [event] = delivered(body)
     logs = "http://192.168.64.1:3005/gitlab-org/gitlab-test/-/pipelines/31"
-    assert found.facts == {
+    assert event.facts == {
+        "repository": "gitlab-org/gitlab-test",
         "status": "failed",
         "duration": 63,
         "ref": "master",
@@ -97,13 +125,13 @@ def test_a_failed_pipeline_names_the_jobs_that_failed():
 def test_a_deployment_is_an_event_once_it_has_an_id():
     body = recorded("deployment")
     body |= {"deployment_id": 15, "status_changed_at": "2021-04-28 21:50:00 +0200", "ref": "main"}
-    [found] = delivered(body)
-    assert found.event_id == "deployment-root/test-deployment-webhooks-15-success"
-    assert found.title == "[Deployment] staging success"
-    assert found.timestamp == datetime(2021, 4, 28, 19, 50, tzinfo=UTC)
+    [event] = delivered(body)
+    assert event.event_id == "gitlab:1:30:deployment:15:success:2021-04-28T19:50:00Z"
+    assert event.title == "[Deployment] staging success"
+    assert event.timestamp == datetime(2021, 4, 28, 19, 50, tzinfo=UTC)
     sha = "279484c09fbe69ededfced8c1bb6e6d24616b468"
     expected = {"environment": "staging", "ref": "main", "sha": sha, "state": "success", "creator": "user1"}
-    assert found.facts == expected
+    assert event.facts == {"repository": "root/test-deployment-webhooks", **expected}
 
 
 @pytest.mark.parametrize(
@@ -120,17 +148,47 @@ def test_a_deployment_is_an_event_once_it_has_an_id():
     ],
 )
 def test_only_configured_projects_and_branches_are_recorded(name, settings, heard):
-    assert bool(delivered(recorded(name), settings)) is heard
+    if heard:
+        assert delivered(recorded(name), settings)
+    else:
+        assert reason(recorded(name), settings).startswith("The connector does not list the")
 
 
-def test_irrelevant_deliveries_are_not_events():
+def test_irrelevant_deliveries_are_not_events_and_the_reason_is_given():
     push, release, merge = recorded("push"), recorded("release"), recorded("merge_request")
-    assert delivered({**push, "ref": "refs/heads/topic"}) == []
-    assert delivered({**push, "ref": "refs/tags/main"}) == []
-    assert delivered({**push, "after": "0" * 40}) == []
-    assert delivered({**release, "action": "delete"}) == []
-    assert delivered({**merge, "object_attributes": {**merge["object_attributes"], "action": "approved"}}) == []
-    assert delivered({"event_name": "user_add_to_group"}) == []
+    approved = {**merge, "object_attributes": {**merge["object_attributes"], "action": "approved"}}
+    assert reason({**push, "ref": "refs/tags/main"}) == "Only pushes to branches are recorded."
+    assert reason({**release, "action": "delete"}) == "The action “delete” of a release is not recorded."
+    assert reason(approved) == "The action “approved” of a merge request is not recorded."
+    assert reason({"event_name": "user_add_to_group"}) == (
+        "PainChain does not record deliveries of the kind “unknown”."
+    )
+
+
+def test_a_push_to_another_branch_and_the_end_of_a_branch_are_events_without_commits():
+    push = recorded("push")
+    [other] = delivered({**push, "ref": "refs/heads/topic"})
+    assert (other.title, other.status, other.author) == ("[Push] topic", "pushed", "jsmith")
+    assert other.facts == {
+        "repository": "mike/diaspora",
+        "branch": "topic",
+        "before": push["before"],
+        "after": push["after"],
+        "commits": 4,
+        "pusher": "jsmith",
+    }
+    [deleted] = delivered({**push, "after": "0" * 40, "commits": [], "total_commits_count": 0})
+    assert (deleted.status, deleted.facts.keys() & {"before", "after", "commits"}) == ("deleted", {"before"})
+    [created] = delivered({**push, "before": "0" * 40, "ref": "refs/heads/topic"})
+    assert (created.status, "before" in created.facts) == ("created", False)
+
+
+def test_a_delivery_of_a_renamed_project_is_matched_by_its_id():
+    cursor = {"names": {"mike/old-name": {"id": "15", "path": "mike/diaspora"}}}
+    assert delivered(recorded("push"), {"projects": ["mike/old-name"]}, cursor)
+    assert reason(recorded("push"), {"projects": ["mike/old-name"]}) == (
+        "The connector does not list the project mike/diaspora."
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,8 +223,8 @@ def test_an_incomplete_delivery_is_recorded_with_what_it_has():
         "user": None,
         "object_attributes": {"iid": 3, "action": "merge", "title": None, "merged_at": None, "url": "ftp://x"},
     }
-    [found] = delivered(body)
-    assert (found.title, found.author, found.url, found.timestamp) == ("[MR] !3", "unknown", None, NOW)
+    [event] = delivered(body)
+    assert (event.title, event.author, event.url, event.timestamp) == ("[MR] !3", "unknown", None, NOW)
 
 
 def test_the_token_must_be_the_secret():

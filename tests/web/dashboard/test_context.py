@@ -279,7 +279,7 @@ def test_changes_while_auditing_was_off_have_no_blame(client, make_connector):
     edit(client, one, poll_interval="600")
     client.post("/api/connectors/1/enable")
     found = blames(client, one)
-    assert found["poll_interval"] == "Not recorded who set this. Show history"
+    assert found["poll_interval"] == "The log does not show who set this. Show history"
     assert found["name"] == "Set at creation by system, just now"
 
 
@@ -290,7 +290,7 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
     monkeypatch.setattr(blame, "REACH", 1)
     found = blames(client, one)
     assert found["poll_interval"] == "Changed from 300 by system, just now"
-    assert found["name"] == found["base_url"] == "Not recorded who set this. Show history"
+    assert found["name"] == found["base_url"] == "The log does not show who set this. Show history"
 
 
 @pytest.mark.both_databases
