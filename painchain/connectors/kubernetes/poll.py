@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -48,13 +48,19 @@ class Listing:
     objects: dict[str, ObservedObject] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
     """How objects are read: through `client`, with `fingerprint` for marks, and without those of `leave_out`."""
 
     client: HttpClient
     fingerprint: Fingerprint
     leave_out: LeaveOut
+    requests: int = 0
+
+    def get(self, path: str, params: Mapping[str, Any]) -> Response:
+        """Send a request, and count it."""
+        self.requests += 1
+        return self.client.get(path, params)
 
 
 @dataclass
@@ -121,7 +127,8 @@ def poll(context: PollContext) -> PollResult:
     if comparison.has_more:
         note = f"There is more to read than fits in one poll. The next poll follows immediately. {note}".strip()
     events = helm.add_charts(comparison.events, streams.values())
-    return PollResult(events, cursor, comparison.has_more, note, _gap(last_heard, context))
+    gap = _gap(last_heard, context)
+    return PollResult(events, cursor, comparison.has_more, note, gap, requests=reader.requests)
 
 
 GRANT = "Grant it the verbs list and watch for them."
@@ -179,7 +186,7 @@ def _list_pages(reader: Reader, stream: ResourceStream, api: str, size: int) -> 
     listing = Listing(api)
     params: dict[str, Any] = {"limit": size}
     while True:
-        response = reader.client.get(stream.resource.path(api, stream.namespace), params)
+        response = reader.get(stream.resource.path(api, stream.namespace), params)
         next_page = _add_page(listing, response, stream, reader)
         if not next_page:
             return listing

@@ -110,6 +110,9 @@ def test_a_list_is_read_by_page_and_restarted_when_it_expires(
     cluster.too_old = 1
     assert len(ask(fake_server).cursor["streams"]["Role/"]["known"]) == 5
     assert len([path for path in fake_server.paths if "/roles" in path]) == 2 + 3
+    before = len(fake_server.paths)
+    result = poll(PollContext(settings(fake_server), {}, NOW))
+    assert result.requests == len(fake_server.paths) - before == len(api.RESOURCES) + 2
 
 
 def test_pages_that_are_too_large_are_requested_smaller(
