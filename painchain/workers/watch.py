@@ -40,7 +40,7 @@ def clock() -> datetime:
 class Watch:
     """One watch of this process. It holds the connector's lease `until` that time, also while it waits for a poll."""
 
-    of: WatchedConnector
+    connector: WatchedConnector
     until: datetime
     task: asyncio.Task[None] | None = None
 
@@ -94,32 +94,32 @@ class WatchWorker:
 
     async def _synchronise(self) -> None:
         """Start, restart and end watches, and renew the leases of running ones."""
-        wanted = await self._in_app(watching.watched_connectors)
+        connectors_by_id = await self._in_app(watching.watched_connectors)
         for connector_id, watch in list(self._watches.items()):
-            if not await self._should_continue(watch, wanted.get(connector_id)):
+            if not await self._should_continue(watch, connectors_by_id.get(connector_id)):
                 await self._end(connector_id)
-        for connector_id, wanted_watch in wanted.items():
+        for connector_id, connector in connectors_by_id.items():
             if connector_id not in self._watches:
-                await self._begin(wanted_watch)
+                await self._begin(connector)
 
-    async def _should_continue(self, watch: Watch, wanted: WatchedConnector | None) -> bool:
-        if wanted is None or wanted.version != watch.of.version:
+    async def _should_continue(self, watch: Watch, connector: WatchedConnector | None) -> bool:
+        if connector is None or connector.version != watch.connector.version:
             return False
-        if (watch.task is None or watch.task.done()) and wanted.last_success != watch.of.last_success:
+        if (watch.task is None or watch.task.done()) and connector.last_success != watch.connector.last_success:
             return False  # it has ended by itself, and a poll has set a new start position
         now = self._clock()
         if not watching.LEASE / 2 <= watch.until - now <= watching.LEASE:
-            until = await self._in_app(watching.renew, watch.of.connector_id, watch.until, now)
+            until = await self._in_app(watching.renew, watch.connector.connector_id, watch.until, now)
             if until is None:
                 return False
             watch.until = until
         return True
 
-    async def _begin(self, one: WatchedConnector) -> None:
-        until = await self._in_app(watching.acquire, one.connector_id, self._clock())
+    async def _begin(self, connector: WatchedConnector) -> None:
+        until = await self._in_app(watching.acquire, connector.connector_id, self._clock())
         if until is None:
             return
-        watch = self._watches[one.connector_id] = Watch(one, until)
+        watch = self._watches[connector.connector_id] = Watch(connector, until)
         watch.task = asyncio.create_task(self._watch(watch))
 
     async def _end(self, connector_id: int) -> None:
@@ -132,13 +132,13 @@ class WatchWorker:
 
     async def _watch(self, watch: Watch) -> None:
         """Watch one connector until a poll is needed. An error does not affect other watches."""
-        connector_id = watch.of.connector_id
+        connector_id = watch.connector.connector_id
         logs.set_context(connector=connector_id)  # of this task alone
         try:
-            turn, listen = await self._in_app(self._prepare, connector_id)
-            if turn is None or listen is None:
+            context, listen = await self._in_app(self._prepare, connector_id)
+            if context is None or listen is None:
                 return
-            updates = listen(turn)
+            updates = listen(context)
             try:
                 async for update in updates:
                     if not await self._store(watch, update):
@@ -152,14 +152,17 @@ class WatchWorker:
 
     def _prepare(self, connector_id: int) -> Any:
         connector = connector_store.get(connector_id)
-        kind = connectors.TYPES.get(connector.type) if connector else None
-        return watching.poll_context(connector_id, self._clock()), kind.watch if kind else None
+        connector_type = connectors.TYPES.get(connector.type) if connector else None
+        context = watching.poll_context(connector_id, self._clock())
+        return context, connector_type.watch if connector_type else None
 
     async def _store(self, watch: Watch, update: CursorUpdate) -> bool:
         """Store a received update as soon as possible. Return whether the watch continues."""
         while True:
             try:
-                outcome = await self._in_app(watching.store, watch.of.connector_id, watch.until, update, self._clock())
+                outcome = await self._in_app(
+                    watching.store, watch.connector.connector_id, watch.until, update, self._clock()
+                )
             except (SQLAlchemyError, WriteBusy) as error:
                 logs.log_failure(log, "Storing an update of a watch", error, logging.WARNING)
                 await asyncio.sleep(LOOK_SECONDS)

@@ -131,10 +131,10 @@ def _ready(url: str, folder: Path, etcd: str, started: list[subprocess.Popen[byt
     certificate = folder / "certificates" / "apiserver.crt"
     while time.monotonic() < end:
         try:
-            here = Cluster(url, certificate.read_text(), etcd)
-            here.ask("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/view")
-            here.ask("GET", "/api/v1/namespaces/default")
-            return here
+            running = Cluster(url, certificate.read_text(), etcd)
+            running.ask("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/view")
+            running.ask("GET", "/api/v1/namespaces/default")
+            return running
         except (OSError, HTTPError, ssl.SSLError):
             for process in started:
                 assert process.poll() is None, (folder / "kube-apiserver.log").read_text()[-3000:]

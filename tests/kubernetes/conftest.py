@@ -24,9 +24,9 @@ def binaries() -> Path:
     return folder
 
 
-@pytest.fixture
-def here(binaries: Path, tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of its own, in which something is there already."""
-    with cluster(binaries, tmp_path) as here:
-        story.begin(here)
-        yield here
+@pytest.fixture(name="cluster")
+def running_cluster(binaries: Path, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster of its own with the objects from before the story."""
+    with cluster(binaries, tmp_path) as running:
+        story.begin(running)
+        yield running

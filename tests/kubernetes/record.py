@@ -18,31 +18,31 @@ from tests.kubernetes.cluster import ADMIN, Cluster, cluster, why_not
 RECORDED = Path(__file__).parents[1] / "recorded" / "kubernetes.json"
 
 
-def listed(here: Cluster) -> dict[str, Any]:
+def listed(running: Cluster) -> dict[str, Any]:
     """Return the lists of everything in the story's namespace, by path."""
     lists = {}
     for one in RESOURCES.values():
         path = "/" + one.path(one.apis[-1] if one.kind == "CronJob" else one.apis[0], "shop" if one.namespaced else "")
-        lists[path] = here.ask("GET", f"{path}?limit=500")
+        lists[path] = running.ask("GET", f"{path}?limit=500")
     return lists
 
 
-def watched(here: Cluster, lists: dict[str, Any]) -> dict[str, list[Any]]:
+def watched(running: Cluster, lists: dict[str, Any]) -> dict[str, list[Any]]:
     """Return the lines of every watch from the lists on, while the story goes on."""
     lines: dict[str, list[Any]] = {path: [] for path in lists}
 
     def listen(path: str) -> None:
         at = lists[path]["metadata"]["resourceVersion"]
         query = f"watch=true&resourceVersion={at}&allowWatchBookmarks=true&timeoutSeconds=20"
-        request = urllib.request.Request(f"{here.url}{path}?{query}", headers={"Authorization": f"Bearer {ADMIN}"})
-        trust = create_default_context(cadata=here.certificate)
+        request = urllib.request.Request(f"{running.url}{path}?{query}", headers={"Authorization": f"Bearer {ADMIN}"})
+        trust = create_default_context(cadata=running.certificate)
         with urllib.request.urlopen(request, timeout=60, context=trust) as stream:
             lines[path].extend(json.loads(line) for line in stream)
 
     threads = [threading.Thread(target=listen, args=(path,)) for path in lists]
     for thread in threads:
         thread.start()
-    story.changes(here)
+    story.changes(running)
     for thread in threads:
         thread.join()
     return lines
@@ -52,11 +52,11 @@ def main(binaries: Path) -> None:
     """Write the recording."""
     if why := why_not(binaries):
         sys.exit(why)
-    with tempfile.TemporaryDirectory() as folder, cluster(binaries, Path(folder)) as here:
-        story.begin(here)
-        before = listed(here)
-        lines = watched(here, before)
-        recording = {"before": before, "watch": lines, "after": listed(here)}
+    with tempfile.TemporaryDirectory() as folder, cluster(binaries, Path(folder)) as running:
+        story.begin(running)
+        before = listed(running)
+        lines = watched(running, before)
+        recording = {"before": before, "watch": lines, "after": listed(running)}
     RECORDED.parent.mkdir(exist_ok=True)
     RECORDED.write_text(in_lines(recording) + "\n", encoding="utf-8")
 

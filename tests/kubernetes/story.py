@@ -1,4 +1,4 @@
-"""What happens in a real cluster while it is looked at: one object of each kind, made, changed and removed."""
+"""Change a real cluster while it is observed: create, change and delete one object of each kind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def job(image: str) -> dict[str, Any]:
 
 
 def begin(cluster: Cluster) -> None:
-    """Make what is there before anybody looks."""
+    """Create the objects that exist before the first poll."""
     cluster.make("/api/v1/namespaces", "shop")
     env = [{"name": "PASSWORD", "value": CANARY}]
     cluster.make(f"/apis/apps/v1/{SHOP}/deployments", "web", spec={"replicas": 1, **workload("shop/web:1", env=env)})
@@ -41,7 +41,7 @@ def begin(cluster: Cluster) -> None:
 
 
 def changes(cluster: Cluster) -> None:
-    """Change, make and remove; in between, what is no change to a person."""
+    """Change, create and delete objects, with updates in between that are no changes to a person."""
     apps, core = f"/apis/apps/v1/{SHOP}", f"/api/v1/{SHOP}"
     batch, rbac = "/apis/batch", f"/apis/rbac.authorization.k8s.io/v1/{SHOP}"
     cluster.patch(f"{apps}/deployments/web", {"spec": {"replicas": 3}})
@@ -85,8 +85,8 @@ def path(service: str) -> dict[str, Any]:
     return {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}
 
 
-# What a watch tells of it, kind by kind in the order in which it happens; a poll afterwards tells only what differs.
-TOLD = {
+# The titles of a watch's events by kind, in their order. A poll afterwards finds only what differs.
+TITLES = {
     "Deployment": ["[Deployment Updated] web", "[Deployment Updated] web"],
     "StatefulSet": ["[StatefulSet Updated] db"],
     "DaemonSet": ["[DaemonSet Updated] agent", "[DaemonSet Deleted] agent"],
@@ -105,7 +105,7 @@ TOLD = {
 
 def by_kind(titles: list[str]) -> dict[str, list[str]]:
     """Return titles by kind, each kind's in their order."""
-    found: dict[str, list[str]] = {}
+    grouped: dict[str, list[str]] = {}
     for title in titles:
-        found.setdefault(title[1:].split(" ")[0], []).append(title)
-    return found
+        grouped.setdefault(title[1:].split(" ")[0], []).append(title)
+    return grouped

@@ -23,7 +23,7 @@ MARK = fingerprinter("salt")
 CANARY = "canary-value-8d1f"
 
 
-def thing(name: str = "web", **more: Any) -> dict[str, Any]:
+def resource(name: str = "web", **more: Any) -> dict[str, Any]:
     """An object as Kubernetes sends it."""
     meta = {"name": name, "namespace": "shop", "uid": "u-1", "resourceVersion": "7", **more.pop("metadata", {})}
     return {"metadata": meta, **more}
@@ -33,23 +33,23 @@ def template(image: str = "shop/web:1", **container: Any) -> dict[str, Any]:
     return {"template": {"spec": {"containers": [{"name": "web", "image": image, **container}]}}}
 
 
-def seen(kind: str, value: Any) -> ObservedObject:
-    found = observe(kind, value, MARK)
-    assert found is not None
-    return found
+def observed(kind: str, value: Any) -> ObservedObject:
+    result = observe(kind, value, MARK)
+    assert result is not None
+    return result
 
 
 def change(kind: str, old: Any, new: Any) -> SourceEvent | None:
-    return compare(ObjectType("prod", kind), seen(kind, old), seen(kind, new), NOW, SINCE)[0]
+    return compare(ObjectType("prod", kind), observed(kind, old), observed(kind, new), NOW, SINCE)[0]
 
 
 def job(**status: Any) -> dict[str, Any]:
-    return thing(spec=template(), status=status)
+    return resource(spec=template(), status=status)
 
 
 def node(ready: str, **spec: Any) -> dict[str, Any]:
     beat = {"type": "Ready", "status": ready, "lastHeartbeatTime": f"2026-03-10T12:00:0{len(ready)}Z"}
-    return thing(metadata={"namespace": None}, spec=spec, status={"conditions": [beat], "capacity": {"cpu": ready}})
+    return resource(metadata={"namespace": None}, spec=spec, status={"conditions": [beat], "capacity": {"cpu": ready}})
 
 
 ENDED = {
@@ -148,19 +148,19 @@ CHANGES = {
 
 @pytest.mark.parametrize(("kind", "old", "new", "facts"), CHANGES.values(), ids=CHANGES)
 def test_a_change_of_each_kind_has_its_facts(kind: str, old: Any, new: Any, facts: Any) -> None:
-    found = change(kind, thing(**old), thing(**new))
-    assert found is not None
+    event = change(kind, resource(**old), resource(**new))
+    assert event is not None
     workload = {"workload": f"{kind}/web"} if kind in (*WORKLOADS, "Job") else {}
-    assert found.facts == {"namespace": "shop", "cluster": "prod", **workload, **facts}
-    assert found.event_id == f"prod:shop:{kind}:web:u-1:7:modified"
-    assert (found.event_type, found.title, found.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
+    assert event.facts == {"namespace": "shop", "cluster": "prod", **workload, **facts}
+    assert event.event_id == f"prod:shop:{kind}:web:u-1:7:modified"
+    assert (event.event_type, event.title, event.status) == (f"K8s{kind}", f"[{kind} Updated] web", "modified")
 
 
 def test_a_node_reports_changed_conditions_but_not_heartbeats() -> None:
-    found = change("Node", node("True"), node("Unknown"))
-    assert found is not None
-    assert found.facts == {"cluster": "prod", "conditions": ["Ready: True → Unknown"], "unschedulable": False}
-    assert found.event_id == "prod::Node:web:u-1:7:modified"
+    event = change("Node", node("True"), node("Unknown"))
+    assert event is not None
+    assert event.facts == {"cluster": "prod", "conditions": ["Ready: True → Unknown"], "unschedulable": False}
+    assert event.event_id == "prod::Node:web:u-1:7:modified"
     later = node("True")
     later["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-03-10T12:09:00Z"
     assert change("Node", node("True"), later) is None
@@ -168,11 +168,11 @@ def test_a_node_reports_changed_conditions_but_not_heartbeats() -> None:
 
 
 def test_environment_changes_contain_names_but_no_values() -> None:
-    old = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": "x"}]))
-    new = thing(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": CANARY}]))
-    found = change("Deployment", old, new)
-    assert found is not None
-    assert found.text == "Changed: environment of web (DB_PASSWORD)."
+    old = resource(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": "x"}]))
+    new = resource(spec=template(env=[{"name": "A", "value": "1"}, {"name": "DB_PASSWORD", "value": CANARY}]))
+    event = change("Deployment", old, new)
+    assert event is not None
+    assert event.text == "Changed: environment of web (DB_PASSWORD)."
 
 
 def test_no_value_is_in_an_event_or_in_stored_state() -> None:
@@ -181,13 +181,13 @@ def test_no_value_is_in_an_event_or_in_stored_state() -> None:
     pod["template"]["metadata"] = applied
     spec = {**pod, "jobTemplate": {"spec": pod}}
     for kind in RESOURCES:
-        new = thing(metadata=applied, spec=spec, data={"key": CANARY}, stringData={"key": CANARY})
-        one = seen(kind, new)
-        told = compare(ObjectType("prod", kind), None, one, NOW, SINCE)[0]
-        assert CANARY not in json.dumps(one.entry()) + repr(told)
+        new = resource(metadata=applied, spec=spec, data={"key": CANARY}, stringData={"key": CANARY})
+        item = observed(kind, new)
+        event = compare(ObjectType("prod", kind), None, item, NOW, SINCE)[0]
+        assert CANARY not in json.dumps(item.entry()) + repr(event)
 
 
-def noise(value: dict[str, Any]) -> dict[str, Any]:
+def with_bookkeeping(value: dict[str, Any]) -> dict[str, Any]:
     """The same object after a controller, a heartbeat, and annotations that machines write."""
     value = copy.deepcopy(value)
     annotations = {
@@ -203,27 +203,27 @@ def noise(value: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", sorted(RESOURCES.keys() - {"Pod", "Node"}))
 def test_status_annotations_and_versions_are_not_changes(kind: str) -> None:
-    value = thing(spec={"replicas": 3, **template()}, data={"a": "1"}, rules=[], status={})
-    assert change(kind, value, noise(value)) is None
+    value = resource(spec={"replicas": 3, **template()}, data={"a": "1"}, rules=[], status={})
+    assert change(kind, value, with_bookkeeping(value)) is None
 
 
 def test_defaults_that_a_newer_server_adds_are_not_changes() -> None:
-    old = thing(metadata={"generation": 4}, spec=template())
-    new = thing(metadata={"generation": 4}, spec={**template(), "newDefault": True})
+    old = resource(metadata={"generation": 4}, spec=template())
+    new = resource(metadata={"generation": 4}, spec={**template(), "newDefault": True})
     assert change("Deployment", old, new) is None
     new["metadata"]["generation"] = 5
     assert change("Deployment", old, new).text == "Changed: newDefault."  # type: ignore[union-attr]
 
 
 def test_created_and_deleted_objects_have_their_facts() -> None:
-    place = ObjectType("prod", "Deployment")
-    one = seen("Deployment", thing(spec={"replicas": 2, **template()}))
-    created, kept = compare(place, None, one, NOW, SINCE)
+    object_type = ObjectType("prod", "Deployment")
+    item = observed("Deployment", resource(spec={"replicas": 2, **template()}))
+    created, stored = compare(object_type, None, item, NOW, SINCE)
     assert created is not None
-    assert kept is not None
+    assert stored is not None
     assert (created.title, created.status) == ("[Deployment Created] web", "added")
     assert created.facts["images"] == [{"name": "web", "old": None, "new": "shop/web:1"}]
-    deleted = deletion(place, StoredObject(*(kept.uid, *kept.entry())), None, NOW, SINCE)
+    deleted = deletion(object_type, StoredObject(*(stored.uid, *stored.entry())), None, NOW, SINCE)
     assert deleted is not None
     assert (deleted.title, deleted.status, deleted.author) == ("[Deployment Deleted] web", "deleted", "unknown")
     assert deleted.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": None}]
@@ -260,10 +260,10 @@ def fields(manager: str, at: str, *keys: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_author_and_time_come_from_plausible_managed_fields(entries: Any, author: str, at: datetime) -> None:
-    new = thing(metadata={"managedFields": entries}, spec={"replicas": 5})
-    found = change("Deployment", thing(spec={"replicas": 3}), new)
-    assert found is not None
-    assert (found.author, found.timestamp) == (author, at)
+    new = resource(metadata={"managedFields": entries}, spec={"replicas": 5})
+    event = change("Deployment", resource(spec={"replicas": 3}), new)
+    assert event is not None
+    assert (event.author, event.timestamp) == (author, at)
 
 
 def pod(*, waiting: str = "", last: str = "", since: str = "", restarts: int = 1, **status: Any) -> dict[str, Any]:
@@ -271,75 +271,75 @@ def pod(*, waiting: str = "", last: str = "", since: str = "", restarts: int = 1
     container = {"name": "app", "restartCount": restarts, "state": state}
     if last:
         container["lastState"] = {"terminated": {"reason": last, "exitCode": 137}}
-    return thing(status={"phase": "Running", "containerStatuses": [container], **status})
+    return resource(status={"phase": "Running", "containerStatuses": [container], **status})
 
 
-class Life:
-    """A pod as it goes on: what each sight of it tells."""
+class PodHistory:
+    """Observes a pod again and again, and returns what each observation reports."""
 
     def __init__(self) -> None:
-        self.kept: StoredObject | None = None
+        self.stored: StoredObject | None = None
 
-    def see(self, value: Any, now: datetime = NOW) -> tuple[str | None, dict[str, Any]] | None:
-        found, self.kept = compare(ObjectType("prod", "Pod"), self.kept, seen("Pod", value), now, SINCE)
+    def observe(self, value: Any, now: datetime = NOW) -> tuple[str | None, dict[str, Any]] | None:
+        event, self.stored = compare(ObjectType("prod", "Pod"), self.stored, observed("Pod", value), now, SINCE)
         return (
-            (found.status, {k: v for k, v in found.facts.items() if k not in ("cluster", "namespace", "workload")})
-            if found
+            (event.status, {k: v for k, v in event.facts.items() if k not in ("cluster", "namespace", "workload")})
+            if event
             else None
         )
 
 
 def test_a_pod_reports_each_problem_once_until_it_has_run_for_a_while() -> None:
-    life = Life()
-    assert life.see(pod(since="2026-03-10T11:00:00Z")) is None
-    assert life.kept is None
-    assert life.see(pod(waiting="CrashLoopBackOff")) == (
+    history = PodHistory()
+    assert history.observe(pod(since="2026-03-10T11:00:00Z")) is None
+    assert history.stored is None
+    assert history.observe(pod(waiting="CrashLoopBackOff")) == (
         "CrashLoopBackOff",
         {"reason": "CrashLoopBackOff", "container": "app", "restarts": 1},
     )
-    assert life.see(pod(since="2026-03-10T11:59:58Z", restarts=2)) is None
-    assert life.see(pod(waiting="CrashLoopBackOff", restarts=3)) is None
-    assert life.see(pod(waiting="CrashLoopBackOff", last="OOMKilled", restarts=4)) == (
+    assert history.observe(pod(since="2026-03-10T11:59:58Z", restarts=2)) is None
+    assert history.observe(pod(waiting="CrashLoopBackOff", restarts=3)) is None
+    assert history.observe(pod(waiting="CrashLoopBackOff", last="OOMKilled", restarts=4)) == (
         "OOMKilled",
         {"reason": "OOMKilled", "container": "app", "restarts": 4},
     )
-    assert life.see(pod(since="2026-03-10T12:00:00Z", last="OOMKilled"), NOW + timedelta(minutes=11)) is None
-    assert life.kept is None
-    assert life.see(pod(waiting="CrashLoopBackOff", restarts=5)) is not None
+    assert history.observe(pod(since="2026-03-10T12:00:00Z", last="OOMKilled"), NOW + timedelta(minutes=11)) is None
+    assert history.stored is None
+    assert history.observe(pod(waiting="CrashLoopBackOff", restarts=5)) is not None
 
 
 def test_a_failed_pod_reports_the_reason_and_waiting_to_start_is_not_a_problem() -> None:
-    assert Life().see(pod(phase="Failed", reason="Evicted")) == ("Evicted", {"reason": "Evicted"})
-    assert Life().see(pod(phase="Failed")) == ("Failed", {"reason": "Failed"})
-    assert Life().see(pod(waiting="ContainerCreating")) is None
-    assert Life().see(pod(waiting="ImagePullBackOff"))[0] == "ImagePullBackOff"  # type: ignore[index]
+    assert PodHistory().observe(pod(phase="Failed", reason="Evicted")) == ("Evicted", {"reason": "Evicted"})
+    assert PodHistory().observe(pod(phase="Failed")) == ("Failed", {"reason": "Failed"})
+    assert PodHistory().observe(pod(waiting="ContainerCreating")) is None
+    assert PodHistory().observe(pod(waiting="ImagePullBackOff"))[0] == "ImagePullBackOff"  # type: ignore[index]
 
 
 ODD: list[Any] = [
     None,
     [],
     {"metadata": None},
-    thing(spec=[], status=7, data="x", rules={}, subjects=[None], roleRef=[]),
-    thing(
+    resource(spec=[], status=7, data="x", rules={}, subjects=[None], roleRef=[]),
+    resource(
         metadata={"labels": [1], "generation": "x"},
         spec={"template": {"spec": {"containers": [None, {"env": 3}]}}, "ports": [None], "rules": ["x"]},
     ),
-    thing(status={"conditions": [None, {"type": None}], "containerStatuses": ["x", {"state": 3}]}),
+    resource(status={"conditions": [None, {"type": None}], "containerStatuses": ["x", {"state": 3}]}),
 ]
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_an_incomplete_object_does_not_stop_the_poll(kind: str) -> None:
     for value in ODD:
-        one = observe(kind, value, MARK)
-        if one:
-            compare(ObjectType("prod", kind), None, one, NOW, SINCE)
-            compare(ObjectType("prod", kind), one, seen(kind, thing()), NOW, SINCE)
-            json.dumps(one.entry())
+        item = observe(kind, value, MARK)
+        if item:
+            compare(ObjectType("prod", kind), None, item, NOW, SINCE)
+            compare(ObjectType("prod", kind), item, observed(kind, resource()), NOW, SINCE)
+            json.dumps(item.entry())
 
 
 def test_each_fact_is_a_field_of_its_event_type() -> None:
     for kind, old, new, _ in CHANGES.values():
-        found = change(kind, thing(**old), thing(**new))
+        event = change(kind, resource(**old), resource(**new))
         known = {field.key for field in kubernetes.TYPE.event_type(f"K8s{kind}").fields}  # type: ignore[union-attr]
-        assert set(found.facts) <= known  # type: ignore[union-attr]
+        assert set(event.facts) <= known  # type: ignore[union-attr]

@@ -51,13 +51,13 @@ def settings(fake_server: FakeServer, **more: Any) -> dict[str, Any]:
     }
 
 
-def ask(fake_server: FakeServer, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
-    polled = poll(PollContext(settings(fake_server, **more), cursor or {}, now))
-    return PollResult(polled.events, json.loads(json.dumps(polled.cursor)), polled.has_more, polled.note, polled.gap)
+def poll_with(fake_server: FakeServer, cursor: Cursor | None = None, now: datetime = NOW, **more: Any) -> PollResult:
+    result = poll(PollContext(settings(fake_server, **more), cursor or {}, now))
+    return PollResult(result.events, json.loads(json.dumps(result.cursor)), result.has_more, result.note, result.gap)
 
 
-def titles(polled: PollResult) -> list[str]:
-    return [one.title for one in polled.events]
+def titles(result: PollResult) -> list[str]:
+    return [event.title for event in result.events]
 
 
 def test_the_first_poll_stores_all_objects_and_the_next_reports_changes(
@@ -65,24 +65,24 @@ def test_the_first_poll_stores_all_objects_and_the_next_reports_changes(
 ) -> None:
     cluster.put("Deployment", "web", spec={"replicas": 1})
     cluster.put("ConfigMap", "old")
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     assert titles(first) == []
-    assert titles(ask(fake_server, first.cursor)) == []
+    assert titles(poll_with(fake_server, first.cursor)) == []
     cluster.put("Deployment", "web", spec={"replicas": 2})
     cluster.put("Secret", "new", data={"password": "canary"})
     cluster.remove("ConfigMap", "old")
-    second = ask(fake_server, first.cursor, NOW + MINUTE)
+    second = poll_with(fake_server, first.cursor, NOW + MINUTE)
     assert titles(second) == ["[Deployment Updated] web", "[ConfigMap Deleted] old", "[Secret Created] new"]
     assert second.events[0].event_id == "prod:shop:Deployment:web:uid-Deployment-shop-web:103:modified"
     assert "canary" not in json.dumps(second.cursor)
-    assert titles(ask(fake_server, second.cursor)) == []
+    assert titles(poll_with(fake_server, second.cursor)) == []
 
 
 def test_all_configured_namespaces_are_polled_and_an_added_one_starts_without_events(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
     cluster.put("Service", "api", "one")
-    first = ask(fake_server, namespaces=["one", "two"])
+    first = poll_with(fake_server, namespaces=["one", "two"])
     for namespace in ("one", "two", "three"):
         cluster.put("Service", "new", namespace)
     cluster.put("Node", "node-1", "")
@@ -90,13 +90,13 @@ def test_all_configured_namespaces_are_polled_and_an_added_one_starts_without_ev
         "/api/v1/namespaces/one/services",
         "/api/v1/namespaces/two/services",
     }
-    second = ask(fake_server, first.cursor, namespaces=["one", "two", "three"])
-    assert [(one.facts.get("namespace"), one.title) for one in second.events] == [
+    second = poll_with(fake_server, first.cursor, namespaces=["one", "two", "three"])
+    assert [(event.facts.get("namespace"), event.title) for event in second.events] == [
         ("one", "[Service Created] new"),
         ("two", "[Service Created] new"),
         (None, "[Node Created] node-1"),
     ]
-    third = ask(fake_server, second.cursor, namespaces=["three"])
+    third = poll_with(fake_server, second.cursor, namespaces=["three"])
     assert titles(third) == []
     assert {key.partition("/")[2] for key in third.cursor["streams"]} == {"three", ""}
 
@@ -108,7 +108,7 @@ def test_a_list_is_read_by_page_and_restarted_when_it_expires(
     for number in range(5):
         cluster.put("Role", f"role-{number}")
     cluster.too_old = 1
-    assert len(ask(fake_server).cursor["streams"]["Role/"]["known"]) == 5
+    assert len(poll_with(fake_server).cursor["streams"]["Role/"]["known"]) == 5
     assert len([path for path in fake_server.paths if "/roles" in path]) == 2 + 3
     before = len(fake_server.paths)
     result = poll(PollContext(settings(fake_server), {}, NOW))
@@ -121,35 +121,35 @@ def test_pages_that_are_too_large_are_requested_smaller(
     monkeypatch.setattr(kubernetes_poll, "PAGE_BYTES", 5_000)
     for number in range(20):
         cluster.put("Secret", f"big-{number}", data={"key": "x" * 500})
-    assert len(ask(fake_server).cursor["streams"]["Secret/"]["known"]) == 20
+    assert len(poll_with(fake_server).cursor["streams"]["Secret/"]["known"]) == 20
     assert "limit=5" in fake_server.paths[-1] or any("secrets?limit=5" in path for path in fake_server.paths)
 
 
 def test_older_servers_are_polled_with_their_api_version(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.unknown_apis = {"batch/v1"}
     cluster.put("CronJob", "nightly", spec={"schedule": "0 1 * * *"})
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     assert first.cursor["streams"]["CronJob/"]["api"] == "batch/v1beta1"
     assert "Job/" not in first.cursor["streams"]
 
 
 def test_forbidden_lists_are_noted_and_the_others_are_polled(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Secret", "password")
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     cluster.forbidden = {"Secret", "Role"}
     cluster.put("Service", "api")
-    second = ask(fake_server, first.cursor)
+    second = poll_with(fake_server, first.cursor)
     assert titles(second) == ["[Service Created] api"]
     assert second.note.startswith("The account cannot list Secret, Role, so their changes are not seen.")
     cluster.forbidden = set()
     cluster.remove("Secret", "password")
-    assert titles(ask(fake_server, second.cursor)) == ["[Secret Deleted] password"]
+    assert titles(poll_with(fake_server, second.cursor)) == ["[Secret Deleted] password"]
 
 
 def test_an_account_that_may_list_nothing_is_an_error(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.forbidden = set(api.RESOURCES)
     with pytest.raises(PollError, match="cannot list any") as caught:
-        ask(fake_server)
+        poll_with(fake_server)
     assert caught.value.kind is ErrorKind.PERMISSION
 
 
@@ -173,26 +173,26 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("reply", "trouble", "words"), FAULTS.values(), ids=FAULTS)
-def test_every_failure_is_explained(reply: Reply, trouble: ErrorKind, words: str) -> None:
+@pytest.mark.parametrize(("reply", "error_kind", "words"), FAULTS.values(), ids=FAULTS)
+def test_every_failure_is_explained(reply: Reply, error_kind: ErrorKind, words: str) -> None:
     with run_fake_server(reply) as fake_server, pytest.raises(PollError, match=words) as caught:
-        ask(fake_server)
-    assert caught.value.kind is trouble
+        poll_with(fake_server)
+    assert caught.value.kind is error_kind
     assert TOKEN not in str(caught.value)
 
 
 def test_what_exceeds_one_poll_is_read_by_the_next(
     fake_server: FakeServer, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     for number in range(5):
         cluster.put("ConfigMap", f"map-{number}")
     cluster.put("Role", "reader")
     monkeypatch.setattr(kubernetes_poll, "MAX_EVENTS", 3)
-    second = ask(fake_server, first.cursor)
+    second = poll_with(fake_server, first.cursor)
     assert (len(second.events), second.has_more) == (3, True)
-    third = ask(fake_server, second.cursor)
-    assert [one.title for one in (*second.events, *third.events)] == [
+    third = poll_with(fake_server, second.cursor)
+    assert [event.title for event in (*second.events, *third.events)] == [
         *(f"[ConfigMap Created] map-{number}" for number in range(5)),
         "[Role Created] reader",
     ]
@@ -200,26 +200,26 @@ def test_what_exceeds_one_poll_is_read_by_the_next(
 
 def test_another_cluster_at_the_same_address_starts_over(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     with run_fake_server(FakeCluster()) as other:
-        assert titles(ask(other, first.cursor)) == []
+        assert titles(poll_with(other, first.cursor)) == []
 
 
 def test_a_long_time_without_polls_is_a_coverage_gap(fake_server: FakeServer) -> None:
-    first = ask(fake_server)
-    assert ask(fake_server, first.cursor, NOW + 10 * MINUTE).gap is None
-    gap = ask(fake_server, first.cursor, NOW + 12 * MINUTE).gap
+    first = poll_with(fake_server)
+    assert poll_with(fake_server, first.cursor, NOW + 10 * MINUTE).gap is None
+    gap = poll_with(fake_server, first.cursor, NOW + 12 * MINUTE).gap
     assert gap is not None
     assert (gap.start, gap.end) == (NOW, NOW + 12 * MINUTE)
 
 
 def test_a_stopped_poll_keeps_the_state_of_unread_lists(fake_server: FakeServer, cluster: FakeCluster) -> None:
     cluster.put("Role", "reader")
-    first = ask(fake_server)
+    first = poll_with(fake_server)
     cluster.put("Role", "writer")
     stopped = poll(PollContext(settings(fake_server), first.cursor, NOW, lambda: True))
     assert (stopped.events, stopped.has_more) == ([], True)
-    assert titles(ask(fake_server, stopped.cursor)) == ["[Role Created] writer"]
+    assert titles(poll_with(fake_server, stopped.cursor)) == ["[Role Created] writer"]
 
 
 def test_in_a_cluster_the_service_account_is_used_and_read_for_each_poll(
@@ -244,11 +244,11 @@ def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
     """A certificate for 127.0.0.1 that signs itself, and what a server with it needs."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster.example")])
-    began = datetime.now(UTC) - MINUTE
-    made = x509.CertificateBuilder(name, name, key.public_key(), 7, began, began + 60 * MINUTE)
-    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    made = made.add_extension(x509.BasicConstraints(True, None), True)
-    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    start = datetime.now(UTC) - MINUTE
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + 60 * MINUTE)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    builder = builder.add_extension(x509.BasicConstraints(True, None), True)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -261,29 +261,29 @@ def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
 def test_certificates_are_verified_unless_verification_is_off(cluster: FakeCluster, tmp_path: Path) -> None:
     pem, context = certificate(tmp_path)
     with run_fake_server(cluster, context) as fake_server:
-        assert ask(fake_server, ca_certificate=pem).cursor["streams"]
-        assert ask(fake_server, verify_ssl=False).cursor["streams"]
-        asked = len(fake_server.asked)
+        assert poll_with(fake_server, ca_certificate=pem).cursor["streams"]
+        assert poll_with(fake_server, verify_ssl=False).cursor["streams"]
+        sent = len(fake_server.asked)
         with pytest.raises(PollError, match=r"certificate of 127\.0\.0\.1 could not be verified") as caught:
-            ask(fake_server)
+            poll_with(fake_server)
         assert caught.value.kind is ErrorKind.TLS
-        assert len(fake_server.asked) == asked  # the token has not left
+        assert len(fake_server.asked) == sent  # the token has not left
         with pytest.raises(PollError, match="CA certificate cannot be read"):
-            ask(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
+            poll_with(fake_server, ca_certificate="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
 
 
 def test_a_connection_test_reports_identity_access_and_what_is_missing(
     fake_server: FakeServer, cluster: FakeCluster
 ) -> None:
-    checked = run_test(settings(fake_server), NOW)
-    assert (checked.ok, checked.identity) == (True, "system:serviceaccount:ops:painchain")
-    assert checked.sees[0] == "Kubernetes v1.33.1"
-    assert checked.sees[1].endswith("Role, RoleBinding in all namespaces")
-    assert checked.missing == []
+    result = run_test(settings(fake_server), NOW)
+    assert (result.ok, result.identity) == (True, "system:serviceaccount:ops:painchain")
+    assert result.sees[0] == "Kubernetes v1.33.1"
+    assert result.sees[1].endswith("Role, RoleBinding in all namespaces")
+    assert result.missing == []
     cluster.forbidden, cluster.unwatched, cluster.identity = {"Secret"}, {"Pod"}, ""
-    checked = run_test(settings(fake_server, namespaces=["shop"]), NOW)
-    assert (checked.ok, checked.identity) == (True, "")
-    assert checked.missing == [
+    result = run_test(settings(fake_server, namespaces=["shop"]), NOW)
+    assert (result.ok, result.identity) == (True, "")
+    assert result.missing == [
         "Cannot list secrets in namespace shop. Grant the account the verbs list and watch for them.",
         "Cannot watch pods in namespace shop. Changes are only seen at the poll interval. "
         "Grant the account the verb watch for them.",

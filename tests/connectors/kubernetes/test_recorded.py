@@ -17,19 +17,19 @@ from painchain.connectors.kubernetes.observation import observe
 from painchain.connectors.kubernetes.poll import poll
 from painchain.connectors.kubernetes.watch_update import WatchEvent, WatchUpdate
 from tests.counterparts import Asked, FakeServer, Reply, as_json, run_fake_server
-from tests.kubernetes.story import CANARY, TOLD, by_kind
+from tests.kubernetes.story import CANARY, TITLES, by_kind
 from tests.support.fake_cluster import status
 
 RECORDING = json.loads((Path(__file__).parents[2] / "recorded" / "kubernetes.json").read_text(encoding="utf-8"))
 
 
-def moments() -> list[datetime]:
+def times() -> list[datetime]:
     """When things happened, as the recorded answers say."""
     text = json.dumps(RECORDING["watch"])
     return [at for part in text.split('"time": "')[1:] if (at := parse_time(part.partition('"')[0]))]
 
 
-BEGAN, ENDED = min(moments()) - timedelta(seconds=1), max(moments()) + timedelta(seconds=5)
+BEGAN, ENDED = min(times()) - timedelta(seconds=1), max(times()) + timedelta(seconds=5)
 
 
 class Recorded:
@@ -44,7 +44,7 @@ class Recorded:
         return as_json(self.lists[parts.path]) if parts.path in self.lists else status(404)
 
 
-def ask(fake_server: FakeServer, cursor: Cursor, now: datetime) -> PollResult:
+def poll_with(fake_server: FakeServer, cursor: Cursor, now: datetime) -> PollResult:
     settings = {"api_server": fake_server.url, "token": "made-up", "cluster_name": "prod", "namespaces": ["shop"]}
     return poll(PollContext(settings, cursor, now))
 
@@ -56,18 +56,18 @@ def lines(cursor: Cursor, fake_server: FakeServer) -> list[WatchEvent]:
         for stream in resolve_cluster({"api_server": fake_server.url, "token": "x", "namespaces": ["shop"]}).streams()
     }
     return [
-        news
-        for key, kept in cursor["streams"].items()
-        for line in RECORDING["watch"]["/" + streams[key].resource.path(kept["api"], streams[key].namespace)]
-        if (news := heard(streams[key], line, cursor["salt"]))
+        watch_event
+        for key, stored in cursor["streams"].items()
+        for line in RECORDING["watch"]["/" + streams[key].resource.path(stored["api"], streams[key].namespace)]
+        if (watch_event := watch_event_of(streams[key], line, cursor["salt"]))
     ]
 
 
-def heard(stream: ResourceStream, line: Any, salt: str) -> WatchEvent:
-    thing = line["object"]
+def watch_event_of(stream: ResourceStream, line: Any, salt: str) -> WatchEvent:
+    item = line["object"]
     verb = "" if line["type"] == "BOOKMARK" else line["type"].lower()
-    seen = observe(stream.resource.kind, thing, fingerprinter(salt)) if verb else None
-    return WatchEvent(stream, thing["metadata"]["resourceVersion"], verb, seen)
+    observed = observe(stream.resource.kind, item, fingerprinter(salt)) if verb else None
+    return WatchEvent(stream, item["metadata"]["resourceVersion"], verb, observed)
 
 
 @pytest.fixture
@@ -75,42 +75,42 @@ def first() -> Any:
     """The cursor of a first poll before the story, and the fake server."""
     recorded = Recorded()
     with run_fake_server(recorded) as fake_server:
-        polled = ask(fake_server, {}, BEGAN)
+        polled = poll_with(fake_server, {}, BEGAN)
         assert polled.events == []
         yield recorded, fake_server, polled.cursor
 
 
 def test_a_watch_reports_each_change_of_each_kind_once(first: Any) -> None:
     recorded, fake_server, cursor = first
-    told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
-    assert by_kind([one.title for one in told.events]) == TOLD
-    again = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(told.cursor)
-    assert {one.event_id for one in again.events} <= {one.event_id for one in told.events}
+    result = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
+    assert by_kind([event.title for event in result.events]) == TITLES
+    again = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(result.cursor)
+    assert {event.event_id for event in again.events} <= {event.event_id for event in result.events}
     recorded.lists = RECORDING["after"]
-    assert ask(fake_server, told.cursor, ENDED).events == []
+    assert poll_with(fake_server, result.cursor, ENDED).events == []
 
 
 def test_a_watch_and_a_poll_store_the_same_state(first: Any) -> None:
     recorded, fake_server, cursor = first
     watched = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor).cursor
     recorded.lists = RECORDING["after"]
-    polled = ask(fake_server, cursor, ENDED).cursor
-    kept = [
+    polled = poll_with(fake_server, cursor, ENDED).cursor
+    states = [
         {uid: entry[3] for stream in one["streams"].values() for uid, entry in stream["known"].items()}
         for one in (watched, polled)
     ]
-    assert kept[0] == kept[1]
+    assert states[0] == states[1]
 
 
 def test_the_facts_match_the_recording_and_contain_no_values(first: Any) -> None:
     _, fake_server, cursor = first
-    told = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
+    result = WatchUpdate("prod", lines(cursor, fake_server), ENDED)(cursor)
     assert CANARY in json.dumps(RECORDING)
-    assert CANARY not in json.dumps(told.cursor) + repr(told.events)
+    assert CANARY not in json.dumps(result.cursor) + repr(result.events)
     own = {"namespace": "shop", "cluster": "prod"}
 
     def of(title: str) -> SourceEvent:
-        return [one for one in told.events if one.title == title][-1]
+        return [event for event in result.events if event.title == title][-1]
 
     web = of("[Deployment Updated] web")
     assert web.facts["images"] == [{"name": "web", "old": "shop/web:1", "new": "shop/web:2"}]
