@@ -55,6 +55,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "Deployment": ("success", "success", "success", "failure", "pending"),
     "Image": ("published",),
     "K8sPod": ("CrashLoopBackOff", "OOMKilled", "ImagePullBackOff", "Evicted"),
+    "HelmRelease": ("deployed", "deployed", "deployed", "failed"),
 }
 CHANGED = ("modified", "modified", "modified", "added", "deleted")
 VERBS = {"modified": "Updated", "added": "Created", "deleted": "Deleted"}
@@ -249,6 +250,10 @@ _LISTS = {
     "keys_added": ("{service}.timeout",),
     "keys_removed": ("{service}.legacy", "{service}.debug"),
     "keys_modified": ("{service}.url", "{service}.retries", "log.level"),
+    "annotations_added": ("prometheus.io/scrape",),
+    "annotations_removed": ("nginx.ingress.kubernetes.io/rewrite-target",),
+    "annotations_modified": ("cert-manager.io/cluster-issuer", "external-dns.alpha.kubernetes.io/hostname"),
+    "taints": ("dedicated=demo:NoSchedule",),
     "conditions": ("Ready: True", "MemoryPressure: False", "DiskPressure: False"),
     "rules": ("get pods", "list pods", "get configmaps"),
     "subjects": ("ServiceAccount demo-{service}", "Group demo-operators"),
@@ -259,6 +264,9 @@ _TEXTS = {
     "environment": "demo-production",
     "namespace": "demo-{service}",
     "cluster": "demo",
+    "workload": "Deployment/demo-{service}",
+    "release": "demo-{service}",
+    "chart": "{service}-1.{some}.0",
     "creator": "demo-alice",
     "registry": "registry.demo.invalid",
     "repository": "demo/{service}",
