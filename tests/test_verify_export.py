@@ -88,17 +88,17 @@ def test_the_script_and_painchain_agree_on_the_chain_format() -> None:
 @pytest.mark.parametrize("order", ["newest first", "oldest first", "any"])
 def test_a_complete_export_is_genuine_in_any_line_order(exported: Lines, verify: Verify, order: str) -> None:
     lines = {"newest first": exported, "oldest first": exported[::-1], "any": random.Random(1).sample(exported, 9)}
-    code, told = verify(lines[order])
-    assert code == 0, told
-    assert told.splitlines()[0] == "9 of 9 lines are genuine."
-    assert "They are events 1 to 10; 1 are missing between them, in 1 places." in told
+    code, output = verify(lines[order])
+    assert code == 0, output
+    assert output.splitlines()[0] == "9 of 9 lines are genuine."
+    assert "They are events 1 to 10; 1 are missing between them, in 1 places." in output
 
 
 def test_events_of_a_filtered_export_are_genuine_individually(app: Flask, exported: Lines, verify: Verify) -> None:
     with app.app_context():
         text = texts_of("ndjson", Filter(author=("bob",)))
-    code, told = verify(text)
-    assert (code, told.splitlines()) == (
+    code, output = verify(text)
+    assert (code, output.splitlines()) == (
         0,
         ["3 of 3 lines are genuine.", "They are events 8 to 10; none is missing between them."],
     )
@@ -130,18 +130,18 @@ EDITS: list[tuple[Callable[[Lines], Lines], str]] = [
 def test_the_first_line_that_is_not_genuine_is_reported(
     exported: Lines, verify: Verify, edit: Callable[[Lines], Lines], words: str
 ) -> None:
-    code, told = verify(edit(exported))
+    code, output = verify(edit(exported))
     assert code == 1
-    assert words in told
+    assert words in output
 
 
 @ON_SQLITE
 @pytest.mark.parametrize("line", ["nonsense", "[]", "null", "[" * 100_000, "9" * 9000, '{"id": NaN}', "\x00"])
 def test_a_line_that_is_not_an_event_is_reported(exported: Lines, verify: Verify, line: str) -> None:
-    code, told = verify(json.dumps(exported[0]) + "\n" + line)
+    code, output = verify(json.dumps(exported[0]) + "\n" + line)
     assert code == 1
-    assert "1 of 2 lines are genuine" in told
-    assert "Line 2 is foreign" in told
+    assert "1 of 2 lines are genuine" in output
+    assert "Line 2 is foreign" in output
 
 
 @ON_SQLITE
@@ -168,10 +168,10 @@ def test_a_line_that_parsers_read_differently_is_not_genuine(
     app: Flask, exported: Lines, edit: Callable[[str], bytes]
 ) -> None:
     line = json.dumps(exported[-2])
-    found = verify_export.Export(list(app.extensions["painchain"].keys.roots))
-    found.read(line.encode())
-    found.read(edit(line))
-    assert (found.genuine, found.bad) == (1, 1)
+    export = verify_export.Export(list(app.extensions["painchain"].keys.roots))
+    export.read(line.encode())
+    export.read(edit(line))
+    assert (export.genuine, export.bad) == (1, 1)
     assert edit(line) != line.encode()
 
 
@@ -182,25 +182,25 @@ def test_a_replaced_key_cannot_sign_later_events(app: Flask, exported: Lines, ve
     time = {name: verify_export.microseconds(forged[name]) for name in ("timestamp", "recorded_at")}
     mac = old.link(bytes.fromhex(forged["chain"]["previous"]), 10, chain.canonical({**forged, **time}))
     forged["chain"] = {**forged["chain"], "mac": mac.hex()}
-    code, told = verify([forged, *exported[1:]])
-    assert (code, told.splitlines()[0]) == (1, "9 of 9 lines are genuine.")
-    assert "Event 10 is hashed with a key that had been replaced when event 8 was written: whoever has" in told
+    code, output = verify([forged, *exported[1:]])
+    assert (code, output.splitlines()[0]) == (1, "9 of 9 lines are genuine.")
+    assert "Event 10 is hashed with a key that had been replaced when event 8 was written: whoever has" in output
 
 
 def test_lines_of_two_logs_with_a_common_start_do_not_match(app: Flask, exported: Lines, verify: Verify) -> None:
     with app.app_context(), writer.writing() as event_log:
         event_log.connection.exec_driver_sql("DELETE FROM change_events WHERE id = 10")
         event_log.last_event, event_log.mac = 9, bytes.fromhex(exported[1]["chain"]["mac"])
-        event_log.append(*(one for one in _others()))
+        event_log.append(*(new_event for new_event in _new_events()))
     lines = lines_of(app)
     assert [line["id"] for line in lines[:2]] == [11, 10]
     mixed = [lines[0], *exported]
-    code, told = verify(mixed)
+    code, output = verify(mixed)
     assert code == 1
-    assert "Line 2 is out of order: event 10 is genuine, but does not follow" in told
+    assert "Line 2 is out of order: event 10 is genuine, but does not follow" in output
 
 
-def _others() -> list[writer.NewEvent]:
+def _new_events() -> list[writer.NewEvent]:
     from tests.eventlog.test_chain import made
 
     return [made(90), made(91)]
@@ -208,42 +208,42 @@ def _others() -> list[writer.NewEvent]:
 
 @ON_SQLITE
 def test_no_line_matches_another_key(exported: Lines, verify: Verify) -> None:
-    code, told = verify(exported, keys=crypto.new_key())
+    code, output = verify(exported, keys=crypto.new_key())
     assert code == 1
-    assert "0 of 9 lines are genuine." in told
-    assert "Is this the key of that log?" in told
+    assert "0 of 9 lines are genuine." in output
+    assert "Is this the key of that log?" in output
 
 
 @ON_SQLITE
 @pytest.mark.parametrize(("lines", "keys"), [("", None), ("{}\n", "nonsense"), ("{}\n", ""), ("{}\n", "é")])
 def test_unverifiable_input_gives_exit_code_2(app: Flask, verify: Verify, lines: str, keys: str | None) -> None:
-    code, told = verify(lines, keys=keys)
-    assert (code, told.startswith("It could not be verified.")) == (2, True)
+    code, output = verify(lines, keys=keys)
+    assert (code, output.startswith("It could not be verified.")) == (2, True)
     assert verify("{}\n", "--checkpoint", "nowhere")[0] == 2
 
 
 def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verify, tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
-    kept = tmp_path / "kept"
+    checkpoint_file = tmp_path / "kept"
     write(app, {})
     with app.app_context():
         for _ in range(2):
-            checkpoints.append(kept, checkpoints.make(lambda: datetime(2026, 1, 15, 15, tzinfo=UTC)))
+            checkpoints.append(checkpoint_file, checkpoints.make(lambda: datetime(2026, 1, 15, 15, tzinfo=UTC)))
             write(app, {"event_id": f"later {_}"})
     lines = lines_of(app)
-    assert verify(lines, "--checkpoint", str(kept)) == (
+    assert verify(lines, "--checkpoint", str(checkpoint_file)) == (
         0,
         "4 of 4 lines are genuine.\nThey are events 1 to 4; none is missing between them.\n2 of 2 checkpoints fit.\n",
     )
-    code, told = verify(lines[2:], "--checkpoint", str(kept))
+    code, output = verify(lines[2:], "--checkpoint", str(checkpoint_file))
     assert code == 1
     end = "The end is missing: at 2026-01-15T15:00:00.000000Z the log had 3 events, but the last line is event 2."
-    assert end in told
-    code, told = verify(lines[:1], "--checkpoint", str(kept))
-    assert (code, "1 of 2 checkpoints fit." in told, "1 cannot be compared" in told) == (0, True, True)
-    kept.write_text(kept.read_text().replace('"size":2', '"size":4'))
-    assert verify(lines, "--checkpoint", str(kept))[0] == 2
+    assert end in output
+    code, output = verify(lines[:1], "--checkpoint", str(checkpoint_file))
+    assert (code, "1 of 2 checkpoints fit." in output, "1 cannot be compared" in output) == (0, True, True)
+    checkpoint_file.write_text(checkpoint_file.read_text().replace('"size":2', '"size":4'))
+    assert verify(lines, "--checkpoint", str(checkpoint_file))[0] == 2
 
 
 def test_memory_use_does_not_grow_with_the_export() -> None:
@@ -262,7 +262,7 @@ def test_memory_use_does_not_grow_with_the_export() -> None:
 
 def test_every_line_of_an_export_contains_its_chain_values(exported: Lines) -> None:
     by_number = {line["id"]: line["chain"] for line in exported}
-    assert all(one["version"] == 1 and len(one["mac"]) == 64 for one in by_number.values())
+    assert all(value["version"] == 1 and len(value["mac"]) == 64 for value in by_number.values())
     assert by_number[1]["previous"] == "00" * 32
     assert by_number[5]["previous"] == by_number[4]["mac"]
     assert len(by_number[7]["previous"]) == 64, "retention has removed the event before"

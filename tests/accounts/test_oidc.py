@@ -57,8 +57,8 @@ def finish(
 ) -> Identity:
     """Finish a sign-in with a provider that sends these responses."""
 
-    def answer(asked: Asked) -> Told:
-        name = asked.path.rpartition("/")[2]
+    def answer(request: Asked) -> Told:
+        name = request.path.rpartition("/")[2]
         if name in answers:
             return answers[name]
         now = int(time.time())
@@ -178,10 +178,10 @@ def test_a_provider_with_another_issuer_is_rejected():
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
-@pytest.mark.parametrize("place", ["http://else.example/", "//else.example/"])
-def test_an_endpoint_without_tls_is_rejected(name, place):
+@pytest.mark.parametrize("endpoint", ["http://else.example/", "//else.example/"])
+def test_an_endpoint_without_tls_is_rejected(name, endpoint):
     with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
-        finish({"email": None}, described={name: place})
+        finish({"email": None}, described={name: endpoint})
 
 
 @pytest.mark.parametrize("state", ["", "another", "thé state", "the state "])

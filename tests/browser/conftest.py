@@ -52,10 +52,12 @@ def launch(playwright: Playwright) -> Browser:
 @contextmanager
 def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
     """Run a server process as `make run` does, and yield its address, or the link of its setup where it gives one."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
+    environment_without_settings = {
+        name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")
+    }
     own = {"PORT": port, "INSTANCE": str(instance), "ALLOW_PRIVATE_ADDRESSES": "yes"}
     settings = {**own, **{name.upper(): value for name, value in more.items()}}
-    environ = {**kept, **{f"PAINCHAIN_{name}": value for name, value in settings.items()}}
+    environ = {**environment_without_settings, **{f"PAINCHAIN_{name}": value for name, value in settings.items()}}
     with (
         instance.with_suffix(".log").open("a") as log,
         subprocess.Popen(
@@ -64,10 +66,10 @@ def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
     ):
         try:
             assert process.stdout is not None
-            said = process.stdout.readline()
-            said = process.stdout.readline() if "host" in more else said
-            address = re.search(r"http://\S+", said)
-            assert address, f"the server did not start: {said}{instance.with_suffix('.log').read_text()}"
+            first_line = process.stdout.readline()
+            first_line = process.stdout.readline() if "host" in more else first_line
+            address = re.search(r"http://\S+", first_line)
+            assert address, f"the server did not start: {first_line}{instance.with_suffix('.log').read_text()}"
             yield address[0]
         finally:
             process.terminate()
@@ -82,7 +84,7 @@ def call(method: str, address: str, **body: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Made:
+class AddedConnector:
     """A connector that a test has added."""
 
     id: int
@@ -99,7 +101,7 @@ class Made:
 NOBODY = "http://127.0.0.1:9"
 
 
-def add(server: str, type: str = "github", name: str = "", **more: Any) -> Made:
+def add(server: str, type: str = "github", name: str = "", **more: Any) -> AddedConnector:
     """Add a connector whose name no other test has."""
     name = name or f"Work {type.title()} {secrets.token_hex(3)}"
     # Nothing answers there: no test asks a source that is not its own.
@@ -107,7 +109,7 @@ def add(server: str, type: str = "github", name: str = "", **more: Any) -> Made:
     config = {**nowhere, **more.pop("config", {})}
     number = call("POST", f"{server}/api/connectors", type=type, name=name, config=config, **more)["id"]
     settings = f"{server}/settings/integrations/{number}"
-    return Made(number, name, settings, f"{server}/api/connectors/{number}", f"{server}/?connector={number}")
+    return AddedConnector(number, name, settings, f"{server}/api/connectors/{number}", f"{server}/?connector={number}")
 
 
 @pytest.fixture(scope="session")
@@ -149,9 +151,9 @@ class Complaints(list[str]):
 
     def take(self, part: str) -> None:
         """Take back the complaints that have `part` in them; there must be one."""
-        kept = [one for one in self if part not in one]
-        assert len(kept) < len(self), f"no complaint about {part!r} among {list(self)}"
-        self[:] = kept
+        remaining = [complaint for complaint in self if part not in complaint]
+        assert len(remaining) < len(self), f"no complaint about {part!r} among {list(self)}"
+        self[:] = remaining
 
 
 @pytest.fixture
@@ -163,9 +165,9 @@ def plain_page(open_context: OpenContext) -> Page:
 @pytest.fixture
 def complaints() -> Iterator[Complaints]:
     """The console: whatever a test has not taken back fails it."""
-    found = Complaints()
-    yield found
-    assert not found
+    complaints = Complaints()
+    yield complaints
+    assert not complaints
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import Complaints, Made, OpenContext, add, call, serving
+from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add, call, serving
 
 pytestmark = pytest.mark.browser
 
@@ -22,8 +22,8 @@ class Site:
     """A server with something of everything on it."""
 
     address: str
-    github: Made
-    kubernetes: Made
+    github: AddedConnector
+    kubernetes: AddedConnector
 
 
 @pytest.fixture(scope="module")

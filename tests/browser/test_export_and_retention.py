@@ -25,9 +25,9 @@ def exported(page: Page, format: str) -> Path:
 
 
 def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> None:
-    made = add(server)
-    made.change(poll_interval=600)
-    page.goto(made.feed)
+    connector = add(server)
+    connector.change(poll_interval=600)
+    page.goto(connector.feed)
     page.get_by_role("link", name="Export").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
     with exported(page, "CSV").open(encoding="utf-8", newline="") as file:
@@ -42,11 +42,13 @@ def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> N
 
 
 def test_without_javascript_the_download_is_the_same(plain_page: Page, server: str) -> None:
-    made = add(server)
-    plain_page.goto(made.feed)
+    connector = add(server)
+    plain_page.goto(connector.feed)
     plain_page.get_by_role("link", name="Export").click()
-    told = json.loads(exported(plain_page, "OCSF").read_text(encoding="utf-8"))
-    assert [(one["class_uid"], one["activity_id"], one["entity"]["name"]) for one in told] == [(3004, 1, made.name)]
+    ocsf_events = json.loads(exported(plain_page, "OCSF").read_text(encoding="utf-8"))
+    assert [
+        (ocsf_event["class_uid"], ocsf_event["activity_id"], ocsf_event["entity"]["name"]) for ocsf_event in ocsf_events
+    ] == [(3004, 1, connector.name)]
 
 
 def grow_old(database: Path, days: int) -> None:

@@ -24,7 +24,7 @@ from tests.support.sample_events import new
 pytestmark = pytest.mark.browser
 
 LONG = "registry.example/" + "long-name" * 30
-KINDS = sum(len(one.event_types) for one in connectors.ADDABLE.values())
+KINDS = sum(len(value.event_types) for value in connectors.ADDABLE.values())
 LONGEST: dict[Shape, Any] = {
     Shape.TEXT: LONG,
     Shape.STATUS: "x" * 60,
@@ -43,8 +43,8 @@ def fill(instance: Path) -> None:
     with app.app_context():
         demo_data.fill(250, 1, 1, datetime.now(UTC), lambda number: None)
         with writer.writing() as event_log:
-            for source, one in connectors.ADDABLE.items():
-                for kind in one.event_types:
+            for source, connector_type in connectors.ADDABLE.items():
+                for kind in connector_type.event_types:
                     metadata = {field.key: LONGEST.get(field.shape) for field in kind.fields}
                     about = {"source": source, "event_type": kind.name, "status": "failure", "tags": ["long"]}
                     event_log.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import Complaints, Made, OpenContext, add, call, serving
+from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add, call, serving
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +28,7 @@ class Extremes:
     """A server with connectors and events as long as they may be."""
 
     address: str
-    connector: Made
+    connector: AddedConnector
 
 
 @pytest.fixture(scope="module")

@@ -55,15 +55,15 @@ def custom(page: Page) -> list[str]:
 
 
 def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: Page, server: str) -> None:
-    one = add(server)
-    page.goto(f"{one.feed}&range=7d")
+    connector = add(server)
+    page.goto(f"{connector.feed}&range=7d")
     expect(page.locator("#feed article")).to_have_count(1)
     drag(page, 0.2, 0.5)
     expect(page.locator(".selection")).to_be_visible()
     expect(page.locator(".tip")).to_contain_text("0 changes")
     page.mouse.up()
 
-    expect(page).to_have_url(re.compile(rf"connector={one.id}&start_date=\S+&end_date=\S+"))
+    expect(page).to_have_url(re.compile(rf"connector={connector.id}&start_date=\S+&end_date=\S+"))
     expect(page.locator("#feed article")).to_have_count(0)
     expect(page.locator("#timeline .count")).to_have_text("0 changes")
     expect(page.locator(".now")).to_have_count(0)
@@ -71,7 +71,7 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
     assert all(zoomed)
 
     page.go_back()
-    expect(page).to_have_url(f"{one.feed}&range=7d")
+    expect(page).to_have_url(f"{connector.feed}&range=7d")
     expect(page.locator("#feed article")).to_have_count(1)
     expect(page.locator("#timeline .count")).to_have_text("1 change")
     expect(page.locator(".ranges a[aria-current]")).to_have_text("7d")
@@ -83,25 +83,25 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
 
 
 def test_a_range_dragged_up_to_now_stays_live(page: Page, server: str) -> None:
-    one = add(server)
-    page.goto(f"{one.feed}&range=7d")
+    connector = add(server)
+    page.goto(f"{connector.feed}&range=7d")
     drag(page, 0.999, 0.7)
     page.mouse.up()
     expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
     expect(page.locator(".now")).to_have_text("now")
-    one.change(poll_interval=3600)
+    connector.change(poll_interval=3600)
     expect(page.locator("#feed article")).to_have_count(3)
 
 
 def test_escape_cancels_a_drag_and_a_tiny_drag_is_a_click(page: Page, server: str) -> None:
-    one = add(server)
-    page.goto(one.feed)
+    connector = add(server)
+    page.goto(connector.feed)
     drag(page, 0.3, 0.6)
     page.keyboard.press("Escape")
     expect(page.locator(".selection")).to_have_count(0)
     page.mouse.up()
     page.wait_for_timeout(300)
-    expect(page).to_have_url(one.feed)
+    expect(page).to_have_url(connector.feed)
 
     drag(page, 0.3, 0.302)
     page.mouse.up()
@@ -112,22 +112,22 @@ def test_escape_cancels_a_drag_and_a_tiny_drag_is_a_click(page: Page, server: st
 
 
 def test_a_touch_drag_selects_a_range(open_context: OpenContext, server: str) -> None:
-    one = add(server)
+    connector = add(server)
     page = open_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True).new_page()
-    page.goto(f"{one.feed}&range=7d")
+    page.goto(f"{connector.feed}&range=7d")
     expect(chart(page)).to_have_css("touch-action", "pan-y")
     box = chart(page).bounding_box()
     assert box
     touches = page.context.new_cdp_session(page)
     y = box["y"] + 40
 
-    def touch(kind: str, *places: float) -> None:
-        points = [{"x": box["x"] + box["width"] * place, "y": y} for place in places]
+    def touch(kind: str, *parts: float) -> None:
+        points = [{"x": box["x"] + box["width"] * part, "y": y} for part in parts]
         touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     touch("touchStart", 0.2)
-    for place in (0.25, 0.3, 0.4, 0.5):
-        touch("touchMove", place)
+    for part in (0.25, 0.3, 0.4, 0.5):
+        touch("touchMove", part)
     expect(page.locator(".selection")).to_be_visible()
     touch("touchEnd")
     expect(page).to_have_url(re.compile(r"start_date=\S+&end_date="))
@@ -239,35 +239,35 @@ def test_the_title_counts_new_events_while_the_tab_is_hidden(page: Page, own_ser
 def test_a_hidden_tab_rarely_polls_and_a_past_range_never_does(page: Page, own_server: str) -> None:
     page.clock.install()
     page.add_init_script(HIDDEN_TABS)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if "/news" in request.url else None)
     page.goto(own_server)
     page.evaluate("hide(true)")
     for _ in range(30):
         page.clock.run_for(1000)
-    assert 1 <= len(asked) <= 3
+    assert 1 <= len(requests) <= 3
 
     page.goto(f"{own_server}/?start_date=2020-01-01&end_date=2020-01-02")
-    asked.clear()
+    requests.clear()
     page.clock.run_for(10_000)
-    assert asked == []
+    assert requests == []
 
 
 def test_a_reader_who_scrolled_down_gets_a_link_to_new_events(page: Page, server: str) -> None:
-    one = add(server)
-    report(server, one.name, 40)
-    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    connector = add(server)
+    report(server, connector.name, 40)
+    page.goto(f"{server}/?q={connector.name.rsplit(' ', 1)[1]}")
     reading = page.locator("#feed article").nth(25)
     reading.scroll_into_view_if_needed()
-    place, number = reading.bounding_box(), reading.get_attribute("id")
+    box, number = reading.bounding_box(), reading.get_attribute("id")
     newer = page.get_by_role("button", name="new change")
-    report(server, one.name, 2)
+    report(server, connector.name, 2)
     expect(newer).to_have_text(re.compile(r"^[12] new changes? ↑$"))
     expect(newer).to_have_text("2 new changes ↑")
     after = page.locator(f"#{number}").bounding_box()
-    assert place
+    assert box
     assert after
-    assert abs(after["y"] - place["y"]) < 2
+    assert abs(after["y"] - box["y"]) < 2
 
     newer.click()
     expect(newer).to_have_count(0)
@@ -276,33 +276,33 @@ def test_a_reader_who_scrolled_down_gets_a_link_to_new_events(page: Page, server
 
 
 def test_an_open_event_does_not_move_even_at_the_top_of_the_page(page: Page, server: str) -> None:
-    one = add(server)
-    report(server, one.name, 20)
-    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    connector = add(server)
+    report(server, connector.name, 20)
+    page.goto(f"{server}/?q={connector.name.rsplit(' ', 1)[1]}")
     opened = page.locator("#feed article").first
     opened.locator("summary").click()
-    number, place = opened.get_attribute("id"), opened.bounding_box()
-    report(server, one.name)
+    number, box = opened.get_attribute("id"), opened.bounding_box()
+    report(server, connector.name)
     expect(page.locator("#feed article")).to_have_count(22)
     opened = page.locator(f"#{number}")
     expect(opened.locator("dl.fields")).to_be_visible()
     expect(opened.locator("summary")).to_be_focused()
     after = opened.bounding_box()
-    assert place
+    assert box
     assert after
-    assert abs(after["y"] - place["y"]) < 2
+    assert abs(after["y"] - box["y"]) < 2
 
 
 def test_many_new_events_do_not_replace_the_event_being_read(page: Page, server: str, complaints: Complaints) -> None:
-    one = add(server)
-    report(server, one.name, 30)
-    page.goto(f"{server}/?q={one.name.rsplit(' ', 1)[1]}")
+    connector = add(server)
+    report(server, connector.name, 30)
+    page.goto(f"{server}/?q={connector.name.rsplit(' ', 1)[1]}")
     reading = page.locator("#feed article").nth(20)
     reading.locator("summary").click()
     number = reading.get_attribute("id")
     page.context.set_offline(True)
     expect(page.locator("#live")).to_have_class(re.compile("lost"))
-    report(server, one.name, 70)
+    report(server, connector.name, 70)
     page.context.set_offline(False)
     expect(page.locator("#feed article")).to_have_count(101)
     expect(page.locator(f"#{number} dl.fields")).to_be_visible()

@@ -41,11 +41,11 @@ def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
         expect(page.get_by_role("alert")).to_contain_text("alice@people.example is not verified at Example ID")
         complaints.take("403")
         plain = open_context(java_script_enabled=False).new_page()
-        for one in (open_context().new_page(), plain):
-            one.goto(f"{server}/report?month=2026-01")
-            enter(one, "subject-of-alice")
-            expect(one).to_have_url(f"{server}/report?month=2026-01")
-            expect(one.locator(".who")).to_contain_text("alice")
+        for tab in (open_context().new_page(), plain):
+            tab.goto(f"{server}/report?month=2026-01")
+            enter(tab, "subject-of-alice")
+            expect(tab).to_have_url(f"{server}/report?month=2026-01")
+            expect(tab.locator(".who")).to_contain_text("alice")
         plain.goto(server)
         expect(plain.locator("#feed")).to_contain_text("the email address alice@people.example is not verified")
         expect(plain.locator("#feed")).to_contain_text(fake_server.url)

@@ -25,8 +25,8 @@ def test_a_forgotten_password_is_reset_with_a_link_from_the_terminal(
     expect(page.get_by_text("painchain user reset")).to_be_visible()
     environment = {"PAINCHAIN_INSTANCE": str(tmp_path / "instance")}
     reset = [*COMMAND, "user", "reset", "alice", "--link", own_server]
-    said = subprocess.run(reset, env=environment, capture_output=True, text=True, check=True).stdout
-    page.goto(said.split()[-1])
+    output = subprocess.run(reset, env=environment, capture_output=True, text=True, check=True).stdout
+    page.goto(output.split()[-1])
     page.get_by_label("Password", exact=True).fill(NEW_PASSWORD)
     page.get_by_label("Repeat password").fill(NEW_PASSWORD)
     page.get_by_role("button", name="Set password").click()

@@ -53,6 +53,6 @@ def test_printing_shows_only_the_report_in_black_on_white(
     assert colour(page, "h1", "color") == "rgb(0, 0, 0)"
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     for selector in ("header", "main nav", "main form", "main button"):
-        for one in page.locator(selector).all():
-            expect(one).to_be_hidden()
+        for row in page.locator(selector).all():
+            expect(row).to_be_hidden()
     assert colour(page, ".past-page tr, .past-page .card", "breakInside") == "avoid"

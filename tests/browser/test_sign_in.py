@@ -64,14 +64,14 @@ def test_the_link_on_the_terminal_creates_the_first_account(
 def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
     page: Page, own_server: str, tmp_path: Path, complaints: Complaints
 ) -> None:
-    one = add(own_server)
+    connector = add(own_server)
     with command_line(tmp_path) as app:
         add_person(app)
         add_person(app, "victor", "viewer")
-    page.goto(one.page)
+    page.goto(connector.page)
     assert violations(page) == []
     sign_in(page, "victor")
-    expect(page).to_have_url(one.page)
+    expect(page).to_have_url(connector.page)
     expect(page.locator(".who")).to_have_text(re.compile(r"victor\s*viewer"))
     expect(page.get_by_label("Connection Name")).to_be_disabled()
     for name in ("Save", "Enable", "Show all", "Delete…", "Test connection"):
@@ -81,7 +81,7 @@ def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    page.goto(f"{one.page}/delete")
+    page.goto(f"{connector.page}/delete")
     expect(page.get_by_role("alert")).to_contain_text("Your role is viewer; this requires the editor role")
     complaints.take("403")
 
@@ -89,11 +89,11 @@ def test_a_viewer_can_read_everything_and_sees_no_editing_controls(
 def test_open_tabs_of_a_disabled_account_are_signed_out(
     page: Page, own_server: str, tmp_path: Path, complaints: Complaints
 ) -> None:
-    one = add(own_server)
+    connector = add(own_server)
     with command_line(tmp_path) as app:
         add_person(app)
         number = add_person(app, "bob", "editor")
-        page.goto(one.page)
+        page.goto(connector.page)
         sign_in(page, "bob")
         page.get_by_label("Connection Name").fill("Typed for an hour")
         dashboard = page.context.new_page()

@@ -25,12 +25,12 @@ def types(events: Locator) -> Locator:
     return events.locator(".event-type")
 
 
-def stay(page: Page) -> None:
+def mark_page(page: Page) -> None:
     """Leave a mark that a reload would wipe out."""
     page.evaluate("window.stays = true")
 
 
-def stayed(page: Page) -> bool:
+def is_marked_page(page: Page) -> bool:
     """Say whether the page is still the one that was marked."""
     return bool(page.evaluate("window.stays === true"))
 
@@ -61,7 +61,7 @@ def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page:
 def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
-    stay(page)
+    mark_page(page)
     page.get_by_label("Connection Name").fill(f"{github.name} renamed")
     page.get_by_role("button", name="Save", exact=True).first.click()
 
@@ -70,7 +70,7 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
     recent = page.get_by_role("complementary", name="Recent changes")
     expect(types(recent.locator("article"))).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
     expect(recent.locator("#timeline .count")).to_have_text("3 changes")
-    assert stayed(page)
+    assert is_marked_page(page)
 
 
 def test_saving_twice_in_a_row_causes_no_conflict(page: Page, server: str) -> None:
@@ -154,20 +154,20 @@ def test_a_connector_is_added_enabled_and_deleted(page: Page, server: str) -> No
 def test_a_connector_is_enabled_and_disabled_on_its_card(page: Page, server: str) -> None:
     gitlab = add(server, "gitlab")
     page.goto(f"{server}/settings/integrations")
-    stay(page)
+    mark_page(page)
     card = page.locator(f"#card-{gitlab.id}")
     card.get_by_role("button", name="Enable").click()
     expect(card.locator(".pill")).to_have_text("Enabled")
     card.get_by_role("button", name="Disable").click()
     expect(card.locator(".pill")).to_have_text("Disabled")
-    assert stayed(page)
+    assert is_marked_page(page)
 
 
 def test_the_list_of_connectors_is_searched_while_typing(page: Page, server: str) -> None:
-    one, other = add(server, tags=["needle"]), add(server)
+    connector, other = add(server, tags=["needle"]), add(server)
     page.goto(f"{server}/settings/integrations")
     page.get_by_label("Search connectors").press_sequentially("needle")
-    expect(page.locator("#cards h2")).to_have_text([one.name])
+    expect(page.locator("#cards h2")).to_have_text([connector.name])
     page.get_by_label("Search connectors").fill(other.name)
     expect(page.locator("#cards h2")).to_have_text([other.name])
 
@@ -197,14 +197,14 @@ def test_hiding_and_showing_a_field_updates_the_feed_at_once(page: Page, own_ser
 def test_all_fields_of_an_event_type_are_hidden_by_one_button(page: Page, server: str) -> None:
     github = add(server)
     page.goto(github.page)
-    stay(page)
+    mark_page(page)
     release = page.locator("fieldset[data-event-type=Release]")
     release.get_by_role("button", name="Hide all").click()
     expect(release.locator("input:checked")).to_have_count(0)
     expect(page.locator("#feed .note")).to_have_count(4)
     release.get_by_role("button", name="Show all").click()
     expect(release.locator("input:checked")).to_have_count(4)
-    assert stayed(page)
+    assert is_marked_page(page)
 
 
 def test_quick_toggles_are_all_saved(page: Page, server: str) -> None:
@@ -285,23 +285,23 @@ def test_without_javascript_a_connector_is_added_enabled_and_deleted(
 
 
 def test_without_javascript_the_filter_is_applied_by_its_button(plain_page: Page, server: str) -> None:
-    one, other = add(server), add(server)
+    connector, other = add(server), add(server)
     plain_page.goto(server)
     plain_page.locator("#menu-connector summary").click()
-    plain_page.get_by_label(one.name).check()
+    plain_page.get_by_label(connector.name).check()
     plain_page.locator("#filter > .controls > noscript button, #filter > .controls > button").click()
-    expect(events_of(plain_page, one.name)).to_have_count(1)
+    expect(events_of(plain_page, connector.name)).to_have_count(1)
     expect(events_of(plain_page, other.name)).to_have_count(0)
-    assert f"connector={one.id}" in plain_page.url
+    assert f"connector={connector.id}" in plain_page.url
 
 
 def test_without_javascript_a_bin_of_the_chart_zooms(plain_page: Page, server: str) -> None:
-    one = add(server)
-    plain_page.goto(one.feed)
+    connector = add(server)
+    plain_page.goto(connector.feed)
     expect(plain_page.locator("#menu-custom summary")).not_to_have_attribute("aria-current", "true")
     plain_page.locator("#timeline .chart a[aria-label]").last.click()
     expect(plain_page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
-    expect(types(events_of(plain_page, one.name))).to_have_text(["Connector Created"])
+    expect(types(events_of(plain_page, connector.name))).to_have_text(["Connector Created"])
 
 
 @pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(247, 249, 250)"), ("dark", "rgb(16, 22, 26)")])
@@ -335,7 +335,7 @@ def log(server: str, name: str, count: int, **more: str) -> None:
 def test_an_open_dashboard_shows_changes_saved_in_another_tab(page: Page, server: str) -> None:
     github = add(server)
     page.goto(server)
-    stay(page)
+    mark_page(page)
     other = page.context.new_page()
     other.goto(github.page)
     other.get_by_label("Poll interval").fill("3600")
@@ -343,7 +343,7 @@ def test_an_open_dashboard_shows_changes_saved_in_another_tab(page: Page, server
     expect(types(events_of(page, github.name))).to_have_text(
         ["Connector Updated", "Config Changed", "Connector Created"]
     )
-    assert stayed(page)
+    assert is_marked_page(page)
     expect(page).to_have_url(f"{server}/")
 
 
@@ -354,7 +354,7 @@ def test_new_events_leave_an_open_event_open_and_in_place(page: Page, server: st
     reading = page.locator("#feed article").nth(30)
     reading.locator("summary").click()
     reading.scroll_into_view_if_needed()
-    place, count = reading.bounding_box(), page.locator("#feed article").count()
+    box, count = reading.bounding_box(), page.locator("#feed article").count()
     number = reading.get_attribute("id")
 
     github.change(poll_interval=3600)
@@ -362,18 +362,18 @@ def test_new_events_leave_an_open_event_open_and_in_place(page: Page, server: st
     reading = page.locator(f"#{number}")
     expect(reading.locator("dl.fields")).to_be_visible()
     after = reading.bounding_box()
-    assert place
+    assert box
     assert after
-    assert abs(after["y"] - place["y"]) < 2
+    assert abs(after["y"] - box["y"]) < 2
     expect(page.locator("#timeline .count")).to_have_text(f"{count + 2} changes")
     expect(page.locator("#timeline")).to_have_attribute("hx-trigger", "every 60s")
 
 
 def test_new_events_outside_the_filter_do_not_appear(page: Page, server: str) -> None:
-    one, other = add(server), add(server)
-    page.goto(one.feed)
+    connector, other = add(server), add(server)
+    page.goto(connector.feed)
     other.change(poll_interval=3600)
-    one.change(poll_interval=600)
+    connector.change(poll_interval=600)
     expect(page.locator("#feed article")).to_have_count(3)
     expect(events_of(page, other.name)).to_have_count(0)
 
@@ -414,27 +414,27 @@ def test_without_javascript_older_changes_are_pages(plain_page: Page, server: st
 
 
 def test_filters_combine_and_are_in_the_address(page: Page, server: str) -> None:
-    one, other = add(server), add(server)
-    one.change(poll_interval=600)
+    connector, other = add(server), add(server)
+    connector.change(poll_interval=600)
     page.goto(server)
-    stay(page)
+    mark_page(page)
     page.locator("#menu-connector summary").click()
-    page.get_by_label(one.name).check()
+    page.get_by_label(connector.name).check()
     expect(events_of(page, other.name)).to_have_count(0)
     page.get_by_label(other.name).check()
     expect(events_of(page, other.name)).to_have_count(1)
     page.locator("#menu-event_type summary").click()
     page.get_by_label("Config Changed").check()
     expect(types(page.locator("#feed article"))).to_have_text(["Config Changed"])
-    assert stayed(page)
-    for part in ("event_type=ConfigChanged", f"connector={one.id}", f"connector={other.id}"):
+    assert is_marked_page(page)
+    for part in ("event_type=ConfigChanged", f"connector={connector.id}", f"connector={other.id}"):
         expect(page).to_have_url(re.compile(rf"[?&]{part}(&|$)"))
 
     again = page.context.new_page()
     again.goto(page.url)
     expect(types(again.locator("#feed article"))).to_have_text(["Config Changed"])
     page.go_back()
-    expect(events_of(page, one.name)).to_have_count(3)
+    expect(events_of(page, connector.name)).to_have_count(3)
 
 
 def test_an_invalid_filter_is_reported_once_and_live_updates_continue(
@@ -599,13 +599,13 @@ def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(
     page.get_by_role("button", name="Disable").click()
     bar = page.locator("#auditing-off")
     expect(bar).to_be_visible()
-    said = re.compile(r"Auditing is off.*since\s+\d+ \w+ \d{4}, [\d:]+. Disabled by system")
+    message = re.compile(r"Auditing is off.*since\s+\d+ \w+ \d{4}, [\d:]+. Disabled by system")
     for path in ("/", "/events/1", "/settings/integrations", "/settings/integrations/new", "/nothing"):
         page.goto(own_server + path)
-        expect(bar).to_contain_text(said)
+        expect(bar).to_contain_text(message)
     complaints.take("404")
     page.goto(github.page)
-    expect(bar).to_contain_text(said)
+    expect(bar).to_contain_text(message)
 
 
 def test_enabling_auditing_again_removes_the_bar(page: Page, own_server: str) -> None:
@@ -719,9 +719,9 @@ def test_tab_moves_through_a_form_in_reading_order(page: Page, server: str) -> N
 
 
 def test_a_filter_menu_works_with_the_keyboard_only(page: Page, server: str) -> None:
-    one = add(server)
-    one.change(poll_interval=600)
-    page.goto(one.feed)
+    connector = add(server)
+    connector.change(poll_interval=600)
+    page.goto(connector.feed)
     menu = page.locator("#menu-event_type")
     menu.locator("summary").focus()
     page.keyboard.press("Enter")
@@ -776,8 +776,8 @@ def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path,
         expect(live).to_have_text("live")
         expect(live).not_to_have_class(re.compile("lost"))
     expect(live).to_have_class(re.compile("lost"))
-    said = live.evaluate("one => getComputedStyle(one.querySelector('span'), '::after').content")
-    assert "connection lost" in said
+    content = live.evaluate("one => getComputedStyle(one.querySelector('span'), '::after').content")
+    assert "connection lost" in content
     with serving(tmp_path / "instance", address.rpartition(":")[2]):
         expect(live).not_to_have_class(re.compile("lost"))
         log(address, "Work GitHub", 1)

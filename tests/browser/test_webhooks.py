@@ -15,10 +15,10 @@ def test_leaving_the_shown_secret_asks_for_confirmation_unless_it_was_copied(
     open_context: OpenContext, server: str, copies: bool
 ) -> None:
     page: Page = open_context(permissions=["clipboard-read", "clipboard-write"]).new_page()
-    asked: list[str] = []
+    questions: list[str] = []
 
     def leave(dialog: Dialog) -> None:
-        asked.append(dialog.type)
+        questions.append(dialog.type)
         dialog.accept()
 
     page.on("dialog", leave)
@@ -32,4 +32,4 @@ def test_leaving_the_shown_secret_asks_for_confirmation_unless_it_was_copied(
         assert page.evaluate("navigator.clipboard.readText()") == secret
     page.get_by_role("link", name="PainChain", exact=True).click()
     expect(page.locator("#filter")).to_be_visible()
-    assert asked == ([] if copies else ["beforeunload"])
+    assert questions == ([] if copies else ["beforeunload"])

@@ -21,10 +21,10 @@ def test_the_command_prints_the_checkpoint_appends_it_and_is_audited(app: Flask,
     with app.app_context():
         file = latest_checkpoint.file()
         assert file.read_text() == first.stdout + second.stdout
-        assert [one.size for one in checkpoints.read(file)] == [1, 2]
-    told = run("events", "--event-type", "CheckpointMade").stdout.splitlines()
-    assert "1 event" in told[0]
-    assert "before the migration" in told[0]
+        assert [checkpoint.size for checkpoint in checkpoints.read(file)] == [1, 2]
+    event_lines = run("events", "--event-type", "CheckpointMade").stdout.splitlines()
+    assert "1 event" in event_lines[0]
+    assert "before the migration" in event_lines[0]
 
 
 def test_another_file_can_be_given(app: Flask, run: Run, tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ def test_a_hidden_field_is_not_in_the_line_but_in_the_json(
         address = f"/api/connectors/{builtin['id']}/visibility/ConfigChanged/{field}"
         assert client.put(address, json={"visible": False}).status_code == 200
     assert line in happened(run("events"))
-    (told,) = (event for event in lines_of(run("events", "--json")) if event["event_id"] == event_id)
-    assert (told["connector_name"], told["description"]["old_value"]) == ("Work GitHub", 300)
+    (printed_event,) = (event for event in lines_of(run("events", "--json")) if event["event_id"] == event_id)
+    assert (printed_event["connector_name"], printed_event["description"]["old_value"]) == ("Work GitHub", 300)
 
 
 def lines_of(result: Result) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ def test_a_filter_selects_the_same_events_as_the_dashboard(
 def team(app: Flask, name: str, *tags: str) -> None:
     """Make a team without an event."""
     with app.app_context():
-        made = {
+        written = {
             "name": name,
             "tags": list(tags),
             "created_at": NOW,
@@ -179,7 +179,7 @@ def team(app: Flask, name: str, *tags: str) -> None:
             "updated_at": NOW,
             "updated_by": "",
         }
-        db.session.add(Team(**made))
+        db.session.add(Team(**written))
         db.session.commit()
 
 
@@ -327,10 +327,10 @@ def follow(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return followers[-1]
 
     yield follow
-    for one in followers:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+    for follower in followers:
+        if follower.process.poll() is None:
+            follower.process.kill()
+            follower.process.wait()
 
 
 def test_follow_prints_existing_events_and_then_new_ones(
@@ -363,19 +363,19 @@ def test_follow_prints_each_event_once_during_concurrent_writes(
     follower = follow("--json", "--limit", "500")
     for number in range(150):
         report(new_value=number)
-    told = [json.loads(line) for line in follower.printed(171)]
-    assert told == events()
+    printed_events = [json.loads(line) for line in follower.printed(171)]
+    assert printed_events == events()
     assert follower.interrupt() == 0
 
 
 def test_follow_applies_the_filter(follow: Callable[..., Follower], report: Callable[..., str]) -> None:
-    wanted = [report(author="ada")]
+    expected = [report(author="ada")]
     follower = follow("--json", "--author", "ada")
     assert len(follower.printed(1)) == 1
     for number in range(3):
         report(new_value=number, author="bob")
-        wanted.append(report(new_value=number, author="ada"))
-    assert [json.loads(line)["event_id"] for line in follower.printed(4)] == wanted
+        expected.append(report(new_value=number, author="ada"))
+    assert [json.loads(line)["event_id"] for line in follower.printed(4)] == expected
     assert follower.interrupt() == 0
 
 

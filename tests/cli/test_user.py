@@ -19,10 +19,10 @@ def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, clien
     refused = run("user", "add", "alice", "--role", "viewer")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "The first account must be an admin" in refused.stderr
-    made = run("user", "add", "alice", "--link", "https://painchain.example/")
-    assert made.exit_code == 0, made.stderr
-    assert "Added alice as admin" in made.stdout
-    address = urlsplit(made.stdout.split()[-1])
+    added = run("user", "add", "alice", "--link", "https://painchain.example/")
+    assert added.exit_code == 0, added.stderr
+    assert "Added alice as admin" in added.stdout
+    address = urlsplit(added.stdout.split()[-1])
     assert (address.scheme, address.netloc) == ("https", "painchain.example")
     form = fill(form_of(client.get(address.path), "#link"), password=PASSWORD, again=PASSWORD)
     assert client.post(address.path, data=form).status_code == 303
@@ -31,8 +31,8 @@ def test_the_first_account_is_an_admin_and_its_link_sets_the_password(app, clien
 
 def test_a_reset_link_replaces_the_password_which_works_until_then(app, client, run):
     add_person(app)
-    made = run("user", "reset", "Alice")
-    address = urlsplit(made.stdout.split()[-1])
+    reset = run("user", "reset", "Alice")
+    address = urlsplit(reset.stdout.split()[-1])
     assert address.netloc == "127.0.0.1:8000"
     assert sign_in(client).status_code == 303
     form = form_of(app.test_client().get(address.path), "#link")
@@ -91,7 +91,9 @@ def test_signing_out_one_or_all_accounts_is_audited(app, run):
             sign_in(browser, name)
 
     def signed_in():
-        return [name for name, several in browsers.items() for one in several if one.get("/account").status_code == 200]
+        return [
+            name for name, clients in browsers.items() for each in clients if each.get("/account").status_code == 200
+        ]
 
     assert run("user", "sign-out").exit_code == run("user", "sign-out", "bob", "--all").exit_code == 2
     assert run("user", "sign-out", "nobody").exit_code == 1
@@ -102,7 +104,7 @@ def test_signing_out_one_or_all_accounts_is_audited(app, run):
     assert signed_in() == []
     with app.app_context():
         written = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
-        assert sorted(tuple(one) for one in written) == [
+        assert sorted(tuple(event) for event in written) == [
             ("system", f"[Signed Out] {name}") for name in ("alice", "alice", "bob", "bob")
         ]
     assert run("user", "sign-out", "--all").stdout == "Signed out of 0 browsers.\n"

@@ -56,16 +56,16 @@ def test_tampering_is_reported_with_its_place(app: Flask, run: Run) -> None:
 
 def test_the_results_are_available_as_json(app: Flask, run: Run) -> None:
     write(app, {}, {})
-    told = json.loads(run("verify", "--json").stdout)
-    assert (told["ok"], told["integrity"]["events"], told["integrity"]["last"]) == (True, 3, 3)
-    assert (told["completeness"], told["checkpoints"]) == (
+    results = json.loads(run("verify", "--json").stdout)
+    assert (results["ok"], results["integrity"]["events"], results["integrity"]["last"]) == (True, 3, 3)
+    assert (results["completeness"], results["checkpoints"]) == (
         {"ok": True, "whole": True, "drift": [], "explained": [], "gaps": []},
         None,
     )
     change(app, "DELETE FROM change_events WHERE id = 3")
-    told = json.loads(run("verify", "--json").stdout)
-    assert (told["ok"], told["completeness"]["ok"]) == (False, True)
-    assert (told["integrity"]["broken"]["kind"], told["integrity"]["broken"]["event"]) == ("truncated", 3)
+    results = json.loads(run("verify", "--json").stdout)
+    assert (results["ok"], results["completeness"]["ok"]) == (False, True)
+    assert (results["integrity"]["broken"]["kind"], results["integrity"]["broken"]["event"]) == ("truncated", 3)
 
 
 def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flask, run: Run, tmp_path: Path) -> None:

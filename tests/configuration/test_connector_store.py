@@ -72,7 +72,7 @@ def builtin(app: Flask) -> int:
 
 
 @pytest.fixture
-def said(app: Flask) -> Callable[[], list[str]]:
+def new_titles(app: Flask) -> Callable[[], list[str]]:
     """Read the titles of what has been recorded since the first start, in the order in which it was."""
 
     def read() -> list[str]:
@@ -97,10 +97,10 @@ def test_a_new_connector_gets_defaults_for_missing_values(app):
     }
 
 
-def test_a_new_connector_is_disabled_until_a_separate_event_enables_it(app, said):
+def test_a_new_connector_is_disabled_until_a_separate_event_enables_it(app, new_titles):
     assert attribute(app, create(app), "enabled") is False
     assert attribute(app, create(app, name="Other", enabled=True), "enabled") is True
-    assert said() == ["[Connector Created] Work", "[Connector Created] Other", "[Connector Enabled] Other"]
+    assert new_titles() == ["[Connector Created] Work", "[Connector Created] Other", "[Connector Enabled] Other"]
 
 
 def test_a_connector_stores_who_created_changed_and_enabled_it_and_when(app):
@@ -110,31 +110,31 @@ def test_a_connector_stores_who_created_changed_and_enabled_it_and_when(app):
     with acting(app, "third", NOW + timedelta(hours=2)) as trail:
         connector_store.set_enabled(connector_store.get(number), True, trail)
     with app.app_context():
-        one = connector_store.get(number)
-        assert (one.created_by, one.created_at) == ("first", NOW)
-        assert (one.updated_by, one.updated_at) == ("third", NOW + timedelta(hours=2))
-        assert (one.switched_by, one.switched_at) == ("third", NOW + timedelta(hours=2))
+        connector = connector_store.get(number)
+        assert (connector.created_by, connector.created_at) == ("first", NOW)
+        assert (connector.updated_by, connector.updated_at) == ("third", NOW + timedelta(hours=2))
+        assert (connector.switched_by, connector.switched_at) == ("third", NOW + timedelta(hours=2))
 
 
 @pytest.mark.parametrize("type_key", ["github", "gitlab"])
-def test_a_required_token_must_be_given(app, said, type_key):
+def test_a_required_token_must_be_given(app, new_titles, type_key):
     for token in (None, "", "  "):
         with pytest.raises(InvalidValues) as refused:
             create(app, type_key, token=token)
         assert refused.value.errors == {"token": "Token is required."}
-    assert said() == []
+    assert new_titles() == []
 
 
-def test_all_invalid_fields_are_reported_together_and_nothing_is_saved(app, said):
+def test_all_invalid_fields_are_reported_together_and_nothing_is_saved(app, new_titles):
     with pytest.raises(InvalidValues) as refused:
         create(app, name="", token="", poll_interval=7, repos="nonsense")
     assert set(refused.value.errors) == {"name", "token", "poll_interval", "repos"}
     with app.app_context():
         assert len(connector_store.list_all()) == 1
-    assert said() == []
+    assert new_titles() == []
 
 
-TAKEN = [
+NAME_VARIANTS = [
     ("Work", "Work"),
     ("Work", "wORK"),
     ("Work", "  work "),
@@ -144,23 +144,23 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "again"), TAKEN)
-def test_taken_names_are_compared_without_case(app, said, name, again):
+@pytest.mark.parametrize(("name", "again"), NAME_VARIANTS)
+def test_taken_names_are_compared_without_case(app, new_titles, name, again):
     create(app, name=name)
     with pytest.raises(InvalidValues, match="A connector named") as refused:
         create(app, "gitlab", name=again)
     assert set(refused.value.errors) == {"name"}
-    assert len(said()) == 1
+    assert len(new_titles()) == 1
 
 
-@pytest.mark.parametrize(("name", "again"), TAKEN)
-def test_a_connector_cannot_be_renamed_to_a_taken_name(app, said, name, again):
+@pytest.mark.parametrize(("name", "again"), NAME_VARIANTS)
+def test_a_connector_cannot_be_renamed_to_a_taken_name(app, new_titles, name, again):
     create(app, name=name)
     number = create(app, name="Other")
     with pytest.raises(InvalidValues, match="A connector named"):
         save(app, number, name=again)
     assert stored(app, number)["name"] == "Other"
-    assert len(said()) == 2
+    assert len(new_titles()) == 2
 
 
 def test_the_name_of_the_built_in_connector_is_taken_too(app):
@@ -168,10 +168,10 @@ def test_the_name_of_the_built_in_connector_is_taken_too(app):
         create(app, name="painchain system")
 
 
-def test_a_connector_may_change_the_case_of_its_own_name(app, said):
+def test_a_connector_may_change_the_case_of_its_own_name(app, new_titles):
     number = create(app, name="work")
     assert save(app, number, name="WORK")
-    assert said()[1:] == ["[Config Changed] WORK - name", "[Connector Updated] WORK"]
+    assert new_titles()[1:] == ["[Config Changed] WORK - name", "[Connector Updated] WORK"]
 
 
 def test_the_name_of_a_deleted_connector_is_free_again(app):
@@ -181,11 +181,11 @@ def test_the_name_of_a_deleted_connector_is_free_again(app):
     assert create(app) > number
 
 
-def test_a_save_logs_one_config_changed_per_field_and_one_connector_updated(app, said):
+def test_a_save_logs_one_config_changed_per_field_and_one_connector_updated(app, new_titles):
     number = create(app)
     saved = save(app, number, poll_interval="600", repos="a/b\r\nc/d", name="Home", branches="")
     assert [change.key for change in saved.changes] == ["name", "poll_interval", "repos"]
-    assert said()[1:] == [
+    assert new_titles()[1:] == [
         "[Config Changed] Home - name",
         "[Config Changed] Home - poll_interval",
         "[Config Changed] Home - repos",
@@ -214,30 +214,30 @@ def test_a_field_that_is_not_submitted_is_unchanged(app):
     assert (stored(app, number)["repos"], stored(app, number)["tags"]) == (["a/b"], ["work"])
 
 
-def test_saving_without_a_change_writes_nothing_and_reports_it(app, said):
+def test_saving_without_a_change_writes_nothing_and_reports_it(app, new_titles):
     number = create(app, repos="a/b", tags="a, b")
     as_entered = {**stored(app, number), "poll_interval": "300", "tags": "b,a", "repos": "a/b\r\n"}
     assert not save(app, number, **as_entered)
-    assert len(said()) == 1
+    assert len(new_titles()) == 1
     assert attribute(app, number, "version") == 1
     assert stored(app, number)["tags"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("values", [{"tags": "one, two"}, {"name": "Renamed"}])
-def test_changing_only_tags_or_name_is_recorded(app, said, values):
+def test_changing_only_tags_or_name_is_recorded(app, new_titles, values):
     number = create(app)
     assert save(app, number, **values)
-    assert len(said()) == 3
+    assert len(new_titles()) == 3
     assert attribute(app, number, "version") == 2
 
 
-def test_one_invalid_value_prevents_the_whole_save(app, said):
+def test_one_invalid_value_prevents_the_whole_save(app, new_titles):
     number = create(app)
     with pytest.raises(InvalidValues) as refused:
         save(app, number, poll_interval=7, tags="new")
     assert refused.value.errors == {"poll_interval": "Poll interval must be an integer between 60 and 3600."}
     assert stored(app, number)["tags"] == []
-    assert len(said()) == 1
+    assert len(new_titles()) == 1
 
 
 def test_every_field_of_every_type_can_be_changed(app):
@@ -269,7 +269,7 @@ def test_setting_replacing_and_clearing_a_secret_records_only_that(app):
 
 
 @pytest.mark.parametrize("address", ["https://other.example", "http://api.github.com", "https://api.github.com:8443"])
-def test_a_stored_secret_never_goes_to_another_server(app, said, address):
+def test_a_stored_secret_never_goes_to_another_server(app, new_titles, address):
     number = create(app)
     with pytest.raises(InvalidValues, match="Enter the token again"):
         save(app, number, base_url=address)
@@ -278,27 +278,27 @@ def test_a_stored_secret_never_goes_to_another_server(app, said, address):
     assert save(app, number, base_url=address, token="for-that-server")
 
 
-def test_a_secret_that_is_not_submitted_is_unchanged(app, said):
+def test_a_secret_that_is_not_submitted_is_unchanged(app, new_titles):
     number = create(app)
     sealed = attribute(app, number, "secrets")
     save(app, number, poll_interval=600)
     assert attribute(app, number, "secrets") == sealed
-    assert "[Config Changed] Work - token" not in said()
+    assert "[Config Changed] Work - token" not in new_titles()
 
 
 @pytest.mark.parametrize("same", ["made-up", " made-up\r\n"])
-def test_the_same_secret_again_is_not_a_change(app, said, same):
+def test_the_same_secret_again_is_not_a_change(app, new_titles, same):
     number = create(app)
     sealed = attribute(app, number, "secrets")
     assert not save(app, number, token=same)
     assert attribute(app, number, "secrets") == sealed
-    assert len(said()) == 1
+    assert len(new_titles()) == 1
 
 
-def test_clearing_an_unset_secret_is_not_a_change(app, said):
+def test_clearing_an_unset_secret_is_not_a_change(app, new_titles):
     number = create(app, "kubernetes", token=None)
     assert not save(app, number, token=None)
-    assert len(said()) == 1
+    assert len(new_titles()) == 1
 
 
 @pytest.mark.parametrize("type_key", ["github", "gitlab"])
@@ -322,17 +322,17 @@ def test_a_secret_encrypted_with_a_lost_key_is_detected_and_can_be_replaced(app)
         secrets.check_key()
 
 
-def test_enabling_twice_is_one_change(app, said):
+def test_enabling_twice_is_one_change(app, new_titles):
     number = create(app)
     for enabled, changed in ((True, True), (True, False), (False, True), (False, False)):
         with acting(app) as trail:
             assert connector_store.set_enabled(connector_store.get(number), enabled, trail) is changed
         assert attribute(app, number, "enabled") is enabled
-    assert said()[1:] == ["[Connector Enabled] Work", "[Connector Disabled] Work"]
+    assert new_titles()[1:] == ["[Connector Enabled] Work", "[Connector Disabled] Work"]
     assert attribute(app, number, "version") == 3
 
 
-def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, said):
+def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, new_titles):
     number = create(app)
     hide(app, number, ("Commit", "sha"))
     with acting(app) as trail:
@@ -340,25 +340,25 @@ def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, 
     with app.app_context():
         assert connector_store.get(number) is None
         assert visibility.all_hidden().by_connector == {}
-    assert said() == ["[Connector Created] Work", "[Field Visibility Changed] Commit", "[Connector Deleted] Work"]
+    assert new_titles() == ["[Connector Created] Work", "[Field Visibility Changed] Commit", "[Connector Deleted] Work"]
 
 
-def test_the_built_in_connector_cannot_be_deleted(app, said):
+def test_the_built_in_connector_cannot_be_deleted(app, new_titles):
     number = builtin(app)
     with pytest.raises(ProtectedConnector, match="can be renamed, retagged or disabled"), acting(app) as trail:
         connector_store.delete(connector_store.get(number), trail)
     with app.app_context():
         assert connector_store.get(number) is not None
-    assert said() == []
+    assert new_titles() == []
 
 
-def test_the_built_in_connector_can_be_renamed_retagged_and_disabled(app, said):
+def test_the_built_in_connector_can_be_renamed_retagged_and_disabled(app, new_titles):
     number = builtin(app)
     save(app, number, name="Trail", tags="a,b")
     with acting(app) as trail:
         connector_store.set_enabled(connector_store.get(number), False, trail)
     assert stored(app, number) == {"name": "Trail", "tags": ["a", "b"]}
-    assert said() == [
+    assert new_titles() == [
         "[Config Changed] Trail - name",
         "[Config Changed] Trail - tags",
         "[Connector Updated] Trail",
@@ -366,41 +366,41 @@ def test_the_built_in_connector_can_be_renamed_retagged_and_disabled(app, said):
     ]
 
 
-def test_repeated_starts_create_only_one_built_in_connector(app, settings, said):
+def test_repeated_starts_create_only_one_built_in_connector(app, settings, new_titles):
     close(create_app(settings))
     with app.app_context():
-        assert [one.name for one in connector_store.list_all()] == ["PainChain System"]
-    assert said() == []
+        assert [row.name for row in connector_store.list_all()] == ["PainChain System"]
+    assert new_titles() == []
 
 
 def test_a_renamed_built_in_connector_is_not_created_again(app, settings):
     save(app, builtin(app), name="Trail")
     close(create_app(settings))
     with app.app_context():
-        assert [one.name for one in connector_store.list_all()] == ["Trail"]
+        assert [row.name for row in connector_store.list_all()] == ["Trail"]
 
 
 STALE_ACTS = [
-    lambda one, trail: connector_store.update(one, ConnectorEdit({"poll_interval": 900}, version=1), trail),
-    lambda one, trail: connector_store.update(one, ConnectorEdit({"poll_interval": 600}, version=1), trail),
-    lambda one, trail: connector_store.set_enabled(one, True, trail, 1),
-    lambda one, trail: connector_store.set_visible(
-        one, ConnectorEdit(shown={("Commit", "sha"): False}, version=1), trail
+    lambda row, trail: connector_store.update(row, ConnectorEdit({"poll_interval": 900}, version=1), trail),
+    lambda row, trail: connector_store.update(row, ConnectorEdit({"poll_interval": 600}, version=1), trail),
+    lambda row, trail: connector_store.set_enabled(row, True, trail, 1),
+    lambda row, trail: connector_store.set_visible(
+        row, ConnectorEdit(shown={("Commit", "sha"): False}, version=1), trail
     ),
-    lambda one, trail: connector_store.delete(one, trail, 1),
+    lambda row, trail: connector_store.delete(row, trail, 1),
 ]
 
 
 @pytest.mark.parametrize("act", STALE_ACTS, ids=["save", "save the same", "switch", "hide", "delete"])
-def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, said, act):
+def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, new_titles, act):
     number = create(app)
     save(app, number, version=1, poll_interval=600)
-    before = said()
+    before = new_titles()
     with pytest.raises(StaleConnector, match="“Work” was changed by operator in the meantime"), acting(app) as trail:
         act(connector_store.get(number), trail)
     assert (attribute(app, number, "version"), attribute(app, number, "enabled")) == (2, False)
     assert stored(app, number)["poll_interval"] == 600
-    assert said() == before
+    assert new_titles() == before
 
 
 @pytest.mark.parametrize("act", STALE_ACTS[2:4], ids=["switch", "hide"])
@@ -426,32 +426,32 @@ def hidden(app: Flask, number: int) -> frozenset[visibility.Toggle]:
         return visibility.hidden(number)
 
 
-def test_a_toggle_is_one_event_and_an_unchanged_toggle_is_no_event(app, said):
+def test_a_toggle_is_one_event_and_an_unchanged_toggle_is_no_event(app, new_titles):
     number = create(app)
-    assert [one.label for one in hide(app, number, ("PullRequest", "reviewers"))] == ["Reviewers"]
+    assert [change.label for change in hide(app, number, ("PullRequest", "reviewers"))] == ["Reviewers"]
     assert hide(app, number, ("PullRequest", "reviewers")) == []
     assert hide(app, number, ("PullRequest", "reviewers"), show=True)
     assert hide(app, number, ("PullRequest", "reviewers"), show=True) == []
-    assert said()[1:] == ["[Field Visibility Changed] PullRequest"] * 2
+    assert new_titles()[1:] == ["[Field Visibility Changed] PullRequest"] * 2
     assert hidden(app, number) == frozenset()
 
 
-def test_saving_only_visibility_is_a_change(app, said):
+def test_saving_only_visibility_is_a_change(app, new_titles):
     number = create(app)
     saved = save(app, number, shown={("Commit", "sha"): False, ("Commit", "branch"): True})
     assert not saved.changes
-    assert [(one.field, one.visible) for one in saved.visibility] == [("sha", False)]
-    assert said()[1:] == ["[Field Visibility Changed] Commit", "[Connector Updated] Work"]
+    assert [(change.field, change.visible) for change in saved.visibility] == [("sha", False)]
+    assert new_titles()[1:] == ["[Field Visibility Changed] Commit", "[Connector Updated] Work"]
     assert hidden(app, number) == {("Commit", "sha")}
     with app.app_context():
-        [updated, _] = [one for one in queries.events_of_request("one-action") if one.id > 2]
+        [updated, _] = [change for change in queries.events_of_request("one-action") if change.id > 2]
         assert updated.metadata["changes"] == {"field_visibility.Commit.sha": {"old": True, "new": False}}
 
 
-def test_a_save_of_values_and_visibility_lists_both_in_connector_updated(app, said):
+def test_a_save_of_values_and_visibility_lists_both_in_connector_updated(app, new_titles):
     number = create(app)
     save(app, number, shown={("Commit", "sha"): False}, poll_interval=600)
-    assert said()[1:] == [
+    assert new_titles()[1:] == [
         "[Config Changed] Work - poll_interval",
         "[Field Visibility Changed] Commit",
         "[Connector Updated] Work",
@@ -466,9 +466,9 @@ def test_search_and_type_narrow_the_list_and_the_built_in_connector_comes_first(
     create(app, "gitlab", name="Alpha")
     create(app, name="beta")
 
-    def names(*wanted: str) -> list[str]:
+    def names(*field_names: str) -> list[str]:
         with app.app_context():
-            return [one.name for one in connector_store.list_all(*wanted)]
+            return [row.name for row in connector_store.list_all(*field_names)]
 
     assert names() == ["PainChain System", "beta", "zeta", "Alpha"]
     assert names("ALPH") == ["Alpha"]
@@ -499,9 +499,9 @@ def test_a_planted_token_is_stored_only_encrypted_in_its_column(app, settings, c
     assert again.json["config"]["token"] == {"set": True}
     assert len(events(event_type="ConfigChanged")) == 3
     assert "planted" not in str(events())
-    kept = everything_stored(app, settings)
-    assert "Work" in kept
-    assert "planted" not in kept
+    stored_values = everything_stored(app, settings)
+    assert "Work" in stored_values
+    assert "planted" not in stored_values
     assert opened(app, created.json["id"]) == TOKEN + "-2"
 
 

@@ -48,30 +48,30 @@ PRIVATE = (
 PUBLIC = ("140.82.121.3", "8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "172.32.0.1", "100.128.0.1")
 
 
-def refusals(*tried: str) -> list[str]:
+def refusals(*addresses: str) -> list[str]:
     """Return those that are refused, and what is said."""
 
-    def said(address: str) -> str:
+    def refusal_of(address: str) -> str:
         try:
             address_policy.check_address(address)
         except AddressRefused as problem:
             return str(problem)
         return ""
 
-    return [said(address) for address in tried]
+    return [refusal_of(address) for address in addresses]
 
 
 def test_some_addresses_are_always_blocked() -> None:
     for allowed in ((), address_policy.EVERYWHERE):
         address_policy.allow_networks(allowed)
-        said = dict(zip(NEVER, refusals(*NEVER), strict=True))
-        assert [address for address, words in said.items() if "never connects" not in words] == []
+        messages = dict(zip(NEVER, refusals(*NEVER), strict=True))
+        assert [address for address, words in messages.items() if "never connects" not in words] == []
 
 
 def test_private_addresses_are_used_only_if_a_setting_allows_them() -> None:
     address_policy.allow_networks(())
-    said = dict(zip(PRIVATE, refusals(*PRIVATE), strict=True))
-    assert [address for address, words in said.items() if address_policy.SETTING not in words] == []
+    messages = dict(zip(PRIVATE, refusals(*PRIVATE), strict=True))
+    assert [address for address, words in messages.items() if address_policy.SETTING not in words] == []
     assert refusals(*PUBLIC) == [""] * len(PUBLIC)
     address_policy.allow_networks(address_policy.parse_networks("yes"))
     assert refusals(*PRIVATE, *PUBLIC) == [""] * (len(PRIVATE) + len(PUBLIC))
@@ -101,21 +101,21 @@ def test_a_refusal_names_the_address_and_the_setting_that_allows_it() -> None:
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]]]:
     """What a name server says: of each name, one list of addresses after the other; the last one forever."""
-    said: dict[str, list[list[str]]] = {}
+    resolutions: dict[str, list[list[str]]] = {}
     look_up = socket.getaddrinfo
 
     def getaddrinfo(host: Any, port: Any, *about: Any, **more: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else host
-        if name not in said:
+        if name not in resolutions:
             return look_up(host, port, *about, **more)
-        found = said[name].pop(0) if len(said[name]) > 1 else said[name][0]
-        return [one for address in found for one in look_up(address, port, *about, **more)]
+        resolved = resolutions[name].pop(0) if len(resolutions[name]) > 1 else resolutions[name][0]
+        return [result for address in resolved for result in look_up(address, port, *about, **more)]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return said
+    return resolutions
 
 
-def asked(url: str) -> PollError | None:
+def poll_error(url: str) -> PollError | None:
     try:
         with HttpClient(url, {}, NOW) as client:
             client.get("things")
@@ -128,7 +128,7 @@ def test_the_connection_uses_the_checked_address(names: dict[str, list[list[str]
     """The name leads to this machine, and to nowhere from the second time on that it is looked up."""
     names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
-        assert asked(f"http://far.example:{fake_server.port}") is None
+        assert poll_error(f"http://far.example:{fake_server.port}") is None
         assert fake_server.asked[0].headers["host"] == f"far.example:{fake_server.port}"
     assert names["far.example"] == [["127.0.0.2"]]
 
@@ -137,7 +137,7 @@ def test_one_blocked_address_blocks_the_host_name(names: dict[str, list[list[str
     with run_fake_server(as_json([])) as fake_server:
         for last in ("169.254.169.254", "10.0.0.5", "fd00:ec2::254"):
             names["far.example"] = [["127.0.0.1", last]]
-            problem = asked(f"http://far.example:{fake_server.port}")
+            problem = poll_error(f"http://far.example:{fake_server.port}")
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
             assert problem.kind is ErrorKind.SETTINGS
@@ -147,14 +147,14 @@ def test_one_blocked_address_blocks_the_host_name(names: dict[str, list[list[str
 def test_if_an_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
     names["far.example"] = [["127.0.0.99", "127.0.0.1"]]
     with run_fake_server(as_json([])) as fake_server:
-        assert asked(f"http://far.example:{fake_server.port}") is None
+        assert poll_error(f"http://far.example:{fake_server.port}") is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
 def test_no_notation_of_an_address_bypasses_the_default(host: str) -> None:
     address_policy.allow_networks(())
     with run_fake_server(as_json([])) as fake_server:
-        problem = asked(f"http://{host}:{fake_server.port}")
+        problem = poll_error(f"http://{host}:{fake_server.port}")
         assert problem is not None
         assert "PAINCHAIN_ALLOW_PRIVATE_ADDRESSES=" in str(problem)
         assert fake_server.asked == []
@@ -190,7 +190,7 @@ def test_a_watch_does_not_connect_to_blocked_addresses(names: dict[str, list[lis
         assert len(fake_server.asked) == 1
 
 
-SAID = "127.0.0.1 is an address of this machine itself. To allow connections to it"
+LOOPBACK_REFUSAL = "127.0.0.1 is an address of this machine itself. To allow connections to it"
 NEW = "/settings/integrations/new"
 
 
@@ -201,13 +201,13 @@ def test_a_blocked_address_is_reported_by_connection_test_and_poll(app: Flask, c
         for type_key, key in (("github", "base_url"), ("gitlab", "base_url"), ("kubernetes", "api_server")):
             values = {"name": type_key, "token": TOKEN, "enabled": True, key: fake_server.url}
             form = fill(form_of(client.get(f"{NEW}/{type_key}"), "#new"), **values)
-            assert SAID in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#test_result")[0]
+            assert LOOPBACK_REFUSAL in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#test_result")[0]
             page = client.post(f"{NEW}/{type_key}", data=form).location
             with app.app_context():
                 turn = polling.acquire(datetime.now(UTC))
                 assert turn is not None
                 polling.poll(turn, lambda: datetime.now(UTC))
-            assert SAID in texts(soup(client.get(page)), "main")[0]
+            assert LOOPBACK_REFUSAL in texts(soup(client.get(page)), "main")[0]
         assert fake_server.asked == []
 
 

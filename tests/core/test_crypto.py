@@ -77,13 +77,13 @@ def test_no_key_is_created_for_an_existing_database(tmp_path: Path) -> None:
 
 
 def test_a_server_waits_for_the_key_that_another_server_creates(tmp_path: Path) -> None:
-    made = []
+    keyrings = []
 
     def is_new() -> bool:
-        made.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
+        keyrings.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
         return False
 
-    assert [key_file.load_keys(KeySource("", tmp_path / "secret.key", own=True), is_new)] == made
+    assert [key_file.load_keys(KeySource("", tmp_path / "secret.key", own=True), is_new)] == keyrings
 
 
 def test_a_key_file_readable_by_others_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,7 +96,7 @@ def test_a_key_file_readable_by_others_causes_a_warning(tmp_path: Path, caplog: 
         caplog.clear()
         key_file.read_keys(configured if file is group else KeySource("", own, own=True))
         assert len(caplog.messages) == warned
-        assert all(f"chmod 600 {file}" in one for one in caplog.messages)
+        assert all(f"chmod 600 {file}" in message for message in caplog.messages)
 
 
 def test_writing_keys_replaces_the_file_atomically_readable_only_by_its_owner(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_writing_keys_replaces_the_file_atomically_readable_only_by_its_owner(tm
     key_file.write_keys(where, both := Keyring((b"1" * KEY_BYTES, *old.roots)))
     assert key_file.read_keys(where) == both
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [one.name for one in tmp_path.iterdir()] == ["secret.key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
 
 
 def test_servers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_an_invalid_configured_key_is_refused_without_showing_it(tmp_path: Path)
 
 
 def test_each_purpose_and_root_key_has_its_own_derived_key() -> None:
-    one, other = Keyring((b"1" * KEY_BYTES,)), Keyring((b"2" * KEY_BYTES,))
-    derived = [keys.derive(purpose) for keys in (one, other) for purpose in ("sessions", "stored secrets", "")]
-    assert len({*derived, *one.roots, *other.roots}) == len(derived) + 2
+    first, second = Keyring((b"1" * KEY_BYTES,)), Keyring((b"2" * KEY_BYTES,))
+    derived = [keys.derive(purpose) for keys in (first, second) for purpose in ("sessions", "stored secrets", "")]
+    assert len({*derived, *first.roots, *second.roots}) == len(derived) + 2
     assert {len(key) for key in derived} == {KEY_BYTES}
-    assert one.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
+    assert first.derive("sessions") == Keyring((b"1" * KEY_BYTES,)).derive("sessions")
 
 
 def test_no_two_purposes_share_a_key() -> None:
@@ -185,13 +185,13 @@ def test_no_two_purposes_share_a_key() -> None:
     assert {*purposes, "name of the key"} <= set(calls)
     assert len(calls) == len(set(calls))
     keys = Keyring((b"1" * KEY_BYTES,))
-    made = {keys.derive(purpose) for purpose in calls}
-    assert len(made) == len(calls)
-    assert keys.id not in {key[:8].hex() for key in made - set(keys.derived("name of the key"))}
+    derived_keys = {keys.derive(purpose) for purpose in calls}
+    assert len(derived_keys) == len(calls)
+    assert keys.id not in {key[:8].hex() for key in derived_keys - set(keys.derived("name of the key"))}
 
 
 def test_a_retired_key_decrypts_nothing() -> None:
-    new, old = (Keyring((one * KEY_BYTES,)) for one in (b"1", b"2"))
+    new, old = (Keyring((key_byte * KEY_BYTES,)) for key_byte in (b"1", b"2"))
     both = Keyring((*new.roots, *old.roots))
     assert open_sealed(both.box(), seal(new.box(), "made-up-token")) == "made-up-token"
     with pytest.raises(KeyUnusable):

@@ -101,7 +101,7 @@ def test_an_exception_is_logged_with_type_and_place_but_without_its_message(
     assert CANARY not in text
     assert "Exception while serving a request" in text
     assert text.index("KeyError") < text.index("RuntimeError")
-    assert "in test_an_exception_is_told" in text
+    assert "in test_an_exception_is_logged" in text
     if form == "json":
         assert text.count("\n") == 1
         assert "\n" in json.loads(text)["exception"]
@@ -237,13 +237,13 @@ def test_text_planted_in_a_request_is_in_no_log_line_and_breaks_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
-    one = make_connector("kubernetes", "Cluster", enabled=True)
-    assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
+    connector_id = make_connector("kubernetes", "Cluster", enabled=True)
+    assert client.post(f"/api/connectors/{connector_id}/webhook").status_code == 201
     logged()
-    plant(app, client, one)
+    plant(app, client, connector_id)
     add_person(app)
     sign_in(client)
-    plant(app, client, one)
+    plant(app, client, connector_id)
     sign_in(app.test_client(), CANARY, CANARY)
     lines = logged()
     assert len(of(lines, "painchain.web.access")) > 40
@@ -317,16 +317,16 @@ def test_forged_and_cross_site_requests_are_logged_as_warnings(
     client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
-    one = make_connector("kubernetes", "Cluster", enabled=True)
-    assert client.post(f"/api/connectors/{one}/webhook").status_code == 201
+    connector_id = make_connector("kubernetes", "Cluster", enabled=True)
+    assert client.post(f"/api/connectors/{connector_id}/webhook").status_code == 201
     logged()
     headers = {"X-Forge-Signature": sign(b"{}", "guessed")}
-    assert client.post(f"/hooks/kubernetes/{one}", data=b"{}", headers=headers).status_code == 401
+    assert client.post(f"/hooks/kubernetes/{connector_id}", data=b"{}", headers=headers).status_code == 401
     assert client.post("/api/teams", json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
     refused = of(logged(), "painchain.security")
     assert [line["event"] for line in refused] == ["webhook_refused", "origin_refused", "host_refused"]
-    assert (refused[0]["connector"], refused[2]["host"]) == (one, "evil.example")
+    assert (refused[0]["connector"], refused[2]["host"]) == (connector_id, "evil.example")
 
 
 # Background
@@ -339,7 +339,7 @@ def test_a_failed_poll_is_logged_with_its_connector(
         raise RuntimeError(CANARY)
 
     monkeypatch.setitem(connectors.TYPES, "github", replace(connectors.TYPES["github"], poll=poll))
-    one = make_connector(enabled=True)
+    connector_id = make_connector(enabled=True)
     logged()
     pollers = PollPool(app, lambda: datetime.now(UTC), threads=1)
     pollers.start()
@@ -351,11 +351,14 @@ def test_a_failed_poll_is_logged_with_its_connector(
         lines += logged()
         time.sleep(0.01)
     pollers.stop(PATIENCE)
-    defect, told = lines
-    assert (defect["connector"], defect["message"]) == (one, f"The poll of connector {one} failed: RuntimeError")
+    defect, message_line = lines
+    assert (defect["connector"], defect["message"]) == (
+        connector_id,
+        f"The poll of connector {connector_id} failed: RuntimeError",
+    )
     assert "in poll" in defect["exception"]
-    assert (told["connector"], told["level"]) == (one, "warning")
-    assert told["message"].startswith("A poll failed: PainChain could not read the answer;")
+    assert (message_line["connector"], message_line["level"]) == (connector_id, "warning")
+    assert message_line["message"].startswith("A poll failed: PainChain could not read the answer;")
     assert CANARY not in json.dumps(lines)
 
 

@@ -39,9 +39,9 @@ LEFT_ALONE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "left"), SCRUBBED)
-def test_credentials_in_an_address_are_removed(text: str, left: str) -> None:
-    assert scrub(text) == left
+@pytest.mark.parametrize(("text", "expected"), SCRUBBED)
+def test_credentials_in_an_address_are_removed(text: str, expected: str) -> None:
+    assert scrub(text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
@@ -84,7 +84,7 @@ def test_a_harmless_field_name_is_not_treated_as_a_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "left"),
+    ("value", "expected"),
     [
         ("http://a:hunter2@b/", "http://***@b/"),
         (["x", {"url": "http://a:hunter2@b/"}], ["x", {"url": "http://***@b/"}]),
@@ -97,6 +97,6 @@ def test_a_harmless_field_name_is_not_treated_as_a_secret(name: str) -> None:
         (1.5, 1.5),
     ],
 )
-def test_a_json_value_is_scrubbed_wherever_it_holds_text(value: Any, left: Any) -> None:
-    assert scrub_value(value) == left
-    assert type(scrub_value(value)) is type(left)
+def test_a_json_value_is_scrubbed_wherever_it_holds_text(value: Any, expected: Any) -> None:
+    assert scrub_value(value) == expected
+    assert type(scrub_value(value)) is type(expected)

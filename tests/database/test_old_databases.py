@@ -74,7 +74,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
                 table.name: [dict(row) for row in connection.execute(sa.select(_typed(table))).mappings()]
                 for table in Base.metadata.sorted_tables
             }
-        every_type = {one.name for one in connectors.BUILTIN.event_types}
+        every_type = {event_type.name for event_type in connectors.BUILTIN.event_types}
         assert every_type - {row["event_type"] for row in rows["change_events"]} == set()
     close(app)
     return folder, rows
@@ -95,12 +95,12 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
         assert keys
         use_keys(app, keys)
         flask_migrate.upgrade(directory=alembic(app), revision=revision)
-        there = {name: {column["name"] for column in sa.inspect(db.engine).get_columns(name)} for name in _tables()}
+        columns = {name: {column["name"] for column in sa.inspect(db.engine).get_columns(name)} for name in _tables()}
         with db.engine.begin() as connection:
             for table in Base.metadata.sorted_tables:
-                if table.name in there:
-                    _fill(connection, _typed(table, *there[table.name]), rows[table.name])
-            if "words" in there["change_events"] and connection.dialect.name == "sqlite":
+                if table.name in columns:
+                    _fill(connection, _typed(table, *columns[table.name]), rows[table.name])
+            if "words" in columns["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
 

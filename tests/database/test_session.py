@@ -30,8 +30,8 @@ def test_a_connection_waits_while_another_process_creates_the_database(tmp_path)
 def test_a_prepared_statement_returns_the_same_as_the_session(app):
     head = LogHead.__table__
     with app.app_context():
-        [found] = Prepared(select(head)).all(db.session.connection())
-        assert tuple(found) == tuple(db.session.execute(select(head)).one())
+        [row] = Prepared(select(head)).all(db.session.connection())
+        assert tuple(row) == tuple(db.session.execute(select(head)).one())
 
 
 def test_a_refused_statement_raises_an_error_of_sqlalchemy_without_the_values(app):

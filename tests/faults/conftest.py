@@ -67,6 +67,6 @@ def checked(folder: Path, url: str = "") -> verification.Integrity:
 
 def add_connector(server: Server, name: str = "Work GitHub") -> str:
     """Add a connector and return its address."""
-    status, one = server.ask("POST", "/api/connectors", {**GITHUB, "name": name})
-    assert status == 201, one
-    return f"/api/connectors/{one['id']}"
+    status, connector = server.ask("POST", "/api/connectors", {**GITHUB, "name": name})
+    assert status == 201, connector
+    return f"/api/connectors/{connector['id']}"

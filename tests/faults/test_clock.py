@@ -145,8 +145,8 @@ def test_the_daily_run_happens_tomorrow_at_the_latest(app: Flask) -> None:
         IntegrityWorker(app, lambda ahead=ahead: NOW + ahead).run_once()
         IntegrityWorker(app, lambda: BACK).run_once()
         with app.app_context():
-            found = check_job.state()
-        assert (found.due, found.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
+            state = check_job.state()
+        assert (state.due, state.checked_at) == (datetime(2026, 3, 11, 3, tzinfo=UTC), BACK if ahead else NOW)
 
 
 def test_a_started_removal_continues(app: Flask) -> None:
@@ -163,13 +163,13 @@ def test_a_started_removal_continues(app: Flask) -> None:
 
 def test_an_abandoned_check_is_taken_over(app: Flask) -> None:
     with app.app_context():
-        left = check_job.acquire(NOW)
-        assert left
+        abandoned_lease = check_job.acquire(NOW)
+        assert abandoned_lease
         assert check_job.acquire(NOW + SECOND) is None
-        taken = check_job.acquire(BACK)
-        assert taken
-        assert taken.daily
-        assert not check_job.report_progress(left, 1, 2, BACK)
+        new_lease = check_job.acquire(BACK)
+        assert new_lease
+        assert new_lease.daily
+        assert not check_job.report_progress(abandoned_lease, 1, 2, BACK)
 
 
 def test_event_numbers_and_ids_keep_increasing(
@@ -187,10 +187,14 @@ def test_event_numbers_and_ids_keep_increasing(
     with app.app_context():
         assert verification.verify_chain().broken is None
         assert not verification.completeness().drift
-    found = sorted(events(), key=lambda one: one["id"])
-    assert [one["id"] for one in found] == list(range(1, len(found) + 1))
-    assert [one["event_type"] for one in found][-3:] == ["CheckpointMade", "ConfigChanged", "ConnectorUpdated"]
-    ids = [one["event_id"] for one in found if one["source"] == "painchain"]
+    found_events = sorted(events(), key=lambda event: event["id"])
+    assert [found_event["id"] for found_event in found_events] == list(range(1, len(found_events) + 1))
+    assert [event["event_type"] for event in found_events][-3:] == [
+        "CheckpointMade",
+        "ConfigChanged",
+        "ConnectorUpdated",
+    ]
+    ids = [found_event["event_id"] for found_event in found_events if found_event["source"] == "painchain"]
     assert len({*ids}) == len(ids)
     newest = texts(soup(client.get("/?range=all")), "#feed .event-type")[0]
     assert newest == "Checkpoint Made", "the feed is in order of time"
@@ -199,7 +203,7 @@ def test_event_numbers_and_ids_keep_increasing(
         page = client.get(address)
         walked += page.json
         address = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
-    assert sorted(one["id"] for one in walked) == [one["id"] for one in found], "no page leaves one out"
+    assert sorted(event["id"] for event in walked) == [event["id"] for event in found_events], "no page leaves one out"
     assert client.get("/health").json["status"] == "ok"
     for address in ("/", "/?range=1h", "/report", "/api/timeline", "/api/stats", "/settings/integrations"):
         assert client.get(address).status_code == 200
@@ -225,9 +229,9 @@ def test_a_session_continues_and_lasts_its_normal_time(app: Flask, client: Flask
 
     with app.app_context():
         assert actor(of_next_year, BACK) is None
-        found = actor(secret, BACK)
-        assert found
-        login_sessions.record_use(found, BACK)
+        found_actor = actor(secret, BACK)
+        assert found_actor
+        login_sessions.record_use(found_actor, BACK)
         assert actor(secret, BACK + 11 * HOUR)
         assert actor(secret, BACK + 12 * HOUR) is None
         assert actor(stale, BACK + 12 * HOUR), "nobody has used it since"
@@ -238,20 +242,20 @@ def test_a_session_continues_and_lasts_its_normal_time(app: Flask, client: Flask
 
 def test_sign_ins_are_not_throttled_for_the_hour(app: Flask, client: FlaskClient) -> None:
     add_person(app)
-    place, ahead = SignInOrigin("127.0.0.1", "A"), datetime.now(UTC) + HOUR
+    origin, ahead = SignInOrigin("127.0.0.1", "A"), datetime.now(UTC) + HOUR
     with app.app_context():
         for _ in range(login_throttle.MAX_PER_ACCOUNT):
-            login_throttle.register_attempt("alice", place, ahead)
+            login_throttle.register_attempt("alice", origin, ahead)
         db.session.commit()
         with pytest.raises(login_throttle.TooManyAttempts):
-            login_throttle.register_attempt("alice", place, ahead)
+            login_throttle.register_attempt("alice", origin, ahead)
     assert sign_in(client).status_code == 303
     now = datetime.now(UTC)
     with app.app_context():
         for _ in range(login_throttle.MAX_PER_ACCOUNT):
-            login_throttle.register_attempt("alice", place, now)
+            login_throttle.register_attempt("alice", origin, now)
         with pytest.raises(login_throttle.TooManyAttempts):
-            login_throttle.register_attempt("alice", place, now)
+            login_throttle.register_attempt("alice", origin, now)
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(HOUR, 200), (YEAR, 410)])

@@ -34,7 +34,9 @@ def test_a_lock_of_another_process_is_reported_and_reads_continue(app: Flask) ->
         with app.app_context():
             db.session.remove()
             db.engine.dispose()
-            event.listen(db.engine, "connect", lambda one, record: one.execute("PRAGMA busy_timeout = 100"))
+            event.listen(
+                db.engine, "connect", lambda raw_connection, record: raw_connection.execute("PRAGMA busy_timeout = 100")
+            )
     with closing(sqlite3.connect(make_url(app.extensions["painchain"].settings.database_url).database or "")) as other:
         other.execute("BEGIN EXCLUSIVE")
         answer = client.post(LOG, json=REPORT)
@@ -90,12 +92,12 @@ def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
     assert walked.exit_code != 0
     server = start(log_level="error")
     assert server.ask("GET", "/api/connectors")[0] == 200
-    status, told = server.ask("GET", "/api/changes")
+    status, body = server.ask("GET", "/api/changes")
     assert status == 503
-    assert told["message"].startswith("The database cannot be read: the database file is damaged. Stop PainChain")
-    assert "painchain restore" in told["message"]
-    status, told = server.ask("GET", "/health")
-    assert (status, told["status"], told["database"]) == (503, "failing", "the database file is damaged")
+    assert body["message"].startswith("The database cannot be read: the database file is damaged. Stop PainChain")
+    assert "painchain restore" in body["message"]
+    status, body = server.ask("GET", "/health")
+    assert (status, body["status"], body["database"]) == (503, "failing", "the database file is damaged")
     with closing(server.connect()) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -104,14 +106,14 @@ def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("kept", [0.5, 0.02] if LONG else [0.5])
+@pytest.mark.parametrize("lock_seconds", [0.5, 0.02] if LONG else [0.5])
 def test_a_truncated_file_is_detected(
-    launch: Callable[..., Server], instance: Path, kept: float, database: str
+    launch: Callable[..., Server], instance: Path, lock_seconds: float, database: str
 ) -> None:
     filled(instance)
     file = instance / "painchain.db"
     with file.open("r+b") as pages:
-        pages.truncate(int(file.stat().st_size * kept) // 4096 * 4096)
+        pages.truncate(int(file.stat().st_size * lock_seconds) // 4096 * 4096)
     server = launch(log_level="error")
     for _ in range(PATIENCE * 20):
         if server.process.poll() is not None or "\n" in server.out.read_text():
@@ -121,7 +123,7 @@ def test_a_truncated_file_is_detected(
         assert "the database file is damaged" in refusal_of(server)
         return
     answers = [server.ask("GET", address) for address in PAGES]
-    assert any(status == 503 and "the database file is damaged" in told["message"] for status, told in answers)
+    assert any(status == 503 and "the database file is damaged" in body["message"] for status, body in answers)
     assert server.ask("GET", "/health")[1]["database"] == "the database file is damaged"
 
 
@@ -159,8 +161,8 @@ class Line:
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
-        for one in (self._listening, *self._ends):
-            one.close()
+        for end in (self._listening, *self._ends):
+            end.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -172,23 +174,23 @@ class Line:
                 self._ends.append(near)
                 far = socket.create_connection(self._there)
                 self._ends.append(far)
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                for source_socket, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(source_socket, other), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while some := source.recv(65536):
-                target.sendall(some)
-        for one in (source, target):
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+        for end in (source, target):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
 def line(url: str) -> Iterator[Line]:
     """A line to the test's database."""
-    there = make_url(url)
-    line = Line(there.host or "127.0.0.1", there.port or 5432)
+    address = make_url(url)
+    line = Line(address.host or "127.0.0.1", address.port or 5432)
     yield line
     line.close()
 
@@ -202,13 +204,13 @@ def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_r
     server = start(database_url=through, log_level="error")
     assert server.ask("POST", LOG, REPORT)[0] == 201
     line.cut(True)
-    status, told = server.ask("POST", LOG, REPORT)
-    assert (status, "the database server does not answer" in told["message"]) == (503, True)
-    status, told = server.ask("GET", "/api/changes")
-    assert (status, "the database server does not answer" in told["message"]) == (503, True)
-    status, told = server.ask("GET", "/health")
-    assert (status, told["database"]) == (503, "the database server does not answer")
-    assert "Start it, or check the connection to it" in told["message"]
+    status, body = server.ask("POST", LOG, REPORT)
+    assert (status, "the database server does not answer" in body["message"]) == (503, True)
+    status, body = server.ask("GET", "/api/changes")
+    assert (status, "the database server does not answer" in body["message"]) == (503, True)
+    status, body = server.ask("GET", "/health")
+    assert (status, body["database"]) == (503, "the database server does not answer")
+    assert "Start it, or check the connection to it" in body["message"]
     line.cut(False)
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200

@@ -33,10 +33,10 @@ def newest(server: Server) -> int:
     return int(event["id"])
 
 
-def assert_full(told: Any) -> None:
-    assert "Not saved: " in told["message"]
-    assert "the disk is full" in told["message"]
-    assert "Free some space" in told["message"]
+def assert_full(body: Any) -> None:
+    assert "Not saved: " in body["message"]
+    assert "the disk is full" in body["message"]
+    assert "Free some space" in body["message"]
 
 
 def test_a_full_disk_is_reported_reads_continue_and_saving_works_afterwards(
@@ -45,33 +45,33 @@ def test_a_full_disk_is_reported_reads_continue_and_saving_works_afterwards(
     server = start(instance=str(small_disk), log_level="error")
     address = add_connector(server)
     (small_disk / "ballast").write_bytes(b"x" * 8 * 2**20)
-    answered = 0
+    acknowledged = 0
     for _ in range(400):
-        status, told = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
+        status, body = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
         if status != 201:
             break
-        answered += 1
+        acknowledged += 1
     assert status == 503
-    assert_full(told)
+    assert_full(body)
     last = newest(server)
     for _ in range(5 if LONG else 1):
-        status, told = server.ask("PATCH", address, {"config": {"poll_interval": 900}})
+        status, body = server.ask("PATCH", address, {"config": {"poll_interval": 900}})
         assert (status, newest(server)) in ((503, last), (428, last))
-        status, told = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
+        status, body = server.ask("POST", LOG, {**REPORT, "new_value": LONG_TEXT})
         assert status == 503
-        assert_full(told)
-        status, told = server.ask("GET", "/health")
-        assert (status, told["status"], told["database"]) in (
+        assert_full(body)
+        status, body = server.ask("GET", "/health")
+        assert (status, body["status"], body["database"]) in (
             (503, "failing", "the disk is full"),
             (200, "ok", "ok"),  # a write as small as that one still finds room in the write-ahead log
         )
-    assert newest(server) == last == answered + 2
+    assert newest(server) == last == acknowledged + 2
     (small_disk / "ballast").unlink()
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200
     server.stop()
-    found = checked(small_disk)
-    assert (found.broken, found.last) == (None, last + 1)
+    result = checked(small_disk)
+    assert (result.broken, result.last) == (None, last + 1)
 
 
 def test_health_reports_a_full_disk(start: Callable[..., Server], small_disk: Path) -> None:
@@ -86,9 +86,9 @@ def test_health_reports_a_full_disk(start: Callable[..., Server], small_disk: Pa
                     pass
         except OSError:
             pass
-    status, told = server.ask("GET", "/health")
-    assert (status, told["status"], told["database"]) == (503, "failing", "the disk is full")
-    assert "Free some space" in told["message"]
+    status, body = server.ask("GET", "/health")
+    assert (status, body["status"], body["database"]) == (503, "failing", "the disk is full")
+    assert "Free some space" in body["message"]
     assert server.ask("GET", "/api/connectors")[0] == 200
     ballast.unlink()
     assert server.ask("GET", "/health")[0] == 200
@@ -119,9 +119,9 @@ def test_a_form_refused_by_a_full_disk_reports_it_and_can_be_sent_again(
             break
         form = fill(form_of(client.get(address)), tags=f"{len(events())}" + "t" * 40)
     assert answer.status_code == 503
-    said = words(soup(answer).select_one("main p"))
-    assert said.startswith("Not saved: the disk is full. Nothing was lost.")
-    assert said.endswith("PainChain then recovers by itself.")
+    message = words(soup(answer).select_one("main p"))
+    assert message.startswith("Not saved: the disk is full. Nothing was lost.")
+    assert message.endswith("PainChain then recovers by itself.")
     assert client.get(address).status_code == 200
     limit_pages(app, 2**30)
     assert client.post(address, data=fill(form_of(client.get(address)), tags="later")).status_code == 303
@@ -149,10 +149,10 @@ def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(
             process = subprocess.Popen(
                 [sys.executable, "app.py"], env=environ, stdout=stdout, stderr=stderr, preexec_fn=without_capabilities
             )
-        said = refusal_of(Server(process, out, err))
+        message = refusal_of(Server(process, out, err))
     finally:
         instance.chmod(0o755)
-    assert "Cannot use the database: the database is read-only" in said
+    assert "Cannot use the database: the database is read-only" in message
     assert (instance / "painchain.db").read_bytes() == before
 
 
@@ -165,8 +165,8 @@ def refuse_writes(app: Flask, refused: bool) -> None:
 
         @event.listens_for(db.engine, "connect")
         def limit(connection: Any, record: Any) -> None:
-            said = f"PRAGMA query_only = {refused}" if sqlite else f"SET default_transaction_read_only = {refused}"
-            connection.execute(said)
+            statement = f"PRAGMA query_only = {refused}" if sqlite else f"SET default_transaction_read_only = {refused}"
+            connection.execute(statement)
             connection.commit()
 
 

@@ -39,10 +39,10 @@ class Client(threading.Thread):
     """
 
     def __init__(
-        self, server: Server, address: str, edits: int, values: Iterator[int], answered: list[tuple[str, int]]
+        self, server: Server, address: str, edits: int, values: Iterator[int], acknowledged: list[tuple[str, int]]
     ):
         super().__init__(daemon=True)
-        self.server, self.address, self.edits, self.values, self.answered = server, address, edits, values, answered
+        self.server, self.address, self.edits, self.values, self.answered = server, address, edits, values, acknowledged
         self.failed = ""
 
     def run(self) -> None:
@@ -53,11 +53,11 @@ class Client(threading.Thread):
                 headers = {"Content-Type": "application/json", "If-Match": "*"}
                 connection.request("PATCH", self.address, body, headers)
                 answer = connection.getresponse()
-                told = answer.read()
+                content = answer.read()
                 if answer.status != 200:
-                    self.failed = f"{answer.status} {told!r}"
+                    self.failed = f"{answer.status} {content!r}"
                     return
-                self.answered.append((str(answer.headers["X-Request-Id"]), json.loads(told)["version"]))
+                self.answered.append((str(answer.headers["X-Request-Id"]), json.loads(content)["version"]))
 
 
 def test_every_acknowledged_write_survives_and_nothing_is_partial(
@@ -65,64 +65,73 @@ def test_every_acknowledged_write_survives_and_nothing_is_partial(
 ) -> None:
     seed = random.randrange(10**9)
     dice, values = random.Random(seed), itertools.cycle(range(301, 3600))
-    answered: list[tuple[str, int]] = []
+    acknowledged: list[tuple[str, int]] = []
     addresses: list[str] = []
     for kill in range(KILLS):
         server = start(database_url=url)
         addresses = addresses or [add_connector(server, f"Connector {number}") for number in range(CLIENTS)]
-        before = len(answered)
-        wanted = before + dice.randrange(1, EDITS)
-        clients = [Client(server, address, EDITS // CLIENTS, values, answered) for address in addresses]
-        for one in clients:
-            one.start()
-        while len(answered) < wanted and any(one.is_alive() for one in clients):
+        before = len(acknowledged)
+        stop_at = before + dice.randrange(1, EDITS)
+        clients = [Client(server, address, EDITS // CLIENTS, values, acknowledged) for address in addresses]
+        for client in clients:
+            client.start()
+        while len(acknowledged) < stop_at and any(client.is_alive() for client in clients):
             time.sleep(0.001)
         time.sleep(dice.uniform(0, 0.02))
         server.process.kill()
         server.process.wait()
-        for one in clients:
-            one.join(PATIENCE)
-            assert not one.failed, one.failed
-        assert len(answered) > before, f"seed {seed}"
-        holds(instance, url, answered, f"seed {seed}, kill {kill}")
+        for client in clients:
+            client.join(PATIENCE)
+            assert not client.failed, client.failed
+        assert len(acknowledged) > before, f"seed {seed}"
+        assert_nothing_lost(instance, url, acknowledged, f"seed {seed}, kill {kill}")
 
 
-def holds(instance: Path, url: str, answered: list[tuple[str, int]], where: str) -> None:
+def assert_nothing_lost(instance: Path, url: str, acknowledged: list[tuple[str, int]], where: str) -> None:
     """Look at what is there after a new start."""
     app = create_app(settings_for(instance, url))
     try:
         with app.app_context():
-            found = verification.verify_chain()
-            assert found.broken is None, (where, found)
+            result = verification.verify_chain()
+            assert result.broken is None, (where, result)
             assert not verification.completeness().drift, where
-            look(answered, where)
+            look(acknowledged, where)
     finally:
         close(app)
 
 
-def look(answered: list[tuple[str, int]], where: str) -> None:
+def look(acknowledged: list[tuple[str, int]], where: str) -> None:
     event, connector = ChangeEvent.__table__.c, Connector.__table__.c
     query = select(event.id, event.event_type, event.request_id, event.connector_id, event.metadata)
     with db.engine.connect() as connection:
         events = connection.execute(query.order_by(event.id)).all()
         head = connection.execute(select(Base.metadata.tables[LogHead.__tablename__])).one()
-        there = connection.execute(select(connector.id, connector.type, connector.version, connector.config)).all()
-    assert [one.id for one in events] == list(range(1, head.last_event + 1)), where
+        stored_connectors = connection.execute(
+            select(connector.id, connector.type, connector.version, connector.config)
+        ).all()
+    assert [event.id for event in events] == list(range(1, head.last_event + 1)), where
     actions: dict[str, list[Any]] = defaultdict(list)
-    for one in events:
-        actions[one.request_id].append(one)
-    edits = {request: some for request, some in actions.items() if some[0].event_type != "ConnectorCreated"}
-    for some in edits.values():
-        assert sorted(one.event_type for one in some) == ["ConfigChanged", "ConnectorUpdated"], where
-    lost = {request for request, _ in answered} - set(edits)
+    for event in events:
+        actions[event.request_id].append(event)
+    edits = {
+        request: request_events
+        for request, request_events in actions.items()
+        if request_events[0].event_type != "ConnectorCreated"
+    }
+    for request_events in edits.values():
+        assert sorted(request_event.event_type for request_event in request_events) == [
+            "ConfigChanged",
+            "ConnectorUpdated",
+        ], where
+    lost = {request for request, _ in acknowledged} - set(edits)
     assert not lost, where
-    for one in there:
-        own = [some for some in edits.values() if some[0].connector_id == one.id]
-        assert one.version == len(own) + 1, where  # no edit without its events, no events without their edit
+    for stored in stored_connectors:
+        own = [request_events for request_events in edits.values() if request_events[0].connector_id == stored.id]
+        assert stored.version == len(own) + 1, where  # no edit without its events, no events without their edit
         if own:
-            updated = max((event for some in own for event in some), key=lambda event: event.id)
-            newest = next(one for one in actions[updated.request_id] if one.event_type == "ConnectorUpdated")
-            assert one.config["poll_interval"] == newest.metadata["changes"]["poll_interval"]["new"], where
+            updated = max((event for request_events in own for event in request_events), key=lambda event: event.id)
+            newest = next(action for action in actions[updated.request_id] if action.event_type == "ConnectorUpdated")
+            assert stored.config["poll_interval"] == newest.metadata["changes"]["poll_interval"]["new"], where
 
 
 @pytest.mark.skipif(not LONG, reason="make test-faults runs it")
@@ -147,10 +156,10 @@ def test_a_killed_restore_is_complete_or_has_no_effect(
             restoring.wait(whole * (0.5 + kill / 20))
         restoring.kill()
         cut += restoring.wait() != 0
-        found = checked(instance, url)
-        assert found.broken is None
-        assert found.last in (before, before + 1)
-        before = found.last
+        result = checked(instance, url)
+        assert result.broken is None
+        assert result.last in (before, before + 1)
+        before = result.last
     assert cut, "none was killed before its end"
 
 

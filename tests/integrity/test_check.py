@@ -26,7 +26,7 @@ from painchain.integrity.check_job import State
 from painchain.workers import integrity
 from painchain.workers.integrity import IntegrityWorker
 from tests.eventlog.test_chain import change, write
-from tests.maintenance.test_backup import put_back, taken
+from tests.maintenance.test_backup import put_back, take_backup
 
 Events = Callable[..., list[dict[str, Any]]]
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
@@ -63,7 +63,7 @@ def kept(app: Flask) -> list[int]:
 
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
     """Return the events of PainChain of these types, oldest first."""
-    return [one for one in events(source="painchain") if one["event_type"] in names]
+    return [event for event in events(source="painchain") if event["event_type"] in names]
 
 
 def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: Callable[..., State]) -> None:
@@ -102,10 +102,10 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
         IntegrityWorker(app, lambda: NOW).run_once()
 
     servers = [threading.Thread(target=serve) for _ in range(4)]
-    for one in servers:
-        one.start()
-    for one in servers:
-        one.join(20)
+    for server in servers:
+        server.start()
+    for server in servers:
+        server.join(20)
     assert state(app).result
     assert kept(app) == [1]
     assert len(collector.heard) == 1
@@ -135,13 +135,13 @@ def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[.
     assert len(of_type(events, "ChainBroken")) == 1
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
     look(days=2)
-    assert [one["metadata"]["of_event"] for one in of_type(events, "ChainBroken")] == [2, 1]
+    assert [event["metadata"]["of_event"] for event in of_type(events, "ChainBroken")] == [2, 1]
     for number, author in (1, "system"), (2, "ann"):
         change(app, f"UPDATE change_events SET author = '{author}' WHERE id = {number}")
     look(days=3)
     look(days=4)
     [*_, mended] = told = of_type(events, "ChainBroken", "ChainMended")
-    assert [one["event_type"] for one in told][2:] == ["ChainMended"]
+    assert [event["event_type"] for event in told][2:] == ["ChainMended"]
     assert mended["metadata"]["was"] == "event 1 (edited)"
     assert len(kept(app)) == 2
 
@@ -206,7 +206,7 @@ def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask
 def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
     app: Flask, tmp_path: Path, events: Events
 ) -> None:
-    taken(app, tmp_path / "backup")
+    take_backup(app, tmp_path / "backup")
     for number in (1, 2, 3):
         write(app, {"event_id": f"given up {number}"})
         with app.app_context():
@@ -222,7 +222,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
 def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app: Flask, tmp_path: Path) -> None:
     """The machine of the log is lost, and an older backup put back on a new one, with the checkpoints."""
     write(app, {}, {})
-    taken(app, tmp_path / "backup")
+    take_backup(app, tmp_path / "backup")
     write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
     with app.app_context():
         checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))

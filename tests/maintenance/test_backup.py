@@ -44,9 +44,11 @@ def add(app: Flask, name: str, **values: Any) -> int:
     """Add a GitHub connector with a token, and change it once."""
     with app.app_context(), eventlog_writer.writing() as event_log:
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
-        one = connector_store.create(TYPES["github"], {"name": name, "token": "canary-token", **values}, True, trail)
-        connector_store.update(one, ConnectorEdit({"poll_interval": 600}), trail)
-        return int(one.id)
+        connector = connector_store.create(
+            TYPES["github"], {"name": name, "token": "canary-token", **values}, True, trail
+        )
+        connector_store.update(connector, ConnectorEdit({"poll_interval": 600}), trail)
+        return int(connector.id)
 
 
 def remove(app: Flask, number: int) -> None:
@@ -55,7 +57,7 @@ def remove(app: Flask, number: int) -> None:
         connector_store.delete(db.session.get_one(Connector, number), trail)
 
 
-def taken(app: Flask, file: Path) -> backup_format.Manifest:
+def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
     with app.app_context(), file.open("wb") as out:
         return backup.create(out, datetime.now(UTC))
 
@@ -73,14 +75,15 @@ def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.Restor
 def stored(app: Flask) -> dict[str, list[Any]]:
     """Return every row that a backup keeps, by table."""
     with app.app_context(), db.engine.connect() as connection:
-        return {one.name: sorted(map(tuple, connection.execute(one.select())), key=repr) for one in BACKED_UP_TABLES}
+        rows = {table.name: connection.execute(table.select()) for table in BACKED_UP_TABLES}
+        return {name: sorted(map(tuple, found), key=repr) for name, found in rows.items()}
 
 
 def intact(app: Flask) -> verification.Integrity:
     with app.app_context():
-        found = verification.verify_chain()
-        assert found.broken is None, found
-        return found
+        result = verification.verify_chain()
+        assert result.broken is None, result
+        return result
 
 
 def newest(app: Flask) -> Any:
@@ -108,30 +111,30 @@ def other(settings: Settings, database: str, tmp_path: Path, request: pytest.Fix
 
 
 def test_everything_moves_to_another_database_and_continues_there(app: Flask, other: Flask, tmp_path: Path) -> None:
-    kept, gone = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Gone")
-    remove(app, gone)
+    kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Gone")
+    remove(app, deleted_connector)
     person = add_person(app)
     assert sign_in(app.test_client()).status_code == 303
     with app.app_context(), eventlog_writer.writing() as event_log:
         event_log.remove([2])
     before, head = stored(app), intact(app)
-    manifest = taken(app, tmp_path / "file")
+    manifest = take_backup(app, tmp_path / "file")
     assert (manifest.events, manifest.head) == (head.last, head.head.hex())
 
     restored = put_back(other, tmp_path / "file")
     assert (restored.events, restored.broken) == (head.events, "")
-    after, told = stored(other), newest(other)
-    assert (told.event_type, told.author, told.id) == ("BackupRestored", "ann", head.last + 1)
-    assert (told.metadata["backup_head"], told.metadata["abandoned_size"]) == (head.head.hex(), 1)
-    after["change_events"] = [row for row in after["change_events"] if row[0] != told.id]
+    after, newest_event = stored(other), newest(other)
+    assert (newest_event.event_type, newest_event.author, newest_event.id) == ("BackupRestored", "ann", head.last + 1)
+    assert (newest_event.metadata["backup_head"], newest_event.metadata["abandoned_size"]) == (head.head.hex(), 1)
+    after["change_events"] = [row for row in after["change_events"] if row[0] != newest_event.id]
     assert after == before
     assert intact(other).events == head.events + 1
     with other.app_context():
-        assert secrets.decrypted_secrets(db.session.get_one(Connector, kept)) == {"token": "canary-token"}
+        assert secrets.decrypted_secrets(db.session.get_one(Connector, kept_connector)) == {"token": "canary-token"}
     assert other.test_client().get("/").status_code == 303  # nobody is signed in
     assert sign_in(other.test_client()).status_code == 303
     # No id is given out again, on either database.
-    assert add(other, "New") > gone
+    assert add(other, "New") > deleted_connector
     assert add_person(other, "bob") > person
 
 
@@ -140,11 +143,11 @@ def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path) -> No
         trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), NOW)
         for number in range(600):
             trail.log_connector_enabled(Subject(f"Work {number % 7}", "github"))
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     put_back(other, tmp_path / "file")
     for question in ("stats?q=work", "stats?author=ann&tag=audit", "changes?q=%22work+3%22&limit=500"):
         address = f"/api/{question}&end_date=2026-02-01"
-        before, after = (one.test_client().get(address).get_json() for one in (app, other))
+        before, after = (server_app.test_client().get(address).get_json() for server_app in (app, other))
         assert before == after
         assert before
     with other.app_context():
@@ -155,18 +158,18 @@ def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path) -> No
 def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     then = intact(app)
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     second = add(app, "Second")
     lost = intact(app)
     put_back(app, tmp_path / "file")
-    told, found = newest(app), intact(app)
-    assert (told.id, told.metadata["abandoned_size"], told.metadata["abandoned_head"]) == (
+    newest_event, result = newest(app), intact(app)
+    assert (newest_event.id, newest_event.metadata["abandoned_size"], newest_event.metadata["abandoned_head"]) == (
         *(lost.last + 1, lost.last),
         lost.head.hex(),
     )
-    assert (found.events, found.pruned) == (then.events + 1, lost.last - then.last)
+    assert (result.events, result.pruned) == (then.events + 1, lost.last - then.last)
     assert add(app, "Third") > second
-    assert [one["name"] for one in app.test_client().get("/api/connectors").get_json()] == [
+    assert [item["name"] for item in app.test_client().get("/api/connectors").get_json()] == [
         *("PainChain System", "First", "Third")
     ]
     # And once more, from the same file.
@@ -181,8 +184,9 @@ def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flas
         while not stopping.is_set():
             with app.app_context(), eventlog_writer.writing() as event_log:
                 trail = Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC))
-                one = db.session.get_one(Connector, number)
-                connector_store.update(one, ConnectorEdit({"poll_interval": 60 + trail.now.microsecond % 3000}), trail)
+                connector = db.session.get_one(Connector, number)
+                values = {"poll_interval": 60 + trail.now.microsecond % 3000}
+                connector_store.update(connector, ConnectorEdit(values), trail)
 
     writers = [threading.Thread(target=edit) for _ in range(8)]
     for writer in writers:
@@ -190,7 +194,7 @@ def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flas
     try:
         while intact(app).last < 30:
             pass
-        manifest = taken(app, tmp_path / "file")
+        manifest = take_backup(app, tmp_path / "file")
     finally:
         stopping.set()
         for writer in writers:
@@ -198,7 +202,7 @@ def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flas
     put_back(other, tmp_path / "file")
     assert intact(other).last == manifest.events + 1
     with other.app_context():
-        folded = {one.id: one.values for one in snapshots.snapshot_at(datetime.now(UTC)).connectors}
+        folded = {connector.id: connector.values for connector in snapshots.snapshot_at(datetime.now(UTC)).connectors}
         present = connector_store.configuration(db.session.get_one(Connector, number))
         assert folded[number]["poll_interval"] == present["poll_interval"]
 
@@ -218,11 +222,11 @@ def resealed(several: list[bytes], **more: Any) -> bytes:
 def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
     file = tmp_path / "file"
-    taken(app, file)
+    take_backup(app, file)
     before, good = stored(app), file.read_bytes()
     swapped = [line.replace(b"First", b"Worst") for line in lines(file)]
-    place = len(good) // 2
-    flipped = bytes([*good[:place], good[place] ^ 1, *good[place + 1 :]])
+    position = len(good) // 2
+    flipped = bytes([*good[:position], good[position] ^ 1, *good[position + 1 :]])
     for content, words in (
         (b"", "no backup"),
         (b"hunter2", "no backup"),
@@ -248,7 +252,7 @@ def test_a_tampered_log_is_restored_only_with_an_explicit_option(app: Flask, oth
     with app.app_context():
         db.session.execute(text("UPDATE change_events SET author = 'eve' WHERE id = 2"))
         db.session.commit()
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     before = stored(other)
     with pytest.raises(RestoreRefused, match="--even-broken"):
         put_back(other, tmp_path / "file")
@@ -262,7 +266,7 @@ def test_a_tampered_log_is_restored_only_with_an_explicit_option(app: Flask, oth
 
 def test_a_restore_is_audited_even_if_auditing_was_off_in_the_backup(app: Flask, tmp_path: Path) -> None:
     app.test_client().post("/api/connectors/1/disable")
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     put_back(app, tmp_path / "file")
     assert newest(app).event_type == "BackupRestored"
     intact(app)
@@ -272,7 +276,7 @@ def test_a_busy_database_leaves_everything_unchanged(
     app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(app, "First")
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     add(app, "Second")
     before = stored(app)
     monkeypatch.setattr(secrets, "check_key", lambda: 1 / 0)
@@ -296,15 +300,15 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
     assert "secret.key" in saved.stderr
     assert "does NOT contain the key" in saved.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [one.name for one in tmp_path.iterdir() if "backup" in one.name] == ["the backup"]
+    assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["the backup"]
     whole = b"".join(lines(file))
     assert b"canary-token" not in whole
     assert (settings.instance / "secret.key").read_bytes().strip() not in whole
 
     again = run("backup", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
-    left = tmp_path / f".{file.name}.{os.getpid()}.part"
-    left.write_bytes(b"of a process that was killed; in a container every one has the same number")
+    partial_file = tmp_path / f".{file.name}.{os.getpid()}.part"
+    partial_file.write_bytes(b"of a process that was killed; in a container every one has the same number")
     assert run("backup", str(file), "--force").exit_code == 0
     os.mkfifo(tmp_path / "pipe")
     refused = run("backup", str(tmp_path / "pipe"), "--force")
@@ -317,14 +321,14 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
         (("--replace",), "--yes"),
         (("--replace", "--yes"), "Restored"),
     ):
-        said = run("restore", str(file), *arguments)
-        assert words in said.output
+        output = run("restore", str(file), *arguments)
+        assert words in output.output
         assert (stored(app) == before) == (words != "Restored")
     assert newest(app).description["cause"].startswith("command line (")
 
 
 def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: Path, started: Path) -> None:
-    taken(app, tmp_path / "file")
+    take_backup(app, tmp_path / "file")
     elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
     try:
         with pytest.raises(BadBackup, match=r"another key\. Put the secret\.key"):

@@ -50,8 +50,8 @@ def test_the_requested_number_of_events_covers_every_source_and_type(app):
         demo_data.fill(6_000, 90, 1, NOW, done.append)
         assert queries.head().last_event - before == sum(done) == 6_000
         by_type = histogram.counts_by("event_type", Filter(end=NOW))
-        known = {one.name for kind in connectors.ADDABLE.values() for one in kind.event_types}
-        assert known - set(by_type) == set()
+        known_types = {event_type.name for kind in connectors.ADDABLE.values() for event_type in kind.event_types}
+        assert known_types - set(by_type) == set()
         assert {"ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"} <= set(by_type)
         assert histogram.count(Filter(start=NOW - timedelta(days=90), end=NOW)) == 6_000
         assert len(histogram.histogram(Filter(start=NOW - timedelta(days=90)), NOW, UTC_ZONE).sources) == 4
@@ -63,10 +63,10 @@ def test_facts_have_the_shapes_of_their_fields(app):
         demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
         rows = db.session.execute(select(ChangeEvent).where(ChangeEvent.source != "painchain")).scalars().all()
         odd = {
-            (one.event_type, field.key)
-            for one in rows
-            for field in connectors.event_type(one.source, one.event_type).fields
-            if fact(field.shape, value := one.event_metadata[field.key]).shape is not field.shape and value != []
+            (row.event_type, field.key)
+            for row in rows
+            for field in connectors.event_type(row.source, row.event_type).fields
+            if fact(field.shape, value := row.event_metadata[field.key]).shape is not field.shape and value != []
         }
         assert (len(rows) > 900, odd) == (True, set())
 
@@ -76,8 +76,8 @@ def test_demo_data_is_recognisable_and_never_polled(app):
     with app.app_context():
         demo_data.fill(500, 30, 1, NOW, lambda number: None)
         rows = db.session.scalars(select(Connector).where(Connector.type != "painchain")).all()
-        assert all(one.name.startswith("Demo ") and not one.enabled for one in rows)
-        addresses = [value for one in rows for value in one.config.values() if "://" in str(value)]
+        assert all(row.name.startswith("Demo ") and not row.enabled for row in rows)
+        addresses = [value for row in rows for value in row.config.values() if "://" in str(value)]
         assert set(addresses) == {"https://demo.invalid"}
         assert all(author.startswith("demo-") for author in queries.filter_values().authors if author != "system")
 
@@ -94,9 +94,9 @@ def test_facts_are_plausible(app):
     with app.app_context():
         demo_data.fill(1_000, 30, 1, NOW, lambda number: None)
         query = select(ChangeEvent.event_metadata).where(ChangeEvent.event_type == "Commit")
-        lines = [one["changes"] for one in db.session.scalars(query)]
+        lines = [row["changes"] for row in db.session.scalars(query)]
         assert lines
-        assert all(0 < one["additions"] < 1000 and 0 <= one["deletions"] < 1000 for one in lines)
+        assert all(0 < line["additions"] < 1000 and 0 <= line["deletions"] < 1000 for line in lines)
 
 
 @ON_SQLITE

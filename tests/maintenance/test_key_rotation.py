@@ -94,7 +94,7 @@ def opened(app: Flask) -> list[str]:
     """Return every stored secret in plain text."""
     with app.app_context(), db.engine.connect() as connection:
         return sorted(
-            open_sealed(app.extensions["painchain"].box, one) for one in encrypted_columns.encrypted_texts(connection)
+            open_sealed(app.extensions["painchain"].box, text) for text in encrypted_columns.encrypted_texts(connection)
         )
 
 
@@ -134,20 +134,20 @@ def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the
     assert event.description["cause"].startswith("command line (")
     assert (event.event_metadata["old_key"], event.event_metadata["new_key"]) == (before.id, keys.id)
     write(other, {})
-    found = checked(other)
-    assert (found.broken, found.last) == (None, event.id + 1)
+    result = checked(other)
+    assert (result.broken, result.last) == (None, event.id + 1)
     with other.app_context():
         assert writer.key_id() == keys.id
 
 
 def test_only_the_known_columns_contain_encrypted_text(app: Flask, stored: int) -> None:
     """A new one has to be in ``sealed.COLUMNS``, or a rotation would forget it."""
-    found = set()
+    columns = set()
     with app.app_context(), db.engine.connect() as connection:
         for table in Base.metadata.tables.values():
             for row in connection.execute(table.select()):
-                found |= {(table.name, name) for name, value in row._mapping.items() if "gAAAA" in str(value)}
-    assert found == set(encrypted_columns.COLUMNS)
+                columns |= {(table.name, name) for name, value in row._mapping.items() if "gAAAA" in str(value)}
+    assert columns == set(encrypted_columns.COLUMNS)
 
 
 def test_a_server_with_the_old_key_keeps_reading_and_writes_nothing(
@@ -187,11 +187,11 @@ def test_a_server_with_the_old_key_does_not_check_the_log(app: Flask, run: Run, 
     now = datetime.now(UTC)
     write(app, *({"event_id": str(number)} for number in range(3)))
     with app.app_context():
-        begun = check_job.acquire(now)  # before the key is replaced
+        lease = check_job.acquire(now)  # before the key is replaced
         assert run("rotate-key").exit_code == 0
-        assert begun
+        assert lease
         with pytest.raises(WrongKey):
-            IntegrityWorker(app, lambda: now)._check(begun)
+            IntegrityWorker(app, lambda: now)._check(lease)
         with pytest.raises(WrongKey):
             IntegrityWorker(app, lambda: now).run_once()
         state = check_job.state()
@@ -199,9 +199,9 @@ def test_a_server_with_the_old_key_does_not_check_the_log(app: Flask, run: Run, 
     other = again()
     IntegrityWorker(other, lambda: now).run_once()
     with other.app_context():
-        found = check_job.state().result
-        assert found
-        assert (found.broken, found.last) == (None, 5)
+        result = check_job.state().result
+        assert result
+        assert (result.broken, result.last) == (None, 5)
 
 
 def test_a_rotation_that_the_database_refuses_changes_nothing_and_the_next_uses_its_key(
@@ -335,8 +335,8 @@ def test_old_keys_remain_until_no_event_needs_them(
     assert run("rotate-key").exit_code == 0
     write(again(), {"event_id": "between"})
     assert run("rotate-key").exit_code == 0
-    kept = run("rotate-key", "--drop-old")
-    assert "No key was removed" in kept.stdout
+    drop_output = run("rotate-key", "--drop-old")
+    assert "No key was removed" in drop_output.stdout
     assert len(keys_in(file).roots) == 3
     other = again()
     kept_checkpoints = settings.checkpoint_file
@@ -369,7 +369,7 @@ def test_an_old_key_can_neither_hide_nor_write_events(
     assert run("rotate-key").exit_code == 0
     other = again()
     write(other, {"event_id": "later"})
-    rows = {one.id: one.mac for one in newest(other, 9)}
+    rows = {event.id: event.mac for event in newest(other, 9)}
     with other.app_context():
         forged = {"first": 3, "last": 3, "mac": rows[3], "seal": leaked.seal_run(3, 3, rows[3])}
         db.session.execute(Base.metadata.tables["pruned_runs"].insert(), forged)
@@ -425,7 +425,7 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     [event] = newest(other)
     assert (event.event_type, event.event_metadata["old_key"]) == ("BackupRestored", old.id)
     assert checked(other).broken is None
-    again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(one).decode() for one in keys.roots[::-1])}
+    again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(root).decode() for root in keys.roots[::-1])}
     assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
 
 
@@ -471,12 +471,12 @@ def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     other = again()
     assert opened(other) == []
-    found = checked(other)
-    assert (found.broken, found.pruned) == (None, 1)
-    events = newest(other, found.last - before)[::-1]
+    result = checked(other)
+    assert (result.broken, result.pruned) == (None, 1)
+    events = newest(other, result.last - before)[::-1]
     kinds = ["KeyReplaced", "ConfigChanged", "ConnectorUpdated", "ConnectorDisabled"]
-    assert [one.event_type for one in events] == [*kinds, "WebhookChanged", "NotifyRuleDeleted"]
-    assert {one.request_id for one in events} == {events[0].request_id}
+    assert [event.event_type for event in events] == [*kinds, "WebhookChanged", "NotifyRuleDeleted"]
+    assert {event.request_id for event in events} == {events[0].request_id}
     assert (events[0].event_metadata["old_key"], events[0].event_metadata["unverified"]) == (old, before)
     assert events[0].description["reason"] == "the disk died"
     with other.app_context():

@@ -12,9 +12,9 @@ LONGEST_MODULE = 350
 
 def files(folder: Path) -> list[Path]:
     """Return our modules below a folder; the single migrations are scripts and no modules."""
-    found = [path for path in sorted(folder.rglob("*.py")) if path.parent.name != "versions"]
-    assert found
-    return found
+    module_paths = [path for path in sorted(folder.rglob("*.py")) if path.parent.name != "versions"]
+    assert module_paths
+    return module_paths
 
 
 def imported(path: Path) -> set[str]:

@@ -30,10 +30,10 @@ def rows() -> list[list[str]]:
 
 
 def test_every_requirement_of_the_three_chapters_has_one_answer() -> None:
-    wanted = {f"{section}.{number}" for section, most in SECTIONS.items() for number in range(1, most + 1)}
-    told = [row[0] for row in rows()]
-    assert len(told) == len(set(told)) == len(wanted)
-    assert set(told) == wanted
+    expected = {f"{section}.{number}" for section, most in SECTIONS.items() for number in range(1, most + 1)}
+    numbers = [row[0] for row in rows()]
+    assert len(numbers) == len(set(numbers)) == len(expected)
+    assert set(numbers) == expected
     for row in rows():
         assert len(row) == 6, row
         assert row[1] in "123"
@@ -55,15 +55,15 @@ def test_every_named_test_exists() -> None:
 
 def test_the_inventory_of_logs_is_complete() -> None:
     inventory = TEXT.partition("## What is recorded where")[2].partition("\n## ")[0]
-    for place in ("the database", "standard error", "notification rules", "checkpoints"):
-        assert place in inventory
+    for destination in ("the database", "standard error", "notification rules", "checkpoints"):
+        assert destination in inventory
 
 
 def test_the_document_lists_the_required_browser_features() -> None:
-    said = TEXT.partition("## What the browser must support")[2]
+    section = TEXT.partition("## What the browser must support")[2]
     policies = ("Content-Security-Policy", "Strict-Transport-Security", "Cross-Origin")
     for feature in ("__Host-", "SameSite", *policies, "host name of its own"):
-        assert feature in said
+        assert feature in section
 
 
 def test_a_session_token_has_the_required_entropy(app: Flask) -> None:
@@ -104,12 +104,12 @@ def test_no_cookie_is_larger_than_a_browser_keeps(app: Flask, client: FlaskClien
     given = {"csrf_token": str(form["value"]), "name": "é" * 100, "tags": "é" * 50}
     cookies += client.post("/settings/teams/new", data=given).headers.getlist("Set-Cookie")
     assert len(cookies) > 3
-    assert max(len(one.partition(";")[0]) for one in cookies) < 4096
+    assert max(len(cooky.partition(";")[0]) for cooky in cookies) < 4096
 
 
 def test_no_own_script_turns_text_into_markup() -> None:
     assert len(SCRIPTS) >= 3
     for file in SCRIPTS:
-        said = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
         for dangerous in ("innerHTML", "outerHTML =", "insertAdjacentHTML", "document.write", "eval(", "postMessage"):
-            assert dangerous not in said, (file.name, dangerous)
+            assert dangerous not in text, (file.name, dangerous)

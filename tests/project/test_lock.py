@@ -32,17 +32,17 @@ def lines(lock: str) -> list[str]:
 
 def pins(lock: str) -> dict[str, dict[str, Version]]:
     """Return the pinned versions of each package in a lock file: one for each marker, which is mostly none."""
-    found: dict[str, dict[str, Version]] = {}
+    pinned: dict[str, dict[str, Version]] = {}
     for line in lines(lock):
         if not line.startswith(" "):
             requirement = Requirement(line.removesuffix(" \\"))
             [pin] = requirement.specifier
             assert pin.operator == "=="
-            versions = found.setdefault(canonicalize_name(requirement.name), {})
+            versions = pinned.setdefault(canonicalize_name(requirement.name), {})
             marker = str(requirement.marker or "")
             assert marker not in versions, f"{requirement.name} is pinned twice"
             versions[marker] = Version(pin.version)
-    return found
+    return pinned
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -78,9 +78,9 @@ def test_every_dependency_is_pinned_to_a_version_that_it_allows(lock, extra):
 
 def test_npm_packages_for_tests_are_pinned_with_hashes_and_without_a_registry():
     packages = json.loads((ROOT / "tests/node/package-lock.json").read_text(encoding="utf-8"))["packages"]
-    asked = packages.pop("")["dependencies"]
-    assert {name: packages[f"node_modules/{name}"]["version"] for name in asked} == asked
-    assert [name for name, one in packages.items() if not one.get("integrity") or "resolved" in one] == []
+    direct = packages.pop("")["dependencies"]
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in direct} == direct
+    assert [name for name, package in packages.items() if not package.get("integrity") or "resolved" in package] == []
 
 
 def test_the_postgresql_driver_includes_its_library():
@@ -93,5 +93,6 @@ def test_tests_use_the_pinned_runtime_versions():
 
 
 def test_packages_needed_only_by_tests_are_not_runtime_dependencies():
-    only_dev = {canonicalize_name(one.name) for one in asked_for("dev")} - {one.name for one in asked_for()}
+    runtime = {package.name for package in asked_for()}
+    only_dev = {canonicalize_name(package.name) for package in asked_for("dev")} - runtime
     assert only_dev & set(pins("requirements.lock")) == set()

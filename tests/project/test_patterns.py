@@ -55,8 +55,8 @@ def using(pattern: re.Pattern[str], method: str) -> Callable[[str], Any]:
         return lambda text: sum(1 for _ in pattern.finditer(text))
     if method == "sub":
         return lambda text: pattern.sub("", text)
-    found: Callable[[str], Any] = getattr(pattern, method)
-    return found
+    method_of_pattern: Callable[[str], Any] = getattr(pattern, method)
+    return method_of_pattern
 
 
 def hostile(size: int) -> Iterator[tuple[str, str]]:

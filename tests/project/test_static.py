@@ -78,11 +78,13 @@ def test_every_static_file_used_by_a_template_exists():
 
 def test_every_used_icon_is_in_the_sprite():
     sprite = ElementTree.parse(VENDOR / "icons.svg").getroot()
-    there = {element.get("id") for element in sprite.iter() if element.get("id")}
+    icon_ids = {element.get("id") for element in sprite.iter() if element.get("id")}
     named = {name for path in TEMPLATES for name in re.findall(r"\bicon\([\"']([^\"']+)[\"']\)", path.read_text())}
-    named |= {kind.icon for kind in TYPES.values()} | {one.icon for kind in TYPES.values() for one in kind.event_types}
+    named |= {kind.icon for kind in TYPES.values()} | {
+        event_type.icon for kind in TYPES.values() for event_type in kind.event_types
+    }
     assert "github" in named
-    assert sorted(named - there) == []
+    assert sorted(named - icon_ids) == []
 
 
 def test_every_source_has_its_own_colour_in_the_style_sheet():

@@ -75,7 +75,7 @@ def sources() -> dict[str, int]:
 
 
 def tags_left() -> int:
-    left = db.session.scalar(
+    remaining = db.session.scalar(
         text("SELECT count(*) FROM event_tags JOIN change_events ON id = event WHERE source <> 'painchain'")
     )
     orphans = db.session.scalar(
@@ -83,7 +83,7 @@ def tags_left() -> int:
     )
     db.session.rollback()
     assert orphans == 0
-    return int(left or 0)
+    return int(remaining or 0)
 
 
 @pytest.fixture
@@ -124,16 +124,16 @@ def test_a_change_of_the_rules_is_audited_and_an_unchanged_save_is_not(inside: F
     set_rules(github=30)
     set_rules(github=None)
     set_rules(gitlab=1)
-    told = [event for event in events() if event["event_type"] == "RetentionChanged"]
-    assert [event["title"] for event in told] == [
-        f"[Retention Changed] {one}" for one in ("GitHub", "GitHub", "GitLab")
+    rule_changes = [event for event in events() if event["event_type"] == "RetentionChanged"]
+    assert [event["title"] for event in rule_changes] == [
+        f"[Retention Changed] {source}" for source in ("GitHub", "GitHub", "GitLab")
     ]
-    assert [(event["metadata"]["old"], event["metadata"]["new"]) for event in told] == [
+    assert [(event["metadata"]["old"], event["metadata"]["new"]) for event in rule_changes] == [
         (None, 30),
         (30, None),
         (None, 1),
     ]
-    assert [event["description"]["text"] for event in told] == [
+    assert [event["description"]["text"] for event in rule_changes] == [
         "Events of GitHub are kept 30 days, no longer for ever",
         "Events of GitHub are kept for ever, no longer 30 days",
         "Events of GitLab are kept 1 day, no longer for ever",
@@ -148,9 +148,9 @@ def test_rules_changed_by_another_person_are_not_overwritten(inside: Flask) -> N
 
 
 def test_the_preview_shows_number_and_period_of_expired_events(inside: Flask) -> None:
-    [one] = retention_rules.prunable({"github": 30, "gitlab": None}, NOW)
+    [pruned] = retention_rules.prunable({"github": 30, "gitlab": None}, NOW)
     forty = NOW - timedelta(days=40)
-    assert one == PrunableEvents("github", 30, NOW - timedelta(days=30), 10, forty, forty)
+    assert pruned == PrunableEvents("github", 30, NOW - timedelta(days=30), 10, forty, forty)
 
 
 # The removal
@@ -187,12 +187,12 @@ def test_each_step_is_one_transaction_of_limited_size(inside: Flask, small_steps
     set_rules(github=30)
     [number] = order(beat=NOW)
     steps = pruning.run(number, NOW, Clock())
-    for left in (16, 12):
+    for remaining in (16, 12):
         assert next(steps).events == 4
-        assert sources()["github"] == left
+        assert sources()["github"] == remaining
         [progress] = retention_rules.progress()
         db.session.rollback()
-        assert (progress.removed, progress.expected) == (20 - left, 10)
+        assert (progress.removed, progress.expected) == (20 - remaining, 10)
 
 
 @pytest.mark.parametrize(
@@ -299,9 +299,9 @@ def test_only_one_removal_runs_at_a_time(inside: Flask) -> None:
 
 def test_a_rule_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
     set_rules(github=30)
-    asked = retention_rules.prunable({"github": 10}, NOW)
+    prunable = retention_rules.prunable({"github": 10}, NOW)
     with pytest.raises(StaleRetention), writer.writing() as event_log:
-        retention_rules.schedule_prune(asked, retention_rules.ON_DEMAND, Trail(event_log, "ann", "x", NOW), EPOCH)
+        retention_rules.schedule_prune(prunable, retention_rules.ON_DEMAND, Trail(event_log, "ann", "x", NOW), EPOCH)
     assert retention_rules.progress() == []
 
 
@@ -326,21 +326,21 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
 
 
 def test_only_one_of_several_servers_does_the_daily_run(inside: Flask, settings: Settings) -> None:
-    taken: list[bool] = []
+    acquired: list[bool] = []
 
     def take(app: Flask) -> None:
         with app.app_context():
-            taken.append(retention_rules.acquire_daily_lease(NOW))
+            acquired.append(retention_rules.acquire_daily_lease(NOW))
 
-    others = [create_app(settings) for _ in range(3)]
-    threads = [threading.Thread(target=take, args=(one,)) for one in others]
+    other_servers = [create_app(settings) for _ in range(3)]
+    threads = [threading.Thread(target=take, args=(other_server,)) for other_server in other_servers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    for one in others:
-        close(one)
-    assert sorted(taken) == [False, False, True]
+    for other_server in other_servers:
+        close(other_server)
+    assert sorted(acquired) == [False, False, True]
 
 
 def test_the_daily_run_is_skipped_and_logged_while_auditing_is_off(
@@ -406,4 +406,6 @@ def test_events_are_removed_by_the_time_when_they_happened(inside: Flask) -> Non
         text("UPDATE change_events SET timestamp = :edge WHERE source = 'gitlab'"), {"edge": microseconds(edge)}
     )
     db.session.commit()
-    assert [one.events for one in retention_rules.prunable({"gitlab": 30}, NOW)] == [0], "exactly so old is not older"
+    assert [pruned.events for pruned in retention_rules.prunable({"gitlab": 30}, NOW)] == [0], (
+        "exactly so old is not older"
+    )

@@ -55,12 +55,15 @@ def scraped(client: FlaskClient) -> dict[str, Metric]:
     """Return what Prometheus reads, by name."""
     answer = client.get("/metrics", headers=BEARER)
     assert answer.status_code == 200, answer.text
-    return {one.name: one for one in text_string_to_metric_families(answer.text)}
+    return {
+        text_string_to_metric_family.name: text_string_to_metric_family
+        for text_string_to_metric_family in text_string_to_metric_families(answer.text)
+    }
 
 
 def values(metric: Metric, *labels: str) -> dict[Any, float]:
     """Return its samples by the values of some labels."""
-    return {tuple(one.labels[name] for name in labels): one.value for one in metric.samples}
+    return {tuple(sample.labels[name] for name in labels): sample.value for sample in metric.samples}
 
 
 def value(client: FlaskClient, name: str) -> float:
@@ -104,18 +107,18 @@ def test_the_metrics_token_gives_access_only_to_the_metrics(app: Flask, client: 
 def test_the_output_is_valid_for_prometheus(app: Flask, client: FlaskClient, make_connector: Make) -> None:
     make_connector()
     client.get("/")
-    told = scraped(client)
+    families = scraped(client)
     text = client.get("/metrics", headers=BEARER).text
-    for name, one in told.items():
-        assert one.documentation.endswith((".", ";")) or name.startswith("process_"), name
-        assert one.type in ("counter", "gauge", "histogram"), name
-        written = f"{name}_total" if one.type == "counter" else name
+    for name, family in families.items():
+        assert family.documentation.endswith((".", ";")) or name.startswith("process_"), name
+        assert family.type in ("counter", "gauge", "histogram"), name
+        written = f"{name}_total" if family.type == "counter" else name
         assert text.count(f"# HELP {written} ") == text.count(f"# TYPE {written} ") == 1
         assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_created")), name
-        labels = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in one.samples]
+        labels = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
         assert len(labels) == len(set(labels)), name
-        assert {key for sample in one.samples for key in sample.labels} <= LABELS, name
-    assert set(told) >= NAMES
+        assert {key for sample in family.samples for key in sample.labels} <= LABELS, name
+    assert set(families) >= NAMES
     assert "Work GitHub" not in text
     assert TOKEN not in text
 
@@ -151,16 +154,20 @@ def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskC
         client.open("/", method=f"MADEUP{number}")
         client.get(f"/people/nobody-{number}")
         client.get("/news?after=1")
-    told = scraped(client)
-    found = values(told["painchain_http_requests"], "route", "method", "status")
-    assert found["none", "GET", "4xx"] == 30
-    assert found["none", "OTHER", "4xx"] == 30
-    assert found["/people/<path:name>", "GET", "4xx"] == 30
-    assert found["/news", "GET", "2xx"] == 30, "also those that are answered before the app is asked"
-    assert len(found) == 4
-    counts = [one for one in told["painchain_http_request_duration_seconds"].samples if one.name.endswith("_count")]
-    assert sum(one.value for one in counts) == 120
-    assert {one.labels["method"] for one in counts} <= {*METHODS, "OTHER"}
+    families = scraped(client)
+    requests = values(families["painchain_http_requests"], "route", "method", "status")
+    assert requests["none", "GET", "4xx"] == 30
+    assert requests["none", "OTHER", "4xx"] == 30
+    assert requests["/people/<path:name>", "GET", "4xx"] == 30
+    assert requests["/news", "GET", "2xx"] == 30, "also those that are answered before the app is asked"
+    assert len(requests) == 4
+    counts = [
+        sample
+        for sample in families["painchain_http_request_duration_seconds"].samples
+        if sample.name.endswith("_count")
+    ]
+    assert sum(count.value for count in counts) == 120
+    assert {count.labels["method"] for count in counts} <= {*METHODS, "OTHER"}
 
 
 def test_events_are_counted_by_source_once_they_are_written(
@@ -172,9 +179,9 @@ def test_events_are_counted_by_source_once_they_are_written(
         event_log.append(*(new(number) for number in range(600)))
     with app.app_context(), pytest.raises(IntegrityError), writer.writing() as event_log:
         event_log.append(new(601), new(1))
-    told = scraped(client)
-    assert values(told["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
-    assert values(told["painchain_events"], "source") == {("painchain",): 2, ("github",): 600}
+    families = scraped(client)
+    assert values(families["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
+    assert values(families["painchain_events"], "source") == {("painchain",): 2, ("github",): 600}
     assert value(client, "painchain_log_last_event") == 602
 
 
@@ -188,7 +195,7 @@ def test_failed_writes_are_counted(app: Flask, client: FlaskClient) -> None:
 def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     app: Flask, client: FlaskClient, make_connector: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = make_connector(enabled=True)
+    connector_id = make_connector(enabled=True)
     answers: list[PollResult | PollError] = [
         PollResult([], {}),
         PollError("no", ErrorKind.RATE_LIMITED),
@@ -196,10 +203,10 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
     ]
 
     def answer(turn: object, stopping: object) -> PollResult:
-        told = answers.pop(0)
-        if isinstance(told, PollError):
-            raise told
-        return told
+        families = answers.pop(0)
+        if isinstance(families, PollError):
+            raise families
+        return families
 
     monkeypatch.setattr(polling, "_ask", answer)
     for days in range(3):
@@ -208,14 +215,14 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
             turn = poll_leases.acquire(now)
             assert turn is not None
             polling.poll(turn, lambda now=now: now)
-    told = scraped(client)
+    families = scraped(client)
     outcomes = ("good", "rate_limited", "failed")
-    assert values(told["painchain_polls"], "type", "outcome") == {("github", outcome): 1 for outcome in outcomes}
-    states = values(told["painchain_connectors"], "type", "state")
+    assert values(families["painchain_polls"], "type", "outcome") == {("github", outcome): 1 for outcome in outcomes}
+    states = values(families["painchain_connectors"], "type", "state")
     assert {key for key, number in states.items() if number} == {("github", "failing")}
     with app.app_context():
         late = datetime.now(UTC) - timedelta(minutes=10)
-        db.session.execute(update(PollState).where(PollState.connector_id == one).values(due=late))
+        db.session.execute(update(PollState).where(PollState.connector_id == connector_id).values(due=late))
         db.session.commit()
     assert 600 <= value(client, "painchain_poll_lag_seconds") < 700
 
@@ -253,10 +260,10 @@ def test_an_unreadable_database_is_in_the_metrics(app: Flask, client: FlaskClien
     with app.app_context():
         db.session.execute(db.text("ALTER TABLE log_head RENAME TO away"))
         db.session.commit()
-    told = scraped(client)
-    assert told["painchain_database_up"].samples[0].value == 0
-    assert "painchain_log_last_event" not in told
-    assert "painchain_http_requests" in told
+    families = scraped(client)
+    assert families["painchain_database_up"].samples[0].value == 0
+    assert "painchain_log_last_event" not in families
+    assert "painchain_http_requests" in families
 
 
 # Cost
@@ -267,13 +274,13 @@ def test_a_scrape_takes_few_queries_for_any_log_length(app: Flask, client: Flask
     with app.app_context():
         with writer.writing() as event_log:
             event_log.append(*(new(number) for number in range(2000)))
-        asked: list[tuple[str, Any]] = []
-        event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        statements: list[tuple[str, Any]] = []
+        event.listen(db.engine, "before_cursor_execute", lambda *given: statements.append((given[2], given[3])))
         scraped(client)
-        selects = [(statement, bound) for statement, bound in asked if statement.startswith("SELECT")]
+        selects = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
         with db.engine.connect() as connection:
             plans = [
-                str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", bound).all()) for one, bound in selects
+                str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", bound).all()) for query, bound in selects
             ]
     assert 5 <= len(plans) <= 12
     assert [plan for plan in plans if "SCAN change_events" in plan] == []
@@ -282,7 +289,7 @@ def test_a_scrape_takes_few_queries_for_any_log_length(app: Flask, client: Flask
 @ON_SQLITE
 def test_two_apps_in_one_process_count_separately(off: Flask, client: FlaskClient, tmp_path: Path) -> None:
     off.test_client().get("/report")
-    found = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
-    assert ("/report",) not in found
+    routes = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
+    assert ("/report",) not in routes
     with off.app_context():
         assert runtime.current().metrics.registry is not client.application.extensions["painchain"].metrics.registry

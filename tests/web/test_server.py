@@ -19,7 +19,7 @@ from painchain.web.server import MAX_HEADER_BYTES, server_for
 from tests.conftest import close, settings_for
 
 CANARY = b"c4nary-in-a-header"
-PROTECTING = {name.lower(): said.lower() for name, said in SECURITY.items()}
+PROTECTING = {name.lower(): value.lower() for name, value in SECURITY.items()}
 
 
 def serve(app: Flask, own: Settings) -> Iterator[int]:
@@ -34,21 +34,21 @@ def serve(app: Flask, own: Settings) -> Iterator[int]:
 
 
 @pytest.fixture(params=["0", "1"], ids=["no proxy", "one proxy"])
-def seen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, bool]]:
+def running_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, bool]]:
     """The port of a server, and whether it trusts a proxy."""
-    app = told(create_app(own := settings_for(tmp_path, trusted_proxies=request.param)))
+    app = app_with_address(create_app(own := settings_for(tmp_path, trusted_proxies=request.param)))
     for port in serve(app, own):
         yield port, request.param == "1"
     close(app)
 
 
-def told(app: Flask) -> Flask:
+def app_with_address(app: Flask) -> Flask:
     """Let the app tell who it believes to be asked by."""
 
-    def tell() -> str | None:
+    def client_address() -> str | None:
         return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/told" else None
 
-    app.before_request_funcs[None].insert(1, tell)  # behind auth.begin, which every answer needs
+    app.before_request_funcs[None].insert(1, client_address)  # behind auth.begin, which every answer needs
 
     @app.get("/static/fail")
     def fail() -> str:
@@ -86,37 +86,37 @@ NONE = [
 ]
 
 
-@pytest.mark.parametrize("seen", ["0"], indirect=True)
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
 def test_an_invalid_request_is_refused_without_repeating_its_text(
-    seen: tuple[int, bool], caplog: pytest.LogCaptureFixture
+    running_server: tuple[int, bool], caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, raw, expected, words in NONE:
-        status, headers, body = say(seen[0], raw)
+        status, headers, body = say(running_server[0], raw)
         assert (status, words in body) == (expected, True), (name, body)
         assert CANARY not in body
         assert b"waitress" not in body
         assert "server" not in headers
         assert headers.items() >= PROTECTING.items()
         assert headers["cache-control"] == "no-store"
-    told = [one.members for one in caplog.records if one.name == "painchain.security"]  # type: ignore[attr-defined]
+    told = [record.members for record in caplog.records if record.name == "painchain.security"]  # type: ignore[attr-defined]
     assert told == [
         {"event": "unreadable_request", "address": "127.0.0.1", "status": expected} for _, _, expected, _ in NONE
     ]
     assert CANARY.decode() not in caplog.text
 
 
-def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(seen: tuple[int, bool]) -> None:
-    port, trusting = seen
-    said = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"
-    _, headers, body = say(port, b"GET /told HTTP/1.1\r\n" + said + END)
+def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(running_server: tuple[int, bool]) -> None:
+    port, trusting = running_server
+    forwarded = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"
+    _, headers, body = say(port, b"GET /told HTTP/1.1\r\n" + forwarded + END)
     assert body.decode() == ("https localhost:9 203.0.113.9" if trusting else "http localhost 127.0.0.1")
     assert "server" not in headers
 
 
-@pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_every_kind_of_response_has_the_security_headers(seen: tuple[int, bool]) -> None:
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
+def test_every_kind_of_response_has_the_security_headers(running_server: tuple[int, bool]) -> None:
     """Pages, files, what has not changed, redirects, refusals, defects, webhooks, and news that are none."""
-    port = seen[0]
+    port = running_server[0]
 
     def get(what: bytes, headers: bytes = b"") -> tuple[int, dict[str, str], bytes]:
         return say(port, what + b" HTTP/1.1\r\n" + headers + END)
@@ -153,9 +153,9 @@ def test_every_kind_of_response_has_the_security_headers(seen: tuple[int, bool])
         assert headers["cache-control"] == "no-store", what
 
 
-@pytest.mark.parametrize("seen", ["0"], indirect=True)
-def test_silent_connections_do_not_block_others(seen: tuple[int, bool]) -> None:
+@pytest.mark.parametrize("running_server", ["0"], indirect=True)
+def test_silent_connections_do_not_block_others(running_server: tuple[int, bool]) -> None:
     with ExitStack() as idle:
         for _ in range(150):
-            idle.enter_context(socket.create_connection(("127.0.0.1", seen[0]))).sendall(b"GET / HT")
-        assert say(seen[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200
+            idle.enter_context(socket.create_connection(("127.0.0.1", running_server[0]))).sendall(b"GET / HT")
+        assert say(running_server[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200

@@ -32,18 +32,18 @@ def webhook_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def one(client: FlaskClient) -> int:
+def connector_id(client: FlaskClient) -> int:
     """An enabled connector of the forge."""
     new = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "enabled": True})
     return int(new.get_json()["id"])
 
 
 @pytest.fixture
-def hook(client: FlaskClient, one: int) -> tuple[str, str]:
+def hook(client: FlaskClient, connector_id: int) -> tuple[str, str]:
     """The path and the secret of its webhook."""
-    made = client.post(f"/api/connectors/{one}/webhook")
-    assert made.status_code == 201
-    return urlsplit(made.get_json()["url"]).path, made.get_json()["secret"]
+    response = client.post(f"/api/connectors/{connector_id}/webhook")
+    assert response.status_code == 201
+    return urlsplit(response.get_json()["url"]).path, response.get_json()["secret"]
 
 
 def press(client: FlaskClient, page: str, selector: str) -> Any:
@@ -56,60 +56,64 @@ def press(client: FlaskClient, page: str, selector: str) -> Any:
 
 
 def test_the_secret_is_shown_once_and_on_the_record_without_it(
-    app: Flask, client: FlaskClient, events: Events, one: int
+    app: Flask, client: FlaskClient, events: Events, connector_id: int
 ) -> None:
-    shown = press(client, f"{LIST}/{one}", "#webhook form")
+    shown = press(client, f"{LIST}/{connector_id}", "#webhook form")
     assert shown.status_code == 200
     page = soup(shown)
-    assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{one}"
+    assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{connector_id}"
     secret = str(page.select_one("#webhook-secret")["value"])
     assert len(secret) == 43
     assert "shown only once" in words(page.select_one(".warning"))
     assert "tick Casts" in words(page.select_one(".instructions"))
     assert shown.headers["Cache-Control"] == "no-store"
     for address in (LIST, "/api/connectors"):
-        assert secret not in "".join(client.get(f"{address}/{one}{what}").text for what in ("", "/webhook", "/history"))
+        assert secret not in "".join(
+            client.get(f"{address}/{connector_id}{what}").text for what in ("", "/webhook", "/history")
+        )
     assert secret not in everything_stored(app)
     [event] = events(event_type="WebhookChanged")
     assert event["description"]["text"] == "Webhook secret of “Anvil” set"
-    assert (event["status"], event["connector_id"]) == ("set", one)
+    assert (event["status"], event["connector_id"]) == ("set", connector_id)
     assert words(soup(client.get("/?event_type=WebhookChanged")).select_one("#feed .secret")) == "set"
 
 
-def test_a_form_of_the_connector_that_is_open_stays_fresh(client: FlaskClient, one: int) -> None:
-    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
-    client.post(f"/api/connectors/{one}/webhook")
-    assert client.post(f"{LIST}/{one}", data={**form, "tags": "hot"}).status_code == 303
+def test_a_form_of_the_connector_that_is_open_stays_fresh(client: FlaskClient, connector_id: int) -> None:
+    form = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")
+    client.post(f"/api/connectors/{connector_id}/webhook")
+    assert client.post(f"{LIST}/{connector_id}", data={**form, "tags": "hot"}).status_code == 303
 
 
 def test_a_new_secret_replaces_the_old_one_at_once(
-    client: FlaskClient, events: Events, one: int, hook: tuple[str, str]
+    client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
 ) -> None:
     address, old = hook
-    confirm = f"{LIST}/{one}/webhook/replace"
+    confirm = f"{LIST}/{connector_id}/webhook/replace"
     assert "stops working immediately" in words(soup(client.get(confirm)).select_one("main"))
     form = form_of(client.get(confirm))
     new = str(soup(press(client, confirm, "main form[method=post]")).select_one("#webhook-secret")["value"])
     assert deliver(client, address, old, ["bell"]).status_code == 401
     assert deliver(client, address, new, ["bell"]).status_code == 202
-    again = client.post(f"{LIST}/{one}/webhook", data=form)
+    again = client.post(f"{LIST}/{connector_id}/webhook", data=form)
     assert again.status_code == 409, "the page that made the secret was loaded anew"
     assert "was changed by someone else" in again.text
     assert deliver(client, address, new, ["gong"]).status_code == 202
-    assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "replaced"]
+    assert [connector_id["status"] for connector_id in events(event_type="WebhookChanged")] == ["set", "replaced"]
 
 
-def test_a_webhook_can_be_removed(client: FlaskClient, events: Events, one: int, hook: tuple[str, str]) -> None:
-    removed = press(client, f"{LIST}/{one}/webhook/remove", "main form[method=post]")
+def test_a_webhook_can_be_removed(
+    client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
+) -> None:
+    removed = press(client, f"{LIST}/{connector_id}/webhook/remove", "main form[method=post]")
     assert removed.status_code == 303
-    assert "Set up webhook" in words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook"))
+    assert "Set up webhook" in words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook"))
     assert deliver(client, *hook, ["bell"]).status_code == 404
-    assert [one["status"] for one in events(event_type="WebhookChanged")] == ["set", "removed"]
-    assert client.delete(f"/api/connectors/{one}/webhook").status_code == 204, "whether there is one or not"
-    assert client.get(f"/api/connectors/{one}/webhook").get_json()["set"] is False
+    assert [connector_id["status"] for connector_id in events(event_type="WebhookChanged")] == ["set", "removed"]
+    assert client.delete(f"/api/connectors/{connector_id}/webhook").status_code == 204, "whether there is one or not"
+    assert client.get(f"/api/connectors/{connector_id}/webhook").get_json()["set"] is False
     assert len(events(event_type="WebhookChanged")) == 2
     for what in ("replace", "remove"):
-        assert client.get(f"{LIST}/{one}/webhook/{what}").status_code == 404
+        assert client.get(f"{LIST}/{connector_id}/webhook/{what}").status_code == 404
 
 
 def test_types_that_take_no_webhooks_say_so(client: FlaskClient) -> None:
@@ -121,9 +125,9 @@ def test_types_that_take_no_webhooks_say_so(client: FlaskClient) -> None:
     assert client.post("/api/connectors/999/webhook").status_code == 404
 
 
-def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, one: int) -> None:
-    assert client.post(f"{LIST}/{one}/webhook", data={"state": ""}).status_code == 400
-    foreign = client.post(f"/api/connectors/{one}/webhook", headers={"Origin": "https://elsewhere.example"})
+def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, connector_id: int) -> None:
+    assert client.post(f"{LIST}/{connector_id}/webhook", data={"state": ""}).status_code == 400
+    foreign = client.post(f"/api/connectors/{connector_id}/webhook", headers={"Origin": "https://elsewhere.example"})
     assert foreign.status_code == 403
 
 
@@ -132,26 +136,26 @@ def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, one: i
 
 @pytest.mark.both_databases
 def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
-    client: FlaskClient, events: Events, one: int, hook: tuple[str, str]
+    client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
 ) -> None:
     response = deliver(client, *hook, ["bell", "gong"], **{"X-Forge-Topic": "cast  <b>"})
     assert (response.status_code, response.get_json()) == (202, {"events": 2})
     assert [event["event_id"] for event in events(source="forge")] == ["cast-bell", "cast-gong"]
-    told = words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook .delivery"))
-    assert told == "Last delivery just now: cast <b>: 2 new events."
-    state = client.get(f"/api/connectors/{one}/webhook").get_json()
+    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    assert delivery_text == "Last delivery just now: cast <b>: 2 new events."
+    state = client.get(f"/api/connectors/{connector_id}/webhook").get_json()
     assert state["last_told"] == "cast <b>: 2 new events"
 
 
 def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
-    app: Flask, client: FlaskClient, one: int, hook: tuple[str, str]
+    app: Flask, client: FlaskClient, connector_id: int, hook: tuple[str, str]
 ) -> None:
     with app.app_context():
         before = queries.head()
     for _ in range(2):
         assert deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"}).get_json() == {"events": 0}
-    told = words(soup(client.get(f"{LIST}/{one}")).select_one("#webhook .delivery"))
-    assert told == "Last delivery just now: ping: nothing to record."
+    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    assert delivery_text == "Last delivery just now: ping: nothing to record."
     with app.app_context():
         assert queries.head() == before
 
@@ -196,16 +200,16 @@ def test_a_wrong_signature_is_refused_and_leaves_no_trace(
     assert everything_stored(app) == before
 
 
-def test_other_refusals_say_what_is_wrong(client: FlaskClient, one: int, hook: tuple[str, str]) -> None:
+def test_other_refusals_say_what_is_wrong(client: FlaskClient, connector_id: int, hook: tuple[str, str]) -> None:
     address, secret = hook
-    for nowhere in ("/hooks/forge/999", "/hooks/github/1", f"/hooks/github/{one}", f"/hooks/forge/{2**70}"):
+    for nowhere in ("/hooks/forge/999", "/hooks/github/1", f"/hooks/github/{connector_id}", f"/hooks/forge/{2**70}"):
         assert deliver(client, nowhere, secret, []).status_code == 404
     for body in (b"", b"{", b"[1]", b'{"casts": 1}', b"\xff"):
         assert deliver(client, address, secret, body).status_code == 422
     assert client.get(address).status_code == 405
     foreign = deliver(client, address, secret, [], Host="elsewhere.example")
     assert foreign.status_code == 400
-    client.post(f"/api/connectors/{one}/disable")
+    client.post(f"/api/connectors/{connector_id}/disable")
     assert deliver(client, address, secret, ["bell"]).status_code == 409
     assert deliver(client, address, "wrong", ["bell"]).status_code == 401
 
@@ -219,9 +223,11 @@ def test_only_so_much_of_a_delivery_is_read(app: Flask, client: FlaskClient, hoo
     assert client.post("/api/painchain/log", data=padding, content_type="application/json").status_code == 413
 
 
-def test_a_webhook_goes_with_its_connector(app: Flask, client: FlaskClient, one: int, hook: tuple[str, str]) -> None:
+def test_a_webhook_goes_with_its_connector(
+    app: Flask, client: FlaskClient, connector_id: int, hook: tuple[str, str]
+) -> None:
     deliver(client, *hook, ["bell"])
-    assert client.delete(f"/api/connectors/{one}").status_code == 204
+    assert client.delete(f"/api/connectors/{connector_id}").status_code == 204
     assert deliver(client, *hook, ["gong"]).status_code == 404
     with app.app_context():
         assert db.session.query(Webhook).count() == db.session.query(WebhookDelivery).count() == 0

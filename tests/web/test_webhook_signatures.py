@@ -20,14 +20,14 @@ from tests.support.html import soup, words
 def listening(client: FlaskClient, type: str) -> tuple[str, str]:
     """Add an enabled connector with a webhook and return the path and the secret."""
     new = {"name": "Listening", "type": type, "enabled": True, "config": {"token": "made-up"}}
-    one = client.post("/api/connectors", json=new).get_json()["id"]
-    made = client.post(f"/api/connectors/{one}/webhook").get_json()
-    return urlsplit(made["url"]).path, made["secret"]
+    connector_id = client.post("/api/connectors", json=new).get_json()["id"]
+    webhook = client.post(f"/api/connectors/{connector_id}/webhook").get_json()
+    return urlsplit(webhook["url"]).path, webhook["secret"]
 
 
-def deliver(client: FlaskClient, path: str, secret: str, event: str, told: Any, delivery: str) -> TestResponse:
+def deliver(client: FlaskClient, path: str, secret: str, event: str, payload: Any, delivery: str) -> TestResponse:
     """Deliver as GitHub does."""
-    body = json.dumps(told).encode()
+    body = json.dumps(payload).encode()
     signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": signature}
     return client.post(path, data=body, content_type="application/json", headers=headers)
@@ -38,15 +38,15 @@ def test_all_of_githubs_own_examples_are_taken_and_the_known_ones_become_their_e
     client: FlaskClient, events: Any
 ) -> None:
     path, secret = listening(client, "github")
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for number, (event, body) in enumerate(webhook_examples()):
         response = deliver(client, path, secret, event, body, f"example-{number}")
         assert response.status_code == 202, (event, response.text)
-        told[event] += response.get_json()["events"]
+        counts[event] += response.get_json()["events"]
     stored = Counter(event["event_type"] for event in events(source="github"))
-    assert sum(told.values()) == sum(stored.values()) > 0
+    assert sum(counts.values()) == sum(stored.values()) > 0
     assert set(stored) == {"Push", "PullRequest", "WorkflowRun", "Release", "Commit", "Deployment", "Image"}
-    assert {event for event, count in told.items() if count} <= {
+    assert {event for event, count in counts.items() if count} <= {
         *("pull_request", "workflow_run", "release", "push", "deployment", "deployment_status"),
         *("package", "registry_package"),
     }

@@ -28,8 +28,8 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProvider]:
-    with provider(tmp_path_factory.mktemp("provider")) as found:
-        yield found
+    with provider(tmp_path_factory.mktemp("provider")) as fake_provider:
+        yield fake_provider
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def with_query(address: str, **changed: str) -> str:
     return parts._replace(query=urlencode(query)).geturl()
 
 
-def said(answer: TestResponse) -> str:
+def message_of(answer: TestResponse) -> str:
     return words(soup(answer).select_one("[role=alert]"))
 
 
@@ -121,12 +121,12 @@ def test_an_existing_account_reaches_the_requested_page_and_is_then_matched_by_s
 
 
 def test_the_authorization_request_has_pkce_state_and_nonce(app, client, fake_server):
-    asked = dict(parse_qsl(urlsplit(begin(client)).query))
-    assert asked["response_type"] == "code"
-    assert asked["code_challenge_method"] == "S256"
-    assert asked["redirect_uri"] == f"http://localhost{BACK}"
-    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 43
-    assert dict(parse_qsl(urlsplit(begin(client)).query))["state"] != asked["state"]
+    parameters = dict(parse_qsl(urlsplit(begin(client)).query))
+    assert parameters["response_type"] == "code"
+    assert parameters["code_challenge_method"] == "S256"
+    assert parameters["redirect_uri"] == f"http://localhost{BACK}"
+    assert min(len(parameters[name]) for name in ("state", "nonce", "code_challenge")) >= 43
+    assert dict(parse_qsl(urlsplit(begin(client)).query))["state"] != parameters["state"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_authorization_request_has_pkce_state_and_nonce(app, client, fake_se
 def test_a_refused_sign_in_shows_the_reason_and_is_audited(app, client, fake_server, account, message, why):
     answer = through(client, fake_server, account)
     assert answer.status_code == 403
-    assert said(answer).startswith(message)
+    assert message_of(answer).startswith(message)
     [(kind, author, facts)] = newest(app)
     assert (kind, author, facts["way"], facts["person"]) == ("SignInFailed", "system", "oidc", None)
     assert why in facts["why"]
@@ -157,9 +157,9 @@ def test_a_disabled_account_cannot_sign_in(app, client, fake_server):
     through(client, fake_server, "subject-of-alice")
     with on_the_record(app) as trail:
         users.disable(users.find_by_name("alice"), trail)
-    assert said(client.get(client.get("/").location)).startswith("Your account is disabled")
+    assert message_of(client.get(client.get("/").location)).startswith("Your account is disabled")
     answer = through(client, fake_server, "subject-of-alice")
-    assert (answer.status_code, said(answer)) == (403, "Your account is disabled. Ask an admin to enable it.")
+    assert (answer.status_code, message_of(answer)) == (403, "Your account is disabled. Ask an admin to enable it.")
     assert newest(app)[0][2]["person"] == "alice"
 
 
@@ -168,7 +168,7 @@ def test_an_address_reassigned_at_the_provider_does_not_give_access_to_the_accou
     stranger = app.test_client()
     answer = through(stranger, fake_server, "other-alice")
     assert answer.status_code == 403
-    assert "belongs to another user at Example ID" in said(answer)
+    assert "belongs to another user at Example ID" in message_of(answer)
 
 
 def test_a_first_sign_in_creates_an_account_if_a_setting_allows_it(make_app, fake_server):
@@ -182,7 +182,7 @@ def test_a_first_sign_in_creates_an_account_if_a_setting_allows_it(make_app, fak
         ("SignedIn", "bob@people.example"),
     ]
     answer = through(app.test_client(), fake_server, "elsewhere")
-    assert said(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
+    assert message_of(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
 
 
 def test_the_provider_cannot_create_the_first_account(settings, fake_server):
@@ -190,7 +190,7 @@ def test_the_provider_cannot_create_the_first_account(settings, fake_server):
     app = create_app(replace(wanted, host="0.0.0.0"))
     try:
         answer = app.test_client().get("/sign-in/oidc")
-        assert (answer.status_code, "There are no accounts yet" in said(answer)) == (403, True)
+        assert (answer.status_code, "There are no accounts yet" in message_of(answer)) == (403, True)
     finally:
         close(app)
 
@@ -245,7 +245,7 @@ def fail(client: FlaskClient, fake_server: FakeProvider, fault: str) -> TestResp
 )
 def test_an_invalid_callback_signs_nobody_in(app, client, fake_server, fault, status, message, why):
     answer = fail(client, fake_server, fault)
-    assert (answer.status_code, said(answer)[: len(message)]) == (status, message)
+    assert (answer.status_code, message_of(answer)[: len(message)]) == (status, message)
     [(kind, author, facts)] = newest(app)
     assert (kind, author, facts["way"]) == ("SignInFailed", "system", "oidc")
     assert why in facts["why"]
@@ -256,13 +256,13 @@ def test_an_invalid_callback_signs_nobody_in(app, client, fake_server, fault, st
 
 def test_a_code_signs_in_once(app, client, fake_server):
     back = fake_server.visit(begin(client), "subject-of-alice")
-    kept = client.get_cookie("painchain_away")
+    cookie = client.get_cookie("painchain_away")
     assert come_back(client, back).status_code == 303
     sign_out(client)
-    assert "was not started in this browser" in said(come_back(client, back))  # what the browser kept is gone
-    client.set_cookie("painchain_away", kept.value)
+    assert "was not started in this browser" in message_of(come_back(client, back))  # what the browser kept is gone
+    client.set_cookie("painchain_away", cookie.value)
     answer = come_back(client, back)
-    assert (answer.status_code, "was already used or has expired" in said(answer)) == (400, True)
+    assert (answer.status_code, "was already used or has expired" in message_of(answer)) == (400, True)
 
 
 def test_many_failures_are_throttled_except_in_a_known_browser(app, client, fake_server):
@@ -279,7 +279,7 @@ def test_password_sign_in_works_while_the_provider_is_down(make_app, fake_server
     client = app.test_client()
     answer = client.get("/sign-in/oidc")
     assert answer.status_code == 503
-    assert said(answer) == "Example ID does not respond correctly. Try again in a minute."
+    assert message_of(answer) == "Example ID does not respond correctly. Try again in a minute."
     assert sign_in(client).status_code == 303
 
 

@@ -40,7 +40,7 @@ def test_signing_in_leads_to_the_requested_page_and_sets_the_author(app, client,
     assert (answer.status_code, answer.location) == (303, "/settings/integrations?q=a")
     assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
     make_connector()
-    assert [one["author"] for one in events()][-2:] == ["alice", "alice"]
+    assert [event["author"] for event in events()][-2:] == ["alice", "alice"]
     sign_out(client)
     assert client.get("/").status_code == 303
 
@@ -84,14 +84,14 @@ def test_a_reset_link_works_once_within_a_day_and_ends_every_session(app, client
     page = stranger.get(address)
     assert words(soup(page).h1) == "Set a new password for alice"
     form = form_of(page, "#link")
-    for password, again, said in (
+    for password, again, message in (
         ("short", "short", "12 characters"),
         ("alice2026alice!", "alice2026alice!", "too easy"),
         (PASSWORD + "!", PASSWORD, "do not match"),
     ):
         refused = stranger.post(address, data={**form, "password": password, "again": again})
         assert refused.status_code == 422
-        assert said in words(soup(refused).select_one("[role=alert]"))
+        assert message in words(soup(refused).select_one("[role=alert]"))
     assert client.get("/").status_code == 200
     new = {**form, "password": PASSWORD + "!", "again": PASSWORD + "!"}
     assert stranger.post(address, data=new).status_code == 303
@@ -119,11 +119,13 @@ def test_beyond_loopback_only_setup_is_served_until_an_account_exists(settings):
         close(app)
 
 
-@pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "x"])
-def test_no_redirect_leads_to_another_site(app, client, wanted):
+@pytest.mark.parametrize(
+    "next_address", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "x"]
+)
+def test_no_redirect_leads_to_another_site(app, client, next_address):
     add_person(app)
-    form = fill(form_of(client.get("/sign-in", query_string={"next": wanted}), "#sign-in"), name="alice")
-    answer = client.post("/sign-in", data={**form, "password": PASSWORD, "next": wanted})
+    form = fill(form_of(client.get("/sign-in", query_string={"next": next_address}), "#sign-in"), name="alice")
+    answer = client.post("/sign-in", data={**form, "password": PASSWORD, "next": next_address})
     assert urlsplit(answer.location).netloc == ""
     assert answer.location == "/"
 
@@ -145,10 +147,10 @@ def test_a_session_ends_when_idle_and_after_its_maximum_time(app, client):
     sign_in(client)
     for _ in range(31):
         age(app, hours=11)
-        answered = client.get("/").status_code
-        if answered != 200:
+        status = client.get("/").status_code
+        if status != 200:
             break
-    assert answered == 303, "however much it is used, 14 days are the end"
+    assert status == 303, "however much it is used, 14 days are the end"
     sign_in(client)
     age(app, hours=11)
     assert client.get("/report").status_code == 200
@@ -167,7 +169,7 @@ def test_automatic_requests_do_not_extend_a_session(app, client):
 
 
 @pytest.mark.parametrize(
-    ("act", "said"),
+    ("act", "reason"),
     [
         (lambda one, trail: users.disable(one, trail), "Your account is disabled."),
         (lambda one, trail: users.remove(one, trail), "Your account was removed."),
@@ -182,7 +184,7 @@ def test_automatic_requests_do_not_extend_a_session(app, client):
     ],
     ids=["disabled", "removed", "role", "password"],
 )
-def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, client, act, said):
+def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, client, act, reason):
     add_person(app)
     number = add_person(app, "bob", "editor")
     sign_in(client, "bob")
@@ -192,11 +194,11 @@ def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, clien
         act(users.get(number), trail)
     polled = client.get("/news?after=0", headers={**HTMX, "HX-Current-URL": "http://localhost/?q=a"})
     assert (polled.status_code, polled.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
-    assert words(soup(client.get(polled.headers["HX-Redirect"])).select_one("[role=alert]")).startswith(said)
+    assert words(soup(client.get(polled.headers["HX-Redirect"])).select_one("[role=alert]")).startswith(reason)
     for headers in ({}, HTMX):
         saved = client.post("/settings/integrations/new/kubernetes", data=open_tab, headers=headers)
         assert saved.status_code == 401
-        assert f"Nothing was saved. {said}" in texts(soup(saved), "[role=alert] p, #toast .bad span")[0]
+        assert f"Nothing was saved. {reason}" in texts(soup(saved), "[role=alert] p, #toast .bad span")[0]
 
 
 def test_sign_in_does_not_reveal_whether_an_account_exists(app, client):
@@ -218,7 +220,7 @@ def test_a_failed_sign_in_is_audited_without_input_and_without_an_author(app, cl
         users.disable(users.get(number), trail)
     sign_in(stranger)
     failed = events(event_type="SignInFailed")
-    whose = [(one["author"], one["metadata"]["person"], one["metadata"]["why"]) for one in failed]
+    whose = [(event["author"], event["metadata"]["person"], event["metadata"]["why"]) for event in failed]
     assert whose == [
         ("system", "alice", "wrong password"),
         ("system", None, "no such account"),
@@ -235,7 +237,7 @@ def test_cookies_are_hidden_from_scripts_and_other_sites_and_contain_no_account_
     add_person(app)
     cookies = sign_in(client).headers.getlist("Set-Cookie")
     for name in ("painchain_session", "painchain_known"):
-        [cookie] = [one for one in cookies if one.startswith(f"{name}=")]
+        [cookie] = [cooky for cooky in cookies if cooky.startswith(f"{name}=")]
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
         assert "alice" not in cookie
 
@@ -246,7 +248,7 @@ def test_over_https_cookies_are_secure(app, client):
     form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
     cookies = client.post("/sign-in", data=form, **over).headers.getlist("Set-Cookie")
     for name in ("__Host-painchain_session", "__Host-painchain_known"):
-        assert ["; Secure" in one for one in cookies if one.startswith(name)] == [True]
+        assert ["; Secure" in cooky for cooky in cookies if cooky.startswith(name)] == [True]
 
 
 def test_signing_in_again_ends_the_previous_session_of_the_browser(app, client):
@@ -281,7 +283,9 @@ def test_account_events_are_shown_with_names(app, client):
         password_links.make_link(users.get(number), trail.now, trail)
     sign_in(client, "bob")
     feed = soup(client.get("/?source=painchain&type=PersonAdded"))
-    lines = [" ".join(texts(one, ".event-type, .subject, .note, .change")) for one in feed.select("#feed article")]
+    lines = [
+        " ".join(texts(article, ".event-type, .subject, .note, .change")) for article in feed.select("#feed article")
+    ]
     assert "Person Added bob admin" in lines
     assert "Password Link Made alice" in lines
     assert "Person Changed alice 2 settings: Role, Email" in lines

@@ -57,7 +57,7 @@ def test_a_body_of_another_type_than_json_is_refused(client: FlaskClient, events
 
 
 def test_an_unsupported_method_is_answered_with_the_allowed_ones(client: FlaskClient) -> None:
-    for method, address, taken in (
+    for method, address, allowed in (
         ("DELETE", "/api/changes", {"GET"}),
         ("PUT", "/api/changes/1", {"GET"}),
         ("GET", "/api/painchain/log", {"POST"}),
@@ -68,7 +68,7 @@ def test_an_unsupported_method_is_answered_with_the_allowed_ones(client: FlaskCl
     ):
         response = client.open(address, method=method)
         problem(response, 405)
-        assert set(response.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == taken
+        assert set(response.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == allowed
 
 
 def test_unknown_addresses_are_answered_in_json(client: FlaskClient) -> None:

@@ -11,21 +11,26 @@ from tests.support.api import CANARY, GITHUB, KUBERNETES, SYSTEM, Events, fields
 
 def test_a_connector_is_added_disabled_with_its_defaults(client: FlaskClient) -> None:
     response = client.post("/api/connectors", json=GITHUB)
-    one = response.get_json()
-    assert (response.status_code, response.headers["Location"]) == (201, f"/api/connectors/{one['id']}")
-    assert (one["name"], one["type"], one["enabled"], one["tags"]) == ("Work GitHub", "github", False, ["team", "ci"])
-    assert one["config"] == {
+    connector = response.get_json()
+    assert (response.status_code, response.headers["Location"]) == (201, f"/api/connectors/{connector['id']}")
+    assert (connector["name"], connector["type"], connector["enabled"], connector["tags"]) == (
+        "Work GitHub",
+        "github",
+        False,
+        ["team", "ci"],
+    )
+    assert connector["config"] == {
         "base_url": "https://api.github.com",
         "token": {"set": True},
         "poll_interval": 300,
         "repos": [],
         "branches": [],
     }
-    assert one["visibility"]["PullRequest"]["branches"] is True
-    assert (one["version"], one["created_by"], one["updated_by"]) == (1, "system", "system")
+    assert connector["visibility"]["PullRequest"]["branches"] is True
+    assert (connector["version"], connector["created_by"], connector["updated_by"]) == (1, "system", "system")
     read = client.get(response.headers["Location"])
-    assert (read.get_json(), read.headers["ETag"]) == (one, response.headers["ETag"])
-    assert one in client.get("/api/connectors").get_json()
+    assert (read.get_json(), read.headers["ETag"]) == (connector, response.headers["ETag"])
+    assert connector in client.get("/api/connectors").get_json()
 
 
 def test_adding_a_connector_enabled_is_two_events_of_one_request(client: FlaskClient, events: Events) -> None:
@@ -134,9 +139,9 @@ def test_values_missing_from_a_patch_are_unchanged(client: FlaskClient, github: 
 
 def test_a_patch_can_enable_and_change_together(client: FlaskClient, github: str, events: Events) -> None:
     patch(client, github, enabled=True, config={"poll_interval": 600})
-    found = events()[-3:]
-    assert [event["event_type"] for event in found] == ["ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"]
-    assert len({event["request_id"] for event in found}) == 1
+    new_events = events()[-3:]
+    assert [event["event_type"] for event in new_events] == ["ConfigChanged", "ConnectorUpdated", "ConnectorEnabled"]
+    assert len({event["request_id"] for event in new_events}) == 1
 
 
 def test_a_patch_with_one_invalid_value_changes_nothing(client: FlaskClient, github: str, events: Events) -> None:
@@ -189,10 +194,13 @@ def test_enabling_is_one_event_and_repeating_it_none(client: FlaskClient, github
         response = client.post(f"{github}/{action}")
         assert response.get_json()["enabled"] is (action == "enable")
         assert response.headers["ETag"] == client.get(github).headers["ETag"]
-    found = events()[before:]
-    assert titles(found) == ["[Connector Enabled] Work GitHub", "[Connector Disabled] Work GitHub"]
+    new_events = events()[before:]
+    assert titles(new_events) == ["[Connector Enabled] Work GitHub", "[Connector Disabled] Work GitHub"]
     about = {"connector_type": "github", "connector_name": "Work GitHub"}
-    assert [event["metadata"] for event in found] == [{"action": "enable", **about}, {"action": "disable", **about}]
+    assert [event["metadata"] for event in new_events] == [
+        {"action": "enable", **about},
+        {"action": "disable", **about},
+    ]
 
 
 def test_a_toggle_is_one_event_and_repeating_it_none(client: FlaskClient, github: str, events: Events) -> None:

@@ -27,11 +27,11 @@ def test_an_event_has_exactly_these_members(client: FlaskClient, github: str) ->
 def test_events_are_listed_newest_first_in_pages_of_a_hundred(client: FlaskClient) -> None:
     for number in range(105):
         log(client, **rename(f"Prod {number}"))
-    found = client.get("/api/changes").get_json()
-    assert [event["connector_name"] for event in found] == [f"Prod {number}" for number in range(104, 4, -1)]
+    matching = client.get("/api/changes").get_json()
+    assert [event["connector_name"] for event in matching] == [f"Prod {number}" for number in range(104, 4, -1)]
 
 
-FOUND = [
+FILTER_CASES = [
     ("source=painchain", 7),
     ("source=github", 0),
     ("source=github&source=painchain", 7),
@@ -65,9 +65,9 @@ FOUND = [
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
 def test_events_are_filtered(client: FlaskClient) -> None:
-    for query, expected in FOUND:
-        found = client.get(f"/api/changes?{query}").get_json()
-        assert len(found) == expected, (query, titles(found))
+    for query, expected in FILTER_CASES:
+        matching = client.get(f"/api/changes?{query}").get_json()
+        assert len(matching) == expected, (query, titles(matching))
         assert client.get(f"/api/stats?{query}").get_json()["total"] == expected, query
 
 
@@ -75,8 +75,8 @@ def test_a_range_includes_its_start_and_excludes_its_end(client: FlaskClient, ev
     for name in ("first", "second", "third"):
         log(client, **rename(name))
     _, second, third = events(event_type="ConfigChanged")
-    found = events(start_date=second["timestamp"], end_date=third["timestamp"])
-    assert titles(found) == ["[Config Changed] second - name"]
+    in_range = events(start_date=second["timestamp"], end_date=third["timestamp"])
+    assert titles(in_range) == ["[Config Changed] second - name"]
 
 
 NOT_UNDERSTOOD = [
@@ -135,25 +135,25 @@ def pages(client: FlaskClient, address: str) -> list[list[dict[str, Any]]]:
         read.append(response.get_json())
         log(client, **rename("Late"))
         link = response.headers.get("Link", "")
-        found = re.fullmatch(r'<(http://localhost/api/changes\?.*)>; rel="next"', link)
-        assert found or not link
-        address = found[1] if found else ""
+        match = re.fullmatch(r'<(http://localhost/api/changes\?.*)>; rel="next"', link)
+        assert match or not link
+        address = match[1] if match else ""
     return read
 
 
 def test_paging_returns_every_event_once_while_new_ones_arrive(client: FlaskClient, events: Events) -> None:
     for number in range(23):
         log(client, **rename(f"Prod {number}"))
-    there = [event["id"] for event in reversed(events())]
+    all_ids = [event["id"] for event in reversed(events())]
     met = [event["id"] for page in pages(client, "/api/changes?limit=4") for event in page]
-    assert met == there
+    assert met == all_ids
 
 
 def test_the_next_page_keeps_the_filter(client: FlaskClient, events: Events) -> None:
     for number in range(5):
         report_as(client.application, "ann" if number % 2 else "bob", **rename(f"a b&c {number}"))
-    found = pages(client, "/api/changes?limit=1&author=ann&author=eve&q=b%26c")
-    assert [event["connector_name"] for page in found for event in page] == ["a b&c 3", "a b&c 1"]
+    listed = pages(client, "/api/changes?limit=1&author=ann&author=eve&q=b%26c")
+    assert [event["connector_name"] for page in listed for event in page] == ["a b&c 3", "a b&c 1"]
 
 
 def test_the_last_page_has_no_next_link(client: FlaskClient, events: Events) -> None:

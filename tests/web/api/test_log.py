@@ -15,9 +15,9 @@ SEVEN_IDS = [body["event_type"] for body, *_ in SEVEN]
 
 
 @pytest.mark.both_databases
-@pytest.mark.parametrize(("body", "expected", "told"), SEVEN, ids=SEVEN_IDS)
+@pytest.mark.parametrize(("body", "expected", "facts"), SEVEN, ids=SEVEN_IDS)
 def test_each_of_the_seven_events_is_logged_as_specified(
-    client: FlaskClient, body: dict[str, Any], expected: tuple[str, str, dict[str, Any]], told: list[str]
+    client: FlaskClient, body: dict[str, Any], expected: tuple[str, str, dict[str, Any]], facts: list[str]
 ) -> None:
     response = log(client, **body)
     answer, kind = response.get_json(), body["event_type"]
@@ -27,7 +27,7 @@ def test_each_of_the_seven_events_is_logged_as_specified(
     assert re.fullmatch(rf"painchain-{kind}-\d{{10}}\.\d{{6}}", answer["event_id"])
     event = client.get(f"/api/changes/{answer['event_id']}").get_json()
     assert (event["event_type"], event["title"], event["metadata"]) == expected
-    assert sorted(event["description"]) == sorted([*told, "reported", "cause"])
+    assert sorted(event["description"]) == sorted([*facts, "reported", "cause"])
     assert (event["event_id"], event["source"], event["author"]) == (answer["event_id"], "painchain", "system")
     assert event["tags"] == ["system", "audit"]
 

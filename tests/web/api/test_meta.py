@@ -9,9 +9,9 @@ from tests.support.api import SYSTEM, refuse
 
 
 def test_the_types_describe_the_fields_of_a_connector(client: FlaskClient) -> None:
-    types = {one["type"]: one for one in client.get("/api/connector-types").get_json()}
+    types = {connector_type["type"]: connector_type for connector_type in client.get("/api/connector-types").get_json()}
     assert list(types) == ["painchain", "github", "gitlab", "kubernetes"]
-    assert [name for name, one in types.items() if one["builtin"]] == ["painchain"]
+    assert [name for name, connector_type in types.items() if connector_type["builtin"]] == ["painchain"]
     interval = next(field for field in types["github"]["fields"] if field["key"] == "poll_interval")
     assert (interval["kind"], interval["default"], interval["minimum"], interval["maximum"]) == (
         "number",

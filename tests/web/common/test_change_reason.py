@@ -30,14 +30,14 @@ WITHOUT = {
 }
 
 
-def edit(client, one, **values):
-    address = f"{LIST}/{one}"
+def edit(client, connector_id, **values):
+    address = f"{LIST}/{connector_id}"
     return client.post(address, data=fill(form_of(client.get(address), "#connector-form"), **values))
 
 
 def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_connector, events):
-    one = make_connector()
-    assert edit(client, one, poll_interval="600", name="Play", reason=f" {WHY}\n").status_code == 303
+    connector_id = make_connector()
+    assert edit(client, connector_id, poll_interval="600", name="Play", reason=f" {WHY}\n").status_code == 303
     saved = events()[-3:]
     assert [event["description"].get("reason") for event in saved] == [WHY] * 3
     assert len({event["request_id"] for event in saved}) == 1
@@ -45,11 +45,11 @@ def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_c
     assert texts(page, "#feed summary .reason") == [f"“{WHY}”"]
     assert texts(page, "#feed [data-field=reason] dd") == [WHY] * 3
     assert WHY in words(soup(client.get(f"/events/{saved[0]['id']}")).select_one(".meta"))
-    assert form_of(client.get(f"{LIST}/{one}"), "#connector-form")["reason"] == ""
+    assert form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")["reason"] == ""
 
 
 @pytest.mark.parametrize(
-    ("q", "found"),
+    ("q", "expected"),
     [
         ("grosse 4711", 2),
         ('reason:"incident 4711"', 2),
@@ -61,23 +61,23 @@ def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_c
         ("reason:***", 0),
     ],
 )
-def test_a_reason_can_be_searched(client, make_connector, events, q, found):
-    one = make_connector(name="Play")
-    edit(client, one, poll_interval="600", reason=WHY)
-    assert len(events(q=q)) == found
+def test_a_reason_can_be_searched(client, make_connector, events, q, expected):
+    connector_id = make_connector(name="Play")
+    edit(client, connector_id, poll_interval="600", reason=WHY)
+    assert len(events(q=q)) == expected
 
 
 def test_a_refused_form_keeps_its_reason(client, make_connector, events):
-    one = make_connector()
+    connector_id = make_connector()
     before = events()
-    page = edit(client, one, poll_interval="none", reason=WHY)
+    page = edit(client, connector_id, poll_interval="none", reason=WHY)
     assert (page.status_code, form_of(page, "#connector-form")["reason"]) == (422, WHY)
     headers = {"HX-Request": "true"}
     data = {**form_of(page, "#connector-form"), "poll_interval": "600"}
-    saved = client.post(f"{LIST}/{one}", data=data, headers=headers)
+    saved = client.post(f"{LIST}/{connector_id}", data=data, headers=headers)
     assert (saved.status_code, form_of(saved, "#connector-form")["reason"]) == (200, "")
     assert len(events()) > len(before)
-    assert edit(client, one, poll_interval="700", reason="x" * (LONGEST + 1)).status_code == 422
+    assert edit(client, connector_id, poll_interval="700", reason="x" * (LONGEST + 1)).status_code == 422
     assert events()[-1]["description"]["reason"] == WHY
 
 
@@ -89,9 +89,9 @@ def test_the_api_accepts_the_reason_as_a_header(client, events):
     assert (refused.status_code, events()[-1]["description"]["reason"]) == (422, WHY)
     odd = {"X-Reason": "%ff%00%E2%80%AE https://me:planted@host.example/"}
     assert client.post("/api/teams", json={"name": "A", "tags": ["a"]}, headers=odd).status_code == 201
-    told = events()[-1]["description"]["reason"]
-    assert "planted" not in told
-    assert told.isprintable()
+    recorded_reason = events()[-1]["description"]["reason"]
+    assert "planted" not in recorded_reason
+    assert recorded_reason.isprintable()
 
 
 def test_every_form_that_saves_has_a_reason_field():
@@ -109,7 +109,7 @@ def test_a_switch_outside_the_form_uses_the_reason_of_the_form(client, make_conn
     assert page.select_one("#reason")["name"] == "reason"
     toggles = page.select("#visibility [hx-params]")
     assert toggles
-    assert all("reason" in one["hx-params"].split(",") for one in toggles)
+    assert all("reason" in connector_id["hx-params"].split(",") for connector_id in toggles)
 
 
 def test_automatic_changes_have_a_reason(client, events):

@@ -25,7 +25,7 @@ ANYBODY = "anybody"
 Route = tuple[str, str]
 
 LIST, TEAMS, RULES = "/settings/integrations", "/settings/teams", "/settings/notifications"
-ONE, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
+CONNECTOR, TEAM, RULE = f"{LIST}/<int:connector_id>", f"{TEAMS}/<int:team_id>", f"{RULES}/<int:rule_id>"
 API_ONE, API_TEAM = "/api/connectors/<int:connector_id>", "/api/teams/<int:team_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
 RETENTION, LOG = "/settings/retention", "/settings/audit-log"
@@ -44,7 +44,7 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /", "GET /feed", "GET /news", "GET /timeline", "GET /search/suggestions"),
         *("GET /events/<int:number>", "GET /events/<path:event_id>", "GET /events/<int:number>/around"),
         *("GET /report", "POST /report.csv", "GET /as-of", "GET /export", "POST /export"),
-        *("GET /settings", f"GET {LIST}", f"GET {ONE}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
+        *("GET /settings", f"GET {LIST}", f"GET {CONNECTOR}", f"GET {LIST}/<int:number>/history", f"GET {LIST}/health"),
         *(f"GET {TEAMS}", f"GET {TEAM}", "GET /people/<path:name>"),
         *(f"GET {LOG}", f"GET {LOG}/progress", f"GET {LOG}/checkpoints.ndjson", f"POST {LOG}/compare"),
         "GET /api/integrity",
@@ -57,9 +57,19 @@ TABLE: dict[str, tuple[str, ...]] = {
     ),
     "editor": (
         *(f"GET {LIST}/new", f"GET {LIST}/new/<key>", f"POST {LIST}/new/<key>", f"POST {LIST}/new/<key>/test"),
-        *(f"POST {ONE}", f"POST {ONE}/visibility", f"POST {ONE}/enable", f"GET {ONE}/disable", f"POST {ONE}/disable"),
-        *(f"GET {ONE}/delete", f"POST {ONE}/delete", f"POST {ONE}/sync", f"POST {ONE}/test"),
-        *(f"GET {ONE}/webhook/<any(replace, remove):what>", f"POST {ONE}/webhook", f"POST {ONE}/webhook/remove"),
+        *(
+            f"POST {CONNECTOR}",
+            f"POST {CONNECTOR}/visibility",
+            f"POST {CONNECTOR}/enable",
+            f"GET {CONNECTOR}/disable",
+            f"POST {CONNECTOR}/disable",
+        ),
+        *(f"GET {CONNECTOR}/delete", f"POST {CONNECTOR}/delete", f"POST {CONNECTOR}/sync", f"POST {CONNECTOR}/test"),
+        *(
+            f"GET {CONNECTOR}/webhook/<any(replace, remove):what>",
+            f"POST {CONNECTOR}/webhook",
+            f"POST {CONNECTOR}/webhook/remove",
+        ),
         *("GET /events/<int:number>/restore", "POST /events/<int:number>/restore"),
         *(f"GET {TEAMS}/new", f"POST {TEAMS}/new", f"POST {TEAM}", f"GET {TEAM}/delete", f"POST {TEAM}/delete"),
         *("POST /api/painchain/log", "POST /api/changes/<path:number>/restore", "POST /api/connectors"),
@@ -135,13 +145,13 @@ def test_every_route_allows_exactly_its_roles(app):
                 response = ask(client, route, **headers)
                 assert (response.status_code not in (401, 403)) == may, (role, route, headers, response.status_code)
                 if not may:
-                    assert f"Your role is {role}; this requires the {needed} role" in told(response, route), (
+                    assert f"Your role is {role}; this requires the {needed} role" in message_of(response, route), (
                         role,
                         route,
                     )
 
 
-def told(response: TestResponse, route: Route) -> str:
+def message_of(response: TestResponse, route: Route) -> str:
     """Return what a refusal says, in the form in which the caller can use it."""
     if is_api(route[1]):
         assert set(response.get_json()) == {"success", "message", "errors"}
@@ -167,20 +177,32 @@ def offered(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.usefixtures("sources_at_hand")
 def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role):
-    one = make_connector("kubernetes", "Cluster", tags="a", enabled=True)
-    assert client.patch(f"/api/connectors/{one}", json={"tags": ["b"]}, headers={"If-Match": "*"}).status_code == 200
+    connector_id = make_connector("kubernetes", "Cluster", tags="a", enabled=True)
+    assert (
+        client.patch(f"/api/connectors/{connector_id}", json={"tags": ["b"]}, headers={"If-Match": "*"}).status_code
+        == 200
+    )
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     [change] = client.get("/api/changes?event_type=ConfigChanged").get_json()
     add_person(app, "bob", role)
     sign_in(client, "bob")
-    places = app.url_map.bind("localhost")
+    url_adapter = app.url_map.bind("localhost")
     found: set[str] = set()
-    pages = ("/", f"{LIST}/{one}", f"{LIST}/1", f"{LIST}/{one}/history", LIST, TEAMS, f"{TEAMS}/1", "/export")
+    pages = (
+        "/",
+        f"{LIST}/{connector_id}",
+        f"{LIST}/1",
+        f"{LIST}/{connector_id}/history",
+        LIST,
+        TEAMS,
+        f"{TEAMS}/1",
+        "/export",
+    )
     for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account", LOG):
         response = client.get(address)
         assert response.status_code == 200, address
         for method, pressed in offered(soup(response)):
-            rule, _ = places.match(urlsplit(urljoin(address, pressed)).path, method, return_rule=True)
+            rule, _ = url_adapter.match(urlsplit(urljoin(address, pressed)).path, method, return_rule=True)
             needed = NEEDED[method, rule.rule]
             assert needed == ANYBODY or ROLES.index(needed) <= ROLES.index(role), (address, method, pressed)
             found.add(needed)
@@ -199,7 +221,7 @@ def test_without_a_session_only_the_sign_in_pages_are_served(app, client):
                 assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer"), route
             elif route[0] != "GET":
                 assert response.status_code == 401, route
-                assert "Nothing was saved" in told(response, route)
+                assert "Nothing was saved" in message_of(response, route)
             elif headers:
                 assert (response.status_code, response.headers["HX-Redirect"][:8]) == (401, "/sign-in"), route
             else:
@@ -215,9 +237,12 @@ def test_a_token_has_the_lower_role_of_token_and_owner(app):
     bearer = {"Authorization": f"Bearer {secret}"}
 
     def refused(role: str) -> set[bool]:
-        wanted = [route for route, needed in NEEDED.items() if needed == role]
-        answers = [ask(client, route, **bearer) for route in wanted]
-        return {one.status_code in (401, 403) or one.headers.get("Location", "")[:8] == "/sign-in" for one in answers}
+        allowed_routes = [route for route, needed in NEEDED.items() if needed == role]
+        answers = [ask(client, route, **bearer) for route in allowed_routes]
+        return {
+            response.status_code in (401, 403) or response.headers.get("Location", "")[:8] == "/sign-in"
+            for response in answers
+        }
 
     assert (refused("viewer"), refused("editor"), refused("admin")) == ({False}, {False}, {True})
     add_person(app, "bob")

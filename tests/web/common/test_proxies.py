@@ -49,7 +49,7 @@ def sign_in(client: FlaskClient, address: str = "http://localhost", **headers: s
 
 def cookies(response: TestResponse) -> dict[str, str]:
     """Return the cookies that an answer sets, with what is said of each."""
-    return dict(one.split("=", 1) for one in response.headers.getlist("Set-Cookie"))
+    return dict(header.split("=", 1) for header in response.headers.getlist("Set-Cookie"))
 
 
 def signed_in_from(client: FlaskClient, **headers: str) -> str:
@@ -61,7 +61,9 @@ def test_headers_of_untrusted_proxies_are_ignored(serving: Callable[..., Flask])
     client = serving().test_client()
     answer = sign_in(client, **FORWARDED)
     assert answer.status_code == 303
-    assert [name for name, said in cookies(answer).items() if "Secure" in said or name.startswith("__")] == []
+    assert [
+        name for name, attributes in cookies(answer).items() if "Secure" in attributes or name.startswith("__")
+    ] == []
     assert signed_in_from(client, **FORWARDED) == "127.0.0.1"
     assert client.get("/", headers={**FORWARDED, "X-Forwarded-Host": "evil.example"}).status_code == 200
     assert "Strict-Transport-Security" not in client.get("/", headers=FORWARDED).headers
@@ -71,7 +73,7 @@ def test_a_trusted_proxy_sets_address_scheme_and_host(serving: Callable[..., Fla
     app = serving(trusted_proxies="1", trusted_hosts=f"{HOST}, localhost")
     client = app.test_client()
     answer = sign_in(client, **FORWARDED)
-    assert {name for name, said in cookies(answer).items() if "Secure" in said} >= {f"__Host-{SESSION}"}
+    assert {name for name, attributes in cookies(answer).items() if "Secure" in attributes} >= {f"__Host-{SESSION}"}
     assert signed_in_from(client, **FORWARDED) == FAR
     assert client.get("/", headers=FORWARDED).headers["Strict-Transport-Security"] == "max-age=31536000"
     invited = client.post("/api/people", json={"name": "bob", "role": "viewer"}, headers=FORWARDED)
@@ -124,12 +126,12 @@ def test_behind_a_trusted_proxy_signing_in_is_required(started: Path, tmp_path: 
 def test_over_https_every_cookie_has_the_host_prefix(serving: Callable[..., Flask], address: str) -> None:
     client = serving(public_url=f"https://{HOST}").test_client()
     secure = HOST in address
-    begun = client.get("/sign-in", base_url=address)
-    told = {**cookies(begun), **cookies(sign_in(client, address))}
+    first_response = client.get("/sign-in", base_url=address)
+    set_cookies = {**cookies(first_response), **cookies(sign_in(client, address))}
     expected = {"painchain", SESSION, "painchain_known"}
-    assert set(told) == {f"__Host-{name}" if secure else name for name in expected}
-    for said in told.values():
-        parts = {part.strip() for part in said.split(";")}
+    assert set(set_cookies) == {f"__Host-{name}" if secure else name for name in expected}
+    for attributes in set_cookies.values():
+        parts = {part.strip() for part in attributes.split(";")}
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= parts
         assert ("Secure" in parts, any(part.startswith("Domain") for part in parts)) == (secure, False)
     assert client.get("/", base_url=address).status_code == 200
@@ -155,8 +157,8 @@ def test_a_session_started_over_http_is_invalid_and_deleted_over_https(serving: 
     client, address = app.test_client(), f"http://{HOST}"
     client.set_cookie(SESSION, held.value, domain=HOST)
     assert client.get("/", base_url=address).status_code == 303
-    for asked in ("/news?after=0", "/news?after=1"):
-        assert client.get(asked, base_url=address).status_code == 303
+    for address_asked in ("/news?after=0", "/news?after=1"):
+        assert client.get(address_asked, base_url=address).status_code == 303
     assert "Max-Age=0" in cookies(sign_in(client, address))[SESSION]
 
 

@@ -35,11 +35,11 @@ def test_webhook_addresses_use_the_public_address(app, client):
     add_person(app)
     sign_in(client)
     form = fill(form_of(client.get("/settings/integrations/new/github")), name="One", token="made-up-token")
-    one = client.post("/settings/integrations/new/github", data=form).location
-    form = form_of(client.get(one), "#webhook form")
-    page = soup(client.post(f"{one}/webhook", data=form, follow_redirects=True))
+    connector_address = client.post("/settings/integrations/new/github", data=form).location
+    form = form_of(client.get(connector_address), "#webhook form")
+    page = soup(client.post(f"{connector_address}/webhook", data=form, follow_redirects=True))
     assert page.select_one("#webhook-url")["value"].startswith(f"{PUBLIC}/hooks/github/")
-    assert f"{PUBLIC}/hooks/github/" in soup(client.get(one)).select_one("#webhook code").text
+    assert f"{PUBLIC}/hooks/github/" in soup(client.get(connector_address)).select_one("#webhook code").text
 
 
 @pytest.mark.parametrize(("host", "secure"), [("painchain.example", True), ("localhost", False)])
@@ -48,4 +48,6 @@ def test_a_cookie_set_over_https_is_not_sent_over_http(app, host, secure):
     client = app.test_client()
     form = fill(form_of(client.get("/sign-in", base_url=f"http://{host}"), "#sign-in"), name="alice", password=PASSWORD)
     answer = client.post("/sign-in", data=form, base_url=f"http://{host}")
-    assert ["Secure" in one for one in answer.headers.getlist("Set-Cookie") if "painchain_session" in one] == [secure]
+    assert ["Secure" in header for header in answer.headers.getlist("Set-Cookie") if "painchain_session" in header] == [
+        secure
+    ]

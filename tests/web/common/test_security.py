@@ -35,14 +35,14 @@ def opened(client: FlaskClient, number: int) -> dict[str, Any]:
     return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
 
 
-def doors(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def filled_forms(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Return every form of the settings, filled in so that it would change something."""
-    form, one = opened(client, number), f"{LIST}/{number}"
+    form, connector_address = opened(client, number), f"{LIST}/{number}"
     yield f"{LIST}/new/kubernetes", {**form, "name": "New", "cluster_name": "new"}
-    yield one, {**form, "poll_interval": "600"}
-    yield f"{one}/visibility", {**form, "hide": "Commit"}
-    yield f"{one}/enable", form
-    yield f"{one}/delete", form
+    yield connector_address, {**form, "poll_interval": "600"}
+    yield f"{connector_address}/visibility", {**form, "hide": "Commit"}
+    yield f"{connector_address}/enable", form
+    yield f"{connector_address}/delete", form
 
 
 # An error (whatever else could repeat a secret: tests/test_canaries.py)
@@ -58,12 +58,12 @@ def test_an_unexpected_error_is_logged_with_its_place_but_not_its_message(app, c
     for headers in ({}, HTMX):
         response = client.get("/fail", headers=headers)
         assert response.status_code == 500
-        said = words(soup(response).select_one("main, .toast"))
-        assert "This is a bug in PainChain" in said
-        assert response.headers["X-Request-Id"] in said
+        message = words(soup(response).select_one("main, .toast"))
+        assert "This is a bug in PainChain" in message
+        assert response.headers["X-Request-Id"] in message
         assert CANARY not in response.text
     assert "RuntimeError" in caplog.text
-    assert ["in fail" in one.exception for one in caplog.records if one.levelname == "ERROR"] == [True, True]
+    assert ["in fail" in record.exception for record in caplog.records if record.levelname == "ERROR"] == [True, True]
     assert CANARY not in caplog.text
 
 
@@ -86,14 +86,14 @@ def test_a_change_whose_event_cannot_be_written_is_rolled_back_with_a_message(
     app, client, events, make_connector, headers
 ):
     number = make_connector()
-    filled_in = list(doors(client, number))
+    filled_in = list(filled_forms(client, number))
     before = client.get("/api/connectors").get_json(), events()
     refuse(app, "INSERT", "change_events")
     for address, form in filled_in:
-        said = reason(client.post(address, data=form, headers=headers))
-        assert "Not saved: " in said
-        assert "the disk is full" in said
-        assert "INSERT" not in said
+        message = reason(client.post(address, data=form, headers=headers))
+        assert "Not saved: " in message
+        assert "the disk is full" in message
+        assert "INSERT" not in message
     assert (client.get("/api/connectors").get_json(), events()) == before, "reading goes on"
     for address in ("/", LIST, f"{LIST}/{number}"):
         assert client.get(address).status_code == 200
@@ -367,7 +367,7 @@ def test_an_oversized_address_or_form_is_refused_with_a_message(client, events, 
             response = client.get(f"{page}?{query}")
             assert response.status_code == 414, page
             assert "longer than the server reads" in response.text
-    several = {**form, **{f"more{one}": "x" for one in range(1_500)}}
+    several = {**form, **{f"more{number}": "x" for number in range(1_500)}}
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         response = client.post(f"{LIST}/{number}", data=several, content_type=kind)
         assert response.status_code == 413, kind
@@ -388,10 +388,10 @@ def test_too_deep_or_too_large_json_is_refused_with_a_message(client, make_conne
             delivery = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Push Hook"}
             hooked = client.post(f"/hooks/gitlab/{number}", data=raw, content_type="application/json", headers=delivery)
             assert hooked.status_code == 422
-    sides = {str(one): {"old": 1, "new": 2} for one in range(201)}
+    sides = {str(number): {"old": 1, "new": 2} for number in range(201)}
     report = {"event_type": "connector_updated", "connector_name": "a", "connector_type": "github", "changes": sides}
     assert client.post("/api/painchain/log", json=report).status_code == 422
-    tags = [str(one) for one in range(10_000)]
+    tags = [str(number) for number in range(10_000)]
     for body in ({"name": "Many", "tags": tags}, {"name": "a" * 900_000, "tags": "a"}):
         assert client.post("/api/teams", json=body).status_code == 422
 

@@ -75,17 +75,17 @@ def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(clien
 
 def test_links_set_the_span_from_five_minutes_to_a_day(client, happen):
     minutes = (-1440, -120, -5, 5, 120, 1440)
-    for one in minutes:
-        happen(str(one), one)
+    for minute in minutes:
+        happen(str(minute), minute)
     chosen = happen("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
     links = {words(link): str(link["href"]) for link in page.select(".spans a")}
     assert list(links) == ["±5m", "±30m", "±2h", "±24h"]
     assert texts(page, ".spans [aria-current]") == ["±30m"]
-    found = {name: titles(soup(client.get(link.partition("#")[0]))) for name, link in links.items()}
-    assert found["±5m"] == ["5", "chosen", "-5"]
-    assert found["±2h"] == ["120", "5", "chosen", "-5", "-120"]
-    assert found["±24h"] == ["1440", "120", "5", "chosen", "-5", "-120", "-1440"]
+    events_by_name = {name: titles(soup(client.get(link.partition("#")[0]))) for name, link in links.items()}
+    assert events_by_name["±5m"] == ["5", "chosen", "-5"]
+    assert events_by_name["±2h"] == ["120", "5", "chosen", "-5", "-120"]
+    assert events_by_name["±24h"] == ["1440", "120", "5", "chosen", "-5", "-120", "-1440"]
     assert all(link.endswith(f"#event-{chosen}") for link in links.values())
 
 
@@ -93,18 +93,20 @@ def test_every_event_links_to_the_changes_around_it(client, happen):
     chosen = happen("chosen")
     link = f"/events/{chosen}/around#event-{chosen}"
     for address in (f"/events/{chosen}", "/?range=all"):
-        assert link in [str(one["href"]) for one in soup(client.get(address)).select(f"#event-{chosen} .links a")]
+        assert link in [
+            str(element["href"]) for element in soup(client.get(address)).select(f"#event-{chosen} .links a")
+        ]
 
 
 def test_events_with_the_same_time_keep_their_written_order(client, happen):
-    chosen = [happen(str(one)) for one in range(5)][2]
+    chosen = [happen(str(number)) for number in range(5)][2]
     assert titles(soup(client.get(f"/events/{chosen}/around"))) == ["4", "3", "2", "1", "0"]
 
 
 def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(client, happen, monkeypatch):
     monkeypatch.setattr(context.events_before, "__defaults__", (2,))
     monkeypatch.setattr(context.events_after, "__defaults__", (2,))
-    numbers = [happen(str(one), one) for one in range(-5, 6)]
+    numbers = [happen(str(number), number) for number in range(-5, 6)]
     page = soup(client.get(f"/events/{numbers[5]}/around"))
     assert titles(page) == ["2", "1", "0", "-1", "-2"]
     above, below = page.select_one("#newer"), page.select_one("#older")
@@ -118,7 +120,7 @@ def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(clien
 
 
 def test_an_event_within_a_large_action_is_not_collapsed(client, happen):
-    numbers = [happen(str(one), 0, request_id="one action") for one in range(15)]
+    numbers = [happen(str(number), 0, request_id="one action") for number in range(15)]
     page = soup(client.get(f"/events/{numbers[0]}/around"))
     [marked] = page.select("[aria-current].event")
     assert marked.find_parent("details", class_="rest").has_attr("open")
@@ -153,21 +155,21 @@ def test_an_unknown_event_or_invalid_parameter_is_reported(client, address, stat
 
 
 def test_the_history_has_exactly_the_changes_of_one_connector(client, make_connector):
-    one, other = make_connector(name="Work"), make_connector(name=str(2))
-    edit(client, one, poll_interval="600")
+    connector_id, other = make_connector(name="Work"), make_connector(name=str(2))
+    edit(client, connector_id, poll_interval="600")
     edit(client, other, poll_interval="900")
-    page = soup(client.get(f"{LIST}/{one}/history"))
+    page = soup(client.get(f"{LIST}/{connector_id}/history"))
     assert words(page.h1) == "History of “Work”"
     assert texts(page, ".event-type") == ["Connector Updated", "Config Changed", "Connector Created"]
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
 
 
 def test_card_connector_and_event_link_to_the_history(client, make_connector, events):
-    one = make_connector()
-    address = f"{LIST}/{one}/history"
+    connector_id = make_connector()
+    address = f"{LIST}/{connector_id}/history"
     for page, selector in (
-        (LIST, f"#card-{one} a"),
-        (f"{LIST}/{one}", "#connector_header a"),
+        (LIST, f"#card-{connector_id} a"),
+        (f"{LIST}/{connector_id}", "#connector_header a"),
         (f"/events/{events()[-1]['id']}", "main > .meta a"),
         ("/", "#feed .links a"),
     ):
@@ -175,32 +177,32 @@ def test_card_connector_and_event_link_to_the_history(client, make_connector, ev
 
 
 def test_a_deleted_connector_still_has_its_history(client, make_connector):
-    one = make_connector(name="Gone")
-    client.post(f"{LIST}/{one}/delete", data=form_of(client.get(f"{LIST}/{one}/delete")))
-    page = soup(client.get(f"{LIST}/{one}/history"))
+    connector_id = make_connector(name="Gone")
+    client.post(f"{LIST}/{connector_id}/delete", data=form_of(client.get(f"{LIST}/{connector_id}/delete")))
+    page = soup(client.get(f"{LIST}/{connector_id}/history"))
     assert words(page.h1) == "History of “Gone”"
     assert "This connector was deleted just now by system." in words(page.select_one("main .meta"))
     assert texts(page, ".event-type") == ["Connector Deleted", "Connector Created"]
 
 
 def test_a_long_history_is_paged(client, make_connector):
-    one = make_connector()
+    connector_id = make_connector()
     for number in range(30):
-        edit(client, one, poll_interval=str(60 + number))
-    page = soup(client.get(f"{LIST}/{one}/history"))
+        edit(client, connector_id, poll_interval=str(60 + number))
+    page = soup(client.get(f"{LIST}/{connector_id}/history"))
     older = page.select_one("#older")
     assert len(page.select("article")) == context.SIDE
     fragment, whole = client.get(older["hx-get"], headers=HTMX), client.get(older["href"])
     assert len(soup(fragment).select("article")) == len(soup(whole).select("article")) == 11
     assert soup(fragment).find("html") is None
     assert soup(whole).select_one("#older") is None
-    assert f"{LIST}/{one}/history" in [link["href"] for link in soup(whole).select("main .meta a")]
+    assert f"{LIST}/{connector_id}/history" in [link["href"] for link in soup(whole).select("main .meta a")]
 
 
 def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_connector, happen):
-    one = make_connector()
-    happen("a commit", connector_id=one)
-    assert titles(soup(client.get(f"{LIST}/{one}/history"))) == ["Work GitHub"]
+    connector_id = make_connector()
+    happen("a commit", connector_id=connector_id)
+    assert titles(soup(client.get(f"{LIST}/{connector_id}/history"))) == ["Work GitHub"]
 
 
 # Who set each field
@@ -209,21 +211,24 @@ def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_conne
 def blames(client: FlaskClient, number: int) -> dict[str, str]:
     """Return what stands beside each field of a connector's form."""
     page = soup(client.get(f"{LIST}/{number}"))
-    return {str(one["data-field"]): words(one.select_one(".blame")) for one in page.select("#connector [data-field]")}
+    return {
+        str(element["data-field"]): words(element.select_one(".blame"))
+        for element in page.select("#connector [data-field]")
+    }
 
 
 def test_every_field_of_a_new_connector_shows_its_creator(client, make_connector, events):
-    one = make_connector()
-    assert set(blames(client, one).values()) == {"Set at creation by system, just now"}
-    link = soup(client.get(f"{LIST}/{one}")).select_one(".blame a")
+    connector_id = make_connector()
+    assert set(blames(client, connector_id).values()) == {"Set at creation by system, just now"}
+    link = soup(client.get(f"{LIST}/{connector_id}")).select_one(".blame a")
     assert link["href"] == f"/events/{events()[-1]['id']}"
 
 
 def test_each_field_shows_who_last_changed_it_and_the_old_value(client, make_connector, events):
-    one = make_connector(tags="a, b")
-    edit(client, one, poll_interval="600", name="Home")
-    edit(client, one, poll_interval="900", tags="", token="another", repos="acme/api\r\nacme/web")
-    assert blames(client, one) == {
+    connector_id = make_connector(tags="a, b")
+    edit(client, connector_id, poll_interval="600", name="Home")
+    edit(client, connector_id, poll_interval="900", tags="", token="another", repos="acme/api\r\nacme/web")
+    assert blames(client, connector_id) == {
         "name": "Changed from “Work GitHub” by system, just now",
         "tags": "Changed from “a”, “b” by system, just now",
         "base_url": "Set at creation by system, just now",
@@ -232,18 +237,18 @@ def test_each_field_shows_who_last_changed_it_and_the_old_value(client, make_con
         "repos": "Changed from nothing by system, just now",
         "branches": "Set at creation by system, just now",
     }
-    link = soup(client.get(f"{LIST}/{one}")).select_one("[data-field=poll_interval] .blame a")
+    link = soup(client.get(f"{LIST}/{connector_id}")).select_one("[data-field=poll_interval] .blame a")
     newest = [event for event in events() if event["metadata"].get("field") == "poll_interval"][-1]
     assert link["href"] == f"/events/{newest['id']}"
 
 
 def test_blame_shows_only_that_a_secret_was_set_replaced_or_cleared(client, make_connector):
-    one = make_connector("kubernetes")
-    edit(client, one, token="made-up-secret")
-    assert blames(client, one)["token"] == "Set by system, just now"
-    edit(client, one, token_clear=True)
-    assert blames(client, one)["token"] == "Cleared by system, just now"
-    assert "made-up-secret" not in client.get(f"{LIST}/{one}").text
+    connector_id = make_connector("kubernetes")
+    edit(client, connector_id, token="made-up-secret")
+    assert blames(client, connector_id)["token"] == "Set by system, just now"
+    edit(client, connector_id, token_clear=True)
+    assert blames(client, connector_id)["token"] == "Cleared by system, just now"
+    assert "made-up-secret" not in client.get(f"{LIST}/{connector_id}").text
 
 
 def test_the_built_in_connector_was_created_by_the_first_start(client):
@@ -251,69 +256,71 @@ def test_the_built_in_connector_was_created_by_the_first_start(client):
 
 
 def test_an_htmx_save_returns_the_updated_blame(client, make_connector):
-    one = make_connector()
-    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="600")
-    page = soup(client.post(f"{LIST}/{one}", data=form, headers=HTMX))
+    connector_id = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), poll_interval="600")
+    page = soup(client.post(f"{LIST}/{connector_id}", data=form, headers=HTMX))
     assert texts(page, "#connector [data-field=poll_interval] .blame") == ["Changed from 300 by system, just now"]
 
 
 def test_a_refused_form_still_shows_who_changed_each_field(client, make_connector):
-    one = make_connector()
-    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), poll_interval="nonsense")
+    connector_id = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), poll_interval="nonsense")
     for headers in ({}, HTMX):
-        page = soup(client.post(f"{LIST}/{one}", data=form, headers=headers))
+        page = soup(client.post(f"{LIST}/{connector_id}", data=form, headers=headers))
         assert texts(page, "[data-field=poll_interval] .blame") == ["Set at creation by system, just now"]
 
 
 def test_an_event_reported_by_a_script_gives_blame_only_if_it_matches(client, make_connector):
-    one = make_connector()
-    edit(client, one, poll_interval="600")
+    connector_id = make_connector()
+    edit(client, connector_id, poll_interval="600")
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "author": "script"}
     client.post("/api/painchain/log", json={**report, "field": "poll_interval", "old_value": 600, "new_value": 61})
-    assert blames(client, one)["poll_interval"] == "Changed from 300 by system, just now"
+    assert blames(client, connector_id)["poll_interval"] == "Changed from 300 by system, just now"
 
 
 def test_changes_while_auditing_was_off_have_no_blame(client, make_connector):
-    one = make_connector()
+    connector_id = make_connector()
     client.post("/api/connectors/1/disable")
-    edit(client, one, poll_interval="600")
+    edit(client, connector_id, poll_interval="600")
     client.post("/api/connectors/1/enable")
-    found = blames(client, one)
-    assert found["poll_interval"] == "The log does not show who set this. Show history"
-    assert found["name"] == "Set at creation by system, just now"
+    connector_blames = blames(client, connector_id)
+    assert connector_blames["poll_interval"] == "The log does not show who set this. Show history"
+    assert connector_blames["name"] == "Set at creation by system, just now"
 
 
 def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector, monkeypatch):
-    one = make_connector()
-    edit(client, one, name="Home")
-    edit(client, one, poll_interval="600")
+    connector_id = make_connector()
+    edit(client, connector_id, name="Home")
+    edit(client, connector_id, poll_interval="600")
     monkeypatch.setattr(blame, "REACH", 1)
-    found = blames(client, one)
-    assert found["poll_interval"] == "Changed from 300 by system, just now"
-    assert found["name"] == found["base_url"] == "The log does not show who set this. Show history"
+    connector_blames = blames(client, connector_id)
+    assert connector_blames["poll_interval"] == "Changed from 300 by system, just now"
+    assert (
+        connector_blames["name"] == connector_blames["base_url"] == "The log does not show who set this. Show history"
+    )
 
 
 @pytest.mark.both_databases
 def test_blame_takes_one_query_for_any_number_of_events(app, client, make_connector):
-    one = make_connector()
+    connector_id = make_connector()
     for number in range(20):
-        edit(client, one, poll_interval=str(60 + number))
+        edit(client, connector_id, poll_interval=str(60 + number))
     statements: list[str] = []
     with app.app_context():
-        connector = connector_store.get(one)
+        connector = connector_store.get(connector_id)
         listening.listen(db.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-        found = blame.of(connector)
-    assert (found["poll_interval"].before, found["name"].verb) == (78, "created")
+        connector_blame = blame.of(connector)
+    assert (connector_blame["poll_interval"].before, connector_blame["name"].verb) == (78, "created")
     assert len(statements) == 1
 
 
 def test_blame_escapes_a_hostile_name(app, client, make_connector):
-    one = make_connector()
-    edit(client, one, poll_interval="600")
+    connector_id = make_connector()
+    edit(client, connector_id, poll_interval="600")
     with app.app_context():
         db.session.execute(update(ChangeEvent).values(author="<b>eve\u202e</b>"))
         db.session.commit()
-    assert blames(client, one)["poll_interval"].endswith(" by <b>eve\\u202e</b>, just now")
+    assert blames(client, connector_id)["poll_interval"].endswith(" by <b>eve\\u202e</b>, just now")
 
 
 def test_an_event_id_redirects_to_its_event(client, events):

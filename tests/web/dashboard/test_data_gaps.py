@@ -32,7 +32,7 @@ def lapse(app: Flask, number: int, kind: str, since: datetime, until: datetime |
         db.session.flush()
 
 
-def stretches(page: BeautifulSoup) -> list[str]:
+def gap_texts(page: BeautifulSoup) -> list[str]:
     return [text.split(",")[0] for text in texts(page, ".data-gaps li")]
 
 
@@ -42,11 +42,11 @@ def test_the_chart_shows_data_gaps(client, app, now):
     lapse(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
     page = soup(client.get("/"))
     since, *until = page.select(".data-gaps time")[1:]
-    assert [(words(one.a), words(one)) for one in page.select(".data-gaps li")] == [
+    assert [(words(item.a), words(item)) for item in page.select(".data-gaps li")] == [
         ("Number 3", f"Number 3 rate limited since {texts(page, '.data-gaps time')[0]}: No answer."),
         ("Number 2", f"Number 2 failing {words(since)} – {words(until[0])}"),
     ]
-    assert [one.title.string for one in page.select(".lanes .band")] == [
+    assert [element.title.string for element in page.select(".lanes .band")] == [
         "Number 3: rate limited",
         "Number 2: failing",
     ]
@@ -57,9 +57,9 @@ def test_the_chart_shows_data_gaps(client, app, now):
 
 def test_only_filtered_connectors_have_lanes(client, app, now):
     lapse(app, 2, "failing", now - HOUR)
-    assert stretches(soup(client.get("/?source=gitlab"))) == []
-    assert stretches(soup(client.get("/?connector=3"))) == []
-    assert len(stretches(soup(client.get("/?connector=2&source=github")))) == 1
+    assert gap_texts(soup(client.get("/?source=gitlab"))) == []
+    assert gap_texts(soup(client.get("/?connector=3"))) == []
+    assert len(gap_texts(soup(client.get("/?connector=2&source=github")))) == 1
 
 
 def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app, now):
@@ -70,7 +70,7 @@ def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app,
         "Number 2 disabled",
         "Number 3 failing",
     }
-    assert [one.title.string for one in page.select(".lanes .band")] == ["Number 3: failing"]
+    assert [element.title.string for element in page.select(".lanes .band")] == ["Number 3: failing"]
 
 
 def test_many_data_gaps_are_collapsed(client, app, now):
@@ -93,13 +93,16 @@ def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, a
         before = audit_trail.Trail(event_log, "alice", new_request_id(now), now - 3 * HOUR - 15 * MINUTE)
         change = Change("poll_interval", "Poll interval", "number", 300, 3600)
         before.log_config_changed(audit_trail.Subject("Work GitHub", "github", number), change)
-    said = words(soup(client.get("/?range=7d")).select_one(".silences li"))
-    assert said.startswith("No GitHub events from Work GitHub since ")
-    assert "They usually arrive at least every 12 min. Just before: Poll interval changed from 300 to 3600 at " in said
-    assert said.endswith(" by alice.")
-    found = client.get("/api/timeline").get_json()["silences"][0]
-    assert (found["connector_name"], found["usual_gap_seconds"]) == ("Work GitHub", 720)
-    assert found["changes"][0]["event_type"] == "ConfigChanged"
+    silence_text = words(soup(client.get("/?range=7d")).select_one(".silences li"))
+    assert silence_text.startswith("No GitHub events from Work GitHub since ")
+    assert (
+        "They usually arrive at least every 12 min. Just before: Poll interval changed from 300 to 3600 at "
+        in silence_text
+    )
+    assert silence_text.endswith(" by alice.")
+    silence = client.get("/api/timeline").get_json()["silences"][0]
+    assert (silence["connector_name"], silence["usual_gap_seconds"]) == ("Work GitHub", 720)
+    assert silence["changes"][0]["event_type"] == "ConfigChanged"
     assert client.get("/api/timeline?source=gitlab").get_json()["silences"] == []
 
 

@@ -51,8 +51,8 @@ def test_the_dashboards_filter_is_exported_as_a_file(
     assert response.headers["Content-Disposition"].endswith(f'.{format}"')
     assert "Content-Length" not in response.headers, "it is streamed"
     lines = response.get_data(as_text=True).splitlines()
-    found = list(csv.DictReader(lines)) if format == "csv" else [json.loads(line) for line in lines]
-    assert [one["author"] for one in found] == ["ann"]
+    rows_found = list(csv.DictReader(lines)) if format == "csv" else [json.loads(line) for line in lines]
+    assert [event["author"] for event in rows_found] == ["ann"]
     exported = events()[-1]
     assert exported["event_type"] == "EventsExported"
     assert exported["request_id"] == response.headers["X-Request-Id"]
@@ -85,14 +85,14 @@ def test_the_api_returns_the_same_file(client: FlaskClient, events: Events) -> N
     log(client, "ann")
     response = client.post("/api/export?author=ann")
     assert (response.status_code, response.mimetype) == (200, "application/x-ndjson")
-    told = json.loads(response.data)
-    assert set(told.pop("chain")) == {"version", "previous", "mac"}
-    assert told.pop("connector_type") == ""
-    assert told == events(author="ann")[-1]
+    error = json.loads(response.data)
+    assert set(error.pop("chain")) == {"version", "previous", "mac"}
+    assert error.pop("connector_type") == ""
+    assert error == events(author="ann")[-1]
     as_csv = client.post("/api/export?author=ann&format=csv")
     assert [row["author"] for row in csv.DictReader(io.StringIO(as_csv.text, newline=""))] == ["ann"]
     ocsf = client.post("/api/export?author=ann&format=ocsf")
-    assert [one["actor"]["user"]["name"] for one in ocsf.get_json()] == ["ann"]
+    assert [item["actor"]["user"]["name"] for item in ocsf.get_json()] == ["ann"]
     assert [event["event_type"] for event in events()[-3:]] == ["EventsExported"] * 3
 
 

@@ -128,8 +128,8 @@ def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
 
 def test_the_page_of_a_reported_event_marks_it_as_reported(client, events):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
-    said = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
-    assert ["reported by a script" in one for one in said] == [False, True]
+    meta_lines = [words(soup(client.get(f"/events/{event['id']}")).select_one("main .meta")) for event in events()]
+    assert ["reported by a script" in meta_line for meta_line in meta_lines] == [False, True]
 
 
 def test_a_gap_is_shown(client):

@@ -38,7 +38,7 @@ def searched(client: FlaskClient, q: str) -> list[str]:
     return [f"{kind} by {author}" for kind, author in zip(kinds, authors, strict=True)]
 
 
-FOUND = [
+SEARCH_CASES = [
     ("zeppelin", ["Config Changed by Doe, J"]),
     ("zep -author:alice", ["Config Changed by Doe, J"]),
     ('author:"Doe, J",alice type:config_changed', ["Config Changed by Doe, J", "Config Changed by alice"]),
@@ -53,13 +53,13 @@ FOUND = [
 
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("various")
-@pytest.mark.parametrize(("q", "lines"), FOUND)
+@pytest.mark.parametrize(("q", "lines"), SEARCH_CASES)
 def test_a_search_finds_matching_events(client, q, lines):
     assert searched(client, q) == lines
 
 
 @pytest.mark.usefixtures("various")
-@pytest.mark.parametrize(("q", "lines"), FOUND)
+@pytest.mark.parametrize(("q", "lines"), SEARCH_CASES)
 def test_the_api_supports_the_same_search_syntax(client, q, lines):
     events = client.get("/api/changes", query_string={"q": q}).get_json()
     assert [event["author"] for event in events] == [line.split(" by ")[1] for line in lines]
@@ -72,9 +72,9 @@ def test_an_invalid_qualifier_lists_the_allowed_ones_and_stays_in_the_search_box
         response = client.get("/?q=sauce:github&range=7d", headers=headers)
         page = soup(response)
         assert response.status_code == 422
-        [said] = texts(page, "[role=alert]")
-        assert "Unknown qualifier “sauce:”" in said
-        assert all(f"{name}:" in said for name in search_query.QUALIFIERS)
+        [alert] = texts(page, "[role=alert]")
+        assert "Unknown qualifier “sauce:”" in alert
+        assert all(f"{name}:" in alert for name in search_query.QUALIFIERS)
         assert page.select_one("#q")["value"] == "sauce:github"
         assert page.select_one("#q")["aria-invalid"] == "true"
 
@@ -98,8 +98,8 @@ def test_a_time_in_the_search_overrides_the_range_and_choosing_a_range_replaces_
 
 
 def test_without_javascript_the_page_explains_the_search(client):
-    said = soup(client.get("/")).select_one("#menu-how").get_text()
-    assert all(f"{name}:" in said for name in search_query.QUALIFIERS)
+    help_text = soup(client.get("/")).select_one("#menu-how").get_text()
+    assert all(f"{name}:" in help_text for name in search_query.QUALIFIERS)
 
 
 def suggested(client: FlaskClient, q: str) -> list[str]:

@@ -16,10 +16,10 @@ def moments(events):
     return [event["timestamp"] for event in events()]
 
 
-def standing(page, name):
+def card_of(page, name):
     """Return what a page tells of a connector, as it stood."""
-    found = [card for card in page.select(".standing") if words(card.select_one("h3")) == name]
-    return {words(row.dt): words(row.dd) for row in found[0].select("dl > div")} if found else None
+    cards = [card for card in page.select(".standing") if words(card.select_one("h3")) == name]
+    return {words(row.dt): words(row.dd) for row in cards[0].select("dl > div")} if cards else None
 
 
 def test_now_shows_the_current_configuration(client, make_connector):
@@ -27,7 +27,7 @@ def test_now_shows_the_current_configuration(client, make_connector):
     edit(client, number, poll_interval="3600")
     page = soup(client.get("/as-of"))
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
-    assert standing(page, "Work GitHub") == {
+    assert card_of(page, "Work GitHub") == {
         "Tags": "ci",
         "API URL": "https://api.github.com",
         "Token": "set",
@@ -42,30 +42,30 @@ def test_a_time_shows_the_configuration_of_then(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     edit(client, number, poll_interval="3600")
     edit(client, number, name="Home")
-    first, made, changed, *_ = moments(events)
+    first, created, changed, *_ = moments(events)
     assert texts(soup(client.get("/as-of", query_string={"at": first})), ".standing h3") == ["PainChain System"]
-    for moment, interval in ((made, "300"), (changed, "3600")):
-        then = standing(soup(client.get("/as-of", query_string={"at": moment})), "Work GitHub")
+    for moment, interval in ((created, "300"), (changed, "3600")):
+        then = card_of(soup(client.get("/as-of", query_string={"at": moment})), "Work GitHub")
         assert then["Poll interval (seconds)"] == interval
 
 
 def test_a_deleted_connector_exists_at_an_earlier_time(client, make_connector, events):
     number = make_connector(name="Work GitHub")
     assert client.delete(f"/api/connectors/{number}").status_code == 204
-    assert standing(soup(client.get("/as-of")), "Work GitHub") is None
+    assert card_of(soup(client.get("/as-of")), "Work GitHub") is None
     before = soup(client.get("/as-of", query_string={"at": moments(events)[1]}))
-    assert standing(before, "Work GitHub")["Token"] == "set"
+    assert card_of(before, "Work GitHub")["Token"] == "set"
 
 
 @pytest.mark.both_databases
 def test_two_times_are_compared_in_either_order(client, make_connector, events):
     number = make_connector(name="Work GitHub")
-    made = moments(events)[-1]
+    created = moments(events)[-1]
     edit(client, number, poll_interval="3600", repos="acme/api", token="another")
     client.put(f"/api/connectors/{number}/visibility/PullRequest/comments", json={"visible": False})
     make_connector("kubernetes", "Cluster")
     now = datetime.now(UTC).isoformat()
-    for at, compare in ((now, made), (made, now)):
+    for at, compare in ((now, created), (created, now)):
         page = soup(client.get("/as-of", query_string={"at": at, "compare": compare}))
         assert texts(page, ".difference h3") == ["Cluster added", "Work GitHub changed"]
         assert texts(page, ".difference .changes li") == [
@@ -96,7 +96,7 @@ def test_every_event_links_to_the_configuration_at_its_time(client, make_connect
     for event in events(event_type="ConfigChanged"):
         page = soup(client.get(f"/events/{event['id']}"))
         [link] = [link["href"] for link in page.select("a") if words(link) == "Configuration at this time"]
-        then = standing(soup(client.get(link)), "Work GitHub")
+        then = card_of(soup(client.get(link)), "Work GitHub")
         assert (then["Poll interval (seconds)"], then["Branches"]) == ("3600", "main"), "a save counts as a whole"
 
 
@@ -129,7 +129,7 @@ def test_a_time_without_auditing_is_shown_as_a_gap(client, make_connector):
     client.post("/api/connectors/1/enable")
     page = soup(client.get("/as-of"))
     assert words(page.select_one(".unrecorded li")).startswith("between")
-    assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
+    assert card_of(page, "Work GitHub")["Poll interval (seconds)"] == "300", "as it was recorded"
 
 
 def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, make_connector, events):
@@ -142,27 +142,30 @@ def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, 
     page = soup(client.get("/as-of", query_string={"at": first}))
     assert "older events were deleted" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
-    assert standing(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
+    assert card_of(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
     assert "unchanged since the audit log starts" in words(page.select_one(".standing .meta"))
     answer = client.get("/api/as-of").get_json()
-    assert (answer["complete"], [one["complete"] for one in answer["connectors"]]) == (False, [False, False, True])
+    assert (answer["complete"], [connector["complete"] for connector in answer["connectors"]]) == (
+        False,
+        [False, False, True],
+    )
 
 
 def test_events_reported_by_scripts_are_counted_but_not_applied(client, make_connector):
     make_connector(name="Work GitHub")
     log(client, event_type="connector_deleted", connector_name="Work GitHub", connector_type="github")
     page = soup(client.get("/as-of"))
-    assert standing(page, "Work GitHub")
+    assert card_of(page, "Work GitHub")
     assert "1 event was reported by scripts" in words(page.select_one(".past-page"))
 
 
 def test_the_api_returns_the_same_configuration(client, make_connector, events):
     number = make_connector(name="Work GitHub", tags="ci")
-    made = moments(events)[-1]
+    created = moments(events)[-1]
     edit(client, number, poll_interval="3600")
     client.put(f"/api/connectors/{number}/visibility/PullRequest/comments", json={"visible": False})
-    answer = client.get("/api/as-of", query_string={"at": made}).get_json()
-    assert (answer["at"], answer["complete"], answer["gaps"]) == (made, True, [])
+    answer = client.get("/api/as-of", query_string={"at": created}).get_json()
+    assert (answer["at"], answer["complete"], answer["gaps"]) == (created, True, [])
     then = answer["connectors"][1]
     assert (then["id"], then["name"], then["tags"], then["enabled"]) == (number, "Work GitHub", ["ci"], False)
     assert (then["config"]["poll_interval"], then["config"]["token"], then["hidden"]) == (300, {"set": True}, [])

@@ -26,14 +26,14 @@ def change(client: FlaskClient, number: int, **values: Any) -> None:
 
 
 def stored(client: FlaskClient, number: int) -> dict[str, Any]:
-    one = client.get(f"/api/connectors/{number}").get_json()
-    return {**one, **one["config"]}
+    connector = client.get(f"/api/connectors/{number}").get_json()
+    return {**connector, **connector["config"]}
 
 
 def newest(client: FlaskClient, event_type: str, field: str = "") -> dict[str, Any]:
     """Return the newest event of a type, of a field if one is named."""
-    found = client.get("/api/changes", query_string={"event_type": event_type}).get_json()
-    return next(one for one in found if field in ("", one["metadata"].get("field")))
+    matching = client.get("/api/changes", query_string={"event_type": event_type}).get_json()
+    return next(event for event in matching if field in ("", event["metadata"].get("field")))
 
 
 def page_of(event: dict[str, Any]) -> str:
@@ -43,7 +43,7 @@ def page_of(event: dict[str, Any]) -> str:
 def put_back(client: FlaskClient, event: dict[str, Any], *, htmx: bool = False, **values: Any) -> TestResponse:
     """Open the preview, tick what is wanted and press the button."""
     opened = client.get(page_of(event))
-    fields = [str(one["value"]) for one in soup(opened).select("[name=fields][checked]")]
+    fields = [str(field["value"]) for field in soup(opened).select("[name=fields][checked]")]
     form = {**form_of(opened, "#restore"), "fields": fields, **values}
     return client.post(page_of(event), data=form, headers=HTMX if htmx else {})
 
@@ -55,8 +55,8 @@ def script(client: FlaskClient, event: dict[str, Any], **body: Any) -> TestRespo
 def parts(page: BeautifulSoup) -> dict[str, str]:
     """Return what the preview says of each setting: the way back, or what stands in it."""
     return {
-        str(one["data-field"]): words(one.select_one(".obstacle") or one.select_one(".change"))
-        for one in page.select("#restore li")
+        str(item["data-field"]): words(item.select_one(".obstacle") or item.select_one(".change"))
+        for item in page.select("#restore li")
     }
 
 
@@ -78,25 +78,25 @@ def refused(client: FlaskClient, event: dict[str, Any]) -> str:
 @pytest.mark.both_databases
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_reverting_a_setting_is_previewed_and_audited(client, make_connector, htmx):
-    one = make_connector()
-    change(client, one, poll_interval=3600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
     assert parts(soup(client.get(page_of(event)))) == {"poll_interval": "3600 → 300"}
     answer = put_back(client, event, htmx=htmx)
     if htmx:
-        assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{LIST}/{one}")
+        assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{LIST}/{connector_id}")
     else:
-        assert (answer.status_code, answer.location) == (303, f"{LIST}/{one}")
-    page = soup(client.get(f"{LIST}/{one}"))
+        assert (answer.status_code, answer.location) == (303, f"{LIST}/{connector_id}")
+    page = soup(client.get(f"{LIST}/{connector_id}"))
     assert texts(page, "#toast .toast span") == ["Reverted in “Work GitHub”: Poll interval."]
     assert texts(page, "#feed .event-type")[:2] == ["Connector Updated", "Config Changed"]
     assert texts(page, "#feed .change")[0] == "Poll interval: 3600 → 300"
-    assert stored(client, one)["poll_interval"] == 300
+    assert stored(client, connector_id)["poll_interval"] == 300
 
 
 def test_the_new_events_link_to_the_event_that_they_revert(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=3600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
     assert put_back(client, event).status_code == 303
     for event_type in ("ConfigChanged", "ConnectorUpdated"):
@@ -105,13 +105,13 @@ def test_the_new_events_link_to_the_event_that_they_revert(client, make_connecto
         for address in ("/", f"/events/{new['id']}"):
             article = soup(client.get(address)).select_one(f"#event-{new['id']}")
             assert "reverts an earlier change" in texts(article, "summary .note")
-            [link] = [one for one in article.select(".links a") if words(one) == f"Reverts {event['event_id']}"]
+            [link] = [link for link in article.select(".links a") if words(link) == f"Reverts {event['event_id']}"]
             assert client.get(str(link["href"])).location == f"/events/{event['id']}"
 
 
 def test_an_ordinary_change_is_not_marked_as_a_revert(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=3600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
     assert "reverts" not in event["metadata"]
     assert "reverts" not in event["description"]
@@ -119,8 +119,8 @@ def test_an_ordinary_change_is_not_marked_as_a_revert(client, make_connector):
 
 
 def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
-    one = make_connector(tags="a, b")
-    change(client, one, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
+    connector_id = make_connector(tags="a, b")
+    change(client, connector_id, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
     event = newest(client, "ConnectorUpdated")
     assert parts(soup(client.get(page_of(event)))) == {
         "name": "Home → Work GitHub",
@@ -129,7 +129,7 @@ def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
         "repos": "−acme/api",
     }
     assert put_back(client, event, fields=["name", "tags"]).status_code == 303
-    now = stored(client, one)
+    now = stored(client, connector_id)
     assert (now["name"], set(now["tags"]), now["poll_interval"], now["repos"]) == (
         "Work GitHub",
         {"a", "b"},
@@ -140,17 +140,17 @@ def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
 
 
 def test_visibility_changes_can_be_reverted(client, make_connector):
-    one = make_connector()
-    form = fill(form_of(client.get(f"{LIST}/{one}"), "#connector-form"), **{"visible.Commit.sha": False})
-    assert client.post(f"{LIST}/{one}", data=form).status_code == 303
+    connector_id = make_connector()
+    form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), **{"visible.Commit.sha": False})
+    assert client.post(f"{LIST}/{connector_id}", data=form).status_code == 303
     saved = newest(client, "ConnectorUpdated")
     assert parts(soup(client.get(page_of(saved)))) == {"field_visibility.Commit.sha": "hidden → shown"}
     assert put_back(client, saved).status_code == 303
-    assert stored(client, one)["visibility"]["Commit"]["sha"] is True
+    assert stored(client, connector_id)["visibility"]["Commit"]["sha"] is True
     toggled = newest(client, "FieldVisibilityChanged")
     assert toggled["metadata"]["reverts"] == saved["event_id"]
     assert put_back(client, toggled).status_code == 303
-    assert stored(client, one)["visibility"]["Commit"]["sha"] is False
+    assert stored(client, connector_id)["visibility"]["Commit"]["sha"] is False
     assert refused(client, toggled).endswith("of Commit is already hidden.")
 
 
@@ -161,20 +161,20 @@ def test_the_name_of_the_built_in_connector_can_be_reverted(client):
 
 
 def test_a_revert_can_be_reverted(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     for value in (300, 600):
         assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
-        assert stored(client, one)["poll_interval"] == value
+        assert stored(client, connector_id)["poll_interval"] == value
 
 
 def test_while_auditing_is_off_a_revert_works_and_is_not_recorded(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     client.post(f"/api/connectors/{SYSTEM}/disable")
     event = newest(client, "ConfigChanged")
     assert put_back(client, event).status_code == 303
-    assert stored(client, one)["poll_interval"] == 300
+    assert stored(client, connector_id)["poll_interval"] == 300
     assert newest(client, "ConfigChanged") == event
 
 
@@ -182,71 +182,71 @@ def test_while_auditing_is_off_a_revert_works_and_is_not_recorded(client, make_c
 
 
 def test_a_secret_is_never_reverted(client, make_connector):
-    one = make_connector()
-    change(client, one, token="another", poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, token="another", poll_interval=600)
     secret, save = newest(client, "ConfigChanged", "token"), newest(client, "ConnectorUpdated")
     assert "secret" in refused(client, secret)
     assert script(client, secret).status_code == script(client, save, fields=["token"]).status_code == 422
     assert put_back(client, save, fields=["token", "poll_interval"]).status_code == 422
-    assert stored(client, one)["poll_interval"] == 600
+    assert stored(client, connector_id)["poll_interval"] == 600
     assert script(client, save).status_code == 200, "without a choice everything but secrets is put back"
-    assert stored(client, one)["poll_interval"] == 300
+    assert stored(client, connector_id)["poll_interval"] == 300
 
 
 def test_a_setting_changed_since_is_not_reverted_and_its_current_value_is_shown(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
-    change(client, one, poll_interval=900)
+    change(client, connector_id, poll_interval=900)
     assert refused(client, event) == "Poll interval was changed again since: it is now 900."
-    change(client, one, poll_interval=300)
+    change(client, connector_id, poll_interval=300)
     assert refused(client, event) == "Poll interval is already 300."
     assert script(client, event).status_code == 409
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_a_change_between_preview_and_revert_refuses_the_whole_revert(client, make_connector, htmx):
-    one = make_connector()
-    change(client, one, poll_interval=600, name="Home")
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600, name="Home")
     event = newest(client, "ConnectorUpdated")
     form = {**form_of(client.get(page_of(event)), "#restore"), "fields": ["poll_interval", "name"]}
-    change(client, one, poll_interval=900)
+    change(client, connector_id, poll_interval=900)
     before = client.get("/api/changes").get_json()
     answer = client.post(page_of(event), data=form, headers=HTMX if htmx else {})
     assert answer.status_code == 409
     page = soup(answer)
     assert bool(page.find("html")) != htmx
     assert texts(page, "[role=alert]") == ["Nothing was changed: Poll interval was changed again since: it is now 900."]
-    assert [one["value"] for one in page.select("[name=fields][checked]")] == ["name"]
-    assert stored(client, one)["name"] == "Home"
+    assert [field["value"] for field in page.select("[name=fields][checked]")] == ["name"]
+    assert stored(client, connector_id)["name"] == "Home"
     assert client.get("/api/changes").get_json() == before
     assert put_back(client, event).status_code == 303
-    assert (stored(client, one)["name"], stored(client, one)["poll_interval"]) == ("Work GitHub", 900)
+    assert (stored(client, connector_id)["name"], stored(client, connector_id)["poll_interval"]) == ("Work GitHub", 900)
 
 
 def test_another_changed_field_does_not_prevent_the_revert(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     form = {**form_of(client.get(page_of(event)), "#restore"), "fields": ["poll_interval"]}
-    change(client, one, name="Home")
+    change(client, connector_id, name="Home")
     assert client.post(page_of(event), data=form).status_code == 303
-    assert stored(client, one)["poll_interval"] == 300
+    assert stored(client, connector_id)["poll_interval"] == 300
 
 
 def test_changes_of_a_deleted_connector_cannot_be_reverted(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     form = form_of(client.get(page_of(event)), "#restore")
-    assert client.delete(f"/api/connectors/{one}").status_code == 204
+    assert client.delete(f"/api/connectors/{connector_id}").status_code == 204
     assert refused(client, event) == "The connector was deleted."
     assert client.post(page_of(event), data={**form, "fields": ["poll_interval"]}).status_code == 409
     assert script(client, event).status_code == 409
 
 
 def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector):
-    one = make_connector()
+    connector_id = make_connector()
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval"}
     client.post("/api/painchain/log", json={**report, "old_value": 5, "new_value": 300})
     event = newest(client, "ConfigChanged")
@@ -255,7 +255,7 @@ def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector)
     client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
     assert "changed again since" in refused(client, newest(client, "ConfigChanged"))
     client.post("/api/painchain/log", json={**report, "field": "base_url", "old_value": "https://a:b@host.example"})
-    assert stored(client, one)["base_url"] == "https://api.github.com"
+    assert stored(client, connector_id)["base_url"] == "https://api.github.com"
 
 
 def test_a_field_that_no_longer_exists_is_not_reverted(client, make_connector):
@@ -266,8 +266,8 @@ def test_a_field_that_no_longer_exists_is_not_reverted(client, make_connector):
 
 
 def test_a_name_that_is_taken_by_now_is_not_reverted(client, make_connector):
-    one = make_connector(name="Work")
-    change(client, one, name="Home")
+    connector_id = make_connector(name="Work")
+    change(client, connector_id, name="Home")
     event = newest(client, "ConfigChanged")
     make_connector(name="WORK")
     assert refused(client, event) == "A connector named “Work” already exists."
@@ -275,8 +275,8 @@ def test_a_name_that_is_taken_by_now_is_not_reverted(client, make_connector):
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     none = put_back(client, event, htmx=htmx, fields=[])
     assert (none.status_code, texts(soup(none), "[role=alert]")) == (
@@ -286,16 +286,16 @@ def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
     odd = put_back(client, event, htmx=htmx, fields=["poll_interval", "name"])
     assert odd.status_code == 422
     assert "Choose from what the event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
-    assert stored(client, one)["poll_interval"] == 600
+    assert stored(client, connector_id)["poll_interval"] == 600
 
 
 def test_events_that_changed_no_setting_cannot_be_reverted(client, make_connector):
-    one = make_connector()
+    connector_id = make_connector()
     created = newest(client, "ConnectorCreated")
     client.post("/api/painchain/log", json={"event_type": "config_changed", "connector_name": "Else", "field": "x"})
     for event in (created, newest(client, "ConfigChanged")):
         assert client.get(page_of(event)).status_code == script(client, event).status_code == 404
-        token = form_of(client.get(f"{LIST}/{one}"), "#connector-form")["csrf_token"]
+        token = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")["csrf_token"]
         assert client.post(page_of(event), data={"csrf_token": token, "fields": ["x"]}).status_code == 404
         assert "Revert…" not in client.get(f"/events/{event['id']}").text
 
@@ -310,15 +310,15 @@ def test_unknown_events_cannot_be_reverted(client, make_connector):
 
 
 def test_a_form_without_csrf_token_reverts_nothing(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     assert client.post(page_of(newest(client, "ConfigChanged")), data={"fields": ["poll_interval"]}).status_code == 400
-    assert stored(client, one)["poll_interval"] == 600
+    assert stored(client, connector_id)["poll_interval"] == 600
 
 
 def test_the_revert_link_is_shown_if_something_can_be_reverted(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600, token="another")
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600, token="another")
     for event_type, field, offered in (
         ("ConfigChanged", "poll_interval", True),
         ("ConfigChanged", "token", False),
@@ -335,13 +335,13 @@ def test_the_revert_link_is_shown_if_something_can_be_reverted(client, make_conn
 
 
 def test_a_script_reverts_by_number_or_event_id_and_gets_the_connector(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     answer = client.post(f"/api/changes/{event['event_id']}/restore", json={"fields": ["poll_interval"]})
-    assert (answer.status_code, answer.get_json()) == (200, client.get(f"/api/connectors/{one}").get_json())
-    assert answer.headers["ETag"] == client.get(f"/api/connectors/{one}").headers["ETag"]
-    assert stored(client, one)["poll_interval"] == 300
+    assert (answer.status_code, answer.get_json()) == (200, client.get(f"/api/connectors/{connector_id}").get_json())
+    assert answer.headers["ETag"] == client.get(f"/api/connectors/{connector_id}").headers["ETag"]
+    assert stored(client, connector_id)["poll_interval"] == 300
     assert newest(client, "ConfigChanged")["request_id"] == answer.headers["X-Request-Id"]
     assert script(client, event).get_json()["errors"] == [
         {"field": "poll_interval", "message": "Poll interval is already 300."}
@@ -359,34 +359,34 @@ def test_an_invalid_body_is_refused(client, make_connector, body, status):
 
 
 def test_another_site_cannot_revert_anything(client, make_connector):
-    one = make_connector()
-    change(client, one, poll_interval=600)
+    connector_id = make_connector()
+    change(client, connector_id, poll_interval=600)
     address = f"/api/changes/{newest(client, 'ConfigChanged')['id']}/restore"
     assert client.post(address, json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
     assert client.post(address, data="{}", content_type="text/plain").status_code == 415
     assert client.post(f"{address}?fields=name", json={}).status_code == 422
-    assert stored(client, one)["poll_interval"] == 600
+    assert stored(client, connector_id)["poll_interval"] == 600
 
 
 def test_an_address_is_not_reverted_if_the_token_is_of_another_server(client, make_connector):
-    one = make_connector()
-    change(client, one, base_url="https://git.example", token="for-git-example")
+    connector_id = make_connector()
+    change(client, connector_id, base_url="https://git.example", token="for-git-example")
     address = f"/api/changes/{newest(client, 'ConnectorUpdated')['id']}/restore"
     answer = client.post(address, json={"fields": ["base_url"]})
-    assert (answer.status_code, stored(client, one)["config"]["base_url"]) == (422, "https://git.example")
+    assert (answer.status_code, stored(client, connector_id)["config"]["base_url"]) == (422, "https://git.example")
     assert "points to another server" in answer.get_json()["message"] + str(answer.get_json()["errors"])
 
 
 @pytest.mark.parametrize("key", connectors.ADDABLE)
 def test_every_setting_except_secrets_can_be_reverted(client, make_connector, key):
-    one = make_connector(key, "One")
+    connector_id = make_connector(key, "One")
     item = "shop" if key == "kubernetes" else "acme/api"
     samples = {"number": 77, "checkbox": False, "list": [item], "text": "other", "url": "https://other.example"}
     has_token = key != "kubernetes"
     fields = [field for field in connectors.TYPES[key].fields if field.kind in samples]
     fields = [field for field in fields if not (has_token and field.kind == "url")]
-    before = stored(client, one)
-    change(client, one, **{field.key: samples[field.kind] for field in fields})
-    assert stored(client, one) != before
+    before = stored(client, connector_id)
+    change(client, connector_id, **{field.key: samples[field.kind] for field in fields})
+    assert stored(client, connector_id) != before
     assert put_back(client, newest(client, "ConnectorUpdated")).status_code == 303
-    assert stored(client, one)["config"] == before["config"]
+    assert stored(client, connector_id)["config"] == before["config"]

@@ -57,7 +57,7 @@ def write(app: Flask) -> Write:
 
     def append(*given: dict[str, Any]) -> list[int]:
         with app.app_context(), writer.writing() as event_log:
-            return [event_log.append(event(one)) for one in given]
+            return [event_log.append(event(values)) for values in given]
 
     return append
 
@@ -99,7 +99,7 @@ def test_each_event_is_an_article_with_type_and_source(client, write, make_conne
     write({"source": "gitlab", "event_type": "Pipeline", "timestamp": datetime.now(UTC)})
     make_connector()
     page = read(client)
-    assert [(one["data-source"], one["data-event-type"]) for one in page.select("#feed article")] == [
+    assert [(article["data-source"], article["data-event-type"]) for article in page.select("#feed article")] == [
         ("painchain", "ConnectorCreated"),
         ("gitlab", "Pipeline"),
         ("painchain", "ConnectorCreated"),
@@ -255,8 +255,8 @@ def test_every_choice_in_the_filter_form_finds_its_events(client, write, make_co
         assert offered
         for value in offered:
             for article in read(client, range="all", **{name: value}).select("#feed article"):
-                there = {str(article.get(f"data-{name.replace('_', '-')}"))} | set(texts(article, selector))
-                assert value in there
+                texts_of_event = {str(article.get(f"data-{name.replace('_', '-')}"))} | set(texts(article, selector))
+                assert value in texts_of_event
     authors = [str(box["value"]) for box in read(client).select("#filter [name=author]")]
     assert authors == ["ann", "Doe, Jane", "system"]
     for author in authors:
@@ -273,7 +273,7 @@ def test_the_form_shows_the_filter_of_the_address(client, write):
     ticked = [(box["name"], box["value"]) for box in form.select("[checked]")]
     assert sorted(ticked) == [("author", "nobody"), ("source", "github"), ("source", "gitlab"), ("tag", "ci")]
     assert form.select_one("[name=q]")["value"] == "x y"
-    assert [(one["name"], one["value"]) for one in form.select("[type=hidden]")] == [
+    assert [(field["name"], field["value"]) for field in form.select("[type=hidden]")] == [
         ("range", "7d"),
         ("status", "failed"),
     ]
@@ -342,9 +342,9 @@ def test_fragments_refuse_an_invalid_filter(client):
 def test_htmx_gets_the_dashboard_fragment_and_history_restore_the_whole_page(client):
     fragment = soup(client.get("/", headers=HTMX))
     assert [element["id"] for element in fragment.find_all(recursive=False)] == ["dashboard"]
-    whole = soup(client.get("/", headers={**HTMX, "HX-History-Restore-Request": "true"}))
-    assert whole.html
-    assert whole.select_one("main #dashboard")
+    page = soup(client.get("/", headers={**HTMX, "HX-History-Restore-Request": "true"}))
+    assert page.html
+    assert page.select_one("main #dashboard")
 
 
 # Older and newer
@@ -354,14 +354,14 @@ def test_older_pages_repeat_no_event_during_writes(client, write):
     written = write(*({"timestamp": datetime.now(UTC) - MINUTE} for _ in range(2 * PAGE + 20)))
     for attribute in ("href", "hx-get"):
         page = read(client, source="github")
-        seen = numbers(page)
+        numbers_seen = numbers(page)
         while page.select_one("#older"):
             write({"timestamp": datetime.now(UTC)}, {"timestamp": LONG_AGO})
             page = follow(client, page, "#older", attribute)
-            seen += numbers(page)
-        known = [number for number in seen if number in set(written)]
-        assert known == sorted(written, reverse=True)
-        assert len(seen) == len(set(seen))
+            numbers_seen += numbers(page)
+        old_numbers = [number for number in numbers_seen if number in set(written)]
+        assert old_numbers == sorted(written, reverse=True)
+        assert len(numbers_seen) == len(set(numbers_seen))
 
 
 def test_an_older_page_keeps_the_filter_and_links_to_the_newest(client, write):
@@ -407,24 +407,24 @@ def test_a_past_range_sends_no_live_requests(client):
 def test_an_open_dashboard_stops_live_updates_when_its_range_has_ended(client, write):
     past = (datetime.now(UTC) - MINUTE).isoformat()
     write({})
-    news = soup(client.get("/news", query_string={"after": "0", "end_date": past}, headers=HTMX))
-    assert [element["id"] for element in news.find_all(recursive=False)] == ["live"]
-    assert not news.select("[hx-get]")
-    assert words(news) == "Show newest"
+    updates = soup(client.get("/news", query_string={"after": "0", "end_date": past}, headers=HTMX))
+    assert [element["id"] for element in updates.find_all(recursive=False)] == ["live"]
+    assert not updates.select("[hx-get]")
+    assert words(updates) == "Show newest"
 
 
 def test_new_events_are_sent_with_chart_and_next_address(client, write):
     page = read(client)
     numbers_written = write({}, {})
-    news = soup(client.get(live(page), headers=HTMX))
-    assert numbers(news) == sorted(numbers_written)
-    assert out_of_band(news) == [
+    updates = soup(client.get(live(page), headers=HTMX))
+    assert numbers(updates) == sorted(numbers_written)
+    assert out_of_band(updates) == [
         "timeline",
         "connector_problems",
         "live",
     ]
-    assert words(news.select_one("#timeline .count strong")) == "3"
-    assert client.get(live(news), headers=HTMX).data == b""
+    assert words(updates.select_one("#timeline .count strong")) == "3"
+    assert client.get(live(updates), headers=HTMX).data == b""
 
 
 def test_new_events_match_the_filter(client, write):
@@ -440,15 +440,15 @@ def test_new_events_match_the_filter(client, write):
 def test_many_new_events_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
-    news = soup(client.get(live(page), headers=HTMX))
-    assert out_of_band(news) == [
+    updates = soup(client.get(live(page), headers=HTMX))
+    assert out_of_band(updates) == [
         "feed",
         "timeline",
         "connector_problems",
         "live",
     ]
-    assert numbers(news) == numbers(read(client))
-    assert client.get(live(news), headers=HTMX).data == b""
+    assert numbers(updates) == numbers(read(client))
+    assert client.get(live(updates), headers=HTMX).data == b""
 
 
 def test_many_new_events_are_added_page_by_page_while_reading(client, write):
@@ -476,12 +476,12 @@ def test_an_event_recorded_late_is_a_new_event(client, write):
 
 def bins(page: BeautifulSoup) -> dict[str, int]:
     """Return where each bin of the chart leads and how many changes it says there are."""
-    found = {}
+    counts = {}
     for link in page.select("#timeline svg a"):
-        said = re.fullmatch(r".+: ([0-9]+) changes?( \(.+\))?", words(link.title))
-        assert said, link
-        found[str(link["href"])] = int(said[1])
-    return found
+        match = re.fullmatch(r".+: ([0-9]+) changes?( \(.+\))?", words(link.title))
+        assert match, link
+        counts[str(link["href"])] = int(match[1])
+    return counts
 
 
 def table(page: BeautifulSoup) -> Counter[str]:
@@ -511,15 +511,15 @@ def test_each_bin_links_to_the_changes_that_it_counts(client, write):
 def test_bins_are_contiguous(client):
     spans = [parse_qs(urlsplit(address).query) for address in bins(read(client, tag="ci"))]
     assert all(span["tag"] == ["ci"] for span in spans)
-    for one, following in itertools.pairwise(spans):
-        assert one["end_date"] == following["start_date"]
+    for span, following in itertools.pairwise(spans):
+        assert span["end_date"] == following["start_date"]
 
 
 def test_the_chart_matches_its_text_and_the_feed(client, write):
     write({"source": "gitlab"}, {"source": "gitlab"}, {}, {"source": "kitchen"})
     page = read(client)
     labels = {key: connector_type.label for key, connector_type in TYPES.items()}
-    in_feed = Counter(labels.get(str(one["data-source"]), "kitchen") for one in page.select("#feed article"))
+    in_feed = Counter(labels.get(str(article["data-source"]), "kitchen") for article in page.select("#feed article"))
     assert table(page) == in_feed == {"GitLab": 2, "GitHub": 1, "kitchen": 1, "PainChain": 1}
     assert texts(page, "#timeline .legend .source") == ["GitLab 2", "GitHub 1", "kitchen 1", "PainChain 1"]
     assert words(page.select_one("#timeline .count")) == "5 changes"
@@ -598,7 +598,7 @@ def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
     page = read(client, range="7d")
     hidden = press(client, page, "GitHub")
     assert legend(hidden) == {"GitHub 2": False, "GitLab 1": True, "PainChain 1": True, "kitchen sink 1": True}
-    assert {str(one["data-source"]) for one in hidden.select("#feed article")} == {
+    assert {str(article["data-source"]) for article in hidden.select("#feed article")} == {
         "gitlab",
         "painchain",
         "kitchen sink",
@@ -608,7 +608,7 @@ def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
     assert hidden.select_one("#filter .ranges a[aria-current]").text == "7d"
 
     both = press(client, hidden, "PainChain")
-    assert {str(one["data-source"]) for one in both.select("#feed article")} == {"gitlab", "kitchen sink"}
+    assert {str(article["data-source"]) for article in both.select("#feed article")} == {"gitlab", "kitchen sink"}
     back = press(client, press(client, both, "GitHub"), "PainChain")
     assert all(legend(back).values())
     assert str(back.select_one("#timeline")["hx-get"]) == "/timeline?range=7d"
@@ -700,8 +700,10 @@ def test_events_of_removed_sources_types_and_fields_are_shown(client, write):
         {"source": "painchain", "event_type": "Reticulated", "description": {}, "metadata": {}},
     )
     page = read(client)
-    articles = [(words(one.select_one(".source")), one["data-event-type"]) for one in page.select("#feed article")]
-    assert [one for one in articles if one[1] != "ConnectorCreated"] == [
+    articles = [
+        (words(article.select_one(".source")), article["data-event-type"]) for article in page.select("#feed article")
+    ]
+    assert [article for article in articles if article[1] != "ConnectorCreated"] == [
         ("jenkins", "Build"),
         ("GitHub", "Starred"),
         ("PainChain", "ConfigChanged"),
@@ -746,9 +748,9 @@ def test_hidden_fields_are_not_shown(client):
 
 
 def test_hidden_fields_of_a_connector_affect_only_its_own_events(client, write, make_connector):
-    one, other = make_connector(), make_connector("github", "Other")
-    hide(client, one, "Commit", "sha")
-    write({"connector_id": one}, {"connector_id": other}, {})
+    connector_id, other = make_connector(), make_connector("github", "Other")
+    hide(client, connector_id, "Commit", "sha")
+    write({"connector_id": connector_id}, {"connector_id": other}, {})
     page = read(client, source="github")
     assert [bool(article.select("[data-field=sha]")) for article in page.select("#feed article")] == [False, True, True]
 
@@ -806,8 +808,13 @@ def test_entered_text_is_escaped(client, events, make_connector):
             author=text,
         )
         log(client, event_type="field_visibility_changed", connector_type=text, field_key=text, visible=True)
-        one = f"/settings/integrations/{number}"
-        pages |= {one, f"{one}/delete", f"{one}/disable", *(f"/events/{event['id']}" for event in events()[-3:])}
+        settings_page = f"/settings/integrations/{number}"
+        pages |= {
+            settings_page,
+            f"{settings_page}/delete",
+            f"{settings_page}/disable",
+            *(f"/events/{event['id']}" for event in events()[-3:]),
+        }
     for address in sorted(pages):
         page = soup(client.get(address))
         assert_inert(page)

@@ -42,8 +42,8 @@ def bearer(secret: str) -> dict[str, str]:
 @pytest.mark.usefixtures("admin")
 def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events):
     secret = make(client, name="ci", role="editor", reason="The new pipeline")
-    made = events()[-1]
-    assert (made["event_type"], made["author"], made["description"]["reason"]) == (
+    created_token = events()[-1]
+    assert (created_token["event_type"], created_token["author"], created_token["description"]["reason"]) == (
         "TokenCreated",
         "alice",
         "The new pipeline",
@@ -59,8 +59,8 @@ def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events
     page = soup(client.get("/?range=all&author=token:ci"))
     assert texts(page, "#feed .author") == ["token:ci", "token:ci"]
     assert texts(page, "#feed .claimed") == ["claimed author: alice"]
-    told = client.get(PAGE).text + client.get("/?range=all").text + str(events())
-    assert secret[4:] not in told
+    shown_text = client.get(PAGE).text + client.get("/?range=all").text + str(events())
+    assert secret[4:] not in shown_text
     with app.app_context():
         assert secret[4:] not in str(db.session.execute(db.text("SELECT * FROM api_tokens")).all())
     assert "used just now" in words(soup(client.get(PAGE)).select_one("#token-1 .meta"))
@@ -77,16 +77,16 @@ def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
     def read(address: str, secret: str) -> int:
         return script.get(address, headers=bearer(secret)).status_code
 
-    assert [read("/api/changes", one) for one in secrets] == [200, 200, 200]
-    assert [add_team(one) for one in secrets] == [403, 201, 201]
-    assert [read("/api/tokens", one) for one in secrets] == [403, 403, 200]
+    assert [read("/api/changes", secret) for secret in secrets] == [200, 200, 200]
+    assert [add_team(secret) for secret in secrets] == [403, 201, 201]
+    assert [read("/api/tokens", secret) for secret in secrets] == [403, 403, 200]
     add_person(app, "bob")
     with on_the_record(app) as trail:
         users.change(users.get(admin), trail, None, name="alice", role="viewer")
-    assert [add_team(one) for one in secrets] == [403, 403, 403]
+    assert [add_team(secret) for secret in secrets] == [403, 403, 403]
     with on_the_record(app) as trail:
         users.disable(users.get(admin), trail)
-    assert [read("/api/changes", one) for one in secrets] == [401, 401, 401]
+    assert [read("/api/changes", secret) for secret in secrets] == [401, 401, 401]
 
 
 @pytest.mark.usefixtures("admin")
@@ -128,23 +128,23 @@ def test_an_invalid_value_is_reported_beside_its_field(client, events):
         form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **{"name": "new", **values})
         page = client.post(f"{PAGE}/new", data=form)
         assert page.status_code == 422
-        assert [one["id"] for one in soup(page).select(".error")] == [f"error-{wrong}"]
+        assert [element["id"] for element in soup(page).select(".error")] == [f"error-{wrong}"]
     assert events() == before
 
 
 @pytest.mark.usefixtures("admin")
 def test_the_api_creates_lists_and_revokes_tokens(client, events):
-    made = client.post("/api/tokens", json={"name": "ci", "role": "viewer", "days": 0})
-    assert made.status_code == 201
-    body = made.get_json()
+    created_token = client.post("/api/tokens", json={"name": "ci", "role": "viewer", "days": 0})
+    assert created_token.status_code == 201
+    body = created_token.get_json()
     assert body.pop("token").startswith("pct_")
     assert (body["name"], body["role"], body["person"], body["expires"]) == ("ci", "viewer", "alice", None)
     assert client.get("/api/tokens").get_json() == [body]
-    assert client.get(made.location).get_json() == body
+    assert client.get(created_token.location).get_json() == body
     again = client.post("/api/tokens", json={"name": "CI", "role": "viewer"})
     assert (again.status_code, again.get_json()["errors"][0]["field"]) == (422, "name")
-    assert client.delete(made.location).status_code == 204
-    assert client.delete(made.location).status_code == 404
+    assert client.delete(created_token.location).status_code == 204
+    assert client.delete(created_token.location).status_code == 404
     assert [event["event_type"] for event in events()[-2:]] == ["TokenCreated", "TokenRevoked"]
 
 
@@ -162,5 +162,5 @@ def test_the_api_description_explains_authentication(client):
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert {"token": []} in document["security"]
     assert document["paths"]["/health"]["get"]["security"] == []
-    writes = [one for path in document["paths"].values() for method, one in path.items() if method != "get"]
-    assert all("X-Reason" in [parameter["name"] for parameter in one["parameters"]] for one in writes)
+    writes = [operation for path in document["paths"].values() for method, operation in path.items() if method != "get"]
+    assert all("X-Reason" in [parameter["name"] for parameter in operation["parameters"]] for operation in writes)

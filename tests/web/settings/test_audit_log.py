@@ -66,9 +66,14 @@ def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskCl
     assert "Checked just now" in words(page.select_one(".log-verdict p"))
     assert words(page.select_one("#complete-title ~ p")).startswith("Yes.")
     assert words(page.select_one(".log-facts dd")) == "just now, 3 events"
-    told = client.get("/api/integrity").get_json()
-    assert (told["state"], told["events"], told["complete"], told["drift"]) == ("whole", 3, True, [])
-    assert told["checkpoint"]["last"]["size"] == 3
+    integrity = client.get("/api/integrity").get_json()
+    assert (integrity["state"], integrity["events"], integrity["complete"], integrity["drift"]) == (
+        "whole",
+        3,
+        True,
+        [],
+    )
+    assert integrity["checkpoint"]["last"]["size"] == 3
 
 
 def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClient) -> None:
@@ -89,9 +94,9 @@ def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClie
     with app.app_context():
         check_job.release(turn)
     look(app)
-    done = soup(client.get(f"{PAGE}/progress")).select_one("#integrity_status")
-    assert "hx-get" not in done.attrs
-    assert words(done.select_one("h2")) == "All 4 events verified."
+    status = soup(client.get(f"{PAGE}/progress")).select_one("#integrity_status")
+    assert "hx-get" not in status.attrs
+    assert words(status.select_one("h2")) == "All 4 events verified."
 
 
 @pytest.mark.both_databases
@@ -111,8 +116,8 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     assert "copy" in words(verdict.select_one("ol"))
     assert "The 2 events before it are intact." in words(verdict)
     assert words(soup(client.get("/")).select_one("#log-broken a")) == "Show details"
-    told = client.get("/api/integrity").get_json()
-    assert (told["state"], told["broken"]["kind"], told["broken"]["event"]) == ("broken", "edited", 3)
+    integrity = client.get("/api/integrity").get_json()
+    assert (integrity["state"], integrity["broken"]["kind"], integrity["broken"]["event"]) == ("broken", "edited", 3)
     change(app, "UPDATE change_events SET author = 'ann' WHERE id = 3")
     assert press(client, "#check-now").status_code == 303
     look(app)
@@ -176,7 +181,7 @@ def test_periods_without_auditing_are_listed(client: FlaskClient) -> None:
 def test_a_checkpoint_on_demand_is_audited_and_can_be_downloaded(client: FlaskClient, events: Events) -> None:
     response = press(client, "#make-checkpoint", reason="before the audit")
     assert texts(soup(client.get(response.location)), ".toast > span") == ["Created a checkpoint of 1 event."]
-    [event] = [one for one in events() if one["event_type"] == "CheckpointMade"]
+    [event] = [event for event in events() if event["event_type"] == "CheckpointMade"]
     assert (event["metadata"]["events"], event["description"]["reason"]) == (1, "before the audit")
     feed = soup(client.get("/?event_type=CheckpointMade"))
     assert "Checkpoint Made 1 event" in words(feed.select_one("#feed .what"))
@@ -191,11 +196,11 @@ def test_a_pasted_checkpoint_is_compared(app: Flask, client: FlaskClient) -> Non
     assert response.status_code == 200
     assert "still has the same 1 event as at" in texts(soup(response), "#compared li")[0]
     change(app, "UPDATE change_events SET mac = (SELECT seal FROM log_head) WHERE id = 1")
-    [told] = soup(press(client, "#compare", checkpoints=line)).select("#compared li.broken")
-    assert "rewritten" in words(told)
+    [line_result] = soup(press(client, "#compare", checkpoints=line)).select("#compared li.broken")
+    assert "rewritten" in words(line_result)
     wrong = press(client, "#compare", checkpoints=f"{line.replace(': 1,', ': 2,')}\nnonsense")
     assert wrong.status_code == 422
-    assert [one.split(":")[0] for one in texts(soup(wrong), "#compared li")] == [
+    assert [text.split(":")[0] for text in texts(soup(wrong), "#compared li")] == [
         "Another version of PainChain made this checkpoint.",
         "This is not a checkpoint. A checkpoint is a line that “painchain checkpoint” prints.",
     ]
@@ -225,7 +230,7 @@ def test_a_damaged_checkpoint_line_is_reported_until_it_is_removed(app: Flask, c
         page = read(client)
         assert words(page.select_one(".log-verdict h2")) == "The only event is verified."
         problems = texts(page, "#integrity_status .problem")
-        assert [words_of_page in one for one in problems] == ([True] if words_of_page else [])
+        assert [words_of_page in problem for problem in problems] == ([True] if words_of_page else [])
         file.write_text(content)
 
 
@@ -237,9 +242,9 @@ def test_an_undelivered_checkpoint_is_shown_until_it_is_delivered(app: Flask, cl
     page = read(client)
     assert "Posting failed just now: Could not connect to 127.0.0.1." in words(page.select_one(".log-facts .bad-news"))
     assert "Next attempt within a minute." in words(page.select_one(".log-facts .bad-news"))
-    told = client.get("/api/integrity").get_json()["checkpoint"]
-    assert (told["post_waiting"], told["posted_at"]) == (True, None)
-    assert "hunter2" not in page.text + json.dumps(told)
+    checkpoint = client.get("/api/integrity").get_json()["checkpoint"]
+    assert (checkpoint["post_waiting"], checkpoint["posted_at"]) == (True, None)
+    assert "hunter2" not in page.text + json.dumps(checkpoint)
 
 
 def test_a_viewer_can_read_and_an_admin_can_act(app: Flask, client: FlaskClient) -> None:
@@ -265,8 +270,8 @@ def test_no_input_causes_a_server_error(client: FlaskClient) -> None:
 
 
 def test_the_api_returns_a_verifiable_checkpoint(app: Flask, client: FlaskClient) -> None:
-    made = client.post("/api/checkpoints")
-    assert made.status_code == 201
+    response = client.post("/api/checkpoints")
+    assert response.status_code == 201
     with app.app_context():
-        assert checkpoints.parse(json.dumps(made.get_json())).size == 1
-        assert checkpoints.read(latest_checkpoint.file()) == [checkpoints.parse(json.dumps(made.get_json()))]
+        assert checkpoints.parse(json.dumps(response.get_json())).size == 1
+        assert checkpoints.read(latest_checkpoint.file()) == [checkpoints.parse(json.dumps(response.get_json()))]

@@ -47,9 +47,9 @@ def read(number: int) -> StoredConnector:
 
 
 def input_of(page: BeautifulSoup, field: Field) -> Tag:
-    found = page.select(f".connector-form [name='{field.key}']")
-    assert len(found) == 1, field.key
-    return found[0]
+    inputs = page.select(f".connector-form [name='{field.key}']")
+    assert len(inputs) == 1, field.key
+    return inputs[0]
 
 
 def test_every_field_has_an_input_of_its_kind_named_after_its_key(client):

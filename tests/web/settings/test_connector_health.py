@@ -65,8 +65,10 @@ def fake_source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
 def connector_id(fake_source: FakeSource, client: FlaskClient) -> int:
     """A connector of that type, enabled."""
     config = {"passphrase": "stored-passphrase"}
-    made = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True})
-    return int(made.json["id"])
+    response = client.post(
+        "/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True}
+    )
+    return int(response.json["id"])
 
 
 @pytest.fixture
@@ -120,17 +122,17 @@ def test_card_and_page_show_state_last_success_next_poll_and_remaining_requests(
     assert "Waiting for first poll" in at(client, LIST, connector_id)
     polled(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
-        said = at(client, page, connector_id)
-        assert said.startswith("OK last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
-        assert said.endswith("15:00 There is more: it follows at once.")
+        health_text = at(client, page, connector_id)
+        assert health_text.startswith("OK last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
+        assert health_text.endswith("15:00 There is more: it follows at once.")
 
 
 def test_a_failing_connector_shows_reason_start_and_next_poll(client, connector_id, polled):
     polled(**FAILING)
-    said = at(client, LIST, connector_id)
-    assert said.startswith("Failing 3 failures in a row since ")
-    assert "last success 10 min ago next poll in 20 min" in said
-    assert said.endswith("rejected the token (401). Enter a valid token.")
+    health_text = at(client, LIST, connector_id)
+    assert health_text.startswith("Failing 3 failures in a row since ")
+    assert "last success 10 min ago next poll in 20 min" in health_text
+    assert health_text.endswith("rejected the token (401). Enter a valid token.")
     client.post(f"/api/connectors/{connector_id}/disable")
     assert at(client, LIST, connector_id).startswith("Not polled")
     assert not soup(client.get(LIST)).select(f"#card-{connector_id} .sync")
@@ -145,16 +147,16 @@ def test_an_open_page_gets_only_changed_health(client, connector_id, polled):
     body = {"name": "Aaron", "type": "forge", "config": {"passphrase": "x"}}  # before the other by name, not by id
     assert client.post("/api/connectors", json=body).status_code == 201
 
-    def asked() -> str:
+    def poll_watch() -> str:
         return client.get(str(soup(client.get(LIST)).select_one("#watching")["hx-get"])).text
 
-    assert "" in (asked(), asked())  # unless a minute has just ended
+    assert "" in (poll_watch(), poll_watch())  # unless a minute has just ended
     page = soup(client.get(f"{LIST}/{connector_id}"))
     polled(**FAILING)
-    news = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
-    assert [one["id"] for one in news.select("[hx-swap-oob=true]")] == [f"health-{connector_id}", "watching"]
-    assert texts(news, ".state") == ["Failing"]
-    again = [client.get(str(news.select_one("#watching")["hx-get"])).text for _ in range(2)]
+    update = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
+    assert [element["id"] for element in update.select("[hx-swap-oob=true]")] == [f"health-{connector_id}", "watching"]
+    assert texts(update, ".state") == ["Failing"]
+    again = [client.get(str(update.select_one("#watching")["hx-get"])).text for _ in range(2)]
     assert "" in again
 
 
@@ -174,11 +176,11 @@ REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
 
 def test_the_api_returns_the_same_health(client, connector_id, polled):
     polled(**FAILING)
-    told = client.get(f"/api/connectors/{connector_id}").json["health"]
-    assert told == client.get("/api/connectors").json[1]["health"]
-    assert (told["state"], told["failures"], told["rate_limit"]) == ("failing", 3, None)
-    assert told["error"] == FAILING["error"]
-    last, following = (datetime.fromisoformat(told[name]) for name in ("last_poll", "next_poll"))
+    health = client.get(f"/api/connectors/{connector_id}").json["health"]
+    assert health == client.get("/api/connectors").json[1]["health"]
+    assert (health["state"], health["failures"], health["rate_limit"]) == ("failing", 3, None)
+    assert health["error"] == FAILING["error"]
+    last, following = (datetime.fromisoformat(health[name]) for name in ("last_poll", "next_poll"))
     assert following - last == FAILING["due"] - FAILING["last_poll"]
     assert client.get(f"/api/connectors/{SYSTEM}").json["health"] is None
     polled(**FINE)
@@ -196,19 +198,19 @@ def due(client: FlaskClient, number: int) -> datetime:
         return state.due
 
 
-@pytest.mark.parametrize("way", ["plain", "htmx", "api"])
-def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connector_id, polled, events, way):
+@pytest.mark.parametrize("route", ["plain", "htmx", "api"])
+def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connector_id, polled, events, route):
     polled(**FINE)
     before = len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]
-    if way == "api":
+    if route == "api":
         assert client.post(f"/api/connectors/{connector_id}/sync").status_code == 202
     else:
         page = client.get(LIST)
         action = str(soup(page).select_one(f"#card-{connector_id} .sync")["action"])
         sent = form_of(page, f"#card-{connector_id} .sync")
-        response = client.post(action, data=sent, headers=HTMX if way == "htmx" else {})
-        assert response.status_code == (200 if way == "htmx" else 303)
-        shown = response if way == "htmx" else client.get(response.location)
+        response = client.post(action, data=sent, headers=HTMX if route == "htmx" else {})
+        assert response.status_code == (200 if route == "htmx" else 303)
+        shown = response if route == "htmx" else client.get(response.location)
         assert texts(soup(shown), "#toast .toast span") == ["Syncing “Anvil” now."]
         assert "next poll at once" in words(soup(shown).select_one(f"#health-{connector_id}"))
     assert due(client, connector_id) <= datetime.now(UTC)
@@ -274,7 +276,7 @@ def test_a_stored_secret_is_not_sent_to_a_typed_address(client, fake_source, con
     assert fake_source.asked == []
     own = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere, passphrase="own")
     assert own.status_code == 200
-    assert [(one["address"], one["passphrase"]) for one in fake_source.asked] == [(elsewhere, "own")]
+    assert [(request["address"], request["passphrase"]) for request in fake_source.asked] == [(elsewhere, "own")]
 
 
 def test_a_new_connector_can_be_tested_before_it_is_saved(client, fake_source):
@@ -295,7 +297,7 @@ def test_the_api_tests_saved_and_unsaved_values(client, fake_source, connector_i
     assert client.post(f"/api/connectors/{connector_id}/test").json == answer
     body = {"type": "forge", "config": {"passphrase": "typed", "heat": 1000}}
     assert client.post("/api/connectors/test", json=body).json == answer
-    assert [(one["passphrase"], one["heat"]) for one in fake_source.asked] == [
+    assert [(request["passphrase"], request["heat"]) for request in fake_source.asked] == [
         ("stored-passphrase", 900),
         ("typed", 1000),
     ]

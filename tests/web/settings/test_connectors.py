@@ -69,8 +69,8 @@ def out_of_band(page: BeautifulSoup) -> list[str]:
     return [str(part["id"]) for part in page.select("[hx-swap-oob=true]")]
 
 
-def kinds(found: list[dict[str, Any]]) -> list[str]:
-    return [event["event_type"] for event in found]
+def kinds(events_found: list[dict[str, Any]]) -> list[str]:
+    return [event["event_type"] for event in events_found]
 
 
 def typed(page: BeautifulSoup, name: str) -> str:
@@ -388,8 +388,8 @@ UNCHANGED = [
 
 
 def test_the_same_value_in_another_notation_is_not_a_change(client, events, make_connector):
-    kept = {"github": {"repos": "a/b\nc/d"}, "kubernetes": {"ca_certificate": CERTIFICATE}}
-    numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **given) for key, given in kept.items()}
+    unchanged = {"github": {"repos": "a/b\nc/d"}, "kubernetes": {"ca_certificate": CERTIFICATE}}
+    numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **given) for key, given in unchanged.items()}
     before = events()
     for type_key, values in UNCHANGED:
         page = soup(edit(client, numbers[type_key], htmx=True, **values))
@@ -460,7 +460,7 @@ def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client
     ]
     assert placeholder(soup(response)) == "No service account token is set."
     recorded = [event["description"] for event in events(event_type="ConfigChanged")]
-    assert [(one["old_value"], one["new_value"]) for one in recorded] == [
+    assert [(event["old_value"], event["new_value"]) for event in recorded] == [
         (None, "set"),
         ("set", "replaced"),
         ("set", "cleared"),
@@ -664,19 +664,21 @@ def test_enabling_auditing_with_htmx_loads_a_whole_page_with_its_bar(client):
 def visible(client: FlaskClient, number: int) -> dict[tuple[str, str], bool]:
     """Return each toggle of a connector's page and whether it is on."""
     page = soup(client.get(page_of(number)))
-    found = {}
+    hidden_fields = {}
     for fieldset in page.select("#visibility fieldset"):
         for box in fieldset.select("input[type=checkbox]"):
             _, event_type, field = str(box["name"]).split(".")
             assert event_type == fieldset["data-event-type"] == words(fieldset.legend)
-            found[event_type, field] = box.has_attr("checked")
-    return found
+            hidden_fields[event_type, field] = box.has_attr("checked")
+    return hidden_fields
 
 
 def test_every_field_of_every_event_type_has_a_toggle_and_is_visible_at_first(client, make_connector):
     numbers = {"painchain": SYSTEM, **{key: make_connector(key, f"Some {key}") for key in ADDABLE}}
     for type_key, number in numbers.items():
-        every = [(one.name, field.key) for one in TYPES[type_key].event_types for field in one.fields]
+        every = [
+            (event_type.name, field.key) for event_type in TYPES[type_key].event_types for field in event_type.fields
+        ]
         assert visible(client, number) == dict.fromkeys(every, True)
 
 
@@ -690,7 +692,7 @@ def test_a_toggle_is_one_event_and_updates_the_dashboard_at_once(client, events,
     assert event["description"]["text"] == "Old value of ConfigChanged events hidden"
     toggle(client, SYSTEM, "ConfigChanged", "old_value", True)
     assert texts(soup(client.get("/")), "#feed .change") == ["Poll interval: 300 → 600"]
-    assert [one["metadata"]["visible"] for one in events()[before:]] == [False, True]
+    assert [event["metadata"]["visible"] for event in events()[before:]] == [False, True]
 
 
 def test_hidden_fields_are_still_recorded(client, events, make_connector):
@@ -723,9 +725,9 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
     commit = [name for name in every if name[0] == "Commit"]
     for word, state in (("hide", False), ("show", True)):
         response = press(client, number, "visibility", htmx=htmx, **{**opened(client, number), word: "Commit"})
-        said = [f"{len(commit)} fields are now {'shown' if state else 'hidden'}."]
+        messages = [f"{len(commit)} fields are now {'shown' if state else 'hidden'}."]
         if htmx:
-            assert toasts(soup(response)) == said
+            assert toasts(soup(response)) == messages
             assert out_of_band(soup(response)) == [
                 "connector_header",
                 "version",
@@ -739,9 +741,11 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
         assert visible(client, number) == {**every, **dict.fromkeys(commit, state)}
     hidden, shown = events()[before : before + len(commit)], events()[before + len(commit) :]
     for four, state in ((hidden, False), (shown, True)):
-        assert {(one["event_type"], one["metadata"]["visible"]) for one in four} == {("FieldVisibilityChanged", state)}
-        assert sorted(("Commit", one["metadata"]["field"]) for one in four) == sorted(commit)
-        assert len({one["request_id"] for one in four}) == 1
+        assert {(event["event_type"], event["metadata"]["visible"]) for event in four} == {
+            ("FieldVisibilityChanged", state)
+        }
+        assert sorted(("Commit", event["metadata"]["field"]) for event in four) == sorted(commit)
+        assert len({event["request_id"] for event in four}) == 1
 
 
 def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, make_connector):
@@ -750,14 +754,19 @@ def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, mak
     given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
     page = soup(edit(client, number, htmx=True, **given))
     assert toasts(page) == ["Saved “Work GitHub”: Poll interval, Draft, SHA."]
-    found = events()[before:]
-    assert kinds(found) == ["ConfigChanged", "FieldVisibilityChanged", "FieldVisibilityChanged", "ConnectorUpdated"]
-    assert found[-1]["metadata"]["changes"] == {
+    new_events = events()[before:]
+    assert kinds(new_events) == [
+        "ConfigChanged",
+        "FieldVisibilityChanged",
+        "FieldVisibilityChanged",
+        "ConnectorUpdated",
+    ]
+    assert new_events[-1]["metadata"]["changes"] == {
         "poll_interval": {"old": 300, "new": 600},
         "field_visibility.Release.draft": {"old": True, "new": False},
         "field_visibility.Commit.sha": {"old": True, "new": False},
     }
-    assert len({event["request_id"] for event in found}) == 1
+    assert len({event["request_id"] for event in new_events}) == 1
     updated = page.select_one("#feed article")
     assert texts(updated, ".changes li") == [
         "Poll interval 300 → 600",

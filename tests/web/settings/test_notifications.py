@@ -48,10 +48,10 @@ class FakeReceiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                message_body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 fake_receiver.hold.wait(20)
                 if fake_receiver.status == 200:
-                    fake_receiver.heard.append(told)
+                    fake_receiver.heard.append(message_body)
                 self.send_response(fake_receiver.status)
                 self.end_headers()
 
@@ -64,7 +64,7 @@ class FakeReceiver:
 
     @property
     def titles(self) -> list[str]:
-        return [told["title"] for told in self.heard]
+        return [message_body["title"] for message_body in self.heard]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def send(client: FlaskClient, address: str, kinds: list[str] | None = None, **va
     """Fill a form in and send it."""
     page = client.get(address)
     form = fill(form_of(page, "#rule"), **values)
-    ticked = [str(one["value"]) for one in soup(page).select("[name=kinds][checked]")]
+    ticked = [str(field["value"]) for field in soup(page).select("[name=kinds][checked]")]
     return client.post(address, data={**form, "kinds": ticked if kinds is None else kinds})
 
 
@@ -110,8 +110,8 @@ def press(client: FlaskClient, page: str, selector: str = "main form[method=post
 
 
 def toast(client: FlaskClient, response: TestResponse) -> str:
-    [said] = texts(soup(client.get(response.location)), ".toast > span")
-    return said
+    [message] = texts(soup(client.get(response.location)), ".toast > span")
+    return message
 
 
 # Rules
@@ -119,7 +119,7 @@ def toast(client: FlaskClient, response: TestResponse) -> str:
 
 def test_only_possible_event_kinds_are_offered(client: FlaskClient) -> None:
     page = soup(client.get(f"{PAGE}/new"))
-    assert [one["value"] for one in page.select("[name=kinds]")] == KEYS
+    assert [field["value"] for field in page.select("[name=kinds]")] == KEYS
     assert {kind.key for kind in outbox.KINDS} == set(KEYS)
 
 
@@ -207,18 +207,18 @@ def test_invalid_values_are_marked_and_the_input_stays(client: FlaskClient, fake
 
 
 def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient, fake_receiver: FakeReceiver) -> None:
-    one = f"{PAGE}/{add(client, fake_receiver.url)}"
-    old, old_delete = form_of(client.get(one), "#rule"), form_of(client.get(f"{one}/delete"))
-    assert send(client, one, kinds=["auditing_off"]).status_code == 303
-    response = client.post(one, data={**old, "name": "Mine", "kinds": KEYS})
+    address = f"{PAGE}/{add(client, fake_receiver.url)}"
+    old, old_delete = form_of(client.get(address), "#rule"), form_of(client.get(f"{address}/delete"))
+    assert send(client, address, kinds=["auditing_off"]).status_code == 303
+    response = client.post(address, data={**old, "name": "Mine", "kinds": KEYS})
     assert response.status_code == 409
-    said = words(soup(response).select_one("#conflict"))
-    assert "changed by system in the meantime. Your changes are not saved." in said
-    assert "notifies when: Auditing is switched off." in said
-    assert client.post(f"{one}/delete", data=old_delete).status_code == 409
-    again = client.post(one, data={**form_of(response, "#rule"), "kinds": KEYS})
+    message = words(soup(response).select_one("#conflict"))
+    assert "changed by system in the meantime. Your changes are not saved." in message
+    assert "notifies when: Auditing is switched off." in message
+    assert client.post(f"{address}/delete", data=old_delete).status_code == 409
+    again = client.post(address, data={**form_of(response, "#rule"), "kinds": KEYS})
     assert again.status_code == 303, "having seen it"
-    assert words(soup(client.get(one)).h1) == "Mine"
+    assert words(soup(client.get(address)).h1) == "Mine"
 
 
 def test_a_deleted_rule_has_a_message(client: FlaskClient) -> None:
@@ -236,10 +236,10 @@ def test_an_event_of_a_rule_sends_one_message(
 ) -> None:
     add(client, fake_receiver.url)
     add(client, fake_receiver.url, "Only auditing", kinds=["auditing_off"])
-    one = make_connector(name="Prod")
-    for done in ("enable", "disable"):
-        client.post(f"/api/connectors/{one}/{done}")
-    client.delete(f"/api/connectors/{one}")
+    connector_id = make_connector(name="Prod")
+    for action in ("enable", "disable"):
+        client.post(f"/api/connectors/{connector_id}/{action}")
+    client.delete(f"/api/connectors/{connector_id}")
     client.post("/api/connectors/1/disable")
     assert fake_receiver.heard == [], "the save waits for nobody"
     later()
@@ -272,11 +272,11 @@ def test_a_connector_that_fails_or_recovers_is_notified(
 def test_reported_events_and_disabled_rules_send_no_message(
     client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    number, one = add(client, fake_receiver.url), make_connector()
+    number, connector_id = add(client, fake_receiver.url), make_connector()
     body = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
     assert client.post("/api/painchain/log", json=body).status_code == 201
     later()
-    client.delete(f"/api/connectors/{one}")
+    client.delete(f"/api/connectors/{connector_id}")
     send(client, f"{PAGE}/{number}", enabled=False)
     later()
     client.delete(f"/api/connectors/{make_connector(name='Other')}")
@@ -292,19 +292,19 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     later: Callable[..., None],
     caplog: Any,
 ) -> None:
-    one = f"{PAGE}/{add(client, fake_receiver.url)}"
+    address = f"{PAGE}/{add(client, fake_receiver.url)}"
     fake_receiver.status = 500
     client.delete(f"/api/connectors/{make_connector()}")
     later()
-    said = words(soup(client.get(one)).select_one(".problem"))
-    assert said.startswith("Last attempt failed just now: The service rejected the message (status 500).")
+    message = words(soup(client.get(address)).select_one(".problem"))
+    assert message.startswith("Last attempt failed just now: The service rejected the message (status 500).")
     assert "1 message waiting; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
     fake_receiver.status = 200
     later(seconds=20)
     assert fake_receiver.heard == [], "not before it is due"
     later(seconds=40)
     assert fake_receiver.titles == ["PainChain: Connector Deleted: Work GitHub"]
-    page = soup(client.get(one))
+    page = soup(client.get(address))
     assert page.select(".problem") == []
     assert "waiting" not in words(page.select_one("main"))
     assert SECRET not in caplog.text
@@ -313,12 +313,12 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
 def test_a_message_is_finally_given_up_and_this_is_shown(
     client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
-    one = f"{PAGE}/{add(client, fake_receiver.url)}"
+    address = f"{PAGE}/{add(client, fake_receiver.url)}"
     fake_receiver.status = 503
     client.delete(f"/api/connectors/{make_connector()}")
     for day in range(outbox.MAX_TRIES + 2):
         later(days=day)
-    page = words(soup(client.get(one)).select_one("main"))
+    page = words(soup(client.get(address)).select_one("main"))
     assert "1 message was dropped." in page
     assert "waiting" not in page
 
@@ -327,10 +327,10 @@ def test_an_event_that_is_not_written_sends_no_message(
     app: Flask, client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url)
-    one = make_connector()
+    connector_id = make_connector()
     refuse(app, "INSERT", "notices")
-    assert client.delete(f"/api/connectors/{one}").status_code == 503
-    assert client.get(f"/api/connectors/{one}").status_code == 200, "both or neither"
+    assert client.delete(f"/api/connectors/{connector_id}").status_code == 503
+    assert client.get(f"/api/connectors/{connector_id}").status_code == 200, "both or neither"
     later()
     assert fake_receiver.heard == []
 
@@ -356,16 +356,16 @@ def test_two_servers_send_a_message_once(
 def test_a_test_reports_whether_the_message_was_delivered(
     client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
-    one = f"{PAGE}/{add(client, fake_receiver.url)}"
+    address = f"{PAGE}/{add(client, fake_receiver.url)}"
     before = events()
-    assert toast(client, press(client, one, "#test")) == "Sent a test message with “On call”."
+    assert toast(client, press(client, address, "#test")) == "Sent a test message with “On call”."
     assert fake_receiver.titles == ["PainChain: a test"]
     fake_receiver.status = 401
-    said = toast(client, press(client, one, "#test"))
-    assert said.startswith("Test message failed. The service rejected the message (status 401).")
+    message = toast(client, press(client, address, "#test"))
+    assert message.startswith("Test message failed. The service rejected the message (status 401).")
     fake_receiver.server.server_close()
-    assert "could not be reached" in toast(client, press(client, one, "#test"))
-    assert "Last attempt failed" in words(soup(client.get(one)).select_one(".problem"))
+    assert "could not be reached" in toast(client, press(client, address, "#test"))
+    assert "Last attempt failed" in words(soup(client.get(address)).select_one(".problem"))
     assert events() == before, "it changes nothing"
 
 
@@ -376,12 +376,12 @@ def test_the_api_hides_the_address_and_checks_versions_too(
     client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
     body = {"name": "By script", "url": fake_receiver.url, "kinds": ["connector_deleted"]}
-    made = client.post("/api/notify-rules", json=body)
-    assert made.status_code == 201
-    assert made.get_json()["url"] == f"json://{fake_receiver.address}"
-    one = made.headers["Location"]
+    created = client.post("/api/notify-rules", json=body)
+    assert created.status_code == 201
+    assert created.get_json()["url"] == f"json://{fake_receiver.address}"
+    one = created.headers["Location"]
     assert client.patch(one, json={"enabled": False}).status_code == 428
-    etag = {"If-Match": made.headers["ETag"]}
+    etag = {"If-Match": created.headers["ETag"]}
     changed = client.patch(one, json={"enabled": False}, headers=etag)
     assert (changed.status_code, changed.get_json()["enabled"]) == (200, False)
     assert client.patch(one, json={"name": "Late"}, headers=etag).status_code == 412

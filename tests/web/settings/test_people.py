@@ -48,14 +48,14 @@ def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client,
     refused = send(client, f"{LIST}/new", "#person", name="alice", role="viewer")
     assert refused.status_code == 422
     assert "The first account must be an admin" in words(soup(refused).select_one("#error-role"))
-    made = send(client, f"{LIST}/new", "#person", name=" alice ")
-    assert made.status_code == 200
-    assert "shown only once" in words(soup(made).main)
+    created = send(client, f"{LIST}/new", "#person", name=" alice ")
+    assert created.status_code == 200
+    assert "shown only once" in words(soup(created).main)
     assert client.get(LIST).status_code == 303, "nobody is in before the link is used"
-    used = send(client, path_of(made), "#link", password=PASSWORD, again=PASSWORD)
+    used = send(client, path_of(created), "#link", password=PASSWORD, again=PASSWORD)
     assert used.status_code == 303
     assert texts(soup(client.get(LIST)), ".card h2") == ["alice you"]
-    written = [(one["event_type"], one["author"]) for one in events()][-4:]
+    written = [(event["event_type"], event["author"]) for event in events()][-4:]
     assert written == [
         ("PersonAdded", "system"),
         ("PasswordLinkMade", "system"),
@@ -76,7 +76,7 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
 
 
 @pytest.mark.parametrize(
-    ("values", "field", "said"),
+    ("values", "field", "message"),
     [
         ({"name": " "}, "name", "Enter a name"),
         ({"name": "Ａlice"}, "name", "An account named “alice” already exists"),
@@ -86,12 +86,12 @@ def test_the_first_account_with_a_password_leads_to_the_sign_in_page(app, client
         ({"name": "bob", "password": "short"}, "password", "12 characters"),
     ],
 )
-def test_an_invalid_account_value_is_reported_at_its_field(app, client, values, field, said):
+def test_an_invalid_account_value_is_reported_at_its_field(app, client, values, field, message):
     add_person(app)
     sign_in(client)
     answer = send(client, f"{LIST}/new", "#person", **values)
     assert answer.status_code == 422
-    assert said in words(soup(answer).select_one(f"#error-{field}"))
+    assert message in words(soup(answer).select_one(f"#error-{field}"))
     if "password" in values:
         assert "short" not in str(soup(answer).select_one("#password"))
 
@@ -105,7 +105,7 @@ def test_a_change_is_audited_and_a_new_role_ends_sessions(app, client, events):
     assert save(client, bob, name="robert", role="editor", email="Bob@Example.org").location == LIST
     [event] = events(event_type="PersonChanged")
     assert event["author"] == "alice"
-    assert {one["field"] if "field" in one else one["key"] for one in event["description"]["changes"]} == {
+    assert {change["field"] if "field" in change else change["key"] for change in event["description"]["changes"]} == {
         "name",
         "role",
         "email",
@@ -130,20 +130,20 @@ def test_a_stale_form_does_not_overwrite_another_persons_change(app, client):
     assert client.post(f"{LIST}/{bob}", data=again).location == LIST
 
 
-@pytest.mark.parametrize("way", ["role", "disable", "remove"])
-def test_the_last_admin_cannot_be_removed(app, client, way):
+@pytest.mark.parametrize("action", ["role", "disable", "remove"])
+def test_the_last_admin_cannot_be_removed(app, client, action):
     alice = add_person(app)
     add_person(app, "bob", "editor")
     sign_in(client)
-    if way == "role":
+    if action == "role":
         answer = save(client, alice, role="editor")
-        said = words(soup(answer).select_one("#error-role"))
+        message = words(soup(answer).select_one("#error-role"))
     else:
-        page = f"{LIST}/{alice}" + ("/remove" if way == "remove" else "")
-        answer = send(client, page, "#switch" if way == "disable" else "main form")
-        said = problem(answer)
+        page = f"{LIST}/{alice}" + ("/remove" if action == "remove" else "")
+        answer = send(client, page, "#switch" if action == "disable" else "main form")
+        message = problem(answer)
     assert answer.status_code == 409
-    assert "“alice” is the last admin who can sign in. Make another person an admin first." in said
+    assert "“alice” is the last admin who can sign in. Make another person an admin first." in message
     assert client.get(LIST).status_code == 200
 
 
@@ -239,16 +239,16 @@ def test_changing_the_password_needs_the_current_one_and_keeps_this_session(app,
     elsewhere = app.test_client()
     sign_in(client, "bob")
     sign_in(elsewhere, "bob")
-    wanted = {"old": PASSWORD, "password": NEW_PASSWORD, "again": NEW_PASSWORD}
+    passwords = {"old": PASSWORD, "password": NEW_PASSWORD, "again": NEW_PASSWORD}
     for wrong, field in (({"old": "guess"}, "old"), ({"again": "else"}, "again")):
-        answer = send(client, "/account", "#own-password", **(wanted | wrong))
+        answer = send(client, "/account", "#own-password", **(passwords | wrong))
         assert (answer.status_code, bool(texts(soup(answer), f"#error-{field}"))) == (422, True)
-    assert send(client, "/account", "#own-password", **(wanted | {"password": "x", "again": "x"})).status_code == 422
-    assert send(client, "/account", "#own-password", **wanted).location == "/account"
+    assert send(client, "/account", "#own-password", **(passwords | {"password": "x", "again": "x"})).status_code == 422
+    assert send(client, "/account", "#own-password", **passwords).location == "/account"
     assert client.get("/").status_code == 200
     assert elsewhere.get("/").status_code == 303
     assert sign_in(elsewhere, "bob", NEW_PASSWORD).status_code == 303
-    kinds = [(one["event_type"], one["author"]) for one in events(event_type="PasswordSet,SignInFailed")]
+    kinds = [(event["event_type"], event["author"]) for event in events(event_type="PasswordSet,SignInFailed")]
     assert kinds == [("SignInFailed", "bob"), ("PasswordSet", "bob")]
 
 
@@ -274,7 +274,7 @@ def test_a_person_can_end_one_or_all_of_their_sessions(app, client, events):
     assert client.post("/account/sign-ins/end", data=form).location == "/sign-in"
     assert {browser.get("/").status_code for browser in (client, one, two)} == {303}
     sign_in(client)
-    assert [one["author"] for one in events(event_type="SignedOut")] == ["alice"] * 3
+    assert [event["author"] for event in events(event_type="SignedOut")] == ["alice"] * 3
 
 
 def test_a_person_cannot_end_sessions_of_others(app, client):
@@ -302,24 +302,24 @@ def test_without_accounts_there_is_no_account_page(client):
 def test_people_are_managed_through_the_api(app: Flask, client: FlaskClient) -> None:
     add_person(app)
     sign_in(client)
-    made = client.post("/api/people", json={"name": "bob", "role": "viewer"})
-    assert (made.status_code, made.get_json()["password"]) == (201, {"set": False})
-    bob = made.headers["Location"]
-    assert client.get(path_of(made)).status_code == 200
-    etag = made.headers["ETag"]
+    created = client.post("/api/people", json={"name": "bob", "role": "viewer"})
+    assert (created.status_code, created.get_json()["password"]) == (201, {"set": False})
+    bob = created.headers["Location"]
+    assert client.get(path_of(created)).status_code == 200
+    etag = created.headers["ETag"]
     assert client.patch(bob, json={"role": "editor"}).status_code == 428
     changed = client.patch(bob, json={"role": "editor"}, headers={"If-Match": etag})
     assert changed.get_json()["role"] == "editor"
     assert client.patch(bob, json={"role": "admin"}, headers={"If-Match": etag}).status_code == 412
     refused = client.patch(bob, json={"role": "king"}, headers={"If-Match": "*"})
-    assert [one["field"] for one in refused.get_json()["errors"]] == ["role"]
+    assert [error["field"] for error in refused.get_json()["errors"]] == ["role"]
     assert client.post(f"{bob}/disable").get_json()["enabled"] is False
     assert client.post(f"{bob}/link").status_code == 409
     assert client.post(f"{bob}/enable").get_json()["enabled"] is True
     assert client.post(f"{bob}/link").status_code == 201
-    assert [one["name"] for one in client.get("/api/people").get_json()] == ["alice", "bob"]
+    assert [item["name"] for item in client.get("/api/people").get_json()] == ["alice", "bob"]
     assert client.delete(bob).status_code == 204
     assert client.get(bob).status_code == 404
     assert client.delete("/api/people/1").status_code == 409
     with on_the_record(app):
-        assert [one.name for one in users.list_users()] == ["alice"]
+        assert [person.name for person in users.list_users()] == ["alice"]

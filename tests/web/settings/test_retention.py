@@ -48,7 +48,7 @@ def entered(response: TestResponse) -> dict[str, str]:
 def test_by_default_events_are_kept_forever(client: FlaskClient) -> None:
     page = client.get(PAGE)
     assert entered(page) == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"), "")
-    assert [one["placeholder"] for one in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
+    assert [field["placeholder"] for field in soup(page).select("#retention input[type=number]")] == ["forever"] * 4
     [current] = soup(page).select(".sidebar [aria-current=page]")
     assert words(current) == "Retention"
 
@@ -60,7 +60,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     page = client.get(response.location)
     assert texts(soup(page), ".toast > span") == ["Saved. Now kept: GitLab 90 days."]
     assert entered(page)["gitlab"] == "90"
-    [event] = [one for one in events() if one["event_type"] == "RetentionChanged"]
+    [event] = [event for event in events() if event["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
     feed = soup(client.get("/?event_type=RetentionChanged"))
     assert words(feed.select_one("#feed .what")) == "Retention Changed GitLab: for ever → 90 days"
@@ -137,11 +137,11 @@ def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
     again = client.post(f"{PAGE}/prune", data=form_of(page, "#prune"))
     assert (again.status_code, "already" in again.text) == (409, True)
     Scheduler(app).run_once()
-    done = soup(client.get(f"{PAGE}/progress"))
-    assert words(done.select_one("#pruning p")).startswith("No deletion is running.")
-    assert "hx-get" not in done.select_one("#pruning").attrs
+    progress = soup(client.get(f"{PAGE}/progress"))
+    assert words(progress.select_one("#pruning p")).startswith("No deletion is running.")
+    assert "hx-get" not in progress.select_one("#pruning").attrs
     assert events(source="gitlab") == []
-    assert [(one["event_type"], one["metadata"].get("events")) for one in events()[-1:]] == [("EventsPruned", 3)]
+    assert [(event["event_type"], event["metadata"].get("events")) for event in events()[-1:]] == [("EventsPruned", 3)]
     assert words(soup(client.get("/")).select_one("#feed .what")) == "Events Pruned GitLab · 3 events"
 
 

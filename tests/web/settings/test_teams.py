@@ -47,7 +47,7 @@ def tagged(app: Flask) -> None:
 
 def authors_of(response: TestResponse) -> list[str]:
     assert response.status_code == 200, response.text
-    return [one["title"].split()[-1] for one in response.get_json()]
+    return [item["title"].split()[-1] for item in response.get_json()]
 
 
 # Settings
@@ -89,7 +89,7 @@ def test_order_and_spacing_of_tags_are_not_a_change(client, events):
 
 
 @pytest.mark.parametrize(
-    ("name", "tags", "said"),
+    ("name", "tags", "message"),
     [
         ("", "a", "Name is required."),
         ("x" * 101, "a", "Name can have at most 100 characters"),
@@ -98,7 +98,7 @@ def test_order_and_spacing_of_tags_are_not_a_change(client, events):
         ("PAYMENTS", "a", "A team named “PAYMENTS” already exists"),
     ],
 )
-def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(client, events, name, tags, said):
+def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(client, events, name, tags, message):
     add(client)
     before = len(events())
     for address in (f"{LIST}/new", f"{LIST}/1") if name != "PAYMENTS" else (f"{LIST}/new",):
@@ -106,7 +106,7 @@ def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(clien
         for headers in ({}, HTMX):
             response = client.post(address, data=form, headers=headers)
             assert response.status_code == 422
-            assert said in words(soup(response).select_one(".error"))
+            assert message in words(soup(response).select_one(".error"))
             assert soup(response).select_one("#name")["value"] == name
     assert len(events()) == before
 
@@ -159,7 +159,7 @@ def test_a_name_that_looks_like_markup_is_escaped(client):
 def test_as_of_and_report_do_not_treat_a_team_as_a_connector(client):
     add(client)
     past = client.get("/api/as-of").get_json()
-    assert [one["name"] for one in past["connectors"]] == ["PainChain System"]
+    assert [connector["name"] for connector in past["connectors"]] == ["PainChain System"]
     report = client.post("/report.csv", data=form_of(client.get("/report"), "#csv")).text
     assert "total,Reported by scripts,,,,0" in report
     assert "kind,Team Created,,,,1" in report
@@ -188,9 +188,9 @@ def test_a_team_filters_dashboard_api_charts_and_exports_by_any_of_its_tags(clie
 def test_a_team_is_counted_from_the_rollups(app, client):
     add(client)
     with app.app_context():
-        wanted = filters.aggregate_query(parse_filter({"team": ["Payments"]}, NOW, ZoneInfo("UTC")))
-        assert wanted.by_facets
-        assert wanted.facets == {"tag": aggregates.tag_values(("billing", "checkout"))}
+        query = filters.aggregate_query(parse_filter({"team": ["Payments"]}, NOW, ZoneInfo("UTC")))
+        assert query.by_facets
+        assert query.facets == {"tag": aggregates.tag_values(("billing", "checkout"))}
 
 
 def test_the_menu_offers_teams_if_there_are_any(client):
@@ -222,8 +222,8 @@ def test_a_former_name_reports_the_current_one(client):
     for name in ("Checkout", "Money"):
         save(client, fill(form_of(client.get(f"{LIST}/1"), FORM), name=name))
     for query in ({"team": "payments"}, {"q": "team:Checkout"}):
-        said = client.get("/api/changes", query_string=query).get_json()["message"]
-        assert said.endswith("was renamed to “Money”.")
+        message = client.get("/api/changes", query_string=query).get_json()["message"]
+        assert message.endswith("was renamed to “Money”.")
 
 
 def test_an_open_dashboard_reports_a_deleted_team_once_and_stops_live_updates(client):
@@ -244,7 +244,7 @@ def test_the_search_box_suggests_teams(client):
 @pytest.mark.both_databases
 def test_a_search_by_teams_with_very_many_tags_works_or_is_refused_with_a_message(client):
     for number in range(3):
-        tags = [f"tag-{number}-{one}" for one in range(200)]
+        tags = [f"tag-{number}-{index}" for index in range(200)]
         assert client.post("/api/teams", json={"name": f"T{number}", "tags": tags}).status_code == 201
     for query in ({"q": "team:T0,T1"}, {"q": "-team:T0,T1"}, {"team": ["T0", "T1"]}):
         assert client.get("/api/changes", query_string=query).status_code == 200
@@ -258,14 +258,14 @@ def test_a_search_by_teams_with_very_many_tags_works_or_is_refused_with_a_messag
 
 
 def test_the_api_manages_teams_with_etags(client):
-    made = client.post("/api/teams", json={"name": "Payments", "tags": "billing, checkout"})
-    assert (made.status_code, made.location) == (201, "/api/teams/1")
-    assert client.get("/api/teams").get_json() == [made.get_json()]
-    changed = client.patch("/api/teams/1", json={"tags": ["a"]}, headers={"If-Match": made.headers["ETag"]})
+    created = client.post("/api/teams", json={"name": "Payments", "tags": "billing, checkout"})
+    assert (created.status_code, created.location) == (201, "/api/teams/1")
+    assert client.get("/api/teams").get_json() == [created.get_json()]
+    changed = client.patch("/api/teams/1", json={"tags": ["a"]}, headers={"If-Match": created.headers["ETag"]})
     assert (changed.get_json()["tags"], changed.get_json()["name"]) == (["a"], "Payments")
-    stale = client.patch("/api/teams/1", json={"tags": ["b"]}, headers={"If-Match": made.headers["ETag"]})
+    stale = client.patch("/api/teams/1", json={"tags": ["b"]}, headers={"If-Match": created.headers["ETag"]})
     assert (stale.status_code, stale.headers["ETag"]) == (412, changed.headers["ETag"])
-    assert client.delete("/api/teams/1", headers={"If-Match": made.headers["ETag"]}).status_code == 412
+    assert client.delete("/api/teams/1", headers={"If-Match": created.headers["ETag"]}).status_code == 412
     assert client.delete("/api/teams/1").status_code == 204
     for body in ({"name": "x"}, {"name": "x", "tags": []}, {"name": " ", "tags": "a"}, {"name": "x", "tags": [1]}):
         assert client.post("/api/teams", json=body).status_code == 422
