@@ -499,7 +499,7 @@ def restores(watch: Watch, run: Run, folder: Path) -> None:
 
 
 @pytest.mark.both_databases
-def test_no_secret_is_found_wherever_anything_can_be_read(
+def test_no_secret_is_readable_anywhere(
     settings: core_config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, said = Watch(), io.StringIO()
@@ -570,7 +570,7 @@ def test_no_secret_is_found_wherever_anything_can_be_read(
     assert not watch.found, "\n".join(sorted(set(watch.found)))
 
 
-def test_the_search_finds_a_secret_however_it_is_written() -> None:
+def test_the_search_finds_a_secret_in_every_encoding() -> None:
     secret = canary()
     for written in (
         *(secret, quote(secret), quote(secret, safe=""), secret.encode().hex(), json.dumps({"a": secret})),

@@ -158,7 +158,7 @@ def rows(instance: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def test_a_first_start_says_where_it_is_and_answers(start: Callable[..., Server]) -> None:
+def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Server]) -> None:
     server = start()
     assert server.out.read_text() == f"PainChain is at http://127.0.0.1:{server.port}\n"
     status, health = server.ask("GET", "/health")
@@ -168,7 +168,7 @@ def test_a_first_start_says_where_it_is_and_answers(start: Callable[..., Server]
     assert server.err.read_text() == ""
 
 
-def test_a_first_start_makes_the_folder_the_database_and_a_key_for_its_owner_alone(
+def test_a_first_start_creates_folder_database_and_key_readable_only_by_the_owner(
     start: Callable[..., Server], instance: Path
 ) -> None:
     start().stop()
@@ -176,7 +176,7 @@ def test_a_first_start_makes_the_folder_the_database_and_a_key_for_its_owner_alo
     assert stat.S_IMODE((instance / "secret.key").stat().st_mode) == 0o600
 
 
-def test_a_second_start_migrates_nothing_and_loses_nothing(start: Callable[..., Server], instance: Path) -> None:
+def test_a_second_start_migrates_and_loses_nothing(start: Callable[..., Server], instance: Path) -> None:
     first = start()
     assert first.ask("POST", "/api/painchain/log", REPORT)[0] == 201
     before = first.ask("GET", "/api/changes"), first.ask("GET", "/api/connectors")
@@ -191,7 +191,7 @@ def test_a_second_start_migrates_nothing_and_loses_nothing(start: Callable[..., 
     assert [line["message"] for line in said] == ["GET /api/changes 200", "GET /api/connectors 200"]
 
 
-def test_sigterm_loses_no_event_that_was_answered(start: Callable[..., Server], instance: Path) -> None:
+def test_sigterm_loses_no_acknowledged_event(start: Callable[..., Server], instance: Path) -> None:
     server = start()
     answered: list[str] = []
 
@@ -228,7 +228,7 @@ def in_progress(
             yield server, lock, connection
 
 
-def test_a_request_that_is_worked_on_is_answered_before_the_server_stops(
+def test_a_running_request_is_answered_before_the_server_stops(
     in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
 ) -> None:
     server, lock, connection = in_progress
@@ -241,7 +241,7 @@ def test_a_request_that_is_worked_on_is_answered_before_the_server_stops(
     assert rows(instance, "SELECT event_id FROM change_events ORDER BY id DESC LIMIT 1") == [(event_id,)]
 
 
-def test_a_request_that_hangs_does_not_hold_up_the_stop(
+def test_a_hanging_request_does_not_delay_the_stop(
     in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
 ) -> None:
     server, lock, connection = in_progress
@@ -255,14 +255,14 @@ def test_a_request_that_hangs_does_not_hold_up_the_stop(
     assert rows(instance, "SELECT event_type FROM change_events") == [("ConnectorCreated",)]
 
 
-def test_a_stop_that_comes_twice_is_one(start: Callable[..., Server]) -> None:
+def test_a_second_stop_signal_has_no_effect(start: Callable[..., Server]) -> None:
     server = start()
     server.tell_to_stop()
     server.stop()
     assert server.err.read_text() == ""
 
 
-def test_servers_that_start_together_on_nothing_all_come_up(
+def test_servers_that_start_together_without_a_database_all_start(
     launch: Callable[..., Server], database: str, instance: Path
 ) -> None:
     name = f"painchain_start_{uuid.uuid4().hex[:8]}"
@@ -282,7 +282,7 @@ def test_servers_that_start_together_on_nothing_all_come_up(
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536"])
-def test_a_bad_port_is_refused(refusal: Callable[..., str], instance: Path, port: str) -> None:
+def test_an_invalid_port_is_refused(refusal: Callable[..., str], instance: Path, port: str) -> None:
     assert "PAINCHAIN_PORT" in refusal(port=port)
     assert not instance.exists()
 
@@ -293,24 +293,26 @@ def test_a_taken_port_is_refused(launch: Callable[..., Server]) -> None:
         assert f"127.0.0.1:{port}: Address already in use" in refusal_of(launch(port=str(port)))
 
 
-def test_a_folder_that_cannot_be_made_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "Not a directory" in refusal(instance=str(tmp_path / "file" / "instance"))
 
 
-def test_a_folder_that_cannot_be_written_is_refused(refusal: Callable[..., str]) -> None:
+def test_an_unwritable_folder_is_refused(refusal: Callable[..., str]) -> None:
     # Not even root can add a file there.
     assert "/proc/self" in refusal(instance="/proc/self")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
-def test_a_folder_of_somebody_else_is_refused(refusal: Callable[..., str], instance: Path) -> None:
+def test_a_folder_of_another_user_is_refused(refusal: Callable[..., str], instance: Path) -> None:
     instance.mkdir(mode=0o555)
     assert "Permission denied" in refusal()
 
 
 @pytest.mark.parametrize("content", [b"", b"hunter2", b"\xff\x00"])
-def test_a_corrupt_key_file_is_refused_and_kept(refusal: Callable[..., str], instance: Path, content: bytes) -> None:
+def test_a_corrupt_key_file_is_refused_and_not_replaced(
+    refusal: Callable[..., str], instance: Path, content: bytes
+) -> None:
     instance.mkdir()
     (instance / "secret.key").write_bytes(content)
     line = refusal()
@@ -319,7 +321,7 @@ def test_a_corrupt_key_file_is_refused_and_kept(refusal: Callable[..., str], ins
     assert (instance / "secret.key").read_bytes() == content
 
 
-def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
+def test_a_wrong_key_is_refused_and_the_right_one_works_again(
     start: Callable[..., Server], refusal: Callable[..., str], instance: Path
 ) -> None:
     server = start()
@@ -335,7 +337,7 @@ def test_a_wrong_key_is_refused_and_the_right_one_opens_everything_again(
     assert again.ask("GET", f"/api/connectors/{connector['id']}") == (200, connector)
 
 
-def test_beside_a_log_no_new_key_is_made(
+def test_no_new_key_is_created_for_an_existing_log(
     start: Callable[..., Server], refusal: Callable[..., str], instance: Path
 ) -> None:
     start().stop()
@@ -354,7 +356,7 @@ def test_beside_a_log_no_new_key_is_made(
 
 
 @pytest.mark.parametrize("content", [b"this is not a database\n" * 100, b"SQLite format 3\0" + b"x" * 4080])
-def test_a_file_that_is_no_database_is_refused_and_kept(
+def test_a_file_that_is_not_a_database_is_refused_and_not_replaced(
     refusal: Callable[..., str], instance: Path, content: bytes
 ) -> None:
     instance.mkdir()
@@ -363,7 +365,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(
     assert (instance / "painchain.db").read_bytes() == content
 
 
-def test_a_database_server_that_is_not_there_is_refused_without_the_password(refusal: Callable[..., str]) -> None:
+def test_an_unreachable_database_server_is_reported_without_the_password(refusal: Callable[..., str]) -> None:
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
         port = unused.getsockname()[1]
@@ -372,7 +374,7 @@ def test_a_database_server_that_is_not_there_is_refused_without_the_password(ref
     assert "hunter2" not in line
 
 
-def test_a_misspelt_setting_is_mentioned_and_does_not_stop_the_start(start: Callable[..., Server]) -> None:
+def test_a_misspelt_setting_causes_a_warning_but_not_a_failure(start: Callable[..., Server]) -> None:
     server = start(prot="8000")
     assert server.err.read_text().startswith(
         "painchain: PAINCHAIN_PROT is not a known setting and is ignored. See docs"

@@ -251,9 +251,7 @@ def test_no_page_has_a_serious_violation(
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
-def test_the_bar_of_switched_off_auditing_has_no_serious_violation(
-    open_context: OpenContext, own_server: str, look: str
-) -> None:
+def test_the_auditing_off_bar_has_no_serious_violation(open_context: OpenContext, own_server: str, look: str) -> None:
     call("POST", f"{own_server}/api/connectors/1/disable")
     page = open_context(color_scheme=look).new_page()
     page.goto(own_server)
@@ -261,7 +259,7 @@ def test_the_bar_of_switched_off_auditing_has_no_serious_violation(
     assert violations(page) == []
 
 
-def test_a_violation_would_be_found(page: Page, server: str) -> None:
+def test_a_violation_is_detected(page: Page, server: str) -> None:
     page.goto(server)
     page.evaluate("document.querySelector('#q').removeAttribute('placeholder')")
     page.evaluate("document.querySelector('.search .hidden').remove()")

@@ -120,7 +120,7 @@ def test_filter_menus_stay_inside_the_window(open_context: OpenContext, extremes
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-def test_a_line_of_200_changes_is_cut_until_it_is_opened(
+def test_a_line_of_200_changes_is_cut_until_it_is_expanded(
     open_context: OpenContext, extremes: Extremes, window: str
 ) -> None:
     page = open_context(viewport=WINDOWS[window]).new_page()
@@ -135,7 +135,7 @@ def test_a_line_of_200_changes_is_cut_until_it_is_opened(
     assert opened["height"] > closed["height"]
 
 
-def test_on_a_phone_each_side_of_a_conflict_says_whose_it_is(
+def test_on_a_phone_each_side_of_a_conflict_shows_its_owner(
     open_context: OpenContext, server: str, complaints: Complaints
 ) -> None:
     made = add(server)
@@ -180,7 +180,7 @@ def test_a_toast_with_a_long_name_stays_inside_the_window(open_context: OpenCont
     assert too_wide(page) == []
 
 
-def test_many_changes_of_one_action_are_folded(plain_page: Page, server: str) -> None:
+def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str) -> None:
     made = add(server)
     plain_page.goto(made.page)
     for toggle in plain_page.locator(".toggles input").all()[:12]:

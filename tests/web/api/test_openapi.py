@@ -315,7 +315,7 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 
 
-def test_what_is_really_answered_is_what_is_described(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
+def test_actual_responses_match_the_description(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
     schema = described(app, bearer)
     for method, path, given, status in FLOW:
         headers = bearer | given.get("headers", {})
@@ -326,7 +326,7 @@ def test_what_is_really_answered_is_what_is_described(app: Flask, client: FlaskC
     assert {(method, path) for method, path, *_ in FLOW} == {(route.method, route.path) for route in openapi.ROUTES}
 
 
-def test_a_wrong_answer_would_be_noticed(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
+def test_a_wrong_response_is_detected(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
     connector = client.get("/api/connectors/1", headers=bearer)
     with pytest.raises(FailureGroup):
         described(app, bearer)["/api/changes/{event}"]["GET"].validate_response(connector)

@@ -439,18 +439,18 @@ def mutating(app: Flask) -> set[Route]:
     return {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods & MUTATING}
 
 
-def test_every_route_that_may_change_something_has_a_recipe(app):
+def test_every_writing_route_has_a_recipe(app):
     assert mutating(app) == set(RECIPES)
     assert set(WITHOUT_EVENT) <= set(RECIPES)
 
 
-def test_a_new_route_without_a_recipe_would_be_noticed(app):
+def test_a_new_route_without_a_recipe_is_detected(app):
     app.add_url_rule("/api/tea", methods=["POST"], view_func=lambda: "brewed")
     assert mutating(app) - set(RECIPES) == {("POST", "/api/tea")}
 
 
 @pytest.mark.parametrize("route", RECIPES, ids=" ".join)
-def test_whatever_changes_something_is_on_the_record(app, client, make_connector, route):
+def test_every_change_is_audited(app, client, make_connector, route):
     one = make_connector("kubernetes", "Cluster")
     assert patch(client, one, cluster_name="blue").status_code == 200
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
@@ -589,7 +589,7 @@ def everything(client: FlaskClient) -> dict[str, int]:
     return {**dict.fromkeys(sorted(looked_at), 200), **ERRORS}
 
 
-def test_every_page_has_an_address_to_look_at_here(app):
+def test_every_page_has_an_example_address_in_this_test(app):
     looking = {rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods}
     html = {
         rule for rule in looking if not rule.startswith(("/api/", "/static/", "/health", "/metrics", "/openapi.json"))
@@ -634,7 +634,7 @@ def site(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 
 
 @pytest.mark.both_databases
-def test_every_page_answers_to_a_plain_browser_and_to_htmx(client):
+def test_every_page_responds_to_a_plain_browser_and_to_htmx(client):
     addresses = everything(client)
     for address, response in answers(client, addresses):
         if addresses[address] == 200:
@@ -643,7 +643,7 @@ def test_every_page_answers_to_a_plain_browser_and_to_htmx(client):
             assert response.status_code == addresses[address], address
 
 
-def test_every_answer_has_the_security_headers(site):
+def test_every_response_has_the_security_headers(site):
     for address, response in site.answers:
         headers = response.headers
         policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
@@ -660,7 +660,7 @@ def test_every_answer_has_the_security_headers(site):
         assert headers["Cache-Control"] == "no-store"
 
 
-def test_answers_of_the_api_and_static_files_are_protected_as_well(client):
+def test_api_responses_and_static_files_have_security_headers(client):
     page = soup(client.get("/"))
     for address in ("/api/changes", "/health", "/openapi.json", "/api/nowhere", page.select_one("script")["src"]):
         headers = client.get(str(address), buffered=True).headers
@@ -668,7 +668,7 @@ def test_answers_of_the_api_and_static_files_are_protected_as_well(client):
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-def test_no_page_has_scripts_or_styles_inside(site):
+def test_no_page_has_inline_scripts_or_styles(site):
     for address, page in site.pages:
         assert not page.select("script:not([src]), style, [style], iframe, object, embed, base"), address
         for element in page.find_all():
@@ -676,7 +676,7 @@ def test_no_page_has_scripts_or_styles_inside(site):
             assert not str(element.get("href", "")).startswith("javascript:"), address
 
 
-def test_everything_that_a_page_loads_is_served_from_static_or_is_a_picture_of_a_document(site):
+def test_pages_load_only_static_files_and_pictures_of_documents(site):
     loaded, pictures = set(), set()
     for address, page in site.pages:
         for element in page.select("script[src], link[href], use"):
@@ -711,7 +711,7 @@ def referred(element: Tag) -> set[str]:
     return {name.removeprefix("#") for name in names}
 
 
-def test_whatever_a_page_refers_to_is_on_the_page(site):
+def test_every_reference_within_a_page_exists(site):
     for address, page in site.whole_pages():
         ids = {str(element["id"]) for element in page.select("[id]")}
         for element in page.find_all():
@@ -738,7 +738,7 @@ def test_every_input_and_button_has_a_name(site):
             assert named(element, page), (address, element)
 
 
-def test_every_form_works_without_javascript_and_says_where_it_goes(site):
+def test_every_form_works_without_javascript_and_has_an_action(site):
     for address, page in site.whole_pages():
         for form in page.select("form:not([method=dialog])"):
             assert str(form["action"]).startswith("/"), address
@@ -749,7 +749,7 @@ def test_every_form_works_without_javascript_and_says_where_it_goes(site):
                 assert form.select_one("[name=csrf_token]")["value"]
 
 
-def test_no_link_leads_nowhere(site):
+def test_no_link_is_broken(site):
     links = {"/"}
     for address, page in site.whole_pages():
         for link in page.select("a[href]"):

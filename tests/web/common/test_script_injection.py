@@ -172,7 +172,7 @@ def look_everywhere(client: FlaskClient, begin: list[str]) -> Counter[str]:
     return visited
 
 
-def test_no_text_that_is_typed_into_a_form_acts_on_any_page(app: Flask, client: FlaskClient) -> None:
+def test_text_typed_into_a_form_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
     own = add_person(app, CORPUS[1])
     sign_in_as(client, CORPUS[1])
     statuses: Counter[int] = Counter()
@@ -202,13 +202,13 @@ def test_no_text_that_is_typed_into_a_form_acts_on_any_page(app: Flask, client: 
     assert "&lt;script x55&gt;x55()&lt;/script&gt;" in shown
 
 
-def test_no_text_that_a_script_reports_acts_on_any_page(client: FlaskClient) -> None:
+def test_text_reported_by_a_script_is_escaped_on_every_page(client: FlaskClient) -> None:
     statuses = Counter(response.status_code for text in CORPUS for response in report_by_api(client, text))
     assert statuses == {201: 4 * len(CORPUS)}
     look_everywhere(client, SHOWING)
 
 
-def test_no_text_that_a_webhook_delivers_acts_on_any_page(app: Flask, client: FlaskClient) -> None:
+def test_text_delivered_by_a_webhook_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
     with on_the_record(app) as trail:
         gitlab = connectors.ADDABLE["gitlab"]
         number = connector_store.create(gitlab, {"name": "GitLab", "token": "made-up"}, True, trail).id
@@ -218,7 +218,7 @@ def test_no_text_that_a_webhook_delivers_acts_on_any_page(app: Flask, client: Fl
     look_everywhere(client, SHOWING)
 
 
-def test_no_text_that_polling_finds_acts_on_any_page(app: Flask, client: FlaskClient) -> None:
+def test_text_found_by_polling_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
     find_by_polling(app)
     look_everywhere(client, SHOWING)
 
