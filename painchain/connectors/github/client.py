@@ -81,6 +81,10 @@ class GitHubClient(ApiClient):
             self._etags.pop(key, None)
             self._etags[key] = etag
 
+    def forget_etags(self, path: str) -> None:
+        """Forget the ETags of everything below a path, so that it is read as if for the first time."""
+        self._etags = {key: etag for key, etag in self._etags.items() if not key.startswith(f"{path}/")}
+
     def etags(self) -> dict[str, str]:
         """Return the newest ETags, for the next poll."""
         return dict(list(self._etags.items())[-MAX_ETAGS:])

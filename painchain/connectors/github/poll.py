@@ -124,7 +124,7 @@ class PollRound:
                 raise PollError(message, ErrorKind.INVALID_RESPONSE, status=response.status)
             about = _compact(response.value)
         repository = describe(self._session.context.connector_id, about, name)
-        self._adopt(repository.id, key)
+        self._adopt(repository, key)
         self._names[key] = repository.id
         self._states[repository.id]["about"] = about
         if not response.is_unchanged:
@@ -142,7 +142,7 @@ class PollRound:
         ]
         self._keep_states([key for repository in described for key in (repository.id, repository.name.casefold())])
         for repository in described:
-            self._adopt(repository.id, repository.name.casefold())
+            self._adopt(repository, repository.name.casefold())
             self._owners[repository.owner] = repository.is_organization
         if not repositories:
             self._session.note("The token cannot access any repository.")
@@ -203,12 +203,15 @@ class PollRound:
     def _keep_states(self, keys: list[str]) -> None:
         self._states = {key: self._states[key] for key in keys if key in self._states}
 
-    def _adopt(self, repository_id: str, key: str) -> None:
+    def _adopt(self, repository: Repository, key: str) -> None:
         """Make sure that there is a state for a repository. Older versions stored it under the name."""
-        former = self._states.pop(key, None) if key != repository_id else None
-        state = self._states.get(repository_id) or former or {"seen": self._begin}
+        former = self._states.pop(key, None) if key != repository.id else None
+        state = self._states.get(repository.id) or former
+        if state is None:
+            state = {"seen": self._begin}
+            self._session.api.forget_etags(repository.path)
         state.setdefault("begin", state["seen"])
-        self._states[repository_id] = state
+        self._states[repository.id] = state
 
     def _failures_note(self) -> list[str]:
         refused = [f"{name} ({_briefly(error)})" for name, error in self._session.failures]

@@ -27,7 +27,7 @@ from painchain.connectors.github.repository import Repository, describe, is_want
 
 RELEASED = ("published", "released", "prereleased")
 PACKAGES = ("package", "registry_package")  # whose repository can be missing
-PROMOTION = timedelta(minutes=5)  # a release that was published longer ago was a pre-release until now
+PROMOTION = timedelta(seconds=30)  # a release that was published longer ago was a pre-release until now
 
 INSTRUCTIONS = (
     "In the repository or organization: Settings, Webhooks, Add webhook. Content type application/json; choose the "
@@ -174,10 +174,14 @@ def _release(message: Message) -> Sequence[SourceEvent]:
         return [releases.deleted(message.repository, release, message.sender, message.now)]
     if action not in RELEASED:
         raise NothingToRecord(f"The action {action} of a release is not recorded.")
-    published_at = parse_time(release, "published_at")
-    is_promotion = action == "released" and published_at is not None and published_at < message.now - PROMOTION
-    promoted_at = (parse_time(release, "updated_at") or message.now) if is_promotion else None
+    promoted_at = _promoted_at(release, message.now) if action == "released" else None
     return releases.published(message.repository, release, message.now, promoted_at)
+
+
+def _promoted_at(release: Any, now: datetime) -> datetime | None:
+    """Return when a pre-release became a release; None if it was published as one. Both are called "released"."""
+    published_at, changed_at = parse_time(release, "published_at"), parse_time(release, "updated_at") or now
+    return changed_at if published_at and changed_at - published_at > PROMOTION else None
 
 
 def _push(message: Message) -> Sequence[SourceEvent]:

@@ -22,6 +22,7 @@ from painchain.connectors.contract import (
 )
 from painchain.connectors.github import TYPE
 from tests.counterparts.node import webhook_examples
+from tests.counterparts.webhook_schemas import smallest_deliveries
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 REPO = {"id": 4711, "full_name": "acme/api", "default_branch": "main", "pushed_at": 1772625000}
@@ -73,6 +74,43 @@ def test_all_examples_of_github_are_read_and_the_known_ones_become_events() -> N
         ("workflow_run", "WorkflowRun", "action_required"),
         ("workflow_run", "WorkflowRun", "success"),
     }
+
+
+def test_every_described_delivery_is_read_without_its_optional_members() -> None:
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for operation, topic, body in smallest_deliveries():
+        if topic == "push":
+            body["ref"] = "refs/heads/main"
+        for event in read(topic, body):
+            known = TYPE.event_type(event.event_type)
+            assert known
+            assert set(event.facts) <= {field.key for field in known.fields}
+            assert "unknown" not in event.event_id, operation
+            assert event.title.startswith("[")
+            assert json.dumps([dict(event.facts), event.details])
+            found.setdefault(operation, []).append((event.event_type, event.status))
+    assert found == {
+        "deployment/created": [("Deployment", "pending")],
+        "deployment-status/created": [("Deployment", "x")],
+        "pull-request/closed": [("PullRequest", "closed")],
+        "pull-request/opened": [("PullRequest", "open")],
+        "pull-request/reopened": [("PullRequest", "open")],
+        "push": [("Push", "pushed")],
+        "release/deleted": [("Release", "deleted")],
+        "release/prereleased": [("Release", "prerelease")],
+        "release/published": [("Release", "published")],
+        "release/released": [("Release", "published")],
+        "workflow-run/completed": [("WorkflowRun", "action_required")],
+        "workflow-run/in-progress": [("WorkflowRun", "action_required")],
+        "workflow-run/requested": [("WorkflowRun", "success")],
+    }
+
+
+def test_an_image_of_the_year_1_is_published_now() -> None:
+    package = {"name": "api", "package_type": "CONTAINER", "owner": {"login": "acme"}, "updated_at": None}
+    version = {"id": 77, "created_at": "0001-01-01T00:00:00Z"}
+    body = {"registry_package": {**package, "package_version": version}, "repository": REPO}
+    assert [event.timestamp for event in read("registry_package", body)] == [NOW]
 
 
 def test_a_merged_pull_request_has_the_id_that_polling_gives_it() -> None:

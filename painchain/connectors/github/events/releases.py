@@ -35,7 +35,7 @@ def published(
     time = promoted_at or published_at or now
     return [
         SourceEvent(
-            event_id=repository.event_id("release", number, status, published_at or "unknown"),
+            event_id=repository.event_id("release", number, status, *([published_at] if published_at else [])),
             event_type="Release",
             title=_title(release),
             timestamp=time,
