@@ -160,11 +160,11 @@ def rows(instance: Path, query: str) -> list[Any]:
 
 def test_a_first_start_prints_its_address_and_responds(start: Callable[..., Server]) -> None:
     server = start()
-    assert server.out.read_text() == f"PainChain is at http://127.0.0.1:{server.port}\n"
+    assert server.out.read_text() == f"PainChain is running at http://127.0.0.1:{server.port}\n"
     status, health = server.ask("GET", "/health")
     assert (status, health["status"], health["database"]) == (200, "ok", "ok")
     server.stop()
-    assert server.out.read_text().splitlines()[1] == "PainChain has stopped. All saved changes are in the database."
+    assert server.out.read_text().splitlines()[1] == "PainChain stopped."
     assert server.err.read_text() == ""
 
 

@@ -21,7 +21,7 @@ from painchain.database.session import db
 
 DAYS = (7, 30, 90, 365)
 LONGEST_NAME = 100
-NO_ACCOUNT = "A token belongs to an account. Sign in first. Without any accounts, no token is needed."
+NO_ACCOUNT = "A token belongs to an account. Sign in first. While there are no accounts, no token is needed."
 _WITH_OWNER = select(ApiToken, Person.name, Person.role).join(Person, Person.id == ApiToken.person_id)
 
 

@@ -39,7 +39,7 @@ class LastAdmin(AccountRefused):
     """The change would leave no admin who can sign in."""
 
     def __init__(self, name: str):
-        super().__init__(f"“{name}” is the last admin who can sign in. Make another person an admin first.")
+        super().__init__(f"“{name}” is the last admin who can sign in. Give another account the admin role first.")
 
 
 class StaleAccount(AccountRefused):
@@ -47,7 +47,9 @@ class StaleAccount(AccountRefused):
 
     def __init__(self, person: Person):
         self.person = person
-        super().__init__(f"“{person.name}” was changed by another user in the meantime. Reload it and try again.")
+        super().__init__(
+            f"“{person.name}” was changed by another user in the meantime. Nothing was saved. Reload it and try again."
+        )
 
 
 _NEWEST = Prepared(select(func.max(Person.__table__.c.id)))

@@ -1,4 +1,4 @@
-"""``painchain backup`` and ``painchain restore``: write everything to one file, and read it back."""
+"""``painchain backup`` and ``painchain restore``: write the database to one file, and read it back."""
 
 from __future__ import annotations
 
@@ -28,21 +28,24 @@ FILE = click.argument("file", callback=utf8)
 @FILE
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def backup(file: str, force: bool) -> None:
-    """Write everything to one backup file.
+    """Back up the database to one file.
 
-    FILE "-" is standard output. Servers can keep running: the backup is a consistent snapshot. It is signed, and it
+    Use "-" as FILE for standard output. The backup is a consistent snapshot, even while servers run. It is signed. It
     does not contain the key, so back up secret.key separately.
 
-    Exit code 1: the database or the file cannot be used.
+    Exit code 1: the database cannot be read or the file cannot be written.
     """
     with (
-        opened("Cannot take a backup"),
+        opened("Cannot create the backup"),
         writing_to(file, force) as out,
         _progress_bar(maintenance_backup.count_rows(), "Saving") as bar,
     ):
         manifest = maintenance_backup.create(out, clock(), bar.update)
     events = manifest.rows["change_events"]
-    click.echo(f"{file}: {events:,} events, up to number {manifest.events:,}, as of {manifest.time}.", err=file == "-")
+    click.echo(
+        f"{file}: {events:,} events (last event number {manifest.events:,}), snapshot at {manifest.time}.",
+        err=file == "-",
+    )
     click.echo(
         f"The backup does NOT contain the key ({manifest.key}), and cannot be restored without it. Keep a copy of "
         "secret.key (or of PAINCHAIN_SECRET_KEY) in another place.",
@@ -54,16 +57,16 @@ def backup(file: str, force: bool) -> None:
 @FILE
 @click.option("--replace", is_flag=True, help="Restore into a database that is not empty; its current data is deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--even-broken", is_flag=True, help="Restore even a log that was tampered with before the backup.")
+@click.option("--even-broken", is_flag=True, help="Restore even if the log in the backup fails verification.")
 @reason_option
 def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str) -> None:
-    """Replace everything with the contents of a backup file.
+    """Replace the database with the contents of a backup file.
 
-    Either everything is restored or nothing. The file and the chain of its log are checked first. Servers can keep
-    running. The restore is recorded in the audit log.
+    The file and its log are verified first. The restore is all or nothing. Servers can keep running. The restore is
+    recorded in the audit log.
 
-    Exit code 1: the file or the database cannot be used. Exit code 2: the database is in use and --replace is missing,
-    or the restore was not confirmed.
+    Exit code 1: the file is not a valid backup, or the file or the database cannot be used. Exit code 2: the database
+    is not empty and --replace is missing, or the restore was not confirmed.
     """
     try:
         with Path(file).open("rb") as source, opened("Nothing was restored"):
@@ -75,19 +78,21 @@ def restore(file: str, replace: bool, yes: bool, even_broken: bool, reason: str)
         stop(f"Cannot read {file}: {error.strerror or error}.", 1)
     except (BadBackup, RestoreRefused, KeyUnusable) as problem:
         stop(f"{file}: {plain(str(problem))}", 1)
-    click.echo(f"Restored {restored.events:,} events, as of {plain(restored.time)}. Everyone has to sign in again.")
+    click.echo(f"Restored {restored.events:,} events from {plain(restored.time)}. Everyone must sign in again.")
     if restored.broken:
-        click.echo(f"The chain of the log is broken, as it was when the backup was taken: {restored.broken}", err=True)
+        click.echo(
+            f"The restored log fails verification. It was already broken in the backup: {restored.broken}", err=True
+        )
     if restored.old_key:
         click.echo(
-            f"The backup is signed with the key {restored.old_key}, which has been replaced since. If that key has "
-            "leaked, make sure that nobody else wrote this file.",
+            f"The backup is signed with the key {restored.old_key}, which has since been replaced. If that key has "
+            "leaked, verify the origin of this file.",
             err=True,
         )
     if restored.tokens:
         click.echo(
-            f"{restored.tokens:,} API tokens and all accounts and passwords of that time are valid again. Revoke again "
-            "those that were revoked since.",
+            f"{restored.tokens:,} API tokens and all accounts and passwords in the backup are valid again. Revoke all "
+            "tokens that were revoked after the backup.",
             err=True,
         )
 
@@ -124,7 +129,7 @@ def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        stop("Nothing was restored. Add --yes to confirm without a terminal.")
+        stop("Nothing was restored: confirmation needs a terminal. Add --yes to restore without confirmation.")
     answer = click.prompt(
         f'All current data will be permanently deleted. Type "{CONFIRMATION}" to continue',
         default="",
@@ -132,7 +137,7 @@ def refuse_what_is_in_use(replace: bool, yes: bool) -> None:
         err=True,
     )
     if answer.strip() != CONFIRMATION:
-        stop("Nothing was restored.")
+        stop("Nothing was restored: the restore was not confirmed.")
 
 
 def _progress_bar(rows: int, label: str) -> Any:
@@ -147,6 +152,6 @@ def writing_to(file: str, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if Path(file).is_file() and not force:
-        stop(f"{file} exists; nothing was written. Choose another file or add --force.")
+        stop(f"{file} already exists; nothing was written. Choose another file or add --force.")
     with whole_file(file, 0o600, force, mode="wb") as out:
         yield out

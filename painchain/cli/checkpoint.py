@@ -1,4 +1,4 @@
-"""``painchain checkpoint``: sign the current end of the log, to store the signature elsewhere."""
+"""``painchain checkpoint``: create a signed checkpoint of the log, to store it elsewhere."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from painchain.workers.base import clock
 )
 @reason_option
 def checkpoint(file: Path | None, reason: str) -> None:
-    """Sign the current end of the log.
+    """Create a signed checkpoint of the log.
 
-    A checkpoint holds the number of events and the hash of the last one. Kept on another machine, it shows whether the
-    log was truncated or rewritten later. The command prints the checkpoint and appends it to the checkpoint file. A
-    running server posts it to PAINCHAIN_CHECKPOINT_URL.
+    A checkpoint holds the number of events and the hash of the last one. If you keep it on another machine, it shows
+    whether the log was truncated or rewritten later. The command prints the checkpoint and appends it to the checkpoint
+    file. If PAINCHAIN_CHECKPOINT_URL is set, a running server posts the checkpoint there.
 
-    Exit code 1: the checkpoint could not be made or written.
+    Exit code 1: the checkpoint could not be created or written.
     """
     now = clock()
-    with opened("No checkpoint was made"):
+    with opened("No checkpoint was created"):
         try:
             with writer.writing() as event_log:
                 made = latest_checkpoint.make(trail(event_log, now, reason=reason), clock, recorded=True, into=file)
         except BadCheckpoint as problem:
             if file is None:
                 latest_checkpoint.failed(problem, now)
-            stop(f"No checkpoint was made. {problem}", 1)
+            stop(f"No checkpoint was created. {problem}", 1)
         click.echo(checkpoints.line(made))

@@ -82,7 +82,7 @@ def opened(failure: str, code: int = 1, create: Callable[[config.Settings], Flas
 
 
 def reason(error: Exception) -> str:
-    """Return in one line why the database failed: in plain words, then in its own."""
+    """Return in one line why the database failed: in plain words, then in the words of the driver."""
     if isinstance(error, WriteBusy):
         return str(error)
     known, own = (
@@ -115,7 +115,7 @@ def _tidy(context: click.Context, option: click.Parameter, value: str | None) ->
         raise click.BadParameter(str(problem)) from None
 
 
-reason_option = click.option("--reason", callback=_tidy, help="Reason, stored in the audit log.")
+reason_option = click.option("--reason", callback=_tidy, help="Reason for the change, stored in the audit log.")
 
 
 def trail(event_log: EventLogWriter, now: datetime, request_id: str = "", reason: str = "") -> Trail:
@@ -139,20 +139,22 @@ _FILTER = (
     click.option("--tag", multiple=True, callback=utf8, help="Only events with this tag."),
     click.option("--team", multiple=True, callback=utf8, help="Only events with any tag of this team."),
     click.option("--author", multiple=True, callback=utf8, help="Only events by this author."),
-    click.option("--status", multiple=True, callback=utf8, help="Only events with this outcome, such as changed."),
+    click.option("--status", multiple=True, callback=utf8, help="Only events with this status, such as changed."),
     click.option(
         "--range",
         type=click.Choice([*RANGES, "all"]),
-        help="Only events from this period until now.  [default: all]",
+        help="Only events from the last hour, day and so on.  [default: all]",
     ),
     click.option(
-        "--start-date", callback=utf8, help="Only events from this time on: 2026-01-31 or 2026-01-31T14:00:00Z."
+        "--start-date", callback=utf8, help="Only events at or after this time: 2026-01-31 or 2026-01-31T14:00:00Z."
     ),
-    click.option("--end-date", callback=utf8, help="Only events before this time. A time without an offset is local."),
+    click.option(
+        "--end-date", callback=utf8, help="Only events before this time. A time without a UTC offset is local."
+    ),
     click.option(
         "--q",
         callback=utf8,
-        help="Only events that match this search: words, author:system, -tag:test, around:14:00~1h.",
+        help="Search query, such as words, author:system, -tag:test or around:14:00~1h.",
     ),
 )
 
@@ -191,6 +193,15 @@ def plain(text: str) -> str:
     'one\\\\ntwo\\\\x1b[2J'
     """
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def many(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1.
+
+    >>> many(1, "event"), many(2000, "event")
+    ('1 event', '2,000 events')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def local_zone() -> ZoneInfo:
@@ -232,7 +243,7 @@ def whole_file(name: str, permissions: int, replace: bool = True, **opening: Any
     except KeyboardInterrupt:
         stop(f"Stopped: {name} was not written.", 1)
     except FileExistsError:
-        stop(f"{name} exists by now; nothing was written. Choose another file or add --force.", 1)
+        stop(f"{name} was created in the meantime; nothing was written. Choose another file or add --force.", 1)
     except OSError as error:
         stop(f"Cannot write {name}: {error.strerror or error}.", 1)
     finally:

@@ -1,4 +1,4 @@
-"""``painchain demo``: fill an empty log with made-up events."""
+"""``painchain demo``: fill an empty log with sample events."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ FIRST_START_EVENTS = 1  # the first start records that it created the built-in c
 
 
 @click.command()
-@click.option("--events", type=click.IntRange(100), default=10_000, show_default=True, help="How many events.")
-@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Over how many days.")
-@click.option("--seed", default=1, show_default=True, help="Random seed: the same seed makes the same events.")
+@click.option("--events", type=click.IntRange(100), default=10_000, show_default=True, help="Number of events.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=90,
+    show_default=True,
+    help="Number of days that the events cover.",
+)
+@click.option("--seed", default=1, show_default=True, help="Random seed. The same seed produces the same events.")
 @click.option("--force", is_flag=True, help="Add the events even if the log is not empty.")
 def demo(events: int, days: int, seed: int, force: bool) -> None:
-    """Fill an empty log with made-up events, to try PainChain out.
+    """Fill an empty log with sample events.
 
-    The events are from every source. Their connectors are added too, and stay disabled. Use this on an empty log only:
-    made-up events look like real ones.
+    The command adds events from every source, and their connectors, which stay disabled. Use it on an empty log only:
+    sample events cannot be told from real ones.
     """
     with opened("Not all events were written"):
         last = queries.head().last_event
@@ -35,4 +41,4 @@ def demo(events: int, days: int, seed: int, force: bool) -> None:
         with click.progressbar(length=events, label=f"{events:,} events") as bar:
             demo_data.fill(events, days, seed, datetime.now(UTC), bar.update)
         analyze()
-    click.echo(f"Added {events:,} made-up events over {days} days to the log.")
+    click.echo(f"Added {events:,} sample events over {days} days to the log.")

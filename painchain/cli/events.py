@@ -39,14 +39,14 @@ WHAT_WIDTH = 64
     type=click.IntRange(0, MAX_LIMIT),
     default=50,
     show_default=True,
-    help="How many of the newest events to print.",
+    help="Number of newest events to print.",
 )
 @click.option("--follow", is_flag=True, help="Keep printing new events until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as GET /api/changes returns it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, in the format of the API.")
 def events(limit: int, follow: bool, as_json: bool, **given: Any) -> None:
-    """Print events, newest last.
+    """Print events, oldest first.
 
-    Repeat a filter option to match any of its values.
+    Repeat an option to match any of several values.
     """
     if follow and given["end_date"]:
         raise click.UsageError("--follow and --end-date cannot be used together.")

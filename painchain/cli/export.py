@@ -34,16 +34,16 @@ from painchain.timeline.filter import Filter
     "--format", "key", type=click.Choice(list(FORMATS)), default="ndjson", show_default=True, help="File format."
 )
 @click.option(
-    "--output", callback=utf8, metavar="FILE", help="Write to this file, which appears only when it is complete."
+    "--output", callback=utf8, metavar="FILE", help="Write to this file. It is created when the export is complete."
 )
 @filter_options
 @reason_option
 def export(key: str, output: str | None, reason: str, **given: Any) -> None:
     """Write events, newest first, to a file or to standard output.
 
-    Repeat a filter option to match any of its values. The export is recorded in the audit log.
+    Repeat a filter option to match any of several values. The export is recorded in the audit log.
 
-    Exit code 1: auditing is off, or the database or the file cannot be used.
+    Exit code 1: auditing is off, the database cannot be read, or the file cannot be written.
     """
     with opened("Cannot export the events"), quiet_end():
         filter = chosen_filter(given, local_zone())

@@ -1,4 +1,4 @@
-"""``painchain log``: record an event that a script reports."""
+"""``painchain log``: record an event from a script."""
 
 from __future__ import annotations
 
@@ -41,28 +41,26 @@ def _parsed(text: str) -> Any:
 
 
 @click.command()
-@click.option("--event-type", required=True, type=click.Choice(get_args(LogEventType)), help="Kind of event.")
+@click.option("--event-type", required=True, type=click.Choice(get_args(LogEventType)), help="Type of event.")
 @click.option("--connector-name", callback=utf8, help="Name of the connector.")
 @click.option(
     "--connector-type",
     callback=utf8,
-    help="Type of the connector. For field_visibility_changed: the event type, such as PullRequest.",
+    help="Type of the connector. With field_visibility_changed, the event type, such as PullRequest.",
 )
-@click.option("--field", callback=utf8, help="Field that changed.")
+@click.option("--field", callback=utf8, help="Setting that changed, for config_changed.")
 @click.option("--old-value", callback=json_or_text, help="Previous value: JSON or plain text.")
 @click.option("--new-value", callback=json_or_text, help="New value: JSON or plain text.")
-@click.option("--changes", callback=json_value, help="All changes of one save, as JSON: {FIELD: {old, new}}.")
-@click.option("--field-key", callback=utf8, help="Field that was shown or hidden.")
+@click.option("--changes", callback=json_value, help="All changes made together, as JSON: {FIELD: {old, new}}.")
+@click.option("--field-key", callback=utf8, help="Field that was shown or hidden, for field_visibility_changed.")
 @click.option("--visible/--hidden", default=None, help="Whether that field is now shown or hidden.")
-@click.option(
-    "--author", callback=utf8, help="Who made the change. Stored as a claim, because PainChain cannot check it."
-)
+@click.option("--author", callback=utf8, help="Who made the change. Stored as unverified.")
 @reason_option
 def log(reason: str, **given: Any) -> None:
-    """Record an event that a script reports, and print its ID.
+    """Record an event from a script and print its ID.
 
-    Exit code 1: nothing was recorded, because auditing is off or the database refused it. Exit code 2: the event is
-    not valid.
+    Exit code 1: nothing was recorded, because auditing is off or the database cannot be written. Exit code 2: the event
+    is not valid.
     """
     body = parse_event({name: value for name, value in given.items() if value is not None})
     with opened("The database did not record the event"):

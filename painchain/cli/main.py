@@ -11,18 +11,18 @@ from painchain import __version__
 
 # The module of each subcommand, and the first line of its help. A test compares them with the subcommands.
 COMMANDS = {
-    "backup": ("backup", "Write everything to one backup file."),
-    "checkpoint": ("checkpoint", "Sign the current end of the log."),
-    "demo": ("demo", "Fill an empty log with made-up events, to try PainChain out."),
-    "events": ("events", "Print events, newest last."),
+    "backup": ("backup", "Back up the database to one file."),
+    "checkpoint": ("checkpoint", "Create a signed checkpoint of the log."),
+    "demo": ("demo", "Fill an empty log with sample events."),
+    "events": ("events", "Print events, oldest first."),
     "export": ("export", "Write events, newest first, to a file or to standard output."),
-    "log": ("log", "Record an event that a script reports, and print its ID."),
-    "prune": ("prune", "Delete events that are older than the retention rules allow."),
-    "restore": ("backup", "Replace everything with the contents of a backup file."),
-    "rotate-key": ("rotate_key", "Replace the key that encrypts stored tokens and chains the log."),
+    "log": ("log", "Record an event from a script and print its ID."),
+    "prune": ("prune", "Delete events that are past their retention period."),
+    "restore": ("backup", "Replace the database with the contents of a backup file."),
+    "rotate-key": ("rotate_key", "Replace the key that encrypts stored tokens and signs the log."),
     "serve": ("serve", "Start the server; stop it with Ctrl-C or SIGTERM."),
     "user": ("user", "Manage accounts."),
-    "verify": ("verify", "Check that the log is unchanged and matches the configuration."),
+    "verify": ("verify", "Verify that nobody tampered with the log and that it matches the configuration."),
 }
 
 
@@ -51,6 +51,6 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="painchain")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """PainChain records what changed, when, who changed it, and from what to what."""
+    """PainChain records what changed, when, who changed it, and the old and new values."""
     if os.environ.get("NO_COLOR"):
         context.color = False

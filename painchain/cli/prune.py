@@ -1,4 +1,4 @@
-"""``painchain prune``: delete events that are older than the retention rules allow."""
+"""``painchain prune``: delete events that are past their retention period."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from painchain.workers.base import clock
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @reason_option
 def prune(dry_run: bool, reason: str) -> None:
-    """Delete events that are older than the retention rules allow.
+    """Delete events that are past their retention period.
 
     The rules are in Settings, Retention. The deletion is recorded in the audit log.
 
@@ -44,7 +44,8 @@ def prune(dry_run: bool, reason: str) -> None:
 def line(source: PrunableEvents, verb: str) -> str:
     """Return in one line how many events of a source are deleted, and from when."""
     period = " to ".join(f"{end:%Y-%m-%d %H:%M} UTC" for end in (source.oldest, source.newest) if end)
-    return f"{source_label(source.source)}: {source.events:,} event{'' if source.events == 1 else 's'} {verb}, {period}"
+    events = f"{source.events:,} event{'' if source.events == 1 else 's'}"
+    return f"{source_label(source.source)}: {events} {verb} ({period})"
 
 
 def carry_out(prunable: Sequence[PrunableEvents], now: datetime, reason: str = "") -> int:

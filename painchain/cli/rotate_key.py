@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from painchain.audit.trail import Trail
-from painchain.cli.common import opened, plain, reason_option, stop
+from painchain.cli.common import many, opened, plain, reason_option, stop
 from painchain.cli.common import trail as record_of_command
 from painchain.configuration.errors import ChangeRefused
 from painchain.core import runtime
@@ -22,23 +22,23 @@ from painchain.workers.base import clock
 
 LOST = (
     "Without the lost key, the existing events cannot be verified and the stored tokens cannot be decrypted. Stored "
-    "tokens, webhook secrets and notification rules will be deleted, and connectors that had a token disabled. "
+    "tokens, webhook secrets and notification rules will be deleted. Connectors that had a token will be disabled. "
     "Continue with a new key?"
 )
 
 
 @click.command("rotate-key")
+@click.option("--drop-old", is_flag=True, help="Only remove old keys that are no longer needed. Keep the current key.")
 @click.option(
-    "--drop-old", is_flag=True, help="Do not replace the key. Only remove old keys that are no longer needed."
+    "--lost", is_flag=True, help="Start over with a new key because the old one is lost. Deletes stored tokens."
 )
-@click.option("--lost", is_flag=True, help="The key is lost: continue with a new one, and delete stored tokens.")
 @click.option("--yes", is_flag=True, help="With --lost: do not ask for confirmation.")
 @reason_option
 def rotate_key(drop_old: bool, lost: bool, yes: bool, reason: str) -> None:
-    """Replace the key that encrypts stored tokens and chains the log.
+    """Replace the key that encrypts stored tokens and signs the log.
 
-    Stored tokens are encrypted again with the new key, and the change is recorded in the audit log. Restart every
-    running server afterwards: a server with the old key cannot write.
+    Stored tokens are encrypted again with the new key. The change is recorded in the audit log. Then restart every
+    running server: a server with the old key cannot write.
     """
     if drop_old and lost:
         raise click.UsageError("--lost and --drop-old cannot be used together.")
@@ -59,11 +59,11 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> None:
     with working():
         done = key_rotation.rotate(begin)
         key_file: KeySource = runtime.current().key_place
-    click.echo(f"The key is now {done.new}; it was {done.old}. Stored secrets encrypted again: {done.sealed}.")
+    click.echo(f"The key is now {done.new}; it was {done.old}. Re-encrypted {many(done.sealed, 'stored secret')}.")
     click.echo("Restart every running server: a server with the old key cannot write.")
     click.echo(
         f"Back up {plain(key_file.name)} with all {done.keys} keys, the new one first. "
-        "Events from before can only be verified with the old keys."
+        "Older events can only be verified with the old keys."
     )
 
 
@@ -74,11 +74,11 @@ def drop() -> None:
         removed, remaining = key_rotation.drop_old()
     if removed:
         click.echo(f"Old keys removed: {removed}. Keys left: {remaining}.")
-        click.echo("Backups and checkpoints that were made with the removed keys can no longer be used.")
+        click.echo("Backups and checkpoints signed with the removed keys can no longer be used.")
     else:
         click.echo(
-            f"No key was removed: the oldest events or the checkpoints in {plain(str(checkpoint_file))} need the last "
-            f"of {remaining}."
+            f"No key was removed. The keys are {remaining}. The oldest events or the checkpoints in "
+            f"{plain(str(checkpoint_file))} still need the last one."
         )
 
 
@@ -91,11 +91,13 @@ def replace(begin: Callable[[EventLogWriter], Trail], yes: bool) -> None:
         done = key_rotation.replace_lost(begin)
         key_file: KeySource = runtime.current().key_place
     click.echo(f"PainChain now uses the key in {plain(key_file.name)}. Back it up.")
-    click.echo(f"Events that can no longer be verified: {done.unverified:,}. New events are chained with the new key.")
+    click.echo(f"{many(done.unverified, 'event')} can no longer be verified. New events are chained with the new key.")
     for item in done.dropped:
         click.echo(f"Deleted: {plain(item)}")
     if checkpoint_file.exists():
-        click.echo(f"Move {plain(str(checkpoint_file))} away: new checkpoints cannot follow those of the lost key.")
+        click.echo(
+            f"Move {plain(str(checkpoint_file))} elsewhere: new checkpoints cannot follow those of the lost key."
+        )
 
 
 @contextmanager

@@ -28,8 +28,8 @@ STOP_SECONDS = 4
 def serve() -> None:
     """Start the server; stop it with Ctrl-C or SIGTERM.
 
-    It serves the dashboard and the API, polls connectors, and sends notifications. Environment variables named
-    PAINCHAIN_... configure it. Exit code 2: it could not start.
+    The server serves the dashboard and the API, polls connectors, and sends notifications. Configure it with
+    PAINCHAIN_* environment variables. Exit code 2: it could not start.
     """
     application = app(serving=True)
     settings = runtime.of(application).settings
@@ -48,7 +48,7 @@ def serve() -> None:
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        click.echo(f"PainChain is at http://{host}:{port_of(server)}")
+        click.echo(f"PainChain is running at http://{host}:{port_of(server)}")
         if not settings.only_here:
             offer_setup(application, settings.public_url or f"http://{reachable(settings)}:{port_of(server)}")
         for worker in workers:
@@ -56,7 +56,7 @@ def serve() -> None:
         server.run()
         for worker in workers:
             worker.stop()
-        click.echo("PainChain has stopped. All saved changes are in the database.")
+        click.echo("PainChain stopped.")
     finally:
         signal.alarm(0)  # no request hangs, so closing the database may take as long as it needs
         with application.app_context():

@@ -11,7 +11,7 @@ from painchain.accounts import invitations, password_links, users
 from painchain.accounts import sessions as login_sessions
 from painchain.accounts.users import AccountRefused
 from painchain.audit.trail import Trail
-from painchain.cli.common import opened, plain, reachable, reason_option, stop, utf8
+from painchain.cli.common import many, opened, plain, reachable, reason_option, stop, utf8
 from painchain.cli.common import trail as record_of_command
 from painchain.core import runtime
 from painchain.core.roles import ROLES
@@ -26,7 +26,7 @@ LINK = click.option(
     "base",
     callback=utf8,
     metavar="URL",
-    help="Address of PainChain for the link.  [default: where it listens]",
+    help="Base URL for the link.  [default: the listen address]",
 )
 
 
@@ -40,14 +40,17 @@ def user() -> None:
 
 @user.command("list")
 def list_accounts() -> None:
-    """List the accounts, disabled ones last."""
+    """List accounts; disabled accounts are last."""
     with opened("Cannot read the accounts"):
         people = users.list_users()
         width = max((len(plain(person.name)) for person in people), default=0)
         for person in people:
             click.echo(line(person, width))
         if not people:
-            click.echo("No accounts yet, so nobody has to sign in. Add the first: painchain user add NAME.", err=True)
+            click.echo(
+                "No accounts yet, so nobody has to sign in. To add the first account, run painchain user add NAME.",
+                err=True,
+            )
 
 
 @user.command()
@@ -71,7 +74,7 @@ def add(name: str, role: str | None, email: str, base: str | None, reason: str) 
 @click.argument("role", type=click.Choice(ROLES))
 @reason_option
 def change_role(name: str, role: str, reason: str) -> None:
-    """Change the role of an account, and sign it out everywhere."""
+    """Change the role of an account and end its sessions."""
     with recording(reason) as trail:
         person = find_person(name)
         changed = users.change(person, trail, None, name=person.name, role=role, email=person.email or "")
@@ -98,7 +101,7 @@ def reset(name: str, base: str | None, reason: str) -> None:
 def disable(name: str, reason: str) -> None:
     """Disable an account.
 
-    It is signed out everywhere, and its API tokens stop working.
+    This ends its sessions, and its API tokens stop working.
     """
     with recording(reason) as trail:
         person = find_person(name)
@@ -119,16 +122,16 @@ def enable(name: str, reason: str) -> None:
 
 @user.command("sign-out")
 @click.argument("name", required=False, callback=utf8)
-@click.option("--all", "all_accounts", is_flag=True, help="Sign out all accounts.")
+@click.option("--all", "all_accounts", is_flag=True, help="End the sessions of all accounts.")
 @reason_option
 def sign_out(name: str | None, all_accounts: bool, reason: str) -> None:
-    """Sign an account, or all accounts, out of every browser. API tokens keep working."""
+    """End all browser sessions of one account, or of all accounts. API tokens keep working."""
     if (name is None) != all_accounts:
         raise click.UsageError("Give either a name or --all.")
     with recording(reason) as trail:
         people = [find_person(name)] if name else users.list_users()
         ended = sum(login_sessions.end_all(person, trail) for person in people)
-    click.echo(f"Signed out of {ended} browser{'' if ended == 1 else 's'}.")
+    click.echo(f"Ended {many(ended, 'session')}.")
 
 
 @user.command()
@@ -136,9 +139,9 @@ def sign_out(name: str | None, all_accounts: bool, reason: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @reason_option
 def remove(name: str, yes: bool, reason: str) -> None:
-    """Remove an account with its sessions and API tokens. Its changes stay on the timeline."""
+    """Remove an account and its sessions and API tokens. Its changes stay on the timeline."""
     if not yes:
-        click.confirm(f"Remove {plain(name)} with all sessions and API tokens?", abort=True)
+        click.confirm(f"Remove {plain(name)} and all its sessions and API tokens?", abort=True)
     with recording(reason) as trail:
         person = find_person(name)
         message = f"Removed {plain(person.name)}."
@@ -160,7 +163,7 @@ def recording(reason: str) -> Iterator[Trail]:
 def find_person(name: str) -> Person:
     """Return the account of this name, or stop."""
     person = users.find_by_name(name)
-    return person or stop(f"No account named “{plain(name)}”. List all accounts: painchain user list.", 1)
+    return person or stop(f"No account named “{plain(name)}”. To list all accounts, run painchain user list.", 1)
 
 
 def link(secret: str, base: str | None) -> str:

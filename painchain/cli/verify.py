@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from painchain.cli.common import opened, plain, quiet_end, stop
+from painchain.cli.common import many, opened, plain, quiet_end, stop
 from painchain.database.types import iso
 from painchain.history.projection import Gap
 from painchain.integrity import checkpoint_comparison, checkpoints, derived_data, verification
@@ -54,18 +54,18 @@ class VerifyReport:
     "--checkpoint",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also compare with the checkpoints in this file.",
+    help="Also compare the log with the checkpoints in this file.",
 )
 @click.option(
-    "--deep", is_flag=True, help="Also check the indexes behind searches, filters and charts. Takes four times as long."
+    "--deep", is_flag=True, help="Also check the indexes for search, filters and charts (about four times slower)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 def verify(checkpoint: Path | None, deep: bool, as_json: bool) -> None:
-    """Check that the log is unchanged and matches the configuration.
+    """Verify that nobody tampered with the log and that it matches the configuration.
 
-    Integrity: no event was edited, removed, inserted or moved. Completeness: replaying the log gives the current
-    configuration. Checkpoints that are kept elsewhere also show whether the end of the log was cut off. The command
-    changes nothing, and servers can keep running.
+    Integrity: no event was edited, removed, inserted or reordered. Completeness: replaying the log gives the current
+    configuration. With checkpoints kept elsewhere, a truncated log is detected too. The command changes nothing, and
+    servers can keep running.
 
     Exit code 0: no problem found. Exit code 1: the log was tampered with, or the configuration does not match it. Exit
     code 2: the log could not be checked.
@@ -129,13 +129,13 @@ def report_lines(report: VerifyReport) -> Iterator[str]:
 
 
 def _integrity(integrity: Integrity) -> Iterator[str]:
-    pruned = f" ({integrity.pruned:,} more were removed by retention or by a restore)" if integrity.pruned else ""
+    pruned = f" ({integrity.pruned:,} more were deleted by retention or by a restore)" if integrity.pruned else ""
     if integrity.broken:
-        yield f"Integrity: BROKEN at event {integrity.broken.event} ({integrity.broken.kind}). {integrity.broken.words}"
+        yield f"Integrity: FAILED at event {integrity.broken.event} ({integrity.broken.kind}). {integrity.broken.words}"
         yield f"  {integrity.broken.advice}"
         yield f"  Verified up to there: {many(integrity.events, 'event')}{pruned}."
     else:
-        yield f"Integrity: good. {many(integrity.events, 'event')} verified{pruned}."
+        yield f"Integrity: OK. {many(integrity.events, 'event')} verified{pruned}."
 
 
 def _checkpoints(report: VerifyReport) -> Iterator[str]:
@@ -143,45 +143,37 @@ def _checkpoints(report: VerifyReport) -> Iterator[str]:
     if matches is None:
         return
     if mismatches:
-        yield f"Checkpoints: {len(mismatches):,} of {len(matches):,} do not match. {mismatches[0].words}"
+        yield f"Checkpoints: FAILED. {len(mismatches):,} of {len(matches):,} do not match. {mismatches[0].words}"
         return
     unknown = sum(match.kind == checkpoint_comparison.UNKNOWN for match in matches)
     restored = sum(match.kind == checkpoint_comparison.RESTORED for match in matches)
-    yield f"Checkpoints: good. {len(matches) - unknown - restored:,} of {len(matches):,} match."
+    yield f"Checkpoints: OK. {len(matches) - unknown - restored:,} of {len(matches):,} match."
     if unknown:
-        yield f"  {unknown:,} can no longer be compared: retention removed the events around them."
+        yield f"  {unknown:,} can no longer be compared: retention deleted the events around them."
     if restored:
-        yield f"  {restored:,} are from before a backup was restored. The audit log records the restore."
+        yield f"  {restored:,} predate a restore of a backup. The audit log records the restore."
 
 
 def _completeness(completeness: Completeness) -> Iterator[str]:
     if completeness.drift:
-        yield f"Completeness: DRIFT. {many(len(completeness.drift), 'difference')} between configuration and log:"
+        differences = many(len(completeness.drift), "difference")
+        yield f"Completeness: FAILED. {differences} between the configuration and the log:"
         yield from (f"  {drift.words}" for drift in completeness.drift)
     else:
-        yield "Completeness: good. Replaying the log gives the current configuration."
+        yield "Completeness: OK. Replaying the log gives the current configuration."
     if completeness.explained:
         yield "  Differences that may come from a time when auditing was off:"
         yield from (f"  {drift.words}" for drift in completeness.explained)
     if not completeness.whole:
-        yield "  Retention removed older audit events. Only the remaining ones were compared."
+        yield "  Retention deleted older audit events. Only the remaining ones were compared."
 
 
 def _indexes(wrong_indexes: Sequence[str] | None) -> Iterator[str]:
     if wrong_indexes:
-        yield "Indexes: WRONG. They do not match the events, so somebody edited the database by hand:"
+        yield "Indexes: FAILED. They do not match the events, so they were edited directly in the database:"
         yield from (f"  {problem}" for problem in wrong_indexes)
     elif wrong_indexes is not None:
-        yield "Indexes: good. Searches, filters and charts match the events."
-
-
-def many(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is 1.
-
-    >>> many(1, "event"), many(2000, "event")
-    ('1 event', '2,000 events')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+        yield "Indexes: OK. Searches, filters and charts match the events."
 
 
 def as_object(report: VerifyReport) -> dict[str, Any]:

@@ -235,7 +235,8 @@ def delete(connector: Connector, trail: Trail, version: int | None = None) -> No
     """
     if type_of(connector).builtin:
         raise ProtectedConnector(
-            f"“{connector.name}” keeps the audit trail and cannot be deleted. It can be renamed, retagged or disabled."
+            f"“{connector.name}” records the audit log and cannot be deleted. You can rename it, change its tags or "
+            "disable it."
         )
     refuse_stale(connector, version)
     trail.log_connector_deleted(subject(connector), configuration(connector))

@@ -27,6 +27,7 @@ class StaleConnector(ChangeRefused):
 
     def __init__(self, connector: Connector):
         super().__init__(
-            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved."
+            f"“{connector.name}” was changed by {connector.updated_by} in the meantime. Nothing was saved. "
+            "Reload it and try again."
         )
         self.connector = connector

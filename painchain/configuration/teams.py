@@ -32,7 +32,10 @@ class StaleTeam(ChangeRefused):
     """Someone else changed the team after this person read it. `team` is its current row."""
 
     def __init__(self, team: Team):
-        super().__init__(f"“{team.name}” was changed by {team.updated_by} in the meantime. Nothing was saved.")
+        super().__init__(
+            f"“{team.name}” was changed by {team.updated_by} in the meantime. Nothing was saved. "
+            "Reload it and try again."
+        )
         self.team = team
 
 

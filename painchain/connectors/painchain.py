@@ -14,7 +14,7 @@ def _people(name: str, label: str, icon: str, **more: str) -> EventType:
     return EventType(name, label, fields(**{"person": "Person", **more, "action": "Action"}), icon)
 
 
-# What happens to accounts, sign-ins and tokens; it is about no connector.
+# Events of accounts, sign-ins and tokens. They belong to no connector.
 PEOPLE = (
     _people("PersonAdded", "Person Added", "plus", role="Role"),
     _people("PersonChanged", "Person Changed", "pencil", changes="Changes"),
@@ -23,9 +23,9 @@ PEOPLE = (
     _people("PersonRemoved", "Person Removed", "minus", role="Role", tokens="Tokens"),
     _people("PasswordSet", "Password Set", "key"),
     _people("PasswordLinkMade", "Password Link Made", "link"),
-    _people("SignedIn", "Signed In", "check", way="Way", address="Address", browser="Browser"),
+    _people("SignedIn", "Signed In", "check", way="Method", address="Address", browser="Browser"),
     _people("SignedOut", "Signed Out", "power"),
-    _people("SignInFailed", "Sign In Failed", "alert", why="Why", way="Way", address="Address"),
+    _people("SignInFailed", "Sign In Failed", "alert", why="Error", way="Method", address="Address"),
     EventType(
         "TokenCreated",
         "Token Created",
@@ -84,7 +84,7 @@ TYPE = ConnectorType(
         EventType(
             "WebhookChanged",
             "Webhook Changed",
-            fields(connector_name="Connector name", field="Field", new_value="What was done", action="Action"),
+            fields(connector_name="Connector name", field="Field", new_value="Change", action="Action"),
             "link",
         ),
         EventType(
@@ -114,7 +114,7 @@ TYPE = ConnectorType(
         EventType(
             "RetentionChanged",
             "Retention Changed",
-            fields(field="Source", old_value="Kept before", new_value="Kept now", action="Action"),
+            fields(field="Source", old_value="Old retention", new_value="New retention", action="Action"),
             "clock",
         ),
         EventType(
@@ -136,12 +136,12 @@ TYPE = ConnectorType(
             "BackupRestored",
             "Backup Restored",
             fields(
-                backup_time="Backup of",
+                backup_time="Backup time",
                 events="Events",
-                backup_size="Its log ended at",
-                abandoned_size="The abandoned log ended at",
-                abandoned_head="Its hash",
-                old_key="Sealed with the old key",
+                backup_size="Last event in the backup",
+                abandoned_size="Last event of the replaced log",
+                abandoned_head="Hash of the replaced log",
+                old_key="Signed with the old key",
                 action="Action",
             ),
             "clock",
@@ -149,7 +149,7 @@ TYPE = ConnectorType(
         EventType(
             "KeyRotated",
             "Key Rotated",
-            fields(old_key="Old key", new_key="New key", sealed="Tokens sealed anew", action="Action"),
+            fields(old_key="Old key", new_key="New key", sealed="Secrets re-encrypted", action="Action"),
             "key",
         ),
         EventType(
@@ -158,8 +158,8 @@ TYPE = ConnectorType(
             fields(
                 old_key="Lost key",
                 new_key="New key",
-                unverified="Events not verified",
-                dropped=("Tokens dropped", Shape.LIST),
+                unverified="Events no longer verifiable",
+                dropped=("Deleted secrets", Shape.LIST),
                 action="Action",
             ),
             "alert",
@@ -168,16 +168,16 @@ TYPE = ConnectorType(
         EventType(
             "CheckpointMade",
             "Checkpoint Made",
-            fields(events="Events", head="Hash of the last", action="Action"),
+            fields(events="Events", head="Latest hash", action="Action"),
             "shield",
         ),
         EventType("ChainBegun", "Chain Begun", fields(events="Events", action="Action"), "link"),
         EventType(
             "ChainBroken",
             "Chain Broken",
-            fields(why="What was found", of_event="Event", how="How", action="Action"),
+            fields(why="Problem", of_event="Event", how="Kind of damage", action="Action"),
             "alert",
         ),
-        EventType("ChainMended", "Chain Mended", fields(was="Was broken", action="Action"), "check"),
+        EventType("ChainMended", "Chain Mended", fields(was="Previous problem", action="Action"), "check"),
     ),
 )

@@ -10,7 +10,7 @@ ROLES = (VIEWER, EDITOR, ADMIN)  # each includes the permissions of those before
 ROLE_DESCRIPTIONS = {
     VIEWER: "views everything",
     EDITOR: "changes connectors and teams",
-    ADMIN: "manages people, tokens and retention",
+    ADMIN: "manages accounts, tokens, retention and notifications",
 }
 
 

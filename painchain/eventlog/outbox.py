@@ -60,9 +60,9 @@ KINDS = (
         ("ConnectorDisabled",),
         lambda event: not _is_about_auditing(event),
     ),
-    Kind("connector_failing", "A connector begins to fail, or recovers", ("ConnectorFailing", "ConnectorRecovered")),
+    Kind("connector_failing", "A connector starts failing or recovers", ("ConnectorFailing", "ConnectorRecovered")),
     Kind("sign_in_failed", "A sign-in fails", ("SignInFailed",)),
-    Kind("chain_broken", "The chain of the audit trail is broken", ("ChainBroken",)),
+    Kind("chain_broken", "The audit log fails verification", ("ChainBroken",)),
 )
 # Offer only kinds whose event types exist.
 OFFERED = tuple(kind for kind in KINDS if any(connectors.BUILTIN.event_type(name) for name in kind.event_types))

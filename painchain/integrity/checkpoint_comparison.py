@@ -67,7 +67,7 @@ class CheckpointMatch:
         time = f"{self.checkpoint.time:%Y-%m-%d %H:%M} UTC"
         return {
             MATCHES: f"The log still has the same {events} as at {time}.",
-            UNKNOWN: f"It can no longer be compared: retention removed the events around number {size:,}.",
+            UNKNOWN: f"It can no longer be compared: retention deleted the events around number {size:,}.",
             RESTORED: f"It is from before the restore on {self.at or self.checkpoint.time:%Y-%m-%d %H:%M} UTC.",
             DIFFERS: f"The log up to event {size:,} is not the same as at {time}. Since then it was rewritten, "
             "or events were removed from it.",

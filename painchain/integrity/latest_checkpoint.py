@@ -96,7 +96,7 @@ def make(trail: Trail, clock: Callable[[], datetime], recorded: bool, into: Path
 
 def failed(problem: BadCheckpoint, now: datetime) -> None:
     """Log why no checkpoint was made, and store it for the pages."""
-    log.error("No checkpoint was made. %s", problem)
+    log.error("No checkpoint was created. %s", problem)
     with write_transaction() as connection:
         connection.execute(update(_table).values(problem=str(problem), problem_at=now))
 

@@ -171,10 +171,10 @@ def refuse_other_versions(manifest: Manifest) -> None:
     """
     if manifest.schema != NEWEST:
         newer = manifest.schema > NEWEST
-        then = "" if newer else " and upgrade then"
+        then = "" if newer else ", then upgrade"
         raise RestoreRefused(
-            f"This backup is of {'a newer' if newer else 'an older'} version of PainChain ({manifest.version}, schema "
-            f"{manifest.schema}; this one has {NEWEST}). Restore it with that version{then}."
+            f"This backup is from {'a newer' if newer else 'an older'} version of PainChain ({manifest.version}). Its "
+            f"schema is {manifest.schema}; this version has {NEWEST}. Restore it with that version{then}."
         )
 
 
@@ -211,8 +211,8 @@ def restore(
         broken = verification.verify_chain().broken
         if broken and not even_broken:
             raise RestoreRefused(
-                f"The log in this backup was changed by hand before it was taken: {broken.words} Nothing was "
-                "restored. Take an older one, or restore it as it is with --even-broken."
+                f"The log in this backup was tampered with before the backup: {broken.words} Nothing was restored. "
+                "Use an older backup, or restore this one as it is with --even-broken."
             )
         secrets.check_key()
         _continue_log(event_log, manifest, present, intact)
@@ -240,7 +240,7 @@ def _load(connection: Connection, file: BinaryIO, checked: VerifiedBackup, progr
     }
     for name, columns, batch in batches(file, checked):
         if name not in targets or list(columns) != targets[name][0].columns.keys():
-            raise BadBackup(f"This backup does not have the tables of this version ({name}).")
+            raise BadBackup(f"This backup lacks tables of this version ({name}). Use another backup.")
         _, statement, binary = targets[name]
         loaded = [dict(zip(columns, decode_row(row, binary), strict=True)) for row in batch]
         statement.run(connection, *loaded)

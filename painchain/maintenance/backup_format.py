@@ -138,7 +138,7 @@ def batches(file: BinaryIO, checked: VerifiedBackup) -> Iterator[tuple[str, Sequ
                 header = json.loads(line)
                 table, columns = header["table"], header["columns"]
     if digest.digest() != checked.digest:
-        raise BadBackup("The file has changed while it was read. Nothing was restored.")
+        raise BadBackup("The file changed while it was read. Nothing was restored. Try again.")
 
 
 @contextmanager
@@ -149,15 +149,15 @@ def _reading(file: BinaryIO) -> Iterator[Iterator[bytes]]:
         with gzip.GzipFile(fileobj=file, mode="rb") as packed:
             yield _lines(packed)
     except gzip.BadGzipFile:
-        raise BadBackup("This is no backup of PainChain, or it is damaged.") from None
+        raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.") from None
     except (EOFError, zlib.error):
-        raise BadBackup("This backup is not whole, or it is damaged. Take another one.") from None
+        raise BadBackup("This backup is incomplete or damaged. Use another one.") from None
 
 
 def _lines(packed: gzip.GzipFile) -> Iterator[bytes]:
     while line := packed.readline(LONGEST_LINE):
         if not line.endswith(b"\n"):
-            raise BadBackup("This is no backup of PainChain, or it is damaged.")
+            raise BadBackup("This is not a PainChain backup, or it is damaged. Use another one.")
         yield line
 
 
@@ -172,29 +172,29 @@ def _object(line: bytes) -> dict[str, Any]:
 def _manifest(line: bytes) -> Manifest:
     members = _object(line)
     if not isinstance(members.get("format"), int) or "rows" not in members:
-        raise BadBackup("This is no backup of PainChain.")
+        raise BadBackup("This is not a PainChain backup. Use another file.")
     if members["format"] > FORMAT:
-        raise BadBackup("This backup is of a newer version of PainChain. Restore it with that one.")
+        raise BadBackup("This backup is from a newer version of PainChain. Restore it with that version.")
     try:
         return Manifest(**members)
     except TypeError:
-        raise BadBackup("This is no backup of PainChain.") from None
+        raise BadBackup("This is not a PainChain backup. Use another file.") from None
 
 
 def _check_seal(end: dict[str, Any], digest: bytes, manifest: Manifest, keys: Keyring) -> None:
     if end.get("sha256") != digest.hex():
-        raise BadBackup("This backup is not whole, or it was changed after it was made. Take another one.")
+        raise BadBackup("This backup is incomplete, or it was changed after it was created. Use another one.")
     if manifest.key not in keys.ids:
         raise BadBackup(
-            "This backup was made with another key. Put the secret.key that belongs to it into the instance folder "
-            "(beside a key that is in use there, as one more line)."
+            "This backup was created with another key. Copy its secret.key into the instance folder. If there is "
+            "a secret.key already, append the other key to it as a new line."
         )
     # Only the key in the manifest counts: a replaced key cannot seal newer backups.
     key = keys.derived(PURPOSE)[keys.ids.index(manifest.key)]
     given = str(end.get("seal")).encode("utf-8", "replace")  # untrusted text
     if hmac.compare_digest(_seal(key, digest).hex().encode(), given):
         return
-    raise BadBackup("This backup was changed after it was made: its seal does not fit. Take another one.")
+    raise BadBackup("This backup was changed after it was created: its signature does not match. Use another one.")
 
 
 def _seal(key: bytes, digest: bytes) -> bytes:

@@ -73,7 +73,7 @@ def rotate(begin: Callable[[EventLogWriter], Trail]) -> RotationResult:
             "key_rotated",
             keys.id,
             "replaced",
-            f"The key {old.id} was replaced by {keys.id}; {_counted(count, 'stored secret')} sealed anew",
+            f"The key {old.id} was replaced by {keys.id}; {_counted(count, 'stored secret')} re-encrypted",
             {"old_key": old.id, "new_key": keys.id, "sealed": count},
         )
     return RotationResult(old.id, keys.id, count, len(keys.roots))
@@ -88,8 +88,8 @@ def _keys_with_new_first(source: KeySource, current: str, used: set[str]) -> Key
         return keys
     if not source.own:
         raise ChangeRefused(
-            f"There is no new key in {source.name}. Put one in front of the old key, with a space or a line break "
-            "between, and try again. To generate one: openssl rand -base64 32 | tr '+/' '-_'"
+            f"There is no new key in {source.name}. Put one before the old key, separated by a space or a line break, "
+            "and try again. To generate one, run: openssl rand -base64 32 | tr '+/' '-_'"
         )
     generated = parse_key(new_key(), "a new key")
     keys = Keyring((*generated.roots, *keys.roots))
@@ -111,20 +111,22 @@ def drop_old() -> tuple[int, int]:
 
     Return how many were removed and how many are left.
 
-    :raises ChangeRefused: when it cannot be told which are needed, or the keys are looked after elsewhere.
+    :raises ChangeRefused: when the needed keys cannot be determined, or the keys are managed elsewhere.
     :raises KeyUnusable: when the keys cannot be read or written.
     """
     source: KeySource = runtime.current().key_place
     with writer.writing() as event_log:
         keys = key_file.read_keys(source)
         if keys is None:
-            raise KeyUnusable(f"{source.name} is not there any more. Put it back.")
+            raise KeyUnusable(f"{source.name} no longer exists. Restore it.")
         needed = max(_oldest_needed(event_log.connection, keys), _oldest_of_checkpoints(keys))
         needed_roots = keys.roots[: needed + 1]
         dropped = len(keys.roots) - len(needed_roots)
         if dropped and not source.own:
-            which = "last key" if dropped == 1 else f"last {dropped} keys"
-            raise ChangeRefused(f"Nothing needs the {which} in {source.name} any more: take it out there.")
+            which = "last key is" if dropped == 1 else f"last {dropped} keys are"
+            raise ChangeRefused(
+                f"The {which} no longer needed. Remove {'it' if dropped == 1 else 'them'} from {source.name}."
+            )
         if dropped:
             key_file.write_keys(source, Keyring(needed_roots))
     return dropped, len(needed_roots)
@@ -140,8 +142,8 @@ def _oldest_needed(connection: Connection, keys: Keyring) -> int:
         if mac and compare_digest(mac, first.mac or b""):
             return index
     raise ChangeRefused(
-        f"The beginning of the log, event {first.id}, does not fit any of the keys, so none is dropped. "
-        "See painchain verify."
+        f"No key was removed: the first event of the log, event {first.id}, matches none of the keys. "
+        "Run painchain verify."
     )
 
 
@@ -151,7 +153,7 @@ def _oldest_of_checkpoints(keys: Keyring) -> int:
         known, _ = checkpoints.read_with_known_key(latest_checkpoint.file())
     except BadCheckpoint as problem:
         raise ChangeRefused(
-            f"It cannot be told which keys the checkpoints need, so none is dropped. {problem}"
+            f"No key was removed: the keys that the checkpoints need could not be determined. {problem}"
         ) from None
     return max((keys.ids.index(checkpoint.key_id) for checkpoint in known), default=0)
 
@@ -180,8 +182,8 @@ def replace_lost(begin: Callable[[EventLogWriter], Trail]) -> ReplacementResult:
             "key_replaced",
             chain.key_id,
             "replaced",
-            f"The key {lost_key} was lost and replaced by {chain.key_id}: nobody can verify the "
-            f"{_counted(unverified, 'event')} before this one, and the stored secrets are dropped",
+            f"The key {lost_key} was lost and replaced by {chain.key_id}. The {_counted(unverified, 'event')} before "
+            "this one can no longer be verified, and the stored secrets were deleted",
             {"old_key": lost_key, "new_key": chain.key_id, "unverified": unverified, "dropped": dropped},
         )
         for connector in connectors:

@@ -33,7 +33,10 @@ class StaleRule(ChangeRefused):
     """The rule was changed since the form was loaded. `rule` is the current rule."""
 
     def __init__(self, rule: NotifyRule):
-        super().__init__(f"“{rule.name}” was changed by {rule.updated_by} in the meantime. Nothing was saved.")
+        super().__init__(
+            f"“{rule.name}” was changed by {rule.updated_by} in the meantime. Nothing was saved. "
+            "Reload it and try again."
+        )
         self.rule = rule
 
 

@@ -21,7 +21,7 @@ def send_test(rule: NotifyRule, now: datetime) -> str | None:
     """Send a test message and return an error message, or None if it was sent."""
     rule_id, name, sealed_url = rule.id, rule.name, rule.url
     db.session.remove()  # no database connection stays open while the message is sent
-    error = _send(sealed_url, "PainChain: a test", f"This is a test of the notify rule “{name}”.")
+    error = _send(sealed_url, "PainChain: test", f"This is a test of the notification rule “{name}”.")
     with write_transaction() as connection:
         outbox.store_result(connection, rule_id, now, error)
     return error
@@ -40,7 +40,7 @@ def send_due(clock: Callable[[], datetime]) -> bool:
     with logs.context(rule=claimed.rule_id):
         error = _send(claimed.sealed_url, title, text)
         if error:
-            log.warning("A message of a notify rule was not sent: %s", error)
+            log.warning("A message of a notification rule was not sent: %s", error)
         outbox.settle(claimed, clock(), error)
     return True
 

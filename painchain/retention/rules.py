@@ -34,14 +34,14 @@ class PruneNeedsAuditing(RetentionRefused):
     """Events cannot be pruned while auditing is off."""
 
     def __init__(self) -> None:
-        super().__init__("Auditing is off, and every prune must be recorded. Enable the PainChain connector first.")
+        super().__init__("Auditing is off, but every deletion must be recorded. Enable the PainChain connector first.")
 
 
 class PruneInProgress(RetentionRefused):
     """Another prune is running."""
 
     def __init__(self) -> None:
-        super().__init__("Events are already being deleted. Wait until that is finished.")
+        super().__init__("Events are already being deleted. Wait until that deletion is finished.")
 
 
 class StaleRetention(RetentionRefused):

@@ -25,6 +25,6 @@ def scrape() -> ResponseReturnValue:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     is_valid = hmac.compare_digest(token.strip().encode("utf-8", "replace"), settings.metrics_token.encode())
     if scheme.lower() != "bearer" or not is_valid:
-        logs.security("metrics_refused", "Metrics were requested without their token.")
+        logs.security("metrics_refused", "Metrics requested without a valid token.")
         return json_error(401, "Send the metrics token.", headers={"WWW-Authenticate": "Bearer"})
     return generate_latest(runtime.current().metrics.registry), {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}

@@ -55,7 +55,7 @@ def threads() -> Metric:
 
 def log() -> Metric:
     """Return the number of the newest event."""
-    description = "Number of the newest event: how many were ever written, including events that retention removed."
+    description = "Highest event number: the number of events ever written, including deleted ones."
     return GaugeMetricFamily("painchain_log_last_event", description, queries.head().last_event)
 
 
@@ -78,20 +78,20 @@ def events() -> Iterator[Metric]:
 
 def auditing() -> Metric:
     """Return whether changes are recorded."""
-    description = "Whether changes of the configuration are recorded (1) or auditing is switched off (0)."
+    description = "1 if configuration changes are recorded, 0 if auditing is off."
     return GaugeMetricFamily("painchain_auditing_on", description, int(audit_trail.auditing().on))
 
 
 def trust() -> Iterator[Metric]:
     """Yield the result and the time of the last check, and whether checkpoints fail."""
-    description = "Whether the last check found the log altered (1) or not (0)."
+    description = "1 if the last verification of the log failed, else 0."
     yield GaugeMetricFamily("painchain_log_broken", description, int(audit_trail.auditing().broken is not None))
     checked_at = check_job.state().checked_at
     timestamp = checked_at.timestamp() if checked_at else 0
-    description = "When the whole log was last checked; 0 if never."
+    description = "Time of the last check of the whole log; 0 if never."
     yield GaugeMetricFamily("painchain_log_checked_timestamp_seconds", description, timestamp)
     last = latest_checkpoint.last()
-    description = "Whether the last checkpoint could not be made, written or posted (1)."
+    description = "1 if the last checkpoint could not be created, written or posted, else 0."
     yield GaugeMetricFamily("painchain_checkpoint_failing", description, int(bool(last.problem or last.error)))
 
 
@@ -118,7 +118,7 @@ def polls(now: datetime) -> Iterator[Metric]:
 def notices() -> Iterator[Metric]:
     """Yield the numbers of messages that wait to be sent, and of those that were given up."""
     waiting = db.session.scalar(select(func.count(Notice.id))) or 0
-    yield GaugeMetricFamily("painchain_notices_waiting", "Messages of notify rules that wait to be sent.", waiting)
+    yield GaugeMetricFamily("painchain_notices_waiting", "Queued messages of notification rules.", waiting)
     lost = db.session.scalar(select(func.sum(NotifyRule.lost))) or 0
-    description = "Messages given up, of rules that have not sent one since."
+    description = "Messages dropped since the last success of each notification rule."
     yield GaugeMetricFamily("painchain_notices_lost", description, int(lost))

@@ -19,12 +19,12 @@ MAX_HEADER_BYTES = 65_536
 # Each browser keeps several open for a while.
 MAX_CONNECTIONS = 500
 MESSAGES = {
-    400: "The request cannot be read.",
+    400: "Malformed request.",
     413: "Nothing was saved: the request is larger than the server accepts.",
-    431: f"The address and headers of this request together exceed {MAX_HEADER_BYTES // 1024} KiB.",
+    431: f"The URL and headers of this request together exceed {MAX_HEADER_BYTES // 1024} KiB.",
     501: "The server does not support this request.",
 }
-BUG_MESSAGE = "This is a bug in PainChain. Its log has details."
+BUG_MESSAGE = "This is a bug in PainChain. See the server log."
 
 
 class Refusal(ErrorTask):  # type: ignore[misc]
@@ -55,7 +55,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("no number or address") from None
         has_two_lengths = self.chunked and "CONTENT_LENGTH" in self.headers
         if has_two_lengths or "TRANSFER_ENCODING" in self.headers:  # HTTP/1.0 leaves the header there
-            raise ParsingError("two lengths")
+            raise ParsingError("conflicting Content-Length headers")
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]

@@ -26,7 +26,7 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
     except webhooks.WebhookNotFound:
         return json_error(404, "No webhook at this address.")
     except InvalidSignature:
-        words = "A webhook came without a valid signature or token."
+        words = "Webhook received without a valid signature or token."
         logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
     except webhooks.ReceivingDisabled:

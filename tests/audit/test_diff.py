@@ -58,14 +58,14 @@ def of_kind(kind: Kind) -> list[Field]:
 
 @UNHURRIED
 @given(one_configuration)
-def test_what_is_saved_as_it_is_does_not_change(case):
+def test_saving_stored_values_changes_nothing(case):
     connector_type, stored = case
     assert diff(connector_type.all_fields, stored, stored) == []
 
 
 @UNHURRIED
 @given(two_configurations)
-def test_applying_a_diff_gives_the_target_and_a_second_diff_is_empty(case):
+def test_applying_a_diff_gives_the_submitted_values(case):
     connector_type, stored, submitted = case
     fields = connector_type.all_fields
     result = apply(stored, diff(fields, stored, submitted))
@@ -78,7 +78,7 @@ def test_applying_a_diff_gives_the_target_and_a_second_diff_is_empty(case):
 
 @UNHURRIED
 @given(two_configurations)
-def test_a_diff_names_each_changed_field_once_in_the_order_of_the_form(case):
+def test_diff_lists_each_changed_field_once_in_form_order(case):
     connector_type, stored, submitted = case
     changes = diff(connector_type.all_fields, stored, submitted)
     changed = {change.key: change for change in changes}
@@ -94,7 +94,7 @@ def test_a_diff_names_each_changed_field_once_in_the_order_of_the_form(case):
 @UNHURRIED
 @given(field_and_value)
 @example((Field("base_url", "API URL", Kind.URL), "https://host.example/ /"))
-def test_the_stored_form_of_a_value_is_its_own_stored_form(case):
+def test_normalization_is_idempotent(case):
     field, value = case
     once = field.normalize(value)
     assert field.normalize(once) == once
@@ -103,28 +103,28 @@ def test_the_stored_form_of_a_value_is_its_own_stored_form(case):
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.key)
 @pytest.mark.parametrize("old", EMPTIES, ids=repr)
 @pytest.mark.parametrize("new", EMPTIES, ids=repr)
-def test_empties_are_equal(field, old, new):
+def test_empty_values_are_equal(field, old, new):
     assert diff([field], {field.key: old}, {field.key: new}) == []
 
 
 @pytest.mark.parametrize("field", [one for one in FIELDS if one.default is None], ids=lambda field: field.key)
 @pytest.mark.parametrize("new", EMPTIES, ids=repr)
-def test_absent_is_empty_too(field, new):
+def test_missing_value_equals_empty(field, new):
     assert diff([field], {}, {field.key: new}) == []
 
 
 @pytest.mark.parametrize("field", [one for one in FIELDS if one.default is not None], ids=lambda field: field.key)
-def test_a_field_stored_before_its_default_existed_has_not_changed(field):
+def test_field_without_stored_value_has_its_default(field):
     assert diff([field], {}, {field.key: field.default}) == []
 
 
-def test_a_field_that_is_not_submitted_stays_as_it_is():
+def test_field_that_is_not_submitted_is_unchanged():
     fields = TYPES["github"].all_fields
     assert diff(fields, {"poll_interval": 60, "repos": ["a/b"]}, {}) == []
 
 
 @pytest.mark.parametrize("kind", [Kind.NUMBER, Kind.CHECKBOX])
-def test_zero_and_off_are_values_and_not_empty(kind):
+def test_zero_and_false_are_not_empty(kind):
     nothing = {Kind.NUMBER: 0, Kind.CHECKBOX: False}[kind]
     for field in of_kind(kind):
         for empty in EMPTIES:
@@ -138,7 +138,7 @@ def test_zero_and_off_are_values_and_not_empty(kind):
 @UNHURRIED
 @given(st.integers(-(10**17), 10**17), st.sampled_from(["{}", " {} ", "{}\r\n"]))
 @example(60, "{}")
-def test_a_number_is_the_same_typed_or_stored(number, typed):
+def test_typed_number_equals_the_stored_number(number, typed):
     for field in of_kind(Kind.NUMBER):
         as_text = typed.format(number)
         assert diff([field], {field.key: number}, {field.key: as_text}) == []
@@ -148,7 +148,7 @@ def test_a_number_is_the_same_typed_or_stored(number, typed):
 
 @UNHURRIED
 @given(st.data())
-def test_order_and_spacing_and_repetition_of_tags_do_not_matter(data):
+def test_order_spacing_and_repetition_of_tags_do_not_matter(data):
     tags = data.draw(st.lists(st.text("abcé -", min_size=1, max_size=5), max_size=5))
     shuffled = data.draw(st.permutations(tags + tags[:1]))
     spaces = data.draw(st.sampled_from([",", ", ", " ,\t", ",,", "\r\n"]))
@@ -158,11 +158,11 @@ def test_order_and_spacing_and_repetition_of_tags_do_not_matter(data):
 
 
 @pytest.mark.parametrize("typed", ["a, b", "a,b", "b,a", " a ,, b ,a", ["b", "a"], ["a,b"], "a\r\nb"])
-def test_these_are_the_same_tags(typed):
+def test_equal_tags(typed):
     assert diff([tags_field()], {"tags": ["a", "b"]}, {"tags": typed}) == []
 
 
-def test_tags_differ_in_case_and_say_what_was_added_and_removed():
+def test_tags_are_case_sensitive_and_list_added_and_removed():
     [change] = diff([tags_field()], {"tags": ["system", "audit"]}, {"tags": "audit, Audit, changes"})
     assert change.added == ["Audit", "changes"]
     assert change.removed == ["system"]
@@ -177,7 +177,7 @@ def test_other_lists_compare_in_order(field):
 
 @UNHURRIED
 @given(st.lists(st.text("abc -", max_size=5), max_size=5))
-def test_text_areas_come_back_with_other_line_ends_and_are_the_same(lines):
+def test_line_endings_of_text_areas_do_not_matter(lines):
     for field in [*of_kind(Kind.CERTIFICATE), *of_kind(Kind.LIST)]:
         for ends in ("\r\n", "\r"):
             assert diff([field], {field.key: "\n".join(lines)}, {field.key: ends.join(lines)}) == []
@@ -187,14 +187,14 @@ def test_text_areas_come_back_with_other_line_ends_and_are_the_same(lines):
 @given(LISTABLE)
 @example("Zoe\u0308")
 @example("\u212b")
-def test_composed_and_decomposed_characters_are_the_same(text):
+def test_composed_and_decomposed_characters_are_equal(text):
     for field in [*of_kind(Kind.TEXT), *of_kind(Kind.TAGS), *of_kind(Kind.LIST), *of_kind(Kind.SECRET)]:
         composed, decomposed = unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)
         assert diff([field], {field.key: decomposed}, {field.key: composed}) == []
 
 
 @pytest.mark.parametrize("value", [True, "on", 1.5, "1e3", [300], {"seconds": 300}], ids=repr)
-def test_a_value_of_another_type_is_refused_and_not_compared(value):
+def test_value_of_another_type_is_refused(value):
     for field in of_kind(Kind.NUMBER):
         with pytest.raises(ValueError, match="integer"):
             diff([field], {field.key: 300}, {field.key: value})
@@ -202,7 +202,7 @@ def test_a_value_of_another_type_is_refused_and_not_compared(value):
 
 @UNHURRIED
 @given(st.sampled_from(of_kind(Kind.SECRET)), WORDS, WORDS)
-def test_of_a_secret_only_set_replaced_or_cleared_is_recorded(field, old, new):
+def test_secret_change_records_only_the_action(field, old, new):
     recorded = [one.recorded() for one in diff([field], {field.key: old}, {field.key: new})]
     old, new = field.normalize(old), field.normalize(new)
     if old == new:
@@ -215,7 +215,7 @@ def test_of_a_secret_only_set_replaced_or_cleared_is_recorded(field, old, new):
 
 @UNHURRIED
 @given(two_values)
-def test_what_is_no_secret_is_recorded_as_it_is(case):
+def test_other_changes_are_recorded_unchanged(case):
     field, old, new = case
     assume(field.kind is not Kind.SECRET)
     for change in diff([field], {field.key: old}, {field.key: new}):
@@ -232,12 +232,12 @@ LONG = st.builds(
 
 @UNHURRIED
 @given(LONG, LONG)
-def test_two_different_texts_never_look_the_same_however_long(one, other):
+def test_different_texts_are_formatted_differently(one, other):
     assert (clipped(one) == clipped(other)) == (one == other)
     assert (format_value(one) == format_value(other)) == (one == other)
 
 
-def test_a_long_text_is_cut_and_says_how_long_it_is():
+def test_long_text_is_cut_with_its_length():
     shown = clipped("x" * 5000)
     assert shown.startswith("x" * SHOWN_CHARACTERS + "… (5,000 characters, sha256 ")
     assert len(shown) < SHOWN_CHARACTERS + 60
@@ -246,7 +246,7 @@ def test_a_long_text_is_cut_and_says_how_long_it_is():
 
 @UNHURRIED
 @given(two_values)
-def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
+def test_different_field_values_are_formatted_differently(case):
     field, one, other = case
     one, other = field.normalize(one), field.normalize(other)
     assert (format_value(one) == format_value(other)) == (one == other)
@@ -271,7 +271,7 @@ def test_two_different_values_of_a_field_are_never_spoken_of_alike(case):
     ],
     ids=repr,
 )
-def test_values_that_a_script_reports_are_told_apart(one, other):
+def test_reported_values_are_formatted_differently(one, other):
     assert format_value(one) != format_value(other)
 
 

@@ -262,7 +262,7 @@ def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_an_event_says_exactly_what_is_specified(app, act, told):
+def test_event_matches_the_specification(app, act, told):
     [event] = written(app, act)
     assert event.title == told.title
     assert event.metadata == told.metadata
@@ -276,7 +276,7 @@ def test_an_event_says_exactly_what_is_specified(app, act, told):
 
 
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_what_is_logged_is_found_under_the_id_that_is_returned(app, act, told):
+def test_log_returns_the_event_id(app, act, told):
     with acting(app) as trail:
         event_id = act(trail)
     with app.app_context():
@@ -284,21 +284,21 @@ def test_what_is_logged_is_found_under_the_id_that_is_returned(app, act, told):
 
 
 @pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_the_dashboard_knows_every_field_of_an_event(app, act, told):
+def test_dashboard_has_every_field_of_an_event(app, act, told):
     [event] = written(app, act)
     shown = connectors.event_type(event.source, event.event_type).fields
     recorded = {**event.description, **event.metadata}
     assert [one.key for one in shown if one.key not in recorded] == []
 
 
-def test_the_id_carries_the_seconds_and_microseconds_of_the_event(app):
+def test_event_id_contains_seconds_and_microseconds(app):
     later = datetime(2100, 1, 1, microsecond=5, tzinfo=UTC)
     [event] = written(app, lambda trail: trail.log_connector_enabled(WORK), now=later)
     assert event.event_id == "painchain-connector_enabled-4102444800.000005"
     assert event.timestamp == later
 
 
-def test_the_events_of_one_action_share_a_request_id_and_an_author(app):
+def test_events_of_an_action_share_request_id_and_author(app):
     events = written(app, *(act for act, _ in SEVEN), author="connector:Work", request_id="r2")
     assert {(event.request_id, event.author) for event in events} == {("r2", "connector:Work")}
     assert len(events) == len({event.event_id for event in events}) == len(SEVEN)
@@ -308,7 +308,7 @@ def test_names_of_event_types_are_in_pascal_case():
     assert pascal_case("field_visibility_changed") == "FieldVisibilityChanged"
 
 
-def test_no_secret_is_in_an_event_in_any_form(app):
+def test_events_contain_no_secret(app):
     acts: list[Act] = [
         lambda trail: trail.log_config_changed(WORK, TOKEN),
         lambda trail: trail.log_connector_updated(WORK, [TOKEN, INTERVAL]),
@@ -333,7 +333,7 @@ def test_credentials_inside_other_values_are_masked(app):
     assert "planted" not in str([changed, extra, updated])
 
 
-def test_the_label_is_stored_and_outlives_the_field(app):
+def test_recorded_label_outlives_the_field(app):
     gone = Change("gone", "Label of old", "text", "a", "b")
     changed, updated = written(
         app,
@@ -356,7 +356,7 @@ def test_a_connector_known_by_name_is_looked_up(app, client):
     assert unknown.connector_name == "Another"
 
 
-def test_events_carry_the_tags_that_the_painchain_connector_has_then(app):
+def test_events_have_the_current_tags_of_the_painchain_connector(app):
     with acting(app) as trail:
         connector_store.update(system(app), ConnectorEdit({"tags": "audit, quarterly"}), trail)
     [event] = written(app, lambda trail: trail.log_connector_enabled(WORK))
@@ -366,7 +366,7 @@ def test_events_carry_the_tags_that_the_painchain_connector_has_then(app):
         assert event.id not in [one.id for one in queries.page(Filter(tag=("system",))).events]
 
 
-def test_the_first_start_is_on_the_record_by_system(app):
+def test_first_start_is_recorded_by_system(app):
     with app.app_context():
         [event] = queries.written_after(Filter(), 0)
     assert (event.title, event.author) == ("[Connector Created] PainChain System", "system")
@@ -382,14 +382,14 @@ def test_the_first_start_is_on_the_record_by_system(app):
     }
 
 
-def test_while_auditing_is_off_nothing_is_recorded(app):
+def test_nothing_is_recorded_while_auditing_is_off(app):
     turn_auditing(app, on=False)
     with acting(app) as trail:
         assert [act(trail) for act, _ in SEVEN] == [None] * len(SEVEN)
     assert written(app, *(act for act, _ in SEVEN)) == []
 
 
-def test_switching_auditing_off_and_on_is_recorded_with_who_and_when(app):
+def test_switching_auditing_is_recorded_with_author_and_time(app):
     [off] = turn_auditing(app, on=False, author="night shift", now=NOW)
     with app.app_context():
         assert (auditing().on, auditing().by, auditing().since) == (False, "night shift", NOW)
@@ -402,7 +402,7 @@ def test_switching_auditing_off_and_on_is_recorded_with_who_and_when(app):
     ]
 
 
-def test_a_switch_of_auditing_counts_for_the_rest_of_its_transaction(app):
+def test_switching_auditing_applies_within_its_transaction(app):
     events = written(
         app,
         lambda trail: trail.log_connector_enabled(WORK),
@@ -419,7 +419,7 @@ def test_a_switch_of_auditing_counts_for_the_rest_of_its_transaction(app):
     ]
 
 
-def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(app, client, events):
+def test_changes_while_auditing_is_off_stay_unrecorded(app, client, events):
     number = add(client, "Work GitHub")
     turn_auditing(app, on=False)
     before = len(events())
@@ -430,7 +430,7 @@ def test_what_was_changed_while_auditing_was_off_stays_changed_and_unrecorded(ap
     assert len(events()) == before
 
 
-def test_auditing_stays_off_for_the_rename_of_painchain_itself(app):
+def test_renaming_the_painchain_connector_is_not_recorded_while_auditing_is_off(app):
     turn_auditing(app, on=False)
     renamed = written(app, lambda trail: connector_store.update(system(app), ConnectorEdit({"name": "Trail"}), trail))
     assert renamed == []
@@ -446,7 +446,7 @@ def test_a_script_cannot_report_a_switch_of_auditing_while_it_is_off(app, client
     assert len(events()) == before
 
 
-def test_creation_keeps_the_first_and_deletion_the_last_configuration_without_secrets(client, events):
+def test_creation_and_deletion_record_the_configuration_without_secrets(client, events):
     number = add(client, "Work GitHub", tags="work", config={"token": "planted-token", "repos": ["a/b"]})
     first = {
         "name": "Work GitHub",
@@ -474,14 +474,14 @@ def test_creation_keeps_the_first_and_deletion_the_last_configuration_without_se
     assert "planted" not in str(events())
 
 
-def test_the_name_and_type_of_a_deleted_connector_stay_on_its_events(client, events):
+def test_events_keep_name_and_type_of_a_deleted_connector(client, events):
     number = add(client, "Work GitHub")
     client.delete(f"/api/connectors/{number}")
     told = [(one["connector_id"], one["connector_name"]) for one in events(connector=str(number))]
     assert told == [(number, "Work GitHub")] * 2
 
 
-def test_a_rename_carries_the_new_name_in_its_titles_and_both_in_the_diff(client, events):
+def test_rename_has_the_new_name_in_titles_and_both_in_the_diff(client, events):
     number = add(client, "Old name")
     change(client, number, name="New name")
     changed, updated = events()[-2:]
@@ -497,7 +497,7 @@ def test_a_rename_carries_the_new_name_in_its_titles_and_both_in_the_diff(client
     assert changed["request_id"] == updated["request_id"]
 
 
-def test_what_a_script_reports_is_typed_and_labelled_by_the_fields_definition():
+def test_reported_change_uses_the_field_definition():
     assert outside_change("github", "poll_interval", 300, 60) == Change(
         "poll_interval", "Poll interval", "number", 300, 60
     )
@@ -507,7 +507,7 @@ def test_what_a_script_reports_is_typed_and_labelled_by_the_fields_definition():
 
 
 @pytest.mark.parametrize("nothing", [None, "", []], ids=repr)
-def test_a_script_that_clears_a_secret_is_recorded_so(app, nothing):
+def test_reported_cleared_secret_is_recorded_as_cleared(app, nothing):
     cleared = outside_change("github", "token", "planted", nothing)
     [event] = written(app, lambda trail: trail.log_config_changed(WORK, cleared))
     assert (event.description["old_value"], event.description["new_value"]) == ("set", "cleared")

@@ -78,7 +78,7 @@ def event(page: Page, site: Site) -> None:
     dashboard(page, site)
     page.locator("article[data-event-type=ConfigChanged] summary").first.click()
     page.get_by_role("link", name="Permalink").first.click()
-    page.get_by_text("As recorded").click()
+    page.get_by_text("Raw event").click()
     expect(page.locator(".recorded pre")).to_be_visible()
 
 
@@ -130,7 +130,7 @@ def integrations(page: Page, site: Site) -> None:
 
 def integrations_without_match(page: Page, site: Site) -> None:
     page.goto(f"{site.address}/settings/integrations?q=nothing-of-this-name")
-    expect(page.locator("#cards")).to_contain_text("No connector matches")
+    expect(page.locator("#cards")).to_contain_text("No matching connectors")
 
 
 def choose(page: Page, site: Site) -> None:

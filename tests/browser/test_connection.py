@@ -26,7 +26,7 @@ def test_a_connection_is_tested_before_saving_then_added_enabled_and_shown_healt
         expect(page.locator("#test_result .broken")).to_contain_text("rejected the token (401)")
         page.get_by_label("Token", exact=False).first.fill(TOKEN)
         page.get_by_role("button", name="Test connection").click()
-        expect(page.locator("#test_result .fine")).to_contain_text("Signed in as zoe (Zoe)")
+        expect(page.locator("#test_result .fine")).to_contain_text("Authenticated as zoe (Zoe)")
         expect(page.get_by_label("Token", exact=False).first).to_have_value(TOKEN)
         expect(page.get_by_label("Connection Name")).to_have_value(name)
 

@@ -25,7 +25,7 @@ def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the
         page.get_by_label("Token", exact=False).first.fill(TOKEN)
         page.get_by_label("Repositories").fill(REPO)
         page.get_by_role("button", name="Test connection").click()
-        expect(page.locator("#test_result .fine")).to_contain_text("Signed in as octocat (The Octocat)")
+        expect(page.locator("#test_result .fine")).to_contain_text("Authenticated as octocat (The Octocat)")
         page.get_by_role("button", name="Add connector").click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
 

@@ -190,6 +190,6 @@ def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str)
     many = plain_page.locator(".request").first
     expect(many.locator(":scope > article")).to_have_count(10)
     expect(many.locator(".rest article").last).to_be_hidden()
-    many.get_by_text("3 more from the same save").click()
+    many.get_by_text("3 more saved together").click()
     expect(many.locator(".rest article")).to_have_count(3)
     expect(many.locator(".rest article").last).to_be_visible()

@@ -24,7 +24,7 @@ def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_
     plain_page.get_by_label("Month, such as 2026-01").fill("2020-01")
     plain_page.get_by_role("button", name="Show").click()
     expect(plain_page.get_by_role("heading", level=1)).to_have_text("January 2020")
-    plain_page.get_by_role("link", name="As of").click()
+    plain_page.get_by_role("link", name="Point in time").click()
     expect(plain_page.locator(".standing")).to_have_count(2)
     plain_page.get_by_label("Compare with").fill("2020-01-01T00:00:00")
     plain_page.get_by_role("button", name="Show").click()
@@ -34,7 +34,7 @@ def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_
 def test_the_csv_download_has_a_file_name(page: Page, own_server: str) -> None:
     page.goto(f"{own_server}/report")
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename.startswith("painchain-report-20")
 
 
@@ -45,8 +45,8 @@ def test_printing_shows_only_the_report_in_black_on_white(
     add(own_server, name="Work GitHub").change(poll_interval=3600)
     page = open_context(color_scheme="dark").new_page()
     page.goto(own_server + path)
-    page.get_by_role("button", name="Switch between light and dark").click()
-    page.get_by_role("button", name="Switch between light and dark").click()
+    page.get_by_role("button", name="Switch theme").click()
+    page.get_by_role("button", name="Switch theme").click()
     page.emulate_media(media="print")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert colour(page, "body", "backgroundColor") == "rgb(255, 255, 255)"

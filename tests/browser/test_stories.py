@@ -42,7 +42,7 @@ def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page:
     github = add(server)
     page.goto(server)
     page.get_by_role("link", name="Settings").click()
-    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Integrations").click()
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Connectors").click()
     page.get_by_role("link", name=github.name).click()
     page.get_by_label("Poll interval").fill("3600")
     page.get_by_role("button", name="Save", exact=True).first.click()
@@ -65,7 +65,7 @@ def test_saving_updates_card_toast_and_recent_changes_without_a_reload(page: Pag
     page.get_by_label("Connection Name").fill(f"{github.name} renamed")
     page.get_by_role("button", name="Save", exact=True).first.click()
 
-    expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”: Connection Name.")
+    expect(page.locator(".toast")).to_contain_text(f"Saved “{github.name} renamed”. Changed: Connection Name.")
     expect(page.locator("#connector_header h1")).to_have_text(f"{github.name} renamed")
     recent = page.get_by_role("complementary", name="Recent changes")
     expect(types(recent.locator("article"))).to_have_text(["Connector Updated", "Config Changed", "Connector Created"])
@@ -138,7 +138,7 @@ def test_a_connector_is_added_enabled_and_deleted(page: Page, server: str) -> No
     page.get_by_role("link", name="Kubernetes").click()
     page.get_by_label("Connection Name").fill("Cluster of a story")
     page.get_by_role("button", name="Add connector").click()
-    expect(page.locator(".toast")).to_contain_text("Added “Cluster of a story”. It is disabled")
+    expect(page.locator(".toast")).to_contain_text("Added “Cluster of a story”. The connector is disabled")
 
     page.get_by_role("button", name="Enable", exact=True).click()
     expect(page.locator("#connector_header .pill")).to_have_text("Enabled")
@@ -316,7 +316,7 @@ def test_without_javascript_the_system_theme_is_used(
 
 def test_the_chosen_theme_persists(page: Page, server: str) -> None:
     page.goto(server)
-    page.get_by_role("button", name="Switch between light and dark").click()
+    page.get_by_role("button", name="Switch theme").click()
     expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
     page.reload()
     expect(page.locator("body")).to_have_css("background-color", "rgb(16, 22, 26)")
@@ -488,7 +488,7 @@ def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: s
     complaints.take("409")
     expect(page.get_by_role("textbox", name="Tags")).to_have_value("theirs")
 
-    conflict.get_by_role("button", name="Keep mine").click()
+    conflict.get_by_role("button", name="Save my values").click()
     expect(page.locator(".toast")).to_contain_text("Poll interval")
     expect(conflict).to_have_count(0)
     config = call("GET", github.api)
@@ -500,7 +500,7 @@ def test_take_theirs_discards_my_changes_without_confirmation(
 ) -> None:
     github = add(server)
     two_tabs(page, github.page)
-    page.locator("#conflict").get_by_role("link", name="Take theirs").click()
+    page.locator("#conflict").get_by_role("link", name="Discard my changes").click()
     complaints.take("409")
     expect(page.get_by_label("Poll interval")).to_have_value("900")
     expect(page.locator("#conflict")).to_have_count(0)
@@ -514,7 +514,7 @@ def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server:
     row = plain_page.locator("#conflict").get_by_role("row").filter(has_text="Poll interval")
     expect(row.locator("ins")).to_have_text(["900", "1800"])
     complaints.take("409")
-    plain_page.get_by_role("button", name="Keep mine").click()
+    plain_page.get_by_role("button", name="Save my values").click()
     expect(plain_page.locator(".toast")).to_contain_text("Poll interval")
     assert call("GET", github.api)["config"]["poll_interval"] == 1800
 
@@ -558,7 +558,7 @@ def test_leaving_with_unsaved_input_asks_for_confirmation(page: Page, server: st
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("1200")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
     assert warnings_of == ["beforeunload"]
 
 
@@ -571,7 +571,7 @@ def test_leaving_after_a_refused_save_asks_for_confirmation(
     expect(page.locator("#problems")).to_be_focused()
     complaints.take("422")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
     assert warnings_of == ["beforeunload"]
 
 
@@ -583,7 +583,7 @@ def test_leaving_without_unsaved_input_needs_no_confirmation(page: Page, server:
     page.locator("fieldset[data-event-type=Commit]").get_by_label("SHA").click()
     expect(page.locator(".toast")).to_contain_text("SHA is now hidden")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
     assert warnings_of == []
 
 
@@ -649,7 +649,7 @@ def test_keyboard_shortcuts_move_through_the_feed_open_search_and_show_help(page
     expect(keys).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("s")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
 
 
 FOCUSED = """() => {
@@ -673,11 +673,11 @@ def tab_stops(page: Page, count: int) -> list[str]:
 
 def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: str) -> None:
     page.goto(add(server).feed)
-    ranges = ["1h", "24h", "7d", "30d", "90d", "custom"]
+    ranges = ["1h", "24h", "7d", "30d", "90d", "Custom"]
     assert tab_stops(page, 12) == [
         "Skip to content",
         "PainChain",
-        "Switch between light and dark theme",
+        "Switch theme",
         "Report",
         "Settings",
         "Help",
@@ -691,7 +691,7 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
         after += [name for name in tab_stops(page, 1) if "“" not in name]
     assert after[:5] == ["Search", "How to search", "Clear filter", "Export", "PainChain 1"]
     assert after[5].endswith(": 1 change (PainChain 1)")
-    assert after[6] == "As text"
+    assert after[6] == "View as table"
     assert "Connector Created" in after[7]
 
 
@@ -773,7 +773,7 @@ def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path,
     live = page.locator("#live")
     with serving(tmp_path / "instance") as address:
         page.goto(address)
-        expect(live).to_have_text("live")
+        expect(live).to_have_text("Live")
         expect(live).not_to_have_class(re.compile("lost"))
     expect(live).to_have_class(re.compile("lost"))
     content = live.evaluate("one => getComputedStyle(one.querySelector('span'), '::after').content")

@@ -44,7 +44,7 @@ def test_a_checkpoint_is_created_even_while_auditing_is_off(run: Run) -> None:
 def test_an_unwritable_file_is_reported(app: Flask, run: Run, tmp_path: Path) -> None:
     result = run("checkpoint", "--file", str(tmp_path / "nowhere" / "file"))
     assert result.exit_code == 1
-    assert "painchain: No checkpoint was made. The checkpoint cannot be written to" in result.stderr
+    assert "painchain: No checkpoint was created. The checkpoint cannot be written to" in result.stderr
     assert "CheckpointMade" not in run("events", "--json").stdout
     with app.app_context():
         latest_checkpoint.file().mkdir()

@@ -201,7 +201,7 @@ def test_an_empty_result_is_reported_on_standard_error(run: Run, more: list[str]
         (["--limit", "many"], "--limit"),
         (["--team", "nobody"], "--team: No team is named “nobody”."),
         (["--q", "team:nobody"], "--q: No team is named “nobody”."),
-        (["--q", "x" * 201], "--q: The search can have 200 characters"),
+        (["--q", "x" * 201], "--q: The search can have at most 200 characters"),
         (["--author", "x" * 201], "--author: author can have at most 200 characters"),
         (["--author", "\udcff"], "--author"),
         (["--follow", "--end-date", "2026-01-01"], "--end-date"),

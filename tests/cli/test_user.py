@@ -98,13 +98,13 @@ def test_signing_out_one_or_all_accounts_is_audited(app, run):
     assert run("user", "sign-out").exit_code == run("user", "sign-out", "bob", "--all").exit_code == 2
     assert run("user", "sign-out", "nobody").exit_code == 1
     assert signed_in() == ["alice", "alice", "bob", "bob"]
-    assert run("user", "sign-out", "bob", "--reason", "laptop stolen").stdout == "Signed out of 2 browsers.\n"
+    assert run("user", "sign-out", "bob", "--reason", "laptop stolen").stdout == "Ended 2 sessions.\n"
     assert signed_in() == ["alice", "alice"]
-    assert run("user", "sign-out", "--all").stdout == "Signed out of 2 browsers.\n"
+    assert run("user", "sign-out", "--all").stdout == "Ended 2 sessions.\n"
     assert signed_in() == []
     with app.app_context():
         written = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
         assert sorted(tuple(event) for event in written) == [
             ("system", f"[Signed Out] {name}") for name in ("alice", "alice", "bob", "bob")
         ]
-    assert run("user", "sign-out", "--all").stdout == "Signed out of 0 browsers.\n"
+    assert run("user", "sign-out", "--all").stdout == "Ended 0 sessions.\n"

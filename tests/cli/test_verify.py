@@ -25,8 +25,8 @@ def test_an_unchanged_log_passes(app: Flask, run: Run) -> None:
     result = run("verify")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[:2] == [
-        "Integrity: good. 3 events verified.",
-        "Completeness: good. Replaying the log gives the current configuration.",
+        "Integrity: OK. 3 events verified.",
+        "Completeness: OK. Replaying the log gives the current configuration.",
     ]
     assert result.stdout.splitlines()[2].startswith("Took ")
     assert result.stderr == ""
@@ -42,12 +42,12 @@ def test_tampering_is_reported_with_its_place(app: Flask, run: Run) -> None:
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert lines[0] == (
-        "Integrity: BROKEN at event 2 (edited). Event 2 (“a\\x1b[2Jb”, 2026-01-15 14:00:00 UTC) was edited "
+        "Integrity: FAILED at event 2 (edited). Event 2 (“a\\x1b[2Jb”, 2026-01-15 14:00:00 UTC) was edited "
         "after it was written."
     )
     assert lines[1].startswith("  Compare it with a backup or an export from before, keep a copy of the database")
     assert lines[2] == "  Verified up to there: 1 event."
-    assert lines[3] == "Completeness: DRIFT. 1 difference between configuration and log:"
+    assert lines[3] == "Completeness: FAILED. 1 difference between the configuration and the log:"
     assert lines[4] == (
         "  Tags of connector “PainChain System”: the log says “system”, “audit”, it is nothing: "
         "somebody edited the database by hand."
@@ -75,14 +75,14 @@ def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flas
     write(app, {"event_id": "a"})
     assert run("checkpoint", "--file", file).exit_code == 0
     good = run("verify", "--checkpoint", file)
-    assert (good.exit_code, good.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 match.")
+    assert (good.exit_code, good.stdout.splitlines()[1]) == (0, "Checkpoints: OK. 2 of 2 match.")
     change(app, "DELETE FROM change_events WHERE id > 2")
     names = ("last_event", "mac", "seal")
     change(app, f"UPDATE log_head SET {', '.join(f'{name} = (SELECT {name} FROM old_head)' for name in names)}")
     assert run("verify").exit_code == 0, "the log alone does not show it"
     cut = run("verify", "--checkpoint", file)
     assert cut.exit_code == 1
-    assert cut.stdout.splitlines()[1].startswith("Checkpoints: 1 of 2 do not match. The log had 3 events at ")
+    assert cut.stdout.splitlines()[1].startswith("Checkpoints: FAILED. 1 of 2 do not match. The log had 3 events at ")
     assert json.loads(run("verify", "--checkpoint", file, "--json").stdout)["checkpoints"]["ok"] is False
     change(app, "DROP TABLE old_head")
 
@@ -97,7 +97,7 @@ def test_checkpoints_match_after_a_key_rotation(app: Flask, run: Run, tmp_path: 
     write(app, {})
     assert run("checkpoint", "--file", file).exit_code == 0
     result = run("verify", "--checkpoint", file)
-    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "Checkpoints: good. 2 of 2 match."), result.output
+    assert (result.exit_code, result.stdout.splitlines()[1]) == (0, "Checkpoints: OK. 2 of 2 match."), result.output
 
 
 def _root(key: str) -> bytes:
@@ -135,7 +135,7 @@ def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, da
     os.close(end)
     shown = os.read(terminal, 10_000).decode()
     os.close(terminal)
-    assert (done.returncode, b"Integrity: good." in done.stdout) == (0, True)
+    assert (done.returncode, b"Integrity: OK." in done.stdout) == (0, True)
     assert "Verifying" in shown
     assert "100%" in shown
 

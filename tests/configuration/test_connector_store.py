@@ -345,7 +345,10 @@ def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, 
 
 def test_the_built_in_connector_cannot_be_deleted(app, new_titles):
     number = builtin(app)
-    with pytest.raises(ProtectedConnector, match="can be renamed, retagged or disabled"), acting(app) as trail:
+    with (
+        pytest.raises(ProtectedConnector, match="You can rename it, change its tags or disable it"),
+        acting(app) as trail,
+    ):
         connector_store.delete(connector_store.get(number), trail)
     with app.app_context():
         assert connector_store.get(number) is not None

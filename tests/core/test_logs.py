@@ -290,7 +290,7 @@ def test_each_refusal_is_one_warning_with_actor_address_and_reason(app: Flask, l
     assert [(line["event"], line["message"]) for line in refused] == [
         ("sign_in_failed", "A sign-in as alice failed: wrong password."),
         ("sign_in_failed", "A sign-in as an unknown account failed: no such account."),
-        ("link_refused", "A one-time link was asked for that does not work."),
+        ("link_refused", "Invalid one-time link requested."),
     ]
     assert all(line["level"] == "warning" and line["request_id"] and line["address"] for line in refused)
     sign_in(client, "bob")

@@ -75,7 +75,7 @@ def change(app: Flask, statement: str) -> None:
         db.session.commit()
 
 
-def test_a_first_start_is_chained(app: Flask) -> None:
+def test_first_start_is_chained(app: Flask) -> None:
     found = checked(app)
     assert (found.events, found.last, found.broken) == (1, 1, None)
 
@@ -85,21 +85,21 @@ def test_a_first_start_is_chained(app: Flask) -> None:
     description=st.dictionaries(st.text("aé\u202e\n😀"), JSON, max_size=3),
     tags=st.lists(st.text("a é,"), max_size=3, unique=True),
 )
-def test_what_is_stored_is_what_was_hashed(app: Flask, description: dict[str, Any], tags: list[str]) -> None:
+def test_stored_event_has_its_hashed_content(app: Flask, description: dict[str, Any], tags: list[str]) -> None:
     write(
         app, {"description": description, "metadata": description, "tags": tags, "timestamp": NOW - timedelta(hours=1)}
     )
     assert checked(app).broken is None
 
 
-def test_the_canonical_form_is_what_the_book_says() -> None:
+def test_canonical_form_is_as_documented() -> None:
     event = dict.fromkeys(FIELDS) | {"description": {"b": 1, "a": "é"}, "timestamp": 5, "recorded_at": NOW}
     assert canonical(event) == (
         b'[1,null,null,null,null,null,null,null,{"a":"\\u00e9","b":1},null,null,null,null,null,null,5,1768485600000000]'
     )
 
 
-def test_every_field_counts() -> None:
+def test_every_field_changes_the_hash() -> None:
     event: dict[str, Any] = dict.fromkeys(FIELDS, 1)
     for name in FIELDS:
         assert canonical({**event, name: 2}) != canonical(event)
@@ -123,7 +123,7 @@ def test_every_field_counts() -> None:
         ),
     ],
 )
-def test_a_change_by_hand_shows(app: Flask, kind: str, number: int, statement: str) -> None:
+def test_tampering_is_detected(app: Flask, kind: str, number: int, statement: str) -> None:
     write(app, *({} for _ in range(5)))
     assert checked(app).broken is None
     for one in statement.split(";"):
@@ -133,7 +133,7 @@ def test_a_change_by_hand_shows(app: Flask, kind: str, number: int, statement: s
     assert (broken.kind, broken.event) == (kind, number)
 
 
-def test_what_is_written_after_the_end_was_cut_off_does_not_hide_it(app: Flask) -> None:
+def test_later_writes_do_not_hide_truncation(app: Flask) -> None:
     write(app, {}, {}, {})
     change(app, "DELETE FROM change_events WHERE id = 4")
     change(app, "UPDATE log_head SET last_event = 3, mac = (SELECT mac FROM change_events WHERE id = 3)")
@@ -144,7 +144,7 @@ def test_what_is_written_after_the_end_was_cut_off_does_not_hide_it(app: Flask) 
 
 
 @pytest.mark.parametrize("several", [[[2, 3], [5]], [[3], [2, 4], [5]], [[2, 3, 4, 5, 6]], [[1, 6]]])
-def test_the_chain_survives_what_retention_removes(app: Flask, several: list[list[int]]) -> None:
+def test_chain_verifies_after_retention(app: Flask, several: list[list[int]]) -> None:
     write(app, *({} for _ in range(5)))
     with app.app_context():
         for ids in several:
@@ -159,7 +159,7 @@ def test_the_chain_survives_what_retention_removes(app: Flask, several: list[lis
     assert all(one[1] + 1 < other[0] for one, other in pairwise(runs))
 
 
-def test_a_run_cannot_be_made_by_hand(app: Flask) -> None:
+def test_forged_run_is_detected(app: Flask) -> None:
     write(app, {}, {}, {})
     change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 3")
     change(app, "DELETE FROM change_events WHERE id = 3")
@@ -168,7 +168,7 @@ def test_a_run_cannot_be_made_by_hand(app: Flask) -> None:
     assert (broken.kind, broken.event) == ("removed", 3)
 
 
-def test_an_older_log_is_chained_when_it_is_brought_up_to_date(app: Flask) -> None:
+def test_upgrade_chains_an_older_log(app: Flask) -> None:
     write(app, {"description": {"text": "é"}}, {}, {})
     with app.app_context():
         with writer.writing() as event_log:
@@ -181,7 +181,7 @@ def test_an_older_log_is_chained_when_it_is_brought_up_to_date(app: Flask) -> No
     assert (found.events, found.pruned, found.broken) == (4, 1, None)
 
 
-def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> None:
+def test_log_whose_chain_was_removed_is_not_chained_again(app: Flask) -> None:
     file = app.extensions["painchain"].settings.checkpoint_file
     with app.app_context():
         checkpoints.append(file, checkpoints.make(lambda: NOW))
@@ -201,7 +201,7 @@ def test_a_log_whose_chain_was_taken_away_is_not_chained_anew(app: Flask) -> Non
     assert checked(app).broken is None
 
 
-def test_a_process_with_another_key_writes_nothing(app: Flask) -> None:
+def test_process_with_another_key_writes_nothing(app: Flask) -> None:
     with app.app_context():
         app.extensions["painchain"].chain = Chain(Keyring((b"2" * KEY_BYTES,)))
         with pytest.raises(writer.WrongKey, match="key was replaced"), writer.writing() as event_log:

@@ -94,7 +94,7 @@ def assert_ids_grow(events: list[Event]) -> None:
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def test_ids_grow_while_the_clock_stands_still(app):
+def test_ids_grow_while_the_clock_stops(app):
     events = enable_at(app, *[LATER] * 20)
     assert_ids_grow(events)
     assert [event.timestamp for event in events] == [LATER + number * MICROSECOND for number in range(20)]
@@ -109,7 +109,7 @@ def test_ids_grow_within_one_action(app):
     assert_ids_grow(after(app, before))
 
 
-def test_ids_grow_when_the_clock_steps_back_an_hour_and_events_have_the_time_of_the_clock(app):
+def test_ids_grow_when_the_clock_is_set_back_an_hour(app):
     earlier = LATER - timedelta(hours=1)
     events = enable_at(app, LATER, earlier, earlier, earlier + timedelta(minutes=30), LATER + timedelta(hours=1))
     assert_ids_grow(events)
@@ -124,7 +124,7 @@ def test_ids_grow_when_the_clock_steps_back_an_hour_and_events_have_the_time_of_
     assert stamp(events[-1]) == "4102448400.000000"
 
 
-def test_a_restart_does_not_forget_the_newest_id(app, settings):
+def test_newest_id_survives_a_restart(app, settings):
     [before] = enable_at(app, LATER)
     again = create_app(settings)
     [following] = enable_at(again, LATER)
@@ -138,7 +138,7 @@ near_times = st.integers(-3, 3).map(lambda steps: NOW + steps * MICROSECOND)
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(clock_times | near_times, max_size=20))
-def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_it(clock):
+def test_stamps_grow_and_times_stay_near_any_clock(clock):
     event_log = EventLogWriter(None, 0, 0, 0, 0, START, CHAIN)
     stamps = []
     for now in clock:
@@ -148,7 +148,7 @@ def test_whatever_the_clock_does_stamps_grow_and_times_stay_within_a_second_of_i
     assert stamps == sorted(set(stamps))
 
 
-def test_a_number_is_not_used_again_when_its_event_is_gone(app):
+def test_event_numbers_are_not_reused(app):
     [last] = enable_at(app, LATER)
     run(app, f"DELETE FROM change_events WHERE id = {last.id}")
     [following] = enable_at(app, LATER)
@@ -156,14 +156,14 @@ def test_a_number_is_not_used_again_when_its_event_is_gone(app):
     assert stamp(following) > stamp(last)
 
 
-def test_a_connectors_number_is_not_used_again_when_it_is_gone(app):
+def test_connector_numbers_are_not_reused(app):
     first = add(app, "First")
     with acting(app) as trail:
         connector_store.delete(connector_store.get(first), trail)
     assert add(app, "Second") > first
 
 
-def test_what_fails_within_an_action_takes_its_events_with_it(app):
+def test_failed_action_leaves_no_events(app):
     number = add(app, "Work GitHub")
     before, revision = newest(app)
 
@@ -179,7 +179,7 @@ def test_what_fails_within_an_action_takes_its_events_with_it(app):
     assert poll_interval(app, number) == 300
 
 
-def test_every_write_moves_the_revision_even_while_auditing_is_off(app):
+def test_every_write_increments_the_revision(app):
     number = add(app, "Work GitHub")
     with acting(app) as trail:
         connector_store.set_enabled(connector_store.list_all(connector_type="painchain")[0], False, trail)
@@ -236,14 +236,14 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
         assert not verification.completeness().drift
 
 
-def test_many_threads_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app):
+def test_concurrent_threads_keep_every_event_and_one_chain(app):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
     edit_at_once(app, connectors, range(THREADS))
     assert_nothing_is_lost(app, before)
 
 
-def test_two_servers_on_one_database_lose_no_event_double_no_id_skip_no_change_and_fork_no_chain(app, settings):
+def test_two_servers_keep_every_event_and_one_chain(app, settings):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
     shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
@@ -253,7 +253,7 @@ def test_two_servers_on_one_database_lose_no_event_double_no_id_skip_no_change_a
     assert_nothing_is_lost(app, before)
 
 
-def test_a_writer_waits_ten_seconds_for_its_turn_and_no_longer(app, database):
+def test_writer_waits_at_most_ten_seconds(app, database):
     question = {"sqlite": "PRAGMA busy_timeout", "postgresql": "SHOW lock_timeout"}[database]
     with acting(app):
         assert db.session.scalar(text(question)) in (BUSY_SECONDS * 1000, f"{BUSY_SECONDS}s")
@@ -278,7 +278,7 @@ def events_are_refused(app: Flask, database: str) -> Iterator[None]:
     run(app, "DROP TRIGGER IF EXISTS refuse" + ("" if database == "sqlite" else " ON change_events"))
 
 
-def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, request):
+def test_change_is_rolled_back_if_its_event_cannot_be_written(app, database, request):
     number = add(app, "Work GitHub")
     before, stored = newest(app), row(app, number)
     request.getfixturevalue("events_are_refused")
@@ -304,7 +304,7 @@ def test_a_change_whose_event_cannot_be_written_is_not_made(app, database, reque
 
 
 @pytest.mark.usefixtures("events_are_refused")
-def test_a_connector_whose_creation_cannot_be_recorded_is_not_there(app):
+def test_connector_is_not_created_if_its_event_cannot_be_written(app):
     with pytest.raises(DBAPIError, match="no room for events"):
         add(app, "Work GitHub")
     with app.app_context():
@@ -312,7 +312,7 @@ def test_a_connector_whose_creation_cannot_be_recorded_is_not_there(app):
 
 
 @pytest.mark.usefixtures("events_are_refused")
-def test_a_script_is_told_that_the_database_cannot_write_and_reading_goes_on(client):
+def test_api_reports_a_failed_write_and_can_still_read(client):
     body = {"event_type": "connector_enabled", "connector_name": "Work", "connector_type": "github"}
     refused = client.post("/api/painchain/log", json=body)
     assert refused.status_code == 503

@@ -39,7 +39,7 @@ def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.both_databases
-def test_ndjson_is_what_the_api_gives_with_its_place_in_the_chain(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
     for number in range(3):
         report(author=f"person {number}")
     with app.app_context():
@@ -93,12 +93,12 @@ def test_no_cell_of_csv_is_a_formula(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a=b", "", "1", "'quoted'", "[Config Changed] x", "ünï"])
-def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
+def test_other_texts_are_unchanged_in_csv(text: str) -> None:
     [row] = csv.reader(io.StringIO(csv_line([text, "x"]), newline=""))
     assert row == [text, "x"]
 
 
-def test_a_formula_that_somebody_reports_is_defused_in_csv(app: Flask, report: Report) -> None:  # noqa: F811
+def test_reported_formula_is_escaped_in_csv(app: Flask, report: Report) -> None:  # noqa: F811
     report(author="=HYPERLINK(0)")
     with app.app_context():
         rows = list(csv.DictReader(io.StringIO(texts_of("csv"), newline="")))
@@ -193,7 +193,7 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
     assert {event["event_type"] for event in known} == set(ACTIVITIES)
 
 
-def test_what_other_sources_report_is_other_with_their_own_status(app: Flask, report: Report) -> None:  # noqa: F811
+def test_ocsf_event_of_another_source_is_other_with_its_status(app: Flask, report: Report) -> None:  # noqa: F811
     report()
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET source = 'gitlab', event_type = 'Job', status = 'failed'"))
@@ -203,14 +203,14 @@ def test_what_other_sources_report_is_other_with_their_own_status(app: Flask, re
     assert (one["activity_id"], one["activity_name"], one["status_id"], one["status"]) == (99, "Job", 99, "failed")
 
 
-def test_every_event_type_of_painchain_has_an_activity() -> None:
+def test_every_audit_event_type_has_an_ocsf_activity() -> None:
     from painchain.connectors import BUILTIN
 
     assert {one.name for one in BUILTIN.event_types} == set(ocsf.ACTIVITIES)
 
 
 @pytest.mark.parametrize(("format", "text"), [("ndjson", ""), ("csv", csv_line(export.COLUMNS)), ("ocsf", "[]")])
-def test_an_export_of_nothing_is_whole(app: Flask, format: str, text: str) -> None:
+def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None:
     with app.app_context():
         written = texts_of(format, Filter(author=("nobody",)))
     assert (json.loads(written) == json.loads(text)) if format == "ocsf" else written == text
@@ -219,7 +219,7 @@ def test_an_export_of_nothing_is_whole(app: Flask, format: str, text: str) -> No
 # A little at a time
 
 
-def test_a_chunk_is_asked_for_when_it_is_taken_and_reads_no_more_rows_than_it_has(app: Flask, report: Report) -> None:  # noqa: F811
+def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
     for _ in range(10):
         report()
     asked: list[str] = []
@@ -238,7 +238,7 @@ def test_a_chunk_is_asked_for_when_it_is_taken_and_reads_no_more_rows_than_it_ha
         assert [len(events) for events in several] == [4, 3]
 
 
-def test_what_is_written_while_it_runs_is_no_part_of_it(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
+def test_events_written_during_an_export_are_left_out(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
     for _ in range(5):
         report()
     before = [event["id"] for event in newest_first(events)]
@@ -258,7 +258,7 @@ def test_what_is_written_while_it_runs_is_no_part_of_it(app: Flask, events: Even
 # The command line
 
 
-def test_export_writes_what_the_filter_wants_and_goes_on_the_record(
+def test_export_command_applies_the_filter_and_is_recorded(
     run: Run,  # noqa: F811
     report: Report,  # noqa: F811
     events: Events,
@@ -274,12 +274,12 @@ def test_export_writes_what_the_filter_wants_and_goes_on_the_record(
     assert exported["metadata"] == {"action": "export", "format": "NDJSON", "filter": {"author": ["ann"]}, "events": 1}
 
 
-def test_a_secret_in_the_filter_is_not_recorded(run: Run, events: Events) -> None:  # noqa: F811
+def test_secret_in_the_filter_is_not_recorded(run: Run, events: Events) -> None:  # noqa: F811
     assert run("export", "--q", "https://me:planted@host.example/").exit_code == 0
     assert "planted" not in str(events())
 
 
-def test_a_file_is_written_wholly_or_not_at_all(run: Run, report: Report, tmp_path: Path) -> None:  # noqa: F811
+def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: Path) -> None:  # noqa: F811
     report()
     file = tmp_path / "out" / "events.csv"
     refused = run("export", "--format", "csv", "--output", str(file))
@@ -297,7 +297,7 @@ def test_a_file_is_written_wholly_or_not_at_all(run: Run, report: Report, tmp_pa
     assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
 
 
-def test_nothing_is_exported_while_it_would_not_be_recorded(
+def test_export_is_refused_while_auditing_is_off(
     run: Run,  # noqa: F811
     auditing_off: None,  # noqa: F811
     events: Events,
@@ -319,14 +319,14 @@ def test_nothing_is_exported_while_it_would_not_be_recorded(
         (["--output", ""], "Cannot write ''"),
     ],
 )
-def test_what_is_not_understood_is_refused(run: Run, arguments: list[str], complaint: str) -> None:  # noqa: F811
+def test_invalid_arguments_are_refused(run: Run, arguments: list[str], complaint: str) -> None:  # noqa: F811
     result = run("export", *arguments)
     assert result.exit_code in (1, 2)
     assert complaint in result.stderr
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_a_reader_that_goes_away_is_no_error(environment: None, report: Report) -> None:  # noqa: F811
+def test_closed_output_pipe_is_not_an_error(environment: None, report: Report) -> None:  # noqa: F811
     for _ in range(200):
         report(new_value="x" * 2000)
     with subprocess.Popen(
@@ -341,7 +341,7 @@ def test_a_reader_that_goes_away_is_no_error(environment: None, report: Report) 
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_on_a_terminal_a_bar_shows_how_far_it_is(environment: None, report: Report, tmp_path: Path) -> None:  # noqa: F811
+def test_terminal_shows_a_progress_bar(environment: None, report: Report, tmp_path: Path) -> None:  # noqa: F811
     report()
     here, there = pty.openpty()
     with subprocess.Popen([*COMMAND, "export", "--output", str(tmp_path / "o")], cwd=ROOT, stderr=there) as process:

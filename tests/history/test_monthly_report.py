@@ -57,19 +57,19 @@ def drifted(app: Flask) -> dict[str, tuple[Any, Any, int]]:
 
 
 @pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "1970-12", "9000-01", "2026-1", "26-01", "٢٠٢٦-٠١"])
-def test_what_is_no_month_is_refused_with_words(text):
+def test_invalid_month_is_refused(text):
     with pytest.raises(BadFilter, match="month"):
         Month.parse(text)
 
 
-def test_months_follow_each_other_over_the_year():
+def test_month_arithmetic_crosses_years():
     december = Month.parse("2026-12")
     assert (str(december.moved(1)), str(december.moved(-12)), december.name) == ("2027-01", "2025-12", "December 2026")
     assert len(Month(2028, 2).days()) == 29
     assert Month.of(datetime(2026, 1, 31, 23, 30, tzinfo=UTC), BERLIN) == Month(2026, 2)
 
 
-def test_a_month_begins_and_ends_in_the_viewers_zone(app):
+def test_month_starts_and_ends_in_the_viewers_zone(app):
     number = create(app)
     do(app, datetime(2101, 2, 28, 23, 30, tzinfo=UTC), save(number, poll_interval=60))
     assert of(app).events == 0
@@ -78,7 +78,7 @@ def test_a_month_begins_and_ends_in_the_viewers_zone(app):
     assert of_march.start == datetime(2101, 2, 28, 23, tzinfo=UTC)
 
 
-def test_additions_removals_changes_and_switches_are_counted_by_connector_author_kind_and_day(app):
+def test_report_counts_by_connector_author_kind_and_day(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, branches=["main"]), "ann")
     do(app, march(3), lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail), "ben")
@@ -105,7 +105,7 @@ def test_additions_removals_changes_and_switches_are_counted_by_connector_author
     assert found.fates == {(number, ""): "removed"}
 
 
-def test_drift_is_the_first_old_and_the_last_new_value_of_each_field(app):
+def test_drift_has_the_first_old_and_last_new_value_of_each_field(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60))
     do(app, march(3), save(number, poll_interval=90, name="Home"))
@@ -113,7 +113,7 @@ def test_drift_is_the_first_old_and_the_last_new_value_of_each_field(app):
     assert of(app).names[number, ""] == "Home"
 
 
-def test_what_changed_and_changed_back_stands_apart(app):
+def test_fields_that_changed_back_are_listed_separately(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, tags=["a", "b"]))
     do(app, march(3), save(number, poll_interval=300))
@@ -123,7 +123,7 @@ def test_what_changed_and_changed_back_stands_apart(app):
     assert [(one.change.key, one.times) for one in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
 
 
-def test_a_secret_that_was_replaced_never_changes_back_and_is_never_told(app):
+def test_replaced_secret_never_changes_back_and_is_not_shown(app):
     number = create(app)
     do(app, march(2), save(number, token="planted-one"))
     do(app, march(3), save(number, token="planted-two"))
@@ -135,7 +135,7 @@ def test_a_secret_that_was_replaced_never_changes_back_and_is_never_told(app):
     assert [one.change.key for one in of(app).back] == ["password"]
 
 
-def test_what_scripts_report_is_counted_and_marked(app):
+def test_reported_events_are_counted_and_marked(app):
     number = create(app)
     do(app, march(2), reported(event_type="connector_deleted", connector_name="Work", connector_type="github"))
     changes = {"replicas": {"old": 2, "new": 3}, "image": {"old": "a", "new": "b"}}
@@ -153,7 +153,7 @@ def test_what_scripts_report_is_counted_and_marked(app):
 
 
 @pytest.mark.parametrize("odd", [[{"a": 1}], {"a": 1}, 5, "a,b", [None], True])
-def test_a_reported_value_may_be_anything(app, odd):
+def test_reported_value_can_have_any_type(app, odd):
     said = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
     do(app, march(2), reported(**said, field="tags", old_value=odd, new_value=[{"b": 2}]))
     do(app, march(3), reported(**said, field="poll_interval", old_value=odd, new_value=odd))
@@ -162,13 +162,13 @@ def test_a_reported_value_may_be_anything(app, odd):
     assert len(list(rows(found, UTC_ZONE))) > 10
 
 
-def test_on_and_one_are_two_values(app):
+def test_true_and_one_are_different_values(app):
     said = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
     do(app, march(2), reported(**said, old_value=1, new_value=True))
     assert len(of(app).drift) == 1
 
 
-def test_a_reported_change_is_not_mixed_with_one_that_was_made(app):
+def test_reported_changes_and_own_changes_are_separate(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60))
     said = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github"}
@@ -179,7 +179,7 @@ def test_a_reported_change_is_not_mixed_with_one_that_was_made(app):
     ]
 
 
-def test_when_auditing_was_off_the_report_says_so(app):
+def test_report_lists_periods_without_auditing(app):
     create(app)
     off, on = datetime(2101, 2, 10, tzinfo=UTC), march(5)
     do(app, off, lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail))
@@ -188,12 +188,12 @@ def test_when_auditing_was_off_the_report_says_so(app):
     assert of(app, Month(2101, 4)).gaps == []
 
 
-def test_a_month_without_an_event_is_all_zero(app):
+def test_month_without_events_is_all_zero(app):
     found = of(app, Month(2222, 2))
     assert (found.events, set(found.counts.values()), found.drift, found.authors) == (0, {0}, [], [])
 
 
-def test_the_table_has_the_same_figures(app):
+def test_exported_rows_have_the_same_numbers(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, name="=Work"), "ann")
     toggle = {("PullRequest", "comments"): False}
@@ -220,7 +220,7 @@ def test_the_table_has_the_same_figures(app):
         assert row in table
 
 
-def test_a_busy_month_is_read_once_in_pieces(app, monkeypatch):
+def test_busy_month_is_read_in_batches(app, monkeypatch):
     monkeypatch.setattr("painchain.history.snapshots.CHUNK", 3)
     number = create(app)
     for day in range(1, 20):

@@ -45,13 +45,13 @@ def told(*entries: Entry) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_connector_stands_as_it_was_created():
+def test_created_connector_has_its_recorded_configuration():
     [one] = folded(created()).connectors
     assert (one.name, one.enabled, one.whole) == ("Work", False, True)
     assert one.values == {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set"}
 
 
-def test_changes_renames_switches_and_toggles_are_folded_in():
+def test_changes_renames_switches_and_toggles_are_applied():
     [one] = folded(
         created(),
         changed(2, "poll_interval", 300, 600),
@@ -64,16 +64,16 @@ def test_changes_renames_switches_and_toggles_are_folded_in():
     assert (one.since, one.by) == (NOON + timedelta(minutes=5), "someone")
 
 
-def test_a_saves_connector_updated_says_nothing_that_its_other_events_do_not_say():
+def test_connector_updated_repeats_the_other_events_of_its_save():
     update = entry(2, "ConnectorUpdated", changes=[{"key": "poll_interval", "old": 300, "new": 1}])
     assert folded(created(), update).connectors == folded(created()).connectors
 
 
-def test_a_deleted_connector_is_gone():
+def test_deleted_connector_is_removed():
     assert folded(created(), entry(2, "ConnectorDeleted")).connectors == []
 
 
-def test_of_a_secret_it_is_known_whether_it_is_set_and_when_it_was_entered():
+def test_secret_state_is_whether_it_is_set_and_when():
     replaced = changed(2, "token", SET, REPLACED, "secret")
     [one] = folded(created(), replaced).connectors
     assert (one.values["token"], one.entered) == ("set", {"token": replaced.timestamp})
@@ -81,7 +81,7 @@ def test_of_a_secret_it_is_known_whether_it_is_set_and_when_it_was_entered():
     assert ("token" in one.values, one.entered) == (False, {})
 
 
-def test_what_scripts_report_is_counted_and_not_folded():
+def test_reported_events_are_counted_but_not_applied():
     reported = changed(2, "poll_interval", 300, 1, reported=True)
     unknown = entry(3, "ConnectorDisabled", None)
     deletion = entry(4, "ConnectorDeleted", reported=True)
@@ -90,20 +90,20 @@ def test_what_scripts_report_is_counted_and_not_folded():
     assert picture.reported == 3
 
 
-def test_events_about_no_connector_are_neither_folded_nor_taken_for_reports():
+def test_events_without_connector_are_not_applied_and_not_reports():
     others = [entry(2, kind, None) for kind in ("TeamCreated", "TeamUpdated", "TeamDeleted", "EventsExported")]
     picture = folded(created(), *others)
     assert (picture.connectors, picture.reported) == (folded(created()).connectors, 0)
 
 
-def test_a_connector_whose_creation_is_no_longer_in_the_log_is_known_in_part():
+def test_connector_without_creation_event_is_incomplete():
     picture = folded(changed(7, "poll_interval", 300, 600))
     [one] = picture.connectors
     assert (one.values, one.enabled, one.whole) == ({"name": "Work", "poll_interval": 600}, None, False)
     assert (picture.whole, picture.begins) == (False, NOON + timedelta(minutes=7))
 
 
-def test_while_auditing_is_off_there_is_a_gap():
+def test_disabled_auditing_is_a_gap():
     system = {"connector": 1, "type": "painchain"}
     first = entry(1, "ConnectorCreated", **system, configuration={"enabled": True})
     off, on = entry(2, "ConnectorDisabled", **system), entry(9, "ConnectorEnabled", **system)
@@ -123,24 +123,24 @@ def test_differences_are_additions_changes_and_removals():
     ]
 
 
-def test_what_changed_and_changed_back_is_no_difference():
+def test_value_that_changed_back_is_not_a_difference():
     back = changed(2, "poll_interval", 300, 60), changed(3, "poll_interval", 60, 300)
     assert told(created(), *back, toggled(4, False), toggled(5, True)) == []
     assert told(created(tags=["a", "b"]), changed(2, "tags", ["a", "b"], ["b", "a"], "tags")) == []
 
 
-def test_a_replaced_secret_is_a_difference_though_it_is_set_both_times():
+def test_replaced_secret_is_a_difference():
     assert told(created(), changed(2, "token", SET, REPLACED, "secret")) == [("changed", "Token set→replaced")]
     assert told(created(), changed(2, "token", SET, CLEARED, "secret")) == [("changed", "Token set→cleared")]
     anew = changed(2, "token", SET, CLEARED, "secret"), changed(3, "token", None, SET, "secret")
     assert told(created(), *anew) == [("changed", "Token set→replaced")]
 
 
-def test_what_only_one_of_two_pictures_knows_is_no_difference():
+def test_value_known_to_one_snapshot_only_is_not_a_difference():
     assert told(changed(1, "poll_interval", 300, 600), changed(2, "branches", [], ["main"], "list")) == []
 
 
-def test_values_that_no_definition_would_take_are_folded_and_compared_all_the_same():
+def test_invalid_recorded_values_are_applied_and_compared():
     odd = created(poll_interval={"every": "day"}, unheard_of=[1, None])
     assert told(odd, changed(2, "poll_interval", None, 60), changed(3, "tags", ["ci"], "text", "tags")) == [
         ("changed", "Tags ['ci']→text, Poll interval {'every': 'day'}→60")

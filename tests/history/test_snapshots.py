@@ -135,7 +135,7 @@ class Person:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_as_of_any_moment_is_what_the_configuration_was_at_that_moment(app, client, seed):
+def test_snapshot_equals_the_configuration_at_that_moment(app, client, seed):
     person = Person(client, random.Random(seed))
     snapshots = {newest(app): state(app)}
     for _ in range(30):
@@ -156,7 +156,7 @@ def comparable(snapshot: State, existing: Collection[int]) -> State:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, seed):
+def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
     person = Person(client, random.Random(seed))
     snapshots = {newest(app): state(app)}
     for _ in range(30):
@@ -175,14 +175,14 @@ def test_what_was_pruned_is_filled_in_from_what_was_written_later(app, client, s
         assert not history_snapshots.snapshot_at(kept[-1]).whole
 
 
-def test_before_the_first_event_nothing_is_known(app):
+def test_snapshot_before_the_first_event_is_empty(app):
     first = newest(app)
     assert seen(app, first - timedelta(microseconds=1), first) == [{}, state(app)]
     with app.app_context():
         assert history_snapshots.oldest() == first
 
 
-def test_an_action_counts_as_a_whole(app):
+def test_snapshot_contains_all_events_of_an_action(app):
     number = create(app, name="Work")
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(
@@ -196,7 +196,7 @@ def test_an_action_counts_as_a_whole(app):
     assert seen(app, *stamps) == [state(app)] * 4
 
 
-def test_where_the_clock_was_set_back_the_order_of_commits_counts(app):
+def test_commit_order_counts_if_the_clock_was_set_back(app):
     number = create(app)  # in 2100
     after_creation = state(app)
     with acting(app, now=datetime(2050, 1, 1, tzinfo=UTC)) as trail:
@@ -207,7 +207,7 @@ def test_where_the_clock_was_set_back_the_order_of_commits_counts(app):
     assert seen(app, datetime(2100, 1, 1, 1, tzinfo=UTC)) == [after_change]
 
 
-def test_when_auditing_was_off_the_picture_says_so(app):
+def test_snapshot_lists_periods_without_auditing(app):
     number = create(app)
     moments = [datetime(2100, 1, day, tzinfo=UTC) for day in (2, 3, 4)]
     for moment, act in zip(
@@ -232,7 +232,7 @@ def test_when_auditing_was_off_the_picture_says_so(app):
         assert history_snapshots.gaps(moments[0] - timedelta(days=1), moments[0]) == []
 
 
-def test_a_replaced_token_is_told_with_its_time_and_never_itself(app):
+def test_snapshot_has_the_time_of_a_replaced_token_but_not_the_token(app):
     number = create(app)
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"token": "planted-f00dcafe"}), trail)
@@ -244,7 +244,7 @@ def test_a_replaced_token_is_told_with_its_time_and_never_itself(app):
     assert REPLACED not in repr(one.values)
 
 
-def test_the_log_is_read_in_pieces(app, monkeypatch):
+def test_log_is_read_in_batches(app, monkeypatch):
     monkeypatch.setattr(history_snapshots, "CHUNK", 2)
     for number in range(5):
         create(app, name=f"Work {number}")

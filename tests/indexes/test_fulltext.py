@@ -113,12 +113,12 @@ VARIED: list[dict[str, Any]] = [
         ("number -around:11:10", []),
     ],
 )
-def test_a_search_finds_what_it_says(app, write, q, numbers):
+def test_search_finds_matching_events(app, write, q, numbers):
     write(*VARIED)
     assert found(app, q) == numbers
 
 
-def test_a_search_that_names_a_time_is_not_cut_by_the_range_but_by_dates(app, write):
+def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):
     write(*VARIED)
     assert found(app, "connector:8") == []
     assert found(app, "connector:8 before:2026-03-01", range=["1h"]) == [4]
@@ -128,7 +128,7 @@ def test_a_search_that_names_a_time_is_not_cut_by_the_range_but_by_dates(app, wr
         found(app, "before:2026-01-01", start_date=["2026-02-01"])
 
 
-def test_times_that_exclude_each_other_are_refused(app):
+def test_times_that_do_not_overlap_are_refused(app):
     with pytest.raises(BadFilter, match="do not overlap"):
         found(app, "after:2026-02-01 before:2026-01-01")
 
@@ -147,9 +147,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     "q", ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
 )
 @pytest.mark.parametrize("limit", [3, 7, 50])
-def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their_numbers(
-    app, write, monkeypatch, limit, q, dense
-):
+def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch, limit, q, dense):
     monkeypatch.setattr(match_planner, "DENSE_RATIO", dense)
     times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
     write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
@@ -170,7 +168,7 @@ def test_what_many_events_have_is_found_page_by_page_whatever_the_order_of_their
             assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
-def test_what_is_new_is_searched_as_well(app, write):
+def test_unindexed_events_are_searched(app, write):
     write(*VARIED)
     with app.app_context():
         last = queries.head().last_event
@@ -187,7 +185,7 @@ def checked() -> None:
             connection.execute(text("INSERT INTO event_words (event_words, rank) VALUES ('integrity-check', 1)"))
 
 
-def test_the_index_is_kept_in_step_with_the_events(app, client, make_connector, write):
+def test_index_follows_the_events(app, client, make_connector, write):
     one = make_connector("kubernetes", "Zanzibar")
     client.post(f"/api/connectors/{one}/enable")
     with app.app_context():
@@ -198,7 +196,7 @@ def test_the_index_is_kept_in_step_with_the_events(app, client, make_connector, 
         assert histogram.count(Filter(q="zanzibar")) == 2
 
 
-def test_an_event_that_is_not_written_is_not_indexed(app):
+def test_rolled_back_event_is_not_indexed(app):
     with app.app_context():
         with suppress(ZeroDivisionError), writer.writing() as event_log:
             event_log.append(new(1, title="Vanishing"))
@@ -207,7 +205,7 @@ def test_an_event_that_is_not_written_is_not_indexed(app):
         checked()
 
 
-def test_what_is_forgotten_is_found_no_more(app, write):
+def test_removed_event_is_not_found(app, write):
     write(*VARIED)
     with app.app_context():
         with writer.writing() as event_log:
@@ -217,7 +215,7 @@ def test_what_is_forgotten_is_found_no_more(app, write):
         assert histogram.count(Filter(q="raise")) == 0
 
 
-def test_an_index_out_of_step_would_be_noticed(app, write):
+def test_inconsistent_index_is_detected(app, write):
     write(*VARIED)
     with app.app_context():
         if db.engine.dialect.name != "sqlite":
@@ -232,7 +230,7 @@ def test_an_index_out_of_step_would_be_noticed(app, write):
         checked()
 
 
-def test_an_event_as_long_as_may_be_is_found_by_its_beginning(app, write):
+def test_longest_event_is_found_by_its_first_words(app, write):
     long = " ".join(f"word{number}" for number in range(60_000)) + "x" * 5_000
     write({"description": {"text": long}, "metadata": {"changes": {f"{n}" * 300: 1 for n in range(2_000)}}}, {})
     assert found(app, "word123") == [0]
@@ -248,7 +246,7 @@ LAX = hypothesis.settings(
 
 @LAX
 @hypothesis.given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | SEARCHES)
-def test_no_search_fails(app, q):
+def test_any_search_runs_without_error(app, q):
     with app.app_context():
         with suppress(BadFilter):
             wanted = parse_filter({"q": [q]}, NOW, UTC_ZONE, "24h")
@@ -260,7 +258,7 @@ def test_no_search_fails(app, q):
 
 @LAX
 @hypothesis.given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
-def test_every_event_is_found_by_its_own_words(app, title):
+def test_every_event_is_found_by_its_title(app, title):
     with app.app_context(), suppress(ZeroDivisionError), writer.writing() as event_log:
         number = event_log.append(new(0, title=title))
         event_log.flush()
@@ -278,7 +276,7 @@ COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
 @pytest.mark.usefixtures("few_at_once")
 @pytest.mark.parametrize("q", ["frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard"])
 @pytest.mark.parametrize("more", [{}, {"author": ["ann"]}, {"status": ["a", "b"]}], ids=["", "author", "statuses"])
-def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write, monkeypatch, q, more):
+def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, q, more):
     monkeypatch.setattr(match_planner, "READ_LIMIT", 20)
     times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
     people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
@@ -304,7 +302,7 @@ def test_a_count_says_from_when_on_it_counts_and_is_exact_from_there(app, write,
         assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
 
 
-def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
+def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
     monkeypatch.setattr(match_planner, "READ_LIMIT", 10)
     now = datetime.now(UTC)
     with app.app_context(), writer.writing() as event_log:
@@ -325,7 +323,7 @@ def test_page_and_api_say_what_is_not_counted(app, client, monkeypatch):
     assert soup(client.get("/")).select_one(".counted-since") is None
 
 
-def test_times_that_a_search_leaves_out_are_counted_around(app, write):
+def test_excluded_times_are_not_counted(app, write):
     write(*({"timestamp": NOW - n * HOUR} for n in range(20)))
     for q in ("-around:08:00", "-around:08:00 -around:07:00~2h -after:11:30", "-before:03:30 number", "-before:23:00"):
         with app.app_context():

@@ -127,7 +127,7 @@ def places_of_all() -> Iterator[tuple[Any, ...]]:
                 yield one, facet, grain, value, seconds // grain if grain else 0
 
 
-def test_rollups_hold_what_was_written_and_not_removed(app, fill, monkeypatch):
+def test_rollups_equal_a_recount_after_writes_and_removals(app, fill, monkeypatch):
     monkeypatch.setattr(bitmaps, "CHUNK", 7)
 
     @hypothesis.settings(deadline=None, max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))
@@ -152,7 +152,7 @@ def test_rollups_hold_what_was_written_and_not_removed(app, fill, monkeypatch):
     agree()
 
 
-def test_a_write_counts_what_has_gathered_before_it_is_too_much(app, fill):
+def test_write_counts_events_when_the_limit_is_reached(app, fill):
     fill(rollups.MAX_UNCOUNTED - 2)  # and one of the first start
     with app.app_context():
         assert kept() == {}
@@ -163,7 +163,7 @@ def test_a_write_counts_what_has_gathered_before_it_is_too_much(app, fill):
         assert kept() == recounted()
 
 
-def test_what_is_not_committed_is_not_counted(app, fill):
+def test_uncommitted_events_are_not_counted(app, fill):
     fill(5)
 
     def fail() -> None:
@@ -190,7 +190,7 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
 
 
 @pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
-def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fill, short, monkeypatch):
+def test_filters_give_the_same_results_with_and_without_rollups(app, fill, short, monkeypatch):
     monkeypatch.setattr(bitmaps, "CHUNK", 64)
     fill(300, seed=5, short=short)
     chance = random.Random(3)
@@ -236,7 +236,7 @@ def test_every_filter_finds_and_counts_the_same_with_and_without_rollups(app, fi
         assert answers() == before
 
 
-def test_the_migration_counts_what_was_there_before(new_app: Flask) -> None:
+def test_migration_counts_existing_events(new_app: Flask) -> None:
     chance = random.Random(11)
     with new_app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(one, **some_event(one, chance, short=False)) for one in range(200)))
@@ -288,7 +288,7 @@ READS = {
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_no_read_scans_the_events(app, fill, read):
+def test_no_query_scans_all_events(app, fill, read):
     """SQLite alone: PostgreSQL rightly scans a table this small. ``make bench scale`` shows its plans at a million."""
     fill(600)
     with app.app_context():
@@ -309,7 +309,7 @@ def test_no_read_scans_the_events(app, fill, read):
     assert not any("SCAN event_counts" in step for step in plan)
 
 
-def test_a_page_loads_no_more_rows_than_it_shows(app, fill):
+def test_page_loads_only_the_rows_it_shows(app, fill):
     fill(200)
     with app.app_context(), statements() as asked:
         assert len(queries.page(Filter(author=("ann",)), limit=20).events) == 20
@@ -317,7 +317,7 @@ def test_a_page_loads_no_more_rows_than_it_shows(app, fill):
     assert [len(values) for values in whole] == [20]
 
 
-def test_a_page_is_complete_when_an_event_is_dated_in_the_future(app, fill):
+def test_page_includes_events_in_the_future(app, fill):
     fill(30)
     with app.app_context(), writer.writing() as event_log:
         last = event_log.append(new(500, timestamp=datetime(2200, 1, 1, tzinfo=UTC), author="ann"))

@@ -57,7 +57,7 @@ def read(text: str) -> list[tuple[object, ...]]:
         ('around:"2026-01-15 14:00"~2h', [("around", "2026-01-15 14:00~2h")]),
     ],
 )
-def test_a_search_is_read_as_it_is_meant(text, meant):
+def test_search_is_parsed_into_terms(text, meant):
     assert read(text) == meant
 
 
@@ -75,7 +75,7 @@ def test_a_search_is_read_as_it_is_meant(text, meant):
         ("x " * 21, "at most 20 words and qualifiers"),
     ],
 )
-def test_a_search_that_is_not_understood_says_what_is_allowed(text, said):
+def test_invalid_search_has_a_helpful_message(text, said):
     with pytest.raises(BadFilter) as refused:
         search_query.parse(text)
     assert refused.value.parameter == "q"
@@ -119,12 +119,12 @@ INSTANT = timedelta(microseconds=1)
         ("around:9:05:30~1m", utc("2026-03-10T09:04:30"), utc("2026-03-10T09:06:30") + INSTANT),
     ],
 )
-def test_times_mean_what_they_say(text, start, end):
+def test_times_are_parsed_into_windows(text, start, end):
     assert window(text) == Window(start, end)
     assert window(f"-{text}") == Window(start, end, negated=True)
 
 
-def test_days_are_the_viewers():
+def test_days_are_in_the_viewers_zone():
     assert window("2026-01-31..2026-01-31", KOLKATA) == Window(utc("2026-01-30T18:30"), utc("2026-01-31T18:30"))
     assert window("around:17:30", KOLKATA).start == utc("2026-03-10T11:30")
     berlin = window("2026-03-29..2026-03-29", ZoneInfo("Europe/Berlin"))  # this day has 23 hours
@@ -145,20 +145,20 @@ def test_days_are_the_viewers():
         "2026-13-01..2026-13-02",
     ],
 )
-def test_what_is_no_time_is_refused(text):
+def test_invalid_time_is_refused(text):
     with pytest.raises(BadFilter) as refused:
         window(text)
     assert refused.value.parameter == "q"
 
 
-def test_a_search_can_be_had_without_its_times():
+def test_timeless_removes_the_times_of_a_search():
     assert search_query.timeless('before:2026-01-01 source:github -around:14:00 "a b"') == 'source:github "a b"'
     assert search_query.names_time("a 2026-01-01..")
     assert not search_query.names_time("a -before:today")
     assert not search_query.names_time("nonsense:14:00")
 
 
-def test_one_qualifier_twice_is_either_of_them_and_words_are_all_required():
+def test_repeated_qualifier_is_an_alternative_and_words_are_required():
     source, one, two = search_query.groups(search_query.parse("tag:a tag:b x -y")), Phrase(("wx",)), Phrase(("wy",))
     assert [(group.phrases, group.negated) for group in source] == [
         ((one,), False),
@@ -177,11 +177,11 @@ def test_one_qualifier_twice_is_either_of_them_and_words_are_all_required():
         ("設定", Phrase(("wu08a2d", "wu05b9a"), open=True)),
     ],
 )
-def test_words_lose_case_and_accents_and_the_last_may_be_a_beginning(text, phrase):
+def test_words_are_normalized_and_the_last_is_a_prefix(text, phrase):
     assert [group.phrases for group in search_query.groups(search_query.parse(text))] == [(phrase,)]
 
 
-def test_an_event_is_found_by_its_values_and_not_by_the_names_they_have():
+def test_values_are_searchable_and_keys_are_not():
     said = index_tokens.of_event(
         {
             **dict.fromkeys(("connector_name", "status", "connector_id")),
@@ -199,7 +199,7 @@ def test_an_event_is_found_by_its_values_and_not_by_the_names_they_have():
 
 
 @given(st.text(max_size=300) | SEARCHES)
-def test_whatever_is_typed_is_understood_or_refused(text):
+def test_any_text_is_parsed_or_refused(text):
     refused, terms, windows = None, (), []
     try:
         terms = search_query.parse(text)
@@ -214,11 +214,11 @@ def test_whatever_is_typed_is_understood_or_refused(text):
 
 
 @given(st.text())
-def test_words_are_plain_letters_and_digits_that_every_database_leaves_alone(text):
+def test_tokens_are_ascii_letters_and_digits(text):
     assert all(word.isascii() and word.isalnum() and word == word.lower() for word in index_tokens.tokens(text))
 
 
-def test_every_event_type_can_be_searched_by_name_and_label():
+def test_event_types_are_found_by_name_and_label():
     for connector_type in connectors.TYPES.values():
         for one in connector_type.event_types:
             for name in (one.name, one.label):

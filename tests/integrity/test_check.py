@@ -66,7 +66,7 @@ def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
     return [event for event in events(source="painchain") if event["event_type"] in names]
 
 
-def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: Callable[..., State]) -> None:
+def test_daily_check_makes_a_checkpoint(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {})
     first = look()
     assert first.result
@@ -80,7 +80,7 @@ def test_once_a_day_the_log_is_checked_and_a_checkpoint_made(app: Flask, look: C
     assert kept(app) == [3, 4]
 
 
-def test_of_several_servers_one_does_it(app: Flask) -> None:
+def test_only_one_server_acquires_the_check(app: Flask) -> None:
     with app.app_context():
         turns = [check_job.acquire(NOW), check_job.acquire(NOW + timedelta(seconds=1))]
         assert [bool(turn) for turn in turns] == [True, False]
@@ -91,9 +91,7 @@ def test_of_several_servers_one_does_it(app: Flask) -> None:
         assert not check_job.report_progress(turns[0], 1, 2, NOW), "the first has lost it"
 
 
-def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_posts(
-    app: Flask, collector: Collector
-) -> None:
+def test_only_one_of_concurrent_servers_checks_and_posts(app: Flask, collector: Collector) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     together = threading.Barrier(4)
 
@@ -111,7 +109,7 @@ def test_of_several_servers_that_look_at_the_same_moment_one_checks_and_one_post
     assert len(collector.heard) == 1
 
 
-def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
+def test_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
     look()
     ask(app)
     assert state(app).requested
@@ -120,7 +118,7 @@ def test_a_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., S
     assert kept(app) == [1]
 
 
-def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[..., State], events: Events) -> None:
+def test_break_and_its_repair_are_recorded_once(app: Flask, look: Callable[..., State], events: Events) -> None:
     write(app, {}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
     broken = look().result
@@ -146,7 +144,7 @@ def test_a_break_is_told_once_and_so_is_its_mending(app: Flask, look: Callable[.
     assert len(kept(app)) == 2
 
 
-def test_a_break_is_on_the_record_and_told_while_auditing_is_off(
+def test_break_is_recorded_and_notified_while_auditing_is_off(
     app: Flask, client: FlaskClient, look: Callable[..., State], events: Events
 ) -> None:
     rule = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["chain_broken"]}
@@ -161,7 +159,7 @@ def test_a_break_is_on_the_record_and_told_while_auditing_is_off(
     assert "Event 1" in message.text
 
 
-def test_a_log_that_ends_before_its_checkpoint_is_broken(
+def test_log_that_ends_before_its_checkpoint_is_broken(
     app: Flask, look: Callable[..., State], events: Events, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(app, {}, {})
@@ -186,7 +184,7 @@ def test_a_log_that_ends_before_its_checkpoint_is_broken(
     assert kept(app) == [4]
 
 
-def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask, look: Callable[..., State]) -> None:
+def test_log_rewritten_with_the_key_is_broken(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {})
     look()
     with app.app_context(), writer.writing() as event_log:
@@ -203,9 +201,7 @@ def test_a_log_that_was_written_anew_by_whoever_has_the_key_is_broken(app: Flask
     assert (found.broken.kind, found.broken.event) == ("rewritten", 3)
 
 
-def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
-    app: Flask, tmp_path: Path, events: Events
-) -> None:
+def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path: Path, events: Events) -> None:
     take_backup(app, tmp_path / "backup")
     for number in (1, 2, 3):
         write(app, {"event_id": f"given up {number}"})
@@ -219,7 +215,7 @@ def test_after_a_restore_the_checkpoints_of_what_was_given_up_are_no_break(
     assert len(kept(app)) == 4, "and the next is appended"
 
 
-def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app: Flask, tmp_path: Path) -> None:
+def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path: Path) -> None:
     """The machine of the log is lost, and an older backup put back on a new one, with the checkpoints."""
     write(app, {}, {})
     take_backup(app, tmp_path / "backup")
@@ -240,7 +236,7 @@ def test_a_restore_explains_the_checkpoints_of_a_log_that_went_on_elsewhere(app:
     assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
 
 
-def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, look: Callable[..., State]) -> None:
+def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, look: Callable[..., State]) -> None:
     write(app, {}, {}, {})
     look()
     with app.app_context(), writer.writing() as event_log:
@@ -256,9 +252,7 @@ def test_what_retention_has_removed_around_a_checkpoint_is_no_break(app: Flask, 
     assert (found.broken, found.checkpoints) == (None, 2)
 
 
-def test_checkpoints_of_a_key_that_is_gone_do_not_keep_the_others_from_being_compared(
-    app: Flask, look: Callable[..., State]
-) -> None:
+def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, look: Callable[..., State]) -> None:
     look()
     keys = app.extensions["painchain"].keys
     with app.app_context():
@@ -275,7 +269,7 @@ def test_checkpoints_of_a_key_that_is_gone_do_not_keep_the_others_from_being_com
     assert len(kept(app)) == 2, "and the next is appended"
 
 
-def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same(
+def test_unwritable_checkpoint_file_is_reported_and_the_check_completes(
     app: Flask, look: Callable[..., State], caplog: pytest.LogCaptureFixture
 ) -> None:
     with app.app_context():
@@ -287,10 +281,10 @@ def test_a_file_that_cannot_be_written_is_told_and_the_check_counts_all_the_same
         problem = latest_checkpoint.last().problem
     assert problem
     assert "Is a directory" in problem
-    assert "No checkpoint was made." in caplog.text
+    assert "No checkpoint was created." in caplog.text
 
 
-def test_a_check_that_does_not_get_through_says_why_and_is_tried_again(app: Flask, look: Callable[..., State]) -> None:
+def test_failed_check_stores_its_error_and_is_retried(app: Flask, look: Callable[..., State]) -> None:
     look()
     change(app, "UPDATE log_check SET due = 0")
     change(app, "ALTER TABLE pruned_runs RENAME TO elsewhere")
@@ -306,7 +300,7 @@ def test_a_check_that_does_not_get_through_says_why_and_is_tried_again(app: Flas
     assert look(minutes=62).error is None
 
 
-def test_a_server_that_stops_leaves_the_check_to_the_next(
+def test_stopped_server_leaves_the_check_to_another(
     app: Flask, look: Callable[..., State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
@@ -360,7 +354,7 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.mark.parametrize("status", [500, 302])
-def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
+def test_checkpoint_delivery_is_retried_until_it_succeeds(
     app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
@@ -390,9 +384,7 @@ def test_a_checkpoint_is_posted_and_tried_again_until_it_is_taken(
         ("https://no..host/", "Could not resolve no..host. Check the URL and this server's DNS."),
     ],
 )
-def test_where_nobody_takes_it_that_is_told_in_words(
-    app: Flask, look: Callable[..., State], address: str, why: str
-) -> None:
+def test_failed_delivery_has_a_readable_error(app: Flask, look: Callable[..., State], address: str, why: str) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", address)
     look()
     with app.app_context():

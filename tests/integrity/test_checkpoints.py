@@ -45,7 +45,7 @@ def append(app: Flask, file: Path) -> Checkpoint:
         return one
 
 
-def test_a_checkpoint_tells_the_end_of_the_log_and_is_read_as_it_was_written(app: Flask, tmp_path: Path) -> None:
+def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints.ndjson"
     first = append(app, file)
     write(app, {}, {})
@@ -66,7 +66,7 @@ def test_a_checkpoint_tells_the_end_of_the_log_and_is_read_as_it_was_written(app
 
 
 @pytest.mark.parametrize("name", ["size", "head", "time", "key", "seal", "version", "more", "nan"])
-def test_a_checkpoint_that_was_changed_is_refused(app: Flask, name: str) -> None:
+def test_changed_checkpoint_is_refused(app: Flask, name: str) -> None:
     told = json.loads(line(app))
     other = {
         "size": told["size"] + 1,
@@ -85,12 +85,12 @@ def test_a_checkpoint_that_was_changed_is_refused(app: Flask, name: str) -> None
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", "null", "1", "{", "nonsense", "é", "[" * 990, "9" * 990, "x" * 5000, '{"seal": null}']
 )
-def test_what_is_no_checkpoint_is_refused_in_words(app: Flask, text: str) -> None:
+def test_invalid_checkpoint_is_refused(app: Flask, text: str) -> None:
     with app.app_context(), pytest.raises(BadCheckpoint, match="This is not a checkpoint"):
         checkpoints.parse(text)
 
 
-def test_the_line_that_is_none_is_named(app: Flask, tmp_path: Path) -> None:
+def test_error_names_the_invalid_line(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints.ndjson"
     append(app, file)
     with file.open("a") as more:
@@ -103,7 +103,7 @@ def test_the_line_that_is_none_is_named(app: Flask, tmp_path: Path) -> None:
         assert checkpoints.read_with_known_key(tmp_path / "nowhere") == ([], 0)
 
 
-def test_a_retired_key_still_vouches_and_a_foreign_one_does_not(app: Flask) -> None:
+def test_checkpoint_of_a_retired_key_is_valid_and_of_an_unknown_key_is_not(app: Flask) -> None:
     written = line(app)
     keys = app.extensions["painchain"].keys
     new = b"2" * KEY_BYTES
@@ -115,7 +115,7 @@ def test_a_retired_key_still_vouches_and_a_foreign_one_does_not(app: Flask) -> N
             checkpoints.parse(written)
 
 
-def test_a_line_that_was_never_finished_is_left_out_and_then_cut_off(app: Flask, tmp_path: Path) -> None:
+def test_unfinished_line_is_ignored_and_then_removed(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints.ndjson"
     first = append(app, file)
     with file.open("a") as torn:
@@ -126,13 +126,13 @@ def test_a_line_that_was_never_finished_is_left_out_and_then_cut_off(app: Flask,
     assert file.read_bytes().count(b"\n") == 2
 
 
-def test_a_file_that_cannot_be_written_is_told(app: Flask, tmp_path: Path) -> None:
+def test_unwritable_file_is_an_error(app: Flask, tmp_path: Path) -> None:
     for file in (tmp_path, tmp_path / "nowhere" / "checkpoints.ndjson", Path("/dev/full")):
         with app.app_context(), pytest.raises(BadCheckpoint, match="cannot be written to"):
             checkpoints.append(file, checkpoints.make(lambda: NOW))
 
 
-def test_everybody_may_read_the_file_and_only_its_owner_may_write(app: Flask, tmp_path: Path) -> None:
+def test_file_is_world_readable_and_owner_writable(app: Flask, tmp_path: Path) -> None:
     mask = os.umask(0o002)
     try:
         append(app, file := tmp_path / "checkpoints.ndjson")
@@ -141,14 +141,14 @@ def test_everybody_may_read_the_file_and_only_its_owner_may_write(app: Flask, tm
     assert file.stat().st_mode & 0o777 == 0o644
 
 
-def test_an_end_that_was_changed_by_hand_is_not_signed(app: Flask) -> None:
+def test_forged_end_of_the_log_is_not_signed(app: Flask) -> None:
     write(app, {}, {})
     change(app, "UPDATE log_head SET last_event = 2")
     with pytest.raises(BadCheckpoint, match="changed by hand"):
         made(app)
 
 
-def test_a_log_that_is_written_with_another_key_is_not_signed(app: Flask) -> None:
+def test_log_with_another_key_is_not_signed(app: Flask) -> None:
     change(app, "UPDATE log_head SET key_id = 'another'")
     with pytest.raises(WrongKey):
         made(app)

@@ -61,7 +61,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("statement", "words"), CASES)
-def test_what_hides_an_event_is_named(log: Flask, statement: str, words: str) -> None:
+def test_tampered_derived_data_is_reported(log: Flask, statement: str, words: str) -> None:
     by_hand(log, statement)
     assert checked(log).broken is None
     found = astray(log)
@@ -69,7 +69,7 @@ def test_what_hides_an_event_is_named(log: Flask, statement: str, words: str) ->
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_an_event_that_was_taken_out_of_the_index_of_words_is_missed(log: Flask, database: str) -> None:
+def test_event_missing_from_the_full_text_index_is_reported(log: Flask, database: str) -> None:
     by_hand(
         log,
         "INSERT INTO event_words (event_words, rowid, words) "
@@ -80,7 +80,7 @@ def test_an_event_that_was_taken_out_of_the_index_of_words_is_missed(log: Flask,
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_an_index_that_leaves_out_an_event_shows(log: Flask, database: str) -> None:
+def test_partial_index_is_reported(log: Flask, database: str) -> None:
     with log.app_context():
         whole = db.session.execute(text(f"SELECT sql FROM sqlite_schema WHERE name = '{INDEX}'")).scalar_one()
         db.session.rollback()
@@ -90,7 +90,7 @@ def test_an_index_that_leaves_out_an_event_shows(log: Flask, database: str) -> N
     assert found.startswith("An index of change_events omits or invents rows")
 
 
-def test_code_that_stands_before_the_events_shows(log: Flask) -> None:
+def test_foreign_database_code_is_reported(log: Flask) -> None:
     with log.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_tags BEGIN SELECT 1; END"))
@@ -103,20 +103,20 @@ def test_code_that_stands_before_the_events_shows(log: Flask) -> None:
             connection.execute(text("DROP POLICY hide ON event_tags"))
 
 
-def test_verify_says_so_when_it_is_asked(log: Flask, run: Run) -> None:
+def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
     assert "Indexes" not in run("verify").stdout
     good = run("verify", "--deep")
     assert (good.exit_code, good.stdout.splitlines()[2]) == (
         0,
-        "Indexes: good. Searches, filters and charts match the events.",
+        "Indexes: OK. Searches, filters and charts match the events.",
     )
     by_hand(log, "DELETE FROM event_tags WHERE event = 7")
     result = run("verify", "--deep")
     lines = result.stdout.splitlines()
-    assert (result.exit_code, lines[0][:16], lines[2][:15]) == (
+    assert (result.exit_code, lines[0][:14], lines[2][:16]) == (
         1,
-        "Integrity: good.",
-        "Indexes: WRONG.",
+        "Integrity: OK.",
+        "Indexes: FAILED.",
     )
     assert lines[3] == "  A filter by tag does not find a tag of an event, first at event 7."
     told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)

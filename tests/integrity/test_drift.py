@@ -107,7 +107,7 @@ def busy(app: Flask) -> Flask:
     return app
 
 
-def test_whatever_is_done_on_the_record_is_no_drift(busy: Flask) -> None:
+def test_recorded_changes_are_not_drift(busy: Flask) -> None:
     assert compared(busy) == Completeness([], [], True, [])
 
 
@@ -189,7 +189,7 @@ EDITS = [
 
 
 @pytest.mark.parametrize(("statement", "words"), EDITS)
-def test_what_was_changed_by_hand_is_named(busy: Flask, statement: str, words: str) -> None:
+def test_edited_configuration_is_drift(busy: Flask, statement: str, words: str) -> None:
     by_hand(busy, statement)
     found = compared(busy)
     [drift] = found.drift
@@ -205,7 +205,7 @@ def by_hand(app: Flask, statement: str) -> None:
         connection.exec_driver_sql(statement.replace("{{}}", "{}"))
 
 
-def test_what_is_saved_meanwhile_is_no_drift(busy: Flask) -> None:
+def test_concurrent_save_is_not_drift(busy: Flask) -> None:
     def save() -> None:
         with acting(busy) as trail:
             connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
@@ -225,7 +225,7 @@ def test_what_is_saved_meanwhile_is_no_drift(busy: Flask) -> None:
     assert compared(busy).drift == []
 
 
-def test_what_was_added_by_hand_is_named(busy: Flask) -> None:
+def test_inserted_account_is_drift(busy: Flask) -> None:
     by_hand(
         busy,
         "INSERT INTO people (id, name, key, role, created_at, created_by, version) "
@@ -235,7 +235,7 @@ def test_what_was_added_by_hand_is_named(busy: Flask) -> None:
     assert drift.words.startswith("Account “mallory” exists, but the log does not contain its creation: somebody")
 
 
-def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> None:
+def test_changes_while_auditing_was_off_are_explained(busy: Flask) -> None:
     with acting(busy) as trail:
         connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
     switch(busy, False)
@@ -260,7 +260,7 @@ def test_what_was_changed_while_auditing_was_off_is_no_drift(busy: Flask) -> Non
     assert [one.what for one in compared(busy).drift] == ["Tags of connector “Home”"], "that was recorded later"
 
 
-def test_of_a_log_that_was_pruned_only_what_it_still_tells_is_compared(busy: Flask) -> None:
+def test_pruned_log_compares_only_recorded_values(busy: Flask) -> None:
     with busy.app_context():
         ids = db.session.scalars(text("SELECT id FROM change_events ORDER BY id")).all()
         with writer.writing() as event_log:
@@ -272,7 +272,7 @@ def test_of_a_log_that_was_pruned_only_what_it_still_tells_is_compared(busy: Fla
     assert [one.what for one in compared(busy).drift] == ["Tags of team “Sky”"]
 
 
-def test_what_a_script_reports_is_not_taken_for_what_is_configured(busy: Flask) -> None:
+def test_reported_events_do_not_count_as_configuration(busy: Flask) -> None:
     with acting(busy) as trail:
         trail.reported = True
         trail.log_connector_deleted(connector_store.subject(named("Home")))

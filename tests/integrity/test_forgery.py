@@ -22,7 +22,7 @@ __all__ = ["busy", "environment", "run"]
 
 
 @pytest.mark.parametrize("removed", [[4], [2], [2, 4], [3]])
-def test_retention_does_not_vouch_for_a_run_that_was_forged(app: Flask, removed: list[int]) -> None:
+def test_retention_does_not_seal_a_forged_run(app: Flask, removed: list[int]) -> None:
     write(app, *({} for _ in range(5)))
     by_hand(app, "INSERT INTO pruned_runs SELECT 3, 3, mac, mac FROM change_events WHERE id = 3")
     if removed != [3]:
@@ -50,9 +50,7 @@ def copied(table: str, name: str, **other: str) -> str:
         ("api_tokens", "deploy", {"key": "deploy ", "hash": "another"}, "API token “deploy”"),
     ],
 )
-def test_a_second_one_of_the_same_name_is_drift(
-    busy: Flask, table: str, name: str, other: dict[str, str], what: str
-) -> None:
+def test_duplicate_name_is_drift(busy: Flask, table: str, name: str, other: dict[str, str], what: str) -> None:
     with busy.app_context():
         statement = copied(table, name, **other)
     by_hand(busy, statement)
@@ -80,7 +78,7 @@ NO_SENSE = "  The configuration cannot be compared with the log"
         ("UPDATE connectors SET enabled = 2", NO_SENSE),
     ],
 )
-def test_what_cannot_be_read_keeps_nobody_from_a_verdict(
+def test_unreadable_values_do_not_stop_verification(
     app: Flask, run: Run, statement: str, verdict: str, database: str
 ) -> None:
     assert run("checkpoint").exit_code == 0
@@ -90,7 +88,7 @@ def test_what_cannot_be_read_keeps_nobody_from_a_verdict(
     assert any(line.startswith(verdict) for line in result.stdout.splitlines()) or not verdict
 
 
-def test_a_log_put_back_to_a_replaced_key_does_not_fit_its_checkpoints_whatever_it_says(app: Flask, run: Run) -> None:
+def test_log_forged_with_a_replaced_key_does_not_match_its_checkpoints(app: Flask, run: Run) -> None:
     key = new_key()
     old = Path(app.instance_path, "secret.key").read_text()
     file = str(app.extensions["painchain"].settings.checkpoint_file)

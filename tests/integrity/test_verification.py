@@ -139,7 +139,7 @@ CASES: list[tuple[str, str, int, str]] = [
 
 
 @pytest.mark.parametrize(("statement", "kind", "number", "words"), CASES)
-def test_what_was_done_by_hand_is_named(log: Flask, statement: str, kind: str, number: int, words: str) -> None:
+def test_tampering_is_diagnosed(log: Flask, statement: str, kind: str, number: int, words: str) -> None:
     by_hand(log, statement)
     found = broken(log)
     assert found[:2] == (kind, number), found
@@ -161,7 +161,7 @@ def _loosen(connection: Connection) -> None:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
 
 
-def test_an_end_that_was_cut_off_shows_though_the_log_went_on(log: Flask) -> None:
+def test_truncation_is_detected_after_later_writes(log: Flask) -> None:
     by_hand(log, f"DELETE FROM change_events WHERE id > 10;{END.format(10)}")
     write(log, {"title": "later", "event_id": "later"}, {"event_id": "latest"})
     kind, number, words = broken(log)
@@ -186,7 +186,7 @@ def test_an_end_that_was_cut_off_shows_though_the_log_went_on(log: Flask) -> Non
     ],
 )
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_what_no_event_can_have_is_an_edit(log: Flask, statement: str, database: str) -> None:
+def test_invalid_value_is_diagnosed_as_an_edit(log: Flask, statement: str, database: str) -> None:
     change(log, statement)
     kind, number, _ = broken(log)
     assert (kind, f"id = {number}") == ("edited", statement[-6:])
@@ -194,18 +194,18 @@ def test_what_no_event_can_have_is_an_edit(log: Flask, statement: str, database:
 
 @pytest.mark.parametrize("statement", ["DELETE FROM log_head", "UPDATE log_head SET last_event = 'end'"])
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_a_log_that_does_not_say_where_it_ends_is_broken(log: Flask, statement: str, database: str) -> None:
+def test_log_without_a_readable_head_is_broken(log: Flask, statement: str, database: str) -> None:
     change(log, statement)
     assert broken(log)[0] == "truncated"
 
 
-def test_with_another_key_nothing_is_decided(log: Flask) -> None:
+def test_another_key_raises_wrong_key(log: Flask) -> None:
     change(log, "UPDATE log_head SET key_id = 'another'")
     with pytest.raises(WrongKey):
         checked(log)
 
 
-def test_a_key_that_was_replaced_is_good_for_nothing_that_comes_later(log: Flask) -> None:
+def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
     old = Chain(Keyring(log.extensions["painchain"].keys.roots[1:]))
     with log.app_context(), db.engine.begin() as connection:
         forged = connection.execute(text("SELECT mac FROM change_events WHERE id = 11")).scalar_one()
@@ -224,7 +224,7 @@ def event_of(connection: Connection, number: int) -> dict[str, Any]:
     )
 
 
-def test_a_log_is_checked_while_it_grows_and_shrinks(log: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_works_while_events_are_written_and_removed(log: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "BATCH", 3)
     steps: list[tuple[int, int]] = []
 
@@ -383,7 +383,7 @@ def tamper(log: Flask, before: State, done: Sequence[str]) -> None:
 @pytest.mark.parametrize("database", ["sqlite"])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(done=st.lists(deeds, min_size=1, max_size=3))
-def test_whatever_is_done_by_hand_shows_where_it_was_done(
+def test_random_tampering_is_detected_at_its_position(
     log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
 ) -> None:
     tamper(log, putting_back(), done)
@@ -392,12 +392,12 @@ def test_whatever_is_done_by_hand_shows_where_it_was_done(
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=WITH_POSTGRES)])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(done=st.lists(deeds, min_size=1, max_size=3))
-def test_it_does_on_postgresql(
+def test_random_tampering_is_detected_on_postgresql(
     log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
 ) -> None:
     tamper(log, putting_back(), done)
 
 
-def test_the_chain_vouches_for_every_column_of_an_event_but_its_words() -> None:
+def test_chain_covers_every_event_column_except_words() -> None:
     stored = {column.name for column in ChangeEvent.__table__.columns}
     assert stored == {"id", "mac", "words", *FIELDS}, "what pages show is hashed, or else derived.py compares it"

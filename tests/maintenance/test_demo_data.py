@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_events(app, settings, tmp_path):
 def test_the_command_prints_its_result(run, app):
     result = run("--events", "200", "--days", "7", "--seed", "3")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "Added 200 made-up events over 7 days to the log." in result.stdout
+    assert "Added 200 sample events over 7 days to the log." in result.stdout
     with app.app_context():
         assert histogram.count(Filter()) == 201
 

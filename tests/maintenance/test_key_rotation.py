@@ -122,7 +122,7 @@ def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the
     keys = keys_in(file)
     assert keys.roots[1:] == before.roots
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert f"The key is now {keys.id}; it was {before.id}. Stored secrets encrypted again: 3." in done.stdout
+    assert f"The key is now {keys.id}; it was {before.id}. Re-encrypted 3 stored secrets." in done.stdout
     assert "Restart every running server" in done.stdout
     other = again()
     assert opened(other) == secrets
@@ -352,7 +352,7 @@ def test_old_keys_remain_until_no_event_needs_them(
     kept_checkpoints.unlink()
     dropped = run("rotate-key", "--drop-old")
     assert dropped.stdout.startswith("Old keys removed: 1. Keys left: 2.\n")
-    assert "Backups and checkpoints that were made with the removed keys can no longer be used." in dropped.stdout
+    assert "Backups and checkpoints signed with the removed keys can no longer be used." in dropped.stdout
     assert checked(again()).broken is None
     assert run("rotate-key", "--drop-old").exit_code == 0
     change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
@@ -459,12 +459,12 @@ def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
     assert not file.exists()
     done = run("rotate-key", "--lost", "--yes", "--reason", "the disk died")
     assert done.exit_code == 0, done.output
-    assert f"Events that can no longer be verified: {before}." in done.stdout
+    assert f"{before} events can no longer be verified." in done.stdout
     assert (
         "Deleted: secrets of Work GitHub\nDeleted: webhook of Work GitHub\nDeleted: notify rule Chat\n" in done.stdout
     )
     assert done.stdout.endswith(
-        f"Move {settings.checkpoint_file} away: new checkpoints cannot follow those of the lost key.\n"
+        f"Move {settings.checkpoint_file} elsewhere: new checkpoints cannot follow those of the lost key.\n"
     )
     assert run("checkpoint").exit_code == 1
     settings.checkpoint_file.unlink()

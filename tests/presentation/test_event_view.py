@@ -83,7 +83,7 @@ TOGGLED = event(
 
 
 @pytest.mark.parametrize(("source", "known"), [(key, one) for key, kind in TYPES.items() for one in kind.event_types])
-def test_every_known_event_type_has_its_words_its_icon_and_its_fields_in_order(source, known):
+def test_known_event_type_has_label_icon_and_ordered_fields(source, known):
     facts = {field.key: f"some {field.key}" for field in reversed(known.fields)}
     one = shown(event(known.name, source, metadata=facts))
     assert (one.label, one.icon) == (known.label, known.icon)
@@ -91,7 +91,7 @@ def test_every_known_event_type_has_its_words_its_icon_and_its_fields_in_order(s
     assert [row.key for row in one.rows] == [field.key for field in known.fields]
 
 
-def test_a_changed_setting_is_one_change_from_old_to_new():
+def test_config_changed_is_one_change():
     one = shown(CHANGED)
     assert (one.change.label, one.change.old, one.change.new) == ("Poll interval", 300, 600)
     assert (one.subject, one.sides) == ("Work", ("old", "new"))
@@ -113,14 +113,14 @@ def test_a_changed_setting_is_one_change_from_old_to_new():
         ("new_value", {"sides": ("old",)}),
     ],
 )
-def test_a_hidden_field_leaves_the_line_and_the_list(field, expected):
+def test_hidden_field_is_in_neither_line_nor_list(field, expected):
     one = shown(CHANGED, field)
     assert {name: getattr(one, name) for name in expected} == expected
     assert field not in [row.key for row in one.rows]
     assert len(one.rows) == 4
 
 
-def test_a_save_says_how_much_it_changed_and_lists_it_with_labels():
+def test_save_shows_the_number_of_changes_and_lists_them():
     one = shown(UPDATED)
     assert one.note == "3 settings: Poll interval, Tags, SHA of Commit"
     changes = next(row.changes for row in one.rows if row.key == "changes")
@@ -141,31 +141,31 @@ def test_a_save_says_how_much_it_changed_and_lists_it_with_labels():
         (("visible",), "SHA of Commit"),
     ],
 )
-def test_a_toggle_is_told_in_words_without_what_is_hidden(hidden, note):
+def test_toggle_note_omits_hidden_fields(hidden, note):
     assert shown(TOGGLED, *hidden).note == note
 
 
-def test_an_event_of_an_unknown_type_shows_whatever_it_holds():
+def test_unknown_event_type_shows_all_its_facts():
     one = shown(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
     assert (one.label, one.source_label, one.icon, one.colour) == ("TeaBrewed", "kitchen", "circle", "grey")
     assert one.subject == "[Made Up] title"
     assert rows(one) == [("Leaf", "assam"), ("Cup size", 3)]
 
 
-def test_an_unknown_type_of_a_known_source_keeps_the_colours_of_the_source():
+def test_unknown_type_of_a_known_source_has_its_colour():
     one = shown(event("Starred", "github", metadata={"stars": 3}))
     assert (one.label, one.source_label, one.colour) == ("Starred", "GitHub", TYPES["github"].colour)
     assert rows(one) == [("Stars", 3)]
 
 
-def test_a_field_that_no_type_has_any_more_keeps_the_label_it_was_recorded_with():
+def test_removed_field_keeps_its_recorded_label():
     old = event(description={**CHANGED.description, "field": "frequency", "label": "How often"})
     one = shown(old)
     assert one.change.label == "How often"
     assert ("Field", "How often (frequency)") in rows(one)
 
 
-def test_a_change_without_a_recorded_label_goes_by_its_key():
+def test_change_without_label_shows_its_key():
     one = shown(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
     assert one.note == "1 setting: frequency"
 
@@ -183,7 +183,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("facts", ODD)
-def test_facts_of_a_shape_that_was_not_foreseen_are_shown_all_the_same(facts):
+def test_facts_of_unexpected_types_are_shown(facts):
     for source, event_type in (("painchain", "ConnectorUpdated"), ("github", "PullRequest"), ("kitchen", "TeaBrewed")):
         one = shown(event(event_type, source, **facts))
         assert one.rows
@@ -193,7 +193,7 @@ def test_facts_of_a_shape_that_was_not_foreseen_are_shown_all_the_same(facts):
 # Days and actions
 
 
-def test_events_are_grouped_by_day_and_within_it_by_action():
+def test_events_are_grouped_by_day_and_action():
     newest_first = [
         event(event_id="d", request_id="two", timestamp=NOON),
         event(event_id="c", request_id="one", timestamp=NOON - timedelta(seconds=1)),
@@ -213,20 +213,20 @@ def test_events_are_grouped_by_day_and_within_it_by_action():
     ]
 
 
-def test_a_day_begins_at_the_viewers_midnight():
+def test_day_starts_at_the_viewers_midnight():
     evening = [event(timestamp=NOON.replace(hour=18, minute=30)), event(timestamp=NOON.replace(hour=18, minute=29))]
     assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, UTC_ZONE)] == [10]
     assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, KOLKATA)] == [11, 10]
 
 
-def test_what_is_hidden_of_one_connector_is_shown_of_another():
+def test_hidden_fields_apply_to_one_connector_only():
     two = [event("Commit", "github", connector_id=number, metadata={"sha": "abc"}) for number in (7, 8)]
     hidden = Hidden(frozenset(), {7: frozenset({("Commit", "sha")})})
     [day] = by_day(two, hidden, UTC_ZONE)
     assert [[row.key for row in one.rows] for one in day.groups[0].articles] == [[], ["sha"]]
 
 
-def test_of_events_about_others_the_recorders_own_toggles_count():
+def test_audit_events_use_the_toggles_of_the_audit_trail():
     about = event(connector_id=7, metadata={"action": "config_change"})
     own = Hidden(frozenset({("ConfigChanged", "action")}), {})
     of_the_other = Hidden(frozenset(), {7: frozenset({("ConfigChanged", "action")})})

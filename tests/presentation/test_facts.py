@@ -55,7 +55,7 @@ IMAGES = [{"name": "nginx", "old": "1.25", "new": "1.27"}]
         (Shape.TEXT, 7, "7"),
     ],
 )
-def test_a_fact_of_its_shape_is_said_in_words(shape, value, said):
+def test_fact_is_formatted_by_its_shape(shape, value, said):
     one = fact(shape, value)
     assert (one.shape, format_fact(one)) == (shape, said)
 
@@ -79,7 +79,7 @@ def test_a_fact_of_its_shape_is_said_in_words(shape, value, said):
         (Shape.MOVES, [{"name": "x", "old": [1]}]),
     ],
 )
-def test_a_value_of_another_shape_is_text(shape, value):
+def test_value_of_another_shape_is_text(shape, value):
     one = fact(shape, value)
     if shape is not Shape.STATUS or value != "x y":
         assert (one.shape, one.value is value) == (Shape.TEXT, True)
@@ -94,7 +94,7 @@ def test_a_value_of_another_shape_is_text(shape, value):
         *((word, "calm") for word in ("cancelled", "canceled", "skipped", "closed", "neutral", "something new")),
     ],
 )
-def test_an_outcome_has_one_colour_whatever_its_source(status, tone):
+def test_status_has_the_same_colour_for_every_source(status, tone):
     assert facts.status(status).tone == tone
 
 
@@ -120,7 +120,7 @@ def page_of(app: Flask, one: Any, *hidden: str) -> Tag:
     return found
 
 
-def test_a_run_opens_to_well_formed_facts_and_its_line_tells_how_it_went(app):
+def test_workflow_run_shows_its_facts_and_outcome(app):
     jobs = [f"job {number}" for number in range(8)]
     run = {"status": "failure", "duration": 252, "branch": "main", "commit": SHA, "failed_jobs": jobs}
     run["logs_url"] = "https://ci.example/run/7"
@@ -139,7 +139,7 @@ def test_a_run_opens_to_well_formed_facts_and_its_line_tells_how_it_went(app):
     assert (words(link), link["href"], "noopener" in link["rel"]) == ("Open in GitHub", "https://ci.example/7", True)
 
 
-def test_a_pull_request_says_branches_lines_and_that_it_was_merged(app):
+def test_pull_request_shows_branches_lines_and_merged(app):
     metadata = {"branches": HEAD_BASE, "changes": {"additions": 42, "deletions": 7, "files": 1}, "merged": True}
     one = event("github", "PullRequest", metadata, status="merged")
     page = page_of(app, one)
@@ -150,7 +150,7 @@ def test_a_pull_request_says_branches_lines_and_that_it_was_merged(app):
     assert page_of(app, one, "merged").select(".status") == []
 
 
-def test_images_go_from_old_to_new_and_what_is_new_or_gone_says_so(app):
+def test_image_changes_show_old_new_added_and_removed(app):
     images = [
         *IMAGES,
         {"name": "proxy", "old": None, "new": "envoy:3"},
@@ -166,7 +166,7 @@ def test_images_go_from_old_to_new_and_what_is_new_or_gone_says_so(app):
     assert page.select(".status") == []
 
 
-def test_a_link_that_is_none_leads_nowhere(app):
+def test_invalid_link_is_not_a_link(app):
     for address in ("javascript:alert(1)", "https://github.com@evil.example/", "data:text/html,x"):
         page = page_of(app, event("github", "WorkflowRun", {"logs_url": address}, url=address))
         assert [one for one in page.select("a") if not str(one["href"]).startswith("/")] == []
@@ -192,7 +192,7 @@ def sample(field: EventField) -> tuple[Any, str]:
     }.get(field.shape, (mark, mark))
 
 
-def test_a_hidden_field_is_nowhere_and_every_other_is_there(app: Flask) -> None:
+def test_hidden_field_is_not_on_the_page_and_others_are(app: Flask) -> None:
     for source, kind in EVERY:
         check_hiding(app, source, kind)
 
@@ -240,7 +240,7 @@ JSON = st.recursive(
     deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @hypothesis.given(st.data())
-def test_whatever_is_recorded_is_shown_and_never_an_error(app: Any, data: Any) -> None:
+def test_any_recorded_value_is_shown_without_error(app: Any, data: Any) -> None:
     source, kind = data.draw(st.sampled_from(EVERY))
     metadata = {field.key: data.draw(JSON) for field in kind.fields}
     page = page_of(app, event(source, kind.name, metadata, status=data.draw(st.text(max_size=9) | st.none())))
@@ -249,7 +249,7 @@ def test_whatever_is_recorded_is_shown_and_never_an_error(app: Any, data: Any) -
     assert all(str(one["href"]).startswith(("/", "https://a", "http")) for one in page.select("a"))
 
 
-def test_an_event_page_tells_nothing_of_a_hidden_field_but_in_what_is_recorded(client, make_connector):
+def test_event_page_shows_a_hidden_field_only_in_the_raw_record(client, make_connector):
     number = make_connector()
     etag = client.get(f"/api/connectors/{number}").headers["ETag"]
     client.patch(f"/api/connectors/{number}", json={"config": {"repos": ["acme/shop"]}}, headers={"If-Match": etag})

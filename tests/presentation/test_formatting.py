@@ -28,7 +28,7 @@ def read(markup: Markup) -> str:
 # Times
 
 
-def test_a_time_is_local_to_read_and_exact_in_utc_on_hover():
+def test_time_is_local_with_exact_utc_on_hover():
     element = BeautifulSoup(formatting.moment(NOW, KOLKATA), "html.parser").time
     assert element.get_text() == "10 Mar 2026, 17:30:00"
     assert element["title"] == "2026-03-10 12:00:00.000250 UTC"
@@ -48,7 +48,7 @@ def test_a_time_is_local_to_read_and_exact_in_utc_on_hover():
         (timedelta(seconds=-5), "17:30 today"),
     ],
 )
-def test_a_time_ago_is_counted_within_the_hour_and_local_before(before, said):
+def test_ago_is_relative_within_the_hour_and_local_before(before, said):
     assert read(formatting.ago(NOW - before, NOW, KOLKATA)) == said
 
 
@@ -61,11 +61,11 @@ def test_a_time_ago_is_counted_within_the_hour_and_local_before(before, said):
         (date(2026, 3, 8), "Sunday, 8 March 2026"),
     ],
 )
-def test_a_day_has_the_name_it_has_for_the_viewer(day, said):
+def test_day_name_is_relative_to_the_viewer(day, said):
     assert formatting.day_name(day, NOW, UTC_ZONE) == said
 
 
-def test_today_begins_at_the_viewers_midnight():
+def test_today_starts_at_the_viewers_midnight():
     late = NOW.replace(hour=23)
     assert formatting.day_name(date(2026, 3, 11), late, KOLKATA) == "Today, 11 March"
     assert formatting.day_name(date(2026, 3, 10), late, UTC_ZONE) == "Today, 10 March"
@@ -77,18 +77,18 @@ def test_today_begins_at_the_viewers_midnight():
 @pytest.mark.parametrize(
     "character", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x00", "\x1b", "\x7f", "\u2028", "\ud800"]
 )
-def test_a_character_that_would_act_on_the_page_is_spelt_out(character):
+def test_invisible_character_is_escaped(character):
     shown = formatting.printable(f"a{character}b")
     assert shown == f"a{ascii(character)[1:-1]}b"
     assert shown.isprintable()
 
 
-def test_letters_of_every_script_stay_as_they_are():
+def test_letters_of_every_script_are_unchanged():
     assert formatting.printable("Größe 日本語 עברית 🚀") == "Größe 日本語 עברית 🚀"
 
 
 @given(st.text())
-def test_texts_that_differ_in_letters_still_differ_when_spelt_out(text):
+def test_different_texts_differ_when_escaped(text):
     assert formatting.printable(formatting.printable(text)) == formatting.printable(text)
     assert (
         text.isprintable() == (formatting.printable(text) == text) or "\n" in text or "\t" in text or not text.isascii()
@@ -99,7 +99,7 @@ def test_texts_that_differ_in_letters_still_differ_when_spelt_out(text):
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}])
-def test_what_is_empty_says_so(value):
+def test_empty_value_shows_the_word_empty(value):
     assert formatting.shown(value) == '<span class="empty">empty</span>'
 
 
@@ -118,16 +118,16 @@ def test_what_is_empty_says_so(value):
         (1.5, "", "1.5"),
     ],
 )
-def test_a_value_is_shown_in_words(value, kind, said):
+def test_value_is_formatted_as_text(value, kind, said):
     assert read(formatting.shown(value, kind)) == said
 
 
 @pytest.mark.parametrize("value", ["<b>", ["<b>"], {"<b>": "<b>"}, "'\"&"])
-def test_a_value_never_becomes_markup(value):
+def test_value_is_escaped(value):
     assert not BeautifulSoup(f"<p>{formatting.shown(value)}</p>", "html.parser").p.find_all()
 
 
-def test_a_long_value_is_cut_and_still_tells_its_length_and_fingerprint():
+def test_long_value_is_cut_with_length_and_fingerprint():
     one, other = formatting.shown("a" * 5000 + "b"), formatting.shown("a" * 5000 + "c")
     assert one.startswith("a" * 120 + "… (5,001 characters, sha256 ")
     assert one != other
@@ -135,20 +135,20 @@ def test_a_long_value_is_cut_and_still_tells_its_length_and_fingerprint():
     assert len(formatting.shown({"key": "a" * 5000})) < 200
 
 
-def test_a_long_list_is_cut_as_well():
+def test_long_list_is_cut():
     numbers = formatting.shown(list(range(5000)))
     assert len(numbers) < 1000
     assert numbers != formatting.shown([*range(4999), 7])
 
 
-def test_a_recorded_value_is_laid_out_on_several_lines():
+def test_pretty_json_has_several_lines():
     assert formatting.pretty({"a": ["ü"]}) == '{\n  "a": [\n    "ü"\n  ]\n}'
 
 
 # Old and new
 
 
-def test_the_part_in_which_two_texts_differ_is_marked():
+def test_difference_of_two_texts_is_marked():
     old, new = formatting.marked("https://git.example/api/v3", "https://git.example/api/v4")
     assert old == "https://git.example/api/v<mark>3</mark>"
     assert new == "https://git.example/api/v<mark>4</mark>"
@@ -157,7 +157,7 @@ def test_the_part_in_which_two_texts_differ_is_marked():
 @pytest.mark.parametrize(
     ("old", "new"), [("abc", "xyz"), (300, 600), (None, "a"), ("a" * 200, "a" * 201), (True, "on")]
 )
-def test_where_marking_would_not_help_values_are_shown_whole(old, new):
+def test_dissimilar_values_are_not_marked(old, new):
     assert formatting.marked(old, new) == (formatting.shown(old), formatting.shown(new))
 
 
@@ -172,16 +172,16 @@ def test_where_marking_would_not_help_values_are_shown_whole(old, new):
         (None, "v1.5", ("empty", "v1.5")),
     ],
 )
-def test_a_number_and_a_text_that_looks_like_one_are_told_apart(old, new, said):
+def test_numeric_text_is_quoted_beside_a_number(old, new, said):
     assert tuple(read(side) for side in formatting.marked(old, new)) == said
 
 
-def test_of_a_secret_nothing_is_marked():
+def test_secret_actions_are_not_marked():
     assert formatting.marked("set", "sets", Kind.SECRET) == ("set", "sets")
 
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
-def test_marking_changes_no_letter_and_makes_no_markup_of_them(old, new):
+def test_marking_keeps_and_escapes_the_text(old, new):
     for value, side in zip((old, new), formatting.marked(old, new), strict=True):
         # In an element: text alone can look like a file's name, of which Beautiful Soup warns.
         page = BeautifulSoup(f"<p>{side.replace(chr(13), '&#13;')}</p>", "html.parser").p
@@ -193,7 +193,7 @@ def test_marking_changes_no_letter_and_makes_no_markup_of_them(old, new):
 # Static files
 
 
-def test_the_address_of_a_static_file_changes_with_the_file(tmp_path):
+def test_static_file_address_changes_with_its_content(tmp_path):
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
     (tmp_path / "one.css").write_text("a {}")
     before = formatting.static(app, "one.css")

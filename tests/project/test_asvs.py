@@ -90,7 +90,7 @@ def test_a_browser_that_is_too_old_is_warned_before_signing_in(app: Flask, clien
     add_person(app)
     warning = soup(client.get("/sign-in")).select_one("main .too-old")
     assert warning is not None
-    assert "older than 2022" in warning.get_text()
+    assert "This browser predates 2022" in warning.get_text()
     styles = (ROOT / "static" / "painchain.css").read_text(encoding="utf-8")
     assert re.findall(r".*\.too-old.*", styles) == ["@supports (accent-color: auto) { .too-old { display: none; } }"]
 

@@ -71,14 +71,19 @@ def say(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 END = b"Host: localhost\r\nConnection: close\r\n\r\n"
 NONE = [
-    ("not http", b"nonsense " + CANARY + b"\r\n\r\n", 400, b"cannot be read"),
-    ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"cannot be read"),
-    ("length", b"POST / HTTP/1.1\r\nContent-Length: " + CANARY + b"\r\n" + END, 400, b"cannot be read"),
-    ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, 400, b"cannot be read"),
-    ("digits", b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n" + END, 400, b"cannot be read"),
-    ("both", b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END, 400, b"cannot be read"),
-    ("old", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + END + CANARY, 400, b"cannot be read"),
-    ("bracket", b"GET http://[" + CANARY + b" HTTP/1.1\r\n" + END, 400, b"cannot be read"),
+    ("not http", b"nonsense " + CANARY + b"\r\n\r\n", 400, b"Malformed request"),
+    ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"Malformed request"),
+    ("length", b"POST / HTTP/1.1\r\nContent-Length: " + CANARY + b"\r\n" + END, 400, b"Malformed request"),
+    ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, 400, b"Malformed request"),
+    ("digits", b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n" + END, 400, b"Malformed request"),
+    (
+        "both",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END,
+        400,
+        b"Malformed request",
+    ),
+    ("old", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + END + CANARY, 400, b"Malformed request"),
+    ("bracket", b"GET http://[" + CANARY + b" HTTP/1.1\r\n" + END, 400, b"Malformed request"),
     ("coding", b"POST / HTTP/1.1\r\nTransfer-Encoding: " + CANARY + b"\r\n" + END, 501, b"does not support"),
     ("headers", (b"GET / HTTP/1.1\r\nX: " + CANARY * 10_000)[:MAX_HEADER_BYTES], 431, b"64 KiB"),
     ("address", (b"GET /?q=" + CANARY * 10_000)[:MAX_HEADER_BYTES], 431, b"64 KiB"),

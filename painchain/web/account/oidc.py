@@ -104,7 +104,7 @@ def _form(status: int, next_address: str, problem: str) -> Response:
 
 
 def _not_set_up() -> Refusal:
-    return Refusal("There are no accounts yet. An admin must create the first one.", "no account was made yet")
+    return Refusal("There are no accounts yet. An admin must create the first one.", "no accounts exist yet")
 
 
 def _rules(provider: Provider) -> Rules:

@@ -26,11 +26,11 @@ blueprint = Blueprint("person", __name__)
 def page(name: str) -> ResponseReturnValue:
     """Show a person's changes and sessions; return only the next part of the feed to htmx."""
     if "\0" in name:
-        abort(404, "No account or recorded author has this name.")
+        abort(404, "No account or author with this name.")
     try:
         before = Cursor.parse(request.args["cursor"]) if "cursor" in request.args else None
     except BadFilter as problem:
-        return responses.error(422, "Invalid address", str(problem))
+        return responses.error(422, "Invalid URL", str(problem))
     changes = activity.changes_by(name, before)
     older = url_for(".page", name=name, cursor=str(changes.older)) if changes.older else ""
     days = list(event_view.by_day(changes.events, visibility.all_hidden(), responses.zone()))
@@ -39,7 +39,7 @@ def page(name: str) -> ResponseReturnValue:
         return responses.fragment("dashboard/more", **values)
     values |= _account_values(name)
     if not (values["person"] or values["history"] or values["stays"] or changes.events or before):
-        abort(404, "No account or recorded author has this name.")
+        abort(404, "No account or author with this name.")
     return responses.page("pages/account/person.html", name=name, first=before is None, **values)
 
 

@@ -41,7 +41,9 @@ def set_password() -> ResponseReturnValue:
         with audited_transaction() as trail:
             person = _own()
             if refusal_of_it:
-                login_sessions.record_failure(person, auth.sign_in_origin(), f"{refusal_of_it} for a new one", trail)
+                login_sessions.record_failure(
+                    person, auth.sign_in_origin(), f"{refusal_of_it} in a password change", trail
+                )
             else:
                 login_throttle.clear_attempts(counted)
                 users.set_password(person, request.form.get("password", ""), trail, except_session=g.who.sign_in)
@@ -49,7 +51,7 @@ def set_password() -> ResponseReturnValue:
         return _page(422, wrong.errors)
     if refusal_of_it:
         return _page(422, {"old": "Wrong password."})
-    return responses.go_to(url_for(".index"), Toast("Password changed. All your other sessions are signed out."))
+    return responses.go_to(url_for(".index"), Toast("Password changed. Your other sessions have ended."))
 
 
 @blueprint.post("/sign-ins/<number>/end")
@@ -58,8 +60,8 @@ def end(number: str) -> ResponseReturnValue:
     with audited_transaction() as trail:
         ended = login_sessions.end_session(_own(), number, trail)
     if ended and number == g.who.sign_in:
-        return _out("You are signed out.")
-    toast = Toast("Signed out that session.") if ended else Toast("That session had already ended.", "info")
+        return _out("You have been signed out.")
+    toast = Toast("Session ended.") if ended else Toast("The session had already ended.", "info")
     return responses.go_to(url_for(".index"), toast)
 
 
@@ -68,7 +70,7 @@ def end_all() -> ResponseReturnValue:
     """End all sessions, including this one."""
     with audited_transaction() as trail:
         login_sessions.end_all(_own(), trail)
-    return _out("You are signed out everywhere.")
+    return _out("You have been signed out of all sessions.")
 
 
 def _out(words: str) -> Response:
@@ -83,7 +85,7 @@ def _own() -> Person:
     """Return the account of this browser's session, or answer 409 (a token has no session)."""
     person = users.get(g.who.person_id) if g.who.sign_in and g.who.person_id else None
     if person is None:
-        abort(409, "You are not signed in with an account.")
+        abort(409, "You are not signed in.")
     return person
 
 

@@ -22,7 +22,7 @@ blueprint = Blueprint("sign_in", __name__)
 
 WRONG = "Wrong name or password, or the account is disabled."
 USED = (
-    "This link was used or replaced, or has expired. "
+    "This link has been used or replaced, or has expired. "
     "Ask an admin for a new one, or run painchain user reset on the server."
 )
 
@@ -71,7 +71,7 @@ def leave() -> ResponseReturnValue:
         with audited_transaction() as trail:
             login_sessions.end(g.who, trail)
     session.clear()
-    flash("You are signed out.", "good")
+    flash("You have been signed out.", "good")
     answer = redirect(url_for(".form"), 303)
     cookies.delete_cookie(answer, COOKIE)
     return answer
@@ -139,7 +139,7 @@ def _link_form(status: int, secret: str, one_time_link: OneTimeLink, errors: dic
 def _link_or_gone(secret: str) -> OneTimeLink:
     one_time_link = password_links.find_link(secret, g.now)
     if one_time_link is None or (one_time_link.person_id is None and users.any_exist()):
-        logs.security("link_refused", "A one-time link was asked for that does not work.")
+        logs.security("link_refused", "Invalid one-time link requested.")
         abort(410, USED)
     return one_time_link
 

@@ -51,9 +51,10 @@ def refuse_other_sites() -> ResponseReturnValue | None:
     origin = request.headers.get("Origin")
     is_foreign = origin is not None and origin.partition("://")[2] != request.host
     if is_foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        logs.security("origin_refused", "A write came from another site's page.")
+        logs.security("origin_refused", "Cross-site write request blocked.")
         return json_error(
-            403, "This request comes from another site. Only PainChain's own pages and scripts may write."
+            403,
+            "Nothing was changed: cross-site requests are not allowed. Use PainChain's own pages or a script.",
         )
     if (request.content_length or request.method in ("PATCH", "PUT")) and request.mimetype != "application/json":
         return json_error(415, "Send the body as application/json.")
@@ -70,12 +71,12 @@ def refuse_unknown_parameters() -> None:
     known = PARAMETERS.get(request.endpoint or "", ())
     for name in request.args:
         if name not in known:
-            allowed = f"Allowed are {', '.join(known)}." if known else "This address takes no parameters."
+            allowed = f"Allowed: {', '.join(known)}." if known else "This endpoint takes no parameters."
             raise BadFilter(name, f"Unknown parameter. {allowed}")
     try:
         unquote_to_bytes(request.query_string).decode()
     except UnicodeDecodeError:
-        raise BadFilter("", "The query is not UTF-8.") from None
+        raise BadFilter("", "The query string is not valid UTF-8.") from None
 
 
 def handle_bad_body(problem: BadBody) -> Response:
@@ -134,13 +135,13 @@ class Editable(Generic[Record]):
         """Refuse a change that does not name the version it was made on: 428, or 404 if there is no record."""
         if "If-Match" not in request.headers:
             self.get_or_404(record_id)
-            abort(428, f"Send the ETag of the {self.noun} as If-Match, so that no one's change is lost.")
+            abort(428, f"Send the ETag of the {self.noun} as If-Match, to avoid overwriting other changes.")
 
     def matching(self, record_id: int) -> Record:
         """Return the record, or refuse with 412 if If-Match names another version. Without the header any matches."""
         record = self.get_or_404(record_id)
         if "If-Match" in request.headers and not request.if_match.contains(self._tag(record)):
-            message = f"{self.stale(record)} Read it again and repeat the change."
+            message = f"{self.stale(record)}"
             abort(json_error(412, message, headers=self.etag(record)))
         return record
 

@@ -102,7 +102,7 @@ def set_visible(connector_id: int, event_type: str, field: str) -> ResponseRetur
     with audited_transaction() as trail:
         connector = RECORDS.matching(connector_id)
         if (event_type, field) not in visibility.toggles(type_of(connector)):
-            abort(404, "This connector has no such event type or field.")
+            abort(404, "Unknown event type or field for this connector.")
         edit = ConnectorEdit(shown={(event_type, field): is_visible})
         connector_store.set_visible(connector, edit, trail)
     return connector_answer(connector)
@@ -123,6 +123,6 @@ def config_values(type_key: str, config: dict[str, Any]) -> dict[str, Any]:
     unknown = [key for key in config if key not in known]
     if unknown:
         allowed = ", ".join(sorted(known)) or "no configuration"
-        message = f"Unknown field. A {type_key} connector has {allowed}."
+        message = f"Unknown field. A {type_key} connector accepts {allowed}."
         raise BadBody([{"field": f"config.{key}", "message": message} for key in unknown[:20]])
     return dict(config)

@@ -17,7 +17,7 @@ from painchain.web.api.schemas import NewNotifyRule, NotifyRulePatch
 from painchain.web.common.transaction import audited_transaction
 
 blueprint = api_blueprint("notify_api", url_prefix="/api/notify-rules")
-RECORDS = Editable("notify rule", notification_rules.get, StaleRule)
+RECORDS = Editable("notification rule", notification_rules.get, StaleRule)
 
 
 @blueprint.get("")

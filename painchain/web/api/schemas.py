@@ -117,7 +117,7 @@ class NewToken(Body):
 
     name: str
     role: Role
-    days: int = Field(90, description="0: it never expires.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
+    days: int = Field(90, description="0 means no expiry.", json_schema_extra={"enum": [*api_tokens.DAYS, 0]})
 
 
 class RestoreBody(Body):

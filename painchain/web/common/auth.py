@@ -132,7 +132,7 @@ def signed_out_reason() -> str:
         return "Your account was removed. Your changes are still on the timeline."
     if person and person.disabled_at:
         return "Your account is disabled. Ask an admin to enable it."
-    return "You were signed out: the session ended, or your role or password changed."
+    return "Your session has expired or was ended, or your role or password changed."
 
 
 def _authenticate(connection: Connection) -> Actor | None:
@@ -146,7 +146,7 @@ def _authenticate(connection: Connection) -> Actor | None:
 def _ask_to_sign_in() -> ResponseReturnValue:
     """Redirect to the sign-in page, which leads back to this address; 401 for the API and for forms."""
     if request.headers.get("Authorization"):
-        logs.security("token_refused", "A request came with a token that is not valid.")
+        logs.security("token_refused", "Request with an invalid token.")
     if responses.wants_json():
         message = "Sign in, or send a valid token: Authorization: Bearer pct_…"
         return responses.json_error(401, message, headers={"WWW-Authenticate": "Bearer"})
@@ -167,7 +167,7 @@ def _ask_to_sign_in() -> ResponseReturnValue:
 
 
 def _forbidden(actor: Actor, role: str) -> ResponseReturnValue:
-    logs.security("role_refused", f"Refused to a role: this needs {role}.", role=actor.role)
+    logs.security("role_refused", f"Permission denied: requires {role}.", role=actor.role)
     return responses.error(
         403,
         "You don't have permission",

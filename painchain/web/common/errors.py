@@ -22,10 +22,10 @@ from painchain.web.common.responses import error, json_error
 log = logging.getLogger(__name__)
 
 MESSAGES = {
-    404: ("Not found", "Nothing is at this address. Deleted items are still on the timeline."),
-    405: ("Method not allowed", "This address does not support this method."),
+    404: ("Not found", "This page does not exist. Deleted items are still on the timeline."),
+    405: ("Method not allowed", "This URL does not support this method."),
     413: ("Too large", "Nothing was saved: the request is larger than the server accepts."),
-    414: ("Too long", "The address is longer than the server reads. Use fewer filters."),
+    414: ("Too long", "The URL is too long. Use fewer filters."),
     415: ("Not JSON", "Send the body as application/json."),
 }
 
@@ -42,11 +42,11 @@ def install(app: Flask) -> None:
 
 def handle_csrf_error(problem: CSRFError) -> Response:
     """Answer a form without a valid CSRF token."""
-    logs.security("csrf_refused", "A form came without a valid CSRF token.")
+    logs.security("csrf_refused", "Form submitted without a valid CSRF token.")
     if "referrer" in str(problem.description).lower():  # over https the Referer header names the page of the form
         message = (
-            f"Nothing was saved: the browser did not confirm that this form is from https://{request.host}. "
-            "It must send the Referer header, and a proxy in front of PainChain must pass on its host name."
+            f"Nothing was saved: the origin of this form (https://{request.host}) could not be verified. "
+            "The browser must send the Referer header. A proxy in front of PainChain must pass on its host name."
         )
         return error(400, "This form is from another site", message)
     return error(400, "This form has expired", "Nothing was saved. Reload the page and send the form again.")
@@ -77,7 +77,7 @@ def handle_database_error(problem: Exception) -> Response:
     if request.endpoint == "meta_api.health":
         return unhealthy(fault)
     if request.method in ("GET", "HEAD"):
-        advice = fault.advice or "Try again shortly; /health shows when it is back"
+        advice = fault.advice or "Try again shortly; /health shows when it is available again"
         message = f"The database cannot be read: {fault.message}. {advice}."
     else:
         runtime.current().metrics.count_refused_write(

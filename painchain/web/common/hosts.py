@@ -17,8 +17,8 @@ def refuse_other_hosts() -> None:
     """
     if not is_known(runtime.current().settings.trusted_hosts, request.host):
         name = host_name(request.host)
-        logs.security("host_refused", "A request came for a host name that is not ours.", host=name[:100])
-        abort(400, f"This server is not known as {name!r}. Add the name to PAINCHAIN_TRUSTED_HOSTS if it should be.")
+        logs.security("host_refused", "Request for an unknown host name.", host=name[:100])
+        abort(400, f"Unknown host name {name!r}. To allow it, add it to PAINCHAIN_TRUSTED_HOSTS.")
 
 
 def is_known(trusted: Sequence[str], host: str) -> bool:

@@ -36,7 +36,7 @@ def around(number: int) -> ResponseReturnValue:
         if span not in SPANS:
             raise BadFilter("within", f"within must be one of {', '.join(SPANS)}.")
     except BadFilter as problem:
-        return responses.error(422, "Invalid address", str(problem))
+        return responses.error(422, "Invalid URL", str(problem))
     before = after = EventSlice(())
     event_cursor = context.cursor_of(event)
     if newer or not older:
@@ -68,11 +68,11 @@ def of_connector(number: int) -> ResponseReturnValue:
     try:
         page = context.connector_history(number, _cursor("cursor")) if number < 2**63 else None
     except BadFilter as problem:
-        return responses.error(422, "Invalid address", str(problem))
+        return responses.error(422, "Invalid URL", str(problem))
     last = context.last_change(number) if page else None
     connector = connector_store.get(number) if page else None
     if page is None or not (connector or last):
-        abort(404, "No connector with this ID exists, and the log has no record of one.")
+        abort(404, "No connector with this ID, now or in the log.")
     older = url_for(".of_connector", number=number, cursor=str(page.older)) if page.older else ""
     values: dict[str, Any] = {"days": _days(page.events), "older": older, "older_fragment": older}
     if responses.is_htmx():

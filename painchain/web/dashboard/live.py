@@ -63,5 +63,5 @@ def parse_event_number(text: str) -> int:
     :raises BadFilter: when the text is not a number.
     """
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadFilter("after", "after must be the number of an event.")
+        raise BadFilter("after", "after must be an event number.")
     return int(text)

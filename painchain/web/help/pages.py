@@ -23,7 +23,7 @@ def index() -> ResponseReturnValue:
 def page(document: str) -> ResponseReturnValue:
     """Show a document, or send an image."""
     if document not in documents.names():
-        abort(404, "There is no help page at this address.")
+        abort(404, "Help page not found. All pages are listed under Help.")
     if image_type := documents.IMAGES.get(PurePosixPath(document).suffix):
         return send_file(documents.folder() / document, mimetype=image_type, max_age=3600)
     return responses.page(

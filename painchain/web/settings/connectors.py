@@ -88,7 +88,9 @@ def create(key: str) -> ResponseReturnValue:
         if responses.is_htmx():
             return responses.fragment("settings/new", **values), 422
         return responses.page("pages/settings/new.html", 422, **values)
-    state = "It is enabled." if connector.enabled else "It is disabled. Enable it when you are ready."
+    state = (
+        "The connector is enabled." if connector.enabled else "The connector is disabled. Enable it when you are ready."
+    )
     toast = Toast(f"Added “{connector.name}”. {state}")
     address = url_for(".connector", connector_id=connector.id)
     return responses.go_to(address, toast)
@@ -273,7 +275,7 @@ def _saved_toast(connector: Connector, saved: Saved) -> Toast:
     if not saved:
         return Toast("No changes to save.", "info")
     labels = [change.label for change in saved.changes] + [change.label for change in saved.visibility]
-    return Toast(f"Saved “{connector.name}”: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
+    return Toast(f"Saved “{connector.name}”. Changed: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
 
 def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: str) -> str:
@@ -311,5 +313,4 @@ def _refused(stored: StoredConnector, form: Any, status: int, **values: Any) -> 
 
 def _stale(stale: StaleConnector) -> ResponseReturnValue:
     """Answer that someone else saved first; the page must be reloaded before another change."""
-    message = f"{stale} Reload the page to see the current version."
-    return responses.error(409, "Someone else changed this first", message)
+    return responses.error(409, "Someone else changed this first", str(stale))

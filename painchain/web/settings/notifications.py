@@ -73,7 +73,7 @@ def update(rule_id: int) -> ResponseReturnValue:
         return _form(_get_or_404(rule_id), _submitted(), 422, invalid.errors)
     except StaleRule:
         return _form(_get_or_404(rule_id), _submitted(), 409)
-    words = f"Saved “{rule.name}”: {', '.join(change.label for change in changes)}."
+    words = f"Saved “{rule.name}”. Changed: {', '.join(change.label for change in changes)}."
     toast = Toast(words) if changes else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
@@ -84,7 +84,7 @@ def test(rule_id: int) -> ResponseReturnValue:
     rule = _get_or_404(rule_id)
     name = rule.name
     error = sender.send_test(rule, g.now)
-    toast = Toast(f"Test message failed. {error}", "bad") if error else Toast(f"Sent a test message with “{name}”.")
+    toast = Toast(f"Test message failed. {error}", "bad") if error else Toast(f"Sent a test message through “{name}”.")
     return responses.go_to(url_for(".rule", rule_id=rule_id), toast)
 
 
@@ -103,9 +103,7 @@ def delete(rule_id: int) -> ResponseReturnValue:
             name = rule.name
             notification_rules.delete(rule, version_submitted(), trail)
     except StaleRule as stale:
-        return responses.error(
-            409, "Someone else changed this first", f"{stale} Reload the page to see the current version."
-        )
+        return responses.error(409, "Someone else changed this first", str(stale))
     return responses.go_to(url_for(".index"), Toast(f"Deleted “{name}”. It sends no more notifications."))
 
 

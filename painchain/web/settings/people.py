@@ -98,7 +98,7 @@ def disable(person_id: int) -> ResponseReturnValue:
             users.disable(person, trail, version_submitted())
     except AccountRefused as refusal:
         return _refused(refusal)
-    return responses.go_to(url_for(".index"), Toast(f"Disabled {person.name} and signed them out everywhere."))
+    return responses.go_to(url_for(".index"), Toast(f"Disabled {person.name} and ended all their sessions."))
 
 
 @blueprint.post("/<int:person_id>/enable")

@@ -23,7 +23,7 @@ from painchain.web.common.transaction import audited_transaction
 blueprint = Blueprint("retention", __name__, url_prefix="/settings/retention")
 
 BUILTIN = connectors.BUILTIN.key
-WRONG = f"Must be an integer between 1 and {MAX_DAYS:,}. Leave empty to keep events forever."
+WRONG = f"Enter a whole number from 1 to {MAX_DAYS:,}. Leave empty to keep events forever."
 UNSURE = "These events are the audit log. To delete them, tick the box below."
 
 
@@ -68,7 +68,7 @@ def save() -> ResponseReturnValue:
     except RetentionRefused as refusal:
         return responses.error(409, "Not saved", str(refusal))
     words = [f"{source_label(change.source)} {kept_for(change.new)}" for change in changes]
-    toast = Toast(f"Saved. Now kept: {', '.join(words)}.") if words else Toast("No changes to save.", "info")
+    toast = Toast(f"Saved. Retention: {', '.join(words)}.") if words else Toast("No changes to save.", "info")
     return responses.go_to(url_for(".index"), toast)
 
 
@@ -165,5 +165,5 @@ def _as_of(text: str) -> datetime:
     except (ValueError, TypeError, OverflowError):
         fresh = False
     if not fresh:
-        abort(409, "This page is out of date. Open it again to see what would be deleted now.")
+        abort(409, "This page is out of date. Reload it to see what would be deleted now.")
     return value

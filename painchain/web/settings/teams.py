@@ -80,7 +80,7 @@ def update(team_id: int) -> ResponseReturnValue:
     except StaleTeam:
         team = _get_or_404(team_id)
         return _page(409, team, form, conflict=_conflict(form, team))
-    saved = Toast(f"Saved team “{team.name}”: {', '.join(change.label for change in changes)}.")
+    saved = Toast(f"Saved team “{team.name}”. Changed: {', '.join(change.label for change in changes)}.")
     return responses.go_to(url_for(".index"), saved if changes else Toast("No changes to save.", "info"))
 
 
@@ -99,10 +99,8 @@ def delete(team_id: int) -> ResponseReturnValue:
             name = team.name
             teams.delete(team, connector_form.version_submitted(), trail)
     except StaleTeam as stale:
-        return responses.error(
-            409, "Someone else changed this first", f"{stale} Reload the page to see the current version."
-        )
-    return responses.go_to(url_for(".index"), Toast(f"Deleted team “{name}”. Its tags stay on connectors and changes."))
+        return responses.error(409, "Someone else changed this first", str(stale))
+    return responses.go_to(url_for(".index"), Toast(f"Deleted team “{name}”. Connectors and events keep its tags."))
 
 
 def _get_or_404(team_id: int) -> Team:

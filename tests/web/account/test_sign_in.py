@@ -175,11 +175,11 @@ def test_automatic_requests_do_not_extend_a_session(app, client):
         (lambda one, trail: users.remove(one, trail), "Your account was removed."),
         (
             lambda one, trail: users.change(one, trail, None, name="bob", role="viewer"),
-            "You were signed out: the session ended, or your role or password changed.",
+            "Your session has expired or was ended, or your role or password changed.",
         ),
         (
             lambda one, trail: users.set_password(one, PASSWORD + "!", trail),
-            "You were signed out: the session ended, or your role or password changed.",
+            "Your session has expired or was ended, or your role or password changed.",
         ),
     ],
     ids=["disabled", "removed", "role", "password"],

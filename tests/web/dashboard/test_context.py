@@ -284,7 +284,7 @@ def test_changes_while_auditing_was_off_have_no_blame(client, make_connector):
     edit(client, connector_id, poll_interval="600")
     client.post("/api/connectors/1/enable")
     connector_blames = blames(client, connector_id)
-    assert connector_blames["poll_interval"] == "The log does not show who set this. Show history"
+    assert connector_blames["poll_interval"] == "Not recorded who set this. Show history"
     assert connector_blames["name"] == "Set at creation by system, just now"
 
 
@@ -296,7 +296,7 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
     connector_blames = blames(client, connector_id)
     assert connector_blames["poll_interval"] == "Changed from 300 by system, just now"
     assert (
-        connector_blames["name"] == connector_blames["base_url"] == "The log does not show who set this. Show history"
+        connector_blames["name"] == connector_blames["base_url"] == "Not recorded who set this. Show history"
     )
 
 

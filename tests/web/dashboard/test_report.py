@@ -110,7 +110,7 @@ def test_an_invalid_month_is_refused_with_a_message(client, month):
 def test_events_reported_by_scripts_are_marked(client):
     log(client, event_type="config_changed", connector_name="Deploy", field="replicas", old_value=2, new_value=3)
     page = soup(client.get("/report"))
-    assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas reported2 → 31"]
+    assert texts(page, "[data-table=drift] tbody tr") == ["Deploy", "Replicas by script2 → 31"]
     assert "1 of 2 events was reported by scripts" in words(page.select_one("main"))
 
 
@@ -121,7 +121,7 @@ def test_a_toggle_reported_without_a_connector_has_its_own_row(client):
     page = soup(client.get("/report"))
     assert texts(page, "[data-table=drift] tbody tr") == [
         "no connector",
-        "Branches of PullRequest reportedshown → hidden1",
+        "Branches of PullRequest by scriptshown → hidden1",
     ]
     assert ["connector", "no connector", "Visibility changes", "", "", "1"] in table(client)
 

@@ -79,7 +79,7 @@ def test_two_times_are_compared_in_either_order(client, make_connector, events):
 def test_equal_configurations_have_a_message(client):
     now = datetime.now(UTC).isoformat()
     page = soup(client.get("/as-of", query_string={"at": now, "compare": now}))
-    assert texts(page, ".differences") == ["No connectors changed No recorded differences between these two times."]
+    assert texts(page, ".differences") == ["No connectors changed No differences recorded between these two times."]
 
 
 def test_the_form_shows_and_reads_times_in_the_viewers_zone(client):
@@ -140,10 +140,10 @@ def test_a_pruned_log_gives_a_partial_configuration_with_a_message(app, client, 
         event_log.connection.execute(text("DELETE FROM change_events WHERE id < 4"))
     first = moments(events)[0]
     page = soup(client.get("/as-of", query_string={"at": first}))
-    assert "older events were deleted" in words(page.select_one(".warning"))
+    assert "Older events were deleted" in words(page.select_one(".warning"))
     assert texts(page, ".standing h3") == ["PainChain System", "Work GitHub"]
     assert card_of(page, "Work GitHub")["Poll interval (seconds)"] == "3600"
-    assert "unchanged since the audit log starts" in words(page.select_one(".standing .meta"))
+    assert "unchanged since the start of the audit log" in words(page.select_one(".standing .meta"))
     answer = client.get("/api/as-of").get_json()
     assert (answer["complete"], [connector["complete"] for connector in answer["connectors"]]) == (
         False,
@@ -156,7 +156,7 @@ def test_events_reported_by_scripts_are_counted_but_not_applied(client, make_con
     log(client, event_type="connector_deleted", connector_name="Work GitHub", connector_type="github")
     page = soup(client.get("/as-of"))
     assert card_of(page, "Work GitHub")
-    assert "1 event was reported by scripts" in words(page.select_one(".past-page"))
+    assert "Not included: 1 event that scripts reported up to this time." in words(page.select_one(".past-page"))
 
 
 def test_the_api_returns_the_same_configuration(client, make_connector, events):

@@ -172,7 +172,7 @@ def test_sixty_changes_of_one_action_are_collapsed(client, events, make_connecto
     group = read(client).select_one("#feed .request")
     assert len(group.find_all("article", recursive=False)) == 10
     rest = group.select_one("details.rest")
-    assert words(rest.summary) == f"{PAGE - 10} more from the same save"
+    assert words(rest.summary) == f"{PAGE - 10} more saved together"
     assert len(rest.find_all("article", recursive=False)) == PAGE - 10
     assert not rest.has_attr("open")
 
@@ -285,7 +285,7 @@ def test_a_custom_range_is_shown_in_the_viewers_zone(client):
     form = read(client, start_date="2020-05-04T12:00:00Z", end_date="2020-05-05T12:00").select_one("#filter")
     assert form.select_one("[name=start_date]")["value"] == "2020-05-04T17:30"
     assert form.select_one("[name=end_date]")["value"] == "2020-05-05T12:00"
-    assert texts(form, ".ranges summary[aria-current]") == ["custom"]
+    assert texts(form, ".ranges summary[aria-current]") == ["Custom"]
     assert not form.select("[name=range]")
 
 
@@ -324,7 +324,9 @@ def test_an_invalid_filter_shows_an_error_and_the_last_day(client, events):
             page = soup(response)
             assert response.status_code == 422, query
             assert bool(page.find("html")) is not headers
-            assert "Showing all changes of the last 24 hours instead." in words(page.select_one("#dashboard .problem"))
+            assert "Showing all changes from the last 24 hours instead." in words(
+                page.select_one("#dashboard .problem")
+            )
             assert numbers(page) == [event["id"] for event in events()]
 
 
@@ -646,7 +648,7 @@ def test_the_page_of_an_event_shows_the_rest_of_the_same_action(client, events, 
     make_connector("kubernetes", "Cluster", enabled=True)
     created, enabled = events()[-2:]
     page = soup(client.get(f"/events/{enabled['id']}"))
-    assert texts(page, "main h2") == ["From the same save", *texts(page, "h2.day")]
+    assert texts(page, "main h2") == ["Saved together", *texts(page, "h2.day")]
     assert numbers(page) == [enabled["id"], created["id"]]
 
 

@@ -82,7 +82,7 @@ def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClie
     assert press(client, "#check-now").status_code == 303
     waiting = read(client).select_one("#integrity_status")
     assert waiting["hx-get"] == f"{PAGE}/progress"
-    assert words(waiting.select_one("label")) == "The check starts shortly"
+    assert words(waiting.select_one("label")) == "The check will start shortly."
     with app.app_context():
         turn = check_job.acquire(datetime.now(UTC))
         assert turn
@@ -111,7 +111,7 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     [link] = verdict.select("a")
     assert (link["href"], words(link)) == ("/events/3", "Show event 3")
     feed = soup(client.get("/?event_type=ChainBroken"))
-    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "Show log status"
+    assert words(feed.select_one("#feed .links a[href='/settings/audit-log']")) == "Open Audit log"
     assert client.get("/events/3").status_code == 200
     assert "copy" in words(verdict.select_one("ol"))
     assert "The 2 events before it are intact." in words(verdict)
@@ -152,7 +152,7 @@ def test_changes_outside_painchain_are_listed(app: Flask, client: FlaskClient, m
     page = read(client)
     assert words(page.select_one(".log-verdict h2")).startswith("All "), "the events themselves are as they were"
     assert words(page.select_one("#complete-title ~ p")).startswith(
-        "Not completely. 1 setting differs from the log. It was changed outside PainChain"
+        "No. 1 setting differs from the log. It was changed outside PainChain"
     )
     [drift] = texts(page, "#drift li")
     assert "Name of" in drift
@@ -168,7 +168,7 @@ def test_differences_possibly_made_while_auditing_was_off_are_not_reported_as_a_
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
     look(app)
     page = read(client)
-    assert words(page.select_one("#complete-title ~ p")).startswith("Not completely. Auditing was off for some time")
+    assert words(page.select_one("#complete-title ~ p")).startswith("No. Auditing was off for some time")
     [explained] = texts(page, "#explained li")
     assert "Name of" in explained
 
@@ -228,7 +228,7 @@ def test_a_damaged_checkpoint_line_is_reported_until_it_is_removed(app: Flask, c
         assert press(client, "#check-now").status_code == 303
         look(app)
         page = read(client)
-        assert words(page.select_one(".log-verdict h2")) == "The only event is verified."
+        assert words(page.select_one(".log-verdict h2")) == "1 event verified."
         problems = texts(page, "#integrity_status .problem")
         assert [words_of_page in problem for problem in problems] == ([True] if words_of_page else [])
         file.write_text(content)

@@ -123,7 +123,7 @@ def test_card_and_page_show_state_last_success_next_poll_and_remaining_requests(
     polled(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
         health_text = at(client, page, connector_id)
-        assert health_text.startswith("OK last success just now next poll in 4 min 4,980 of 5,000 requests left until ")
+        assert health_text.startswith("OK last success just now next poll in 4 min rate limit: 4,980 of 5,000 left, resets ")
         assert health_text.endswith("15:00 There is more: it follows at once.")
 
 
@@ -166,7 +166,7 @@ def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id,
     client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
     [line] = soup(client.get("/")).select("#connector_problems p")
     assert words(line).startswith("Forge “Anvil”: no data since ")
-    assert words(line).endswith(": forge.example rejected the token (401). Enter a valid token.")
+    assert words(line).endswith(". forge.example rejected the token (401). Enter a valid token.")
     assert line.a["href"] == f"{LIST}/{connector_id}"
     assert texts(soup(client.get("/news?after=0", headers=HTMX)), "#connector_problems p") == [words(line)]
 
@@ -252,8 +252,8 @@ def test_the_connection_test_uses_typed_values_and_saves_nothing(client, fake_so
             "heat": 1200,
         }
     ]
-    assert words(page.select_one("#test_result .verdict")) == "Connection works, but permissions are missing"
-    assert "Signed in as smith" in words(page.select_one("#test_result"))
+    assert words(page.select_one("#test_result .verdict")) == "Connection successful, but permissions are missing"
+    assert "Authenticated as smith" in words(page.select_one("#test_result"))
     assert texts(page, "#test_result .sees li") == ["anvil 1", "anvil 2"]
     assert texts(page, "#test_result .lacks li") == ["Give the token read:ore."]
     assert "stored-passphrase" not in tested.text

@@ -103,7 +103,7 @@ def refusal(response: TestResponse, status: int) -> str:
 # Finding the way
 
 
-def test_the_dashboard_links_to_settings_which_open_integrations(client):
+def test_the_dashboard_links_to_settings_which_open_connectors(client):
     buttons = soup(client.get("/")).select("header a.button")
     assert [(words(button), button["href"]) for button in buttons] == [
         ("Report", "/report"),
@@ -112,7 +112,7 @@ def test_the_dashboard_links_to_settings_which_open_integrations(client):
     ]
     assert client.get("/settings").location == LIST
     sidebar = soup(client.get(LIST)).select_one("nav.sidebar a")
-    assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Integrations", LIST, "page")
+    assert (words(sidebar), sidebar["href"], sidebar["aria-current"]) == ("Connectors", LIST, "page")
 
 
 def test_a_card_shows_name_type_status_tags_and_last_change(client, make_connector):
@@ -147,7 +147,7 @@ def test_a_search_keeps_its_text_and_reports_no_matches(client):
         "q": "nowhere",
         "type": "gitlab",
     }
-    assert "No connector matches" in words(page.select_one("#cards"))
+    assert "No matching connectors" in words(page.select_one("#cards"))
     assert page.select_one("#cards a")["href"] == LIST
 
 
@@ -177,7 +177,7 @@ def test_a_new_connector_starts_disabled(client, events, make_connector, type_ke
     before = len(events())
     page = soup(client.get(page_of(make_connector(type_key, "Fresh"))))
     assert texts(page, "#connector_header h1, #connector_header .pill") == ["Fresh", "Disabled"]
-    assert toasts(page) == ["Added “Fresh”. It is disabled. Enable it when you are ready."]
+    assert toasts(page) == ["Added “Fresh”. The connector is disabled. Enable it when you are ready."]
     [created] = events()[before:]
     assert (created["title"], created["status"]) == ("[Connector Created] Fresh", "created")
     assert created["description"]["configuration"]["enabled"] is False
@@ -315,7 +315,7 @@ def test_htmx_gets_the_connector_and_out_of_band_message_chart_and_recent_change
         "feed",
     ]
     assert out_of_band(page) == ["toast", "timeline", "feed"]
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert typed(page, "poll_interval") == "600"
     assert page.select("#timeline svg a")
 
@@ -326,7 +326,7 @@ def test_without_htmx_a_save_redirects_to_the_page_with_one_message(client, make
     response = edit(client, number, poll_interval="600")
     assert (response.status_code, response.location) == (303, page_of(number))
     page = soup(client.get(response.location))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert texts(page, "#feed .change") == ["Poll interval: 300 → 600"]
     assert toasts(soup(client.get(response.location))) == []
 
@@ -399,7 +399,9 @@ def test_the_same_value_in_another_notation_is_not_a_change(client, events, make
 
 def test_the_order_of_repositories_is_a_change(client, make_connector):
     number = make_connector(repos="a/b\nc/d")
-    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == ["Saved “Work GitHub”: Repositories."]
+    assert toasts(soup(edit(client, number, htmx=True, repos="c/d\na/b"))) == [
+        "Saved “Work GitHub”. Changed: Repositories."
+    ]
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
@@ -424,7 +426,7 @@ def test_a_refused_form_can_be_corrected_and_sent_again(client, make_connector):
     number = make_connector()
     refused = edit(client, number, poll_interval="7", tags="x")
     response = save(client, number, fill(form_of(refused, "#connector-form"), poll_interval="70"), htmx=True)
-    assert toasts(soup(response)) == ["Saved “Work GitHub”: Tags, Poll interval."]
+    assert toasts(soup(response)) == ["Saved “Work GitHub”. Changed: Tags, Poll interval."]
 
 
 def test_a_refused_form_asks_to_enter_the_token_again(client, make_connector):
@@ -442,10 +444,10 @@ def placeholder(page: BeautifulSoup) -> str:
 
 
 def test_the_placeholder_shows_whether_a_token_is_set(client, make_connector):
-    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "No token is set."
+    assert placeholder(soup(client.get(f"{LIST}/new/github"))) == "Not set"
     with_token, without = make_connector(), make_connector("kubernetes", "Cluster")
     assert placeholder(soup(client.get(page_of(with_token)))) == "A token is set. Leave blank to keep it."
-    assert placeholder(soup(client.get(page_of(without)))) == "No service account token is set."
+    assert placeholder(soup(client.get(page_of(without)))) == "Not set"
 
 
 @pytest.mark.both_databases
@@ -458,7 +460,7 @@ def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client
         "Service account token: replaced",
         "Service account token: set",
     ]
-    assert placeholder(soup(response)) == "No service account token is set."
+    assert placeholder(soup(response)) == "Not set"
     recorded = [event["description"] for event in events(event_type="ConfigChanged")]
     assert [(event["old_value"], event["new_value"]) for event in recorded] == [
         (None, "set"),
@@ -594,7 +596,7 @@ def test_painchain_system_cannot_be_deleted(client, events, htmx):
     assert "cannot be deleted" in refusal(page, 409)
     assert not soup(page).select("main form")
     answer = refusal(press(client, SYSTEM, "delete", htmx=htmx), 409)
-    assert "“PainChain System” keeps the audit trail and cannot be deleted" in answer
+    assert "“PainChain System” records the audit log and cannot be deleted" in answer
     assert client.get(page_of(SYSTEM)).status_code == 200
     assert not soup(client.get(page_of(SYSTEM))).select(f"[href='{page_of(SYSTEM)}/delete']")
     assert events() == before
@@ -629,7 +631,7 @@ def test_while_auditing_is_off_every_page_shows_since_when_and_by_whom(client, e
     disabled = events()[-1]
     for page in pages:
         bar = soup(client.get(page)).select_one("#auditing-off")
-        assert "Auditing is off. Changes have not been recorded since" in words(bar), page
+        assert "Auditing is off. Configuration changes have not been recorded since" in words(bar), page
         assert "Disabled by system" in words(bar)
         assert bar.select_one("time")["datetime"][:19] == disabled["timestamp"][:19]
         assert bar.select_one("a")["href"] == f"{LIST}?type=painchain"
@@ -753,7 +755,7 @@ def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, mak
     before = len(events())
     given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
     page = soup(edit(client, number, htmx=True, **given))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval, Draft, SHA."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval, Draft, SHA."]
     new_events = events()[before:]
     assert kinds(new_events) == [
         "ConfigChanged",
@@ -834,7 +836,7 @@ def test_keep_mine_saves_my_changes_and_leaves_theirs(client, events, make_conne
     conflict = save(client, number, fill(mine, poll_interval="900"))
     before = len(events())
     page = soup(save(client, number, form_of(conflict, "#connector-form"), htmx=True))
-    assert toasts(page) == ["Saved “Work GitHub”: Poll interval."]
+    assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert kinds(events()[before:]) == ["ConfigChanged", "ConnectorUpdated"]
     assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
 
@@ -844,7 +846,7 @@ def test_take_theirs_is_a_link_to_the_current_page(client, make_connector):
     mine = opened(client, number)
     edit(client, number, poll_interval="600")
     link = soup(save(client, number, fill(mine, poll_interval="900"))).select_one("#conflict a")
-    assert (words(link), link["href"]) == ("Take theirs", page_of(number))
+    assert (words(link), link["href"]) == ("Discard my changes", page_of(number))
 
 
 def test_a_save_after_another_person_enabled_the_connector_is_stale_without_differences(client, make_connector):

@@ -131,7 +131,7 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
     one = f"{PAGE}/{number}"
     assert send(client, one, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
     assert toast(client, send(client, one)) == "No changes to save."
-    assert toast(client, send(client, one, url=f"{fake_receiver.url}/new")) == "Saved “On duty”: Apprise URL."
+    assert toast(client, send(client, one, url=f"{fake_receiver.url}/new")) == "Saved “On duty”. Changed: Apprise URL."
     assert press(client, f"{one}/delete").status_code == 303
     assert [(event["event_type"], event["description"]["text"]) for event in events()[1:]] == [
         ("NotifyRuleCreated", "Created the notify rule “On call”"),
@@ -213,7 +213,7 @@ def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient, fak
     response = client.post(address, data={**old, "name": "Mine", "kinds": KEYS})
     assert response.status_code == 409
     message = words(soup(response).select_one("#conflict"))
-    assert "changed by system in the meantime. Your changes are not saved." in message
+    assert "changed by system in the meantime. Your changes were not saved." in message
     assert "notifies when: Auditing is switched off." in message
     assert client.post(f"{address}/delete", data=old_delete).status_code == 409
     again = client.post(address, data={**form_of(response, "#rule"), "kinds": KEYS})
@@ -298,7 +298,7 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     later()
     message = words(soup(client.get(address)).select_one(".problem"))
     assert message.startswith("Last attempt failed just now: The service rejected the message (status 500).")
-    assert "1 message waiting; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
+    assert "1 message queued; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
     fake_receiver.status = 200
     later(seconds=20)
     assert fake_receiver.heard == [], "not before it is due"
@@ -358,8 +358,8 @@ def test_a_test_reports_whether_the_message_was_delivered(
 ) -> None:
     address = f"{PAGE}/{add(client, fake_receiver.url)}"
     before = events()
-    assert toast(client, press(client, address, "#test")) == "Sent a test message with “On call”."
-    assert fake_receiver.titles == ["PainChain: a test"]
+    assert toast(client, press(client, address, "#test")) == "Sent a test message through “On call”."
+    assert fake_receiver.titles == ["PainChain: test"]
     fake_receiver.status = 401
     message = toast(client, press(client, address, "#test"))
     assert message.startswith("Test message failed. The service rejected the message (status 401).")

@@ -143,7 +143,7 @@ def test_the_last_admin_cannot_be_removed(app, client, action):
         answer = send(client, page, "#switch" if action == "disable" else "main form")
         message = problem(answer)
     assert answer.status_code == 409
-    assert "“alice” is the last admin who can sign in. Make another person an admin first." in message
+    assert "“alice” is the last admin who can sign in. Give another account the admin role first." in message
     assert client.get(LIST).status_code == 200
 
 
@@ -210,7 +210,7 @@ def test_a_renamed_person_is_found_under_both_names(app, client):
     sign_in(client)
     save(client, bob, name="robert")
     assert "Renamed to robert on" in words(soup(client.get("/people/bob")).main)
-    assert "Named bob until" in words(soup(client.get("/people/robert")).main)
+    assert "Formerly bob, until" in words(soup(client.get("/people/robert")).main)
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "alice/../x", "Alice"])

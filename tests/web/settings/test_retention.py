@@ -58,7 +58,7 @@ def test_saving_stores_the_days_and_records_old_and_new(client: FlaskClient, eve
     response = send(client, gitlab="90")
     assert response.status_code == 303
     page = client.get(response.location)
-    assert texts(soup(page), ".toast > span") == ["Saved. Now kept: GitLab 90 days."]
+    assert texts(soup(page), ".toast > span") == ["Saved. Retention: GitLab 90 days."]
     assert entered(page)["gitlab"] == "90"
     [event] = [event for event in events() if event["event_type"] == "RetentionChanged"]
     assert (event["description"]["old_value"], event["description"]["new_value"]) == ("for ever", "90 days")
@@ -78,7 +78,7 @@ def test_an_invalid_number_of_days_is_reported_at_its_field(client: FlaskClient,
     response = send(client, gitlab=text)
     assert response.status_code == 422
     page = soup(response)
-    assert words(page.select_one("#error-gitlab")).startswith("Must be an integer between 1 and 36,500")
+    assert words(page.select_one("#error-gitlab")).startswith("Enter a whole number from 1 to 36,500")
     assert page.select_one("#days-gitlab")["aria-invalid"] == "true"
     assert entered(response)["gitlab"] == text
     assert events() == before

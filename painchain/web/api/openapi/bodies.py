@@ -51,9 +51,12 @@ ANY_JSON = any_of(
 # Schemas that several bodies refer to.
 SHARED: dict[str, Schema] = {
     "JsonValue": {"description": "Any JSON value without NUL characters.", **ANY_JSON},
-    "Tags": {"description": f"At most {MAX_ITEMS}; a text is split at commas.", **any_of(TAG_TEXT, list_of(TAG_TEXT))},
+    "Tags": {
+        "description": f"At most {MAX_ITEMS} tags. A string is split on commas.",
+        **any_of(TAG_TEXT, list_of(TAG_TEXT)),
+    },
     "TeamTags": {
-        "description": f"At most {MAX_ITEMS}, and at least one; a text is split at commas.",
+        "description": f"1 to {MAX_ITEMS} tags. A string is split on commas.",
         **any_of(
             {"type": "string", "pattern": SOME_TAG}, {**list_of({"type": "string", "pattern": SOME_TAG}), "minItems": 1}
         ),

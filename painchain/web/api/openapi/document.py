@@ -16,23 +16,23 @@ from painchain.web.api.openapi.schema import STRING, Schema, list_of, ref
 from painchain.web.api.resources.base import Error, Failing
 
 HEADERS = {
-    "Content-Disposition": "The name of a file to save it as.",
-    "ETag": "The version of the connector, team, rule or account.",
-    "Link": 'The next older page as rel="next", if there is one.',
-    "Location": "The address of the new resource.",
+    "Content-Disposition": "Suggested file name.",
+    "ETag": "Version (entity tag) of the connector, team, rule or account.",
+    "Link": 'Link to the next (older) page as rel="next", if there is one.',
+    "Location": "URL of the created resource.",
 }
 REFUSALS = {
-    400: "The request cannot be understood, or is meant for another host.",
+    400: "Malformed request or unknown host.",
     401: "Not signed in, and no valid token was sent.",
-    403: "The role does not allow it, or the write comes from another site's page.",
-    404: "Nothing has this ID.",
-    409: "The present state does not allow it: auditing is off, the connector is built in or disabled, "
+    403: "Insufficient role, or a cross-site write.",
+    404: "Not found.",
+    409: "Conflict with the current state: auditing is off, the connector is built in or disabled, "
     "a setting has changed since, or this is the last admin.",
-    412: "The connector, team, rule or account has another version than If-Match names.",
+    412: "If-Match does not match the current version.",
     413: "The body is too large.",
     414: "The address is too long or has too many parameters.",
     415: "The body is not application/json.",
-    422: "Parameters or body do not match this description; `errors` names them.",
+    422: "Parameters or body do not match this description; see `errors`.",
     428: "If-Match is missing.",
     503: "The database is unavailable; nothing was saved.",
 }
@@ -45,7 +45,7 @@ SCHEMES: Schema = {
         "type": "apiKey",
         "in": "cookie",
         "name": "painchain_session",
-        "description": "The session of a signed-in browser; over https its name begins with __Host-.",
+        "description": "The session of a signed-in browser. The name is prefixed with __Host- over HTTPS.",
     },
 }
 METRICS_SCHEME: Schema = {
@@ -61,7 +61,10 @@ def document() -> Schema:
     paths: dict[str, Schema] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    description = "Every error has the shape `Error`. X-Request-Id of a write is the `request_id` of its events."
+    description = (
+        "Every error has the shape `Error`. "
+        "The X-Request-Id of a write request is stored as `request_id` on its events."
+    )
     responses = {str(status): _refusal(status) for status in REFUSALS}
     return {
         "openapi": "3.1.0",
@@ -121,7 +124,7 @@ def _operation(route: Route) -> Schema:
     refused = {*route.refusals, 414, *(() if route.path in OPEN else (401, 403))}
     operation: Schema = {
         "summary": route.summary,
-        "operationId": route.summary.lower().replace(" ", "_"),
+        "operationId": route.operation_id,
         "parameters": _parameters(route),
         "responses": answer | {str(status): ref(status, "responses") for status in sorted(refused)},
     }

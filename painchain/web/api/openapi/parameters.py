@@ -9,7 +9,7 @@ from painchain.web.api.openapi.schema import ANY_TEXT, INTEGER, STRING, TIME, Sc
 
 Parameters = dict[str, tuple[Schema, str]]
 PATH: Parameters = {
-    "event": (STRING, "Its number or its event ID."),
+    "event": (STRING, "Event number or event ID."),
     "id": ({**INTEGER, "examples": [1]}, "The connector's ID."),
     "team": ({**INTEGER, "examples": [1]}, "The team's ID."),
     "person": ({**INTEGER, "examples": [2]}, "The account's ID."),
@@ -19,39 +19,42 @@ PATH: Parameters = {
     "field": ({**STRING, "examples": ["old_value"]}, "A field of this event type."),
 }
 IF_MATCH: Parameters = {
-    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag that was read with the resource; * matches any version."),
+    "If-Match": ({**STRING, "examples": ["*"]}, "The ETag of the last GET; * matches any version."),
 }
 REASON: Parameters = {
     "X-Reason": (
         STRING,
-        "The reason of the change, percent-encoded UTF-8 (at most 500 characters); it is recorded in the audit log.",
+        "Reason for the change, recorded in the audit log: percent-encoded UTF-8, at most 500 characters.",
     ),
 }
 SOME = list_of({**ANY_TEXT, "maxLength": MAX_TEXT})
 DAY = any_of({"type": "string", "format": "date"}, TIME, {"const": ""})
 _EXAMPLES = ", ".join(f"`{example}`" for _, example in QUALIFIERS.values())
 SEARCH = (
-    "A search as on the dashboard: words that all occur in the event (a prefix matches; quotes "
-    f"match whole words in order) and qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a "
-    "word or qualifier excludes it; values separated by commas, or a repeated qualifier, match either. "
-    f"At most {MAX_TERMS} words and qualifiers; times are in UTC unless they have an offset. Any other text "
-    "with a colon is refused unless it is in quotes; `errors` lists what is allowed."
+    "A search as on the dashboard. An event matches if it contains every word. Prefixes match. Quotes match a "
+    f"phrase exactly. Qualifiers: {_EXAMPLES} or a range `2026-01-01..2026-01-31`. A minus before a word or "
+    "qualifier excludes it. Values separated by commas, or a repeated qualifier, match either. "
+    f"At most {MAX_TERMS} words and qualifiers. Times are in UTC unless they have an offset. Any other text "
+    "with a colon is rejected unless it is in quotes; `errors` lists what is allowed."
 )
 FILTER: Parameters = {
     "source": (SOME, "Connector types, repeated or comma-separated; matches any of them."),
     "event_type": (SOME, "Such as ConnectorUpdated, repeated or comma-separated; matches any of them."),
     "connector": (SOME, "Names or IDs, repeated; matches any of them."),
     "tag": (SOME, "Repeated or comma-separated; matches any of them."),
-    "team": (SOME, "Names of teams, repeated; matches any tag of any of them. Unknown names are refused."),
+    "team": (SOME, "Names of teams, repeated; matches events with any of their tags. Unknown names are rejected."),
     "author": (SOME, "Repeated; matches any of them."),
     "status": (SOME, "Such as updated, repeated or comma-separated; matches any of them."),
-    "start_date": (DAY, "The start, included: between 1970 and 9000, in UTC unless it has an offset."),
-    "end_date": (DAY, "The end, excluded; later than start_date."),
+    "start_date": (DAY, "Start (inclusive): between 1970 and 9000, in UTC unless it has an offset."),
+    "end_date": (DAY, "End (exclusive); later than start_date."),
     "q": ({**ANY_TEXT, "maxLength": MAX_TEXT}, SEARCH),
 }
 PAGE: Parameters = {
-    "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many events."),
-    "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Where an older page begins, from the Link header."),
+    "limit": (
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        "Maximum number of events.",
+    ),
+    "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Pagination cursor from the Link header."),
 }
-AS_OF: Parameters = {"at": (DAY, "The moment, in UTC unless it has an offset; now by default.")}
+AS_OF: Parameters = {"at": (DAY, "Point in time, in UTC unless it has an offset (default: now).")}
 EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "The file format.")}

@@ -46,7 +46,7 @@ class Failing(Error):
     """The database does not read or write."""
 
     status: Literal["failing"]
-    database: str = Field(description="What is wrong with it, in plain words.")
+    database: str = Field(description="Description of the database problem.")
 
 
 class Health(Resource):

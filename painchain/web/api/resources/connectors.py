@@ -74,7 +74,7 @@ class Connector(Resource):
     enabled: bool
     tags: list[str]
     config: dict[str, str | int | bool | list[str] | Secret | None]
-    visibility: dict[str, dict[str, bool]] = Field(description="By event type and field: whether the field is shown.")
+    visibility: dict[str, dict[str, bool]] = Field(description="Whether each field is shown, by event type.")
     health: ConnectorHealth | None = Field(description="Polling status; null if the connector is not polled.")
     version: int
     created_at: Time
@@ -200,11 +200,11 @@ class Webhook(Resource):
     """The webhook of a connector, without its secret."""
 
     url: str
-    set: bool = Field(description="Whether there is a secret. Without one no delivery is accepted.")
+    set: bool = Field(description="Whether there is a secret. Deliveries are rejected without one.")
     made_at: Time | None
     made_by: str | None
     last_delivery: Time | None
-    last_told: str | None = Field(description="What the last delivery reported, in words.")
+    last_told: str | None = Field(description="Summary of the last delivery.")
 
     @classmethod
     def of(cls, connector: models.Connector, webhook: models.Webhook | None) -> Webhook:
@@ -222,8 +222,8 @@ class Webhook(Resource):
 class NewWebhook(Resource):
     """The address and the new secret of a webhook."""
 
-    url: str = Field(description="Where the source delivers to.")
-    secret: str = Field(description="Shown this once.")
+    url: str = Field(description="URL for deliveries.")
+    secret: str = Field(description="Shown only once.")
 
 
 class Gap(Resource):

@@ -17,7 +17,9 @@ from painchain.web.api.resources.base import Resource, Time
 
 CountedSince = Annotated[
     Time | None,
-    Field(description="Null: everything is counted. A search with too many matches is counted from this time on only."),
+    Field(
+        description="If a search has too many matches, only events after this time are counted. Null: all are counted."
+    ),
 ]
 Counts = Mapping[str, int]
 

@@ -20,7 +20,7 @@ class Checkpoint(Resource):
     head: str = Field(description="Its hash, in hex.")
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     key: str = Field(description="The name of the key that signs it.")
-    seal: str = Field(description="HMAC-SHA256 over the other members, in hex.")
+    seal: str = Field(description="Signature: HMAC-SHA256 of the other fields, in hex.")
 
 
 StoredCheckpoint = Annotated[
@@ -48,7 +48,7 @@ class CheckpointState(Resource):
     """The newest checkpoint, and whether it was posted."""
 
     last: StoredCheckpoint
-    problem: str | None = Field(description="Why the last one could not be made.")
+    problem: str | None = Field(description="Why the last checkpoint failed.")
     posted_at: Time | None
     post_waiting: bool
     post_error: str | None
@@ -69,7 +69,7 @@ class Integrity(Resource):
     """The result of the last integrity check."""
 
     state: Literal["unknown", "whole", "broken"] = Field(
-        description="The result of the last check; unknown: there was none."
+        description="Result of the last check; `unknown` if the log was never checked."
     )
     checked_at: Time | None
     seconds: float | None
@@ -81,10 +81,10 @@ class Integrity(Resource):
     complete: bool | None = Field(
         description="Whether replaying the log gives the current configuration; null: not checked."
     )
-    drift: list[str] = Field(description="Where the configuration differs from the log, in words.")
+    drift: list[str] = Field(description="Descriptions of the differences between the configuration and the log.")
     explained: list[str] = Field(description="Differences that may be due to a time when auditing was off.")
     running: RunningCheck | None
-    error: str | None = Field(description="Why no check has finished since.")
+    error: str | None = Field(description="Error of the last attempted check.")
     next_check: Time
     checkpoint: CheckpointState
 

@@ -41,14 +41,14 @@ class NotifyRule(Resource):
     name: str
     kinds: list[RuleKind]
     enabled: bool
-    url: str = Field(description="Its scheme, and its host if that holds no secret.")
+    url: str = Field(description="URL scheme, and the host unless it contains a secret.")
     version: int
     updated_at: Time
     updated_by: str
     last_sent: Time | None
     error: str | None = Field(description="Why the last message failed; null if it was sent.")
     failed_at: Time | None
-    lost: int = Field(description="Messages given up since the last one that was sent.")
+    lost: int = Field(description="Messages dropped since the last success.")
 
     @classmethod
     def of(cls, rule: models.NotifyRule) -> NotifyRule:
@@ -152,4 +152,4 @@ class Token(Resource):
 class NewTokenMade(Token):
     """A token that was just created."""
 
-    token: str = Field(description="Its secret, shown this once.")
+    token: str = Field(description="The secret token. Shown only once.")
