@@ -1,4 +1,4 @@
-"""The laws of the diff, over the real fields of every connector type."""
+"""Properties of the diff, for the real fields of every connector type."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
 
 
 def value_of(field: Field) -> st.SearchStrategy[Any]:
-    """Anything that a form, a script or an older version may hold for a field."""
+    """Any value that a form, a script or an older version may have for a field."""
     return VALUES[field.kind] | st.sampled_from(EMPTIES)
 
 
@@ -72,8 +72,8 @@ def test_applying_a_diff_gives_the_submitted_values(case):
     assert diff(fields, result, submitted) == []
     for field in fields:
         reached = field.normalize(result.get(field.key, field.default))
-        wanted = submitted if field.key in submitted else stored
-        assert is_same(field, reached, field.normalize(wanted.get(field.key, field.default)))
+        expected = submitted if field.key in submitted else stored
+        assert is_same(field, reached, field.normalize(expected.get(field.key, field.default)))
 
 
 @UNHURRIED
@@ -128,7 +128,7 @@ def test_zero_and_false_are_not_empty(kind):
     nothing = {Kind.NUMBER: 0, Kind.CHECKBOX: False}[kind]
     for field in of_kind(kind):
         for empty in EMPTIES:
-            assert [(one.old, one.new) for one in diff([field], {field.key: empty}, {field.key: nothing})] == [
+            assert [(change.old, change.new) for change in diff([field], {field.key: empty}, {field.key: nothing})] == [
                 (None, nothing)
             ]
             assert diff([field], {field.key: nothing}, {field.key: empty}) != []
@@ -143,7 +143,9 @@ def test_typed_number_equals_the_stored_number(number, typed):
         as_text = typed.format(number)
         assert diff([field], {field.key: number}, {field.key: as_text}) == []
         assert diff([field], {field.key: as_text}, {field.key: number}) == []
-        assert [one.new for one in diff([field], {field.key: number}, {field.key: str(number + 1)})] == [number + 1]
+        assert [change.new for change in diff([field], {field.key: number}, {field.key: str(number + 1)})] == [
+            number + 1
+        ]
 
 
 @UNHURRIED
@@ -203,7 +205,7 @@ def test_value_of_another_type_is_refused(value):
 @UNHURRIED
 @given(st.sampled_from(of_kind(Kind.SECRET)), WORDS, WORDS)
 def test_secret_change_records_only_the_action(field, old, new):
-    recorded = [one.recorded() for one in diff([field], {field.key: old}, {field.key: new})]
+    recorded = [change.recorded() for change in diff([field], {field.key: old}, {field.key: new})]
     old, new = field.normalize(old), field.normalize(new)
     if old == new:
         assert recorded == []
@@ -232,9 +234,9 @@ LONG = st.builds(
 
 @UNHURRIED
 @given(LONG, LONG)
-def test_different_texts_are_formatted_differently(one, other):
-    assert (clipped(one) == clipped(other)) == (one == other)
-    assert (format_value(one) == format_value(other)) == (one == other)
+def test_different_texts_are_formatted_differently(first, second):
+    assert (clipped(first) == clipped(second)) == (first == second)
+    assert (format_value(first) == format_value(second)) == (first == second)
 
 
 def test_long_text_is_cut_with_its_length():
@@ -247,13 +249,13 @@ def test_long_text_is_cut_with_its_length():
 @UNHURRIED
 @given(two_values)
 def test_different_field_values_are_formatted_differently(case):
-    field, one, other = case
-    one, other = field.normalize(one), field.normalize(other)
-    assert (format_value(one) == format_value(other)) == (one == other)
+    field, first, second = case
+    first, second = field.normalize(first), field.normalize(second)
+    assert (format_value(first) == format_value(second)) == (first == second)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (300, "300"),
         (True, "on"),
@@ -271,8 +273,8 @@ def test_different_field_values_are_formatted_differently(case):
     ],
     ids=repr,
 )
-def test_reported_values_are_formatted_differently(one, other):
-    assert format_value(one) != format_value(other)
+def test_reported_values_are_formatted_differently(first, second):
+    assert format_value(first) != format_value(second)
 
 
 def tags_field() -> Field:

@@ -37,7 +37,7 @@ COMMENTS = VisibilityChange("PullRequest", "comments", "Comments", visible=True)
 
 @dataclass(frozen=True)
 class Told:
-    """What an event says."""
+    """The expected members of an event."""
 
     kind: str
     title: str
@@ -234,13 +234,13 @@ SEVEN: list[tuple[Act, Told]] = [
 
 @contextmanager
 def acting(app: Flask, author: str = "operator", now: datetime = NOW, request_id: str = "r1") -> Iterator[Trail]:
-    """Act once, on the record."""
+    """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, author, request_id, now)
 
 
 def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
-    """Act and return the events of it, in the order in which they were written."""
+    """Run actions and return their events in commit order."""
     with app.app_context():
         before = queries.head().last_event
     with acting(app, **how) as trail:
@@ -256,39 +256,45 @@ def system(app: Flask) -> Any:
 
 
 def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
-    """Switch the built-in connector and return the events of it."""
+    """Enable or disable the built-in connector and return the events."""
     return written(app, lambda trail: connector_store.set_enabled(system(app), on, trail), **how)
 
 
 @pytest.mark.both_databases
-@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_event_matches_the_specification(app, act, told):
+@pytest.mark.parametrize(
+    ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
+)
+def test_event_matches_the_specification(app, act, expected):
     [event] = written(app, act)
-    assert event.title == told.title
-    assert event.metadata == told.metadata
-    assert event.description == told.description
-    assert event.status == told.status
-    assert event.event_type == told.kind.title().replace("_", "")
-    assert re.fullmatch(rf"painchain-{told.kind}-[0-9]{{10}}\.[0-9]{{6}}", event.event_id)
-    assert (event.connector_id, event.connector_name, event.connector_type) == told.about
+    assert event.title == expected.title
+    assert event.metadata == expected.metadata
+    assert event.description == expected.description
+    assert event.status == expected.status
+    assert event.event_type == expected.kind.title().replace("_", "")
+    assert re.fullmatch(rf"painchain-{expected.kind}-[0-9]{{10}}\.[0-9]{{6}}", event.event_id)
+    assert (event.connector_id, event.connector_name, event.connector_type) == expected.about
     assert (event.source, event.author, event.tags, event.url) == ("painchain", "operator", ["system", "audit"], None)
     assert (event.request_id, event.recorded_at) == ("r1", NOW)
 
 
-@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_log_returns_the_event_id(app, act, told):
+@pytest.mark.parametrize(
+    ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
+)
+def test_log_returns_the_event_id(app, act, expected):
     with acting(app) as trail:
         event_id = act(trail)
     with app.app_context():
-        assert queries.event_by_event_id(str(event_id)).title == told.title
+        assert queries.event_by_event_id(str(event_id)).title == expected.title
 
 
-@pytest.mark.parametrize(("act", "told"), SEVEN, ids=[told.title + " " + told.status for _, told in SEVEN])
-def test_dashboard_has_every_field_of_an_event(app, act, told):
+@pytest.mark.parametrize(
+    ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
+)
+def test_dashboard_has_every_field_of_an_event(app, act, expected):
     [event] = written(app, act)
     shown = connectors.event_type(event.source, event.event_type).fields
     recorded = {**event.description, **event.metadata}
-    assert [one.key for one in shown if one.key not in recorded] == []
+    assert [field.key for field in shown if field.key not in recorded] == []
 
 
 def test_event_id_contains_seconds_and_microseconds(app):
@@ -334,11 +340,11 @@ def test_credentials_inside_other_values_are_masked(app):
 
 
 def test_recorded_label_outlives_the_field(app):
-    gone = Change("gone", "Label of old", "text", "a", "b")
+    change = Change("gone", "Label of old", "text", "a", "b")
     changed, updated = written(
         app,
-        lambda trail: trail.log_config_changed(Subject("Old", "no-longer-a-type"), gone),
-        lambda trail: trail.log_connector_updated(Subject("Old", "no-longer-a-type"), [gone]),
+        lambda trail: trail.log_config_changed(Subject("Old", "no-longer-a-type"), change),
+        lambda trail: trail.log_connector_updated(Subject("Old", "no-longer-a-type"), [change]),
     )
     assert changed.description["label"] == "Label of old"
     assert updated.description["changes"][0]["label"] == "Label of old"
@@ -362,8 +368,8 @@ def test_events_have_the_current_tags_of_the_painchain_connector(app):
     [event] = written(app, lambda trail: trail.log_connector_enabled(WORK))
     assert event.tags == ["audit", "quarterly"]
     with app.app_context():
-        assert event.id in [one.id for one in queries.page(Filter(tag=("quarterly",))).events]
-        assert event.id not in [one.id for one in queries.page(Filter(tag=("system",))).events]
+        assert event.id in [found_event.id for found_event in queries.page(Filter(tag=("quarterly",))).events]
+        assert event.id not in [found_event.id for found_event in queries.page(Filter(tag=("system",))).events]
 
 
 def test_first_start_is_recorded_by_system(app):
@@ -396,7 +402,7 @@ def test_switching_auditing_is_recorded_with_author_and_time(app):
     [on] = turn_auditing(app, on=True, author="day shift", now=NOW + timedelta(hours=8))
     with app.app_context():
         assert (auditing().on, auditing().by, auditing().since) == (True, "day shift", NOW + timedelta(hours=8))
-    assert [(one.title, one.author) for one in (off, on)] == [
+    assert [(event.title, event.author) for event in (off, on)] == [
         ("[Connector Disabled] PainChain System", "night shift"),
         ("[Connector Enabled] PainChain System", "day shift"),
     ]
@@ -434,7 +440,7 @@ def test_renaming_the_painchain_connector_is_not_recorded_while_auditing_is_off(
     turn_auditing(app, on=False)
     renamed = written(app, lambda trail: connector_store.update(system(app), ConnectorEdit({"name": "Trail"}), trail))
     assert renamed == []
-    assert [one.title for one in turn_auditing(app, on=True)] == ["[Connector Enabled] Trail"]
+    assert [event.title for event in turn_auditing(app, on=True)] == ["[Connector Enabled] Trail"]
 
 
 @pytest.mark.parametrize("kind", ["connector_enabled", "connector_disabled"])
@@ -477,8 +483,8 @@ def test_creation_and_deletion_record_the_configuration_without_secrets(client, 
 def test_events_keep_name_and_type_of_a_deleted_connector(client, events):
     number = add(client, "Work GitHub")
     client.delete(f"/api/connectors/{number}")
-    told = [(one["connector_id"], one["connector_name"]) for one in events(connector=str(number))]
-    assert told == [(number, "Work GitHub")] * 2
+    subjects = [(event["connector_id"], event["connector_name"]) for event in events(connector=str(number))]
+    assert subjects == [(number, "Work GitHub")] * 2
 
 
 def test_rename_has_the_new_name_in_titles_and_both_in_the_diff(client, events):

@@ -1,4 +1,4 @@
-"""The chain: what was written verifies, on every database, through retention and from an older version on."""
+"""The chain verifies on every database, after retention and after an upgrade."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ JSON = st.recursive(
 
 
 def write(app: Flask, *events: dict[str, Any]) -> None:
-    """Write events as findings are written."""
+    """Write events to the log."""
     with app.app_context(), writer.writing() as event_log:
-        event_log.append(*(made(event_log.last_event + place, **one) for place, one in enumerate(events, 1)))
+        event_log.append(*(made(event_log.last_event + offset, **members) for offset, members in enumerate(events, 1)))
 
 
 def made(number: int, **given: Any) -> writer.NewEvent:
@@ -63,21 +63,21 @@ def made(number: int, **given: Any) -> writer.NewEvent:
 
 
 def checked(app: Flask) -> verification.Integrity:
-    """Walk along the chain."""
+    """Verify the chain."""
     with app.app_context():
         return verification.verify_chain()
 
 
 def change(app: Flask, statement: str) -> None:
-    """Do what somebody does who can write to the database."""
+    """Run a statement, as an attacker with write access to the database would."""
     with app.app_context():
         db.session.execute(text(statement))
         db.session.commit()
 
 
 def test_first_start_is_chained(app: Flask) -> None:
-    found = checked(app)
-    assert (found.events, found.last, found.broken) == (1, 1, None)
+    result = checked(app)
+    assert (result.events, result.last, result.broken) == (1, 1, None)
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -126,8 +126,8 @@ def test_every_field_changes_the_hash() -> None:
 def test_tampering_is_detected(app: Flask, kind: str, number: int, statement: str) -> None:
     write(app, *({} for _ in range(5)))
     assert checked(app).broken is None
-    for one in statement.split(";"):
-        change(app, one)
+    for each in statement.split(";"):
+        change(app, each)
     broken = checked(app).broken
     assert broken
     assert (broken.kind, broken.event) == (kind, number)
@@ -143,20 +143,20 @@ def test_later_writes_do_not_hide_truncation(app: Flask) -> None:
     assert broken.event == 4
 
 
-@pytest.mark.parametrize("several", [[[2, 3], [5]], [[3], [2, 4], [5]], [[2, 3, 4, 5, 6]], [[1, 6]]])
-def test_chain_verifies_after_retention(app: Flask, several: list[list[int]]) -> None:
+@pytest.mark.parametrize("batches", [[[2, 3], [5]], [[3], [2, 4], [5]], [[2, 3, 4, 5, 6]], [[1, 6]]])
+def test_chain_verifies_after_retention(app: Flask, batches: list[list[int]]) -> None:
     write(app, *({} for _ in range(5)))
     with app.app_context():
-        for ids in several:
+        for ids in batches:
             with writer.writing() as event_log:
                 assert event_log.remove(ids)
             write(app, {"event_id": f"after-{ids}"})
-    found = checked(app)
-    gone = sum(map(len, several))
-    assert (found.broken, found.pruned, found.events) == (None, gone, 6 - gone + len(several))
+    result = checked(app)
+    removed_count = sum(map(len, batches))
+    assert (result.broken, result.pruned, result.events) == (None, removed_count, 6 - removed_count + len(batches))
     with app.app_context():
         runs = db.session.execute(text("SELECT first, last FROM pruned_runs ORDER BY first")).all()
-    assert all(one[1] + 1 < other[0] for one, other in pairwise(runs))
+    assert all(run[1] + 1 < next_run[0] for run, next_run in pairwise(runs))
 
 
 def test_forged_run_is_detected(app: Flask) -> None:
@@ -177,8 +177,8 @@ def test_upgrade_chains_an_older_log(app: Flask) -> None:
         flask_migrate.downgrade(directory=folder, revision="0011")
         migrations.upgrade()
     write(app, {"event_id": "new"})
-    found = checked(app)
-    assert (found.events, found.pruned, found.broken) == (4, 1, None)
+    result = checked(app)
+    assert (result.events, result.pruned, result.broken) == (4, 1, None)
 
 
 def test_log_whose_chain_was_removed_is_not_chained_again(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""The log under pressure: clocks that misbehave, many writers, a database that refuses."""
+"""The log writer with unreliable clocks, concurrent writers and a failing database."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 @contextmanager
 def acting(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
-    """Act once, on the record."""
+    """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, author, "one-action", now or datetime.now(UTC))
 
@@ -63,12 +63,12 @@ def enable_at(app: Flask, *times: datetime) -> list[Event]:
 
 
 def after(app: Flask, number: int) -> list[Event]:
-    """Return every event written after that number, in the order in which they were written."""
-    found: list[Event] = []
+    """Return every event with a greater number, in commit order."""
+    written: list[Event] = []
     with app.app_context():
-        while events := queries.written_after(Filter(), found[-1].id if found else number, 500):
-            found.extend(events)
-    return found
+        while batch := queries.written_after(Filter(), written[-1].id if written else number, 500):
+            written.extend(batch)
+    return written
 
 
 def stamp(event: Event) -> str:
@@ -88,7 +88,7 @@ def assert_ids_grow(events: list[Event]) -> None:
     numbers = [event.id for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     stamps = [stamp(event) for event in events]
-    assert all(one < following for one, following in itertools.pairwise(stamps))
+    assert all(stamp < following for stamp, following in itertools.pairwise(stamps))
 
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -190,7 +190,7 @@ def test_every_write_increments_the_revision(app):
 
 
 def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
-    """Let these threads make their edits at once, each to a value that the field has never had."""
+    """Run edits in parallel threads, each with a new value."""
     start = threading.Barrier(len(threads))
 
     def edit(thread: int) -> None:
@@ -215,7 +215,7 @@ def edit_on_a_server_of_its_own(settings: Settings, connectors: list[int], threa
 
 
 def assert_nothing_is_lost(app: Flask, before: int) -> None:
-    """Every edit is on the record, each old value is the new value of the edit before, and the chain has no fork."""
+    """Assert that every edit is recorded, old values continue the new ones, and the chain is intact."""
     events = after(app, before)
     changed = [event for event in events if event.event_type == "ConfigChanged"]
     updated = [event for event in events if event.event_type == "ConnectorUpdated"]
@@ -224,15 +224,15 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
     assert_ids_grow(events)
     values: dict[tuple[int, str], list[tuple[Any, Any]]] = defaultdict(list)
     for event in changed:
-        said = event.description
-        values[event.connector_id, said["field"]].append((said["old_value"], said["new_value"]))
+        facts = event.description
+        values[event.connector_id, facts["field"]].append((facts["old_value"], facts["new_value"]))
     for steps in values.values():
         assert [old for old, _ in steps[1:]] == [new for _, new in steps[:-1]]
     with app.app_context():
         for (number, key), steps in values.items():
             assert connector_store.values(connector_store.get(number))[key] == steps[-1][1]
-        found = verification.verify_chain()
-        assert (found.broken, found.last) == (None, events[-1].id)
+        result = verification.verify_chain()
+        assert (result.broken, result.last) == (None, events[-1].id)
         assert not verification.completeness().drift
 
 
@@ -261,7 +261,7 @@ def test_writer_waits_at_most_ten_seconds(app, database):
 
 @pytest.fixture
 def events_are_refused(app: Flask, database: str) -> Iterator[None]:
-    """A database that takes everything but new events."""
+    """Make the database refuse new events."""
     if database == "sqlite":
         run(
             app,
@@ -308,7 +308,7 @@ def test_connector_is_not_created_if_its_event_cannot_be_written(app):
     with pytest.raises(DBAPIError, match="no room for events"):
         add(app, "Work GitHub")
     with app.app_context():
-        assert [one.type for one in connector_store.list_all()] == ["painchain"]
+        assert [connector.type for connector in connector_store.list_all()] == ["painchain"]
 
 
 @pytest.mark.usefixtures("events_are_refused")
@@ -322,14 +322,14 @@ def test_api_reports_a_failed_write_and_can_still_read(client):
 
 
 def run(app: Flask, *statements: str) -> None:
-    """Do something to the database behind PainChain's back."""
+    """Run statements on the database without PainChain."""
     with app.app_context(), db.engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
 
 
 def row(app: Flask, number: int) -> Any:
-    """Return a connector and what it hides as they are stored."""
+    """Return a connector and its hidden fields as stored."""
     with app.app_context(), db.engine.connect() as connection:
         stored = connection.execute(text("SELECT * FROM connectors WHERE id = :id"), {"id": number}).one()
         return stored, connection.execute(text("SELECT * FROM hidden_fields")).all()

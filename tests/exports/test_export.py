@@ -1,4 +1,4 @@
-"""Export: every event of a filter, whole, in three formats, a little at a time, always on the record."""
+"""Export: all events of a filter in three formats, in chunks, and always recorded."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Events = Callable[..., list[dict[str, Any]]]
 Report = Callable[..., str]
 
 
-def texts_of(format: str, wanted: Filter | None = None) -> str:
-    return "".join(export.render(FORMATS[format], export.chunks(export.select(wanted or Filter()))))
+def texts_of(format: str, event_filter: Filter | None = None) -> str:
+    return "".join(export.render(FORMATS[format], export.chunks(export.select(event_filter or Filter()))))
 
 
 def newest_first(events: Events, **query: Any) -> list[dict[str, Any]]:
@@ -44,10 +44,10 @@ def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Event
         report(author=f"person {number}")
     with app.app_context():
         lines = texts_of("ndjson").splitlines()
-    told = [json.loads(line) for line in lines]
+    exported = [json.loads(line) for line in lines]
     more = {"chain", "connector_type"}
-    assert [{name: one[name] for name in one if name not in more} for one in told] == newest_first(events)
-    assert all(more < set(one) for one in told)
+    assert [{name: each[name] for name in each if name not in more} for each in exported] == newest_first(events)
+    assert all(more < set(each) for each in exported)
 
 
 def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
@@ -146,35 +146,35 @@ ACTIVITIES = {
 }
 
 
-def check(one: dict[str, Any]) -> None:
-    """Check an event against the class."""
-    assert set(REQUIRED) <= set(one) <= {*REQUIRED, *RECOMMENDED, *OPTIONAL}
-    assert all(type(one[name]) is kind for name, kind in REQUIRED.items())
-    assert (one["category_uid"], one["class_uid"]) == (3, 3004)
-    assert one["type_uid"] == 300400 + one["activity_id"]
-    assert one["severity_id"] in range(7)
-    assert one["status_id"] in (0, 1, 2, 99)
-    assert 1_600_000_000_000 < one["time"] < 100_000_000_000_000, "milliseconds"
-    assert one["metadata"]["version"] == "1.8.0"
-    assert one["metadata"]["product"].keys() >= {"name", "vendor_name", "version"}
-    assert all(type(value) is METADATA[name] for name, value in one["metadata"].items())
-    assert one["entity"].get("name") or one["entity"].get("uid")
-    assert set(one["entity"]) <= {"name", "uid", "type", "type_id"}
-    assert all(isinstance(one["entity"][name], str) for name in ("name", "uid", "type") if name in one["entity"])
-    assert one["entity"]["type_id"] == 99
-    assert one["actor"]["user"]["name"]
+def check(event: dict[str, Any]) -> None:
+    """Check an event against the OCSF class."""
+    assert set(REQUIRED) <= set(event) <= {*REQUIRED, *RECOMMENDED, *OPTIONAL}
+    assert all(type(event[name]) is kind for name, kind in REQUIRED.items())
+    assert (event["category_uid"], event["class_uid"]) == (3, 3004)
+    assert event["type_uid"] == 300400 + event["activity_id"]
+    assert event["severity_id"] in range(7)
+    assert event["status_id"] in (0, 1, 2, 99)
+    assert 1_600_000_000_000 < event["time"] < 100_000_000_000_000, "milliseconds"
+    assert event["metadata"]["version"] == "1.8.0"
+    assert event["metadata"]["product"].keys() >= {"name", "vendor_name", "version"}
+    assert all(type(value) is METADATA[name] for name, value in event["metadata"].items())
+    assert event["entity"].get("name") or event["entity"].get("uid")
+    assert set(event["entity"]) <= {"name", "uid", "type", "type_id"}
+    assert all(isinstance(event["entity"][name], str) for name in ("name", "uid", "type") if name in event["entity"])
+    assert event["entity"]["type_id"] == 99
+    assert event["actor"]["user"]["name"]
 
 
 def test_ocsf_is_entity_management_for_every_kind_of_event(
     app: Flask, client: FlaskClient, events: Events, make_connector: Callable[..., int]
 ) -> None:
-    one = f"/api/connectors/{make_connector('kubernetes', 'Cluster')}"
+    connector = f"/api/connectors/{make_connector('kubernetes', 'Cluster')}"
     for method, address, body in (
-        ("POST", f"{one}/enable", None),
-        ("POST", f"{one}/disable", None),
-        ("PATCH", one, {"config": {"poll_interval": 600}}),
-        ("PUT", f"{one}/visibility/K8sPod/reason", {"visible": False}),
-        ("DELETE", one, None),
+        ("POST", f"{connector}/enable", None),
+        ("POST", f"{connector}/disable", None),
+        ("PATCH", connector, {"config": {"poll_interval": 600}}),
+        ("PUT", f"{connector}/visibility/K8sPod/reason", {"visible": False}),
+        ("DELETE", connector, None),
         ("POST", "/api/teams", {"name": "Payments", "tags": ["a"]}),
         ("PATCH", "/api/teams/1", {"tags": ["b"]}),
         ("DELETE", "/api/teams/1", None),
@@ -183,13 +183,13 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
         response = client.open(address, method=method, json=body, headers={"If-Match": "*"})
         assert response.status_code < 300, response.text
     with app.app_context():
-        told = json.loads(texts_of("ocsf"))
+        exported = json.loads(texts_of("ocsf"))
     known = newest_first(events)
-    assert [one["metadata"]["uid"] for one in told] == [event["event_id"] for event in known]
-    for one, event in zip(told, known, strict=True):
-        check(one)
-        assert one["activity_id"] == ACTIVITIES[event["event_type"]], event["event_type"]
-        assert one["unmapped"]["description"] == event["description"]
+    assert [each["metadata"]["uid"] for each in exported] == [event["event_id"] for event in known]
+    for ocsf_event, event in zip(exported, known, strict=True):
+        check(ocsf_event)
+        assert ocsf_event["activity_id"] == ACTIVITIES[event["event_type"]], event["event_type"]
+        assert ocsf_event["unmapped"]["description"] == event["description"]
     assert {event["event_type"] for event in known} == set(ACTIVITIES)
 
 
@@ -198,15 +198,20 @@ def test_ocsf_event_of_another_source_is_other_with_its_status(app: Flask, repor
     with app.app_context():
         db.session.execute(db.text("UPDATE change_events SET source = 'gitlab', event_type = 'Job', status = 'failed'"))
         db.session.commit()
-        one = json.loads(texts_of("ocsf"))[0]
-    check(one)
-    assert (one["activity_id"], one["activity_name"], one["status_id"], one["status"]) == (99, "Job", 99, "failed")
+        exported = json.loads(texts_of("ocsf"))[0]
+    check(exported)
+    assert (exported["activity_id"], exported["activity_name"], exported["status_id"], exported["status"]) == (
+        99,
+        "Job",
+        99,
+        "failed",
+    )
 
 
 def test_every_audit_event_type_has_an_ocsf_activity() -> None:
     from painchain.connectors import BUILTIN
 
-    assert {one.name for one in BUILTIN.event_types} == set(ocsf.ACTIVITIES)
+    assert {event_type.name for event_type in BUILTIN.event_types} == set(ocsf.ACTIVITIES)
 
 
 @pytest.mark.parametrize(("format", "text"), [("ndjson", ""), ("csv", csv_line(export.COLUMNS)), ("ocsf", "[]")])
@@ -222,20 +227,20 @@ def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None
 def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
     for _ in range(10):
         report()
-    asked: list[str] = []
+    statements: list[str] = []
     with app.app_context():
         selection = export.select(Filter())
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
-        several = export.chunks(selection, size=4)
-        assert asked == []
-        assert len(next(several)) == 4
-        places, rows, hashes = asked
-        assert "LIMIT" in places
-        assert "change_events.description" not in places
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        chunks = export.chunks(selection, size=4)
+        assert statements == []
+        assert len(next(chunks)) == 4
+        positions, rows, hashes = statements
+        assert "LIMIT" in positions
+        assert "change_events.description" not in positions
         assert "change_events.id IN" in rows
         assert "change_events.title" not in hashes
         assert db.session().in_transaction() is False, "nothing stays open while somebody reads slowly"
-        assert [len(events) for events in several] == [4, 3]
+        assert [len(events) for events in chunks] == [4, 3]
 
 
 def test_events_written_during_an_export_are_left_out(app: Flask, events: Events, report: Report) -> None:  # noqa: F811
@@ -243,16 +248,16 @@ def test_events_written_during_an_export_are_left_out(app: Flask, events: Events
         report()
     before = [event["id"] for event in newest_first(events)]
     with app.app_context():
-        several = export.chunks(export.select(Filter()), size=2)
-        got = [one.event.id for one in next(several)]
+        chunks = export.chunks(export.select(Filter()), size=2)
+        exported_ids = [exported.event.id for exported in next(chunks)]
         report(author="late")
         # Sources report late what happened early.
         db.session.execute(
             db.text("UPDATE change_events SET timestamp = timestamp - 86400000000 WHERE author = 'late'")
         )
         db.session.commit()
-        got += [one.event.id for some in several for one in some]
-    assert got == before
+        exported_ids += [exported.event.id for chunk in chunks for exported in chunk]
+    assert exported_ids == before
 
 
 # The command line
@@ -343,9 +348,9 @@ def test_closed_output_pipe_is_not_an_error(environment: None, report: Report) -
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_terminal_shows_a_progress_bar(environment: None, report: Report, tmp_path: Path) -> None:  # noqa: F811
     report()
-    here, there = pty.openpty()
-    with subprocess.Popen([*COMMAND, "export", "--output", str(tmp_path / "o")], cwd=ROOT, stderr=there) as process:
+    master, slave = pty.openpty()
+    with subprocess.Popen([*COMMAND, "export", "--output", str(tmp_path / "o")], cwd=ROOT, stderr=slave) as process:
         assert process.wait(60) == 0
-    os.close(there)
-    assert b"Exporting" in os.read(here, 10_000)
-    os.close(here)
+    os.close(slave)
+    assert b"Exporting" in os.read(master, 10_000)
+    os.close(master)

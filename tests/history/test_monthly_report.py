@@ -1,4 +1,4 @@
-"""A month of changes, summed up."""
+"""The monthly report counts changes and lists their net effect."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def counts(line: monthly_report.Line) -> dict[str, int]:
 
 
 def drifted(app: Flask) -> dict[str, tuple[Any, Any, int]]:
-    return {one.change.key: (one.change.old, one.change.new, one.times) for one in of(app).drift}
+    return {drift.change.key: (drift.change.old, drift.change.new, drift.times) for drift in of(app).drift}
 
 
 @pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "1970-12", "9000-01", "2026-1", "26-01", "٢٠٢٦-٠١"])
@@ -90,19 +90,19 @@ def test_report_counts_by_connector_author_kind_and_day(app):
         "ben",
     )
     do(app, march(4), lambda trail: connector_store.delete(connector_store.get(number), trail), "ben")
-    found = of(app)
-    assert found.counts == {"added": 0, "removed": 1, "settings": 2, "visibility": 1, "switched": 1}
-    assert [(line.name, line.number, counts(line)) for line in found.connectors] == [
+    report = of(app)
+    assert report.counts == {"added": 0, "removed": 1, "settings": 2, "visibility": 1, "switched": 1}
+    assert [(line.name, line.number, counts(line)) for line in report.connectors] == [
         ("Work", number, {"settings": 2, "switched": 1, "visibility": 1, "removed": 1})
     ]
-    assert [(line.name, line.total) for line in found.authors] == [("ben", 3), ("ann", 2)]
-    assert found.kinds["ConnectorUpdated"] == 1
-    assert [(line.name, line.total) for line in found.days if line.total] == [
+    assert [(line.name, line.total) for line in report.authors] == [("ben", 3), ("ann", 2)]
+    assert report.kinds["ConnectorUpdated"] == 1
+    assert [(line.name, line.total) for line in report.days if line.total] == [
         ("2101-03-02", 2),
         ("2101-03-03", 2),
         ("2101-03-04", 1),
     ]
-    assert found.fates == {(number, ""): "removed"}
+    assert report.fates == {(number, ""): "removed"}
 
 
 def test_drift_has_the_first_old_and_last_new_value_of_each_field(app):
@@ -120,7 +120,7 @@ def test_fields_that_changed_back_are_listed_separately(app):
     do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail))
     do(app, march(5), lambda trail: connector_store.set_enabled(connector_store.get(number), False, trail))
     assert drifted(app) == {"tags": ([], ["a", "b"], 1)}
-    assert [(one.change.key, one.times) for one in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
+    assert [(drift.change.key, drift.times) for drift in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
 
 
 def test_replaced_secret_never_changes_back_and_is_not_shown(app):
@@ -132,48 +132,48 @@ def test_replaced_secret_never_changes_back_and_is_not_shown(app):
     cleared = {"event_type": "config_changed", "connector_name": "Far", "field": "password"}
     do(app, march(4), reported(**cleared, old_value=None, new_value="planted-three"))
     do(app, march(5), reported(**cleared, old_value="planted-three", new_value=None))
-    assert [one.change.key for one in of(app).back] == ["password"]
+    assert [drift.change.key for drift in of(app).back] == ["password"]
 
 
 def test_reported_events_are_counted_and_marked(app):
     number = create(app)
     do(app, march(2), reported(event_type="connector_deleted", connector_name="Work", connector_type="github"))
     changes = {"replicas": {"old": 2, "new": 3}, "image": {"old": "a", "new": "b"}}
-    about = {"connector_name": "Deploy", "connector_type": "github", "author": "ci"}
-    do(app, march(3), reported(event_type="connector_updated", changes=changes, **about))
+    common = {"connector_name": "Deploy", "connector_type": "github", "author": "ci"}
+    do(app, march(3), reported(event_type="connector_updated", changes=changes, **common))
     do(app, march(4), save(number, poll_interval=60))
-    found = of(app)
-    assert (found.reported, found.counts["removed"], found.counts["settings"]) == (2, 1, 3)
-    assert found.fates == {}, "it is still there"
-    assert [(one.change.key, one.reported) for one in found.drift] == [
+    report = of(app)
+    assert (report.reported, report.counts["removed"], report.counts["settings"]) == (2, 1, 3)
+    assert report.fates == {}, "it is still there"
+    assert [(drift.change.key, drift.reported) for drift in report.drift] == [
         ("replicas", True),
         ("image", True),
         ("poll_interval", False),
     ]
 
 
-@pytest.mark.parametrize("odd", [[{"a": 1}], {"a": 1}, 5, "a,b", [None], True])
-def test_reported_value_can_have_any_type(app, odd):
-    said = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
-    do(app, march(2), reported(**said, field="tags", old_value=odd, new_value=[{"b": 2}]))
-    do(app, march(3), reported(**said, field="poll_interval", old_value=odd, new_value=odd))
-    found = of(app)
-    assert ([one.change.new for one in found.drift], len(found.back)) == ([[{"b": 2}]], 1)
-    assert len(list(rows(found, UTC_ZONE))) > 10
+@pytest.mark.parametrize("value", [[{"a": 1}], {"a": 1}, 5, "a,b", [None], True])
+def test_reported_value_can_have_any_type(app, value):
+    common = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
+    do(app, march(2), reported(**common, field="tags", old_value=value, new_value=[{"b": 2}]))
+    do(app, march(3), reported(**common, field="poll_interval", old_value=value, new_value=value))
+    report = of(app)
+    assert ([drift.change.new for drift in report.drift], len(report.back)) == ([[{"b": 2}]], 1)
+    assert len(list(rows(report, UTC_ZONE))) > 10
 
 
 def test_true_and_one_are_different_values(app):
-    said = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
-    do(app, march(2), reported(**said, old_value=1, new_value=True))
+    common = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
+    do(app, march(2), reported(**common, old_value=1, new_value=True))
     assert len(of(app).drift) == 1
 
 
 def test_reported_changes_and_own_changes_are_separate(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60))
-    said = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github"}
-    do(app, march(3), reported(**said, field="poll_interval", old_value=1, new_value=2))
-    assert sorted((one.reported, one.change.old, one.change.new) for one in of(app).drift) == [
+    common = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github"}
+    do(app, march(3), reported(**common, field="poll_interval", old_value=1, new_value=2))
+    assert sorted((drift.reported, drift.change.old, drift.change.new) for drift in of(app).drift) == [
         (False, 300, 60),
         (True, 1, 2),
     ]
@@ -189,8 +189,8 @@ def test_report_lists_periods_without_auditing(app):
 
 
 def test_month_without_events_is_all_zero(app):
-    found = of(app, Month(2222, 2))
-    assert (found.events, set(found.counts.values()), found.drift, found.authors) == (0, {0}, [], [])
+    report = of(app, Month(2222, 2))
+    assert (report.events, set(report.counts.values()), report.drift, report.authors) == (0, {0}, [], [])
 
 
 def test_exported_rows_have_the_same_numbers(app):

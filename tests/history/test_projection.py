@@ -1,4 +1,4 @@
-"""The configuration that a log tells of, event by event."""
+"""Events are projected onto the configuration, one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFIGURATION = {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": 
 
 
 def entry(number: int, happened: str, /, connector: int | None = 2, type: str = "github", **description: Any) -> Entry:
-    """Return the event of that number, so many minutes after noon."""
+    """Return an event with a number, as many minutes after noon."""
     at = NOON + timedelta(minutes=number)
     return Entry(number, happened, connector, "Work", type, description, "someone", at, f"request-{number}")
 
@@ -31,37 +31,38 @@ def toggled(number: int, visible: bool) -> Entry:
 
 
 def folded(*entries: Entry) -> Snapshot:
-    fold = Projection()
-    for one in entries:
-        fold.apply(one)
-    return fold.snapshot()
+    projection = Projection()
+    for entry in entries:
+        projection.apply(entry)
+    return projection.snapshot()
 
 
 def told(*entries: Entry) -> list[tuple[str, str]]:
-    """Return what differs between the first event and all of them, as kind and labels."""
-    found = differences(folded(entries[0]), folded(*entries))
+    """Return the differences between the state after the first event and after all, as kinds and labels."""
+    changed = differences(folded(entries[0]), folded(*entries))
     return [
-        (one.kind, ", ".join(f"{change.label} {change.old}→{change.new}" for change in one.changes)) for one in found
+        (difference.kind, ", ".join(f"{change.label} {change.old}→{change.new}" for change in difference.changes))
+        for difference in changed
     ]
 
 
 def test_created_connector_has_its_recorded_configuration():
-    [one] = folded(created()).connectors
-    assert (one.name, one.enabled, one.whole) == ("Work", False, True)
-    assert one.values == {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set"}
+    [connector] = folded(created()).connectors
+    assert (connector.name, connector.enabled, connector.whole) == ("Work", False, True)
+    assert connector.values == {"name": "Work", "tags": ["ci"], "poll_interval": 300, "token": "set"}
 
 
 def test_changes_renames_switches_and_toggles_are_applied():
-    [one] = folded(
+    [connector] = folded(
         created(),
         changed(2, "poll_interval", 300, 600),
         changed(3, "name", "Work", "Home", "text"),
         entry(4, "ConnectorEnabled"),
         toggled(5, False),
     ).connectors
-    assert (one.name, one.enabled, one.values["poll_interval"]) == ("Home", True, 600)
-    assert one.hidden == {("PullRequest", "comments")}
-    assert (one.since, one.by) == (NOON + timedelta(minutes=5), "someone")
+    assert (connector.name, connector.enabled, connector.values["poll_interval"]) == ("Home", True, 600)
+    assert connector.hidden == {("PullRequest", "comments")}
+    assert (connector.since, connector.by) == (NOON + timedelta(minutes=5), "someone")
 
 
 def test_connector_updated_repeats_the_other_events_of_its_save():
@@ -75,32 +76,36 @@ def test_deleted_connector_is_removed():
 
 def test_secret_state_is_whether_it_is_set_and_when():
     replaced = changed(2, "token", SET, REPLACED, "secret")
-    [one] = folded(created(), replaced).connectors
-    assert (one.values["token"], one.entered) == ("set", {"token": replaced.timestamp})
-    [one] = folded(created(), replaced, changed(3, "token", SET, CLEARED, "secret")).connectors
-    assert ("token" in one.values, one.entered) == (False, {})
+    [connector] = folded(created(), replaced).connectors
+    assert (connector.values["token"], connector.entered) == ("set", {"token": replaced.timestamp})
+    [connector] = folded(created(), replaced, changed(3, "token", SET, CLEARED, "secret")).connectors
+    assert ("token" in connector.values, connector.entered) == (False, {})
 
 
 def test_reported_events_are_counted_but_not_applied():
     reported = changed(2, "poll_interval", 300, 1, reported=True)
     unknown = entry(3, "ConnectorDisabled", None)
     deletion = entry(4, "ConnectorDeleted", reported=True)
-    picture = folded(created(), reported, unknown, deletion)
-    assert picture.connectors == folded(created()).connectors
-    assert picture.reported == 3
+    snapshot = folded(created(), reported, unknown, deletion)
+    assert snapshot.connectors == folded(created()).connectors
+    assert snapshot.reported == 3
 
 
 def test_events_without_connector_are_not_applied_and_not_reports():
     others = [entry(2, kind, None) for kind in ("TeamCreated", "TeamUpdated", "TeamDeleted", "EventsExported")]
-    picture = folded(created(), *others)
-    assert (picture.connectors, picture.reported) == (folded(created()).connectors, 0)
+    snapshot = folded(created(), *others)
+    assert (snapshot.connectors, snapshot.reported) == (folded(created()).connectors, 0)
 
 
 def test_connector_without_creation_event_is_incomplete():
-    picture = folded(changed(7, "poll_interval", 300, 600))
-    [one] = picture.connectors
-    assert (one.values, one.enabled, one.whole) == ({"name": "Work", "poll_interval": 600}, None, False)
-    assert (picture.whole, picture.begins) == (False, NOON + timedelta(minutes=7))
+    snapshot = folded(changed(7, "poll_interval", 300, 600))
+    [connector] = snapshot.connectors
+    assert (connector.values, connector.enabled, connector.whole) == (
+        {"name": "Work", "poll_interval": 600},
+        None,
+        False,
+    )
+    assert (snapshot.whole, snapshot.begins) == (False, NOON + timedelta(minutes=7))
 
 
 def test_disabled_auditing_is_a_gap():
@@ -132,8 +137,8 @@ def test_value_that_changed_back_is_not_a_difference():
 def test_replaced_secret_is_a_difference():
     assert told(created(), changed(2, "token", SET, REPLACED, "secret")) == [("changed", "Token set→replaced")]
     assert told(created(), changed(2, "token", SET, CLEARED, "secret")) == [("changed", "Token set→cleared")]
-    anew = changed(2, "token", SET, CLEARED, "secret"), changed(3, "token", None, SET, "secret")
-    assert told(created(), *anew) == [("changed", "Token set→replaced")]
+    cleared_and_set = changed(2, "token", SET, CLEARED, "secret"), changed(3, "token", None, SET, "secret")
+    assert told(created(), *cleared_and_set) == [("changed", "Token set→replaced")]
 
 
 def test_value_known_to_one_snapshot_only_is_not_a_difference():

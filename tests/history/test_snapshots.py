@@ -1,4 +1,4 @@
-"""The configuration as of a moment is the one that was."""
+"""The snapshot of a moment equals the configuration at that moment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
 
 @contextmanager
 def acting(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
-    """Act once, on the record."""
+    """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, "operator", writer.new_request_id(now), now)
 
@@ -44,23 +44,26 @@ def create(app: Flask, name: str = "Work") -> int:
 
 
 def state(app: Flask) -> State:
-    """Return the present configuration."""
+    """Return the current configuration."""
     with app.app_context():
-        found: State = {}
-        for one in connector_store.list_all():
-            told = connector_store.configuration(one)
-            found[one.id] = (one.type, told, told.pop("enabled"), visibility.hidden(one.id))
-        return found
+        states: State = {}
+        for connector in connector_store.list_all():
+            values = connector_store.configuration(connector)
+            states[connector.id] = (connector.type, values, values.pop("enabled"), visibility.hidden(connector.id))
+        return states
 
 
-def of(picture: Snapshot) -> State:
-    """Return the same of a picture."""
-    return {one.id: (one.type, dict(one.values), bool(one.enabled), one.hidden) for one in picture.connectors}
+def of(snapshot: Snapshot) -> State:
+    """Return a snapshot in the form of ``state``."""
+    return {
+        connector.id: (connector.type, dict(connector.values), bool(connector.enabled), connector.hidden)
+        for connector in snapshot.connectors
+    }
 
 
 def seen(app: Flask, *moments: datetime) -> list[State]:
     with app.app_context():
-        return [of(one) for one in history_snapshots.snapshots_at(moments)]
+        return [of(snapshot) for snapshot in history_snapshots.snapshots_at(moments)]
 
 
 def newest(app: Flask) -> datetime:
@@ -70,57 +73,62 @@ def newest(app: Flask) -> datetime:
 
 @dataclass
 class Person:
-    """Somebody who does this and that, through the doors."""
+    """A user who makes random changes through the API."""
 
     client: FlaskClient
     chance: random.Random
 
     def act(self) -> None:
-        ids = [one["id"] for one in self.client.get("/api/connectors").get_json() if one["type"] != "painchain"]
-        acts = [self.add, self.report]
-        acts += [self.change, self.change, self.rename, self.switch, self.toggle, self.delete] if ids else []
-        self.chance.choice(acts)(self.chance.choice([1, *ids, *ids]))
+        ids = [
+            connector["id"]
+            for connector in self.client.get("/api/connectors").get_json()
+            if connector["type"] != "painchain"
+        ]
+        actions = [self.add, self.report]
+        actions += [self.change, self.change, self.rename, self.switch, self.toggle, self.delete] if ids else []
+        self.chance.choice(actions)(self.chance.choice([1, *ids, *ids]))
 
-    def add(self, one: int) -> None:
+    def add(self, number: int) -> None:
         type = self.chance.choice(["github", "gitlab", "kubernetes"])
         config = {} if type == "kubernetes" else {"token": "made-up"}
         name = f"Made {self.chance.randrange(10**9)}"
         body = {"type": type, "name": name, "config": config, "enabled": self.chance.random() < 0.5}
         assert self.client.post("/api/connectors", json=body).status_code == 201
 
-    def change(self, one: int) -> None:
+    def change(self, number: int) -> None:
         config = {"poll_interval": self.chance.randrange(60, 3600), "token": f"made-up-{self.chance.random()}"}
         config = {key: value for key, value in config.items() if self.chance.random() < 0.7}
         tags = self.chance.sample(["a", "b", "c"], self.chance.randrange(4))
-        body = {"config": config, "tags": tags, "enabled": self.chance.random() < 0.5 or one == 1}
-        self.client.patch(f"/api/connectors/{one}", json=body, headers={"If-Match": "*"})
+        body = {"config": config, "tags": tags, "enabled": self.chance.random() < 0.5 or number == 1}
+        self.client.patch(f"/api/connectors/{number}", json=body, headers={"If-Match": "*"})
 
-    def rename(self, one: int) -> None:
+    def rename(self, number: int) -> None:
         name = f"Named {self.chance.randrange(10**9)}"
         assert (
-            self.client.patch(f"/api/connectors/{one}", json={"name": name}, headers={"If-Match": "*"}).status_code
+            self.client.patch(f"/api/connectors/{number}", json={"name": name}, headers={"If-Match": "*"}).status_code
             == 200
         )
 
-    def switch(self, one: int) -> None:
-        if one != 1:
-            self.client.post(f"/api/connectors/{one}/{self.chance.choice(['enable', 'disable'])}")
+    def switch(self, number: int) -> None:
+        if number != 1:
+            self.client.post(f"/api/connectors/{number}/{self.chance.choice(['enable', 'disable'])}")
 
-    def toggle(self, one: int) -> None:
-        shown = self.client.get(f"/api/connectors/{one}").get_json()["visibility"]
+    def toggle(self, number: int) -> None:
+        shown = self.client.get(f"/api/connectors/{number}").get_json()["visibility"]
         event_type = self.chance.choice(list(shown))
         field = self.chance.choice(list(shown[event_type]))
         visible = {"visible": self.chance.random() < 0.5}
         assert (
-            self.client.put(f"/api/connectors/{one}/visibility/{event_type}/{field}", json=visible).status_code == 200
+            self.client.put(f"/api/connectors/{number}/visibility/{event_type}/{field}", json=visible).status_code
+            == 200
         )
 
-    def delete(self, one: int) -> None:
-        self.client.delete(f"/api/connectors/{one}")
+    def delete(self, number: int) -> None:
+        self.client.delete(f"/api/connectors/{number}")
 
-    def report(self, one: int) -> None:
-        about = self.client.get(f"/api/connectors/{one}").get_json()
-        about = {"connector_name": about["name"], "connector_type": about["type"]}
+    def report(self, number: int) -> None:
+        common = self.client.get(f"/api/connectors/{number}").get_json()
+        common = {"connector_name": common["name"], "connector_type": common["type"]}
         body = self.chance.choice(
             [
                 {"event_type": "connector_deleted"},
@@ -131,7 +139,7 @@ class Person:
                 {"event_type": "field_visibility_changed", "field_key": "branches", "visible": False},
             ]
         )
-        assert self.client.post("/api/painchain/log", json={**about, **body}).status_code == 201
+        assert self.client.post("/api/painchain/log", json={**common, **body}).status_code == 201
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -162,17 +170,17 @@ def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
     for _ in range(30):
         person.act()
         snapshots[newest(app)] = state(app)
-    kept = sorted(snapshots)[len(snapshots) // 2 :]
+    remaining = sorted(snapshots)[len(snapshots) // 2 :]
     with app.app_context(), writer.writing() as event_log:
         event_log.connection.execute(
-            text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(kept[0])}
+            text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(remaining[0])}
         )
     existing = state(app).keys()
-    expected = [comparable(snapshots[moment], existing) for moment in kept]
-    assert [comparable(snapshot, existing) for snapshot in seen(app, *kept)] == expected
-    assert seen(app, kept[0] - timedelta(minutes=1)) == [{}]
+    expected = [comparable(snapshots[moment], existing) for moment in remaining]
+    assert [comparable(snapshot, existing) for snapshot in seen(app, *remaining)] == expected
+    assert seen(app, remaining[0] - timedelta(minutes=1)) == [{}]
     with app.app_context():
-        assert not history_snapshots.snapshot_at(kept[-1]).whole
+        assert not history_snapshots.snapshot_at(remaining[-1]).whole
 
 
 def test_snapshot_before_the_first_event_is_empty(app):
@@ -191,7 +199,7 @@ def test_snapshot_contains_all_events_of_an_action(app):
             trail,
         )
     with app.app_context():
-        stamps = [one.timestamp for one in queries.written_after(Filter(), 2)]
+        stamps = [event.timestamp for event in queries.written_after(Filter(), 2)]
     assert len(set(stamps)) == 4
     assert seen(app, *stamps) == [state(app)] * 4
 
@@ -237,11 +245,11 @@ def test_snapshot_has_the_time_of_a_replaced_token_but_not_the_token(app):
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"token": "planted-f00dcafe"}), trail)
     with app.app_context():
-        picture = history_snapshots.snapshot_at(datetime(2100, 1, 3, tzinfo=UTC))
-    [one] = [one for one in picture.connectors if one.id == number]
-    assert one.entered == {"token": datetime(2100, 1, 2, tzinfo=UTC)}
-    assert "f00dcafe" not in repr(picture)
-    assert REPLACED not in repr(one.values)
+        snapshot = history_snapshots.snapshot_at(datetime(2100, 1, 3, tzinfo=UTC))
+    [connector] = [connector for connector in snapshot.connectors if connector.id == number]
+    assert connector.entered == {"token": datetime(2100, 1, 2, tzinfo=UTC)}
+    assert "f00dcafe" not in repr(snapshot)
+    assert REPLACED not in repr(connector.values)
 
 
 def test_log_is_read_in_batches(app, monkeypatch):

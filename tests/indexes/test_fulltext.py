@@ -1,4 +1,4 @@
-"""A search finds what it says, on every database, and the index of words is kept in step with the events."""
+"""A search finds the matching events on every database, and the full-text index follows the events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UTC_ZONE = ZoneInfo("UTC")
 
 @pytest.fixture(params=["indexed", "behind"])
 def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Write events into an empty log, either into the index of words or behind it."""
+    """Write events to an empty log, indexed or not yet indexed."""
 
     def append(*given: dict[str, Any]) -> None:
         with app.app_context(), writer.writing() as event_log:
@@ -46,11 +46,11 @@ def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
 
 
 def found(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
-    """Return the numbers in the titles of the events that a search finds, in the order of the feed."""
+    """Return the numbers in the titles of the matching events, in feed order."""
     with app.app_context():
-        wanted = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
-        page = queries.page(wanted, limit=limit)
-        assert histogram.count(wanted) == len(page.events) or page.older
+        event_filter = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
+        page = queries.page(event_filter, limit=limit)
+        assert histogram.count(event_filter) == len(page.events) or page.older
         return [int(event.title.split()[-1]) for event in page.events]
 
 
@@ -135,7 +135,7 @@ def test_times_that_do_not_overlap_are_refused(app):
 
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a handful of events be many, so that a search is answered as it is among a million."""
+    """Lower the limits, so that a few events are searched as a million are."""
     monkeypatch.setattr(match_planner, "LOOKUP_LIMIT", 5)
     monkeypatch.setattr(match_planner, "READ_LIMIT", 30)
     monkeypatch.setattr(match_planner, "PREFIX_LIMIT", 1)
@@ -154,17 +154,17 @@ def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch,
     expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
     with app.app_context():
         for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
-            wanted = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
+            event_filter = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
             met, cursor = [], None
             while True:
-                page = queries.page(wanted, cursor, limit)
+                page = queries.page(event_filter, cursor, limit)
                 met += [int(event.title.split()[-1]) for event in page.events]
                 if page.older is None:
                     break
                 cursor = Cursor.parse(str(page.older))
             assert met == expected
-            assert histogram.count(wanted) == len(expected)
-            chart = histogram.histogram(wanted, NOW, UTC_ZONE)
+            assert histogram.count(event_filter) == len(expected)
+            chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
             assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
@@ -177,7 +177,7 @@ def test_unindexed_events_are_searched(app, write):
 
 
 def checked() -> None:
-    """Let SQLite compare its index with the words of all events; PostgreSQL keeps its own."""
+    """Let SQLite compare its index with the words of all events. PostgreSQL updates its own."""
     with writer.writing() as event_log:
         event_log.count()
     if db.engine.dialect.name == "sqlite":
@@ -186,8 +186,8 @@ def checked() -> None:
 
 
 def test_index_follows_the_events(app, client, make_connector, write):
-    one = make_connector("kubernetes", "Zanzibar")
-    client.post(f"/api/connectors/{one}/enable")
+    connector = make_connector("kubernetes", "Zanzibar")
+    client.post(f"/api/connectors/{connector}/enable")
     with app.app_context():
         checked()
         for row in db.session.execute(select(ChangeEvent.__table__)).mappings():
@@ -249,10 +249,10 @@ LAX = hypothesis.settings(
 def test_any_search_runs_without_error(app, q):
     with app.app_context():
         with suppress(BadFilter):
-            wanted = parse_filter({"q": [q]}, NOW, UTC_ZONE, "24h")
-            queries.page(wanted)
-            histogram.count(wanted)
-            histogram.histogram(wanted, NOW, UTC_ZONE)
+            event_filter = parse_filter({"q": [q]}, NOW, UTC_ZONE, "24h")
+            queries.page(event_filter)
+            histogram.count(event_filter)
+            histogram.histogram(event_filter, NOW, UTC_ZONE)
         db.session.rollback()
 
 
@@ -263,8 +263,8 @@ def test_every_event_is_found_by_its_title(app, title):
         number = event_log.append(new(0, title=title))
         event_log.flush()
         for q in {f'"{word}"' for word in title.replace('"', " ").split() if index_tokens.tokens(word)}:
-            asked = search_query.groups(search_query.parse(q))
-            matches = fulltext.condition(event_log.connection, asked, None, None)
+            groups = search_query.groups(search_query.parse(q))
+            matches = fulltext.condition(event_log.connection, groups, None, None)
             statement = select(ChangeEvent.id).where(matches, ChangeEvent.id == number)
             assert event_log.connection.execute(statement).all(), q
         raise ZeroDivisionError
@@ -283,18 +283,18 @@ def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, q, more
     write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
     wanted_ones = [n for n in range(60) if n % 2 and all(people[n][name] in values for name, values in more.items())]
     with app.app_context():
-        wanted = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
+        event_filter = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
         if q == "frequent,other freq":
             wanted_ones = []
-        chart = histogram.histogram(wanted, NOW, UTC_ZONE)
+        chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
         counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
         assert chart.total == len(counted)
         too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
         assert (chart.since is not None) == too_many
         assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
-        found = histogram.statistics(wanted, ("author", "source"))
-        assert (found.since, found.total) == (chart.since, len(counted))
-        assert sum(found.by["author"].values()) == len(counted)
+        statistics = histogram.statistics(event_filter, ("author", "source"))
+        assert (statistics.since, statistics.total) == (chart.since, len(counted))
+        assert sum(statistics.by["author"].values()) == len(counted)
         narrow = parse_filter(
             {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
         )
@@ -310,15 +310,15 @@ def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
     page = soup(client.get("/?q=common"))
     assert "Counted back to" in page.select_one("#timeline .counted-since").text
     assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start
-    titles = [one.text for one in page.select("#timeline a[data-uncounted] title")]
+    titles = [title.text for title in page.select("#timeline a[data-uncounted] title")]
     assert titles
     assert all(title.endswith("not counted") for title in titles[:-1])
     assert len(page.select("#feed article")) == 50
     for address in ("/api/timeline", "/api/stats"):
-        told = client.get(f"{address}?q=common").json
-        assert told["total"] == 9
-        assert told["counted_since"] > (now - timedelta(minutes=181)).isoformat()
-        assert client.get(f"{address}?q=common&start_date={told['counted_since']}").json["counted_since"] is None
+        body = client.get(f"{address}?q=common").json
+        assert body["total"] == 9
+        assert body["counted_since"] > (now - timedelta(minutes=181)).isoformat()
+        assert client.get(f"{address}?q=common&start_date={body['counted_since']}").json["counted_since"] is None
         assert client.get(address).json["counted_since"] is None
     assert soup(client.get("/")).select_one(".counted-since") is None
 
@@ -327,6 +327,11 @@ def test_excluded_times_are_not_counted(app, write):
     write(*({"timestamp": NOW - n * HOUR} for n in range(20)))
     for q in ("-around:08:00", "-around:08:00 -around:07:00~2h -after:11:30", "-before:03:30 number", "-before:23:00"):
         with app.app_context():
-            wanted = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
-            every = queries.page(wanted, limit=50).events
-            assert histogram.histogram(wanted, NOW, UTC_ZONE).total == histogram.count(wanted) == len(every) < 20
+            event_filter = parse_filter({"q": [q], "range": ["24h"]}, NOW, UTC_ZONE)
+            every = queries.page(event_filter, limit=50).events
+            assert (
+                histogram.histogram(event_filter, NOW, UTC_ZONE).total
+                == histogram.count(event_filter)
+                == len(every)
+                < 20
+            )

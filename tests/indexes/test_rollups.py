@@ -1,4 +1,4 @@
-"""The rollups are exact, and what reads them reads no more than it has to."""
+"""The rollups are exact, and queries read as few rows as necessary."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TAGS: tuple[list[str], ...] = ([], ["ci"], ["ci", "night"], ["größe"], [f"very
 
 
 def some_event(number: int, chance: random.Random, short: bool = True) -> dict[str, Any]:
-    """Return an event made up by chance."""
+    """Return the members of a random event."""
     connector_id, connector_name = chance.choice(CONNECTORS)
     return {
         "event_id": f"chance-{number}",
@@ -58,73 +58,77 @@ def some_event(number: int, chance: random.Random, short: bool = True) -> dict[s
 
 @pytest.fixture
 def fill(app: Flask) -> Any:
-    """Write so many events made up by chance into an empty log."""
+    """Return a function that writes random events to an empty log."""
 
     def write(number: int, seed: int = 1, short: bool = True) -> None:
         chance = random.Random(seed)
         with app.app_context(), writer.writing() as event_log:
             event_log.remove(numbers())
-            event_log.append(*(new(one, **some_event(one, chance, short)) for one in range(number)))
+            event_log.append(
+                *(new(event_number, **some_event(event_number, chance, short)) for event_number in range(number))
+            )
 
     return write
 
 
 def numbers() -> list[int]:
-    """Return the number of every event."""
+    """Return the numbers of all events."""
     return list(db.session.scalars(select(ChangeEvent.id)))
 
 
 def kept() -> dict[tuple[Any, ...], int]:
-    """Return what the rollups hold."""
+    """Return the rows of the rollups."""
     rows = db.session.execute(select(EventCount.__table__)).all()
     return {tuple(row)[:-1]: row.events for row in rows}
 
 
 def kept_sets() -> dict[tuple[Any, ...], set[int]]:
-    """Return the numbers of the events in each set."""
-    found: dict[tuple[Any, ...], set[int]] = {}
+    """Return the event numbers in each bitmap."""
+    sets: dict[tuple[Any, ...], set[int]] = {}
     for facet, grain, slot, chunk, value, bits in db.session.execute(select(EventSet.__table__)):
         members = {
-            chunk * bitmaps.CHUNK + place for place, bit in enumerate(f"{bitmaps.decode(bits):b}"[::-1]) if bit == "1"
+            chunk * bitmaps.CHUNK + position
+            for position, bit in enumerate(f"{bitmaps.decode(bits):b}"[::-1])
+            if bit == "1"
         }
         assert members
-        found.setdefault((facet, grain, value, slot), set()).update(members)
-    return found
+        sets.setdefault((facet, grain, value, slot), set()).update(members)
+    return sets
 
 
 def recounted_sets() -> dict[tuple[Any, ...], set[int]]:
-    """Look for the sets that every event should be in, one by one."""
-    found: dict[tuple[Any, ...], set[int]] = {}
-    for one, facet, grain, value, slot in places_of_all():
+    """Return the expected bitmaps, computed event by event."""
+    sets: dict[tuple[Any, ...], set[int]] = {}
+    for event, facet, grain, value, slot in places_of_all():
         if (facet == "all") == (grain > 0):
-            found.setdefault((facet, grain, value, slot), set()).add(one.id)
-        found.setdefault(("source", 0, one.source, 0), set()).add(one.id)
-    return found
+            sets.setdefault((facet, grain, value, slot), set()).add(event.id)
+        sets.setdefault(("source", 0, event.source, 0), set()).add(event.id)
+    return sets
 
 
 def recounted() -> Counter[tuple[Any, ...]]:
-    """Count every event that the rollups should hold, one by one."""
-    return Counter((*place, one.source) for one, *place in places_of_all())
+    """Return the expected rollups, counted event by event."""
+    return Counter((*row, event.source) for event, *row in places_of_all())
 
 
 def places_of_all() -> Iterator[tuple[Any, ...]]:
-    """Yield every event that is counted with each facet, grain, value and slot that it has."""
+    """Yield each counted event with each of its facets, grains, values and slots."""
     counted = db.session.scalar(text("SELECT counted FROM log_head"))
-    for one in db.session.execute(select(ChangeEvent.__table__).where(ChangeEvent.id <= counted)):
-        seconds = int(one.timestamp.timestamp())
-        named = one.connector_name is not None
+    for event in db.session.execute(select(ChangeEvent.__table__).where(ChangeEvent.id <= counted)):
+        seconds = int(event.timestamp.timestamp())
+        named = event.connector_name is not None
         facets = {
             "all": "",
-            "event_type": one.event_type,
-            "author": one.author,
-            "status": one.status,
-            "connector": f"{one.connector_id or ''}{'/' if named else ''}{one.connector_name or ''}" or None,
-            "tag": json.dumps(one.tags, ensure_ascii=False, separators=(",", ":")) if one.tags else None,
+            "event_type": event.event_type,
+            "author": event.author,
+            "status": event.status,
+            "connector": f"{event.connector_id or ''}{'/' if named else ''}{event.connector_name or ''}" or None,
+            "tag": json.dumps(event.tags, ensure_ascii=False, separators=(",", ":")) if event.tags else None,
         }
         for facet, value in facets.items():
             for grain in (0, 900, 3600, 86400) if value is not None else ():
                 value = "" if len(value) > 500 else value
-                yield one, facet, grain, value, seconds // grain if grain else 0
+                yield event, facet, grain, value, seconds // grain if grain else 0
 
 
 def test_rollups_equal_a_recount_after_writes_and_removals(app, fill, monkeypatch):
@@ -138,11 +142,16 @@ def test_rollups_equal_a_recount_after_writes_and_removals(app, fill, monkeypatc
         for number, step in enumerate(steps):
             with app.app_context(), writer.writing() as event_log:
                 if step == "write":
-                    some = range(100 * number + 100, 100 * number + 100 + chance.randrange(1, 9))
-                    event_log.append(*(new(one, **some_event(one, chance, short=False)) for one in some))
+                    new_numbers = range(100 * number + 100, 100 * number + 100 + chance.randrange(1, 9))
+                    event_log.append(
+                        *(
+                            new(event_number, **some_event(event_number, chance, short=False))
+                            for event_number in new_numbers
+                        )
+                    )
                 elif step == "remove":
-                    there = numbers()
-                    event_log.remove([*chance.sample(there, len(there) // 3), 10**12])
+                    existing = numbers()
+                    event_log.remove([*chance.sample(existing, len(existing) // 3), 10**12])
                 else:
                     event_log.count()
             with app.app_context():
@@ -203,30 +212,33 @@ def test_filters_give_the_same_results_with_and_without_rollups(app, fill, short
         "connector": ("7", "Work", "9", "07", "a/b", "none"),
         "tag": ("ci", "night", "größe", "absent", TAGS[-1][3]),
     }
-    wanted = []
+    filters = []
     for _ in range(30):
         names = chance.sample(list(choices), chance.choice([0, 1, 2, 2, 3]))
-        filters = {name: tuple(chance.sample(choices[name], chance.choice([1, 1, 2]))) for name in names}
+        values = {name: tuple(chance.sample(choices[name], chance.choice([1, 1, 2]))) for name in names}
         start, end = chance.choice(ranges)
-        wanted.append(Filter(**filters, start=start, end=end))
+        filters.append(Filter(**values, start=start, end=end))
 
     def answers() -> list[Any]:
-        found = []
-        for one in wanted:
-            page = queries.page(one, limit=7)
-            older = queries.page(one, page.older, 7).events if page.older else ()
+        results = []
+        for event_filter in filters:
+            page = queries.page(event_filter, limit=7)
+            older = queries.page(event_filter, page.older, 7).events if page.older else ()
             zone = chance.choice([UTC_ZONE, KOLKATA, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")])
-            charts = [histogram.histogram(one, NOW, zone), histogram.histogram(replace(one, q="commit"), NOW, zone)]
+            charts = [
+                histogram.histogram(event_filter, NOW, zone),
+                histogram.histogram(replace(event_filter, q="commit"), NOW, zone),
+            ]
             columns = ("source", "author", "connector_name", "status")
-            counts = [histogram.counts_by(name, one) for name in columns]
-            found.append(([e.id for e in page.events], [e.id for e in older], counts, histogram.count(one)))
-            every = queries.page(one, limit=500).events
+            counts = [histogram.counts_by(name, event_filter) for name in columns]
+            results.append(([e.id for e in page.events], [e.id for e in older], counts, histogram.count(event_filter)))
+            every = queries.page(event_filter, limit=500).events
             assert [chart.total for chart in charts] == [len(every)] * 2
             assert [bin.counts for bin in charts[0].bins] == in_bins(charts[0], every)
-            assert histogram.count(one) == len(every)
+            assert histogram.count(event_filter) == len(every)
             for name, numbers in zip(columns, counts, strict=True):
                 assert numbers == Counter(value for e in every if (value := getattr(e, name)) is not None)
-        return found
+        return results
 
     with app.app_context():
         before = answers()
@@ -239,7 +251,9 @@ def test_filters_give_the_same_results_with_and_without_rollups(app, fill, short
 def test_migration_counts_existing_events(new_app: Flask) -> None:
     chance = random.Random(11)
     with new_app.app_context(), writer.writing() as event_log:
-        event_log.append(*(new(one, **some_event(one, chance, short=False)) for one in range(200)))
+        event_log.append(
+            *(new(event_number, **some_event(event_number, chance, short=False)) for event_number in range(200))
+        )
     with new_app.app_context():
         folder = alembic(new_app)
         db.session.remove()
@@ -253,14 +267,14 @@ def test_migration_counts_existing_events(new_app: Flask) -> None:
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Collect what the database is asked."""
-    asked: list[tuple[str, Any]] = []
+    """Record the executed statements."""
+    executed: list[tuple[str, Any]] = []
 
     def listen(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        asked.append((statement, values))
+        executed.append((statement, values))
 
     listener.listen(db.engine, "before_cursor_execute", listen)
-    yield asked
+    yield executed
     listener.remove(db.engine, "before_cursor_execute", listen)
 
 
@@ -292,12 +306,12 @@ def test_no_query_scans_all_events(app, fill, read):
     """SQLite alone: PostgreSQL rightly scans a table this small. ``make bench scale`` shows its plans at a million."""
     fill(600)
     with app.app_context():
-        with statements() as asked:
+        with statements() as executed:
             read()
-        assert asked
+        assert executed
         plan = [
             row[3]
-            for statement, values in asked
+            for statement, values in executed
             for row in db.session.connection().exec_driver_sql("EXPLAIN QUERY PLAN " + statement, values)
         ]
     if read not in (READS["first page"], READS["deep page"]):
@@ -305,15 +319,15 @@ def test_no_query_scans_all_events(app, fill, read):
     walked = [step for step in plan if step.startswith("SCAN") and ("change_events" in step or "event_tags" in step)]
     assert [step for step in walked if "USING COVERING INDEX ix_change_events_feed" not in step] == []
     if walked:
-        assert any("LIMIT" in statement for statement, _ in asked)  # in order, until a page is full
+        assert any("LIMIT" in statement for statement, _ in executed)  # in order, until a page is full
     assert not any("SCAN event_counts" in step for step in plan)
 
 
 def test_page_loads_only_the_rows_it_shows(app, fill):
     fill(200)
-    with app.app_context(), statements() as asked:
+    with app.app_context(), statements() as executed:
         assert len(queries.page(Filter(author=("ann",)), limit=20).events) == 20
-    whole = [values for statement, values in asked if "description" in statement]
+    whole = [values for statement, values in executed if "description" in statement]
     assert [len(values) for values in whole] == [20]
 
 

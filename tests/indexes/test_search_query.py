@@ -1,4 +1,4 @@
-"""The language of the search box: what is typed is read as people mean it, and refused in words they can use."""
+"""The search language: a search is parsed as intended, or refused with a helpful message."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KOLKATA = ZoneInfo("Asia/Kolkata")
 
 
 def read(text: str) -> list[tuple[object, ...]]:
-    """Return the name and the values of each term, with "not" before what is negated."""
-    return [(*(["not"] if one.negated else []), one.name, *one.values) for one in search_query.parse(text)]
+    """Return the name and the values of each term, with "not" before negated ones."""
+    return [(*(["not"] if term.negated else []), term.name, *term.values) for term in search_query.parse(text)]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_search_is_parsed_into_terms(text, meant):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("sauce:github", "Unknown qualifier “sauce:”. Use one of source:, type:, action:, connector:, author:"),
         ("a b:c", "put it in quotes"),
@@ -75,17 +75,17 @@ def test_search_is_parsed_into_terms(text, meant):
         ("x " * 21, "at most 20 words and qualifiers"),
     ],
 )
-def test_invalid_search_has_a_helpful_message(text, said):
+def test_invalid_search_has_a_helpful_message(text, message):
     with pytest.raises(BadFilter) as refused:
         search_query.parse(text)
     assert refused.value.parameter == "q"
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def window(text: str, zone: ZoneInfo = UTC_ZONE) -> Window:
-    """Return the one stretch of time that a search names."""
-    [found] = search_query.windows(search_query.parse(text), NOW, zone)
-    return found
+    """Return the only window of time in a search."""
+    [parsed] = search_query.windows(search_query.parse(text), NOW, zone)
+    return parsed
 
 
 def utc(text: str) -> datetime:
@@ -159,10 +159,14 @@ def test_timeless_removes_the_times_of_a_search():
 
 
 def test_repeated_qualifier_is_an_alternative_and_words_are_required():
-    source, one, two = search_query.groups(search_query.parse("tag:a tag:b x -y")), Phrase(("wx",)), Phrase(("wy",))
+    source, first, second = (
+        search_query.groups(search_query.parse("tag:a tag:b x -y")),
+        Phrase(("wx",)),
+        Phrase(("wy",)),
+    )
     assert [(group.phrases, group.negated) for group in source] == [
-        ((one,), False),
-        ((two,), True),
+        ((first,), False),
+        ((second,), True),
         ((Phrase((index_tokens.search_term("tag", "a"),)), Phrase((index_tokens.search_term("tag", "b"),))), False),
     ]
 
@@ -182,7 +186,7 @@ def test_words_are_normalized_and_the_last_is_a_prefix(text, phrase):
 
 
 def test_values_are_searchable_and_keys_are_not():
-    said = index_tokens.of_event(
+    terms = index_tokens.of_event(
         {
             **dict.fromkeys(("connector_name", "status", "connector_id")),
             **{"source": "github", "event_type": "Commit", "title": "Fix", "author": "ann", "tags": ["t"]},
@@ -190,12 +194,12 @@ def test_values_are_searchable_and_keys_are_not():
             "metadata": {"action": "push", "changes": {"field_key": 1}},
         }
     ).split()
-    assert [word for word in said if word[0] == "w"] == ["wfix", "wann", "wvalue", "w300", "w1", "w5", "wpush", "w1"]
+    assert [word for word in terms if word[0] == "w"] == ["wfix", "wann", "wvalue", "w300", "w1", "w5", "wpush", "w1"]
     assert {
         index_tokens.search_term("action", "push"),
         index_tokens.search_term("field", "Field key"),
         index_tokens.search_term("tag", "T"),
-    } <= set(said)
+    } <= set(terms)
 
 
 @given(st.text(max_size=300) | SEARCHES)
@@ -220,6 +224,6 @@ def test_tokens_are_ascii_letters_and_digits(text):
 
 def test_event_types_are_found_by_name_and_label():
     for connector_type in connectors.TYPES.values():
-        for one in connector_type.event_types:
-            for name in (one.name, one.label):
-                assert one.name in search_query.parse(f'type:"{name}"')[0].values
+        for event_type in connector_type.event_types:
+            for name in (event_type.name, event_type.label):
+                assert event_type.name in search_query.parse(f'type:"{name}"')[0].values

@@ -1,4 +1,4 @@
-"""The daily check: one server does it, what it finds is told once, and the checkpoint is made only if all is well."""
+"""The daily check: one server runs it, a break is recorded once, and only an intact log gets a checkpoint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
 @pytest.fixture
 def look(app: Flask) -> Callable[..., State]:
-    """Let the keeper look so long after ``NOW``, and return what is known then."""
+    """Return a function that runs the worker some time after ``NOW`` and returns the state of the check."""
 
     def look(**after: float) -> State:
         IntegrityWorker(app, lambda: NOW + timedelta(**after)).run_once()
@@ -44,7 +44,7 @@ def look(app: Flask) -> Callable[..., State]:
 
 
 def state(app: Flask) -> State:
-    """Return what is known of the log."""
+    """Return the state of the check."""
     with app.app_context():
         return check_job.state()
 
@@ -58,7 +58,7 @@ def ask(app: Flask) -> None:
 def kept(app: Flask) -> list[int]:
     """Return the sizes of the checkpoints in the file."""
     with app.app_context():
-        return [one.size for one in checkpoints.read_with_known_key(latest_checkpoint.file())[0]]
+        return [checkpoint.size for checkpoint in checkpoints.read_with_known_key(latest_checkpoint.file())[0]]
 
 
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
@@ -113,8 +113,8 @@ def test_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., Sta
     look()
     ask(app)
     assert state(app).requested
-    found = look(minutes=1)
-    assert (found.requested, found.checked_at) == (False, NOW + timedelta(minutes=1))
+    finished = look(minutes=1)
+    assert (finished.requested, finished.checked_at) == (False, NOW + timedelta(minutes=1))
     assert kept(app) == [1]
 
 
@@ -126,9 +126,9 @@ def test_break_and_its_repair_are_recorded_once(app: Flask, look: Callable[..., 
     assert broken.broken
     assert (broken.broken.kind, broken.broken.event) == ("edited", 2)
     assert kept(app) == [], "nothing is signed that is not whole"
-    [told] = of_type(events, "ChainBroken")
-    assert (told["author"], told["metadata"]["of_event"]) == ("system", 2)
-    assert told["description"]["cause"] == "daily check of the log"
+    [recorded] = of_type(events, "ChainBroken")
+    assert (recorded["author"], recorded["metadata"]["of_event"]) == ("system", 2)
+    assert recorded["description"]["cause"] == "daily check of the log"
     look(days=1)
     assert len(of_type(events, "ChainBroken")) == 1
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
@@ -138,8 +138,8 @@ def test_break_and_its_repair_are_recorded_once(app: Flask, look: Callable[..., 
         change(app, f"UPDATE change_events SET author = '{author}' WHERE id = {number}")
     look(days=3)
     look(days=4)
-    [*_, mended] = told = of_type(events, "ChainBroken", "ChainMended")
-    assert [event["event_type"] for event in told][2:] == ["ChainMended"]
+    [*_, mended] = recorded = of_type(events, "ChainBroken", "ChainMended")
+    assert [event["event_type"] for event in recorded][2:] == ["ChainMended"]
     assert mended["metadata"]["was"] == "event 1 (edited)"
     assert len(kept(app)) == 2
 
@@ -175,10 +175,10 @@ def test_log_that_ends_before_its_checkpoint_is_broken(
         db.session.commit()
         integrity_check.compare_newest_checkpoint()
     assert "has fewer now" in caplog.text
-    found = look(minutes=1).result
-    assert found
-    assert found.broken
-    assert (found.broken.kind, found.broken.event) == ("truncated", 4)
+    result = look(minutes=1).result
+    assert result
+    assert result.broken
+    assert (result.broken.kind, result.broken.event) == ("truncated", 4)
     assert len(of_type(events, "ChainBroken")) == 1
     look(days=1)
     assert kept(app) == [4]
@@ -195,10 +195,10 @@ def test_log_rewritten_with_the_key_is_broken(app: Flask, look: Callable[..., St
         )
         db.session.execute(text("DELETE FROM pruned_runs"))
     write(app, {"event_id": "other 2"}, {"event_id": "other 3"}, {"event_id": "other 4"})
-    found = look(days=1).result
-    assert found
-    assert found.broken
-    assert (found.broken.kind, found.broken.event) == ("rewritten", 3)
+    result = look(days=1).result
+    assert result
+    assert result.broken
+    assert (result.broken.kind, result.broken.event) == ("rewritten", 3)
 
 
 def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path: Path, events: Events) -> None:
@@ -209,14 +209,14 @@ def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
     put_back(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
-    assert (found := state(app).result)
-    assert (found.broken, found.checkpoints, found.before) == (None, 3, 2), "the third was the end that was given up"
+    assert (result := state(app).result)
+    assert (result.broken, result.checkpoints, result.before) == (None, 3, 2), "the third was the end that was given up"
     assert of_type(events, "ChainBroken") == []
     assert len(kept(app)) == 4, "and the next is appended"
 
 
 def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path: Path) -> None:
-    """The machine of the log is lost, and an older backup put back on a new one, with the checkpoints."""
+    """The server is lost. An older backup and the checkpoints are restored on a new one."""
     write(app, {}, {})
     take_backup(app, tmp_path / "backup")
     write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
@@ -227,13 +227,13 @@ def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path
             event_log.remove([2, 3, 4, 5])
             event_log.last_event, event_log.mac = 1, mac
             db.session.execute(text("DELETE FROM pruned_runs"))
-        misfit = latest_checkpoint.mismatch()
-        assert misfit
-        assert misfit.kind == "short"
+        mismatch = latest_checkpoint.mismatch()
+        assert mismatch
+        assert mismatch.kind == "short"
     put_back(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
-    assert (found := state(app).result)
-    assert (found.broken, found.checkpoints, found.before) == (None, 1, 1)
+    assert (result := state(app).result)
+    assert (result.broken, result.checkpoints, result.before) == (None, 1, 1)
 
 
 def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, look: Callable[..., State]) -> None:
@@ -242,14 +242,14 @@ def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, look: Callable
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([3, 4])
     write(app, {"event_id": "more"})
-    found = look(days=1).result
-    assert found
-    assert (found.broken, found.pruned) == (None, 2)
+    result = look(days=1).result
+    assert result
+    assert (result.broken, result.pruned) == (None, 2)
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([5])
-    found = look(days=2).result
-    assert found
-    assert (found.broken, found.checkpoints) == (None, 2)
+    result = look(days=2).result
+    assert result
+    assert (result.broken, result.checkpoints) == (None, 2)
 
 
 def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, look: Callable[..., State]) -> None:
@@ -258,14 +258,14 @@ def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, look: Callable[...,
     with app.app_context():
         file = latest_checkpoint.file()
         [ours] = checkpoints.read(file)
-        gone = Keyring((b"2" * KEY_BYTES,))
-        app.extensions["painchain"].keys = gone
-        foreign = checkpoints.line(replace(ours, key_id=gone.id))
+        lost = Keyring((b"2" * KEY_BYTES,))
+        app.extensions["painchain"].keys = lost
+        foreign = checkpoints.line(replace(ours, key_id=lost.id))
         app.extensions["painchain"].keys = keys
     file.write_text(f"{foreign}\n{file.read_text()}")
-    found = look(days=1).result
-    assert found
-    assert (found.checkpoints, found.unvouched) == (1, 1)
+    result = look(days=1).result
+    assert result
+    assert (result.checkpoints, result.unvouched) == (1, 1)
     assert len(kept(app)) == 2, "and the next is appended"
 
 
@@ -274,9 +274,9 @@ def test_unwritable_checkpoint_file_is_reported_and_the_check_completes(
 ) -> None:
     with app.app_context():
         latest_checkpoint.file().mkdir()
-    found = look()
-    assert found.result
-    assert found.result.broken is None
+    checked = look()
+    assert checked.result
+    assert checked.result.broken is None
     with app.app_context():
         problem = latest_checkpoint.last().problem
     assert problem
@@ -306,14 +306,14 @@ def test_stopped_server_leaves_the_check_to_another(
     monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
     monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
     write(app, {}, {}, {})
-    one = IntegrityWorker(app, lambda: NOW)
-    thread = threading.Thread(target=one.run_once)
+    worker = IntegrityWorker(app, lambda: NOW)
+    thread = threading.Thread(target=worker.run_once)
     thread.start()
-    one._stopping.set()
+    worker._stopping.set()
     thread.join(20)
     assert not thread.is_alive()
-    left = state(app)
-    assert (left.running, left.result) == (None, None)
+    after_stop = state(app)
+    assert (after_stop.running, after_stop.result) == (None, None)
     monkeypatch.setattr(integrity, "REST_DAILY", 0)
     assert look(seconds=1).result
     assert kept(app) == [4], "it is still the day's"
@@ -323,7 +323,7 @@ def test_stopped_server_leaves_the_check_to_another(
 
 
 class Collector:
-    """Where checkpoints are posted to."""
+    """A server that receives checkpoints."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
@@ -346,11 +346,11 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    one = Collector()
-    threading.Thread(target=one.server.serve_forever, args=(0.01,), daemon=True).start()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    started = Collector()
+    threading.Thread(target=started.server.serve_forever, args=(0.01,), daemon=True).start()
+    yield started
+    started.server.shutdown()
+    started.server.server_close()
 
 
 @pytest.mark.parametrize("status", [500, 302])
@@ -364,17 +364,17 @@ def test_checkpoint_delivery_is_retried_until_it_succeeds(
     look(seconds=29)
     with app.app_context():
         [stored] = latest_checkpoint.file().read_text().splitlines()
-        seen = latest_checkpoint.last()
+        delivery = latest_checkpoint.last()
     assert collector.heard == [json.loads(stored)]
-    assert (seen.waiting, seen.error) == (True, f"127.0.0.1 answered with status {status}.")
+    assert (delivery.waiting, delivery.error) == (True, f"127.0.0.1 answered with status {status}.")
     assert "hunter2" not in caplog.text
     collector.status = 204
     look(seconds=31)
     look(seconds=9999)
     with app.app_context():
-        seen = latest_checkpoint.last()
-    assert (len(collector.heard), seen.waiting, seen.error) == (2, False, None)
-    assert seen.posted_at == NOW + timedelta(seconds=31)
+        delivery = latest_checkpoint.last()
+    assert (len(collector.heard), delivery.waiting, delivery.error) == (2, False, None)
+    assert delivery.posted_at == NOW + timedelta(seconds=31)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is read back, what was changed is refused, and nothing half-written is in the way."""
+"""Checkpoints read back as written, changed ones are refused, and an unfinished line does no harm."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def read(app: Flask, file: Path) -> list[Checkpoint]:
 
 
 def append(app: Flask, file: Path) -> Checkpoint:
-    """Make a checkpoint and write it to a file."""
+    """Make a checkpoint and append it to a file."""
     with app.app_context():
-        one = checkpoints.make(lambda: NOW)
-        checkpoints.append(file, one)
-        return one
+        checkpoint = checkpoints.make(lambda: NOW)
+        checkpoints.append(file, checkpoint)
+        return checkpoint
 
 
 def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_p
     assert (first.size, second.size, second.time) == (1, 3, NOW)
     assert first.head != second.head
     assert read(app, file) == [first, second]
-    told = json.loads(file.read_text().splitlines()[1])
-    assert told | {"seal": ""} == {
+    members = json.loads(file.read_text().splitlines()[1])
+    assert members | {"seal": ""} == {
         "version": 1,
         "size": 3,
         "head": second.head.hex(),
@@ -62,14 +62,14 @@ def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_p
         "key": second.key_id,
         "seal": "",
     }
-    assert len(told["seal"]) == 64
+    assert len(members["seal"]) == 64
 
 
 @pytest.mark.parametrize("name", ["size", "head", "time", "key", "seal", "version", "more", "nan"])
 def test_changed_checkpoint_is_refused(app: Flask, name: str) -> None:
-    told = json.loads(line(app))
+    members = json.loads(line(app))
     other = {
-        "size": told["size"] + 1,
+        "size": members["size"] + 1,
         "head": "00" * 32,
         "time": "2026-01-16T14:00:00.000120Z",
         "key": "0" * 16,
@@ -79,7 +79,7 @@ def test_changed_checkpoint_is_refused(app: Flask, name: str) -> None:
         "nan": float("nan"),
     }
     with app.app_context(), pytest.raises(BadCheckpoint):
-        checkpoints.parse(json.dumps({**told, name: other[name]}))
+        checkpoints.parse(json.dumps({**members, name: other[name]}))
 
 
 @pytest.mark.parametrize(

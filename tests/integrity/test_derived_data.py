@@ -1,4 +1,4 @@
-"""What searches, filters and charts go by is in no chain: `painchain verify --deep` compares it with the events."""
+"""`painchain verify --deep` compares the data behind searches, filters and charts with the events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INDEX = "ix_change_events_feed"
 
 @pytest.fixture
 def log(app: Flask) -> Flask:
-    """A log some of whose events are counted and others not yet, with gaps."""
+    """A log with removed events, in which some events are counted and others are not yet."""
     write(
         app,
         *(
@@ -40,7 +40,7 @@ def log(app: Flask) -> Flask:
 
 
 def astray(app: Flask) -> list[str]:
-    """Return what does not tell the same as the events."""
+    """Return the differences between derived data and the events."""
     with app.app_context():
         return derived_data.find_problems()
 
@@ -64,8 +64,8 @@ CASES = [
 def test_tampered_derived_data_is_reported(log: Flask, statement: str, words: str) -> None:
     by_hand(log, statement)
     assert checked(log).broken is None
-    found = astray(log)
-    assert any(words in one for one in found), found
+    problems = astray(log)
+    assert any(words in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
@@ -75,8 +75,8 @@ def test_event_missing_from_the_full_text_index_is_reported(log: Flask, database
         "INSERT INTO event_words (event_words, rowid, words) "
         "SELECT 'delete', id, words FROM change_events WHERE id = 5",
     )
-    [found] = astray(log)
-    assert found.startswith("The full-text index does not match the events")
+    [problem] = astray(log)
+    assert problem.startswith("The full-text index does not match the events")
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
@@ -86,8 +86,8 @@ def test_partial_index_is_reported(log: Flask, database: str) -> None:
         db.session.rollback()
     by_hand(log, f"DROP INDEX {INDEX}; {whole} WHERE id <> 5; PRAGMA writable_schema = ON")
     by_hand(log, f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{whole}' WHERE name = '{INDEX}'")
-    [found] = astray(log)
-    assert found.startswith("An index of change_events omits or invents rows")
+    [problem] = astray(log)
+    assert problem.startswith("An index of change_events omits or invents rows")
 
 
 def test_foreign_database_code_is_reported(log: Flask) -> None:
@@ -96,8 +96,8 @@ def test_foreign_database_code_is_reported(log: Flask) -> None:
             connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_tags BEGIN SELECT 1; END"))
         else:
             connection.execute(text("CREATE POLICY hide ON event_tags USING (event <> 5)"))
-    [found] = astray(log)
-    assert found.endswith(("trigger hide.", "policy hide."))
+    [problem] = astray(log)
+    assert problem.endswith(("trigger hide.", "policy hide."))
     with log.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("DROP POLICY hide ON event_tags"))
@@ -119,6 +119,6 @@ def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
         "Indexes: FAILED.",
     )
     assert lines[3] == "  A filter by tag does not find a tag of an event, first at event 7."
-    told: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)
-    assert (told["ok"], told["derived"]["ok"]) == (False, False)
+    report: dict[str, Any] = json.loads(run("verify", "--deep", "--json").stdout)
+    assert (report["ok"], report["derived"]["ok"]) == (False, False)
     assert json.loads(run("verify", "--json").stdout)["derived"] is None

@@ -1,4 +1,4 @@
-"""Completeness: the log tells how everything is configured, and what was changed past it is named."""
+"""The log contains the complete configuration, and unrecorded changes are reported as drift."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKEN = {"token": "made-up-token"}
 
 @contextmanager
 def acting(app: Flask) -> Iterator[Trail]:
-    """Do something on the record."""
+    """Open an audited transaction."""
     with app.app_context():
         with writer.writing() as event_log:
             yield Trail(event_log, "ann", writer.new_request_id(NOW), NOW + timedelta(minutes=event_log.last_event))
@@ -40,16 +40,16 @@ def acting(app: Flask) -> Iterator[Trail]:
 
 
 def compared(app: Flask) -> Completeness:
-    """Compare the log with what is configured."""
+    """Compare the log with the configuration."""
     with app.app_context():
-        found = verification.completeness()
+        result = verification.completeness()
         db.session.remove()
-        return found
+        return result
 
 
 def named(name: str) -> Any:
     """Return the connector of a name."""
-    return next(one for one in connector_store.list_all() if one.name == name)
+    return next(connector for connector in connector_store.list_all() if connector.name == name)
 
 
 def switch(app: Flask, enabled: bool) -> None:
@@ -60,7 +60,7 @@ def switch(app: Flask, enabled: bool) -> None:
 
 @pytest.fixture
 def busy(app: Flask) -> Flask:
-    """A server on which all that can be configured was, and was changed, renamed and removed."""
+    """A server on which everything was configured, changed, renamed and removed."""
     github = connectors.ADDABLE["github"]
     with acting(app) as trail:
         for name in ("Work", "Home", "Gone"):
@@ -88,7 +88,7 @@ def busy(app: Flask) -> Flask:
         teams.update(blue, {"name": "Sky", "tags": "infra"}, None, trail)
         teams.update(red, {"name": "Blue"}, None, trail)
         teams.delete(grey, None, trail)
-        rules = {one.name: one for one in notification_rules.list_all()}
+        rules = {each.name: each for each in notification_rules.list_all()}
         notification_rules.update(
             rules["Blue"], {"name": "Sky", "enabled": False, "url": "json://example.org/"}, None, trail
         )
@@ -100,7 +100,7 @@ def busy(app: Flask) -> Flask:
         users.disable(bob, trail)
         api_tokens.create("of eve", "viewer", 7, eve, trail)
         users.remove(eve, trail)
-        api_tokens.revoke(next(one for one in map(api_tokens.get, (1, 2, 3)) if one and one.name == "old"), trail)
+        api_tokens.revoke(next(each for each in map(api_tokens.get, (1, 2, 3)) if each and each.name == "old"), trail)
         retention_rules.change({"github": 90, "gitlab": 30}, {}, trail)
         retention_rules.change({"gitlab": None}, {}, trail)
         assert invitations.first_role() == "viewer"
@@ -191,14 +191,14 @@ EDITS = [
 @pytest.mark.parametrize(("statement", "words"), EDITS)
 def test_edited_configuration_is_drift(busy: Flask, statement: str, words: str) -> None:
     by_hand(busy, statement)
-    found = compared(busy)
-    [drift] = found.drift
+    result = compared(busy)
+    [drift] = result.drift
     assert drift.words.endswith(f"{words}: somebody edited the database by hand.")
     assert not drift.explained
 
 
 def by_hand(app: Flask, statement: str) -> None:
-    """Do what somebody does who can write to the database."""
+    """Run a statement, as an attacker with write access to the database would."""
     with app.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             statement = statement.replace("::text", "").replace("::json", "")
@@ -242,7 +242,7 @@ def test_changes_while_auditing_was_off_are_explained(busy: Flask) -> None:
     with acting(busy) as trail:
         connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 1200}), trail)
         teams.create({"name": "Unseen", "tags": "x"}, trail)
-        teams.delete(next(one for one in teams.list_all() if one.name == "Sky"), None, trail)
+        teams.delete(next(each for each in teams.list_all() if each.name == "Sky"), None, trail)
     open_gap = compared(busy)
     assert (len(open_gap.explained), open_gap.drift) == (3, [])
     assert "auditing was off from 2026-11-02" in open_gap.explained[0].words
@@ -250,14 +250,14 @@ def test_changes_while_auditing_was_off_are_explained(busy: Flask) -> None:
     switch(busy, True)
     with acting(busy) as trail:
         connector_store.update(named("Home"), ConnectorEdit({"tags": "new"}), trail)
-    found = compared(busy)
-    assert (found.drift, [one.what for one in found.explained]) == (
+    result = compared(busy)
+    assert (result.drift, [each.what for each in result.explained]) == (
         [],
         ["Poll interval of connector “Home”", "Team “Unseen”", "Team “Sky”"],
     )
-    assert found.explained[0].logged == 900
+    assert result.explained[0].logged == 900
     by_hand(busy, "UPDATE connectors SET tags = '[]' WHERE name = 'Home'")
-    assert [one.what for one in compared(busy).drift] == ["Tags of connector “Home”"], "that was recorded later"
+    assert [each.what for each in compared(busy).drift] == ["Tags of connector “Home”"], "that was recorded later"
 
 
 def test_pruned_log_compares_only_recorded_values(busy: Flask) -> None:
@@ -265,11 +265,11 @@ def test_pruned_log_compares_only_recorded_values(busy: Flask) -> None:
         ids = db.session.scalars(text("SELECT id FROM change_events ORDER BY id")).all()
         with writer.writing() as event_log:
             event_log.remove(ids[:20])
-    found = compared(busy)
-    assert (found.drift, found.whole) == ([], False)
+    result = compared(busy)
+    assert (result.drift, result.whole) == ([], False)
     by_hand(busy, "UPDATE people SET role = 'admin' WHERE name = 'bert'")
     by_hand(busy, "UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'")
-    assert [one.what for one in compared(busy).drift] == ["Tags of team “Sky”"]
+    assert [each.what for each in compared(busy).drift] == ["Tags of team “Sky”"]
 
 
 def test_reported_events_do_not_count_as_configuration(busy: Flask) -> None:

@@ -1,4 +1,4 @@
-"""What is forged so that PainChain itself vouches for it, overlooks it or cannot read it: it shows all the same."""
+"""Forgeries that PainChain itself might seal, overlook or fail to read are detected."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def test_retention_does_not_seal_a_forged_run(app: Flask, removed: list[int]) ->
 
 
 def copied(table: str, name: str, **other: str) -> str:
-    """Return the statement that puts in a row like another."""
+    """Return the statement that inserts a copy of a row."""
     with db.engine.connect() as connection:
-        found = connection.execute(text(f"SELECT * FROM {table} WHERE name = '{name}'")).one()._mapping
-    columns = [column for column in found if column not in ("id", "email")]
+        row = connection.execute(text(f"SELECT * FROM {table} WHERE name = '{name}'")).one()._mapping
+    columns = [column for column in row if column not in ("id", "email")]
     values = [f"'{other[column]}'" if column in other else column for column in columns]
     return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} WHERE name = '{name}'"
 
@@ -106,7 +106,7 @@ def test_log_forged_with_a_replaced_key_does_not_match_its_checkpoints(app: Flas
 
 
 def forge_with_the_old_key(app: Flask) -> None:
-    """Write another past with a key that was replaced, as if a restore had given up the other."""
+    """Rewrite the log with a replaced key, as if a restore had discarded the rest."""
     keys = app.extensions["painchain"].keys
     old = Chain(Keyring(keys.roots[1:]))
     facts = {"backup_size": 3, "abandoned_size": 1000}

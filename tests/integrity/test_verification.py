@@ -1,4 +1,4 @@
-"""Verify: whatever is done to the log by hand shows, at the first place where it was done, in words for a person."""
+"""Verification detects any tampering with the log, at its first position, with a readable diagnosis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ State = dict[str, set[tuple[Any, ...]]]
 
 
 def rotate(app: Flask, root: bytes = NEW) -> None:
-    """Let another key lead from now on, as `painchain rotate-key` does in one commit."""
+    """Rotate the key, as `painchain rotate-key` does in one commit."""
     keys = Keyring((root, *app.extensions["painchain"].keys.roots))
     chain = Chain(keys)
     with app.app_context(), db.engine.begin() as connection:
@@ -45,7 +45,7 @@ def rotate(app: Flask, root: bytes = NEW) -> None:
 
 @pytest.fixture
 def log(app: Flask) -> Flask:
-    """A log of twelve events, three of which retention has removed, with another key from the eighth on."""
+    """A log of twelve events: retention removed three, and the key was rotated before the eighth."""
     write(app, *({"title": f"job {number}", "event_id": f"first-{number}"} for number in range(2, 8)))
     rotate(app)
     write(app, *({"title": f"job {number}", "event_id": f"then-{number}"} for number in range(8, LAST + 1)))
@@ -56,41 +56,41 @@ def log(app: Flask) -> Flask:
 
 
 def broken(app: Flask) -> tuple[str, int, str]:
-    """Return what a check finds, without what to do about it."""
-    found = checked(app).broken
-    assert found
-    assert found.advice
-    return found.kind, found.event, found.words
+    """Return kind, event number and diagnosis of the first break."""
+    first_break = checked(app).broken
+    assert first_break
+    assert first_break.advice
+    return first_break.kind, first_break.event, first_break.words
 
 
-def swap(one: int, other: int) -> str:
-    """Return the statements that let two events change places."""
+def swap(first: int, second: int) -> str:
+    """Return the statements that swap two events."""
     ids = "UPDATE change_events SET id = {} WHERE id = {}"
-    return ";".join(ids.format(*pair) for pair in ((1000, one), (one, other), (other, 1000)))
+    return ";".join(ids.format(*pair) for pair in ((1000, first), (first, second), (second, 1000)))
 
 
 def shift(first: int, by: int, last: int = 100) -> str:
-    """Return the statements that number events anew."""
+    """Return the statements that renumber events."""
     return (
         f"UPDATE change_events SET id = -(id + {by}) WHERE id BETWEEN {first} AND {last};"
         "UPDATE change_events SET id = -id WHERE id < 0"
     )
 
 
-def close_up(first: int, gone: int) -> str:
-    """Return the statements that remove events and number those behind them anew."""
-    return f"DELETE FROM change_events WHERE id >= {first} AND id < {first + gone};{shift(first, -gone)}"
+def close_up(first: int, count: int) -> str:
+    """Return the statements that remove events and renumber the later ones."""
+    return f"DELETE FROM change_events WHERE id >= {first} AND id < {first + count};{shift(first, -count)}"
 
 
 def copy(number: int, to: int, mac: str = "mac") -> str:
-    """Return the statement that puts in an event like another."""
+    """Return the statement that inserts a copy of an event."""
     fields = ", ".join(f"'copy of ' || {name} || {to}" if name == "event_id" else name for name in FIELDS)
     columns = f"id, mac, {', '.join(FIELDS)}"
     return f"INSERT INTO change_events ({columns}) SELECT {to}, {mac}, {fields} FROM change_events WHERE id = {number}"
 
 
 def move(number: int, to: int) -> str:
-    """Return the statements that move an event to another place, with those in between numbered anew."""
+    """Return the statements that move an event and renumber the events in between."""
     low, high, by = (number + 1, to, -1) if number < to else (to, number - 1, 1)
     away = f"UPDATE change_events SET id = 1000 WHERE id = {number}"
     return f"{away};{shift(low, by, high)};UPDATE change_events SET id = {to} WHERE id = 1000"
@@ -141,17 +141,17 @@ CASES: list[tuple[str, str, int, str]] = [
 @pytest.mark.parametrize(("statement", "kind", "number", "words"), CASES)
 def test_tampering_is_diagnosed(log: Flask, statement: str, kind: str, number: int, words: str) -> None:
     by_hand(log, statement)
-    found = broken(log)
-    assert found[:2] == (kind, number), found
-    assert words in found[2]
+    diagnosis = broken(log)
+    assert diagnosis[:2] == (kind, number), diagnosis
+    assert words in diagnosis[2]
 
 
 def by_hand(app: Flask, statements: str) -> None:
-    """Do what somebody does who can write to the database, whatever else hangs on it."""
+    """Run statements as an attacker would, without foreign-key checks."""
     with app.app_context(), db.engine.begin() as connection:
         _loosen(connection)
-        for one in statements.split(";"):
-            connection.execute(text(one))
+        for statement in statements.split(";"):
+            connection.execute(text(statement))
     with app.app_context():
         db.engine.dispose()
 
@@ -218,7 +218,7 @@ def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
 
 
 def event_of(connection: Connection, number: int) -> dict[str, Any]:
-    """Return an event as it is hashed."""
+    """Return the hashed fields of an event."""
     return dict(
         connection.execute(reader._EVENTS._statement, {"after": number - 1, "last": number, "limit": 1}).one()._mapping
     )
@@ -239,8 +239,8 @@ def test_verification_works_while_events_are_written_and_removed(log: Flask, mon
                 event_log.remove([17, 18])
 
     with log.app_context():
-        found = verification.verify_chain(meanwhile)
-    assert (found.broken, found.last) == (None, 18)
+        result = verification.verify_chain(meanwhile)
+    assert (result.broken, result.last) == (None, 18)
     assert steps[-1] == (18, 18)
     assert checked(log).broken is None
 
@@ -326,7 +326,7 @@ deeds = st.one_of(
 
 
 def state(connection: Connection) -> State:
-    """Return every row of the log."""
+    """Return all rows of the log."""
     rows = {table: connection.execute(text(f"SELECT * FROM {table}")) for table in TABLES}
     return {table: {tuple(map(_comparable, row)) for row in rows[table]} for table in TABLES}
 
@@ -336,7 +336,7 @@ def _comparable(value: Any) -> Any:
 
 
 def first_touched(before: State, after: State) -> int:
-    """Return the first number at which two states are not the same; of the end, the one behind it."""
+    """Return the first event number at which two states differ; the number after the last for the head."""
     changed = {table: before[table] ^ after[table] for table in TABLES}
     events = [row[0] for row in changed["change_events"]]
     runs = [min(end for end in row[:2] if isinstance(end, int)) for row in changed["pruned_runs"]]
@@ -345,7 +345,7 @@ def first_touched(before: State, after: State) -> int:
 
 @pytest.fixture
 def putting_back(log: Flask) -> Iterator[Callable[[], State]]:
-    """Put the log back to what it was, and return that."""
+    """Return a function that restores the log and returns its state."""
     with log.app_context():
         with db.engine.begin() as connection:
             before = state(connection)
@@ -366,18 +366,18 @@ def putting_back(log: Flask) -> Iterator[Callable[[], State]]:
                 connection.execute(text(f"DROP TABLE kept_{table}"))
 
 
-def tamper(log: Flask, before: State, done: Sequence[str]) -> None:
-    """Do all that by hand, as far as the database takes it, and see that the first place that was touched shows."""
+def tamper(log: Flask, before: State, statements: Sequence[str]) -> None:
+    """Run the statements that the database accepts, and assert that the first tampered position is detected."""
     with log.app_context(), db.engine.begin() as connection:
         _loosen(connection)
-        for one in ";".join(done).split(";"):
+        for statement in ";".join(statements).split(";"):
             with suppress(DBAPIError), connection.begin_nested():
-                connection.execute(text(one))
+                connection.execute(text(statement))
         after = state(connection)
     assume(after != before)
-    found = checked(log).broken
-    assert found is not None
-    assert found.event <= max(1, first_touched(before, after))
+    first_break = checked(log).broken
+    assert first_break is not None
+    assert first_break.event <= max(1, first_touched(before, after))
 
 
 @pytest.mark.parametrize("database", ["sqlite"])

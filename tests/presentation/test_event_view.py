@@ -1,4 +1,4 @@
-"""An event says what it is about in one line and in its fields, as far as they are shown."""
+"""An event is shown as a summary line and its visible fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING_HIDDEN = Hidden(frozenset(), {})
 
 
 def event(event_type: str = "ConfigChanged", source: str = "painchain", **given: Any) -> Any:
-    """Return an event as it is read, which has all that a new one has."""
+    """Return an event as read from the database."""
     plain: dict[str, Any] = {
         "event_id": "made-up",
         "title": "[Made Up] title",
@@ -35,13 +35,13 @@ def event(event_type: str = "ConfigChanged", source: str = "painchain", **given:
     return NewEvent(source=source, event_type=event_type, **{**plain, **given})
 
 
-def shown(one: Any, *hidden: str) -> EventView:
-    """Return the event as it is shown while some of its fields are hidden."""
-    return describe(one, frozenset((one.event_type, field) for field in hidden), UTC_ZONE)
+def shown(event: Any, *hidden: str) -> EventView:
+    """Return the view of an event with some fields hidden."""
+    return describe(event, frozenset((event.event_type, field) for field in hidden), UTC_ZONE)
 
 
-def rows(one: EventView) -> list[tuple[str, Any]]:
-    return [(row.label, row.value) for row in one.rows]
+def rows(view: EventView) -> list[tuple[str, Any]]:
+    return [(row.label, row.value) for row in view.rows]
 
 
 CHANGED = event(
@@ -82,20 +82,20 @@ TOGGLED = event(
 )
 
 
-@pytest.mark.parametrize(("source", "known"), [(key, one) for key, kind in TYPES.items() for one in kind.event_types])
+@pytest.mark.parametrize(("source", "known"), [(key, view) for key, kind in TYPES.items() for view in kind.event_types])
 def test_known_event_type_has_label_icon_and_ordered_fields(source, known):
     facts = {field.key: f"some {field.key}" for field in reversed(known.fields)}
-    one = shown(event(known.name, source, metadata=facts))
-    assert (one.label, one.icon) == (known.label, known.icon)
-    assert (one.source_label, one.colour) == (TYPES[source].label, TYPES[source].colour)
-    assert [row.key for row in one.rows] == [field.key for field in known.fields]
+    view = shown(event(known.name, source, metadata=facts))
+    assert (view.label, view.icon) == (known.label, known.icon)
+    assert (view.source_label, view.colour) == (TYPES[source].label, TYPES[source].colour)
+    assert [row.key for row in view.rows] == [field.key for field in known.fields]
 
 
 def test_config_changed_is_one_change():
-    one = shown(CHANGED)
-    assert (one.change.label, one.change.old, one.change.new) == ("Poll interval", 300, 600)
-    assert (one.subject, one.sides) == ("Work", ("old", "new"))
-    assert rows(one) == [
+    view = shown(CHANGED)
+    assert (view.change.label, view.change.old, view.change.new) == ("Poll interval", 300, 600)
+    assert (view.subject, view.sides) == ("Work", ("old", "new"))
+    assert rows(view) == [
         ("Connector name", "Work"),
         ("Field", "Poll interval (poll_interval)"),
         ("Old value", 300),
@@ -114,16 +114,16 @@ def test_config_changed_is_one_change():
     ],
 )
 def test_hidden_field_is_in_neither_line_nor_list(field, expected):
-    one = shown(CHANGED, field)
-    assert {name: getattr(one, name) for name in expected} == expected
-    assert field not in [row.key for row in one.rows]
-    assert len(one.rows) == 4
+    view = shown(CHANGED, field)
+    assert {name: getattr(view, name) for name in expected} == expected
+    assert field not in [row.key for row in view.rows]
+    assert len(view.rows) == 4
 
 
 def test_save_shows_the_number_of_changes_and_lists_them():
-    one = shown(UPDATED)
-    assert one.note == "3 settings: Poll interval, Tags, SHA of Commit"
-    changes = next(row.changes for row in one.rows if row.key == "changes")
+    view = shown(UPDATED)
+    assert view.note == "3 settings: Poll interval, Tags, SHA of Commit"
+    changes = next(row.changes for row in view.rows if row.key == "changes")
     assert [(change.label, change.kind, change.old, change.new) for change in changes] == [
         ("Poll interval", "number", 300, 600),
         ("Tags", "tags", [], ["a"]),
@@ -146,28 +146,28 @@ def test_toggle_note_omits_hidden_fields(hidden, note):
 
 
 def test_unknown_event_type_shows_all_its_facts():
-    one = shown(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
-    assert (one.label, one.source_label, one.icon, one.colour) == ("TeaBrewed", "kitchen", "circle", "grey")
-    assert one.subject == "[Made Up] title"
-    assert rows(one) == [("Leaf", "assam"), ("Cup size", 3)]
+    view = shown(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
+    assert (view.label, view.source_label, view.icon, view.colour) == ("TeaBrewed", "kitchen", "circle", "grey")
+    assert view.subject == "[Made Up] title"
+    assert rows(view) == [("Leaf", "assam"), ("Cup size", 3)]
 
 
 def test_unknown_type_of_a_known_source_has_its_colour():
-    one = shown(event("Starred", "github", metadata={"stars": 3}))
-    assert (one.label, one.source_label, one.colour) == ("Starred", "GitHub", TYPES["github"].colour)
-    assert rows(one) == [("Stars", 3)]
+    view = shown(event("Starred", "github", metadata={"stars": 3}))
+    assert (view.label, view.source_label, view.colour) == ("Starred", "GitHub", TYPES["github"].colour)
+    assert rows(view) == [("Stars", 3)]
 
 
 def test_removed_field_keeps_its_recorded_label():
     old = event(description={**CHANGED.description, "field": "frequency", "label": "How often"})
-    one = shown(old)
-    assert one.change.label == "How often"
-    assert ("Field", "How often (frequency)") in rows(one)
+    view = shown(old)
+    assert view.change.label == "How often"
+    assert ("Field", "How often (frequency)") in rows(view)
 
 
 def test_change_without_label_shows_its_key():
-    one = shown(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
-    assert one.note == "1 setting: frequency"
+    view = shown(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
+    assert view.note == "1 setting: frequency"
 
 
 ODD = [
@@ -185,9 +185,9 @@ ODD = [
 @pytest.mark.parametrize("facts", ODD)
 def test_facts_of_unexpected_types_are_shown(facts):
     for source, event_type in (("painchain", "ConnectorUpdated"), ("github", "PullRequest"), ("kitchen", "TeaBrewed")):
-        one = shown(event(event_type, source, **facts))
-        assert one.rows
-        assert all(row.label for row in one.rows)
+        view = shown(event(event_type, source, **facts))
+        assert view.rows
+        assert all(row.label for row in view.rows)
 
 
 # Days and actions
@@ -203,7 +203,7 @@ def test_events_are_grouped_by_day_and_action():
     days = [
         (
             day.date.isoformat(),
-            [(group.request_id, [one.event.event_id for one in group.articles]) for group in day.groups],
+            [(group.request_id, [article.event.event_id for article in group.articles]) for group in day.groups],
         )
         for day in by_day(newest_first, NOTHING_HIDDEN, UTC_ZONE)
     ]
@@ -223,7 +223,7 @@ def test_hidden_fields_apply_to_one_connector_only():
     two = [event("Commit", "github", connector_id=number, metadata={"sha": "abc"}) for number in (7, 8)]
     hidden = Hidden(frozenset(), {7: frozenset({("Commit", "sha")})})
     [day] = by_day(two, hidden, UTC_ZONE)
-    assert [[row.key for row in one.rows] for one in day.groups[0].articles] == [[], ["sha"]]
+    assert [[row.key for row in article.rows] for article in day.groups[0].articles] == [[], ["sha"]]
 
 
 def test_audit_events_use_the_toggles_of_the_audit_trail():

@@ -1,4 +1,4 @@
-"""The facts of an event are shown by their shape, whatever is recorded, and hidden wherever they are hidden."""
+"""The facts of an event are shown by their shape, and hidden facts appear nowhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMAGES = [{"name": "nginx", "old": "1.25", "new": "1.27"}]
 
 
 @pytest.mark.parametrize(
-    ("shape", "value", "said"),
+    ("shape", "value", "text"),
     [
         (Shape.SECONDS, 252, "4 min 12 s"),
         (Shape.SECONDS, 0, "0 s"),
@@ -55,9 +55,9 @@ IMAGES = [{"name": "nginx", "old": "1.25", "new": "1.27"}]
         (Shape.TEXT, 7, "7"),
     ],
 )
-def test_fact_is_formatted_by_its_shape(shape, value, said):
-    one = fact(shape, value)
-    assert (one.shape, format_fact(one)) == (shape, said)
+def test_fact_is_formatted_by_its_shape(shape, value, text):
+    parsed = fact(shape, value)
+    assert (parsed.shape, format_fact(parsed)) == (shape, text)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_fact_is_formatted_by_its_shape(shape, value, said):
     ],
 )
 def test_value_of_another_shape_is_text(shape, value):
-    one = fact(shape, value)
+    parsed = fact(shape, value)
     if shape is not Shape.STATUS or value != "x y":
-        assert (one.shape, one.value is value) == (Shape.TEXT, True)
+        assert (parsed.shape, parsed.value is value) == (Shape.TEXT, True)
 
 
 @pytest.mark.parametrize(
@@ -102,22 +102,22 @@ def test_status_has_the_same_colour_for_every_source(status, tone):
 
 
 def event(source: str, event_type: str, metadata: dict[str, Any], **given: Any) -> Any:
-    """Return an event as it is read."""
+    """Return an event as read from the database."""
     plain: dict[str, Any] = {"event_id": "made-up", "title": "a title", "description": {"text": "Something"}}
     plain |= {"author": "somebody", "request_id": "one", "timestamp": NOON, "recorded_at": NOON}
-    one = NewEvent(source=source, event_type=event_type, metadata=metadata, **{**plain, **given})
-    one.__dict__["id"] = 7
-    return one
+    new_event = NewEvent(source=source, event_type=event_type, metadata=metadata, **{**plain, **given})
+    new_event.__dict__["id"] = 7
+    return new_event
 
 
-def page_of(app: Flask, one: Any, *hidden: str) -> Tag:
-    """Return the event as the dashboard has it, opened, while some fields are hidden."""
-    shown = describe(one, frozenset((one.event_type, key) for key in hidden), UTC_ZONE)
+def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
+    """Return the element of an event on the dashboard, with some fields hidden."""
+    shown = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
         html = render_template("partials/dashboard/event.html", article=shown, zone=UTC_ZONE, now=NOON)
-    found = BeautifulSoup(html, "html.parser").article
-    assert found is not None
-    return found
+    article = BeautifulSoup(html, "html.parser").article
+    assert article is not None
+    return article
 
 
 def test_workflow_run_shows_its_facts_and_outcome(app):
@@ -135,19 +135,19 @@ def test_workflow_run_shows_its_facts_and_outcome(app):
     assert texts(page, "[data-field=failed_jobs] details li") == jobs[5:]
     log = page.select_one("[data-field=logs_url] a")
     assert (words(log), log["href"], "noopener" in log["rel"]) == ("ci.example", "https://ci.example/run/7", True)
-    link = next(one for one in page.select(".links a") if "Open in" in words(one))
+    link = next(anchor for anchor in page.select(".links a") if "Open in" in words(anchor))
     assert (words(link), link["href"], "noopener" in link["rel"]) == ("Open in GitHub", "https://ci.example/7", True)
 
 
 def test_pull_request_shows_branches_lines_and_merged(app):
     metadata = {"branches": HEAD_BASE, "changes": {"additions": 42, "deletions": 7, "files": 1}, "merged": True}
-    one = event("github", "PullRequest", metadata, status="merged")
-    page = page_of(app, one)
+    merged = event("github", "PullRequest", metadata, status="merged")
+    page = page_of(app, merged)
     assert words(page.select_one("summary .status.good")) == "merged"
     assert texts(page, "summary .told") == ["fix/retry → main", "+42 −7 in 1 file"]
     assert (words(page.select_one(".plus")), words(page.select_one(".minus"))) == ("+42", "−7")
     assert words(page.select_one("[data-field=merged] dd")) == "yes"
-    assert page_of(app, one, "merged").select(".status") == []
+    assert page_of(app, merged, "merged").select(".status") == []
 
 
 def test_image_changes_show_old_new_added_and_removed(app):
@@ -169,7 +169,7 @@ def test_image_changes_show_old_new_added_and_removed(app):
 def test_invalid_link_is_not_a_link(app):
     for address in ("javascript:alert(1)", "https://github.com@evil.example/", "data:text/html,x"):
         page = page_of(app, event("github", "WorkflowRun", {"logs_url": address}, url=address))
-        assert [one for one in page.select("a") if not str(one["href"]).startswith("/")] == []
+        assert [anchor for anchor in page.select("a") if not str(anchor["href"]).startswith("/")] == []
         assert address in words(page.select_one("[data-field=logs_url] dd"))
 
 
@@ -177,7 +177,7 @@ EVERY = [(key, kind) for key, one in connectors.TYPES.items() for kind in one.ev
 
 
 def sample(field: EventField) -> tuple[Any, str]:
-    """Return a value of the field's shape, and what of it is read on the page."""
+    """Return a value of the field's shape, and its text on the page."""
     mark = f"m-{field.key}-m"
     return {
         Shape.SECONDS: (252, "4 min 12 s"),
@@ -198,12 +198,12 @@ def test_hidden_field_is_not_on_the_page_and_others_are(app: Flask) -> None:
 
 
 def check_hiding(app: Flask, source: str, kind: EventType) -> None:
-    """Hide each field of an event type in turn, and read the event."""
+    """Hide each field of an event type in turn, and check the page."""
     samples = {field.key: sample(field) for field in kind.fields}
     name = samples.get("connector_name", ("Work", ""))[0]
-    one = event(source, kind.name, {key: value for key, (value, _) in samples.items()}, connector_name=name)
+    shown_event = event(source, kind.name, {key: value for key, (value, _) in samples.items()}, connector_name=name)
     for hidden in ("", *samples):
-        page = page_of(app, one, *([hidden] if hidden else []))
+        page = page_of(app, shown_event, *([hidden] if hidden else []))
         assert [str(row["data-field"]) for row in page.select("[data-field]")] == [
             key for key in samples if key != hidden
         ]
@@ -246,7 +246,7 @@ def test_any_recorded_value_is_shown_without_error(app: Any, data: Any) -> None:
     page = page_of(app, event(source, kind.name, metadata, status=data.draw(st.text(max_size=9) | st.none())))
     assert len(page.select("[data-field]")) == len(metadata)
     assert page.select("script, img, iframe") == []
-    assert all(str(one["href"]).startswith(("/", "https://a", "http")) for one in page.select("a"))
+    assert all(str(anchor["href"]).startswith(("/", "https://a", "http")) for anchor in page.select("a"))
 
 
 def test_event_page_shows_a_hidden_field_only_in_the_raw_record(client, make_connector):
@@ -264,7 +264,7 @@ def test_event_page_shows_a_hidden_field_only_in_the_raw_record(client, make_con
     assert "acme/shop" in read()
     for field in ("new_value", "field", "connector_name"):
         client.put(f"/api/connectors/1/visibility/ConfigChanged/{field}", json={"visible": False})
-    said = read() + words(
+    page_text = read() + words(
         BeautifulSoup(client.get(f"/events/{changed['id']}/around").text, "html.parser").select_one("main p.meta")
     )
-    assert [word for word in ("acme/shop", "Repositories", "repos", "Work GitHub") if word in said] == []
+    assert [word for word in ("acme/shop", "Repositories", "repos", "Work GitHub") if word in page_text] == []

@@ -1,4 +1,4 @@
-"""Times, values and diffs stand on the page as people read them."""
+"""Times, values and differences are formatted for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 10, 12, 0, 0, 250, tzinfo=UTC)
 
 
 def read(markup: Markup) -> str:
-    """Return what a person reads."""
+    """Return the visible text."""
     return BeautifulSoup(f"<p>{markup}</p>", "html.parser").get_text()
 
 
@@ -36,7 +36,7 @@ def test_time_is_local_with_exact_utc_on_hover():
 
 
 @pytest.mark.parametrize(
-    ("before", "said"),
+    ("before", "text"),
     [
         (timedelta(), "just now"),
         (timedelta(seconds=59), "just now"),
@@ -48,12 +48,12 @@ def test_time_is_local_with_exact_utc_on_hover():
         (timedelta(seconds=-5), "17:30 today"),
     ],
 )
-def test_ago_is_relative_within_the_hour_and_local_before(before, said):
-    assert read(formatting.ago(NOW - before, NOW, KOLKATA)) == said
+def test_ago_is_relative_within_the_hour_and_local_before(before, text):
+    assert read(formatting.ago(NOW - before, NOW, KOLKATA)) == text
 
 
 @pytest.mark.parametrize(
-    ("day", "said"),
+    ("day", "text"),
     [
         (date(2026, 3, 11), "Wednesday, 11 March 2026"),
         (date(2026, 3, 10), "Today, 10 March"),
@@ -61,8 +61,8 @@ def test_ago_is_relative_within_the_hour_and_local_before(before, said):
         (date(2026, 3, 8), "Sunday, 8 March 2026"),
     ],
 )
-def test_day_name_is_relative_to_the_viewer(day, said):
-    assert formatting.day_name(day, NOW, UTC_ZONE) == said
+def test_day_name_is_relative_to_the_viewer(day, text):
+    assert formatting.day_name(day, NOW, UTC_ZONE) == text
 
 
 def test_today_starts_at_the_viewers_midnight():
@@ -104,7 +104,7 @@ def test_empty_value_shows_the_word_empty(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "said"),
+    ("value", "kind", "text"),
     [
         (0, "", "0"),
         (300, "number", "300"),
@@ -118,8 +118,8 @@ def test_empty_value_shows_the_word_empty(value):
         (1.5, "", "1.5"),
     ],
 )
-def test_value_is_formatted_as_text(value, kind, said):
-    assert read(formatting.shown(value, kind)) == said
+def test_value_is_formatted_as_text(value, kind, text):
+    assert read(formatting.shown(value, kind)) == text
 
 
 @pytest.mark.parametrize("value", ["<b>", ["<b>"], {"<b>": "<b>"}, "'\"&"])
@@ -128,10 +128,10 @@ def test_value_is_escaped(value):
 
 
 def test_long_value_is_cut_with_length_and_fingerprint():
-    one, other = formatting.shown("a" * 5000 + "b"), formatting.shown("a" * 5000 + "c")
-    assert one.startswith("a" * 120 + "… (5,001 characters, sha256 ")
-    assert one != other
-    assert len(one) < 200
+    first, second = formatting.shown("a" * 5000 + "b"), formatting.shown("a" * 5000 + "c")
+    assert first.startswith("a" * 120 + "… (5,001 characters, sha256 ")
+    assert first != second
+    assert len(first) < 200
     assert len(formatting.shown({"key": "a" * 5000})) < 200
 
 
@@ -162,7 +162,7 @@ def test_dissimilar_values_are_not_marked(old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "formatted"),
     [
         (300, "300", ("300", "“300”")),
         ("1.5", None, ("“1.5”", "empty")),
@@ -172,8 +172,8 @@ def test_dissimilar_values_are_not_marked(old, new):
         (None, "v1.5", ("empty", "v1.5")),
     ],
 )
-def test_numeric_text_is_quoted_beside_a_number(old, new, said):
-    assert tuple(read(side) for side in formatting.marked(old, new)) == said
+def test_numeric_text_is_quoted_beside_a_number(old, new, formatted):
+    assert tuple(read(side) for side in formatting.marked(old, new)) == formatted
 
 
 def test_secret_actions_are_not_marked():

@@ -38,7 +38,7 @@ def add_person(app: Flask, name: str = "alice", role: str = "admin", password: s
 
 
 def report_as(app: Flask, author: str, **body: Any) -> str:
-    """Record an event that a script reports, sent by somebody of this name, and return its id."""
+    """Record a reported event, sent by `author`, and return its id."""
     with on_the_record(app) as trail:
         trail.author = author
         return external_events.record(read(LogBody, json.dumps(body).encode()), trail) or ""

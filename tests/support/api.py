@@ -102,23 +102,23 @@ def patch(client: FlaskClient, address: str, if_match: str = "*", **changes: Any
 
 
 def problem(response: TestResponse, status: int) -> dict[str, Any]:
-    """Return an error, which always has the same shape."""
+    """Return the body of an error response, after checking its shape."""
     body = response.get_json()
     assert response.status_code == status, response.text
     assert response.mimetype == "application/json"
     assert list(body) == ["success", "message", "errors"]
     assert body["success"] is False
     assert body["message"]
-    assert all(set(one) == {"field", "message"} for one in body["errors"])
+    assert all(set(error) == {"field", "message"} for error in body["errors"])
     return dict(body)
 
 
 def fields_at_fault(response: TestResponse) -> list[str]:
-    return [one["field"] for one in problem(response, 422)["errors"]]
+    return [error["field"] for error in problem(response, 422)["errors"]]
 
 
-def titles(found: list[dict[str, Any]]) -> list[str]:
-    return [event["title"] for event in found]
+def titles(events: list[dict[str, Any]]) -> list[str]:
+    return [event["title"] for event in events]
 
 
 def everything_stored(app: Flask) -> str:

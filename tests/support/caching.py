@@ -31,11 +31,11 @@ class Templates(BytecodeCache):
         self.codes: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Take the code of a template that has been compiled before."""
+        """Return the code of a template that was compiled before."""
         bucket.code = self.codes.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep the code of a template."""
+        """Store the code of a template."""
         assert bucket.code is not None
         self.codes[bucket.key, bucket.checksum] = bucket.code
 
@@ -50,7 +50,7 @@ class Routes:
         self.kept: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def of(self, rule: Rule) -> None:
-        """Compile a rule, or take what came of it when another app compiled it."""
+        """Compile a rule, or reuse the result of an earlier app."""
         key = (rule.rule, repr(rule.defaults), repr(rule.subdomain), repr(rule.merge_slashes))
         if key not in self.kept:
             self.compile(rule)
@@ -71,7 +71,7 @@ class Databases:
         self.pools: dict[int, QueuePool] = {}
 
     def engine(self, db: SQLAlchemy, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
-        """Make an engine that finds compiled what engines before it have compiled."""
+        """Make an engine that reuses the compiled statements of earlier engines."""
         engine = self.make_engine(db, bind_key, {**options, "query_cache_size": STATEMENTS}, app)
         first = self.firsts.get(engine.dialect.name)
         if first is None or "default_isolation_level" not in vars(first.dialect):  # it has never connected
@@ -84,7 +84,7 @@ class Databases:
         return engine
 
     def reuse(self, engine: Engine) -> None:
-        """Give it the connections that the engines before have left, if all of them were given back."""
+        """Give an engine the idle connections of earlier engines."""
         if self.copy != engine.url.database:
             self.drop()
         self.copy = engine.url.database

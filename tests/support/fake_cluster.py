@@ -54,18 +54,18 @@ class FakeCluster:
         """Send a bookmark to every stream."""
         with self._changed:
             for kind in RESOURCES:
-                thing = {"kind": kind, "metadata": {"resourceVersion": str(self.version)}}
-                self._tell("BOOKMARK", (kind, "", ""), thing)
+                bookmark = {"kind": kind, "metadata": {"resourceVersion": str(self.version)}}
+                self._tell("BOOKMARK", (kind, "", ""), bookmark)
 
     def say(self, kind: str, line: dict[str, Any]) -> None:
-        """Put a line into the streams of a kind, whatever it is."""
+        """Send a raw line to the streams of a kind."""
         with self._changed:
             self.version += 1
             self.lines.append((self.version, kind, "", line))
             self._changed.notify_all()
 
     def forget(self) -> None:
-        """Forget what was until now (compaction): a stream that is not up to date ends."""
+        """Discard older versions (compaction): streams that are behind end."""
         with self._changed:
             self.version += 1
             self.forgotten = self.version
@@ -76,25 +76,25 @@ class FakeCluster:
             self._closed = True
             self._changed.notify_all()
 
-    def _tell(self, verb: str, key: tuple[str, str, str], thing: dict[str, Any]) -> None:
-        line = {"type": verb, "object": json.loads(json.dumps(thing))}
+    def _tell(self, verb: str, key: tuple[str, str, str], manifest: dict[str, Any]) -> None:
+        line = {"type": verb, "object": json.loads(json.dumps(manifest))}
         self.lines.append((self.version, key[0], key[1] if verb != "BOOKMARK" else "", line))
         self._changed.notify_all()
 
-    def __call__(self, asked: Asked) -> Reply:
-        parts = urlsplit(asked.path)
+    def __call__(self, request: Asked) -> Reply:
+        parts = urlsplit(request.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return status(401)
         if parts.path == "/version":
             return as_json({"gitVersion": "v1.33.1"})
-        if asked.body:
-            return self._review(parts.path, json.loads(asked.body))
+        if request.body:
+            return self._review(parts.path, json.loads(request.body))
         api, namespace, plural = _place(parts.path)
-        found = [kind for kind, one in RESOURCES.items() if one.plural == plural]
-        if not found or api.partition("/")[2] in self.unknown_apis:
+        kinds = [kind for kind, resource in RESOURCES.items() if resource.plural == plural]
+        if not kinds or api.partition("/")[2] in self.unknown_apis:
             return status(404)
-        kind = found[0]
+        kind = kinds[0]
         if kind in self.forbidden or (kind in self.unwatched and "watch" in query):
             return status(403)
         return self._watch(kind, namespace, query) if "watch" in query else self._list(kind, namespace, query)
@@ -104,12 +104,14 @@ class FakeCluster:
             self.too_old -= 1
             return status(410)
         with self._changed:
-            here = [one for key, one in self.objects.items() if key[0] == kind and namespace in ("", key[1])]
+            listed = [
+                manifest for key, manifest in self.objects.items() if key[0] == kind and namespace in ("", key[1])
+            ]
             start, limit = int(query.get("continue", 0)), int(query["limit"])
             meta = {"resourceVersion": str(self.version)}
-            if start + limit < len(here):
+            if start + limit < len(listed):
                 meta["continue"] = str(start + limit)
-            return as_json({"kind": f"{kind}List", "metadata": meta, "items": here[start : start + limit]})
+            return as_json({"kind": f"{kind}List", "metadata": meta, "items": listed[start : start + limit]})
 
     def _watch(self, kind: str, namespace: str, query: dict[str, str]) -> Reply:
         if int(query["resourceVersion"]) < self.forgotten:
@@ -118,15 +120,15 @@ class FakeCluster:
         return Reply(parts=self._stream(kind, namespace, int(query["resourceVersion"])))
 
     def _stream(self, kind: str, namespace: str, after: int) -> Iterator[bytes]:
-        place = 0
+        position = 0
         yield b""
         while True:
             with self._changed:
-                while len(self.lines) == place and not self._closed:
+                while len(self.lines) == position and not self._closed:
                     self._changed.wait(0.5)
                 if self._closed:
                     return
-                new, place = self.lines[place:], len(self.lines)
+                new, position = self.lines[position:], len(self.lines)
             for version, of, where, line in new:
                 if of == kind and version > after and (where == "" or namespace in ("", where)):
                     yield json.dumps(line).encode() + b"\n"
@@ -135,9 +137,9 @@ class FakeCluster:
         if path.endswith("/selfsubjectreviews"):
             name = {"username": self.identity}
             return as_json({"status": {"userInfo": name}}, 201) if self.identity else status(404)
-        wanted = review["spec"]["resourceAttributes"]
-        kind = next(kind for kind, one in RESOURCES.items() if one.plural == wanted["resource"])
-        denied = self.forbidden | (self.unwatched if wanted["verb"] == "watch" else set())
+        attributes = review["spec"]["resourceAttributes"]
+        kind = next(kind for kind, resource in RESOURCES.items() if resource.plural == attributes["resource"])
+        denied = self.forbidden | (self.unwatched if attributes["verb"] == "watch" else set())
         return as_json({"status": {"allowed": kind not in denied}}, 201)
 
 
@@ -150,5 +152,5 @@ def _place(path: str) -> tuple[str, str, str]:
 
 
 def status(code: int) -> Reply:
-    """Return an answer as Kubernetes refuses."""
+    """Return an error as Kubernetes sends it."""
     return as_json({"kind": "Status", "status": "Failure", "code": code, "message": "no"}, code)

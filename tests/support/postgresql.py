@@ -1,4 +1,4 @@
-"""The PostgreSQL test server: databases that are put back between tests rather than made anew."""
+"""The PostgreSQL test server: databases are reset between tests instead of created again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def on_server(statement: str) -> None:
 
 
 def keep_rows(url: str) -> None:
-    """Keep a copy of every row, and a function that puts a database back to it."""
+    """Store a copy of every row, and a function that restores it."""
     with connected(url) as connection, connection.begin():
         connection.execute(text("CREATE SCHEMA kept"))
         tables = connection.scalars(text(TABLES)).all()
@@ -64,7 +64,8 @@ def keep_rows(url: str) -> None:
             connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
         rows = [f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE kept.{table};" for table in tables]
         numbers = [
-            f"PERFORM setval('public.{one}', {at}, {used});" for one, at, used in connection.execute(text(SEQUENCES))
+            f"PERFORM setval('public.{sequence}', {last_value}, {is_used});"
+            for sequence, last_value, is_used in connection.execute(text(SEQUENCES))
         ]
         # Without foreign keys for the moment; whoever still holds a lock has the database for himself.
         settings = "SET session_replication_role = replica SET lock_timeout = '1s'"
@@ -75,7 +76,7 @@ def keep_rows(url: str) -> None:
 
 
 class Copy:
-    """A database like the template. A test that has done more to it than write rows gets another one made."""
+    """A copy of the template database. If a test changed more than rows, a new copy is made."""
 
     def __init__(self, template: str):
         self.template = template
@@ -85,7 +86,7 @@ class Copy:
         self.engine: Engine | None = None
 
     def fresh(self) -> str:
-        """Return the name of a database as it is after a first start."""
+        """Return the name of a database in its state after a first start."""
         if self.engine is None or self.uses >= USES or not self._put_back(self.engine):
             self.drop()
             self.name, self.uses = f"{COPY}{uuid.uuid4().hex[:8]}", 0

@@ -57,7 +57,7 @@ def poll_clock(context: PollContext) -> PollResult:
         {"last": max([context.cursor.get("last", 0), *(strike["number"] for strike in response["strikes"])])},
         has_more=response.get("more", False),
         note=response.get("note", ""),
-        gap=PollGap(*(datetime.fromtimestamp(one, UTC) for one in gap), reason="The clock stood still.")
+        gap=PollGap(*(datetime.fromtimestamp(second, UTC) for second in gap), reason="The clock stood still.")
         if gap
         else None,
         rate_limit=RateLimit(*rate[:2], datetime.fromtimestamp(rate[2], UTC)) if rate else None,

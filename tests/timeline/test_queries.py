@@ -32,7 +32,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 @pytest.fixture(params=[0, 0.5, 1], ids=["one by one", "half in rollups", "in rollups"])
 def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
-    """Write events into an empty log, part of them into the rollups, and return their numbers."""
+    """Write events to an empty log, some of them counted in the rollups, and return their numbers."""
 
     def append(*given: dict[str, Any]) -> list[int]:
         with app.app_context(), writer.writing() as event_log:
@@ -52,10 +52,10 @@ def at(*times: datetime) -> list[dict[str, Any]]:
     return [{"timestamp": time} for time in times]
 
 
-def found(app: Flask, wanted: Filter) -> list[int]:
+def found(app: Flask, event_filter: Filter) -> list[int]:
     """Return the numbers in the titles of the events of a filter, in the order of the feed."""
     with app.app_context():
-        return [int(event.title.split()[-1]) for event in queries.page(wanted, limit=500).events]
+        return [int(event.title.split()[-1]) for event in queries.page(event_filter, limit=500).events]
 
 
 NIGHT = (("Night", ("night", "audit")),)
@@ -70,7 +70,7 @@ VARIED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("wanted", "numbers"),
+    ("event_filter", "numbers"),
     [
         (Filter(), [5, 4, 3, 2, 1, 0]),
         (Filter(source=("gitlab",)), [1]),
@@ -109,12 +109,12 @@ VARIED: list[dict[str, Any]] = [
     ],
     ids=str,
 )
-def test_a_filter_finds_and_counts_the_same_events(app, write, wanted, numbers):
+def test_a_filter_finds_and_counts_the_same_events(app, write, event_filter, numbers):
     write(*VARIED)
-    assert found(app, wanted) == numbers
+    assert found(app, event_filter) == numbers
     with app.app_context():
-        assert histogram.count(wanted) == len(numbers)
-        assert histogram.histogram(wanted, NOW, UTC_ZONE).total == len(numbers)
+        assert histogram.count(event_filter) == len(numbers)
+        assert histogram.histogram(event_filter, NOW, UTC_ZONE).total == len(numbers)
 
 
 def test_a_range_includes_its_start_and_excludes_its_end(app, write):
@@ -125,13 +125,13 @@ def test_a_range_includes_its_start_and_excludes_its_end(app, write):
     assert found(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR + timedelta(microseconds=1))) == [2, 1]
 
 
-def pages(app: Flask, limit: int, wanted: Filter | None = None) -> list[list[Any]]:
+def pages(app: Flask, limit: int, event_filter: Filter | None = None) -> list[list[Any]]:
     """Read page after page."""
     with app.app_context():
-        read = [queries.page(wanted or Filter(), limit=limit)]
+        read = [queries.page(event_filter or Filter(), limit=limit)]
         while older := read[-1].older:
             assert len(read) < 50, "the pages do not end"
-            read.append(queries.page(wanted or Filter(), Cursor.parse(str(older)), limit))
+            read.append(queries.page(event_filter or Filter(), Cursor.parse(str(older)), limit))
         return [list(page.events) for page in read]
 
 
@@ -207,14 +207,14 @@ def test_counts_and_filter_values_match_the_events(app, write):
 def assert_contiguous(chart: histogram.Histogram) -> None:
     """The bins are of one width and follow one another from the histogram's start to its end."""
     assert 1 <= len(chart.bins) <= MAX_BINS + 1
-    assert all(one.end - one.start == chart.width for one in chart.bins)
-    assert all(one.end == following.start for one, following in itertools.pairwise(chart.bins))
+    assert all(bin.end - bin.start == chart.width for bin in chart.bins)
+    assert all(bin.end == following.start for bin, following in itertools.pairwise(chart.bins))
     assert (chart.start, chart.end) == (chart.bins[0].start, chart.bins[-1].end)
 
 
 def in_bins(chart: histogram.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
     """Count events by source and bin, one by one."""
-    return [Counter(event.source for event in events if one.start <= event.timestamp < one.end) for one in chart.bins]
+    return [Counter(event.source for event in events if bin.start <= event.timestamp < bin.end) for bin in chart.bins]
 
 
 ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"]
@@ -234,14 +234,14 @@ def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
     @hypothesis.given(st.floats(-1.2e7, 1.2e7) | st.floats(-2, 2), spans, st.sampled_from(ZONES))
     @hypothesis.example(0.0, timedelta(milliseconds=500), "UTC")
     def agree(start: float, span: timedelta, zone: str) -> None:
-        wanted = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
-        chart = histogram.histogram(wanted, NOW, ZoneInfo(zone))
-        events = queries.page(wanted, limit=500).events
+        event_filter = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
+        chart = histogram.histogram(event_filter, NOW, ZoneInfo(zone))
+        events = queries.page(event_filter, limit=500).events
         assert_contiguous(chart)
-        assert chart.total == len(events) == histogram.count(wanted)
-        assert [one.counts for one in chart.bins] == in_bins(chart, events)
+        assert chart.total == len(events) == histogram.count(event_filter)
+        assert [bin.counts for bin in chart.bins] == in_bins(chart, events)
         assert chart.sources == Counter(event.source for event in events)
-        assert chart.start <= wanted.start < wanted.end <= chart.end
+        assert chart.start <= event_filter.start < event_filter.end <= chart.end
 
     with app.app_context():
         agree()
@@ -249,10 +249,10 @@ def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
 
 def test_the_histogram_counts_events_of_this_moment(app, write):
     write(*at(NOW - HOUR, NOW, NOW + timedelta(microseconds=3)))
-    for wanted in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
+    for event_filter in (Filter(), Filter(start=NOW - 2 * HOUR), Filter(start=NOW)):
         with app.app_context():
-            chart = histogram.histogram(wanted, NOW, UTC_ZONE)
-            assert chart.total == histogram.count(wanted)
+            chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
+            assert chart.total == histogram.count(event_filter)
 
 
 def test_without_a_range_the_histogram_begins_with_the_oldest_event(app, write):

@@ -44,8 +44,8 @@ def silent(app: Flask, now: datetime = NOW, event_filter: Filter | None = None) 
 
 def test_a_connector_whose_events_stopped_is_silent(app, connector):
     write_events(app, connector, *every(12 * MINUTE, NOW - 8 * HOUR, NOW - 2 * HOUR))
-    [one] = silent(app)
-    assert (one.name, one.last, one.usual) == ("Work GitHub", NOW - 2 * HOUR, 12 * MINUTE)
+    [silence] = silent(app)
+    assert (silence.name, silence.last, silence.usual) == ("Work GitHub", NOW - 2 * HOUR, 12 * MINUTE)
 
 
 def test_three_usual_gaps_are_not_yet_a_silence(app, connector):

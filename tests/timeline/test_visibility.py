@@ -35,10 +35,10 @@ def number(app: Flask) -> int:
         return int(connector_store.create(TYPES["github"], {"name": "Work", "token": "made-up"}, False, trail).id)
 
 
-def show(app: Flask, number: int, **wanted: bool) -> None:
+def show(app: Flask, number: int, **visible: bool) -> None:
     """Show or hide fields of commits."""
     with acting(app) as trail:
-        toggles = {("Commit", field): visible for field, visible in wanted.items()}
+        toggles = {("Commit", field): is_visible for field, is_visible in visible.items()}
         connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggles), trail)
 
 
@@ -48,12 +48,12 @@ def builtin(app: Flask) -> int:
         return int(connector_store.list_all(connector_type=BUILTIN.key)[0].id)
 
 
-@pytest.mark.parametrize("connector_type", TYPES.values(), ids=lambda one: one.key)
+@pytest.mark.parametrize("connector_type", TYPES.values(), ids=lambda connector_type: connector_type.key)
 def test_every_field_of_every_event_type_has_one_toggle_in_the_order_of_the_form(connector_type):
     toggles = visibility.toggles(connector_type)
-    assert len(toggles) == len(set(toggles)) == sum(len(one.fields) for one in connector_type.event_types)
+    assert len(toggles) == len(set(toggles)) == sum(len(event_type.fields) for event_type in connector_type.event_types)
     assert list(dict.fromkeys(event_type for event_type, _ in toggles)) == [
-        one.name for one in connector_type.event_types
+        event_type.name for event_type in connector_type.event_types
     ]
 
 
