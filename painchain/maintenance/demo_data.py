@@ -1,4 +1,4 @@
-"""Fill a log with made-up events that look like real ones, for demonstrations and measurements."""
+"""Fill a log with sample events that look like real events, for demonstrations and measurements."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class EventOfConnector:
 
 
 def fill(events: int, days: int, seed: int, now: datetime, done: Callable[[int], None]) -> None:
-    """Write `events` made-up events of the last `days`. The same `seed` gives the same events.
+    """Write `events` sample events of the last `days`. The same `seed` gives the same events.
 
     `done` is called with the number of new events after each transaction. The demo connectors are created and recorded,
     stay disabled and have addresses that do not exist.
@@ -193,7 +193,7 @@ def _event(number: int, when: datetime, author: str, kind: EventOfConnector, ran
 
 
 def _fact(field: EventField, number: int, service: str, outcome: str, random: Random) -> Any:
-    """Return a made-up value in the shape of the field."""
+    """Return a sample value in the shape of the field."""
     key = field.key
     if field.shape is Shape.LIST:
         if key == "failed_jobs" and not outcome.startswith("fail"):
