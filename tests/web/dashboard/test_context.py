@@ -295,9 +295,7 @@ def test_changes_older_than_the_read_limit_have_no_blame(client, make_connector,
     monkeypatch.setattr(blame, "REACH", 1)
     connector_blames = blames(client, connector_id)
     assert connector_blames["poll_interval"] == "Changed from 300 by system, just now"
-    assert (
-        connector_blames["name"] == connector_blames["base_url"] == "Not recorded who set this. Show history"
-    )
+    assert connector_blames["name"] == connector_blames["base_url"] == "Not recorded who set this. Show history"
 
 
 @pytest.mark.both_databases

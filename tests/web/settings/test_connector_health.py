@@ -123,7 +123,9 @@ def test_card_and_page_show_state_last_success_next_poll_and_remaining_requests(
     polled(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
         health_text = at(client, page, connector_id)
-        assert health_text.startswith("OK last success just now next poll in 4 min rate limit: 4,980 of 5,000 left, resets ")
+        assert health_text.startswith(
+            "OK last success just now next poll in 4 min rate limit: 4,980 of 5,000 left, resets "
+        )
         assert health_text.endswith("15:00 There is more: it follows at once.")
 
 
