@@ -228,18 +228,18 @@ def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: 
     position = len(good) // 2
     flipped = bytes([*good[:position], good[position] ^ 1, *good[position + 1 :]])
     for content, words in (
-        (b"", "no backup"),
-        (b"hunter2", "no backup"),
-        (gzip.compress(b"{}\n"), "no backup"),
+        (b"", "not a PainChain backup"),
+        (b"hunter2", "not a PainChain backup"),
+        (gzip.compress(b"{}\n"), "not a PainChain backup"),
         (gzip.compress(b'{"format": 2, "rows": {}}\n'), "newer version"),
-        (good[:-30], "not whole"),
-        (gzip.compress(b"".join(lines(file)[:-1])), "not whole"),
-        (flipped, "no backup|damaged|changed"),
-        (gzip.compress(b"".join(swapped)), "changed after it was made"),
-        (resealed(swapped), "its seal does not fit"),
-        (resealed(swapped, seal="\u00e9"), "its seal does not fit"),
-        (resealed(swapped, seal="\ud800"), "its seal does not fit"),
-        (resealed(swapped, seal=None), "its seal does not fit"),
+        (good[:-30], "incomplete"),
+        (gzip.compress(b"".join(lines(file)[:-1])), "incomplete"),
+        (flipped, "not a PainChain backup|damaged|changed"),
+        (gzip.compress(b"".join(swapped)), "changed after it was created"),
+        (resealed(swapped), "its signature does not match"),
+        (resealed(swapped, seal="\u00e9"), "its signature does not match"),
+        (resealed(swapped, seal="\ud800"), "its signature does not match"),
+        (resealed(swapped, seal=None), "its signature does not match"),
     ):
         file.write_bytes(content)
         with pytest.raises(BadBackup, match=words):
@@ -331,7 +331,7 @@ def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: 
     take_backup(app, tmp_path / "file")
     elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
     try:
-        with pytest.raises(BadBackup, match=r"another key\. Put the secret\.key"):
+        with pytest.raises(BadBackup, match=r"another key\. Copy its secret\.key"):
             put_back(elsewhere, tmp_path / "file")
     finally:
         close(elsewhere)
@@ -340,5 +340,5 @@ def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: 
 @pytest.mark.parametrize(("schema", "words"), [("0001", "an older version"), ("9999", "a newer version")])
 def test_a_backup_of_another_version_names_the_version_that_restores_it(schema: str, words: str) -> None:
     manifest = backup_format.Manifest(1, schema, "0.9", "", "sqlite", 1, "", "", "", 0, 0, {}, {})
-    with pytest.raises(RestoreRefused, match=rf"{words} of PainChain \(0\.9, schema {schema}"):
+    with pytest.raises(RestoreRefused, match=rf"{words} of PainChain \(0\.9\)\. Its schema is {schema};"):
         backup.refuse_other_versions(manifest)

@@ -312,7 +312,7 @@ def test_a_key_managed_by_the_operator_is_prepended_by_the_operator(
         refused = run("rotate-key")
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert f"There is no new key in {variable}" in refused.stderr
-        assert "Put one in front of the old key" in refused.stderr
+        assert "Put one before the old key" in refused.stderr
         both = f"{new}\n{old}" if variable == "PAINCHAIN_SECRET_KEY_FILE" else f"{new} {old}"
         give(variable, both)
         secret.write_text(both)
@@ -358,7 +358,7 @@ def test_old_keys_remain_until_no_event_needs_them(
     change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
     refused = run("rotate-key", "--drop-old")
     assert (refused.exit_code, len(keys_in(file).roots)) == (1, 2)
-    assert "event 5, does not fit any of the keys" in refused.stderr
+    assert "event 5, matches none of the keys" in refused.stderr
 
 
 def test_an_old_key_can_neither_hide_nor_write_events(
@@ -416,10 +416,10 @@ def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
     old, keys = app.extensions["painchain"].keys, keys_in(settings.instance / "secret.key")
     (tmp_path / "forged").write_bytes(claimed(tmp_path / "backup", old, keys.id))
     refused = run("restore", str(tmp_path / "forged"), "--replace", "--yes")
-    assert (refused.exit_code, "its seal does not fit" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "its signature does not match" in refused.stderr) == (1, True)
     restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.output
-    assert f"is signed with the key {old.id}, which has been replaced since" in restored.stderr
+    assert f"is signed with the key {old.id}, which has since been replaced" in restored.stderr
     other = again()
     assert opened(other) == secrets
     [event] = newest(other)

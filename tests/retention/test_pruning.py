@@ -381,7 +381,7 @@ def test_prune_shows_removes_and_audits_the_expired_events(inside: Flask, run: R
     set_rules(github=30)
     dry = run("prune", "--dry-run")
     assert dry.exit_code == 0
-    assert dry.stdout.startswith("GitHub: 10 events would be deleted, ")
+    assert dry.stdout.startswith("GitHub: 10 events would be deleted (")
     assert sources()["github"] == 20
     result = run("prune")
     assert result.exit_code == 0, result.output
