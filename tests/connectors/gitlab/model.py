@@ -156,11 +156,11 @@ class Model(GitLab):
         row["closed_at"] = stored if action == "close" else None
         row |= {"merged_at": at, "merge_user": USER} if action == "merge" else {"closed_by": USER}
         status = row["state"]
-        told = {"open": "opened", "close": "closed", "reopen": "reopened", "merge": "accepted"}[action]
+        action_name = {"open": "opened", "close": "closed", "reopen": "reopened", "merge": "accepted"}[action]
         entries = self.lists[f"{self.prefix}/events"]
         target = {"target_iid": iid, "target_type": "MergeRequest", "author": USER}
-        entries.append({"id": 9000 + len(entries), "action_name": told, "created_at": stored, **target})
-        self._record("MergeRequest", f"!{iid} {told.replace('accepted', 'merged')}", status)
+        entries.append({"id": 9000 + len(entries), "action_name": action_name, "created_at": stored, **target})
+        self._record("MergeRequest", f"!{iid} {action_name.replace('accepted', 'merged')}", status)
         left_out = ("author", "closed_at", "merged_at", "closed_by", "merge_user", "user_notes_count")
         attributes = {key: value for key, value in row.items() if key not in left_out}
         attributes |= {"updated_at": hook_time(self.now), "created_at": hook_time(parse(row["created_at"]))}

@@ -31,14 +31,14 @@ def checked(gitlab: GitLab, **settings: Any) -> ConnectionTestResult:
 
 
 def test_it_reports_the_owner_expiry_and_access_of_the_token(gitlab):
-    answer = checked(gitlab)
-    assert answer == ConnectionTestResult(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
+    result = checked(gitlab)
+    assert result == ConnectionTestResult(True, "ops, token “painchain”, expires in 6 days", ["g/p", "g/q"], [])
 
 
 def test_a_project_that_does_not_exist_is_reported_as_missing(gitlab):
-    answer = checked(gitlab, projects=["g/q", "g/gone"])
-    assert (answer.ok, answer.sees) == (True, ["g/q"])
-    assert answer.missing == [
+    result = checked(gitlab, projects=["g/q", "g/gone"])
+    assert (result.ok, result.sees) == (True, ["g/q"])
+    assert result.missing == [
         "Project g/gone not found, or the token cannot access it. Make the token's user a member."
     ]
     assert not checked(gitlab, projects=["g/gone"]).ok
@@ -47,9 +47,9 @@ def test_a_project_that_does_not_exist_is_reported_as_missing(gitlab):
 def test_a_token_without_the_scope_gets_the_name_of_the_scope(gitlab):
     gitlab.things["personal_access_tokens/self"] = {**TOKEN, "scopes": ["read_user"], "expires_at": None}
     gitlab.refuse["projects"] = as_json({"error": "insufficient_scope"}, 403)
-    answer = checked(gitlab)
-    assert (answer.ok, answer.identity) == (False, "ops, token “painchain”")
-    assert answer.missing[0] == "The token lacks the scope read_api (it has read_user). Create a token with that scope."
+    result = checked(gitlab)
+    assert (result.ok, result.identity) == (False, "ops, token “painchain”")
+    assert result.missing[0] == "The token lacks the scope read_api (it has read_user). Create a token with that scope."
 
 
 def test_an_older_gitlab_does_not_describe_the_token(gitlab):
@@ -67,10 +67,10 @@ def test_an_older_gitlab_does_not_describe_the_token(gitlab):
     ],
 )
 def test_every_failure_is_explained(gitlab, settings, words):
-    answer = checked(gitlab, **settings)
-    assert not answer.ok
-    assert words in answer.missing[0]
-    assert "glpat" not in str(answer)
+    result = checked(gitlab, **settings)
+    assert not result.ok
+    assert words in result.missing[0]
+    assert "glpat" not in str(result)
 
 
 def test_a_server_that_is_not_gitlab_is_reported(gitlab):
