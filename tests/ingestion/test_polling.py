@@ -510,22 +510,26 @@ def test_each_event_of_a_poll_has_a_request_id_of_its_own(inside: Flask, fake_se
 
 def test_events_that_an_older_version_stored_under_another_id_are_known(inside: Flask, fake_server: FakeServer) -> None:
     number, other = add(fake_server), add(fake_server, "Second")
-    old = [found("old-timed"), found("old-untimed"), found("x" * 400)]
+    old = [found("old-timed"), found("old-untimed"), found("x" * 400), found("push:a:delivery 1")]
     poll_results.store(number, PollResult(old, {}), NOW)
     poll_results.store(other, PollResult([found("others")], {}), NOW)
     again = [
         found("timed", former_ids={"never": None, "old-timed": NOW}),
         found("untimed", timestamp=NOW - HOUR, former_ids={"old-untimed": None}),
         found("long", former_ids={"x" * 400: NOW}),
-        found("at another time", former_ids={"old-timed": NOW - SECOND}),
+        found("at another time", former_ids={"old-timed": NOW - 2 * SECOND}),
         found("of another connector", former_ids={"others": NOW}),
         found("new", former_ids={"never": NOW}),
+        found("a second later", former_ids={"old-timed": NOW - SECOND}),
+        found("known by its beginning", former_ids={"push:a:*": NOW - 59 * SECOND}),
+        found("an hour later", former_ids={"push:a:*": NOW - HOUR}),
+        found("with another beginning", former_ids={"push:*": NOW}),
     ]
-    new = ["at another time", "new", "of another connector"]
+    new = ["an hour later", "at another time", "new", "of another connector", "with another beginning"]
     with writer.writing() as event_log:
         connector = db.session.get_one(Connector, number)
         assert add_new(event_log, connector, again[:4], NOW) == 1
-    assert poll_results.store(number, PollResult(again, {}), NOW) == 2
+    assert poll_results.store(number, PollResult(again, {}), NOW) == 4
     assert sorted(titles()) == sorted([*(event.title for event in old), "others", *new])
     assert poll_results.store(number, PollResult(again, {}), NOW) == 0
 

@@ -68,29 +68,30 @@ class _Completion:
 
 
 def _merge_request(completion: _Completion) -> SourceEvent:
-    iid, state, told = completion.references["iid"], completion.references["state"], completion.event
+    iid, state, delivered = completion.references["iid"], completion.references["state"], completion.event
     item = completion.get(f"merge_requests/{iid}")
     facts = details.merge_request_facts(completion.api, completion.project, iid)
-    when = _closest(told.timestamp, *(at for status, at, _ in events.states(item) if status == state))
-    event = events.merge_request(completion.project, item, state, when, told.author, facts)
-    return replace(event, event_id=told.event_id, former_ids=told.former_ids)
+    when = _closest(delivered.timestamp, *(at for status, at, _ in events.states(item) if status == state))
+    event = events.merge_request(completion.project, item, state, when, delivered.author, facts)
+    return replace(event, event_id=delivered.event_id, former_ids=delivered.former_ids)
 
 
-def _closest(told: datetime, *times: datetime | None) -> datetime:
+def _closest(delivered: datetime, *times: datetime | None) -> datetime:
     """Return the time from the API if it is that of the same change."""
-    return next((when for when in times if when and abs(when - told) < timedelta(minutes=1)), told)
+    return next((when for when in times if when and abs(when - delivered) < timedelta(minutes=1)), delivered)
 
 
 def _pipeline(completion: _Completion) -> SourceEvent | None:
-    told, project, number = completion.event, completion.project, completion.references["id"]
-    names = told.facts.get("failed_jobs")
-    if told.status == "failed" and not names:
+    delivered, project, number = completion.event, completion.project, completion.references["id"]
+    names = delivered.facts.get("failed_jobs")
+    if delivered.status == "failed" and not names:
         names = details.failed_jobs(completion.api, project, number)
     item = completion.get(f"pipelines/{number}")
     event = events.pipeline(project, item, item.get("user"), names, completion.api.context.now)
-    if event and event.event_id == told.event_id:
+    if event and event.event_id == delivered.event_id:
         return event
-    return replace(told, facts={**told.facts, "failed_jobs": names}) if names else None  # it has gone on since
+    # It has gone on since.
+    return replace(delivered, facts={**delivered.facts, "failed_jobs": names}) if names else None
 
 
 def _release(completion: _Completion) -> SourceEvent | None:
@@ -107,11 +108,11 @@ def _push(completion: _Completion) -> SourceEvent:
     item, push = entry
     forced = details.is_forced(completion.api, completion.project, push)
     when = push.when or completion.event.timestamp
-    event = push_events.push(completion.project, push, forced, when, text(item, "id"))
+    event = push_events.push_event(completion.project, push, forced, when, text(item, "id"))
     return replace(event, former_ids={})  # another delivery of a minute ago is another push
 
 
-def _find_push(completion: _Completion, told: Push) -> tuple[Item, Push] | None:
+def _find_push(completion: _Completion, delivered: Push) -> tuple[Item, Push] | None:
     """Return the entry of the project's events for a push: of several equal ones, the last before the delivery."""
     received, later = completion.event.timestamp, None
     path, params = f"projects/{completion.project.id}/events", activity.list_params(received - LATEST_DELIVERY)
@@ -119,9 +120,9 @@ def _find_push(completion: _Completion, told: Push) -> tuple[Item, Push] | None:
         answer = completion.api.get(path, {**params, "action": "pushed", "page": number})
         for item in objects(answer.value):
             push = push_events.from_activity(item)
-            if push is None or (push.branch, push.before, push.after) != (told.branch, told.before, told.after):
+            if push is None or push.when is None or push.move != delivered.move:
                 continue
-            if push.when is None or push.when <= received:
+            if push.when <= received:
                 return item, push
             later = item, push
         times = [when for item in objects(answer.value) if (when := parse_moment(item.get("created_at")))]
@@ -136,7 +137,7 @@ def _commit(completion: _Completion) -> SourceEvent | None:
     files = details.commit_files(completion.api, completion.project, sha)
     if item is None:
         return None
-    return push_events.commit(completion.project, item, push, files, completion.event.timestamp)
+    return push_events.commit_event(completion.project, item, push, files, completion.event.timestamp)
 
 
 _COMPLETERS: Mapping[str, Callable[[_Completion], SourceEvent | None]] = {

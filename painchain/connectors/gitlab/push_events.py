@@ -21,6 +21,7 @@ class Push:
     """One push to a branch. `before` and `after` are its heads; "" if the branch did not exist, or does not any more.
 
     `branch` is "" for a push to so many branches that GitLab does not list them: then `branches` is their number.
+    `action` is GitLab's word: created, removed or pushed.
     """
 
     branch: str
@@ -31,13 +32,19 @@ class Push:
     commits: int | None = None
     title: str = ""
     branches: int | None = None
+    action: str = ""
+
+    @property
+    def move(self) -> tuple[str, str, str]:
+        """The branch and its heads: a webhook tells these and no number, so that its delivery identifies the push."""
+        return self.branch, self.before, self.after
 
     @property
     def status(self) -> str:
         """What happened to the branch, without knowing whether it was forced."""
-        if not self.before and self.after:
+        if self.action == "created" or (self.after and not self.before):
             return "created"
-        return "deleted" if self.before and not self.after else "pushed"
+        return "deleted" if self.action == "removed" or (self.before and not self.after) else "pushed"
 
 
 def from_activity(item: Item) -> Push | None:
@@ -54,6 +61,7 @@ def from_activity(item: Item) -> Push | None:
         commits=integer(pushed, "commit_count"),
         title=text(pushed, "commit_title"),
         branches=integer(pushed, "ref_count"),
+        action=text(pushed, "action"),
     )
 
 
@@ -75,47 +83,44 @@ def from_webhook(body: Item) -> Push | None:
     )
 
 
-def push(project: Project, told: Push, is_forced: bool | None, when: datetime, *occurrence: str | int) -> SourceEvent:
+def push_event(
+    project: Project, push: Push, is_forced: bool | None, when: datetime, *occurrence: str | int
+) -> SourceEvent:
     """Return the event of a push. `is_forced` is None if that is not known."""
-    status = "forced" if is_forced else told.status
+    status = "forced" if is_forced else push.status
     facts = {
         "repository": project.path,
-        "branch": told.branch,
-        "before": told.before,
-        "after": told.after,
-        "commits": told.commits if told.after and told.branch else None,
-        "pusher": told.author if told.author != UNKNOWN else None,
+        "branch": push.branch,
+        "before": push.before,
+        "after": push.after,
+        "commits": push.commits if push.after and push.branch else None,
+        "pusher": push.author if push.author != UNKNOWN else None,
         "forced": is_forced,
     }
     return SourceEvent(
         event_id=project.event_id("push", *occurrence),
         event_type="Push",
-        title=f"[Push] {told.branch or f'{told.branches} branches'}",
+        title=f"[Push] {push.branch or f'{push.branches} branches'}",
         timestamp=when,
-        author=told.author,
+        author=push.author,
         status=status,
-        url=_push_url(project, told),
-        text=told.title,
+        url=_push_url(project, push),
+        text=push.title,
         facts=non_empty(**facts),
-        former_ids={f"{project.event_id('push', *provisional_occurrence(told))}:*": when},
+        former_ids={f"{project.event_id('push', *push.move)}:*": when},
     )
 
 
-def provisional_occurrence(told: Push) -> tuple[str, str, str]:
-    """Return what identifies a push that a webhook tells, together with its delivery: GitLab's number is not in it."""
-    return told.branch, told.before, told.after
-
-
-def _push_url(project: Project, told: Push) -> str | None:
-    if not project.url or not told.after:
+def _push_url(project: Project, push: Push) -> str | None:
+    if not project.url or not push.after:
         return None
-    if told.before:
-        return link(f"{project.url}/-/compare/{told.before}...{told.after}")
-    return link(f"{project.url}/-/commits/{told.after}")
+    if push.before:
+        return link(f"{project.url}/-/compare/{push.before}...{push.after}")
+    return link(f"{project.url}/-/commits/{push.after}")
 
 
-def commit(
-    project: Project, item: Item, told: Push, files: dict[str, Any] | None, when: datetime
+def commit_event(
+    project: Project, item: Item, push: Push, files: dict[str, Any] | None, when: datetime
 ) -> SourceEvent | None:
     """Return the event of a pushed commit; None if it has no id. `files` are the facts about its files, if known."""
     sha = text(item, "id")
@@ -129,10 +134,10 @@ def commit(
         stats["files"] = len(files["files_changed"])
     facts = {
         "repository": project.path,
-        "branch": told.branch,
+        "branch": push.branch,
         "sha": sha,
         "committed_at": committed and f"{committed:%Y-%m-%dT%H:%M:%SZ}",
-        "push": told.after,
+        "push": push.after,
         "changes": non_empty(**stats),
         **(files or {}),
     }

@@ -42,21 +42,21 @@ class PushReader:
             self._add_many(push, when, occurrence)
         elif not self.branches or push.branch in self.branches:
             forced = details.is_forced(self.api, self.project, push)
-            self.api.add(push_events.push(self.project, push, forced, when, occurrence))
+            self.api.add(push_events.push_event(self.project, push, forced, when, occurrence))
             if push.branch in self.followed:
                 self._add_commits(push, when)
 
     def _add_many(self, push: Push, when: datetime, occurrence: str) -> None:
         """Add a push to so many branches that GitLab does not list them: their heads show which ones moved."""
         if not self.branches:
-            self.api.add(push_events.push(self.project, push, None, when, occurrence))
+            self.api.add(push_events.push_event(self.project, push, None, when, occurrence))
         for branch in self.followed:
             head, known = self._head(branch), self.state.get(branch, {}).get("head", "")
             if head and head != known:
-                moved = replace(push, branch=branch, before=known, after=head, commits=None)
+                moved = replace(push, branch=branch, before=known, after=head, commits=None, action="")
                 if self.branches and known:
                     forced = details.is_forced(self.api, self.project, moved)
-                    self.api.add(push_events.push(self.project, moved, forced, when, occurrence, branch))
+                    self.api.add(push_events.push_event(self.project, moved, forced, when, occurrence, branch))
                 self._add_commits(moved, when)
 
     def add_moved_heads(self) -> None:
@@ -74,7 +74,7 @@ class PushReader:
                 forced = details.is_forced(self.api, self.project, push)
                 moves = state.get("moves", 0)
                 occurrence = (branch, push.before, push.after, moves)
-                self.api.add(push_events.push(self.project, push, forced, self.api.context.now, *occurrence))
+                self.api.add(push_events.push_event(self.project, push, forced, self.api.context.now, *occurrence))
             self._add_commits(push, None)
             state |= {"etag": state.pop("next_etag", None), "moves": state.get("moves", 0) + 1}
             state["seen"] = self.api.context.now.isoformat()
@@ -133,7 +133,7 @@ class PushReader:
                 files = details.commit_files(self.api, self.project, sha) if left > 0 and sha else None
                 left -= 1
                 pushed = when or self._pushed_between_polls(item, push)
-                self.api.add(push_events.commit(self.project, item, push, files, min(pushed, now)))
+                self.api.add(push_events.commit_event(self.project, item, push, files, min(pushed, now)))
             state["page"] += 1
             self.api.made_progress = True
 

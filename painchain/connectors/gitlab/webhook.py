@@ -184,18 +184,18 @@ def _push(reading: Reading) -> list[SourceEvent]:
         raise UnreadableDelivery("The push has no commit before and none after.")
     reading.check_branch(push.branch)
     # GitLab's number of the push is only in its API. Until then the delivery tells pushes apart.
-    occurrence = (*push_events.provisional_occurrence(push), reading.delivery_id or reading.now.isoformat())
-    event = replace(push_events.push(project, push, None, reading.now, *occurrence), former_ids={})
-    told = [reading.with_details(event, "push", push=stored_push(push))]
+    occurrence = (*push.move, reading.delivery_id or reading.now.isoformat())
+    event = replace(push_events.push_event(project, push, None, reading.now, *occurrence), former_ids={})
+    source_events = [reading.with_details(event, "push", push=stored_push(push))]
     if push.branch not in (reading.context.settings.get("branches") or (project.branch,)):
-        return told
+        return source_events
     commits = objects(reading.body, "commits") if push.after else []
     for item in reversed(commits) if push.before or push.branch != project.branch else []:
         files = {"files_changed": _changed_files(item)}
-        commit = push_events.commit(project, item, push, files, reading.now)
+        commit = push_events.commit_event(project, item, push, files, reading.now)
         if commit:
-            told.append(reading.with_details(commit, "commit", push=stored_push(push), sha=item["id"]))
-    return told
+            source_events.append(reading.with_details(commit, "commit", push=stored_push(push), sha=item["id"]))
+    return source_events
 
 
 def _changed_files(item: Item) -> list[str]:

@@ -54,7 +54,7 @@ def polled(fake_server: FakeServer, cursor: Any = None, now: datetime = NOW, **s
 
 
 def _moved(fake_server: FakeServer) -> list[str]:
-    return list(fake_server.result.moved) if isinstance(fake_server.result, GitLab) else []
+    return list(fake_server.answer.moved) if isinstance(fake_server.answer, GitLab) else []
 
 
 def check_events(events: Iterable[SourceEvent], now: datetime) -> None:
