@@ -16,6 +16,7 @@ from painchain.cli.common import app, reachable, stop
 from painchain.core import runtime
 from painchain.database.session import db
 from painchain.eventlog import writer
+from painchain.workers.completion import CompletionWorker
 from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.notifications import NotificationWorker
 from painchain.workers.scheduler import Scheduler
@@ -44,6 +45,7 @@ def serve() -> None:
         Scheduler(application),
         NotificationWorker(application),
         WatchWorker(application),
+        CompletionWorker(application),
         IntegrityWorker(application),
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -37,9 +37,10 @@ class PollBudget:
 
 
 class ApiClient:
-    """Sends the requests of one poll within its budget. `rate_limit` is what the newest response says of it.
+    """Sends the requests of one poll within its budget.
 
-    `rate_limit_prefix` is how the names of the source's rate limit headers begin.
+    `rate_limit` is what the newest response says of the source's rate limit. The names of its headers begin with
+    `rate_limit_prefix`.
     """
 
     rate_limit_prefix = ""

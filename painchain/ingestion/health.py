@@ -17,7 +17,7 @@ from painchain.database.session import db
 from painchain.scheduling import poll_leases
 
 _COPIED = (
-    *("due", "last_poll", "last_success", "failures", "failing_since", "error", "note"),
+    *("due", "last_poll", "last_success", "failures", "failing_since", "error", "note", "requests"),
     *("rate_limit", "rate_remaining", "rate_resets"),
 )
 
@@ -34,6 +34,7 @@ class Health:
     failing_since: datetime | None = None
     error: str | None = None
     note: str = ""
+    requests: int | None = None
     rate_limit: int | None = None
     rate_remaining: int | None = None
     rate_resets: datetime | None = None

@@ -137,7 +137,7 @@ def _success(connector: Connector, result: PollResult, now: datetime, lease: Pol
     """Return the values of the row after a poll that went well."""
     values: dict[str, Any] = dict.fromkeys(("failing_since", "trouble", "error"))
     values |= {"cursor": result.cursor, "last_poll": now, "last_success": now, "failures": 0}
-    values["note"] = safe_text(result.note, origin(connector).secrets, LONGEST_WORDS)
+    values |= {"note": safe_text(result.note, origin(connector).secrets, LONGEST_WORDS), "requests": result.requests}
     began = min(lease.began, now) if lease else now  # the clock may have been put back since
     due = now if result.has_more else max(now, began + interval(connector))
     if rate := result.rate_limit:

@@ -33,6 +33,7 @@ def sanitize(event: SourceEvent, secrets: Sequence[str]) -> SourceEvent:
         author=_line(event.author or "", secrets),
         status=_line(event.status or "", secrets),
         url=_safe_link(event.url, secrets),
+        details=None if event.details is None else _safe_facts(event.details, secrets),
     )
 
 
@@ -40,7 +41,7 @@ def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
     """Say whether an event is safe as it is. Most are; one look at all of it tells."""
     lines = (event.title, event.author, event.event_type, event.status or "")
     try:
-        text = _JSON((lines, event.text, event.url, event.facts))
+        text = _JSON((lines, event.text, event.url, event.facts, event.details))
         text.encode()
         if len(text) >= MAX_PLAIN or "@" in text or "=" in text or "\\u0000" in text:
             return False
@@ -57,7 +58,7 @@ def _is_plain(event: SourceEvent, secrets: Sequence[str]) -> bool:
 
 def safe_event_id(text: str) -> str:
     """Return an id that every database takes; of a very long one, a hash replaces the end."""
-    plain = _storable(text)
+    plain = storable(text)
     if len(plain) <= MAX_ID:
         return plain
     return f"{plain[:MAX_ID]}-{sha256(plain.encode()).hexdigest()[:32]}"
@@ -65,7 +66,7 @@ def safe_event_id(text: str) -> str:
 
 def safe_text(text: Any, secrets: Sequence[str], longest: int = MAX_TEXT) -> str:
     """Return a text that can be stored and shown to everybody: no credentials, `longest` characters at most."""
-    plain = scrub(_storable(str(text)))
+    plain = scrub(storable(str(text)))
     for secret in secrets:
         if len(secret) >= MIN_SECRET and secret in plain:
             plain = plain.replace(secret, MASK)
@@ -76,7 +77,7 @@ def _line(text: Any, secrets: Sequence[str]) -> str:
     return safe_text(" ".join(str(text).split()), secrets, MAX_LINE)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return `text` without what a database refuses: NUL, and halves of surrogate pairs."""
     if "\0" not in text and text.isascii():
         return text
@@ -89,7 +90,7 @@ def _safe_link(address: str | None, secrets: Sequence[str]) -> str | None:
 
 
 def _safe_facts(facts: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
-    return {_storable(str(key)): _safe(value, secrets) for key, value in facts.items()}
+    return {storable(str(key)): _safe(value, secrets) for key, value in facts.items()}
 
 
 def _safe(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:

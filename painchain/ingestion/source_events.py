@@ -62,9 +62,14 @@ def origin(connector: Connector) -> Origin:
 
 def add_new(event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], now: datetime) -> int:
     """Append the events that are not in the log yet, inside an open write transaction. Return how many those are."""
-    stored_before = _known_by_former_ids(event_log.connection, connector.id, events)
+    return add_new_from(event_log, origin(connector), events, now)
+
+
+def add_new_from(event_log: EventLogWriter, source: Origin, events: Sequence[SourceEvent], now: datetime) -> int:
+    """Append the events of a source, as ``add_new`` does; its connector may be deleted by now."""
+    stored_before = _known_by_former_ids(event_log.connection, source.id, events)
     fresh = [event for event in events if event.event_id not in stored_before]
-    return append(event_log, new_events(origin(connector), fresh, now))
+    return append(event_log, new_events(source, fresh, now))
 
 
 def new_events(source: Origin, events: Iterable[SourceEvent], now: datetime) -> list[NewEvent]:
@@ -117,6 +122,13 @@ def unknown(events: Sequence[SourceEvent], connector_id: int) -> tuple[list[Sour
             stored_before = _known_by_former_ids(connection, connector_id, fresh)
         fresh = [event for event in fresh if event.event_id not in stored_before]
     return fresh, min(newest, default=0)
+
+
+def known_ids(connection: Connection, connector_id: int, events: Sequence[SourceEvent]) -> set[str]:
+    """Return the ids of those events that are in the log, under their own id or a former one."""
+    stored = _known(connection, [safe_event_id(event.event_id) for event in events])
+    known = {event.event_id for event in events if safe_event_id(event.event_id) in stored}
+    return known | _known_by_former_ids(connection, connector_id, events)
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -180,7 +192,7 @@ def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:
         metadata=dict(safe.facts),
         author=safe.author or "unknown",
         request_id=new_request_id(now),
-        timestamp=_clamped(event.timestamp, now),
+        timestamp=clamped(event.timestamp, now),
         recorded_at=now,
         connector_id=source.id,
         connector_name=source.name,
@@ -191,7 +203,7 @@ def _new_event(source: Origin, event: SourceEvent, now: datetime) -> NewEvent:
     )
 
 
-def _clamped(time: Any, now: datetime) -> datetime:
+def clamped(time: Any, now: datetime) -> datetime:
     """Return the time of an event, in UTC if it names no zone; now if it is missing, absurd or in the future."""
     if not isinstance(time, datetime):
         return now

@@ -30,20 +30,26 @@ from painchain.database.models import Connector, PollState, Webhook, WebhookDeli
 from painchain.database.session import db, write_transaction
 from painchain.database.types import iso
 from painchain.eventlog import writer
-from painchain.ingestion.source_events import add_new, settings_of
+from painchain.eventlog.writer import EventLogWriter
+from painchain.ingestion import pending_events
+from painchain.ingestion.sanitize import safe_text
+from painchain.ingestion.source_events import add_new, origin, settings_of
 
 SECRET_BYTES = 32
 DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
 IDLE_INTERVAL = timedelta(seconds=10)
 TOPIC_LENGTH = 60
+REASON_LENGTH = 300
+
+# Why a genuine delivery adds nothing.
+DISABLED = "The connector is disabled."
+NO_EVENT = "PainChain records no event for deliveries of this kind."
+KNOWN = "Its events are already recorded."
+REPEATED = "This delivery was received before."
 
 
 class WebhookNotFound(Exception):
     """No such connector, or it has no webhook."""
-
-
-class ReceivingDisabled(Exception):
-    """The connector is disabled, so that its deliveries are not recorded."""
 
 
 class WebhooksUnsupported(ChangeRefused):
@@ -56,9 +62,14 @@ class StaleWebhook(ChangeRefused):
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """The result of a verified delivery: the number of new events, or that it was `repeated`."""
+    """The result of a genuine delivery: the number of new events, and why there are none.
+
+    Events that wait for details from the source's API are counted too. `repeated` says that the delivery was received
+    before.
+    """
 
     events: int
+    reason: str = ""
     repeated: bool = False
 
 
@@ -112,38 +123,61 @@ def remove(connector: Connector, trail: Trail, seen: str | None = None) -> bool:
 def receive(type_key: str, connector_id: int, delivery: Delivery, now: datetime) -> DeliveryResult:
     """Record the events of a delivery unless it was received before. Events get the same ids as polling gives them.
 
+    Events that lack details are stored as pending: a worker completes and records them. No request is sent here.
+
     :raises WebhookNotFound: when this address has no webhook.
     :raises InvalidSignature: when the delivery is not signed with the connector's secret.
-    :raises ReceivingDisabled: when the connector is disabled.
     :raises painchain.connectors.contract.UnreadableDelivery: when its body cannot be parsed.
     """
     connector, handler, webhook = find_webhook(type_key, connector_id)
     encrypted_secret = webhook.secret
     handler.verify(delivery, open_sealed(runtime.current().box, encrypted_secret), now)
-    _refuse_disabled(connector)
-    context = WebhookContext(connector_id, settings_of(connector), now, lambda: _cursor(connector_id))
-    source_events = _read(handler, delivery, context)
-    if not source_events:
-        _note_idle(webhook, _summary(handler.topic(delivery), source_events, 0), now)
-        return DeliveryResult(0)
+    topic = handler.topic(delivery)
+    try:
+        events = _read(connector, handler, delivery, now)
+    except NothingToRecord as nothing:
+        reason = safe_text(nothing, origin(connector).secrets, REASON_LENGTH)
+        _note_idle(webhook, _summary(topic, 0, reason), now)
+        return DeliveryResult(0, reason)
     with writer.writing() as event_log:
         connector, handler, webhook = find_webhook(type_key, connector_id)  # again, under the write lock
         if webhook.secret != encrypted_secret:
             raise InvalidSignature("The secret was replaced while this delivery was processed.")
-        _refuse_disabled(connector)
-        if not _remember(connector_id, _delivery_key(handler, delivery), now):
-            return DeliveryResult(0, repeated=True)
-        new_events = add_new(event_log, connector, source_events, now)
+        if not connector.enabled:
+            result = DeliveryResult(0, DISABLED)
+        elif not _remember(connector_id, _delivery_key(handler, delivery), now):
+            return DeliveryResult(0, REPEATED, repeated=True)
+        else:
+            added = _add(event_log, connector, events, now)
+            result = DeliveryResult(added, "" if added else KNOWN)
         webhook.last_delivery = now
-        webhook.told = _summary(handler.topic(delivery), source_events, new_events)
-    return DeliveryResult(new_events)
+        webhook.told = _summary(topic, result.events, result.reason)
+    return result
 
 
-def _read(handler: WebhookHandler, delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
-    try:
-        return handler.read(delivery, context)
-    except NothingToRecord:
-        return []
+def _read(connector: Connector, handler: WebhookHandler, delivery: Delivery, now: datetime) -> Sequence[SourceEvent]:
+    """Return the events of a delivery.
+
+    :raises NothingToRecord: when there are none.
+    """
+    if not connector.enabled:
+        raise NothingToRecord(DISABLED)
+    connector_id = connector.id
+    context = WebhookContext(connector_id, settings_of(connector), now, lambda: _cursor(connector_id))
+    events = handler.read(delivery, context)
+    if not events:
+        raise NothingToRecord(NO_EVENT)
+    return events
+
+
+def _add(event_log: EventLogWriter, connector: Connector, events: Sequence[SourceEvent], now: datetime) -> int:
+    """Record the events that are complete, and store the others as pending. Return how many are new."""
+    handler = type_of(connector).webhook
+    can_complete = handler is not None and handler.complete is not None
+    incomplete = [event for event in events if event.details is not None and can_complete]
+    complete = [event for event in events if event not in incomplete]
+    added = add_new(event_log, connector, complete, now) if complete else 0
+    return added + pending_events.add(event_log, connector, incomplete, now)
 
 
 def _cursor(connector_id: int) -> Cursor:
@@ -173,14 +207,10 @@ def _check_seen(connector: Connector, seen: str | None) -> Webhook | None:
     return webhook
 
 
-def _refuse_disabled(connector: Connector) -> None:
-    if not connector.enabled:
-        raise ReceivingDisabled
-
-
 def _note_idle(webhook: Webhook, summary: str, now: datetime) -> None:
-    """Note a delivery without events, at most once per ``IDLE_INTERVAL``. The log is not written for it."""
-    if webhook.last_delivery is None or abs(now - webhook.last_delivery) > IDLE_INTERVAL:
+    """Note a delivery without events; the same again only after ``IDLE_INTERVAL``. The log is not written for it."""
+    last = webhook.last_delivery
+    if last is None or webhook.told != summary or abs(now - last) > IDLE_INTERVAL:
         same_webhook = (Webhook.connector_id == webhook.connector_id, Webhook.secret == webhook.secret)
         with write_transaction():
             db.session.execute(update(Webhook).where(*same_webhook).values(last_delivery=now, told=summary))
@@ -201,13 +231,11 @@ def _delivery_key(handler: WebhookHandler, delivery: Delivery) -> str:
     return hashlib.sha256(delivery_id.encode("utf-8", "replace") if delivery_id else delivery.body).hexdigest()
 
 
-def _summary(topic: str, source_events: Sequence[SourceEvent], new_events: int) -> str:
+def _summary(topic: str, new_events: int, reason: str) -> str:
     """Describe a delivery in a few words. Its topic is not signed: it is scrubbed and cut to length."""
     topic = "".join(character for character in " ".join(scrub(topic).split()) if character.isprintable())[:TOPIC_LENGTH]
-    if not source_events:
-        result = "nothing to record"
-    elif not new_events:
-        result = "known already"
-    else:
+    if new_events:
         result = f"{new_events} new event{'' if new_events == 1 else 's'}"
+    else:
+        result = f"nothing recorded. {reason.rstrip('.')}"
     return f"{topic}: {result}" if topic else result

@@ -72,6 +72,7 @@ _CLEARED = [one for one in reversed(Base.metadata.sorted_tables) if one is not _
 _LEASES = {
     "poll_states": ("taken_until", "watched_until"),
     "notices": ("taken_until",),
+    "pending_events": ("taken_until",),
     "prunings": ("beat",),
     "log_check": ("beat", "due"),
 }

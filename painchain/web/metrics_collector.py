@@ -19,11 +19,13 @@ from painchain.database.models import ChangeEvent, Connector, EventCount, LogHea
 from painchain.database.session import db
 from painchain.indexes import rollups
 from painchain.ingestion import health as connector_polls
+from painchain.ingestion import pending_events
 from painchain.integrity import check_job, latest_checkpoint
 from painchain.timeline import queries
 
 STATES = ("off", "waiting", "polling", "fine", "failing", "rate_limited")
-THREADS = ("scheduler", "poller", "messenger", "watching", "keeper")  # prefixes of the background threads' names
+# Prefixes of the background threads' names.
+THREADS = ("scheduler", "poller", "messenger", "watching", "keeper", "completer")
 
 
 class State(Collector):
@@ -33,7 +35,7 @@ class State(Collector):
         """Yield every series; if the database is down, only that fact and the series that need no database."""
         yield threads()
         try:
-            series = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices()]
+            series = [log(), *events(), auditing(), *trust(), *polls(datetime.now(UTC)), *notices(), pending()]
         except SQLAlchemyError:
             series = None
         finally:
@@ -122,3 +124,9 @@ def notices() -> Iterator[Metric]:
     lost = db.session.scalar(select(func.sum(NotifyRule.lost))) or 0
     description = "Messages dropped since the last success of each notification rule."
     yield GaugeMetricFamily("painchain_notices_lost", description, int(lost))
+
+
+def pending() -> Metric:
+    """Return the number of webhook events that wait for details from the source's API."""
+    description = "Webhook events that wait for details from the API of their source."
+    return GaugeMetricFamily("painchain_pending_events", description, pending_events.count())

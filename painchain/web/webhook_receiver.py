@@ -16,7 +16,7 @@ blueprint = Blueprint("hooks", __name__)
 
 @blueprint.post("/hooks/<key>/<int:connector_id>")
 def deliver(key: str, connector_id: int) -> ResponseReturnValue:
-    """Receive one delivery."""
+    """Receive one delivery. A genuine one is answered 2xx: sources disable a webhook that answers with errors."""
     request.max_content_length = runtime.current().settings.max_webhook_bytes
     try:
         webhooks.find_webhook(key, connector_id)  # before reading a body that nobody wants
@@ -29,10 +29,9 @@ def deliver(key: str, connector_id: int) -> ResponseReturnValue:
         words = "Webhook received without a valid signature or token."
         logs.security("webhook_refused", words, connector=connector_id)
         return json_error(401, "The signature or token of this delivery is missing or wrong.")
-    except webhooks.ReceivingDisabled:
-        return json_error(409, "The connector is disabled, so nothing was recorded. Enable it in Settings.")
     except UnreadableDelivery as problem:
         return json_error(422, f"Nothing was recorded. {scrub(str(problem))}")
+    reason = {"reason": received.reason} if received.reason else {}
     if received.repeated:
-        return jsonify(events=0, repeated=True)
-    return jsonify(events=received.events), 202
+        return jsonify(events=0, repeated=True, **reason)
+    return jsonify(events=received.events, **reason), 202

@@ -1,4 +1,7 @@
-"""A sample source of webhooks. Deliveries are signed as GitHub signs them; each contains any number of casts."""
+"""A sample source of webhooks, whose deliveries are signed as GitHub signs them. Each contains any number of casts.
+
+If the connector has the URL of an API, the API adds the metal of each cast.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +20,13 @@ from painchain.connectors.base import ConnectorType, EventType, Field, Kind, fie
 from painchain.connectors.contract import (
     Delivery,
     InvalidSignature,
+    NothingToRecord,
     SourceEvent,
     UnreadableDelivery,
     WebhookContext,
     WebhookHandler,
 )
+from painchain.connectors.http_client import HttpClient
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -39,7 +45,23 @@ def _read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:
         casts = [cast for cast in body["casts"] if cast != context.settings.get("ignored")]
     except (ValueError, TypeError, KeyError):
         raise UnreadableDelivery("The body is not what the forge sends.") from None
-    return [SourceEvent(f"cast-{cast}", "Cast", f"[Cast] {cast}", context.now, "smith") for cast in casts]
+    if not casts and delivery.headers.get("x-forge-topic") == "ping":
+        raise NothingToRecord("The forge tests the webhook.")
+    return [_cast(cast, context) for cast in casts]
+
+
+def _cast(cast: str, context: WebhookContext) -> SourceEvent:
+    details = {"cast": cast} if context.settings.get("api") else None
+    event_id = f"cast-{context.connector_id}-{cast}" if details else f"cast-{cast}"
+    return SourceEvent(event_id, "Cast", f"[Cast] {cast}", context.now, "smith", details=details)
+
+
+def _complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
+    """Ask the forge's API for the metal of a cast."""
+    assert event.details
+    with HttpClient(context.settings["api"], {}, context.now, step_seconds=5) as client:
+        response = client.get(f"casts/{event.details['cast']}").value
+    return replace(event, facts={"metal": response["metal"]}, details=None)
 
 
 HOOK = WebhookHandler(
@@ -48,6 +70,7 @@ HOOK = WebhookHandler(
     _read,
     "Enter URL and secret at the forge, and tick Casts.",
     lambda delivery: delivery.headers.get("x-forge-topic", ""),
+    _complete,
 )
 WEBHOOK_SOURCE = ConnectorType(
     key="forge",
@@ -55,7 +78,7 @@ WEBHOOK_SOURCE = ConnectorType(
     summary="Casts of a forge.",
     icon="circle",
     colour="grey",
-    fields=(Field("ignored", "Ignored", Kind.TEXT),),
+    fields=(Field("ignored", "Ignored", Kind.TEXT), Field("api", "API", Kind.URL)),
     event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
     webhook=HOOK,
 )

@@ -153,9 +153,14 @@ def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
     with app.app_context():
         before = queries.head()
     for _ in range(2):
-        assert deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"}).get_json() == {"events": 0}
+        response = deliver(client, *hook, [], "d1", **{"X-Forge-Topic": "ping"})
+        assert response.get_json() == {"events": 0, "reason": "The forge tests the webhook."}
     delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
-    assert delivery_text == "Last delivery just now: ping: nothing to record."
+    assert delivery_text == "Last delivery just now: ping: nothing recorded. The forge tests the webhook."
+    response = deliver(client, *hook, [], "d2", **{"X-Forge-Topic": "coffee"})
+    assert response.get_json() == {"events": 0, "reason": "PainChain records no event for deliveries of this kind."}
+    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    assert "coffee: nothing recorded. PainChain records no event for deliveries of this kind." in delivery_text
     with app.app_context():
         assert queries.head() == before
 
@@ -165,6 +170,8 @@ def test_what_polling_or_another_delivery_has_found_is_not_doubled(
 ) -> None:
     assert deliver(client, *hook, ["bell"], "a").get_json() == {"events": 1}
     assert deliver(client, *hook, ["bell", "gong"], "b").get_json() == {"events": 1}
+    known = deliver(client, *hook, ["gong"], "c")
+    assert (known.status_code, known.get_json()) == (202, {"events": 0, "reason": "Its events are already recorded."})
     assert len(events(source="forge")) == 2
 
 
@@ -174,7 +181,8 @@ def test_a_repeated_delivery_adds_nothing(
 ) -> None:
     assert deliver(client, *hook, ["bell"], delivery).status_code == 202
     again = deliver(client, *hook, ["bell"], delivery)
-    assert (again.status_code, again.get_json()) == (200, {"events": 0, "repeated": True})
+    repeated = {"events": 0, "repeated": True, "reason": "This delivery was received before."}
+    assert (again.status_code, again.get_json()) == (200, repeated)
     assert len(events(source="forge")) == 1
 
 
@@ -209,9 +217,20 @@ def test_other_refusals_say_what_is_wrong(client: FlaskClient, connector_id: int
     assert client.get(address).status_code == 405
     foreign = deliver(client, address, secret, [], Host="elsewhere.example")
     assert foreign.status_code == 400
+
+
+def test_a_delivery_for_a_disabled_connector_is_accepted_and_not_recorded(
+    client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
+) -> None:
     client.post(f"/api/connectors/{connector_id}/disable")
-    assert deliver(client, address, secret, ["bell"]).status_code == 409
-    assert deliver(client, address, "wrong", ["bell"]).status_code == 401
+    response = deliver(client, *hook, ["bell"])
+    assert (response.status_code, response.get_json()) == (202, {"events": 0, "reason": "The connector is disabled."})
+    assert events(source="forge") == []
+    delivery_text = words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook .delivery"))
+    assert delivery_text == "Last delivery just now: nothing recorded. The connector is disabled."
+    assert deliver(client, hook[0], "wrong", ["bell"]).status_code == 401
+    client.post(f"/api/connectors/{connector_id}/enable")
+    assert deliver(client, *hook, ["bell"]).get_json() == {"events": 1}
 
 
 def test_only_so_much_of_a_delivery_is_read(app: Flask, client: FlaskClient, hook: tuple[str, str]) -> None:

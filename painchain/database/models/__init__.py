@@ -1,7 +1,15 @@
 """The tables of the database, in a module for each subject."""
 
 from painchain.database.models.accounts import ApiToken, Attempt, OneTimeLink, Person, SignIn
-from painchain.database.models.connectors import Connector, HiddenField, Lapse, PollState, Webhook, WebhookDelivery
+from painchain.database.models.connectors import (
+    Connector,
+    HiddenField,
+    Lapse,
+    PendingEvent,
+    PollState,
+    Webhook,
+    WebhookDelivery,
+)
 from painchain.database.models.events import ChangeEvent, EventCount, EventSet, EventTag, LogHead, PrunedRun
 from painchain.database.models.integrity import LastCheckpoint, LogCheck
 from painchain.database.models.notifications import Notice, NotifyRule
@@ -24,6 +32,7 @@ __all__ = [
     "Notice",
     "NotifyRule",
     "OneTimeLink",
+    "PendingEvent",
     "Person",
     "PollState",
     "PruneTurn",

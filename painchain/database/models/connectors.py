@@ -50,8 +50,8 @@ class PollState(Base):
     `due` is the time of the next poll. `taken_until` is when the poll lease expires: then another process may acquire
     it. `cursor` is in the connector type's own format, from the last poll that was stored. While polls fail, `failures`
     counts them, `failing_since` is the time of the first, `error` is the message and `trouble` a value of
-    ``ErrorKind``. `note` is a remark on the last poll. `rate_*` is the rate limit that the source reported.
-    `watched_until` is when the lease of the watch between polls expires.
+    ``ErrorKind``. `note` is a remark on the last poll, `requests` the number of requests that it sent. `rate_*` is the
+    rate limit that the source reported. `watched_until` is when the lease of the watch between polls expires.
     """
 
     __tablename__ = "poll_states"
@@ -69,6 +69,7 @@ class PollState(Base):
     trouble: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text, default="")
+    requests: Mapped[int | None]
     rate_limit: Mapped[int | None]
     rate_remaining: Mapped[int | None]
     rate_resets: Mapped[datetime | None] = mapped_column(UtcMicroseconds)
@@ -122,3 +123,25 @@ class WebhookDelivery(Base):
     )
     mark: Mapped[str] = mapped_column(Text, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
+
+
+class PendingEvent(Base):
+    """One event of a webhook delivery that is not recorded yet, because the source's API still has to add details.
+
+    `event` is the event as the delivery reported it. `origin` is a copy of the connector, for an event that is recorded
+    after the connector was deleted. `due` is the time of the next try, `tries` counts those that began, and
+    `taken_until` is when the lease on it expires.
+    """
+
+    __tablename__ = "pending_events"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  an id is never reused
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    event_id: Mapped[str] = mapped_column(Text, unique=True)
+    connector_id: Mapped[int] = mapped_column(RowId)
+    origin: Mapped[dict[str, Any]] = mapped_column(JSON)
+    event: Mapped[dict[str, Any]] = mapped_column(JSON)
+    received_at: Mapped[datetime] = mapped_column(UtcMicroseconds)
+    due: Mapped[datetime] = mapped_column(UtcMicroseconds, index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    taken_until: Mapped[datetime] = mapped_column(UtcMicroseconds)

@@ -44,6 +44,7 @@ class ConnectorHealth(Resource):
     failing_since: Time | None
     next_poll: Time | None
     rate_limit: RateLimit | None
+    requests: int | None = Field(description="How many requests the last successful poll sent, if they are counted.")
     note: str
 
     @classmethod
@@ -61,6 +62,7 @@ class ConnectorHealth(Resource):
             failing_since=health.failing_since,
             next_poll=health.due,
             rate_limit=rate_limit,
+            requests=health.requests,
             note=health.note,
         )
 
