@@ -187,8 +187,8 @@ class WebhookHandler:
     `read(delivery, context)` returns the events that polling would find, with the same ids, and sends no request; it
     raises NothingToRecord or UnreadableDelivery. `topic(delivery)` returns the source's name of the delivery, such as
     "push", or "". `complete(context, event)` asks the source's API for what the event's `details` refer to, and returns
-    the event as polling makes it, with the same id and without details; it raises PollError. It runs after the delivery
-    was answered.
+    the event as polling makes it; it raises PollError. It runs after the delivery was answered. The id stays the same,
+    unless only the API knows the id that polling gives.
     """
 
     verify: Callable[[Delivery, str, datetime], None]

@@ -42,7 +42,7 @@ def complete(claimed: ClaimedEvent, clock: Callable[[], datetime]) -> None:
             return
         about = {"members": {"connector": claimed.origin.id}}
         log.warning("A webhook event is recorded without details. %s", error, extra=about)
-    pending_events.record(claimed, replace(event, event_id=claimed.event.event_id, details=None), clock())
+    pending_events.record(claimed, replace(event, details=None), clock())
 
 
 def _complete(claimed: ClaimedEvent, now: datetime) -> SourceEvent:

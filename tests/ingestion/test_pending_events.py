@@ -166,6 +166,15 @@ def test_what_was_recorded_first_is_not_completed(
     assert (metals(events), fake_server.paths, pending(app)) == ({"bell": "iron"}, [], 0)
 
 
+def test_an_event_gets_the_id_that_only_the_api_knows(app: Flask, events: Events, forge: Forge, hook: Hook) -> None:
+    forge.reply = as_json({"metal": "tin", "id": "cast-4711"})
+    hook.deliver("bell")
+    hook.deliver("the same bell")
+    work(app)
+    assert [event["event_id"] for event in events(source="forge")] == ["cast-4711"]
+    assert pending(app) == 0
+
+
 def test_polling_that_is_quicker_than_the_api_wins(app: Flask, events: Events, forge: Forge, hook: Hook) -> None:
     def poll() -> None:
         now = datetime.now(UTC)

@@ -61,7 +61,8 @@ def _complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     assert event.details
     with HttpClient(context.settings["api"], {}, context.now, step_seconds=5) as client:
         response = client.get(f"casts/{event.details['cast']}").value
-    return replace(event, facts={"metal": response["metal"]}, details=None)
+    event_id = response.get("id") or event.event_id
+    return replace(event, event_id=event_id, facts={"metal": response["metal"]}, details=None)
 
 
 HOOK = WebhookHandler(
