@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     cast,
     func,
     literal,
@@ -30,12 +31,12 @@ from painchain.database.session import db
 from painchain.indexes.bitmaps import SOURCE
 from painchain.indexes.rollups import ALL, ALL_TIME, DAY, GRAINS
 from painchain.timeline import facet_counts
+from painchain.timeline.time_bins import Run, TimeBins
 from painchain.timeline.time_slots import MICRO, Range, Spans, cover
 
 MANY_VALUES = 40  # a database accepts a limited number of parts in one query
 FAR = 2**62
 Number = ColumnElement[int]
-Bins = tuple[int, int]  # the start of the first bin and the width of each, in seconds (since 1970)
 
 _event = ChangeEvent.__table__.c
 _tag = EventTag.__table__.c
@@ -82,14 +83,13 @@ class AggregateQuery:
         return self.by_facets and has_few_values and bool(self.facets or self.sources)
 
 
-def by_time(query: AggregateQuery, bins: Bins, number: int) -> Counter[tuple[int, str]]:
-    """Count by bin, of which there are `number`, and by source."""
-    first, width = bins
-    fit = [grain for grain in GRAINS if width % grain == first % grain == 0]
-    if not fit or not any(grain <= width for grain in GRAINS if grain > fit[0]):
+def by_time(query: AggregateQuery, bins: TimeBins) -> Counter[tuple[int, str]]:
+    """Count by bin and by source."""
+    fit = [grain for grain in GRAINS if all(border % grain == 0 for border in bins.borders)]
+    if not fit or not any(grain <= bins.width for grain in GRAINS if grain > fit[0]):
         return _sums(query, SOURCE, query.facet, [query.start, query.end], fit, bins)
     low, high = query.start or 0, FAR if query.end is None else query.end
-    inner = ((first + width * index) * MICRO for index in range(1, number))
+    inner = (border * MICRO for border in bins.borders[1:-1])
     borders = [query.start, *(border for border in inner if low < border < high), query.end]
     return _sums(query, SOURCE, query.facet, borders, GRAINS, bins)
 
@@ -201,7 +201,7 @@ def _sums(
     rolled: str,
     borders: Sequence[int | None],
     grains: Sequence[int],
-    bins: Bins | None = None,
+    bins: TimeBins | None = None,
 ) -> Counter[Any]:
     """Count by the value of a facet and by bin, between `borders` of time: in one query, at one moment.
 
@@ -225,7 +225,7 @@ def _sums(
 
 
 def _rollup_sums(
-    query: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: Bins | None
+    query: AggregateQuery, facet: str, rolled: str, grain: int, spans: Sequence[Range], bins: TimeBins | None
 ) -> Select[Any]:
     """Return the statement that reads the rollup of a facet in these slots."""
     values = query.facets.get(rolled, ("",) if rolled == ALL else None)
@@ -236,7 +236,11 @@ def _rollup_sums(
 
 
 def _bitmap_sums(
-    query: AggregateQuery, facet: str, spans: Spans, bins: Bins | None, alone: Sequence[Sequence[ColumnElement[bool]]]
+    query: AggregateQuery,
+    facet: str,
+    spans: Spans,
+    bins: TimeBins | None,
+    alone: Sequence[Sequence[ColumnElement[bool]]],
 ) -> Counter[Any]:
     """Count events with values of several facets by their bitmaps, and those of `alone` one by one."""
     parts = {**query.facets, **({SOURCE: query.sources} if query.sources else {})}
@@ -269,12 +273,19 @@ def _in_slots(rows: Select[Any], slot: Number, spans: Sequence[Range]) -> Select
     return where_in_ranges(rows, slot, [(low or 0, FAR if high is None else high) for low, high in spans])
 
 
-def _bin(time: Number, bins: Bins | None) -> tuple[Number, ...]:
-    """Return the expression for the bin of a time, if there are bins."""
+def _bin(time: Number, bins: TimeBins | None) -> tuple[Number, ...]:
+    """Return the expression for the number of a time's bin, if there are bins."""
     if bins is None:
         return ()
-    first, width = bins
-    return ((time - first * MICRO).self_group().op("/")(width * MICRO),)
+    *earlier, last = [(run, _in_run(time, run)) for run in bins.runs]
+    if not earlier:
+        return (last[1],)
+    return (case(*((time < literal(run.end * MICRO, BigInteger), number) for run, number in earlier), else_=last[1]),)
+
+
+def _in_run(time: Number, run: Run) -> Number:
+    number: Number = (time - run.start * MICRO).self_group().op("/")(run.width * MICRO)
+    return number + run.index if run.index else number
 
 
 def _count_rows(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from painchain.database.session import db
@@ -15,13 +16,7 @@ from painchain.indexes.fulltext import Matches
 from painchain.timeline import aggregates
 from painchain.timeline import pages as timeline_pages
 from painchain.timeline.filter import DEFAULT_RANGE, RANGES, Filter, aggregate_query, earlier, later
-
-# Bin widths in seconds, all of them round: from a second to a thousand years.
-_WIDTHS = (
-    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
-    *(86400 * days for days in (1, 2, 7, 14, 30, 90, 365, 3650, 36500, 365000)),
-)
-MAX_BINS = 60
+from painchain.timeline.time_bins import time_bins
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Histogram:
-    """The numbers of events, bin by bin, from `start` to `end`. Events before `since` are not counted."""
+    """The numbers of events, bin by bin, from `start` to `end`. Events before `since` are not counted.
+
+    `width` is the width of each bin in which the clocks do not change.
+    """
 
     start: datetime
     end: datetime
@@ -66,7 +64,8 @@ class Histogram:
 def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
     """Count the events of a filter by time and source, in at most ``MAX_BINS`` + 1 bins of a round width.
 
-    Bins begin at round times of the viewer's `zone`. Without a start, counting begins at the oldest event.
+    Bins begin at round times of the viewer's `zone`, so a day is an hour shorter or longer where its clocks change.
+    Without a start, counting begins at the oldest event.
     """
     matches = _matches(event_filter)
     since = matches.since if matches else None
@@ -76,23 +75,19 @@ def histogram(event_filter: Filter, now: datetime, zone: ZoneInfo) -> Histogram:
         oldest = _oldest(replace(event_filter, q="", gaps=()) if since else event_filter)
     start = event_filter.start or oldest or (event_filter.end or now) - RANGES[DEFAULT_RANGE]
     end = event_filter.end or max(now, start) + timedelta(microseconds=1)
-    seconds = (end - start).total_seconds()
-    width = next((width for width in _WIDTHS if seconds / width <= MAX_BINS), _WIDTHS[-1])
-    offset = int((start.astimezone(zone).utcoffset() or timedelta()).total_seconds())
-    first = (int(start.timestamp()) + offset) // width * width - offset
-    bins = int(-(-(end.timestamp() - first) // width))
-    counts: list[dict[str, int]] = [{} for _ in range(bins)]
+    bins = time_bins(start, end, zone)
+    counts: list[dict[str, int]] = [{} for _ in range(len(bins))]
     parts = _without_gaps(replace(event_filter, start=since or start))
-    each = (aggregates.by_time(aggregate_query(part, matches=matches), (first, width), bins) for part in parts)
+    each = (aggregates.by_time(aggregate_query(part, matches=matches), bins) for part in parts)
     for (index, source), count in sum(each, Counter[tuple[int, str]]()).items():
-        last = counts[min(index, bins - 1)]  # after the clock was set back, events can be later than now
+        last = counts[min(index, len(bins) - 1)]  # after the clock was set back, events can be later than now
         last[source] = last.get(source, 0) + count
-    first_moment, step = moment(first * 1_000_000), timedelta(seconds=width)
+    borders = [moment(border * 1_000_000) for border in bins.borders]
     return Histogram(
-        first_moment,
-        first_moment + bins * step,
-        step,
-        [Bin(first_moment + i * step, first_moment + (i + 1) * step, counts[i]) for i in range(bins)],
+        borders[0],
+        borders[-1],
+        timedelta(seconds=bins.width),
+        [Bin(*edges, of_bin) for edges, of_bin in zip(pairwise(borders), counts, strict=True)],
         since,
     )
 

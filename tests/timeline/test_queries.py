@@ -22,7 +22,7 @@ from painchain.eventlog import writer
 from painchain.timeline import histogram, queries
 from painchain.timeline.cursor import Cursor
 from painchain.timeline.filter import EARLIEST, LATEST, RANGES, BadFilter, Filter, parse_filter, parse_time
-from painchain.timeline.histogram import MAX_BINS
+from painchain.timeline.time_bins import MAX_BINS
 from tests.support.sample_events import HOUR, NOW, new
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -204,12 +204,14 @@ def test_counts_and_filter_values_match_the_events(app, write):
         assert (values.authors, values.tags) == (["operator", "system"], ["audit", "ci", "night"])
 
 
-def assert_contiguous(chart: histogram.Histogram) -> None:
-    """The bins are of one width and follow one another from the histogram's start to its end."""
+def assert_contiguous(chart: histogram.Histogram, zone: ZoneInfo = UTC_ZONE) -> None:
+    """The bins follow one another from the histogram's start to its end, of one width by the zone's clocks."""
     assert 1 <= len(chart.bins) <= MAX_BINS + 1
-    assert all(bin.end - bin.start == chart.width for bin in chart.bins)
     assert all(bin.end == following.start for bin, following in itertools.pairwise(chart.bins))
     assert (chart.start, chart.end) == (chart.bins[0].start, chart.bins[-1].end)
+    for bin in chart.bins:
+        by_the_clock = bin.end.astimezone(zone).replace(tzinfo=None) - bin.start.astimezone(zone).replace(tzinfo=None)
+        assert chart.width in (bin.end - bin.start, by_the_clock)
 
 
 def in_bins(chart: histogram.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
@@ -237,7 +239,7 @@ def test_the_histogram_counts_the_events_of_the_pages_for_any_range(app, write):
         event_filter = Filter(start=NOW + timedelta(seconds=start), end=NOW + timedelta(seconds=start) + span)
         chart = histogram.histogram(event_filter, NOW, ZoneInfo(zone))
         events = queries.page(event_filter, limit=500).events
-        assert_contiguous(chart)
+        assert_contiguous(chart, ZoneInfo(zone))
         assert chart.total == len(events) == histogram.count(event_filter)
         assert [bin.counts for bin in chart.bins] == in_bins(chart, events)
         assert chart.sources == Counter(event.source for event in events)
@@ -278,7 +280,7 @@ def test_the_widest_range_has_a_histogram(app, write):
     with app.app_context():
         chart = histogram.histogram(Filter(start=EARLIEST, end=LATEST), NOW, KOLKATA)
     assert chart.total == 3
-    assert_contiguous(chart)
+    assert_contiguous(chart, KOLKATA)
 
 
 @pytest.mark.parametrize(("name", "range_"), RANGES.items())
@@ -287,7 +289,7 @@ def test_bins_begin_at_round_times_of_the_viewers_zone(app, write, name, range_)
     for zone in map(ZoneInfo, ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"]):
         with app.app_context():
             chart = histogram.histogram(Filter(start=NOW - range_), NOW, zone)
-        assert_contiguous(chart)
+        assert_contiguous(chart, zone)
         local = chart.start.astimezone(zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         assert (local - midnight) % min(chart.width, timedelta(days=1)) == timedelta(0), name
@@ -301,8 +303,11 @@ def test_no_event_falls_between_bins_when_the_clocks_change(app, write, change_o
     write(*at(*times, change_over - half, change_over + half - timedelta(seconds=1)))
     with app.app_context():
         chart = histogram.histogram(Filter(start=change_over - half, end=change_over + half), NOW, BERLIN)
-    assert_contiguous(chart)
+    assert_contiguous(chart, BERLIN)
     assert chart.total == 8
+    if chart.width == timedelta(days=1):
+        hours = Counter((bin.end - bin.start) / HOUR for bin in chart.bins)
+        assert hours == {24: len(chart.bins) - 1, 23 if change_over.month == 3 else 25: 1}
 
 
 @pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA, BERLIN], ids=str)

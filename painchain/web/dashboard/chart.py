@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,11 +53,18 @@ def lanes(gaps: Sequence[CoverageGap], histogram: Histogram, now: datetime) -> l
 
 def _start_and_width(gap: CoverageGap, histogram: Histogram, now: datetime) -> tuple[float, float]:
     """Return the start and the width of a gap in percent of the axis; a short gap is widened so that it is visible."""
-    axis_length = histogram.end - histogram.start
-    start = max(gap.since, histogram.start)
-    end = min(gap.until or max(now, start), histogram.end)
-    width = max(100 * ((end - start) / axis_length), 0.3)
-    return round(min(100 * ((start - histogram.start) / axis_length), 100 - width), 2), round(width, 2)
+    since = max(gap.since, histogram.start)
+    start = _percent(histogram, since)
+    end = _percent(histogram, min(gap.until or max(now, since), histogram.end))
+    width = max(end - start, 0.3)
+    return round(min(start, 100 - width), 2), round(width, 2)
+
+
+def _percent(histogram: Histogram, moment: datetime) -> float:
+    """Return the position of a time in percent of the axis. All bars are equally wide, also a day of 23 hours."""
+    index = max(bisect_right(histogram.bins, moment, key=lambda bin: bin.start) - 1, 0)
+    bin = histogram.bins[index]
+    return 100 * (index + (moment - bin.start) / (bin.end - bin.start)) / len(histogram.bins)
 
 
 def legend(histogram: Histogram, chosen: Sequence[str], address: Callable[[list[str]], str]) -> list[LegendEntry]:
@@ -87,5 +95,5 @@ def only_sources(histogram: Histogram, chosen: Collection[str]) -> Histogram:
 
 def position_on_axis(histogram: Histogram, now: datetime) -> float | None:
     """Return the position of `now` in percent of the axis; None if it is outside."""
-    percent = 100 * ((now - histogram.start) / (histogram.end - histogram.start))
-    return round(percent, 2) if 0 <= percent <= 100 else None
+    is_inside = histogram.start <= now <= histogram.end
+    return round(_percent(histogram, now), 2) if is_inside else None
