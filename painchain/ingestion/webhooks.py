@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from secrets import token_urlsafe
+from secrets import token_bytes
 
 from sqlalchemy import delete, update
 
@@ -36,6 +37,7 @@ from painchain.ingestion.sanitize import safe_text
 from painchain.ingestion.source_events import add_new, origin, settings_of
 
 SECRET_BYTES = 32
+SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: GitLab accepts no other signing token
 DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
 IDLE_INTERVAL = timedelta(seconds=10)
 TOPIC_LENGTH = 60
@@ -95,7 +97,7 @@ def set_secret(connector: Connector, trail: Trail, seen: str | None = None) -> s
     if type_of(connector).webhook is None:
         raise WebhooksUnsupported(f"{type_of(connector).label} connectors do not support webhooks.")
     webhook = _check_seen(connector, seen)
-    secret = token_urlsafe(SECRET_BYTES)
+    secret = SECRET_PREFIX + base64.b64encode(token_bytes(SECRET_BYTES)).decode()
     encrypted = seal(runtime.current().box, secret)
     if webhook:
         webhook.secret, webhook.made_at, webhook.made_by = encrypted, trail.now, trail.author

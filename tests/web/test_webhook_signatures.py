@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -59,7 +61,15 @@ def test_all_of_githubs_own_examples_are_accepted_and_the_known_ones_become_thei
     }
 
 
-def test_gitlab_is_known_by_its_token(client: FlaskClient) -> None:
+def signed_as_gitlab_does(secret: str, body: bytes) -> dict[str, str]:
+    """Return the headers of a delivery that is signed with a signing token."""
+    key, seconds = base64.b64decode(secret.removeprefix("whsec_")), str(int(time.time()))
+    digest = hmac.new(key, b".".join([b"msg_1", seconds.encode(), body]), hashlib.sha256).digest()
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": "msg_1", "webhook-timestamp": seconds, "webhook-signature": signature}
+
+
+def test_gitlab_is_known_by_its_secret_token_or_signing_token(client: FlaskClient) -> None:
     path, secret = listening(client, "gitlab")
     headers = {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret}
     for wrong in ({}, {**headers, "X-Gitlab-Token": secret[:-1]}, {**headers, "X-Gitlab-Token": "\u00e9"}):
@@ -67,3 +77,5 @@ def test_gitlab_is_known_by_its_token(client: FlaskClient) -> None:
     assert client.post(path, json={"object_kind": "note"}, headers=headers).get_json()["events"] == 0
     page = soup(client.get(f"/settings/integrations/{path.rsplit('/', 1)[1]}"))
     assert words(page.select_one("#webhook .delivery")).startswith("Last delivery just now: Push Hook: nothing")
+    assert client.post(path, data=b"{}", headers=signed_as_gitlab_does(secret, b"{}")).status_code == 202
+    assert client.post(path, data=b"{ }", headers=signed_as_gitlab_does(secret, b"{}")).status_code == 401

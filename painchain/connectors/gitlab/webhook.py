@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from typing import Any
 from painchain.connectors.code_hosts import dig, integer, objects, strings, text
 from painchain.connectors.contract import (
     Delivery,
-    InvalidSignature,
     NothingToRecord,
     SourceEvent,
     UnreadableDelivery,
@@ -23,18 +21,9 @@ from painchain.connectors.contract import (
 from painchain.connectors.gitlab import events, payloads, push_events
 from painchain.connectors.gitlab.completion import complete, stored_project, stored_push
 from painchain.connectors.gitlab.payloads import Item, Project, first_time, person_name
+from painchain.connectors.gitlab.signature import verify
 
 STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reopened"}
-
-
-def verify(delivery: Delivery, secret: str, now: datetime) -> None:
-    """Compare the secret token in constant time.
-
-    :raises InvalidSignature: if it is missing or wrong.
-    """
-    sent = delivery.headers.get("x-gitlab-token", "")
-    if not secret or not hmac.compare_digest(sent.encode(), secret.encode()):
-        raise InvalidSignature
 
 
 def topic(delivery: Delivery) -> str:
@@ -45,10 +34,11 @@ def topic(delivery: Delivery) -> str:
 def delivery_id(delivery: Delivery) -> str:
     """Return the id of the delivery. A repeated delivery has the same id.
 
-    Since GitLab 17.4 that is Idempotency-Key. The older X-Gitlab-Event-UUID is shared by all deliveries of one
-    request, so it is combined with a hash of the body. X-Gitlab-Webhook-UUID identifies the webhook, not the delivery.
+    Since GitLab 17.4 that is Idempotency-Key. A signed delivery repeats it in webhook-id, which is part of what is
+    signed. The older X-Gitlab-Event-UUID is shared by all deliveries of one request, so it is combined with a hash of
+    the body. X-Gitlab-Webhook-UUID identifies the webhook, not the delivery.
     """
-    if key := delivery.headers.get("idempotency-key", ""):
+    if key := delivery.headers.get("webhook-id") or delivery.headers.get("idempotency-key"):
         return key
     if uuid := delivery.headers.get("x-gitlab-event-uuid", ""):
         return f"{uuid}:{hashlib.sha256(delivery.body).hexdigest()}"
@@ -235,8 +225,9 @@ HANDLER = WebhookHandler(
     verify,
     delivery_id,
     read,
-    "In GitLab, open the project or group, then Settings → Webhooks → Add new webhook. Enter the URL and the secret "
-    "token, and tick push, merge request, pipeline, release and deployment events.",
+    "In GitLab, open the project or group, then Settings → Webhooks → Add new webhook. Enter the URL. Enter the secret "
+    "as the signing token, or as the secret token if there is no signing token. Tick push, merge request, pipeline, "
+    "release and deployment events.",
     topic,
     complete,
 )

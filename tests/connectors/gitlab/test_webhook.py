@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,56 @@ def test_the_token_must_be_the_secret():
             HANDLER.verify(Delivery(headers, b"{}"), "pässword", NOW)
     with pytest.raises(InvalidSignature):
         HANDLER.verify(Delivery({"x-gitlab-token": ""}, b"{}"), "", NOW)
+
+
+# The signature of the Standard Webhooks specification's own example.
+SIGNED_AT = datetime.fromtimestamp(1614265330, UTC)
+SIGNING_TOKEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNED_BODY = b'{"test": 2432232314}'
+SIGNED_HEADERS = {
+    "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "webhook-timestamp": "1614265330",
+    "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+}
+
+
+def test_a_delivery_can_be_signed_with_a_signing_token():
+    HANDLER.verify(Delivery(SIGNED_HEADERS, SIGNED_BODY), SIGNING_TOKEN, SIGNED_AT)
+    several = {**SIGNED_HEADERS, "webhook-signature": f"v1a,other v1,wrong= {SIGNED_HEADERS['webhook-signature']}"}
+    for now in (SIGNED_AT - timedelta(minutes=5), SIGNED_AT + timedelta(minutes=5)):
+        HANDLER.verify(Delivery(several, SIGNED_BODY), SIGNING_TOKEN, now)
+    HANDLER.verify(Delivery({"x-gitlab-token": SIGNING_TOKEN}, SIGNED_BODY), SIGNING_TOKEN, NOW)
+    assert (
+        HANDLER.delivery_id(Delivery({**SIGNED_HEADERS, "idempotency-key": "not signed"}, b""))
+        == (SIGNED_HEADERS["webhook-id"])
+    )
+
+
+def test_a_signature_must_be_right_and_recent():
+    changed = [
+        *({**SIGNED_HEADERS, name: ""} for name in SIGNED_HEADERS),
+        {**SIGNED_HEADERS, "webhook-id": "msg_other"},
+        {**SIGNED_HEADERS, "webhook-timestamp": "1614265331"},
+        {**SIGNED_HEADERS, "webhook-timestamp": "9" * 5000},
+        {**SIGNED_HEADERS, "webhook-timestamp": "soon"},
+        {**SIGNED_HEADERS, "webhook-signature": SIGNED_HEADERS["webhook-signature"].removeprefix("v1,")},
+        {**SIGNED_HEADERS, "webhook-signature": SIGNED_HEADERS["webhook-signature"].replace("v1,", "v2,")},
+        {**SIGNED_HEADERS, "x-gitlab-token": "wrong"},
+    ]
+    refused = [(headers, SIGNED_BODY, SIGNING_TOKEN, SIGNED_AT) for headers in changed[:-1]]
+    refused += [
+        (SIGNED_HEADERS, SIGNED_BODY + b" ", SIGNING_TOKEN, SIGNED_AT),
+        (SIGNED_HEADERS, SIGNED_BODY, SIGNING_TOKEN, SIGNED_AT + timedelta(minutes=5, seconds=1)),
+        (SIGNED_HEADERS, SIGNED_BODY, SIGNING_TOKEN, SIGNED_AT - timedelta(minutes=5, seconds=1)),
+        (SIGNED_HEADERS, SIGNED_BODY, "whsec_bm90IHRoZSBrZXk=", SIGNED_AT),
+        (SIGNED_HEADERS, SIGNED_BODY, "whsec_", SIGNED_AT),
+        (SIGNED_HEADERS, SIGNED_BODY, "whsec_no base64", SIGNED_AT),
+        (SIGNED_HEADERS, SIGNED_BODY, SIGNING_TOKEN.removeprefix("whsec_"), SIGNED_AT),
+    ]
+    for headers, body, secret, now in refused:
+        with pytest.raises(InvalidSignature):
+            HANDLER.verify(Delivery(headers, body), secret, now)
+    HANDLER.verify(Delivery(changed[-1], SIGNED_BODY), SIGNING_TOKEN, SIGNED_AT)  # another secret as the old token
 
 
 def test_a_repeated_delivery_has_the_same_id_and_others_differ():
