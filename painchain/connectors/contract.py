@@ -169,13 +169,14 @@ class WebhookContext:
     """What is known of the connector that receives a webhook delivery.
 
     `settings` are the normalized field values, with secrets in plain text. `read_cursor` returns the cursor of the last
-    poll, {} before the first one; it costs a query.
+    poll, {} before the first one; `is_recorded` says whether an event with this id is. Each costs a query.
     """
 
     connector_id: int
     settings: Mapping[str, Any]
     now: datetime
     read_cursor: Callable[[], Cursor] = dict
+    is_recorded: Callable[[str], bool] = lambda event_id: False
 
 
 @dataclass(frozen=True)

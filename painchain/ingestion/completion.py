@@ -11,7 +11,7 @@ from painchain import connectors
 from painchain.connectors.contract import Cursor, ErrorKind, PollError, SourceEvent, WebhookContext, WebhookHandler
 from painchain.database.models import Connector, PollState
 from painchain.database.session import db
-from painchain.ingestion import pending_events
+from painchain.ingestion import pending_events, source_events
 from painchain.ingestion.pending_events import ClaimedEvent
 from painchain.ingestion.poll_errors import as_poll_error
 from painchain.ingestion.sanitize import safe_text
@@ -57,7 +57,8 @@ def _complete(claimed: ClaimedEvent, now: datetime) -> SourceEvent:
         return claimed.event
     secrets = origin(connector).secrets
     try:
-        context = WebhookContext(connector.id, settings_of(connector), now, _reader(connector.id))
+        read_cursor, is_recorded = _reader(connector.id), source_events.is_recorded
+        context = WebhookContext(connector.id, settings_of(connector), now, read_cursor, is_recorded)
         db.session.remove()  # no connection to the database is held while the source is asked
         return handler.complete(context, claimed.event)
     except Exception as problem:  # one source must not stop the others

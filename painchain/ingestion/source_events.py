@@ -131,6 +131,12 @@ def known_ids(connection: Connection, connector_id: int, events: Sequence[Source
     return known | _known_by_former_ids(connection, connector_id, events)
 
 
+def is_recorded(event_id: str) -> bool:
+    """Say whether an event with this id is in the log."""
+    with autocommit_connection() as connection:
+        return bool(_known(connection, [safe_event_id(event_id)]))
+
+
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
     return set(connection.scalars(select(_event.event_id).where(_event.event_id.in_(ids)))) if ids else set()
 

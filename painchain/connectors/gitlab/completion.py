@@ -35,7 +35,7 @@ def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     try:
         with open_client(context.settings, context.now) as http:
             api = GitLabClient(http, poll_context, SECONDS)
-            completed = _COMPLETERS[references["kind"]](_Completion(api, project, event, references))
+            completed = _COMPLETERS[references["kind"]](_Completion(context, api, project, event, references))
     except PollBudgetExceeded as error:
         raise PollError(str(error), ErrorKind.UNREACHABLE) from None
     return replace(completed or event, details=None)
@@ -56,6 +56,7 @@ def stored_push(push: Push) -> dict[str, Any]:
 class _Completion:
     """An event to complete. `references` are its details."""
 
+    context: WebhookContext
     api: GitLabClient
     project: Project
     event: SourceEvent
@@ -101,34 +102,33 @@ def _release(completion: _Completion) -> SourceEvent | None:
 
 
 def _push(completion: _Completion) -> SourceEvent:
-    entry = _find_push(completion, Push(**completion.references["push"]))
-    if entry is None:
-        message = f"GitLab does not list the push “{completion.event.title}” among the events of the project."
+    """Return the push from the project's list of events: of several equal ones, one that is not recorded yet."""
+    delivered, project = completion.event, completion.project
+    entries = _listed_pushes(completion, Push(**completion.references["push"]))
+    if not entries:
+        message = f"GitLab does not list the push “{delivered.title}” among the events of the project."
         raise PollError(message, ErrorKind.NOT_FOUND)
-    item, push = entry
-    forced = details.is_forced(completion.api, completion.project, push)
-    when = push.when or completion.event.timestamp
-    event = push_events.push_event(completion.project, push, forced, when, text(item, "id"))
+    fresh = (entry for entry in entries if not completion.context.is_recorded(project.event_id("push", entry[0])))
+    number, push, when = next(fresh, entries[0])
+    forced = details.is_forced(completion.api, project, push)
+    event = push_events.push_event(project, push, forced, when, number)
     return replace(event, former_ids={})  # another delivery of a minute ago is another push
 
 
-def _find_push(completion: _Completion, delivered: Push) -> tuple[Item, Push] | None:
-    """Return the entry of the project's events for a push: of several equal ones, the last before the delivery."""
-    received, later = completion.event.timestamp, None
+def _listed_pushes(completion: _Completion, delivered: Push) -> list[tuple[str, Push, datetime]]:
+    """Return the number, push and time of each equal push, the most likely first: the last before the delivery."""
+    received, entries = completion.event.timestamp, list[tuple[str, Push, datetime]]()
     path, params = f"projects/{completion.project.id}/events", activity.list_params(received - LATEST_DELIVERY)
     for number in range(1, MAX_PAGES + 1):
         answer = completion.api.get(path, {**params, "action": "pushed", "page": number})
         for item in objects(answer.value):
             push = push_events.from_activity(item)
-            if push is None or push.when is None or push.move != delivered.move:
-                continue
-            if push.when <= received:
-                return item, push
-            later = item, push
+            if push and push.when and push.move == delivered.move:
+                entries.append((text(item, "id"), push, push.when))
         times = [when for item in objects(answer.value) if (when := parse_moment(item.get("created_at")))]
         if not has_next_page(answer) or (times and min(times) < received - LATEST_DELIVERY):
             break
-    return later
+    return sorted(entries, key=lambda entry: (entry[2] > received, abs(entry[2] - received)))
 
 
 def _commit(completion: _Completion) -> SourceEvent | None:
