@@ -28,10 +28,11 @@ from tests.support.html import fill, form_of, soup
 from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postgres_url
 
 NO_POSTGRES = "PAINCHAIN_TEST_POSTGRES does not name a PostgreSQL server (.ci/run starts one)"
-# Folders of tests that run on both databases: there the SQL differs. Elsewhere a test marked `both_databases` does.
+# Folders and modules of tests that run on both databases: there the SQL differs. Elsewhere a test marked
+# `both_databases` does.
 SQL_DIFFERS = (
-    *("database", "eventlog", "faults", "history", "indexes", "ingestion", "integrity", "maintenance", "retention"),
-    "timeline",
+    *("database/", "eventlog/", "faults/", "indexes/", "maintenance/", "timeline/"),
+    *("integrity/test_derived_data.py", "integrity/test_verification.py"),
 )
 # A test that runs on SQLite only, whatever is asked for.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
@@ -59,10 +60,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     given = [name for mark in metafunc.definition.iter_markers("parametrize") for name in names_of(mark.args[0])]
     if "database" not in metafunc.fixturenames or "database" in given:
         return
-    folder = metafunc.definition.path.relative_to(TESTS).parts[0]
+    module = metafunc.definition.path.relative_to(TESTS).as_posix()
     both = (
         metafunc.config.getoption("all_databases")
-        or folder in SQL_DIFFERS
+        or module.startswith(SQL_DIFFERS)
         or metafunc.definition.get_closest_marker("both_databases")
     )
     postgresql = [pytest.param("postgresql", marks=WITH_POSTGRES)] if both else []

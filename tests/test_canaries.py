@@ -498,7 +498,6 @@ def restores(watch: Watch, run: Run, folder: Path) -> None:
     (folder / "bad").unlink()
 
 
-@pytest.mark.both_databases
 def test_no_secret_is_readable_anywhere(
     settings: core_config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

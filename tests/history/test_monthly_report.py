@@ -78,6 +78,7 @@ def test_month_starts_and_ends_in_the_viewers_zone(app):
     assert of_march.start == datetime(2101, 2, 28, 23, tzinfo=UTC)
 
 
+@pytest.mark.both_databases
 def test_report_counts_by_connector_author_kind_and_day(app):
     number = create(app)
     do(app, march(2), save(number, poll_interval=60, branches=["main"]), "ann")

@@ -190,6 +190,7 @@ def test_snapshot_before_the_first_event_is_empty(app):
         assert history_snapshots.oldest() == first
 
 
+@pytest.mark.both_databases
 def test_snapshot_contains_all_events_of_an_action(app):
     number = create(app, name="Work")
     with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -65,57 +66,58 @@ VARIED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("q", "numbers"),
-    [
-        ("number", [3, 2, 1, 0]),
-        ("num", [3, 2, 1, 0]),
-        ('"num"', []),
-        ("NUMBER 3", [3]),
-        ("umber", []),
-        ("raise LIMIT", [5]),
-        ('"raise the limit"', [5]),
-        ('"limit the raise"', []),
-        ("größe", [5]),
-        ("GROSSE", [5]),
-        ("100%", [5]),
-        ("acme/api", [5]),
-        ("hidden", []),
-        ("***", []),
-        ("limit ***", [5]),
-        ("-number", [5]),
-        ("commit -raise -3", [2, 1, 0]),
-        ("source:gitlab", [1]),
-        ("-source:github", [3, 2, 1]),
-        ("source:gitlab,painchain", [3, 2, 1]),
-        ("source:gitlab source:painchain", [3, 2, 1]),
-        ("type:config_changed", [2]),
-        ("action:config_change", [2]),
-        ("action:update", [3]),
-        ("field:poll_interval", [2]),
-        ('field:"Poll interval"', [2]),
-        ("field:repos", [3]),
-        ("field:poll", []),
-        ('connector:"work github"', [3, 2]),
-        ("connector:7", [3, 2]),
-        ("connector:7 range", []),
-        ('author:"doe, j"', [2]),
-        ("author:system status:failed", [1]),
-        ("tag:CI", [1]),
-        ("tag:ci -tag:night", []),
-        ("-author:system -type:ConfigChanged", []),
-        ("connector:7 2020-01-01..", [3, 2, 4]),
-        ("connector:8 before:2026-03-01", [4]),
-        ("after:2026-03-09", [5, 3, 2, 1, 0]),
-        ("connector:7 2026-01-01.. -2026-01-01..2026-02-28", [3, 2]),
-        ("around:11:10", [5, 3, 2, 1, 0]),
-        ("around:11:10~5m", []),
-        ("number -around:11:10", []),
-    ],
-)
-def test_search_finds_matching_events(app, write, q, numbers):
+SEARCHED = [
+    ("number", [3, 2, 1, 0]),
+    ("num", [3, 2, 1, 0]),
+    ('"num"', []),
+    ("NUMBER 3", [3]),
+    ("umber", []),
+    ("raise LIMIT", [5]),
+    ('"raise the limit"', [5]),
+    ('"limit the raise"', []),
+    ("größe", [5]),
+    ("GROSSE", [5]),
+    ("100%", [5]),
+    ("acme/api", [5]),
+    ("hidden", []),
+    ("***", []),
+    ("limit ***", [5]),
+    ("-number", [5]),
+    ("commit -raise -3", [2, 1, 0]),
+    ("source:gitlab", [1]),
+    ("-source:github", [3, 2, 1]),
+    ("source:gitlab,painchain", [3, 2, 1]),
+    ("source:gitlab source:painchain", [3, 2, 1]),
+    ("type:config_changed", [2]),
+    ("action:config_change", [2]),
+    ("action:update", [3]),
+    ("field:poll_interval", [2]),
+    ('field:"Poll interval"', [2]),
+    ("field:repos", [3]),
+    ("field:poll", []),
+    ('connector:"work github"', [3, 2]),
+    ("connector:7", [3, 2]),
+    ("connector:7 range", []),
+    ('author:"doe, j"', [2]),
+    ("author:system status:failed", [1]),
+    ("tag:CI", [1]),
+    ("tag:ci -tag:night", []),
+    ("-author:system -type:ConfigChanged", []),
+    ("connector:7 2020-01-01..", [3, 2, 4]),
+    ("connector:8 before:2026-03-01", [4]),
+    ("after:2026-03-09", [5, 3, 2, 1, 0]),
+    ("connector:7 2026-01-01.. -2026-01-01..2026-02-28", [3, 2]),
+    ("around:11:10", [5, 3, 2, 1, 0]),
+    ("around:11:10~5m", []),
+    ("number -around:11:10", []),
+]
+
+
+def test_search_finds_matching_events(app, write, subtests):
     write(*VARIED)
-    assert found(app, q) == numbers
+    for q, numbers in SEARCHED:
+        with subtests.test(q=q):
+            assert found(app, q) == numbers
 
 
 def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):
@@ -143,29 +145,27 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_at_once")
 @pytest.mark.parametrize("dense", [1, 10])
-@pytest.mark.parametrize(
-    "q", ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
-)
-@pytest.mark.parametrize("limit", [3, 7, 50])
-def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch, limit, q, dense):
+def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch, subtests, dense):
     monkeypatch.setattr(match_planner, "DENSE_RATIO", dense)
     times = [NOW - timedelta(minutes=(number * 17) % 60) for number in range(40)]
     write(*({"timestamp": time, "status": "odd" if n % 2 else "even"} for n, time in enumerate(times)))
     expected = sorted((n for n in range(40) if n % 2), key=lambda n: (times[n], n), reverse=True)
-    with app.app_context():
-        for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
-            event_filter = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
-            met, cursor = [], None
-            while True:
-                page = queries.page(event_filter, cursor, limit)
-                met += [int(event.title.split()[-1]) for event in page.events]
-                if page.older is None:
-                    break
-                cursor = Cursor.parse(str(page.older))
-            assert met == expected
-            assert histogram.count(event_filter) == len(expected)
-            chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
-            assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
+    searches = ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
+    for q, limit in itertools.product(searches, (3, 7, 50)):
+        with subtests.test(q=q, limit=limit), app.app_context():
+            for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
+                event_filter = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
+                met, cursor = [], None
+                while True:
+                    page = queries.page(event_filter, cursor, limit)
+                    met += [int(event.title.split()[-1]) for event in page.events]
+                    if page.older is None:
+                        break
+                    cursor = Cursor.parse(str(page.older))
+                assert met == expected
+                assert histogram.count(event_filter) == len(expected)
+                chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
+                assert chart.total == len([n for n in expected if chart.since is None or times[n] >= chart.since])
 
 
 def test_unindexed_events_are_searched(app, write):
@@ -274,32 +274,34 @@ COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
 
 
 @pytest.mark.usefixtures("few_at_once")
-@pytest.mark.parametrize("q", ["frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard"])
-@pytest.mark.parametrize("more", [{}, {"author": ["ann"]}, {"status": ["a", "b"]}], ids=["", "author", "statuses"])
-def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, q, more):
+def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, subtests):
     monkeypatch.setattr(match_planner, "READ_LIMIT", 20)
     times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
     people = [{"author": "ann" if n % 15 == 1 else "ben", "status": "abcd"[n // 2 % 4]} for n in range(60)]
     write(*({"title": COMMON[n], "timestamp": times[n], **people[n]} for n in range(60)))
-    wanted_ones = [n for n in range(60) if n % 2 and all(people[n][name] in values for name, values in more.items())]
-    with app.app_context():
-        event_filter = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
-        if q == "frequent,other freq":
-            wanted_ones = []
-        chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
-        counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
-        assert chart.total == len(counted)
-        too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
-        assert (chart.since is not None) == too_many
-        assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
-        statistics = histogram.statistics(event_filter, ("author", "source"))
-        assert (statistics.since, statistics.total) == (chart.since, len(counted))
-        assert sum(statistics.by["author"].values()) == len(counted)
-        narrow = parse_filter(
-            {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
-        )
-        exact = histogram.histogram(narrow, NOW, UTC_ZONE)
-        assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
+    odd = range(1, 60, 2)
+    searches = ("frequent", "freq", '"frequent"', "-other", "frequent,other freq", "freq -unheard")
+    for q, more in itertools.product(searches, ({}, {"author": ["ann"]}, {"status": ["a", "b"]})):
+        with subtests.test(q=q, **more):
+            wanted_ones = [n for n in odd if all(people[n][name] in values for name, values in more.items())]
+            with app.app_context():
+                event_filter = parse_filter({"q": [q], "range": ["24h"], **more}, NOW, UTC_ZONE)
+                if q == "frequent,other freq":
+                    wanted_ones = []
+                chart = histogram.histogram(event_filter, NOW, UTC_ZONE)
+                counted = [n for n in wanted_ones if chart.since is None or times[n] >= chart.since]
+                assert chart.total == len(counted)
+                too_many = q != "frequent,other freq" if not more else q == "-other" and "status" in more
+                assert (chart.since is not None) == too_many
+                assert all(bin.total == 0 for bin in chart.bins if chart.since and bin.end <= chart.since)
+                statistics = histogram.statistics(event_filter, ("author", "source"))
+                assert (statistics.since, statistics.total) == (chart.since, len(counted))
+                assert sum(statistics.by["author"].values()) == len(counted)
+                narrow = parse_filter(
+                    {"q": [q], "start_date": [(NOW - timedelta(minutes=15)).isoformat()], **more}, NOW, UTC_ZONE
+                )
+                exact = histogram.histogram(narrow, NOW, UTC_ZONE)
+                assert (exact.since, exact.total) == (None, len([n for n in wanted_ones if times[n] >= narrow.start]))
 
 
 def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):

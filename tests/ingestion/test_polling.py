@@ -134,6 +134,7 @@ def strikes(*numbers: int, **more: Any) -> Strikes:
     return [{"number": number, "at": NOW.timestamp() - 60 + number, **more} for number in numbers]
 
 
+@pytest.mark.both_databases
 def test_what_is_found_is_on_the_timeline_like_any_other_event(
     inside: Flask, fake_server: FakeServer, clock_source: ClockSource
 ) -> None:
@@ -174,6 +175,7 @@ def test_polling_again_asks_from_the_cursor_on_and_doubles_nothing(
     assert len(titles()) == 3
 
 
+@pytest.mark.both_databases
 def test_only_one_of_many_that_try_at_once_has_the_turn(
     inside: Flask, fake_server: FakeServer, settings: Settings
 ) -> None:
@@ -508,6 +510,7 @@ def test_each_event_of_a_poll_has_a_request_id_of_its_own(inside: Flask, fake_se
     assert len({event.request_id for event in events}) == 2
 
 
+@pytest.mark.both_databases
 def test_events_that_an_older_version_stored_under_another_id_are_known(inside: Flask, fake_server: FakeServer) -> None:
     number, other = add(fake_server), add(fake_server, "Second")
     old = [found("old-timed"), found("old-untimed"), found("x" * 400), found("push:a:delivery 1")]
@@ -534,6 +537,7 @@ def test_events_that_an_older_version_stored_under_another_id_are_known(inside: 
     assert poll_results.store(number, PollResult(again, {}), NOW) == 0
 
 
+@pytest.mark.both_databases
 def test_many_are_stored_in_several_steps_and_a_crash_between_them_doubles_nothing(
     inside: Flask, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def all_watched(cluster: FakeCluster, times: int = 1) -> None:
     comes(lambda: len(cluster.watched) >= times * len(RESOURCES))
 
 
+@pytest.mark.both_databases
 def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
     watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:
@@ -194,6 +195,7 @@ def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
     comes(lambda: titles()[-1:] == ["[Role Created] writer"])
 
 
+@pytest.mark.both_databases
 def test_two_processes_never_watch_the_same_connector(
     watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
 ) -> None:

@@ -91,6 +91,7 @@ def test_only_one_server_acquires_the_check(app: Flask) -> None:
         assert not check_job.report_progress(turns[0], 1, 2, NOW), "the first has lost it"
 
 
+@pytest.mark.both_databases
 def test_only_one_of_concurrent_servers_checks_and_posts(app: Flask, collector: Collector) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
     together = threading.Barrier(4)
@@ -118,6 +119,7 @@ def test_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., Sta
     assert kept(app) == [1]
 
 
+@pytest.mark.both_databases
 def test_break_and_its_repair_are_recorded_once(app: Flask, look: Callable[..., State], events: Events) -> None:
     write(app, {}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")

@@ -45,6 +45,7 @@ def append(app: Flask, file: Path) -> Checkpoint:
         return checkpoint
 
 
+@pytest.mark.both_databases
 def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints.ndjson"
     first = append(app, file)

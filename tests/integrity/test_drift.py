@@ -188,6 +188,7 @@ EDITS = [
 ]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(("statement", "words"), EDITS)
 def test_edited_configuration_is_drift(busy: Flask, statement: str, words: str) -> None:
     by_hand(busy, statement)

@@ -156,6 +156,7 @@ def test_the_preview_shows_number_and_period_of_expired_events(inside: Flask) ->
 # The removal
 
 
+@pytest.mark.both_databases
 def test_only_expired_events_and_their_tags_are_removed(inside: Flask, events: Events) -> None:
     set_rules(github=30)
     [number] = order(beat=NOW)
@@ -235,6 +236,7 @@ def test_removals_of_a_killed_process_are_audited_when_another_continues(
     assert event["metadata"]["events"] == 10
 
 
+@pytest.mark.both_databases
 def test_a_slow_process_removes_nothing_after_another_took_over(
     inside: Flask, small_steps: None, events: Events
 ) -> None:
@@ -325,6 +327,7 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
     assert len(pruned(events)) == 2
 
 
+@pytest.mark.both_databases
 def test_only_one_of_several_servers_does_the_daily_run(inside: Flask, settings: Settings) -> None:
     acquired: list[bool] = []
 

@@ -69,52 +69,52 @@ VARIED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("event_filter", "numbers"),
-    [
-        (Filter(), [5, 4, 3, 2, 1, 0]),
-        (Filter(source=("gitlab",)), [1]),
-        (Filter(source=("gitlab", "painchain")), [2, 1]),
-        (Filter(event_type=("Pipeline", "ConfigChanged")), [2, 1]),
-        (Filter(author=("operator",)), [2]),
-        (Filter(author=("operator", "system")), [5, 4, 3, 2, 1, 0]),
-        (Filter(status=("failed",)), [1]),
-        (Filter(connector=("Work",)), [3]),
-        (Filter(connector=("8",)), [4]),
-        (Filter(connector=("7",)), [4, 3]),
-        (Filter(connector=("Work", "8")), [4, 3]),
-        (Filter(connector=("9" * 30,)), []),
-        (Filter(tag=("ci",)), [3, 1]),
-        (Filter(tag=("night", "audit")), [2, 1]),
-        (Filter(tag=("ci", "night")), [3, 1]),
-        (Filter(tag=("absent",)), []),
-        (Filter(tag=("ci",), source=("github",)), [3]),
-        (Filter(team=("Night",), teams=NIGHT), [2, 1]),
-        (Filter(team=("Night",), teams=NIGHT, tag=("ci",)), [1]),
-        (Filter(team=("Night",), teams=NIGHT, tag=("absent",)), []),
-        (Filter(team=("Nobody",), teams=(("Nobody", ("absent",)),)), []),
-        (Filter(q="team:Night", teams=NIGHT), [2, 1]),
-        (Filter(q="-team:Night number", teams=NIGHT), [4, 3, 0]),
-        (Filter(q="team:Night tag:ci", teams=NIGHT), [1]),
-        (Filter(source=("gitlab",), author=("operator",)), []),
-        (Filter(q="number 3"), [3]),
-        (Filter(q="LIMIT raise"), [5]),
-        (Filter(q="größe"), [5]),
-        (Filter(q="100%"), [5]),
-        (Filter(q="GRÖSSE_fi"), [5]),
-        (Filter(q="e%f"), []),
-        (Filter(q="operator"), [2]),
-        (Filter(q="wor"), [3]),
-        (Filter(q="\\"), []),
-    ],
-    ids=str,
-)
-def test_a_filter_finds_and_counts_the_same_events(app, write, event_filter, numbers):
+FILTERS = [
+    (Filter(), [5, 4, 3, 2, 1, 0]),
+    (Filter(source=("gitlab",)), [1]),
+    (Filter(source=("gitlab", "painchain")), [2, 1]),
+    (Filter(event_type=("Pipeline", "ConfigChanged")), [2, 1]),
+    (Filter(author=("operator",)), [2]),
+    (Filter(author=("operator", "system")), [5, 4, 3, 2, 1, 0]),
+    (Filter(status=("failed",)), [1]),
+    (Filter(connector=("Work",)), [3]),
+    (Filter(connector=("8",)), [4]),
+    (Filter(connector=("7",)), [4, 3]),
+    (Filter(connector=("Work", "8")), [4, 3]),
+    (Filter(connector=("9" * 30,)), []),
+    (Filter(tag=("ci",)), [3, 1]),
+    (Filter(tag=("night", "audit")), [2, 1]),
+    (Filter(tag=("ci", "night")), [3, 1]),
+    (Filter(tag=("absent",)), []),
+    (Filter(tag=("ci",), source=("github",)), [3]),
+    (Filter(team=("Night",), teams=NIGHT), [2, 1]),
+    (Filter(team=("Night",), teams=NIGHT, tag=("ci",)), [1]),
+    (Filter(team=("Night",), teams=NIGHT, tag=("absent",)), []),
+    (Filter(team=("Nobody",), teams=(("Nobody", ("absent",)),)), []),
+    (Filter(q="team:Night", teams=NIGHT), [2, 1]),
+    (Filter(q="-team:Night number", teams=NIGHT), [4, 3, 0]),
+    (Filter(q="team:Night tag:ci", teams=NIGHT), [1]),
+    (Filter(source=("gitlab",), author=("operator",)), []),
+    (Filter(q="number 3"), [3]),
+    (Filter(q="LIMIT raise"), [5]),
+    (Filter(q="größe"), [5]),
+    (Filter(q="100%"), [5]),
+    (Filter(q="GRÖSSE_fi"), [5]),
+    (Filter(q="e%f"), []),
+    (Filter(q="operator"), [2]),
+    (Filter(q="wor"), [3]),
+    (Filter(q="\\"), []),
+]
+
+
+def test_a_filter_finds_and_counts_the_same_events(app, write, subtests):
     write(*VARIED)
-    assert found(app, event_filter) == numbers
-    with app.app_context():
-        assert histogram.count(event_filter) == len(numbers)
-        assert histogram.histogram(event_filter, NOW, UTC_ZONE).total == len(numbers)
+    for event_filter, numbers in FILTERS:
+        with subtests.test(filter=str(event_filter)):
+            assert found(app, event_filter) == numbers
+            with app.app_context():
+                assert histogram.count(event_filter) == len(numbers)
+                assert histogram.histogram(event_filter, NOW, UTC_ZONE).total == len(numbers)
 
 
 def test_a_range_includes_its_start_and_excludes_its_end(app, write):
@@ -135,17 +135,18 @@ def pages(app: Flask, limit: int, event_filter: Filter | None = None) -> list[li
         return [list(page.events) for page in read]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 20, 50])
-def test_paging_visits_each_event_once_even_with_equal_and_disordered_times(app, write, limit):
-    times = [NOW + timedelta(seconds=number // 4) for number in range(20)]
-    random.Random(limit).shuffle(times)
-    write(*at(*times))
-    read = pages(app, limit)
-    together = [event for page in read for event in page]
-    assert [len(page) for page in read[:-1]] == [limit] * (len(read) - 1)
-    assert 0 < len(read[-1]) <= limit
-    assert len({event.id for event in together}) == len(together) == 20
-    assert together == sorted(together, key=lambda event: (event.timestamp, event.id), reverse=True)
+def test_paging_visits_each_event_once_even_with_equal_and_disordered_times(app, write, subtests):
+    for limit in (1, 2, 3, 7, 20, 50):
+        with subtests.test(limit=limit):
+            times = [NOW + timedelta(seconds=number // 4) for number in range(20)]
+            random.Random(limit).shuffle(times)
+            write(*at(*times))
+            read = pages(app, limit)
+            together = [event for page in read for event in page]
+            assert [len(page) for page in read[:-1]] == [limit] * (len(read) - 1)
+            assert 0 < len(read[-1]) <= limit
+            assert len({event.id for event in together}) == len(together) == 20
+            assert together == sorted(together, key=lambda event: (event.timestamp, event.id), reverse=True)
 
 
 def test_new_events_do_not_move_older_pages(app, write):
