@@ -310,7 +310,7 @@ def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
     page = soup(client.get("/?q=common"))
-    assert "Counted back to" in page.select_one("#timeline .counted-since").text
+    assert "Counts go back to" in page.select_one("#timeline .counted-since").text
     assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start
     titles = [title.text for title in page.select("#timeline a[data-uncounted] title")]
     assert titles
