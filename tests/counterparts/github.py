@@ -63,6 +63,8 @@ class GitHub:
         whole = self.lists[path]
         if since := asked.params.get("since"):
             whole = [one for one in whole if one["commit"]["committer"]["date"] >= since]
+        if ref := asked.params.get("ref"):
+            whole = [activity for activity in whole if activity["ref"] == ref]
         return self._page(whole, path, asked)
 
     def _page(self, whole: list[Any], path: str, asked: Asked) -> Told:

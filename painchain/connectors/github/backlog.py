@@ -10,6 +10,8 @@ from painchain.connectors.github.pagination import PollSession
 
 MAX_TRIES = 3  # after which an item that cannot be read is recorded with what is known of it
 
+STARTS = ("since", "attempts_since")  # members of a task: the time from which it reads
+
 Task = dict[str, Any]
 Handler = Callable[[Task], None]
 
@@ -22,7 +24,11 @@ class Backlog:
         self._state = state
 
     def add(self, kind: str, key: str, time: str, **more: Any) -> None:
-        """Add a task, or replace the one with this key."""
+        """Add a task, or replace the one with this key; it then goes back as far as that one."""
+        replaced = self.get(kind, key) or {}
+        for start in STARTS:
+            if start in replaced:
+                more[start] = min(text(replaced, start), text(more, start) or text(replaced, start))
         tasks = [task for task in self._tasks() if (task.get("kind"), task.get("key")) != (kind, key)]
         self._state["backlog"] = [*tasks, {"kind": kind, "key": key, "time": time, **more}]
 

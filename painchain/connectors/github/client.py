@@ -82,8 +82,8 @@ class GitHubClient(ApiClient):
             self._etags[key] = etag
 
     def forget_etags(self, path: str) -> None:
-        """Forget the ETags of everything below a path, so that it is read as if for the first time."""
-        self._etags = {key: etag for key, etag in self._etags.items() if not key.startswith(f"{path}/")}
+        """Forget the ETags of a path and of everything below it, so that it is read as if for the first time."""
+        self._etags = {key: etag for key, etag in self._etags.items() if key != path and not key.startswith(f"{path}/")}
 
     def etags(self) -> dict[str, str]:
         """Return the newest ETags, for the next poll."""

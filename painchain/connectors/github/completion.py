@@ -16,7 +16,7 @@ from painchain.connectors.github.pagination import cursor_time
 from painchain.connectors.github.repository import Repository
 from painchain.connectors.poll_budget import PollBudgetExceeded
 
-LARGEST_DIFFERENCE = timedelta(minutes=10)  # between the times of a delivery and of an activity
+LARGEST_DIFFERENCE = timedelta(seconds=10)  # between the times of a delivery and of an activity
 
 Details = dict[str, Any]
 

@@ -58,18 +58,19 @@ class RunReader:
         has_attempts = runs.attempt_of(run) > 1 and (started_at is None or started_at >= since)
         if number and (has_attempts or runs.is_broken(run)):
             time = text(run, "updated_at") or cursor_time(self._session.context.now)
-            self._backlog.add("run", number, time, run=_compact(run), attempts=has_attempts)
+            more = {"attempts_since": cursor_time(since)} if has_attempts else {}
+            self._backlog.add("run", number, time, run=_compact(run), **more)
         else:
             self._add(run, [])
 
     def read_task(self, task: Task) -> None:
         """Read the failed jobs of a run, and its earlier attempts."""
         run, number = task["run"], text(task, "key")
-        attempt = runs.attempt_of(run)
-        earlier = range(max(1, attempt - MAX_ATTEMPTS), attempt) if task.get("attempts") else ()
-        for before in earlier:
-            previous = self._session.api.get_optional(f"{self._path}/{number}/attempts/{before}")
-            if isinstance(previous, dict) and runs.attempt_of(previous) == before:
+        attempt, since = runs.attempt_of(run), parse_time(task, "attempts_since")
+        for earlier in range(max(1, attempt - MAX_ATTEMPTS), attempt) if since else ():
+            previous = self._session.api.get_optional(f"{self._path}/{number}/attempts/{earlier}")
+            ended_at = parse_time(previous, "updated_at")
+            if runs.attempt_of(previous) == earlier and (ended_at is None or since is None or ended_at >= since):
                 self._add(previous, details.failed_jobs(self._session.api, self._repository, previous))
         self._add(run, details.failed_jobs(self._session.api, self._repository, run))
 
