@@ -77,7 +77,20 @@ class GitHubModel(GitHub):
         self._touch()
         first = self._commit("main")
         self.repository.heads["main"] = first
-        self.repository.followed.add(first)  # it was there before anybody looked
+        self.repository.followed.add(first)
+        self._work_before()
+
+    def _work_before(self) -> None:
+        """Do the work of the past, which nobody has to see: there are several pages of it, and an open pull request."""
+        now, history, deliveries = self.now, self.history, self.deliveries
+        self.now, self.history, self.deliveries = now - timedelta(days=30), [], []
+        for _ in range(5):
+            self.start_run()
+            self.finish_run("success")
+            self.deploy()
+            self.draft_release()
+        self.open_pull()
+        self.now, self.history, self.deliveries = now, history, deliveries
 
     def _touch(self) -> None:
         self.things[f"repos/{self.repository.name}"].update(pushed_at=self.at(), updated_at=self.at())
@@ -161,14 +174,14 @@ class GitHubModel(GitHub):
         self._move(branch, self._commit(branch), "push", "pushed")
 
     def promote_and_roll_back(self) -> None:
-        """Put production forward to main, back by force, and forward again, within a minute."""
+        """Put production forward to main, back by force, and forward again, within seconds."""
         if "production" not in self.repository.heads:
             self._move("production", self.repository.heads["main"], "branch_creation", "created")
         self.wait(1)
         old, new = self.repository.heads["production"], self._commit("main")
         self._move("main", new, "push", "pushed")
         for after, kind, status in [(new, "push", "pushed"), (old, "force_push", "forced"), (new, "push", "pushed")]:
-            self.wait(0.3)
+            self.wait(1 / 30)
             self._move("production", after, kind, status, "bob")
 
     def delete_branch(self) -> None:
@@ -191,16 +204,15 @@ class GitHubModel(GitHub):
         self._happen("PullRequest", f"[PR] Change {number}", "open")
 
     def toggle_pull(self) -> None:
-        """Close the oldest pull request that is not merged; reopen it if it is closed."""
+        """Close the oldest pull request that is not merged, reopen it and close it again; or the other way round."""
         pulls = [pull for pull in self.lists[self._path("pulls")] if not pull["merged_at"]]
-        if not pulls:
-            self.open_pull()
-            return
-        pull = min(pulls, key=lambda pull: int(pull["number"]))
-        action = "closed" if pull["state"] == "open" else "reopened"
-        closed_at = self.at() if action == "closed" else None
-        self._change_pull(pull, action, "bob", state="closed" if closed_at else "open", closed_at=closed_at)
-        self._happen("PullRequest", f"[PR] {pull['title']}", "closed" if closed_at else "open", "bob")
+        for _ in range(3 if pulls else 0):
+            pull = min(pulls, key=lambda pull: int(pull["number"]))
+            action = "closed" if pull["state"] == "open" else "reopened"
+            closed_at = self.at() if action == "closed" else None
+            self._change_pull(pull, action, "bob", state="closed" if closed_at else "open", closed_at=closed_at)
+            self._happen("PullRequest", f"[PR] {pull['title']}", "closed" if closed_at else "open", "bob")
+            self.wait(1)
 
     def merge_pull(self) -> None:
         """Merge the newest open pull request."""

@@ -80,14 +80,9 @@ def _workflow_run(api: GitHubClient, repository: Repository, event: SourceEvent,
 def _push(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
     push, others = _listed_push(api, repository, _referenced_push(reference))
     completed = pushes.push_event(repository, push, others, details.comparison(api, repository, push))
-    other_ids = {repository.event_id(*pushes.identity(push), other) for other in others}
-    nearby_ids = {**event.former_ids, **completed.former_ids, completed.event_id: None}
-    return replace(
-        completed,
-        event_id=event.event_id,
-        url=completed.url or event.url,
-        former_ids={nearby: time for nearby, time in nearby_ids.items() if nearby not in {*other_ids, event.event_id}},
-    )
+    nearby_ids = {**completed.former_ids, completed.event_id: None}
+    nearby_ids.pop(event.event_id, None)
+    return replace(completed, event_id=event.event_id, url=completed.url or event.url, former_ids=nearby_ids)
 
 
 def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime]]:

@@ -43,16 +43,19 @@ class Repository:
         return event_id("github", self.connector_id, self.id, kind, *occurrence)
 
     def nearby_ids(
-        self, time: datetime, others: Collection[datetime], kind: str, *occurrence: str | int
+        self, time: datetime, others: Collection[datetime], seconds: int, kind: str, *occurrence: str | int
     ) -> dict[str, datetime | None]:
-        """Return the ids that an occurrence has if another part of GitHub gives a time that differs by seconds.
+        """Return the ids that an occurrence has if another part of GitHub gives a time that differs by some seconds.
 
-        `others` are the times of other occurrences of this kind, whose ids are left out.
+        `others` are the times of other occurrences of this kind: a time that is as near to one of them is left out.
         """
-        taken = {self.event_id(kind, *occurrence, other) for other in others}
-        seconds = (second for second in range(-TOLERANCE, TOLERANCE + 1) if second)
-        ids = [self.event_id(kind, *occurrence, time + timedelta(seconds=second)) for second in seconds]
-        return {nearby: None for nearby in ids if nearby not in taken}
+        nearby: dict[str, datetime | None] = {}
+        for difference in range(-seconds, seconds + 1):
+            candidate = time + timedelta(seconds=difference)
+            distance = min((abs(candidate - other) for other in others), default=timedelta.max)
+            if difference and abs(candidate - time) < distance:
+                nearby[self.event_id(kind, *occurrence, candidate)] = None
+        return nearby
 
     def former_ids(self, kind: str, rest: str, time: datetime | None) -> dict[str, datetime | None]:
         """Return the ids ``{kind}-{name}-{rest}`` of older versions, with the time of the stored event."""

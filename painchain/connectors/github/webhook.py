@@ -196,7 +196,7 @@ def _push(message: Message) -> Sequence[SourceEvent]:
     if push.status in ("pushed", "forced") and isinstance(payload.get("commits"), list):
         comparison["total_commits"] = len(commits)
     details = completion.push(repository, push)
-    events = [pushes.push_event(repository, push, (), comparison, details, occurrence)]
+    events = [pushes.push_event(repository, push, None, comparison, details, occurrence)]
     if push.after and push.branch in (message.context.settings.get("branches") or [repository.branch]):
         for commit in commits:
             details = completion.commit(repository, push, text(commit, "id"))

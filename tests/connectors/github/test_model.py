@@ -126,7 +126,8 @@ def play(server: FakeServer, github: GitHubModel, work: list[str], way: str, cha
     for step in work:
         if way != "webhook" and (step in HIDES or chance.random() < 0.5):
             painchain.poll(github.now, is_lost=True)
-            painchain.poll(github.now)
+            for _ in range(QUIET_POLLS if step == "make anew" else 1):
+                painchain.poll(github.now)
         if way != "poll" and step in ("rename", "make anew"):
             delivered = deliver(painchain, github, delivered, chance)
             (painchain.learn if way == "webhook" else painchain.poll)(github.now)

@@ -79,7 +79,7 @@ def pull_request(
     former = repository.former_ids("pr", f"{number}-{state}", time)
     if state not in ONCE:
         identity = (number, state, time or occurrence)
-        former |= repository.nearby_ids(time, others, "pr", number, state) if time else {}
+        former |= repository.nearby_ids(time, others, TOLERANCE, "pr", number, state) if time else {}
     return SourceEvent(
         event_id=repository.event_id("pr", *identity),
         event_type="PullRequest",
