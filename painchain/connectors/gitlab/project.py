@@ -169,6 +169,7 @@ class ProjectReader:
                 state["refused"] = self.context.now.isoformat()
         self.api.note("GitLab does not list the events of some projects for this token: their pushes have no author.")
         self.pushes.add_moved_heads()
+        state["at"] = self.context.now.isoformat()  # if the list can be read later, it starts here
 
     def _activity_start(self) -> datetime:
         """Return where the first reading starts: an older version has read the other lists up to some time."""

@@ -10,7 +10,7 @@ from typing import Any
 from painchain.connectors.code_hosts import text
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.gitlab import details, push_events
-from painchain.connectors.gitlab.client import GitLabClient, iso, quote_path
+from painchain.connectors.gitlab.client import REFUSED, GitLabClient, iso, quote_path
 from painchain.connectors.gitlab.payloads import Item, Project, first_time, parse_moment
 from painchain.connectors.gitlab.push_events import Push
 
@@ -118,8 +118,10 @@ class PushReader:
                 self._read_commits(push, params, when)
                 break
             except PollError as error:
-                if error.kind is not ErrorKind.NOT_FOUND:
+                if error.kind not in REFUSED:
                     raise
+                if error.kind is ErrorKind.PERMISSION:
+                    self.api.note(f"Could not read: commits of {self.project.path}.")
                 state["page"] = 1
         state["head"] = state.pop("to")
         del state["page"]

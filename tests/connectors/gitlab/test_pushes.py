@@ -100,3 +100,18 @@ def test_without_the_list_of_events_heads_are_compared_and_nobody_is_named(fake_
     assert "pusher" not in second_poll.events[0].facts
     at_rest = polled(fake_server, second_poll.cursor, now=later)
     assert (ids(at_rest), at_rest.requests) == ([], 7)
+    gitlab.refuse.clear()
+    gitlab.push(7, {"id": "d"}, {"id": "c"}, {"id": "b"}, old, at=ago(days=-2), author="eve")
+    readable = polled(fake_server, at_rest.cursor, now=NOW + timedelta(days=2))
+    assert [(event_key(event), event.author) for event in readable.events] == [
+        ("7:push:9002", "eve"),
+        ("7:commit:d", "unknown"),
+    ]
+
+
+def test_a_push_whose_commits_the_token_may_not_read_is_recorded(fake_server, gitlab):
+    gitlab.add_project(7, "g/p")
+    gitlab.push(7, {"id": "c1", "committed_date": ago(days=3)}, at=ago(hours=2))
+    gitlab.refuse["projects/7/repository/commits"] = as_json({"message": "403 Forbidden"}, 403)
+    result = polled(fake_server)
+    assert (ids(result), result.note) == (["7:push:9000"], "Could not read: commits of g/p.")
