@@ -24,6 +24,7 @@ QUALIFIERS = {
     "type": ("an event type", "type:ConfigChanged"),
     "action": ("an action", "action:delete"),
     "connector": ("a connector's name or number", 'connector:"Main cluster"'),
+    "repo": ("a repository or project, by its full name", "repo:acme/api"),
     "author": ("the name of an author", "author:alice"),
     "tag": ("a tag", "tag:production"),
     "team": ("a team: any of its tags", "team:Payments"),
@@ -191,7 +192,7 @@ def _values(name: str, text: str) -> tuple[str, ...]:
     if not values:
         needs, example = QUALIFIERS[name]
         raise BadFilter("q", f"{name}: needs {needs}, as in {example}.")
-    known = {"source": _source, "type": _types}.get(name)
+    known = {"source": _source, "type": _types, index_tokens.REPOSITORY: _repository}.get(name)
     return tuple(part for value in values for part in (known(value) if known else (value,)))
 
 
@@ -200,6 +201,12 @@ def _source(value: str) -> tuple[str, ...]:
         if value.casefold() in (key, connector_type.label.casefold()):
             return (key,)
     raise BadFilter("q", f"Unknown source “{value}”. Use one of {', '.join(connectors.TYPES)}.")
+
+
+def _repository(value: str) -> tuple[str, ...]:
+    if "/" not in value:
+        raise BadFilter("q", f"Unknown repository “{value}”. Use its full name, as in {QUALIFIERS['repo'][1]}.")
+    return (value,)
 
 
 def _types(value: str) -> tuple[str, ...]:

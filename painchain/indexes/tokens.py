@@ -14,7 +14,7 @@ MAX_CHARACTERS, MAX_WORDS, MAX_LENGTH = 100_000, 10_000, 100
 
 # A term that every event has: a search with negated terms only needs one to start from.
 EVERY_EVENT = "q"
-REASON = "reason"
+REASON, REPOSITORY = "reason", "repo"
 # Qualifiers whose values are the same with or without spaces: "Config Changed", "config_changed" and "ConfigChanged".
 _RUN_TOGETHER = ("type", "action", "field")
 
@@ -52,7 +52,8 @@ def search_term(name: str, value: str) -> str:
     text = normalize("NFKC", value.strip()).casefold()
     if name in _RUN_TOGETHER:
         text = re.sub(r"[\s_-]+", "", text)
-    return f"q{name[:2]}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+    kind = "rp" if name == REPOSITORY else name[:2]  # "re" is the reason's
+    return f"q{kind}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
 def of_event(event: Mapping[str, Any]) -> str:
@@ -72,6 +73,9 @@ def reasons(text: str) -> Iterator[str]:
 def _qualifier_terms(event: Mapping[str, Any], metadata: Any) -> Iterator[str]:
     facts = metadata if isinstance(metadata, dict) else {}
     action, changes, status = facts.get("action"), facts.get("changes"), event["status"]
+    repository = facts.get("repository")
+    if isinstance(repository, str) and repository:
+        yield search_term(REPOSITORY, repository)
     yield from _common_terms(
         event["source"],
         event["event_type"],

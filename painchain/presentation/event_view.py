@@ -33,7 +33,7 @@ VERBS = {
 
 # The facts in the summary line of an event, after its subject: facts of these shapes, and texts of these fields.
 LINE_SHAPES = (Shape.BRANCHES, Shape.LINES, Shape.MOVES, Shape.SECONDS)
-LINE_FIELDS = ("branch", "ref", "tag", "environment", "namespace")
+LINE_FIELDS = ("repository", "branch", "ref", "tag", "environment", "namespace", "workload")
 # The fields that name the subject of an audit event.
 SUBJECT_FIELDS = ("team", "token", "person", "connector_name")
 
@@ -106,7 +106,7 @@ class EventView:
 
 @dataclass(frozen=True)
 class Group:
-    """The events of one action."""
+    """The events of one action of a person, a script or PainChain itself, or one event of a source."""
 
     request_id: str
     articles: Sequence[EventView]
@@ -154,15 +154,24 @@ def describe(event: Event, hidden: frozenset[Toggle], zone: ZoneInfo) -> EventVi
     )
 
 
+def is_of_action(event: Event) -> bool:
+    """Return whether an action in PainChain made this event: a source reports its events one by one."""
+    return bool(event.source == connectors.BUILTIN.key)
+
+
 def by_day(events: Iterable[Event], hidden: Hidden, zone: ZoneInfo) -> Iterator[Day]:
-    """Group events, newest first, by the viewer's day and within it by action."""
+    """Group events, newest first, by the viewer's day and within it by action.
+
+    A poll is no action, so the events of sources stay apart. Older versions stored one request id for a whole poll.
+    """
     articles = [describe(event, hidden.of(event.source, event.connector_id), zone) for event in events]
     for day, of_day in groupby(articles, key=lambda article: article.local.date()):
-        groups = [
-            Group(request_id, list(of_request))
-            for request_id, of_request in groupby(of_day, key=lambda article: article.event.request_id)
-        ]
+        groups = [Group(request_id, list(of_action)) for (request_id, _), of_action in groupby(of_day, key=_action)]
         yield Day(day, groups)
+
+
+def _action(article: EventView) -> tuple[str, str]:
+    return article.event.request_id, "" if is_of_action(article.event) else article.event.event_id
 
 
 def _unknown_fields(facts: Mapping[str, Any]) -> tuple[EventField, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from painchain import connectors
 from painchain.database.models import ChangeEvent, Connector
@@ -85,7 +85,10 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         return {field.key: field.label for field in fields}
     if name == "connector":
         names = db.session.scalars(select(Connector.name).order_by(Connector.name))
-        return {**dict.fromkeys(names, ""), **_recent_values("connector_name")}
+        return {**dict.fromkeys(names, ""), **_recent_values(_event.connector_name)}
+    if name == index_tokens.REPOSITORY:
+        repositories = _recent_values(_event.metadata["repository"].as_string())
+        return {repository: "" for repository in repositories if "/" in repository}
     if name == "tag":
         return _tags()
     if name == search_query.TEAM:
@@ -94,12 +97,12 @@ def _known(name: str, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         local = now.astimezone(zone)
         times = {f"{local:%Y-%m-%d %H:%M}": "now", "today": "", "yesterday": "", f"{local:%Y-%m-%d}": ""}
         return {value: meaning for value, meaning in times.items() if name != "around" or meaning}
-    return {} if name == index_tokens.REASON else _recent_values(name)
+    return {} if name == index_tokens.REASON else _recent_values(_event[name])
 
 
-def _recent_values(column: str) -> dict[str, str]:
-    newest = select(_event[column]).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS).subquery()
-    values = db.session.scalars(select(newest.c[column]).distinct())
+def _recent_values(column: ColumnElement[str | None]) -> dict[str, str]:
+    newest = select(column.label("value")).order_by(_event.timestamp.desc(), _event.id.desc()).limit(RECENT_EVENTS)
+    values = db.session.scalars(select(newest.subquery().c.value).distinct())
     return dict.fromkeys(sorted((value for value in values if value), key=str.casefold), "")
 
 

@@ -99,10 +99,18 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
         with db.engine.begin() as connection:
             for table in Base.metadata.sorted_tables:
                 if table.name in columns:
-                    _fill(connection, _typed(table, *columns[table.name]), rows[table.name])
+                    of_then = [_as_of(revision, row) for row in rows[table.name]]
+                    _fill(connection, _typed(table, *columns[table.name]), of_then)
             if "words" in columns["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
+
+
+def _as_of(revision: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as a revision wrote it: before 0016, the words of an event had no term for its repository."""
+    if revision >= "0016" or not row.get("words", "").startswith("qrp"):
+        return row
+    return {**row, "words": row["words"].partition(" ")[2]}
 
 
 def _tables() -> list[str]:

@@ -120,6 +120,24 @@ def test_search_finds_matching_events(app, write, subtests):
             assert found(app, q) == numbers
 
 
+def test_search_finds_the_events_of_a_repository(app, write):
+    names = ("Acme/api", "acme/API", "acme/api-old", "Acme/Größe", ["acme/api"], "", None)
+    facts = [{} if name is None else {"repository": name} for name in names]
+    write(*({"metadata": fact, "status": "odd" if number % 2 else "even"} for number, fact in enumerate(facts)))
+    for q, numbers in {
+        "repo:acme/api": [1, 0],
+        'REPO:"ACME/API"': [1, 0],
+        "repo:acme/api,acme/GRÖßE": [3, 1, 0],
+        "repo:acme/api repo:acme/api-old": [2, 1, 0],
+        "repo:acme/api status:odd": [1],
+        "-repo:acme/api": [6, 5, 4, 3, 2],
+        "-repo:acme/api,acme/api-old source:github": [6, 5, 4, 3],
+        "repo:acme/ap": [],
+        "acme/api": [4, 2, 1, 0],
+    }.items():
+        assert found(app, q) == numbers, q
+
+
 def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):
     write(*VARIED)
     assert found(app, "connector:8") == []

@@ -45,6 +45,8 @@ def read(text: str) -> list[tuple[object, ...]]:
         ('type:"Config Changed"', [("type", "ConfigChanged")]),
         ("type:deployment", [("type", "Deployment", "K8sDeployment")]),
         ('connector:"Work GitHub"', [("connector", "Work GitHub")]),
+        ("-repo:acme/api,Acme/Web", [("not", "repo", "acme/api", "Acme/Web")]),
+        ('repo:"group/sub/my app"', [("repo", "group/sub/my app")]),
         ('author:"Doe, J",bob', [("author", "Doe, J", "bob")]),
         ("connector:7 tag:a:b", [("connector", "7"), ("tag", "a:b")]),
         ('"tag:a"', [("", "tag:a")]),
@@ -64,10 +66,12 @@ def test_search_is_parsed_into_terms(text, meant):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sauce:github", "Unknown qualifier “sauce:”. Use one of source:, type:, action:, connector:, author:"),
+        ("sauce:github", "Unknown qualifier “sauce:”. Use one of source:, type:, action:, connector:, repo:"),
         ("a b:c", "put it in quotes"),
         ("source:svn", "Unknown source “svn”. Use one of painchain, github, gitlab, kubernetes."),
         ("type:Coffee", "Unknown event type “Coffee”. Use one of ConnectorCreated, ConnectorUpdated"),
+        ("repo:api", "Unknown repository “api”. Use its full name, as in repo:acme/api."),
+        ("repo:,", "repo: needs a repository or project, by its full name, as in repo:acme/api."),
         ("source:", "source: needs a connector type, as in source:github."),
         ('tag:""', "tag: needs a tag, as in tag:production."),
         ("author:,", "author: needs the name of an author"),
@@ -191,14 +195,23 @@ def test_values_are_searchable_and_keys_are_not():
             **dict.fromkeys(("connector_name", "status", "connector_id")),
             **{"source": "github", "event_type": "Commit", "title": "Fix", "author": "ann", "tags": ["t"]},
             "description": {"hidden_key": {"deep": ["value", 300, True, None, 1.5]}},
-            "metadata": {"action": "push", "changes": {"field_key": 1}},
+            "metadata": {"action": "push", "changes": {"field_key": 1}, "repository": "Acme/api"},
         }
     ).split()
-    assert [word for word in terms if word[0] == "w"] == ["wfix", "wann", "wvalue", "w300", "w1", "w5", "wpush", "w1"]
+    assert [word for word in terms if word[0] == "w"] == [
+        "wfix",
+        "wann",
+        "wvalue",
+        "w300",
+        "w1",
+        "w5",
+        *("wpush", "w1", "wacme", "wapi"),
+    ]
     assert {
         index_tokens.search_term("action", "push"),
         index_tokens.search_term("field", "Field key"),
         index_tokens.search_term("tag", "T"),
+        index_tokens.search_term("repo", "acme/API"),
     } <= set(terms)
 
 

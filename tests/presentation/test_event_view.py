@@ -213,6 +213,14 @@ def test_events_are_grouped_by_day_and_action():
     ]
 
 
+def test_events_of_sources_stay_apart_even_with_the_request_id_of_one_poll():
+    polled = [event("Commit", "github", event_id=name) for name in "cba"]
+    saved = [event(event_id=name) for name in "zy"]
+    [day] = by_day([polled[0], *saved, *polled[1:]], NOTHING_HIDDEN, UTC_ZONE)
+    groups = [[article.event.event_id for article in group.articles] for group in day.groups]
+    assert groups == [["c"], ["z", "y"], ["b"], ["a"]]
+
+
 def test_day_starts_at_the_viewers_midnight():
     evening = [event(timestamp=NOON.replace(hour=18, minute=30)), event(timestamp=NOON.replace(hour=18, minute=29))]
     assert [day.date.day for day in by_day(evening, NOTHING_HIDDEN, UTC_ZONE)] == [10]

@@ -166,6 +166,20 @@ def test_image_changes_show_old_new_added_and_removed(app):
     assert page.select(".status") == []
 
 
+def test_every_event_of_a_code_host_shows_its_repository_first(app):
+    for source, kind in ((source, kind) for source, kind in EVERY if source in ("github", "gitlab")):
+        facts = {field.key: sample(field)[0] for field in reversed(kind.fields)}
+        page = page_of(app, event(source, kind.name, {**facts, "repository": "acme/api"}))
+        assert (texts(page, "summary .told")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), kind.name
+
+
+def test_kubernetes_event_shows_its_namespace_and_workload(app):
+    facts = {"reason": "OOMKilled", "workload": "Deployment/web", "namespace": "shop", "cluster": "prod"}
+    page = page_of(app, event("kubernetes", "K8sPod", facts))
+    assert texts(page, "summary .told") == ["Namespace: shop", "Deployment/web"]
+    assert texts(page, ".fields dt")[:3] == ["Cluster", "Namespace", "Workload"]
+
+
 def test_invalid_link_is_not_a_link(app):
     for address in ("javascript:alert(1)", "https://github.com@evil.example/", "data:text/html,x"):
         page = page_of(app, event("github", "WorkflowRun", {"logs_url": address}, url=address))

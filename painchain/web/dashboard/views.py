@@ -74,12 +74,13 @@ def chart_alone() -> ResponseReturnValue:
 
 @blueprint.get("/events/<int:number>")
 def event(number: int) -> ResponseReturnValue:
-    """Show one event with every recorded detail, and the other events of the same request."""
+    """Show one event with every recorded detail, and the other events of the same action."""
     event = queries.event_by_id(number) if number < 2**63 else None
     if event is None:
         abort(404, "No event with this number.")
     described = event_view.describe(event, _hidden_of(event), responses.zone())
-    related = [other for other in queries.events_of_request(event.request_id) if other.id != event.id]
+    of_request = queries.events_of_request(event.request_id) if event_view.is_of_action(event) else ()
+    related = [other for other in of_request if other.id != event.id and event_view.is_of_action(other)]
     return responses.page(
         "pages/dashboard/event.html", article=described, days=days_of(related), connector=_connector_of(event)
     )

@@ -10,9 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import strategies as st
 
+from painchain.eventlog import writer
 from painchain.indexes import search_query
 from tests.support.accounts import report_as
 from tests.support.html import fill, form_of, soup, texts
+from tests.support.sample_events import new
 from tests.support.search_strategies import SEARCHES
 
 HTMX = {"HX-Request": "true"}
@@ -24,8 +26,8 @@ def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
     make_connector("github", "Work GitHub", tags="team-a")
     make_connector("kubernetes", "Cluster")
     changed = {"event_type": "config_changed", "connector_type": "github", "connector_name": "Work GitHub"}
-    for author, old, new in (("alice", 300, 600), ("Doe, J", "nothing", "zeppelin")):
-        report_as(client.application, author, **changed, field="poll_interval", old_value=old, new_value=new)
+    for author, before, after in (("alice", 300, 600), ("Doe, J", "nothing", "zeppelin")):
+        report_as(client.application, author, **changed, field="poll_interval", old_value=before, new_value=after)
 
 
 def searched(client: FlaskClient, q: str) -> list[str]:
@@ -142,6 +144,19 @@ def suggested(client: FlaskClient, q: str) -> list[str]:
 )
 def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client, q, offered):
     assert suggested(client, q) == offered
+
+
+@pytest.mark.both_databases
+def test_suggested_repositories_are_those_of_recent_events(app, client):
+    names = ("acme/web", "Acme/api", "group/my app", "acme/web", "no slash", ["acme/list"], None)
+    with app.app_context(), writer.writing() as event_log:
+        event_log.append(*(new(n, metadata={"repository": name} if name else {}) for n, name in enumerate(names)))
+    assert suggested(client, "re") == ["repo:", "reason:"]
+    assert suggested(client, "repo:") == ["repo:Acme/api ", "repo:acme/web ", 'repo:"group/my app" ']
+    assert suggested(client, "x -REPO:API") == ["-repo:Acme/api "]
+    events = client.get("/api/changes", query_string={"q": "repo:ACME/web,acme/api"}).get_json()
+    assert [event["metadata"]["repository"] for event in events] == ["acme/web", "Acme/api", "acme/web"]
+    assert suggested(client, "repo:my") == ['repo:"group/my app" ']
 
 
 @pytest.mark.usefixtures("various")

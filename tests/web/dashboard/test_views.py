@@ -177,6 +177,22 @@ def test_sixty_changes_of_one_action_are_collapsed(client, events, make_connecto
     assert not rest.has_attr("open")
 
 
+def test_the_events_of_one_poll_of_an_older_version_are_not_grouped(client, write, make_connector):
+    make_connector("kubernetes", "Cluster", enabled=True)
+    now = datetime.now(UTC)
+    polled = [{"request_id": "one-poll", "author": f"a{n}", "timestamp": now - n * MINUTE} for n in range(1, 13)]
+    found = write(*polled)
+    feed = read(client).select_one("#feed")
+    groups = [numbers(group) for group in feed.select(".request") if group.select_one("[data-source=github]")]
+    assert groups == [[number] for number in found]
+    assert [words(group) for group in feed.select(".request.several .event-type")] == [
+        "Connector Enabled",
+        "Connector Created",
+    ]
+    assert texts(feed, "[data-source=github] .author") == [event["author"] for event in polled]
+    assert texts(soup(client.get(f"/events/{found[0]}")), "main h2") == []
+
+
 def test_an_empty_feed_suggests_what_to_do(client):
     nothing = read(client, start_date="2001-01-01", end_date="2001-01-02").select_one("#feed #nothing")
     assert words(nothing.h2) == "No changes in this time range"
