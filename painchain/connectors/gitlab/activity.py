@@ -15,8 +15,11 @@ State = dict[str, Any]
 
 
 def list_params(since: datetime) -> dict[str, Any]:
-    """Return the parameters for the events since a time. GitLab's "after" takes days, and leaves out that day."""
-    return {"after": (since - timedelta(days=1)).date().isoformat(), "per_page": PAGE}
+    """Return the parameters for the events since a time.
+
+    GitLab's "after" takes a day in the time zone of the server, and leaves out that day.
+    """
+    return {"after": (since - timedelta(days=2)).date().isoformat(), "per_page": PAGE}
 
 
 def read(api: GitLabClient, project: Project, state: State, handle: Callable[[Item, datetime], None]) -> None:
