@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from painchain.connectors.contract import Poll, TestConnection, Watch, WebhookHandler
+from painchain.connectors.contract import Followed, Poll, TestConnection, Watch, WebhookHandler
 from painchain.core.redaction import scrub
 
 MAX_ITEMS = 200
@@ -160,6 +160,7 @@ class ConnectorType:
     test_connection: TestConnection | None = None
     webhook: WebhookHandler | None = None
     watch: Watch | None = None
+    followed: Followed | None = None
 
     @property
     def all_fields(self) -> tuple[Field, ...]:

@@ -203,6 +203,10 @@ class WebhookHandler:
 Poll = Callable[[PollContext], PollResult]
 TestConnection = Callable[[Mapping[str, Any], datetime], ConnectionTestResult]
 
+# ``followed(settings, cursor)`` returns what a connector follows, such as repositories: the name of each by everything
+# that identifies it on its server.
+Followed = Callable[[Mapping[str, Any], Cursor], Mapping[str, str]]
+
 # Applies what a watch has received to the stored cursor, which a poll may have moved on since.
 CursorUpdate = Callable[[Cursor], PollResult]
 # ``watch(context)`` listens between polls and yields what it receives, in order. It starts from the cursor of a poll,

@@ -37,7 +37,7 @@ from painchain.ingestion.sanitize import safe_text
 from painchain.ingestion.source_events import add_new, origin, settings_of
 
 SECRET_BYTES = 32
-SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: GitLab accepts no other signing token
+SECRET_PREFIX = "whsec_"  # noqa: S105  of Standard Webhooks: sources accept no other signing token
 DELIVERY_RETENTION = timedelta(days=7)  # sources retry a failed delivery for at most three days
 IDLE_INTERVAL = timedelta(seconds=10)
 TOPIC_LENGTH = 60

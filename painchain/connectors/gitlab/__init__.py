@@ -2,7 +2,7 @@
 
 from painchain.connectors.base import ConnectorType, EventType, Field, Kind, Shape, fields, poll_interval
 from painchain.connectors.code_hosts import BRANCHES, PATH_PART, SHARED_EVENT_TYPES
-from painchain.connectors.gitlab import connection_test, poll, webhook
+from painchain.connectors.gitlab import connection_test, followed, poll, webhook
 
 TYPE = ConnectorType(
     key="gitlab",
@@ -70,4 +70,5 @@ TYPE = ConnectorType(
     poll=poll.poll,
     test_connection=connection_test.run_test,
     webhook=webhook.HANDLER,
+    followed=followed.projects,
 )

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from painchain import connectors
-from painchain.configuration import connector_store
+from painchain.configuration import connector_store, shared_sources
 from painchain.configuration.connector_edit import ConnectorEdit
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import InvalidValues, StaleConnector
@@ -19,7 +19,7 @@ from painchain.ingestion import health as connector_polls
 from painchain.timeline import visibility
 from painchain.web.api.common import Editable, api_blueprint, field_errors
 from painchain.web.api.resources.base import answer, answer_list
-from painchain.web.api.resources.connectors import Connector
+from painchain.web.api.resources.connectors import Connector, SavedConnector
 from painchain.web.api.schemas import ConnectorPatch, NewConnector, Visibility
 from painchain.web.common.responses import json_error
 from painchain.web.common.transaction import audited_transaction
@@ -53,7 +53,8 @@ def create() -> ResponseReturnValue:
     values = config_values(connector_type.key, body.config) | {"name": body.name, "tags": body.tags}
     with audited_transaction() as trail:
         connector = connector_store.create(connector_type, values, body.enabled, trail)
-    return connector_answer(connector, 201, Location=url_for(".connector", connector_id=connector.id))
+        warnings = shared_sources.warnings(connector)
+    return saved_answer(connector, warnings, 201, Location=url_for(".connector", connector_id=connector.id))
 
 
 @blueprint.get("/api/connectors/<int:connector_id>")
@@ -71,10 +72,11 @@ def patch(connector_id: int) -> ResponseReturnValue:
         connector = RECORDS.matching(connector_id)
         values = config_values(connector.type, body.config)
         values |= {key: getattr(body, key) for key in ("name", "tags") if key in body.model_fields_set}
-        connector_store.update(connector, ConnectorEdit(values), trail)
+        saved = connector_store.update(connector, ConnectorEdit(values), trail)
         if body.enabled is not None:
             connector_store.set_enabled(connector, body.enabled, trail)
-    return connector_answer(connector)
+        warnings = shared_sources.warnings(connector, [change.key for change in saved.changes])
+    return saved_answer(connector, warnings)
 
 
 @blueprint.delete("/api/connectors/<int:connector_id>")
@@ -112,6 +114,15 @@ def connector_answer(connector: models.Connector, status: int = 200, **headers: 
     """Answer with a connector and its ETag."""
     health = connector_polls.read([connector], g.now).get(connector.id)
     return answer(Connector.of(connector, health), status, RECORDS.etag(connector) | headers)
+
+
+def saved_answer(
+    connector: models.Connector, warnings: list[str], status: int = 200, **headers: str
+) -> ResponseReturnValue:
+    """Answer with a connector that was just saved, its warnings and its ETag."""
+    health = connector_polls.read([connector], g.now).get(connector.id)
+    resource = SavedConnector.saved(connector, health, warnings)
+    return answer(resource, status, RECORDS.etag(connector) | headers)
 
 
 def config_values(type_key: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -79,9 +79,10 @@ def fragment(template: str, status: int = 200, **values: Any) -> str:
     return render_template(f"partials/{template}.html", zone=zone(), now=g.now, **values)
 
 
-def go_to(address: str, toast: Toast) -> ResponseReturnValue:
-    """Redirect the browser to `address`, where the message is shown."""
-    flash(toast.text, toast.tone)
+def go_to(address: str, *toasts: Toast) -> ResponseReturnValue:
+    """Redirect the browser to `address`, where the messages are shown."""
+    for toast in toasts:
+        flash(toast.text, toast.tone)
     if is_htmx():
         return "", 204, {"HX-Redirect": address}
     return redirect(address, 303)

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from painchain import connectors
 from painchain.audit.trail import Trail
-from painchain.configuration import connector_store, stored_connector
+from painchain.configuration import connector_store, shared_sources, stored_connector
 from painchain.configuration.connector_edit import ConnectorEdit, Saved
 from painchain.configuration.connector_store import type_of
 from painchain.configuration.errors import InvalidValues, ProtectedConnector, StaleConnector
@@ -81,6 +81,7 @@ def create(key: str) -> ResponseReturnValue:
     try:
         with audited_transaction() as trail:
             connector = connector_store.create(connector_type, values, connector_form.enable_submitted(), trail)
+            warnings = [Toast(warning, "info") for warning in shared_sources.warnings(connector)]
     except InvalidValues as invalid:
         form = connector_form.sent_form(connector_type)
         connector_form.show_errors(form, invalid.errors)
@@ -93,7 +94,7 @@ def create(key: str) -> ResponseReturnValue:
     )
     toast = Toast(f"Added “{connector.name}”. {state}")
     address = url_for(".connector", connector_id=connector.id)
-    return responses.go_to(address, toast)
+    return responses.go_to(address, toast, *warnings)
 
 
 @blueprint.get("/integrations/<int:connector_id>")
@@ -110,6 +111,8 @@ def update(connector_id: int) -> ResponseReturnValue:
             stored = stored_or_404(connector_id, trail)
             edit = connector_form.edit_submitted(stored.connector)
             saved = connector_store.update(stored.connector, edit, trail, stored.hidden)
+            changed = [change.key for change in saved.changes]
+            warnings = [Toast(warning, "info") for warning in shared_sources.warnings(stored.connector, changed)]
             stored = stored.after_save(saved.visibility)
     except InvalidValues as invalid:
         return _invalid(stored_or_404(connector_id), invalid)
@@ -117,8 +120,9 @@ def update(connector_id: int) -> ResponseReturnValue:
         return _conflict(stored_or_404(connector_id))
     toast = _saved_toast(stored.connector, saved)
     if responses.is_htmx():
-        return _htmx_response(stored, toast, responses.fragment("settings/connector", **_with_blame(stored)))
-    return responses.go_to(url_for(".connector", connector_id=connector_id), toast)
+        main = responses.fragment("settings/connector", **_with_blame(stored))
+        return _htmx_response(stored, toast, main, *warnings)
+    return responses.go_to(url_for(".connector", connector_id=connector_id), toast, *warnings)
 
 
 @blueprint.post("/integrations/<int:connector_id>/visibility")
@@ -278,11 +282,13 @@ def _saved_toast(connector: Connector, saved: Saved) -> Toast:
     return Toast(f"Saved “{connector.name}”. Changed: {', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}.")
 
 
-def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: str) -> str:
-    """Return the response to htmx after a change: its target, and out of band the message, chart and recent changes."""
+def _htmx_response(stored: StoredConnector | None, toast: Toast | None, main: str, *warnings: Toast) -> str:
+    """Return the response to htmx after a change: its target, and out of band messages, chart and recent events."""
     values = recent(stored)
     updates = [responses.fragment(name, oob=True, **values) for name in ("dashboard/timeline", "dashboard/feed")]
-    return join(main, responses.fragment("shared/toast", oob=True, toasts=[toast] if toast else []), *updates)
+    return join(
+        main, responses.fragment("shared/toast", oob=True, toasts=[toast, *warnings] if toast else []), *updates
+    )
 
 
 def _switched(stored: StoredConnector, whole: bool = False) -> str:

@@ -10,7 +10,15 @@ from painchain.core.validation import Body
 from painchain.exports.export import FORMATS
 from painchain.web.api.openapi.parameters import AS_OF, EXPORT, FILTER, PAGE, Parameters
 from painchain.web.api.resources.base import Health
-from painchain.web.api.resources.connectors import Checked, Connector, ConnectorType, NewWebhook, Past, Webhook
+from painchain.web.api.resources.connectors import (
+    Checked,
+    Connector,
+    ConnectorType,
+    NewWebhook,
+    Past,
+    SavedConnector,
+    Webhook,
+)
 from painchain.web.api.resources.events import Event, Logged, OcsfEvent, Stats, Timeline
 from painchain.web.api.resources.integrity import Checkpoint, Integrity
 from painchain.web.api.resources.settings import (
@@ -120,7 +128,7 @@ ROUTES = (
         "add_a_connector",
         "POST",
         "/api/connectors",
-        Connector,
+        SavedConnector,
         (*WRITE, 413),
         NewConnector,
         201,
@@ -132,7 +140,7 @@ ROUTES = (
         "change_a_connector",
         "PATCH",
         ONE_CONNECTOR,
-        Connector,
+        SavedConnector,
         (*CHANGE, 413, 428),
         ConnectorPatch,
         headers=ETAG,

@@ -113,6 +113,19 @@ class Connector(Resource):
         )
 
 
+class SavedConnector(Connector):
+    """A connector that was just saved, with warnings about its configuration."""
+
+    warnings: list[str] = Field(
+        description="For example that another connector follows the same repository. Nothing was refused."
+    )
+
+    @classmethod
+    def saved(cls, connector: models.Connector, health: Health | None, warnings: list[str]) -> SavedConnector:
+        """Return the resource of a connector with its warnings."""
+        return cls(**dict(Connector.of(connector, health)), warnings=warnings)
+
+
 class TypeField(Resource):
     """A configuration field of a connector type."""
 

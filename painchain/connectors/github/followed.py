@@ -1,0 +1,23 @@
+"""Say which repositories a GitHub connector follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from painchain.connectors.code_hosts import dig, text
+from painchain.connectors.contract import Cursor
+
+
+def repositories(settings: Mapping[str, Any], cursor: Cursor) -> dict[str, str]:
+    """Return the name of each repository by what identifies it: its id, and its name in lower case.
+
+    The repositories in the settings are followed; without any, those that the last poll found.
+    """
+    states, ids = (value if isinstance(value := cursor.get(key), dict) else {} for key in ("repos", "names"))
+    listed = {name.casefold(): name for name in settings.get("repos") or []}
+    if listed:
+        by_id = {ids[key]: name for key, name in listed.items() if key in ids}
+        return {**listed, **by_id}
+    named = [(key, name) for key, state in states.items() if (name := text(dig(state, "about"), "full_name"))]
+    return {identity: name for key, name in named for identity in (key, name.casefold())}
