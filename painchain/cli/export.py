@@ -36,9 +36,10 @@ from painchain.timeline.filter import Filter
 @click.option(
     "--output", callback=utf8, metavar="FILE", help="Write to this file. It is created when the export is complete."
 )
+@click.option("--bom", is_flag=True, help="Begin CSV with a byte order mark, so that spreadsheets read it as UTF-8.")
 @filter_options
 @reason_option
-def export(key: str, output: str | None, reason: str, **given: Any) -> None:
+def export(key: str, output: str | None, bom: bool, reason: str, **given: Any) -> None:
     """Write events, newest first, to a file or to standard output.
 
     Repeat a filter option to match any of several values. The export is recorded in the audit log.
@@ -50,7 +51,7 @@ def export(key: str, output: str | None, reason: str, **given: Any) -> None:
         with writing_to(output) as file:
             selection = record_export(filter, FORMATS[key], reason)
             chunks = with_progress(event_export.chunks(selection), selection.events)
-            for text in event_export.render(FORMATS[key], chunks):
+            for text in event_export.render(FORMATS[key], chunks, bom):
                 # Control characters in an event must not reach a terminal.
                 file.write(printable(text.replace("\r\n", "\n")) if file.isatty() else text)
 

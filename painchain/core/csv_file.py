@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+# At the start of a file, this makes spreadsheets read it as UTF-8.
+BYTE_ORDER_MARK = "\ufeff"
 # The characters that start a formula in a spreadsheet. The full-width forms count in Chinese and Japanese locales.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Spreadsheets skip these before a formula: space, no-break space, byte order mark.

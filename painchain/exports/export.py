@@ -43,7 +43,10 @@ class ExportedEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """An export format: `line` formats one event; `start`, `between` and `end` surround the lines."""
+    """An export format: `line` formats one event; `start`, `between` and `end` surround the lines.
+
+    `byte_order_mark` can come before all of them; "" for a format that has none.
+    """
 
     key: str
     label: str
@@ -54,6 +57,7 @@ class Format:
     start: str = ""
     between: str = ""
     end: str = ""
+    byte_order_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,12 @@ def chunks(selection: Selection, size: int = CHUNK) -> Iterator[Sequence[Exporte
             return
 
 
-def render(format: Format, chunks: Iterable[Sequence[ExportedEvent]]) -> Iterator[str]:
-    """Yield the text of an export in pieces."""
+def render(
+    format: Format, chunks: Iterable[Sequence[ExportedEvent]], with_byte_order_mark: bool = False
+) -> Iterator[str]:
+    """Yield the text of an export in pieces. CSV can begin with a byte order mark, other formats have none."""
+    if with_byte_order_mark and format.byte_order_mark:
+        yield format.byte_order_mark
     separator = format.start
     for events in chunks:
         yield separator + format.between.join(map(format.line, events))
@@ -199,6 +207,7 @@ FORMATS = {
             "csv",
             _csv,
             csv_line(COLUMNS),
+            byte_order_mark=csv_file.BYTE_ORDER_MARK,
         ),
         Format(
             "ndjson",

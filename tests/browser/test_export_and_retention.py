@@ -30,7 +30,7 @@ def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> N
     page.goto(connector.feed)
     page.get_by_role("link", name="Export").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Export 3 changes")
-    with exported(page, "CSV").open(encoding="utf-8", newline="") as file:
+    with exported(page, "CSV").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
     types = ["ConnectorUpdated", "ConfigChanged", "ConnectorCreated"]
     assert [row["event_type"] for row in rows] == types

@@ -295,6 +295,8 @@ def test_export_file_is_written_atomically(run: Run, report: Report, tmp_path: P
     assert (result.exit_code, result.stdout) == (0, "")
     assert file.read_bytes().startswith(b"id,event_id,")
     assert file.read_bytes().endswith(b"\r\n")
+    assert run("export", "--format", "csv", "--bom", "--output", str(file)).exit_code == 0
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfid,event_id,")
     assert list(file.parent.iterdir()) == [file]
     os.mkfifo(tmp_path / "pipe")
     refused = run("export", "--output", str(tmp_path / "pipe"))

@@ -27,7 +27,7 @@ PARAMETERS = {
     "events_api.histogram": FILTERS,
     "events_api.stats": FILTERS,
     "snapshots_api.configuration": ("at",),
-    "exports_api.exported": (*FILTERS, "format"),
+    "exports_api.exported": (*FILTERS, "format", "bom"),
 }
 
 

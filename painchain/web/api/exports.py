@@ -6,7 +6,7 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from painchain.exports.export import ExportNeedsAuditing
-from painchain.timeline.filter import parse_filter
+from painchain.timeline.filter import BadFilter, parse_filter
 from painchain.web.api.common import api_blueprint
 from painchain.web.common.downloads import export_response, parse_format
 from painchain.web.common.responses import UTC_ZONE, json_error
@@ -19,7 +19,12 @@ blueprint = api_blueprint("exports_api")
 def exported() -> ResponseReturnValue:
     """Export the events that match the query."""
     filter = parse_filter(dict(request.args.lists()), g.now, UTC_ZONE)
+    with_byte_order_mark = request.args.get("bom", "false")
+    if with_byte_order_mark not in ("true", "false"):
+        raise BadFilter("bom", "bom must be true or false.")
     try:
-        return export_response(filter, parse_format(request.args.get("format", "ndjson")))
+        return export_response(
+            filter, parse_format(request.args.get("format", "ndjson")), with_byte_order_mark == "true"
+        )
     except ExportNeedsAuditing as refusal:
         return json_error(409, str(refusal))

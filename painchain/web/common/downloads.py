@@ -11,12 +11,12 @@ from painchain.timeline.filter import BadFilter, Filter
 from painchain.web.common.transaction import audited_transaction
 
 
-def export_response(event_filter: Filter, format: Format) -> Response:
+def export_response(event_filter: Filter, format: Format, with_byte_order_mark: bool) -> Response:
     """Audit the export, then stream the file."""
     selection = export.select(event_filter)
     with audited_transaction() as trail:
         export.record_export(selection, format, trail)
-    chunks = export.render(format, export.chunks(selection))
+    chunks = export.render(format, export.chunks(selection), with_byte_order_mark)
     response = Response(stream_with_context(chunk.encode("utf-8", "backslashreplace") for chunk in chunks))
     response.headers["Content-Type"] = f"{format.mimetype}; charset=utf-8"
     name = f"painchain-{g.now:%Y-%m-%dT%H%M%SZ}.{format.suffix}"

@@ -38,7 +38,8 @@ def download() -> ResponseReturnValue:
     """Send the events of the form's filter as a file."""
     view = view_of(request.form)
     try:
-        return export_response(_filter(view), parse_format(request.form.get("format", "")))
+        with_byte_order_mark = "without_byte_order_mark" not in request.form
+        return export_response(_filter(view), parse_format(request.form.get("format", "")), with_byte_order_mark)
     except BadFilter as error:
         return responses.error(422, "Nothing was exported", str(error))
     except ExportNeedsAuditing as refusal:

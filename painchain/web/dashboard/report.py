@@ -56,7 +56,8 @@ def table() -> ResponseReturnValue:
         recorded = trail.log(event_kinds.events_exported(Export("report (CSV)", {"month": str(month)}, report.events)))
     if recorded is None:
         return responses.error(409, "Nothing was exported", str(ExportNeedsAuditing()))
-    response = make_response(csv_file.rows_as_csv(rows(report, responses.zone())))
+    start = "" if "without_byte_order_mark" in request.form else csv_file.BYTE_ORDER_MARK
+    response = make_response(start + csv_file.rows_as_csv(rows(report, responses.zone())))
     response.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
     response.headers["Content-Disposition"] = f'attachment; filename="painchain-report-{month}.csv"'
     response.headers["Vary"] = "HX-Request, Cookie"

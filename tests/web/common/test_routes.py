@@ -170,7 +170,7 @@ RECIPES: dict[Route, tuple[list[str], Recipe]] = {
         ["ConfigChanged", "ConnectorUpdated"],
         lambda client, one: submit(client, f"{LIST}/{one}", "#connector-form", poll_interval="600"),
     ),
-    ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 5, hide_all),
+    ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 9, hide_all),
     ("POST", f"{ONE}/enable"): (
         ["ConnectorEnabled"],
         lambda client, one: submit(client, f"{LIST}/{one}", "#connector_header form"),

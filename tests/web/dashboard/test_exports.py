@@ -50,7 +50,7 @@ def test_the_dashboards_filter_is_exported_as_a_file(
     assert (response.mimetype, response.headers["Content-Disposition"][:22]) == (mimetype, 'attachment; filename="')
     assert response.headers["Content-Disposition"].endswith(f'.{format}"')
     assert "Content-Length" not in response.headers, "it is streamed"
-    lines = response.get_data(as_text=True).splitlines()
+    lines = response.data.decode("utf-8-sig").splitlines()
     rows_found = list(csv.DictReader(lines)) if format == "csv" else [json.loads(line) for line in lines]
     assert [event["author"] for event in rows_found] == ["ann"]
     exported = events()[-1]
@@ -58,6 +58,30 @@ def test_the_dashboards_filter_is_exported_as_a_file(
     assert exported["request_id"] == response.headers["X-Request-Id"]
     assert exported["metadata"]["filter"].keys() == {"author", "start"}
     assert exported["metadata"]["events"] == 1
+
+
+def test_csv_of_the_page_begins_with_a_byte_order_mark_that_can_be_left_out(client: FlaskClient) -> None:
+    log(client, "Björn Größe")
+    page = client.get("/export?range=all")
+    box = soup(page).select_one("#export input[type=checkbox]")
+    assert box is not None
+    assert not box.has_attr("checked")
+    form = form_of(page, "#export")
+    with_mark = client.post("/export", data={**form, "format": "csv"}).data
+    assert with_mark.startswith(b"\xef\xbb\xbfid,event_id,")
+    assert "Björn Größe" in {row["author"] for row in csv.DictReader(with_mark.decode("utf-8-sig").splitlines())}
+    assert client.post("/export", data={**form, "format": "csv", str(box["name"]): "y"}).data.startswith(
+        b"id,event_id,"
+    )
+    for format in ("ndjson", "ocsf"):
+        assert client.post("/export", data={**form, "format": format}).data[:1] in (b"{", b"[")
+
+
+def test_csv_of_the_api_has_a_byte_order_mark_on_demand(client: FlaskClient) -> None:
+    for query, start in (("", b"id,"), ("&bom=false", b"id,"), ("&bom=true", b"\xef\xbb\xbfid,")):
+        assert client.post(f"/api/export?format=csv{query}").data.startswith(start)
+    assert client.post("/api/export?bom=true").data.startswith(b"{"), "only CSV has one"
+    assert client.post("/api/export?format=csv&bom=1").get_json()["errors"][0]["field"] == "bom"
 
 
 def test_the_page_shows_the_filter_and_the_number_of_events(client: FlaskClient) -> None:

@@ -34,7 +34,7 @@ def handed_out(client: FlaskClient, month: str = "") -> TestResponse:
 def table(client: FlaskClient, month: str = "") -> list[list[str]]:
     response = handed_out(client, month)
     assert response.status_code == 200
-    return list(csv.reader(io.StringIO(response.get_data(as_text=True), newline=""), strict=True))
+    return list(csv.reader(io.StringIO(response.data.decode("utf-8-sig"), newline=""), strict=True))
 
 
 def this_month() -> str:
@@ -151,6 +151,18 @@ def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     assert rows[0] == ["section", "name", "field", "start", "end", "number"]
     assert ["total", "Additions", "", "", "", "2"] in rows
     assert ["drift", "Work GitHub", "Poll interval", "300", "3600", "1"] in rows
+
+
+def test_the_csv_begins_with_a_byte_order_mark_that_can_be_left_out(client, make_connector):
+    make_connector(name="Größe")
+    page = soup(client.get("/report"))
+    box = page.select_one("input[type=checkbox][form=csv]")
+    form = form_of(client.get("/report"), "#csv")
+    with_mark, without = (client.post("/report.csv", data={**form, **more}).data for more in ({}, {box["name"]: "y"}))
+    assert not box.has_attr("checked")
+    assert with_mark.startswith(b"\xef\xbb\xbfsection,name,")
+    assert "Größe" in with_mark.decode()
+    assert without.startswith(b"section,name,")
 
 
 def test_the_csv_is_audited_and_refused_without_auditing(client, events):

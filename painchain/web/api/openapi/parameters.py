@@ -57,4 +57,10 @@ PAGE: Parameters = {
     "cursor": ({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "Pagination cursor from the Link header."),
 }
 AS_OF: Parameters = {"at": (DAY, "Point in time, in UTC unless it has an offset (default: now).")}
-EXPORT: Parameters = {"format": ({"enum": list(FORMATS), "default": "ndjson"}, "The file format.")}
+EXPORT: Parameters = {
+    "format": ({"enum": list(FORMATS), "default": "ndjson"}, "The file format."),
+    "bom": (
+        {"enum": ["true", "false"], "default": "false"},
+        "Whether CSV begins with a byte order mark (U+FEFF), so that spreadsheets read it as UTF-8.",
+    ),
+}
