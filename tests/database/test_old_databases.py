@@ -71,7 +71,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
             event_log.count()
         with db.engine.connect() as connection:
             rows = {
-                table.name: [dict(row) for row in connection.execute(sa.select(_typed(table))).mappings()]
+                table.name: [dict(row) for row in connection.execute(sa.select(typed_table(table))).mappings()]
                 for table in Base.metadata.sorted_tables
             }
         every_type = {event_type.name for event_type in connectors.BUILTIN.event_types}
@@ -80,7 +80,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
     return folder, rows
 
 
-def _typed(table: sa.Table, *names: str) -> sa.TableClause:
+def typed_table(table: sa.Table, *names: str) -> sa.TableClause:
     """Return a table with the columns of these names, or with all of them, that fills in nothing by itself."""
     return sa.table(
         table.name, *(sa.column(column.name, column.type) for column in table.c if not names or column.name in names)
@@ -100,7 +100,7 @@ def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
             for table in Base.metadata.sorted_tables:
                 if table.name in columns:
                     of_then = [_as_of(revision, row) for row in rows[table.name]]
-                    _fill(connection, _typed(table, *columns[table.name]), of_then)
+                    _fill(connection, typed_table(table, *columns[table.name]), of_then)
             if "words" in columns["change_events"] and connection.dialect.name == "sqlite":
                 connection.execute(sa.text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
     close(app)
@@ -139,7 +139,7 @@ def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
     app = create_app(settings_for(instance, empty_database))
     with app.app_context():
         with db.engine.connect() as connection:
-            query = sa.select(_typed(Base.metadata.tables["change_events"])).order_by(sa.column("id"))
+            query = sa.select(typed_table(Base.metadata.tables["change_events"])).order_by(sa.column("id"))
             events = [dict(row) for row in connection.execute(query).mappings()]
         new = events[len(rows["change_events"]) :]
         assert events[: len(rows["change_events"])] == sorted(rows["change_events"], key=lambda row: row["id"])
