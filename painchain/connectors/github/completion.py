@@ -85,18 +85,20 @@ def _push(api: GitHubClient, repository: Repository, event: SourceEvent, referen
     return replace(completed, event_id=event.event_id, url=completed.url or event.url, former_ids=nearby_ids)
 
 
-def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime]]:
+def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime] | None]:
     """Return a delivered push as the list of activities has it, and the times of other moves to the same commit.
 
-    A delivery has the time of the repository's last push, which can be a later one.
+    A delivery has the time of the repository's last push, which can be a later one. If the push is not listed, it is
+    returned as it is, and other moves are not known: None.
     """
     path, params = f"{repository.path}/activity", {"ref": f"refs/heads/{push.branch}", **details.MANY}
-    listed = [pushes.activity_push(item) for item in objects(api.get_optional(path, params))]
-    same = [other for other in listed if other and other.key == push.key and other.before == push.before]
-    nearest = min(same, key=lambda other: abs(other.time - push.time), default=push)
-    if abs(nearest.time - push.time) > LARGEST_DIFFERENCE:
-        nearest = push
-    return nearest, [other.time for other in listed if other and other.key == push.key and other.time != nearest.time]
+    activities = [pushes.activity_push(item) for item in objects(api.get_optional(path, params))]
+    moves = [other for other in activities if other and other.key == push.key]
+    same = [other for other in moves if other.before == push.before]
+    nearest = min(same, key=lambda other: abs(other.time - push.time), default=None)
+    if nearest is None or abs(nearest.time - push.time) > LARGEST_DIFFERENCE:
+        return push, None
+    return nearest, [other.time for other in moves if other.time != nearest.time]
 
 
 def _commit(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:

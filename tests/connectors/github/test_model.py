@@ -126,7 +126,7 @@ def play(server: FakeServer, github: GitHubModel, work: list[str], way: str, cha
     for step in work:
         if way != "webhook" and (step in HIDES or chance.random() < 0.5):
             painchain.poll(github.now, is_lost=True)
-            for _ in range(QUIET_POLLS if step == "make anew" else 1):
+            for _ in range(QUIET_POLLS if step == "make anew" else 2):
                 painchain.poll(github.now)
         if way != "poll" and step in ("rename", "make anew"):
             delivered = deliver(painchain, github, delivered, chance)
@@ -183,7 +183,13 @@ def is_same_time(time: datetime, shown: datetime, status: str) -> bool:
     return shown >= time if status == "deleted" else abs(shown - time) <= timedelta(seconds=1)
 
 
-@hypothesis.settings(max_examples=10, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    phases=[hypothesis.Phase.generate],  # a failure is short anyway
+)
 @hypothesis.given(
     strategies.lists(strategies.sampled_from(sorted(WORK)), min_size=4, max_size=14),
     strategies.sampled_from(["webhook", "poll", "both"]),
