@@ -120,8 +120,10 @@ class GitLab:
             whole = [row for row in whole if (row.get("committed_date") or since) >= since]
         if path.endswith("/events"):
             whole = [row for row in whole if row["created_at"][:10] > params["after"]]
-            if params.get("action") == "pushed":
-                whole = [row for row in whole if "push_data" in row]
+            if action := params.get("action"):
+                whole = [
+                    row for row in whole if action in (row.get("action_name"), "pushed" if "push_data" in row else "")
+                ]
             whole.sort(key=lambda row: (row["created_at"], row.get("id", 0)), reverse=True)
         if path.endswith("/releases") and all(isinstance(row, dict) for row in whole):
             whole = sorted(whole, key=lambda row: row.get(params["order_by"]) or "", reverse=True)

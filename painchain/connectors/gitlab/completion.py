@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,13 +17,15 @@ from painchain.connectors.poll_budget import PollBudgetExceeded
 
 SECONDS = 20.0  # of all requests for one event
 LATEST_DELIVERY = timedelta(minutes=10)  # how long before its delivery a push is looked for
+SAME_CHANGE = timedelta(minutes=1)  # how much its times in a webhook and in the API can differ
 MAX_PAGES = 10  # of the project's events
 
 
 def complete(context: WebhookContext, event: SourceEvent) -> SourceEvent:
     """Return the event with what its details refer to.
 
-    A push gets the id that polling gives it: the number of the push is not in the webhook.
+    A push gets the id that polling gives it: the number of the push is not in the webhook. So does another change if
+    the time in the webhook is not exactly that in the API.
 
     :raises PollError: if GitLab does not answer, or does not have what the event is about.
     """
@@ -72,14 +74,26 @@ def _merge_request(completion: _Completion) -> SourceEvent:
     iid, state, delivered = completion.references["iid"], completion.references["state"], completion.event
     item = completion.get(f"merge_requests/{iid}")
     facts = details.merge_request_facts(completion.api, completion.project, iid)
-    when = _closest(delivered.timestamp, *(at for status, at, _ in events.states(item) if status == state))
-    event = events.merge_request(completion.project, item, state, when, delivered.author, facts)
-    return replace(event, event_id=delivered.event_id, former_ids=delivered.former_ids)
+    if state in ("closed", "reopened"):
+        times = _listed_times(completion, iid, state)
+    else:
+        times = [when for status, when, _ in events.states(item) if status == state and when]
+    when = _closest(delivered.timestamp, times)
+    return events.merge_request(completion.project, item, state, when, delivered.author, facts)
 
 
-def _closest(delivered: datetime, *times: datetime | None) -> datetime:
-    """Return the time from the API if it is that of the same change."""
-    return next((when for when in times if when and abs(when - delivered) < timedelta(minutes=1)), delivered)
+def _listed_times(completion: _Completion, iid: int, action: str) -> list[datetime]:
+    """Return when a merge request was closed or reopened, according to the project's list of events."""
+    params = {**activity.list_params(completion.event.timestamp - SAME_CHANGE), "target_type": "merge_request"}
+    answer = completion.api.get(f"projects/{completion.project.id}/events", {**params, "action": action})
+    entries = [item for item in objects(answer.value) if item.get("target_iid") == iid]
+    return [when for item in entries if (when := parse_moment(item.get("created_at")))]
+
+
+def _closest(delivered: datetime, times: Sequence[datetime]) -> datetime:
+    """Return the time of a change from the API, or that of its delivery if the API does not have it."""
+    when = min(times, key=lambda when: abs(when - delivered), default=delivered)
+    return when if abs(when - delivered) < SAME_CHANGE else delivered
 
 
 def _pipeline(completion: _Completion) -> SourceEvent | None:
@@ -93,6 +107,15 @@ def _pipeline(completion: _Completion) -> SourceEvent | None:
         return event
     # It has gone on since.
     return replace(delivered, facts={**delivered.facts, "failed_jobs": names}) if names else None
+
+
+def _deployment(completion: _Completion) -> SourceEvent | None:
+    delivered = completion.event
+    item = completion.get(f"deployments/{completion.references['id']}")
+    event = events.deployment(completion.project, item, completion.api.context.now)
+    if event is None or event.status != delivered.status:
+        return None  # it has gone on since
+    return event if abs(event.timestamp - delivered.timestamp) < SAME_CHANGE else None
 
 
 def _release(completion: _Completion) -> SourceEvent | None:
@@ -144,6 +167,7 @@ _COMPLETERS: Mapping[str, Callable[[_Completion], SourceEvent | None]] = {
     "merge_request": _merge_request,
     "pipeline": _pipeline,
     "release": _release,
+    "deployment": _deployment,
     "push": _push,
     "commit": _commit,
 }

@@ -26,11 +26,11 @@ def run_test(settings: Mapping[str, Any], now: datetime) -> ConnectionTestResult
             test = ConnectionTest(http)
             token, user = test.get_optional("personal_access_tokens/self"), test.get_optional("user")
             missing = _scopes(token)
-            wanted = list(settings.get("projects") or [])
-            access, missing_projects = test.check_listed(wanted) if wanted else test.check_memberships()
+            listed = list(settings.get("projects") or [])
+            access, missing_projects = test.check_listed(listed) if listed else test.check_memberships()
     except PollError as error:
         return ConnectionTestResult(ok=False, missing=[str(error)])
-    polls = not missing and (bool(access) or not wanted)
+    polls = not missing and (bool(access) or not listed)
     return ConnectionTestResult(polls, _identity(user, token, now.date()), access, [*missing, *missing_projects])
 
 
@@ -54,13 +54,13 @@ class ConnectionTest:
             raise
         return value if isinstance(value, Mapping) else None
 
-    def check_listed(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    def check_listed(self, listed: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the listed projects that the token can access, and a message for each other one."""
         access, missing_projects = [], []
-        for number, ref in enumerate(wanted):
+        for number, ref in enumerate(listed):
             if time.monotonic() > self._deadline - 1:
                 missing_projects.append(
-                    f"{len(wanted) - number} more projects were not tested, because GitLab responds slowly."
+                    f"{len(listed) - number} more projects were not tested, because GitLab responds slowly."
                 )
                 break
             project = payloads.project(self.get_optional(f"projects/{quote_path(ref)}"))

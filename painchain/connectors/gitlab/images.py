@@ -60,8 +60,8 @@ class _RepositoryReader:
             if (name in self.moving or name not in before) and self._read_tag(name):
                 known.append(name)  # now: the next poll does not read it again, however this one ends
                 self.api.made_progress |= name not in before
-        there = set(names)
-        self.state["known"] = [name for name in dict.fromkeys(known) if name in there]
+        present = set(names)
+        self.state["known"] = [name for name in dict.fromkeys(known) if name in present]
         self.state |= {"looked": True, "read_at": self.api.context.now.isoformat()}
 
     def _names(self) -> list[str]:

@@ -210,7 +210,7 @@ def _deployment(reading: Reading) -> list[SourceEvent]:
     event = events.deployment(reading.project, item, reading.now)
     if event is None:
         raise NothingToRecord("This deployment has no number, or its status is not recorded.")
-    return [event]
+    return [reading.with_details(event, "deployment", id=body["deployment_id"])]
 
 
 _READERS: Mapping[str, Callable[[Reading], list[SourceEvent]]] = {

@@ -55,6 +55,8 @@ def fill(gitlab: GitLab) -> None:
     gitlab.things["projects/7/pipelines/31"] = {**pipelines[0], "finished_at": at("05:00:00"), "user": EVE}
     gitlab.things["projects/7/pipelines/32"] = {**pipelines[1], "started_at": at("05:10:00"), "user": EVE}
     gitlab.things["projects/7/releases/v1"] = releases[0]
+    for item in deployments:
+        gitlab.things[f"projects/7/deployments/{item['id']}"] = item
     gitlab.lists["projects/7/registry/repositories/2/tags"] = [{"name": "latest"}]
     tag = {"name": "latest", "digest": "sha256:1", "created_at": at("08:00:00")}
     gitlab.things["projects/7/registry/repositories/2/tags/latest"] = tag

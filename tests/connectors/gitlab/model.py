@@ -54,7 +54,7 @@ class Model(GitLab):
     def _tick(self) -> str:
         """Let some seconds pass, and return the time as the API sends it."""
         self.counter += 1
-        self.now += timedelta(seconds=3, milliseconds=777)
+        self.now += timedelta(seconds=9, milliseconds=777)
         return api_time(self.now)
 
     def _record(self, event_type: str, subject: str, status: str, when: datetime | None = None) -> None:
@@ -143,8 +143,8 @@ class Model(GitLab):
         if state != allowed[action]:
             return
         at = self._tick()
-        # GitLab takes the time of the change and of the event one after the other.
-        stored = api_time(self.now + timedelta(milliseconds=400))
+        # GitLab takes the time of the change and of the event one after the other, and can be slow.
+        stored = api_time(self.now + timedelta(seconds=2, milliseconds=400))
         if row is None:
             row = {
                 **{"iid": iid, "title": f"Change {iid}", "author": USER, "created_at": at, "closed_at": None},
@@ -205,6 +205,7 @@ class Model(GitLab):
             rows.append(row | {"environment": {"name": "production"}})
             row = rows[-1]
         row |= {"status": status, "updated_at": at}
+        self.things[f"{self.prefix}/deployments/{number}"] = row
         self._record("Deployment", f"{number}", status)
         changed = hook_time(self.now + timedelta(milliseconds=500))
         commit_url = f"https://gitlab.example.com/{self.path}/-/commit/{row['sha']}"

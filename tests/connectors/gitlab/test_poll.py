@@ -227,6 +227,7 @@ def test_completed_webhooks_are_the_events_of_polls_also_for_a_numeric_setting(f
     gitlab.things["projects/7/merge_requests/1"] = {**item, "user_notes_count": 3}
     gitlab.things["projects/7/pipelines/31"] = pipeline
     gitlab.things["projects/7/releases/1.0.0"] = release
+    gitlab.things["projects/7/deployments/41"] = deployment
     pushed = [{"id": commit["id"], "committed_date": ago(hours=1)} for commit in reversed(bodies["push"]["commits"])]
     before, after = bodies["push"]["before"], bodies["push"]["after"]
     gitlab.push(7, *pushed, {"id": before}, branch="master", before=before, author="jsmith")
