@@ -22,14 +22,16 @@ TONES = {
     word: tone
     for tone, words in {
         "good": "success successful succeeded passed complete completed merged published approved active ready healthy "
-        "finished fixed released",
+        "finished fixed released deployed",
         "bad": "failure failed error errored timedout startupfailure broken unhealthy crashloopbackoff oomkilled "
         "evicted imagepullbackoff errimagepull invalidimagename createcontainerconfigerror createcontainererror "
         "runcontainererror containercannotrun backofflimitexceeded deadlineexceeded failedscheduling unschedulable "
         "nodelost",
         "info": "running inprogress pending queued waiting requested preparing waitingforresource waitingforcallback "
-        "scheduled manual actionrequired open opened reopened prerelease draft suspended",
-        "calm": "cancelled canceled canceling skipped closed neutral inactive stale stopped destroyed",
+        "scheduled manual actionrequired open opened reopened prerelease draft suspended pendinginstall pendingupgrade "
+        "pendingrollback uninstalling",
+        "calm": "cancelled canceled canceling skipped closed neutral inactive stale stopped destroyed superseded "
+        "uninstalled",
     }.items()
     for word in words.split()
 }

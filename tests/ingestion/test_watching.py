@@ -79,8 +79,8 @@ def watching(inside: Flask, number: int, monkeypatch: pytest.MonkeyPatch) -> Ite
         return started[-1]
 
     yield start
-    for one in started:
-        one.stop()
+    for worker in started:
+        worker.stop()
 
 
 def now() -> datetime:
@@ -88,9 +88,9 @@ def now() -> datetime:
 
 
 def poll() -> None:
-    turn = polling.acquire(now())
-    assert turn is not None
-    polling.poll(turn, now)
+    lease = polling.acquire(now())
+    assert lease is not None
+    polling.poll(lease, now)
 
 
 def change(number: int, act: Callable[[Connector, Trail], object]) -> None:
@@ -108,17 +108,17 @@ def state(number: int) -> PollState:
     return db.session.get_one(PollState, number, populate_existing=True)
 
 
-def comes(what: Callable[[], Any]) -> Any:
+def wait_until(what: Callable[[], Any]) -> Any:
     """Wait until `what` is true."""
     end = time.monotonic() + PATIENCE
     while not (value := what()):
-        assert time.monotonic() < end, "it does not come"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.01)
     return value
 
 
 def all_watched(cluster: FakeCluster, times: int = 1) -> None:
-    comes(lambda: len(cluster.watched) >= times * len(RESOURCES))
+    wait_until(lambda: len(cluster.watched) >= times * len(RESOURCES))
 
 
 @pytest.mark.both_databases
@@ -128,16 +128,34 @@ def test_what_happens_is_on_the_timeline_at_once_and_a_poll_adds_nothing(
     watching()
     all_watched(cluster)
     cluster.put("Deployment", "web", spec={"replicas": 1})
-    comes(lambda: titles() == ["[Deployment Created] web"])
+    wait_until(lambda: titles() == ["[Deployment Created] web"])
     cluster.put("Deployment", "web", spec={"replicas": 2})
     cluster.put("Deployment", "web", spec={"replicas": 2}, status={"readyReplicas": 1})
     cluster.put("Deployment", "web", spec={"replicas": 3})
     cluster.remove("Deployment", "web")
     story = ["[Deployment Created] web", *["[Deployment Updated] web"] * 2, "[Deployment Deleted] web"]
-    comes(lambda: titles() == story)
+    wait_until(lambda: titles() == story)
     change(number, polling.sync_now)
     poll()
     assert titles() == story
+
+
+def test_a_changed_annotation_and_a_helm_release_are_found_by_their_names(
+    watching: Callable[[], WatchWorker], cluster: FakeCluster, number: int
+) -> None:
+    watching()
+    all_watched(cluster)
+    key = "nginx.ingress.kubernetes.io/rewrite-target"
+    cluster.put("Ingress", "web")
+    cluster.put("Ingress", "web", metadata={"annotations": {key: "/canary-value"}})
+    labels = {"name": "shop", "owner": "helm", "status": "deployed", "version": "7"}
+    cluster.put("Secret", "sh.helm.release.v1.shop.v7", metadata={"labels": labels}, data={"release": "canary-value"})
+    story = ["[HelmRelease Updated] shop", "[Ingress Created] web", "[Ingress Updated] web"]
+    wait_until(lambda: sorted(titles()) == story)
+    for words, expected in ((key, story[2]), ("type:HelmRelease deployed", story[0])):
+        assert [event.title for event in queries.page(Filter(q=words)).events] == [expected]
+    events = queries.page(Filter(source=("kubernetes",))).events
+    assert "canary-value" not in repr([(event.description, event.metadata) for event in events])
 
 
 def test_a_bookmark_moves_the_place_without_an_event(
@@ -148,7 +166,7 @@ def test_a_bookmark_moves_the_place_without_an_event(
     revision = ledger_revision()
     cluster.version = 900
     cluster.bookmark()
-    comes(lambda: {one["at"] for one in state(number).cursor["streams"].values()} == {"900"})
+    wait_until(lambda: {stream["at"] for stream in state(number).cursor["streams"].values()} == {"900"})
     assert titles() == []
     assert ledger_revision() == revision
 
@@ -162,13 +180,13 @@ def test_a_restart_goes_on_where_it_was(watching: Callable[[], WatchWorker], clu
     first = watching()
     all_watched(cluster)
     cluster.put("Secret", "one")
-    comes(lambda: len(titles()) == 1)
+    wait_until(lambda: len(titles()) == 1)
     first.stop()
     assert state(number).watched_until < now()
     cluster.put("Secret", "two")
     cluster.remove("Secret", "two")
     watching()
-    comes(lambda: titles() == ["[Secret Created] one", "[Secret Created] two", "[Secret Deleted] two"])
+    wait_until(lambda: titles() == ["[Secret Created] one", "[Secret Created] two", "[Secret Deleted] two"])
 
 
 @pytest.mark.parametrize("how", ["as the status", "in the stream"])
@@ -183,7 +201,7 @@ def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
         watching()
         all_watched(cluster)
         cluster.say("Role", {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
-    comes(lambda: state(number).due <= now())
+    wait_until(lambda: state(number).due <= now())
     [gap] = db.session.scalars(select(Lapse).where(Lapse.kind == "gap"))
     assert gap.until is not None
     assert gap.since <= gap.until
@@ -192,7 +210,7 @@ def test_a_place_that_is_forgotten_leads_to_a_new_list_and_a_gap(
     assert titles() == (["[Role Created] reader"] if how == "as the status" else [])
     all_watched(cluster)
     cluster.put("Role", "writer")
-    comes(lambda: titles()[-1:] == ["[Role Created] writer"])
+    wait_until(lambda: titles()[-1:] == ["[Role Created] writer"])
 
 
 @pytest.mark.both_databases
@@ -203,7 +221,7 @@ def test_two_processes_never_watch_the_same_connector(
     watching()
     all_watched(cluster)
     cluster.put("Role", "reader")
-    comes(titles)
+    wait_until(titles)
     assert len(cluster.watched) == len(RESOURCES)
     until = state(number).watched_until
     assert ingestion_watching.acquire(number, now()) is None
@@ -216,14 +234,14 @@ def test_a_watch_ends_with_its_connector_and_starts_anew_when_it_is_changed(
 ) -> None:
     watching()
     all_watched(cluster)
-    change(number, lambda one, trail: connector_store.set_enabled(one, False, trail))
-    comes(lambda: state(number).watched_until < now())
+    change(number, lambda connector, trail: connector_store.set_enabled(connector, False, trail))
+    wait_until(lambda: state(number).watched_until < now())
     cluster.put("Role", "unseen")
-    change(number, lambda one, trail: connector_store.set_enabled(one, True, trail))
+    change(number, lambda connector, trail: connector_store.set_enabled(connector, True, trail))
     all_watched(cluster, 2)
-    comes(lambda: titles() == ["[Role Created] unseen"])
-    change(number, lambda one, trail: connector_store.delete(one, trail))
-    comes(lambda: not db.session.scalars(select(PollState)).all() or db.session.rollback())
+    wait_until(lambda: titles() == ["[Role Created] unseen"])
+    change(number, lambda connector, trail: connector_store.delete(connector, trail))
+    wait_until(lambda: not db.session.scalars(select(PollState)).all() or db.session.rollback())
     cluster.put("Role", "never seen")
     assert titles() == ["[Role Created] unseen"]
 
@@ -238,11 +256,11 @@ def test_what_is_newly_listed_is_watched_too(
     change(number, polling.sync_now)
     poll()
     watching()
-    comes(lambda: len(cluster.watched) == len(RESOURCES) - 1)
+    wait_until(lambda: len(cluster.watched) == len(RESOURCES) - 1)
     cluster.forbidden = set()
     change(number, polling.sync_now)
     poll()
-    comes(lambda: "Secret/" in cluster.watched)
+    wait_until(lambda: "Secret/" in cluster.watched)
 
 
 def news(number: int, kind: str, verb: str, version: int, name: str = "web", **more: Any) -> WatchUpdate:
@@ -286,11 +304,11 @@ def test_while_a_poll_has_its_turn_a_watch_waits_and_what_the_poll_has_told_is_n
     for replicas in (1, 2):
         cluster.put("Deployment", "web", spec={"replicas": replicas})
     change(number, polling.sync_now)
-    turn = polling.acquire(now())
-    assert turn is not None
+    lease = polling.acquire(now())
+    assert lease is not None
     created = news(number, "Deployment", "added", 101, spec={"replicas": 1})
     assert ingestion_watching.store(number, until, created, now()) is Outcome.WAIT
-    polling.poll(turn, now)
+    polling.poll(lease, now)
     assert titles() == ["[Deployment Created] web"]
     assert ingestion_watching.store(number, until, created, now()) is Outcome.STORED
     assert titles() == ["[Deployment Created] web"]
@@ -317,7 +335,7 @@ def test_what_came_and_went_during_a_poll_is_told_and_what_is_gone_does_not_come
     until = ingestion_watching.acquire(number, now())
     assert until is not None
     for verb, version, name in [
-        ("modified", 550, "old"),  # heard late: the poll has told that it is gone
+        ("modified", 550, "old"),  # received late: a poll has already reported the deletion
         ("deleted", 560, "old"),
         ("added", 570, "brief"),
         ("deleted", 580, "brief"),
@@ -349,5 +367,5 @@ def test_a_token_goes_nowhere_else_and_a_stream_that_cannot_be_read_is_opened_ag
     watching()
     all_watched(cluster)
     cluster.put("Role", "reader")
-    comes(lambda: titles() == ["[Role Created] reader"])
+    wait_until(lambda: titles() == ["[Role Created] reader"])
     assert len([path for path in fake_server.paths if "/roles?" in path and "watch=true" in path]) == 4

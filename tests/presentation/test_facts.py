@@ -88,10 +88,24 @@ def test_value_of_another_shape_is_text(shape, value):
 @pytest.mark.parametrize(
     ("status", "tone"),
     [
-        *((word, "good") for word in ("success", "merged", "published", "Succeeded")),
+        *((word, "good") for word in ("success", "merged", "published", "Succeeded", "deployed")),
         *((word, "bad") for word in ("failure", "failed", "error", "timed_out", "CrashLoopBackOff", "OOMKilled")),
-        *((word, "info") for word in ("in_progress", "running", "pending", "waiting-for-resource", "open", "opened")),
-        *((word, "calm") for word in ("cancelled", "canceled", "skipped", "closed", "neutral", "something new")),
+        *(
+            (word, "info")
+            for word in (
+                "in_progress",
+                "running",
+                "pending",
+                "waiting-for-resource",
+                "open",
+                "opened",
+                "pending-upgrade",
+            )
+        ),
+        *(
+            (word, "calm")
+            for word in ("cancelled", "canceled", "skipped", "closed", "neutral", "uninstalled", "something new")
+        ),
     ],
 )
 def test_status_has_the_same_colour_for_every_source(status, tone):
