@@ -58,7 +58,7 @@ def test_duplicate_name_is_drift(busy: Flask, table: str, name: str, other: dict
     assert drift.words.startswith(f"{what} exists, but the log does not contain its creation")
 
 
-BROKEN = "Integrity: BROKEN"
+BROKEN = "Integrity: FAILED"
 NO_SENSE = "  The configuration cannot be compared with the log"
 
 
@@ -102,7 +102,7 @@ def test_log_forged_with_a_replaced_key_does_not_match_its_checkpoints(app: Flas
     assert run("verify").exit_code == 0, "the log alone does not show it, but for a warning"
     result = run("verify", "--checkpoint", file)
     assert result.exit_code == 1
-    assert "Checkpoints: 1 of 1 do not match." in result.stdout
+    assert "Checkpoints: FAILED. 1 of 1 do not match." in result.stdout
 
 
 def forge_with_the_old_key(app: Flask) -> None:

@@ -120,7 +120,8 @@ def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(clien
 
 
 def test_an_event_within_a_large_action_is_not_collapsed(client, happen):
-    numbers = [happen(str(number), 0, request_id="one action") for number in range(15)]
+    of_action = {"source": "painchain", "event_type": "ConfigChanged", "request_id": "one action"}
+    numbers = [happen(str(number), 0, **of_action) for number in range(15)]
     page = soup(client.get(f"/events/{numbers[0]}/around"))
     [marked] = page.select("[aria-current].event")
     assert marked.find_parent("details", class_="rest").has_attr("open")
