@@ -34,6 +34,7 @@ from painchain.eventlog import writer
 from painchain.ingestion import polling
 from painchain.integrity import check_job
 from painchain.startup import create_app
+from painchain.workers.completion import CompletionWorker
 from painchain.workers.integrity import IntegrityWorker
 from painchain.workers.notifications import NotificationWorker
 from tests.cli.test_main import Run, environment, run
@@ -262,7 +263,9 @@ def plant_with_fake_servers(
 
 def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
     """Deliver what holds credentials, signed and not."""
-    new = {"name": "Listening", "type": "github", "enabled": True, "config": {"token": canary()}}
+    nowhere = "http://127.0.0.1:1"  # an API that does not answer
+    config = {"token": canary(), "base_url": nowhere}
+    new = {"name": "Listening", "type": "github", "enabled": True, "config": config}
     one = client.post("/api/connectors", json=new).get_json()["id"]
     made = client.post(f"/api/connectors/{one}/webhook").get_json()
     path, secret = urlsplit(made["url"]).path, watch.issued(made["secret"])
@@ -275,6 +278,10 @@ def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestRespo
     taken = deliver(client, path, secret, "release", told, "1")
     assert taken.get_json() == {"events": 1}
     yield taken
+    pull = {"number": 1, "title": leaky, "body": leaky, "html_url": leaky, "user": {"login": leaky}}
+    opened_pull = {"action": "opened", "pull_request": pull, "repository": told["repository"]}
+    yield deliver(client, path, secret, "pull_request", opened_pull, "2")
+    CompletionWorker(client.application, lambda: datetime.now(UTC) + timedelta(minutes=1)).run_once()
     yield deliver(client, path, canary(), "release", told, canary())
     yield deliver(client, path, secret, canary(), told, canary())
     yield client.post(f"/hooks/gitlab/{one}", data=canary(), headers={"X-Gitlab-Token": canary()})

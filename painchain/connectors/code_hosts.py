@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,6 +90,15 @@ SHARED_EVENT_TYPES = (
         "box",
     ),
 )
+
+
+def topic(name: str) -> str:
+    """Return the name of a kind of delivery if it looks like one, else "". The header that has it is not signed.
+
+    >>> topic("workflow_run"), topic("Merge Request Hook"), topic("x?token=1")
+    ('workflow_run', 'Merge Request Hook', '')
+    """
+    return name if re.fullmatch(r"[A-Za-z]+([ _][A-Za-z]+)*", name) else ""
 
 
 def event_id(

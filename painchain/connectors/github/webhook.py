@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
+from painchain.connectors import code_hosts
 from painchain.connectors.code_hosts import dig, parse_time, text
 from painchain.connectors.contract import (
     Delivery,
@@ -90,7 +91,7 @@ def delivery_id(delivery: Delivery) -> str:
 
 def topic(delivery: Delivery) -> str:
     """Return GitHub's name of the event, such as "push"."""
-    return delivery.headers.get("x-github-event", "")
+    return code_hosts.topic(delivery.headers.get("x-github-event", ""))
 
 
 def read(delivery: Delivery, context: WebhookContext) -> Sequence[SourceEvent]:

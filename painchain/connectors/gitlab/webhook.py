@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from painchain.connectors import code_hosts
 from painchain.connectors.code_hosts import dig, integer, objects, strings, text
 from painchain.connectors.contract import (
     Delivery,
@@ -28,7 +29,7 @@ STATES = {"open": "opened", "merge": "merged", "close": "closed", "reopen": "reo
 
 def topic(delivery: Delivery) -> str:
     """Return GitLab's name of the event, such as "Push Hook"."""
-    return delivery.headers.get("x-gitlab-event", "")
+    return code_hosts.topic(delivery.headers.get("x-gitlab-event", ""))
 
 
 def delivery_id(delivery: Delivery) -> str:

@@ -102,6 +102,7 @@ FINE = {
     "last_poll": NOW,
     "last_success": NOW,
     "due": NOW + timedelta(minutes=4, seconds=30),
+    "requests": 12,
     "rate_limit": 5000,
     "rate_remaining": 4980,
     "rate_resets": NOW.replace(hour=15, minute=0) + timedelta(days=1),
@@ -118,13 +119,13 @@ def at(client: FlaskClient, page: str, connector_id: int) -> str:
 
 
 @pytest.mark.both_databases
-def test_card_and_page_show_state_last_success_next_poll_and_remaining_requests(client, connector_id, polled):
+def test_card_and_page_show_state_last_success_requests_next_poll_and_remaining_requests(client, connector_id, polled):
     assert "Waiting for first poll" in at(client, LIST, connector_id)
     polled(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
         health_text = at(client, page, connector_id)
         assert health_text.startswith(
-            "OK last success just now next poll in 4 min rate limit: 4,980 of 5,000 left, resets "
+            "OK last success just now 12 requests next poll in 4 min rate limit: 4,980 of 5,000 left, resets "
         )
         assert health_text.endswith("15:00 There is more: it follows at once.")
 
@@ -186,7 +187,9 @@ def test_the_api_returns_the_same_health(client, connector_id, polled):
     assert following - last == FAILING["due"] - FAILING["last_poll"]
     assert client.get(f"/api/connectors/{SYSTEM}").json["health"] is None
     polled(**FINE)
-    rate = client.get(f"/api/connectors/{connector_id}").json["health"]["rate_limit"]
+    health = client.get(f"/api/connectors/{connector_id}").json["health"]
+    rate = health["rate_limit"]
+    assert health["requests"] == 12
     assert (rate["limit"], rate["remaining"]) == (5000, 4980)
 
 
