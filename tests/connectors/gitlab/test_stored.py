@@ -66,7 +66,12 @@ def stored_by_former_version(follower: Follower, way: str) -> int:
     return follower.store(events, TODAY)
 
 
-@pytest.mark.parametrize(("way", "cursor"), [("polled", {}), ("polled", FORMER["cursor"]), ("delivered", {})])
+UNFINISHED = {**FORMER["cursor"], "todo": [{"ref": "acme/api"}]}  # of a poll that had more to read
+
+
+@pytest.mark.parametrize(
+    ("way", "cursor"), [("polled", {}), ("polled", FORMER["cursor"]), ("polled", UNFINISHED), ("delivered", {})]
+)
 def test_the_first_poll_after_an_upgrade_adds_only_what_is_missing(app, way, cursor):
     gitlab = GitLab()
     former.fill(gitlab)
