@@ -80,9 +80,10 @@ def _workflow_run(api: GitHubClient, repository: Repository, event: SourceEvent,
 def _push(api: GitHubClient, repository: Repository, event: SourceEvent, reference: Any) -> SourceEvent:
     push, others = _listed_push(api, repository, _referenced_push(reference))
     completed = pushes.push_event(repository, push, others, details.comparison(api, repository, push))
-    nearby_ids = {**completed.former_ids, completed.event_id: None}
-    nearby_ids.pop(event.event_id, None)
-    return replace(completed, event_id=event.event_id, url=completed.url or event.url, former_ids=nearby_ids)
+    listed_id = event.event_id if others is None else completed.event_id
+    former_ids = {**completed.former_ids, event.event_id: None, completed.event_id: None}
+    former_ids.pop(listed_id)
+    return replace(completed, event_id=listed_id, url=completed.url or event.url, former_ids=former_ids)
 
 
 def _listed_push(api: GitHubClient, repository: Repository, push: Push) -> tuple[Push, list[datetime] | None]:

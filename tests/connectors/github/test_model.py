@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import itertools
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +19,12 @@ from sqlalchemy import select
 
 from painchain.audit.trail import SYSTEM, Trail
 from painchain.configuration import connector_store
-from painchain.connectors.contract import Delivery, NothingToRecord, PollContext, WebhookContext
+from painchain.connectors.contract import Delivery, PollContext, PollResult
 from painchain.connectors.github import TYPE
-from painchain.database.models import ChangeEvent, Connector
+from painchain.database.models import ChangeEvent
 from painchain.database.session import db
 from painchain.eventlog import writer
-from painchain.ingestion import poll_results, source_events
+from painchain.ingestion import completion, pending_events, poll_results, webhooks
 from tests.counterparts.github import TOKEN
 from tests.counterparts.github_model import START, GitHubModel
 from tests.counterparts.server import FakeServer, run_fake_json_server
@@ -59,6 +61,7 @@ class PainChain:
 
     connector_id: int
     settings: dict[str, Any]
+    secret: str
     cursor: dict[str, Any] = field(default_factory=dict)
     previous: dict[str, Any] = field(default_factory=dict)
 
@@ -78,27 +81,28 @@ class PainChain:
         """Learn the number of the repository from a poll whose events are not stored."""
         assert TYPE.poll
         self.cursor = TYPE.poll(PollContext(self.settings, self.cursor, now, connector_id=self.connector_id)).cursor
+        poll_results.store(self.connector_id, PollResult([], self.cursor), now)
 
-    def receive(self, topic: str, body: dict[str, Any], now: datetime, is_complete: bool = True) -> None:
-        """Receive a delivery, and complete its events through the API unless it is out of reach."""
-        hook = TYPE.webhook
-        assert hook
-        assert hook.complete
-        context = WebhookContext(self.connector_id, self.settings, now, lambda: self.cursor)
-        headers = {"x-github-event": topic, "x-github-delivery": json.dumps(body)}
-        try:
-            events = hook.read(Delivery(headers, json.dumps(body).encode()), context)
-        except NothingToRecord:
-            return
-        completed = [] if is_complete else list(events)
-        for event in events if is_complete else ():
-            try:
-                completed.append(hook.complete(context, event))
-            except Exception as error:  # the repository is gone by now
-                assert "GitHub's API does not have" in str(error)  # noqa: PT017
-                completed.append(event)
-        with writer.writing() as event_log:
-            source_events.add_new(event_log, db.session.get_one(Connector, self.connector_id), completed, now)
+    def receive(self, topic: str, body: dict[str, Any], now: datetime, hook: str) -> None:
+        """Receive a delivery: the same webhook sends it again with the same id, another one with another id."""
+        raw = json.dumps(body).encode()
+        headers = {
+            "x-github-event": topic,
+            "x-github-delivery": f"{hook} {hashlib.sha256(raw).hexdigest()}",
+            "x-hub-signature-256": "sha256=" + hmac.new(self.secret.encode(), raw, hashlib.sha256).hexdigest(),
+        }
+        webhooks.receive("github", self.connector_id, Delivery(headers, raw), now)
+
+    def complete(self, now: datetime, is_reachable: bool) -> None:
+        """Complete the events of deliveries through the API; if it cannot be reached, record them as they are."""
+        for seconds in (0, 1, 3, 7, 15, 31, 63):
+            later = now + timedelta(seconds=seconds)
+            while claimed := pending_events.claim(later):
+                if is_reachable:
+                    completion.complete(claimed, lambda later=later: later)  # type: ignore[misc]
+                else:
+                    pending_events.record(claimed, replace(claimed.event, details=None), now)
+        assert pending_events.count() == 0
 
     def events(self) -> list[tuple[datetime, str, str, str | None, str]]:
         """Return what the timeline shows."""
@@ -114,8 +118,9 @@ def install(url: str, repos: list[str]) -> PainChain:
     values = {"name": f"Model {next(NUMBERS)}", "base_url": url, "token": TOKEN, "repos": repos, "tags": []}
     with writer.writing() as event_log:
         trail = Trail(event_log, SYSTEM, "r", START)
-        number = connector_store.create(TYPE, values, True, trail).id
-    return PainChain(number, {**TYPE.defaults(), **values})
+        connector = connector_store.create(TYPE, values, True, trail)
+        number, secret = connector.id, webhooks.set_secret(connector, trail)
+    return PainChain(number, {**TYPE.defaults(), **values}, secret)
 
 
 def play(server: FakeServer, github: GitHubModel, work: list[str], way: str, chance: random.Random) -> PainChain:
@@ -140,19 +145,24 @@ def play(server: FakeServer, github: GitHubModel, work: list[str], way: str, cha
             painchain.poll(github.now, is_stale=True)
     if way != "poll":
         deliver(painchain, github, delivered, chance)
-        deliver(painchain, github, 0, chance)  # everything is delivered again
+        deliver(painchain, github, 0, chance, chance.choice(["repository", "organization"]))  # again
     for _ in range(QUIET_POLLS if way != "webhook" else 0):
         github.wait(5)
         painchain.poll(github.now)
     return painchain
 
 
-def deliver(painchain: PainChain, github: GitHubModel, since: int, chance: random.Random) -> int:
+def deliver(
+    painchain: PainChain, github: GitHubModel, since: int, chance: random.Random, hook: str = "repository"
+) -> int:
     """Deliver what has not been delivered yet, in any order."""
     deliveries = github.deliveries[since:]
     chance.shuffle(deliveries)
     for topic, body in deliveries:
-        painchain.receive(topic, body, github.now, chance.random() < 0.8)
+        painchain.receive(topic, body, github.now, hook)
+        if chance.random() < 0.6:
+            painchain.complete(github.now, chance.random() < 0.8)
+    painchain.complete(github.now, True)
     return len(github.deliveries)
 
 
