@@ -68,24 +68,24 @@ class ConnectionTest:
         token = self._settings["token"]
         kind = next((kind for kind, prefix in KINDS.items() if token.startswith(prefix)), "token")
         try:
-            answer = self._get("user")
+            response = self._get("user")
         except PollError as error:
             if error.kind is not ErrorKind.PERMISSION:
                 raise
             return kind  # the token of a GitHub App belongs to no user
-        self._describe_token(answer)
-        login, name = text(answer.value, "login"), text(answer.value, "name")
+        self._describe_token(response)
+        login, name = text(response.value, "login"), text(response.value, "name")
         if not login:
             message = "The response is not from GitHub's API. Check the API URL."
-            raise PollError(message, ErrorKind.INVALID_RESPONSE, status=answer.status)
+            raise PollError(message, ErrorKind.INVALID_RESPONSE, status=response.status)
         return f"{login}{f' ({name})' if name else ''}, {kind}"
 
-    def _describe_token(self, answer: Response) -> None:
-        if limit := parse_rate_limit(answer.headers, RATE_LIMIT_PREFIX):
+    def _describe_token(self, response: Response) -> None:
+        if limit := parse_rate_limit(response.headers, RATE_LIMIT_PREFIX):
             self._access.append(f"{limit.remaining} of {limit.limit} requests left of the rate limit")
-        if expires := answer.headers.get("github-authentication-token-expiration"):
+        if expires := response.headers.get("github-authentication-token-expiration"):
             self._access.append(f"The token expires on {expires}")
-        scopes = answer.headers.get("x-oauth-scopes")  # only classic tokens have scopes
+        scopes = response.headers.get("x-oauth-scopes")  # only classic tokens have scopes
         if scopes is None:
             return
         has = [scope.strip() for scope in scopes.split(",") if scope.strip()]
@@ -95,13 +95,13 @@ class ConnectionTest:
 
     def _check_visible(self) -> bool:
         try:
-            answer, list_key = self._get("user/repos", {"sort": "pushed", "per_page": 1}), ""
+            response, list_key = self._get("user/repos", {"sort": "pushed", "per_page": 1}), ""
         except PollError as error:
             if error.kind is not ErrorKind.PERMISSION:
                 raise
-            answer, list_key = self._get("installation/repositories", {"per_page": 1}), "repositories"
-        first = list_items(answer, list_key)
-        last = _LAST.search(answer.headers.get("link", "")[:MAX_LINK])
+            response, list_key = self._get("installation/repositories", {"per_page": 1}), "repositories"
+        first = list_items(response, list_key)
+        last = _LAST.search(response.headers.get("link", "")[:MAX_LINK])
         number = int(last[1]) if last else len(first)
         self._access.append(f"{number} {'repository' if number == 1 else 'repositories'}")
         if not first:

@@ -47,7 +47,7 @@ class PollSession:
 
     @property
     def events(self) -> list[SourceEvent]:
-        """The events found, each once."""
+        """The events of this poll, each once."""
         return list(self._events.values())
 
     def add(self, *events: SourceEvent) -> None:
@@ -78,9 +78,10 @@ class PollSession:
             yield
             self.lists_read += counts_as_list
         except PollError as error:
-            silent = [one for _, one in (*self.failures, (name, error)) if one.kind is ErrorKind.UNREACHABLE]
-            broken = error.kind not in REFUSED and not self.api.has_answered
-            if error.kind in WHOLE_HOST or broken or len(silent) >= MAX_UNANSWERED:
+            errors = [*(failure for _, failure in self.failures), error]
+            unanswered = [failure for failure in errors if failure.kind is ErrorKind.UNREACHABLE]
+            is_broken = error.kind not in REFUSED and not self.api.has_answered
+            if error.kind in WHOLE_HOST or is_broken or len(unanswered) >= MAX_UNANSWERED:
                 raise
             self.failures.append((name, error))
 
@@ -92,23 +93,23 @@ class PollSession:
         Pages are read until one has no new item. Then `position` is set to the newest time that was read; if the poll
         ends earlier, it names the page to continue with. `list_key` is the key of the list in the response.
         """
-        since, resumed = read_since(position), "next" in position
+        since, is_resumed = read_since(position), "next" in position
         first = None
         for response in self._pages(position, path, params, conditional=True):
             first, items = first or response, list_items(response, list_key)
-            times = [min(when, self.context.now) for item in items if (when := changed_at(item))]
-            yield from (item for item in items if (when := changed_at(item)) is None or when >= since)
+            times = [min(time, self.context.now) for item in items if (time := changed_at(item))]
+            yield from (item for item in items if (time := changed_at(item)) is None or time >= since)
             position["top"] = cursor_time(
                 max([*times, parse_time(position, "top") or parse_time(position, "since") or since])
             )
-            if not any(when >= since for when in times):
+            if not any(time >= since for time in times):
                 break
         if first is None:
             return
         top = position.pop("top", position["since"])
         position.pop("next", None)
         position["since"] = top
-        if not resumed:
+        if not is_resumed:
             self.api.store_etag(path, first)
 
     def values(self, position: ListPosition, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
@@ -167,6 +168,6 @@ def read_since(position: ListPosition) -> datetime:
     return (parse_time(position, "since") or datetime.fromtimestamp(0, UTC)) - OVERLAP
 
 
-def cursor_time(when: datetime) -> str:
+def cursor_time(time: datetime) -> str:
     """Return a time in the format of cursors."""
-    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

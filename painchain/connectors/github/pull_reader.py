@@ -14,7 +14,7 @@ from painchain.connectors.github.pagination import ListPosition, PollSession, cu
 from painchain.connectors.github.repository import Repository, is_wanted_branch
 
 FEW = {"per_page": 20}
-ISSUE_STATES = ("closed", "reopened", "merged")  # events of an issue that are told
+ISSUE_STATES = ("closed", "reopened", "merged")  # events of an issue that are recorded
 KEPT = ("number", "node_id", "title", "state", "html_url", "created_at", "updated_at", "closed_at", "merged_at")
 
 

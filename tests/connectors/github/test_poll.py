@@ -31,7 +31,7 @@ def gid(kind: str, *occurrence: str | int, repository: int | str = 1) -> str:
 
 
 def pull(number: int, **more: Any) -> dict[str, Any]:
-    """Return an open pull request, as the list of them tells it."""
+    """Return an open pull request as its list has it."""
     return {
         "number": number,
         "title": f"Change {number}",
@@ -46,10 +46,14 @@ def pull(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def commit(sha: str, when: str, message: str = "Work") -> dict[str, Any]:
+def commit(sha: str, time: str, message: str = "Work") -> dict[str, Any]:
     """Return a commit."""
-    by = {"name": "Ann", "date": when}
-    return {"sha": sha, "commit": {"message": message, "author": by, "committer": by}, "author": {"login": "ann"}}
+    author = {"name": "Ann", "date": time}
+    return {
+        "sha": sha,
+        "commit": {"message": message, "author": author, "committer": author},
+        "author": {"login": "ann"},
+    }
 
 
 def run(number: int, **more: Any) -> dict[str, Any]:
@@ -88,41 +92,41 @@ def fake_server(github: GitHub) -> Iterator[FakeServer]:
         yield served
 
 
-Ask = Callable[..., PollResult]
+PollFunction = Callable[..., PollResult]
 
 
 @pytest.fixture
-def poll(fake_server: FakeServer) -> Ask:
-    """Poll, from where the poll before left off."""
-    kept: dict[str, Any] = {}
+def poll(fake_server: FakeServer) -> PollFunction:
+    """Return a function that polls from where the previous poll ended."""
+    previous: dict[str, Any] = {}
 
-    def ask(minutes: float = 0, **settings: Any) -> PollResult:
+    def poll_at(minutes: float = 0, **settings: Any) -> PollResult:
         values = {**TYPE.defaults(), "base_url": fake_server.url, "token": TOKEN, "repos": [REPO], **settings}
         fake_server.asked.clear()
         assert TYPE.poll
         polled = TYPE.poll(
-            PollContext(values, kept.get("cursor", {}), NOW + timedelta(minutes=minutes), connector_id=1)
+            PollContext(values, previous.get("cursor", {}), NOW + timedelta(minutes=minutes), connector_id=1)
         )
-        kept["cursor"] = json.loads(json.dumps(polled.cursor))
+        previous["cursor"] = json.loads(json.dumps(polled.cursor))
         return polled
 
-    return ask
+    return poll_at
 
 
 def ids(polled: PollResult) -> list[str]:
-    """Return the ids of what was found, sorted."""
-    return sorted(one.event_id for one in polled.events)
+    """Return the ids of the events, sorted."""
+    return sorted(event.event_id for event in polled.events)
 
 
 def by_id(polled: PollResult) -> dict[str, SourceEvent]:
-    """Return what was found by its id."""
-    return {one.event_id: one for one in polled.events}
+    """Return the events by id."""
+    return {event.event_id: event for event in polled.events}
 
 
-# What is found
+# Events
 
 
-def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub, poll: Ask) -> None:
+def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(7, state="closed", merged_at=ago(minutes=5), closed_at=ago(minutes=5)))
     github.things[f"repos/{REPO}/pulls/7"] = {
         **{"number": 7, "additions": 42, "deletions": 7, "changed_files": 2, "comments": 1, "review_comments": 2},
@@ -155,16 +159,19 @@ def test_a_merged_pull_request_is_two_events_each_at_its_own_time(github: GitHub
     assert opened.facts["merged"] is False
 
 
-def test_the_author_of_a_closed_or_reopened_pull_request_is_recorded(github: GitHub, poll: Ask) -> None:
+def test_the_author_of_a_closed_or_reopened_pull_request_is_recorded(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(8, state="closed", closed_at=ago(minutes=2), updated_at=ago(minutes=2)))
-    about = {"issue": {"number": 8, "title": "Change 8", "pull_request": {"url": ""}}}
-    happened = [("closed", 2, "bob"), ("reopened", 9, "cy"), ("closed", 20, "dot"), ("labeled", 30, "dot")]
-    told = [
-        {"event": event, "created_at": ago(minutes=minutes), "actor": {"login": who}, **about}
-        for event, minutes, who in happened
+    issue = {"issue": {"number": 8, "title": "Change 8", "pull_request": {"url": ""}}}
+    changes = [("closed", 2, "bob"), ("reopened", 9, "cy"), ("closed", 20, "dot"), ("labeled", 30, "dot")]
+    issue_events = [
+        {"event": event, "created_at": ago(minutes=minutes), "actor": {"login": login}, **issue}
+        for event, minutes, login in changes
     ]
     github.put(
-        REPO, "issues/events", *told, {"event": "reopened", "created_at": ago(minutes=1), "issue": {"number": 9}}
+        REPO,
+        "issues/events",
+        *issue_events,
+        {"event": "reopened", "created_at": ago(minutes=1), "issue": {"number": 9}},
     )
     polled = poll()
     assert [
@@ -178,7 +185,9 @@ def test_the_author_of_a_closed_or_reopened_pull_request_is_recorded(github: Git
     ]
 
 
-def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_failed(github: GitHub, poll: Ask) -> None:
+def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_failed(
+    github: GitHub, poll: PollFunction
+) -> None:
     github.put(REPO, "actions/runs", run(1), run(2, status="queued", conclusion=None))
     github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
     assert ids(poll()) == [
@@ -199,7 +208,7 @@ def test_a_run_is_found_when_it_begins_and_when_it_ends_with_the_jobs_that_faile
     }
 
 
-def test_a_run_that_is_no_longer_on_the_first_page_is_still_followed(github: GitHub, poll: Ask) -> None:
+def test_a_run_that_is_no_longer_on_the_first_page_is_still_followed(github: GitHub, poll: PollFunction) -> None:
     github.page = 2
     github.put(REPO, "actions/runs", run(3, status="in_progress", conclusion=None))
     poll()
@@ -210,7 +219,7 @@ def test_a_run_that_is_no_longer_on_the_first_page_is_still_followed(github: Git
 
 
 def test_releases_deployments_with_their_states_and_images_are_found(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     release = {
         "id": 5,
@@ -228,11 +237,11 @@ def test_releases_deployments_with_their_states_and_images_are_found(
         {
             "id": number,
             "state": state,
-            "created_at": when,
+            "created_at": time,
             "creator": {"login": "bot"},
             "target_url": "javascript:alert(1)",
         }
-        for number, state, when in states
+        for number, state, time in states
     ]
     package = {"name": "team/api", "owner": {"login": "acme"}, "repository": {"full_name": REPO}}
     other = {**package, "name": "other", "repository": {"full_name": "acme/other"}, "updated_at": ago(hours=1)}
@@ -262,10 +271,10 @@ def test_releases_deployments_with_their_states_and_images_are_found(
     assert found[image].title == "[Image] team/api:1.0,latest"
     assert found[image].facts["digest"] == "sha256:abc"
     assert found[image].facts["repository"] == REPO
-    assert "/users/acme/packages/container/team%2Fapi/versions" in [one.path for one in fake_server.asked]
+    assert "/users/acme/packages/container/team%2Fapi/versions" in [request.path for request in fake_server.asked]
 
 
-def test_pushes_and_their_commits_stand_at_the_time_of_the_push(github: GitHub, poll: Ask) -> None:
+def test_pushes_and_their_commits_stand_at_the_time_of_the_push(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "commits", commit("a0", ago(days=40)))
     github.push(REPO, ago(hours=1), commit("a1", ago(days=40)))
     github.things[f"repos/{REPO}/commits/a1"] = {
@@ -301,7 +310,9 @@ def test_pushes_and_their_commits_stand_at_the_time_of_the_push(github: GitHub, 
     assert {event.timestamp for event in later.values()} == {NOW + timedelta(minutes=1)}
 
 
-def test_a_branch_that_is_put_forward_back_and_forward_makes_an_event_each_time(github: GitHub, poll: Ask) -> None:
+def test_a_branch_that_is_put_forward_back_and_forward_makes_an_event_each_time(
+    github: GitHub, poll: PollFunction
+) -> None:
     github.put(REPO, "commits", commit("b", ago(hours=9)), commit("a", ago(hours=9)))
     for number, (before, after, kind) in enumerate([("a", "b", "push"), ("b", "a", "force_push"), ("a", "b", "push")]):
         ends = {"before": before, "after": after, "ref": "refs/heads/production", "activity_type": kind}
@@ -331,7 +342,7 @@ def heads(github: GitHub, **shas: str) -> None:
 
 
 def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
     heads(github, main="a1", old="a0")
@@ -364,7 +375,7 @@ def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
     assert ids(poll(10)) == [gid("commit", "b1"), gid("push", "main", "b1", ago(minutes=-10))]
 
 
-def test_an_empty_repository_is_not_an_error(github: GitHub, poll: Ask) -> None:
+def test_an_empty_repository_is_not_an_error(github: GitHub, poll: PollFunction) -> None:
     assert (poll().events, poll().note) == ([], "")
     heads(github)
     github.refuse[f"repos/{REPO}/git/matching-refs/heads"] = Told({"message": "Git Repository is empty."}, 409)
@@ -372,7 +383,7 @@ def test_an_empty_repository_is_not_an_error(github: GitHub, poll: Ask) -> None:
 
 
 def test_listed_branches_narrow_commits_pull_requests_and_runs(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     github.put(REPO, "pulls", pull(1), pull(2, base={"ref": "stable"}))
     github.put(REPO, "actions/runs", run(1, head_branch="stable"), run(2))
@@ -394,7 +405,7 @@ def test_listed_branches_narrow_commits_pull_requests_and_runs(
 ODD = [None, "text", {}, {"number": None, "user": None, "title": None, "created_at": None, "updated_at": "soon"}]
 
 
-def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHub, poll: Ask) -> None:
+def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", *ODD, pull(4, user=None, title=None, updated_at=None), pull(5))
     github.put(REPO, "actions/runs", *ODD, run(6, name=None, actor=None, run_started_at=None, html_url=7))
     for kind in ("releases", "deployments", "issues/events"):
@@ -404,37 +415,39 @@ def test_an_incomplete_item_is_recorded_and_does_not_stop_the_poll(github: GitHu
     assert {gid("pr", 4, "opened"), gid("pr", 5, "opened"), gid("run", 6, 1, "success")} <= set(ids(polled))
     assert by_id(polled)[gid("pr", 4, "opened")].author == "unknown"
     assert by_id(polled)[gid("pr", 4, "opened")].title == "[PR]"
-    known = {event_type.name: {one.key for one in event_type.fields} for event_type in TYPE.event_types}
-    assert [one.event_id for one in polled.events if not set(one.facts) <= known[one.event_type]] == []
+    known = {event_type.name: {field.key for field in event_type.fields} for event_type in TYPE.event_types}
+    assert [event.event_id for event in polled.events if not set(event.facts) <= known[event.event_type]] == []
 
 
-# Where the next poll goes on
+# Cursors
 
 
 def test_the_first_poll_reads_a_day_back_and_the_next_only_changes(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     github.put(REPO, "pulls", pull(2), pull(1, created_at=ago(hours=25), updated_at=ago(minutes=1)))
     assert ids(poll()) == [gid("pr", 2, "opened")]
     spent = github.left
     assert poll(5).events == []
     assert github.left == spent, "what has not changed costs nothing of the rate limit"
-    assert all("if-none-match" in one.headers for one in fake_server.asked)
+    assert all("if-none-match" in request.headers for request in fake_server.asked)
     github.put(REPO, "pulls", pull(3, created_at=ago(minutes=1), updated_at=ago(minutes=1)))
     assert ids(poll(10)) == [gid("pr", 3, "opened")], "at the very time that was read last"
 
 
-def test_lists_are_read_back_to_the_start_of_the_last_poll(github: GitHub, fake_server: FakeServer, poll: Ask) -> None:
+def test_lists_are_read_back_to_the_start_of_the_last_poll(
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
+) -> None:
     new = [pull(number, updated_at=ago(minutes=number)) for number in range(1, 8)]
     old = [pull(number, created_at=ago(days=2), updated_at=ago(days=2, minutes=number)) for number in range(8, 90)]
     github.page = 3
     github.put(REPO, "pulls", *new, *old)
     assert len(poll().events) == 7
-    assert len([one for one in fake_server.asked if one.path.endswith("/pulls")]) == 4
+    assert len([request for request in fake_server.asked if request.path.endswith("/pulls")]) == 4
 
 
 def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
-    github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, poll: PollFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "MAX_REQUESTS", 40)
     github.page = 5
@@ -449,9 +462,9 @@ def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
         polls += 1
         # Something happens in between: all that is on later pages moves on.
         number = 100 + polls
-        when = ago(minutes=-polls)
+        time = ago(minutes=-polls)
         if polls < 4:
-            github.put(REPO, "pulls", pull(number, created_at=when, updated_at=when))
+            github.put(REPO, "pulls", pull(number, created_at=time, updated_at=time))
         if not polled.has_more:
             break
         assert "The next poll follows" in polled.note
@@ -463,7 +476,7 @@ def test_what_exceeds_one_poll_is_read_by_the_next_without_loss(
 
 
 def test_many_repositories_take_several_polls_and_then_no_more_follow(
-    github: GitHub, poll: Ask, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, poll: PollFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "MAX_REQUESTS", 30)
     names = [f"acme/part{number}" for number in range(12)]
@@ -482,7 +495,7 @@ def test_many_repositories_take_several_polls_and_then_no_more_follow(
         assert found == (expected if start == 0 else set())
 
 
-def test_the_cursor_of_one_server_is_not_used_for_another(github: GitHub, poll: Ask) -> None:
+def test_the_cursor_of_one_server_is_not_used_for_another(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(1))
     assert len(poll().events) == 1
     with run_fake_json_server(github) as moved:
@@ -493,7 +506,7 @@ def test_the_cursor_of_one_server_is_not_used_for_another(github: GitHub, poll: 
 
 
 def test_without_a_list_all_accessible_repositories_are_polled_and_quiet_ones_take_turns(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     for number in range(15):
         github.add_repo(f"acme/quiet{number}", pushed_at=ago(days=9))
@@ -508,14 +521,14 @@ def test_without_a_list_all_accessible_repositories_are_polled_and_quiet_ones_ta
     }
 
 
-def test_the_token_of_an_app_lists_the_repositories_of_its_installation(github: GitHub, poll: Ask) -> None:
+def test_the_token_of_an_app_lists_the_repositories_of_its_installation(github: GitHub, poll: PollFunction) -> None:
     github.refuse["user/repos"] = Told({"message": "Resource not accessible by integration"}, 403)
     github.lists["installation/repositories"] = github.lists["user/repos"]
     github.put(REPO, "pulls", pull(1))
     assert ids(poll(repos=[])) == [gid("pr", 1, "opened")]
 
 
-def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll: Ask) -> None:
+def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll: PollFunction) -> None:
     github.add_repo("acme/web")
     poll()
     poll(repos=["acme/web"])
@@ -523,16 +536,16 @@ def test_a_repository_that_was_listed_before_is_read_again(github: GitHub, poll:
     assert ids(poll()) == [gid("pr", 1, "opened")]
 
 
-def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: Ask) -> None:
+def test_ids_have_the_name_as_github_spells_it(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(1))
     github.things["repos/Acme/API"] = github.things[f"repos/{REPO}"]
     assert ids(poll(repos=["Acme/API"])) == [gid("pr", 1, "opened")]
 
 
-# What goes wrong
+# Errors
 
 
-def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: Ask) -> None:
+def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: PollFunction) -> None:
     github.put(REPO, "pulls", pull(1))
     github.add_repo("acme/shut")
     github.refuse["repos/acme/shut"] = Told({"message": "Forbidden"}, 403)
@@ -552,7 +565,7 @@ def test_deleted_and_forbidden_repositories_are_noted(github: GitHub, poll: Ask)
     assert "read:packages (403)" in polled.note
 
 
-def test_a_token_that_can_read_nothing_in_a_repository_fails(github: GitHub, poll: Ask) -> None:
+def test_a_token_that_can_read_nothing_in_a_repository_fails(github: GitHub, poll: PollFunction) -> None:
     for path in github.lists:
         github.refuse[path] = Told({"message": "Resource not accessible"}, 403)
     with pytest.raises(PollError, match="cannot read") as failed:
@@ -576,7 +589,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("path", "answer", "trouble", "words"), REFUSALS)
 def test_a_failed_poll_gives_the_reason(
-    github: GitHub, poll: Ask, path: str, answer: Told, trouble: ErrorKind, words: str
+    github: GitHub, poll: PollFunction, path: str, answer: Told, trouble: ErrorKind, words: str
 ) -> None:
     github.refuse[path] = answer
     with pytest.raises(PollError, match=words) as failed:
@@ -586,7 +599,7 @@ def test_a_failed_poll_gives_the_reason(
 
 
 def test_a_broken_host_gets_one_request_for_any_number_of_repositories(
-    github: GitHub, fake_server: FakeServer, poll: Ask
+    github: GitHub, fake_server: FakeServer, poll: PollFunction
 ) -> None:
     names = [f"acme/part{number}" for number in range(5)]
     for name in names:
@@ -596,13 +609,13 @@ def test_a_broken_host_gets_one_request_for_any_number_of_repositories(
     assert len(fake_server.asked) == 1
 
 
-def test_a_wrong_token_is_reported(poll: Ask) -> None:
+def test_a_wrong_token_is_reported(poll: PollFunction) -> None:
     with pytest.raises(PollError, match="rejected the token") as failed:
         poll(token="ghp_wrong")
     assert failed.value.kind is ErrorKind.AUTHENTICATION
 
 
-def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(github: GitHub, poll: Ask) -> None:
+def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(github: GitHub, poll: PollFunction) -> None:
     github.left = 251 + 9
     github.put(REPO, "pulls", pull(2), pull(1))
     github.put(REPO, "releases", {"id": 5, "tag_name": "v1", "published_at": ago(hours=2)})
@@ -623,7 +636,7 @@ def test_a_nearly_exhausted_rate_limit_ends_the_poll_and_postpones_the_next(gith
     }
 
 
-def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: Ask) -> None:
+def test_a_link_to_another_host_is_not_followed(github: GitHub, poll: PollFunction) -> None:
     with run_fake_json_server(github) as elsewhere:
         answer = Told([pull(1)], 200, {"Link": f'<{elsewhere.url}/repos/{REPO}/pulls?page=2>; rel="next"'})
         github.refuse[f"repos/{REPO}/pulls"] = answer
