@@ -52,17 +52,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Bench:
-    """How long and how often to measure, and where to put what is needed for it."""
+    """How long and how often to measure, and the folder for instances and templates."""
 
     folder: Path
     rounds: int
     seconds: float
 
     def rates(self, clients: int, contenders: Iterable[tuple[Server, Request]]) -> list[float]:
-        """Return how many requests a second each contender answers: medians of rounds in which all take turns."""
+        """Return the requests per second of each contender: the median of rounds in which they take turns."""
         contenders = list(contenders)
-        found = [[self._rate(clients, *one) for one in contenders] for _ in range(self.rounds)]
-        return [median(rates) for rates in zip(*found, strict=True)]
+        rates_by_round = [[self._rate(clients, *contender) for contender in contenders] for _ in range(self.rounds)]
+        return [median(rates) for rates in zip(*rates_by_round, strict=True)]
 
     def _rate(self, clients: int, server: Server, request: Request) -> float:
         arguments = [str(server.port), str(clients), str(self.seconds), str(request.status)]
@@ -83,7 +83,7 @@ class Bench:
         return folder
 
     def log(self) -> Iterator[Line]:
-        """Compare logging an event with one raw insert, with an empty log and with a long one."""
+        """Compare logging an event with a single INSERT, for an empty log and for a long one."""
         insert, report = replace(events.report(events.CHANGE), address="/insert"), events.report(events.CHANGE)
         empty, full = self.instance("empty"), self.instance("full", MANY, timedelta(days=90))
         with servers.bare(self.bare_folder) as bare, servers.painchain(empty) as few, servers.painchain(full) as many:
@@ -96,7 +96,7 @@ class Bench:
             yield self.memory(f"after logging, {MANY:,} events", many)
 
     def pages(self) -> Iterator[Line]:
-        """Compare pages and fragments with a template that never changes and has the same bytes."""
+        """Compare pages and fragments with a static template of the same bytes."""
         number = 10_000
         htmx = {"HX-Request": "true"}
         cases = {
@@ -116,21 +116,21 @@ class Bench:
             yield self.memory(f"after pages, {number:,} events", ours)
 
     def start(self) -> Iterator[Line]:
-        """Time the first answer of fresh and of known instances."""
+        """Time the first response of a new instance and of one that was started before."""
         seconds: dict[str, list[float]] = {"first start": [], "second start": []}
         for number in range(self.rounds):
-            for found in seconds.values():
+            for times in seconds.values():
                 with servers.painchain(self.folder / f"start-{number}", Request("/")) as server:
-                    found.append(server.first_answer)
-        for case, found in seconds.items():
-            yield Line(f"{case}: first answer", "", f"{median(found):.2f} s", median(found), START_SECONDS)
+                    times.append(server.first_answer)
+        for case, times in seconds.items():
+            yield Line(f"{case}: first answer", "", f"{median(times):.2f} s", median(times), START_SECONDS)
 
     def live(self) -> Iterator[Line]:
-        """Read how much of one core the server needs for open dashboards while nothing happens."""
+        """Measure what share of one core the server uses for open dashboards without new events."""
         with servers.painchain(self.instance("tabs", 10_000)) as server:
             page = Request("/").answer(server.port).decode()
-            found = re.search(r"/news\?after=(\d+)", page)
-            after = found[1] if found else ""
+            match = re.search(r"/news\?after=(\d+)", page)
+            after = match[1] if match else ""
             self._keep_open(server, after, 2)
             percents = []
             for _ in range(self.rounds):
@@ -141,34 +141,34 @@ class Bench:
         yield Line(case, "", f"{median(percents):.1f} %", median(percents), TABS_PERCENT)
 
     def _keep_open(self, server: Server, after: str, seconds: float) -> None:
-        arguments = [str(one) for one in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
+        arguments = [str(argument) for argument in (server.port, TABS, seconds, PAUSE_SECONDS, after)]
         subprocess.run([sys.executable, "-I", tabs.__file__, *arguments], check=True, timeout=300)
 
     def scale(self) -> Iterator[str]:
-        """Measure how reading grows with the log."""
+        """Measure how read times grow with the log."""
         yield from measure_scale(self.folder / "scale", self.rounds)
 
     def poll(self) -> Iterator[Line]:
-        """Measure how quickly what is found is stored, and what polls leave of the dashboard."""
+        """Measure how fast polled events are stored, and how much polls slow down the dashboard."""
         for row in measure_polling(self.folder / "poll", self.rounds):
             yield Line(*row)
 
     def verify(self) -> Iterator[Line]:
-        """Measure how long the check of a long log takes."""
+        """Measure how long it takes to verify a long log."""
         for row in measure_walk(self.folder / "verify"):
             yield Line(*row)
 
     def check(self) -> Iterator[Line]:
-        """Measure what the check of a long log leaves of the dashboard."""
+        """Measure how much the check of a long log slows down the dashboard."""
         for row in measure_checking(self.folder / "check", self.rounds):
             yield Line(*row)
 
     def memory(self, when: str, server: Server) -> Line:
-        """Read how much memory a server occupies."""
+        """Measure how much memory a server uses."""
         return Line(f"memory {when}", "", f"{server.resident:.0f} MiB", server.resident, MEMORY_MIB)
 
     def template(self, name: str, body: bytes) -> str:
-        """Write a template that renders to these very bytes, and return its name."""
+        """Write a template that renders to exactly these bytes, and return its name."""
         file = self.bare_folder / f"{name.replace(' ', '-')}.html"
         file.write_bytes(b"{% raw %}" + body + b"{% endraw %}")
         return file.name

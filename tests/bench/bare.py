@@ -1,4 +1,4 @@
-"""What PainChain is measured against: a bare Flask app with one raw insert and with pages that never change.
+"""The baseline of the measurements: a bare Flask app with a single INSERT and with static pages.
 
 `python bare.py PORT THREADS FOLDER` serves it; FOLDER holds the database and the templates of the pages.
 """
@@ -27,7 +27,7 @@ REQUEST_ID = "0123456789abcdef0123456789abcdef"
 
 
 def create_app(folder: Path) -> Flask:
-    """Return the app: each thread has its connection, and one lock keeps SQLite's slow waiting for itself away."""
+    """Return the app. Each thread has its own connection; one lock avoids SQLite's slow busy waiting."""
     app = Flask(__name__, template_folder=str(folder))
     here, one_writer = threading.local(), threading.Lock()
     statement = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -55,7 +55,7 @@ def create_app(folder: Path) -> Flask:
 
 
 def connect(folder: Path) -> sqlite3.Connection:
-    """Open the database, as durable as PainChain's."""
+    """Open the database with the durability of PainChain's."""
     connection = sqlite3.connect(folder / "bare.db", timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""Measure what takes long with a long log: an export's pace and memory, and how long a prune keeps writers waiting."""
+"""Measure long operations on a long log: the speed and memory of an export, and how long a prune blocks writers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SOURCES = ("github", "gitlab", "kubernetes")
 COMMAND = "import sys; from painchain.cli.main import main; sys.argv[0] = 'painchain'; main()"
 
 
-def exported(database: str, places: dict[int, tuple[Path, str]]) -> Iterator[str]:
-    """Export the shortest and the longest log, and say how fast and in how much memory."""
+def exported(database: str, instances: dict[int, tuple[Path, str]]) -> Iterator[str]:
+    """Export the shortest and the longest log, and yield the speed and the memory."""
     peaks = []
-    for size in (min(places), max(places)):
-        instance, url = places[size]
+    for size in (min(instances), max(instances)):
+        instance, url = instances[size]
         environ = {**os.environ, "PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url}
         begin = time.perf_counter()
         command = [sys.executable, "-c", COMMAND, "export", "--format", "ndjson", "--range", "all"]
@@ -44,7 +44,7 @@ def exported(database: str, places: dict[int, tuple[Path, str]]) -> Iterator[str
 
 
 def pruned(database: str, app: Flask) -> Iterator[str]:
-    """Remove the oldest events, and say how long the longest transaction kept other writers waiting."""
+    """Remove the oldest events, and yield how long the longest transaction blocked other writers."""
     seconds, removed = [], 0
     with app.app_context():
         rules = dict.fromkeys(SOURCES, KEPT_DAYS)
@@ -52,10 +52,10 @@ def pruned(database: str, app: Flask) -> Iterator[str]:
         with writer.writing() as event_log:
             trail = audit_trail.Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
             retention_rules.change(rules, {}, trail)
-        going = retention_rules.prunable(rules, now)
+        prunable = retention_rules.prunable(rules, now)
         with writer.writing() as event_log:
             trail = audit_trail.Trail(event_log, audit_trail.SYSTEM, writer.new_request_id(now), now)
-            orders = retention_rules.schedule_prune(going, retention_rules.ON_DEMAND, trail, beat)
+            orders = retention_rules.schedule_prune(prunable, retention_rules.ON_DEMAND, trail, beat)
         begin, before = time.perf_counter(), histogram.count(Filter())
         for number in orders:
             for step in paced(pruning.run(number, beat, clock)):

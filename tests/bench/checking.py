@@ -1,4 +1,4 @@
-"""Measure what the check of a long log leaves of the dashboard: the daily one, and one that somebody waits for."""
+"""Measure how much the check of a long log slows down the dashboard: the daily check, and one on demand."""
 
 from __future__ import annotations
 
@@ -16,44 +16,46 @@ from tests.bench.scale import filled
 from tests.bench.servers import Server
 
 EVENTS = 200_000
-SOME = 60  # dashboards a measurement: the check goes on for longer
-TIMES_IDLE = {"daily": 1.5, "asked for": 2.0}
-DUE = {"daily": "UPDATE log_check SET due = 0", "asked for": "UPDATE log_check SET asked = 1"}
+SAMPLES = 60  # requests per measurement; a check takes longer than these
+TIMES_IDLE = {"daily": 1.5, "on demand": 2.0}
+DUE = {"daily": "UPDATE log_check SET due = 0", "on demand": "UPDATE log_check SET asked = 1"}
 RUNNING = "SELECT began IS NOT NULL AND reached > 0 FROM log_check"
-ENDED = "UPDATE log_check SET began = NULL"  # the server sees at its next beat that it has lost it
-FOR_ITS_END = 3.0
+ENDED = "UPDATE log_check SET began = NULL"  # the server notices at its next heartbeat that it has lost the check
+SECONDS_TO_STOP = 3.0
 
 
 def check(instance: Path, rounds: int) -> Iterator[Row]:
-    """Compare how long a dashboard takes while the log is checked, and while nothing happens."""
+    """Compare the response times of a dashboard during a check of the log and without one."""
     with filled(instance, "", EVENTS).app_context():
         db.engine.dispose()
     with servers.painchain(instance) as server:
-        wait(lambda: bool(asked(instance, RUNNING)))  # the first of the day
-        asked(instance, ENDED)
-        for kind, begin in DUE.items():
-            idle, busy = zip(*(beside(server, instance, begin) for _ in range(max(rounds, 2))), strict=True)
+        wait(lambda: bool(run_statement(instance, RUNNING)))  # the first check of the day
+        run_statement(instance, ENDED)
+        for kind, start_check in DUE.items():
+            idle, during_check = zip(
+                *(measure_check(server, instance, start_check) for _ in range(max(rounds, 2))), strict=True
+            )
             case = f"dashboard p95, {EVENTS:,} events, a check {kind}"
-            ratio = median(busy) / median(idle)
-            figures = [f"{median(some) * 1000:.1f} ms" for some in (idle, busy)]
+            ratio = median(during_check) / median(idle)
+            figures = [f"{median(seconds) * 1000:.1f} ms" for seconds in (idle, during_check)]
             yield case, figures[0], figures[1], ratio, TIMES_IDLE[kind], False
 
 
-def beside(server: Server, instance: Path, begin: str) -> tuple[float, float]:
-    """Return the 95th percentile while nothing happens, and while a check goes on, one right behind the other."""
-    time.sleep(FOR_ITS_END)
-    idle = p95(server, lambda seen: len(seen) < SOME)
-    asked(instance, begin)
-    wait(lambda: bool(asked(instance, RUNNING)))
-    busy = p95(server, lambda seen: len(seen) < SOME)
-    if not asked(instance, RUNNING):
+def measure_check(server: Server, instance: Path, start_check: str) -> tuple[float, float]:
+    """Return the 95th percentile of the response times without a check, then during one."""
+    time.sleep(SECONDS_TO_STOP)
+    idle = p95(server, lambda times: len(times) < SAMPLES)
+    run_statement(instance, start_check)
+    wait(lambda: bool(run_statement(instance, RUNNING)))
+    during_check = p95(server, lambda times: len(times) < SAMPLES)
+    if not run_statement(instance, RUNNING):
         raise SystemExit("the check was over before it was measured")
-    asked(instance, ENDED)
-    return idle, busy
+    run_statement(instance, ENDED)
+    return idle, during_check
 
 
-def asked(instance: Path, statement: str) -> int:
-    """Ask the database of a server, or change it, past the server."""
+def run_statement(instance: Path, statement: str) -> int:
+    """Run a statement on the database of a server, without the server, and return the first value."""
     with closing(sqlite3.connect(instance / "painchain.db", timeout=10)) as connection, connection:
         row = connection.execute(statement).fetchone()
     return int(row[0]) if row else 0

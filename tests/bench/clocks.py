@@ -1,4 +1,4 @@
-"""Serve PainChain with the made-up connector type: `python -m tests.bench.clocks`."""
+"""Serve PainChain with the sample connector type "clock": `python -m tests.bench.clocks`."""
 
 from painchain import connectors
 from painchain.cli.main import main

@@ -1,4 +1,4 @@
-"""Fill a database with events that look like those PainChain wrote, by bulk SQL."""
+"""Fill a database with copies of real events by bulk SQL."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def report(event: dict[str, object]) -> Request:
 
 
 def add_connector() -> Request:
-    """Return the request that adds the connector which the events are about."""
+    """Return the request that adds the connector of the events."""
     return _post("/api/connectors", CONNECTOR)
 
 
@@ -67,17 +67,17 @@ def _post(address: str, body: dict[str, object]) -> Request:
 
 
 def fill(instance: Path, number: int, span: timedelta) -> None:
-    """Repeat the events of a stopped server in turn, evenly over `span` up to now, until there are `number`."""
+    """Repeat the events of a stopped server in turn, evenly spread over `span` until now, up to `number` events."""
     with closing(sqlite3.connect(instance / "painchain.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
-        have, columns = _sample(connection)
+        sample_size, columns = _sample(connection)
         indexes = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOTNULL"
         ).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
-        _repeat(connection, columns, have, number, span)
+        _repeat(connection, columns, sample_size, number, span)
         for _, statement in indexes:
             connection.execute(statement)
         connection.execute("COMMIT")
@@ -87,7 +87,7 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
             event_log.count()
         db.session.remove()
         db.engine.dispose()
-    # What was copied fits no chain, and nobody measures here what the daily check takes.
+    # The copies break the chain. Postpone the daily check, which is not measured here.
     later = time.time_ns() // 1000 + int(timedelta(hours=23) / timedelta(microseconds=1))
     with closing(sqlite3.connect(instance / "painchain.db")) as connection:
         connection.execute("UPDATE log_check SET due = ?", [later])
@@ -96,36 +96,37 @@ def fill(instance: Path, number: int, span: timedelta) -> None:
 
 
 def _sample(connection: sqlite3.Connection) -> tuple[int, str]:
-    """Keep the events that are there to copy from. Return their number, and the columns to copy as they are."""
+    """Store the present events as the sample to copy. Return their number and the columns to copy unchanged."""
     connection.execute("CREATE TEMP TABLE sample AS SELECT * FROM change_events ORDER BY id")
-    have = connection.execute("SELECT count(*) FROM sample").fetchone()[0]
+    sample_size = connection.execute("SELECT count(*) FROM sample").fetchone()[0]
     own = ("id", "event_id", "request_id", "timestamp", "recorded_at")
     names = [row[1] for row in connection.execute("PRAGMA table_info(change_events)") if row[1] not in own]
-    return have, ", ".join(names)
+    return sample_size, ", ".join(names)
 
 
-def _repeat(connection: sqlite3.Connection, columns: str, have: int, number: int, span: timedelta) -> None:
+def _repeat(connection: sqlite3.Connection, columns: str, sample_size: int, number: int, span: timedelta) -> None:
     stamp = time.time_ns() // 1000
     step = int(span / timedelta(microseconds=1)) // number
     connection.execute(
         f"""
         INSERT INTO change_events (id, event_id, request_id, timestamp, recorded_at, {columns})
         WITH RECURSIVE numbers(n, stamp) AS (
-            VALUES (:have + 1, :stamp - :step * (:number - :have - 1))
+            VALUES (:sample_size + 1, :stamp - :step * (:number - :sample_size - 1))
             UNION ALL SELECT n + 1, stamp + :step FROM numbers WHERE n < :number
         )
         SELECT n, rtrim(event_id, '.0123456789') || printf('%d.%06d', stamp / 1000000, stamp % 1000000),
             lower(hex(randomblob(16))), stamp, stamp, {columns}
-        FROM numbers JOIN sample ON sample.rowid = n % :have + 1
+        FROM numbers JOIN sample ON sample.rowid = n % :sample_size + 1
         """,
-        {"have": have, "number": number, "stamp": stamp, "step": step},
+        {"sample_size": sample_size, "number": number, "stamp": stamp, "step": step},
     )
     connection.execute(
         "INSERT INTO event_tags (tag, event) "
         'SELECT value, change_events.id FROM json_each(\'["audit","system"]\'), change_events '
         "WHERE change_events.id > ? ORDER BY 1, 2",
-        [have],
+        [sample_size],
     )
     connection.execute(
-        "UPDATE log_head SET revision = revision + ?, last_event = ?, last_stamp = ?", [number - have, number, stamp]
+        "UPDATE log_head SET revision = revision + ?, last_event = ?, last_stamp = ?",
+        [number - sample_size, number, stamp],
     )

@@ -1,6 +1,6 @@
-"""Send one request over and over on several kept-alive connections: a process of its own, light on the machine.
+"""Send the same request repeatedly on several persistent connections, in a separate, light process.
 
-`python load.py PORT CLIENTS SECONDS STATUS <request` prints how many requests a second were answered with STATUS.
+`python load.py PORT CLIENTS SECONDS STATUS <request` prints how many requests per second were answered with STATUS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Connection:
-    """One client: it sends the request, and sends it again when the whole answer is there."""
+    """One client. It sends the request again as soon as the response is complete."""
 
     def __init__(self, port: int, request: bytes, status: bytes):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -26,12 +26,12 @@ class Connection:
         self.received = b""
 
     def send(self) -> None:
-        """Ask."""
+        """Send the request."""
         self.received = b""
         self.socket.sendall(self.request)
 
     def receive(self) -> bool:
-        """Take what has arrived, and say whether that completes the answer."""
+        """Read the received bytes, and return whether the response is complete."""
         arrived = self.socket.recv(1 << 20)
         if not arrived:
             raise SystemExit("the server closed a connection")
@@ -47,8 +47,8 @@ class Connection:
         return len(self.received) >= head + 4 + (int(length[1]) if length else 0)
 
 
-def answered(port: int, clients: int, seconds: float, status: bytes, request: bytes) -> float:
-    """Return how many requests a second are answered."""
+def measure_rate(port: int, clients: int, seconds: float, status: bytes, request: bytes) -> float:
+    """Return the number of answered requests per second."""
     connections = [Connection(port, request, status) for _ in range(clients)]
     with selectors.DefaultSelector() as selector:
         for connection in connections:
@@ -75,5 +75,5 @@ def _run(selector: selectors.BaseSelector, end: float) -> int:
 
 if __name__ == "__main__":
     port, clients, seconds, status = sys.argv[1:]
-    rate = answered(int(port), int(clients), float(seconds), status.encode(), sys.stdin.buffer.read())
+    rate = measure_rate(int(port), int(clients), float(seconds), status.encode(), sys.stdin.buffer.read())
     sys.stdout.write(f"{rate}\n")

@@ -1,4 +1,4 @@
-"""Measure polling: how quickly what is found is stored, and what 200 connectors at once leave of the dashboard."""
+"""Measure polling: how fast events are stored, and how much 200 concurrent polls slow down the dashboard."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ Row = tuple[str, str, str, float, float, bool]
 def poll(folder: Path, rounds: int) -> Iterator[Row]:
     """Measure on SQLite and, where PAINCHAIN_TEST_POSTGRES names a server, on PostgreSQL."""
     connectors.TYPES[CLOCK.key] = CLOCK
-    yield from stored(folder / "sqlite", "", rounds)
+    yield from measure_storing(folder / "sqlite", "", rounds)
     if server := os.environ.get("PAINCHAIN_TEST_POSTGRES", ""):
         with database(server) as url:
-            yield from stored(folder / "postgresql", url, rounds)
-    yield from at_once(folder / "many", rounds)
-    yield from delivered(folder / "webhooks")
+            yield from measure_storing(folder / "postgresql", url, rounds)
+    yield from measure_concurrent_polls(folder / "many", rounds)
+    yield from measure_deliveries(folder / "webhooks")
 
 
 @contextmanager
@@ -66,37 +66,37 @@ def database(server: str) -> Iterator[str]:
         engine.dispose()
 
 
-def stored(instance: Path, url: str, rounds: int) -> Iterator[Row]:
-    """Compare storing what one poll found with a bare executemany of the same rows into a table of the same shape."""
-    app = started(instance, url)
+def measure_storing(instance: Path, url: str, rounds: int) -> Iterator[Row]:
+    """Compare storing the events of one poll with a bare executemany of the same rows into a similar table."""
+    app = create_server_app(instance, url)
     kind = "PostgreSQL" if url else "SQLite"
     with app.app_context():
         number = add("Clock", "http://127.0.0.1:9")
         ours, again, bare, longest = [], [], [], []
-        for turn in range(max(rounds, 2)):
-            polled = PollResult([found(turn, one) for one in range(MANY)], {"last": turn})
+        for round_number in range(max(rounds, 2)):
+            result = PollResult([pull_request(round_number, index) for index in range(MANY)], {"last": round_number})
             now = datetime.now(UTC)
             held: list[float] = []
             with length_of_writes(held):
-                ours.append(seconds(lambda polled=polled, now=now: poll_results.store(number, polled, now)))
+                ours.append(seconds(lambda result=result, now=now: poll_results.store(number, result, now)))
             longest.append(max(held))
-            again.append(seconds(lambda polled=polled, now=now: poll_results.store(number, polled, now)))
-            bare.append(bare_insert(turn))
+            again.append(seconds(lambda result=result, now=now: poll_results.store(number, result, now)))
+            bare.append(bare_insert(round_number))
         db.session.remove()
         db.engine.dispose()
-    case = f"{MANY:,} found events, {kind}"
-    # The best of the rounds: what others do on the machine only adds to it.
-    rates = [f"{MANY / min(some):.0f}/s" for some in (bare, ours)]
+    case = f"{MANY:,} polled events, {kind}"
+    # The fastest round: other processes on the machine can only slow it down.
+    rates = [f"{MANY / min(times):.0f}/s" for times in (bare, ours)]
     yield f"{case}: bare and ours", rates[0], rates[1], min(ours) / min(bare), TIMES_BARE, False
     yield f"{case}: events a second", "", rates[1], MANY / min(ours), PER_SECOND, True
     yield f"{case}: longest write, ms", "", f"{min(longest) * 1000:.0f} ms", min(longest) * 1000, 100, False
     yield f"the same again, {kind}: seconds", "", f"{min(again):.2f} s", min(again), 0.5, False
 
 
-def at_once(instance: Path, rounds: int) -> Iterator[Row]:
-    """Compare how long a dashboard takes while 200 connectors are polled at once, and while nothing happens."""
+def measure_concurrent_polls(instance: Path, rounds: int) -> Iterator[Row]:
+    """Compare the response times of a dashboard during 200 concurrent polls and without polls."""
     with run_fake_server() as port:
-        app = started(instance, "")
+        app = create_server_app(instance, "")
         with app.app_context():
             for number in range(CONNECTORS):
                 add(f"Clock {number}", f"http://127.0.0.1:{port}")
@@ -104,44 +104,53 @@ def at_once(instance: Path, rounds: int) -> Iterator[Row]:
             db.engine.dispose()
         with servers.running(["-m", "tests.bench.clocks"], instance) as server:
             wait_for_polls(instance, 0)
-            for found in (0, STRIKES):
-                idle, busy, took = [], [], []
+            for event_count in (0, STRIKES):
+                idle, polling, took = [], [], []
                 for _ in range(max(rounds, 2)):
-                    idle.append(p95(server, lambda seen: len(seen) < 150))
-                    begin = make_due(instance, port, found)
-                    busy.append(p95(server, lambda seen, begin=begin: not all_polled(instance, begin)))
+                    idle.append(p95(server, lambda times: len(times) < 150))
+                    begin = make_due(instance, port, event_count)
+                    polling.append(p95(server, lambda times, begin=begin: not all_polled(instance, begin)))
                     took.append(time.time() - begin)
-                case = f"dashboard p95, {CONNECTORS} polls of {found} events ({median(took):.1f} s)"
-                ratio = median(busy) / median(idle)
-                yield case, f"{median(idle) * 1000:.1f} ms", f"{median(busy) * 1000:.1f} ms", ratio, TIMES_IDLE, False
+                case = f"dashboard p95, {CONNECTORS} polls of {event_count} events ({median(took):.1f} s)"
+                ratio = median(polling) / median(idle)
+                yield (
+                    case,
+                    f"{median(idle) * 1000:.1f} ms",
+                    f"{median(polling) * 1000:.1f} ms",
+                    ratio,
+                    TIMES_IDLE,
+                    False,
+                )
 
 
-def delivered(instance: Path) -> Iterator[Row]:
-    """Measure how soon a webhook is answered, each with an event that is new."""
+def measure_deliveries(instance: Path) -> Iterator[Row]:
+    """Measure the response times of webhook deliveries, each with a new event."""
     gitlab = {"type": "gitlab", "name": "GitLab", "config": {"token": "made-up-token"}}
     with servers.painchain(instance) as server:
-        one = json.loads(posted("/api/connectors", gitlab, 201).answer(server.port))["id"]
-        posted(f"/api/connectors/{one}/enable", {}, 200).answer(server.port)
-        hook = json.loads(posted(f"/api/connectors/{one}/webhook", {}, 201).answer(server.port))
+        connector_id = json.loads(post_request("/api/connectors", gitlab, 201).answer(server.port))["id"]
+        post_request(f"/api/connectors/{connector_id}/enable", {}, 200).answer(server.port)
+        hook = json.loads(post_request(f"/api/connectors/{connector_id}/webhook", {}, 201).answer(server.port))
         payload, took = json.loads(PIPELINE.read_text()), []
         for number in range(DELIVERIES):
             payload["object_attributes"]["id"] = number + 1
             headers = {"X-Gitlab-Token": hook["secret"], "X-Gitlab-Event-UUID": f"bench-{number}"}
-            delivery = posted(f"/hooks/gitlab/{one}", payload, 202, {"X-Gitlab-Event": "Pipeline Hook", **headers})
+            delivery = post_request(
+                f"/hooks/gitlab/{connector_id}", payload, 202, {"X-Gitlab-Event": "Pipeline Hook", **headers}
+            )
             begin = time.perf_counter()
             delivery.answer(server.port)
             took.append((time.perf_counter() - begin) * 1000)
-    for case, found in ("median", median(took)), ("p99", quantiles(took, n=100)[-1]):
-        yield f"a webhook is answered, {case}, ms", "", f"{found:.1f} ms", found, ANSWER_MS, False
+    for case, milliseconds in ("median", median(took)), ("p99", quantiles(took, n=100)[-1]):
+        yield f"a webhook is answered, {case}, ms", "", f"{milliseconds:.1f} ms", milliseconds, ANSWER_MS, False
 
 
-def posted(address: str, value: object, status: int, headers: dict[str, str] | None = None) -> servers.Request:
+def post_request(address: str, value: object, status: int, headers: dict[str, str] | None = None) -> servers.Request:
     """Return a request that posts JSON."""
     own = {"Content-Type": "application/json", **(headers or {})}
     return servers.Request(address, json.dumps(value).encode(), own, status)
 
 
-def started(instance: Path, url: str) -> Flask:
+def create_server_app(instance: Path, url: str) -> Flask:
     """Return an app on a fresh database."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
     environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = "yes"
@@ -156,10 +165,10 @@ def add(name: str, url: str) -> int:
         return connector_store.create(CLOCK, values, True, Trail(event_log, SYSTEM, writer.new_request_id(now), now)).id
 
 
-def found(turn: int, number: int) -> SourceEvent:
-    """Return a pull request, as sources tell of them."""
+def pull_request(round_number: int, number: int) -> SourceEvent:
+    """Return the event of a pull request, as a poll returns it."""
     return SourceEvent(
-        event_id=f"pr-acme/api-{turn}-{number}-opened",
+        event_id=f"pr-acme/api-{round_number}-{number}-opened",
         event_type="PullRequest",
         title=f"[PR] Retry the flaky upload {number}",
         timestamp=datetime.now(UTC) - timedelta(seconds=8 * number),
@@ -179,10 +188,10 @@ def found(turn: int, number: int) -> SourceEvent:
     )
 
 
-def bare_insert(turn: int) -> float:
-    """Return the seconds that a bare executemany takes for the rows of a turn, with the indexes that ours have.
+def bare_insert(round_number: int) -> float:
+    """Return the seconds that a bare executemany takes for the rows of one round, with the same indexes as ours.
 
-    It begins with Python's values, as ours does: whoever writes them has to write their JSON, and their tags.
+    Like ours, it starts with Python values: encoding the JSON and inserting the tags count.
     """
     sqlite = db.engine.dialect.name == "sqlite"
     with db.engine.begin() as connection:
@@ -203,46 +212,46 @@ def bare_insert(turn: int) -> float:
         connection.exec_driver_sql("CREATE INDEX bare_tags_event ON bare_tags (event)")
     with closing(db.engine.raw_connection()) as connection:
         cursor = connection.cursor()
-        cursor.execute(f"SELECT * FROM change_events WHERE event_id LIKE 'pr-acme/api-{turn}-%'")
-        names = [column[0] for column in cursor.description]
+        cursor.execute(f"SELECT * FROM change_events WHERE event_id LIKE 'pr-acme/api-{round_number}-%'")
+        names = [name for name, *_ in cursor.description]
         in_json = [names.index(name) for name in ("description", "metadata", "tags")]
         rows = [list(row) for row in cursor.fetchall()]
         for row in rows if sqlite else ():
-            for place in in_json:
-                row[place] = json.loads(row[place])
-        mark = "?" if sqlite else "%s"
-        places = ", ".join([mark] * len(names))
+            for column in in_json:
+                row[column] = json.loads(row[column])
+        placeholder = "?" if sqlite else "%s"
+        placeholders = ", ".join([placeholder] * len(names))
         if sqlite:
             cursor.execute("BEGIN IMMEDIATE")
-        statement = f"INSERT INTO bare ({', '.join(names)}) VALUES ({places})"
+        statement = f"INSERT INTO bare ({', '.join(names)}) VALUES ({placeholders})"
 
         def insert() -> None:
             tags = [[tag, row[names.index("id")]] for row in rows for tag in row[in_json[2]]]
             for row in rows:
-                for place in in_json:
-                    row[place] = json.dumps(row[place])
+                for column in in_json:
+                    row[column] = json.dumps(row[column])
             cursor.executemany(statement, rows)
-            cursor.executemany(f"INSERT INTO bare_tags VALUES ({mark}, {mark})", tags)
+            cursor.executemany(f"INSERT INTO bare_tags VALUES ({placeholder}, {placeholder})", tags)
             connection.commit()
 
         return seconds(insert)
 
 
 def seconds(act: Callable[[], object]) -> float:
-    """Return how long it takes."""
+    """Return how many seconds a call takes."""
     begin = clock()
     act()
     return clock() - begin
 
 
 def clock() -> float:
-    """Return the time. SQLite works in this very thread, so that its time is what the thread takes of it."""
+    """Return the time in seconds: for SQLite the processor time of this thread, because SQLite works in it."""
     return time.thread_time() if db.engine.dialect.name == "sqlite" else time.perf_counter()
 
 
 @contextmanager
 def length_of_writes(held: list[float]) -> Iterator[None]:
-    """Note for how long each write transaction keeps other writers waiting."""
+    """Append to `held` the seconds for which each write transaction blocks other writers."""
     writing = writer.writing
 
     @contextmanager
@@ -261,7 +270,7 @@ def length_of_writes(held: list[float]) -> Iterator[None]:
 
 @contextmanager
 def run_fake_server() -> Iterator[int]:
-    """Run the source that all connectors ask, as a process of its own."""
+    """Run the fake source that all connectors poll in a separate process, and yield its port."""
     port = next(servers.ports)
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.strikes", str(port)], cwd=servers.ROOT)
     try:
@@ -273,7 +282,7 @@ def run_fake_server() -> Iterator[int]:
 
 
 def answers(port: int, path: str = "/strikes?after=0") -> bool:
-    """Say whether a server answers."""
+    """Return whether a server answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -284,9 +293,9 @@ def answers(port: int, path: str = "/strikes?after=0") -> bool:
         connection.close()
 
 
-def make_due(instance: Path, port: int, found: int) -> float:
-    """Let the source tell each connector of so many events from now on, and make all of them due. Return when."""
-    answers(port, f"/tell/{found}")
+def make_due(instance: Path, port: int, event_count: int) -> float:
+    """Set how many events the source returns per poll, make all connectors due, and return the present time."""
+    answers(port, f"/tell/{event_count}")
     now = time.time()
     with closing(sqlite3.connect(instance / "painchain.db", timeout=10)) as connection, connection:
         connection.execute("UPDATE poll_states SET due = ?", [int(now * 1e6)])
@@ -294,7 +303,7 @@ def make_due(instance: Path, port: int, found: int) -> float:
 
 
 def all_polled(instance: Path, since: float) -> bool:
-    """Say whether every connector has been polled since then."""
+    """Return whether every connector has been polled since then."""
     with closing(sqlite3.connect(instance / "painchain.db", timeout=10)) as connection:
         query = "SELECT count(*) FROM poll_states WHERE last_success >= ?"
         return connection.execute(query, [int(since * 1e6)]).fetchone()[0] >= CONNECTORS
@@ -306,27 +315,27 @@ def wait_for_polls(instance: Path, since: float) -> None:
 
 
 def wait(done: Callable[[], bool]) -> None:
-    """Wait for something to come about.
+    """Wait until `done` returns true.
 
-    :raises SystemExit: when it does not within a minute.
+    :raises SystemExit: if that takes more than a minute.
     """
     pause = threading.Event()
     for _ in range(600):
         if done():
             return
         pause.wait(0.1)
-    raise SystemExit("it did not come to that")
+    raise SystemExit("timed out after a minute")
 
 
 def p95(server: Server, more: Callable[[list[float]], bool]) -> float:
-    """Ask for a dashboard that is not a kept answer, as long as there is `more`; return the 95th percentile."""
+    """Request an uncached dashboard while `more` returns true, and return the 95th percentile of the response times."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    taken: list[float] = []
-    while more(taken) or len(taken) < 20:
+    times: list[float] = []
+    while more(times) or len(times) < 20:
         begin = time.perf_counter()
         connection.request("GET", f"/?range=24h&n={time.monotonic_ns()}")
         connection.getresponse().read()
-        taken.append(time.perf_counter() - begin)
+        times.append(time.perf_counter() - begin)
         time.sleep(0.005)
     connection.close()
-    return quantiles(taken, n=20)[-1]
+    return quantiles(times, n=20)[-1]

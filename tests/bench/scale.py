@@ -1,4 +1,4 @@
-"""Measure how reading grows with the log: 10,000, 100,000 and 1,000,000 events, on each database, with the plans."""
+"""Measure how read times grow with the log (10,000 to 1,000,000 events) on each database, and print the query plans."""
 
 from __future__ import annotations
 
@@ -50,37 +50,40 @@ COLUMNS = ("source", "event_type", "connector_name", "author", "status")
 
 
 def reads(app: Flask, now: datetime) -> Iterator[tuple[str, Read]]:
-    """Yield what is measured, by name."""
+    """Yield the name and the function of each read."""
     middle = Cursor(now - timedelta(days=DAYS / 2), 0)
     utc = ZoneInfo("UTC")
 
-    def chart(wanted: Filter, range_: str, zone: ZoneInfo = utc) -> Read:
+    def chart(event_filter: Filter, range_: str, zone: ZoneInfo = utc) -> Read:
         start = now - RANGES[range_] if range_ in RANGES else None
-        return lambda: histogram.histogram(Filter(**{**vars(wanted), "start": start}), now, zone)
+        return lambda: histogram.histogram(Filter(**{**vars(event_filter), "start": start}), now, zone)
 
     yield "page: newest", lambda: queries.page(Filter())
     yield "page: middle", lambda: queries.page(Filter(), middle)
-    for name, wanted in FILTERS.items():
-        yield f"page: {name}", lambda wanted=wanted: queries.page(wanted)
+    for name, event_filter in FILTERS.items():
+        yield f"page: {name}", lambda event_filter=event_filter: queries.page(event_filter)
     yield "page: author, middle", lambda: queries.page(FILTERS["author"], middle)
     yield "page: tag, middle", lambda: queries.page(FILTERS["tag"], middle)
     for range_ in (*RANGES, "all"):
         yield f"chart: {range_}", chart(Filter(), range_)
     yield "chart: 90d in Berlin", chart(Filter(), "90d", ZoneInfo("Europe/Berlin"))
     yield "chart: 90d in Kolkata", chart(Filter(), "90d", ZoneInfo("Asia/Kolkata"))
-    for name, wanted in FILTERS.items():
-        yield f"chart: 24h, {name}", chart(wanted, "24h")
-        yield f"chart: 90d, {name}", chart(wanted, "90d")
+    for name, event_filter in FILTERS.items():
+        yield f"chart: 24h, {name}", chart(event_filter, "24h")
+        yield f"chart: 90d, {name}", chart(event_filter, "90d")
     for q in SEARCHES:
         for range_ in ("24h", "90d"):
             yield f"chart: {range_}, q={q}", chart(Filter(q=q), range_)
-    yield "statistics", lambda: [histogram.count(Filter()), *(histogram.counts_by(one, Filter()) for one in COLUMNS)]
+    yield (
+        "statistics",
+        lambda: [histogram.count(Filter()), *(histogram.counts_by(column, Filter()) for column in COLUMNS)],
+    )
     yield "menus of the filter", queries.filter_values
     two = FILTERS["author and type"]
     yield "statistics, author and type", lambda: histogram.statistics(two, COLUMNS)
     client = app.test_client()
     for range_ in ("24h", "90d"):
-        # The unknown parameter is ignored, and keeps the answer from being a kept one.
+        # The unknown parameter is ignored, and avoids a cached response.
         yield (
             f"whole dashboard, {range_}",
             lambda range_=range_: client.get(f"/?range={range_}&n={time.monotonic_ns()}"),
@@ -112,25 +115,26 @@ def databases(server: str) -> Iterator[dict[int, str]]:
         engine.dispose()
 
 
-def measured(database: str, places: dict[int, tuple[Path, str]], rounds: int) -> Iterator[str]:
-    """Yield the table of one database, in milliseconds, and the plans at the largest size."""
-    found: dict[str, list[float]] = {}
+def measured(database: str, instances: dict[int, tuple[Path, str]], rounds: int) -> Iterator[str]:
+    """Yield the table of one database, in milliseconds, and the query plans at the largest size."""
+    times_by_name: dict[str, list[float]] = {}
     plans: dict[str, list[str]] = {}
-    for size, (instance, url) in places.items():
+    for size, (instance, url) in instances.items():
         app = filled(instance, url, size)
         with app.app_context():
             for name, read in reads(app, datetime.now(UTC)):
-                found.setdefault(name, []).append(best(read, rounds))
-                if size == max(places):
+                times_by_name.setdefault(name, []).append(best(read, rounds))
+                if size == max(instances):
                     plans[name] = list(plan(read))
             db.session.remove()
             db.engine.dispose()
-    yield f"{database:<40} {''.join(f'{size:>12,}' for size in places)} {'ratio':>8}"
-    for name, times in found.items():
+    yield f"{database:<40} {''.join(f'{size:>12,}' for size in instances)} {'ratio':>8}"
+    for name, times in times_by_name.items():
         ratio = times[-1] / times[0]
         verdict = "ok" if ratio <= TARGET else "miss"
-        yield f"{name:<40} {''.join(f'{one:>9.2f} ms' for one in times)} {ratio:>8.2f}  ≤ {TARGET} {verdict}"
-    yield from bulk.exported(database, places)
+        cells = "".join(f"{milliseconds:>9.2f} ms" for milliseconds in times)
+        yield f"{name:<40} {cells} {ratio:>8.2f}  ≤ {TARGET} {verdict}"
+    yield from bulk.exported(database, instances)
     yield from bulk.pruned(database, app)
     for name, steps in plans.items():
         yield f"plan of {name}:"
@@ -138,7 +142,7 @@ def measured(database: str, places: dict[int, tuple[Path, str]], rounds: int) ->
 
 
 def filled(instance: Path, url: str, size: int) -> Flask:
-    """Return an app whose log has so many made-up events; a log that has some is left as it is."""
+    """Return an app whose log has `size` demo events; a log with events is left unchanged."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": url, "PAINCHAIN_LOG_LEVEL": "error"}
     app = create_app(config.load(environ))
     with app.app_context():
@@ -150,9 +154,9 @@ def filled(instance: Path, url: str, size: int) -> Flask:
 
 
 def best(read: Read, rounds: int) -> float:
-    """Return the milliseconds of the fastest of so many rounds: what others do on the machine only adds to it.
+    """Return the milliseconds of the fastest round: other processes on the machine can only slow it down.
 
-    SQLite works in this very thread, so that its time is what the thread takes, however busy the machine.
+    For SQLite this is the processor time of this thread, because SQLite works in it.
     """
     clock = time.thread_time if db.engine.dialect.name == "sqlite" else time.perf_counter
     times = []
@@ -165,18 +169,18 @@ def best(read: Read, rounds: int) -> float:
 
 
 def plan(read: Read) -> Iterator[str]:
-    """Yield the steps in which the database finds what it is asked, without those of the head of the log."""
-    asked: list[tuple[str, Any]] = []
+    """Yield the steps of the query plans of a read, without those that read the head of the log."""
+    statements: list[tuple[str, Any]] = []
 
     def listen(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        asked.append((statement, values))
+        statements.append((statement, values))
 
     event.listen(db.engine, "before_cursor_execute", listen)
     read()
     event.remove(db.engine, "before_cursor_execute", listen)
     explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
     steps = []
-    for statement, values in asked:
+    for statement, values in statements:
         if statement.startswith(("SELECT", "WITH")):
             rows = db.session.connection().exec_driver_sql(explain + statement, values)
             steps += [str(row[-1]).split("  (cost")[0].strip() for row in rows]

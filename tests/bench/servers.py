@@ -1,4 +1,4 @@
-"""Start servers as processes of their own, time their first answer, read their memory, stop them."""
+"""Start servers as separate processes, time their first response, read their memory, stop them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ports = count(8301)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a server, and the status of the answer that counts."""
+    """A request to a server, and the expected status of the response."""
 
     address: str
     body: bytes = b""
@@ -36,15 +36,15 @@ class Request:
 
     @property
     def raw(self) -> bytes:
-        """The request as it goes over the line."""
+        """The request as raw HTTP."""
         headers = {"Host": "127.0.0.1", **self.headers, **({"Content-Length": len(self.body)} if self.body else {})}
         lines = [f"{self.method} {self.address} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
     def answer(self, port: int) -> bytes:
-        """Send it once, and return the body of the answer.
+        """Send the request once, and return the body of the response.
 
-        :raises SystemExit: when the answer has another status.
+        :raises SystemExit: if the response has another status.
         """
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
@@ -63,7 +63,7 @@ HEALTH = Request("/health")
 
 @dataclass
 class Server:
-    """A running server. `first_answer` is the seconds from the start of its process to its first answer."""
+    """A running server. `first_answer` is the seconds from the start of its process to its first response."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -71,27 +71,27 @@ class Server:
 
     @property
     def resident(self) -> float:
-        """The memory that it occupies, in MiB."""
+        """The memory that the server uses, in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it has used."""
+        """The processor time that the server has used, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def painchain(instance: Path, first: Request = HEALTH) -> Iterator[Server]:
-    """Run PainChain with its database in `instance`; it is up when it has answered `first`."""
+    """Run PainChain with its database in `instance`; it is up as soon as it answers `first`."""
     with running(["app.py"], instance, first) as server:
         yield server
 
 
 @contextmanager
 def running(command: list[str], instance: Path, first: Request = HEALTH) -> Iterator[Server]:
-    """Run what serves PainChain with its database in `instance`."""
+    """Run a command that serves PainChain with its database in `instance`."""
     port = next(ports)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(config.PREFIX)}
     environ |= {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_PORT": str(port), "PAINCHAIN_LOG_LEVEL": "error"}

@@ -1,4 +1,7 @@
-"""Be the source that 200 connectors ask: `python -m tests.bench.strikes PORT`. `/tell/20` sets how much there is."""
+"""Serve the source that 200 connectors poll: `python -m tests.bench.strikes PORT`.
+
+`/tell/20` sets the number of strikes in each response.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ numbers = count(1)
 
 
 class Source(BaseHTTPRequestHandler):
-    """Each answer holds new strikes, whoever asks."""
+    """Return new strikes to every request."""
 
     protocol_version = "HTTP/1.1"
     many = 0
@@ -28,7 +31,7 @@ class Source(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Keep many dashboards open while nothing happens: a process of its own, light on the machine.
+"""Keep many dashboards open without new events, in a separate, light process.
 
-`python tabs.py PORT TABS SECONDS PAUSE AFTER` asks as so many tabs do, each for news every PAUSE seconds and for the
-chart once a minute, evenly spread.
+`python tabs.py PORT TABS SECONDS PAUSE AFTER` sends the requests of TABS browser tabs, evenly spread: each tab asks for
+new events every PAUSE seconds and for the chart once a minute.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ CHART_PAUSE = 60
 HEADERS = {"HX-Request": "true", "Cookie": "zone=Europe/Zurich"}
 
 
-def ask(connection: http.client.HTTPConnection, address: str) -> bytes:
-    """Ask as htmx does; a connection that was closed is opened anew, as browsers do."""
+def get(connection: http.client.HTTPConnection, address: str) -> bytes:
+    """Send a request as htmx does. Like a browser, reopen a closed connection."""
     connection.request("GET", address, headers=HEADERS)
     answer = connection.getresponse()
     body = answer.read()
@@ -26,7 +26,7 @@ def ask(connection: http.client.HTTPConnection, address: str) -> bytes:
 
 
 def keep_open(port: int, tabs: int, seconds: float, pause: float, after: str) -> None:
-    """Let all tabs ask, evenly spread, for so many seconds."""
+    """Send the requests of all tabs, evenly spread, for `seconds`."""
     connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(tabs)]
     begin = time.monotonic()
     due: list[tuple[float, int, str, float]] = []
@@ -36,7 +36,7 @@ def keep_open(port: int, tabs: int, seconds: float, pause: float, after: str) ->
     while due[0][0] < begin + seconds:
         when, number, address, again = heappop(due)
         time.sleep(max(0.0, when - time.monotonic()))
-        ask(connections[number], address)
+        get(connections[number], address)
         heappush(due, (when + again, number, address, again))
 
 

@@ -1,4 +1,4 @@
-"""Measure how long it takes to verify a long log, beside a bare SELECT of the columns that are hashed."""
+"""Measure how long it takes to verify a long log, compared with a bare SELECT of the hashed columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAST_OF_BARE = 0.1  # reading alone does not parse JSON, spell it and hash it
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
-    """Yield the lines of the table: events a second and as a part of the bare SELECT's, and the seconds of a check."""
+    """Yield the rows of the table: events per second compared with the bare SELECT, and the seconds of a full check."""
     app = filled(folder, "", EVENTS)
     with app.app_context():
         begin = time.perf_counter()
@@ -27,13 +27,13 @@ def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:
                 pass
         bare = EVENTS / (time.perf_counter() - begin)
         begin = time.perf_counter()
-        found = verification.verify_chain()
+        result = verification.verify_chain()
         ours = EVENTS / (time.perf_counter() - begin)
         verification.completeness()
         seconds = time.perf_counter() - begin
         db.session.remove()
         db.engine.dispose()
-    assert found.broken is None
+    assert result.broken is None
     case = f"walk along {EVENTS:,} events"
     yield case, f"{bare:,.0f}/s", f"{ours:,.0f}/s", ours / bare, LEAST_OF_BARE, True
     yield f"verify {EVENTS:,} events", "", f"{seconds:.0f} s", seconds, MOST_SECONDS, False
