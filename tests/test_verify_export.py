@@ -201,9 +201,9 @@ def test_lines_of_two_logs_with_a_common_start_do_not_match(app: Flask, exported
 
 
 def _new_events() -> list[writer.NewEvent]:
-    from tests.eventlog.test_chain import made
+    from tests.eventlog.test_chain import new_event
 
-    return [made(90), made(91)]
+    return [new_event(90), new_event(91)]
 
 
 @ON_SQLITE

@@ -1,4 +1,4 @@
-"""The callback of an OpenID Connect provider is accepted only if all of it is valid."""
+"""The callback of an OpenID Connect provider is accepted only if every part is valid."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def finish(
                     "token_type": "Bearer",
                     "id_token": sign({name: value for name, value in id_claims.items() if value is not None}),
                 },
-                "userinfo_endpoint": {"sub": "one", "email": "told@people.example", "email_verified": "true"},
+                "userinfo_endpoint": {"sub": "one", "email": "userinfo@people.example", "email_verified": "true"},
             }[name]
         )
 
@@ -102,9 +102,9 @@ def test_a_valid_token_identifies_the_user():
 
 def test_the_email_is_read_from_userinfo_if_the_token_has_none():
     identity = finish({"email": None, "email_verified": None})
-    assert (identity.email, identity.verified) == ("told@people.example", True)
+    assert (identity.email, identity.verified) == ("userinfo@people.example", True)
     with pytest.raises(OidcSignInFailed, match="is not valid OpenID Connect"):
-        finish({"email": None}, userinfo_endpoint=Told({"sub": "two", "email": "told@people.example"}))
+        finish({"email": None}, userinfo_endpoint=Told({"sub": "two", "email": "userinfo@people.example"}))
 
 
 @pytest.mark.parametrize(

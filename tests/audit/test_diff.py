@@ -20,7 +20,7 @@ UNHURRIED = settings(deadline=None)
 
 AWKWARD = ["main", " main ", "main,next", "a\r\nb", "a\nb", "é", "e\u0301", "x/", "/ /", "a”, “b", "\0", "\u200b"]
 WORDS = st.text(max_size=12) | st.sampled_from(AWKWARD)
-LISTABLE = WORDS.filter(lambda word: not SEPARATORS.intersection(word))  # an item with one is refused
+LISTABLE = WORDS.filter(lambda word: not SEPARATORS.intersection(word))  # an item with a separator is refused
 ITEMS = st.lists(LISTABLE, max_size=4)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: WORDS,
@@ -35,24 +35,24 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
 
 
 def value_of(field: Field) -> st.SearchStrategy[Any]:
-    """Any value that a form, a script or an older version may have for a field."""
+    """Return any value that a form, a script or an older version can have for a field."""
     return VALUES[field.kind] | st.sampled_from(EMPTIES)
 
 
 def some_of(connector_type: ConnectorType) -> st.SearchStrategy[dict[str, Any]]:
-    """Values for some of the fields of a type; the others are absent."""
+    """Return values for some of the fields of a type."""
     return st.fixed_dictionaries({}, optional={field.key: value_of(field) for field in connector_type.all_fields})
 
 
 connector_types = st.sampled_from(list(TYPES.values()))
-one_configuration = connector_types.flatmap(lambda one: st.tuples(st.just(one), some_of(one)))
-two_configurations = connector_types.flatmap(lambda one: st.tuples(st.just(one), some_of(one), some_of(one)))
+one_configuration = connector_types.flatmap(lambda kind: st.tuples(st.just(kind), some_of(kind)))
+two_configurations = connector_types.flatmap(lambda kind: st.tuples(st.just(kind), some_of(kind), some_of(kind)))
 field_and_value = st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), value_of(field)))
 two_values = st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), value_of(field), value_of(field)))
 
 
 def of_kind(kind: Kind) -> list[Field]:
-    """The real fields of a kind, each definition once."""
+    """Return the real fields of a kind, each definition once."""
     return list(dict.fromkeys(field for field in FIELDS if field.kind is kind))
 
 
@@ -96,8 +96,8 @@ def test_diff_lists_each_changed_field_once_in_form_order(case):
 @example((Field("base_url", "API URL", Kind.URL), "https://host.example/ /"))
 def test_normalization_is_idempotent(case):
     field, value = case
-    once = field.normalize(value)
-    assert field.normalize(once) == once
+    normalized = field.normalize(value)
+    assert field.normalize(normalized) == normalized
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.key)
@@ -107,13 +107,13 @@ def test_empty_values_are_equal(field, old, new):
     assert diff([field], {field.key: old}, {field.key: new}) == []
 
 
-@pytest.mark.parametrize("field", [one for one in FIELDS if one.default is None], ids=lambda field: field.key)
+@pytest.mark.parametrize("field", [field for field in FIELDS if field.default is None], ids=lambda field: field.key)
 @pytest.mark.parametrize("new", EMPTIES, ids=repr)
 def test_missing_value_equals_empty(field, new):
     assert diff([field], {}, {field.key: new}) == []
 
 
-@pytest.mark.parametrize("field", [one for one in FIELDS if one.default is not None], ids=lambda field: field.key)
+@pytest.mark.parametrize("field", [field for field in FIELDS if field.default is not None], ids=lambda field: field.key)
 def test_field_without_stored_value_has_its_default(field):
     assert diff([field], {}, {field.key: field.default}) == []
 
@@ -278,6 +278,6 @@ def test_reported_values_are_formatted_differently(first, second):
 
 
 def tags_field() -> Field:
-    """The tags of every connector."""
+    """Return the field for tags, which every connector has."""
     [field] = of_kind(Kind.TAGS)
     return field

@@ -36,7 +36,7 @@ COMMENTS = VisibilityChange("PullRequest", "comments", "Comments", visible=True)
 
 
 @dataclass(frozen=True)
-class Told:
+class ExpectedEvent:
     """The expected members of an event."""
 
     kind: str
@@ -50,10 +50,10 @@ class Told:
 Act = Callable[[Trail], str | None]
 NAMED = {"connector_type": "github", "connector_name": "Work GitHub"}
 
-SEVEN: list[tuple[Act, Told]] = [
+SEVEN: list[tuple[Act, ExpectedEvent]] = [
     (
         lambda trail: trail.log_connector_created(WORK, {"name": "Work GitHub", "token": "set"}),
-        Told(
+        ExpectedEvent(
             "connector_created",
             "[Connector Created] Work GitHub",
             "created",
@@ -67,7 +67,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_connector_updated(WORK, [INTERVAL, TOKEN, TAGS], [REVIEWERS]),
-        Told(
+        ExpectedEvent(
             "connector_updated",
             "[Connector Updated] Work GitHub",
             "updated",
@@ -98,7 +98,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_connector_deleted(WORK, {"name": "Work GitHub", "enabled": True}),
-        Told(
+        ExpectedEvent(
             "connector_deleted",
             "[Connector Deleted] Work GitHub",
             "deleted",
@@ -112,7 +112,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_connector_enabled(WORK),
-        Told(
+        ExpectedEvent(
             "connector_enabled",
             "[Connector Enabled] Work GitHub",
             "enabled",
@@ -122,7 +122,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_connector_disabled(WORK),
-        Told(
+        ExpectedEvent(
             "connector_disabled",
             "[Connector Disabled] Work GitHub",
             "disabled",
@@ -132,7 +132,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log(event_kinds.connector_failing(WORK, "git.example rejected the token (401).")),
-        Told(
+        ExpectedEvent(
             "connector_failing",
             "[Connector Failing] Work GitHub",
             "failing",
@@ -146,7 +146,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log(event_kinds.connector_recovered(WORK, 1, datetime(2026, 1, 2, 3, 4, tzinfo=UTC))),
-        Told(
+        ExpectedEvent(
             "connector_recovered",
             "[Connector Recovered] Work GitHub",
             "recovered",
@@ -161,7 +161,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_config_changed(WORK, INTERVAL),
-        Told(
+        ExpectedEvent(
             "config_changed",
             "[Config Changed] Work GitHub - poll_interval",
             "changed",
@@ -179,7 +179,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_config_changed(WORK, TOKEN),
-        Told(
+        ExpectedEvent(
             "config_changed",
             "[Config Changed] Work GitHub - token",
             "changed",
@@ -197,7 +197,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_field_visibility_changed(REVIEWERS, WORK),
-        Told(
+        ExpectedEvent(
             "field_visibility_changed",
             "[Field Visibility Changed] PullRequest",
             "hidden",
@@ -214,7 +214,7 @@ SEVEN: list[tuple[Act, Told]] = [
     ),
     (
         lambda trail: trail.log_field_visibility_changed(COMMENTS),
-        Told(
+        ExpectedEvent(
             "field_visibility_changed",
             "[Field Visibility Changed] PullRequest",
             "shown",
@@ -233,17 +233,19 @@ SEVEN: list[tuple[Act, Told]] = [
 
 
 @contextmanager
-def acting(app: Flask, author: str = "operator", now: datetime = NOW, request_id: str = "r1") -> Iterator[Trail]:
+def audited_transaction(
+    app: Flask, author: str = "operator", now: datetime = NOW, request_id: str = "r1"
+) -> Iterator[Trail]:
     """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, author, request_id, now)
 
 
-def written(app: Flask, *acts: Act, **how: Any) -> list[Event]:
+def run_actions(app: Flask, *acts: Act, **how: Any) -> list[Event]:
     """Run actions and return their events in commit order."""
     with app.app_context():
         before = queries.head().last_event
-    with acting(app, **how) as trail:
+    with audited_transaction(app, **how) as trail:
         for act in acts:
             act(trail)
     with app.app_context():
@@ -257,7 +259,7 @@ def system(app: Flask) -> Any:
 
 def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
     """Enable or disable the built-in connector and return the events."""
-    return written(app, lambda trail: connector_store.set_enabled(system(app), on, trail), **how)
+    return run_actions(app, lambda trail: connector_store.set_enabled(system(app), on, trail), **how)
 
 
 @pytest.mark.both_databases
@@ -265,7 +267,7 @@ def turn_auditing(app: Flask, on: bool, **how: Any) -> list[Event]:
     ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
 )
 def test_event_matches_the_specification(app, act, expected):
-    [event] = written(app, act)
+    [event] = run_actions(app, act)
     assert event.title == expected.title
     assert event.metadata == expected.metadata
     assert event.description == expected.description
@@ -281,7 +283,7 @@ def test_event_matches_the_specification(app, act, expected):
     ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
 )
 def test_log_returns_the_event_id(app, act, expected):
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         event_id = act(trail)
     with app.app_context():
         assert queries.event_by_event_id(str(event_id)).title == expected.title
@@ -291,21 +293,21 @@ def test_log_returns_the_event_id(app, act, expected):
     ("act", "expected"), SEVEN, ids=[expected.title + " " + expected.status for _, expected in SEVEN]
 )
 def test_dashboard_has_every_field_of_an_event(app, act, expected):
-    [event] = written(app, act)
-    shown = connectors.event_type(event.source, event.event_type).fields
+    [event] = run_actions(app, act)
+    fields = connectors.event_type(event.source, event.event_type).fields
     recorded = {**event.description, **event.metadata}
-    assert [field.key for field in shown if field.key not in recorded] == []
+    assert [field.key for field in fields if field.key not in recorded] == []
 
 
 def test_event_id_contains_seconds_and_microseconds(app):
     later = datetime(2100, 1, 1, microsecond=5, tzinfo=UTC)
-    [event] = written(app, lambda trail: trail.log_connector_enabled(WORK), now=later)
+    [event] = run_actions(app, lambda trail: trail.log_connector_enabled(WORK), now=later)
     assert event.event_id == "painchain-connector_enabled-4102444800.000005"
     assert event.timestamp == later
 
 
 def test_events_of_an_action_share_request_id_and_author(app):
-    events = written(app, *(act for act, _ in SEVEN), author="connector:Work", request_id="r2")
+    events = run_actions(app, *(act for act, _ in SEVEN), author="connector:Work", request_id="r2")
     assert {(event.request_id, event.author) for event in events} == {("r2", "connector:Work")}
     assert len(events) == len({event.event_id for event in events}) == len(SEVEN)
 
@@ -319,7 +321,7 @@ def test_events_contain_no_secret(app):
         lambda trail: trail.log_config_changed(WORK, TOKEN),
         lambda trail: trail.log_connector_updated(WORK, [TOKEN, INTERVAL]),
     ]
-    assert "planted" not in str(written(app, *acts))
+    assert "planted" not in str(run_actions(app, *acts))
 
 
 def test_credentials_inside_other_values_are_masked(app):
@@ -327,7 +329,7 @@ def test_credentials_inside_other_values_are_masked(app):
         "base_url", "API URL", "url", "https://me:planted@a.example", "https://a.example/?token=planted&page=2"
     )
     nested = Change("extra", "Extra", "json", {"api_key": "planted", "page": 2}, ["https://planted@a.example"])
-    [changed, extra, updated] = written(
+    [changed, extra, updated] = run_actions(
         app,
         lambda trail: trail.log_config_changed(WORK, urls),
         lambda trail: trail.log_config_changed(WORK, nested),
@@ -340,8 +342,8 @@ def test_credentials_inside_other_values_are_masked(app):
 
 
 def test_recorded_label_outlives_the_field(app):
-    change = Change("gone", "Label of old", "text", "a", "b")
-    changed, updated = written(
+    change = Change("removed_field", "Label of old", "text", "a", "b")
+    changed, updated = run_actions(
         app,
         lambda trail: trail.log_config_changed(Subject("Old", "no-longer-a-type"), change),
         lambda trail: trail.log_connector_updated(Subject("Old", "no-longer-a-type"), [change]),
@@ -353,7 +355,7 @@ def test_recorded_label_outlives_the_field(app):
 
 def test_a_connector_known_by_name_is_looked_up(app, client):
     number = add(client, "Work GitHub")
-    [known, unknown] = written(
+    [known, unknown] = run_actions(
         app,
         lambda trail: trail.log_connector_enabled(Subject("Work GitHub", "github")),
         lambda trail: trail.log_connector_enabled(Subject("Another", "github")),
@@ -363,9 +365,9 @@ def test_a_connector_known_by_name_is_looked_up(app, client):
 
 
 def test_events_have_the_current_tags_of_the_painchain_connector(app):
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.update(system(app), ConnectorEdit({"tags": "audit, quarterly"}), trail)
-    [event] = written(app, lambda trail: trail.log_connector_enabled(WORK))
+    [event] = run_actions(app, lambda trail: trail.log_connector_enabled(WORK))
     assert event.tags == ["audit", "quarterly"]
     with app.app_context():
         assert event.id in [found_event.id for found_event in queries.page(Filter(tag=("quarterly",))).events]
@@ -390,9 +392,9 @@ def test_first_start_is_recorded_by_system(app):
 
 def test_nothing_is_recorded_while_auditing_is_off(app):
     turn_auditing(app, on=False)
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         assert [act(trail) for act, _ in SEVEN] == [None] * len(SEVEN)
-    assert written(app, *(act for act, _ in SEVEN)) == []
+    assert run_actions(app, *(act for act, _ in SEVEN)) == []
 
 
 def test_switching_auditing_is_recorded_with_author_and_time(app):
@@ -409,7 +411,7 @@ def test_switching_auditing_is_recorded_with_author_and_time(app):
 
 
 def test_switching_auditing_applies_within_its_transaction(app):
-    events = written(
+    events = run_actions(
         app,
         lambda trail: trail.log_connector_enabled(WORK),
         lambda trail: connector_store.set_enabled(system(app), False, trail),
@@ -429,7 +431,7 @@ def test_changes_while_auditing_is_off_stay_unrecorded(app, client, events):
     number = add(client, "Work GitHub")
     turn_auditing(app, on=False)
     before = len(events())
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
         connector_store.set_enabled(connector_store.get(number), True, trail)
     assert client.get(f"/api/connectors/{number}").json["config"]["poll_interval"] == 900
@@ -438,7 +440,9 @@ def test_changes_while_auditing_is_off_stay_unrecorded(app, client, events):
 
 def test_renaming_the_painchain_connector_is_not_recorded_while_auditing_is_off(app):
     turn_auditing(app, on=False)
-    renamed = written(app, lambda trail: connector_store.update(system(app), ConnectorEdit({"name": "Trail"}), trail))
+    renamed = run_actions(
+        app, lambda trail: connector_store.update(system(app), ConnectorEdit({"name": "Trail"}), trail)
+    )
     assert renamed == []
     assert [event.title for event in turn_auditing(app, on=True)] == ["[Connector Enabled] Trail"]
 
@@ -515,7 +519,7 @@ def test_reported_change_uses_the_field_definition():
 @pytest.mark.parametrize("nothing", [None, "", []], ids=repr)
 def test_reported_cleared_secret_is_recorded_as_cleared(app, nothing):
     cleared = outside_change("github", "token", "planted", nothing)
-    [event] = written(app, lambda trail: trail.log_config_changed(WORK, cleared))
+    [event] = run_actions(app, lambda trail: trail.log_config_changed(WORK, cleared))
     assert (event.description["old_value"], event.description["new_value"]) == ("set", "cleared")
 
 

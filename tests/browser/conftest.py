@@ -1,4 +1,4 @@
-"""A real Chromium and real servers: one browser for the session, a fresh context for every test."""
+"""Fixtures with a real Chromium and real servers: one browser for the session, a new context for every test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARGUMENTS = (
 )
 BROWSERS = ("chromium-headless-shell", "chromium")  # the first takes less than half the processor time
 NO_BROWSER = f"no Chromium found: install Debian's {BROWSERS[0]}, or name another one in PAINCHAIN_TEST_BROWSER"
-PATIENCE = 20_000  # milliseconds that an expectation waits on a busy machine
+PATIENCE = 20_000  # milliseconds that an expectation waits; the machine may be slow
 
 OpenContext = Callable[..., BrowserContext]
 
@@ -51,7 +51,7 @@ def launch(playwright: Playwright) -> Browser:
 
 @contextmanager
 def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
-    """Run a server process as `make run` does, and yield its address, or the link of its setup where it gives one."""
+    """Run a server process as `make run` does, and yield its address, or its setup link if it prints one."""
     environment_without_settings = {
         name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")
     }
@@ -76,7 +76,7 @@ def serving(instance: Path, port: str = "0", **more: str) -> Iterator[str]:
 
 
 def call(method: str, address: str, **body: Any) -> Any:
-    """Send JSON to the API as a script does, and return the answer."""
+    """Send JSON to the API as a script does, and return the response."""
     headers = {"Content-Type": "application/json", "If-Match": "*"}
     request = Request(address, json.dumps(body).encode() if body else None, headers, method=method)
     with urlopen(request, timeout=PATIENCE / 1000) as response:
@@ -94,19 +94,19 @@ class AddedConnector:
     feed: str
 
     def change(self, **config: Any) -> None:
-        """Change some of its settings, as somebody else would."""
+        """Change some settings of the connector through the API, like another person."""
         call("PATCH", self.api, config=config)
 
 
-NOBODY = "http://127.0.0.1:9"
+CLOSED_PORT = "http://127.0.0.1:9"
 
 
 def add(server: str, type: str = "github", name: str = "", **more: Any) -> AddedConnector:
     """Add a connector whose name no other test has."""
     name = name or f"Work {type.title()} {secrets.token_hex(3)}"
-    # Nothing answers there: no test asks a source that is not its own.
-    nowhere = {"api_server": NOBODY} if type == "kubernetes" else {"base_url": NOBODY, "token": "made-up"}
-    config = {**nowhere, **more.pop("config", {})}
+    # No test may send requests to a source outside the tests.
+    unreachable = {"api_server": CLOSED_PORT} if type == "kubernetes" else {"base_url": CLOSED_PORT, "token": "made-up"}
+    config = {**unreachable, **more.pop("config", {})}
     number = call("POST", f"{server}/api/connectors", type=type, name=name, config=config, **more)["id"]
     settings = f"{server}/settings/integrations/{number}"
     return AddedConnector(number, name, settings, f"{server}/api/connectors/{number}", f"{server}/?connector={number}")
@@ -114,35 +114,35 @@ def add(server: str, type: str = "github", name: str = "", **more: Any) -> Added
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The browser. Where none is found its tests are skipped, unless PAINCHAIN_TEST_REQUIRE asks for them."""
+    """The browser. Without one the tests are skipped, or fail if PAINCHAIN_TEST_REQUIRE contains `browser`."""
     if executable() is None:
         required = "browser" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split()
         (pytest.fail if required else pytest.skip)(NO_BROWSER)
     with sync_playwright() as playwright:
-        started = launch(playwright)
-        yield started
-        started.close()
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[str]:
-    """The address of a server that tests share; each keeps to connectors of its own."""
+    """The address of a server that tests share. Each test uses its own connectors."""
     with serving(tmp_path_factory.mktemp("shared") / "instance") as address:
         yield address
 
 
 @pytest.fixture
 def own_server(tmp_path: Path, browser: Browser) -> Iterator[str]:
-    """The address of a server that nobody else uses."""
+    """The address of a server that no other test uses."""
     with serving(tmp_path / "instance") as address:
         yield address
 
 
 class Complaints(list[str]):
-    """What pages said on the console as an error or a warning: violations of the CSP are among it."""
+    """The errors and warnings on the console of pages, violations of the CSP included."""
 
     def listen(self, context: BrowserContext) -> None:
-        """Take down what any page of the context says."""
+        """Record the complaints of every page of a context."""
         context.on("weberror", lambda error: self.append(str(error.error)))
         context.on(
             "console",
@@ -150,7 +150,7 @@ class Complaints(list[str]):
         )
 
     def take(self, part: str) -> None:
-        """Take back the complaints that have `part` in them; there must be one."""
+        """Remove the complaints that contain `part`; assert that there is at least one."""
         remaining = [complaint for complaint in self if part not in complaint]
         assert len(remaining) < len(self), f"no complaint about {part!r} among {list(self)}"
         self[:] = remaining
@@ -164,7 +164,7 @@ def plain_page(open_context: OpenContext) -> Page:
 
 @pytest.fixture
 def complaints() -> Iterator[Complaints]:
-    """The console: whatever a test has not taken back fails it."""
+    """The complaints of all pages. The test fails if any remain that it did not take."""
     complaints = Complaints()
     yield complaints
     assert not complaints
@@ -172,9 +172,9 @@ def complaints() -> Iterator[Complaints]:
 
 @pytest.fixture
 def open_context(browser: Browser, complaints: Complaints, request: pytest.FixtureRequest) -> Iterator[OpenContext]:
-    """Open a browser window of its own: no cookies, a size, a time zone, with JavaScript or without."""
+    """Open a new browser window without cookies. Options: size, time zone, without JavaScript."""
     if "own_server" in request.fixturenames:
-        request.getfixturevalue("own_server")  # a server goes after the windows that ask it for news
+        request.getfixturevalue("own_server")  # closes the windows, which poll the server, before it stops
     opened: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
@@ -191,5 +191,5 @@ def open_context(browser: Browser, complaints: Complaints, request: pytest.Fixtu
 
 @pytest.fixture
 def page(open_context: OpenContext) -> Page:
-    """A page in a window of its own."""
+    """A page in a new window."""
     return open_context(timezone_id="UTC").new_page()

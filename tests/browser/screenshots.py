@@ -1,4 +1,4 @@
-"""Make the README's pictures from a day in the life of an instance: `python -m tests.browser.screenshots`."""
+"""Make the README's pictures from a day of sample changes: `python -m tests.browser.screenshots`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOG = "/api/painchain/log"
 
 @dataclass(frozen=True)
 class Step:
-    """What was done so many minutes ago, as a request to the API."""
+    """A request to the API that happened some minutes ago."""
 
     minutes_ago: int
     method: str
@@ -36,43 +36,43 @@ class Step:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-def setting(minutes_ago: int, connector: str, **config: Any) -> Step:
-    """Return a change of some settings."""
+def changed_settings(minutes_ago: int, connector: str, **config: Any) -> Step:
+    """Return the step that changes some settings."""
     return Step(minutes_ago, "PATCH", connector, {"config": config})
 
 
-def shown(minutes_ago: int, connector: str, toggle: str, visible: bool) -> Step:
-    """Return the showing or hiding of a field."""
+def visibility(minutes_ago: int, connector: str, toggle: str, visible: bool) -> Step:
+    """Return the step that shows or hides a field."""
     return Step(minutes_ago, "PUT", f"{connector}/visibility/{toggle}", {"visible": visible})
 
 
-def added(minutes_ago: int, type: str, name: str, tags: str, **config: Any) -> Step:
-    """Return the adding of a connector."""
+def new_connector(minutes_ago: int, type: str, name: str, tags: str, **config: Any) -> Step:
+    """Return the step that adds a connector."""
     return Step(minutes_ago, "POST", "/api/connectors", {"type": type, "name": name, "tags": tags, "config": config})
 
 
 HISTORY = (
-    added(1405, "gitlab", "Platform GitLab", "platform", base_url="https://gitlab.example", token="made-up"),
+    new_connector(1405, "gitlab", "Platform GitLab", "platform", base_url="https://gitlab.example", token="made-up"),
     Step(1402, "POST", f"{GITLAB}/enable"),
-    added(1330, "kubernetes", "Production cluster", "production", api_server="https://cluster.example:6443"),
+    new_connector(1330, "kubernetes", "Production cluster", "production", api_server="https://cluster.example:6443"),
     Step(1326, "POST", f"{CLUSTER}/enable"),
-    setting(1240, CLUSTER, namespaces=["api", "web"], cluster_name="production"),
-    setting(1235, CLUSTER, namespaces=["api", "web", "jobs"]),
-    shown(1100, CLUSTER, "K8sService/cluster_ip", False),
-    added(960, "github", "Work GitHub", "work, ci", token="made-up", repos=["acme/api"]),
+    changed_settings(1240, CLUSTER, namespaces=["api", "web"], cluster_name="production"),
+    changed_settings(1235, CLUSTER, namespaces=["api", "web", "jobs"]),
+    visibility(1100, CLUSTER, "K8sService/cluster_ip", False),
+    new_connector(960, "github", "Work GitHub", "work, ci", token="made-up", repos=["acme/api"]),
     Step(958, "POST", f"{GITHUB}/enable"),
-    setting(950, GITHUB, branches=["main"]),
-    shown(948, GITHUB, "PullRequest/comments", False),
+    changed_settings(950, GITHUB, branches=["main"]),
+    visibility(948, GITHUB, "PullRequest/comments", False),
     Step(905, "PATCH", SYSTEM, {"tags": "system, audit, changes"}),
-    setting(720, GITLAB, projects=["platform/deploy", "platform/images"]),
-    setting(700, GITLAB, poll_interval=120),
+    changed_settings(720, GITLAB, projects=["platform/deploy", "platform/images"]),
+    changed_settings(700, GITLAB, poll_interval=120),
     Step(430, "POST", f"{CLUSTER}/disable"),
     Step(402, "POST", f"{CLUSTER}/enable"),
-    setting(398, CLUSTER, poll_interval=60),
-    setting(290, GITLAB, token="made-up-too"),
+    changed_settings(398, CLUSTER, poll_interval=60),
+    changed_settings(290, GITLAB, token="made-up-too"),
     Step(180, "PATCH", GITHUB, {"tags": "work, ci, ui-team"}),
-    shown(176, GITHUB, "WorkflowRun/trigger", False),
-    setting(64, GITLAB, base_url="https://gitlab.platform.example", token="made-up-too"),
+    visibility(176, GITHUB, "WorkflowRun/trigger", False),
+    changed_settings(64, GITLAB, base_url="https://gitlab.platform.example", token="made-up-too"),
     Step(
         33,
         "POST",
@@ -87,13 +87,13 @@ HISTORY = (
             "author": "provisioning",
         },
     ),
-    setting(21, GITHUB, poll_interval=3600, repos=["acme/api", "acme/web"]),
+    changed_settings(21, GITHUB, poll_interval=3600, repos=["acme/api", "acme/web"]),
     Step(9, "POST", f"{GITLAB}/disable"),
 )
 
 
-def live(address: str, database: Path) -> None:
-    """Do what the history says, and date each step back to its time."""
+def send_history(address: str, database: Path) -> None:
+    """Send each request of the history, and date its events back."""
     date_back(database, 1410, after=0)
     for step in HISTORY:
         last = call("GET", f"{address}/api/changes?limit=1")[0]["id"]
@@ -102,7 +102,7 @@ def live(address: str, database: Path) -> None:
 
 
 def date_back(database: Path, minutes: int, after: int) -> None:
-    """Move the events behind number `after`, and what they did to their connectors, into the past."""
+    """Move the events after number `after`, and the change times of their connectors, into the past."""
     past = minutes * 60_000_000
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(
@@ -119,7 +119,7 @@ def date_back(database: Path, minutes: int, after: int) -> None:
 
 
 def dashboard(page: Page, address: str) -> None:
-    """Open the dashboard and the story that the specification tells."""
+    """Open the dashboard and the change of the specification's example."""
     page.goto(address)
     story = page.locator("article[data-event-type=ConfigChanged]").filter(has_text="300")
     story.first.locator("summary").click()
@@ -127,13 +127,16 @@ def dashboard(page: Page, address: str) -> None:
 
 
 def settings(page: Page, address: str) -> None:
-    """Open the connector of the story."""
+    """Open the connector of that example."""
     page.goto(f"{address}/settings/integrations")
     page.get_by_role("link", name="Work GitHub").click()
 
 
 def picture(browser: Browser, name: str, visit: Visit, address: str, size: ViewportSize, scheme: Scheme) -> None:
-    """Take one picture, and make sure that it is no burden on the repository."""
+    """Take one picture.
+
+    :raises SystemExit: if the file is too large for the repository.
+    """
     context = browser.new_context(viewport=size, color_scheme=scheme, timezone_id="Europe/Berlin")
     page = context.new_page()
     visit(page, address)
@@ -144,7 +147,7 @@ def picture(browser: Browser, name: str, visit: Visit, address: str, size: Viewp
     page.screenshot(path=file)
     context.close()
     if file.stat().st_size > MOST_BYTES:
-        raise SystemExit(f"{file.name} has {file.stat().st_size:,} bytes; {MOST_BYTES:,} are the most.")
+        raise SystemExit(f"{file.name} has {file.stat().st_size:,} bytes; {MOST_BYTES:,} is the limit.")
     print(f"{file.relative_to(ROOT)}: {file.stat().st_size:,} bytes")  # noqa: T201
 
 
@@ -156,7 +159,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         instance = Path(folder) / "instance"
         with serving(instance) as address:
-            live(address, instance / "painchain.db")
+            send_history(address, instance / "painchain.db")
             browser = launch(playwright)
             picture(browser, "dashboard-light", dashboard, address, DESKTOP, "light")
             picture(browser, "dashboard-dark", dashboard, address, DESKTOP, "dark")

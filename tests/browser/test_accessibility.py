@@ -19,7 +19,7 @@ WIDTHS: dict[str, ViewportSize] = {"desktop": {"width": 1280, "height": 800}, "p
 
 @dataclass(frozen=True)
 class Site:
-    """A server with something of everything on it."""
+    """A server with connectors of each type and events of each kind."""
 
     address: str
     github: AddedConnector
@@ -225,7 +225,7 @@ PAGES = (
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """Return the serious violations that axe-core finds; of `rules` only, where some are given."""
+    """Return the serious violations that axe-core finds; with `rules`, only of those rules."""
     only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
     results = Axe().run(page, options={"resultTypes": ["violations"], **only}).response["violations"]
     return [
@@ -263,4 +263,4 @@ def test_a_violation_is_detected(page: Page, server: str) -> None:
     page.goto(server)
     page.evaluate("document.querySelector('#q').removeAttribute('placeholder')")
     page.evaluate("document.querySelector('.search .hidden').remove()")
-    assert [one.partition(":")[0] for one in violations(page)] == ["label"]
+    assert [violation.partition(":")[0] for violation in violations(page)] == ["label"]

@@ -1,4 +1,4 @@
-"""Settings → Audit log, done in a real browser against a real server."""
+"""Settings → Audit log in a real browser with a real server."""
 
 from __future__ import annotations
 

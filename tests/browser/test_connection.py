@@ -1,4 +1,4 @@
-"""Trying a connection out before it is saved, and seeing how it does, in a real browser."""
+"""A connection is tested before it is saved, and its health is shown, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export and retention, done in a real browser against a real server."""
+"""Export and retention in a real browser with a real server."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.browser
 
 def exported(page: Page, format: str) -> Path:
     """Press the button of a format and return the file that the browser saves."""
-    with page.expect_download() as saved:
+    with page.expect_download() as download:
         page.get_by_role("button", name=f"Export as {format}").click()
-    assert saved.value.suggested_filename.startswith("painchain-")
-    return Path(saved.value.path())
+    assert download.value.suggested_filename.startswith("painchain-")
+    return Path(download.value.path())
 
 
 def test_the_shown_events_are_downloaded_as_a_file(page: Page, server: str) -> None:
@@ -52,7 +52,7 @@ def test_without_javascript_the_download_is_the_same(plain_page: Page, server: s
 
 
 def grow_old(database: Path, days: int) -> None:
-    """Date the events of another source back by some days."""
+    """Date the events of other sources back by some days."""
     with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
         connection.execute(
             "UPDATE change_events SET source = 'gitlab', timestamp = timestamp - ? * 86400000000 "

@@ -1,4 +1,4 @@
-"""Events of every type open to their facts, on a desktop and on a phone, with and without JavaScript."""
+"""Events of every type show their facts when opened, on a desktop and a phone, with and without JavaScript."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGEST: dict[Shape, Any] = {
 
 
 def fill(instance: Path) -> None:
-    """Write made-up events of every type, and one of every type with facts as long as they may be."""
+    """Write demo events of every type, and one event of every type with facts of the maximum length."""
     app = create_app(settings_for(instance))
     with app.app_context():
         demo_data.fill(250, 1, 1, datetime.now(UTC), lambda number: None)

@@ -1,4 +1,4 @@
-"""A GitHub connector from its form to the events on an open dashboard, against a GitHub that keeps what it is told."""
+"""A GitHub connector, from its form to the events on an open dashboard, with a stateful fake GitHub."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def test_a_github_connector_is_added_tested_enabled_and_its_events_appear_on_the
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator(".health .state")).to_have_text("OK")
         expect(articles).to_have_count(5)
-        page.get_by_role("button", name="Disable").click()  # before its source is gone
+        page.get_by_role("button", name="Disable").click()  # before its source stops
         expect(page.locator(".connector-header .pill, #connector_header .pill").first).to_have_text("Disabled")

@@ -1,4 +1,4 @@
-"""Pages keep to the width of their window, whatever they have to show."""
+"""Pages are never wider than their window, even with very long content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANY_REPOSITORIES = [f"acme/{'repository' * 8}-{number}" for number in range(20)
 
 @dataclass(frozen=True)
 class Extremes:
-    """A server with connectors and events as long as they may be."""
+    """A server whose connectors and events have texts of the maximum length."""
 
     address: str
     connector: AddedConnector
@@ -33,32 +33,32 @@ class Extremes:
 
 @pytest.fixture(scope="module")
 def extremes(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Extremes]:
-    """A connector and events with everything as long as it may be, all of them shown."""
+    """A connector and events whose texts have the maximum length."""
     with serving(tmp_path_factory.mktemp("extremes") / "instance") as address:
         call("PATCH", f"{address}/api/connectors/1", tags=MANY_TAGS)
-        made = add(address, name=LONG_NAME, tags=MANY_TAGS, config={"base_url": LONG_URL})
-        made.change(base_url=f"{LONG_URL}/more", repos=MANY_REPOSITORIES)
+        connector = add(address, name=LONG_NAME, tags=MANY_TAGS, config={"base_url": LONG_URL})
+        connector.change(base_url=f"{LONG_URL}/more", repos=MANY_REPOSITORIES)
         changes = {f"{'setting' * 10}_{number}": {"old": LONG_NAME, "new": LONG_URL} for number in range(200)}
         about = {"connector_name": "N" * 200, "connector_type": "github", "author": "a" * 200}
         call("POST", f"{address}/api/painchain/log", event_type="connector_updated", changes=changes, **about)
         sides = {"old_value": {"k" * 150: LONG_URL}, "new_value": [LONG_URL, LONG_NAME]}
         call("POST", f"{address}/api/painchain/log", event_type="config_changed", field="f" * 200, **sides, **about)
-        yield Extremes(address, made)
+        yield Extremes(address, connector)
 
 
 def open_everything(page: Page) -> None:
-    """Open every line of the feed, however deep."""
-    page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(one => one.open = true)")
+    """Open every line of the feed at every level."""
+    page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(details => details.open = true)")
 
 
 def too_wide(page: Page) -> list[str]:
-    """Return what sticks out of the window at the right; nothing, where the page does not scroll sideways."""
-    found: list[str] = page.evaluate(
+    """Return the elements beyond the right edge of the window; none if the page does not scroll sideways."""
+    elements: list[str] = page.evaluate(
         """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
-            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
-            .map(one => `${one.tagName}#${one.id}.${one.getAttribute("class")}`)"""
+            .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+            .map(element => `${element.tagName}#${element.id}.${element.getAttribute("class")}`)"""
     )
-    return found
+    return elements
 
 
 @pytest.mark.parametrize(
@@ -138,16 +138,16 @@ def test_a_line_of_200_changes_is_cut_until_it_is_expanded(
 def test_on_a_phone_each_side_of_a_conflict_shows_its_owner(
     open_context: OpenContext, server: str, complaints: Complaints
 ) -> None:
-    made = add(server)
+    connector = add(server)
     page = open_context(viewport=WINDOWS["phone"]).new_page()
-    page.goto(made.page)
-    made.change(poll_interval=600)
+    page.goto(connector.page)
+    connector.change(poll_interval=600)
     page.get_by_label("Poll interval").fill("900")
     page.get_by_role("button", name="Save", exact=True).first.click()
     expect(page.locator("#conflict")).to_be_focused()
     complaints.take("409")
     sides = page.locator("#conflict td").evaluate_all(
-        "all => all.map(one => getComputedStyle(one, '::before').content)"
+        "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
     )
     assert sides == ['"Theirs: "', '"Yours: "']
 
@@ -181,12 +181,12 @@ def test_a_toast_with_a_long_name_stays_inside_the_window(open_context: OpenCont
 
 
 def test_many_changes_of_one_action_are_collapsed(plain_page: Page, server: str) -> None:
-    made = add(server)
-    plain_page.goto(made.page)
+    connector = add(server)
+    plain_page.goto(connector.page)
     for toggle in plain_page.locator(".toggles input").all()[:12]:
         toggle.uncheck()
     plain_page.get_by_role("button", name="Save", exact=True).last.click()
-    plain_page.goto(made.feed)
+    plain_page.goto(connector.feed)
     many = plain_page.locator(".request").first
     expect(many.locator(":scope > article")).to_have_count(10)
     expect(many.locator(".rest article").last).to_be_hidden()

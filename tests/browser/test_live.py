@@ -1,4 +1,4 @@
-"""The chart in the hand and the dashboard that stays open, in a real browser."""
+"""Zooming the chart by mouse and touch, and live updates of an open dashboard, in a real browser."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def chart(page: Page) -> Locator:
     return page.locator("#timeline .chart")
 
 
-def counted(page: Page) -> Locator:
+def bins_with_changes(page: Page) -> Locator:
     """Return the bins that have changes."""
     return page.locator("#timeline .chart a[aria-label]")
 
 
 def drag(page: Page, start: float, end: float) -> None:
-    """Press at one part of the chart's width and move to another, without letting go."""
+    """Press at one position of the chart (0 to 1 of its width), and move to another without releasing the button."""
     box = chart(page).bounding_box()
     assert box
     middle = box["y"] + box["height"] / 2
@@ -46,8 +46,8 @@ def drag(page: Page, start: float, end: float) -> None:
     page.mouse.move(box["x"] + box["width"] * end, middle, steps=4)
 
 
-def custom(page: Page) -> list[str]:
-    """Return the ends of the range in the form of the filter."""
+def custom_range(page: Page) -> list[str]:
+    """Return the start and the end of the range in the filter form."""
     return [page.locator(f"#filter [name={name}]").input_value() for name in ("start_date", "end_date")]
 
 
@@ -67,7 +67,7 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
     expect(page.locator("#feed article")).to_have_count(0)
     expect(page.locator("#timeline .count")).to_have_text("0 changes")
     expect(page.locator(".now")).to_have_count(0)
-    zoomed = custom(page)
+    zoomed = custom_range(page)
     assert all(zoomed)
 
     page.go_back()
@@ -79,7 +79,7 @@ def test_dragging_zooms_and_back_and_forward_restore_chart_feed_and_form(page: P
     page.go_forward()
     expect(page.locator("#timeline .count")).to_have_text("0 changes")
     expect(page.locator("#menu-custom summary")).to_have_attribute("aria-current", "true")
-    assert custom(page) == zoomed
+    assert custom_range(page) == zoomed
 
 
 def test_a_range_dragged_up_to_now_stays_live(page: Page, server: str) -> None:
@@ -106,7 +106,7 @@ def test_escape_cancels_a_drag_and_a_tiny_drag_is_a_click(page: Page, server: st
     drag(page, 0.3, 0.302)
     page.mouse.up()
     expect(page).to_have_url(re.compile("start_date="))
-    start, end = custom(page)
+    start, end = custom_range(page)
     assert start[:11] <= end[:11]
     assert 0 < (int(end[11:13]) * 60 + int(end[14:]) - int(start[11:13]) * 60 - int(start[14:])) % 1440 <= 30
 
@@ -137,7 +137,7 @@ def test_a_touch_drag_selects_a_range(open_context: OpenContext, server: str) ->
 def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: str) -> None:
     report(own_server, "made-up", 3)
     page.goto(own_server)
-    last = counted(page).last
+    last = bins_with_changes(page).last
     last.hover()
     tip = page.locator(".tip")
     expect(tip.locator(".row")).to_have_text(["PainChain4"])
@@ -150,16 +150,16 @@ def test_hover_and_focus_show_the_counts_of_each_source(page: Page, own_server: 
     expect(tip.locator(".row")).to_have_text(["PainChain4"])
     expect(last).to_have_accessible_name(re.compile(r": 4 changes \(PainChain 4\)$"))
     report(own_server, "made-up")
-    expect(tip).to_contain_text("5 changes")  # the focus survives the news
-    expect(counted(page).last).to_be_focused()
+    expect(tip).to_contain_text("5 changes")  # the focus survives the update
+    expect(bins_with_changes(page).last).to_be_focused()
 
 
 def test_the_chart_is_one_tab_stop_and_arrow_keys_select_a_range(page: Page, server: str) -> None:
     page.goto(f"{server}/?range=1h")
     add(server)
-    expect(counted(page).last).to_have_attribute("tabindex", "0")
+    expect(bins_with_changes(page).last).to_have_attribute("tabindex", "0")
     assert page.locator("#timeline .chart a[tabindex='0']").count() == 1
-    counted(page).last.focus()
+    bins_with_changes(page).last.focus()
     page.keyboard.press("Shift+ArrowLeft")
     expect(page.locator(".selection")).to_be_visible()
     page.keyboard.press("Escape")
@@ -169,7 +169,7 @@ def test_the_chart_is_one_tab_stop_and_arrow_keys_select_a_range(page: Page, ser
     expect(page).to_have_url(re.compile(r"start_date=\S+&end_date="))
     expect(page.locator("#timeline .chart a:focus")).to_have_count(1)
     page.keyboard.press("Home")
-    expect(counted(page).first).to_be_focused()
+    expect(bins_with_changes(page).first).to_be_focused()
 
 
 def test_clicking_the_legend_hides_a_source_and_going_back_shows_it(page: Page, own_server: str) -> None:
@@ -210,7 +210,7 @@ def test_new_events_appear_within_two_seconds(page: Page, own_server: str) -> No
     page.goto(own_server)
     expect(page.locator("#live")).to_be_visible()
     for number in range(2, 6):
-        time.sleep(0.37 * number)  # at different moments between two questions
+        time.sleep(0.37 * number)  # at different times between two polls
         report(own_server, "made-up")
         expect(page.locator("#feed article")).to_have_count(number, timeout=2000)
 
@@ -223,7 +223,7 @@ def test_the_title_counts_new_events_while_the_tab_is_hidden(page: Page, own_ser
     report(own_server, "made-up")
     page.clock.run_for(2000)
     expect(page.locator("#feed article")).to_have_count(2)
-    expect(page).to_have_title("Timeline · PainChain")  # this one was seen
+    expect(page).to_have_title("Timeline · PainChain")  # the page was visible
 
     page.evaluate("hide(true)")
     report(own_server, "made-up", 2)

@@ -1,4 +1,4 @@
-"""Signing in through OpenID Connect as people do it, at a real provider."""
+"""People sign in through OpenID Connect at a real provider."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.browser.conftest import Complaints, OpenContext, serving
 from tests.conftest import close, settings_for
 from tests.counterparts.node import free_port
 from tests.counterparts.oidc import provider
-from tests.support.accounts import PASSWORD, on_the_record
+from tests.support.accounts import PASSWORD, audited_transaction
 
 
 def enter(page: Page, account: str) -> None:
-    """Go to the provider, and give a name there."""
+    """Go to the provider, and enter an account there."""
     page.get_by_role("link", name="Sign in with Example ID").click()
     page.get_by_label("Account").fill(account)
     page.get_by_role("button", name="Continue").click()
@@ -26,7 +26,7 @@ def test_the_button_leads_to_the_provider_and_back_to_the_requested_page(
     page: Page, open_context: OpenContext, tmp_path: Path, complaints: Complaints
 ) -> None:
     app = create_app(settings_for(tmp_path / "instance"))
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.add("alice", "editor", trail, email="alice@people.example")
         users.add("root", "admin", trail, password=PASSWORD)
     close(app)

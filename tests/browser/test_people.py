@@ -1,4 +1,4 @@
-"""People as those who manage them see it: a forgotten password, and the last admin."""
+"""An admin manages accounts: a forgotten password, and the last admin."""
 
 from __future__ import annotations
 

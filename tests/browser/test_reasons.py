@@ -1,4 +1,4 @@
-"""Why something was changed: typed beside a form, taken along by its switches, shown in the feed."""
+"""The reason of a change is typed beside a form, sent with its switches, and shown in the feed."""
 
 from __future__ import annotations
 

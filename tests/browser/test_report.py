@@ -1,4 +1,4 @@
-"""The report and "as of" in a real browser: asked for by hand, and printed."""
+"""The report and "as of" in a real browser, on screen and printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 def colour(page: Page, selector: str, name: str) -> Any:
-    return page.locator(selector).first.evaluate(f"one => getComputedStyle(one)['{name}']")
+    return page.locator(selector).first.evaluate(f"element => getComputedStyle(element)['{name}']")
 
 
 def test_a_month_and_a_time_are_chosen_without_javascript(plain_page: Page, own_server: str) -> None:

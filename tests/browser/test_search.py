@@ -1,4 +1,4 @@
-"""The search box suggests while somebody types, by keyboard and by mouse, and never gets in the way."""
+"""The search box suggests terms while a person types, for keyboard and mouse, and never blocks typing."""
 
 from __future__ import annotations
 

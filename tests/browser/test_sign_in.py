@@ -1,4 +1,4 @@
-"""Signing in as people do it: the first account, what a role is offered, and an account that is disabled meanwhile."""
+"""People sign in: the first account, the pages of each role, and an account that is disabled meanwhile."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from painchain.startup import create_app
 from tests.browser.conftest import Complaints, OpenContext, add, serving
 from tests.browser.test_accessibility import violations
 from tests.conftest import close, settings_for
-from tests.support.accounts import PASSWORD, add_person, on_the_record
+from tests.support.accounts import PASSWORD, add_person, audited_transaction
 
 pytestmark = pytest.mark.browser
 
 
 @contextmanager
 def command_line(tmp_path: Path) -> Iterator[Flask]:
-    """Reach the data of `own_server` as the command line does."""
+    """Point the command line to the data of `own_server`."""
     app = create_app(settings_for(tmp_path / "instance"))
     yield app
     close(app)
@@ -98,7 +98,7 @@ def test_open_tabs_of_a_disabled_account_are_signed_out(
         page.get_by_label("Connection Name").fill("Typed for an hour")
         dashboard = page.context.new_page()
         dashboard.goto(f"{own_server}/?range=7d")
-        with on_the_record(app) as trail:
+        with audited_transaction(app) as trail:
             users.disable(users.get(number), trail)
     expect(dashboard.get_by_role("alert")).to_contain_text("Your account is disabled. Ask an admin to enable it.")
     expect(dashboard).to_have_url(f"{own_server}/sign-in?next=%2F%3Frange%3D7d")

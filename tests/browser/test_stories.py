@@ -1,4 +1,4 @@
-"""What people do with PainChain, done in a real browser."""
+"""People use PainChain in a real browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def events_of(page: Page, name: str) -> Locator:
-    """Return the lines of the feed that are about a connector."""
+    """Return the lines of the feed about a connector."""
     return page.locator("#feed article").filter(has_text=name)
 
 
@@ -26,16 +26,16 @@ def types(events: Locator) -> Locator:
 
 
 def mark_page(page: Page) -> None:
-    """Leave a mark that a reload would wipe out."""
-    page.evaluate("window.stays = true")
+    """Set a mark that a reload removes."""
+    page.evaluate("window.marked = true")
 
 
 def is_marked_page(page: Page) -> bool:
-    """Say whether the page is still the one that was marked."""
-    return bool(page.evaluate("window.stays === true"))
+    """Return whether the page was not reloaded since it was marked."""
+    return bool(page.evaluate("window.marked === true"))
 
 
-# The specification's own story
+# The specification's example
 
 
 def test_a_changed_poll_interval_appears_with_old_and_new_value_and_author(page: Page, server: str) -> None:
@@ -464,8 +464,8 @@ def test_a_search_finds_old_values(page: Page, server: str) -> None:
 # Two people, wrong input, unsaved input
 
 
-def two_tabs(page: Page, address: str) -> Page:
-    """Open a connector in two tabs and save in the other one; the first knows nothing of it."""
+def save_in_two_tabs(page: Page, address: str) -> Page:
+    """Open a connector in two tabs, save in the second, then save the old form in the first. Return the second tab."""
     page.goto(address)
     other = page.context.new_page()
     other.goto(address)
@@ -480,7 +480,7 @@ def two_tabs(page: Page, address: str) -> Page:
 
 def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: str, complaints: Complaints) -> None:
     github = add(server)
-    two_tabs(page, github.page)
+    save_in_two_tabs(page, github.page)
     conflict = page.locator("#conflict")
     expect(conflict).to_be_focused()
     row = conflict.get_by_role("row").filter(has_text="Poll interval")
@@ -496,21 +496,21 @@ def test_a_conflict_shows_both_changes_and_keep_mine_saves(page: Page, server: s
 
 
 def test_take_theirs_discards_my_changes_without_confirmation(
-    page: Page, server: str, complaints: Complaints, warnings_of: list[str]
+    page: Page, server: str, complaints: Complaints, dialog_types: list[str]
 ) -> None:
     github = add(server)
-    two_tabs(page, github.page)
+    save_in_two_tabs(page, github.page)
     page.locator("#conflict").get_by_role("link", name="Discard my changes").click()
     complaints.take("409")
     expect(page.get_by_label("Poll interval")).to_have_value("900")
     expect(page.locator("#conflict")).to_have_count(0)
     assert call("GET", github.api)["config"]["poll_interval"] == 900
-    assert warnings_of == []
+    assert dialog_types == []
 
 
 def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server: str, complaints: Complaints) -> None:
     github = add(server)
-    two_tabs(plain_page, github.page)
+    save_in_two_tabs(plain_page, github.page)
     row = plain_page.locator("#conflict").get_by_role("row").filter(has_text="Poll interval")
     expect(row.locator("ins")).to_have_text(["900", "1800"])
     complaints.take("409")
@@ -542,28 +542,28 @@ def test_invalid_input_is_marked_and_stays_in_the_form(page: Page, server: str, 
 
 
 @pytest.fixture
-def warnings_of(page: Page) -> list[str]:
-    """The kinds of dialogs that the page has shown, each answered with "leave"."""
-    shown: list[str] = []
+def dialog_types(page: Page) -> list[str]:
+    """The types of the dialogs that the page has opened; each is accepted."""
+    types_of_dialogs: list[str] = []
 
     def leave(dialog: Dialog) -> None:
-        shown.append(dialog.type)
+        types_of_dialogs.append(dialog.type)
         dialog.accept()
 
     page.on("dialog", leave)
-    return shown
+    return types_of_dialogs
 
 
-def test_leaving_with_unsaved_input_asks_for_confirmation(page: Page, server: str, warnings_of: list[str]) -> None:
+def test_leaving_with_unsaved_input_asks_for_confirmation(page: Page, server: str, dialog_types: list[str]) -> None:
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("1200")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
-    assert warnings_of == ["beforeunload"]
+    assert dialog_types == ["beforeunload"]
 
 
 def test_leaving_after_a_refused_save_asks_for_confirmation(
-    page: Page, server: str, warnings_of: list[str], complaints: Complaints
+    page: Page, server: str, dialog_types: list[str], complaints: Complaints
 ) -> None:
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("5")
@@ -572,10 +572,10 @@ def test_leaving_after_a_refused_save_asks_for_confirmation(
     complaints.take("422")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
-    assert warnings_of == ["beforeunload"]
+    assert dialog_types == ["beforeunload"]
 
 
-def test_leaving_without_unsaved_input_needs_no_confirmation(page: Page, server: str, warnings_of: list[str]) -> None:
+def test_leaving_without_unsaved_input_needs_no_confirmation(page: Page, server: str, dialog_types: list[str]) -> None:
     page.goto(add(server).page)
     page.get_by_label("Poll interval").fill("1200")
     page.get_by_role("button", name="Save", exact=True).first.click()
@@ -584,7 +584,7 @@ def test_leaving_without_unsaved_input_needs_no_confirmation(page: Page, server:
     expect(page.locator(".toast")).to_contain_text("SHA is now hidden")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Connectors")
-    assert warnings_of == []
+    assert dialog_types == []
 
 
 # Auditing off
@@ -653,20 +653,20 @@ def test_keyboard_shortcuts_move_through_the_feed_open_search_and_show_help(page
 
 
 FOCUSED = """() => {
-  const one = document.activeElement, style = getComputedStyle(one.querySelector(".hit") ?? one);
-  const visible = one.checkVisibility() && (style.outlineStyle !== "none" || style.stroke !== "none");
-  const name = one.getAttribute("aria-label") ?? one.labels?.[0]?.innerText ?? one.innerText ?? "";
-  return {name: name.trim() || one.name, visible};
+  const element = document.activeElement, style = getComputedStyle(element.querySelector(".hit") ?? element);
+  const visible = element.checkVisibility() && (style.outlineStyle !== "none" || style.stroke !== "none");
+  const name = element.getAttribute("aria-label") ?? element.labels?.[0]?.innerText ?? element.innerText ?? "";
+  return {name: name.trim() || element.name, visible};
 }"""
 
 
 def tab_stops(page: Page, count: int) -> list[str]:
-    """Press Tab several times and return what has the focus each time; it must be seen that it has."""
+    """Press Tab several times and return the focused element each time; assert that its focus is visible."""
     names = []
     for _ in range(count):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
-        assert focused["visible"], f"the focus cannot be seen on {focused['name']!r}"
+        assert focused["visible"], f"the focus is not visible on {focused['name']!r}"
         names.append(focused["name"])
     return names
 
@@ -685,7 +685,7 @@ def test_tab_moves_through_the_dashboard_in_reading_order(page: Page, server: st
     ]
     menus = tab_stops(page, 5)
     assert [name.partition(":")[0] for name in menus] == ["Source", "Type", "Connector", "Tag", "Author"]
-    # Connectors of other tests may be in trouble: a line above the chart names each.
+    # Connectors of other tests may be failing: a line above the chart names each.
     after: list[str] = []
     while len(after) < 8:
         after += [name for name in tab_stops(page, 1) if "“" not in name]
@@ -766,7 +766,7 @@ def test_an_unknown_time_zone_falls_back_to_utc_without_reloading_forever(page: 
     assert page.evaluate("sessionStorage.loads") == "3"
 
 
-# The server goes away
+# A lost connection
 
 
 def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path, complaints: Complaints) -> None:
@@ -776,13 +776,13 @@ def test_a_lost_connection_is_shown_until_it_returns(page: Page, tmp_path: Path,
         expect(live).to_have_text("Live")
         expect(live).not_to_have_class(re.compile("lost"))
     expect(live).to_have_class(re.compile("lost"))
-    content = live.evaluate("one => getComputedStyle(one.querySelector('span'), '::after').content")
+    content = live.evaluate("element => getComputedStyle(element.querySelector('span'), '::after').content")
     assert "connection lost" in content
     with serving(tmp_path / "instance", address.rpartition(":")[2]):
         expect(live).not_to_have_class(re.compile("lost"))
         log(address, "Work GitHub", 1)
         expect(events_of(page, "Work GitHub")).to_have_count(1)
-        page.goto("about:blank")  # it asks for no news any more when this server goes
+        page.goto("about:blank")  # so that it no longer polls when this server stops
     complaints.take("net::ERR_")
     complaints.take("htmx:sendError")
     complaints.take("htmx:afterRequest")

@@ -1,4 +1,4 @@
-"""`painchain checkpoint`: it prints what it writes, and says so where it cannot."""
+"""`painchain checkpoint` prints the checkpoint that it writes, and reports an unwritable file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_unwritable_file_is_reported(app: Flask, run: Run, tmp_path: Path) ->
     assert "CheckpointMade" not in run("events", "--json").stdout
     with app.app_context():
         latest_checkpoint.file().mkdir()
-        assert latest_checkpoint.last().problem is None, "another file is nobody else's business"
+        assert latest_checkpoint.last().problem is None, "a failure with another file has no effect here"
     assert run("checkpoint").exit_code == 1
     with app.app_context():
         assert "Is a directory" in (latest_checkpoint.last().problem or "")

@@ -1,4 +1,4 @@
-"""`painchain events`: events on a terminal, as JSON, and as they come."""
+"""`painchain events` prints events as text, as JSON, and continuously."""
 
 from __future__ import annotations
 
@@ -169,9 +169,9 @@ def test_a_filter_selects_the_same_events_as_the_dashboard(
 
 
 def team(app: Flask, name: str, *tags: str) -> None:
-    """Make a team without an event."""
+    """Add a team without recording an event."""
     with app.app_context():
-        written = {
+        columns = {
             "name": name,
             "tags": list(tags),
             "created_at": NOW,
@@ -179,7 +179,7 @@ def team(app: Flask, name: str, *tags: str) -> None:
             "updated_at": NOW,
             "updated_by": "",
         }
-        db.session.add(Team(**written))
+        db.session.add(Team(**columns))
         db.session.commit()
 
 
@@ -228,7 +228,7 @@ def test_times_are_in_the_local_time_zone_of_the_terminal(
 
 
 def minutes(moment: str) -> int:
-    """Return the minute of the day."""
+    """Return the minutes since midnight of a printed time."""
     return int(moment[11:13]) * 60 + int(moment[14:16])
 
 
@@ -254,7 +254,7 @@ def test_standard_output_contains_only_events(run: Run) -> None:
 
 def test_a_database_that_cannot_be_read_is_reported(run: Run, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE hidden_fields RENAME TO gone"))
+        connection.execute(text("ALTER TABLE hidden_fields RENAME TO renamed"))
     result = run("events")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines()[-1].startswith("painchain: Cannot read the events: ")
@@ -272,7 +272,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
     try:
         while part := os.read(master, 65536):
             printed += part
-    except OSError:  # how Linux says that the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     os.close(master)
     assert process.wait(PATIENCE) == 0
@@ -291,7 +291,7 @@ def test_a_terminal_gets_colours_unless_they_are_disabled(environment: None, run
 
 
 class Follower:
-    """`painchain events --follow` in a process of its own; what it prints goes to files."""
+    """`painchain events --follow` in a separate process; its output goes to files."""
 
     def __init__(self, folder: Path, *arguments: str):
         self.out, self.err = folder / "follow.out", folder / "follow.err"
@@ -301,7 +301,7 @@ class Follower:
             self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=out, stderr=err)
 
     def printed(self, lines: int) -> list[str]:
-        """Wait until there are so many lines, and return them."""
+        """Wait until this number of lines is printed, and return all lines."""
         for _ in range(PATIENCE * 20):
             text = self.out.read_text()
             if text.count("\n") >= lines:
@@ -318,7 +318,7 @@ class Follower:
 
 @pytest.fixture
 def follow(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Follower]]:
-    """Follow the events, and see to it that nobody follows them any more at the end."""
+    """Start `painchain events --follow`; stop it after the test."""
     monkeypatch.setenv("PAINCHAIN_LOG_LEVEL", "warning")
     followers: list[Follower] = []
 
@@ -341,7 +341,7 @@ def test_follow_prints_existing_events_and_then_new_ones(
     assert [line[33:70].split()[0] for line in follower.printed(2)] == ["PainChain", "Work"]
     report(new_value=2)
     assert "Poll interval: nothing → 2" in follower.printed(3)[2]
-    # More at once than are read at once, and a field that is hidden from now on.
+    # More events than one read returns, and a field that is hidden from now on.
     (builtin,) = client.get("/api/connectors").get_json()
     address = f"/api/connectors/{builtin['id']}/visibility/ConfigChanged/new_value"
     assert client.put(address, json={"visible": False}).status_code == 200
@@ -417,7 +417,7 @@ def test_follow_reports_a_lost_database(
     follower = follow()
     follower.printed(1)
     with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE log_head RENAME TO gone"))
+        connection.execute(text("ALTER TABLE log_head RENAME TO renamed"))
     assert follower.process.wait(PATIENCE) == 1
     (line,) = follower.err.read_text().splitlines()
     assert line.startswith("painchain: Cannot read the events: ")

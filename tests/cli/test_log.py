@@ -199,7 +199,7 @@ def test_while_auditing_is_off_log_reports_it(
 
 
 def refuse_events(app: Flask, database: str) -> None:
-    """Let the database itself refuse every new event."""
+    """Make the database refuse every new event."""
     refusals = {
         "sqlite": ["CREATE TRIGGER full BEFORE INSERT ON change_events BEGIN SELECT RAISE(ABORT, 'disk full'); END"],
         "postgresql": [

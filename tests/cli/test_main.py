@@ -29,12 +29,11 @@ COMMAND = [sys.executable, "-c", "from painchain.cli.main import main; main(prog
 CHANGED = ["log", "--event-type", "config_changed", "--connector-name", "Work GitHub", "--connector-type", "github"]
 INTERVAL = [*CHANGED, "--field", "poll_interval", "--old-value", "300", "--new-value", "3600"]
 Run = Callable[..., Result]
-# What is about the terminal and the pipe, not about the database.
 
 
 @pytest.fixture
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the command line to the test's database, with a log that says all it can."""
+    """Point the command line to the test's database, and log at debug level."""
     monkeypatch.setenv("PAINCHAIN_INSTANCE", str(settings.instance))
     monkeypatch.setenv("PAINCHAIN_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("PAINCHAIN_LOG_LEVEL", "debug")
@@ -44,7 +43,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(environment: None) -> Iterator[Run]:
-    """Run `painchain` with some arguments."""
+    """Run `painchain` with arguments."""
     handlers, level = logging.root.handlers[:], logging.root.level
     logging.root.handlers.clear()
     yield lambda *arguments, **more: CliRunner().invoke(main, arguments, prog_name="painchain", **more)
@@ -54,24 +53,24 @@ def run(environment: None) -> Iterator[Run]:
 
 @pytest.fixture
 def auditing_off(client: FlaskClient) -> None:
-    """Switch auditing off."""
+    """Turn auditing off."""
     (builtin,) = client.get("/api/connectors").get_json()
     assert client.post(f"/api/connectors/{builtin['id']}/disable").status_code == 200
 
 
 @pytest.fixture
 def report(app: Flask) -> Callable[..., str]:
-    """Record a Config Changed event that a script reports and return its id."""
+    """Record a Config Changed event as if a script had reported it, and return its id."""
 
-    def report(author: str = "system", **given: Any) -> str:
-        body = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", **given}
+    def report(author: str = "system", **members: Any) -> str:
+        body = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", **members}
         return report_as(app, author, **body)
 
     return report
 
 
 def happened(result: Result) -> list[str]:
-    """Return what happened according to the lines of `painchain events`, without time, source and author."""
+    """Return the lines of `painchain events` without time, source and author."""
     assert result.exit_code == 0, result.output
     return [line[33:].rpartition(" by ")[0].rstrip() for line in result.stdout.splitlines()]
 

@@ -1,4 +1,4 @@
-"""``painchain user``: accounts from the terminal of the server, also when nobody can sign in any more."""
+"""``painchain user`` manages accounts on the server, even if nobody can sign in."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_a_reset_link_replaces_the_password_which_works_until_then(app, client, 
     form = form_of(app.test_client().get(address.path), "#link")
     assert "csrf_token" in form
     with app.app_context():
-        written = db.session.execute(text("SELECT author, title, words FROM change_events ORDER BY id DESC LIMIT 2"))
-        made_link = list(written)[1]
-    assert made_link.author == "system"
-    assert address.path.rpartition("/")[2] not in str(tuple(made_link))
+        recorded = db.session.execute(text("SELECT author, title, words FROM change_events ORDER BY id DESC LIMIT 2"))
+        link_event = list(recorded)[1]
+    assert link_event.author == "system"
+    assert address.path.rpartition("/")[2] not in str(tuple(link_event))
 
 
 @pytest.mark.both_databases
@@ -60,8 +60,8 @@ def test_accounts_are_listed_changed_disabled_enabled_and_removed(app, client, r
     assert run("user", "remove", "bob", "--yes").stdout == "Removed bob.\n"
     assert run("user", "list").stdout == "alice  admin\n"
     with app.app_context():
-        written = db.session.execute(text("SELECT event_type FROM change_events ORDER BY id")).scalars().all()
-    assert written[-6:] == [
+        recorded = db.session.execute(text("SELECT event_type FROM change_events ORDER BY id")).scalars().all()
+    assert recorded[-6:] == [
         *("PersonAdded", "PasswordLinkMade", "PersonChanged", "PersonDisabled", "PersonEnabled", "PersonRemoved")
     ]
 
@@ -92,7 +92,10 @@ def test_signing_out_one_or_all_accounts_is_audited(app, run):
 
     def signed_in():
         return [
-            name for name, clients in browsers.items() for each in clients if each.get("/account").status_code == 200
+            name
+            for name, clients in browsers.items()
+            for client in clients
+            if client.get("/account").status_code == 200
         ]
 
     assert run("user", "sign-out").exit_code == run("user", "sign-out", "bob", "--all").exit_code == 2
@@ -103,8 +106,8 @@ def test_signing_out_one_or_all_accounts_is_audited(app, run):
     assert run("user", "sign-out", "--all").stdout == "Ended 2 sessions.\n"
     assert signed_in() == []
     with app.app_context():
-        written = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
-        assert sorted(tuple(event) for event in written) == [
+        recorded = db.session.execute(text("SELECT author, title FROM change_events WHERE event_type = 'SignedOut'"))
+        assert sorted(tuple(event) for event in recorded) == [
             ("system", f"[Signed Out] {name}") for name in ("alice", "alice", "bob", "bob")
         ]
     assert run("user", "sign-out", "--all").stdout == "Ended 0 sessions.\n"

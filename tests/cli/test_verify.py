@@ -1,4 +1,4 @@
-"""`painchain verify`: two verdicts in plain words, or as JSON, and an exit code that says whether all is well."""
+"""`painchain verify` prints the results of its checks as text or JSON; exit code 0 means that all passed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_results_are_available_as_json(app: Flask, run: Run) -> None:
 
 
 def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flask, run: Run, tmp_path: Path) -> None:
-    file = str(tmp_path / "kept")
+    file = str(tmp_path / "checkpoints")
     assert run("checkpoint", "--file", file).exit_code == 0
     change(app, "CREATE TABLE old_head AS SELECT last_event, mac, seal FROM log_head")
     write(app, {"event_id": "a"})
@@ -88,7 +88,7 @@ def test_checkpoints_reveal_a_truncated_log_with_the_old_head_restored(app: Flas
 
 
 def test_checkpoints_match_after_a_key_rotation(app: Flask, run: Run, tmp_path: Path) -> None:
-    file = str(tmp_path / "kept")
+    file = str(tmp_path / "checkpoints")
     key = new_key()
     assert run("checkpoint", "--file", file).exit_code == 0
     keys = Path(app.instance_path) / "secret.key"
@@ -110,8 +110,8 @@ def _root(key: str) -> bytes:
     ("text", "words"), [("", "there is no checkpoint in"), ("nonsense\n", "line 1: This is not a checkpoint")]
 )
 def test_a_file_without_a_checkpoint_is_reported(run: Run, tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "kept").write_text(text)
-    result = run("verify", "--checkpoint", str(tmp_path / "kept"))
+    (tmp_path / "checkpoints").write_text(text)
+    result = run("verify", "--checkpoint", str(tmp_path / "checkpoints"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("painchain: Could not check the log")
     assert words in result.stderr
@@ -120,9 +120,9 @@ def test_a_file_without_a_checkpoint_is_reported(run: Run, tmp_path: Path, text:
 
 def test_an_impossible_check_gives_exit_code_2(app: Flask, run: Run) -> None:
     change(app, "DELETE FROM hidden_fields")
-    change(app, "ALTER TABLE change_events RENAME TO elsewhere")
+    change(app, "ALTER TABLE change_events RENAME TO renamed")
     assert run("verify").exit_code == 2
-    change(app, "ALTER TABLE elsewhere RENAME TO change_events")
+    change(app, "ALTER TABLE renamed RENAME TO change_events")
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
@@ -133,11 +133,11 @@ def test_on_a_terminal_there_is_a_progress_bar(app: Flask, environment: None, da
         [*COMMAND, "verify"], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=end, timeout=60
     )
     os.close(end)
-    shown = os.read(terminal, 10_000).decode()
+    terminal_text = os.read(terminal, 10_000).decode()
     os.close(terminal)
     assert (done.returncode, b"Integrity: OK." in done.stdout) == (0, True)
-    assert "Verifying" in shown
-    assert "100%" in shown
+    assert "Verifying" in terminal_text
+    assert "100%" in terminal_text
 
 
 def test_ctrl_c_stops_the_command_with_a_message(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

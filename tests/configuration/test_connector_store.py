@@ -1,4 +1,4 @@
-"""Connectors are created, changed, switched and deleted by the rules, and on the record."""
+"""Connectors are validated, created, changed, enabled and deleted, and every change is recorded."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ ADDRESSES = {"github": "base_url", "gitlab": "base_url", "kubernetes": "api_serv
 
 
 @contextmanager
-def acting(app: Flask, author: str = "operator", now: datetime = NOW) -> Iterator[Trail]:
-    """Act once, on the record."""
+def audited_transaction(app: Flask, author: str = "operator", now: datetime = NOW) -> Iterator[Trail]:
+    """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, author, "one-action", now)
 
 
 def create(app: Flask, type_key: str = "github", enabled: bool = False, author: str = "operator", **values: Any) -> int:
     """Add a connector and return its number."""
-    given = {"name": "Work", "token": "made-up", **values}
-    with acting(app, author) as trail:
-        return int(connector_store.create(TYPES[type_key], given, enabled, trail).id)
+    all_values = {"name": "Work", "token": "made-up", **values}
+    with audited_transaction(app, author) as trail:
+        return int(connector_store.create(TYPES[type_key], all_values, enabled, trail).id)
 
 
-def save(app: Flask, number: int, version: int | None = None, shown: Any = None, **values: Any) -> Saved:
+def save(app: Flask, number: int, version: int | None = None, toggles: Any = None, **values: Any) -> Saved:
     """Save values of a connector."""
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         return connector_store.update(
-            connector_store.get(number), ConnectorEdit(values, shown or {}, version=version), trail
+            connector_store.get(number), ConnectorEdit(values, toggles or {}, version=version), trail
         )
 
 
 def stored(app: Flask, number: int) -> dict[str, Any]:
-    """Return the values of a connector, its secrets left out."""
+    """Return the values of a connector without its secrets."""
     with app.app_context():
         return connector_store.values(connector_store.get(number))
 
@@ -73,7 +73,7 @@ def builtin(app: Flask) -> int:
 
 @pytest.fixture
 def new_titles(app: Flask) -> Callable[[], list[str]]:
-    """Read the titles of what has been recorded since the first start, in the order in which it was."""
+    """Return the titles of the events since the first start, oldest first."""
 
     def read() -> list[str]:
         with app.app_context():
@@ -105,9 +105,9 @@ def test_a_new_connector_is_disabled_until_a_separate_event_enables_it(app, new_
 
 def test_a_connector_stores_who_created_changed_and_enabled_it_and_when(app):
     number = create(app, author="first")
-    with acting(app, "second", NOW + timedelta(hours=1)) as trail:
+    with audited_transaction(app, "second", NOW + timedelta(hours=1)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 600}), trail)
-    with acting(app, "third", NOW + timedelta(hours=2)) as trail:
+    with audited_transaction(app, "third", NOW + timedelta(hours=2)) as trail:
         connector_store.set_enabled(connector_store.get(number), True, trail)
     with app.app_context():
         connector = connector_store.get(number)
@@ -176,7 +176,7 @@ def test_a_connector_may_change_the_case_of_its_own_name(app, new_titles):
 
 def test_the_name_of_a_deleted_connector_is_free_again(app):
     number = create(app)
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.delete(connector_store.get(number), trail)
     assert create(app) > number
 
@@ -241,12 +241,12 @@ def test_one_invalid_value_prevents_the_whole_save(app, new_titles):
 
 
 def test_every_field_of_every_type_can_be_changed(app):
-    others = {"number": 61, "url": "https://other.example", "list": ["42"], "text": "other", "checkbox": False}
+    new_values = {"number": 61, "url": "https://other.example", "list": ["42"], "text": "other", "checkbox": False}
     for type_key in ADDABLE:
         number = create(app, type_key, name=type_key)
         for field in TYPES[type_key].fields:
-            if field.kind in others:
-                value = {"repos": ["a/b"], "leave_out": ["*/ci/*"]}.get(field.key, others[field.kind])
+            if field.kind in new_values:
+                value = {"repos": ["a/b"], "leave_out": ["*/ci/*"]}.get(field.key, new_values[field.kind])
                 token = {"token": "another"} if field.kind == "url" else {}
                 change = save(app, number, **{field.key: value}, **token).changes[0]
                 assert (change.key, change.new) == (field.key, value)
@@ -254,7 +254,7 @@ def test_every_field_of_every_type_can_be_changed(app):
 
 
 def secret_events(app: Flask) -> list[tuple[Any, Any]]:
-    """Return what is recorded of changes of tokens."""
+    """Return the recorded old and new value of each change of a token."""
     with app.app_context():
         events = queries.written_after(Filter(event_type=("ConfigChanged",)), 1)
         return [(event.description["old_value"], event.description["new_value"]) for event in events]
@@ -325,7 +325,7 @@ def test_a_secret_encrypted_with_a_lost_key_is_detected_and_can_be_replaced(app)
 def test_enabling_twice_is_one_change(app, new_titles):
     number = create(app)
     for enabled, changed in ((True, True), (True, False), (False, True), (False, False)):
-        with acting(app) as trail:
+        with audited_transaction(app) as trail:
             assert connector_store.set_enabled(connector_store.get(number), enabled, trail) is changed
         assert attribute(app, number, "enabled") is enabled
     assert new_titles()[1:] == ["[Connector Enabled] Work", "[Connector Disabled] Work"]
@@ -335,7 +335,7 @@ def test_enabling_twice_is_one_change(app, new_titles):
 def test_deleting_a_connector_removes_its_hidden_fields_but_not_its_events(app, new_titles):
     number = create(app)
     hide(app, number, ("Commit", "sha"))
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.delete(connector_store.get(number), trail)
     with app.app_context():
         assert connector_store.get(number) is None
@@ -347,7 +347,7 @@ def test_the_built_in_connector_cannot_be_deleted(app, new_titles):
     number = builtin(app)
     with (
         pytest.raises(ProtectedConnector, match="You can rename it, change its tags or disable it"),
-        acting(app) as trail,
+        audited_transaction(app) as trail,
     ):
         connector_store.delete(connector_store.get(number), trail)
     with app.app_context():
@@ -358,7 +358,7 @@ def test_the_built_in_connector_cannot_be_deleted(app, new_titles):
 def test_the_built_in_connector_can_be_renamed_retagged_and_disabled(app, new_titles):
     number = builtin(app)
     save(app, number, name="Trail", tags="a,b")
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.set_enabled(connector_store.get(number), False, trail)
     assert stored(app, number) == {"name": "Trail", "tags": ["a", "b"]}
     assert new_titles() == [
@@ -399,7 +399,10 @@ def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, 
     number = create(app)
     save(app, number, version=1, poll_interval=600)
     before = new_titles()
-    with pytest.raises(StaleConnector, match="“Work” was changed by operator in the meantime"), acting(app) as trail:
+    with (
+        pytest.raises(StaleConnector, match="“Work” was changed by operator in the meantime"),
+        audited_transaction(app) as trail,
+    ):
         act(connector_store.get(number), trail)
     assert (attribute(app, number, "version"), attribute(app, number, "enabled")) == (2, False)
     assert stored(app, number)["poll_interval"] == 600
@@ -409,22 +412,22 @@ def test_a_change_based_on_an_older_version_is_refused_and_changes_nothing(app, 
 @pytest.mark.parametrize("act", STALE_ACTS[2:4], ids=["switch", "hide"])
 def test_every_change_makes_older_forms_stale(app, act):
     number = create(app)
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         act(connector_store.get(number), trail)
     with pytest.raises(StaleConnector):
         save(app, number, version=1, poll_interval=600)
 
 
 def hide(app: Flask, number: int, *toggles: visibility.Toggle, show: bool = False) -> list[Any]:
-    """Hide fields, or show them."""
-    with acting(app) as trail:
+    """Hide or show fields."""
+    with audited_transaction(app) as trail:
         return connector_store.set_visible(
             connector_store.get(number), ConnectorEdit(shown=dict.fromkeys(toggles, show)), trail
         )
 
 
 def hidden(app: Flask, number: int) -> frozenset[visibility.Toggle]:
-    """Return what is hidden."""
+    """Return the hidden fields of a connector."""
     with app.app_context():
         return visibility.hidden(number)
 
@@ -441,9 +444,9 @@ def test_a_toggle_is_one_event_and_an_unchanged_toggle_is_no_event(app, new_titl
 
 def test_saving_only_visibility_is_a_change(app, new_titles):
     number = create(app)
-    saved = save(app, number, shown={("Commit", "sha"): False, ("Commit", "branch"): True})
-    assert not saved.changes
-    assert [(change.field, change.visible) for change in saved.visibility] == [("sha", False)]
+    result = save(app, number, toggles={("Commit", "sha"): False, ("Commit", "branch"): True})
+    assert not result.changes
+    assert [(change.field, change.visible) for change in result.visibility] == [("sha", False)]
     assert new_titles()[1:] == ["[Field Visibility Changed] Commit", "[Connector Updated] Work"]
     assert hidden(app, number) == {("Commit", "sha")}
     with app.app_context():
@@ -453,7 +456,7 @@ def test_saving_only_visibility_is_a_change(app, new_titles):
 
 def test_a_save_of_values_and_visibility_lists_both_in_connector_updated(app, new_titles):
     number = create(app)
-    save(app, number, shown={("Commit", "sha"): False}, poll_interval=600)
+    save(app, number, toggles={("Commit", "sha"): False}, poll_interval=600)
     assert new_titles()[1:] == [
         "[Config Changed] Work - poll_interval",
         "[Field Visibility Changed] Commit",
@@ -481,7 +484,7 @@ def test_search_and_type_narrow_the_list_and_the_built_in_connector_comes_first(
 
 
 def everything_stored(app: Flask, settings: Any) -> str:
-    """Return all that the database holds: every row of every table, and the bytes of its files."""
+    """Return the complete content of the database: every row of every table, and the bytes of its files."""
     with app.app_context(), db.engine.connect() as connection:
         tables = inspect(connection).get_table_names()
         rows = [str(connection.execute(text(f'SELECT * FROM "{table}"')).all()) for table in tables]
@@ -505,7 +508,7 @@ def test_a_planted_token_is_stored_only_encrypted_in_its_column(app, settings, c
     stored_values = everything_stored(app, settings)
     assert "Work" in stored_values
     assert "planted" not in stored_values
-    assert opened(app, created.json["id"]) == TOKEN + "-2"
+    assert decrypted_token(app, created.json["id"]) == TOKEN + "-2"
 
 
 def test_error_messages_do_not_contain_a_token(client):
@@ -515,7 +518,7 @@ def test_error_messages_do_not_contain_a_token(client):
         assert "planted" not in refused.get_data(as_text=True)
 
 
-def opened(app: Flask, number: int) -> str:
+def decrypted_token(app: Flask, number: int) -> str:
     """Return the stored token, decrypted."""
     with app.app_context():
         return app.extensions["painchain"].box.decrypt(connector_store.get(number).secrets["token"]).decode()

@@ -1,4 +1,4 @@
-"""Ids of events are the same wherever an occurrence is reported, and different for different occurrences."""
+"""The same occurrence always gets the same event id, and different occurrences get different ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_different_occurrences_have_different_ids(first: list[str], second: list
     assert (event_id("github", 3, *first) == event_id("github", 3, *second)) == (first == second)
 
 
-def test_the_same_time_gives_the_same_id_in_whatever_form_a_source_gives_it() -> None:
+def test_the_same_time_in_any_notation_gives_the_same_id() -> None:
     time = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     forms = (
         time,

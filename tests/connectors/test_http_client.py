@@ -33,9 +33,9 @@ def client(fake_server: FakeServer | str, **limits: Any) -> HttpClient:
 
 
 def failure(fake_server: FakeServer | str, path: str = "things", **limits: Any) -> PollError:
-    """Ask, and return the error that comes of it: it never holds the token."""
-    with pytest.raises(PollError) as caught, client(fake_server, **limits) as asking:
-        asking.get(path)
+    """Send a request, and return its error, which must not contain the token."""
+    with pytest.raises(PollError) as caught, client(fake_server, **limits) as http:
+        http.get(path)
     assert TOKEN not in str(caught.value)
     return caught.value
 
@@ -88,9 +88,9 @@ def test_a_disguised_address_does_not_get_the_token(location: str) -> None:
 def test_a_redirect_within_the_host_is_followed_with_the_token() -> None:
     with (
         run_fake_server(by_path(old=moved(301, "/new?page=2"), new=as_json([1]))) as fake_server,
-        client(fake_server) as asking,
+        client(fake_server) as http,
     ):
-        answer = asking.get("old", {"q": "x"})
+        answer = http.get("old", {"q": "x"})
     assert (answer.value, answer.url) == ([1], f"{fake_server.url}/new?page=2")
     assert fake_server.paths == ["/old?q=x", "/new?page=2"]
     assert {asked.headers["authorization"] for asked in fake_server.asked} == {f"Bearer {TOKEN}"}
@@ -108,17 +108,17 @@ def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
         following = {1: "?a=1,2&page=2", 2: f"{fake_server.url}/list?page=3"}.get(page)
         return as_json([page], link=f'<x>; rel="prev", <{following}>; rel="next"') if following else as_json([page])
 
-    with run_fake_server(answer) as fake_server, client(fake_server) as asking:
-        assert [one.value for one in asking.pages("list", {"page": 1})] == [[1], [2], [3]]
+    with run_fake_server(answer) as fake_server, client(fake_server) as http:
+        assert [page.value for page in http.pages("list", {"page": 1})] == [[1], [2], [3]]
         assert fake_server.paths == ["/list?page=1", "/list?a=1,2&page=2", "/list?page=3"]
-        assert [one.value for one in asking.pages("list", {"page": 1}, limit=2)] == [[1], [2]]
+        assert [page.value for page in http.pages("list", {"page": 1}, limit=2)] == [[1], [2]]
         assert len(fake_server.asked) == 5
     with run_fake_server(as_json([])) as other:
         with (
             run_fake_server(as_json([1], link=f"<{other.url}/list>; rel=next")) as fake_server,
-            client(fake_server) as asking,
+            client(fake_server) as http,
         ):
-            pages = asking.pages("list")
+            pages = http.pages("list")
             assert next(pages).value == [1]
             with pytest.raises(PollError, match="redirects to another address"):
                 next(pages)
@@ -127,12 +127,12 @@ def test_all_pages_of_a_list_are_read_and_only_from_the_same_host() -> None:
 
 def test_a_conditional_request_returns_nothing_when_nothing_changed() -> None:
     def answer(asked: Asked) -> Reply:
-        known = asked.headers.get("if-none-match") == '"v1"'
-        return Reply(304, b"", {"Content-Length": "0"}) if known else as_json([1], etag='"v1"')
+        is_cached = asked.headers.get("if-none-match") == '"v1"'
+        return Reply(304, b"", {"Content-Length": "0"}) if is_cached else as_json([1], etag='"v1"')
 
-    with run_fake_server(answer) as fake_server, client(fake_server) as asking:
-        first = asking.get("things")
-        again = asking.get("things", etag=first.headers["etag"])
+    with run_fake_server(answer) as fake_server, client(fake_server) as http:
+        first = http.get("things")
+        again = http.get("things", etag=first.headers["etag"])
     assert (first.value, first.is_unchanged, again.value, again.is_unchanged) == ([1], False, None, True)
 
 
@@ -255,27 +255,27 @@ def test_a_compressed_response_is_decompressed_and_an_empty_one_has_no_value() -
         packed=Reply(200, gzip.compress(b"[1]"), {"Content-Encoding": "gzip"}),
         nothing=Reply(204, b"", {"Content-Length": "0"}),
     )
-    with run_fake_server(answers) as fake_server, client(fake_server) as asking:
-        assert asking.get("packed").value == [1]
-        assert asking.get("nothing").value is None
+    with run_fake_server(answers) as fake_server, client(fake_server) as http:
+        assert http.get("packed").value == [1]
+        assert http.get("nothing").value is None
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_response_that_is_too_large_is_aborted(packed: bool) -> None:
-    """Whether it comes over the line as such, or expands to that here."""
+    """The response is too large as sent, or only after it is decompressed."""
     piece = b" " * 2**16
 
     def endless() -> Iterator[bytes]:
         while True:
-            sent.append(1)
+            sent_parts.append(1)
             yield piece
 
-    sent: list[int] = []
+    sent_parts: list[int] = []
     bomb = Reply(200, gzip.compress(piece * 512), {"Content-Encoding": "gzip"})
     with run_fake_server(lambda asked: bomb if packed else Reply(200, parts=endless())) as fake_server:
         error = failure(fake_server, max_bytes=2**20)
     assert str(error) == "127.0.0.1 sent a response of more than 1 MiB."
-    assert len(sent) < 1000
+    assert len(sent_parts) < 1000
 
 
 def test_a_response_that_is_too_slow_is_aborted() -> None:
@@ -293,15 +293,15 @@ def test_a_response_that_is_too_slow_is_aborted() -> None:
 
 
 @contextmanager
-def talker(said: bytes | None) -> Iterator[str]:
-    """A listener that says nothing, or one byte of `said` after the other, and is never done."""
+def run_slow_server(content: bytes | None) -> Iterator[str]:
+    """Run a server that sends nothing, or the bytes of `content` one by one, and never completes its response."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def talk() -> None:
             connection, _ = listener.accept()
             with connection:
-                for byte in said or b"":
+                for byte in content or b"":
                     if stop.wait(0.01):
                         return
                     try:
@@ -317,16 +317,18 @@ def talker(said: bytes | None) -> Iterator[str]:
         thread.join(20)
 
 
-@pytest.mark.parametrize("said", [None, b"HTTP/1.1 200 OK\r\n" + b"X-Name: value\r\n" * 2000])
-def test_a_source_that_never_responds_times_out(said: bytes | None) -> None:
-    """Each byte of a header comes in good time: only the whole never does."""
-    with talker(said) as url:
-        assert failure(url, step_seconds=0.2 if said is None else 5, response_seconds=0.4).kind is ErrorKind.UNREACHABLE
+@pytest.mark.parametrize("content", [None, b"HTTP/1.1 200 OK\r\n" + b"X-Name: value\r\n" * 2000])
+def test_a_source_that_never_responds_times_out(content: bytes | None) -> None:
+    """Every single byte of a header arrives in time, but the headers never end."""
+    with run_slow_server(content) as url:
+        assert (
+            failure(url, step_seconds=0.2 if content is None else 5, response_seconds=0.4).kind is ErrorKind.UNREACHABLE
+        )
 
 
 def test_an_earlier_deadline_of_the_caller_applies() -> None:
-    with talker(None) as url, client(url) as asking, pytest.raises(PollError, match="did not respond in time"):
-        asking.get("things", deadline=time.monotonic() + 0.1)
+    with run_slow_server(None) as url, client(url) as http, pytest.raises(PollError, match="did not respond in time"):
+        http.get("things", deadline=time.monotonic() + 0.1)
 
 
 def test_an_unreachable_host_and_an_unknown_name_have_different_messages() -> None:
@@ -351,7 +353,7 @@ def test_an_invalid_url_or_token_is_rejected_before_any_request() -> None:
 
 @pytest.fixture(scope="module")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody else has signed, with its key."""
+    """A self-signed certificate for 127.0.0.1 with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -386,10 +388,10 @@ def test_a_server_with_an_untrusted_certificate_does_not_get_the_token(self_sign
         )
         assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
         assert fake_server.asked == []
-        with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as asking:
-            assert asking.get("things").value == [1]
-        with client(fake_server, verify=False) as asking:
-            assert asking.get("things").value == [1]
+        with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as http:
+            assert http.get("things").value == [1]
+        with client(fake_server, verify=False) as http:
+            assert http.get("things").value == [1]
 
 
 def test_a_source_without_tls_has_its_own_message() -> None:
@@ -402,6 +404,6 @@ def test_a_source_without_tls_has_its_own_message() -> None:
 
 def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with run_fake_server(as_json([])) as fake_server, client(fake_server) as asking:
-        asking.get("things", {"private": "name"})
+    with run_fake_server(as_json([])) as fake_server, client(fake_server) as http:
+        http.get("things", {"private": "name"})
     assert [record for record in caplog.records if "http" in record.name] == []

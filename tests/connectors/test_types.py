@@ -132,7 +132,7 @@ TITLES_OF_FIELDS = {
     "visible": "Visible",
 }
 
-# A field, what is refused for it, and a word of the reason that the person is told.
+# A field, a refused value, and a word of the error message.
 REFUSED = [
     *(
         (field, value, reason)
@@ -236,7 +236,7 @@ REFUSED = [
     ("github.token", "x" * 10_001, "10000 characters"),
 ]
 
-# A field, what a person may give, and what is stored.
+# A field, a valid value, and the stored value.
 TAKEN = [
     ("github.base_url", "https://host.example/api/v3/", "https://host.example/api/v3"),
     ("github.base_url", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
@@ -273,32 +273,32 @@ TAKEN = [
 def field(address: str) -> Field:
     """Return a field by "type.key"."""
     type_key, key = address.split(".")
-    found = TYPES[type_key].field(key)
-    assert found is not None
-    return found
+    result = TYPES[type_key].field(key)
+    assert result is not None
+    return result
 
 
 def test_these_types_can_be_added_and_painchain_is_built_in():
     assert list(ADDABLE) == ["github", "gitlab", "kubernetes"]
     assert set(TYPES) == {*ADDABLE, "painchain"}
     assert BUILTIN is TYPES["painchain"]
-    assert [one.key for one in TYPES.values() if one.builtin] == ["painchain"]
+    assert [kind.key for kind in TYPES.values() if kind.builtin] == ["painchain"]
 
 
 @pytest.mark.parametrize(
     ("type_key", "key", "caption", "kind", "default", "required", "range_"), FIELDS, ids=lambda value: str(value)[:20]
 )
 def test_a_field_is_as_specified(type_key, key, caption, kind, default, required, range_):
-    found = field(f"{type_key}.{key}")
-    assert (found.caption, found.kind, found.required) == (caption, kind, required)
-    assert found.normalize(found.default) == default
-    assert ((found.minimum, found.maximum) if found.maximum else None) == range_
+    result = field(f"{type_key}.{key}")
+    assert (result.caption, result.kind, result.required) == (caption, kind, required)
+    assert result.normalize(result.default) == default
+    assert ((result.minimum, result.maximum) if result.maximum else None) == range_
 
 
 @pytest.mark.parametrize("type_key", TYPES)
 def test_a_type_has_these_fields_and_no_others_in_this_order(type_key):
     own = [key for owner, key, *_ in FIELDS if owner == type_key]
-    assert [one.key for one in TYPES[type_key].all_fields] == ["name", "tags", *own]
+    assert [field.key for field in TYPES[type_key].all_fields] == ["name", "tags", *own]
 
 
 @pytest.mark.parametrize("type_key", TYPES)
@@ -314,10 +314,11 @@ def test_the_built_in_connector_has_the_specified_name_and_tags():
 
 @pytest.mark.parametrize("type_key", TYPES)
 def test_a_type_has_these_event_types_with_these_fields(type_key):
-    found = {
-        event_type.name: " ".join(one.key for one in event_type.fields) for event_type in TYPES[type_key].event_types
+    fields_by_type = {
+        event_type.name: " ".join(field.key for field in event_type.fields)
+        for event_type in TYPES[type_key].event_types
     }
-    assert found == EVENT_FIELDS[type_key]
+    assert fields_by_type == EVENT_FIELDS[type_key]
 
 
 def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
@@ -337,24 +338,24 @@ def test_the_fields_of_the_audit_trail_are_labelled_as_specified():
         "ChainMended",
         "ConnectorFailing",
         "ConnectorRecovered",
-        *(one.name for one in PEOPLE),
+        *(event_type.name for event_type in PEOPLE),
         "WebhookChanged",
         "NotifyRuleCreated",
         "NotifyRuleChanged",
         "NotifyRuleDeleted",
-    }  # of which the specification knows nothing
+    }  # these are not in the specification
     for event_type in BUILTIN.event_types:
-        for one in event_type.fields if event_type.name not in own else ():
-            assert one.label.casefold() == TITLES_OF_FIELDS[one.key].casefold()
+        for field in event_type.fields if event_type.name not in own else ():
+            assert field.label.casefold() == TITLES_OF_FIELDS[field.key].casefold()
 
 
 @pytest.mark.parametrize("type_key", TYPES)
 def test_keys_are_unique_within_a_type(type_key):
     connector_type = TYPES[type_key]
     for keys in (
-        [one.key for one in connector_type.all_fields],
-        [one.name for one in connector_type.event_types],
-        *([one.key for one in event_type.fields] for event_type in connector_type.event_types),
+        [field.key for field in connector_type.all_fields],
+        [event_type.name for event_type in connector_type.event_types],
+        *([field.key for field in event_type.fields] for event_type in connector_type.event_types),
     ):
         assert len(keys) == len(set(keys))
 
@@ -469,7 +470,7 @@ def test_invalid_certificates_are_rejected(certificate):
 
 
 def shared_files() -> list[Path]:
-    """Everything that knows connector types in general and none by name."""
+    """Return the files that may not name a connector type."""
     types = ROOT / "painchain" / "connectors"
     code = [path for path in (ROOT / "painchain").rglob("*.py") if types not in path.parents]
     return [*code, ROOT / "app.py", *(ROOT / "templates").rglob("*.html")]
@@ -492,7 +493,7 @@ def test_each_type_is_one_file_or_package_and_one_line_of_the_registry():
 
 @pytest.fixture
 def sample_type(monkeypatch) -> ConnectorType:
-    """One more connector type in the registry."""
+    """A sample connector type, added to the registry."""
     connector_type = ConnectorType(
         key="forge",
         label="Forge",
@@ -521,8 +522,8 @@ def test_storage_redaction_labels_and_visibility_follow_from_a_new_types_fields(
     changed = {"config": {"heat": "1000", "passphrase": "planted-again"}}
     assert client.patch(address, json=changed, headers=etag).status_code == 200
     assert client.put(f"{address}/visibility/Cast/metal", json={"visible": False}).status_code == 200
-    said = [event["description"]["text"] for event in events(connector="Anvil")]
-    assert said == [
+    texts = [event["description"]["text"] for event in events(connector="Anvil")]
+    assert texts == [
         "Created the Forge connector “Anvil”",
         "Passphrase replaced in “Anvil”",
         "Heat changed from 900 to 1000 in “Anvil”",

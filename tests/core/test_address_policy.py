@@ -1,4 +1,4 @@
-"""What this server asks for others: public addresses, private ones where a setting allows it, and some never."""
+"""PainChain connects to public addresses, to private ones if a setting allows it, and to some addresses never."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PUBLIC = ("140.82.121.3", "8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b:
 
 
 def refusals(*addresses: str) -> list[str]:
-    """Return those that are refused, and what is said."""
+    """Return the message of each refused address, and "" for each allowed one."""
 
     def refusal_of(address: str) -> str:
         try:
@@ -99,8 +99,8 @@ def test_a_refusal_names_the_address_and_the_setting_that_allows_it() -> None:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]]]:
-    """What a name server says: of each name, one list of addresses after the other; the last one forever."""
+def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[list[str]]]]:
+    """A fake name server: each name has a list of answers, one per lookup; the last answer is repeated."""
     resolutions: dict[str, list[list[str]]] = {}
     look_up = socket.getaddrinfo
 
@@ -124,19 +124,19 @@ def poll_error(url: str) -> PollError | None:
     return None
 
 
-def test_the_connection_uses_the_checked_address(names: dict[str, list[list[str]]]) -> None:
-    """The name leads to this machine, and to nowhere from the second time on that it is looked up."""
-    names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
+def test_the_connection_uses_the_checked_address(lookups: dict[str, list[list[str]]]) -> None:
+    """The first lookup of the name returns this machine, later ones an address where nothing listens."""
+    lookups["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
         assert poll_error(f"http://far.example:{fake_server.port}") is None
         assert fake_server.asked[0].headers["host"] == f"far.example:{fake_server.port}"
-    assert names["far.example"] == [["127.0.0.2"]]
+    assert lookups["far.example"] == [["127.0.0.2"]]
 
 
-def test_one_blocked_address_blocks_the_host_name(names: dict[str, list[list[str]]]) -> None:
+def test_one_blocked_address_blocks_the_host_name(lookups: dict[str, list[list[str]]]) -> None:
     with run_fake_server(as_json([])) as fake_server:
         for last in ("169.254.169.254", "10.0.0.5", "fd00:ec2::254"):
-            names["far.example"] = [["127.0.0.1", last]]
+            lookups["far.example"] = [["127.0.0.1", last]]
             problem = poll_error(f"http://far.example:{fake_server.port}")
             assert problem is not None
             assert str(problem).startswith(f"far.example is at {last}, a")
@@ -144,8 +144,8 @@ def test_one_blocked_address_blocks_the_host_name(names: dict[str, list[list[str
         assert fake_server.asked == []
 
 
-def test_if_an_address_does_not_answer_the_next_is_tried(names: dict[str, list[list[str]]]) -> None:
-    names["far.example"] = [["127.0.0.99", "127.0.0.1"]]
+def test_if_an_address_does_not_answer_the_next_is_tried(lookups: dict[str, list[list[str]]]) -> None:
+    lookups["far.example"] = [["127.0.0.99", "127.0.0.1"]]
     with run_fake_server(as_json([])) as fake_server:
         assert poll_error(f"http://far.example:{fake_server.port}") is None
 
@@ -160,8 +160,8 @@ def test_no_notation_of_an_address_bypasses_the_default(host: str) -> None:
         assert fake_server.asked == []
 
 
-def in_a_loop(work: Awaitable[Any]) -> None:
-    """Do it in a thread of its own: the loop of a browser may run in this one."""
+def run_async(work: Awaitable[Any]) -> None:
+    """Run a coroutine in a new thread, because an event loop of the browser tests may run in this one."""
 
     async def do() -> None:
         await work
@@ -170,23 +170,23 @@ def in_a_loop(work: Awaitable[Any]) -> None:
         thread.submit(asyncio.run, do()).result()
 
 
-def test_a_watch_does_not_connect_to_blocked_addresses(names: dict[str, list[list[str]]]) -> None:
+def test_a_watch_does_not_connect_to_blocked_addresses(lookups: dict[str, list[list[str]]]) -> None:
     async def get(url: str) -> None:
         async with httpx2.AsyncClient(transport=GuardedAsyncTransport(ssl.create_default_context())) as client:
             await client.get(url)
 
-    names["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
+    lookups["far.example"] = [["127.0.0.1"], ["127.0.0.2"]]
     with run_fake_server(as_json([])) as fake_server:
-        in_a_loop(get(f"http://far.example:{fake_server.port}/"))
+        run_async(get(f"http://far.example:{fake_server.port}/"))
         assert len(fake_server.asked) == 1
         address_policy.allow_networks(())
         with pytest.raises(Exception, match="PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"):
-            in_a_loop(get(fake_server.url))
-        turn = PollContext(
+            run_async(get(fake_server.url))
+        context = PollContext(
             {"api_server": fake_server.url, "token": TOKEN}, {"server": fake_server.url, "streams": {}}, NOW
         )
         with pytest.raises(PollError, match=r"127\.0\.0\.1 is an address of this machine itself"):
-            in_a_loop(anext(watch(turn)))
+            run_async(anext(watch(context)))
         assert len(fake_server.asked) == 1
 
 
@@ -204,9 +204,9 @@ def test_a_blocked_address_is_reported_by_connection_test_and_poll(app: Flask, c
             assert LOOPBACK_REFUSAL in texts(soup(client.post(f"{NEW}/{type_key}/test", data=form)), "#test_result")[0]
             page = client.post(f"{NEW}/{type_key}", data=form).location
             with app.app_context():
-                turn = polling.acquire(datetime.now(UTC))
-                assert turn is not None
-                polling.poll(turn, lambda: datetime.now(UTC))
+                lease = polling.acquire(datetime.now(UTC))
+                assert lease is not None
+                polling.poll(lease, lambda: datetime.now(UTC))
             assert LOOPBACK_REFUSAL in texts(soup(client.get(page)), "main")[0]
         assert fake_server.asked == []
 
@@ -224,7 +224,7 @@ def test_messages_are_not_sent_to_blocked_addresses() -> None:
                 delivery.send(url, "title", "text")
         assert len(fake_server.asked) == 1
         with socket.create_connection(("127.0.0.1", fake_server.port)):
-            pass  # nobody else's connections are looked at
+            pass  # connections by other code are not checked
 
 
 def test_private_addresses_are_blocked_by_default(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The settings: every one has a default, takes a good value and refuses a bad one in words."""
+"""Every setting has a default, accepts valid values, and refuses invalid ones with a message."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -133,7 +133,7 @@ BAD = [
 
 
 def load(**values: str) -> config.Settings:
-    """Return the settings of an environment in which these are set."""
+    """Load the settings from an environment with these variables."""
     return config.load({f"PAINCHAIN_{name.upper()}": value for name, value in values.items()})
 
 
@@ -193,7 +193,7 @@ def test_an_invalid_value_is_shown_unless_it_may_contain_a_secret() -> None:
 
 
 def test_printed_settings_show_no_secret() -> None:
-    """A traceback with the values of variables, or a line for finding a fault, must not become a leak."""
+    """The settings may appear in a traceback with local variables, or in a debug line."""
     secret = [setting.name for setting in config.SETTINGS if setting.secret]
     printed = repr(load(**{name: GOOD[name][0] for name in secret}))
     assert [name for name in secret if f"{name}=" in printed or GOOD[name][0] in printed] == []
@@ -275,7 +275,7 @@ def test_the_metrics_token_must_be_long_and_can_be_in_a_file(tmp_path: Path) -> 
     with pytest.raises(config.ConfigError, match="is set too"):
         load(metrics_token_file=str(file), metrics_token="another-made-up-token")
     file.write_text("short")
-    for given in ({"metrics_token": "short"}, {"metrics_token_file": str(file)}):
+    for values in ({"metrics_token": "short"}, {"metrics_token_file": str(file)}):
         with pytest.raises(config.ConfigError, match="at least 16 characters") as refused:
-            load(**given)
+            load(**values)
         assert "short" not in str(refused.value)

@@ -23,7 +23,7 @@ ROUNDS = 25
 
 
 def load(file: Path, is_new: bool = True) -> Keyring:
-    """Return the keys of PainChain's own key file, as a start does."""
+    """Load the keys from PainChain's own key file, as the server does when it starts."""
     return key_file.load_keys(KeySource(str(file), file, own=True), lambda: is_new)
 
 
@@ -39,9 +39,9 @@ def test_the_key_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
 
 def test_the_same_file_always_gives_the_same_key(tmp_path: Path) -> None:
     first = load(tmp_path / "secret.key")
-    written = (tmp_path / "secret.key").read_bytes()
+    content = (tmp_path / "secret.key").read_bytes()
     assert load(tmp_path / "secret.key") == first
-    assert (tmp_path / "secret.key").read_bytes() == written
+    assert (tmp_path / "secret.key").read_bytes() == content
     assert [len(root) for root in first.roots] == [KEY_BYTES]
 
 
@@ -80,7 +80,7 @@ def test_a_server_waits_for_the_key_that_another_server_creates(tmp_path: Path) 
     keyrings = []
 
     def is_new() -> bool:
-        keyrings.append(load(tmp_path / "secret.key"))  # the other makes the key, and the database after it
+        keyrings.append(load(tmp_path / "secret.key"))  # the other server creates the key, then the database
         return False
 
     assert [key_file.load_keys(KeySource("", tmp_path / "secret.key", own=True), is_new)] == keyrings
@@ -169,11 +169,11 @@ def test_each_purpose_and_root_key_has_its_own_derived_key() -> None:
 
 
 def test_no_two_purposes_share_a_key() -> None:
-    """Sessions, known browsers, stored secrets, the chain, its seals: each is named in one place of the code."""
+    """Each purpose (sessions, known browsers, stored secrets, chain, seals …) occurs once in the code."""
     calls = [
         node.args[0].value
         for path in sorted((Path(__file__).parents[2] / "painchain").rglob("*.py"))
-        if "migrations" not in path.parts  # a migration has the purposes of its time: it derives the same keys
+        if "migrations" not in path.parts  # a migration repeats the purposes on purpose: it derives the same keys
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -1,4 +1,4 @@
-"""Tables as CSV: every reader gets back what went in, and no spreadsheet runs it."""
+"""Tables are written as CSV so that every reader gets the same values and no spreadsheet runs a formula."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The log: one line each, which tells what it is about, and in which nothing acts and no secret stands."""
+"""Each log message is one line with its context, without control characters and without secrets."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ HOSTILE = f'{CANARY}\r\n{{"level":"error","message":"forged"}}\r\n2026-01-31 ERR
 PATIENCE = 20
 
 
-def of(lines: Lines, logger: str) -> Lines:
+def lines_of(lines: Lines, logger: str) -> Lines:
     return [line for line in lines if line["logger"] == logger]
 
 
 def events_of(lines: Lines) -> list[str]:
-    return [line["event"] for line in of(lines, "painchain.security")]
+    return [line["event"] for line in lines_of(lines, "painchain.security")]
 
 
 # One line
@@ -128,15 +128,15 @@ def test_warnings_of_libraries_are_logged_in_the_same_format(logged: Logged) -> 
 
 
 @pytest.fixture
-def hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put Python's own hooks back."""
+def restored_hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore Python's own hooks after the test."""
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     yield
     logging.captureWarnings(False)
 
 
-@pytest.mark.usefixtures("hooks")
+@pytest.mark.usefixtures("restored_hooks")
 def test_an_uncaught_exception_is_one_log_line(logged: Logged) -> None:
     def fail() -> None:
         raise RuntimeError(CANARY)
@@ -192,17 +192,17 @@ def test_every_line_of_a_request_has_its_id_route_and_actor(app: Flask, client: 
 def test_frequent_requests_are_logged_at_debug_level_unless_they_fail(client: FlaskClient, logged: Logged) -> None:
     for address in ("/health", "/news?after=0", "/static/painchain.css", "/metrics"):
         client.get(address).close()
-    levels = {line["path"]: line["level"] for line in of(logged(), "painchain.web.access")}
+    levels = {line["path"]: line["level"] for line in lines_of(logged(), "painchain.web.access")}
     assert levels == {
         "/health": "debug",
         "/news": "debug",
         "/static/<path:filename>": "debug",
-        "/metrics": "info",  # it is off: whoever asks should know
+        "/metrics": "info",  # metrics are off: the failed request is worth a line
     }
 
 
-def plant(app: Flask, client: FlaskClient, one: int) -> None:
-    """Send a secret with line breaks through whatever a request has."""
+def plant(app: Flask, client: FlaskClient, connector_id: int) -> None:
+    """Send a secret with line breaks in every part of a request."""
     quoted = f"{CANARY}%0d%0aforged%1b"
     client.get(f"/{quoted}?q={quoted}")
     client.get(f"/?q={quoted}&range={quoted}")
@@ -211,19 +211,19 @@ def plant(app: Flask, client: FlaskClient, one: int) -> None:
     client.get(f"/static/{quoted}")
     client.get(f"/events/{quoted}")
     client.open("/", method=CANARY)
-    other = app.test_client()
+    other_client = app.test_client()
     for name in ("painchain_session", "painchain_known", "painchain", "zone"):
-        other.set_cookie(name, CANARY)
-    other.get("/", headers={"User-Agent": CANARY, "X-Reason": CANARY, "Referer": f"http://localhost/{CANARY}"})
-    other.get("/api/connectors", headers={"Authorization": f"Bearer pct_{CANARY}"})
-    other.get("/metrics", headers={"Authorization": f"Bearer {CANARY}"})
-    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
-    client.post(f"{LIST}/{one}", data=fill(form, token=HOSTILE.replace("\r\n", " "), name=HOSTILE))
-    client.post(f"{LIST}/{one}", data=fill(form, token=CANARY, csrf_token=CANARY))
+        other_client.set_cookie(name, CANARY)
+    other_client.get("/", headers={"User-Agent": CANARY, "X-Reason": CANARY, "Referer": f"http://localhost/{CANARY}"})
+    other_client.get("/api/connectors", headers={"Authorization": f"Bearer pct_{CANARY}"})
+    other_client.get("/metrics", headers={"Authorization": f"Bearer {CANARY}"})
+    form = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")
+    client.post(f"{LIST}/{connector_id}", data=fill(form, token=HOSTILE.replace("\r\n", " "), name=HOSTILE))
+    client.post(f"{LIST}/{connector_id}", data=fill(form, token=CANARY, csrf_token=CANARY))
     client.post("/api/connectors", json={"name": HOSTILE, "type": "github", "config": {"token": HOSTILE}})
     client.post("/api/connectors", data=f"{{{HOSTILE}", content_type="application/json")
     client.post("/api/painchain/log", json={"event_type": "config_changed", "field": "token", "new_value": HOSTILE})
-    client.post(f"/hooks/kubernetes/{one}", data=HOSTILE.encode(), headers={"X-Forge-Signature": CANARY})
+    client.post(f"/hooks/kubernetes/{connector_id}", data=HOSTILE.encode(), headers={"X-Forge-Signature": CANARY})
     client.post("/sign-in", data={"name": CANARY, "password": CANARY})
     client.get("/", headers={"Host": f"{CANARY}@evil.example"})
 
@@ -246,7 +246,7 @@ def test_text_planted_in_a_request_is_in_no_log_line_and_breaks_none(
     plant(app, client, connector_id)
     sign_in(app.test_client(), CANARY, CANARY)
     lines = logged()
-    assert len(of(lines, "painchain.web.access")) > 40
+    assert len(lines_of(lines, "painchain.web.access")) > 40
     assert [line for line in lines if CANARY in json.dumps(line).lower()] == []
     assert [line for line in lines if "forged" in json.dumps(line)] == []
     assert {"link_refused", "csrf_refused", "token_refused", "webhook_refused", "host_refused"} <= set(events_of(lines))
@@ -257,7 +257,7 @@ def test_text_planted_in_a_request_is_in_no_log_line_and_breaks_none(
 def test_a_failed_request_is_logged_with_its_id_even_if_the_error_page_fails(
     app: Flask, client: FlaskClient, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*given: str, **more: Any) -> Any:
+    def fail(*arguments: str, **more: Any) -> Any:
         raise RuntimeError(CANARY)
 
     app.add_url_rule("/fail/<secret>", view_func=fail)
@@ -266,8 +266,8 @@ def test_a_failed_request_is_logged_with_its_id_even_if_the_error_page_fails(
     assert failed["request_id"] == response.headers["X-Request-Id"]
     assert failed["message"] == "The request failed: RuntimeError"
     assert "in fail" in failed["exception"]
-    pages = [responses.page, fail]  # the last comes first
-    monkeypatch.setattr("painchain.web.common.responses.page", lambda *given, **more: pages.pop()(*given, **more))
+    pages = [responses.page, fail]  # `pop` returns the last one first
+    monkeypatch.setattr("painchain.web.common.responses.page", lambda *args, **more: pages.pop()(*args, **more))
     assert client.get(f"/fail/{CANARY}").status_code == 500
     lines = logged()
     assert "An error page failed: RuntimeError" in [line["message"] for line in lines]
@@ -286,7 +286,7 @@ def test_each_refusal_is_one_warning_with_actor_address_and_reason(app: Flask, l
     assert sign_in(client, "alice", f"wrong {CANARY}").status_code == 422
     assert sign_in(client, f"{CANARY}", f"wrong {CANARY}").status_code == 422
     assert client.get(link).status_code == 410
-    refused = of(logged(), "painchain.security")
+    refused = lines_of(logged(), "painchain.security")
     assert [(line["event"], line["message"]) for line in refused] == [
         ("sign_in_failed", "A sign-in as alice failed: wrong password."),
         ("sign_in_failed", "A sign-in as an unknown account failed: no such account."),
@@ -298,7 +298,7 @@ def test_each_refusal_is_one_warning_with_actor_address_and_reason(app: Flask, l
     assert client.get("/settings/people").status_code == 403
     assert client.post("/sign-out").status_code == 400
     assert client.post("/api/teams", json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
-    signed, *refused = of(logged(), "painchain.security")
+    signed, *refused = lines_of(logged(), "painchain.security")
     assert (signed["event"], signed["level"], signed["message"]) == ("signed_in", "info", "bob signed in.")
     assert [(line["event"], line["actor"]) for line in refused] == [
         ("role_refused", "bob"),
@@ -324,7 +324,7 @@ def test_forged_and_cross_site_requests_are_logged_as_warnings(
     assert client.post(f"/hooks/kubernetes/{connector_id}", data=b"{}", headers=headers).status_code == 401
     assert client.post("/api/teams", json={}, headers={"Origin": "https://elsewhere.example"}).status_code == 403
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
-    refused = of(logged(), "painchain.security")
+    refused = lines_of(logged(), "painchain.security")
     assert [line["event"] for line in refused] == ["webhook_refused", "origin_refused", "host_refused"]
     assert (refused[0]["connector"], refused[2]["host"]) == (connector_id, "evil.example")
 
@@ -335,7 +335,7 @@ def test_forged_and_cross_site_requests_are_logged_as_warnings(
 def test_a_failed_poll_is_logged_with_its_connector(
     app: Flask, client: FlaskClient, make_connector: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poll(turn: PollContext) -> PollResult:
+    def poll(context: PollContext) -> PollResult:
         raise RuntimeError(CANARY)
 
     monkeypatch.setitem(connectors.TYPES, "github", replace(connectors.TYPES["github"], poll=poll))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `parts` are sent one by one, as they come, without a length."""
+    """A response. `parts` are sent one after the other, without a Content-Length."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -24,14 +24,14 @@ class Reply:
 
 
 def as_json(value: Any, status: int = 200, **headers: str) -> Reply:
-    """Return an answer in JSON; ``retry_after="3"`` is the header Retry-After."""
+    """Return a JSON response; ``retry_after="3"`` sets the header Retry-After."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Reply(status, json.dumps(value).encode(), named)
 
 
 @dataclass
 class Asked:
-    """One request as it came in."""
+    """A received request; header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -54,7 +54,7 @@ class FakeServer:
 
     @property
     def paths(self) -> list[str]:
-        """What was asked for, in order."""
+        """The paths of the received requests, in order."""
         return [asked.path for asked in self.asked]
 
     def start(self) -> None:
@@ -69,7 +69,7 @@ class FakeServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # head and body go out one by one
+            disable_nagle_algorithm = True  # headers and body are sent separately
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -78,7 +78,7 @@ class FakeServer:
                 try:
                     self._send(fake_server.answer(asked))
                 except OSError:
-                    self.close_connection = True  # whoever asked has gone
+                    self.close_connection = True  # the client has closed the connection
 
             do_POST = do_GET
 
@@ -106,7 +106,7 @@ class FakeServer:
 def run_fake_server(
     answer: Callable[[Asked], Reply] | Reply, tls: ssl.SSLContext | None = None
 ) -> Iterator[FakeServer]:
-    """Run a fake server that returns one reply always, or what `answer` returns for each request."""
+    """Run a fake server that always returns the same reply, or calls `answer` for each request."""
     fake_server = FakeServer((lambda asked: answer) if isinstance(answer, Reply) else answer, tls)
     fake_server.start()
     try:

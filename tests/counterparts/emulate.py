@@ -1,4 +1,4 @@
-"""`emulate`: a GitHub that keeps what it is told, with one token and one repository."""
+"""Run the npm package `emulate`: a stateful fake GitHub with one token and one repository."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SEED = {
 
 @dataclass(frozen=True)
 class Emulated:
-    """It runs at `url`."""
+    """The fake GitHub that runs at `url`."""
 
     url: str
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """Ask something of the repository as somebody who works with it."""
+        """Send a request about the repository, and return the response as JSON."""
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body else None
         request = Request(f"{self.url}/repos/{REPO}/{path}", data, headers, method=method)
@@ -38,7 +38,7 @@ class Emulated:
             return json.loads(response.read() or "null")
 
     def open_pull_request(self, title: str, branch: str = "fix") -> int:
-        """Push a commit to a new branch and ask to merge it."""
+        """Push a commit to a new branch and open a pull request for it."""
         sha = self.ask("GET", "git/ref/heads/main")["object"]["sha"]
         self.ask("POST", "git/refs", ref=f"refs/heads/{branch}", sha=sha)
         self.ask("PUT", f"contents/{branch}.txt", message=f"Add {branch}", content="YQ==", branch=branch)
@@ -51,7 +51,7 @@ class Emulated:
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Emulated]:
-    """Run it on a port of its own; `folder` takes its log."""
+    """Run the fake GitHub on a free port; its log is in `folder`."""
     program = need("emulate") / "dist" / "index.js"
     seed = folder / "emulate.config.json"
     seed.write_text(json.dumps(SEED))

@@ -1,4 +1,4 @@
-"""GitHub's REST API as PainChain uses it: paging by Link, order, ETags, a rate limit, and 404s."""
+"""A fake of GitHub's REST API as PainChain uses it: paging by Link, order, ETags, a rate limit, and 404s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNDER = {"actions/runs": "workflow_runs", "jobs": "jobs", "installation/reposito
 
 
 class GitHub:
-    """`lists` and `things` are what is there, by path; `refuse` answers a path in its own way."""
+    """A fake GitHub. `lists` and `things` are its content by path; `refuse` overrides the response of a path."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list[Any]] = {"user/repos": []}
@@ -38,7 +38,7 @@ class GitHub:
         self.lists[f"{'orgs' if organization else 'users'}/{owner}/packages"] = []
 
     def put(self, name: str, kind: str, *items: Any) -> None:
-        """Put items at the top of a list of a repository; each can also be asked for alone."""
+        """Insert items at the top of a list of a repository; each item also gets its own path."""
         self.lists[f"repos/{name}/{kind}"][:0] = items
         for item in items:
             if isinstance(item, dict) and (number := item.get("number") or item.get("sha") or item.get("id")):
@@ -57,26 +57,26 @@ class GitHub:
             return self._compare(path, asked)
         if path in self.things:
             return self._conditional(self.things[path], asked, {})
-        return self._told(Told({"message": "Not Found"}, 404))
+        return self._with_rate_limit(Told({"message": "Not Found"}, 404))
 
     def _list(self, path: str, asked: Asked) -> Told:
-        whole = self.lists[path]
+        items = self.lists[path]
         if since := asked.params.get("since"):
-            whole = [one for one in whole if one["commit"]["committer"]["date"] >= since]
+            items = [commit for commit in items if commit["commit"]["committer"]["date"] >= since]
         if ref := asked.params.get("ref"):
-            whole = [activity for activity in whole if activity["ref"] == ref]
-        return self._page(whole, path, asked)
+            items = [activity for activity in items if activity["ref"] == ref]
+        return self._page(items, path, asked)
 
-    def _page(self, whole: list[Any], path: str, asked: Asked) -> Told:
+    def _page(self, items: list[Any], path: str, asked: Asked) -> Told:
         size, number = min(int(asked.params.get("per_page", 30)), self.page), int(asked.params.get("page", 1))
         headers = {}
-        if number * size < len(whole):
+        if number * size < len(items):
             query = urlencode({**asked.params, "page": number + 1})
             host = asked.headers["host"]
             headers["Link"] = (
                 f'<http://{host}{asked.path}?{query}>; rel="next", <http://{host}{asked.path}?page=9>; rel="last"'
             )
-        part = whole[(number - 1) * size : number * size]
+        part = items[(number - 1) * size : number * size]
         under = next((under for end, under in UNDER.items() if path.endswith(end)), "")
         return self._conditional({under: part} if under else part, asked, headers)
 
@@ -84,14 +84,14 @@ class GitHub:
         repo, _, ends = path.partition("/compare/")
         old, _, new = ends.partition("...")
         commits = self.lists[f"{repo}/commits"]
-        shas = [one["sha"] for one in commits]
+        shas = [commit["sha"] for commit in commits]
         if old not in shas or new not in shas:
-            return self._told(Told({"message": "Not Found"}, 404))
+            return self._with_rate_limit(Told({"message": "Not Found"}, 404))
         between = commits[shas.index(new) : shas.index(old)][::-1]
-        told = self._page(between, path, asked)
+        reply = self._page(between, path, asked)
         status = "ahead" if between else "behind"
-        value = {"commits": told.value, "total_commits": len(between), "status": status}
-        return Told(value, told.status, told.headers)
+        value = {"commits": reply.value, "total_commits": len(between), "status": status}
+        return Told(value, reply.status, reply.headers)
 
     def push(self, name: str, when: str, *commits: Any, branch: str = "main", **more: Any) -> None:
         """Push commits, the newest first, to the top of a branch."""
@@ -105,10 +105,10 @@ class GitHub:
     def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Told:
         etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()}"'
         unchanged = asked.headers.get("if-none-match") == etag
-        return self._told(Told(value, 304 if unchanged else 200, {**headers, "ETag": etag}))
+        return self._with_rate_limit(Told(value, 304 if unchanged else 200, {**headers, "ETag": etag}))
 
-    def _told(self, told: Told) -> Told:
-        self.left -= told.status != 304  # what has not changed costs nothing
+    def _with_rate_limit(self, reply: Told) -> Told:
+        self.left -= reply.status != 304  # a 304 does not count against the limit
         rate = {"limit": self.limit, "remaining": max(0, self.left), "reset": 4_000_000_000}
         limits = {f"X-RateLimit-{name}": str(value) for name, value in rate.items()}
-        return Told(told.value, told.status, {**limits, **self.headers, **told.headers})
+        return Told(reply.value, reply.status, {**limits, **self.headers, **reply.headers})

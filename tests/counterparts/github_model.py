@@ -1,4 +1,4 @@
-"""A small model of GitHub that people work with: its API, its webhook deliveries and the history of what happened."""
+"""A small model of a GitHub in use: its API, its webhook deliveries and the history of changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_COMMIT = "0" * 40
 
 @dataclass(frozen=True)
 class Happening:
-    """One change of the history: what the timeline must show of it."""
+    """One change of the history, as the timeline must show it."""
 
     event_type: str
     title: str
@@ -26,7 +26,7 @@ class Happening:
 
 @dataclass
 class Repository:
-    """What the model knows of the repository beside its answers."""
+    """The state of the repository that is not part of the responses."""
 
     number: int
     name: str
@@ -37,10 +37,10 @@ class Repository:
 
 
 class GitHubModel(GitHub):
-    """A GitHub with one repository. Each method is something that a person does; time passes in between.
+    """A GitHub with one repository. Each method is an action of a person; call `wait` between them.
 
-    `deliveries` are the webhook deliveries so far, `history` what happened. GitHub's clocks differ by a second: the
-    events of issues are late, and a delivery's time of the last push is too.
+    `deliveries` are the webhook deliveries so far, `history` the changes so far. GitHub's clocks differ by a second:
+    issue events are late, and so is the time of the last push in a delivery.
     """
 
     def __init__(self, now: datetime):
@@ -81,7 +81,7 @@ class GitHubModel(GitHub):
         self._work_before()
 
     def _work_before(self) -> None:
-        """Do the work of the past, which nobody has to see: there are several pages of it, and an open pull request."""
+        """Fill several pages with older work, and open a pull request, without a history or deliveries."""
         now, history, deliveries = self.now, self.history, self.deliveries
         self.now, self.history, self.deliveries = now - timedelta(days=30), [], []
         for _ in range(5):
@@ -113,7 +113,7 @@ class GitHubModel(GitHub):
 
     def _commit(self, branch: str, *parents: str) -> str:
         sha = self._sha()
-        by = {"name": "ann", "date": "2020-01-01T00:00:00Z"}  # people's clocks are anything
+        by = {"name": "ann", "date": "2020-01-01T00:00:00Z"}  # people's clocks can be wrong
         body = {"message": f"Work {sha[:6]}", "author": by, "committer": by}
         self.things[self._path(f"commits/{sha}")] = {
             "sha": sha,
@@ -127,13 +127,13 @@ class GitHubModel(GitHub):
         return sha
 
     def _ancestors(self, sha: str) -> list[str]:
-        seen, waiting = list[str](), [sha]
+        ancestors, waiting = list[str](), [sha]
         while waiting:
             commit = waiting.pop()
-            if commit not in seen and commit in self.repository.parents:
-                seen.append(commit)
+            if commit not in ancestors and commit in self.repository.parents:
+                ancestors.append(commit)
                 waiting += self.repository.parents[commit]
-        return seen
+        return ancestors
 
     def _between(self, old: str, new: str) -> list[str]:
         before = set(self._ancestors(old))
@@ -174,7 +174,7 @@ class GitHubModel(GitHub):
         self._move(branch, self._commit(branch), "push", "pushed")
 
     def promote_and_roll_back(self) -> None:
-        """Put production forward to main, back by force, and forward again, within seconds."""
+        """Move production to main, force it back, and move it to main again, within seconds."""
         if "production" not in self.repository.heads:
             self._move("production", self.repository.heads["main"], "branch_creation", "created")
         self.wait(1)
@@ -263,13 +263,13 @@ class GitHubModel(GitHub):
             run = finished[-1]
             self.wait(1)
             attempt = run["run_attempt"] + 1
-            started = {
+            restarted = {
                 "status": "in_progress",
                 "conclusion": None,
                 "run_started_at": self.at(),
                 "updated_at": self.at(),
             }
-            run.update(run_attempt=attempt, **started)
+            run.update(run_attempt=attempt, **restarted)
             self._changed_run(run, "in_progress")
             self.wait(2)
             self.finish_run(conclusion)
@@ -324,7 +324,7 @@ class GitHubModel(GitHub):
 
     def promote_release(self) -> None:
         """Turn the newest pre-release into a release."""
-        release = next((one for one in self.lists[self._path("releases")] if one["prerelease"]), None)
+        release = next((item for item in self.lists[self._path("releases")] if item["prerelease"]), None)
         if release:
             release.update(prerelease=False, tag_name=f"v{release['id']}", updated_at=self.at())
             self._deliver("release", action="released", release=dict(release))
@@ -356,7 +356,7 @@ class GitHubModel(GitHub):
         self.repository.former_names.append(old)
         self.repository.name = new
 
-    def make_anew(self) -> None:
+    def recreate(self) -> None:
         """Delete the repository, and create another one under the first name."""
         for answers in (self.lists, self.things):
             for path in [path for path in answers if path.startswith(f"repos/{self.repository.name}")]:
@@ -379,10 +379,10 @@ class GitHubModel(GitHub):
         ends = path.partition("/compare/")[2].split("...")
         old, new = (self.repository.heads.get(end, end) for end in ends)
         between = [self.things[self._path(f"commits/{sha}")] for sha in self._between(old, new)]
-        told = self._page(between, path, asked)
+        reply = self._page(between, path, asked)
         status = "ahead" if between else "behind"
-        value = {"commits": told.value, "total_commits": len(between), "status": status}
-        return Told(value, told.status, told.headers)
+        value = {"commits": reply.value, "total_commits": len(between), "status": status}
+        return Told(value, reply.status, reply.headers)
 
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""GitLab's REST API as PainChain uses it: paging, order, updated_after, ETags, and 404 for what is not there."""
+"""A fake of GitLab's REST API as PainChain uses it: paging, order, updated_after, ETags, and 404s."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG_AGO = "2000-01-01T00:00:00.000Z"
 class GitLab:
     """A GitLab whose content a test sets.
 
-    `lists` and `things` are what is there, by path below the API; `refuse` answers a path in its own way, and `moved`
+    `lists` and `things` are its content by path below the API; `refuse` overrides the response of a path, and `moved`
     redirects the old path of a project to its id.
     """
 
@@ -54,9 +54,9 @@ class GitLab:
         before: str | None = None,
         author: str = "root",
     ) -> dict[str, Any]:
-        """Push to a branch, which has these commits then, newest first. Return the entry of the project's events.
+        """Replace the commits of a branch, newest first, and return the push from the project's events.
 
-        `before` is the head in the entry; without it, the head that the branch had.
+        `before` is the previous head in that event; by default the actual one.
         """
         path = f"projects/{number}/repository/branches/{branch}"
         head = before if before is not None else (self.things.get(path) or {}).get("commit", {}).get("id")
@@ -110,33 +110,33 @@ class GitLab:
             return as_json({"message": "404 Merge Base Not Found"}, 404)
         return as_json({"id": before if shas.index(before) >= shas.index(after) else after})
 
-    def _list(self, whole: list[Any], path: str, asked: Asked) -> Reply:
+    def _list(self, items: list[Any], path: str, asked: Asked) -> Reply:
         params = params_of(asked)
         if after := params.get("updated_after"):
-            whole = sorted((row for row in whole if _time(row) >= after.replace("Z", "")), key=_time)
+            items = sorted((row for row in items if _time(row) >= after.replace("Z", "")), key=_time)
         if after := params.get("id_after"):
-            whole = [row for row in whole if row["id"] > int(after)]
+            items = [row for row in items if row["id"] > int(after)]
         if since := params.get("since"):
-            whole = [row for row in whole if (row.get("committed_date") or since) >= since]
+            items = [row for row in items if (row.get("committed_date") or since) >= since]
         if path.endswith("/events"):
-            whole = [row for row in whole if row["created_at"][:10] > params["after"]]
+            items = [row for row in items if row["created_at"][:10] > params["after"]]
             if action := params.get("action"):
-                whole = [
-                    row for row in whole if action in (row.get("action_name"), "pushed" if "push_data" in row else "")
+                items = [
+                    row for row in items if action in (row.get("action_name"), "pushed" if "push_data" in row else "")
                 ]
-            whole.sort(key=lambda row: (row["created_at"], row.get("id", 0)), reverse=True)
-        if path.endswith("/releases") and all(isinstance(row, dict) for row in whole):
-            whole = sorted(whole, key=lambda row: row.get(params["order_by"]) or "", reverse=True)
+            items.sort(key=lambda row: (row["created_at"], row.get("id", 0)), reverse=True)
+        if path.endswith("/releases") and all(isinstance(row, dict) for row in items):
+            items = sorted(items, key=lambda row: row.get(params["order_by"]) or "", reverse=True)
         if ".." in (reach := params.get("ref_name", "")):
-            ids = [row["id"] for row in whole]
+            ids = [row["id"] for row in items]
             old, new = reach.split("..")
             if old not in ids or new not in ids:
                 return as_json({"message": "404 Commit Not Found"}, 404)
-            whole = whole[ids.index(new) : max(ids.index(new), ids.index(old))]
+            items = items[ids.index(new) : max(ids.index(new), ids.index(old))]
         size, number = min(int(params.get("per_page", 20)), self.page), int(params.get("page", 1))
-        part = whole[(number - 1) * size : number * size]
-        following = str(number + 1) if number * size < len(whole) else ""
-        return self._conditional(part, asked, {"X-Next-Page": following, "X-Total": str(len(whole))})
+        part = items[(number - 1) * size : number * size]
+        following = str(number + 1) if number * size < len(items) else ""
+        return self._conditional(part, asked, {"X-Next-Page": following, "X-Total": str(len(items))})
 
     def _conditional(self, value: Any, asked: Asked, headers: dict[str, str]) -> Reply:
         etag = f'W/"{hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]}"'

@@ -1,4 +1,4 @@
-"""What npm installs for tests, which no one here wrote: `tests/node/package.json` names it, `make test` installs it."""
+"""Run programs that npm installs for tests. `tests/node/package.json` lists them, and `make test` installs them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def need(package: str) -> Path:
 
 
 def need_version(*least: int) -> None:
-    """Skip the test where Node is older, as Debian 12's own is."""
+    """Skip the test if Node is older. Debian 12's own Node can be."""
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if tuple(map(int, version.removeprefix("v").split(".")[:2])) < least:
         pytest.skip(f"This needs Node {'.'.join(map(str, least))}; it is {version}")
@@ -44,14 +44,14 @@ def need_version(*least: int) -> None:
 def webhook_examples() -> list[tuple[str, dict[str, Any]]]:
     """Return GitHub's own examples of webhook payloads: the name of the event, and the body."""
     files = sorted(need("@octokit/webhooks-examples").glob("*/index.json"))
-    told = [one for file in files for one in json.loads(file.read_text(encoding="utf-8"))]
-    return [(one["name"], example) for one in told for example in one["examples"]]
+    webhooks = [webhook for file in files for webhook in json.loads(file.read_text(encoding="utf-8"))]
+    return [(webhook["name"], example) for webhook in webhooks for example in webhook["examples"]]
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """Return a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @contextmanager
@@ -59,13 +59,13 @@ def node(log: Path, ready: str, *command: str | Path) -> Iterator[None]:
     """Run a server in Node until it answers at `ready`."""
     environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     with (
-        log.open("w") as written,
-        subprocess.Popen(["node", *map(str, command)], stdout=written, stderr=written, env=environ) as process,
+        log.open("w") as output,
+        subprocess.Popen(["node", *map(str, command)], stdout=output, stderr=output, env=environ) as process,
     ):
         try:
             ends = time.monotonic() + PATIENCE
             while not _answers(ready):
-                assert process.poll() is None, f"it ended at once: {log.read_text()[-2000:]}"
+                assert process.poll() is None, f"it exited: {log.read_text()[-2000:]}"
                 assert time.monotonic() < ends, f"it does not answer: {log.read_text()[-2000:]}"
                 time.sleep(0.05)
             yield

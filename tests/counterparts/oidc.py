@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider of this machine's own, and somebody who signs in there."""
+"""A real OpenID Connect provider on this machine, and a person who signs in there."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class FakeProvider:
-    """It runs at `url`, which is its issuer."""
+    """The provider that runs at `url`, which is also its issuer."""
 
     url: str
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Return the settings of a server that signs people in through it."""
+        """Return the settings of a server that signs people in through this provider."""
         names = {"oidc_issuer": self.url, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
         return {**names, "oidc_name": "Example ID", "public_url": "http://localhost", **more}
 
-    def faults(self, **wanted: str) -> None:
-        """Let it do something wrong from now on; without a word nothing any more."""
-        with urlopen(f"{self.url}/faults?{urlencode(wanted)}", timeout=10):
+    def faults(self, **faults: str) -> None:
+        """Make the provider send these faults from now on; without arguments, none."""
+        with urlopen(f"{self.url}/faults?{urlencode(faults)}", timeout=10):
             pass
 
     def visit(self, address: str, account: str = "", **form: str) -> str:
-        """Sign in there as a browser does, and return where it leads back to."""
+        """Sign in at the provider as a browser does, and return the callback address."""
         with httpx2.Client(trust_env=False, timeout=30) as browser:
             answer = browser.get(address)
             while answer.is_redirect and answer.headers["location"].startswith(("/", self.url)):
@@ -60,11 +60,11 @@ class FakeProvider:
 
 @contextmanager
 def provider(folder: Path, back: str = BACK) -> Iterator[FakeProvider]:
-    """Run it on a port of its own; `folder` takes its log."""
+    """Run the provider on a free port; its log is in `folder`."""
     need("oidc-provider")
     need_version(20, 0)
     url = f"http://127.0.0.1:{(port := free_port())}"
-    told = {"port": port, "client": CLIENT, "secret": SECRET, "back": [back], "accounts": ACCOUNTS}
+    options = {"port": port, "client": CLIENT, "secret": SECRET, "back": [back], "accounts": ACCOUNTS}
     program = MODULES.parent / "provider.mjs"
-    with node(folder / "provider.log", f"{url}/jwks", program, json.dumps(told)):
+    with node(folder / "provider.log", f"{url}/jwks", program, json.dumps(options)):
         yield FakeProvider(url)

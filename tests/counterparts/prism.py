@@ -1,4 +1,4 @@
-"""Prism: it answers as GitHub's own description of its API says."""
+"""Run Prism, a server that answers by GitHub's own OpenAPI description."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ PATHS = (
 )
 
 
-NODE = (20, 19)  # the first that lets CommonJS load the modules which Prism needs; Debian 12's own is older
+NODE = (20, 19)  # the first version with require() of ES modules, which Prism needs; Debian 12's own is older
 
 
 @contextmanager
 def prism(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Run it on a port of its own; yield its address and the log in which it complains about requests."""
+    """Run Prism on a free port, and yield its address and the log with its complaints about requests."""
     program = need("@stoplight/prism-cli") / "dist" / "index.js"
     need_version(*NODE)
     url = f"http://127.0.0.1:{(port := free_port())}"
@@ -56,23 +56,23 @@ def prism(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _described(url: str) -> dict[str, Any]:
-    """Return the description of these paths, at that address, with all that they refer to."""
+    """Return the description of the paths in ``PATHS`` with everything that they refer to, for a server at `url`."""
     text = (need("@octokit/openapi") / "generated" / "api.github.com.json").read_text(encoding="utf-8")
-    whole = json.loads(text)
-    kept: dict[str, Any] = {"openapi": whole["openapi"], "info": whole["info"], "servers": [{"url": url}]}
-    kept["paths"] = {path: {"get": whole["paths"][path]["get"]} for path in PATHS}
+    github = json.loads(text)
+    description: dict[str, Any] = {"openapi": github["openapi"], "info": github["info"], "servers": [{"url": url}]}
+    description["paths"] = {path: {"get": github["paths"][path]["get"]} for path in PATHS}
     parts: dict[str, dict[str, Any]] = {}
-    waiting = [kept["paths"]]
+    waiting = [description["paths"]]
     while waiting:
         for reference in _references(waiting.pop()):
             _, _, kind, name = reference.split("/")
             if name not in parts.setdefault(kind, {}):
-                parts[kind][name] = whole["components"][kind][name]
+                parts[kind][name] = github["components"][kind][name]
                 waiting.append(parts[kind][name])
-    # The example leads to a next page that is not described.
+    # The original example links to a next page that is not described.
     parts["headers"]["link"]["example"] = f'<{url}/user/repos?page=1>; rel="last"'
-    kept["components"] = parts
-    return kept
+    description["components"] = parts
+    return description
 
 
 def _references(part: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from tests import counterparts
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its path as it was sent (percent signs and all), its parameters, its headers in lower case."""
+    """A received request: its path with percent-encoding, its parameters, its headers in lower case."""
 
     path: str
     params: Mapping[str, str]
@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """One answer. `value` is sent as JSON; bytes are sent as they are."""
+    """A response. `value` is sent as JSON; bytes are sent unchanged."""
 
     value: Any = None
     status: int = 200
@@ -32,7 +32,7 @@ class Told:
 
 @dataclass
 class FakeServer:
-    """The server: its address, and what it was asked."""
+    """The address of the server, and the received requests."""
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
@@ -41,19 +41,19 @@ class FakeServer:
 @contextmanager
 def run_fake_json_server(answer: Callable[[Asked], Told]) -> Iterator[FakeServer]:
     """Run a fake server that replies with the JSON that `answer` returns."""
-    told = FakeServer()
+    fake_server = FakeServer()
 
     def reply(request: counterparts.Asked) -> counterparts.Reply:
         parts = urlsplit(request.path)
         asked = Asked(parts.path, dict(parse_qsl(parts.query)), request.headers)
-        told.asked.append(asked)
+        fake_server.asked.append(asked)
         return _reply(answer(asked))
 
     with counterparts.run_fake_server(reply) as served:
-        told.url = served.url
-        yield told
+        fake_server.url = served.url
+        yield fake_server
 
 
-def _reply(told: Told) -> counterparts.Reply:
-    raw = told.value if isinstance(told.value, bytes) else json.dumps(told.value).encode()
-    return counterparts.Reply(told.status, b"" if told.status == 304 else raw, told.headers)
+def _reply(response: Told) -> counterparts.Reply:
+    raw = response.value if isinstance(response.value, bytes) else json.dumps(response.value).encode()
+    return counterparts.Reply(response.status, b"" if response.status == 304 else raw, response.headers)

@@ -1,4 +1,4 @@
-"""The webhooks of GitHub as its own description has them, as the smallest deliveries that fit."""
+"""Make the smallest webhook deliveries that match GitHub's own description of its webhooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tests.counterparts.node import need
 
 EXAMPLES = {"date-time": "2026-03-04T11:00:00Z", "uri": "https://git.example/x", "email": "ann@example.org"}
-DEEPEST = 12  # members of members
+MAX_DEPTH = 12  # of nested members
 
 
 @cache
@@ -21,7 +21,7 @@ def _described() -> dict[str, Any]:
 
 
 def smallest_deliveries() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the operation, the name of the event and the smallest body of each delivery that is described."""
+    """Yield the operation, the event name and the smallest body of each described delivery."""
     for webhook in _described()["webhooks"].values():
         operation = webhook["post"]["operationId"]
         schema = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]
@@ -29,7 +29,7 @@ def smallest_deliveries() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _smallest(schema: dict[str, Any], depth: int = 0) -> Any:
-    """Return the smallest value of a schema: without optional members, null where that is allowed."""
+    """Return the smallest value of a schema: no optional members, and null where null is allowed."""
     while "$ref" in schema:
         _, _, kind, name = schema["$ref"].split("/")
         schema = _described()["components"][kind][name]
@@ -54,7 +54,7 @@ def _members(schema: dict[str, Any], depth: int) -> dict[str, Any]:
     while "$ref" in schema:
         _, _, kind, name = schema["$ref"].split("/")
         schema = _described()["components"][kind][name]
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return {}
     required, properties = schema.get("required", []), schema.get("properties", {})
     return {name: _smallest(properties[name], depth + 1) for name in required if name in properties}

@@ -57,8 +57,8 @@ def everything() -> dict[str, tuple[Any, list[Any]]]:
         }
 
 
-def is_ours(name: str | None, kind: str, parents: Any) -> bool:
-    """Say whether the models describe this: migrations create the full-text index in the way of each database."""
+def is_in_models(name: str | None, kind: str, parents: Any) -> bool:
+    """Return whether the models describe a table or index. The full-text index exists only in the migrations."""
     return not str(name).startswith(("event_words", "ix_change_events_words"))
 
 
@@ -70,7 +70,7 @@ def alembic(app: Flask) -> str:
 
 def test_the_migrations_create_the_tables_of_the_models(new_app: Flask) -> None:
     with new_app.app_context(), db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_ours})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_in_models})
         assert compare_metadata(context, Base.metadata) == []
 
 
@@ -117,10 +117,10 @@ def test_upgrading_does_not_block_other_servers(new_app: Flask, empty_database: 
         flask_migrate.downgrade(directory=alembic(new_app), revision="base")
         migrations.upgrade()
     # The first server still runs; the second one's turn comes all the same.
-    other = create_app(settings_for(tmp_path, empty_database))
-    with other.app_context():
-        flask_migrate.upgrade(directory=alembic(other))
-    close(other)
+    second_app = create_app(settings_for(tmp_path, empty_database))
+    with second_app.app_context():
+        flask_migrate.upgrade(directory=alembic(second_app))
+    close(second_app)
 
 
 def test_a_database_of_a_newer_version_is_not_changed(app: Flask) -> None:

@@ -28,17 +28,17 @@ from painchain.maintenance import demo_data
 from painchain.startup import create_app, use_keys
 from tests.conftest import WITH_POSTGRES, close, settings_for
 from tests.database.test_migrations import alembic, empty_database  # noqa: F401  a fixture
-from tests.eventlog.test_chain import made
+from tests.eventlog.test_chain import new_event
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 OLD = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()][1:]
-# The frozen code of a migration writes other SQL on PostgreSQL: one database from before all of it, one from between.
+# Frozen migrations use other SQL on PostgreSQL: test one database from before all of them, and one from between.
 CASES = [
     *(pytest.param("sqlite", revision, id=f"sqlite-{revision}") for revision in OLD),
     *(pytest.param("postgresql", revision, marks=WITH_POSTGRES, id=f"postgresql-{revision}") for revision in OLD[-1:]),
     pytest.param("postgresql", "0011", marks=WITH_POSTGRES, id="postgresql-0011"),
 ]
-# Kinds of audit events that do not say how anything is configured, or are not read as such without their details.
+# Kinds of audit events that do not describe the configuration, or only with details that these events do not have.
 KINDS = (
     *("connector_failing", "connector_recovered", "connector_disabled", "connector_deleted"),
     *("field_visibility_changed", "webhook_changed", "notify_rule_created", "notify_rule_changed"),
@@ -51,8 +51,8 @@ Rows = dict[str, Sequence[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
-    """An instance folder, and every row of its database, in which there are events of every type."""
+def filled_instance(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
+    """An instance folder with events of every type, and every row of its database."""
     folder = tmp_path_factory.mktemp("written")
     app = create_app(settings_for(folder))
     with app.app_context():
@@ -67,7 +67,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
             for kind in KINDS:
                 trail.log(AuditRecord(kind, "made up", "done", {"text": f"{kind} – 東京"}, {"action": kind}))
             tags = ["long " * 50, "longer " * 50, "é"]  # too long for a facet
-            event_log.append(made(event_log.last_event + 1, tags=tags, connector_name="Gone", status="failed"))
+            event_log.append(new_event(event_log.last_event + 1, tags=tags, connector_name="Deleted", status="failed"))
             event_log.count()
         with db.engine.connect() as connection:
             rows = {
@@ -81,14 +81,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
 
 
 def typed_table(table: sa.Table, *names: str) -> sa.TableClause:
-    """Return a table with the columns of these names, or with all of them, that fills in nothing by itself."""
+    """Return a table without default values, with the columns of these names, by default with all of them."""
     return sa.table(
         table.name, *(sa.column(column.name, column.type) for column in table.c if not names or column.name in names)
     )
 
 
 def old_database(folder: Path, url: str, revision: str, rows: Rows) -> None:
-    """Make a database as it was at a revision, with what had a place there of all these rows."""
+    """Create a database at an old revision, with the rows and columns that it already had then."""
     app = build_app(settings_for(folder, url))
     with app.app_context():
         keys = key_file.read_keys(runtime.of(app).key_place)
@@ -126,13 +126,13 @@ def _fill(connection: sa.Connection, table: sa.TableClause, rows: Sequence[dict[
 
 @pytest.mark.parametrize(("database", "revision"), CASES)
 def test_a_database_of_each_older_version_verifies_and_shows_the_same_events(
-    written: tuple[Path, Rows],
+    filled_instance: tuple[Path, Rows],
     empty_database: str,  # noqa: F811
     database: str,
     revision: str,
     tmp_path: Path,
 ) -> None:
-    folder, rows = written
+    folder, rows = filled_instance
     instance = tmp_path / "instance"
     shutil.copytree(folder, instance, ignore=shutil.ignore_patterns("*.db*"))
     old_database(instance, empty_database, revision, rows)

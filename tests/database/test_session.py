@@ -1,4 +1,4 @@
-"""The engine: waiting for a lock, and statements that go straight to the driver."""
+"""The engine waits for locks, and prepared statements bypass SQLAlchemy."""
 
 import sqlite3
 from contextlib import closing
@@ -15,9 +15,9 @@ from painchain.database.session import configure_sqlite, db, engine_options
 
 def test_a_connection_waits_while_another_process_creates_the_database(tmp_path):
     file = tmp_path / "painchain.db"
-    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        timer = Timer(0.3, other.execute, ["COMMIT"])
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other_process:
+        other_process.execute("BEGIN EXCLUSIVE")
+        timer = Timer(0.3, other_process.execute, ["COMMIT"])
         timer.start()
         engine = create_engine(f"sqlite:///{file}", **engine_options(f"sqlite:///{file}", 1))
         configure_sqlite(engine)

@@ -42,11 +42,13 @@ JSON = st.recursive(
 def write(app: Flask, *events: dict[str, Any]) -> None:
     """Write events to the log."""
     with app.app_context(), writer.writing() as event_log:
-        event_log.append(*(made(event_log.last_event + offset, **members) for offset, members in enumerate(events, 1)))
+        event_log.append(
+            *(new_event(event_log.last_event + offset, **members) for offset, members in enumerate(events, 1))
+        )
 
 
-def made(number: int, **given: Any) -> writer.NewEvent:
-    """Return a new event."""
+def new_event(number: int, **members: Any) -> writer.NewEvent:
+    """Return a new event with these members."""
     values = {
         "event_id": f"chain-{number}",
         "source": "gitlab",
@@ -59,10 +61,10 @@ def made(number: int, **given: Any) -> writer.NewEvent:
         "timestamp": NOW,
         "recorded_at": NOW,
     }
-    return writer.NewEvent(**{**values, **given})
+    return writer.NewEvent(**{**values, **members})
 
 
-def checked(app: Flask) -> verification.Integrity:
+def verify_log(app: Flask) -> verification.Integrity:
     """Verify the chain."""
     with app.app_context():
         return verification.verify_chain()
@@ -76,7 +78,7 @@ def change(app: Flask, statement: str) -> None:
 
 
 def test_first_start_is_chained(app: Flask) -> None:
-    result = checked(app)
+    result = verify_log(app)
     assert (result.events, result.last, result.broken) == (1, 1, None)
 
 
@@ -89,7 +91,7 @@ def test_stored_event_has_its_hashed_content(app: Flask, description: dict[str, 
     write(
         app, {"description": description, "metadata": description, "tags": tags, "timestamp": NOW - timedelta(hours=1)}
     )
-    assert checked(app).broken is None
+    assert verify_log(app).broken is None
 
 
 def test_canonical_form_is_as_documented() -> None:
@@ -125,10 +127,10 @@ def test_every_field_changes_the_hash() -> None:
 )
 def test_tampering_is_detected(app: Flask, kind: str, number: int, statement: str) -> None:
     write(app, *({} for _ in range(5)))
-    assert checked(app).broken is None
-    for each in statement.split(";"):
-        change(app, each)
-    broken = checked(app).broken
+    assert verify_log(app).broken is None
+    for part in statement.split(";"):
+        change(app, part)
+    broken = verify_log(app).broken
     assert broken
     assert (broken.kind, broken.event) == (kind, number)
 
@@ -138,7 +140,7 @@ def test_later_writes_do_not_hide_truncation(app: Flask) -> None:
     change(app, "DELETE FROM change_events WHERE id = 4")
     change(app, "UPDATE log_head SET last_event = 3, mac = (SELECT mac FROM change_events WHERE id = 3)")
     write(app, {"event_id": "later"}, {"event_id": "latest"})
-    broken = checked(app).broken
+    broken = verify_log(app).broken
     assert broken
     assert broken.event == 4
 
@@ -151,7 +153,7 @@ def test_chain_verifies_after_retention(app: Flask, batches: list[list[int]]) ->
             with writer.writing() as event_log:
                 assert event_log.remove(ids)
             write(app, {"event_id": f"after-{ids}"})
-    result = checked(app)
+    result = verify_log(app)
     removed_count = sum(map(len, batches))
     assert (result.broken, result.pruned, result.events) == (None, removed_count, 6 - removed_count + len(batches))
     with app.app_context():
@@ -163,7 +165,7 @@ def test_forged_run_is_detected(app: Flask) -> None:
     write(app, {}, {}, {})
     change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 3")
     change(app, "DELETE FROM change_events WHERE id = 3")
-    broken = checked(app).broken
+    broken = verify_log(app).broken
     assert broken
     assert (broken.kind, broken.event) == ("removed", 3)
 
@@ -177,7 +179,7 @@ def test_upgrade_chains_an_older_log(app: Flask) -> None:
         flask_migrate.downgrade(directory=folder, revision="0011")
         migrations.upgrade()
     write(app, {"event_id": "new"})
-    result = checked(app)
+    result = verify_log(app)
     assert (result.events, result.pruned, result.broken) == (4, 1, None)
 
 
@@ -195,10 +197,10 @@ def test_log_whose_chain_was_removed_is_not_chained_again(app: Flask) -> None:
     with again.app_context():
         events = db.session.execute(text("SELECT event_type, title FROM change_events ORDER BY id")).all()
         db.session.remove()
-        DATABASES.let_go(db.engine)
+        DATABASES.release(db.engine)
     assert events[-1] == ("ChainBegun", "[Chain Begun] 1 event")
     assert len(events) == 2
-    assert checked(app).broken is None
+    assert verify_log(app).broken is None
 
 
 def test_process_with_another_key_writes_nothing(app: Flask) -> None:
@@ -206,4 +208,4 @@ def test_process_with_another_key_writes_nothing(app: Flask) -> None:
         app.extensions["painchain"].chain = Chain(Keyring((b"2" * KEY_BYTES,)))
         with pytest.raises(writer.WrongKey, match="key was replaced"), writer.writing() as event_log:
             audit_trail.Trail(event_log, "ann", "f" * 32, NOW)
-    assert checked(app).events == 1
+    assert verify_log(app).events == 1

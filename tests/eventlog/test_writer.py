@@ -46,7 +46,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 @contextmanager
-def acting(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
+def audited_transaction(app: Flask, now: datetime | None = None, author: str = "operator") -> Iterator[Trail]:
     """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, author, "one-action", now or datetime.now(UTC))
@@ -57,18 +57,18 @@ def enable_at(app: Flask, *times: datetime) -> list[Event]:
     with app.app_context():
         before = queries.head().last_event
     for now in times:
-        with acting(app, now) as trail:
+        with audited_transaction(app, now) as trail:
             trail.log_connector_enabled(WORK)
-    return after(app, before)
+    return events_after(app, before)
 
 
-def after(app: Flask, number: int) -> list[Event]:
+def events_after(app: Flask, number: int) -> list[Event]:
     """Return every event with a greater number, in commit order."""
-    written: list[Event] = []
+    events: list[Event] = []
     with app.app_context():
-        while batch := queries.written_after(Filter(), written[-1].id if written else number, 500):
-            written.extend(batch)
-    return written
+        while batch := queries.written_after(Filter(), events[-1].id if events else number, 500):
+            events.extend(batch)
+    return events
 
 
 def stamp(event: Event) -> str:
@@ -78,13 +78,13 @@ def stamp(event: Event) -> str:
 
 def add(app: Flask, name: str) -> int:
     """Add a GitHub connector and return its number."""
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         values = {"name": name, "token": "made-up"}
         return int(connector_store.create(TYPES["github"], values, False, trail).id)
 
 
 def assert_ids_grow(events: list[Event]) -> None:
-    """Numbers follow one another, and event ids are unique and strictly increasing."""
+    """Assert that numbers are consecutive, and event ids unique and strictly increasing."""
     numbers = [event.id for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     stamps = [stamp(event) for event in events]
@@ -103,10 +103,10 @@ def test_ids_grow_while_the_clock_stops(app):
 def test_ids_grow_within_one_action(app):
     with app.app_context():
         before = queries.head().last_event
-    with acting(app, LATER) as trail:
+    with audited_transaction(app, LATER) as trail:
         for _ in range(20):
             trail.log_connector_enabled(WORK)
-    assert_ids_grow(after(app, before))
+    assert_ids_grow(events_after(app, before))
 
 
 def test_ids_grow_when_the_clock_is_set_back_an_hour(app):
@@ -158,7 +158,7 @@ def test_event_numbers_are_not_reused(app):
 
 def test_connector_numbers_are_not_reused(app):
     first = add(app, "First")
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.delete(connector_store.get(first), trail)
     assert add(app, "Second") > first
 
@@ -168,28 +168,28 @@ def test_failed_action_leaves_no_events(app):
     before, revision = newest(app)
 
     def change_and_fail() -> None:
-        with acting(app) as trail:
+        with audited_transaction(app) as trail:
             connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         change_and_fail()
-    assert after(app, before) == []
+    assert events_after(app, before) == []
     assert newest(app) == (before, revision)
     assert poll_interval(app, number) == 300
 
 
 def test_every_write_increments_the_revision(app):
     number = add(app, "Work GitHub")
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.set_enabled(connector_store.list_all(connector_type="painchain")[0], False, trail)
     before, revision = newest(app)
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     assert newest(app) == (before, revision + 1)
 
 
-def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
+def edit_in_threads(app: Flask, connectors: list[int], threads: range) -> None:
     """Run edits in parallel threads, each with a new value."""
     start = threading.Barrier(len(threads))
 
@@ -199,7 +199,7 @@ def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
             number = connectors[(thread + edit) % len(connectors)]
             unique = thread * EDITS + edit
             values = {"poll_interval": 1000 + unique} if edit % 2 else {"name": f"Connector {unique}"}
-            with acting(app, author=f"thread {thread}") as trail:
+            with audited_transaction(app, author=f"thread {thread}") as trail:
                 assert connector_store.update(connector_store.get(number), ConnectorEdit(values), trail)
 
     with ThreadPoolExecutor(len(threads)) as pool:
@@ -207,16 +207,16 @@ def edit_at_once(app: Flask, connectors: list[int], threads: range) -> None:
             done.result()
 
 
-def edit_on_a_server_of_its_own(settings: Settings, connectors: list[int], threads: range) -> None:
+def edit_on_another_server(settings: Settings, connectors: list[int], threads: range) -> None:
     """Start a server and edit on it."""
     app = create_app(settings)
-    edit_at_once(app, connectors, threads)
+    edit_in_threads(app, connectors, threads)
     close(app)
 
 
 def assert_nothing_is_lost(app: Flask, before: int) -> None:
     """Assert that every edit is recorded, old values continue the new ones, and the chain is intact."""
-    events = after(app, before)
+    events = events_after(app, before)
     changed = [event for event in events if event.event_type == "ConfigChanged"]
     updated = [event for event in events if event.event_type == "ConnectorUpdated"]
     assert len(changed) == len(updated) == THREADS * EDITS
@@ -239,7 +239,7 @@ def assert_nothing_is_lost(app: Flask, before: int) -> None:
 def test_concurrent_threads_keep_every_event_and_one_chain(app):
     connectors = [add(app, f"Work {number}") for number in range(3)]
     before, _ = newest(app)
-    edit_at_once(app, connectors, range(THREADS))
+    edit_in_threads(app, connectors, range(THREADS))
     assert_nothing_is_lost(app, before)
 
 
@@ -248,15 +248,15 @@ def test_two_servers_keep_every_event_and_one_chain(app, settings):
     before, _ = newest(app)
     shares = [range(THREADS // 2), range(THREADS // 2, THREADS)]
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as servers:
-        for done in [servers.submit(edit_on_a_server_of_its_own, settings, connectors, share) for share in shares]:
+        for done in [servers.submit(edit_on_another_server, settings, connectors, share) for share in shares]:
             done.result()
     assert_nothing_is_lost(app, before)
 
 
 def test_writer_waits_at_most_ten_seconds(app, database):
-    question = {"sqlite": "PRAGMA busy_timeout", "postgresql": "SHOW lock_timeout"}[database]
-    with acting(app):
-        assert db.session.scalar(text(question)) in (BUSY_SECONDS * 1000, f"{BUSY_SECONDS}s")
+    query = {"sqlite": "PRAGMA busy_timeout", "postgresql": "SHOW lock_timeout"}[database]
+    with audited_transaction(app):
+        assert db.session.scalar(text(query)) in (BUSY_SECONDS * 1000, f"{BUSY_SECONDS}s")
 
 
 @pytest.fixture
@@ -292,15 +292,15 @@ def test_change_is_rolled_back_if_its_event_cannot_be_written(app, database, req
         ),
         lambda trail: connector_store.delete(connector_store.get(number), trail),
     ):
-        with pytest.raises(DBAPIError, match="no room for events"), acting(app) as trail:
+        with pytest.raises(DBAPIError, match="no room for events"), audited_transaction(app) as trail:
             act(trail)
         assert row(app, number) == stored
         assert newest(app) == before
     run(app, "DROP TRIGGER refuse" + ("" if database == "sqlite" else " ON change_events"))
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     assert poll_interval(app, number) == 900
-    assert [event.event_type for event in after(app, before[0])] == ["ConfigChanged", "ConnectorUpdated"]
+    assert [event.event_type for event in events_after(app, before[0])] == ["ConfigChanged", "ConnectorUpdated"]
 
 
 @pytest.mark.usefixtures("events_are_refused")
@@ -322,7 +322,7 @@ def test_api_reports_a_failed_write_and_can_still_read(client):
 
 
 def run(app: Flask, *statements: str) -> None:
-    """Run statements on the database without PainChain."""
+    """Run statements directly on the database."""
     with app.app_context(), db.engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))

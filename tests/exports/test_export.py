@@ -45,9 +45,11 @@ def test_ndjson_equals_the_api_with_the_chain_position(app: Flask, events: Event
     with app.app_context():
         lines = texts_of("ndjson").splitlines()
     exported = [json.loads(line) for line in lines]
-    more = {"chain", "connector_type"}
-    assert [{name: each[name] for name in each if name not in more} for each in exported] == newest_first(events)
-    assert all(more < set(each) for each in exported)
+    extra_members = {"chain", "connector_type"}
+    assert [{name: event[name] for name in event if name not in extra_members} for event in exported] == newest_first(
+        events
+    )
+    assert all(extra_members < set(event) for event in exported)
 
 
 def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
@@ -61,11 +63,11 @@ def test_csv_is_rfc_4180_with_a_header_and_a_line_for_each_event(
     assert text.endswith("\r\n")
     rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     assert list(rows[0]) == list(export.COLUMNS)
-    known = newest_first(events)
-    assert [row["event_id"] for row in rows] == [event["event_id"] for event in known]
-    assert rows[0]["author"] == known[0]["author"]
+    from_api = newest_first(events)
+    assert [row["event_id"] for row in rows] == [event["event_id"] for event in from_api]
+    assert rows[0]["author"] == from_api[0]["author"]
     for column in ("description", "metadata", "tags"):
-        assert json.loads(rows[0][column]) == known[0][column]
+        assert json.loads(rows[0][column]) == from_api[0][column]
 
 
 FORMULAS = [
@@ -105,7 +107,7 @@ def test_reported_formula_is_escaped_in_csv(app: Flask, report: Report) -> None:
     assert rows[0]["author"] == "'=HYPERLINK(0)"
 
 
-# OCSF 1.8.0, https://schema.ocsf.io/1.8.0/classes/entity_management: what is required there, and of which type.
+# The required members and their types in OCSF 1.8.0, https://schema.ocsf.io/1.8.0/classes/entity_management.
 REQUIRED: dict[str, type] = {
     "activity_id": int,
     "category_uid": int,
@@ -184,13 +186,13 @@ def test_ocsf_is_entity_management_for_every_kind_of_event(
         assert response.status_code < 300, response.text
     with app.app_context():
         exported = json.loads(texts_of("ocsf"))
-    known = newest_first(events)
-    assert [each["metadata"]["uid"] for each in exported] == [event["event_id"] for event in known]
-    for ocsf_event, event in zip(exported, known, strict=True):
+    from_api = newest_first(events)
+    assert [item["metadata"]["uid"] for item in exported] == [event["event_id"] for event in from_api]
+    for ocsf_event, event in zip(exported, from_api, strict=True):
         check(ocsf_event)
         assert ocsf_event["activity_id"] == ACTIVITIES[event["event_type"]], event["event_type"]
         assert ocsf_event["unmapped"]["description"] == event["description"]
-    assert {event["event_type"] for event in known} == set(ACTIVITIES)
+    assert {event["event_type"] for event in from_api} == set(ACTIVITIES)
 
 
 def test_ocsf_event_of_another_source_is_other_with_its_status(app: Flask, report: Report) -> None:  # noqa: F811
@@ -217,11 +219,11 @@ def test_every_audit_event_type_has_an_ocsf_activity() -> None:
 @pytest.mark.parametrize(("format", "text"), [("ndjson", ""), ("csv", csv_line(export.COLUMNS)), ("ocsf", "[]")])
 def test_empty_export_is_well_formed(app: Flask, format: str, text: str) -> None:
     with app.app_context():
-        written = texts_of(format, Filter(author=("nobody",)))
-    assert (json.loads(written) == json.loads(text)) if format == "ocsf" else written == text
+        exported = texts_of(format, Filter(author=("nobody",)))
+    assert (json.loads(exported) == json.loads(text)) if format == "ocsf" else exported == text
 
 
-# A little at a time
+# Chunks
 
 
 def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) -> None:  # noqa: F811
@@ -230,7 +232,7 @@ def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) ->
     statements: list[str] = []
     with app.app_context():
         selection = export.select(Filter())
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
         chunks = export.chunks(selection, size=4)
         assert statements == []
         assert len(next(chunks)) == 4

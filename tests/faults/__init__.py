@@ -1,1 +1,1 @@
-"""Faults: what becomes of a server that is killed, and of one whose disk, database or clock misbehaves."""
+"""Faults: the server is killed, or its disk, database or clock fails."""

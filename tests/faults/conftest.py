@@ -26,7 +26,7 @@ Ask = Callable[..., tuple[int, Any]]
 
 @pytest.fixture
 def instance(tmp_path: Path, started: Path) -> Path:
-    """An instance folder after its first start, which takes as long as the rest of a test."""
+    """An instance folder after its first start; starting here would double the time of a test."""
     return shutil.copytree(started, tmp_path / "served")
 
 
@@ -44,7 +44,7 @@ def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
-    """A disk of a few megabytes, which is an instance folder after its first start."""
+    """A small mounted disk that contains an instance folder after its first start."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", str(folder)]
@@ -55,8 +55,8 @@ def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def checked(folder: Path, url: str = "") -> verification.Integrity:
-    """Walk along the chain of a server that has ended."""
+def verify_log(folder: Path, url: str = "") -> verification.Integrity:
+    """Verify the chain in the database of a stopped server."""
     app = create_app(settings_for(folder, url))
     try:
         with app.app_context():

@@ -1,4 +1,4 @@
-"""The clock is set back or forward by an hour: nothing waits for that hour, and nothing lasts forever."""
+"""The clock is set back or forward by an hour: nothing waits for an hour, and nothing stays valid forever."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.ingestion.test_polling import (  # noqa: F401
     strikes,
 )
 from tests.integrity.test_check import Collector, collector  # noqa: F401  a fixture
-from tests.retention.test_pruning import order, set_rules, sources, write
+from tests.retention.test_pruning import schedule_prunes, set_rules, sources, write
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of, soup, texts
 
@@ -154,7 +154,7 @@ def test_a_started_removal_continues(app: Flask) -> None:
         for days in (40, 20):
             write("github", days)
         set_rules(github=30)
-        order(beat=NOW)
+        schedule_prunes(beat=NOW)
         Scheduler(app, lambda: NOW + SECOND).run_once()
         assert sources() == {"github": 2}, "somebody is at it"
         Scheduler(app, lambda: BACK).run_once()
@@ -203,14 +203,14 @@ def test_event_numbers_and_ids_keep_increasing(
         page = client.get(address)
         walked += page.json
         address = page.headers.get("Link", "").partition(">")[0].removeprefix("<")
-    assert sorted(event["id"] for event in walked) == [event["id"] for event in found_events], "no page leaves one out"
+    assert sorted(event["id"] for event in walked) == [event["id"] for event in found_events], "no page omits an event"
     assert client.get("/health").json["status"] == "ok"
     for address in ("/", "/?range=1h", "/report", "/api/timeline", "/api/stats", "/settings/integrations"):
         assert client.get(address).status_code == 200
 
 
-def begin(app: Flask, number: int, at: datetime) -> str:
-    """Sign somebody in at some time, and return what the cookie holds."""
+def start_session(app: Flask, number: int, at: datetime) -> str:
+    """Start a session at a time, and return the secret of its cookie."""
     with app.app_context(), writer.writing() as event_log:
         person = users.get(number)
         assert person
@@ -221,7 +221,7 @@ def begin(app: Flask, number: int, at: datetime) -> str:
 
 def test_a_session_continues_and_lasts_its_normal_time(app: Flask, client: FlaskClient) -> None:
     number, limits = add_person(app), login_sessions.Limits(12 * HOUR, timedelta(days=14))
-    secret, stale, of_next_year = (begin(app, number, at) for at in (NOW, NOW, NOW + YEAR))
+    secret, stale, of_next_year = (start_session(app, number, at) for at in (NOW, NOW, NOW + YEAR))
 
     def actor(secret: str, now: datetime) -> login_sessions.Actor | None:
         with db.engine.connect() as connection:

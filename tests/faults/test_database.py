@@ -1,4 +1,4 @@
-"""The database is locked, damaged or gone: a clear message, reading goes on where it can, and it recovers."""
+"""The database is locked, damaged or unreachable: clear message, reads if possible, recovery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from painchain.database.session import db
 from painchain.startup import create_app
 from tests.cli.test_main import Run, environment, run  # noqa: F401  fixtures
 from tests.conftest import WITH_POSTGRES, close, settings_for
-from tests.faults.conftest import LONG, checked
+from tests.faults.conftest import LONG, verify_log
 from tests.test_startup import PATIENCE, Server, refusal_of
 
 REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval", "new_value": 60}
@@ -51,8 +51,8 @@ def test_a_lock_of_another_process_is_reported_and_reads_continue(app: Flask) ->
     assert client.get("/health").status_code == 200
 
 
-def filled(instance: Path) -> None:
-    """Write, and let go of the database: everything is in the one file then."""
+def fill_database(instance: Path) -> None:
+    """Write events, and close the database, so that all data is in the main file."""
     app = create_app(settings_for(instance))
     client = app.test_client()
     for number in range(40):
@@ -81,7 +81,7 @@ def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
 ) -> None:
     monkeypatch.setenv("PAINCHAIN_INSTANCE", str(instance))
     monkeypatch.delenv("PAINCHAIN_DATABASE_URL")
-    filled(instance)
+    fill_database(instance)
     file = instance / "painchain.db"
     size, page = root_page(file, "change_events")
     with file.open("r+b") as pages:
@@ -110,7 +110,7 @@ def test_a_damaged_page_is_reported_where_it_is_read_and_the_rest_works(
 def test_a_truncated_file_is_detected(
     launch: Callable[..., Server], instance: Path, lock_seconds: float, database: str
 ) -> None:
-    filled(instance)
+    fill_database(instance)
     file = instance / "painchain.db"
     with file.open("r+b") as pages:
         pages.truncate(int(file.stat().st_size * lock_seconds) // 4096 * 4096)
@@ -133,14 +133,14 @@ def test_an_empty_write_ahead_log_is_harmless(start: Callable[..., Server], inst
     server = start()
     assert server.ask("POST", LOG, REPORT)[0] == 201
     server.stop()
-    assert checked(instance).broken is None
+    assert verify_log(instance).broken is None
 
 
-class Line:
-    """The line to a database server, which can be cut and mended."""
+class TcpProxy:
+    """A TCP proxy in front of a database server; `cut` breaks and restores its connections."""
 
     def __init__(self, host: str, port: int):
-        self._there = (host, port)
+        self._server_address = (host, port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self._ends: list[socket.socket] = []
@@ -149,14 +149,14 @@ class Line:
         self._accepting.start()
 
     def cut(self, cut: bool) -> None:
-        """Cut the line, or mend it."""
+        """Break all connections and refuse new ones, or accept new ones again."""
         self._cut = cut
         for end in self._ends if cut else ():
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Take it away."""
+        """Stop the proxy."""
         self.cut(True)
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -167,15 +167,15 @@ class Line:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                near, _ = self._listening.accept()
+                client, _ = self._listening.accept()
                 if self._cut:
-                    near.close()
+                    client.close()
                     continue
-                self._ends.append(near)
-                far = socket.create_connection(self._there)
-                self._ends.append(far)
-                for source_socket, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(source_socket, other), daemon=True).start()
+                self._ends.append(client)
+                server = socket.create_connection(self._server_address)
+                self._ends.append(server)
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -187,23 +187,23 @@ class Line:
 
 
 @pytest.fixture
-def line(url: str) -> Iterator[Line]:
-    """A line to the test's database."""
+def proxy(url: str) -> Iterator[TcpProxy]:
+    """A proxy to the test's database."""
     address = make_url(url)
-    line = Line(address.host or "127.0.0.1", address.port or 5432)
-    yield line
-    line.close()
+    proxy = TcpProxy(address.host or "127.0.0.1", address.port or 5432)
+    yield proxy
+    proxy.close()
 
 
 @WITH_POSTGRES
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_returns(
-    start: Callable[..., Server], instance: Path, url: str, line: Line
+    start: Callable[..., Server], instance: Path, url: str, proxy: TcpProxy
 ) -> None:
-    through = make_url(url).set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+    through = make_url(url).set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
     server = start(database_url=through, log_level="error")
     assert server.ask("POST", LOG, REPORT)[0] == 201
-    line.cut(True)
+    proxy.cut(True)
     status, body = server.ask("POST", LOG, REPORT)
     assert (status, "the database server does not answer" in body["message"]) == (503, True)
     status, body = server.ask("GET", "/api/changes")
@@ -211,8 +211,8 @@ def test_a_lost_database_server_is_reported_and_everything_works_again_when_it_r
     status, body = server.ask("GET", "/health")
     assert (status, body["database"]) == (503, "the database server does not answer")
     assert "Start it, or check the connection to it" in body["message"]
-    line.cut(False)
+    proxy.cut(False)
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200
     server.stop()
-    assert (checked(instance, url).broken, checked(instance, url).last) == (None, 3)
+    assert (verify_log(instance, url).broken, verify_log(instance, url).last) == (None, 3)

@@ -1,4 +1,4 @@
-"""The disk is full, read-only or broken: a clear message, reading goes on, nothing is half there, and it recovers."""
+"""The disk is full, read-only or broken: clear message, reads continue, no partial writes, recovery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import event
 
 from painchain.database.session import db
 from painchain.integrity import verification
-from tests.faults.conftest import LONG, add_connector, checked
+from tests.faults.conftest import LONG, add_connector, verify_log
 from tests.support.html import fill, form_of, soup, words
 from tests.test_startup import Server, refusal_of
 
@@ -70,7 +70,7 @@ def test_a_full_disk_is_reported_reads_continue_and_saving_works_afterwards(
     assert server.ask("POST", LOG, REPORT)[0] == 201
     assert server.ask("GET", "/health")[0] == 200
     server.stop()
-    result = checked(small_disk)
+    result = verify_log(small_disk)
     assert (result.broken, result.last) == (None, last + 1)
 
 
@@ -95,7 +95,7 @@ def test_health_reports_a_full_disk(start: Callable[..., Server], small_disk: Pa
 
 
 def limit_pages(app: Flask, pages: int) -> None:
-    """Let the file of every connection from now on grow no further, as on a full disk."""
+    """Limit the pages of the database file in new connections, like a full disk."""
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
@@ -131,11 +131,11 @@ def test_a_form_refused_by_a_full_disk_reports_it_and_can_be_sent_again(
 
 
 def without_capabilities() -> None:
-    """Give up what lets root write to anything, so that it is refused as everybody else is."""
+    """Drop all capabilities of the process, so that file permissions also apply to root."""
     import ctypes
 
     for number in range(64):
-        ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP; at the next exec they are gone
+        ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP: takes effect at the next exec
 
 
 def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(instance: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_read_only_database_stops_the_start_with_a_message_and_is_not_changed(
 
 
 def refuse_writes(app: Flask, refused: bool) -> None:
-    """Let every connection from now on read only, or write again."""
+    """Make new connections read-only, or writable again."""
     with app.app_context():
         db.session.remove()
         db.engine.dispose()

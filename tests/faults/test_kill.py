@@ -1,4 +1,4 @@
-"""Killed at any moment: what was answered is there with its events, nothing is half there, and the chain is whole."""
+"""A server is killed at random times: acknowledged writes are stored, none is partial, and the chain is intact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from painchain.database.session import Base, db
 from painchain.integrity import verification
 from painchain.startup import create_app
 from tests.conftest import close, settings_for
-from tests.faults.conftest import LONG, add_connector, checked
+from tests.faults.conftest import LONG, add_connector, verify_log
 from tests.test_startup import PATIENCE, Server
 
 KILLS, EDITS = (20, 1000) if LONG else (2, 60)
@@ -33,9 +33,9 @@ CLIENTS = 4
 
 
 class Client(threading.Thread):
-    """Edits a connector of its own until the server is gone, and keeps what was answered.
+    """Edits its own connector until the server is killed, and records the acknowledged requests.
 
-    Each edit takes the next of the `values`, which all clients share: one that changes nothing would have no events.
+    All clients share `values`, and each edit takes the next one, so that every edit is a change and has events.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Client(threading.Thread):
         self.failed = ""
 
     def run(self) -> None:
-        """Edit."""
+        """Send the edits."""
         with suppress(OSError, http.client.HTTPException), closing(self.server.connect()) as connection:
             for _ in range(self.edits):
                 body = json.dumps({"config": {"poll_interval": next(self.values)}})
@@ -88,19 +88,19 @@ def test_every_acknowledged_write_survives_and_nothing_is_partial(
 
 
 def assert_nothing_lost(instance: Path, url: str, acknowledged: list[tuple[str, int]], where: str) -> None:
-    """Look at what is there after a new start."""
+    """Start again, and assert that the database contains every acknowledged edit with its events."""
     app = create_app(settings_for(instance, url))
     try:
         with app.app_context():
             result = verification.verify_chain()
             assert result.broken is None, (where, result)
             assert not verification.completeness().drift, where
-            look(acknowledged, where)
+            assert_complete(acknowledged, where)
     finally:
         close(app)
 
 
-def look(acknowledged: list[tuple[str, int]], where: str) -> None:
+def assert_complete(acknowledged: list[tuple[str, int]], where: str) -> None:
     event, connector = ChangeEvent.__table__.c, Connector.__table__.c
     query = select(event.id, event.event_type, event.request_id, event.connector_id, event.metadata)
     with db.engine.connect() as connection:
@@ -147,20 +147,20 @@ def test_a_killed_restore_is_complete_or_has_no_effect(
     command = [sys.executable, "-c", "from painchain.cli.main import main; main(prog_name='painchain')"]
     subprocess.run([*command, "backup", str(tmp_path / "file")], check=True, env=environ, capture_output=True)
     restore = [*command, "restore", str(tmp_path / "file"), "--replace", "--yes"]
-    began = time.monotonic()
+    start = time.monotonic()
     subprocess.run(restore, check=True, env=environ, capture_output=True)
-    whole, before, cut = time.monotonic() - began, checked(instance, url).last, 0
+    duration, before, killed_count = time.monotonic() - start, verify_log(instance, url).last, 0
     for kill in range(12):
         restoring = subprocess.Popen(restore, env=environ, stderr=subprocess.DEVNULL)
         with suppress(subprocess.TimeoutExpired):
-            restoring.wait(whole * (0.5 + kill / 20))
+            restoring.wait(duration * (0.5 + kill / 20))
         restoring.kill()
-        cut += restoring.wait() != 0
-        result = checked(instance, url)
+        killed_count += restoring.wait() != 0
+        result = verify_log(instance, url)
         assert result.broken is None
         assert result.last in (before, before + 1)
         before = result.last
-    assert cut, "none was killed before its end"
+    assert killed_count, "no restore was killed before its end"
 
 
 REPORT = {"event_type": "connector_created", "connector_name": "Work GitHub", "connector_type": "github"}

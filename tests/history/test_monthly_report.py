@@ -19,7 +19,7 @@ from painchain.history import monthly_report
 from painchain.history.monthly_report import Month, Report, monthly, rows
 from painchain.history.projection import Gap
 from painchain.timeline.filter import BadFilter
-from tests.history.test_snapshots import SYSTEM, acting, create
+from tests.history.test_snapshots import SYSTEM, audited_transaction, create
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
 MARCH = Month(2101, 3)
@@ -30,7 +30,7 @@ def march(day: int, hour: int = 12) -> datetime:
 
 
 def do(app: Flask, moment: datetime, act: Callable[[Trail], Any], author: str = "operator") -> None:
-    with acting(app, moment) as trail:
+    with audited_transaction(app, moment) as trail:
         trail.author = author
         act(trail)
 
@@ -43,7 +43,7 @@ def reported(**body: Any) -> Callable[[Trail], Any]:
     return lambda trail: external_events.record(LogBody(**body), trail)
 
 
-def of(app: Flask, month: Month = MARCH, zone: ZoneInfo = UTC_ZONE) -> Report:
+def report_of(app: Flask, month: Month = MARCH, zone: ZoneInfo = UTC_ZONE) -> Report:
     with app.app_context():
         return monthly(month, zone)
 
@@ -53,7 +53,7 @@ def counts(line: monthly_report.Line) -> dict[str, int]:
 
 
 def drifted(app: Flask) -> dict[str, tuple[Any, Any, int]]:
-    return {drift.change.key: (drift.change.old, drift.change.new, drift.times) for drift in of(app).drift}
+    return {drift.change.key: (drift.change.old, drift.change.new, drift.times) for drift in report_of(app).drift}
 
 
 @pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "1970-12", "9000-01", "2026-1", "26-01", "٢٠٢٦-٠١"])
@@ -72,8 +72,8 @@ def test_month_arithmetic_crosses_years():
 def test_month_starts_and_ends_in_the_viewers_zone(app):
     number = create(app)
     do(app, datetime(2101, 2, 28, 23, 30, tzinfo=UTC), save(number, poll_interval=60))
-    assert of(app).events == 0
-    of_march = of(app, zone=BERLIN)
+    assert report_of(app).events == 0
+    of_march = report_of(app, zone=BERLIN)
     assert (of_march.counts["settings"], counts(of_march.days[0])) == (1, {"settings": 1})
     assert of_march.start == datetime(2101, 2, 28, 23, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_report_counts_by_connector_author_kind_and_day(app):
         "ben",
     )
     do(app, march(4), lambda trail: connector_store.delete(connector_store.get(number), trail), "ben")
-    report = of(app)
+    report = report_of(app)
     assert report.counts == {"added": 0, "removed": 1, "settings": 2, "visibility": 1, "switched": 1}
     assert [(line.name, line.number, counts(line)) for line in report.connectors] == [
         ("Work", number, {"settings": 2, "switched": 1, "visibility": 1, "removed": 1})
@@ -111,7 +111,7 @@ def test_drift_has_the_first_old_and_last_new_value_of_each_field(app):
     do(app, march(2), save(number, poll_interval=60))
     do(app, march(3), save(number, poll_interval=90, name="Home"))
     assert drifted(app) == {"poll_interval": (300, 90, 2), "name": ("Work", "Home", 1)}
-    assert of(app).names[number, ""] == "Home"
+    assert report_of(app).names[number, ""] == "Home"
 
 
 def test_fields_that_changed_back_are_listed_separately(app):
@@ -121,7 +121,7 @@ def test_fields_that_changed_back_are_listed_separately(app):
     do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(number), True, trail))
     do(app, march(5), lambda trail: connector_store.set_enabled(connector_store.get(number), False, trail))
     assert drifted(app) == {"tags": ([], ["a", "b"], 1)}
-    assert [(drift.change.key, drift.times) for drift in of(app).back] == [("poll_interval", 2), ("enabled", 2)]
+    assert [(drift.change.key, drift.times) for drift in report_of(app).back] == [("poll_interval", 2), ("enabled", 2)]
 
 
 def test_replaced_secret_never_changes_back_and_is_not_shown(app):
@@ -129,11 +129,11 @@ def test_replaced_secret_never_changes_back_and_is_not_shown(app):
     do(app, march(2), save(number, token="planted-one"))
     do(app, march(3), save(number, token="planted-two"))
     assert drifted(app) == {"token": ("set", "replaced", 2)}
-    assert "planted" not in repr(of(app))
+    assert "planted" not in repr(report_of(app))
     cleared = {"event_type": "config_changed", "connector_name": "Far", "field": "password"}
     do(app, march(4), reported(**cleared, old_value=None, new_value="planted-three"))
     do(app, march(5), reported(**cleared, old_value="planted-three", new_value=None))
-    assert [drift.change.key for drift in of(app).back] == ["password"]
+    assert [drift.change.key for drift in report_of(app).back] == ["password"]
 
 
 def test_reported_events_are_counted_and_marked(app):
@@ -143,7 +143,7 @@ def test_reported_events_are_counted_and_marked(app):
     common = {"connector_name": "Deploy", "connector_type": "github", "author": "ci"}
     do(app, march(3), reported(event_type="connector_updated", changes=changes, **common))
     do(app, march(4), save(number, poll_interval=60))
-    report = of(app)
+    report = report_of(app)
     assert (report.reported, report.counts["removed"], report.counts["settings"]) == (2, 1, 3)
     assert report.fates == {}, "it is still there"
     assert [(drift.change.key, drift.reported) for drift in report.drift] == [
@@ -158,7 +158,7 @@ def test_reported_value_can_have_any_type(app, value):
     common = {"event_type": "config_changed", "connector_name": "Far", "connector_type": "github"}
     do(app, march(2), reported(**common, field="tags", old_value=value, new_value=[{"b": 2}]))
     do(app, march(3), reported(**common, field="poll_interval", old_value=value, new_value=value))
-    report = of(app)
+    report = report_of(app)
     assert ([drift.change.new for drift in report.drift], len(report.back)) == ([[{"b": 2}]], 1)
     assert len(list(rows(report, UTC_ZONE))) > 10
 
@@ -166,7 +166,7 @@ def test_reported_value_can_have_any_type(app, value):
 def test_true_and_one_are_different_values(app):
     common = {"event_type": "config_changed", "connector_name": "Far", "field": "limit"}
     do(app, march(2), reported(**common, old_value=1, new_value=True))
-    assert len(of(app).drift) == 1
+    assert len(report_of(app).drift) == 1
 
 
 def test_reported_changes_and_own_changes_are_separate(app):
@@ -174,7 +174,7 @@ def test_reported_changes_and_own_changes_are_separate(app):
     do(app, march(2), save(number, poll_interval=60))
     common = {"event_type": "config_changed", "connector_name": "Work", "connector_type": "github"}
     do(app, march(3), reported(**common, field="poll_interval", old_value=1, new_value=2))
-    assert sorted((drift.reported, drift.change.old, drift.change.new) for drift in of(app).drift) == [
+    assert sorted((drift.reported, drift.change.old, drift.change.new) for drift in report_of(app).drift) == [
         (False, 300, 60),
         (True, 1, 2),
     ]
@@ -185,12 +185,12 @@ def test_report_lists_periods_without_auditing(app):
     off, on = datetime(2101, 2, 10, tzinfo=UTC), march(5)
     do(app, off, lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail))
     do(app, on, lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), True, trail))
-    assert of(app).gaps == [Gap(off, on)]
-    assert of(app, Month(2101, 4)).gaps == []
+    assert report_of(app).gaps == [Gap(off, on)]
+    assert report_of(app, Month(2101, 4)).gaps == []
 
 
 def test_month_without_events_is_all_zero(app):
-    report = of(app, Month(2222, 2))
+    report = report_of(app, Month(2222, 2))
     assert (report.events, set(report.counts.values()), report.drift, report.authors) == (0, {0}, [], [])
 
 
@@ -205,7 +205,7 @@ def test_exported_rows_have_the_same_numbers(app):
         "ann",
     )
     do(app, march(4), lambda trail: connector_store.set_enabled(connector_store.get(SYSTEM), False, trail), "ann")
-    table = list(rows(of(app), UTC_ZONE))
+    table = list(rows(report_of(app), UTC_ZONE))
     assert {len(row) for row in table} == {6}
     for row in (
         ("total", "Configuration changes", "", "", "", 2),
@@ -226,5 +226,5 @@ def test_busy_month_is_read_in_batches(app, monkeypatch):
     number = create(app)
     for day in range(1, 20):
         do(app, march(day), save(number, poll_interval=60 + day))
-    assert of(app).counts["settings"] == 19
-    assert of(app).end - of(app).start == timedelta(days=31)
+    assert report_of(app).counts["settings"] == 19
+    assert report_of(app).end - report_of(app).start == timedelta(days=31)

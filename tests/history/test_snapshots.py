@@ -1,4 +1,4 @@
-"""The snapshot of a moment equals the configuration at that moment."""
+"""The snapshot at a time equals the configuration at that time."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ State = dict[int, tuple[str, dict[str, Any], bool, frozenset[Any]]]
 
 
 @contextmanager
-def acting(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
+def audited_transaction(app: Flask, now: datetime = NOW) -> Iterator[Trail]:
     """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, "operator", writer.new_request_id(now), now)
 
 
 def create(app: Flask, name: str = "Work") -> int:
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         return int(connector_store.create(TYPES["github"], {"name": name, "token": "made-up"}, False, trail).id)
 
 
@@ -61,7 +61,7 @@ def of(snapshot: Snapshot) -> State:
     }
 
 
-def seen(app: Flask, *moments: datetime) -> list[State]:
+def snapshots_of(app: Flask, *moments: datetime) -> list[State]:
     with app.app_context():
         return [of(snapshot) for snapshot in history_snapshots.snapshots_at(moments)]
 
@@ -114,9 +114,9 @@ class Person:
             self.client.post(f"/api/connectors/{number}/{self.chance.choice(['enable', 'disable'])}")
 
     def toggle(self, number: int) -> None:
-        shown = self.client.get(f"/api/connectors/{number}").get_json()["visibility"]
-        event_type = self.chance.choice(list(shown))
-        field = self.chance.choice(list(shown[event_type]))
+        toggles = self.client.get(f"/api/connectors/{number}").get_json()["visibility"]
+        event_type = self.chance.choice(list(toggles))
+        field = self.chance.choice(list(toggles[event_type]))
         visible = {"visible": self.chance.random() < 0.5}
         assert (
             self.client.put(f"/api/connectors/{number}/visibility/{event_type}/{field}", json=visible).status_code
@@ -150,13 +150,13 @@ def test_snapshot_equals_the_configuration_at_that_moment(app, client, seed):
         person.act()
         snapshots[newest(app)] = state(app)
     shuffled = random.Random(seed).sample(list(snapshots), len(snapshots))
-    assert seen(app, *shuffled) == [snapshots[moment] for moment in shuffled]
-    assert seen(app, datetime.now(UTC) + timedelta(hours=1)) == [state(app)]
+    assert snapshots_of(app, *shuffled) == [snapshots[moment] for moment in shuffled]
+    assert snapshots_of(app, datetime.now(UTC) + timedelta(hours=1)) == [state(app)]
     assert len(snapshots) > 10
 
 
 def comparable(snapshot: State, existing: Collection[int]) -> State:
-    """Return a snapshot without the hidden fields of connectors that were deleted later: no later event has them."""
+    """Return a snapshot without the hidden fields of later deleted connectors, which no later event contains."""
     return {
         number: (kind, values, enabled, hidden if number in existing else frozenset())
         for number, (kind, values, enabled, hidden) in snapshot.items()
@@ -177,15 +177,15 @@ def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
         )
     existing = state(app).keys()
     expected = [comparable(snapshots[moment], existing) for moment in remaining]
-    assert [comparable(snapshot, existing) for snapshot in seen(app, *remaining)] == expected
-    assert seen(app, remaining[0] - timedelta(minutes=1)) == [{}]
+    assert [comparable(snapshot, existing) for snapshot in snapshots_of(app, *remaining)] == expected
+    assert snapshots_of(app, remaining[0] - timedelta(minutes=1)) == [{}]
     with app.app_context():
         assert not history_snapshots.snapshot_at(remaining[-1]).whole
 
 
 def test_snapshot_before_the_first_event_is_empty(app):
     first = newest(app)
-    assert seen(app, first - timedelta(microseconds=1), first) == [{}, state(app)]
+    assert snapshots_of(app, first - timedelta(microseconds=1), first) == [{}, state(app)]
     with app.app_context():
         assert history_snapshots.oldest() == first
 
@@ -193,7 +193,7 @@ def test_snapshot_before_the_first_event_is_empty(app):
 @pytest.mark.both_databases
 def test_snapshot_contains_all_events_of_an_action(app):
     number = create(app, name="Work")
-    with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
+    with audited_transaction(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(
             connector_store.get(number),
             ConnectorEdit({"poll_interval": 60, "branches": ["main"], "tags": ["a"]}),
@@ -202,18 +202,18 @@ def test_snapshot_contains_all_events_of_an_action(app):
     with app.app_context():
         stamps = [event.timestamp for event in queries.written_after(Filter(), 2)]
     assert len(set(stamps)) == 4
-    assert seen(app, *stamps) == [state(app)] * 4
+    assert snapshots_of(app, *stamps) == [state(app)] * 4
 
 
 def test_commit_order_counts_if_the_clock_was_set_back(app):
     number = create(app)  # in 2100
     after_creation = state(app)
-    with acting(app, now=datetime(2050, 1, 1, tzinfo=UTC)) as trail:
+    with audited_transaction(app, now=datetime(2050, 1, 1, tzinfo=UTC)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 60}), trail)
     after_change = state(app)
     assert after_change != after_creation
-    assert seen(app, datetime(2060, 1, 1, tzinfo=UTC)) == [after_change], "not the change without the creation"
-    assert seen(app, datetime(2100, 1, 1, 1, tzinfo=UTC)) == [after_change]
+    assert snapshots_of(app, datetime(2060, 1, 1, tzinfo=UTC)) == [after_change], "not the change without the creation"
+    assert snapshots_of(app, datetime(2100, 1, 1, 1, tzinfo=UTC)) == [after_change]
 
 
 def test_snapshot_lists_periods_without_auditing(app):
@@ -230,7 +230,7 @@ def test_snapshot_lists_periods_without_auditing(app):
         ),
         strict=True,
     ):
-        with acting(app, now=moment) as trail:
+        with audited_transaction(app, now=moment) as trail:
             act(trail)
     gap = Gap(moments[0], moments[2])
     with app.app_context():
@@ -243,7 +243,7 @@ def test_snapshot_lists_periods_without_auditing(app):
 
 def test_snapshot_has_the_time_of_a_replaced_token_but_not_the_token(app):
     number = create(app)
-    with acting(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
+    with audited_transaction(app, now=datetime(2100, 1, 2, tzinfo=UTC)) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"token": "planted-f00dcafe"}), trail)
     with app.app_context():
         snapshot = history_snapshots.snapshot_at(datetime(2100, 1, 3, tzinfo=UTC))
@@ -257,4 +257,4 @@ def test_log_is_read_in_batches(app, monkeypatch):
     monkeypatch.setattr(history_snapshots, "CHUNK", 2)
     for number in range(5):
         create(app, name=f"Work {number}")
-    assert seen(app, datetime(2101, 1, 1, tzinfo=UTC)) == [state(app)]
+    assert snapshots_of(app, datetime(2101, 1, 1, tzinfo=UTC)) == [state(app)]

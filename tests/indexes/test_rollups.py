@@ -76,14 +76,14 @@ def numbers() -> list[int]:
     return list(db.session.scalars(select(ChangeEvent.id)))
 
 
-def kept() -> dict[tuple[Any, ...], int]:
-    """Return the rows of the rollups."""
+def stored_rollups() -> dict[tuple[Any, ...], int]:
+    """Return the stored rollups: the number of events by key."""
     rows = db.session.execute(select(EventCount.__table__)).all()
     return {tuple(row)[:-1]: row.events for row in rows}
 
 
-def kept_sets() -> dict[tuple[Any, ...], set[int]]:
-    """Return the event numbers in each bitmap."""
+def stored_bitmaps() -> dict[tuple[Any, ...], set[int]]:
+    """Return the event numbers in each stored bitmap."""
     sets: dict[tuple[Any, ...], set[int]] = {}
     for facet, grain, slot, chunk, value, bits in db.session.execute(select(EventSet.__table__)):
         members = {
@@ -96,23 +96,23 @@ def kept_sets() -> dict[tuple[Any, ...], set[int]]:
     return sets
 
 
-def recounted_sets() -> dict[tuple[Any, ...], set[int]]:
+def expected_bitmaps() -> dict[tuple[Any, ...], set[int]]:
     """Return the expected bitmaps, computed event by event."""
     sets: dict[tuple[Any, ...], set[int]] = {}
-    for event, facet, grain, value, slot in places_of_all():
+    for event, facet, grain, value, slot in all_facet_values():
         if (facet == "all") == (grain > 0):
             sets.setdefault((facet, grain, value, slot), set()).add(event.id)
         sets.setdefault(("source", 0, event.source, 0), set()).add(event.id)
     return sets
 
 
-def recounted() -> Counter[tuple[Any, ...]]:
+def expected_rollups() -> Counter[tuple[Any, ...]]:
     """Return the expected rollups, counted event by event."""
-    return Counter((*row, event.source) for event, *row in places_of_all())
+    return Counter((*row, event.source) for event, *row in all_facet_values())
 
 
-def places_of_all() -> Iterator[tuple[Any, ...]]:
-    """Yield each counted event with each of its facets, grains, values and slots."""
+def all_facet_values() -> Iterator[tuple[Any, ...]]:
+    """Yield each counted event with each of its facets, grains, values and time slots."""
     counted = db.session.scalar(text("SELECT counted FROM log_head"))
     for event in db.session.execute(select(ChangeEvent.__table__).where(ChangeEvent.id <= counted)):
         seconds = int(event.timestamp.timestamp())
@@ -155,21 +155,23 @@ def test_rollups_equal_a_recount_after_writes_and_removals(app, fill, monkeypatc
                 else:
                     event_log.count()
             with app.app_context():
-                assert kept() == recounted()
-                assert kept_sets() == recounted_sets()
+                assert stored_rollups() == expected_rollups()
+                assert stored_bitmaps() == expected_bitmaps()
 
     agree()
 
 
 def test_write_counts_events_when_the_limit_is_reached(app, fill):
-    fill(rollups.MAX_UNCOUNTED - 2)  # and one of the first start
+    fill(rollups.MAX_UNCOUNTED - 2)  # and one event of the first start
     with app.app_context():
-        assert kept() == {}
+        assert stored_rollups() == {}
     with app.app_context(), writer.writing() as event_log:
         event_log.append(new(10**6))
     with app.app_context():
-        assert sum(kept()[key] for key in kept() if key[:2] == ("all", 0)) == rollups.MAX_UNCOUNTED - 1
-        assert kept() == recounted()
+        assert (
+            sum(stored_rollups()[key] for key in stored_rollups() if key[:2] == ("all", 0)) == rollups.MAX_UNCOUNTED - 1
+        )
+        assert stored_rollups() == expected_rollups()
 
 
 def test_uncommitted_events_are_not_counted(app, fill):
@@ -183,7 +185,7 @@ def test_uncommitted_events_are_not_counted(app, fill):
     with pytest.raises(ZeroDivisionError):
         fail()
     with app.app_context():
-        assert kept() == recounted() == {}
+        assert stored_rollups() == expected_rollups() == {}
 
 
 def test_removed_events_leave_neither_tags_nor_counts(app, fill):
@@ -192,7 +194,7 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
         event_log.count()
         event_log.remove(numbers())
     with app.app_context():
-        assert kept() == kept_sets() == {}
+        assert stored_rollups() == stored_bitmaps() == {}
         assert db.session.execute(select(EventTag.__table__)).all() == []
         values = queries.filter_values()
         assert (histogram.count(Filter()), values.tags, values.authors) == (0, [], [])
@@ -260,13 +262,13 @@ def test_migration_counts_existing_events(new_app: Flask) -> None:
         flask_migrate.downgrade(directory=folder, revision="0001")
         migrations.upgrade()
         assert db.session.scalar(text("SELECT counted - last_event FROM log_head")) == 0
-        assert kept() == recounted()
-        assert kept_sets() == recounted_sets()
+        assert stored_rollups() == expected_rollups()
+        assert stored_bitmaps() == expected_bitmaps()
         assert histogram.count(Filter()) == 201
 
 
 @contextmanager
-def statements() -> Iterator[list[tuple[str, Any]]]:
+def recorded_statements() -> Iterator[list[tuple[str, Any]]]:
     """Record the executed statements."""
     executed: list[tuple[str, Any]] = []
 
@@ -303,10 +305,10 @@ READS = {
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_query_scans_all_events(app, fill, read):
-    """SQLite alone: PostgreSQL rightly scans a table this small. ``make bench scale`` shows its plans at a million."""
+    """Only on SQLite: PostgreSQL scans small tables. ``make bench scale`` shows its plans for a million events."""
     fill(600)
     with app.app_context():
-        with statements() as executed:
+        with recorded_statements() as executed:
             read()
         assert executed
         plan = [
@@ -316,19 +318,19 @@ def test_no_query_scans_all_events(app, fill, read):
         ]
     if read not in (READS["first page"], READS["deep page"]):
         assert [step for step in plan if "(timestamp<?)" in step or "(rowid<?)" in step] == []
-    walked = [step for step in plan if step.startswith("SCAN") and ("change_events" in step or "event_tags" in step)]
-    assert [step for step in walked if "USING COVERING INDEX ix_change_events_feed" not in step] == []
-    if walked:
-        assert any("LIMIT" in statement for statement, _ in executed)  # in order, until a page is full
+    scans = [step for step in plan if step.startswith("SCAN") and ("change_events" in step or "event_tags" in step)]
+    assert [step for step in scans if "USING COVERING INDEX ix_change_events_feed" not in step] == []
+    if scans:
+        assert any("LIMIT" in statement for statement, _ in executed)  # a scan in order that stops when a page is full
     assert not any("SCAN event_counts" in step for step in plan)
 
 
 def test_page_loads_only_the_rows_it_shows(app, fill):
     fill(200)
-    with app.app_context(), statements() as executed:
+    with app.app_context(), recorded_statements() as executed:
         assert len(queries.page(Filter(author=("ann",)), limit=20).events) == 20
-    whole = [values for statement, values in executed if "description" in statement]
-    assert [len(values) for values in whole] == [20]
+    rows_loaded = [values for statement, values in executed if "description" in statement]
+    assert [len(values) for values in rows_loaded] == [20]
 
 
 def test_page_includes_events_in_the_future(app, fill):

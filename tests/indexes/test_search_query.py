@@ -1,4 +1,4 @@
-"""The search language: a search is parsed as intended, or refused with a helpful message."""
+"""A search is parsed into its terms, or refused with a helpful message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(text: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         ("", []),
         ("poll interval", [("", "poll"), ("", "interval")]),
@@ -59,8 +59,8 @@ def read(text: str) -> list[tuple[object, ...]]:
         ('around:"2026-01-15 14:00"~2h', [("around", "2026-01-15 14:00~2h")]),
     ],
 )
-def test_search_is_parsed_into_terms(text, meant):
-    assert read(text) == meant
+def test_search_is_parsed_into_terms(text, expected):
+    assert read(text) == expected
 
 
 @pytest.mark.parametrize(

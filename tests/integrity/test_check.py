@@ -26,21 +26,21 @@ from painchain.integrity.check_job import State
 from painchain.workers import integrity
 from painchain.workers.integrity import IntegrityWorker
 from tests.eventlog.test_chain import change, write
-from tests.maintenance.test_backup import put_back, take_backup
+from tests.maintenance.test_backup import restore_backup, take_backup
 
 Events = Callable[..., list[dict[str, Any]]]
 NOW = datetime(2026, 1, 15, 14, tzinfo=UTC)
 
 
 @pytest.fixture
-def look(app: Flask) -> Callable[..., State]:
-    """Return a function that runs the worker some time after ``NOW`` and returns the state of the check."""
+def run_check(app: Flask) -> Callable[..., State]:
+    """Return a function that runs the worker at ``NOW`` plus a time span, and returns the state of the check."""
 
-    def look(**after: float) -> State:
+    def run_check(**after: float) -> State:
         IntegrityWorker(app, lambda: NOW + timedelta(**after)).run_once()
         return state(app)
 
-    return look
+    return run_check
 
 
 def state(app: Flask) -> State:
@@ -49,46 +49,46 @@ def state(app: Flask) -> State:
         return check_job.state()
 
 
-def ask(app: Flask) -> None:
+def request_check(app: Flask) -> None:
     """Press "Check now"."""
     with app.app_context(), writer.writing():
         check_job.request_check()
 
 
-def kept(app: Flask) -> list[int]:
+def checkpoint_sizes(app: Flask) -> list[int]:
     """Return the sizes of the checkpoints in the file."""
     with app.app_context():
         return [checkpoint.size for checkpoint in checkpoints.read_with_known_key(latest_checkpoint.file())[0]]
 
 
 def of_type(events: Events, *names: str) -> list[dict[str, Any]]:
-    """Return the events of PainChain of these types, oldest first."""
+    """Return PainChain's own events of these types, oldest first."""
     return [event for event in events(source="painchain") if event["event_type"] in names]
 
 
-def test_daily_check_makes_a_checkpoint(app: Flask, look: Callable[..., State]) -> None:
+def test_daily_check_makes_a_checkpoint(app: Flask, run_check: Callable[..., State]) -> None:
     write(app, {}, {})
-    first = look()
+    first = run_check()
     assert first.result
     assert (first.result.events, first.result.broken, first.checked_at) == (3, None, NOW)
     assert first.due == datetime(2026, 1, 16, 3, tzinfo=UTC)
-    assert kept(app) == [3]
-    look(hours=12)
-    assert kept(app) == [3], "the next is not due yet"
+    assert checkpoint_sizes(app) == [3]
+    run_check(hours=12)
+    assert checkpoint_sizes(app) == [3], "the next is not due yet"
     write(app, {"event_id": "later"})
-    assert look(hours=13).checked_at == NOW + timedelta(hours=13)
-    assert kept(app) == [3, 4]
+    assert run_check(hours=13).checked_at == NOW + timedelta(hours=13)
+    assert checkpoint_sizes(app) == [3, 4]
 
 
 def test_only_one_server_acquires_the_check(app: Flask) -> None:
     with app.app_context():
-        turns = [check_job.acquire(NOW), check_job.acquire(NOW + timedelta(seconds=1))]
-        assert [bool(turn) for turn in turns] == [True, False]
+        checks = [check_job.acquire(NOW), check_job.acquire(NOW + timedelta(seconds=1))]
+        assert [bool(check) for check in checks] == [True, False]
         taken_over = check_job.acquire(NOW + timedelta(seconds=61))
         assert taken_over
-        assert taken_over.daily, "the day's check of a server that is gone"
-        assert turns[0]
-        assert not check_job.report_progress(turns[0], 1, 2, NOW), "the first has lost it"
+        assert taken_over.daily, "the daily check of the server that stopped"
+        assert checks[0]
+        assert not check_job.report_progress(checks[0], 1, 2, NOW), "the first server has lost the check"
 
 
 @pytest.mark.both_databases
@@ -106,54 +106,54 @@ def test_only_one_of_concurrent_servers_checks_and_posts(app: Flask, collector: 
     for server in servers:
         server.join(20)
     assert state(app).result
-    assert kept(app) == [1]
-    assert len(collector.heard) == 1
+    assert checkpoint_sizes(app) == [1]
+    assert len(collector.checkpoints) == 1
 
 
-def test_check_on_demand_makes_no_checkpoint(app: Flask, look: Callable[..., State]) -> None:
-    look()
-    ask(app)
+def test_check_on_demand_makes_no_checkpoint(app: Flask, run_check: Callable[..., State]) -> None:
+    run_check()
+    request_check(app)
     assert state(app).requested
-    finished = look(minutes=1)
+    finished = run_check(minutes=1)
     assert (finished.requested, finished.checked_at) == (False, NOW + timedelta(minutes=1))
-    assert kept(app) == [1]
+    assert checkpoint_sizes(app) == [1]
 
 
 @pytest.mark.both_databases
-def test_break_and_its_repair_are_recorded_once(app: Flask, look: Callable[..., State], events: Events) -> None:
+def test_break_and_its_repair_are_recorded_once(app: Flask, run_check: Callable[..., State], events: Events) -> None:
     write(app, {}, {})
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 2")
-    broken = look().result
+    broken = run_check().result
     assert broken
     assert broken.broken
     assert (broken.broken.kind, broken.broken.event) == ("edited", 2)
-    assert kept(app) == [], "nothing is signed that is not whole"
+    assert checkpoint_sizes(app) == [], "nothing is signed that is not whole"
     [recorded] = of_type(events, "ChainBroken")
     assert (recorded["author"], recorded["metadata"]["of_event"]) == ("system", 2)
     assert recorded["description"]["cause"] == "daily check of the log"
-    look(days=1)
+    run_check(days=1)
     assert len(of_type(events, "ChainBroken")) == 1
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
-    look(days=2)
+    run_check(days=2)
     assert [event["metadata"]["of_event"] for event in of_type(events, "ChainBroken")] == [2, 1]
     for number, author in (1, "system"), (2, "ann"):
         change(app, f"UPDATE change_events SET author = '{author}' WHERE id = {number}")
-    look(days=3)
-    look(days=4)
+    run_check(days=3)
+    run_check(days=4)
     [*_, mended] = recorded = of_type(events, "ChainBroken", "ChainMended")
     assert [event["event_type"] for event in recorded][2:] == ["ChainMended"]
     assert mended["metadata"]["was"] == "event 1 (edited)"
-    assert len(kept(app)) == 2
+    assert len(checkpoint_sizes(app)) == 2
 
 
 def test_break_is_recorded_and_notified_while_auditing_is_off(
-    app: Flask, client: FlaskClient, look: Callable[..., State], events: Events
+    app: Flask, client: FlaskClient, run_check: Callable[..., State], events: Events
 ) -> None:
     rule = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["chain_broken"]}
     assert client.post("/api/notify-rules", json=rule).status_code == 201
     assert client.post("/api/connectors/1/disable").status_code == 200
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 1")
-    look()
+    run_check()
     assert len(of_type(events, "ChainBroken")) == 1
     with app.app_context():
         [message] = db.session.execute(text("SELECT title, text FROM notices")).all()
@@ -162,33 +162,33 @@ def test_break_is_recorded_and_notified_while_auditing_is_off(
 
 
 def test_log_that_ends_before_its_checkpoint_is_broken(
-    app: Flask, look: Callable[..., State], events: Events, caplog: pytest.LogCaptureFixture
+    app: Flask, run_check: Callable[..., State], events: Events, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(app, {}, {})
     with app.app_context(), db.engine.connect() as connection:
         old = connection.execute(text("SELECT last_event, mac, seal FROM log_head")).one()
     write(app, {"event_id": "gone"})
-    look()
-    assert kept(app) == [4]
+    run_check()
+    assert checkpoint_sizes(app) == [4]
     change(app, "DELETE FROM change_events WHERE id = 4")
-    put_back = "UPDATE log_head SET last_event = 3, mac = :mac, seal = :seal"
+    restore_backup = "UPDATE log_head SET last_event = 3, mac = :mac, seal = :seal"
     with app.app_context():
-        db.session.execute(text(put_back), {"mac": old.mac, "seal": old.seal})
+        db.session.execute(text(restore_backup), {"mac": old.mac, "seal": old.seal})
         db.session.commit()
         integrity_check.compare_newest_checkpoint()
     assert "has fewer now" in caplog.text
-    result = look(minutes=1).result
+    result = run_check(minutes=1).result
     assert result
     assert result.broken
     assert (result.broken.kind, result.broken.event) == ("truncated", 4)
     assert len(of_type(events, "ChainBroken")) == 1
-    look(days=1)
-    assert kept(app) == [4]
+    run_check(days=1)
+    assert checkpoint_sizes(app) == [4]
 
 
-def test_log_rewritten_with_the_key_is_broken(app: Flask, look: Callable[..., State]) -> None:
+def test_log_rewritten_with_the_key_is_broken(app: Flask, run_check: Callable[..., State]) -> None:
     write(app, {}, {})
-    look()
+    run_check()
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([2, 3])
         event_log.last_event, event_log.mac = (
@@ -197,7 +197,7 @@ def test_log_rewritten_with_the_key_is_broken(app: Flask, look: Callable[..., St
         )
         db.session.execute(text("DELETE FROM pruned_runs"))
     write(app, {"event_id": "other 2"}, {"event_id": "other 3"}, {"event_id": "other 4"})
-    result = look(days=1).result
+    result = run_check(days=1).result
     assert result
     assert result.broken
     assert (result.broken.kind, result.broken.event) == ("rewritten", 3)
@@ -209,16 +209,18 @@ def test_checkpoints_discarded_by_a_restore_are_not_a_break(app: Flask, tmp_path
         write(app, {"event_id": f"given up {number}"})
         with app.app_context():
             checkpoints.append(latest_checkpoint.file(), checkpoints.make(lambda: datetime.now(UTC)))
-    put_back(app, tmp_path / "backup")
+    restore_backup(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
     assert (result := state(app).result)
-    assert (result.broken, result.checkpoints, result.before) == (None, 3, 2), "the third was the end that was given up"
+    assert (result.broken, result.checkpoints, result.before) == (None, 3, 2), (
+        "the restore discarded the end of the third"
+    )
     assert of_type(events, "ChainBroken") == []
-    assert len(kept(app)) == 4, "and the next is appended"
+    assert len(checkpoint_sizes(app)) == 4, "and the next is appended"
 
 
 def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path: Path) -> None:
-    """The server is lost. An older backup and the checkpoints are restored on a new one."""
+    """A server is lost. An older backup and its checkpoints are restored on a new server."""
     write(app, {}, {})
     take_backup(app, tmp_path / "backup")
     write(app, {"event_id": "lost 1"}, {"event_id": "lost 2"})
@@ -232,30 +234,30 @@ def test_restore_on_a_new_server_explains_older_checkpoints(app: Flask, tmp_path
         mismatch = latest_checkpoint.mismatch()
         assert mismatch
         assert mismatch.kind == "short"
-    put_back(app, tmp_path / "backup")
+    restore_backup(app, tmp_path / "backup")
     IntegrityWorker(app).run_once()
     assert (result := state(app).result)
     assert (result.broken, result.checkpoints, result.before) == (None, 1, 1)
 
 
-def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, look: Callable[..., State]) -> None:
+def test_retention_around_a_checkpoint_is_not_a_break(app: Flask, run_check: Callable[..., State]) -> None:
     write(app, {}, {}, {})
-    look()
+    run_check()
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([3, 4])
     write(app, {"event_id": "more"})
-    result = look(days=1).result
+    result = run_check(days=1).result
     assert result
     assert (result.broken, result.pruned) == (None, 2)
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([5])
-    result = look(days=2).result
+    result = run_check(days=2).result
     assert result
     assert (result.broken, result.checkpoints) == (None, 2)
 
 
-def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, look: Callable[..., State]) -> None:
-    look()
+def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, run_check: Callable[..., State]) -> None:
+    run_check()
     keys = app.extensions["painchain"].keys
     with app.app_context():
         file = latest_checkpoint.file()
@@ -265,20 +267,20 @@ def test_checkpoints_with_a_lost_key_are_skipped(app: Flask, look: Callable[...,
         foreign = checkpoints.line(replace(ours, key_id=lost.id))
         app.extensions["painchain"].keys = keys
     file.write_text(f"{foreign}\n{file.read_text()}")
-    result = look(days=1).result
+    result = run_check(days=1).result
     assert result
     assert (result.checkpoints, result.unvouched) == (1, 1)
-    assert len(kept(app)) == 2, "and the next is appended"
+    assert len(checkpoint_sizes(app)) == 2, "and the next is appended"
 
 
 def test_unwritable_checkpoint_file_is_reported_and_the_check_completes(
-    app: Flask, look: Callable[..., State], caplog: pytest.LogCaptureFixture
+    app: Flask, run_check: Callable[..., State], caplog: pytest.LogCaptureFixture
 ) -> None:
     with app.app_context():
         latest_checkpoint.file().mkdir()
-    checked = look()
-    assert checked.result
-    assert checked.result.broken is None
+    state_of_check = run_check()
+    assert state_of_check.result
+    assert state_of_check.result.broken is None
     with app.app_context():
         problem = latest_checkpoint.last().problem
     assert problem
@@ -286,24 +288,24 @@ def test_unwritable_checkpoint_file_is_reported_and_the_check_completes(
     assert "No checkpoint was created." in caplog.text
 
 
-def test_failed_check_stores_its_error_and_is_retried(app: Flask, look: Callable[..., State]) -> None:
-    look()
+def test_failed_check_stores_its_error_and_is_retried(app: Flask, run_check: Callable[..., State]) -> None:
+    run_check()
     change(app, "UPDATE log_check SET due = 0")
-    change(app, "ALTER TABLE pruned_runs RENAME TO elsewhere")
+    change(app, "ALTER TABLE pruned_runs RENAME TO renamed")
     with pytest.raises(Exception, match="pruned_runs"):
-        look(minutes=1)
+        run_check(minutes=1)
     failed = state(app)
     assert (failed.error, failed.checked_at, failed.due) == (
         "The database did not answer.",
         NOW,
         NOW + timedelta(hours=1, minutes=1),
     )
-    change(app, "ALTER TABLE elsewhere RENAME TO pruned_runs")
-    assert look(minutes=62).error is None
+    change(app, "ALTER TABLE renamed RENAME TO pruned_runs")
+    assert run_check(minutes=62).error is None
 
 
 def test_stopped_server_leaves_the_check_to_another(
-    app: Flask, look: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+    app: Flask, run_check: Callable[..., State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integrity, "REST_DAILY", 1e9)
     monkeypatch.setattr("painchain.integrity.verification.BATCH", 1)
@@ -317,8 +319,8 @@ def test_stopped_server_leaves_the_check_to_another(
     after_stop = state(app)
     assert (after_stop.running, after_stop.result) == (None, None)
     monkeypatch.setattr(integrity, "REST_DAILY", 0)
-    assert look(seconds=1).result
-    assert kept(app) == [4], "it is still the day's"
+    assert run_check(seconds=1).result
+    assert checkpoint_sizes(app) == [4], "it is still the day's"
 
 
 # Posting
@@ -328,13 +330,13 @@ class Collector:
     """A server that receives checkpoints."""
 
     def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
+        self.checkpoints: list[dict[str, Any]] = []
         self.status = 200
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                collector.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                collector.checkpoints.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(collector.status)
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
@@ -348,34 +350,38 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    started = Collector()
-    threading.Thread(target=started.server.serve_forever, args=(0.01,), daemon=True).start()
-    yield started
-    started.server.shutdown()
-    started.server.server_close()
+    collector = Collector()
+    threading.Thread(target=collector.server.serve_forever, args=(0.01,), daemon=True).start()
+    yield collector
+    collector.server.shutdown()
+    collector.server.server_close()
 
 
 @pytest.mark.parametrize("status", [500, 302])
 def test_checkpoint_delivery_is_retried_until_it_succeeds(
-    app: Flask, look: Callable[..., State], collector: Collector, status: int, caplog: pytest.LogCaptureFixture
+    app: Flask,
+    run_check: Callable[..., State],
+    collector: Collector,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", collector.url)
-    address_policy.allow_networks(())  # which are about what editors choose, and this address is the operator's
+    address_policy.allow_networks(())  # does not apply to addresses that the operator configures
     collector.status = status
-    look()
-    look(seconds=29)
+    run_check()
+    run_check(seconds=29)
     with app.app_context():
         [stored] = latest_checkpoint.file().read_text().splitlines()
         delivery = latest_checkpoint.last()
-    assert collector.heard == [json.loads(stored)]
+    assert collector.checkpoints == [json.loads(stored)]
     assert (delivery.waiting, delivery.error) == (True, f"127.0.0.1 answered with status {status}.")
     assert "hunter2" not in caplog.text
     collector.status = 204
-    look(seconds=31)
-    look(seconds=9999)
+    run_check(seconds=31)
+    run_check(seconds=9999)
     with app.app_context():
         delivery = latest_checkpoint.last()
-    assert (len(collector.heard), delivery.waiting, delivery.error) == (2, False, None)
+    assert (len(collector.checkpoints), delivery.waiting, delivery.error) == (2, False, None)
     assert delivery.posted_at == NOW + timedelta(seconds=31)
 
 
@@ -386,8 +392,10 @@ def test_checkpoint_delivery_is_retried_until_it_succeeds(
         ("https://no..host/", "Could not resolve no..host. Check the URL and this server's DNS."),
     ],
 )
-def test_failed_delivery_has_a_readable_error(app: Flask, look: Callable[..., State], address: str, why: str) -> None:
+def test_failed_delivery_has_a_readable_error(
+    app: Flask, run_check: Callable[..., State], address: str, why: str
+) -> None:
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", address)
-    look()
+    run_check()
     with app.app_context():
         assert latest_checkpoint.last().error == why

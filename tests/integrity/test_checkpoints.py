@@ -1,4 +1,4 @@
-"""Checkpoints read back as written, changed ones are refused, and an unfinished line does no harm."""
+"""Checkpoints are read back unchanged, changed ones are refused, and an unfinished line is ignored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.eventlog.test_chain import change, write
 NOW = datetime(2026, 1, 15, 14, 0, 0, 120, tzinfo=UTC)
 
 
-def made(app: Flask) -> Checkpoint:
+def make_checkpoint(app: Flask) -> Checkpoint:
     """Make a checkpoint."""
     with app.app_context():
         return checkpoints.make(lambda: NOW)
@@ -69,7 +69,7 @@ def test_checkpoint_contains_the_end_of_the_log_and_reads_back(app: Flask, tmp_p
 @pytest.mark.parametrize("name", ["size", "head", "time", "key", "seal", "version", "more", "nan"])
 def test_changed_checkpoint_is_refused(app: Flask, name: str) -> None:
     members = json.loads(line(app))
-    other = {
+    wrong_values = {
         "size": members["size"] + 1,
         "head": "00" * 32,
         "time": "2026-01-16T14:00:00.000120Z",
@@ -80,7 +80,7 @@ def test_changed_checkpoint_is_refused(app: Flask, name: str) -> None:
         "nan": float("nan"),
     }
     with app.app_context(), pytest.raises(BadCheckpoint):
-        checkpoints.parse(json.dumps({**members, name: other[name]}))
+        checkpoints.parse(json.dumps({**members, name: wrong_values[name]}))
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_error_names_the_invalid_line(app: Flask, tmp_path: Path) -> None:
 
 
 def test_checkpoint_of_a_retired_key_is_valid_and_of_an_unknown_key_is_not(app: Flask) -> None:
-    written = line(app)
+    checkpoint_line = line(app)
     keys = app.extensions["painchain"].keys
     new = b"2" * KEY_BYTES
     with app.app_context():
         app.extensions["painchain"].keys = Keyring((new, *keys.roots))
-        assert checkpoints.parse(written).key_id == keys.id
+        assert checkpoints.parse(checkpoint_line).key_id == keys.id
         app.extensions["painchain"].keys = Keyring((new,))
         with pytest.raises(BadCheckpoint, match="a key that this server does not have"):
-            checkpoints.parse(written)
+            checkpoints.parse(checkpoint_line)
 
 
 def test_unfinished_line_is_ignored_and_then_removed(app: Flask, tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_forged_end_of_the_log_is_not_signed(app: Flask) -> None:
     write(app, {}, {})
     change(app, "UPDATE log_head SET last_event = 2")
     with pytest.raises(BadCheckpoint, match="changed by hand"):
-        made(app)
+        make_checkpoint(app)
 
 
 def test_log_with_another_key_is_not_signed(app: Flask) -> None:
     change(app, "UPDATE log_head SET key_id = 'another'")
     with pytest.raises(WrongKey):
-        made(app)
+        make_checkpoint(app)

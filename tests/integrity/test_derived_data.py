@@ -14,8 +14,8 @@ from painchain.eventlog import writer
 from painchain.indexes import rollups
 from painchain.integrity import derived_data
 from tests.cli.test_main import Run, environment, run
-from tests.eventlog.test_chain import checked, write
-from tests.integrity.test_verification import by_hand
+from tests.eventlog.test_chain import verify_log, write
+from tests.integrity.test_verification import edit_database
 
 __all__ = ["environment", "run"]
 
@@ -24,7 +24,7 @@ INDEX = "ix_change_events_feed"
 
 @pytest.fixture
 def log(app: Flask) -> Flask:
-    """A log with removed events, in which some events are counted and others are not yet."""
+    """A log with removed events, and with events that are not yet counted in the rollups."""
     write(
         app,
         *(
@@ -35,11 +35,11 @@ def log(app: Flask) -> Flask:
     write(app, *({"title": f"late {n}", "tags": ["ci"]} for n in range(9)))
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([3, 400, rollups.MAX_UNCOUNTED + 5])
-    assert astray(app) == []
+    assert find_problems(app) == []
     return app
 
 
-def astray(app: Flask) -> list[str]:
+def find_problems(app: Flask) -> list[str]:
     """Return the differences between derived data and the events."""
     with app.app_context():
         return derived_data.find_problems()
@@ -62,31 +62,33 @@ CASES = [
 
 @pytest.mark.parametrize(("statement", "words"), CASES)
 def test_tampered_derived_data_is_reported(log: Flask, statement: str, words: str) -> None:
-    by_hand(log, statement)
-    assert checked(log).broken is None
-    problems = astray(log)
+    edit_database(log, statement)
+    assert verify_log(log).broken is None
+    problems = find_problems(log)
     assert any(words in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_event_missing_from_the_full_text_index_is_reported(log: Flask, database: str) -> None:
-    by_hand(
+    edit_database(
         log,
         "INSERT INTO event_words (event_words, rowid, words) "
         "SELECT 'delete', id, words FROM change_events WHERE id = 5",
     )
-    [problem] = astray(log)
+    [problem] = find_problems(log)
     assert problem.startswith("The full-text index does not match the events")
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_partial_index_is_reported(log: Flask, database: str) -> None:
     with log.app_context():
-        whole = db.session.execute(text(f"SELECT sql FROM sqlite_schema WHERE name = '{INDEX}'")).scalar_one()
+        full_index = db.session.execute(text(f"SELECT sql FROM sqlite_schema WHERE name = '{INDEX}'")).scalar_one()
         db.session.rollback()
-    by_hand(log, f"DROP INDEX {INDEX}; {whole} WHERE id <> 5; PRAGMA writable_schema = ON")
-    by_hand(log, f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{whole}' WHERE name = '{INDEX}'")
-    [problem] = astray(log)
+    edit_database(log, f"DROP INDEX {INDEX}; {full_index} WHERE id <> 5; PRAGMA writable_schema = ON")
+    edit_database(
+        log, f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{full_index}' WHERE name = '{INDEX}'"
+    )
+    [problem] = find_problems(log)
     assert problem.startswith("An index of change_events omits or invents rows")
 
 
@@ -96,7 +98,7 @@ def test_foreign_database_code_is_reported(log: Flask) -> None:
             connection.execute(text("CREATE TRIGGER hide AFTER INSERT ON event_tags BEGIN SELECT 1; END"))
         else:
             connection.execute(text("CREATE POLICY hide ON event_tags USING (event <> 5)"))
-    [problem] = astray(log)
+    [problem] = find_problems(log)
     assert problem.endswith(("trigger hide.", "policy hide."))
     with log.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -110,7 +112,7 @@ def test_verify_deep_reports_wrong_indexes(log: Flask, run: Run) -> None:
         0,
         "Indexes: OK. Searches, filters and charts match the events.",
     )
-    by_hand(log, "DELETE FROM event_tags WHERE event = 7")
+    edit_database(log, "DELETE FROM event_tags WHERE event = 7")
     result = run("verify", "--deep")
     lines = result.stdout.splitlines()
     assert (result.exit_code, lines[0][:14], lines[2][:16]) == (

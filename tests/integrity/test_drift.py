@@ -31,7 +31,7 @@ TOKEN = {"token": "made-up-token"}
 
 
 @contextmanager
-def acting(app: Flask) -> Iterator[Trail]:
+def audited_transaction(app: Flask) -> Iterator[Trail]:
     """Open an audited transaction."""
     with app.app_context():
         with writer.writing() as event_log:
@@ -39,7 +39,7 @@ def acting(app: Flask) -> Iterator[Trail]:
         db.session.remove()
 
 
-def compared(app: Flask) -> Completeness:
+def check_completeness(app: Flask) -> Completeness:
     """Compare the log with the configuration."""
     with app.app_context():
         result = verification.completeness()
@@ -47,23 +47,23 @@ def compared(app: Flask) -> Completeness:
         return result
 
 
-def named(name: str) -> Any:
-    """Return the connector of a name."""
+def connector_named(name: str) -> Any:
+    """Return the connector with a name."""
     return next(connector for connector in connector_store.list_all() if connector.name == name)
 
 
-def switch(app: Flask, enabled: bool) -> None:
+def set_auditing(app: Flask, enabled: bool) -> None:
     """Switch auditing on or off."""
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.set_enabled(connector_store.list_all()[0], enabled, trail)
 
 
 @pytest.fixture
-def busy(app: Flask) -> Flask:
-    """A server on which everything was configured, changed, renamed and removed."""
+def configured_app(app: Flask) -> Flask:
+    """An app in which objects of every kind were created, changed, renamed and removed."""
     github = connectors.ADDABLE["github"]
-    with acting(app) as trail:
-        for name in ("Work", "Home", "Gone"):
+    with audited_transaction(app) as trail:
+        for name in ("Work", "Home", "Deleted"):
             connector_store.create(github, {**TOKEN, "name": name, "tags": "ci, infra"}, name != "Home", trail)
         for name in ("Blue", "Red", "Grey"):
             teams.create({"name": name, "tags": "ci, infra"}, trail)
@@ -72,23 +72,23 @@ def busy(app: Flask) -> Flask:
             users.add(name, "admin" if name == "ann" else "editor", trail, f"{name}@example.com")
         for name in ("deploy", "report", "old"):
             api_tokens.create(name, "viewer", 0 if name == "old" else 30, users.find_by_name("bob"), trail)
-    with acting(app) as trail:
-        work = named("Work")
+    with audited_transaction(app) as trail:
+        work = connector_named("Work")
         connector_store.update(
             work, ConnectorEdit({"name": "Work GitHub", "poll_interval": 600, "token": "another"}), trail
         )
         connector_store.set_visible(work, ConnectorEdit(shown={("PullRequest", "branches"): False}), trail)
         connector_store.set_enabled(work, False, trail)
         webhooks.set_secret(work, trail)
-        webhooks.set_secret(named("Home"), trail)
-        webhooks.remove(named("Home"), trail)
-        connector_store.delete(named("Gone"), trail)
-    with acting(app) as trail:
+        webhooks.set_secret(connector_named("Home"), trail)
+        webhooks.remove(connector_named("Home"), trail)
+        connector_store.delete(connector_named("Deleted"), trail)
+    with audited_transaction(app) as trail:
         blue, red, grey = teams.list_all()[0], teams.list_all()[2], teams.list_all()[1]
         teams.update(blue, {"name": "Sky", "tags": "infra"}, None, trail)
         teams.update(red, {"name": "Blue"}, None, trail)
         teams.delete(grey, None, trail)
-        rules = {each.name: each for each in notification_rules.list_all()}
+        rules = {rule.name: rule for rule in notification_rules.list_all()}
         notification_rules.update(
             rules["Blue"], {"name": "Sky", "enabled": False, "url": "json://example.org/"}, None, trail
         )
@@ -100,15 +100,17 @@ def busy(app: Flask) -> Flask:
         users.disable(bob, trail)
         api_tokens.create("of eve", "viewer", 7, eve, trail)
         users.remove(eve, trail)
-        api_tokens.revoke(next(each for each in map(api_tokens.get, (1, 2, 3)) if each and each.name == "old"), trail)
+        api_tokens.revoke(
+            next(token for token in map(api_tokens.get, (1, 2, 3)) if token and token.name == "old"), trail
+        )
         retention_rules.change({"github": 90, "gitlab": 30}, {}, trail)
         retention_rules.change({"gitlab": None}, {}, trail)
         assert invitations.first_role() == "viewer"
     return app
 
 
-def test_recorded_changes_are_not_drift(busy: Flask) -> None:
-    assert compared(busy) == Completeness([], [], True, [])
+def test_recorded_changes_are_not_drift(configured_app: Flask) -> None:
+    assert check_completeness(configured_app) == Completeness([], [], True, [])
 
 
 EDITS = [
@@ -190,15 +192,15 @@ EDITS = [
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize(("statement", "words"), EDITS)
-def test_edited_configuration_is_drift(busy: Flask, statement: str, words: str) -> None:
-    by_hand(busy, statement)
-    result = compared(busy)
+def test_edited_configuration_is_drift(configured_app: Flask, statement: str, words: str) -> None:
+    edit_database(configured_app, statement)
+    result = check_completeness(configured_app)
     [drift] = result.drift
     assert drift.words.endswith(f"{words}: somebody edited the database by hand.")
     assert not drift.explained
 
 
-def by_hand(app: Flask, statement: str) -> None:
+def edit_database(app: Flask, statement: str) -> None:
     """Run a statement, as an attacker with write access to the database would."""
     with app.app_context(), db.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
@@ -206,75 +208,77 @@ def by_hand(app: Flask, statement: str) -> None:
         connection.exec_driver_sql(statement.replace("{{}}", "{}"))
 
 
-def test_concurrent_save_is_not_drift(busy: Flask) -> None:
+def test_concurrent_save_is_not_drift(configured_app: Flask) -> None:
     def save() -> None:
-        with acting(busy) as trail:
-            connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
+        with audited_transaction(configured_app) as trail:
+            connector_store.update(connector_named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
             teams.create({"name": "Late", "tags": "x"}, trail)
 
-    def once(connection: object, cursor: object, statement: str, *_: object) -> None:
-        if "FROM change_events" in statement and not saved:
-            saved.append(Thread(target=save))
-            saved[0].start()
-            saved[0].join()
+    def save_once(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM change_events" in statement and not threads:
+            threads.append(Thread(target=save))
+            threads[0].start()
+            threads[0].join()
 
-    saved: list[Thread] = []
-    with busy.app_context():
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", once)
-    assert compared(busy).drift == []
-    assert saved
-    assert compared(busy).drift == []
+    threads: list[Thread] = []
+    with configured_app.app_context():
+        sqlalchemy_event.listen(db.engine, "before_cursor_execute", save_once)
+    assert check_completeness(configured_app).drift == []
+    assert threads
+    assert check_completeness(configured_app).drift == []
 
 
-def test_inserted_account_is_drift(busy: Flask) -> None:
-    by_hand(
-        busy,
+def test_inserted_account_is_drift(configured_app: Flask) -> None:
+    edit_database(
+        configured_app,
         "INSERT INTO people (id, name, key, role, created_at, created_by, version) "
         "VALUES (90, 'mallory', 'mallory', 'admin', 0, 'x', 1)",
     )
-    [drift] = compared(busy).drift
+    [drift] = check_completeness(configured_app).drift
     assert drift.words.startswith("Account “mallory” exists, but the log does not contain its creation: somebody")
 
 
-def test_changes_while_auditing_was_off_are_explained(busy: Flask) -> None:
-    with acting(busy) as trail:
-        connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
-    switch(busy, False)
-    with acting(busy) as trail:
-        connector_store.update(named("Home"), ConnectorEdit({"poll_interval": 1200}), trail)
+def test_changes_while_auditing_was_off_are_explained(configured_app: Flask) -> None:
+    with audited_transaction(configured_app) as trail:
+        connector_store.update(connector_named("Home"), ConnectorEdit({"poll_interval": 900}), trail)
+    set_auditing(configured_app, False)
+    with audited_transaction(configured_app) as trail:
+        connector_store.update(connector_named("Home"), ConnectorEdit({"poll_interval": 1200}), trail)
         teams.create({"name": "Unseen", "tags": "x"}, trail)
-        teams.delete(next(each for each in teams.list_all() if each.name == "Sky"), None, trail)
-    open_gap = compared(busy)
+        teams.delete(next(team for team in teams.list_all() if team.name == "Sky"), None, trail)
+    open_gap = check_completeness(configured_app)
     assert (len(open_gap.explained), open_gap.drift) == (3, [])
     assert "auditing was off from 2026-11-02" in open_gap.explained[0].words
     assert "to now" in open_gap.explained[0].words
-    switch(busy, True)
-    with acting(busy) as trail:
-        connector_store.update(named("Home"), ConnectorEdit({"tags": "new"}), trail)
-    result = compared(busy)
-    assert (result.drift, [each.what for each in result.explained]) == (
+    set_auditing(configured_app, True)
+    with audited_transaction(configured_app) as trail:
+        connector_store.update(connector_named("Home"), ConnectorEdit({"tags": "new"}), trail)
+    result = check_completeness(configured_app)
+    assert (result.drift, [drift.what for drift in result.explained]) == (
         [],
         ["Poll interval of connector “Home”", "Team “Unseen”", "Team “Sky”"],
     )
     assert result.explained[0].logged == 900
-    by_hand(busy, "UPDATE connectors SET tags = '[]' WHERE name = 'Home'")
-    assert [each.what for each in compared(busy).drift] == ["Tags of connector “Home”"], "that was recorded later"
+    edit_database(configured_app, "UPDATE connectors SET tags = '[]' WHERE name = 'Home'")
+    assert [drift.what for drift in check_completeness(configured_app).drift] == ["Tags of connector “Home”"], (
+        "that change was recorded later"
+    )
 
 
-def test_pruned_log_compares_only_recorded_values(busy: Flask) -> None:
-    with busy.app_context():
+def test_pruned_log_compares_only_recorded_values(configured_app: Flask) -> None:
+    with configured_app.app_context():
         ids = db.session.scalars(text("SELECT id FROM change_events ORDER BY id")).all()
         with writer.writing() as event_log:
             event_log.remove(ids[:20])
-    result = compared(busy)
+    result = check_completeness(configured_app)
     assert (result.drift, result.whole) == ([], False)
-    by_hand(busy, "UPDATE people SET role = 'admin' WHERE name = 'bert'")
-    by_hand(busy, "UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'")
-    assert [each.what for each in compared(busy).drift] == ["Tags of team “Sky”"]
+    edit_database(configured_app, "UPDATE people SET role = 'admin' WHERE name = 'bert'")
+    edit_database(configured_app, "UPDATE teams SET tags = '[\"ci\"]' WHERE name = 'Sky'")
+    assert [drift.what for drift in check_completeness(configured_app).drift] == ["Tags of team “Sky”"]
 
 
-def test_reported_events_do_not_count_as_configuration(busy: Flask) -> None:
-    with acting(busy) as trail:
+def test_reported_events_do_not_count_as_configuration(configured_app: Flask) -> None:
+    with audited_transaction(configured_app) as trail:
         trail.reported = True
-        trail.log_connector_deleted(connector_store.subject(named("Home")))
-    assert compared(busy).drift == []
+        trail.log_connector_deleted(connector_store.subject(connector_named("Home")))
+    assert check_completeness(configured_app).drift == []

@@ -1,4 +1,4 @@
-"""Forgeries that PainChain itself might seal, overlook or fail to read are detected."""
+"""Forgeries are detected that PainChain could itself sign, overlook or fail to read."""
 
 from __future__ import annotations
 
@@ -14,47 +14,49 @@ from painchain.database.session import db
 from painchain.eventlog import writer
 from painchain.eventlog.chain import FIELDS, Chain
 from tests.cli.test_main import Run, environment, run
-from tests.eventlog.test_chain import NOW, checked, made, write
-from tests.integrity.test_drift import busy, compared
-from tests.integrity.test_verification import by_hand, rotate
+from tests.eventlog.test_chain import NOW, new_event, verify_log, write
+from tests.integrity.test_drift import check_completeness, configured_app
+from tests.integrity.test_verification import edit_database, rotate
 
-__all__ = ["busy", "environment", "run"]
+__all__ = ["configured_app", "environment", "run"]
 
 
 @pytest.mark.parametrize("removed", [[4], [2], [2, 4], [3]])
 def test_retention_does_not_seal_a_forged_run(app: Flask, removed: list[int]) -> None:
     write(app, *({} for _ in range(5)))
-    by_hand(app, "INSERT INTO pruned_runs SELECT 3, 3, mac, mac FROM change_events WHERE id = 3")
+    edit_database(app, "INSERT INTO pruned_runs SELECT 3, 3, mac, mac FROM change_events WHERE id = 3")
     if removed != [3]:
-        by_hand(app, "DELETE FROM change_events WHERE id = 3")
+        edit_database(app, "DELETE FROM change_events WHERE id = 3")
     with app.app_context(), writer.writing() as event_log:
         event_log.remove(removed)
-    broken = checked(app).broken
+    broken = verify_log(app).broken
     assert broken
     assert (broken.kind, broken.event <= 3, "was forged" in broken.words) == ("removed", True, True)
 
 
-def copied(table: str, name: str, **other: str) -> str:
+def copy_statement(table: str, name: str, **changes: str) -> str:
     """Return the statement that inserts a copy of a row."""
     with db.engine.connect() as connection:
         row = connection.execute(text(f"SELECT * FROM {table} WHERE name = '{name}'")).one()._mapping
     columns = [column for column in row if column not in ("id", "email")]
-    values = [f"'{other[column]}'" if column in other else column for column in columns]
+    values = [f"'{changes[column]}'" if column in changes else column for column in columns]
     return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} WHERE name = '{name}'"
 
 
 @pytest.mark.parametrize(
-    ("table", "name", "other", "what"),
+    ("table", "name", "changes", "what"),
     [
         ("people", "ann", {"key": "ann "}, "Account “ann”"),
         ("api_tokens", "deploy", {"key": "deploy ", "hash": "another"}, "API token “deploy”"),
     ],
 )
-def test_duplicate_name_is_drift(busy: Flask, table: str, name: str, other: dict[str, str], what: str) -> None:
-    with busy.app_context():
-        statement = copied(table, name, **other)
-    by_hand(busy, statement)
-    [drift] = compared(busy).drift
+def test_duplicate_name_is_drift(
+    configured_app: Flask, table: str, name: str, changes: dict[str, str], what: str
+) -> None:
+    with configured_app.app_context():
+        statement = copy_statement(table, name, **changes)
+    edit_database(configured_app, statement)
+    [drift] = check_completeness(configured_app).drift
     assert drift.words.startswith(f"{what} exists, but the log does not contain its creation")
 
 
@@ -82,7 +84,7 @@ def test_unreadable_values_do_not_stop_verification(
     app: Flask, run: Run, statement: str, verdict: str, database: str
 ) -> None:
     assert run("checkpoint").exit_code == 0
-    by_hand(app, statement)
+    edit_database(app, statement)
     result = run("verify", "--checkpoint", str(app.extensions["painchain"].settings.checkpoint_file))
     assert result.exit_code == (1 if verdict else 2), result.output
     assert any(line.startswith(verdict) for line in result.stdout.splitlines()) or not verdict
@@ -99,7 +101,7 @@ def test_log_forged_with_a_replaced_key_does_not_match_its_checkpoints(app: Flas
     assert run("checkpoint").exit_code == 0
     assert run("verify", "--checkpoint", file).exit_code == 0
     forge_with_the_old_key(app)
-    assert run("verify").exit_code == 0, "the log alone does not show it, but for a warning"
+    assert run("verify").exit_code == 0, "the log alone shows it only in a warning"
     result = run("verify", "--checkpoint", file)
     assert result.exit_code == 1
     assert "Checkpoints: FAILED. 1 of 1 do not match." in result.stdout
@@ -114,7 +116,7 @@ def forge_with_the_old_key(app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("DELETE FROM change_events WHERE id > 3"))
         mac = bytes(connection.execute(text("SELECT mac FROM change_events WHERE id = 3")).scalar_one())
-        new = made(4, source="painchain", event_type="BackupRestored", metadata=facts, **later)
+        new = new_event(4, source="painchain", event_type="BackupRestored", metadata=facts, **later)
         mac = old.link(mac, 4, new.content)
         row = {"id": 4, "words": new.words, "mac": mac, **{name: vars(new)[name] for name in FIELDS}}
         connection.execute(insert(ChangeEvent.__table__), row)

@@ -1,4 +1,4 @@
-"""Verification detects any tampering with the log, at its first position, with a readable diagnosis."""
+"""Verification detects any tampering with the log at its first position, and explains it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from painchain.eventlog import reader, writer
 from painchain.eventlog.chain import FIELDS, Chain, canonical
 from painchain.integrity import verification
 from tests.conftest import WITH_POSTGRES
-from tests.eventlog.test_chain import change, checked, write
+from tests.eventlog.test_chain import change, verify_log, write
 
 NEW = b"2" * KEY_BYTES
 LAST = 12
 PRUNED = (4, 5, 9)
-THERE = [number for number in range(1, LAST + 1) if number not in PRUNED]
+EXISTING = [number for number in range(1, LAST + 1) if number not in PRUNED]
 TABLES = ("change_events", "pruned_runs", "log_head")
 State = dict[str, set[tuple[Any, ...]]]
 
@@ -51,13 +51,13 @@ def log(app: Flask) -> Flask:
     write(app, *({"title": f"job {number}", "event_id": f"then-{number}"} for number in range(8, LAST + 1)))
     with app.app_context(), writer.writing() as event_log:
         event_log.remove(PRUNED)
-    assert checked(app).broken is None
+    assert verify_log(app).broken is None
     return app
 
 
 def broken(app: Flask) -> tuple[str, int, str]:
     """Return kind, event number and diagnosis of the first break."""
-    first_break = checked(app).broken
+    first_break = verify_log(app).broken
     assert first_break
     assert first_break.advice
     return first_break.kind, first_break.event, first_break.words
@@ -140,29 +140,29 @@ CASES: list[tuple[str, str, int, str]] = [
 
 @pytest.mark.parametrize(("statement", "kind", "number", "words"), CASES)
 def test_tampering_is_diagnosed(log: Flask, statement: str, kind: str, number: int, words: str) -> None:
-    by_hand(log, statement)
+    edit_database(log, statement)
     diagnosis = broken(log)
     assert diagnosis[:2] == (kind, number), diagnosis
     assert words in diagnosis[2]
 
 
-def by_hand(app: Flask, statements: str) -> None:
+def edit_database(app: Flask, statements: str) -> None:
     """Run statements as an attacker would, without foreign-key checks."""
     with app.app_context(), db.engine.begin() as connection:
-        _loosen(connection)
+        _disable_foreign_keys(connection)
         for statement in statements.split(";"):
             connection.execute(text(statement))
     with app.app_context():
         db.engine.dispose()
 
 
-def _loosen(connection: Connection) -> None:
+def _disable_foreign_keys(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL session_replication_role = replica"))
 
 
 def test_truncation_is_detected_after_later_writes(log: Flask) -> None:
-    by_hand(log, f"DELETE FROM change_events WHERE id > 10;{END.format(10)}")
+    edit_database(log, f"DELETE FROM change_events WHERE id > 10;{END.format(10)}")
     write(log, {"title": "later", "event_id": "later"}, {"event_id": "latest"})
     kind, number, words = broken(log)
     assert (kind, number) == ("severed", 11)
@@ -202,7 +202,7 @@ def test_log_without_a_readable_head_is_broken(log: Flask, statement: str, datab
 def test_another_key_raises_wrong_key(log: Flask) -> None:
     change(log, "UPDATE log_head SET key_id = 'another'")
     with pytest.raises(WrongKey):
-        checked(log)
+        verify_log(log)
 
 
 def test_replaced_key_cannot_sign_later_events(log: Flask) -> None:
@@ -228,33 +228,33 @@ def test_verification_works_while_events_are_written_and_removed(log: Flask, mon
     monkeypatch.setattr(verification, "BATCH", 3)
     steps: list[tuple[int, int]] = []
 
-    def meanwhile(done: int, whole: int) -> None:
-        steps.append((done, whole))
+    def write_meanwhile(done: int, total: int) -> None:
+        steps.append((done, total))
         if len(steps) == 1:
             with writer.writing() as event_log:
                 event_log.remove([2, 3, 6])
             with writer.writing() as event_log:
-                event_log.append(*(made_later(number) for number in range(13, 19)))
+                event_log.append(*(event_during_check(number) for number in range(13, 19)))
             with writer.writing() as event_log:
                 event_log.remove([17, 18])
 
     with log.app_context():
-        result = verification.verify_chain(meanwhile)
+        result = verification.verify_chain(write_meanwhile)
     assert (result.broken, result.last) == (None, 18)
     assert steps[-1] == (18, 18)
-    assert checked(log).broken is None
+    assert verify_log(log).broken is None
 
 
-def made_later(number: int) -> writer.NewEvent:
+def event_during_check(number: int) -> writer.NewEvent:
     """Return an event that is written during a check."""
-    from tests.eventlog.test_chain import made
+    from tests.eventlog.test_chain import new_event
 
-    return made(number, event_id=f"later-{number}")
+    return new_event(number, event_id=f"later-{number}")
 
 
-# Whatever is done
+# Random tampering
 
-number = st.sampled_from(THERE)
+number = st.sampled_from(EXISTING)
 value = st.sampled_from(
     [
         *(
@@ -294,32 +294,32 @@ value = st.sampled_from(
         ),
     ]
 )
-elsewhere = st.sampled_from([-3, 0, 4, 5, 9, 13, 14])
-anywhere = st.integers(-1, 14)
+unused_number = st.sampled_from([-3, 0, 4, 5, 9, 13, 14])
+any_number = st.integers(-1, 14)
 run_column = st.sampled_from(["first", "last", "mac", "seal"])
 head_column = st.sampled_from(["last_event", "mac", "seal"])
-on_a_run = st.sampled_from(["first = first - 1", "last = last + 1", "seal = mac", "mac = seal", "last = 2"])
-on_the_end = st.sampled_from([f"last_event = {one}" for one in ("last_event + 1", "last_event - 1", 0, -3)])
-on_the_hash = st.sampled_from(["mac = seal", "seal = mac", "mac = x'00'"])
+run_change = st.sampled_from(["first = first - 1", "last = last + 1", "seal = mac", "mac = seal", "last = 2"])
+end_change = st.sampled_from([f"last_event = {value}" for value in ("last_event + 1", "last_event - 1", 0, -3)])
+hash_change = st.sampled_from(["mac = seal", "seal = mac", "mac = x'00'"])
 columns = st.sampled_from([*FIELDS, "mac"])
 FORGED = "INSERT INTO pruned_runs SELECT {}, {}, mac, mac FROM change_events WHERE id = {}".format
 MAC_OF = "(SELECT mac FROM change_events WHERE id = {})".format
-deeds = st.one_of(
+tampering = st.one_of(
     st.builds("UPDATE change_events SET {1} = {2} WHERE id = {0}".format, number, columns, value),
     st.builds("DELETE FROM change_events WHERE id = {}".format, number),
     st.builds("DELETE FROM change_events WHERE id >= {}".format, number),
-    st.builds(lambda n, other: f"UPDATE change_events SET mac = {MAC_OF(other)} WHERE id = {n}", number, number),
+    st.builds(lambda n, source: f"UPDATE change_events SET mac = {MAC_OF(source)} WHERE id = {n}", number, number),
     st.builds(swap, number, number),
     st.builds(move, number, number),
     st.builds(shift, number, st.integers(1, 4)),
     st.builds(close_up, number, st.integers(1, 3)),
-    st.builds(copy, number, elsewhere),
+    st.builds(copy, number, unused_number),
     st.builds(lambda n, to: f"{shift(to, 1)};{copy(n, to)}", number, number),
     st.builds(lambda n: f"DELETE FROM change_events WHERE id > {n};{END.format(n)}", number),
-    st.builds(FORGED, anywhere, anywhere, number),
+    st.builds(FORGED, any_number, any_number, number),
     st.builds("DELETE FROM pruned_runs WHERE first >= {}".format, st.sampled_from([4, 9])),
-    st.builds("UPDATE pruned_runs SET {}".format, on_a_run),
-    st.builds("UPDATE log_head SET {}".format, on_the_end | on_the_hash),
+    st.builds("UPDATE pruned_runs SET {}".format, run_change),
+    st.builds("UPDATE log_head SET {}".format, end_change | hash_change),
     st.builds("UPDATE pruned_runs SET {0} = {1} WHERE first >= {2}".format, run_column, value, st.sampled_from([4, 9])),
     st.builds("UPDATE log_head SET {} = {}".format, head_column, value),
 )  # fmt: skip
@@ -344,60 +344,60 @@ def first_touched(before: State, after: State) -> int:
 
 
 @pytest.fixture
-def putting_back(log: Flask) -> Iterator[Callable[[], State]]:
+def restore_log(log: Flask) -> Iterator[Callable[[], State]]:
     """Return a function that restores the log and returns its state."""
     with log.app_context():
         with db.engine.begin() as connection:
             before = state(connection)
             for table in TABLES:
-                connection.execute(text(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}"))
+                connection.execute(text(f"CREATE TABLE stored_{table} AS SELECT * FROM {table}"))
 
-        def put_back() -> State:
+        def restore() -> State:
             with db.engine.begin() as connection:
-                _loosen(connection)
+                _disable_foreign_keys(connection)
                 for table in TABLES:
                     connection.execute(text(f"DELETE FROM {table}"))
-                    connection.execute(text(f"INSERT INTO {table} SELECT * FROM kept_{table}"))
+                    connection.execute(text(f"INSERT INTO {table} SELECT * FROM stored_{table}"))
             return before
 
-        yield put_back
+        yield restore
         with db.engine.begin() as connection:
             for table in TABLES:
-                connection.execute(text(f"DROP TABLE kept_{table}"))
+                connection.execute(text(f"DROP TABLE stored_{table}"))
 
 
 def tamper(log: Flask, before: State, statements: Sequence[str]) -> None:
     """Run the statements that the database accepts, and assert that the first tampered position is detected."""
     with log.app_context(), db.engine.begin() as connection:
-        _loosen(connection)
+        _disable_foreign_keys(connection)
         for statement in ";".join(statements).split(";"):
             with suppress(DBAPIError), connection.begin_nested():
                 connection.execute(text(statement))
         after = state(connection)
     assume(after != before)
-    first_break = checked(log).broken
+    first_break = verify_log(log).broken
     assert first_break is not None
     assert first_break.event <= max(1, first_touched(before, after))
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(done=st.lists(deeds, min_size=1, max_size=3))
+@given(statements=st.lists(tampering, min_size=1, max_size=3))
 def test_random_tampering_is_detected_at_its_position(
-    log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
+    log: Flask, restore_log: Callable[[], State], statements: Sequence[str], database: str
 ) -> None:
-    tamper(log, putting_back(), done)
+    tamper(log, restore_log(), statements)
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=WITH_POSTGRES)])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(done=st.lists(deeds, min_size=1, max_size=3))
+@given(statements=st.lists(tampering, min_size=1, max_size=3))
 def test_random_tampering_is_detected_on_postgresql(
-    log: Flask, putting_back: Callable[[], State], done: Sequence[str], database: str
+    log: Flask, restore_log: Callable[[], State], statements: Sequence[str], database: str
 ) -> None:
-    tamper(log, putting_back(), done)
+    tamper(log, restore_log(), statements)
 
 
 def test_chain_covers_every_event_column_except_words() -> None:
     stored = {column.name for column in ChangeEvent.__table__.columns}
-    assert stored == {"id", "mac", "words", *FIELDS}, "what pages show is hashed, or else derived.py compares it"
+    assert stored == {"id", "mac", "words", *FIELDS}, "what pages show is hashed or compared with the events"

@@ -1,4 +1,4 @@
-"""Backups: everything comes back, on either database, or nothing does; and the log goes on without a seam."""
+"""A restore is complete on both databases or has no effect, and the log continues after it."""
 
 from __future__ import annotations
 
@@ -62,24 +62,24 @@ def take_backup(app: Flask, file: Path) -> backup_format.Manifest:
         return backup.create(out, datetime.now(UTC))
 
 
-def put_back(app: Flask, file: Path, even_broken: bool = False) -> backup.RestoreResult:
+def restore_backup(app: Flask, file: Path, even_broken: bool = False) -> backup.RestoreResult:
     with app.app_context(), file.open("rb") as source:
-        checked = backup_format.check(source, app.extensions["painchain"].keys)
+        check_result = backup_format.check(source, app.extensions["painchain"].keys)
 
         def record(event_log: eventlog_writer.EventLogWriter) -> Trail:
             return Trail(event_log, "ann", eventlog_writer.new_request_id(NOW), datetime.now(UTC), cause="a test")
 
-        return backup.restore(source, checked, record, even_broken=even_broken)
+        return backup.restore(source, check_result, record, even_broken=even_broken)
 
 
 def stored(app: Flask) -> dict[str, list[Any]]:
-    """Return every row that a backup keeps, by table."""
+    """Return every row that a backup contains, by table."""
     with app.app_context(), db.engine.connect() as connection:
-        rows = {table.name: connection.execute(table.select()) for table in BACKED_UP_TABLES}
-        return {name: sorted(map(tuple, found), key=repr) for name, found in rows.items()}
+        rows_by_table = {table.name: connection.execute(table.select()) for table in BACKED_UP_TABLES}
+        return {name: sorted(map(tuple, rows), key=repr) for name, rows in rows_by_table.items()}
 
 
-def intact(app: Flask) -> verification.Integrity:
+def verify_intact(app: Flask) -> verification.Integrity:
     with app.app_context():
         result = verification.verify_chain()
         assert result.broken is None, result
@@ -93,7 +93,7 @@ def newest(app: Flask) -> Any:
 
 @pytest.fixture
 def other(settings: Settings, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An app that has the same key and an empty database of the other kind, where there is one."""
+    """An app with the same key and an empty database; of the other kind, if PostgreSQL is available."""
     from tests.support.postgresql import on_server, postgres_url
 
     instance = tmp_path / "other"
@@ -111,29 +111,29 @@ def other(settings: Settings, database: str, tmp_path: Path, request: pytest.Fix
 
 
 def test_everything_moves_to_another_database_and_continues_there(app: Flask, other: Flask, tmp_path: Path) -> None:
-    kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Gone")
+    kept_connector, deleted_connector = add(app, "Über “Work”\u202d 😀", tags=["b", "a"]), add(app, "Deleted")
     remove(app, deleted_connector)
     person = add_person(app)
     assert sign_in(app.test_client()).status_code == 303
     with app.app_context(), eventlog_writer.writing() as event_log:
         event_log.remove([2])
-    before, head = stored(app), intact(app)
+    before, head = stored(app), verify_intact(app)
     manifest = take_backup(app, tmp_path / "file")
     assert (manifest.events, manifest.head) == (head.last, head.head.hex())
 
-    restored = put_back(other, tmp_path / "file")
+    restored = restore_backup(other, tmp_path / "file")
     assert (restored.events, restored.broken) == (head.events, "")
     after, newest_event = stored(other), newest(other)
     assert (newest_event.event_type, newest_event.author, newest_event.id) == ("BackupRestored", "ann", head.last + 1)
     assert (newest_event.metadata["backup_head"], newest_event.metadata["abandoned_size"]) == (head.head.hex(), 1)
     after["change_events"] = [row for row in after["change_events"] if row[0] != newest_event.id]
     assert after == before
-    assert intact(other).events == head.events + 1
+    assert verify_intact(other).events == head.events + 1
     with other.app_context():
         assert secrets.decrypted_secrets(db.session.get_one(Connector, kept_connector)) == {"token": "canary-token"}
-    assert other.test_client().get("/").status_code == 303  # nobody is signed in
+    assert other.test_client().get("/").status_code == 303  # sessions are not restored
     assert sign_in(other.test_client()).status_code == 303
-    # No id is given out again, on either database.
+    # No id is reused on either database.
     assert add(other, "New") > deleted_connector
     assert add_person(other, "bob") > person
 
@@ -144,9 +144,9 @@ def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path) -> No
         for number in range(600):
             trail.log_connector_enabled(Subject(f"Work {number % 7}", "github"))
     take_backup(app, tmp_path / "file")
-    put_back(other, tmp_path / "file")
-    for question in ("stats?q=work", "stats?author=ann&tag=audit", "changes?q=%22work+3%22&limit=500"):
-        address = f"/api/{question}&end_date=2026-02-01"
+    restore_backup(other, tmp_path / "file")
+    for query in ("stats?q=work", "stats?author=ann&tag=audit", "changes?q=%22work+3%22&limit=500"):
+        address = f"/api/{query}&end_date=2026-02-01"
         before, after = (server_app.test_client().get(address).get_json() for server_app in (app, other))
         assert before == after
         assert before
@@ -157,12 +157,12 @@ def test_derived_data_is_rebuilt(app: Flask, other: Flask, tmp_path: Path) -> No
 
 def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask, tmp_path: Path) -> None:
     add(app, "First")
-    then = intact(app)
+    then = verify_intact(app)
     take_backup(app, tmp_path / "file")
     second = add(app, "Second")
-    lost = intact(app)
-    put_back(app, tmp_path / "file")
-    newest_event, result = newest(app), intact(app)
+    lost = verify_intact(app)
+    restore_backup(app, tmp_path / "file")
+    newest_event, result = newest(app), verify_intact(app)
     assert (newest_event.id, newest_event.metadata["abandoned_size"], newest_event.metadata["abandoned_head"]) == (
         *(lost.last + 1, lost.last),
         lost.head.hex(),
@@ -172,9 +172,9 @@ def test_events_after_the_backup_are_dropped_and_no_number_is_reused(app: Flask,
     assert [item["name"] for item in app.test_client().get("/api/connectors").get_json()] == [
         *("PainChain System", "First", "Third")
     ]
-    # And once more, from the same file.
-    put_back(app, tmp_path / "file")
-    assert intact(app).events == then.events + 1
+    # The same file can be restored again.
+    restore_backup(app, tmp_path / "file")
+    assert verify_intact(app).events == then.events + 1
 
 
 def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flask, tmp_path: Path) -> None:
@@ -192,19 +192,19 @@ def test_a_backup_during_writes_is_a_consistent_snapshot(app: Flask, other: Flas
     for writer in writers:
         writer.start()
     try:
-        while intact(app).last < 30:
+        while verify_intact(app).last < 30:
             pass
         manifest = take_backup(app, tmp_path / "file")
     finally:
         stopping.set()
         for writer in writers:
             writer.join()
-    put_back(other, tmp_path / "file")
-    assert intact(other).last == manifest.events + 1
+    restore_backup(other, tmp_path / "file")
+    assert verify_intact(other).last == manifest.events + 1
     with other.app_context():
-        folded = {connector.id: connector.values for connector in snapshots.snapshot_at(datetime.now(UTC)).connectors}
+        replayed = {connector.id: connector.values for connector in snapshots.snapshot_at(datetime.now(UTC)).connectors}
         present = connector_store.configuration(db.session.get_one(Connector, number))
-        assert folded[number]["poll_interval"] == present["poll_interval"]
+        assert replayed[number]["poll_interval"] == present["poll_interval"]
 
 
 def lines(file: Path) -> list[bytes]:
@@ -212,11 +212,11 @@ def lines(file: Path) -> list[bytes]:
         return packed.read().splitlines(keepends=True)
 
 
-def resealed(several: list[bytes], **more: Any) -> bytes:
-    """Return lines with the digest that fits: all that can be done without the key."""
-    digest = hashlib.sha256(b"".join(several[:-1])).hexdigest()
-    end = {**json.loads(several[-1]), "sha256": digest, **more}
-    return gzip.compress(b"".join(several[:-1]) + json.dumps(end).encode() + b"\n")
+def with_new_digest(lines: list[bytes], **more: Any) -> bytes:
+    """Return a backup of these lines with a correct digest, which is possible without the key."""
+    digest = hashlib.sha256(b"".join(lines[:-1])).hexdigest()
+    end = {**json.loads(lines[-1]), "sha256": digest, **more}
+    return gzip.compress(b"".join(lines[:-1]) + json.dumps(end).encode() + b"\n")
 
 
 def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: Path) -> None:
@@ -236,14 +236,14 @@ def test_a_modified_backup_is_refused_and_changes_nothing(app: Flask, tmp_path: 
         (gzip.compress(b"".join(lines(file)[:-1])), "incomplete"),
         (flipped, "not a PainChain backup|damaged|changed"),
         (gzip.compress(b"".join(swapped)), "changed after it was created"),
-        (resealed(swapped), "its signature does not match"),
-        (resealed(swapped, seal="\u00e9"), "its signature does not match"),
-        (resealed(swapped, seal="\ud800"), "its signature does not match"),
-        (resealed(swapped, seal=None), "its signature does not match"),
+        (with_new_digest(swapped), "its signature does not match"),
+        (with_new_digest(swapped, seal="\u00e9"), "its signature does not match"),
+        (with_new_digest(swapped, seal="\ud800"), "its signature does not match"),
+        (with_new_digest(swapped, seal=None), "its signature does not match"),
     ):
         file.write_bytes(content)
         with pytest.raises(BadBackup, match=words):
-            put_back(app, file)
+            restore_backup(app, file)
     assert stored(app) == before
 
 
@@ -255,9 +255,9 @@ def test_a_tampered_log_is_restored_only_with_an_explicit_option(app: Flask, oth
     take_backup(app, tmp_path / "file")
     before = stored(other)
     with pytest.raises(RestoreRefused, match="--even-broken"):
-        put_back(other, tmp_path / "file")
+        restore_backup(other, tmp_path / "file")
     assert stored(other) == before
-    assert put_back(other, tmp_path / "file", even_broken=True).broken
+    assert restore_backup(other, tmp_path / "file", even_broken=True).broken
     with other.app_context():
         broken = verification.verify_chain().broken
         assert broken
@@ -267,9 +267,9 @@ def test_a_tampered_log_is_restored_only_with_an_explicit_option(app: Flask, oth
 def test_a_restore_is_audited_even_if_auditing_was_off_in_the_backup(app: Flask, tmp_path: Path) -> None:
     app.test_client().post("/api/connectors/1/disable")
     take_backup(app, tmp_path / "file")
-    put_back(app, tmp_path / "file")
+    restore_backup(app, tmp_path / "file")
     assert newest(app).event_type == "BackupRestored"
-    intact(app)
+    verify_intact(app)
 
 
 def test_a_busy_database_leaves_everything_unchanged(
@@ -281,9 +281,9 @@ def test_a_busy_database_leaves_everything_unchanged(
     before = stored(app)
     monkeypatch.setattr(secrets, "check_key", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        put_back(app, tmp_path / "file")
+        restore_backup(app, tmp_path / "file")
     assert stored(app) == before
-    intact(app)
+    verify_intact(app)
     add(app, "Third")
 
 
@@ -295,15 +295,15 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
 ) -> None:
     add(app, "First")
     file = tmp_path / "the backup"
-    saved = run("backup", str(file))
-    assert saved.exit_code == 0, saved.output
-    assert "secret.key" in saved.stderr
-    assert "does NOT contain the key" in saved.stderr
+    result = run("backup", str(file))
+    assert result.exit_code == 0, result.output
+    assert "secret.key" in result.stderr
+    assert "does NOT contain the key" in result.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["the backup"]
-    whole = b"".join(lines(file))
-    assert b"canary-token" not in whole
-    assert (settings.instance / "secret.key").read_bytes().strip() not in whole
+    content = b"".join(lines(file))
+    assert b"canary-token" not in content
+    assert (settings.instance / "secret.key").read_bytes().strip() not in content
 
     again = run("backup", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
@@ -313,7 +313,7 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
     os.mkfifo(tmp_path / "pipe")
     refused = run("backup", str(tmp_path / "pipe"), "--force")
     assert (refused.exit_code, "not a regular file" in refused.stderr) == (2, True)
-    assert (tmp_path / "pipe").is_fifo(), "what is no file, such as /dev/null, is not replaced"
+    assert (tmp_path / "pipe").is_fifo(), "special files such as /dev/null are not replaced"
 
     before = stored(app)
     for arguments, words in (
@@ -332,7 +332,7 @@ def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: 
     elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
     try:
         with pytest.raises(BadBackup, match=r"another key\. Copy its secret\.key"):
-            put_back(elsewhere, tmp_path / "file")
+            restore_backup(elsewhere, tmp_path / "file")
     finally:
         close(elsewhere)
 

@@ -1,4 +1,4 @@
-"""`painchain demo` fills an empty log with events that look real and are plainly made up."""
+"""`painchain demo` fills an empty log with realistic events that are recognisable as samples."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
 
 
 def everything() -> list[tuple]:
-    """Return what was made up of each event."""
+    """Return the generated columns of each event."""
     columns = ("event_id", "source", "event_type", "title", "author", "status", "connector_name", "timestamp")
     return list(db.session.execute(select(*(ChangeEvent.__table__.c[name] for name in columns)).order_by("timestamp")))
 
@@ -116,9 +116,9 @@ def test_the_same_seed_gives_the_same_events(app, settings, tmp_path):
         demo_data.fill(300, 10, 7, NOW, lambda number: None)
         first = [tuple(row)[1:-1] for row in everything() if row.timestamp < NOW and row.source != "painchain"]
         demo_data.fill(300, 10, 7, NOW, lambda number: None)
-        both = [tuple(row)[1:-1] for row in everything() if row.timestamp < NOW and row.source != "painchain"]
-    assert len(both) > len(first)
-    assert Counter(first) <= Counter(both)
+        all_events = [tuple(row)[1:-1] for row in everything() if row.timestamp < NOW and row.source != "painchain"]
+    assert len(all_events) > len(first)
+    assert Counter(first) <= Counter(all_events)
 
 
 def test_the_command_prints_its_result(run, app):

@@ -1,4 +1,4 @@
-"""The key is replaced: nothing that was stored is lost, the log goes on, and whoever has the old key does no harm."""
+"""A key rotation loses no stored secret, the log continues, and the old key is useless."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from painchain.workers.integrity import IntegrityWorker
 from tests.cli.test_main import Run, environment, run
 from tests.conftest import ON_SQLITE, close
 from tests.database.test_migrations import alembic
-from tests.eventlog.test_chain import change, checked, write
+from tests.eventlog.test_chain import change, verify_log, write
 from tests.support.api import refuse
 from tests.support.html import fill, form_of
 
@@ -62,8 +62,8 @@ def file(settings: Settings) -> Path:
 
 
 @pytest.fixture
-def again(settings: Settings) -> Iterator[Callable[[], Flask]]:
-    """Start another server on the same database."""
+def start_server(settings: Settings) -> Iterator[Callable[[], Flask]]:
+    """Return a function that starts another server on the same database."""
     apps: list[Flask] = []
 
     def start() -> Flask:
@@ -76,8 +76,8 @@ def again(settings: Settings) -> Iterator[Callable[[], Flask]]:
 
 
 @pytest.fixture
-def stored(client: FlaskClient, make_connector: Callable[..., int]) -> int:
-    """A connector with everything that is stored sealed: a token, a webhook secret, an address of a notify rule."""
+def connector_with_secrets(client: FlaskClient, make_connector: Callable[..., int]) -> int:
+    """The number of a connector with every kind of encrypted secret: token, webhook secret, notify rule URL."""
     number = make_connector(token=TOKEN)
     assert client.post(f"/api/connectors/{number}/webhook").status_code == 201
     rule = {"name": "Chat", "url": URL, "kinds": ["connector_disabled"]}
@@ -90,7 +90,7 @@ def keys_in(file: Path) -> Keyring:
     return parse_key(file.read_text(), "the file")
 
 
-def opened(app: Flask) -> list[str]:
+def decrypted_secrets(app: Flask) -> list[str]:
     """Return every stored secret in plain text."""
     with app.app_context(), db.engine.connect() as connection:
         return sorted(
@@ -98,8 +98,8 @@ def opened(app: Flask) -> list[str]:
         )
 
 
-def begin(event_log: writer.EventLogWriter) -> Trail:
-    """Return the record of what a test does."""
+def new_trail(event_log: writer.EventLogWriter) -> Trail:
+    """Return the audit trail of a test."""
     now = datetime.now(UTC)
     return Trail(event_log, SYSTEM, writer.new_request_id(now), now)
 
@@ -112,9 +112,9 @@ def newest(app: Flask, count: int = 1) -> list[Any]:
 
 
 def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the_new_key(
-    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
 ) -> None:
-    before, secrets = keys_in(file), opened(app)
+    before, secrets = keys_in(file), decrypted_secrets(app)
     assert len(secrets) == 3
     [last] = newest(app)
     done = run("rotate-key", "--reason", "someone left")
@@ -124,24 +124,24 @@ def test_a_rotation_encrypts_every_secret_again_and_continues_the_chain_with_the
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert f"The key is now {keys.id}; it was {before.id}. Re-encrypted 3 stored secrets." in done.stdout
     assert "Restart every running server" in done.stdout
-    other = again()
-    assert opened(other) == secrets
-    with pytest.raises(KeyUnusable), other.app_context(), db.engine.connect() as connection:
+    second_server = start_server()
+    assert decrypted_secrets(second_server) == secrets
+    with pytest.raises(KeyUnusable), second_server.app_context(), db.engine.connect() as connection:
         open_sealed(before.box(), next(encrypted_columns.encrypted_texts(connection)))
-    [event] = newest(other)
+    [event] = newest(second_server)
     assert (event.id, event.event_type, event.author) == (last.id + 1, "KeyRotated", "system")
     assert event.description["reason"] == "someone left"
     assert event.description["cause"].startswith("command line (")
     assert (event.event_metadata["old_key"], event.event_metadata["new_key"]) == (before.id, keys.id)
-    write(other, {})
-    result = checked(other)
+    write(second_server, {})
+    result = verify_log(second_server)
     assert (result.broken, result.last) == (None, event.id + 1)
-    with other.app_context():
+    with second_server.app_context():
         assert writer.key_id() == keys.id
 
 
-def test_only_the_known_columns_contain_encrypted_text(app: Flask, stored: int) -> None:
-    """A new one has to be in ``sealed.COLUMNS``, or a rotation would forget it."""
+def test_only_the_known_columns_contain_encrypted_text(app: Flask, connector_with_secrets: int) -> None:
+    """A rotation only re-encrypts the columns in ``encrypted_columns.COLUMNS``."""
     columns = set()
     with app.app_context(), db.engine.connect() as connection:
         for table in Base.metadata.tables.values():
@@ -151,21 +151,21 @@ def test_only_the_known_columns_contain_encrypted_text(app: Flask, stored: int) 
 
 
 def test_a_server_with_the_old_key_keeps_reading_and_writes_nothing(
-    app: Flask, client: FlaskClient, run: Run, stored: int
+    app: Flask, client: FlaskClient, run: Run, connector_with_secrets: int
 ) -> None:
-    form = form_of(client.get(f"/settings/integrations/{stored}"), "#connector-form")
-    for done in ("enable", "disable", "enable"):  # one message is to be told, and a poll is due
-        assert client.post(f"/api/connectors/{stored}/{done}").status_code == 200
-    with app.app_context(), writer.writing() as event_log:  # a removal was begun by a server that is gone
-        retention_rules.change({"github": 30}, {"github": None}, begin(event_log))
+    form = form_of(client.get(f"/settings/integrations/{connector_with_secrets}"), "#connector-form")
+    for done in ("enable", "disable", "enable"):  # leaves an unsent notification and a due poll
+        assert client.post(f"/api/connectors/{connector_with_secrets}/{done}").status_code == 200
+    with app.app_context(), writer.writing() as event_log:  # leaves a removal that a stopped server began
+        retention_rules.change({"github": 30}, {"github": None}, new_trail(event_log))
         prune = retention_rules.PrunableEvents("github", 30, datetime.now(UTC), 1, None, None)
-        retention_rules.schedule_prune([prune], retention_rules.ON_DEMAND, begin(event_log), EPOCH)
+        retention_rules.schedule_prune([prune], retention_rules.ON_DEMAND, new_trail(event_log), EPOCH)
     assert run("rotate-key").exit_code == 0
     events = client.get("/api/changes").get_json()
-    refused = client.post(f"/settings/integrations/{stored}", data=fill(form, poll_interval="600"))
+    refused = client.post(f"/settings/integrations/{connector_with_secrets}", data=fill(form, poll_interval="600"))
     assert refused.status_code == 503
     assert "the encryption key was replaced. Nothing was lost. Restart PainChain with the new key." in refused.text
-    for path in ("/health", f"/hooks/github/{stored}"):
+    for path in ("/health", f"/hooks/github/{connector_with_secrets}"):
         answer = client.post(path, data=b"{}") if path.startswith("/hooks") else client.get(path)
         assert answer.status_code == 503, path
     assert "key was replaced" in client.get("/health").get_json()["message"]
@@ -175,15 +175,17 @@ def test_a_server_with_the_old_key_keeps_reading_and_writes_nothing(
         assert "restart PainChain with the new key" in str(WrongKey())
         due = retention_rules.due()
         orders = pruning.acquire, scheduler.schedule_daily_prune
-        for take in (polling.acquire, outbox.claim, lambda now: watching.acquire(stored, now), *orders):
+        for take in (polling.acquire, outbox.claim, lambda now: watching.acquire(connector_with_secrets, now), *orders):
             with pytest.raises(WrongKey):
                 take(now)
         assert retention_rules.due() == due, "the others have the turn"
-    for path in (f"/api/connectors/{stored}/test", "/api/notify-rules/1/test"):
+    for path in (f"/api/connectors/{connector_with_secrets}/test", "/api/notify-rules/1/test"):
         assert "If it was replaced just now, start PainChain again" in client.post(path).text, path
 
 
-def test_a_server_with_the_old_key_does_not_check_the_log(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
+def test_a_server_with_the_old_key_does_not_check_the_log(
+    app: Flask, run: Run, start_server: Callable[[], Flask]
+) -> None:
     now = datetime.now(UTC)
     write(app, *({"event_id": str(number)} for number in range(3)))
     with app.app_context():
@@ -196,31 +198,31 @@ def test_a_server_with_the_old_key_does_not_check_the_log(app: Flask, run: Run, 
             IntegrityWorker(app, lambda: now).run_once()
         state = check_job.state()
         assert (state.running, state.result, state.error) == (None, None, None)
-    other = again()
-    IntegrityWorker(other, lambda: now).run_once()
-    with other.app_context():
+    second_server = start_server()
+    IntegrityWorker(second_server, lambda: now).run_once()
+    with second_server.app_context():
         result = check_job.state().result
         assert result
         assert (result.broken, result.last) == (None, 5)
 
 
 def test_a_rotation_that_the_database_refuses_changes_nothing_and_the_next_uses_its_key(
-    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
 ) -> None:
-    before, secrets = keys_in(file), opened(app)
+    before, secrets = keys_in(file), decrypted_secrets(app)
     refuse(app, "INSERT", "change_events")
     failed = run("rotate-key")
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert "Nothing was changed" in failed.stderr
     waiting = keys_in(file)
     assert waiting.roots[1:] == before.roots
-    assert opened(again()) == secrets
+    assert decrypted_secrets(start_server()) == secrets
     change(app, "DROP TRIGGER refuse" + ("" if db_name(app) == "sqlite" else " ON change_events"))
     assert run("rotate-key").exit_code == 0
     assert keys_in(file) == waiting
-    other = again()
-    assert opened(other) == secrets
-    assert checked(other).broken is None
+    second_server = start_server()
+    assert decrypted_secrets(second_server) == secrets
+    assert verify_log(second_server).broken is None
 
 
 def db_name(app: Flask) -> str:
@@ -255,34 +257,42 @@ main(["rotate-key"])
 @ON_SQLITE
 @pytest.mark.parametrize("where", ["before the file", "after the file", "before the commit", "after the commit"])
 def test_a_rotation_killed_at_any_point_leaves_a_server_that_starts_and_can_rotate(
-    app: Flask, environment: None, run: Run, again: Callable[[], Flask], stored: int, file: Path, where: str
+    app: Flask,
+    environment: None,
+    run: Run,
+    start_server: Callable[[], Flask],
+    connector_with_secrets: int,
+    file: Path,
+    where: str,
 ) -> None:
-    before, secrets = keys_in(file), opened(app)
+    before, secrets = keys_in(file), decrypted_secrets(app)
     killed = subprocess.run([sys.executable, "-c", DIE, where, str(file)], capture_output=True, check=False)
     assert killed.returncode == -9, killed.stderr
     keys = keys_in(file)
-    other = again()
-    with other.app_context():
+    second_server = start_server()
+    with second_server.app_context():
         current = writer.key_id()
     assert current == (keys.id if where == "after the commit" else before.id)
     assert len(keys.roots) == (1 if where == "before the file" else 2)
-    assert opened(other) == secrets
-    assert checked(other).broken is None
+    assert decrypted_secrets(second_server) == secrets
+    assert verify_log(second_server).broken is None
     assert run("rotate-key").exit_code == 0
-    last = again()
-    assert opened(last) == secrets
-    assert checked(last).broken is None
+    last = start_server()
+    assert decrypted_secrets(last) == secrets
+    assert verify_log(last).broken is None
     assert len(keys_in(file).roots) == (3 if where == "after the commit" else 2)
-    assert list(file.parent.glob(".secret.key*")) == [], "no key lies about that a killed rotation left"
+    assert list(file.parent.glob(".secret.key*")) == [], "a killed rotation leaves no key file behind"
 
 
-def test_of_two_simultaneous_rotations_only_one_succeeds(settings: Settings, stored: int, file: Path) -> None:
+def test_of_two_simultaneous_rotations_only_one_succeeds(
+    settings: Settings, connector_with_secrets: int, file: Path
+) -> None:
     apps = [create_app(settings) for _ in range(3)]
 
     def rotate(app: Flask) -> bool:
         with app.app_context():
             try:
-                return bool(key_rotation.rotate(begin))
+                return bool(key_rotation.rotate(new_trail))
             except WrongKey:
                 return False
 
@@ -292,19 +302,24 @@ def test_of_two_simultaneous_rotations_only_one_succeeds(settings: Settings, sto
     for app in apps:
         close(app)
     app = create_app(settings)
-    assert len(opened(app)) == 3
+    assert len(decrypted_secrets(app)) == 3
     close(app)
 
 
 def test_a_key_managed_by_the_operator_is_prepended_by_the_operator(
-    settings: Settings, stored: int, file: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Settings,
+    connector_with_secrets: int,
+    file: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     old, new = file.read_text().strip(), new_key()
     file.unlink()
     secret = tmp_path / "secret"
     for variable in ("PAINCHAIN_SECRET_KEY", "PAINCHAIN_SECRET_KEY_FILE"):
-        give = monkeypatch.setenv if variable == "PAINCHAIN_SECRET_KEY" else lambda name, _: None
-        give(variable, old)
+        set_variable = monkeypatch.setenv if variable == "PAINCHAIN_SECRET_KEY" else lambda name, _: None
+        set_variable(variable, old)
         if variable == "PAINCHAIN_SECRET_KEY_FILE":
             secret.write_text(old)
             monkeypatch.delenv("PAINCHAIN_SECRET_KEY")
@@ -313,38 +328,38 @@ def test_a_key_managed_by_the_operator_is_prepended_by_the_operator(
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert f"There is no new key in {variable}" in refused.stderr
         assert "Put one before the old key" in refused.stderr
-        both = f"{new}\n{old}" if variable == "PAINCHAIN_SECRET_KEY_FILE" else f"{new} {old}"
-        give(variable, both)
-        secret.write_text(both)
+        both_keys = f"{new}\n{old}" if variable == "PAINCHAIN_SECRET_KEY_FILE" else f"{new} {old}"
+        set_variable(variable, both_keys)
+        secret.write_text(both_keys)
         assert "The first key in" in run("events", "--limit", "0").stderr
         assert run("rotate-key").exit_code == 0
-        back = f"{old} {both}"
-        give(variable, back)
-        secret.write_text(back)
-        assert "There is no new key" in run("rotate-key").stderr, "the chain never goes back to a key"
-        give(variable, f"{both}")
-        old, new = both, new_key()
+        reordered_keys = f"{old} {both_keys}"
+        set_variable(variable, reordered_keys)
+        secret.write_text(reordered_keys)
+        assert "There is no new key" in run("rotate-key").stderr, "the chain never returns to an old key"
+        set_variable(variable, f"{both_keys}")
+        old, new = both_keys, new_key()
     assert not file.exists()
-    assert secret.read_text() == back
+    assert secret.read_text() == reordered_keys
 
 
 def test_old_keys_remain_until_no_event_needs_them(
-    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], file: Path
+    app: Flask, settings: Settings, run: Run, start_server: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
     assert run("rotate-key").exit_code == 0
-    write(again(), {"event_id": "between"})
+    write(start_server(), {"event_id": "between"})
     assert run("rotate-key").exit_code == 0
     drop_output = run("rotate-key", "--drop-old")
     assert "No key was removed" in drop_output.stdout
     assert len(keys_in(file).roots) == 3
-    other = again()
+    second_server = start_server()
     kept_checkpoints = settings.checkpoint_file
-    with other.app_context():
+    with second_server.app_context():
         oldest = keys_in(file).led_by(keys_in(file).ids[-1])
         with writer.writing() as event_log:
             event_log.remove([1, 2, 3, 4])
-        other.extensions["painchain"].keys = oldest
+        second_server.extensions["painchain"].keys = oldest
         checkpoints.append(kept_checkpoints, Checkpoint(3, b"x" * 32, datetime.now(UTC), oldest.id))
     needed = run("rotate-key", "--drop-old")
     assert (needed.exit_code, len(keys_in(file).roots)) == (0, 3)
@@ -353,98 +368,111 @@ def test_old_keys_remain_until_no_event_needs_them(
     dropped = run("rotate-key", "--drop-old")
     assert dropped.stdout.startswith("Old keys removed: 1. Keys left: 2.\n")
     assert "Backups and checkpoints signed with the removed keys can no longer be used." in dropped.stdout
-    assert checked(again()).broken is None
+    assert verify_log(start_server()).broken is None
     assert run("rotate-key", "--drop-old").exit_code == 0
-    change(other, "UPDATE change_events SET title = 'x' WHERE id = 5")
+    change(second_server, "UPDATE change_events SET title = 'x' WHERE id = 5")
     refused = run("rotate-key", "--drop-old")
     assert (refused.exit_code, len(keys_in(file).roots)) == (1, 2)
     assert "event 5, matches none of the keys" in refused.stderr
 
 
 def test_an_old_key_can_neither_hide_nor_write_events(
-    app: Flask, run: Run, again: Callable[[], Flask], file: Path
+    app: Flask, run: Run, start_server: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
     leaked = Chain(keys_in(file))
     assert run("rotate-key").exit_code == 0
-    other = again()
-    write(other, {"event_id": "later"})
-    rows = {event.id: event.mac for event in newest(other, 9)}
-    with other.app_context():
+    second_server = start_server()
+    write(second_server, {"event_id": "later"})
+    rows = {event.id: event.mac for event in newest(second_server, 9)}
+    with second_server.app_context():
         forged = {"first": 3, "last": 3, "mac": rows[3], "seal": leaked.seal_run(3, 3, rows[3])}
         db.session.execute(Base.metadata.tables["pruned_runs"].insert(), forged)
         db.session.execute(text("DELETE FROM change_events WHERE id = 3"))
         db.session.commit()
-    broken = checked(other).broken
+    broken = verify_log(second_server).broken
     assert broken
     assert (broken.kind, broken.event) == ("removed", 3)
 
 
 @ON_SQLITE
-def test_a_rotation_does_not_make_forged_events_genuine(app: Flask, run: Run, again: Callable[[], Flask]) -> None:
+def test_a_rotation_does_not_make_forged_events_genuine(
+    app: Flask, run: Run, start_server: Callable[[], Flask]
+) -> None:
     write(app, {}, {}, {})
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([2])
     change(app, "INSERT INTO pruned_runs SELECT id, id, mac, mac FROM change_events WHERE id = 4")
     change(app, "DELETE FROM change_events WHERE id = 4")
     assert run("rotate-key").exit_code == 0
-    broken = checked(again()).broken
+    broken = verify_log(start_server()).broken
     assert broken
     assert broken.event == 4
 
 
 @ON_SQLITE
 def test_a_rotation_is_recorded_while_auditing_is_off(
-    client: FlaskClient, run: Run, again: Callable[[], Flask]
+    client: FlaskClient, run: Run, start_server: Callable[[], Flask]
 ) -> None:
     assert client.post("/api/connectors/1/disable").status_code == 200
     assert run("rotate-key").exit_code == 0
-    other = again()
-    assert newest(other)[0].event_type == "KeyRotated"
-    assert checked(other).broken is None
+    second_server = start_server()
+    assert newest(second_server)[0].event_type == "KeyRotated"
+    assert verify_log(second_server).broken is None
 
 
 def test_a_backup_from_before_a_rotation_is_restored_under_the_new_key(
-    app: Flask, settings: Settings, run: Run, again: Callable[[], Flask], stored: int, tmp_path: Path
+    app: Flask,
+    settings: Settings,
+    run: Run,
+    start_server: Callable[[], Flask],
+    connector_with_secrets: int,
+    tmp_path: Path,
 ) -> None:
     write(app, {}, {}, {})
     with app.app_context(), writer.writing() as event_log:
         event_log.remove([2])
-    secrets = opened(app)
+    secrets = decrypted_secrets(app)
     assert run("backup", str(tmp_path / "backup")).exit_code == 0
     assert run("rotate-key").exit_code == 0
     old, keys = app.extensions["painchain"].keys, keys_in(settings.instance / "secret.key")
-    (tmp_path / "forged").write_bytes(claimed(tmp_path / "backup", old, keys.id))
+    (tmp_path / "forged").write_bytes(with_claimed_key(tmp_path / "backup", old, keys.id))
     refused = run("restore", str(tmp_path / "forged"), "--replace", "--yes")
     assert (refused.exit_code, "its signature does not match" in refused.stderr) == (1, True)
     restored = run("restore", str(tmp_path / "backup"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.output
     assert f"is signed with the key {old.id}, which has since been replaced" in restored.stderr
-    other = again()
-    assert opened(other) == secrets
-    [event] = newest(other)
+    second_server = start_server()
+    assert decrypted_secrets(second_server) == secrets
+    [event] = newest(second_server)
     assert (event.event_type, event.event_metadata["old_key"]) == ("BackupRestored", old.id)
-    assert checked(other).broken is None
+    assert verify_log(second_server).broken is None
     again_old = {"PAINCHAIN_SECRET_KEY": " ".join(base64.urlsafe_b64encode(root).decode() for root in keys.roots[::-1])}
     assert "There is no new key" in run("rotate-key", env=again_old).stderr, "the rotation is on record no more"
 
 
-def claimed(file: Path, keys: Keyring, key_id: str) -> bytes:
-    """Return a backup that says it is of another key than the one it is sealed with."""
-    several = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
-    several[0] = several[0].replace(keys.id.encode(), key_id.encode())
-    digest = hashlib.sha256(b"".join(several[:-1])).digest()
+def with_claimed_key(file: Path, keys: Keyring, key_id: str) -> bytes:
+    """Return a backup that names another key than the one that signed it."""
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    lines[0] = lines[0].replace(keys.id.encode(), key_id.encode())
+    digest = hashlib.sha256(b"".join(lines[:-1])).digest()
     end = {"sha256": digest.hex(), "seal": hmac.digest(keys.derive("backups"), digest, "sha256").hex()}
-    return gzip.compress(b"".join(several[:-1]) + json.dumps(end, separators=(",", ":")).encode() + b"\n")
+    return gzip.compress(b"".join(lines[:-1]) + json.dumps(end, separators=(",", ":")).encode() + b"\n")
 
 
 # The key is lost
 
 
 def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
-    app: Flask, settings: Settings, client: FlaskClient, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask,
+    settings: Settings,
+    client: FlaskClient,
+    run: Run,
+    start_server: Callable[[], Flask],
+    connector_with_secrets: int,
+    file: Path,
 ) -> None:
-    assert client.post(f"/api/connectors/{stored}/enable").status_code == 200
+    assert client.post(f"/api/connectors/{connector_with_secrets}/enable").status_code == 200
     write(app, {}, {}, {})
     assert run("checkpoint").exit_code == 0
     with app.app_context(), writer.writing() as event_log:
@@ -469,21 +497,21 @@ def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
     assert run("checkpoint").exit_code == 1
     settings.checkpoint_file.unlink()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    other = again()
-    assert opened(other) == []
-    result = checked(other)
+    second_server = start_server()
+    assert decrypted_secrets(second_server) == []
+    result = verify_log(second_server)
     assert (result.broken, result.pruned) == (None, 1)
-    events = newest(other, result.last - before)[::-1]
+    events = newest(second_server, result.last - before)[::-1]
     kinds = ["KeyReplaced", "ConfigChanged", "ConnectorUpdated", "ConnectorDisabled"]
     assert [event.event_type for event in events] == [*kinds, "WebhookChanged", "NotifyRuleDeleted"]
     assert {event.request_id for event in events} == {events[0].request_id}
     assert (events[0].event_metadata["old_key"], events[0].event_metadata["unverified"]) == (old, before)
     assert events[0].description["reason"] == "the disk died"
-    with other.app_context():
-        connector = connector_store.get(stored)
+    with second_server.app_context():
+        connector = connector_store.get(connector_with_secrets)
         assert connector
         assert (connector.secrets, connector.enabled) == ({}, False)
-    assert other.test_client().get(f"/settings/integrations/{stored}").status_code == 200
+    assert second_server.test_client().get(f"/settings/integrations/{connector_with_secrets}").status_code == 200
     again_lost = run("rotate-key", "--lost", "--yes")
     assert (again_lost.exit_code, again_lost.stdout) == (2, "")
     assert "The key is not lost" in again_lost.stderr
@@ -491,20 +519,20 @@ def test_replacing_a_lost_key_is_audited_and_drops_its_secrets(
 
 @ON_SQLITE
 def test_manual_removals_are_still_detected_after_replacing_a_lost_key(
-    app: Flask, run: Run, again: Callable[[], Flask], file: Path
+    app: Flask, run: Run, start_server: Callable[[], Flask], file: Path
 ) -> None:
     write(app, {}, {}, {})
     change(app, "DELETE FROM change_events WHERE id = 3")
     file.unlink()
     assert run("rotate-key", "--lost", "--yes").exit_code == 0
-    broken = checked(again()).broken
+    broken = verify_log(start_server()).broken
     assert broken
     assert (broken.kind, broken.event) == ("removed", 3)
 
 
 @ON_SQLITE
 def test_a_replacement_that_the_database_refuses_can_be_repeated(
-    app: Flask, run: Run, again: Callable[[], Flask], stored: int, file: Path
+    app: Flask, run: Run, start_server: Callable[[], Flask], connector_with_secrets: int, file: Path
 ) -> None:
     file.unlink()
     refuse(app, "INSERT", "change_events")
@@ -516,10 +544,12 @@ def test_a_replacement_that_the_database_refuses_can_be_repeated(
     change(app, "DROP TRIGGER refuse")
     assert run("rotate-key", "--lost", "--yes").exit_code == 0
     assert file.read_text() == key
-    assert checked(again()).broken is None
+    assert verify_log(start_server()).broken is None
 
 
-def test_a_wrong_key_cannot_chain_an_older_log(app: Flask, settings: Settings, stored: int, file: Path) -> None:
+def test_a_wrong_key_cannot_chain_an_older_log(
+    app: Flask, settings: Settings, connector_with_secrets: int, file: Path
+) -> None:
     with app.app_context():
         flask_migrate.downgrade(directory=alembic(app), revision="0011")
     right = file.read_text()
@@ -527,10 +557,10 @@ def test_a_wrong_key_cannot_chain_an_older_log(app: Flask, settings: Settings, s
     with pytest.raises(KeyUnusable, match="does not open the stored tokens"):
         create_app(settings)
     file.write_text(right)
-    other = create_app(settings)
-    assert len(opened(other)) == 3
-    assert checked(other).broken is None
-    close(other)
+    second_server = create_app(settings)
+    assert len(decrypted_secrets(second_server)) == 3
+    assert verify_log(second_server).broken is None
+    close(second_server)
 
 
 def test_the_key_source_never_shows_the_keys(settings: Settings) -> None:

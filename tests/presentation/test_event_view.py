@@ -19,7 +19,7 @@ NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 NOTHING_HIDDEN = Hidden(frozenset(), {})
 
 
-def event(event_type: str = "ConfigChanged", source: str = "painchain", **given: Any) -> Any:
+def event(event_type: str = "ConfigChanged", source: str = "painchain", **members: Any) -> Any:
     """Return an event as read from the database."""
     plain: dict[str, Any] = {
         "event_id": "made-up",
@@ -32,11 +32,11 @@ def event(event_type: str = "ConfigChanged", source: str = "painchain", **given:
         "recorded_at": NOON,
         "connector_name": "Work",
     }
-    return NewEvent(source=source, event_type=event_type, **{**plain, **given})
+    return NewEvent(source=source, event_type=event_type, **{**plain, **members})
 
 
-def shown(event: Any, *hidden: str) -> EventView:
-    """Return the view of an event with some fields hidden."""
+def view_of(event: Any, *hidden: str) -> EventView:
+    """Return the view of an event; the named fields are hidden."""
     return describe(event, frozenset((event.event_type, field) for field in hidden), UTC_ZONE)
 
 
@@ -82,17 +82,19 @@ TOGGLED = event(
 )
 
 
-@pytest.mark.parametrize(("source", "known"), [(key, view) for key, kind in TYPES.items() for view in kind.event_types])
-def test_known_event_type_has_label_icon_and_ordered_fields(source, known):
-    facts = {field.key: f"some {field.key}" for field in reversed(known.fields)}
-    view = shown(event(known.name, source, metadata=facts))
-    assert (view.label, view.icon) == (known.label, known.icon)
+@pytest.mark.parametrize(
+    ("source", "event_type"), [(key, view) for key, kind in TYPES.items() for view in kind.event_types]
+)
+def test_known_event_type_has_label_icon_and_ordered_fields(source, event_type):
+    facts = {field.key: f"some {field.key}" for field in reversed(event_type.fields)}
+    view = view_of(event(event_type.name, source, metadata=facts))
+    assert (view.label, view.icon) == (event_type.label, event_type.icon)
     assert (view.source_label, view.colour) == (TYPES[source].label, TYPES[source].colour)
-    assert [row.key for row in view.rows] == [field.key for field in known.fields]
+    assert [row.key for row in view.rows] == [field.key for field in event_type.fields]
 
 
 def test_config_changed_is_one_change():
-    view = shown(CHANGED)
+    view = view_of(CHANGED)
     assert (view.change.label, view.change.old, view.change.new) == ("Poll interval", 300, 600)
     assert (view.subject, view.sides) == ("Work", ("old", "new"))
     assert rows(view) == [
@@ -114,14 +116,14 @@ def test_config_changed_is_one_change():
     ],
 )
 def test_hidden_field_is_in_neither_line_nor_list(field, expected):
-    view = shown(CHANGED, field)
+    view = view_of(CHANGED, field)
     assert {name: getattr(view, name) for name in expected} == expected
     assert field not in [row.key for row in view.rows]
     assert len(view.rows) == 4
 
 
 def test_save_shows_the_number_of_changes_and_lists_them():
-    view = shown(UPDATED)
+    view = view_of(UPDATED)
     assert view.note == "3 settings: Poll interval, Tags, SHA of Commit"
     changes = next(row.changes for row in view.rows if row.key == "changes")
     assert [(change.label, change.kind, change.old, change.new) for change in changes] == [
@@ -129,7 +131,7 @@ def test_save_shows_the_number_of_changes_and_lists_them():
         ("Tags", "tags", [], ["a"]),
         ("SHA of Commit", "visible", True, False),
     ]
-    assert shown(UPDATED, "changes").note == ""
+    assert view_of(UPDATED, "changes").note == ""
 
 
 @pytest.mark.parametrize(
@@ -142,31 +144,31 @@ def test_save_shows_the_number_of_changes_and_lists_them():
     ],
 )
 def test_toggle_note_omits_hidden_fields(hidden, note):
-    assert shown(TOGGLED, *hidden).note == note
+    assert view_of(TOGGLED, *hidden).note == note
 
 
 def test_unknown_event_type_shows_all_its_facts():
-    view = shown(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
+    view = view_of(event("TeaBrewed", "kitchen", metadata={"cup_size": 3}, description={"text": "…", "leaf": "assam"}))
     assert (view.label, view.source_label, view.icon, view.colour) == ("TeaBrewed", "kitchen", "circle", "grey")
     assert view.subject == "[Made Up] title"
     assert rows(view) == [("Leaf", "assam"), ("Cup size", 3)]
 
 
 def test_unknown_type_of_a_known_source_has_its_colour():
-    view = shown(event("Starred", "github", metadata={"stars": 3}))
+    view = view_of(event("Starred", "github", metadata={"stars": 3}))
     assert (view.label, view.source_label, view.colour) == ("Starred", "GitHub", TYPES["github"].colour)
     assert rows(view) == [("Stars", 3)]
 
 
 def test_removed_field_keeps_its_recorded_label():
     old = event(description={**CHANGED.description, "field": "frequency", "label": "How often"})
-    view = shown(old)
+    view = view_of(old)
     assert view.change.label == "How often"
     assert ("Field", "How often (frequency)") in rows(view)
 
 
 def test_change_without_label_shows_its_key():
-    view = shown(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
+    view = view_of(event("ConnectorUpdated", metadata={"changes": {"frequency": {"old": 1, "new": 2}}}))
     assert view.note == "1 setting: frequency"
 
 
@@ -185,7 +187,7 @@ ODD = [
 @pytest.mark.parametrize("facts", ODD)
 def test_facts_of_unexpected_types_are_shown(facts):
     for source, event_type in (("painchain", "ConnectorUpdated"), ("github", "PullRequest"), ("kitchen", "TeaBrewed")):
-        view = shown(event(event_type, source, **facts))
+        view = view_of(event(event_type, source, **facts))
         assert view.rows
         assert all(row.label for row in view.rows)
 

@@ -1,4 +1,4 @@
-"""The facts of an event are shown by their shape, and hidden facts appear nowhere."""
+"""The facts of an event are shown according to their shape, and hidden facts nowhere."""
 
 from __future__ import annotations
 
@@ -115,20 +115,20 @@ def test_status_has_the_same_colour_for_every_source(status, tone):
 # On the page
 
 
-def event(source: str, event_type: str, metadata: dict[str, Any], **given: Any) -> Any:
+def event(source: str, event_type: str, metadata: dict[str, Any], **members: Any) -> Any:
     """Return an event as read from the database."""
     plain: dict[str, Any] = {"event_id": "made-up", "title": "a title", "description": {"text": "Something"}}
-    plain |= {"author": "somebody", "request_id": "one", "timestamp": NOON, "recorded_at": NOON}
-    new_event = NewEvent(source=source, event_type=event_type, metadata=metadata, **{**plain, **given})
+    plain |= {"author": "ann", "request_id": "request", "timestamp": NOON, "recorded_at": NOON}
+    new_event = NewEvent(source=source, event_type=event_type, metadata=metadata, **{**plain, **members})
     new_event.__dict__["id"] = 7
     return new_event
 
 
 def page_of(app: Flask, event: Any, *hidden: str) -> Tag:
     """Return the element of an event on the dashboard, with some fields hidden."""
-    shown = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
+    view = describe(event, frozenset((event.event_type, key) for key in hidden), UTC_ZONE)
     with app.test_request_context():
-        html = render_template("partials/dashboard/event.html", article=shown, zone=UTC_ZONE, now=NOON)
+        html = render_template("partials/dashboard/event.html", article=view, zone=UTC_ZONE, now=NOON)
     article = BeautifulSoup(html, "html.parser").article
     assert article is not None
     return article
@@ -201,7 +201,9 @@ def test_invalid_link_is_not_a_link(app):
         assert address in words(page.select_one("[data-field=logs_url] dd"))
 
 
-EVERY = [(key, kind) for key, one in connectors.TYPES.items() for kind in one.event_types]
+ALL_EVENT_TYPES = [
+    (key, kind) for key, connector_type in connectors.TYPES.items() for kind in connector_type.event_types
+]
 
 
 def sample(field: EventField) -> tuple[Any, str]:
@@ -221,7 +223,7 @@ def sample(field: EventField) -> tuple[Any, str]:
 
 
 def test_hidden_field_is_not_on_the_page_and_others_are(app: Flask) -> None:
-    for source, kind in EVERY:
+    for source, kind in ALL_EVENT_TYPES:
         check_hiding(app, source, kind)
 
 
@@ -269,7 +271,7 @@ JSON = st.recursive(
 )
 @hypothesis.given(st.data())
 def test_any_recorded_value_is_shown_without_error(app: Any, data: Any) -> None:
-    source, kind = data.draw(st.sampled_from(EVERY))
+    source, kind = data.draw(st.sampled_from(ALL_EVENT_TYPES))
     metadata = {field.key: data.draw(JSON) for field in kind.fields}
     page = page_of(app, event(source, kind.name, metadata, status=data.draw(st.text(max_size=9) | st.none())))
     assert len(page.select("[data-field]")) == len(metadata)

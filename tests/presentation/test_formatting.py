@@ -78,9 +78,9 @@ def test_today_starts_at_the_viewers_midnight():
     "character", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x00", "\x1b", "\x7f", "\u2028", "\ud800"]
 )
 def test_invisible_character_is_escaped(character):
-    shown = formatting.printable(f"a{character}b")
-    assert shown == f"a{ascii(character)[1:-1]}b"
-    assert shown.isprintable()
+    printed = formatting.printable(f"a{character}b")
+    assert printed == f"a{ascii(character)[1:-1]}b"
+    assert printed.isprintable()
 
 
 def test_letters_of_every_script_are_unchanged():
@@ -183,7 +183,7 @@ def test_secret_actions_are_not_marked():
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
 def test_marking_keeps_and_escapes_the_text(old, new):
     for value, side in zip((old, new), formatting.marked(old, new), strict=True):
-        # In an element: text alone can look like a file's name, of which Beautiful Soup warns.
+        # In an element, because Beautiful Soup warns about plain text that looks like a file name.
         page = BeautifulSoup(f"<p>{side.replace(chr(13), '&#13;')}</p>", "html.parser").p
         assert {element.name for element in page.find_all()} <= {"mark"}
         # The parser makes one blank of a text that is nothing but white space.

@@ -1,4 +1,4 @@
-"""The house: small modules in packages, and rules of imports beside those of import-linter (`make lint` runs it)."""
+"""Modules are small and in packages, and follow import rules that import-linter (`make lint`) cannot express."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ LONGEST_MODULE = 350
 
 
 def files(folder: Path) -> list[Path]:
-    """Return our modules below a folder; the single migrations are scripts and no modules."""
+    """Return the modules below a folder, without the migration scripts."""
     module_paths = [path for path in sorted(folder.rglob("*.py")) if path.parent.name != "versions"]
     assert module_paths
     return module_paths
 
 
 def imported(path: Path) -> set[str]:
-    """Return every name that a file imports anywhere in it: ``from flask import request`` is flask.request."""
+    """Return every name that a file imports; ``from flask import request`` gives flask.request."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: write the whole name of what is imported"
+            assert node.level == 0, f"{path}: use absolute imports"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 

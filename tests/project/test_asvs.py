@@ -1,4 +1,4 @@
-"""docs/security/asvs.md answers every requirement of three chapters of ASVS 5.0.0, and names tests that there are."""
+"""docs/security/asvs.md answers every requirement of three chapters of ASVS 5.0.0, and names existing tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.html import soup
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "security" / "asvs.md").read_text(encoding="utf-8")
-# How many requirements each section has, in the published text.
+# The number of requirements of each section in the published standard.
 SECTIONS = {
     **{"3.1": 1, "3.2": 3, "3.3": 5, "3.4": 8, "3.5": 8, "3.6": 1, "3.7": 5},
     **{"7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 3, "7.6": 2},
@@ -43,13 +43,13 @@ def test_every_requirement_of_the_three_chapters_has_one_answer() -> None:
 
 
 def test_every_named_test_exists() -> None:
-    named = [one for row in rows() for one in re.findall(r"`(tests/[^`]+)`", row[5])]
+    named = [reference for row in rows() for reference in re.findall(r"`(tests/[^`]+)`", row[5])]
     assert len(named) > 60
     missing = []
-    for one in named:
-        file, _, name = one.partition("::")
+    for reference in named:
+        file, _, name = reference.partition("::")
         if not (ROOT / file).exists() or f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8"):
-            missing.append(one)
+            missing.append(reference)
     assert missing == []
 
 
@@ -68,15 +68,15 @@ def test_the_document_lists_the_required_browser_features() -> None:
 
 def test_a_session_token_has_the_required_entropy(app: Flask) -> None:
     add_person(app)
-    held = set()
+    tokens = set()
     for _ in range(3):
         client = app.test_client()
         sign_in(client)
         cookie = client.get_cookie("painchain_session")
         assert cookie is not None
         assert re.fullmatch(r"[A-Za-z0-9_-]{43}", cookie.value)  # 32 bytes in base64
-        held.add(cookie.value)
-    assert len(held) == 3
+        tokens.add(cookie.value)
+    assert len(tokens) == 3
 
 
 def test_every_page_has_a_sign_out_button(app: Flask, client: FlaskClient) -> None:
@@ -101,8 +101,8 @@ def test_no_cookie_is_larger_than_a_browser_keeps(app: Flask, client: FlaskClien
     cookies += sign_in(client).headers.getlist("Set-Cookie")
     form = soup(client.get("/settings/teams/new")).select_one("#team-form [name=csrf_token]")
     assert form is not None
-    given = {"csrf_token": str(form["value"]), "name": "é" * 100, "tags": "é" * 50}
-    cookies += client.post("/settings/teams/new", data=given).headers.getlist("Set-Cookie")
+    values = {"csrf_token": str(form["value"]), "name": "é" * 100, "tags": "é" * 50}
+    cookies += client.post("/settings/teams/new", data=values).headers.getlist("Set-Cookie")
     assert len(cookies) > 3
     assert max(len(cooky.partition(";")[0]) for cooky in cookies) < 4096
 

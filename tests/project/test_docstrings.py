@@ -1,4 +1,4 @@
-"""What docstrings say about exceptions is true: every exception they name exists."""
+"""Every exception that a docstring names exists."""
 
 from __future__ import annotations
 

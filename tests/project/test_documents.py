@@ -1,4 +1,4 @@
-"""The documents agree with the code, their links lead somewhere, and the first ones to read stay short."""
+"""The documents agree with the code, their links work, and the introductory ones stay short."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def test_every_link_between_documents_leads_to_a_file_and_a_heading() -> None:
         for token in documents.markdown().parse(document.read_text(encoding="utf-8")):
             for child in token.children or ():
                 target = str(child.attrGet("href" if child.type == "link_open" else "src") or "")
-                if target and not target.startswith("https://") and not leads_somewhere(document, target):
+                if target and not target.startswith("https://") and not link_exists(document, target):
                     broken.append((str(document.relative_to(ROOT)), target))
     assert broken == []
 
 
-def leads_somewhere(document: Path, target: str) -> bool:
+def link_exists(document: Path, target: str) -> bool:
     """Return whether a relative link leads to a file, and its anchor to a heading of it."""
     path, _, anchor = target.partition("#")
     file = (document.parent / path).resolve() if path else document
@@ -129,9 +129,9 @@ def test_the_index_lists_every_document_once() -> None:
 
 
 def test_a_link_to_a_missing_file_or_heading_is_detected() -> None:
-    assert leads_somewhere(ROOT / "README.md", "docs/search.md#teams")
-    assert not leads_somewhere(ROOT / "README.md", "docs/search.md#nothing")
-    assert not leads_somewhere(ROOT / "README.md", "docs/nothing.md")
+    assert link_exists(ROOT / "README.md", "docs/search.md#teams")
+    assert not link_exists(ROOT / "README.md", "docs/search.md#nothing")
+    assert not link_exists(ROOT / "README.md", "docs/nothing.md")
 
 
 def test_documents_of_the_help_pages_link_only_to_each_other() -> None:

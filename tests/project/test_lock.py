@@ -1,4 +1,4 @@
-"""The lock files hold what pyproject.toml asks for: names, versions and hashes, and no address."""
+"""The lock files pin the dependencies of pyproject.toml with hashes, and contain no address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}")
 COMMENT = re.compile(r"    #( via|   ).*")
 
 
-def asked_for(extra: str = "") -> list[Requirement]:
+def declared_dependencies(extra: str = "") -> list[Requirement]:
     """Return the dependencies that pyproject.toml names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"][extra] if extra else []
@@ -31,7 +31,7 @@ def lines(lock: str) -> list[str]:
 
 
 def pins(lock: str) -> dict[str, dict[str, Version]]:
-    """Return the pinned versions of each package in a lock file: one for each marker, which is mostly none."""
+    """Return the pinned versions of each package in a lock file, by marker ("" for none)."""
     pinned: dict[str, dict[str, Version]] = {}
     for line in lines(lock):
         if not line.startswith(" "):
@@ -69,7 +69,7 @@ def test_every_pin_has_a_hash(lock):
 @pytest.mark.parametrize(("lock", "extra"), [("requirements.lock", ""), ("requirements-dev.lock", "dev")])
 def test_every_dependency_is_pinned_to_a_version_that_it_allows(lock, extra):
     pinned = pins(lock)
-    for requirement in asked_for(extra):
+    for requirement in declared_dependencies(extra):
         versions = pinned.get(canonicalize_name(requirement.name), {})
         assert versions, f"{requirement.name} is not pinned"
         for version in versions.values():
@@ -93,6 +93,6 @@ def test_tests_use_the_pinned_runtime_versions():
 
 
 def test_packages_needed_only_by_tests_are_not_runtime_dependencies():
-    runtime = {package.name for package in asked_for()}
-    only_dev = {canonicalize_name(package.name) for package in asked_for("dev")} - runtime
+    runtime = {package.name for package in declared_dependencies()}
+    only_dev = {canonicalize_name(package.name) for package in declared_dependencies("dev")} - runtime
     assert only_dev & set(pins("requirements.lock")) == set()

@@ -1,4 +1,4 @@
-"""Everything that a page needs is here, unchanged, and nothing is fetched from elsewhere."""
+"""All static files are vendored and unchanged, and no page fetches anything from another host."""
 
 from __future__ import annotations
 

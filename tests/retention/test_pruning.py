@@ -1,4 +1,4 @@
-"""Retention: what is older goes, nothing else, in small steps, on the record exactly once, whatever happens."""
+"""Retention removes only older events, in small steps, and records each removal exactly once, even after failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOW = datetime.now(UTC)
 
 
 class Clock:
-    """A clock that the test sets; every look moves it on a little."""
+    """A clock that the test sets. Each call advances it by a millisecond."""
 
     def __init__(self, now: datetime = NOW):
         self.now = now
@@ -43,7 +43,7 @@ class Clock:
 
 
 def write(source: str, days_ago: float, tags: tuple[str, ...] = ("a", "b")) -> int:
-    """Write an event of some days ago."""
+    """Write an event that is some days old, and return its number."""
     when = NOW - timedelta(days=days_ago)
     with writer.writing() as event_log:
         name = f"{source}-{event_log.last_event + 1}"
@@ -58,7 +58,7 @@ def set_rules(**days: int | None) -> None:
         retention_rules.change(days, {}, Trail(event_log, "ann", writer.new_request_id(NOW), NOW))
 
 
-def order(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
+def schedule_prunes(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
     with writer.writing() as event_log:
         trail = Trail(event_log, "ann", "the-request", now, reason="The disk is full")
         return retention_rules.schedule_prune(
@@ -67,8 +67,8 @@ def order(now: datetime = NOW, beat: datetime = EPOCH) -> list[int]:
 
 
 def sources() -> dict[str, int]:
-    """Count the events of each source but the audit trail."""
-    db.session.rollback()  # a request of the test's client has read in the same session
+    """Return the number of events of each source except the audit trail."""
+    db.session.rollback()  # the session may still have an old snapshot from a request of the test client
     rows = db.session.execute(text("SELECT source, count(*) FROM change_events GROUP BY source")).all()
     db.session.rollback()
     return {source: number for source, number in rows if source != "painchain"}
@@ -87,8 +87,8 @@ def tags_left() -> int:
 
 
 @pytest.fixture
-def inside(app: Flask) -> Iterator[Flask]:
-    """The app, with ten old and ten young events of two sources."""
+def app_with_events(app: Flask) -> Iterator[Flask]:
+    """The app in its context, with ten old and ten recent events of each of two sources."""
     with app.app_context():
         for _ in range(10):
             write("github", 40)
@@ -100,7 +100,7 @@ def inside(app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove four events a step."""
+    """Remove four events per step."""
     for name in ("FIRST_STEP", "SMALLEST_STEP", "LARGEST_STEP"):
         monkeypatch.setattr(pruning, name, 4)
 
@@ -113,13 +113,13 @@ def pruned(events: Events) -> list[dict[str, Any]]:
 # The rules
 
 
-def test_all_events_are_kept_forever_by_default(inside: Flask) -> None:
+def test_all_events_are_kept_forever_by_default(app_with_events: Flask) -> None:
     assert retention_rules.rules() == dict.fromkeys(("painchain", "github", "gitlab", "kubernetes"))
     assert retention_rules.prunable(retention_rules.rules(), NOW) == []
-    assert order() == []
+    assert schedule_prunes() == []
 
 
-def test_a_change_of_the_rules_is_audited_and_an_unchanged_save_is_not(inside: Flask, events: Events) -> None:
+def test_a_change_of_the_rules_is_audited_and_an_unchanged_save_is_not(app_with_events: Flask, events: Events) -> None:
     set_rules(github=30, gitlab=None)
     set_rules(github=30)
     set_rules(github=None)
@@ -140,14 +140,14 @@ def test_a_change_of_the_rules_is_audited_and_an_unchanged_save_is_not(inside: F
     ]
 
 
-def test_rules_changed_by_another_person_are_not_overwritten(inside: Flask) -> None:
+def test_rules_changed_by_another_person_are_not_overwritten(app_with_events: Flask) -> None:
     set_rules(github=30)
     with pytest.raises(StaleRetention), writer.writing() as event_log:
         retention_rules.change({"github": 90}, {"github": None}, Trail(event_log, "ann", "x", NOW))
     assert retention_rules.rules()["github"] == 30
 
 
-def test_the_preview_shows_number_and_period_of_expired_events(inside: Flask) -> None:
+def test_the_preview_shows_number_and_period_of_expired_events(app_with_events: Flask) -> None:
     [pruned] = retention_rules.prunable({"github": 30, "gitlab": None}, NOW)
     forty = NOW - timedelta(days=40)
     assert pruned == PrunableEvents("github", 30, NOW - timedelta(days=30), 10, forty, forty)
@@ -157,9 +157,9 @@ def test_the_preview_shows_number_and_period_of_expired_events(inside: Flask) ->
 
 
 @pytest.mark.both_databases
-def test_only_expired_events_and_their_tags_are_removed(inside: Flask, events: Events) -> None:
+def test_only_expired_events_and_their_tags_are_removed(app_with_events: Flask, events: Events) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     steps = list(pruning.run(number, NOW, Clock()))
     assert sum(step.events for step in steps) == 10
     assert sources() == {"github": 10, "gitlab": 20}
@@ -174,19 +174,19 @@ def test_only_expired_events_and_their_tags_are_removed(inside: Flask, events: E
     assert event["description"]["text"].startswith("Removed 10 events of GitHub from before ")
 
 
-def test_each_source_with_removals_gets_one_event_and_others_none(inside: Flask, events: Events) -> None:
+def test_each_source_with_removals_gets_one_event_and_others_none(app_with_events: Flask, events: Events) -> None:
     set_rules(github=30, gitlab=10, kubernetes=1)
-    order()
-    Scheduler(inside, Clock()).run_once()
+    schedule_prunes()
+    Scheduler(app_with_events, Clock()).run_once()
     assert [(event["metadata"]["source"], event["metadata"]["events"]) for event in pruned(events)] == [
         ("github", 10),
         ("gitlab", 20),
     ]
 
 
-def test_each_step_is_one_transaction_of_limited_size(inside: Flask, small_steps: None) -> None:
+def test_each_step_is_one_transaction_of_limited_size(app_with_events: Flask, small_steps: None) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     steps = pruning.run(number, NOW, Clock())
     for remaining in (16, 12):
         assert next(steps).events == 4
@@ -205,32 +205,34 @@ def test_the_step_size_adapts_to_how_long_writers_waited(size: int, seconds: flo
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
-def test_other_writers_can_write_between_two_steps(inside: Flask, settings: Settings, small_steps: None) -> None:
+def test_other_writers_can_write_between_two_steps(
+    app_with_events: Flask, settings: Settings, small_steps: None
+) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
-    other = sqlite3.connect(settings.instance / "painchain.db", timeout=0)
+    [number] = schedule_prunes(beat=NOW)
+    connection = sqlite3.connect(settings.instance / "painchain.db", timeout=0)
     for _ in pruning.run(number, NOW, Clock()):
-        with other:
-            other.execute("UPDATE log_head SET revision = revision + 1")
-    other.close()
+        with connection:
+            connection.execute("UPDATE log_head SET revision = revision + 1")
+    connection.close()
 
 
-# What can go wrong
+# Failures
 
 
 def test_removals_of_a_killed_process_are_audited_when_another_continues(
-    inside: Flask, small_steps: None, events: Events
+    app_with_events: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     dying = pruning.run(number, NOW, Clock())
     next(dying)
     next(dying)
     dying.close()
     assert pruned(events) == []
-    Scheduler(inside, Clock(NOW + timedelta(seconds=30))).run_once()
-    assert sources()["github"] == 12, "it may still be at it"
-    Scheduler(inside, Clock(NOW + timedelta(seconds=90))).run_once()
+    Scheduler(app_with_events, Clock(NOW + timedelta(seconds=30))).run_once()
+    assert sources()["github"] == 12, "the first process may still be running"
+    Scheduler(app_with_events, Clock(NOW + timedelta(seconds=90))).run_once()
     assert sources()["github"] == 10
     [event] = pruned(events)
     assert event["metadata"]["events"] == 10
@@ -238,10 +240,10 @@ def test_removals_of_a_killed_process_are_audited_when_another_continues(
 
 @pytest.mark.both_databases
 def test_a_slow_process_removes_nothing_after_another_took_over(
-    inside: Flask, small_steps: None, events: Events
+    app_with_events: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     slow = pruning.run(number, NOW, Clock())
     next(slow)
     later = NOW + timedelta(minutes=5)
@@ -253,10 +255,10 @@ def test_a_slow_process_removes_nothing_after_another_took_over(
 
 
 def test_withdrawing_a_rule_stops_the_removal_and_past_removals_are_audited(
-    inside: Flask, small_steps: None, events: Events
+    app_with_events: Flask, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     steps = pruning.run(number, NOW, Clock())
     next(steps)
     set_rules(github=None)
@@ -265,41 +267,41 @@ def test_withdrawing_a_rule_stops_the_removal_and_past_removals_are_audited(
     assert [event["metadata"]["events"] for event in pruned(events)] == [4]
 
 
-def test_while_auditing_is_off_nothing_is_removed(inside: Flask, client: FlaskClient) -> None:
+def test_while_auditing_is_off_nothing_is_removed(app_with_events: Flask, client: FlaskClient) -> None:
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
     with pytest.raises(PruneNeedsAuditing):
-        order()
+        schedule_prunes()
     assert sources()["github"] == 20
 
 
 def test_disabling_auditing_pauses_the_removal_until_it_is_enabled(
-    inside: Flask, client: FlaskClient, small_steps: None, events: Events
+    app_with_events: Flask, client: FlaskClient, small_steps: None, events: Events
 ) -> None:
     set_rules(github=30)
-    [number] = order(beat=NOW)
+    [number] = schedule_prunes(beat=NOW)
     steps = pruning.run(number, NOW, Clock())
     next(steps)
     assert client.post("/api/connectors/1/disable").status_code == 200
     with pytest.raises(PruneNeedsAuditing):
         next(steps)
     later = Clock(NOW + timedelta(minutes=5))
-    Scheduler(inside, later).run_once()
+    Scheduler(app_with_events, later).run_once()
     assert sources()["github"] == 16
     assert client.post("/api/connectors/1/enable").status_code == 200
-    Scheduler(inside, later).run_once()
+    Scheduler(app_with_events, later).run_once()
     assert sources()["github"] == 10
     assert [event["metadata"]["events"] for event in pruned(events)] == [10]
 
 
-def test_only_one_removal_runs_at_a_time(inside: Flask) -> None:
+def test_only_one_removal_runs_at_a_time(app_with_events: Flask) -> None:
     set_rules(github=30)
-    assert len(order()) == 1
+    assert len(schedule_prunes()) == 1
     with pytest.raises(PruneInProgress):
-        order()
+        schedule_prunes()
 
 
-def test_a_rule_changed_since_the_preview_removes_nothing(inside: Flask) -> None:
+def test_a_rule_changed_since_the_preview_removes_nothing(app_with_events: Flask) -> None:
     set_rules(github=30)
     prunable = retention_rules.prunable({"github": 10}, NOW)
     with pytest.raises(StaleRetention), writer.writing() as event_log:
@@ -310,17 +312,17 @@ def test_a_rule_changed_since_the_preview_removes_nothing(inside: Flask) -> None
 # The scheduler
 
 
-def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
+def test_the_daily_run_prunes_once_a_day(app_with_events: Flask, events: Events) -> None:
     set_rules(github=30)
     clock = Clock(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC))
-    scheduler = Scheduler(inside, clock)
+    scheduler = Scheduler(app_with_events, clock)
     scheduler.run_once()
     assert [event["description"]["cause"] for event in pruned(events)] == ["retention, daily run"]
     assert sources()["github"] == 10
     write("github", 50)
     clock.now += timedelta(hours=11)
     scheduler.run_once()
-    assert sources()["github"] == 11, "the turn of today is taken"
+    assert sources()["github"] == 11, "today's run is already done"
     clock.now += timedelta(hours=2)
     scheduler.run_once()
     assert sources()["github"] == 10
@@ -328,15 +330,15 @@ def test_the_daily_run_prunes_once_a_day(inside: Flask, events: Events) -> None:
 
 
 @pytest.mark.both_databases
-def test_only_one_of_several_servers_does_the_daily_run(inside: Flask, settings: Settings) -> None:
+def test_only_one_of_several_servers_does_the_daily_run(app_with_events: Flask, settings: Settings) -> None:
     acquired: list[bool] = []
 
-    def take(app: Flask) -> None:
+    def acquire(app: Flask) -> None:
         with app.app_context():
             acquired.append(retention_rules.acquire_daily_lease(NOW))
 
     other_servers = [create_app(settings) for _ in range(3)]
-    threads = [threading.Thread(target=take, args=(other_server,)) for other_server in other_servers]
+    threads = [threading.Thread(target=acquire, args=(other_server,)) for other_server in other_servers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -347,26 +349,26 @@ def test_only_one_of_several_servers_does_the_daily_run(inside: Flask, settings:
 
 
 def test_the_daily_run_is_skipped_and_logged_while_auditing_is_off(
-    inside: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+    app_with_events: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
-    Scheduler(inside, Clock()).run_once()
+    Scheduler(app_with_events, Clock()).run_once()
     assert sources()["github"] == 20
     assert "The daily prune is skipped. Auditing is off" in caplog.text
 
 
-def test_creating_an_app_starts_no_thread(inside: Flask) -> None:
+def test_creating_an_app_starts_no_thread(app_with_events: Flask) -> None:
     assert "scheduler" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_the_thread_finds_its_work_and_stops_on_request(
-    inside: Flask, events: Events, monkeypatch: pytest.MonkeyPatch
+    app_with_events: Flask, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("painchain.workers.base.LOOK_SECONDS", 0.05)
     set_rules(github=30)
-    order()
-    scheduler = Scheduler(inside)
+    schedule_prunes()
+    scheduler = Scheduler(app_with_events)
     scheduler.start()
     for _ in range(200):
         if pruned(events):
@@ -380,7 +382,7 @@ def test_the_thread_finds_its_work_and_stops_on_request(
 # The command line
 
 
-def test_prune_shows_removes_and_audits_the_expired_events(inside: Flask, run: Run, events: Events) -> None:  # noqa: F811
+def test_prune_shows_removes_and_audits_the_expired_events(app_with_events: Flask, run: Run, events: Events) -> None:  # noqa: F811
     set_rules(github=30)
     dry = run("prune", "--dry-run")
     assert dry.exit_code == 0
@@ -394,7 +396,7 @@ def test_prune_shows_removes_and_audits_the_expired_events(inside: Flask, run: R
     assert run("prune").stdout == "Nothing to delete: no event is past its retention period.\n"
 
 
-def test_prune_is_refused_while_auditing_is_off(inside: Flask, client: FlaskClient, run: Run) -> None:  # noqa: F811
+def test_prune_is_refused_while_auditing_is_off(app_with_events: Flask, client: FlaskClient, run: Run) -> None:  # noqa: F811
     set_rules(github=30)
     assert client.post("/api/connectors/1/disable").status_code == 200
     result = run("prune")
@@ -403,7 +405,7 @@ def test_prune_is_refused_while_auditing_is_off(inside: Flask, client: FlaskClie
     assert sources()["github"] == 20
 
 
-def test_events_are_removed_by_the_time_when_they_happened(inside: Flask) -> None:
+def test_events_are_removed_by_the_time_when_they_happened(app_with_events: Flask) -> None:
     edge = NOW - timedelta(days=30)
     db.session.execute(
         text("UPDATE change_events SET timestamp = :edge WHERE source = 'gitlab'"), {"edge": microseconds(edge)}

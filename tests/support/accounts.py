@@ -1,4 +1,4 @@
-"""Accounts for tests: add one as the command line does, and sign in as a person does."""
+"""Add accounts as the command line does, and sign in as a person does."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PASSWORD = "correct horse battery staple"
 
 
 @contextmanager
-def on_the_record(app: Flask) -> Iterator[Trail]:
-    """Write to the database of an app, as PainChain itself."""
+def audited_transaction(app: Flask) -> Iterator[Trail]:
+    """Open an audited transaction in the database of an app; the author is `system`."""
     now = datetime.now(UTC)
     with app.app_context(), writing() as event_log:
         yield Trail(event_log, "system", new_request_id(now), now)
@@ -33,20 +33,20 @@ def on_the_record(app: Flask) -> Iterator[Trail]:
 
 def add_person(app: Flask, name: str = "alice", role: str = "admin", password: str = PASSWORD) -> int:
     """Add an account and return its number."""
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         return int(users.add(name, role, trail, password=password).id)
 
 
 def report_as(app: Flask, author: str, **body: Any) -> str:
     """Record a reported event, sent by `author`, and return its id."""
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         trail.author = author
         return external_events.record(read(LogBody, json.dumps(body).encode()), trail) or ""
 
 
 def make_link(app: Flask, number: int | None = None) -> str:
-    """Return the address of a one-time link: for an account, or to make the first one."""
-    with on_the_record(app) as trail:
+    """Return the address of a one-time link: for an account, or without a number, for the first account."""
+    with audited_transaction(app) as trail:
         person = users.get(number) if number else None
         return f"/link/{password_links.make_link(person, trail.now, trail)}"
 

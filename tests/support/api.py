@@ -1,4 +1,4 @@
-"""Use the JSON API, look into the database, and make it refuse writes."""
+"""Use the JSON API, read the database, and make it refuse writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GITHUB = {"name": "Work GitHub", "type": "github", "tags": ["team", "ci"], "conf
 KUBERNETES = {"name": "Staging", "type": "kubernetes"}
 
 
-# What the specification's seven events of PainChain are logged by, and the event that each becomes.
+# The seven events of the specification: the request, the recorded event, the members of its description.
 ABOUT = {"connector_name": "Prod", "connector_type": "github"}
 SEVEN = [
     (
@@ -129,7 +129,7 @@ def everything_stored(app: Flask) -> str:
 
 
 def refuse(app: Flask, operation: str, table: str, words: str = "the disk is full") -> None:
-    """Make the database refuse to insert into, or update, a table, as a full disk would."""
+    """Make the database refuse an operation (INSERT or UPDATE) on a table, like a full disk."""
     trigger = f"CREATE TRIGGER refuse BEFORE {operation} ON {table}"
     with app.app_context():
         if db.engine.dialect.name == "sqlite":

@@ -1,6 +1,6 @@
-"""What tests keep from one app to the next: whatever was compiled, and connections to PostgreSQL.
+"""Reuse compiled routes, templates and statements, and PostgreSQL connections, in later apps of the same test run.
 
-A server compiles its routes, templates and statements once and lives on; tests make thousands of apps.
+A server compiles these once; tests create thousands of apps, and compiling would take most of their time.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from werkzeug.routing import Rule
 
 from tests.support.postgresql import COPY
 
-STATEMENTS = 5000  # compiled ones that are kept for each kind of database
+STATEMENTS = 5000  # compiled statements that are cached for each kind of database
 
 
 class Templates(BytecodeCache):
-    """Compiled templates."""
+    """Cache compiled templates."""
 
     def __init__(self) -> None:
         self.codes: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Return the code of a template that was compiled before."""
+        """Load the code of a template if an earlier app compiled it."""
         bucket.code = self.codes.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
@@ -41,28 +41,30 @@ class Templates(BytecodeCache):
 
 
 class Routes:
-    """Compiled routes."""
+    """Cache compiled routes."""
 
-    MADE = ("_parts", "_trace", "_converters", "arguments")
+    ATTRIBUTES = ("_parts", "_trace", "_converters", "arguments")
 
     def __init__(self) -> None:
         self.compile = Rule.compile
-        self.kept: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.cached: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def of(self, rule: Rule) -> None:
         """Compile a rule, or reuse the result of an earlier app."""
         key = (rule.rule, repr(rule.defaults), repr(rule.subdomain), repr(rule.merge_slashes))
-        if key not in self.kept:
+        if key not in self.cached:
             self.compile(rule)
-            made = {name: getattr(rule, name) for name in self.MADE}
-            self.kept[key] = made | {name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")}
+            attributes = {name: getattr(rule, name) for name in self.ATTRIBUTES}
+            self.cached[key] = attributes | {
+                name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")
+            }
             return
-        for name, value in self.kept[key].items():
-            setattr(rule, name, value if name in self.MADE else value.__get__(rule, None))
+        for name, value in self.cached[key].items():
+            setattr(rule, name, value if name in self.ATTRIBUTES else value.__get__(rule, None))
 
 
 class Databases:
-    """Compiled statements of each kind of database, and the connections to PostgreSQL's copy of the template."""
+    """Cache compiled statements of each kind of database, and connections to the copy of the PostgreSQL template."""
 
     def __init__(self) -> None:
         self.make_engine = SQLAlchemy._make_engine
@@ -74,7 +76,7 @@ class Databases:
         """Make an engine that reuses the compiled statements of earlier engines."""
         engine = self.make_engine(db, bind_key, {**options, "query_cache_size": STATEMENTS}, app)
         first = self.firsts.get(engine.dialect.name)
-        if first is None or "default_isolation_level" not in vars(first.dialect):  # it has never connected
+        if first is None or "default_isolation_level" not in vars(first.dialect):  # no connection was ever opened
             self.firsts[engine.dialect.name] = engine
             return engine
         engine._compiled_cache = first._compiled_cache
@@ -92,12 +94,12 @@ class Databases:
         if not pool.checkedout():
             engine.pool = pool
 
-    def let_go(self, engine: Engine) -> None:
-        """Close its connections, unless they are for the next engine."""
+    def release(self, engine: Engine) -> None:
+        """Close the connections of an engine, unless the next engine reuses them."""
         engine.dispose(close=engine.pool not in self.pools.values())
 
     def drop(self) -> None:
-        """Close all connections that were kept."""
+        """Close all cached connections."""
         for pool in self.pools.values():
             pool.dispose()
         self.pools.clear()
@@ -107,12 +109,12 @@ DATABASES = Databases()
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """Keep it."""
+def reuse_compiled_code() -> Iterator[None]:
+    """Reuse compiled code and connections in every app that is created meanwhile."""
     routes = Routes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(Flask.jinja_options, "bytecode_cache", Templates())
         patch.setattr(Rule, "compile", lambda rule: routes.of(rule))
-        patch.setattr(SQLAlchemy, "_make_engine", lambda *given: DATABASES.engine(*given))
+        patch.setattr(SQLAlchemy, "_make_engine", lambda *arguments: DATABASES.engine(*arguments))
         yield
     DATABASES.drop()

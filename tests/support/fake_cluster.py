@@ -15,7 +15,7 @@ TOKEN = "canary-token-5c1e77"
 
 
 class FakeCluster:
-    """Answers like an API server. Every change has the next resourceVersion."""
+    """A fake API server. Every change has the next resourceVersion."""
 
     def __init__(self) -> None:
         self.version = 100
@@ -25,7 +25,7 @@ class FakeCluster:
         self.forbidden: set[str] = set()
         self.unwatched: set[str] = set()
         self.unknown_apis: set[str] = set()
-        self.too_old = 0  # so many continuations are answered with 410
+        self.too_old = 0  # how many of the next continuations get status 410
         self.watched: list[str] = []
         self.identity = "system:serviceaccount:ops:painchain"
         self._changed = threading.Condition()
@@ -39,7 +39,7 @@ class FakeCluster:
             verb = "MODIFIED" if key in self.objects else "ADDED"
             meta = {"name": name, "uid": f"uid-{kind}-{namespace}-{name}", "resourceVersion": str(self.version)}
             self.objects[key] = {**more, "metadata": {**meta, "namespace": namespace, **more.get("metadata", {})}}
-            self._tell(verb, key, self.objects[key])
+            self._stream_change(verb, key, self.objects[key])
 
     def remove(self, kind: str, name: str, namespace: str = "shop") -> None:
         """Delete an object."""
@@ -48,14 +48,14 @@ class FakeCluster:
             self.version += 1
             last = self.objects.pop(key)
             last["metadata"] = {**last["metadata"], "resourceVersion": str(self.version)}
-            self._tell("DELETED", key, last)
+            self._stream_change("DELETED", key, last)
 
     def bookmark(self) -> None:
         """Send a bookmark to every stream."""
         with self._changed:
             for kind in RESOURCES:
                 bookmark = {"kind": kind, "metadata": {"resourceVersion": str(self.version)}}
-                self._tell("BOOKMARK", (kind, "", ""), bookmark)
+                self._stream_change("BOOKMARK", (kind, "", ""), bookmark)
 
     def say(self, kind: str, line: dict[str, Any]) -> None:
         """Send a raw line to the streams of a kind."""
@@ -76,7 +76,7 @@ class FakeCluster:
             self._closed = True
             self._changed.notify_all()
 
-    def _tell(self, verb: str, key: tuple[str, str, str], manifest: dict[str, Any]) -> None:
+    def _stream_change(self, verb: str, key: tuple[str, str, str], manifest: dict[str, Any]) -> None:
         line = {"type": verb, "object": json.loads(json.dumps(manifest))}
         self.lines.append((self.version, key[0], key[1] if verb != "BOOKMARK" else "", line))
         self._changed.notify_all()
@@ -90,7 +90,7 @@ class FakeCluster:
             return as_json({"gitVersion": "v1.33.1"})
         if request.body:
             return self._review(parts.path, json.loads(request.body))
-        api, namespace, plural = _place(parts.path)
+        api, namespace, plural = _resource_of(parts.path)
         kinds = [kind for kind, resource in RESOURCES.items() if resource.plural == plural]
         if not kinds or api.partition("/")[2] in self.unknown_apis:
             return status(404)
@@ -143,7 +143,7 @@ class FakeCluster:
         return as_json({"status": {"allowed": kind not in denied}}, 201)
 
 
-def _place(path: str) -> tuple[str, str, str]:
+def _resource_of(path: str) -> tuple[str, str, str]:
     """Return API, namespace and plural of a path."""
     parts = path.strip("/").split("/")
     if "namespaces" in parts:

@@ -1,4 +1,4 @@
-"""Read pages as people do: fetch a form, fill it, read lists of words."""
+"""Read and use pages as a person does: read the text of elements, fetch a form, fill it in."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from werkzeug.test import TestResponse
 
 
 def soup(response: TestResponse) -> BeautifulSoup:
-    """Return the page of a response."""
+    """Return the parsed page of a response."""
     return BeautifulSoup(response.get_data(as_text=True), "html.parser")
 
 
 def words(element: Tag | None) -> str:
-    """Return what a person reads in an element, with single spaces."""
+    """Return the visible text of an element, with single spaces."""
     assert element is not None
     return " ".join(element.get_text().split())
 
 
 def texts(page: BeautifulSoup | Tag, selector: str) -> list[str]:
-    """Return what a person reads in each element that matches."""
+    """Return the visible text of each matching element."""
     return [words(element) for element in page.select(selector)]
 
 
 def form_of(response: TestResponse, selector: str = "main form[method=post]") -> dict[str, Any]:
-    """Return what a browser would submit of a form, untouched. A list stands for several inputs of one name."""
+    """Return the inputs that a browser submits for an unchanged form, by name."""
     form = soup(response).select_one(selector)
     assert form is not None, f"no {selector} on the page"
-    sent: dict[str, Any] = {}
+    submitted: dict[str, Any] = {}
     for element in form.select("input[name], textarea[name], select[name]"):
         if element.has_attr("disabled") or element.get("type") in ("submit", "button"):
             continue
@@ -37,13 +37,13 @@ def form_of(response: TestResponse, selector: str = "main form[method=post]") ->
         name = str(element["name"])
         if element.name == "textarea":
             # Browsers send text areas with CRLF.
-            sent[name] = element.get_text().removeprefix("\n").replace("\n", "\r\n")
+            submitted[name] = element.get_text().removeprefix("\n").replace("\n", "\r\n")
         elif element.name == "select":
             chosen = element.select_one("option[selected]") or element.select_one("option")
-            sent[name] = chosen.get("value", "") if chosen else ""
+            submitted[name] = chosen.get("value", "") if chosen else ""
         else:
-            sent[name] = element.get("value", "on" if element.get("type") == "checkbox" else "")
-    return sent
+            submitted[name] = element.get("value", "on" if element.get("type") == "checkbox" else "")
+    return submitted
 
 
 def fill(form: dict[str, Any], **values: Any) -> dict[str, Any]:

@@ -12,15 +12,15 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 POSTGRES = os.environ.get("PAINCHAIN_TEST_POSTGRES", "")
-COPY = "painchain_test_"  # so begin the names of copies
-USES = 40  # after so many tests a database is made anew: what is deleted takes room until it is vacuumed
+COPY = "painchain_test_"  # the prefix of the names of copies
+USES = 40  # tests per copy; then a new one is made, because deleted rows take space until a vacuum
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 SEQUENCES = """
     SELECT sequencename, coalesce(last_value, start_value), last_value IS NOT NULL
     FROM pg_sequences WHERE schemaname = 'public'
 """
-# Whatever a test can have done to a database besides writing rows.
+# The changes that a test can make to a database besides writing rows.
 SHAPE = """
     SELECT
         (SELECT string_agg(concat(relname, relkind, relchecks, relhastriggers), ' ' ORDER BY relname)
@@ -40,7 +40,7 @@ def postgres_url(name: str) -> str:
 
 @contextmanager
 def connected(url: str, **options: str) -> Iterator[Connection]:
-    """Connect to a database of the test server for a moment."""
+    """Connect to a database of the test server."""
     engine = create_engine(url, **options)
     try:
         with engine.connect() as connection:
@@ -56,27 +56,27 @@ def on_server(statement: str) -> None:
 
 
 def keep_rows(url: str) -> None:
-    """Store a copy of every row, and a function that restores it."""
+    """Store a copy of every row, and a function that restores all rows."""
     with connected(url) as connection, connection.begin():
-        connection.execute(text("CREATE SCHEMA kept"))
+        connection.execute(text("CREATE SCHEMA stored"))
         tables = connection.scalars(text(TABLES)).all()
         for table in tables:
-            connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
-        rows = [f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE kept.{table};" for table in tables]
+            connection.execute(text(f"CREATE TABLE stored.{table} AS TABLE public.{table}"))
+        rows = [f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE stored.{table};" for table in tables]
         numbers = [
             f"PERFORM setval('public.{sequence}', {last_value}, {is_used});"
             for sequence, last_value, is_used in connection.execute(text(SEQUENCES))
         ]
-        # Without foreign keys for the moment; whoever still holds a lock has the database for himself.
+        # Foreign keys are off meanwhile. If a connection still holds a lock, this fails, and a new copy is made.
         settings = "SET session_replication_role = replica SET lock_timeout = '1s'"
         body = f"BEGIN {' '.join(rows + numbers)} END"
         connection.execute(
-            text(f"CREATE FUNCTION kept.put_back() RETURNS void LANGUAGE plpgsql {settings} AS $${body}$$")
+            text(f"CREATE FUNCTION stored.restore_rows() RETURNS void LANGUAGE plpgsql {settings} AS $${body}$$")
         )
 
 
 class Copy:
-    """A copy of the template database. If a test changed more than rows, a new copy is made."""
+    """A copy of the template database. It is replaced if a test changed more than rows."""
 
     def __init__(self, template: str):
         self.template = template
@@ -87,7 +87,7 @@ class Copy:
 
     def fresh(self) -> str:
         """Return the name of a database in its state after a first start."""
-        if self.engine is None or self.uses >= USES or not self._put_back(self.engine):
+        if self.engine is None or self.uses >= USES or not self._restore(self.engine):
             self.drop()
             self.name, self.uses = f"{COPY}{uuid.uuid4().hex[:8]}", 0
             on_server(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
@@ -98,17 +98,17 @@ class Copy:
         return self.name
 
     def drop(self) -> None:
-        """Remove the database."""
+        """Drop the database."""
         if self.engine is not None:
             self.engine.dispose()
             on_server(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
-    def _put_back(self, engine: Engine) -> bool:
+    def _restore(self, engine: Engine) -> bool:
         try:
             with engine.begin() as connection:
                 if connection.execute(text(SHAPE)).one() != self.shape:
                     return False
-                connection.execute(text("SELECT kept.put_back()"))
+                connection.execute(text("SELECT stored.restore_rows()"))
             return True
         except DBAPIError:
             return False

@@ -15,9 +15,9 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def new(number: int, **given: Any) -> NewEvent:
-    """Return an event, different from others by its number alone."""
-    timestamp = given.get("timestamp", NOW - HOUR)
+def new(number: int, **members: Any) -> NewEvent:
+    """Return a new event that differs from the others only by its number."""
+    timestamp = members.get("timestamp", NOW - HOUR)
     plain: dict[str, Any] = {
         "event_id": f"made-up-{number}",
         "source": "github",
@@ -30,7 +30,7 @@ def new(number: int, **given: Any) -> NewEvent:
         "timestamp": timestamp,
         "recorded_at": timestamp,
     }
-    return NewEvent(**{**plain, **given})
+    return NewEvent(**{**plain, **members})
 
 
 def poll_clock(context: PollContext) -> PollResult:

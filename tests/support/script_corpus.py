@@ -1,4 +1,4 @@
-"""Texts that have become markup or scripts elsewhere, and how to tell that none has on a page of ours."""
+"""Texts that were run as markup or scripts in other programs, and an assertion that a page runs none of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CORPUS = [
     "<scr<script x55>ipt x55>x55()</scr</script>ipt>",
     '"><script x55 src=//evil.example/x.js></script>',
     "'\"--><svg/x55/onload=x55()>",
-    "<img x55 src=x onerror=x55()//",  # without an end: whatever follows is part of it
+    "<img x55 src=x onerror=x55()//",  # the tag is not closed, and swallows the text that follows
     '" x55 autofocus onfocus=x55() y="',
     "' x55 autofocus onfocus=x55() y='",
     "` x55 onmouseover=x55() `",
@@ -56,7 +56,7 @@ FOREIGN = {"style", "img", "iframe", "object", "embed", "base", "b", "math", "te
 
 
 def assert_inert(page: BeautifulSoup) -> None:
-    """Assert that a page has no script, handler, style or image but its own, and leads nowhere that acts."""
+    """Assert that a page has only its own scripts, handlers, styles and images, and no link that runs a script."""
     for element in page.find_all():
         assert element.name not in FOREIGN, element
         assert "x55" not in element.attrs, element

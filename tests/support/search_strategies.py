@@ -1,4 +1,4 @@
-"""Searches for Hypothesis, made from the pieces of the language in any order."""
+"""Hypothesis strategies for searches: parts of the search language in any order."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""Count the statements that reach a database's driver, whichever layer of PainChain sends them."""
+"""Count the statements that reach a database's driver, from any layer of PainChain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from painchain.database.session import db
 
-# What the pool asks a connection before it gives it out, and what ends a transaction, is not counted.
+# Not counted: the pool's check of a connection, and the end of a transaction.
 IGNORED = ("PRAGMA", ";", "COMMIT", "ROLLBACK")
 
 
@@ -64,10 +64,10 @@ def _postgresql_factory(statements: list[str]) -> type[psycopg.Cursor[Any]]:
 
 @contextmanager
 def counted(app: Flask) -> Iterator[list[str]]:
-    """Record the statements that the app's database is sent: one for each ``execute`` or ``executemany``.
+    """Record the statements that the app sends to its database: one for each ``execute`` or ``executemany``.
 
     BEGIN counts; COMMIT and ROLLBACK do not, nor does the pool's check of a connection. The list is
-    empty at first, and on PostgreSQL and SQLite alike holds what SQLAlchemy sends and what goes straight to the driver.
+    empty at first, and contains statements of SQLAlchemy and statements that go directly to the driver.
     """
     statements: list[str] = []
     with app.app_context():

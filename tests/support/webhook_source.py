@@ -1,4 +1,4 @@
-"""A sample source of webhooks, whose deliveries are signed as GitHub signs them. Each contains any number of casts.
+"""A sample source of webhooks whose deliveries are signed like GitHub's. Each delivery contains any number of casts.
 
 If the connector has the URL of an API, the API adds the metal of each cast.
 """
@@ -90,5 +90,5 @@ def deliver(
 ) -> TestResponse:
     """Post a signed delivery that lists `casts`; bytes are posted unchanged as the body."""
     body = casts if isinstance(casts, bytes) else json.dumps({"casts": casts}).encode()
-    sent = {"X-Forge-Signature": sign(body, secret), "X-Forge-Delivery": delivery, **headers}
-    return client.post(address, data=body, content_type="application/json", headers=sent)
+    all_headers = {"X-Forge-Signature": sign(body, secret), "X-Forge-Delivery": delivery, **headers}
+    return client.post(address, data=body, content_type="application/json", headers=all_headers)

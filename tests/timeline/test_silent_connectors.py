@@ -1,4 +1,4 @@
-"""Silent connectors: those that usually have events at this time of day, not those that are quiet at night."""
+"""A connector is silent if it usually has events at this time of day, but has none."""
 
 from __future__ import annotations
 

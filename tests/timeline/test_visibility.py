@@ -22,7 +22,7 @@ SHA, BRANCH = ("Commit", "sha"), ("Commit", "branch")
 
 
 @contextmanager
-def acting(app: Flask) -> Iterator[Trail]:
+def audited_transaction(app: Flask) -> Iterator[Trail]:
     """Open an audited transaction."""
     with app.app_context(), writer.writing() as event_log:
         yield Trail(event_log, "operator", "one-action", datetime.now(UTC))
@@ -31,19 +31,19 @@ def acting(app: Flask) -> Iterator[Trail]:
 @pytest.fixture
 def number(app: Flask) -> int:
     """The number of a GitHub connector."""
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         return int(connector_store.create(TYPES["github"], {"name": "Work", "token": "made-up"}, False, trail).id)
 
 
 def show(app: Flask, number: int, **visible: bool) -> None:
     """Show or hide fields of commits."""
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         toggles = {("Commit", field): is_visible for field, is_visible in visible.items()}
         connector_store.set_visible(connector_store.get(number), ConnectorEdit(shown=toggles), trail)
 
 
 def builtin(app: Flask) -> int:
-    """The number of the built-in connector."""
+    """Return the number of the built-in connector."""
     with app.app_context():
         return int(connector_store.list_all(connector_type=BUILTIN.key)[0].id)
 
@@ -82,20 +82,22 @@ def test_only_toggles_that_change_something_differ(app, number):
 
 
 def test_hiding_the_fields_of_one_connector_leaves_those_of_another(app, number):
-    with acting(app) as trail:
-        other = int(connector_store.create(TYPES["github"], {"name": "Other", "token": "made-up"}, False, trail).id)
+    with audited_transaction(app) as trail:
+        other_connector = int(
+            connector_store.create(TYPES["github"], {"name": "Other", "token": "made-up"}, False, trail).id
+        )
     show(app, number, sha=False)
     with app.app_context():
         hidden = visibility.all_hidden()
-        assert visibility.hidden(other) == frozenset()
+        assert visibility.hidden(other_connector) == frozenset()
     assert hidden.of("github", number) == {SHA}
-    assert hidden.of("github", other) == frozenset()
+    assert hidden.of("github", other_connector) == frozenset()
     assert hidden.of("github", None) == frozenset()
 
 
 def test_the_toggles_of_the_audit_trail_apply_to_its_events_about_any_connector(app, number):
     show(app, number, sha=False)
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         hide_action = {("ConfigChanged", "action"): False}
         connector_store.set_visible(
             connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=hide_action), trail
@@ -108,12 +110,12 @@ def test_the_toggles_of_the_audit_trail_apply_to_its_events_about_any_connector(
 
 
 def test_hidden_fields_are_still_recorded(app, number):
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         every_field = dict.fromkeys(visibility.toggles(BUILTIN), False)
         connector_store.set_visible(
             connector_store.list_all(connector_type=BUILTIN.key)[0], ConnectorEdit(shown=every_field), trail
         )
-    with acting(app) as trail:
+    with audited_transaction(app) as trail:
         connector_store.update(connector_store.get(number), ConnectorEdit({"poll_interval": 900}), trail)
     with app.app_context():
         updated, changed = queries.page(Filter(connector=(str(number),))).events[:2]

@@ -47,7 +47,7 @@ WORK: dict[str, Callable[[GitHubModel], None]] = {
     "publish a draft": GitHubModel.publish_draft,
     "promote a release": GitHubModel.promote_release,
     "rename": GitHubModel.rename,
-    "make anew": GitHubModel.make_anew,
+    "make anew": GitHubModel.recreate,
 }
 # What polling cannot see after these, it must have seen before: a state that was overwritten leaves no trace.
 HIDES = ("release nightly", "promote a release", "rename", "make anew")

@@ -19,7 +19,7 @@ from painchain.startup import create_app
 from tests.conftest import close, settings_for
 from tests.counterparts.node import free_port
 from tests.counterparts.oidc import FakeProvider, provider
-from tests.support.accounts import PASSWORD, add_person, on_the_record, sign_in, sign_out
+from tests.support.accounts import PASSWORD, add_person, audited_transaction, sign_in, sign_out
 from tests.support.html import soup, words
 
 BACK = "/sign-in/oidc/back"
@@ -46,7 +46,7 @@ def make_app(settings: config.Settings, fake_server: FakeProvider) -> Iterator[M
     def make(**more: str) -> Flask:
         wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(**more))
         apps.append(app := create_app(wanted))
-        with on_the_record(app) as trail:
+        with audited_transaction(app) as trail:
             if not users.any_exist():
                 users.add("alice", "admin", trail, email="alice@people.example", password=PASSWORD)
         return app
@@ -114,7 +114,7 @@ def test_an_existing_account_reaches_the_requested_page_and_is_then_matched_by_s
     assert entered[:2] == ("SignedIn", "alice")
     assert entered[2]["way"] == "oidc"
     sign_out(client)
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.change(users.find_by_name("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
     assert through(client, fake_server, "subject-of-alice").status_code == 303
     assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
@@ -155,7 +155,7 @@ def test_a_refused_sign_in_shows_the_reason_and_is_audited(app, client, fake_ser
 def test_a_disabled_account_cannot_sign_in(app, client, fake_server):
     add_person(app, "root")
     through(client, fake_server, "subject-of-alice")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.disable(users.find_by_name("alice"), trail)
     assert message_of(client.get(client.get("/").location)).startswith("Your account is disabled")
     answer = through(client, fake_server, "subject-of-alice")

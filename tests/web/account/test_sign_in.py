@@ -13,7 +13,7 @@ from painchain.accounts import password_links, users
 from painchain.database.session import db
 from painchain.startup import create_app
 from tests.conftest import close
-from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record, sign_in, sign_out
+from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, texts, words
 
 
@@ -190,7 +190,7 @@ def test_changing_an_account_ends_its_sessions_and_the_page_shows_why(app, clien
     sign_in(client, "bob")
     page = client.get("/settings/integrations/new/kubernetes")
     open_tab = fill(form_of(page), name="Cluster")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         act(users.get(number), trail)
     polled = client.get("/news?after=0", headers={**HTMX, "HX-Current-URL": "http://localhost/?q=a"})
     assert (polled.status_code, polled.headers["HX-Redirect"]) == (401, "/sign-in?next=%2F%3Fq%3Da")
@@ -216,7 +216,7 @@ def test_a_failed_sign_in_is_audited_without_input_and_without_an_author(app, cl
     stranger = app.test_client()
     for name, password in (("alice", "planted-one-1"), ("planted-two-2", PASSWORD), ("Alice", "")):
         sign_in(stranger, name, password)
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.disable(users.get(number), trail)
     sign_in(stranger)
     failed = events(event_type="SignInFailed")
@@ -278,7 +278,7 @@ def test_signing_out_ends_the_session_on_the_server(app, client):
 def test_account_events_are_shown_with_names(app, client):
     number = add_person(app)
     add_person(app, "bob")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.change(users.get(number), trail, None, name="alice", role="editor", email="alice@mail.example")
         password_links.make_link(users.get(number), trail.now, trail)
     sign_in(client, "bob")

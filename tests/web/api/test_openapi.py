@@ -26,7 +26,7 @@ from painchain import connectors
 from painchain.accounts import api_tokens, users
 from painchain.database.session import db
 from painchain.web.api import openapi
-from tests.support.accounts import add_person, on_the_record
+from tests.support.accounts import add_person, audited_transaction
 from tests.support.webhook_source import HOOK
 
 pytestmark = pytest.mark.usefixtures("sources_at_hand")
@@ -113,7 +113,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def bearer(app: Flask) -> dict[str, str]:
     """Who asks here has an admin's token, which opens the metrics too. No address leads to its owner, who stays."""
     add_person(app, "owner")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         db.session.execute(db.text("UPDATE people SET id = -1"))
         owner = users.get(-1)
         assert owner is not None

@@ -17,7 +17,7 @@ from painchain.accounts import api_tokens, users
 from painchain.core.roles import ROLES
 from painchain.startup import create_app
 from tests.conftest import ON_SQLITE, close
-from tests.support.accounts import add_person, on_the_record, sign_in
+from tests.support.accounts import add_person, audited_transaction, sign_in
 from tests.support.html import form_of, soup, texts, words
 
 HTMX = {"HX-Request": "true"}
@@ -231,7 +231,7 @@ def test_without_a_session_only_the_sign_in_pages_are_served(app, client):
 @ON_SQLITE
 def test_a_token_has_the_lower_role_of_token_and_owner(app):
     number = add_person(app)
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         _, secret = api_tokens.create("deploy", "editor", 7, users.get(number), trail)
     client = app.test_client()
     bearer = {"Authorization": f"Bearer {secret}"}
@@ -246,10 +246,10 @@ def test_a_token_has_the_lower_role_of_token_and_owner(app):
 
     assert (refused("viewer"), refused("editor"), refused("admin")) == ({False}, {False}, {True})
     add_person(app, "bob")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.change(users.get(number), trail, None, name="alice", role="viewer")
     assert (refused("viewer"), refused("editor")) == ({False}, {True})
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.disable(users.get(number), trail)
     assert refused("viewer") == {True}
 

@@ -23,7 +23,7 @@ from painchain.connectors.contract import SourceEvent
 from painchain.eventlog import writer
 from painchain.ingestion import source_events
 from painchain.workers.completion import CompletionWorker
-from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record
+from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link
 from tests.support.html import fill, form_of, soup
 from tests.support.script_corpus import CORPUS, assert_inert
 from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS
@@ -133,7 +133,7 @@ def find_by_polling(app: Flask) -> None:
     """Find events of every type on every source, whose facts are these texts in every shape."""
     now = datetime.now(UTC)
     for number, kind in enumerate(connectors.ADDABLE.values()):
-        with on_the_record(app) as trail:
+        with audited_transaction(app) as trail:
             connector = connector_store.create(kind, {"name": f"Far {kind.key}", "token": "made-up"}, False, trail).id
         times = [one for time in range(4) for one in _of_types(kind, 7 * time + number, now)]
         with app.app_context(), writer.writing() as event_log:
@@ -239,7 +239,7 @@ def test_text_reported_by_a_script_is_escaped_on_every_page(client: FlaskClient)
 
 
 def test_text_delivered_by_a_webhook_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         gitlab = connectors.ADDABLE["gitlab"]
         number = connector_store.create(gitlab, {"name": "GitLab", "token": "made-up"}, True, trail).id
     secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from painchain.accounts import users
 from painchain.database.models import ApiToken
 from painchain.database.session import db
-from tests.support.accounts import add_person, on_the_record, sign_in
+from tests.support.accounts import add_person, audited_transaction, sign_in
 from tests.support.html import fill, form_of, soup, texts, words
 
 PAGE = "/settings/tokens"
@@ -81,10 +81,10 @@ def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
     assert [add_team(secret) for secret in secrets] == [403, 201, 201]
     assert [read("/api/tokens", secret) for secret in secrets] == [403, 403, 200]
     add_person(app, "bob")
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.change(users.get(admin), trail, None, name="alice", role="viewer")
     assert [add_team(secret) for secret in secrets] == [403, 403, 403]
-    with on_the_record(app) as trail:
+    with audited_transaction(app) as trail:
         users.disable(users.get(admin), trail)
     assert [read("/api/changes", secret) for secret in secrets] == [401, 401, 401]
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from painchain.accounts import users
-from tests.support.accounts import PASSWORD, add_person, make_link, on_the_record, sign_in, sign_out
+from tests.support.accounts import PASSWORD, add_person, audited_transaction, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, texts, words
 
 LIST = "/settings/people"
@@ -321,5 +321,5 @@ def test_people_are_managed_through_the_api(app: Flask, client: FlaskClient) -> 
     assert client.delete(bob).status_code == 204
     assert client.get(bob).status_code == 404
     assert client.delete("/api/people/1").status_code == 409
-    with on_the_record(app):
+    with audited_transaction(app):
         assert [person.name for person in users.list_users()] == ["alice"]
