@@ -1,4 +1,4 @@
-"""An app of its own for every test, on SQLite and, where one is given, on PostgreSQL."""
+"""Fixtures that give every test its own app, on SQLite and, if a server is configured, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from painchain.connectors.contract import ConnectionTestResult, PollResult
 from painchain.core import address_policy, config, logs
 from painchain.database.session import db
 from painchain.startup import create_app
-from tests.support.caching import DATABASES, kept
+from tests.support.caching import DATABASES, reuse_compiled_code
 from tests.support.html import fill, form_of, soup
 from tests.support.postgresql import POSTGRES, Copy, keep_rows, on_server, postgres_url
 
@@ -34,59 +34,59 @@ SQL_DIFFERS = (
     *("database/", "eventlog/", "faults/", "indexes/", "maintenance/", "timeline/"),
     *("integrity/test_derived_data.py", "integrity/test_verification.py"),
 )
-# A test that runs on SQLite only, whatever is asked for.
+# A test that always runs only on SQLite.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"])
 WITH_POSTGRES = pytest.mark.skipif(not POSTGRES, reason=NO_POSTGRES)
 
 TESTS = Path(__file__).parent
 LEFT_OUT = pytest.StashKey[list[str]]()
 
-# Most of what it takes to start a program of ours would be compiling it anew.
+# Without cached byte code, compiling would take most of the start of a PainChain process.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if "postgresql" in os.environ.get("PAINCHAIN_TEST_REQUIRE", "").split() and not POSTGRES:
     raise pytest.UsageError(NO_POSTGRES)
 
-AT_HAND = "127.0.0.0/8, ::1"  # where the fake servers of the tests listen
+LOOPBACK = "127.0.0.0/8, ::1"  # the fake servers of the tests listen here
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option to run every test that has a database on both of them."""
+    """Add an option that runs every test with a database on SQLite and PostgreSQL."""
     parser.addoption("--all-databases", action="store_true", help="Run every test on SQLite and on PostgreSQL.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `database`, even through `app`, on SQLite; and on PostgreSQL where that can differ."""
-    given = [name for mark in metafunc.definition.iter_markers("parametrize") for name in names_of(mark.args[0])]
-    if "database" not in metafunc.fixturenames or "database" in given:
+    parametrized = [name for mark in metafunc.definition.iter_markers("parametrize") for name in names_of(mark.args[0])]
+    if "database" not in metafunc.fixturenames or "database" in parametrized:
         return
     module = metafunc.definition.path.relative_to(TESTS).as_posix()
-    both = (
+    on_both = (
         metafunc.config.getoption("all_databases")
         or module.startswith(SQL_DIFFERS)
         or metafunc.definition.get_closest_marker("both_databases")
     )
-    postgresql = [pytest.param("postgresql", marks=WITH_POSTGRES)] if both else []
-    if not both:
+    postgresql = [pytest.param("postgresql", marks=WITH_POSTGRES)] if on_both else []
+    if not on_both:
         metafunc.config.stash.setdefault(LEFT_OUT, []).append(metafunc.definition.nodeid)
     metafunc.parametrize("database", ["sqlite", *postgresql], indirect=True)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take what a worker of pytest-xdist has left out; all of them collect the same tests."""
+    """Copy the list of left-out tests from a pytest-xdist worker; all workers collect the same tests."""
     if left_out := getattr(node, "workeroutput", {}).get("left_out"):
         node.config.stash[LEFT_OUT] = left_out
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let a worker of pytest-xdist tell what it left out."""
+    """Send the list of left-out tests from a pytest-xdist worker to the main process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out, and how to run it."""
+    """Print which tests were left out, and the commands that run them."""
     rows = [
         (f"{len(config.stash.get(LEFT_OUT, [])):,} tests on PostgreSQL too", "make test-all"),
         ("more examples against the API's description", "make test-fuzz"),
@@ -106,44 +106,44 @@ def names_of(argnames: str | Sequence[str]) -> list[str]:
 def settings_for(instance: Path, database_url: str = "", **more: str) -> config.Settings:
     """Return the settings of a test server."""
     environ = {"PAINCHAIN_INSTANCE": str(instance), "PAINCHAIN_DATABASE_URL": database_url, "PAINCHAIN_THREADS": "16"}
-    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = AT_HAND
+    environ["PAINCHAIN_ALLOW_PRIVATE_ADDRESSES"] = LOOPBACK
     return config.load({**environ, **{f"PAINCHAIN_{name.upper()}": value for name, value in more.items()}})
 
 
 def close(app: Flask) -> None:
-    """Let go of the database."""
+    """Close the session and the database connections of an app."""
     with app.app_context():
         db.session.remove()
-        DATABASES.let_go(db.engine)
+        DATABASES.release(db.engine)
 
 
 @pytest.fixture(autouse=True)
 def allow_loopback() -> None:
     """Allow connections to the fake servers on this machine, also without an app; reset this before every test."""
-    address_policy.allow_networks(address_policy.parse_networks(AT_HAND))
+    address_policy.allow_networks(address_policy.parse_networks(LOOPBACK))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> Iterator[None]:
-    """Keep what was compiled: most of the time of a page's test goes into doing it again for its app."""
-    with kept():
+    """Reuse compiled code: otherwise each test's app would compile again, which takes most of the time."""
+    with reuse_compiled_code():
         yield
 
 
 @pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An instance folder after its first start, to copy."""
+def started_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance folder after its first start, for copies."""
     folder = tmp_path_factory.mktemp("started")
     close(create_app(settings_for(folder)))
     return folder
 
 
 @pytest.fixture(scope="session")
-def postgres_template(started: Path) -> Iterator[str]:
-    """The name of a PostgreSQL database after its first start, to copy."""
+def postgres_template(started_instance: Path) -> Iterator[str]:
+    """The name of a PostgreSQL database after its first start, for copies."""
     name = f"painchain_template_{uuid.uuid4().hex[:8]}"
     on_server(f"CREATE DATABASE {name}")
-    close(create_app(settings_for(started, postgres_url(name))))
+    close(create_app(settings_for(started_instance, postgres_url(name))))
     keep_rows(postgres_url(name))
     yield name
     on_server(f"DROP DATABASE {name} WITH (FORCE)")
@@ -151,7 +151,7 @@ def postgres_template(started: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_copy(postgres_template: str) -> Iterator[Copy]:
-    """A copy of the template that is put back between tests."""
+    """A copy of the template that is reset between tests."""
     copy = Copy(postgres_template)
     yield copy
     copy.drop()
@@ -164,10 +164,12 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(database: str, started: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[config.Settings]:
-    """Settings of a server that has been started once."""
+def settings(
+    database: str, started_instance: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[config.Settings]:
+    """Settings of a server after its first start."""
     instance = tmp_path / "instance"
-    shutil.copytree(started, instance)
+    shutil.copytree(started_instance, instance)
     if database == "sqlite":
         yield settings_for(instance)
         return
@@ -177,7 +179,7 @@ def settings(database: str, started: Path, tmp_path: Path, request: pytest.Fixtu
 
 @pytest.fixture
 def app(settings: config.Settings) -> Iterator[Flask]:
-    """The app."""
+    """The app of the test."""
     app = create_app(settings)
     yield app
     close(app)
@@ -185,7 +187,7 @@ def app(settings: config.Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A plain browser, as far as Flask's client is one."""
+    """A browser without JavaScript: Flask's test client."""
     return app.test_client()
 
 
@@ -201,30 +203,30 @@ def add_connector(client: FlaskClient, type: str = "github", name: str = "Work G
 
 @pytest.fixture
 def make_connector(client: FlaskClient) -> Callable[..., int]:
-    """Add a connector through its form and return its id."""
+    """Return a function that adds a connector through its form and returns its id."""
     return partial(add_connector, client)
 
 
-def put_sources_at_hand(patch: pytest.MonkeyPatch) -> None:
-    """Let sources have no news and answer every test: nothing leaves this machine."""
-    checked = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
+def use_fake_sources(patch: pytest.MonkeyPatch) -> None:
+    """Replace the sources of all connector types: polls return no events, connection tests succeed, no request is sent."""
+    result = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
     for key, connector_type in connectors.ADDABLE.items():
-        at_hand = replace(
-            connector_type, poll=lambda context: PollResult((), {}), test_connection=lambda settings, now: checked
+        with_fake_source = replace(
+            connector_type, poll=lambda context: PollResult((), {}), test_connection=lambda settings, now: result
         )
-        patch.setitem(connectors.TYPES, key, at_hand)
-        patch.setitem(connectors.ADDABLE, key, at_hand)
+        patch.setitem(connectors.TYPES, key, with_fake_source)
+        patch.setitem(connectors.ADDABLE, key, with_fake_source)
 
 
 @pytest.fixture
-def sources_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connector types whose sources have no news and answer every test."""
-    put_sources_at_hand(monkeypatch)
+def fake_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connector types with fake sources, which send no requests."""
+    use_fake_sources(monkeypatch)
 
 
 @pytest.fixture
 def events(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
-    """Read events through the API, oldest first."""
+    """Return a function that reads events through the API, oldest first."""
 
     def read(**query: Any) -> list[dict[str, Any]]:
         response = client.get("/api/changes", query_string={"limit": 500, **query})
@@ -236,7 +238,7 @@ def events(client: FlaskClient) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """Let a test set up logging, and put it back as it was."""
+    """Let a test configure logging, and restore the configuration after it."""
     handlers, level = logging.root.handlers[:], logging.root.level
     logging.root.handlers.clear()
     logs.set_context()
@@ -247,7 +249,7 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def log_text(own_logging: None) -> Callable[[], str]:
-    """Log all there is as JSON, and return the text that has come since this was asked last."""
+    """Log everything as JSON, and return a function that returns the text logged since its last call."""
     text = io.StringIO()
     logs.configure("debug", "json")
     [handler] = logging.root.handlers
@@ -257,14 +259,14 @@ def log_text(own_logging: None) -> Callable[[], str]:
 
     def new() -> str:
         nonlocal read
-        told = text.getvalue()[read:]
-        read += len(told)
-        return told
+        new_text = text.getvalue()[read:]
+        read += len(new_text)
+        return new_text
 
     return new
 
 
 @pytest.fixture
 def logged(log_text: Callable[[], str]) -> Callable[[], list[dict[str, Any]]]:
-    """Return the lines that have come since this was asked last: each is an object."""
+    """Return a function that returns the lines logged since its last call, as objects."""
     return lambda: [json.loads(line) for line in log_text().split("\n")[:-1]]

@@ -25,9 +25,9 @@ Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def instance(tmp_path: Path, started: Path) -> Path:
+def instance(tmp_path: Path, started_instance: Path) -> Path:
     """An instance folder after its first start; starting here would double the time of a test."""
-    return shutil.copytree(started, tmp_path / "served")
+    return shutil.copytree(started_instance, tmp_path / "served")
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, started: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path, started_instance: Path) -> Iterator[Path]:
     """A small mounted disk that contains an instance folder after its first start."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root alone")
-    shutil.copytree(started, folder, dirs_exist_ok=True)
+    shutil.copytree(started_instance, folder, dirs_exist_ok=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 

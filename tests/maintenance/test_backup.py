@@ -327,7 +327,7 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
     assert newest(app).description["cause"].startswith("command line (")
 
 
-def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: Path, started: Path) -> None:
+def test_a_backup_with_another_key_names_the_missing_file(app: Flask, tmp_path: Path, started_instance: Path) -> None:
     take_backup(app, tmp_path / "file")
     elsewhere = create_app(settings_for(tmp_path / "elsewhere"))
     try:

@@ -29,7 +29,7 @@ from painchain.web.api import openapi
 from tests.support.accounts import add_person, audited_transaction
 from tests.support.webhook_source import HOOK
 
-pytestmark = pytest.mark.usefixtures("sources_at_hand")
+pytestmark = pytest.mark.usefixtures("fake_sources")
 
 # Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
 REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
@@ -92,7 +92,7 @@ BEYOND_ANY_SCHEMA = (
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
+def hooked(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
     """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
     for key, connector_type in connectors.TYPES.items():
         monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, webhook=HOOK))

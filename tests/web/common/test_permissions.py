@@ -175,7 +175,7 @@ def offered(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
 
 @ON_SQLITE
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.usefixtures("sources_at_hand")
+@pytest.mark.usefixtures("fake_sources")
 def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role):
     connector_id = make_connector("kubernetes", "Cluster", tags="a", enabled=True)
     assert (

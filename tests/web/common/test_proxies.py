@@ -24,13 +24,13 @@ SESSION = "painchain_session"
 
 
 @pytest.fixture
-def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def serving(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     """Start a server with its own settings and an account."""
     apps: list[Flask] = []
 
     def start(**more: str) -> Flask:
         folder = tmp_path / f"instance-{len(apps)}"
-        shutil.copytree(started, folder)
+        shutil.copytree(started_instance, folder)
         apps.append(create_app(settings_for(folder, **more)))
         add_person(apps[-1])
         return apps[-1]
@@ -111,9 +111,9 @@ def test_failed_sign_ins_count_for_the_address_sent_by_a_trusted_proxy(
     assert fail("2001:db8:0:2::1", 99) == 422
 
 
-def test_behind_a_trusted_proxy_signing_in_is_required(started: Path, tmp_path: Path) -> None:
+def test_behind_a_trusted_proxy_signing_in_is_required(started_instance: Path, tmp_path: Path) -> None:
     folder = tmp_path / "instance"
-    shutil.copytree(started, folder)
+    shutil.copytree(started_instance, folder)
     app = create_app(settings_for(folder, trusted_proxies="1"))
     assert app.test_client().get("/").status_code == 403
     close(app)

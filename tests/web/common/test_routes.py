@@ -20,12 +20,12 @@ from werkzeug.test import TestResponse
 from painchain import connectors
 from painchain.database.session import db
 from painchain.startup import create_app
-from tests.conftest import add_connector, close, put_sources_at_hand, settings_for
+from tests.conftest import add_connector, close, use_fake_sources, settings_for
 from tests.support.accounts import PASSWORD, add_person, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, words
 from tests.support.webhook_source import HOOK, deliver
 
-pytestmark = pytest.mark.usefixtures("sources_at_hand")
+pytestmark = pytest.mark.usefixtures("fake_sources")
 
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -429,7 +429,7 @@ def take_webhooks(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch, sources_at_hand: None) -> None:
+def hooked(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
     """Clusters take webhooks here."""
     take_webhooks(monkeypatch)
 
@@ -618,12 +618,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server on which something of every kind has happened."""
     instance = tmp_path_factory.mktemp("site") / "instance"
-    shutil.copytree(started, instance)
+    shutil.copytree(started_instance, instance)
     with pytest.MonkeyPatch.context() as patch:
-        put_sources_at_hand(patch)
+        use_fake_sources(patch)
         take_webhooks(patch)
         app = create_app(settings_for(instance))
         client = app.test_client()

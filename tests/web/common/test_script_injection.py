@@ -28,7 +28,7 @@ from tests.support.html import fill, form_of, soup
 from tests.support.script_corpus import CORPUS, assert_inert
 from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEAMS, TOKENS
 
-pytestmark = [pytest.mark.usefixtures("sources_at_hand"), pytest.mark.parametrize("database", ["sqlite"])]
+pytestmark = [pytest.mark.usefixtures("fake_sources"), pytest.mark.parametrize("database", ["sqlite"])]
 
 HTMX = {"HX-Request": "true"}
 # So many addresses of one route that other pages lead to are looked at; of events more, as each is another.

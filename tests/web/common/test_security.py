@@ -128,13 +128,13 @@ def test_every_page_shows_a_message_if_the_database_cannot_be_read(app, client):
 
 
 @pytest.fixture
-def serving(started: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def serving(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     """Start a server with its own settings."""
     apps: list[Flask] = []
 
     def start(**more: str) -> Flask:
         folder = tmp_path / f"instance-{len(apps)}"
-        shutil.copytree(started, folder)
+        shutil.copytree(started_instance, folder)
         apps.append(create_app(settings_for(folder, **more)))
         return apps[-1]
 
