@@ -208,7 +208,7 @@ def make_connector(client: FlaskClient) -> Callable[..., int]:
 
 
 def use_fake_sources(patch: pytest.MonkeyPatch) -> None:
-    """Replace the sources of all connector types: polls return no events, connection tests succeed, no request is sent."""
+    """Replace the source of every connector type: no poll finds events, connection tests succeed, nothing is sent."""
     result = ConnectionTestResult(True, "smith", ("everything",), ("nothing",))
     for key, connector_type in connectors.ADDABLE.items():
         with_fake_source = replace(

@@ -1,4 +1,4 @@
-"""Starting and stopping the real server: what it says, makes, keeps and refuses."""
+"""The real server starts and stops: its output, its files, and its refusals to start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REPORT = {"event_type": "config_changed", "connector_name": "Work GitHub", "fiel
 
 @dataclass
 class Server:
-    """A server in a process of its own; what it prints goes to files."""
+    """A server in a separate process; its output goes to files."""
 
     process: subprocess.Popen[bytes]
     out: Path
@@ -42,56 +42,56 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port of the address that it printed."""
+        """The port in the printed address."""
         return int(self.out.read_text().splitlines()[0].rsplit(":", 1)[1])
 
     def connect(self) -> http.client.HTTPConnection:
-        """Return a connection to it."""
+        """Open a connection to the server."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Send a request and return the status and the JSON of the answer."""
+        """Send a request, and return status and JSON of the response."""
         with closing(self.connect()) as connection:
             request(connection, method, path, body)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
-    def tell_to_stop(self) -> None:
-        """Send SIGTERM."""
+    def send_sigterm(self) -> None:
+        """Ask the server to stop."""
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """Tell it to stop, and wait until it has."""
-        self.tell_to_stop()
+        """Send SIGTERM, and wait until the process has exited with code 0."""
+        self.send_sigterm()
         assert self.process.wait(PATIENCE) == 0, self.err.read_text()
 
 
 def request(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> None:
-    """Send a request, with a body of JSON if there is one."""
+    """Send a request, with a JSON body if `body` is given."""
     headers = {} if body is None else {"Content-Type": "application/json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
 
 
-def settings_of(instance: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings of a server on that folder and a free port, unless others are given."""
+def settings_of(instance: Path, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return settings with this instance folder and a free port; `overrides` replaces them."""
     defaults = {"instance": str(instance), "port": "0", "log_level": "warning", "allow_private_addresses": "yes"}
-    return {**defaults, **given}
+    return {**defaults, **overrides}
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Path:
-    """An instance folder that is not there yet."""
+    """An instance folder that does not exist yet."""
     return tmp_path / "instance"
 
 
 @pytest.fixture
 def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers, on that folder and a free port unless told otherwise, and see to it that none is left."""
+    """Return a function that starts a server, by default with `instance` and a free port; stop all in the end."""
     servers: list[Server] = []
 
-    def launch(**given: str) -> Server:
+    def launch(**settings: str) -> Server:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PAINCHAIN_")}
-        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, given).items()}
+        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, settings).items()}
         out, err = tmp_path / f"{len(servers)}.out", tmp_path / f"{len(servers)}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=stdout, stderr=stderr)
@@ -107,15 +107,15 @@ def launch(tmp_path: Path, instance: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def start(launch: Callable[..., Server]) -> Callable[..., Server]:
-    """Start a server as `launch` does, and wait until it has printed its address."""
+    """Return a function that starts a server like `launch`, and waits until it has printed its address."""
 
-    def start(**given: str) -> Server:
-        return ready(launch(**given))
+    def start(**settings: str) -> Server:
+        return wait_until_ready(launch(**settings))
 
     return start
 
 
-def ready(server: Server) -> Server:
+def wait_until_ready(server: Server) -> Server:
     """Wait until a server has printed its address."""
     for _ in range(PATIENCE * 20):
         if "\n" in server.out.read_text():
@@ -125,8 +125,8 @@ def ready(server: Server) -> Server:
     return pytest.fail(f"no address after {PATIENCE} s: {server.err.read_text()}")
 
 
-def one_line(code: int | None, out: str, err: str) -> str:
-    """Return the one line with which a server refuses to start."""
+def only_line(code: int | None, out: str, err: str) -> str:
+    """Return the only line of output of a server that refused to start."""
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
     assert line.startswith("painchain: ")
@@ -135,25 +135,25 @@ def one_line(code: int | None, out: str, err: str) -> str:
 
 
 def refusal_of(server: Server) -> str:
-    """Return the one line with which a server in a process of its own refuses to start."""
-    return one_line(server.process.wait(PATIENCE), server.out.read_text(), server.err.read_text())
+    """Return the only line of output of a server process that refused to start."""
+    return only_line(server.process.wait(PATIENCE), server.out.read_text(), server.err.read_text())
 
 
 @pytest.fixture
 def refusal(instance: Path, own_logging: None) -> Callable[..., str]:
-    """Start a server in this process, which has to refuse, and return the line that says why."""
+    """Return a function that starts a server in this process, which must refuse, and returns its message."""
 
-    def refusal(**given: str) -> str:
+    def refusal(**settings: str) -> str:
         environ = {name: None for name in os.environ if name.startswith("PAINCHAIN_")}
-        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, given).items()}
+        environ |= {f"PAINCHAIN_{name.upper()}": value for name, value in settings_of(instance, settings).items()}
         result = CliRunner().invoke(main, ["serve"], prog_name="painchain", env=environ)
-        return one_line(result.exit_code, result.stdout, result.stderr)
+        return only_line(result.exit_code, result.stdout, result.stderr)
 
     return refusal
 
 
 def rows(instance: Path, query: str) -> list[Any]:
-    """Return what a query finds in the database file."""
+    """Return the rows that a query selects from the database file."""
     with closing(sqlite3.connect(instance / "painchain.db")) as connection:
         return connection.execute(query).fetchall()
 
@@ -181,14 +181,16 @@ def test_a_second_start_migrates_and_loses_nothing(start: Callable[..., Server],
     assert first.ask("POST", "/api/painchain/log", REPORT)[0] == 201
     before = first.ask("GET", "/api/changes"), first.ask("GET", "/api/connectors")
     first.stop()
-    kept = (instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")
+    before_restart = (instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")
     second = start(log_level="info")
     assert (second.ask("GET", "/api/changes"), second.ask("GET", "/api/connectors")) == before
     second.stop()
-    assert ((instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")) == kept
+    assert ((instance / "secret.key").read_bytes(), rows(instance, "PRAGMA schema_version")) == before_restart
     assert rows(instance, "SELECT name FROM connectors") == [("PainChain System",)]
-    said = [json.loads(line) for line in second.err.read_text().splitlines()]  # no terminal: each line is an object
-    assert [line["message"] for line in said] == ["GET /api/changes 200", "GET /api/connectors 200"]
+    log_lines = [
+        json.loads(line) for line in second.err.read_text().splitlines()
+    ]  # JSON, because standard error is not a terminal
+    assert [line["message"] for line in log_lines] == ["GET /api/changes 200", "GET /api/connectors 200"]
 
 
 def test_sigterm_loses_no_acknowledged_event(start: Callable[..., Server], instance: Path) -> None:
@@ -196,13 +198,13 @@ def test_sigterm_loses_no_acknowledged_event(start: Callable[..., Server], insta
     answered: list[str] = []
 
     def report(_: int) -> None:
-        with suppress(OSError, http.client.HTTPException):  # the server is gone
+        with suppress(OSError, http.client.HTTPException):  # the server has stopped
             for _ in range(500):
                 status, answer = server.ask("POST", "/api/painchain/log", REPORT)
                 assert status == 201
                 answered.append(answer["event_id"])
                 if len(answered) == 20:
-                    server.tell_to_stop()
+                    server.send_sigterm()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(report, range(4)))
@@ -217,13 +219,13 @@ def test_sigterm_loses_no_acknowledged_event(start: Callable[..., Server], insta
 def in_progress(
     start: Callable[..., Server], instance: Path
 ) -> Iterator[tuple[Server, sqlite3.Connection, http.client.HTTPConnection]]:
-    """A server, a write lock that holds it up, and a request that it is working on."""
+    """A server, a write lock that blocks it, and the connection of a request that waits for the lock."""
     server = start()
     with closing(sqlite3.connect(instance / "painchain.db", isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         with closing(server.connect()) as connection:
             request(connection, "POST", "/api/painchain/log", REPORT)
-            # Requests are taken up in the order in which they come: when a later one is answered, this one is.
+            # Requests are accepted in order: once a later one is answered, this one is in progress.
             assert server.ask("GET", "/api/connector-types")[0] == 200
             yield server, lock, connection
 
@@ -232,7 +234,7 @@ def test_a_running_request_is_answered_before_the_server_stops(
     in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
 ) -> None:
     server, lock, connection = in_progress
-    server.tell_to_stop()
+    server.send_sigterm()
     lock.execute("ROLLBACK")
     answer = connection.getresponse()
     assert answer.status == 201
@@ -245,11 +247,11 @@ def test_a_hanging_request_does_not_delay_the_stop(
     in_progress: tuple[Server, sqlite3.Connection, http.client.HTTPConnection], instance: Path
 ) -> None:
     server, lock, connection = in_progress
-    server.tell_to_stop()
+    server.send_sigterm()
     assert server.process.wait(PATIENCE) == 0
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         connection.getresponse()
-    # After 5 seconds waitress would have said that it waits no longer.
+    # After 5 seconds waitress would have logged that it gives up waiting.
     assert server.err.read_text() == ""
     lock.execute("ROLLBACK")
     assert rows(instance, "SELECT event_type FROM change_events") == [("ConnectorCreated",)]
@@ -257,7 +259,7 @@ def test_a_hanging_request_does_not_delay_the_stop(
 
 def test_a_second_stop_signal_has_no_effect(start: Callable[..., Server]) -> None:
     server = start()
-    server.tell_to_stop()
+    server.send_sigterm()
     server.stop()
     assert server.err.read_text() == ""
 
@@ -270,10 +272,10 @@ def test_servers_that_start_together_without_a_database_all_start(
         on_server(f"CREATE DATABASE {name}")
     try:
         url = postgres_url(name) if database == "postgresql" else ""
-        servers = [ready(server) for server in [launch(database_url=url) for _ in range(3)]]
+        servers = [wait_until_ready(server) for server in [launch(database_url=url) for _ in range(3)]]
         for server in servers:
-            types = [one["type"] for one in server.ask("GET", "/api/connectors")[1]]
-            created = [one["event_type"] for one in server.ask("GET", "/api/changes")[1]]
+            types = [connector["type"] for connector in server.ask("GET", "/api/connectors")[1]]
+            created = [event["event_type"] for event in server.ask("GET", "/api/changes")[1]]
             assert (types, created) == (["painchain"], ["ConnectorCreated"])
             server.stop()
     finally:
@@ -287,9 +289,9 @@ def test_an_invalid_port_is_refused(refusal: Callable[..., str], instance: Path,
     assert not instance.exists()
 
 
-def test_a_taken_port_is_refused(launch: Callable[..., Server]) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_refused(launch: Callable[..., Server]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
         assert f"127.0.0.1:{port}: Address already in use" in refusal_of(launch(port=str(port)))
 
 
@@ -350,7 +352,7 @@ def test_no_new_key_is_created_for_an_existing_log(
     assert "Put the right secret.key back" in refusal()
     assert (instance / "painchain.db").read_bytes() == before
     (instance / "secret.key").unlink()
-    file = instance / "elsewhere"
+    file = instance / "other"
     file.write_text(right)
     assert start(secret_key_file=str(file)).ask("GET", "/health")[0] == 200
 
@@ -367,7 +369,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_not_replaced(
 
 def test_an_unreachable_database_server_is_reported_without_the_password(refusal: Callable[..., str]) -> None:
     with closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        unused.bind(("127.0.0.1", 0))  # reserved, but not listening
         port = unused.getsockname()[1]
         line = refusal(database_url=f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/painchain")
     assert "Cannot use the database: " in line

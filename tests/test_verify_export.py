@@ -1,4 +1,4 @@
-"""The stand-alone verifier: a file of its own, which needs nothing but Python, tells which lines are genuine."""
+"""The stand-alone verifier of exports needs only Python, and reports which lines are genuine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Verify = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def exported(app: Flask) -> Lines:
-    """The lines of an export: ten events, the sixth removed by retention, another key from the eighth on."""
+    """The lines of an export of ten events; retention removed the sixth, and the eighth and later have a new key."""
     write(app, *({"title": f"é {number}", "description": {"b": [1.5, None], "a": "\u202e"}} for number in range(2, 8)))
     rotate(app)
     write(app, *({"tags": ["ci"], "author": "bob"} for _ in range(3)))
@@ -41,7 +41,7 @@ def exported(app: Flask) -> Lines:
 
 
 def lines_of(app: Flask) -> Lines:
-    """Return the lines of an export, the last written first."""
+    """Return the lines of an export, newest first."""
     with app.app_context():
         lines = [json.loads(line) for line in texts_of("ndjson").splitlines()]
     return sorted(lines, key=lambda line: -line["id"])
@@ -49,8 +49,8 @@ def lines_of(app: Flask) -> Lines:
 
 @pytest.fixture
 def verify(app: Flask, tmp_path: Path) -> Verify:
-    """Verify lines where there is no PainChain, as somebody else does."""
-    folder = tmp_path / "elsewhere"
+    """Return a function that verifies lines in a folder without PainChain, and returns exit code and output."""
+    folder = tmp_path / "other"
     folder.mkdir()
     (folder / "verify_export.py").write_bytes(FILE.read_bytes())
     roots = app.extensions["painchain"].keys.roots
@@ -58,7 +58,7 @@ def verify(app: Flask, tmp_path: Path) -> Verify:
     def verify(lines: Lines | str, *more: str, keys: str | None = None) -> tuple[int, str]:
         text = lines if isinstance(lines, str) else "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "export.ndjson").write_text(text)
-        (folder / "secret.key").write_text(keys if keys is not None else _spelt(app))
+        (folder / "secret.key").write_text(keys if keys is not None else _key_file(app))
         command = [sys.executable, "-I", "-S", "verify_export.py", "export.ndjson", "--key", "secret.key", *more]
         done = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
@@ -67,7 +67,7 @@ def verify(app: Flask, tmp_path: Path) -> Verify:
     return verify
 
 
-def _spelt(app: Flask) -> str:
+def _key_file(app: Flask) -> str:
     import base64
 
     return "\n".join(base64.urlsafe_b64encode(root).decode() for root in app.extensions["painchain"].keys.roots)
@@ -225,7 +225,7 @@ def test_unverifiable_input_gives_exit_code_2(app: Flask, verify: Verify, lines:
 def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verify, tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
-    checkpoint_file = tmp_path / "kept"
+    checkpoint_file = tmp_path / "checkpoints"
     write(app, {})
     with app.app_context():
         for _ in range(2):
@@ -248,16 +248,22 @@ def test_a_checkpoint_shows_whether_the_end_is_missing(app: Flask, verify: Verif
 
 def test_memory_use_does_not_grow_with_the_export() -> None:
     root = b"4" * crypto.KEY_BYTES
-    whole = verify_export.Export([root])
+    export_file = verify_export.Export([root])
     key, mac = verify_export.derive_key(root, "chain of events"), bytes(32)
     import hmac
 
     for number in range(1, 3000):
         before, mac = mac, hmac.digest(key, mac + number.to_bytes(8, "big") + b"", "sha256")
-        whole._is_known(number)
-        whole.genuine += 1
-        whole._join(number, before, mac)
-    assert (len(whole._starts), len(whole._ends), whole.bad, whole.missing, whole.gaps) == (1, 1, 0, 0, 0)
+        export_file._is_known(number)
+        export_file.genuine += 1
+        export_file._join(number, before, mac)
+    assert (
+        len(export_file._starts),
+        len(export_file._ends),
+        export_file.bad,
+        export_file.missing,
+        export_file.gaps,
+    ) == (1, 1, 0, 0, 0)
 
 
 def test_every_line_of_an_export_contains_its_chain_values(exported: Lines) -> None:
@@ -265,5 +271,5 @@ def test_every_line_of_an_export_contains_its_chain_values(exported: Lines) -> N
     assert all(value["version"] == 1 and len(value["mac"]) == 64 for value in by_number.values())
     assert by_number[1]["previous"] == "00" * 32
     assert by_number[5]["previous"] == by_number[4]["mac"]
-    assert len(by_number[7]["previous"]) == 64, "retention has removed the event before"
+    assert len(by_number[7]["previous"]) == 64, "retention removed the previous event"
     assert export.FORMATS["ndjson"].label == "NDJSON"

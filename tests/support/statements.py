@@ -63,7 +63,7 @@ def _postgresql_factory(statements: list[str]) -> type[psycopg.Cursor[Any]]:
 
 
 @contextmanager
-def counted(app: Flask) -> Iterator[list[str]]:
+def recorded_statements(app: Flask) -> Iterator[list[str]]:
     """Record the statements that the app sends to its database: one for each ``execute`` or ``executemany``.
 
     BEGIN counts; COMMIT and ROLLBACK do not, nor does the pool's check of a connection. The list is

@@ -1,4 +1,4 @@
-"""/metrics: for Prometheus with its token and for nobody else, cheap to ask, and without end for no label."""
+"""/metrics requires a token, is cheap, and has only labels with few values."""
 
 from __future__ import annotations
 
@@ -44,48 +44,45 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def off(settings: Settings) -> Iterator[Flask]:
-    """A server that was told nothing of metrics."""
+def app_without_metrics(settings: Settings) -> Iterator[Flask]:
+    """A server without a metrics token."""
     app = create_app(settings_for(settings.instance, settings.database_url))
     yield app
     close(app)
 
 
-def scraped(client: FlaskClient) -> dict[str, Metric]:
-    """Return what Prometheus reads, by name."""
+def scrape(client: FlaskClient) -> dict[str, Metric]:
+    """Return the metrics as Prometheus parses them, by name."""
     answer = client.get("/metrics", headers=BEARER)
     assert answer.status_code == 200, answer.text
-    return {
-        text_string_to_metric_family.name: text_string_to_metric_family
-        for text_string_to_metric_family in text_string_to_metric_families(answer.text)
-    }
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
 
 
 def values(metric: Metric, *labels: str) -> dict[Any, float]:
-    """Return its samples by the values of some labels."""
+    """Return the samples of a metric by the values of some labels."""
     return {tuple(sample.labels[name] for name in labels): sample.value for sample in metric.samples}
 
 
 def value(client: FlaskClient, name: str) -> float:
-    [sample] = scraped(client)[name].samples
+    [sample] = scrape(client)[name].samples
     return sample.value
 
 
-# The door
+# Access
 
 
 @ON_SQLITE
-def test_metrics_are_off_until_a_token_is_set(off: Flask) -> None:
+def test_metrics_are_off_until_a_token_is_set(app_without_metrics: Flask) -> None:
     for headers in ({}, BEARER, {"Authorization": "Bearer "}):
-        assert off.test_client().get("/metrics", headers=headers).status_code == 404
+        assert app_without_metrics.test_client().get("/metrics", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize(
-    "given", ["", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"]
+    "header", ["", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"]
 )
 @ON_SQLITE
-def test_without_the_token_no_metrics_are_returned(app: Flask, client: FlaskClient, given: str) -> None:
-    answer = client.get("/metrics", headers={"Authorization": given})
+def test_without_the_token_no_metrics_are_returned(app: Flask, client: FlaskClient, header: str) -> None:
+    answer = client.get("/metrics", headers={"Authorization": header})
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "painchain_" not in answer.text
 
@@ -101,19 +98,19 @@ def test_the_metrics_token_gives_access_only_to_the_metrics(app: Flask, client: 
     assert client.post("/metrics", headers=BEARER).status_code in (401, 405)
 
 
-# What is told
+# Content
 
 
 def test_the_output_is_valid_for_prometheus(app: Flask, client: FlaskClient, make_connector: Make) -> None:
     make_connector()
     client.get("/")
-    families = scraped(client)
+    families = scrape(client)
     text = client.get("/metrics", headers=BEARER).text
     for name, family in families.items():
         assert family.documentation.endswith((".", ";")) or name.startswith("process_"), name
         assert family.type in ("counter", "gauge", "histogram"), name
-        written = f"{name}_total" if family.type == "counter" else name
-        assert text.count(f"# HELP {written} ") == text.count(f"# TYPE {written} ") == 1
+        full_name = f"{name}_total" if family.type == "counter" else name
+        assert text.count(f"# HELP {full_name} ") == text.count(f"# TYPE {full_name} ") == 1
         assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_created")), name
         labels = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
         assert len(labels) == len(set(labels)), name
@@ -154,7 +151,7 @@ def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskC
         client.open("/", method=f"MADEUP{number}")
         client.get(f"/people/nobody-{number}")
         client.get("/news?after=1")
-    families = scraped(client)
+    families = scrape(client)
     requests = values(families["painchain_http_requests"], "route", "method", "status")
     assert requests["none", "GET", "4xx"] == 30
     assert requests["none", "OTHER", "4xx"] == 30
@@ -173,13 +170,13 @@ def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskC
 def test_events_are_counted_by_source_once_they_are_written(
     app: Flask, client: FlaskClient, make_connector: Make
 ) -> None:
-    before = values(scraped(client)["painchain_events_written"], "source").get(("painchain",), 0)
+    before = values(scrape(client)["painchain_events_written"], "source").get(("painchain",), 0)
     make_connector()
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(number) for number in range(600)))
     with app.app_context(), pytest.raises(IntegrityError), writer.writing() as event_log:
         event_log.append(new(601), new(1))
-    families = scraped(client)
+    families = scrape(client)
     assert values(families["painchain_events_written"], "source") == {("painchain",): before + 1, ("github",): 600}
     assert values(families["painchain_events"], "source") == {("painchain",): 2, ("github",): 600}
     assert value(client, "painchain_log_last_event") == 602
@@ -188,7 +185,7 @@ def test_events_are_counted_by_source_once_they_are_written(
 def test_failed_writes_are_counted(app: Flask, client: FlaskClient) -> None:
     refuse(app, "INSERT", "change_events")
     assert client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}).status_code == 503
-    refused = values(scraped(client)["painchain_writes_refused"], "reason")
+    refused = values(scrape(client)["painchain_writes_refused"], "reason")
     assert refused == {("busy",): 0, ("database",): 1}
 
 
@@ -202,20 +199,20 @@ def test_polls_are_counted_by_type_and_outcome_and_connectors_by_state(
         PollError("no", ErrorKind.AUTHENTICATION),
     ]
 
-    def answer(turn: object, stopping: object) -> PollResult:
-        families = answers.pop(0)
-        if isinstance(families, PollError):
-            raise families
-        return families
+    def answer(context: object, stopping: object) -> PollResult:
+        result = answers.pop(0)
+        if isinstance(result, PollError):
+            raise result
+        return result
 
     monkeypatch.setattr(polling, "_ask", answer)
     for days in range(3):
         with app.app_context():
             now = datetime.now(UTC) + timedelta(days=2 * days)
-            turn = poll_leases.acquire(now)
-            assert turn is not None
-            polling.poll(turn, lambda now=now: now)
-    families = scraped(client)
+            lease = poll_leases.acquire(now)
+            assert lease is not None
+            polling.poll(lease, lambda now=now: now)
+    families = scrape(client)
     outcomes = ("good", "rate_limited", "failed")
     assert values(families["painchain_polls"], "type", "outcome") == {("github", outcome): 1 for outcome in outcomes}
     states = values(families["painchain_connectors"], "type", "state")
@@ -258,9 +255,9 @@ def test_a_broken_log_and_failing_checkpoints_are_in_the_metrics(app: Flask, cli
 def test_an_unreadable_database_is_in_the_metrics(app: Flask, client: FlaskClient) -> None:
     assert value(client, "painchain_database_up") == 1
     with app.app_context():
-        db.session.execute(db.text("ALTER TABLE log_head RENAME TO away"))
+        db.session.execute(db.text("ALTER TABLE log_head RENAME TO renamed"))
         db.session.commit()
-    families = scraped(client)
+    families = scrape(client)
     assert families["painchain_database_up"].samples[0].value == 0
     assert "painchain_log_last_event" not in families
     assert "painchain_http_requests" in families
@@ -275,8 +272,8 @@ def test_a_scrape_takes_few_queries_for_any_log_length(app: Flask, client: Flask
         with writer.writing() as event_log:
             event_log.append(*(new(number) for number in range(2000)))
         statements: list[tuple[str, Any]] = []
-        event.listen(db.engine, "before_cursor_execute", lambda *given: statements.append((given[2], given[3])))
-        scraped(client)
+        event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append((args[2], args[3])))
+        scrape(client)
         selects = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
         with db.engine.connect() as connection:
             plans = [
@@ -287,9 +284,11 @@ def test_a_scrape_takes_few_queries_for_any_log_length(app: Flask, client: Flask
 
 
 @ON_SQLITE
-def test_two_apps_in_one_process_count_separately(off: Flask, client: FlaskClient, tmp_path: Path) -> None:
-    off.test_client().get("/report")
-    routes = values(scraped(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
+def test_two_apps_in_one_process_count_separately(
+    app_without_metrics: Flask, client: FlaskClient, tmp_path: Path
+) -> None:
+    app_without_metrics.test_client().get("/report")
+    routes = values(scrape(client).get("painchain_http_requests", Metric("none", "", "counter")), "route")
     assert ("/report",) not in routes
-    with off.app_context():
+    with app_without_metrics.app_context():
         assert runtime.current().metrics.registry is not client.application.extensions["painchain"].metrics.registry

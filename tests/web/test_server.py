@@ -1,4 +1,4 @@
-"""The server in front of the app: what never reaches the app is refused in words, with every header that protects."""
+"""The HTTP server refuses invalid requests with a message, and every response has the security headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from painchain.web.server import MAX_HEADER_BYTES, server_for
 from tests.conftest import close, settings_for
 
 CANARY = b"c4nary-in-a-header"
-PROTECTING = {name.lower(): value.lower() for name, value in SECURITY.items()}
+SECURITY_HEADERS = {name.lower(): value.lower() for name, value in SECURITY.items()}
 
 
 def serve(app: Flask, own: Settings) -> Iterator[int]:
@@ -43,12 +43,12 @@ def running_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
 
 
 def app_with_address(app: Flask) -> Flask:
-    """Let the app tell who it believes to be asked by."""
+    """Let the app return scheme, host and client address of requests to /client."""
 
     def client_address() -> str | None:
-        return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/told" else None
+        return f"{request.scheme} {request.host} {request.remote_addr}" if request.path == "/client" else None
 
-    app.before_request_funcs[None].insert(1, client_address)  # behind auth.begin, which every answer needs
+    app.before_request_funcs[None].insert(1, client_address)  # after auth.begin, which every response needs
 
     @app.get("/static/fail")
     def fail() -> str:
@@ -57,8 +57,8 @@ def app_with_address(app: Flask) -> Flask:
     return app
 
 
-def say(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes and return status, headers and body of the answer."""
+def send(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes, and return status, headers and body of the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(raw)
         answer = b""
@@ -70,7 +70,7 @@ def say(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 END = b"Host: localhost\r\nConnection: close\r\n\r\n"
-NONE = [
+INVALID_REQUESTS = [
     ("not http", b"nonsense " + CANARY + b"\r\n\r\n", 400, b"Malformed request"),
     ("header", b"GET / HTTP/1.1\r\n" + CANARY + b"\r\n" + END, 400, b"Malformed request"),
     ("length", b"POST / HTTP/1.1\r\nContent-Length: " + CANARY + b"\r\n" + END, 400, b"Malformed request"),
@@ -95,17 +95,18 @@ NONE = [
 def test_an_invalid_request_is_refused_without_repeating_its_text(
     running_server: tuple[int, bool], caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name, raw, expected, words in NONE:
-        status, headers, body = say(running_server[0], raw)
+    for name, raw, expected, words in INVALID_REQUESTS:
+        status, headers, body = send(running_server[0], raw)
         assert (status, words in body) == (expected, True), (name, body)
         assert CANARY not in body
         assert b"waitress" not in body
         assert "server" not in headers
-        assert headers.items() >= PROTECTING.items()
+        assert headers.items() >= SECURITY_HEADERS.items()
         assert headers["cache-control"] == "no-store"
-    told = [record.members for record in caplog.records if record.name == "painchain.security"]  # type: ignore[attr-defined]
-    assert told == [
-        {"event": "unreadable_request", "address": "127.0.0.1", "status": expected} for _, _, expected, _ in NONE
+    events = [record.members for record in caplog.records if record.name == "painchain.security"]  # type: ignore[attr-defined]
+    assert events == [
+        {"event": "unreadable_request", "address": "127.0.0.1", "status": expected}
+        for _, _, expected, _ in INVALID_REQUESTS
     ]
     assert CANARY.decode() not in caplog.text
 
@@ -113,18 +114,18 @@ def test_an_invalid_request_is_refused_without_repeating_its_text(
 def test_proxy_headers_reach_the_app_only_if_the_proxy_is_trusted(running_server: tuple[int, bool]) -> None:
     port, trusting = running_server
     forwarded = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:9\r\n"
-    _, headers, body = say(port, b"GET /told HTTP/1.1\r\n" + forwarded + END)
+    _, headers, body = send(port, b"GET /client HTTP/1.1\r\n" + forwarded + END)
     assert body.decode() == ("https localhost:9 203.0.113.9" if trusting else "http localhost 127.0.0.1")
     assert "server" not in headers
 
 
 @pytest.mark.parametrize("running_server", ["0"], indirect=True)
 def test_every_kind_of_response_has_the_security_headers(running_server: tuple[int, bool]) -> None:
-    """Pages, files, what has not changed, redirects, refusals, defects, webhooks, and news that are none."""
+    """Pages, files, unchanged files, redirects, refusals, errors, webhooks, and polls without updates."""
     port = running_server[0]
 
     def get(what: bytes, headers: bytes = b"") -> tuple[int, dict[str, str], bytes]:
-        return say(port, what + b" HTTP/1.1\r\n" + headers + END)
+        return send(port, what + b" HTTP/1.1\r\n" + headers + END)
 
     _, file, _ = get(b"GET /static/icon.svg")
     etag = b"If-None-Match: " + file["etag"].encode() + b"\r\n"
@@ -137,12 +138,12 @@ def test_every_kind_of_response_has_the_security_headers(running_server: tuple[i
         404: lambda: get(b"GET /nowhere"),
         405: lambda: get(b"DELETE /"),
         500: lambda: get(b"GET /static/fail"),
-        400: lambda: say(port, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
+        400: lambda: send(port, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
     }
     for expected, ask in answers.items():
         status, headers, body = ask()
         assert status == expected
-        assert headers.items() >= PROTECTING.items(), status
+        assert headers.items() >= SECURITY_HEADERS.items(), status
         assert ("no-store" in headers["cache-control"]) == (status != 304)
         assert CANARY not in body
     for what in (
@@ -154,7 +155,7 @@ def test_every_kind_of_response_has_the_security_headers(running_server: tuple[i
         b"OPTIONS /",
     ):
         _, headers, _ = get(what)
-        assert headers.items() >= PROTECTING.items(), what
+        assert headers.items() >= SECURITY_HEADERS.items(), what
         assert headers["cache-control"] == "no-store", what
 
 
@@ -163,4 +164,4 @@ def test_silent_connections_do_not_block_others(running_server: tuple[int, bool]
     with ExitStack() as idle:
         for _ in range(150):
             idle.enter_context(socket.create_connection(("127.0.0.1", running_server[0]))).sendall(b"GET / HT")
-        assert say(running_server[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200
+        assert send(running_server[0], b"GET /health HTTP/1.1\r\n" + END)[0] == 200

@@ -1,4 +1,4 @@
-"""Webhooks: set up with a secret that is shown once, taken when genuine, each delivery once."""
+"""Webhooks have a secret that is shown once; valid deliveries are recorded, each once."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ LIST = "/settings/integrations"
 
 @pytest.fixture(autouse=True)
 def webhook_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more connector type, which takes webhooks."""
+    """Add a sample connector type with webhooks to the registry."""
     for registry in (connectors.TYPES, connectors.ADDABLE):
         monkeypatch.setitem(registry, "forge", WEBHOOK_SOURCE)
 
 
 @pytest.fixture
 def connector_id(client: FlaskClient) -> int:
-    """An enabled connector of the forge."""
+    """The number of an enabled connector of the sample type."""
     new = client.post("/api/connectors", json={"name": "Anvil", "type": "forge", "enabled": True})
     return int(new.get_json()["id"])
 
 
 @pytest.fixture
 def hook(client: FlaskClient, connector_id: int) -> tuple[str, str]:
-    """The path and the secret of its webhook."""
+    """The path and the secret of the connector's webhook."""
     response = client.post(f"/api/connectors/{connector_id}/webhook")
     assert response.status_code == 201
     return urlsplit(response.get_json()["url"]).path, response.get_json()["secret"]
 
 
 def press(client: FlaskClient, page: str, selector: str) -> Any:
-    """Send a form of a page as it stands."""
+    """Send an unchanged form of a page."""
     response = client.get(page)
     return client.post(str(soup(response).select_one(selector)["action"]), data=form_of(response, selector))
 
@@ -56,18 +56,18 @@ def press(client: FlaskClient, page: str, selector: str) -> Any:
 # The secret
 
 
-def test_the_secret_is_shown_once_and_on_the_record_without_it(
+def test_the_secret_is_shown_once_and_not_in_its_event(
     app: Flask, client: FlaskClient, events: Events, connector_id: int
 ) -> None:
-    shown = press(client, f"{LIST}/{connector_id}", "#webhook form")
-    assert shown.status_code == 200
-    page = soup(shown)
+    response = press(client, f"{LIST}/{connector_id}", "#webhook form")
+    assert response.status_code == 200
+    page = soup(response)
     assert page.select_one("#webhook-url")["value"] == f"http://localhost/hooks/forge/{connector_id}"
     secret = str(page.select_one("#webhook-secret")["value"])
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
     assert "shown only once" in words(page.select_one(".warning"))
     assert "tick Casts" in words(page.select_one(".instructions"))
-    assert shown.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store"
     for address in (LIST, "/api/connectors"):
         assert secret not in "".join(
             client.get(f"{address}/{connector_id}{what}").text for what in ("", "/webhook", "/history")
@@ -79,7 +79,7 @@ def test_the_secret_is_shown_once_and_on_the_record_without_it(
     assert words(soup(client.get("/?event_type=WebhookChanged")).select_one("#feed .secret")) == "set"
 
 
-def test_a_form_of_the_connector_that_is_open_stays_fresh(client: FlaskClient, connector_id: int) -> None:
+def test_an_open_form_of_the_connector_does_not_become_stale(client: FlaskClient, connector_id: int) -> None:
     form = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")
     client.post(f"/api/connectors/{connector_id}/webhook")
     assert client.post(f"{LIST}/{connector_id}", data={**form, "tags": "hot"}).status_code == 303
@@ -96,10 +96,10 @@ def test_a_new_secret_replaces_the_old_one_at_once(
     assert deliver(client, address, old, ["bell"]).status_code == 401
     assert deliver(client, address, new, ["bell"]).status_code == 202
     again = client.post(f"{LIST}/{connector_id}/webhook", data=form)
-    assert again.status_code == 409, "the page that made the secret was loaded anew"
+    assert again.status_code == 409, "reloading the page must not create another secret"
     assert "was changed by someone else" in again.text
     assert deliver(client, address, new, ["gong"]).status_code == 202
-    assert [connector_id["status"] for connector_id in events(event_type="WebhookChanged")] == ["set", "replaced"]
+    assert [event["status"] for event in events(event_type="WebhookChanged")] == ["set", "replaced"]
 
 
 def test_a_webhook_can_be_removed(
@@ -109,15 +109,15 @@ def test_a_webhook_can_be_removed(
     assert removed.status_code == 303
     assert "Set up webhook" in words(soup(client.get(f"{LIST}/{connector_id}")).select_one("#webhook"))
     assert deliver(client, *hook, ["bell"]).status_code == 404
-    assert [connector_id["status"] for connector_id in events(event_type="WebhookChanged")] == ["set", "removed"]
-    assert client.delete(f"/api/connectors/{connector_id}/webhook").status_code == 204, "whether there is one or not"
+    assert [event["status"] for event in events(event_type="WebhookChanged")] == ["set", "removed"]
+    assert client.delete(f"/api/connectors/{connector_id}/webhook").status_code == 204, "removing it again is no error"
     assert client.get(f"/api/connectors/{connector_id}/webhook").get_json()["set"] is False
     assert len(events(event_type="WebhookChanged")) == 2
     for what in ("replace", "remove"):
         assert client.get(f"{LIST}/{connector_id}/webhook/{what}").status_code == 404
 
 
-def test_types_that_take_no_webhooks_say_so(client: FlaskClient) -> None:
+def test_types_without_webhooks_report_an_error(client: FlaskClient) -> None:
     response = client.post("/api/connectors/1/webhook")
     assert response.status_code == 409
     assert response.get_json()["message"] == "PainChain connectors do not support webhooks."
@@ -132,11 +132,11 @@ def test_a_webhook_is_only_set_up_from_our_own_pages(client: FlaskClient, connec
     assert foreign.status_code == 403
 
 
-# The door
+# Deliveries
 
 
 @pytest.mark.both_databases
-def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
+def test_a_delivery_is_recorded_and_shown_on_the_connectors_page(
     client: FlaskClient, events: Events, connector_id: int, hook: tuple[str, str]
 ) -> None:
     response = deliver(client, *hook, ["bell", "gong"], **{"X-Forge-Topic": "cast  <b>"})
@@ -148,7 +148,7 @@ def test_a_delivery_is_recorded_and_told_on_the_connectors_page(
     assert state["last_told"] == "cast <b>: 2 new events"
 
 
-def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
+def test_a_delivery_without_events_is_shown_on_the_page_and_leaves_the_log_unchanged(
     app: Flask, client: FlaskClient, connector_id: int, hook: tuple[str, str]
 ) -> None:
     with app.app_context():
@@ -166,13 +166,16 @@ def test_a_delivery_that_tells_no_news_is_told_on_the_page_and_moves_no_log(
         assert queries.head() == before
 
 
-def test_what_polling_or_another_delivery_has_found_is_not_doubled(
+def test_events_that_are_already_recorded_are_not_duplicated(
     client: FlaskClient, events: Events, hook: tuple[str, str]
 ) -> None:
     assert deliver(client, *hook, ["bell"], "a").get_json() == {"events": 1}
     assert deliver(client, *hook, ["bell", "gong"], "b").get_json() == {"events": 1}
-    known = deliver(client, *hook, ["gong"], "c")
-    assert (known.status_code, known.get_json()) == (202, {"events": 0, "reason": "Its events are already recorded."})
+    repeated = deliver(client, *hook, ["gong"], "c")
+    assert (repeated.status_code, repeated.get_json()) == (
+        202,
+        {"events": 0, "reason": "Its events are already recorded."},
+    )
     assert len(events(source="forge")) == 2
 
 

@@ -1,4 +1,4 @@
-"""GitHub's and GitLab's own ways to sign, through the door; and all of GitHub's examples, none of which errs."""
+"""Webhooks signed by GitHub's and GitLab's own methods are accepted, as are all of GitHub's examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.counterparts.node import webhook_examples
 from tests.support.html import soup, words
 
 
-def listening(client: FlaskClient, type: str, **config: str) -> tuple[str, str]:
+def add_webhook(client: FlaskClient, type: str, **config: str) -> tuple[str, str]:
     """Add an enabled connector with a webhook and return the path and the secret."""
     new = {"name": "Listening", "type": type, "enabled": True, "config": {"token": "made-up", **config}}
     connector_id = client.post("/api/connectors", json=new).get_json()["id"]
@@ -33,7 +33,7 @@ def listening(client: FlaskClient, type: str, **config: str) -> tuple[str, str]:
 
 
 def deliver(client: FlaskClient, path: str, secret: str, event: str, payload: Any, delivery: str) -> TestResponse:
-    """Deliver as GitHub does."""
+    """Send a signed delivery as GitHub does."""
     body = json.dumps(payload).encode()
     signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": signature}
@@ -45,8 +45,8 @@ def test_all_of_githubs_own_examples_are_accepted_and_the_known_ones_become_thei
     app: Flask, client: FlaskClient, events: Any
 ) -> None:
     new_events: Counter[str] = Counter()
-    with run_fake_server(lambda asked: Reply(403)) as fake_server:  # an API that adds nothing
-        path, secret = listening(client, "github", base_url=fake_server.url)
+    with run_fake_server(lambda request: Reply(403)) as fake_server:  # an API that returns no details
+        path, secret = add_webhook(client, "github", base_url=fake_server.url)
         for number, (event, body) in enumerate(webhook_examples()):
             response = deliver(client, path, secret, event, body, f"example-{number}")
             assert response.status_code == 202, (event, response.text)
@@ -70,7 +70,7 @@ def signed_as_gitlab_does(secret: str, body: bytes) -> dict[str, str]:
 
 
 def test_gitlab_is_known_by_its_secret_token_or_signing_token(client: FlaskClient) -> None:
-    path, secret = listening(client, "gitlab")
+    path, secret = add_webhook(client, "gitlab")
     headers = {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret}
     for wrong in ({}, {**headers, "X-Gitlab-Token": secret[:-1]}, {**headers, "X-Gitlab-Token": "\u00e9"}):
         assert client.post(path, json={"object_kind": "push"}, headers=wrong).status_code == 401

@@ -1,4 +1,4 @@
-"""Signing in through OpenID Connect, with a real provider: whom it lets in, and whom and what it does not believe."""
+"""Sign-in through OpenID Connect with a real provider: who is admitted, and which responses are refused."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProvider]:
+def shared_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProvider]:
     with provider(tmp_path_factory.mktemp("provider")) as fake_provider:
         yield fake_provider
 
 
 @pytest.fixture
-def fake_server(running: FakeProvider) -> FakeProvider:
-    running.faults()
-    return running
+def fake_server(shared_provider: FakeProvider) -> FakeProvider:
+    shared_provider.faults()
+    return shared_provider
 
 
 @pytest.fixture
 def make_app(settings: config.Settings, fake_server: FakeProvider) -> Iterator[MakeApp]:
-    """Start a server that knows the provider, with an admin whose address the provider knows too."""
+    """Return a function that starts a server with the provider, and an admin whose email address the provider has."""
     apps: list[Flask] = []
 
     def make(**more: str) -> Flask:
-        wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(**more))
-        apps.append(app := create_app(wanted))
+        app_settings = settings_for(settings.instance, settings.database_url, **fake_server.environment(**more))
+        apps.append(app := create_app(app_settings))
         with audited_transaction(app) as trail:
             if not users.any_exist():
                 users.add("alice", "admin", trail, email="alice@people.example", password=PASSWORD)
@@ -61,8 +61,8 @@ def app(make_app: MakeApp) -> Flask:
     return make_app()
 
 
-def begin(client: FlaskClient, start: str = "/sign-in") -> str:
-    """Press the button of the sign-in page, and return where it leads."""
+def start_sign_in(client: FlaskClient, start: str = "/sign-in") -> str:
+    """Press the provider's button on the sign-in page, and return its address at the provider."""
     button = soup(client.get(start)).select_one("a.button[href^='/sign-in/oidc']")
     assert words(button) == "Sign in with Example ID"
     answer = client.get(str(button["href"]))
@@ -70,15 +70,17 @@ def begin(client: FlaskClient, start: str = "/sign-in") -> str:
     return str(answer.location)
 
 
-def come_back(client: FlaskClient, address: str) -> TestResponse:
+def open_callback(client: FlaskClient, address: str) -> TestResponse:
     parts = urlsplit(address)
     assert (parts.netloc, parts.path) == ("localhost", BACK)
     return client.get(f"{parts.path}?{parts.query}")
 
 
-def through(client: FlaskClient, fake_server: FakeProvider, account: str, start: str = "/sign-in") -> TestResponse:
-    """Sign in through the provider."""
-    return come_back(client, fake_server.visit(begin(client, start), account))
+def sign_in_at_provider(
+    client: FlaskClient, fake_server: FakeProvider, account: str, start: str = "/sign-in"
+) -> TestResponse:
+    """Sign in through the provider, and return the response to the callback."""
+    return open_callback(client, fake_server.visit(start_sign_in(client, start), account))
 
 
 def with_query(address: str, **changed: str) -> str:
@@ -105,7 +107,7 @@ def newest(app: Flask, count: int = 1) -> list[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.both_databases
 def test_an_existing_account_reaches_the_requested_page_and_is_then_matched_by_subject(app, client, fake_server):
-    answer = through(client, fake_server, "subject-of-alice", client.get("/report?month=2026-01").location)
+    answer = sign_in_at_provider(client, fake_server, "subject-of-alice", client.get("/report?month=2026-01").location)
     assert (answer.status_code, answer.location) == (303, "/report?month=2026-01")
     assert "alice admin" in words(soup(client.get("/")).select_one(".who"))
     linked, entered = newest(app, 2)
@@ -116,17 +118,17 @@ def test_an_existing_account_reaches_the_requested_page_and_is_then_matched_by_s
     sign_out(client)
     with audited_transaction(app) as trail:
         users.change(users.find_by_name("alice"), trail, None, name="alice", role="admin", email="a@moved.example")
-    assert through(client, fake_server, "subject-of-alice").status_code == 303
+    assert sign_in_at_provider(client, fake_server, "subject-of-alice").status_code == 303
     assert [kind for kind, *_ in newest(app, 2)] == ["PersonChanged", "SignedIn"]
 
 
 def test_the_authorization_request_has_pkce_state_and_nonce(app, client, fake_server):
-    parameters = dict(parse_qsl(urlsplit(begin(client)).query))
+    parameters = dict(parse_qsl(urlsplit(start_sign_in(client)).query))
     assert parameters["response_type"] == "code"
     assert parameters["code_challenge_method"] == "S256"
     assert parameters["redirect_uri"] == f"http://localhost{BACK}"
     assert min(len(parameters[name]) for name in ("state", "nonce", "code_challenge")) >= 43
-    assert dict(parse_qsl(urlsplit(begin(client)).query))["state"] != parameters["state"]
+    assert dict(parse_qsl(urlsplit(start_sign_in(client)).query))["state"] != parameters["state"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_the_authorization_request_has_pkce_state_and_nonce(app, client, fake_se
     ],
 )
 def test_a_refused_sign_in_shows_the_reason_and_is_audited(app, client, fake_server, account, message, why):
-    answer = through(client, fake_server, account)
+    answer = sign_in_at_provider(client, fake_server, account)
     assert answer.status_code == 403
     assert message_of(answer).startswith(message)
     [(kind, author, facts)] = newest(app)
@@ -154,19 +156,19 @@ def test_a_refused_sign_in_shows_the_reason_and_is_audited(app, client, fake_ser
 
 def test_a_disabled_account_cannot_sign_in(app, client, fake_server):
     add_person(app, "root")
-    through(client, fake_server, "subject-of-alice")
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
     with audited_transaction(app) as trail:
         users.disable(users.find_by_name("alice"), trail)
     assert message_of(client.get(client.get("/").location)).startswith("Your account is disabled")
-    answer = through(client, fake_server, "subject-of-alice")
+    answer = sign_in_at_provider(client, fake_server, "subject-of-alice")
     assert (answer.status_code, message_of(answer)) == (403, "Your account is disabled. Ask an admin to enable it.")
     assert newest(app)[0][2]["person"] == "alice"
 
 
 def test_an_address_reassigned_at_the_provider_does_not_give_access_to_the_account(app, client, fake_server):
-    through(client, fake_server, "subject-of-alice")
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
     stranger = app.test_client()
-    answer = through(stranger, fake_server, "other-alice")
+    answer = sign_in_at_provider(stranger, fake_server, "other-alice")
     assert answer.status_code == 403
     assert "belongs to another user at Example ID" in message_of(answer)
 
@@ -174,20 +176,20 @@ def test_an_address_reassigned_at_the_provider_does_not_give_access_to_the_accou
 def test_a_first_sign_in_creates_an_account_if_a_setting_allows_it(make_app, fake_server):
     app = make_app(oidc_role="editor", oidc_domains="people.example, @else.example")
     client = app.test_client()
-    assert through(client, fake_server, "subject-of-bob").status_code == 303
+    assert sign_in_at_provider(client, fake_server, "subject-of-bob").status_code == 303
     assert "bob@people.example editor" in words(soup(client.get("/")).select_one(".who"))
     assert [event[:2] for event in newest(app, 3)] == [
         ("PersonAdded", "system"),
         ("PersonChanged", "bob@people.example"),
         ("SignedIn", "bob@people.example"),
     ]
-    answer = through(app.test_client(), fake_server, "elsewhere")
+    answer = sign_in_at_provider(app.test_client(), fake_server, "elsewhere")
     assert message_of(answer) == "Sign-in is not allowed for addresses like bob@elsewhere.example."
 
 
 def test_the_provider_cannot_create_the_first_account(settings, fake_server):
-    wanted = settings_for(settings.instance, settings.database_url, **fake_server.environment(oidc_role="admin"))
-    app = create_app(replace(wanted, host="0.0.0.0"))
+    app_settings = settings_for(settings.instance, settings.database_url, **fake_server.environment(oidc_role="admin"))
+    app = create_app(replace(app_settings, host="0.0.0.0"))
     try:
         answer = app.test_client().get("/sign-in/oidc")
         assert (answer.status_code, "There are no accounts yet" in message_of(answer)) == (403, True)
@@ -196,27 +198,29 @@ def test_the_provider_cannot_create_the_first_account(settings, fake_server):
 
 
 def fail(client: FlaskClient, fake_server: FakeProvider, fault: str) -> TestResponse:
-    """Come back from the provider, with something wrong."""
-    address = begin(client)
+    """Return from the provider with a fault."""
+    address = start_sign_in(client)
     if fault == "another state":
-        return come_back(client, with_query(fake_server.visit(address, "subject-of-alice"), state="x" * 43))
+        return open_callback(client, with_query(fake_server.visit(address, "subject-of-alice"), state="x" * 43))
     if fault == "another browser":
-        return come_back(client.application.test_client(), fake_server.visit(address, "subject-of-alice"))
+        return open_callback(client.application.test_client(), fake_server.visit(address, "subject-of-alice"))
     if fault == "another nonce":
-        return come_back(client, fake_server.visit(with_query(address, nonce="x" * 43), "subject-of-alice"))
+        return open_callback(client, fake_server.visit(with_query(address, nonce="x" * 43), "subject-of-alice"))
     if fault == "another verifier":
-        return come_back(client, fake_server.visit(with_query(address, code_challenge="x" * 43), "subject-of-alice"))
+        return open_callback(
+            client, fake_server.visit(with_query(address, code_challenge="x" * 43), "subject-of-alice")
+        )
     if fault == "another issuer":
-        return come_back(
+        return open_callback(
             client, with_query(fake_server.visit(address, "subject-of-alice"), iss="https://other.example")
         )
     if fault == "refused":
-        return come_back(client, fake_server.visit(address, refuse="yes"))
+        return open_callback(client, fake_server.visit(address, refuse="yes"))
     if fault == "a made-up code":
-        return come_back(client, with_query(fake_server.visit(address, "subject-of-alice"), code="x" * 43))
+        return open_callback(client, with_query(fake_server.visit(address, "subject-of-alice"), code="x" * 43))
     back = fake_server.visit(address, "subject-of-alice")
     fake_server.faults(**{"another key": {"keys": "other"}, "no answer": {"silent": "/token"}}[fault])
-    return come_back(client, back)
+    return open_callback(client, back)
 
 
 @pytest.mark.parametrize(
@@ -251,27 +255,29 @@ def test_an_invalid_callback_signs_nobody_in(app, client, fake_server, fault, st
     assert why in facts["why"]
     assert client.get("/").status_code == 303
     fake_server.faults()
-    assert through(client, fake_server, "subject-of-alice").status_code == 303
+    assert sign_in_at_provider(client, fake_server, "subject-of-alice").status_code == 303
 
 
 def test_a_code_signs_in_once(app, client, fake_server):
-    back = fake_server.visit(begin(client), "subject-of-alice")
+    back = fake_server.visit(start_sign_in(client), "subject-of-alice")
     cookie = client.get_cookie("painchain_away")
-    assert come_back(client, back).status_code == 303
+    assert open_callback(client, back).status_code == 303
     sign_out(client)
-    assert "was not started in this browser" in message_of(come_back(client, back))  # what the browser kept is gone
+    assert "was not started in this browser" in message_of(
+        open_callback(client, back)
+    )  # the browser's pending sign-in was used
     client.set_cookie("painchain_away", cookie.value)
-    answer = come_back(client, back)
+    answer = open_callback(client, back)
     assert (answer.status_code, "was already used or has expired" in message_of(answer)) == (400, True)
 
 
 def test_many_failures_are_throttled_except_in_a_known_browser(app, client, fake_server):
-    through(client, fake_server, "subject-of-alice")
+    sign_in_at_provider(client, fake_server, "subject-of-alice")
     sign_out(client)
     stranger = app.test_client()
     answers = [stranger.get(BACK).status_code for _ in range(31)]
     assert answers == [400] * 30 + [429]
-    assert through(client, fake_server, "subject-of-alice").status_code == 303
+    assert sign_in_at_provider(client, fake_server, "subject-of-alice").status_code == 303
 
 
 def test_password_sign_in_works_while_the_provider_is_down(make_app, fake_server):
@@ -295,5 +301,5 @@ def test_without_a_provider_there_is_no_button_and_no_route(settings):
 
 
 def test_sign_in_never_redirects_to_another_site(app, client, fake_server):
-    answer = through(client, fake_server, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
+    answer = sign_in_at_provider(client, fake_server, "subject-of-alice", "/sign-in?next=https://elsewhere.example/")
     assert answer.location == "/"

@@ -1,4 +1,4 @@
-"""Signing in and out: who may ask for what, and what an account is asked before."""
+"""People sign in and out, sessions end, and attempts are limited."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def test_no_redirect_leads_to_another_site(app, client, next_address):
 HTMX = {"HX-Request": "true"}
 
 
-def age(app: Flask, **span: int) -> None:
-    """Let every session be so much older than it is."""
+def age_sessions(app: Flask, **span: int) -> None:
+    """Make every session older by a time span."""
     moved = timedelta(**span) // timedelta(microseconds=1)
     with app.app_context():
         statement = "UPDATE sign_ins SET seen = seen - :moved, began = began - :moved"
@@ -146,15 +146,15 @@ def test_a_session_ends_when_idle_and_after_its_maximum_time(app, client):
     add_person(app)
     sign_in(client)
     for _ in range(31):
-        age(app, hours=11)
+        age_sessions(app, hours=11)
         status = client.get("/").status_code
         if status != 200:
             break
-    assert status == 303, "however much it is used, 14 days are the end"
+    assert status == 303, "14 days is the maximum, even in use"
     sign_in(client)
-    age(app, hours=11)
+    age_sessions(app, hours=11)
     assert client.get("/report").status_code == 200
-    age(app, hours=13)
+    age_sessions(app, hours=13)
     assert client.get("/report").status_code == 303
 
 
@@ -162,23 +162,23 @@ def test_automatic_requests_do_not_extend_a_session(app, client):
     add_person(app)
     sign_in(client)
     for address in ("/news?after=0", "/settings/integrations/health?ids=1", "/settings/retention/progress"):
-        age(app, hours=3)
+        age_sessions(app, hours=3)
         assert client.get(address, headers=HTMX).status_code in (200, 204), address
-    age(app, hours=4)
+    age_sessions(app, hours=4)
     assert client.get("/news?after=0", headers=HTMX).status_code == 401
 
 
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        (lambda one, trail: users.disable(one, trail), "Your account is disabled."),
-        (lambda one, trail: users.remove(one, trail), "Your account was removed."),
+        (lambda person, trail: users.disable(person, trail), "Your account is disabled."),
+        (lambda person, trail: users.remove(person, trail), "Your account was removed."),
         (
-            lambda one, trail: users.change(one, trail, None, name="bob", role="viewer"),
+            lambda person, trail: users.change(person, trail, None, name="bob", role="viewer"),
             "Your session has expired or was ended, or your role or password changed.",
         ),
         (
-            lambda one, trail: users.set_password(one, PASSWORD + "!", trail),
+            lambda person, trail: users.set_password(person, PASSWORD + "!", trail),
             "Your session has expired or was ended, or your role or password changed.",
         ),
     ],
@@ -293,10 +293,10 @@ def test_account_events_are_shown_with_names(app, client):
 
 def test_two_browsers_of_one_person_do_not_share_cached_pages(app, client):
     add_person(app)
-    other = app.test_client()
-    for browser in (client, other):
+    second_browser = app.test_client()
+    for browser in (client, second_browser):
         sign_in(browser)
         assert browser.get("/").status_code == 200
-    for browser in (client, other):
+    for browser in (client, second_browser):
         assert browser.get("/").status_code == 200
         assert sign_out(browser).location == "/sign-in"

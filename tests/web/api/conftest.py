@@ -1,4 +1,4 @@
-"""What several tests of the API start from."""
+"""Fixtures of the tests of the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def github(client: FlaskClient) -> str:
 
 @pytest.fixture
 def various(client: FlaskClient, github: str) -> None:
-    """Events that differ in everything one can filter by."""
+    """Events that differ in every filter."""
     client.post(f"{github}/enable")
     patch(client, f"/api/connectors/{SYSTEM}", tags="system,audit,nightly")
     report_as(client.application, "ann", **rename("Nightly"))

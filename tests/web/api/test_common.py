@@ -1,4 +1,4 @@
-"""Who may write through the API, in which form, and how it refuses."""
+"""Requirements for every write through the API, and the shape of its errors."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_body_of_another_type_than_json_is_refused(client: FlaskClient, events
     before = events()
     for method, address, body in WRITES:
         for content_type in (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-            sent = {"data": json.dumps(body or {}), "content_type": content_type, "headers": {"If-Match": "*"}}
-            problem(client.open(address, method=method, **sent), 415)
+            arguments = {"data": json.dumps(body or {}), "content_type": content_type, "headers": {"If-Match": "*"}}
+            problem(client.open(address, method=method, **arguments), 415)
     assert events() == before
 
 

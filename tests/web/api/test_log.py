@@ -66,8 +66,8 @@ def test_an_author_sent_by_a_script_is_stored_only_as_claimed_author(client: Fla
 def test_an_event_about_a_known_connector_is_linked_to_it(client: FlaskClient, github: str, events: Events) -> None:
     log(client, **rename("Work GitHub"))
     log(client, **rename("Elsewhere"))
-    known, unknown = events(event_type="ConfigChanged")
-    assert (f"/api/connectors/{known['connector_id']}", unknown["connector_id"]) == (github, None)
+    linked, unlinked = events(event_type="ConfigChanged")
+    assert (f"/api/connectors/{linked['connector_id']}", unlinked["connector_id"]) == (github, None)
 
 
 ANY_JSON = [None, True, 0, -1.5, "", "text", [], [1, [2]], {}, {"a": {"b": [None]}}, 10**30, "\u2028\U0001f600"]

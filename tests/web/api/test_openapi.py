@@ -1,4 +1,4 @@
-"""What /openapi.json says is true."""
+"""/openapi.json describes the API correctly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GENERATION = {"deterministic": True, "database": "none"}
 BOUNDED = {
     "seed": 1,
     "continue-on-failure": True,
-    # What is tested is the description, not guesses from the words of refusals.
+    # Do not guess values from error messages: the test is of the description.
     "phases": {"stateful": {"max-steps": 5}, "fuzzing": {"error-feedback": {"enabled": False}}},
     "checks": {
         "enabled": True,
@@ -47,10 +47,10 @@ BOUNDED = {
     },
 }
 
-OF_A_NETWORK = ("max_redirects", "verify", "cert", "proxies")
+NETWORK_OPTIONS = ("max_redirects", "verify", "cert", "proxies")
 
-# Why something well-formed may be refused all the same: by the state of things, or by two values together.
-BEYOND_ANY_SCHEMA = (
+# Reasons why a valid value may be refused: the stored state, or a combination of two values.
+ALLOWED_REFUSALS = (
     "in the meantime",
     "A connector named",
     "A team named",
@@ -92,48 +92,48 @@ BEYOND_ANY_SCHEMA = (
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
-    """Connectors of every type take webhooks here, even the first, whose id is the example of the description."""
+def webhooks_everywhere(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
+    """Let every connector type support webhooks, even that of the connector whose id is the documented example."""
     for key, connector_type in connectors.TYPES.items():
         monkeypatch.setitem(connectors.TYPES, key, replace(connector_type, webhook=HOOK))
 
 
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the check `ignored_auth` ask a WSGI app: 4.32.5 hands werkzeug what only a network has."""
+    """Let the check `ignored_auth` work with a WSGI app: 4.32.5 passes network options to werkzeug."""
     send = WSGITransport.send
 
-    def offline(transport: WSGITransport, case: Case, **given: Any) -> Any:
-        return send(transport, case, **{key: value for key, value in given.items() if key not in OF_A_NETWORK})
+    def offline(transport: WSGITransport, case: Case, **arguments: Any) -> Any:
+        return send(transport, case, **{key: value for key, value in arguments.items() if key not in NETWORK_OPTIONS})
 
     monkeypatch.setattr(WSGITransport, "send", offline)
 
 
 @pytest.fixture(autouse=True)
 def bearer(app: Flask) -> dict[str, str]:
-    """Who asks here has an admin's token, which opens the metrics too. No address leads to its owner, who stays."""
+    """The header of a token for API and metrics. Token and owner have id -1, so that no request removes them."""
     add_person(app, "owner")
     with audited_transaction(app) as trail:
         db.session.execute(db.text("UPDATE people SET id = -1"))
         owner = users.get(-1)
         assert owner is not None
         _, secret = api_tokens.create("tests", "admin", 7, owner, trail)
-        db.session.execute(db.text("UPDATE api_tokens SET id = -1"))  # so that it is not revoked either
+        db.session.execute(db.text("UPDATE api_tokens SET id = -1"))
     app.extensions["painchain"].settings = replace(app.extensions["painchain"].settings, metrics_token=secret)
     return {"Authorization": f"Bearer {secret}"}
 
 
 class Findings:
-    """What schemathesis finds in every phase, and which operations have answered with success."""
+    """The failures that schemathesis finds in all phases, and the number of successes of each operation."""
 
     def __init__(self, schema: BaseSchema) -> None:
         self.successes: Counter[str] = Counter()
         self.failures: list[str] = []
-        self.made: set[str] = set()
+        self.checks: set[str] = set()
         for event in from_schema(schema).execute():
             if isinstance(event, news.FatalError):
                 self.failures.append(str(event))
-            # Where Hypothesis finds no further example nothing was answered; that all are answered is seen to below.
+            # Hypothesis may run out of examples. That every operation was answered is asserted below.
             if isinstance(event, news.NonFatalError) and not isinstance(event.value, HypothesisException):
                 self.failures.append(repr(event.value))
             if isinstance(event, news.ScenarioFinished):
@@ -144,8 +144,8 @@ class Findings:
             answer = interaction.response
             self.successes[scenario.cases[key].value.operation.label] += answer.status_code < 300
             for check in scenario.checks.get(key, ()):
-                self.made.add(check.name)
-                if check.failure_info and not excused(check.name, answer, answer.request.path_url):
+                self.checks.add(check.name)
+                if check.failure_info and not is_excused(check.name, answer, answer.request.path_url):
                     words = (
                         check.name,
                         check.failure_info.failure.message,
@@ -155,27 +155,27 @@ class Findings:
                     self.failures.append("\n".join(words))
 
 
-def excused(check: str, answer: Any, path: str) -> bool:
+def is_excused(check: str, answer: Any, path: str) -> bool:
     if check == "allow_header_conformance":
-        return path.endswith("/restore")  # which may also be the end of an event id, to be read with GET
+        return path.endswith("/restore")  # may also be the end of an event id, which is read with GET
     refused = check == "positive_data_acceptance" and answer.status_code in (412, 422)
-    return refused and any(reason in answer.text for reason in BEYOND_ANY_SCHEMA)
+    return refused and any(reason in answer.text for reason in ALLOWED_REFUSALS)
 
 
-def described(app: Flask, bearer: dict[str, str]) -> BaseSchema:
-    # Bounded, unless `make test-fuzz` asks for more: each example of each route is a request.
+def load_schema(app: Flask, bearer: dict[str, str]) -> BaseSchema:
+    # Each example is a request, so only a few are made, except in `make test-fuzz`.
     generation = {**GENERATION, "max-examples": 25 if FUZZ else 2}
     config = SchemathesisConfig.from_dict({**BOUNDED, "generation": generation, "headers": bearer})
     return schemathesis.openapi.from_wsgi("/openapi.json", app, config=config, headers=dict(bearer))
 
 
 def test_schemathesis_finds_nothing(app: Flask, bearer: dict[str, str]) -> None:
-    findings = Findings(described(app, bearer))
+    findings = Findings(load_schema(app, bearer))
     assert findings.failures == []
-    assert findings.made == set(CHECKS.get_all_names())  # what is excused stands in `excused`, and nothing else
+    assert findings.checks == set(CHECKS.get_all_names())  # no check is skipped; exceptions are only in `is_excused`
     never_answered = {f"{route.method} {route.path}" for route in openapi.ROUTES} - set(+findings.successes)
-    # Schemathesis reads the description itself at the start, and finds by luck alone an event that can be put back.
-    assert never_answered - {f"POST {PUT_BACK}"} == {"GET /openapi.json"}
+    # Schemathesis reads the description itself first, and finds a revertible event only by luck.
+    assert never_answered - {f"POST {RESTORE}"} == {"GET /openapi.json"}
 
 
 def test_every_address_of_the_api_is_described_with_its_methods_and_no_other(
@@ -188,8 +188,12 @@ def test_every_address_of_the_api_is_described_with_its_methods_and_no_other(
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     document = app.test_client().get("/openapi.json", headers=bearer).get_json()
-    told = {(method.upper(), re.sub(r"{\w+}", "{}", path)) for path, one in document["paths"].items() for method in one}
-    assert told == served
+    documented = {
+        (method.upper(), re.sub(r"{\w+}", "{}", path))
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    assert documented == served
 
 
 def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(
@@ -203,9 +207,9 @@ def test_the_description_is_openapi_3_1_and_every_operation_has_its_own_id(
 
 NEW = {"name": "Work", "type": "github", "tags": "a, b", "config": {"token": "made-up", "repos": ["acme/shop"]}}
 CHANGED = {"event_type": "config_changed", "connector_name": "Work", "field": "poll_interval", "new_value": 600}
-ONE, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
-PUT_BACK, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
-SOMEWHERE = {
+CONNECTOR, TOGGLE = "/api/connectors/{id}", "/api/connectors/{id}/visibility/{event_type}/{field}"
+RESTORE, TEAM = "/api/changes/{event}/restore", "/api/teams/{team}"
+PATH_VALUES = {
     "id": 2,
     "team": 1,
     "rule": 1,
@@ -215,9 +219,9 @@ SOMEWHERE = {
     "event_type": "PullRequest",
     "field": "branches",
 }
-ONE_PERSON = "/api/people/{person}"
-ONE_TOKEN = "/api/tokens/{token}"
-ONE_RULE = "/api/notify-rules/{rule}"
+PERSON = "/api/people/{person}"
+TOKEN = "/api/tokens/{token}"
+RULE_PATH = "/api/notify-rules/{rule}"
 RULE = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
 WEBHOOK = "/api/connectors/{id}/webhook"
 FLOW: list[tuple[str, str, dict[str, Any], int]] = [
@@ -227,22 +231,22 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/connectors", {"data": "{}", "content_type": "text/plain"}, 415),
     ("GET", "/api/connectors", {}, 200),
     ("GET", "/api/connectors", {"headers": {"Host": "elsewhere.example"}}, 400),
-    ("GET", ONE, {}, 200),
-    ("PATCH", ONE, {"json": {"name": "Home"}, "headers": {"If-Match": "*"}}, 200),
-    ("POST", PUT_BACK, {"json": {"fields": ["poll_interval"]}}, 422),
-    ("POST", PUT_BACK, {"json": {"fields": ["name"]}}, 200),
-    ("POST", PUT_BACK, {"json": {}}, 409),
-    ("PATCH", ONE, {"json": {"name": "Away"}, "headers": {"If-Match": '"2-1"'}}, 412),
-    ("PATCH", ONE, {"json": {"name": "Away"}}, 428),
-    ("PATCH", ONE, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
-    ("POST", f"{ONE}/enable", {}, 200),
-    ("POST", f"{ONE}/sync", {}, 202),
-    ("POST", f"{ONE}/test", {}, 200),
-    ("POST", f"{ONE}/test", {"json": {"config": {"poll_interval": 600}}}, 200),
-    ("POST", f"{ONE}/test", {"json": {"config": {"base_url": "https://elsewhere.example"}}}, 422),
+    ("GET", CONNECTOR, {}, 200),
+    ("PATCH", CONNECTOR, {"json": {"name": "Home"}, "headers": {"If-Match": "*"}}, 200),
+    ("POST", RESTORE, {"json": {"fields": ["poll_interval"]}}, 422),
+    ("POST", RESTORE, {"json": {"fields": ["name"]}}, 200),
+    ("POST", RESTORE, {"json": {}}, 409),
+    ("PATCH", CONNECTOR, {"json": {"name": "Away"}, "headers": {"If-Match": '"2-1"'}}, 412),
+    ("PATCH", CONNECTOR, {"json": {"name": "Away"}}, 428),
+    ("PATCH", CONNECTOR, {"data": b" " * 2**20 + b"{}", "content_type": "application/json"}, 413),
+    ("POST", f"{CONNECTOR}/enable", {}, 200),
+    ("POST", f"{CONNECTOR}/sync", {}, 202),
+    ("POST", f"{CONNECTOR}/test", {}, 200),
+    ("POST", f"{CONNECTOR}/test", {"json": {"config": {"poll_interval": 600}}}, 200),
+    ("POST", f"{CONNECTOR}/test", {"json": {"config": {"base_url": "https://elsewhere.example"}}}, 422),
     ("POST", "/api/connectors/test", {"json": {"type": "github", "config": {"token": "made-up"}}}, 200),
-    ("POST", f"{ONE}/disable", {}, 200),
-    ("POST", f"{ONE}/sync", {}, 409),
+    ("POST", f"{CONNECTOR}/disable", {}, 200),
+    ("POST", f"{CONNECTOR}/sync", {}, 409),
     ("PUT", TOGGLE, {"json": {"visible": False}}, 200),
     ("POST", WEBHOOK, {}, 201),
     ("GET", WEBHOOK, {}, 200),
@@ -251,13 +255,13 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/notify-rules", {"json": RULE}, 201),
     ("POST", "/api/notify-rules", {"json": {**RULE, "url": "dbus://"}}, 422),
     ("GET", "/api/notify-rules", {}, 200),
-    ("GET", ONE_RULE, {}, 200),
-    ("PATCH", ONE_RULE, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", ONE_RULE, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
-    ("POST", f"{ONE_RULE}/test", {}, 200),
-    ("DELETE", ONE_RULE, {}, 204),
-    ("DELETE", ONE, {}, 204),
-    ("DELETE", ONE, {}, 404),
+    ("GET", RULE_PATH, {}, 200),
+    ("PATCH", RULE_PATH, {"json": {"enabled": False}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", RULE_PATH, {"json": {"enabled": True}, "headers": {"If-Match": '"1-1"'}}, 412),
+    ("POST", f"{RULE_PATH}/test", {}, 200),
+    ("DELETE", RULE_PATH, {}, 204),
+    ("DELETE", CONNECTOR, {}, 204),
+    ("DELETE", CONNECTOR, {}, 404),
     ("POST", "/api/painchain/log", {"json": CHANGED}, 201),
     ("POST", "/api/painchain/log", {"json": {"event_type": "coffee_made"}}, 422),
     ("GET", "/api/changes", {"query_string": {"limit": 1}}, 200),
@@ -289,22 +293,22 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/api/people", {"json": {"name": "bob", "role": "viewer"}}, 201),
     ("POST", "/api/people", {"json": {"name": "Bob", "role": "viewer"}}, 422),
     ("POST", "/api/people", {"json": {"name": "carol", "role": "viewer", "password": "several good words"}}, 201),
-    ("GET", ONE_PERSON, {}, 200),
-    ("PATCH", ONE_PERSON, {"json": {"role": "editor"}, "headers": {"If-Match": "*"}}, 200),
-    ("PATCH", ONE_PERSON, {"json": {"role": "viewer"}, "headers": {"If-Match": '"person-2-1"'}}, 412),
-    ("PATCH", ONE_PERSON, {"json": {"role": "viewer"}}, 428),
-    ("POST", f"{ONE_PERSON}/link", {}, 201),
-    ("POST", f"{ONE_PERSON}/disable", {}, 200),
-    ("POST", f"{ONE_PERSON}/link", {}, 409),
-    ("POST", f"{ONE_PERSON}/enable", {}, 200),
-    ("DELETE", ONE_PERSON, {}, 204),
-    ("DELETE", ONE_PERSON, {}, 404),
+    ("GET", PERSON, {}, 200),
+    ("PATCH", PERSON, {"json": {"role": "editor"}, "headers": {"If-Match": "*"}}, 200),
+    ("PATCH", PERSON, {"json": {"role": "viewer"}, "headers": {"If-Match": '"person-2-1"'}}, 412),
+    ("PATCH", PERSON, {"json": {"role": "viewer"}}, 428),
+    ("POST", f"{PERSON}/link", {}, 201),
+    ("POST", f"{PERSON}/disable", {}, 200),
+    ("POST", f"{PERSON}/link", {}, 409),
+    ("POST", f"{PERSON}/enable", {}, 200),
+    ("DELETE", PERSON, {}, 204),
+    ("DELETE", PERSON, {}, 404),
     ("POST", "/api/tokens", {"json": {"name": "ci", "role": "viewer"}}, 201),
     ("POST", "/api/tokens", {"json": {"name": "CI", "role": "viewer"}}, 422),
     ("GET", "/api/tokens", {}, 200),
-    ("GET", ONE_TOKEN, {}, 200),
-    ("DELETE", ONE_TOKEN, {}, 204),
-    ("DELETE", ONE_TOKEN, {}, 404),
+    ("GET", TOKEN, {}, 200),
+    ("DELETE", TOKEN, {}, 204),
+    ("DELETE", TOKEN, {}, 404),
     ("GET", "/api/tokens", {"headers": {"Authorization": "Bearer pct_nonsense"}}, 401),
     ("GET", "/api/integrity", {}, 200),
     ("POST", "/api/checkpoints", {}, 201),
@@ -316,10 +320,10 @@ FLOW: list[tuple[str, str, dict[str, Any], int]] = [
 
 
 def test_actual_responses_match_the_description(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
-    schema = described(app, bearer)
-    for method, path, given, status in FLOW:
-        headers = bearer | given.get("headers", {})
-        response = client.open(path.format(**SOMEWHERE), method=method, **(given | {"headers": headers}))
+    schema = load_schema(app, bearer)
+    for method, path, arguments, status in FLOW:
+        headers = bearer | arguments.get("headers", {})
+        response = client.open(path.format(**PATH_VALUES), method=method, **(arguments | {"headers": headers}))
         assert response.status_code == status, f"{method} {path}: {response.get_data(as_text=True)}"
         assert str(status) in schema.raw_schema["paths"][path][method.lower()]["responses"]
         schema[path][method].validate_response(response)
@@ -329,4 +333,4 @@ def test_actual_responses_match_the_description(app: Flask, client: FlaskClient,
 def test_a_wrong_response_is_detected(app: Flask, client: FlaskClient, bearer: dict[str, str]) -> None:
     connector = client.get("/api/connectors/1", headers=bearer)
     with pytest.raises(FailureGroup):
-        described(app, bearer)["/api/changes/{event}"]["GET"].validate_response(connector)
+        load_schema(app, bearer)["/api/changes/{event}"]["GET"].validate_response(connector)

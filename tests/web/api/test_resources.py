@@ -21,9 +21,9 @@ def test_an_event_is_serialised_as_its_resource_describes_it(app: Flask, client:
         events = queries.page(Filter(), None, 100).events
         assert len(events) > 3
         for event in events:
-            written = event_json(event)
-            assert list(written) == list(Event.model_fields)
-            assert Event.model_validate(written).model_dump() == written
+            serialised = event_json(event)
+            assert list(serialised) == list(Event.model_fields)
+            assert Event.model_validate(serialised).model_dump() == serialised
 
 
 @ON_SQLITE

@@ -1,4 +1,4 @@
-"""The API neither stores a secret in plain text nor returns one."""
+"""The API never stores a secret in plain text and never returns one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why something was changed: asked for in every form, taken by the API, shown and found."""
+"""The reason of a change: every form has a field for it, the API accepts it, it is shown and can be searched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITHOUT = {
     "pages/account/sign_in.html": "signing in is no save",
     "pages/account/link.html": "setting one's own password needs no reason",
     "pages/account/account.html": "one's own password and sign-ins need no reason",
-    "pages/settings/audit_log.html": "comparing checkpoints saves nothing; making one asks for it",
+    "pages/settings/audit_log.html": "comparing checkpoints saves nothing; making one has_reason for it",
     "pages/dashboard/export.html": "it saves nothing",
     "pages/dashboard/report.html": "it saves nothing",
     "partials/settings/integrity_status.html": "it saves nothing",
@@ -38,13 +38,13 @@ def edit(client, connector_id, **values):
 def test_every_event_of_a_save_has_the_reason_which_is_shown_once(client, make_connector, events):
     connector_id = make_connector()
     assert edit(client, connector_id, poll_interval="600", name="Play", reason=f" {WHY}\n").status_code == 303
-    saved = events()[-3:]
-    assert [event["description"].get("reason") for event in saved] == [WHY] * 3
-    assert len({event["request_id"] for event in saved}) == 1
+    new_events = events()[-3:]
+    assert [event["description"].get("reason") for event in new_events] == [WHY] * 3
+    assert len({event["request_id"] for event in new_events}) == 1
     page = soup(client.get("/"))
     assert texts(page, "#feed summary .reason") == [f"“{WHY}”"]
     assert texts(page, "#feed [data-field=reason] dd") == [WHY] * 3
-    assert WHY in words(soup(client.get(f"/events/{saved[0]['id']}")).select_one(".meta"))
+    assert WHY in words(soup(client.get(f"/events/{new_events[0]['id']}")).select_one(".meta"))
     assert form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")["reason"] == ""
 
 
@@ -74,8 +74,8 @@ def test_a_refused_form_keeps_its_reason(client, make_connector, events):
     assert (page.status_code, form_of(page, "#connector-form")["reason"]) == (422, WHY)
     headers = {"HX-Request": "true"}
     data = {**form_of(page, "#connector-form"), "poll_interval": "600"}
-    saved = client.post(f"{LIST}/{connector_id}", data=data, headers=headers)
-    assert (saved.status_code, form_of(saved, "#connector-form")["reason"]) == (200, "")
+    response = client.post(f"{LIST}/{connector_id}", data=data, headers=headers)
+    assert (response.status_code, form_of(response, "#connector-form")["reason"]) == (200, "")
     assert len(events()) > len(before)
     assert edit(client, connector_id, poll_interval="700", reason="x" * (LONGEST + 1)).status_code == 422
     assert events()[-1]["description"]["reason"] == WHY
@@ -95,12 +95,16 @@ def test_the_api_accepts_the_reason_as_a_header(client, events):
 
 
 def test_every_form_that_saves_has_a_reason_field():
-    asking = {}
+    has_reason_by_template = {}
     for path in TEMPLATES.rglob("*.html"):
         if forms := re.findall(r'<form[^>]* method="post"(?:.(?!</form>))*.', path.read_text(), re.DOTALL):
-            asking[str(path.relative_to(TEMPLATES))] = all("partials/shared/reason.html" in form for form in forms)
-    del asking["pages/settings/notification.html"]  # which has a form for a test as well
-    assert {name for name, asks in asking.items() if not asks} == set(WITHOUT)
+            has_reason_by_template[str(path.relative_to(TEMPLATES))] = all(
+                "partials/shared/reason.html" in form for form in forms
+            )
+    del has_reason_by_template[
+        "pages/settings/notification.html"
+    ]  # also has a form without a reason, for a test message
+    assert {name for name, has_reason in has_reason_by_template.items() if not has_reason} == set(WITHOUT)
 
 
 def test_a_switch_outside_the_form_uses_the_reason_of_the_form(client, make_connector):
@@ -109,7 +113,7 @@ def test_a_switch_outside_the_form_uses_the_reason_of_the_form(client, make_conn
     assert page.select_one("#reason")["name"] == "reason"
     toggles = page.select("#visibility [hx-params]")
     assert toggles
-    assert all("reason" in connector_id["hx-params"].split(",") for connector_id in toggles)
+    assert all("reason" in toggle["hx-params"].split(",") for toggle in toggles)
 
 
 def test_automatic_changes_have_a_reason(client, events):

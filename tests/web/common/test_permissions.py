@@ -1,4 +1,4 @@
-"""Every route has a role here: whoever has less is refused, as a page, as a fragment and by the API."""
+"""Every route has a required role; a lower role is refused, for pages, fragments and the API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PEOPLE = "/settings/people"
 PERSON, API_PERSON = f"{PEOPLE}/<int:person_id>", "/api/people/<int:person_id>"
 TOKENS = "/settings/tokens"
 
-# What each route needs. Nothing is said by default: a new route is written down here, or a test fails.
+# The required role of each route. There is no default: a new route must be added here.
 TABLE: dict[str, tuple[str, ...]] = {
     ANYBODY: (
         *("GET /static/<path:filename>", "GET /health", "GET /metrics", "POST /hooks/<key>/<int:connector_id>"),
@@ -96,20 +96,19 @@ TABLE: dict[str, tuple[str, ...]] = {
         *("GET /api/tokens/<int:token_id>", "DELETE /api/tokens/<int:token_id>"),
     ),
 }
-NEEDED: dict[Route, str] = {
+REQUIRED_ROLES: dict[Route, str] = {
     (route.partition(" ")[0], route.partition(" ")[2]): role for role, routes in TABLE.items() for route in routes
 }
-# Whether somebody may is the same on every database.
 
 
 def routes(app: Flask) -> Iterator[Route]:
-    """Yield every route, save what Flask answers by itself."""
+    """Yield every route except the HEAD and OPTIONS that Flask adds."""
     for rule in app.url_map.iter_rules():
         yield from ((method, rule.rule) for method in rule.methods - {"HEAD", "OPTIONS"})
 
 
 def address_of(rule: str) -> str:
-    """Return an address of a route at which there is nothing, so that whoever may do something does no harm."""
+    """Return an address of a route with an id that does not exist, so that allowed requests change nothing."""
     rule = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule)
     return re.sub(r"<(?:int|path):\w+>|<\w+>", "999999", rule)
 
@@ -118,15 +117,15 @@ def is_api(rule: str) -> bool:
     return rule.startswith(("/api/", "/health", "/openapi.json", "/metrics"))
 
 
-def ask(client: FlaskClient, route: Route, **headers: str) -> TestResponse:
-    """Ask for a route with nothing in the request; what is wrong about that is found after who asks."""
+def send_empty_request(client: FlaskClient, route: Route, **headers: str) -> TestResponse:
+    """Send an empty request to a route. Permissions are checked before the missing content."""
     return client.open(address_of(route[1]), method=route[0], headers=headers, buffered=True)
 
 
 @ON_SQLITE
 def test_every_route_has_a_required_role(app):
-    assert set(routes(app)) == set(NEEDED)
-    assert len(NEEDED) == sum(len(several) for several in TABLE.values())
+    assert set(routes(app)) == set(REQUIRED_ROLES)
+    assert len(REQUIRED_ROLES) == sum(len(routes) for routes in TABLE.values())
 
 
 @ON_SQLITE
@@ -137,12 +136,12 @@ def test_every_route_allows_exactly_its_roles(app):
             add_person(app, role, role)
         client = app.test_client()
         sign_in(client, role)
-        for route, needed in NEEDED.items():
-            if needed == ANYBODY:  # signing out among it
+        for route, needed in REQUIRED_ROLES.items():
+            if needed == ANYBODY:  # includes signing out
                 continue
             may = ROLES.index(role) >= ROLES.index(needed)
             for headers in ({}, HTMX):
-                response = ask(client, route, **headers)
+                response = send_empty_request(client, route, **headers)
                 assert (response.status_code not in (401, 403)) == may, (role, route, headers, response.status_code)
                 if not may:
                     assert f"Your role is {role}; this requires the {needed} role" in message_of(response, route), (
@@ -152,7 +151,7 @@ def test_every_route_allows_exactly_its_roles(app):
 
 
 def message_of(response: TestResponse, route: Route) -> str:
-    """Return what a refusal says, in the form in which the caller can use it."""
+    """Return the message of a refusal: from JSON, from a toast for htmx, or from a page."""
     if is_api(route[1]):
         assert set(response.get_json()) == {"success", "message", "errors"}
         return str(response.get_json()["message"])
@@ -161,8 +160,8 @@ def message_of(response: TestResponse, route: Route) -> str:
     return words(soup(response).select_one("main [role=alert]"))
 
 
-def offered(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
-    """Yield the method and the address of everything that can be pressed on a page."""
+def controls(page: BeautifulSoup) -> Iterator[tuple[str, str]]:
+    """Yield method and address of every link, button and form of a page that can be used."""
     for element in page.select("fieldset[disabled]"):
         element.clear()
     for form in page.select("form:not([method=dialog])"):
@@ -187,7 +186,7 @@ def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role
     add_person(app, "bob", role)
     sign_in(client, "bob")
     url_adapter = app.url_map.bind("localhost")
-    found: set[str] = set()
+    roles_seen: set[str] = set()
     pages = (
         "/",
         f"{LIST}/{connector_id}",
@@ -201,20 +200,20 @@ def test_pages_offer_only_what_the_role_allows(app, client, make_connector, role
     for address in (*pages, f"/events/{change['id']}", "/report", "/as-of", "/people/bob", "/account", LOG):
         response = client.get(address)
         assert response.status_code == 200, address
-        for method, pressed in offered(soup(response)):
+        for method, pressed in controls(soup(response)):
             rule, _ = url_adapter.match(urlsplit(urljoin(address, pressed)).path, method, return_rule=True)
-            needed = NEEDED[method, rule.rule]
+            needed = REQUIRED_ROLES[method, rule.rule]
             assert needed == ANYBODY or ROLES.index(needed) <= ROLES.index(role), (address, method, pressed)
-            found.add(needed)
-    assert found == {ANYBODY, *ROLES[: ROLES.index(role) + 1]}, "or else nothing is seen here"
+            roles_seen.add(needed)
+    assert roles_seen == {ANYBODY, *ROLES[: ROLES.index(role) + 1]}, "otherwise the test sees no control of some role"
 
 
 @ON_SQLITE
 def test_without_a_session_only_the_sign_in_pages_are_served(app, client):
     add_person(app)
-    for route, needed in NEEDED.items():
+    for route, needed in REQUIRED_ROLES.items():
         for headers in ({}, HTMX):
-            response = ask(client, route, **headers)
+            response = send_empty_request(client, route, **headers)
             if needed == ANYBODY:
                 assert response.status_code != 403, route
             elif is_api(route[1]):
@@ -237,8 +236,8 @@ def test_a_token_has_the_lower_role_of_token_and_owner(app):
     bearer = {"Authorization": f"Bearer {secret}"}
 
     def refused(role: str) -> set[bool]:
-        allowed_routes = [route for route, needed in NEEDED.items() if needed == role]
-        answers = [ask(client, route, **bearer) for route in allowed_routes]
+        allowed_routes = [route for route, needed in REQUIRED_ROLES.items() if needed == role]
+        answers = [send_empty_request(client, route, **bearer) for route in allowed_routes]
         return {
             response.status_code in (401, 403) or response.headers.get("Location", "")[:8] == "/sign-in"
             for response in answers
@@ -256,22 +255,22 @@ def test_a_token_has_the_lower_role_of_token_and_owner(app):
 
 @ON_SQLITE
 def test_on_loopback_without_accounts_every_request_is_allowed(client):
-    for route in NEEDED:
+    for route in REQUIRED_ROLES:
         if route[1].startswith(("/hooks/", "/link/")):
             continue
         for headers in ({}, HTMX):
-            assert ask(client, route, **headers).status_code not in (401, 403), route
+            assert send_empty_request(client, route, **headers).status_code not in (401, 403), route
 
 
 @ON_SQLITE
 def test_beyond_loopback_without_accounts_only_setup_is_served(settings):
     app = create_app(replace(settings, host="0.0.0.0", trusted_hosts=()))
     try:
-        for route, needed in NEEDED.items():
+        for route, needed in REQUIRED_ROLES.items():
             if needed == ANYBODY:
                 continue
             for headers in ({}, HTMX):
-                response = ask(app.test_client(), route, **headers)
+                response = send_empty_request(app.test_client(), route, **headers)
                 assert response.status_code == (401 if is_api(route[1]) else 403), route
                 assert "no accounts yet" in response.get_data(as_text=True) or is_api(route[1]), route
     finally:
@@ -288,23 +287,27 @@ FOREIGN += (
 
 @ON_SQLITE
 def test_requests_of_other_sites_and_browsers_write_nothing(app):
-    """Forms want the token of this very browser's session, the API no sign of another site; signed webhooks neither."""
+    """Forms need the CSRF token of their own session; the API refuses foreign origins; webhooks are signed instead."""
     tokens = []
     for name in ("mallory", "alice"):
         add_person(app, name)
         client = app.test_client()
         sign_in(client, name)
         tokens.append(form_of(client.get(f"{TEAMS}/new"), "#team-form")["csrf_token"])
-    for method, rule in NEEDED:
+    for method, rule in REQUIRED_ROLES:
         if method == "GET" or rule.startswith("/hooks/"):
             continue
         address = address_of(rule)
         if is_api(rule):
-            assert {client.open(address, method=method, headers=sent).status_code for sent in FOREIGN} == {403}, rule
+            assert {client.open(address, method=method, headers=headers).status_code for headers in FOREIGN} == {403}, (
+                rule
+            )
             continue
         for token in ("", tokens[0], f"{tokens[1]}x"):
             for headers in ({}, HTMX):
                 answer = client.open(address, method=method, data={"csrf_token": token}, headers=headers)
                 assert answer.status_code == 400, (method, rule)
-        assert client.open(f"{address}?csrf_token={tokens[1]}", method=method).status_code == 400, "not in an address"
+        assert client.open(f"{address}?csrf_token={tokens[1]}", method=method).status_code == 400, (
+            "a token in the address does not count"
+        )
     assert client.post(f"{TEAMS}/new", data={"csrf_token": tokens[1]}).status_code == 422, "with its own token"

@@ -1,4 +1,4 @@
-"""Behind a proxy: what it says is believed where a setting says so, and cookies are bound to https and this host."""
+"""Proxy headers count only if a setting trusts the proxy; cookies are bound to https and this host."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SESSION = "painchain_session"
 
 
 @pytest.fixture
-def serving(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
-    """Start a server with its own settings and an account."""
+def start_server(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Return a function that starts a server with these settings and an account."""
     apps: list[Flask] = []
 
     def start(**more: str) -> Flask:
@@ -41,14 +41,14 @@ def serving(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Fl
 
 
 def sign_in(client: FlaskClient, address: str = "http://localhost", **headers: str) -> TestResponse:
-    """Sign in as a browser does that came to this address."""
+    """Sign in as a browser at this address does."""
     over: dict[str, Any] = {"base_url": address, "headers": {"Referer": f"https://{HOST}/sign-in", **headers}}
     form = fill(form_of(client.get("/sign-in", **over), "#sign-in"), name="alice", password=PASSWORD)
     return client.post("/sign-in", data=form, **over)
 
 
 def cookies(response: TestResponse) -> dict[str, str]:
-    """Return the cookies that an answer sets, with what is said of each."""
+    """Return the cookies that a response sets, with value and attributes, by name."""
     return dict(header.split("=", 1) for header in response.headers.getlist("Set-Cookie"))
 
 
@@ -57,8 +57,8 @@ def signed_in_from(client: FlaskClient, **headers: str) -> str:
     return texts(page, "#sign-ins .soft")[0].partition(" ")[0]
 
 
-def test_headers_of_untrusted_proxies_are_ignored(serving: Callable[..., Flask]) -> None:
-    client = serving().test_client()
+def test_headers_of_untrusted_proxies_are_ignored(start_server: Callable[..., Flask]) -> None:
+    client = start_server().test_client()
     answer = sign_in(client, **FORWARDED)
     assert answer.status_code == 303
     assert [
@@ -69,8 +69,8 @@ def test_headers_of_untrusted_proxies_are_ignored(serving: Callable[..., Flask])
     assert "Strict-Transport-Security" not in client.get("/", headers=FORWARDED).headers
 
 
-def test_a_trusted_proxy_sets_address_scheme_and_host(serving: Callable[..., Flask]) -> None:
-    app = serving(trusted_proxies="1", trusted_hosts=f"{HOST}, localhost")
+def test_a_trusted_proxy_sets_address_scheme_and_host(start_server: Callable[..., Flask]) -> None:
+    app = start_server(trusted_proxies="1", trusted_hosts=f"{HOST}, localhost")
     client = app.test_client()
     answer = sign_in(client, **FORWARDED)
     assert {name for name, attributes in cookies(answer).items() if "Secure" in attributes} >= {f"__Host-{SESSION}"}
@@ -83,9 +83,9 @@ def test_a_trusted_proxy_sets_address_scheme_and_host(serving: Callable[..., Fla
     assert "evil.example" in texts(soup(elsewhere), "main")[0]
 
 
-def test_only_the_headers_of_trusted_proxies_in_a_chain_count(serving: Callable[..., Flask]) -> None:
-    """Whatever stands before it was sent by whoever comes: it could be anything."""
-    app = serving(trusted_proxies="2", trusted_hosts=f"{HOST}, localhost")
+def test_only_the_headers_of_trusted_proxies_in_a_chain_count(start_server: Callable[..., Flask]) -> None:
+    """A client can send any earlier entries of X-Forwarded-For."""
+    app = start_server(trusted_proxies="2", trusted_hosts=f"{HOST}, localhost")
     client = app.test_client()
     chain = {"X-Forwarded-For": f"10.9.9.9, {FAR}, 192.0.2.7"}
     assert sign_in(client, **chain).status_code == 303
@@ -93,9 +93,9 @@ def test_only_the_headers_of_trusted_proxies_in_a_chain_count(serving: Callable[
 
 
 def test_failed_sign_ins_count_for_the_address_sent_by_a_trusted_proxy(
-    serving: Callable[..., Flask],
+    start_server: Callable[..., Flask],
 ) -> None:
-    client = serving(trusted_proxies="1").test_client()
+    client = start_server(trusted_proxies="1").test_client()
 
     def fail(address: str, number: int) -> int:
         headers = {"X-Forwarded-For": address}
@@ -106,8 +106,8 @@ def test_failed_sign_ins_count_for_the_address_sent_by_a_trusted_proxy(
 
     assert [fail(FAR, number) for number in range(31)] == [422] * 30 + [429]
     assert fail("198.51.100.2", 99) == 422
-    near = [fail(f"2001:db8:0:1:{number:x}::1", number) for number in range(31)]
-    assert near == [422] * 30 + [429], "whoever has one address of IPv6 has 2^64 of them"
+    same_network = [fail(f"2001:db8:0:1:{number:x}::1", number) for number in range(31)]
+    assert same_network == [422] * 30 + [429], "a client with one IPv6 address has a whole /64"
     assert fail("2001:db8:0:2::1", 99) == 422
 
 
@@ -123,8 +123,8 @@ def test_behind_a_trusted_proxy_signing_in_is_required(started_instance: Path, t
 
 
 @pytest.mark.parametrize("address", ["http://localhost", f"http://{HOST}"], ids=["http", "https by the public address"])
-def test_over_https_every_cookie_has_the_host_prefix(serving: Callable[..., Flask], address: str) -> None:
-    client = serving(public_url=f"https://{HOST}").test_client()
+def test_over_https_every_cookie_has_the_host_prefix(start_server: Callable[..., Flask], address: str) -> None:
+    client = start_server(public_url=f"https://{HOST}").test_client()
     secure = HOST in address
     first_response = client.get("/sign-in", base_url=address)
     set_cookies = {**cookies(first_response), **cookies(sign_in(client, address))}
@@ -138,50 +138,50 @@ def test_over_https_every_cookie_has_the_host_prefix(serving: Callable[..., Flas
     assert ("Strict-Transport-Security" in client.get("/", base_url=address).headers) == secure
 
 
-def test_changing_to_https_and_back_requires_only_one_new_sign_in(serving: Callable[..., Flask]) -> None:
-    """A browser lets no plain cookie take the place of one that is bound to https: so they have names of their own."""
-    client = serving(public_url=f"https://{HOST}").test_client()
+def test_changing_to_https_and_back_requires_only_one_new_sign_in(start_server: Callable[..., Flask]) -> None:
+    """Cookies over https have other names, because browsers do not replace a secure cookie by an insecure one."""
+    client = start_server(public_url=f"https://{HOST}").test_client()
     for address in ("http://localhost", f"http://{HOST}"):
         assert sign_in(client, address).status_code == 303
         assert client.get("/", base_url=address).status_code == 200
     assert client.get("/", base_url="http://localhost").status_code == 200
 
 
-def test_a_session_started_over_http_is_invalid_and_deleted_over_https(serving: Callable[..., Flask]) -> None:
-    """Whoever could plant a cookie by http must not choose with which account somebody works by https."""
-    app = serving(public_url=f"https://{HOST}")
+def test_a_session_started_over_http_is_invalid_and_deleted_over_https(start_server: Callable[..., Flask]) -> None:
+    """An attacker who can set cookies over http must not choose the account that is used over https."""
+    app = start_server(public_url=f"https://{HOST}")
     planted = app.test_client()
     sign_in(planted)
-    held = planted.get_cookie(SESSION)
-    assert held is not None
+    cookie = planted.get_cookie(SESSION)
+    assert cookie is not None
     client, address = app.test_client(), f"http://{HOST}"
-    client.set_cookie(SESSION, held.value, domain=HOST)
+    client.set_cookie(SESSION, cookie.value, domain=HOST)
     assert client.get("/", base_url=address).status_code == 303
-    for address_asked in ("/news?after=0", "/news?after=1"):
-        assert client.get(address_asked, base_url=address).status_code == 303
+    for path in ("/news?after=0", "/news?after=1"):
+        assert client.get(path, base_url=address).status_code == 303
     assert "Max-Age=0" in cookies(sign_in(client, address))[SESSION]
 
 
 def test_over_http_to_a_trusted_proxy_cookies_are_accepted_by_browsers(
-    serving: Callable[..., Flask],
+    start_server: Callable[..., Flask],
 ) -> None:
-    client = serving(public_url=f"https://{HOST}", trusted_proxies="1").test_client()
+    client = start_server(public_url=f"https://{HOST}", trusted_proxies="1").test_client()
     answer = sign_in(client, f"http://{HOST}", **{"X-Forwarded-Proto": "http"})
     assert SESSION in cookies(answer)
-    answer = sign_in(client, f"http://{HOST}")  # a proxy that does not tell
+    answer = sign_in(client, f"http://{HOST}")  # a proxy without X-Forwarded-Proto
     assert f"__Host-{SESSION}" in cookies(answer)
 
 
-def test_an_address_with_a_port_gets_no_strict_transport_security(serving: Callable[..., Flask]) -> None:
-    """It would hold for every port of the host, also for what others serve there."""
-    client = serving(public_url=f"https://{HOST}:8443").test_client()
+def test_an_address_with_a_port_gets_no_strict_transport_security(start_server: Callable[..., Flask]) -> None:
+    """The header would apply to every port of the host, and so to other services."""
+    client = start_server(public_url=f"https://{HOST}:8443").test_client()
     answer = sign_in(client, f"http://{HOST}:8443", Referer=f"https://{HOST}:8443/")
     assert f"__Host-{SESSION}" in cookies(answer)
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_a_form_of_another_origin_over_https_explains_the_proxy_settings(serving: Callable[..., Flask]) -> None:
-    client = serving().test_client()
+def test_a_form_of_another_origin_over_https_explains_the_proxy_settings(start_server: Callable[..., Flask]) -> None:
+    client = start_server().test_client()
     form = form_of(client.get("/sign-in", base_url="https://localhost"), "#sign-in")
     answer = client.post("/sign-in", data=form, base_url="https://localhost", headers={"Referer": "https://x.example"})
     assert answer.status_code == 400

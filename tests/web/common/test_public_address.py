@@ -1,4 +1,4 @@
-"""The address under which people reach the server, a proxy in front of it perhaps."""
+"""The public address of the server, which can be behind a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route has a recipe here: what changes anything is on the record, what is looked at is safe to look at."""
+"""Every writing route has a recipe here and is audited; every page has an example and is well-formed and safe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from painchain import connectors
 from painchain.database.session import db
 from painchain.startup import create_app
-from tests.conftest import add_connector, close, use_fake_sources, settings_for
+from tests.conftest import add_connector, close, settings_for, use_fake_sources
 from tests.support.accounts import PASSWORD, add_person, make_link, sign_in, sign_out
 from tests.support.html import fill, form_of, soup, words
 from tests.support.webhook_source import HOOK, deliver
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.usefixtures("fake_sources")
 HTMX = {"HX-Request": "true"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 LIST = "/settings/integrations"
-ONE = f"{LIST}/<int:connector_id>"
-API_ONE = "/api/connectors/<int:connector_id>"
+CONNECTOR = f"{LIST}/<int:connector_id>"
+API_CONNECTOR = "/api/connectors/<int:connector_id>"
 RETENTION, TOKENS, LOG = "/settings/retention", "/settings/tokens", "/settings/audit-log"
 TEAMS = "/settings/teams"
 TEAM, API_TEAM = f"{TEAMS}/<int:team_id>", "/api/teams/<int:team_id>"
-WEBHOOK = f"{ONE}/webhook"
+WEBHOOK = f"{CONNECTOR}/webhook"
 RULES = "/settings/notifications"
 RULE = f"{RULES}/<int:rule_id>"
 API_RULE = "/api/notify-rules/<int:rule_id>"
@@ -54,37 +54,37 @@ def submit(client: FlaskClient, page: str, selector: str, **values: Any) -> Test
     return client.post(str(soup(response).select_one(selector)["action"]), data=form)
 
 
-def hide_all(client: FlaskClient, one: int) -> TestResponse:
-    """Press "Hide all" of the first event type."""
-    response = client.get(f"{LIST}/{one}")
+def hide_all(client: FlaskClient, number: int) -> TestResponse:
+    """Press "Hide all" for the first event type."""
+    response = client.get(f"{LIST}/{number}")
     button = soup(response).select_one("#visibility button[name=hide]")
     form = form_of(response, "#connector-form")
     return client.post(str(button["formaction"]), data={**form, "hide": button["value"]})
 
 
-def patch(client: FlaskClient, one: int, **config: Any) -> TestResponse:
-    etag = client.get(f"/api/connectors/{one}").headers["ETag"]
+def patch(client: FlaskClient, number: int, **config: Any) -> TestResponse:
+    etag = client.get(f"/api/connectors/{number}").headers["ETag"]
     config = config or {"poll_interval": 600}
-    return client.patch(f"/api/connectors/{one}", json={"config": config}, headers={"If-Match": etag})
+    return client.patch(f"/api/connectors/{number}", json={"config": config}, headers={"If-Match": etag})
 
 
-def enabled(client: FlaskClient, one: int) -> None:
-    """Switch a connector on behind everybody's back."""
+def enable(client: FlaskClient, number: int) -> None:
+    """Enable a connector directly in the database, without an event."""
     with client.application.app_context():
-        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :one"), {"one": one})
+        db.session.execute(db.text("UPDATE connectors SET enabled = true WHERE id = :number"), {"number": number})
         db.session.commit()
 
 
-def sync(client: FlaskClient, one: int) -> TestResponse:
-    """Ask for news at once."""
-    enabled(client, one)
-    form = form_of(client.get(f"{LIST}/{one}"), "#connector-form")
-    return client.post(f"{LIST}/{one}/sync", data={"csrf_token": form["csrf_token"]})
+def sync(client: FlaskClient, number: int) -> TestResponse:
+    """Press "Sync now" of an enabled connector."""
+    enable(client, number)
+    form = form_of(client.get(f"{LIST}/{number}"), "#connector-form")
+    return client.post(f"{LIST}/{number}/sync", data={"csrf_token": form["csrf_token"]})
 
 
-def sync_by_script(client: FlaskClient, one: int) -> TestResponse:
-    enabled(client, one)
-    return client.post(f"/api/connectors/{one}/sync")
+def sync_by_api(client: FlaskClient, number: int) -> TestResponse:
+    enable(client, number)
+    return client.post(f"/api/connectors/{number}/sync")
 
 
 def newest(client: FlaskClient, event_type: str) -> int:
@@ -93,17 +93,17 @@ def newest(client: FlaskClient, event_type: str) -> int:
     return int(event["id"])
 
 
-def put_back(client: FlaskClient, one: int) -> TestResponse:
-    """Put the setting back that was changed last."""
+def revert(client: FlaskClient, number: int) -> TestResponse:
+    """Revert the newest change of a setting."""
     return submit(client, f"/events/{newest(client, 'ConfigChanged')}/restore", "#restore")
 
 
-def put_back_by_script(client: FlaskClient, one: int) -> TestResponse:
+def revert_by_api(client: FlaskClient, number: int) -> TestResponse:
     return client.post(f"/api/changes/{newest(client, 'ConnectorUpdated')}/restore", json={})
 
 
-def prune(client: FlaskClient, one: int) -> TestResponse:
-    """Keep nothing of a day ago, and confirm what the page says goes."""
+def prune(client: FlaskClient, number: int) -> TestResponse:
+    """Set a retention of one day, make some events older, and confirm their removal."""
     aged = "UPDATE change_events SET timestamp = timestamp - 172800000000 WHERE connector_type = 'kubernetes'"
     with client.application.app_context():
         db.session.execute(db.text(aged))
@@ -112,259 +112,278 @@ def prune(client: FlaskClient, one: int) -> TestResponse:
     return submit(client, f"{RETENTION}/prune", "#prune")
 
 
-def first_account(client: FlaskClient, one: int) -> TestResponse:
-    """Use the link of the first start."""
+def first_account(client: FlaskClient, number: int) -> TestResponse:
+    """Create the first account with the setup link."""
     return submit(client, make_link(client.application), "#link", name="alice", password=PASSWORD, again=PASSWORD)
 
 
 def recorded(app: Flask, after: int = 0) -> list[dict[str, Any]]:
-    """Return the events from a number on, whoever may read them."""
+    """Return the events after a number, read directly from the database."""
     query = "SELECT id, event_type, request_id, author, description FROM change_events WHERE id > :after ORDER BY id"
     with app.app_context():
         return [dict(row) for row in db.session.execute(db.text(query), {"after": after}).mappings()]
 
 
-def patch_team(client: FlaskClient, one: int) -> TestResponse:
+def patch_team(client: FlaskClient, number: int) -> TestResponse:
     etag = client.get("/api/teams/1").headers["ETag"]
     return client.patch("/api/teams/1", json={"name": "Checkout"}, headers={"If-Match": etag})
 
 
-def make_webhook(client: FlaskClient, one: int) -> None:
-    """Enable the connector and give it a webhook, whose secret is remembered."""
-    assert client.post(f"/api/connectors/{one}/enable").status_code == 200
-    SECRETS[one] = client.post(f"/api/connectors/{one}/webhook").get_json()["secret"]
+def make_webhook(client: FlaskClient, number: int) -> None:
+    """Enable the connector, set up its webhook, and store the secret in ``SECRETS``."""
+    assert client.post(f"/api/connectors/{number}/enable").status_code == 200
+    SECRETS[number] = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
 
 
 SECRETS: dict[int, str] = {}
 
 
-def make_rule(client: FlaskClient, one: int) -> None:
-    """Add the first notify rule, of a service that is not there."""
+def make_rule(client: FlaskClient, number: int) -> None:
+    """Add the first notify rule, for a service that does not exist."""
     new = {"name": "On call", "url": "json://127.0.0.1:9/", "kinds": ["connector_deleted"]}
     assert client.post("/api/notify-rules", json=new).status_code == 201
 
 
-def make_checkpoint(client: FlaskClient, one: int) -> None:
-    """Make the first checkpoint."""
-    CHECKPOINTS[one] = client.post("/api/checkpoints").text
+def make_checkpoint(client: FlaskClient, number: int) -> None:
+    """Create the first checkpoint, and store it in ``CHECKPOINTS``."""
+    CHECKPOINTS[number] = client.post("/api/checkpoints").text
 
 
 CHECKPOINTS: dict[int, str] = {}
 
 
-def compare_checkpoint(client: FlaskClient, one: int) -> TestResponse:
-    line = json.dumps(json.loads(CHECKPOINTS[one]))
+def compare_checkpoint(client: FlaskClient, number: int) -> TestResponse:
+    line = json.dumps(json.loads(CHECKPOINTS[number]))
     return submit(client, LOG, "#compare", checkpoints=line)
 
 
 REPORT = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
 
-# How each route is used with success upon a disabled Kubernetes connector that was changed before, or upon a team, and
-# the events that this writes.
+# A successful request to each writing route, and the types of the events that it writes. The connector is a disabled
+# Kubernetes connector that was changed before; there is also a team.
 RECIPES: dict[Route, tuple[list[str], Recipe]] = {
     ("POST", f"{LIST}/new/<key>"): (
         ["ConnectorCreated", "ConnectorEnabled"],
-        lambda client, one: submit(client, f"{LIST}/new/gitlab", "#new", name="New", token="made-up", enabled=True),
+        lambda client, number: submit(client, f"{LIST}/new/gitlab", "#new", name="New", token="made-up", enabled=True),
     ),
-    ("POST", ONE): (
+    ("POST", CONNECTOR): (
         ["ConfigChanged", "ConnectorUpdated"],
-        lambda client, one: submit(client, f"{LIST}/{one}", "#connector-form", poll_interval="600"),
+        lambda client, number: submit(client, f"{LIST}/{number}", "#connector-form", poll_interval="600"),
     ),
-    ("POST", f"{ONE}/visibility"): (["FieldVisibilityChanged"] * 9, hide_all),
-    ("POST", f"{ONE}/enable"): (
+    ("POST", f"{CONNECTOR}/visibility"): (["FieldVisibilityChanged"] * 9, hide_all),
+    ("POST", f"{CONNECTOR}/enable"): (
         ["ConnectorEnabled"],
-        lambda client, one: submit(client, f"{LIST}/{one}", "#connector_header form"),
+        lambda client, number: submit(client, f"{LIST}/{number}", "#connector_header form"),
     ),
-    ("POST", f"{ONE}/disable"): (
+    ("POST", f"{CONNECTOR}/disable"): (
         ["ConnectorDisabled"],
-        lambda client, one: submit(client, f"{LIST}/{SYSTEM}/disable", "main form"),
+        lambda client, number: submit(client, f"{LIST}/{SYSTEM}/disable", "main form"),
     ),
-    ("POST", f"{ONE}/delete"): (
+    ("POST", f"{CONNECTOR}/delete"): (
         ["ConnectorDeleted"],
-        lambda client, one: submit(client, f"{LIST}/{one}/delete", "main form"),
+        lambda client, number: submit(client, f"{LIST}/{number}/delete", "main form"),
     ),
-    ("POST", "/events/<int:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back),
-    ("POST", "/api/changes/<path:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], put_back_by_script),
+    ("POST", "/events/<int:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], revert),
+    ("POST", "/api/changes/<path:number>/restore"): (["ConfigChanged", "ConnectorUpdated"], revert_by_api),
     ("POST", "/api/painchain/log"): (
         ["ConnectorDeleted"],
-        lambda client, one: client.post("/api/painchain/log", json=REPORT),
+        lambda client, number: client.post("/api/painchain/log", json=REPORT),
     ),
     ("POST", "/api/connectors"): (
         ["ConnectorCreated"],
-        lambda client, one: client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}),
+        lambda client, number: client.post("/api/connectors", json={"name": "New", "type": "kubernetes"}),
     ),
-    ("PATCH", API_ONE): (["ConfigChanged", "ConnectorUpdated"], patch),
-    ("DELETE", API_ONE): (["ConnectorDeleted"], lambda client, one: client.delete(f"/api/connectors/{one}")),
-    ("POST", f"{API_ONE}/enable"): (
+    ("PATCH", API_CONNECTOR): (["ConfigChanged", "ConnectorUpdated"], patch),
+    ("DELETE", API_CONNECTOR): (
+        ["ConnectorDeleted"],
+        lambda client, number: client.delete(f"/api/connectors/{number}"),
+    ),
+    ("POST", f"{API_CONNECTOR}/enable"): (
         ["ConnectorEnabled"],
-        lambda client, one: client.post(f"/api/connectors/{one}/enable"),
+        lambda client, number: client.post(f"/api/connectors/{number}/enable"),
     ),
-    ("POST", f"{API_ONE}/disable"): (
+    ("POST", f"{API_CONNECTOR}/disable"): (
         ["ConnectorDisabled"],
-        lambda client, one: client.post(f"/api/connectors/{SYSTEM}/disable"),
+        lambda client, number: client.post(f"/api/connectors/{SYSTEM}/disable"),
     ),
-    ("PUT", f"{API_ONE}/visibility/<event_type>/<field>"): (
+    ("PUT", f"{API_CONNECTOR}/visibility/<event_type>/<field>"): (
         ["FieldVisibilityChanged"],
-        lambda client, one: client.put(f"/api/connectors/{one}/visibility/K8sPod/reason", json={"visible": False}),
+        lambda client, number: client.put(
+            f"/api/connectors/{number}/visibility/K8sPod/reason", json={"visible": False}
+        ),
     ),
     ("POST", WEBHOOK): (
         ["WebhookChanged"],
-        lambda client, one: submit(client, f"{LIST}/{one}", "#webhook form"),
+        lambda client, number: submit(client, f"{LIST}/{number}", "#webhook form"),
     ),
     ("POST", f"{WEBHOOK}/remove"): (
         ["WebhookChanged"],
-        lambda client, one: submit(client, f"{LIST}/{one}/webhook/remove", "main form"),
+        lambda client, number: submit(client, f"{LIST}/{number}/webhook/remove", "main form"),
     ),
-    ("POST", f"{API_ONE}/webhook"): (
+    ("POST", f"{API_CONNECTOR}/webhook"): (
         ["WebhookChanged"],
-        lambda client, one: client.post(f"/api/connectors/{one}/webhook"),
+        lambda client, number: client.post(f"/api/connectors/{number}/webhook"),
     ),
-    ("DELETE", f"{API_ONE}/webhook"): (
+    ("DELETE", f"{API_CONNECTOR}/webhook"): (
         ["WebhookChanged"],
-        lambda client, one: client.delete(f"/api/connectors/{one}/webhook"),
+        lambda client, number: client.delete(f"/api/connectors/{number}/webhook"),
     ),
     ("POST", "/hooks/<key>/<int:connector_id>"): (
         ["Cast"],
-        lambda client, one: deliver(client, f"/hooks/kubernetes/{one}", SECRETS[one], ["bell"]),
+        lambda client, number: deliver(client, f"/hooks/kubernetes/{number}", SECRETS[number], ["bell"]),
     ),
     ("POST", f"{RULES}/new"): (
         ["NotifyRuleCreated"],
-        lambda client, one: submit(
+        lambda client, number: submit(
             client, f"{RULES}/new", "#rule", name="Chat", url="json://127.0.0.1:9/", kinds=["connector_failing"]
         ),
     ),
-    ("POST", RULE): (["NotifyRuleChanged"], lambda client, one: submit(client, f"{RULES}/1", "#rule", enabled=False)),
-    ("POST", f"{RULE}/test"): ([], lambda client, one: submit(client, f"{RULES}/1", "#test")),
+    ("POST", RULE): (
+        ["NotifyRuleChanged"],
+        lambda client, number: submit(client, f"{RULES}/1", "#rule", enabled=False),
+    ),
+    ("POST", f"{RULE}/test"): ([], lambda client, number: submit(client, f"{RULES}/1", "#test")),
     ("POST", f"{RULE}/delete"): (
         ["NotifyRuleDeleted"],
-        lambda client, one: submit(client, f"{RULES}/1/delete", "main form"),
+        lambda client, number: submit(client, f"{RULES}/1/delete", "main form"),
     ),
     ("POST", "/api/notify-rules"): (
         ["NotifyRuleCreated"],
-        lambda client, one: client.post(
+        lambda client, number: client.post(
             "/api/notify-rules", json={"name": "Chat", "url": "json://127.0.0.1:9/", "kinds": ["connector_failing"]}
         ),
     ),
     ("PATCH", API_RULE): (
         ["NotifyRuleChanged"],
-        lambda client, one: client.patch("/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}),
+        lambda client, number: client.patch(
+            "/api/notify-rules/1", json={"name": "Chat"}, headers={"If-Match": '"1-1"'}
+        ),
     ),
-    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, one: client.delete("/api/notify-rules/1")),
-    ("POST", f"{API_RULE}/test"): ([], lambda client, one: client.post("/api/notify-rules/1/test")),
+    ("DELETE", API_RULE): (["NotifyRuleDeleted"], lambda client, number: client.delete("/api/notify-rules/1")),
+    ("POST", f"{API_RULE}/test"): ([], lambda client, number: client.post("/api/notify-rules/1/test")),
     ("POST", "/export"): (
         ["EventsExported"],
-        lambda client, one: submit(client, "/export", "#export", format="csv"),
+        lambda client, number: submit(client, "/export", "#export", format="csv"),
     ),
-    ("POST", "/report.csv"): (["EventsExported"], lambda client, one: submit(client, "/report", "#csv")),
-    ("POST", "/api/export"): (["EventsExported"], lambda client, one: client.post("/api/export")),
+    ("POST", "/report.csv"): (["EventsExported"], lambda client, number: submit(client, "/report", "#csv")),
+    ("POST", "/api/export"): (["EventsExported"], lambda client, number: client.post("/api/export")),
     ("POST", RETENTION): (
         ["RetentionChanged"] * 2,
-        lambda client, one: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
+        lambda client, number: submit(client, RETENTION, "#retention", **{"days.gitlab": "30", "days.github": "7"}),
     ),
     ("POST", f"{RETENTION}/prune"): ([], prune),
-    ("POST", f"{LOG}/check"): ([], lambda client, one: submit(client, LOG, "#check-now")),
-    ("POST", f"{LOG}/checkpoint"): (["CheckpointMade"], lambda client, one: submit(client, LOG, "#make-checkpoint")),
+    ("POST", f"{LOG}/check"): ([], lambda client, number: submit(client, LOG, "#check-now")),
+    ("POST", f"{LOG}/checkpoint"): (["CheckpointMade"], lambda client, number: submit(client, LOG, "#make-checkpoint")),
     ("POST", f"{LOG}/compare"): ([], compare_checkpoint),
-    ("POST", "/api/checkpoints"): (["CheckpointMade"], lambda client, one: client.post("/api/checkpoints")),
-    ("POST", f"{ONE}/sync"): ([], sync),
-    ("POST", f"{API_ONE}/sync"): ([], sync_by_script),
-    ("POST", f"{ONE}/test"): (
+    ("POST", "/api/checkpoints"): (["CheckpointMade"], lambda client, number: client.post("/api/checkpoints")),
+    ("POST", f"{CONNECTOR}/sync"): ([], sync),
+    ("POST", f"{API_CONNECTOR}/sync"): ([], sync_by_api),
+    ("POST", f"{CONNECTOR}/test"): (
         [],
-        lambda client, one: client.post(
-            f"{LIST}/{one}/test", data=form_of(client.get(f"{LIST}/{one}"), "#connector-form")
+        lambda client, number: client.post(
+            f"{LIST}/{number}/test", data=form_of(client.get(f"{LIST}/{number}"), "#connector-form")
         ),
     ),
     ("POST", f"{LIST}/new/<key>/test"): (
         [],
-        lambda client, one: client.post(
+        lambda client, number: client.post(
             f"{LIST}/new/kubernetes/test", data=form_of(client.get(f"{LIST}/new/kubernetes"), "#new")
         ),
     ),
-    ("POST", f"{API_ONE}/test"): ([], lambda client, one: client.post(f"/api/connectors/{one}/test")),
+    ("POST", f"{API_CONNECTOR}/test"): ([], lambda client, number: client.post(f"/api/connectors/{number}/test")),
     ("POST", "/api/connectors/test"): (
         [],
-        lambda client, one: client.post("/api/connectors/test", json={"type": "kubernetes"}),
+        lambda client, number: client.post("/api/connectors/test", json={"type": "kubernetes"}),
     ),
     ("POST", f"{TEAMS}/new"): (
         ["TeamCreated"],
-        lambda client, one: submit(client, f"{TEAMS}/new", "#team-form", name="Search", tags="search"),
+        lambda client, number: submit(client, f"{TEAMS}/new", "#team-form", name="Search", tags="search"),
     ),
-    ("POST", TEAM): (["TeamUpdated"], lambda client, one: submit(client, f"{TEAMS}/1", "#team-form", tags="c")),
+    ("POST", TEAM): (["TeamUpdated"], lambda client, number: submit(client, f"{TEAMS}/1", "#team-form", tags="c")),
     ("POST", f"{TEAM}/delete"): (
         ["TeamDeleted"],
-        lambda client, one: submit(client, f"{TEAMS}/1/delete", "main form"),
+        lambda client, number: submit(client, f"{TEAMS}/1/delete", "main form"),
     ),
     ("POST", "/api/teams"): (
         ["TeamCreated"],
-        lambda client, one: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
+        lambda client, number: client.post("/api/teams", json={"name": "Search", "tags": ["search"]}),
     ),
     ("PATCH", API_TEAM): (["TeamUpdated"], patch_team),
-    ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, one: client.delete("/api/teams/1")),
+    ("DELETE", API_TEAM): (["TeamDeleted"], lambda client, number: client.delete("/api/teams/1")),
     ("POST", f"{TOKENS}/new"): (
         ["TokenCreated"],
-        lambda client, one: submit(client, f"{TOKENS}/new", "#token", name="ci"),
+        lambda client, number: submit(client, f"{TOKENS}/new", "#token", name="ci"),
     ),
     ("POST", f"{TOKENS}/<int:token_id>/revoke"): (
         ["TokenRevoked"],
-        lambda client, one: submit(client, f"{TOKENS}/1/revoke", "main form"),
+        lambda client, number: submit(client, f"{TOKENS}/1/revoke", "main form"),
     ),
     ("POST", "/api/tokens"): (
         ["TokenCreated"],
-        lambda client, one: client.post("/api/tokens", json={"name": "ci", "role": "viewer"}),
+        lambda client, number: client.post("/api/tokens", json={"name": "ci", "role": "viewer"}),
     ),
     ("DELETE", "/api/tokens/<int:token_id>"): (
         ["TokenRevoked"],
-        lambda client, one: client.delete("/api/tokens/1"),
+        lambda client, number: client.delete("/api/tokens/1"),
     ),
-    ("POST", "/sign-in"): (["SignedIn"], lambda client, one: sign_in(client)),
-    ("POST", "/sign-out"): (["SignedOut"], lambda client, one: sign_out(client)),
+    ("POST", "/sign-in"): (["SignedIn"], lambda client, number: sign_in(client)),
+    ("POST", "/sign-out"): (["SignedOut"], lambda client, number: sign_out(client)),
     ("POST", "/link/<secret>"): (["PersonAdded", "SignedIn"], first_account),
     ("POST", f"{PEOPLE}/new"): (
         ["PersonAdded", "PasswordLinkMade"],
-        lambda client, one: submit(client, f"{PEOPLE}/new", "#person", name="carol"),
+        lambda client, number: submit(client, f"{PEOPLE}/new", "#person", name="carol"),
     ),
     ("POST", PERSON): (
         ["PersonChanged"],
-        lambda client, one: submit(client, f"{PEOPLE}/2", "#person", role="editor", email="bob@example.org"),
+        lambda client, number: submit(client, f"{PEOPLE}/2", "#person", role="editor", email="bob@example.org"),
     ),
     ("POST", f"{PERSON}/link"): (
         ["PasswordLinkMade"],
-        lambda client, one: submit(client, f"{PEOPLE}/2", "#make-link"),
+        lambda client, number: submit(client, f"{PEOPLE}/2", "#make-link"),
     ),
-    ("POST", f"{PERSON}/disable"): (["PersonDisabled"], lambda client, one: submit(client, f"{PEOPLE}/2", "#switch")),
-    ("POST", f"{PERSON}/enable"): (["PersonEnabled"], lambda client, one: submit(client, f"{PEOPLE}/3", "#switch")),
+    ("POST", f"{PERSON}/disable"): (
+        ["PersonDisabled"],
+        lambda client, number: submit(client, f"{PEOPLE}/2", "#switch"),
+    ),
+    ("POST", f"{PERSON}/enable"): (["PersonEnabled"], lambda client, number: submit(client, f"{PEOPLE}/3", "#switch")),
     ("POST", f"{PERSON}/remove"): (
         ["PersonRemoved"],
-        lambda client, one: submit(client, f"{PEOPLE}/2/remove", "main form"),
+        lambda client, number: submit(client, f"{PEOPLE}/2/remove", "main form"),
     ),
     ("POST", "/api/people"): (
         ["PersonAdded", "PasswordLinkMade"],
-        lambda client, one: client.post("/api/people", json={"name": "carol", "role": "viewer"}),
+        lambda client, number: client.post("/api/people", json={"name": "carol", "role": "viewer"}),
     ),
     ("PATCH", API_PERSON): (
         ["PersonChanged"],
-        lambda client, one: client.patch("/api/people/2", json={"role": "editor"}, headers={"If-Match": "*"}),
+        lambda client, number: client.patch("/api/people/2", json={"role": "editor"}, headers={"If-Match": "*"}),
     ),
-    ("DELETE", API_PERSON): (["PersonRemoved"], lambda client, one: client.delete("/api/people/2")),
-    ("POST", f"{API_PERSON}/link"): (["PasswordLinkMade"], lambda client, one: client.post("/api/people/2/link")),
-    ("POST", f"{API_PERSON}/disable"): (["PersonDisabled"], lambda client, one: client.post("/api/people/2/disable")),
-    ("POST", f"{API_PERSON}/enable"): (["PersonEnabled"], lambda client, one: client.post("/api/people/3/enable")),
+    ("DELETE", API_PERSON): (["PersonRemoved"], lambda client, number: client.delete("/api/people/2")),
+    ("POST", f"{API_PERSON}/link"): (["PasswordLinkMade"], lambda client, number: client.post("/api/people/2/link")),
+    ("POST", f"{API_PERSON}/disable"): (
+        ["PersonDisabled"],
+        lambda client, number: client.post("/api/people/2/disable"),
+    ),
+    ("POST", f"{API_PERSON}/enable"): (["PersonEnabled"], lambda client, number: client.post("/api/people/3/enable")),
     ("POST", "/account/password"): (
         ["PasswordSet"],
-        lambda client, one: submit(
+        lambda client, number: submit(
             client, "/account", "#own-password", old=PASSWORD, password=f"{PASSWORD} 2", again=f"{PASSWORD} 2"
         ),
     ),
     ("POST", "/account/sign-ins/<number>/end"): (
         ["SignedOut"],
-        lambda client, one: submit(client, "/account", "#sign-ins form"),
+        lambda client, number: submit(client, "/account", "#sign-ins form"),
     ),
-    ("POST", "/account/sign-ins/end"): (["SignedOut"], lambda client, one: submit(client, "/account", "#everywhere")),
+    ("POST", "/account/sign-ins/end"): (
+        ["SignedOut"],
+        lambda client, number: submit(client, "/account", "#everywhere"),
+    ),
 }
 
 
-def make_people(client: FlaskClient, one: int) -> None:
-    """Sign in as an admin, beside a viewer and somebody who is disabled."""
+def make_people(client: FlaskClient, number: int) -> None:
+    """Add an admin, a viewer and a disabled person, and sign in as the admin."""
     add_person(client.application)
     add_person(client.application, "bob", "viewer")
     absent = add_person(client.application, "zoe", "viewer")
@@ -372,22 +391,22 @@ def make_people(client: FlaskClient, one: int) -> None:
     assert client.post(f"/api/people/{absent}/disable").status_code == 200
 
 
-def come_in(client: FlaskClient, one: int) -> None:
-    """Sign in to an account."""
+def add_admin(client: FlaskClient, number: int) -> None:
+    """Add an admin and sign in."""
     add_person(client.application)
     sign_in(client)
 
 
-def make_token(client: FlaskClient, one: int) -> None:
-    """Make the first token."""
-    come_in(client, one)
+def make_token(client: FlaskClient, number: int) -> None:
+    """Create the first API token."""
+    add_admin(client, number)
     submit(client, f"{TOKENS}/new", "#token", name="ci")
 
 
-# What must be there before.
-PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
+# The preparations of routes that need more.
+PREPARATIONS: dict[Route, Callable[[FlaskClient, int], object]] = {
     ("POST", f"{WEBHOOK}/remove"): make_webhook,
-    ("DELETE", f"{API_ONE}/webhook"): make_webhook,
+    ("DELETE", f"{API_CONNECTOR}/webhook"): make_webhook,
     ("POST", f"{LOG}/compare"): make_checkpoint,
     ("POST", "/hooks/<key>/<int:connector_id>"): make_webhook,
     **dict.fromkeys(
@@ -400,77 +419,77 @@ PREPARED: dict[Route, Callable[[FlaskClient, int], object]] = {
     **dict.fromkeys(
         [route for route in RECIPES if route[1].startswith((PEOPLE, "/api/people", "/account"))], make_people
     ),
-    **dict.fromkeys([("POST", f"{TOKENS}/new"), ("POST", "/api/tokens")], come_in),
+    **dict.fromkeys([("POST", f"{TOKENS}/new"), ("POST", "/api/tokens")], add_admin),
     **dict.fromkeys(
         [("POST", f"{TOKENS}/<int:token_id>/revoke"), ("DELETE", "/api/tokens/<int:token_id>")], make_token
     ),
-    ("POST", "/sign-in"): lambda client, one: add_person(client.application),
-    ("POST", "/sign-out"): lambda client, one: add_person(client.application) and sign_in(client),
+    ("POST", "/sign-in"): lambda client, number: add_person(client.application),
+    ("POST", "/sign-out"): lambda client, number: add_person(client.application) and sign_in(client),
 }
 
-# Routes that may change something and write no event, each with the reason.
+# Writing routes that record no event, each with the reason.
 WITHOUT_EVENT: dict[Route, str] = {
-    ("POST", f"{RETENTION}/prune"): "it orders a removal; what is removed is on the record once it is (test_pruning)",
-    ("POST", f"{LOG}/check"): "it has the log looked at, and changes nothing",
+    ("POST", f"{RETENTION}/prune"): "it schedules a removal, which records its own event (test_pruning)",
+    ("POST", f"{LOG}/check"): "it starts a check of the log, and changes nothing",
     ("POST", f"{LOG}/compare"): "the same",
-    ("POST", f"{ONE}/sync"): "it asks a source earlier than planned, and changes no configuration",
-    ("POST", f"{API_ONE}/sync"): "the same",
-    ("POST", f"{ONE}/test"): "it asks a source whether it would answer, and saves nothing",
+    ("POST", f"{CONNECTOR}/sync"): "it polls a source earlier, and changes no configuration",
+    ("POST", f"{API_CONNECTOR}/sync"): "the same",
+    ("POST", f"{CONNECTOR}/test"): "it tests a connection, and saves nothing",
     ("POST", f"{LIST}/new/<key>/test"): "the same",
-    ("POST", f"{API_ONE}/test"): "the same",
+    ("POST", f"{API_CONNECTOR}/test"): "the same",
     ("POST", "/api/connectors/test"): "the same",
     **dict.fromkeys([("POST", f"{RULE}/test"), ("POST", f"{API_RULE}/test")], "it sends a message and changes nothing"),
 }
 
 
-def take_webhooks(patch: pytest.MonkeyPatch) -> None:
-    """Let clusters take webhooks, as the forge signs them."""
+def add_webhook_support(patch: pytest.MonkeyPatch) -> None:
+    """Let Kubernetes connectors accept the webhooks of the sample source."""
     patch.setitem(connectors.TYPES, "kubernetes", replace(connectors.TYPES["kubernetes"], webhook=HOOK))
 
 
 @pytest.fixture(autouse=True)
-def hooked(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
-    """Clusters take webhooks here."""
-    take_webhooks(monkeypatch)
+def webhook_support(monkeypatch: pytest.MonkeyPatch, fake_sources: None) -> None:
+    """Let Kubernetes connectors accept webhooks in every test here."""
+    add_webhook_support(monkeypatch)
 
 
-def mutating(app: Flask) -> set[Route]:
-    """Return every route that may change something."""
+def writing_routes(app: Flask) -> set[Route]:
+    """Return every route with a method that writes."""
     return {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods & MUTATING}
 
 
 def test_every_writing_route_has_a_recipe(app):
-    assert mutating(app) == set(RECIPES)
+    assert writing_routes(app) == set(RECIPES)
     assert set(WITHOUT_EVENT) <= set(RECIPES)
 
 
 def test_a_new_route_without_a_recipe_is_detected(app):
     app.add_url_rule("/api/tea", methods=["POST"], view_func=lambda: "brewed")
-    assert mutating(app) - set(RECIPES) == {("POST", "/api/tea")}
+    assert writing_routes(app) - set(RECIPES) == {("POST", "/api/tea")}
 
 
 @pytest.mark.parametrize("route", RECIPES, ids=" ".join)
 def test_every_change_is_audited(app, client, make_connector, route):
-    one = make_connector("kubernetes", "Cluster")
-    assert patch(client, one, cluster_name="blue").status_code == 200
+    number = make_connector("kubernetes", "Cluster")
+    assert patch(client, number, cluster_name="blue").status_code == 200
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
     kinds, recipe = RECIPES[route]
-    PREPARED.get(route, lambda client, one: None)(client, one)
+    PREPARATIONS.get(route, lambda client, number: None)(client, number)
     before = recorded(app)[-1]["id"]
-    response = recipe(client, one)
+    response = recipe(client, number)
     assert response.status_code < 400, response.text
     assert response.request.method == route[0]
     written = recorded(app, before)
-    assert written or route in WITHOUT_EVENT, "a change that is not on the record"
+    assert written or route in WITHOUT_EVENT, "a change without an event"
     assert [event["event_type"] for event in written] == kinds
     assert len({event["request_id"] for event in written}) == min(1, len(kinds))
     assert all(event["author"] for event in written)
     assert all("cause" in str(event["description"]) for event in written if event["author"] == "system")
 
 
-# Looking
+# Reading
 
-# Every address that is looked at, by its route; `one` is a connector, `event` an event, `cursor` a place in the feed.
+# The example addresses of each page, by route. The placeholders are those of `create_examples`.
 PAGES: dict[str, list[str]] = {
     "/": [
         "/",
@@ -498,21 +517,26 @@ PAGES: dict[str, list[str]] = {
     LIST: [LIST, f"{LIST}?q=cluster&type=kubernetes", f"{LIST}?q=nowhere"],
     f"{LIST}/new": [f"{LIST}/new"],
     f"{LIST}/new/<key>": [f"{LIST}/new/{key}" for key in ("github", "gitlab", "kubernetes")],
-    ONE: [f"{LIST}/{{one}}", f"{LIST}/{SYSTEM}"],
-    f"{LIST}/<int:number>/history": [f"{LIST}/{{one}}/history", f"{LIST}/{{one}}/history?cursor={{cursor}}"],
-    f"{ONE}/disable": [f"{LIST}/{{one}}/disable", f"{LIST}/{SYSTEM}/disable"],
-    f"{ONE}/delete": [f"{LIST}/{{one}}/delete"],
-    f"{WEBHOOK}/<any(replace, remove):what>": [f"{LIST}/{{one}}/webhook/{what}" for what in ("replace", "remove")],
+    CONNECTOR: [f"{LIST}/{{connector}}", f"{LIST}/{SYSTEM}"],
+    f"{LIST}/<int:number>/history": [
+        f"{LIST}/{{connector}}/history",
+        f"{LIST}/{{connector}}/history?cursor={{cursor}}",
+    ],
+    f"{CONNECTOR}/disable": [f"{LIST}/{{connector}}/disable", f"{LIST}/{SYSTEM}/disable"],
+    f"{CONNECTOR}/delete": [f"{LIST}/{{connector}}/delete"],
+    f"{WEBHOOK}/<any(replace, remove):what>": [
+        f"{LIST}/{{connector}}/webhook/{what}" for what in ("replace", "remove")
+    ],
     RULES: [RULES],
     f"{RULES}/new": [f"{RULES}/new"],
     RULE: [f"{RULES}/1"],
     f"{RULE}/delete": [f"{RULES}/1/delete"],
-    "/export": ["/export", "/export?range=90d&connector={one}&q=a"],
+    "/export": ["/export", "/export?range=90d&connector={connector}&q=a"],
     RETENTION: [RETENTION],
     LOG: [LOG],
     f"{LOG}/progress": [f"{LOG}/progress"],
-    f"{LOG}/checkpoints.ndjson": [],  # a file
-    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{one}},nonsense&seen=nonsense"],
+    f"{LOG}/checkpoints.ndjson": [],  # a file, not a page
+    f"{LIST}/health": [f"{LIST}/health", f"{LIST}/health?ids=1,{{connector}},nonsense&seen=nonsense"],
     f"{RETENTION}/prune": [f"{RETENTION}/prune"],
     f"{RETENTION}/progress": [f"{RETENTION}/progress"],
     TOKENS: [TOKENS],
@@ -520,7 +544,7 @@ PAGES: dict[str, list[str]] = {
     f"{TOKENS}/<int:token_id>/revoke": [f"{TOKENS}/1/revoke"],
     "/sign-in": ["/sign-in?next=/report"],
     "/link/<secret>": ["{link}"],
-    "/sign-in/oidc": [],  # no provider is set up here: tests/web/account/test_oidc.py has one
+    "/sign-in/oidc": [],  # needs a provider: see tests/web/account/test_oidc.py
     "/sign-in/oidc/back": [],
     TEAMS: [TEAMS],
     f"{TEAMS}/new": [f"{TEAMS}/new"],
@@ -565,28 +589,28 @@ ERRORS = {
 }
 
 
-def everything(client: FlaskClient) -> dict[str, int]:
-    """Let something of every kind happen, and return every address to look at with the status it has."""
-    one = add_connector(client, "kubernetes", "Cluster", tags="a, b", verify_ssl=False)
+def create_examples(client: FlaskClient) -> dict[str, int]:
+    """Create objects and events of every kind, and return the expected status of every example address."""
+    number = add_connector(client, "kubernetes", "Cluster", tags="a, b", verify_ssl=False)
     assert client.post("/api/teams", json={"name": "Payments", "tags": ["a"]}).status_code == 201
-    make_webhook(client, one)
-    make_rule(client, one)
-    for kinds, recipe in (RECIPES["POST", ONE], RECIPES["POST", f"{ONE}/visibility"]):
-        assert recipe(client, one).status_code == 303, kinds
+    make_webhook(client, number)
+    make_rule(client, number)
+    for kinds, recipe in (RECIPES["POST", CONNECTOR], RECIPES["POST", f"{CONNECTOR}/visibility"]):
+        assert recipe(client, number).status_code == 303, kinds
     newest = client.get("/api/changes?limit=1")
     link = newest.headers["Link"]
-    make_people(client, one)
+    make_people(client, number)
     submit(client, f"{TOKENS}/new", "#token", name="ci")
-    places = {
+    placeholders = {
         "person": 2,
-        "one": one,
+        "connector": number,
         "event": newest.get_json()[0]["id"],
         "event_id": newest.get_json()[0]["event_id"],
         "cursor": link.partition("cursor=")[2].partition(">")[0],
         "link": make_link(client.application, 2),
     }
-    looked_at = {address.format(**places) for several in PAGES.values() for address in several}
-    return {**dict.fromkeys(sorted(looked_at), 200), **ERRORS}
+    examples = {address.format(**placeholders) for addresses in PAGES.values() for address in addresses}
+    return {**dict.fromkeys(sorted(examples), 200), **ERRORS}
 
 
 def test_every_page_has_an_example_address_in_this_test(app):
@@ -597,14 +621,14 @@ def test_every_page_has_an_example_address_in_this_test(app):
     assert html == set(PAGES)
 
 
-def answers(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, TestResponse]]:
-    """Look at every address as a plain browser and as htmx."""
+def get_all(client: FlaskClient, addresses: dict[str, int]) -> list[tuple[str, TestResponse]]:
+    """Return the response of every address to a plain browser and to htmx."""
     return [(address, client.get(address, headers=headers)) for address in addresses for headers in ({}, HTMX)]
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a server answers, looked at once: that pages are well made has nothing to do with the database."""
+    """The responses of one server, shared by all tests of the pages, because they do not depend on the database."""
 
     client: FlaskClient
     addresses: dict[str, int]
@@ -612,31 +636,31 @@ class Site:
     pages: list[tuple[str, BeautifulSoup]]
 
     def whole_pages(self) -> list[tuple[str, BeautifulSoup]]:
-        """Return every page that a plain browser gets, and leave out fragments and redirections."""
+        """Return the pages for plain browsers, without fragments and redirects."""
         plain = zip(self.answers[::2], self.pages[::2], strict=True)
-        return [page for (_, one), page in plain if one.status_code not in (302, 303) and "<html" in one.text]
+        return [page for (_, answer), page in plain if answer.status_code not in (302, 303) and "<html" in answer.text]
 
 
 @pytest.fixture(scope="module")
 def site(started_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server on which something of every kind has happened."""
+    """The responses of a server with objects and events of every kind."""
     instance = tmp_path_factory.mktemp("site") / "instance"
     shutil.copytree(started_instance, instance)
     with pytest.MonkeyPatch.context() as patch:
         use_fake_sources(patch)
-        take_webhooks(patch)
+        add_webhook_support(patch)
         app = create_app(settings_for(instance))
         client = app.test_client()
-        addresses = everything(client)
-        seen = answers(client, addresses)
-        yield Site(client, addresses, seen, [(address, soup(one)) for address, one in seen])
+        addresses = create_examples(client)
+        responses = get_all(client, addresses)
+        yield Site(client, addresses, responses, [(address, soup(response)) for address, response in responses])
         close(app)
 
 
 @pytest.mark.both_databases
 def test_every_page_responds_to_a_plain_browser_and_to_htmx(client):
-    addresses = everything(client)
-    for address, response in answers(client, addresses):
+    addresses = create_examples(client)
+    for address, response in get_all(client, addresses):
         if addresses[address] == 200:
             assert response.status_code in (200, 204, 302, 303), address
         else:
@@ -704,7 +728,7 @@ def test_ids_are_unique_on_every_page_and_in_every_fragment(site):
 REFERENCES = ("for", "form", "aria-describedby", "aria-labelledby", "aria-controls", "hx-target")
 
 
-def referred(element: Tag) -> set[str]:
+def referenced_ids(element: Tag) -> set[str]:
     """Return the ids that an element refers to."""
     names = {name for attribute in REFERENCES for name in str(element.get(attribute, "")).split()}
     names |= {str(element["href"])} if str(element.get("href", "")).startswith("#") else set()
@@ -715,7 +739,7 @@ def test_every_reference_within_a_page_exists(site):
     for address, page in site.whole_pages():
         ids = {str(element["id"]) for element in page.select("[id]")}
         for element in page.find_all():
-            assert referred(element) <= ids, (address, element)
+            assert referenced_ids(element) <= ids, (address, element)
 
 
 def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(site):
@@ -726,8 +750,8 @@ def test_every_page_has_a_title_one_main_heading_and_a_way_to_skip_to_it(site):
         assert page.select_one("a.skip")["href"] == "#main"
 
 
-def named(element: Tag, page: BeautifulSoup) -> bool:
-    """Say whether a screen reader has a name for an input or a button."""
+def has_name(element: Tag, page: BeautifulSoup) -> bool:
+    """Return whether an input or a button has a name for screen readers."""
     label = page.select_one(f"label[for='{element.get('id')}']") or element.find_parent("label")
     return bool(element.get("aria-label") or words(label or element))
 
@@ -735,7 +759,7 @@ def named(element: Tag, page: BeautifulSoup) -> bool:
 def test_every_input_and_button_has_a_name(site):
     for address, page in site.whole_pages():
         for element in page.select("input:not([type=hidden]), textarea, select, button"):
-            assert named(element, page), (address, element)
+            assert has_name(element, page), (address, element)
 
 
 def test_every_form_works_without_javascript_and_has_an_action(site):

@@ -1,4 +1,4 @@
-"""No secret gets out, no foreign request gets in, and whatever is sent is answered in words."""
+"""Secrets do not leak, foreign requests are refused, and any input gets a readable response."""
 
 from __future__ import annotations
 
@@ -27,16 +27,13 @@ LIST = "/settings/integrations"
 SYSTEM = 1
 
 
-# What is about text alone need not be asked of every database.
-
-
 def opened(client: FlaskClient, number: int) -> dict[str, Any]:
     """Open a connector's page and return its form."""
     return form_of(client.get(f"{LIST}/{number}"), "#connector-form")
 
 
 def filled_forms(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return every form of the settings, filled in so that it would change something."""
+    """Yield address and content of every form of the settings, filled in with a change."""
     form, connector_address = opened(client, number), f"{LIST}/{number}"
     yield f"{LIST}/new/kubernetes", {**form, "name": "New", "cluster_name": "new"}
     yield connector_address, {**form, "poll_interval": "600"}
@@ -45,7 +42,7 @@ def filled_forms(client: FlaskClient, number: int) -> Iterator[tuple[str, dict[s
     yield f"{connector_address}/delete", form
 
 
-# An error (whatever else could repeat a secret: tests/test_canaries.py)
+# Errors (tests/test_canaries.py looks for secrets everywhere else)
 
 CANARY = "c4nary-8d1f"
 
@@ -71,7 +68,7 @@ def test_an_unexpected_error_is_logged_with_its_place_but_not_its_message(app, c
 
 
 def reason(response: TestResponse) -> str:
-    """Return what the person is told when the database fails: by a page, or by a message to htmx."""
+    """Return the message of a database failure: from the page, or from the toast for htmx."""
     assert response.status_code == 503, response.text
     page = soup(response)
     if page.html:
@@ -94,7 +91,7 @@ def test_a_change_whose_event_cannot_be_written_is_rolled_back_with_a_message(
         assert "Not saved: " in message
         assert "the disk is full" in message
         assert "INSERT" not in message
-    assert (client.get("/api/connectors").get_json(), events()) == before, "reading goes on"
+    assert (client.get("/api/connectors").get_json(), events()) == before, "reads continue"
     for address in ("/", LIST, f"{LIST}/{number}"):
         assert client.get(address).status_code == 200
 
@@ -124,12 +121,12 @@ def test_every_page_shows_a_message_if_the_database_cannot_be_read(app, client):
     assert words(soup(client.get("/nowhere")).h1) == "Not found"
 
 
-# Who may ask
+# Host names and origins
 
 
 @pytest.fixture
-def serving(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
-    """Start a server with its own settings."""
+def start_server(started_instance: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Return a function that starts a server with these settings."""
     apps: list[Flask] = []
 
     def start(**more: str) -> Flask:
@@ -147,8 +144,8 @@ def statuses(app: Flask, *hosts: str) -> list[int]:
     return [app.test_client().get("/", headers={"Host": host}).status_code for host in hosts]
 
 
-def test_on_loopback_other_host_names_are_refused(serving):
-    app = serving()
+def test_on_loopback_other_host_names_are_refused(start_server):
+    app = start_server()
     assert statuses(app, "127.0.0.1:8000", "localhost", "localhost:1") == [200] * 3
     assert statuses(app, "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1") == [400] * 4
     response = app.test_client().get("/", headers={"Host": "evil.example"})
@@ -158,16 +155,16 @@ def test_on_loopback_other_host_names_are_refused(serving):
         assert response.status_code == 400
 
 
-def test_on_ipv6_loopback_its_own_address_is_answered(serving):
-    app = serving(host="::1")
+def test_on_ipv6_loopback_its_own_address_is_answered(start_server):
+    app = start_server(host="::1")
     assert statuses(app, "[::1]:8000", "[::1]", "localhost:8000") == [200] * 3
     assert statuses(app, "evil.example", "[2001:db8::1]", "[::1].evil.example", "", "[", "a b") == [400] * 6
 
 
-def test_any_host_name_is_answered_until_trusted_hosts_are_set(serving):
-    """Beyond loopback 403 is the answer until there is an account; 400 is that of a name that is not ours."""
-    assert statuses(serving(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [403] * 2
-    app = serving(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
+def test_any_host_name_is_answered_until_trusted_hosts_are_set(start_server):
+    """Beyond loopback, status 403 means that there is no account yet, and 400 that the host name is not trusted."""
+    assert statuses(start_server(host="0.0.0.0"), "127.0.0.1", "painchain.example") == [403] * 2
+    app = start_server(host="0.0.0.0", trusted_hosts="painchain.example, .inner.example")
     hosts = ("painchain.example:8000", "a.inner.example", "127.0.0.1", "evil.example")
     assert statuses(app, *hosts) == [403, 403, 400, 400]
 
@@ -227,7 +224,7 @@ PARAMETERS = {
     "/timeline": ("range", "start_date"),
     LIST: ("q", "type"),
 }
-# The inputs of each form, sent together where one that is wrong does not keep the others from being read.
+# The inputs of each form. Inputs of one group are sent together: an invalid one does not stop the others.
 INPUTS = {
     f"{LIST}/new/github": (
         ("name", "tags", "base_url", "token", "poll_interval", "repos", "branches", "enabled"),
@@ -253,13 +250,13 @@ def test_no_parameter_causes_a_server_error(client):
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Break off a request that would keep the server busy for minutes, so that its test fails rather than hangs."""
+def time_limit() -> Iterator[None]:
+    """Abort a request after 15 s of processor time, so that a test fails instead of hanging."""
 
     def give_up(number: int, frame: object) -> None:
         raise TimeoutError
 
-    # The time that is worked, not the time that goes by: other tests may want this machine.
+    # Processor time, because other tests may use this machine.
     before = signal.signal(signal.SIGPROF, give_up)
     signal.setitimer(signal.ITIMER_PROF, 15)
     try:
@@ -271,7 +268,7 @@ def patience() -> Iterator[None]:
 
 def test_a_parameter_with_too_many_values_is_refused(client):
     for page in ("/", "/timeline", "/api/changes"):
-        with patience():
+        with time_limit():
             response = client.get(f"{page}?tag=" + ",".join(map(str, range(3_000))))
         assert response.status_code == 422, page
 
@@ -289,21 +286,23 @@ ENDLESS = {
 @ON_SQLITE
 def test_the_longest_text_is_handled_quickly(client, make_connector):
     form = opened(client, make_connector())
-    for key, sent in ENDLESS.items():
-        with patience():
-            response = client.post(f"{LIST}/2", data=fill(form, **{key: sent}))
+    for key, text_value in ENDLESS.items():
+        with time_limit():
+            response = client.post(f"{LIST}/2", data=fill(form, **{key: text_value}))
         assert response.status_code == 422, key
 
 
 @ON_SQLITE
 def test_the_longest_reported_event_is_accepted_and_shown_quickly(client):
     report = {"event_type": "config_changed", "connector_name": "Prod", "field": "x"}
-    sides = [("", sent) for sent in ENDLESS.values()] + [(list(range(60_000)), list(range(60_000, 120_000)))]
+    sides = [("", text_value) for text_value in ENDLESS.values()] + [
+        (list(range(60_000)), list(range(60_000, 120_000)))
+    ]
     for old, new in sides:
-        with patience():
+        with time_limit():
             response = client.post("/api/painchain/log", json={**report, "old_value": old, "new_value": new})
             assert response.status_code == 201
-    with patience():
+    with time_limit():
         response = client.get("/")
         assert response.status_code == 200
         assert len(response.data) < 200_000
@@ -329,8 +328,8 @@ def test_no_address_causes_a_server_error(client):
 def test_no_form_input_causes_a_server_error(client, make_connector):
     number = make_connector()
     token = opened(client, number)["csrf_token"]
-    for address, several in INPUTS.items():
-        for names in several:
+    for address, groups in INPUTS.items():
+        for names in groups:
             for value in HOSTILE:
                 inputs = "&".join(f"{name}={quote_from_bytes(value)}" for name in names)
                 body = inputs if names == ("csrf_token",) else f"csrf_token={token}&{inputs}"
@@ -367,9 +366,9 @@ def test_an_oversized_address_or_form_is_refused_with_a_message(client, events, 
             response = client.get(f"{page}?{query}")
             assert response.status_code == 414, page
             assert "The URL is too long." in response.text
-    several = {**form, **{f"more{number}": "x" for number in range(1_500)}}
+    many_inputs = {**form, **{f"more{number}": "x" for number in range(1_500)}}
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        response = client.post(f"{LIST}/{number}", data=several, content_type=kind)
+        response = client.post(f"{LIST}/{number}", data=many_inputs, content_type=kind)
         assert response.status_code == 413, kind
         assert "Nothing was saved" in words(soup(response).main)
     assert events() == before
@@ -382,7 +381,7 @@ def test_too_deep_or_too_large_json_is_refused_with_a_message(client, make_conne
     deep = b"[" * 100_000
     nested = b'{"event_type": "config_changed", "connector_name": "a", "field": "a", "new_value": ' + deep
     for raw in (deep, deep + b"]" * 100_000, nested, b'{"a":' * 50_000):
-        with patience():
+        with time_limit():
             response = client.post("/api/painchain/log", data=raw, content_type="application/json")
             assert response.status_code == 422
             delivery = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Push Hook"}

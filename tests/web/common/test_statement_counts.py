@@ -1,7 +1,7 @@
-"""How many statements one action asks of the database: each is a trip, and a trip is what an action waits for.
+"""Actions send few statements to the database, because each is a round trip that the person waits for.
 
 A statement is one ``execute`` or ``executemany`` on the driver's cursor, counted below SQLAlchemy and below PainChain's
-own prepared statements. BEGIN counts, COMMIT and ROLLBACK do not. The look at the session of whoever asks counts too.
+own prepared statements. BEGIN counts, COMMIT and ROLLBACK do not. Loading the session of the person counts too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from painchain.connectors.contract import PollResult, SourceEvent
 from painchain.ingestion import polling
 from tests.support.accounts import add_person, sign_in
 from tests.support.html import fill, form_of
-from tests.support.statements import counted
+from tests.support.statements import recorded_statements
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
@@ -30,14 +30,14 @@ HTMX_EDIT, PLAIN_EDIT, POLLED_EVENT = 15, 9, 8
 DASHBOARD = 12
 
 
-def listed(statements: list[str]) -> str:
-    """Return the statements one a line, for the message of a test that fails."""
+def numbered(statements: list[str]) -> str:
+    """Return a numbered list of the statements, for the message of a failed test."""
     return "\n".join(f"{number}. {statement[:140]}" for number, statement in enumerate(statements, 1))
 
 
 @pytest.fixture
-def edited(app: Flask, client: FlaskClient, make_connector: Callable[..., int]) -> tuple[str, dict[str, Any]]:
-    """The address of an enabled connector and its form with two changed fields, opened by somebody signed in."""
+def edited_form(app: Flask, client: FlaskClient, make_connector: Callable[..., int]) -> tuple[str, dict[str, Any]]:
+    """The address of an enabled connector and its form with two changed fields, opened by a signed-in person."""
     number = make_connector(enabled="y", tags="early")
     add_person(app)
     sign_in(client)
@@ -47,34 +47,34 @@ def edited(app: Flask, client: FlaskClient, make_connector: Callable[..., int]) 
 
 
 @pytest.mark.both_databases
-def test_an_htmx_edit_of_a_connector(app, client, edited):
-    address, form = edited
-    with counted(app) as statements:
+def test_an_htmx_edit_of_a_connector(app, client, edited_form):
+    address, form = edited_form
+    with recorded_statements(app) as statements:
         response = client.post(address, data=form, headers=HTMX)
         assert (response.status_code, "Saved" in response.text) == (200, True)
-    assert len(statements) <= HTMX_EDIT, listed(statements)
+    assert len(statements) <= HTMX_EDIT, numbered(statements)
 
 
 @pytest.mark.both_databases
-def test_a_plain_edit_of_a_connector(app, client, edited):
-    address, form = edited
-    with counted(app) as statements:
+def test_a_plain_edit_of_a_connector(app, client, edited_form):
+    address, form = edited_form
+    with recorded_statements(app) as statements:
         assert client.post(address, data=form).status_code == 303
-    assert len(statements) <= PLAIN_EDIT, listed(statements)
+    assert len(statements) <= PLAIN_EDIT, numbered(statements)
 
 
 @pytest.mark.both_databases
 def test_a_poll_that_finds_one_event(app, make_connector, monkeypatch):
     event = SourceEvent("github-Commit-1", "Commit", "[Commit] one", NOW, "dev", text="one")
-    polled = replace(connectors.TYPES["github"], poll=lambda context: PollResult([event], {}))
-    monkeypatch.setitem(connectors.TYPES, "github", polled)
+    connector_type = replace(connectors.TYPES["github"], poll=lambda context: PollResult([event], {}))
+    monkeypatch.setitem(connectors.TYPES, "github", connector_type)
     make_connector(enabled="y")
     now = datetime.now(UTC) + timedelta(seconds=1)
-    with counted(app) as statements, app.app_context():
+    with recorded_statements(app) as statements, app.app_context():
         lease = polling.acquire(now)
         assert lease is not None
         assert polling.poll(lease, lambda: now) == 1
-    assert len(statements) <= POLLED_EVENT, listed(statements)
+    assert len(statements) <= POLLED_EVENT, numbered(statements)
 
 
 @pytest.mark.both_databases
@@ -83,7 +83,7 @@ def test_an_uncached_dashboard(app, client, make_connector, query):
     make_connector(enabled="y", tags="early")
     add_person(app)
     sign_in(client)
-    with counted(app) as statements:
+    with recorded_statements(app) as statements:
         response = client.get(f"/{query}")
         assert (response.status_code, 'id="feed"' in response.text) == (200, True)
-    assert len(statements) <= DASHBOARD, listed(statements)
+    assert len(statements) <= DASHBOARD, numbered(statements)

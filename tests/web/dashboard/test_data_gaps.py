@@ -1,4 +1,4 @@
-"""What the dashboard says of the times in which nobody was looking, and of who has fallen silent."""
+"""The dashboard shows the times without data, and the connectors that became silent."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def lapse(app: Flask, number: int, kind: str, since: datetime, until: datetime | None = None, name: str = "") -> None:
-    """Let nobody have looked at a connector for a while."""
+def add_data_gap(
+    app: Flask, number: int, kind: str, since: datetime, until: datetime | None = None, name: str = ""
+) -> None:
+    """Store a time span in which a connector has no data."""
     with app.app_context(), writing():
         about = {"connector_id": number, "connector_name": name or f"Number {number}", "connector_type": "github"}
         db.session.add(Lapse(**about, kind=kind, since=since, until=until, words="No answer." if until is None else ""))
@@ -37,9 +39,9 @@ def gap_texts(page: BeautifulSoup) -> list[str]:
 
 
 def test_the_chart_shows_data_gaps(client, app, now):
-    lapse(app, 2, "failing", now - 3 * HOUR, now - HOUR)
-    lapse(app, 3, "rate_limited", now - 150 * MINUTE)
-    lapse(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
+    add_data_gap(app, 2, "failing", now - 3 * HOUR, now - HOUR)
+    add_data_gap(app, 3, "rate_limited", now - 150 * MINUTE)
+    add_data_gap(app, 4, "gap", now - 48 * HOUR, now - 30 * HOUR)  # before the range
     page = soup(client.get("/"))
     since, *until = page.select(".data-gaps time")[1:]
     assert [(words(item.a), words(item)) for item in page.select(".data-gaps li")] == [
@@ -56,15 +58,15 @@ def test_the_chart_shows_data_gaps(client, app, now):
 
 
 def test_only_filtered_connectors_have_lanes(client, app, now):
-    lapse(app, 2, "failing", now - HOUR)
+    add_data_gap(app, 2, "failing", now - HOUR)
     assert gap_texts(soup(client.get("/?source=gitlab"))) == []
     assert gap_texts(soup(client.get("/?connector=3"))) == []
     assert len(gap_texts(soup(client.get("/?connector=2&source=github")))) == 1
 
 
 def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app, now):
-    lapse(app, 2, "disabled", now - 48 * HOUR)
-    lapse(app, 3, "failing", now - 48 * HOUR)
+    add_data_gap(app, 2, "disabled", now - 48 * HOUR)
+    add_data_gap(app, 3, "failing", now - 48 * HOUR)
     page = soup(client.get("/"))
     assert {text.split(" since ")[0] for text in texts(page, ".data-gaps li")} == {
         "Number 2 disabled",
@@ -75,7 +77,7 @@ def test_a_connector_disabled_all_the_time_is_listed_without_a_lane(client, app,
 
 def test_many_data_gaps_are_collapsed(client, app, now):
     for number in range(2, 12):
-        lapse(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
+        add_data_gap(app, number, "disabled", now - number * HOUR, now - number * HOUR + MINUTE)
     page = soup(client.get("/"))
     assert words(page.select_one("#more-data-gaps summary")) == "7 more"
     assert len(page.select(".data-gaps li")) == 10
@@ -107,7 +109,7 @@ def test_a_silent_connector_is_listed_with_the_settings_changed_before(client, a
 
 
 def test_the_api_returns_data_gaps(client, app, now):
-    lapse(app, 2, "gap", now - 3 * HOUR, now - HOUR)
-    [one] = client.get("/api/timeline", query_string={"start_date": (now - 4 * HOUR).isoformat()}).get_json()["lapses"]
-    assert (one["kind"], one["connector_name"], one["words"]) == ("gap", "Number 2", "")
-    assert datetime.fromisoformat(one["until"]) == now - HOUR
+    add_data_gap(app, 2, "gap", now - 3 * HOUR, now - HOUR)
+    [gap] = client.get("/api/timeline", query_string={"start_date": (now - 4 * HOUR).isoformat()}).get_json()["lapses"]
+    assert (gap["kind"], gap["connector_name"], gap["words"]) == ("gap", "Number 2", "")
+    assert datetime.fromisoformat(gap["until"]) == now - HOUR

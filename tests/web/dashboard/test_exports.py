@@ -155,8 +155,8 @@ def test_no_input_breaks_an_export(client: FlaskClient) -> None:
     for name in ("source", "connector", "tag", "q", "range", "start_date", "end_date", "format"):
         for value in HOSTILE:
             assert client.get("/export", query_string={name: value}).status_code in (200, 422)
-            sent = {"csrf_token": token, "format": "ndjson", name: value.decode("latin-1")}
-            assert client.post("/export", data=sent).status_code in (200, 422), (name, value)
+            form = {"csrf_token": token, "format": "ndjson", name: value.decode("latin-1")}
+            assert client.post("/export", data=form).status_code in (200, 422), (name, value)
 
 
 def test_an_interrupted_export_is_detectable(app: Flask, client: FlaskClient) -> None:

@@ -25,14 +25,14 @@ def log(client: FlaskClient, **body: Any) -> None:
     assert client.post("/api/painchain/log", json=body).status_code == 201
 
 
-def handed_out(client: FlaskClient, month: str = "") -> TestResponse:
-    """Press the button "CSV"; or, where the page of a month offers none, do as if."""
+def download_csv(client: FlaskClient, month: str = "") -> TestResponse:
+    """Send the form of the button "CSV" for a month, even if the page of that month has no button."""
     form = form_of(client.get("/report"), "#csv")
     return client.post("/report.csv", data={**form, "month": month})
 
 
 def table(client: FlaskClient, month: str = "") -> list[list[str]]:
-    response = handed_out(client, month)
+    response = download_csv(client, month)
     assert response.status_code == 200
     return list(csv.reader(io.StringIO(response.data.decode("utf-8-sig"), newline=""), strict=True))
 
@@ -104,7 +104,7 @@ def test_an_invalid_month_is_refused_with_a_message(client, month):
     response = client.get("/report", query_string={"month": month})
     assert response.status_code == 422
     assert "month" in words(soup(response).select_one("[role=alert]"))
-    assert handed_out(client, month).status_code == 422
+    assert download_csv(client, month).status_code == 422
 
 
 def test_events_reported_by_scripts_are_marked(client):
@@ -143,7 +143,7 @@ def test_a_gap_is_shown(client):
 def test_the_csv_has_the_same_figures_and_a_name(client, make_connector):
     edit(client, make_connector(name="Work GitHub"), poll_interval="3600")
     button = soup(client.get("/report")).select_one("button[form=csv]")
-    response = handed_out(client, str(button["value"]))
+    response = download_csv(client, str(button["value"]))
     assert response.mimetype == "text/csv"
     assert response.headers["Content-Disposition"] == f'attachment; filename="painchain-report-{this_month()}.csv"'
     assert response.data.count(b"\r\n") == response.data.count(b"\n")
@@ -166,13 +166,13 @@ def test_the_csv_begins_with_a_byte_order_mark_that_can_be_left_out(client, make
 
 
 def test_the_csv_is_audited_and_refused_without_auditing(client, events):
-    handed_out(client, this_month())
+    download_csv(client, this_month())
     [exported] = events(event_type="EventsExported")
     assert exported["metadata"]["format"] == "report (CSV)"
     assert exported["metadata"]["filter"] == {"month": this_month()}
     client.post("/api/connectors/1/disable")
     assert not soup(client.get("/report")).select("button[form=csv]")
-    assert handed_out(client, this_month()).status_code == 409
+    assert download_csv(client, this_month()).status_code == 409
 
 
 @pytest.mark.parametrize("evil", ["=HYPERLINK(1)", "+1", "-1", "@sum"])

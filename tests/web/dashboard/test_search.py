@@ -1,4 +1,4 @@
-"""The search box: one language on the page, in the API and on the terminal, with suggestions and help."""
+"""The search box: the same search language on the page, in the API and on the terminal, with suggestions and help."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
-    """A few changes by two people, of two connectors."""
+    """Changes of two connectors by two people."""
     make_connector("github", "Work GitHub", tags="team-a")
     make_connector("kubernetes", "Cluster")
     changed = {"event_type": "config_changed", "connector_type": "github", "connector_name": "Work GitHub"}
@@ -30,8 +30,8 @@ def various(client: FlaskClient, make_connector: Callable[..., int]) -> None:
         report_as(client.application, author, **changed, field="poll_interval", old_value=before, new_value=after)
 
 
-def searched(client: FlaskClient, q: str) -> list[str]:
-    """Type into the search box of the dashboard, press Enter, and return the lines of the feed."""
+def search(client: FlaskClient, q: str) -> list[str]:
+    """Search on the dashboard, and return the lines of the feed."""
     form = fill(form_of(client.get("/"), "#filter"), q=q)
     page = soup(client.get("/", query_string=form))
     assert page.select_one("#q")["value"] == q
@@ -57,7 +57,7 @@ SEARCH_CASES = [
 @pytest.mark.usefixtures("various")
 @pytest.mark.parametrize(("q", "lines"), SEARCH_CASES)
 def test_a_search_finds_matching_events(client, q, lines):
-    assert searched(client, q) == lines
+    assert search(client, q) == lines
 
 
 @pytest.mark.usefixtures("various")
@@ -104,8 +104,8 @@ def test_without_javascript_the_page_explains_the_search(client):
     assert all(f"{name}:" in help_text for name in search_query.QUALIFIERS)
 
 
-def suggested(client: FlaskClient, q: str) -> list[str]:
-    """Return what the search box offers for a text up to the caret."""
+def suggestions(client: FlaskClient, q: str) -> list[str]:
+    """Return the suggestions of the search box for the text before the caret."""
     response = client.get("/search/suggestions", query_string={"q": q}, headers=HTMX)
     assert response.status_code == 200
     fragment = soup(response)
@@ -143,7 +143,7 @@ def suggested(client: FlaskClient, q: str) -> list[str]:
     ],
 )
 def test_suggestions_are_qualifiers_and_after_the_colon_values_that_exist(client, q, offered):
-    assert suggested(client, q) == offered
+    assert suggestions(client, q) == offered
 
 
 @pytest.mark.both_databases
@@ -162,7 +162,7 @@ def test_suggested_repositories_are_those_of_recent_events(app, client):
 @pytest.mark.usefixtures("various")
 def test_every_suggestion_is_valid(client):
     for name in search_query.QUALIFIERS:
-        for text in suggested(client, f"{name}:"):
+        for text in suggestions(client, f"{name}:"):
             assert client.get("/api/changes", query_string={"q": text}).status_code == 200, text
 
 

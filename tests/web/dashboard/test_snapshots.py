@@ -1,4 +1,4 @@
-"""The configuration as of a moment, and between two moments."""
+"""The configuration at a time, and the differences between two times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def moments(events):
 
 
 def card_of(page, name):
-    """Return what a page tells of a connector, as it stood."""
+    """Return the label and value of each field on the card of a connector."""
     cards = [card for card in page.select(".standing") if words(card.select_one("h3")) == name]
     return {words(row.dt): words(row.dd) for row in cards[0].select("dl > div")} if cards else None
 
@@ -113,9 +113,9 @@ def test_a_future_time_has_a_message(client):
     assert texts(page, ".standing h3") == ["PainChain System"]
 
 
-@pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "compare=soon", "at=2026-01-01&compare=%00"])
-def test_an_invalid_time_is_refused_with_a_message(client, given):
-    response = client.get(f"/as-of?{given}")
+@pytest.mark.parametrize("query", ["at=nonsense", "at=1969-01-01", "compare=soon", "at=2026-01-01&compare=%00"])
+def test_an_invalid_time_is_refused_with_a_message(client, query):
+    response = client.get(f"/as-of?{query}")
     assert response.status_code == 422
     assert "Showing the current configuration instead" in words(soup(response).select_one("[role=alert]"))
     assert texts(soup(response), ".standing h3") == ["PainChain System"]
@@ -174,9 +174,9 @@ def test_the_api_returns_the_same_configuration(client, make_connector, events):
     assert now["hidden"] == [{"event_type": "PullRequest", "field": "comments"}]
 
 
-@pytest.mark.parametrize("given", ["at=nonsense", "at=1969-01-01", "when=2026-01-01", "at=%ff"])
-def test_the_api_refuses_invalid_parameters(client, given):
-    response = client.get(f"/api/as-of?{given}")
+@pytest.mark.parametrize("query", ["at=nonsense", "at=1969-01-01", "when=2026-01-01", "at=%ff"])
+def test_the_api_refuses_invalid_parameters(client, query):
+    response = client.get(f"/api/as-of?{query}")
     assert response.status_code == 422
     assert response.get_json()["errors"]
 

@@ -1,4 +1,4 @@
-"""Putting settings back: previewed, refused where they have moved, on the record; by page and by script."""
+"""Settings are reverted after a preview, refused if changed since, and audited; by page and by API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYSTEM = 1
 
 
 def change(client: FlaskClient, number: int, **values: Any) -> None:
-    """Change some of a connector's values, as somebody else would."""
+    """Change some values of a connector through the API, like another person."""
     top = {key: values.pop(key) for key in ("name", "tags") if key in values}
     body = {**top, "config": values}
     answer = client.patch(f"/api/connectors/{number}", json=body, headers={"If-Match": "*"})
@@ -31,7 +31,7 @@ def stored(client: FlaskClient, number: int) -> dict[str, Any]:
 
 
 def newest(client: FlaskClient, event_type: str, field: str = "") -> dict[str, Any]:
-    """Return the newest event of a type, of a field if one is named."""
+    """Return the newest event of a type, and of a field if given."""
     matching = client.get("/api/changes", query_string={"event_type": event_type}).get_json()
     return next(event for event in matching if field in ("", event["metadata"].get("field")))
 
@@ -40,39 +40,39 @@ def page_of(event: dict[str, Any]) -> str:
     return f"/events/{event['id']}/restore"
 
 
-def put_back(client: FlaskClient, event: dict[str, Any], *, htmx: bool = False, **values: Any) -> TestResponse:
-    """Open the preview, tick what is wanted and press the button."""
+def revert(client: FlaskClient, event: dict[str, Any], *, htmx: bool = False, **values: Any) -> TestResponse:
+    """Open the preview, tick the settings in `fields` (default: the preselected ones) and press the button."""
     opened = client.get(page_of(event))
     fields = [str(field["value"]) for field in soup(opened).select("[name=fields][checked]")]
     form = {**form_of(opened, "#restore"), "fields": fields, **values}
     return client.post(page_of(event), data=form, headers=HTMX if htmx else {})
 
 
-def script(client: FlaskClient, event: dict[str, Any], **body: Any) -> TestResponse:
+def revert_by_api(client: FlaskClient, event: dict[str, Any], **body: Any) -> TestResponse:
     return client.post(f"/api/changes/{event['id']}/restore", json=body)
 
 
-def parts(page: BeautifulSoup) -> dict[str, str]:
-    """Return what the preview says of each setting: the way back, or what stands in it."""
+def previewed(page: BeautifulSoup) -> dict[str, str]:
+    """Return the text of the preview for each setting: the change, or why it cannot be reverted."""
     return {
         str(item["data-field"]): words(item.select_one(".obstacle") or item.select_one(".change"))
         for item in page.select("#restore li")
     }
 
 
-def refused(client: FlaskClient, event: dict[str, Any]) -> str:
-    """Return the one reason why an event cannot be put back, which every door gives."""
+def refusal_reason(client: FlaskClient, event: dict[str, Any]) -> str:
+    """Return why an event cannot be reverted, after asserting that page and API give the same reason."""
     page = soup(client.get(page_of(event)))
     [reason] = texts(page, "#restore .obstacle")
     assert page.select_one("#restore button") is None
     before = client.get("/api/changes?limit=1").get_json()
-    [error] = script(client, event).get_json()["errors"]
+    [error] = revert_by_api(client, event).get_json()["errors"]
     assert error["message"] == reason
     assert client.get("/api/changes?limit=1").get_json() == before
     return reason
 
 
-# It works
+# Reverting
 
 
 @pytest.mark.both_databases
@@ -81,8 +81,8 @@ def test_reverting_a_setting_is_previewed_and_audited(client, make_connector, ht
     connector_id = make_connector()
     change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
-    assert parts(soup(client.get(page_of(event)))) == {"poll_interval": "3600 → 300"}
-    answer = put_back(client, event, htmx=htmx)
+    assert previewed(soup(client.get(page_of(event)))) == {"poll_interval": "3600 → 300"}
+    answer = revert(client, event, htmx=htmx)
     if htmx:
         assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{LIST}/{connector_id}")
     else:
@@ -98,7 +98,7 @@ def test_the_new_events_link_to_the_event_that_they_revert(client, make_connecto
     connector_id = make_connector()
     change(client, connector_id, poll_interval=3600)
     event = newest(client, "ConfigChanged")
-    assert put_back(client, event).status_code == 303
+    assert revert(client, event).status_code == 303
     for event_type in ("ConfigChanged", "ConnectorUpdated"):
         new = newest(client, event_type)
         assert new["metadata"]["reverts"] == new["description"]["reverts"] == event["event_id"]
@@ -122,13 +122,13 @@ def test_some_settings_of_a_save_can_be_reverted(client, make_connector):
     connector_id = make_connector(tags="a, b")
     change(client, connector_id, name="Home", tags=["b", "c"], poll_interval=600, repos=["acme/api"])
     event = newest(client, "ConnectorUpdated")
-    assert parts(soup(client.get(page_of(event)))) == {
+    assert previewed(soup(client.get(page_of(event)))) == {
         "name": "Home → Work GitHub",
         "tags": "−c +a",
         "poll_interval": "600 → 300",
         "repos": "−acme/api",
     }
-    assert put_back(client, event, fields=["name", "tags"]).status_code == 303
+    assert revert(client, event, fields=["name", "tags"]).status_code == 303
     now = stored(client, connector_id)
     assert (now["name"], set(now["tags"]), now["poll_interval"], now["repos"]) == (
         "Work GitHub",
@@ -143,20 +143,20 @@ def test_visibility_changes_can_be_reverted(client, make_connector):
     connector_id = make_connector()
     form = fill(form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form"), **{"visible.Commit.sha": False})
     assert client.post(f"{LIST}/{connector_id}", data=form).status_code == 303
-    saved = newest(client, "ConnectorUpdated")
-    assert parts(soup(client.get(page_of(saved)))) == {"field_visibility.Commit.sha": "hidden → shown"}
-    assert put_back(client, saved).status_code == 303
+    save_event = newest(client, "ConnectorUpdated")
+    assert previewed(soup(client.get(page_of(save_event)))) == {"field_visibility.Commit.sha": "hidden → shown"}
+    assert revert(client, save_event).status_code == 303
     assert stored(client, connector_id)["visibility"]["Commit"]["sha"] is True
     toggled = newest(client, "FieldVisibilityChanged")
-    assert toggled["metadata"]["reverts"] == saved["event_id"]
-    assert put_back(client, toggled).status_code == 303
+    assert toggled["metadata"]["reverts"] == save_event["event_id"]
+    assert revert(client, toggled).status_code == 303
     assert stored(client, connector_id)["visibility"]["Commit"]["sha"] is False
-    assert refused(client, toggled).endswith("of Commit is already hidden.")
+    assert refusal_reason(client, toggled).endswith("of Commit is already hidden.")
 
 
 def test_the_name_of_the_built_in_connector_can_be_reverted(client):
     change(client, SYSTEM, name="Ours")
-    assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
+    assert revert(client, newest(client, "ConfigChanged")).status_code == 303
     assert stored(client, SYSTEM)["name"] == "PainChain System"
 
 
@@ -164,7 +164,7 @@ def test_a_revert_can_be_reverted(client, make_connector):
     connector_id = make_connector()
     change(client, connector_id, poll_interval=600)
     for value in (300, 600):
-        assert put_back(client, newest(client, "ConfigChanged")).status_code == 303
+        assert revert(client, newest(client, "ConfigChanged")).status_code == 303
         assert stored(client, connector_id)["poll_interval"] == value
 
 
@@ -173,7 +173,7 @@ def test_while_auditing_is_off_a_revert_works_and_is_not_recorded(client, make_c
     change(client, connector_id, poll_interval=600)
     client.post(f"/api/connectors/{SYSTEM}/disable")
     event = newest(client, "ConfigChanged")
-    assert put_back(client, event).status_code == 303
+    assert revert(client, event).status_code == 303
     assert stored(client, connector_id)["poll_interval"] == 300
     assert newest(client, "ConfigChanged") == event
 
@@ -185,11 +185,11 @@ def test_a_secret_is_never_reverted(client, make_connector):
     connector_id = make_connector()
     change(client, connector_id, token="another", poll_interval=600)
     secret, save = newest(client, "ConfigChanged", "token"), newest(client, "ConnectorUpdated")
-    assert "secret" in refused(client, secret)
-    assert script(client, secret).status_code == script(client, save, fields=["token"]).status_code == 422
-    assert put_back(client, save, fields=["token", "poll_interval"]).status_code == 422
+    assert "secret" in refusal_reason(client, secret)
+    assert revert_by_api(client, secret).status_code == revert_by_api(client, save, fields=["token"]).status_code == 422
+    assert revert(client, save, fields=["token", "poll_interval"]).status_code == 422
     assert stored(client, connector_id)["poll_interval"] == 600
-    assert script(client, save).status_code == 200, "without a choice everything but secrets is put back"
+    assert revert_by_api(client, save).status_code == 200, "without a choice everything but secrets is put back"
     assert stored(client, connector_id)["poll_interval"] == 300
 
 
@@ -198,10 +198,10 @@ def test_a_setting_changed_since_is_not_reverted_and_its_current_value_is_shown(
     change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
     change(client, connector_id, poll_interval=900)
-    assert refused(client, event) == "Poll interval was changed again since: it is now 900."
+    assert refusal_reason(client, event) == "Poll interval was changed again since: it is now 900."
     change(client, connector_id, poll_interval=300)
-    assert refused(client, event) == "Poll interval is already 300."
-    assert script(client, event).status_code == 409
+    assert refusal_reason(client, event) == "Poll interval is already 300."
+    assert revert_by_api(client, event).status_code == 409
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
@@ -220,7 +220,7 @@ def test_a_change_between_preview_and_revert_refuses_the_whole_revert(client, ma
     assert [field["value"] for field in page.select("[name=fields][checked]")] == ["name"]
     assert stored(client, connector_id)["name"] == "Home"
     assert client.get("/api/changes").get_json() == before
-    assert put_back(client, event).status_code == 303
+    assert revert(client, event).status_code == 303
     assert (stored(client, connector_id)["name"], stored(client, connector_id)["poll_interval"]) == ("Work GitHub", 900)
 
 
@@ -240,9 +240,9 @@ def test_changes_of_a_deleted_connector_cannot_be_reverted(client, make_connecto
     event = newest(client, "ConfigChanged")
     form = form_of(client.get(page_of(event)), "#restore")
     assert client.delete(f"/api/connectors/{connector_id}").status_code == 204
-    assert refused(client, event) == "The connector was deleted."
+    assert refusal_reason(client, event) == "The connector was deleted."
     assert client.post(page_of(event), data={**form, "fields": ["poll_interval"]}).status_code == 409
-    assert script(client, event).status_code == 409
+    assert revert_by_api(client, event).status_code == 409
 
 
 def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector):
@@ -250,10 +250,10 @@ def test_a_value_that_is_no_longer_valid_is_not_reverted(client, make_connector)
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "poll_interval"}
     client.post("/api/painchain/log", json={**report, "old_value": 5, "new_value": 300})
     event = newest(client, "ConfigChanged")
-    assert refused(client, event).startswith("The old value is no longer valid: Poll interval must be")
-    assert script(client, event).status_code == 422
+    assert refusal_reason(client, event).startswith("The old value is no longer valid: Poll interval must be")
+    assert revert_by_api(client, event).status_code == 422
     client.post("/api/painchain/log", json={**report, "old_value": {"odd": 1}, "new_value": ["odd"]})
-    assert "changed again since" in refused(client, newest(client, "ConfigChanged"))
+    assert "changed again since" in refusal_reason(client, newest(client, "ConfigChanged"))
     client.post("/api/painchain/log", json={**report, "field": "base_url", "old_value": "https://a:b@host.example"})
     assert stored(client, connector_id)["base_url"] == "https://api.github.com"
 
@@ -262,7 +262,7 @@ def test_a_field_that_no_longer_exists_is_not_reverted(client, make_connector):
     make_connector()
     report = {"event_type": "config_changed", "connector_name": "Work GitHub", "field": "colour"}
     client.post("/api/painchain/log", json={**report, "old_value": "red", "new_value": "blue"})
-    assert refused(client, newest(client, "ConfigChanged")) == "A GitHub connector no longer has Colour."
+    assert refusal_reason(client, newest(client, "ConfigChanged")) == "A GitHub connector no longer has Colour."
 
 
 def test_a_name_that_is_taken_by_now_is_not_reverted(client, make_connector):
@@ -270,7 +270,7 @@ def test_a_name_that_is_taken_by_now_is_not_reverted(client, make_connector):
     change(client, connector_id, name="Home")
     event = newest(client, "ConfigChanged")
     make_connector(name="WORK")
-    assert refused(client, event) == "A connector named “Work” already exists."
+    assert refusal_reason(client, event) == "A connector named “Work” already exists."
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
@@ -278,12 +278,12 @@ def test_an_empty_or_unknown_choice_is_refused(client, make_connector, htmx):
     connector_id = make_connector()
     change(client, connector_id, poll_interval=600)
     event = newest(client, "ConfigChanged")
-    none = put_back(client, event, htmx=htmx, fields=[])
+    none = revert(client, event, htmx=htmx, fields=[])
     assert (none.status_code, texts(soup(none), "[role=alert]")) == (
         422,
         ["Not reverted: select at least one setting."],
     )
-    odd = put_back(client, event, htmx=htmx, fields=["poll_interval", "name"])
+    odd = revert(client, event, htmx=htmx, fields=["poll_interval", "name"])
     assert odd.status_code == 422
     assert "Choose from what the event changed: poll_interval." in words(soup(odd).select_one("[role=alert]"))
     assert stored(client, connector_id)["poll_interval"] == 600
@@ -294,7 +294,7 @@ def test_events_that_changed_no_setting_cannot_be_reverted(client, make_connecto
     created = newest(client, "ConnectorCreated")
     client.post("/api/painchain/log", json={"event_type": "config_changed", "connector_name": "Else", "field": "x"})
     for event in (created, newest(client, "ConfigChanged")):
-        assert client.get(page_of(event)).status_code == script(client, event).status_code == 404
+        assert client.get(page_of(event)).status_code == revert_by_api(client, event).status_code == 404
         token = form_of(client.get(f"{LIST}/{connector_id}"), "#connector-form")["csrf_token"]
         assert client.post(page_of(event), data={"csrf_token": token, "fields": ["x"]}).status_code == 404
         assert "Revert…" not in client.get(f"/events/{event['id']}").text
@@ -343,7 +343,7 @@ def test_a_script_reverts_by_number_or_event_id_and_gets_the_connector(client, m
     assert answer.headers["ETag"] == client.get(f"/api/connectors/{connector_id}").headers["ETag"]
     assert stored(client, connector_id)["poll_interval"] == 300
     assert newest(client, "ConfigChanged")["request_id"] == answer.headers["X-Request-Id"]
-    assert script(client, event).get_json()["errors"] == [
+    assert revert_by_api(client, event).get_json()["errors"] == [
         {"field": "poll_interval", "message": "Poll interval is already 300."}
     ]
 
@@ -389,5 +389,5 @@ def test_every_setting_except_secrets_can_be_reverted(client, make_connector, ke
     patterns = {"leave_out": ["Secret/ci/*"]}
     change(client, connector_id, **{field.key: patterns.get(field.key, samples[field.kind]) for field in fields})
     assert stored(client, connector_id) != before
-    assert put_back(client, newest(client, "ConnectorUpdated")).status_code == 303
+    assert revert(client, newest(client, "ConnectorUpdated")).status_code == 303
     assert stored(client, connector_id)["config"] == before["config"]

@@ -29,19 +29,17 @@ HTMX = {"HX-Request": "true"}
 MINUTE = timedelta(minutes=1)
 LONG_AGO = datetime(2020, 5, 4, 12, 0, tzinfo=UTC)
 
-# What is about text alone need not be asked of every database.
-
 Write = Callable[..., list[int]]
 
 
 @pytest.fixture
 def write(app: Flask) -> Write:
-    """Put events on the log as a connector would, the first one a minute ago, and return their numbers."""
+    """Return a function that logs events of a connector, one per minute before now, and returns their numbers."""
     serial = itertools.count(1)
 
-    def event(given: dict[str, Any]) -> NewEvent:
+    def event(members: dict[str, Any]) -> NewEvent:
         number = next(serial)
-        timestamp = given.get("timestamp", datetime.now(UTC) - number * MINUTE)
+        timestamp = members.get("timestamp", datetime.now(UTC) - number * MINUTE)
         plain: dict[str, Any] = {
             "event_id": f"made-up/{number}",
             "source": "github",
@@ -53,19 +51,19 @@ def write(app: Flask) -> Write:
             "request_id": f"request-{number}",
             "recorded_at": timestamp,
         }
-        return NewEvent(**{**plain, "timestamp": timestamp, **given})
+        return NewEvent(**{**plain, "timestamp": timestamp, **members})
 
-    def append(*given: dict[str, Any]) -> list[int]:
+    def append(*events: dict[str, Any]) -> list[int]:
         with app.app_context(), writer.writing() as event_log:
-            return [event_log.append(event(values)) for values in given]
+            return [event_log.append(event(members)) for members in events]
 
     return append
 
 
 def log(client: FlaskClient, **body: Any) -> None:
     """Record an event that a script reports."""
-    given = {"event_type": "config_changed", "connector_name": "Prod", "field": "x", **body}
-    report_as(client.application, given.pop("author", "system"), **given)
+    report = {"event_type": "config_changed", "connector_name": "Prod", "field": "x", **body}
+    report_as(client.application, report.pop("author", "system"), **report)
 
 
 def read(client: FlaskClient, **query: Any) -> BeautifulSoup:
@@ -85,7 +83,7 @@ def out_of_band(page: BeautifulSoup) -> list[Any]:
 
 
 def follow(client: FlaskClient, page: BeautifulSoup, selector: str, attribute: str = "href") -> BeautifulSoup:
-    """Go where a link leads."""
+    """Open the address in an attribute of an element."""
     response = client.get(str(page.select_one(selector)[attribute]), headers=HTMX if attribute == "hx-get" else {})
     assert response.status_code == 200
     return soup(response)
@@ -248,7 +246,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 
 
 def subjects(page: BeautifulSoup) -> list[str]:
-    """Return what the events that do not come from PainChain are about."""
+    """Return the subjects of the events of other sources than PainChain."""
     return texts(page, "#feed article:not([data-source=painchain]) .subject")
 
 
@@ -369,7 +367,7 @@ def test_htmx_gets_the_dashboard_fragment_and_history_restore_the_whole_page(cli
 
 
 def test_older_pages_repeat_no_event_during_writes(client, write):
-    written = write(*({"timestamp": datetime.now(UTC) - MINUTE} for _ in range(2 * PAGE + 20)))
+    new_numbers = write(*({"timestamp": datetime.now(UTC) - MINUTE} for _ in range(2 * PAGE + 20)))
     for attribute in ("href", "hx-get"):
         page = read(client, source="github")
         numbers_seen = numbers(page)
@@ -377,8 +375,8 @@ def test_older_pages_repeat_no_event_during_writes(client, write):
             write({"timestamp": datetime.now(UTC)}, {"timestamp": LONG_AGO})
             page = follow(client, page, "#older", attribute)
             numbers_seen += numbers(page)
-        old_numbers = [number for number in numbers_seen if number in set(written)]
-        assert old_numbers == sorted(written, reverse=True)
+        old_numbers = [number for number in numbers_seen if number in set(new_numbers)]
+        assert old_numbers == sorted(new_numbers, reverse=True)
         assert len(numbers_seen) == len(set(numbers_seen))
 
 
@@ -392,8 +390,8 @@ def test_an_older_page_keeps_the_filter_and_links_to_the_newest(client, write):
     assert numbers(follow(client, older, "#live a")) == numbers(page)
 
 
-def live(page: BeautifulSoup) -> str:
-    """Return where an open dashboard asks for news."""
+def live_address(page: BeautifulSoup) -> str:
+    """Return the address from which an open dashboard loads updates."""
     return str(page.select_one("#live")["hx-get"])
 
 
@@ -403,7 +401,7 @@ def test_an_open_dashboard_requests_updates_when_its_script_triggers_them(client
 
 def test_without_new_events_the_response_is_empty_and_keeps_the_connection(client, write):
     write({})
-    response = client.get(live(read(client)), headers=HTMX)
+    response = client.get(live_address(read(client)), headers=HTMX)
     assert (response.status_code, response.data) == (200, b"")
     assert response.headers["Content-Length"] == "0"
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -411,9 +409,9 @@ def test_without_new_events_the_response_is_empty_and_keeps_the_connection(clien
 
 
 def test_live_updates_for_unknown_hosts_are_refused(client):
-    response = client.get(live(read(client)), headers={**HTMX, "Host": "elsewhere.example"})
+    response = client.get(live_address(read(client)), headers={**HTMX, "Host": "elsewhere.example"})
     assert response.status_code == 400
-    assert client.get(live(read(client)), headers={**HTMX, "Host": "[::1"}).status_code == 400
+    assert client.get(live_address(read(client)), headers={**HTMX, "Host": "[::1"}).status_code == 400
 
 
 def test_a_past_range_sends_no_live_requests(client):
@@ -434,7 +432,7 @@ def test_an_open_dashboard_stops_live_updates_when_its_range_has_ended(client, w
 def test_new_events_are_sent_with_chart_and_next_address(client, write):
     page = read(client)
     numbers_written = write({}, {})
-    updates = soup(client.get(live(page), headers=HTMX))
+    updates = soup(client.get(live_address(page), headers=HTMX))
     assert numbers(updates) == sorted(numbers_written)
     assert out_of_band(updates) == [
         "timeline",
@@ -442,23 +440,23 @@ def test_new_events_are_sent_with_chart_and_next_address(client, write):
         "live",
     ]
     assert words(updates.select_one("#timeline .count strong")) == "3"
-    assert client.get(live(updates), headers=HTMX).data == b""
+    assert client.get(live_address(updates), headers=HTMX).data == b""
 
 
 def test_new_events_match_the_filter(client, write):
     page = read(client, tag="ci")
     write({"tags": ["ui"]})
-    nothing = soup(client.get(live(page), headers=HTMX))
+    nothing = soup(client.get(live_address(page), headers=HTMX))
     assert [element["id"] for element in nothing.find_all(recursive=False)] == ["live"]
-    assert client.get(live(nothing), headers=HTMX).data == b""  # what is of no interest is not looked at twice
+    assert client.get(live_address(nothing), headers=HTMX).data == b""  # events that do not match are not read again
     [number] = write({"tags": ["ci"]})
-    assert numbers(soup(client.get(live(nothing), headers=HTMX))) == [number]
+    assert numbers(soup(client.get(live_address(nothing), headers=HTMX))) == [number]
 
 
 def test_many_new_events_replace_the_feed(client, write):
     page = read(client)
     write(*({} for _ in range(PAGE + 5)))
-    updates = soup(client.get(live(page), headers=HTMX))
+    updates = soup(client.get(live_address(page), headers=HTMX))
     assert out_of_band(updates) == [
         "feed",
         "timeline",
@@ -466,34 +464,34 @@ def test_many_new_events_replace_the_feed(client, write):
         "live",
     ]
     assert numbers(updates) == numbers(read(client))
-    assert client.get(live(updates), headers=HTMX).data == b""
+    assert client.get(live_address(updates), headers=HTMX).data == b""
 
 
 def test_many_new_events_are_added_page_by_page_while_reading(client, write):
     page = read(client)
-    written = write(*({} for _ in range(PAGE + 5)))
-    first = soup(client.get(live(page) + "&keep=yes", headers=HTMX))
+    new_numbers = write(*({} for _ in range(PAGE + 5)))
+    first = soup(client.get(live_address(page) + "&keep=yes", headers=HTMX))
     assert out_of_band(first) == [
         "timeline",
         "connector_problems",
         "live",
     ]
-    rest = soup(client.get(live(first) + "&keep=yes", headers=HTMX))
-    assert {*numbers(first), *numbers(rest)} == set(written)
+    rest = soup(client.get(live_address(first) + "&keep=yes", headers=HTMX))
+    assert {*numbers(first), *numbers(rest)} == set(new_numbers)
     assert len(numbers(first)) == PAGE
 
 
 def test_an_event_recorded_late_is_a_new_event(client, write):
     page = read(client, range="all")
     [number] = write({"timestamp": LONG_AGO})
-    assert numbers(soup(client.get(live(page), headers=HTMX))) == [number]
+    assert numbers(soup(client.get(live_address(page), headers=HTMX))) == [number]
 
 
 # The chart
 
 
 def bins(page: BeautifulSoup) -> dict[str, int]:
-    """Return where each bin of the chart leads and how many changes it says there are."""
+    """Return the number of changes of each bin of the chart, by the address that it links to."""
     counts = {}
     for link in page.select("#timeline svg a"):
         match = re.fullmatch(r".+: ([0-9]+) changes?( \(.+\))?", words(link.title))
@@ -503,7 +501,7 @@ def bins(page: BeautifulSoup) -> dict[str, int]:
 
 
 def table(page: BeautifulSoup) -> Counter[str]:
-    """Return how many changes of each source the text alternative counts."""
+    """Return the number of changes of each source in the text alternative of the chart."""
     counted: Counter[str] = Counter()
     for cell in texts(page, "#timeline .as-text tbody td:last-child"):
         for part in cell.split(", "):
@@ -600,7 +598,7 @@ def test_now_is_marked_at_its_position(client):
 
 
 def legend(page: BeautifulSoup) -> dict[str, bool]:
-    """Return what the legend says, and whether it is shown."""
+    """Return the label of each source in the legend, and whether the source is shown."""
     return {words(link): link["aria-pressed"] == "true" for link in page.select("#timeline .legend a")}
 
 
@@ -625,11 +623,14 @@ def test_the_legend_hides_and_shows_a_source_in_chart_and_feed(client, write):
     assert table(hidden) == {"GitLab": 1, "PainChain": 1, "kitchen sink": 1}
     assert hidden.select_one("#filter .ranges a[aria-current]").text == "7d"
 
-    both = press(client, hidden, "PainChain")
-    assert {str(article["data-source"]) for article in both.select("#feed article")} == {"gitlab", "kitchen sink"}
-    back = press(client, press(client, both, "GitHub"), "PainChain")
-    assert all(legend(back).values())
-    assert str(back.select_one("#timeline")["hx-get"]) == "/timeline?range=7d"
+    both_hidden = press(client, hidden, "PainChain")
+    assert {str(article["data-source"]) for article in both_hidden.select("#feed article")} == {
+        "gitlab",
+        "kitchen sink",
+    }
+    restored = press(client, press(client, both_hidden, "GitHub"), "PainChain")
+    assert all(legend(restored).values())
+    assert str(restored.select_one("#timeline")["hx-get"]) == "/timeline?range=7d"
 
 
 def test_hiding_the_last_source_shows_all_sources(client, write):
@@ -746,7 +747,7 @@ def test_a_source_address_is_a_link_only_if_it_is_a_web_address(client, write):
     assert not page.select(f"#event-{bad} a[href^=javascript]")
 
 
-# What is shown, and how much of it
+# Hidden fields and long values
 
 
 def hide(client: FlaskClient, number: int, event_type: str, *fields: str) -> None:
@@ -766,9 +767,9 @@ def test_hidden_fields_are_not_shown(client):
 
 
 def test_hidden_fields_of_a_connector_affect_only_its_own_events(client, write, make_connector):
-    connector_id, other = make_connector(), make_connector("github", "Other")
+    connector_id, other_connector = make_connector(), make_connector("github", "Other")
     hide(client, connector_id, "Commit", "sha")
-    write({"connector_id": connector_id}, {"connector_id": other}, {})
+    write({"connector_id": connector_id}, {"connector_id": other_connector}, {})
     page = read(client, source="github")
     assert [bool(article.select("[data-field=sha]")) for article in page.select("#feed article")] == [False, True, True]
 
@@ -776,9 +777,9 @@ def test_hidden_fields_of_a_connector_affect_only_its_own_events(client, write, 
 def test_long_values_are_cut_but_remain_distinguishable(client):
     for last in "bc":
         log(client, old_value="short", new_value="a" * 5000 + last)
-    shown = texts(read(client), "#feed .change")
-    assert len(set(shown)) == 2
-    for text in shown:
+    changes = texts(read(client), "#feed .change")
+    assert len(set(changes)) == 2
+    for text in changes:
         assert "… (5,001 characters, sha256 " in text
         assert len(text) < 300
 
@@ -860,14 +861,14 @@ def test_search_text_is_escaped(client):
 def test_refused_input_is_escaped(client):
     address = "/settings/integrations/new/github"
     for text in FEW:
-        given = dict.fromkeys(("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"), text)
-        page = soup(client.post(address, data=fill(form_of(client.get(address)), **given)))
+        inputs = dict.fromkeys(("name", "tags", "base_url", "token", "poll_interval", "repos", "branches"), text)
+        page = soup(client.post(address, data=fill(form_of(client.get(address)), **inputs)))
         assert_inert(page)
         assert page.select_one("[name=poll_interval]")["value"] == text
         assert page.select_one("[name=repos]").get_text().strip() == text
 
 
-# How it looks
+# Theme and time zone
 
 
 @pytest.mark.parametrize(("cookie", "theme"), [("dark", "dark"), ("light", "light"), ('"><script>', None), ("", None)])

@@ -1,4 +1,4 @@
-"""The help pages show every document, and every link and picture in them leads somewhere."""
+"""The help pages show every document, and their links and pictures work."""
 
 from __future__ import annotations
 

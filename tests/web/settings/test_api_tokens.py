@@ -1,4 +1,4 @@
-"""Tokens of scripts: made and shown once, used, ended, revoked; and what they do is by their name."""
+"""API tokens are created and shown once, used, expired and revoked; their events name the token."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CLUSTER = {"name": "Cluster", "type": "kubernetes"}
 
 @pytest.fixture
 def admin(app: Flask, client: FlaskClient) -> int:
-    """The number of an account that is signed in."""
+    """The number of the signed-in account."""
     number = add_person(app)
     sign_in(client)
     return number
 
 
-def make(client: FlaskClient, **values: str) -> str:
-    """Fill in the form and read the token, as it is shown this once."""
+def create_token(client: FlaskClient, **values: str) -> str:
+    """Create a token through the form, and return it as shown once on the page."""
     form = fill(form_of(client.get(f"{PAGE}/new"), "#token"), **values)
     response = client.post(f"{PAGE}/new", data=form)
     assert response.status_code == 200, words(soup(response).main)
@@ -41,7 +41,7 @@ def bearer(secret: str) -> dict[str, str]:
 @pytest.mark.both_databases
 @pytest.mark.usefixtures("admin")
 def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events):
-    secret = make(client, name="ci", role="editor", reason="The new pipeline")
+    secret = create_token(client, name="ci", role="editor", reason="The new pipeline")
     created_token = events()[-1]
     assert (created_token["event_type"], created_token["author"], created_token["description"]["reason"]) == (
         "TokenCreated",
@@ -67,7 +67,7 @@ def test_a_token_is_shown_once_and_its_name_is_in_its_events(app, client, events
 
 
 def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
-    secrets = [make(client, name=role, role=role) for role in ("viewer", "editor", "admin")]
+    secrets = [create_token(client, name=role, role=role) for role in ("viewer", "editor", "admin")]
     script = app.test_client()
 
     def add_team(secret: str) -> int:
@@ -91,7 +91,7 @@ def test_a_token_is_limited_by_its_role_and_by_its_owner(app, client, admin):
 
 @pytest.mark.usefixtures("admin")
 def test_a_token_expires(app, client):
-    secret = make(client, name="short", days="7")
+    secret = create_token(client, name="short", days="7")
     assert app.test_client().get("/api/changes", headers=bearer(secret)).status_code == 200
     with app.app_context():
         token = db.session.get_one(ApiToken, 1)
@@ -105,7 +105,7 @@ def test_a_token_expires(app, client):
 
 @pytest.mark.usefixtures("admin")
 def test_a_revoked_token_no_longer_works(app, client, events):
-    secret = make(client, name="old")
+    secret = create_token(client, name="old")
     address = f"{PAGE}/1/revoke"
     assert client.post(address, data=form_of(client.get(address), "main form")).status_code == 303
     assert app.test_client().get("/api/changes", headers=bearer(secret)).status_code == 401
@@ -115,7 +115,7 @@ def test_a_revoked_token_no_longer_works(app, client, events):
 
 @pytest.mark.usefixtures("admin")
 def test_an_invalid_value_is_reported_beside_its_field(client, events):
-    make(client, name="ci")
+    create_token(client, name="ci")
     before = events()
     for values, wrong in (
         ({"name": " "}, "name"),

@@ -1,4 +1,4 @@
-"""Settings → Audit log: how the log is, in plain words; its checkpoints; and the same by the API."""
+"""Settings → Audit log: the result of the check, the checkpoints, and the same through the API."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PAGE = "/settings/audit-log"
 
 
 def read(client: FlaskClient) -> BeautifulSoup:
-    """Open the page."""
+    """Return the page."""
     response = client.get(PAGE)
     assert response.status_code == 200
     return soup(response)
 
 
-def look(app: Flask) -> None:
-    """Let the keeper do what is due."""
+def run_worker(app: Flask) -> None:
+    """Run the integrity worker once."""
     IntegrityWorker(app).run_once()
 
 
@@ -59,7 +59,7 @@ def test_before_the_first_check_the_page_has_a_message(client: FlaskClient) -> N
 @pytest.mark.both_databases
 def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {})
-    look(app)
+    run_worker(app)
     page = read(client)
     assert not page.select("#integrity_status[hx-get]")
     assert words(page.select_one(".log-verdict h2")) == "All 3 events verified."
@@ -78,22 +78,22 @@ def test_an_unchanged_log_is_reported_in_plain_words(app: Flask, client: FlaskCl
 
 def test_check_now_shows_progress_until_it_is_done(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
-    look(app)
+    run_worker(app)
     assert press(client, "#check-now").status_code == 303
     waiting = read(client).select_one("#integrity_status")
     assert waiting["hx-get"] == f"{PAGE}/progress"
     assert words(waiting.select_one("label")) == "The check will start shortly."
     with app.app_context():
-        turn = check_job.acquire(datetime.now(UTC))
-        assert turn
-        assert check_job.report_progress(turn, 1, 4, datetime.now(UTC))
+        check = check_job.acquire(datetime.now(UTC))
+        assert check
+        assert check_job.report_progress(check, 1, 4, datetime.now(UTC))
     running = read(client).select_one("#integrity_status")
     assert words(running.select_one("label")) == "Checking: 25%"
     assert running.select("#check-now") == []
     assert words(running.select_one("noscript a")) == "Show progress"
     with app.app_context():
-        check_job.release(turn)
-    look(app)
+        check_job.release(check)
+    run_worker(app)
     status = soup(client.get(f"{PAGE}/progress")).select_one("#integrity_status")
     assert "hx-get" not in status.attrs
     assert words(status.select_one("h2")) == "All 4 events verified."
@@ -104,7 +104,7 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     write(app, {}, {}, {})
     assert read(client).select("#log-broken") == []
     change(app, "UPDATE change_events SET author = 'eve' WHERE id = 3")
-    look(app)
+    run_worker(app)
     page = read(client)
     verdict = page.select_one(".log-verdict.broken")
     assert "Event 3" in words(verdict.select_one("h2"))
@@ -120,21 +120,21 @@ def test_a_broken_log_is_reported_on_every_page_with_event_and_advice(app: Flask
     assert (integrity["state"], integrity["broken"]["kind"], integrity["broken"]["event"]) == ("broken", "edited", 3)
     change(app, "UPDATE change_events SET author = 'ann' WHERE id = 3")
     assert press(client, "#check-now").status_code == 303
-    look(app)
+    run_worker(app)
     assert read(client).select("#log-broken, .log-verdict.broken") == []
 
 
 def test_for_a_removed_event_the_previous_one_is_shown(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {}, {})
     change(app, "DELETE FROM change_events WHERE id = 3")
-    look(app)
+    run_worker(app)
     [link] = read(client).select(".log-verdict.broken a")
     assert (link["href"], words(link)) == ("/events/2", "Show the last event before it")
 
 
 def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask, client: FlaskClient) -> None:
     write(app, {}, {})
-    look(app)
+    run_worker(app)
     change(app, "DELETE FROM change_events WHERE id = 3")
     change(app, "UPDATE log_head SET last_event = 2")
     assert "has fewer now" in words(read(client).select_one(".log-verdict.broken h2")), "before any check"
@@ -148,7 +148,7 @@ def test_a_log_that_is_shorter_than_its_checkpoint_is_broken_at_once(app: Flask,
 def test_changes_outside_painchain_are_listed(app: Flask, client: FlaskClient, make_connector: Any) -> None:
     make_connector("gitlab", "Deploy")
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
-    look(app)
+    run_worker(app)
     page = read(client)
     assert words(page.select_one(".log-verdict h2")).startswith("All "), "the events themselves are as they were"
     assert words(page.select_one("#complete-title ~ p")).startswith(
@@ -166,7 +166,7 @@ def test_differences_possibly_made_while_auditing_was_off_are_not_reported_as_a_
     make_connector("gitlab", "Deploy")
     assert client.post("/api/connectors/1/disable").status_code == 200
     change(app, "UPDATE connectors SET name = 'Other' WHERE name = 'Deploy'")
-    look(app)
+    run_worker(app)
     page = read(client)
     assert words(page.select_one("#complete-title ~ p")).startswith("No. Auditing was off for some time")
     [explained] = texts(page, "#explained li")
@@ -220,13 +220,13 @@ def test_an_unwritable_or_unreadable_file_is_reported_on_the_page(app: Flask, cl
 
 
 def test_a_damaged_checkpoint_line_is_reported_until_it_is_removed(app: Flask, client: FlaskClient) -> None:
-    look(app)
+    run_worker(app)
     file = app.extensions["painchain"].settings.checkpoint_file
     good = file.read_text()
     file.write_text(f"nonsense\n{good}")
     for words_of_page, content in ("line 1: This is not a checkpoint", good), ("", good):
         assert press(client, "#check-now").status_code == 303
-        look(app)
+        run_worker(app)
         page = read(client)
         assert words(page.select_one(".log-verdict h2")) == "1 event verified."
         problems = texts(page, "#integrity_status .problem")
@@ -238,7 +238,7 @@ def test_an_undelivered_checkpoint_is_shown_until_it_is_delivered(app: Flask, cl
     object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", "http://127.0.0.1:9/take?key=hunter2")
     assert press(client, "#make-checkpoint").status_code == 303
     assert "127.0.0.1, sending now" in words(read(client).select_one(".log-facts"))
-    look(app)
+    run_worker(app)
     page = read(client)
     assert "Posting failed just now: Could not connect to 127.0.0.1." in words(page.select_one(".log-facts .bad-news"))
     assert "Next attempt within a minute." in words(page.select_one(".log-facts .bad-news"))

@@ -1,4 +1,4 @@
-"""A connector's form is made from the fields of its type, and read back as they are."""
+"""A connector's form is built from the fields of its type, and submitted values are read back correctly."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ INPUTS = {
 
 
 @contextmanager
-def sending(app: Flask, **form: Any) -> Iterator[None]:
-    """Be in a request that sends a form."""
+def submitting(app: Flask, **form: Any) -> Iterator[None]:
+    """Open the context of a request that submits a form."""
     with app.test_request_context("/", method="POST", data=form):
         yield
 
 
 def read(number: int) -> StoredConnector:
-    """Return the connector of a number."""
+    """Return the connector with a number."""
     stored = stored_connector.read(number)
     assert stored is not None
     return stored
@@ -117,15 +117,15 @@ def test_an_unchanged_form_contains_no_change(app, make_connector):
         number = make_connector(key, f"Some {key}", tags="b, a", **{"poll_interval": "3600"})
         with app.test_request_context("/"):
             connector = read(number)
-            shown = connector_form.shown_form(connector_type, connector).data
+            inputs = connector_form.shown_form(connector_type, connector).data
             stored = connector_store.values(connector.connector)
-        with sending(app, **{name: value for name, value in shown.items() if value not in (False, None)}):
-            given = connector_form.submitted(connector_type)
-        assert diff(connector_type.all_fields, stored, given) == []
+        with submitting(app, **{name: value for name, value in inputs.items() if value not in (False, None)}):
+            submitted = connector_form.submitted(connector_type)
+        assert diff(connector_type.all_fields, stored, submitted) == []
 
 
 def test_an_unticked_box_is_off_and_other_missing_fields_are_ignored(app):
-    with sending(app, name="Cluster"):
+    with submitting(app, name="Cluster"):
         assert connector_form.submitted(KUBERNETES) == {
             "name": "Cluster",
             "verify_ssl": False,
@@ -133,7 +133,7 @@ def test_an_unticked_box_is_off_and_other_missing_fields_are_ignored(app):
 
 
 @pytest.mark.parametrize(
-    ("sent", "expected"),
+    ("submitted", "expected"),
     [
         ({}, {}),
         ({"token": ""}, {}),
@@ -142,60 +142,60 @@ def test_an_unticked_box_is_off_and_other_missing_fields_are_ignored(app):
         ({"token": "new", "token_clear": "y"}, {"token": "new"}),
     ],
 )
-def test_a_blank_secret_is_unchanged_unless_it_is_cleared(app, make_connector, sent, expected):
+def test_a_blank_secret_is_unchanged_unless_it_is_cleared(app, make_connector, submitted, expected):
     number = make_connector("kubernetes", "Cluster", token="old")
-    with sending(app, **sent):
-        given = connector_form.submitted(KUBERNETES, read(number).connector)
-    assert {key: value for key, value in given.items() if key == "token"} == expected
+    with submitting(app, **submitted):
+        values = connector_form.submitted(KUBERNETES, read(number).connector)
+    assert {key: value for key, value in values.items() if key == "token"} == expected
 
 
 def test_a_required_secret_cannot_be_cleared(app, make_connector):
     number = make_connector("github")
-    with sending(app, token_clear="y"):
+    with submitting(app, token_clear="y"):
         assert "token" not in connector_form.submitted(TYPES["github"], read(number).connector)
 
 
 @pytest.mark.parametrize(
-    ("sent", "version"),
+    ("submitted", "version"),
     [({}, None), ({"version": ""}, None), ({"version": "7"}, 7), ({"version": "999999999"}, 999_999_999)],
 )
-def test_the_version_is_that_of_the_form(app, sent, version):
-    with sending(app, **sent):
+def test_the_version_is_that_of_the_form(app, submitted, version):
+    with submitting(app, **submitted):
         assert connector_form.version_submitted() == version
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.0", " 1", "٣", "9" * 400])
 def test_an_invalid_version_matches_no_connector(app, text):
-    with sending(app, version=text):
+    with submitting(app, version=text):
         assert connector_form.version_submitted() == 0
 
 
 def test_without_the_visibility_section_no_toggle_is_sent(app):
-    with sending(app, **{"visible.K8sPod.reason": "1"}):
+    with submitting(app, **{"visible.K8sPod.reason": "1"}):
         assert connector_form.visibility_submitted(KUBERNETES) == {}
 
 
 def test_with_the_visibility_section_a_missing_toggle_is_off(app):
-    with sending(app, **{"visibility": "1", "visible.K8sPod.reason": "1", "visible.Unknown.field": "1"}):
+    with submitting(app, **{"visibility": "1", "visible.K8sPod.reason": "1", "visible.Unknown.field": "1"}):
         toggles = connector_form.visibility_submitted(KUBERNETES)
     assert [toggle for toggle, visible in toggles.items() if visible] == [("K8sPod", "reason")]
     assert len(toggles) == sum(len(event_type.fields) for event_type in KUBERNETES.event_types)
 
 
 def test_an_invalid_field_keeps_its_input_except_credentials_in_addresses(app):
-    with sending(app, api_server="https://me:made-up@cluster.example", cluster_name="kept"):
+    with submitting(app, api_server="https://me:made-up@cluster.example", cluster_name="production"):
         form = connector_form.sent_form(KUBERNETES)
         connector_form.show_errors(form, {"api_server": "No."})
         assert form.api_server.errors == ["No."]
         assert form.api_server.data == "https://***@cluster.example"
-        assert form.cluster_name.data == "kept"
+        assert form.cluster_name.data == "production"
 
 
 def test_a_conflict_compares_both_edits_with_the_original(app, make_connector):
     number = make_connector("kubernetes", "Cluster", poll_interval="600", namespaces="theirs")
     base = {"poll_interval": 300, "namespaces": [], "tags": []}
-    sent = {"base": json.dumps(base), "poll_interval": "900", "tags": "mine", "namespaces": "", "verify_ssl": "y"}
-    with sending(app, **sent):
+    submitted = {"base": json.dumps(base), "poll_interval": "900", "tags": "mine", "namespaces": "", "verify_ssl": "y"}
+    with submitting(app, **submitted):
         stored = read(number)
         form = connector_form.sent_form(KUBERNETES, stored)
         conflict = connector_form.conflict(form, stored)
@@ -214,7 +214,7 @@ def test_a_conflict_compares_both_edits_with_the_original(app, make_connector):
 
 def test_a_conflict_shows_no_secrets(app, make_connector):
     number = make_connector("kubernetes", "Cluster", token="theirs")
-    with sending(app, base="{}", token="mine", verify_ssl="y"):
+    with submitting(app, base="{}", token="mine", verify_ssl="y"):
         stored = read(number)
         conflict = connector_form.conflict(connector_form.sent_form(KUBERNETES, stored), stored)
     assert (conflict.theirs, conflict.mine) == ([], [])

@@ -1,4 +1,4 @@
-"""Settings → Integrations, read and filled in as a person does, with and without JavaScript."""
+"""Settings → Integrations: people read and fill in the pages, with and without JavaScript."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def edit(client: FlaskClient, number: int, *, htmx: bool = False, **values: Any)
 
 
 def press(client: FlaskClient, number: int, what: str, *, htmx: bool = False, **values: Any) -> TestResponse:
-    """Press a button of a connector that is a form of its own, such as Enable."""
-    sent = {"csrf_token": opened(client, number)["csrf_token"], **values}
-    return client.post(f"{page_of(number)}/{what}", data=sent, headers=HTMX if htmx else {})
+    """Press a button that has its own form, such as Enable."""
+    form = {"csrf_token": opened(client, number)["csrf_token"], **values}
+    return client.post(f"{page_of(number)}/{what}", data=form, headers=HTMX if htmx else {})
 
 
 def toggle(client: FlaskClient, number: int, event_type: str, field: str, visible: bool, **values: Any) -> TestResponse:
-    """Flip one switch of the field visibility, as htmx sends it."""
-    form = opened(client, number)
-    sent = {"csrf_token": form["csrf_token"], "version": form["version"], **values}
+    """Change the visibility of one field, as htmx does."""
+    opened_form = opened(client, number)
+    form = {"csrf_token": opened_form["csrf_token"], "version": opened_form["version"], **values}
     if visible:
-        sent[f"visible.{event_type}.{field}"] = "1"
+        form[f"visible.{event_type}.{field}"] = "1"
     query = {"event_type": event_type, "field": field}
-    return client.post(f"{page_of(number)}/visibility", query_string=query, data=sent, headers=HTMX)
+    return client.post(f"{page_of(number)}/visibility", query_string=query, data=form, headers=HTMX)
 
 
 def toasts(page: BeautifulSoup) -> list[str]:
@@ -69,19 +69,19 @@ def out_of_band(page: BeautifulSoup) -> list[str]:
     return [str(part["id"]) for part in page.select("[hx-swap-oob=true]")]
 
 
-def kinds(events_found: list[dict[str, Any]]) -> list[str]:
-    return [event["event_type"] for event in events_found]
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["event_type"] for event in events]
 
 
-def typed(page: BeautifulSoup, name: str) -> str:
-    """Return what stands in an input."""
+def value_of(page: BeautifulSoup, name: str) -> str:
+    """Return the value of an input or text area."""
     element = page.select_one(f"[name='{name}']")
     assert element is not None
     return element.get_text().strip() if element.name == "textarea" else str(element.get("value", ""))
 
 
-def wrong(page: BeautifulSoup) -> list[str]:
-    """Return the fields that are marked, each with a message that its input refers to."""
+def invalid_fields(page: BeautifulSoup) -> list[str]:
+    """Return the fields marked as invalid, after asserting that each refers to its error message."""
     marked = page.select("[aria-invalid=true]")
     for element in marked:
         assert words(page.find(id=f"error-{element['name']}"))
@@ -90,7 +90,7 @@ def wrong(page: BeautifulSoup) -> list[str]:
 
 
 def refusal(response: TestResponse, status: int) -> str:
-    """Return why something was not done: from the error page, or from the message that htmx gets."""
+    """Return the message of a refusal: from the error page, or from the toast for htmx."""
     assert response.status_code == status, soup(response).get_text(" ", strip=True)
     page = soup(response)
     if page.find("html"):
@@ -100,7 +100,7 @@ def refusal(response: TestResponse, status: int) -> str:
     return toasts(page)[0]
 
 
-# Finding the way
+# Navigation
 
 
 def test_the_dashboard_links_to_settings_which_open_connectors(client):
@@ -203,10 +203,10 @@ def test_htmx_is_redirected_to_the_page_of_a_new_connector(client):
 
 
 def test_the_form_shows_the_saved_values(client, make_connector):
-    given = {"repos": "a/b\r\nc/d", "branches": "main", "poll_interval": "61", "tags": "x, y"}
-    number = make_connector("github", "Work", base_url="https://git.example/api/v3/", **given)
+    inputs = {"repos": "a/b\r\nc/d", "branches": "main", "poll_interval": "61", "tags": "x, y"}
+    number = make_connector("github", "Work", base_url="https://git.example/api/v3/", **inputs)
     page = soup(client.get(page_of(number)))
-    assert [typed(page, name) for name in ("name", "tags", "base_url", "poll_interval", "repos", "branches")] == [
+    assert [value_of(page, name) for name in ("name", "tags", "base_url", "poll_interval", "repos", "branches")] == [
         "Work",
         "x, y",
         "https://git.example/api/v3",
@@ -220,19 +220,26 @@ def test_the_form_shows_the_saved_values(client, make_connector):
 def test_invalid_input_for_a_new_connector_stays_and_its_fields_are_marked(client, events, htmx):
     before = events()
     address = f"{LIST}/new/github"
-    given = {"name": "", "poll_interval": "7", "repos": "nonsense", "tags": "kept", "token": "made-up", "enabled": True}
-    form = fill(form_of(client.get(address)), **given)
+    inputs = {
+        "name": "",
+        "poll_interval": "7",
+        "repos": "nonsense",
+        "tags": "typed",
+        "token": "made-up",
+        "enabled": True,
+    }
+    form = fill(form_of(client.get(address)), **inputs)
     response = client.post(address, data=form, headers=HTMX if htmx else {})
     page = soup(response)
     assert response.status_code == 422
     assert bool(page.find("html")) is not htmx
-    assert wrong(page) == ["name", "poll_interval", "repos"]
+    assert invalid_fields(page) == ["name", "poll_interval", "repos"]
     assert texts(page, ".error") == [
         "Connection Name is required.",
         "Poll interval must be an integer between 60 and 3600.",
         "“nonsense” is not of the form owner/name.",
     ]
-    assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["7", "nonsense", "kept"]
+    assert [value_of(page, name) for name in ("poll_interval", "repos", "tags")] == ["7", "nonsense", "typed"]
     assert page.select_one("[name=enabled][checked]")
     assert texts(page, "#problems a") == ["Connection Name", "Poll interval", "Repositories"]
     assert "made-up" not in response.text
@@ -273,7 +280,7 @@ def test_each_field_describes_its_values(client):
         form = fill(form_of(client.get(address)), **{"name": "New", "token": "made-up", key: value})
         response = client.post(address, data=form)
         assert response.status_code == 422, (key, value)
-        assert wrong(soup(response)) == [key]
+        assert invalid_fields(soup(response)) == [key]
         assert message in texts(soup(response), ".error")[0]
 
 
@@ -316,7 +323,7 @@ def test_htmx_gets_the_connector_and_out_of_band_message_chart_and_recent_change
     ]
     assert out_of_band(page) == ["toast", "timeline", "feed"]
     assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
-    assert typed(page, "poll_interval") == "600"
+    assert value_of(page, "poll_interval") == "600"
     assert page.select("#timeline svg a")
 
 
@@ -332,9 +339,9 @@ def test_without_htmx_a_save_redirects_to_the_page_with_one_message(client, make
 
 
 def test_changing_two_fields_logs_two_config_changed_and_one_connector_updated(client, events, make_connector):
-    number = make_connector(tags="old, kept")
+    number = make_connector(tags="old, both")
     before = len(events())
-    page = soup(edit(client, number, htmx=True, tags="kept, new", repos="a/b"))
+    page = soup(edit(client, number, htmx=True, tags="both, new", repos="a/b"))
     assert kinds(events()[before:]) == ["ConfigChanged", "ConfigChanged", "ConnectorUpdated"]
     assert texts(page, "#feed .change") == ["Repositories: +a/b", "Tags: −old +new"]
     assert texts(page, "#feed .note") == ["2 settings: Tags, Repositories"]
@@ -389,7 +396,7 @@ UNCHANGED = [
 
 def test_the_same_value_in_another_notation_is_not_a_change(client, events, make_connector):
     unchanged = {"github": {"repos": "a/b\nc/d"}, "kubernetes": {"ca_certificate": CERTIFICATE}}
-    numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **given) for key, given in unchanged.items()}
+    numbers = {key: make_connector(key, f"Some {key}", tags="a, b", **values) for key, values in unchanged.items()}
     before = events()
     for type_key, values in UNCHANGED:
         page = soup(edit(client, numbers[type_key], htmx=True, **values))
@@ -408,13 +415,13 @@ def test_the_order_of_repositories_is_a_change(client, make_connector):
 def test_invalid_input_stays_and_its_field_is_marked(client, events, make_connector, htmx):
     number = make_connector()
     before = events()
-    given = {"poll_interval": "7", "tags": "not yet", "visible.Commit.sha": False}
-    response = edit(client, number, htmx=htmx, **given)
+    inputs = {"poll_interval": "7", "tags": "not yet", "visible.Commit.sha": False}
+    response = edit(client, number, htmx=htmx, **inputs)
     page = soup(response)
     assert response.status_code == 422
     assert bool(page.find("html")) is not htmx
-    assert wrong(page) == ["poll_interval"]
-    assert (typed(page, "poll_interval"), typed(page, "tags")) == ("7", "not yet")
+    assert invalid_fields(page) == ["poll_interval"]
+    assert (value_of(page, "poll_interval"), value_of(page, "tags")) == ("7", "not yet")
     assert not page.select_one("[name='visible.Commit.sha'][checked]")
     assert page.select_one("[name='visible.Commit.branch'][checked]")
     assert texts(page, "#connector_header .tag") == []
@@ -432,7 +439,7 @@ def test_a_refused_form_can_be_corrected_and_sent_again(client, make_connector):
 def test_a_refused_form_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
     page = soup(edit(client, number, htmx=True, poll_interval="7", token="a-better-one"))
-    assert typed(page, "token") == ""
+    assert value_of(page, "token") == ""
     assert "again" in str(page.select_one("[data-field=token]"))
 
 
@@ -453,8 +460,8 @@ def test_the_placeholder_shows_whether_a_token_is_set(client, make_connector):
 @pytest.mark.both_databases
 def test_setting_replacing_keeping_and_clearing_a_token_records_only_that(client, events, make_connector):
     number = make_connector("kubernetes", "Cluster")
-    for given in ({"token": "first"}, {"token": ""}, {"token": "second"}, {"token_clear": True}):
-        response = edit(client, number, htmx=True, **given)
+    for inputs in ({"token": "first"}, {"token": ""}, {"token": "second"}, {"token_clear": True}):
+        response = edit(client, number, htmx=True, **inputs)
     assert texts(soup(response), "#feed .change") == [
         "Service account token: cleared",
         "Service account token: replaced",
@@ -509,7 +516,7 @@ def test_enabling_on_the_page_returns_out_of_band_fragments_to_htmx(client, make
     page = soup(client.post(f"{page_of(number)}/enable", data=form, headers=HTMX))
     assert out_of_band(page) == ["connector_header", "version", "toast", "timeline", "feed"]
     assert texts(page, "#connector_header .pill") == ["Enabled"]
-    assert typed(page.select_one("#version").parent, "version") == "2"
+    assert value_of(page.select_one("#version").parent, "version") == "2"
     assert texts(page, "#feed .event-type")[0] == "Connector Enabled"
 
 
@@ -742,19 +749,19 @@ def test_all_fields_of_an_event_type_are_hidden_and_shown_by_one_button(client, 
             assert (response.status_code, response.location) == (303, f"{page_of(number)}#visibility")
         assert visible(client, number) == {**every, **dict.fromkeys(commit, state)}
     hidden, shown = events()[before : before + len(commit)], events()[before + len(commit) :]
-    for four, state in ((hidden, False), (shown, True)):
-        assert {(event["event_type"], event["metadata"]["visible"]) for event in four} == {
+    for toggled, state in ((hidden, False), (shown, True)):
+        assert {(event["event_type"], event["metadata"]["visible"]) for event in toggled} == {
             ("FieldVisibilityChanged", state)
         }
-        assert sorted(("Commit", event["metadata"]["field"]) for event in four) == sorted(commit)
-        assert len({event["request_id"] for event in four}) == 1
+        assert sorted(("Commit", event["metadata"]["field"]) for event in toggled) == sorted(commit)
+        assert len({event["request_id"] for event in toggled}) == 1
 
 
 def test_a_save_with_visibility_lists_it_and_logs_each_field(client, events, make_connector):
     number = make_connector()
     before = len(events())
-    given = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
-    page = soup(edit(client, number, htmx=True, **given))
+    inputs = {"poll_interval": "600", "visible.Commit.sha": False, "visible.Release.draft": False}
+    page = soup(edit(client, number, htmx=True, **inputs))
     assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval, Draft, SHA."]
     new_events = events()[before:]
     assert kinds(new_events) == [
@@ -798,7 +805,7 @@ def test_an_unknown_field_cannot_be_toggled(client, events, make_connector):
 
 
 def table(page: BeautifulSoup) -> list[list[str]]:
-    """Return the rows of the conflict: setting, their change, yours."""
+    """Return the rows of the conflict: setting, their change, your change."""
     return [texts(row, "th, td") for row in page.select("#conflict tbody tr")]
 
 
@@ -806,10 +813,10 @@ def table(page: BeautifulSoup) -> list[list[str]]:
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_a_stale_save_shows_both_changes_and_overwrites_nothing(client, events, make_connector, htmx):
     number = make_connector(tags="ours")
-    mine = opened(client, number)
+    old_form = opened(client, number)
     edit(client, number, poll_interval="600", repos="a/b")
     before = events()
-    response = save(client, number, fill(mine, poll_interval="900", branches="main"), htmx)
+    response = save(client, number, fill(old_form, poll_interval="900", branches="main"), htmx)
     page = soup(response)
     assert response.status_code == 409
     assert bool(page.find("html")) is not htmx
@@ -819,7 +826,7 @@ def test_a_stale_save_shows_both_changes_and_overwrites_nothing(client, events, 
         ["Repositories", "+a/b", "unchanged"],
         ["Branches", "unchanged", "+main"],
     ]
-    assert [typed(page, name) for name in ("poll_interval", "repos", "branches", "tags")] == [
+    assert [value_of(page, name) for name in ("poll_interval", "repos", "branches", "tags")] == [
         "900",
         "a/b",
         "main",
@@ -831,29 +838,29 @@ def test_a_stale_save_shows_both_changes_and_overwrites_nothing(client, events, 
 
 def test_keep_mine_saves_my_changes_and_leaves_theirs(client, events, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     edit(client, number, repos="a/b", tags="theirs")
-    conflict = save(client, number, fill(mine, poll_interval="900"))
+    conflict = save(client, number, fill(old_form, poll_interval="900"))
     before = len(events())
     page = soup(save(client, number, form_of(conflict, "#connector-form"), htmx=True))
     assert toasts(page) == ["Saved “Work GitHub”. Changed: Poll interval."]
     assert kinds(events()[before:]) == ["ConfigChanged", "ConnectorUpdated"]
-    assert [typed(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
+    assert [value_of(page, name) for name in ("poll_interval", "repos", "tags")] == ["900", "a/b", "theirs"]
 
 
 def test_take_theirs_is_a_link_to_the_current_page(client, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     edit(client, number, poll_interval="600")
-    link = soup(save(client, number, fill(mine, poll_interval="900"))).select_one("#conflict a")
+    link = soup(save(client, number, fill(old_form, poll_interval="900"))).select_one("#conflict a")
     assert (words(link), link["href"]) == ("Discard my changes", page_of(number))
 
 
 def test_a_save_after_another_person_enabled_the_connector_is_stale_without_differences(client, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     press(client, number, "enable")
-    response = save(client, number, fill(mine, tags="mine"))
+    response = save(client, number, fill(old_form, tags="mine"))
     assert response.status_code == 409
     assert table(soup(response)) == [
         ["Tags", "unchanged", "+mine"],
@@ -863,10 +870,10 @@ def test_a_save_after_another_person_enabled_the_connector_is_stale_without_diff
 
 def test_keep_mine_leaves_toggles_that_only_they_changed(client, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     toggle(client, number, "Commit", "sha", False)
-    given = {"tags": "mine", "visible.Commit.branch": False}
-    conflict = save(client, number, fill(mine, **given))
+    inputs = {"tags": "mine", "visible.Commit.branch": False}
+    conflict = save(client, number, fill(old_form, **inputs))
     assert conflict.status_code == 409
     save(client, number, form_of(conflict, "#connector-form"))
     off = [name for name, on in visible(client, number).items() if not on]
@@ -875,9 +882,9 @@ def test_keep_mine_leaves_toggles_that_only_they_changed(client, make_connector)
 
 def test_a_conflict_asks_to_enter_the_token_again(client, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     edit(client, number, poll_interval="600")
-    page = soup(save(client, number, fill(mine, token="a-better-one"), htmx=True))
+    page = soup(save(client, number, fill(old_form, token="a-better-one"), htmx=True))
     assert "again" in str(page.select_one("[data-field=token]"))
 
 
@@ -908,27 +915,27 @@ def test_a_stale_toggle_is_refused_and_changes_nothing(client, events, make_conn
 
 def test_a_conflict_works_with_an_unreadable_base_version(client, make_connector):
     number = make_connector()
-    mine = opened(client, number)
+    old_form = opened(client, number)
     edit(client, number, poll_interval="600")
     for base in ("", "nonsense", "[]", "{", "[" * 100_000, '{"poll_interval": "soon", "tags": 7, "name": {}}'):
-        response = save(client, number, fill(mine, tags="mine", base=base))
+        response = save(client, number, fill(old_form, tags="mine", base=base))
         assert response.status_code == 409, base[:50]
         assert ["Tags", "unchanged", "+mine"] in table(soup(response))
 
 
-# What is not there, and what comes from elsewhere
+# Unknown connectors and foreign requests
 
 
-def every_door(number: int) -> list[str]:
-    """Return the address of every form of the settings."""
-    one = page_of(number)
-    return [one, *(f"{one}/{what}" for what in ("enable", "disable", "delete", "visibility"))]
+def form_addresses(number: int) -> list[str]:
+    """Return the address of every form about a connector."""
+    page = page_of(number)
+    return [page, *(f"{page}/{what}" for what in ("enable", "disable", "delete", "visibility"))]
 
 
 def test_an_unknown_connector_is_not_found_on_any_route(client, events):
     token = opened(client, SYSTEM)["csrf_token"]
     before = events()
-    for address in every_door(4711):
+    for address in form_addresses(4711):
         for headers in ({}, HTMX):
             answer = client.post(address, data={"csrf_token": token, "name": "x"}, headers=headers)
             assert refusal(answer, 404).startswith("Not found")
@@ -954,7 +961,7 @@ def test_every_form_requires_its_csrf_token(client, events, make_connector):
     number = make_connector()
     form = fill(opened(client, number), name="Foreign", hide="Commit", csrf_token=False)
     before = client.get("/api/connectors").get_json(), events()
-    for address in (f"{LIST}/new/kubernetes", *every_door(number)):
+    for address in (f"{LIST}/new/kubernetes", *form_addresses(number)):
         for token in ({}, {"csrf_token": ""}, {"csrf_token": "nonsense"}):
             for headers in ({}, HTMX):
                 answer = client.post(address, data={**form, **token}, headers=headers)

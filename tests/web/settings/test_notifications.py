@@ -1,4 +1,4 @@
-"""Settings → Notifications: rules of whom to tell at once, what they send, and what becomes of what did not arrive."""
+"""Settings → Notifications: rules, the messages that they send, and retries of undelivered messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeReceiver:
     """A fake HTTP receiver of notifications on this machine."""
 
     def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.status = 200
         self.hold = threading.Event()
         self.hold.set()
@@ -51,7 +51,7 @@ class FakeReceiver:
                 message_body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 fake_receiver.hold.wait(20)
                 if fake_receiver.status == 200:
-                    fake_receiver.heard.append(message_body)
+                    fake_receiver.messages.append(message_body)
                 self.send_response(fake_receiver.status)
                 self.end_headers()
 
@@ -64,33 +64,33 @@ class FakeReceiver:
 
     @property
     def titles(self) -> list[str]:
-        return [message_body["title"] for message_body in self.heard]
+        return [message_body["title"] for message_body in self.messages]
 
 
 @pytest.fixture
 def fake_receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeReceiver]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    one = FakeReceiver()
-    thread = threading.Thread(target=one.server.serve_forever, args=(0.01,), daemon=True)
+    receiver = FakeReceiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
 
 
 @pytest.fixture
-def later(app: Flask) -> Callable[..., None]:
-    """Let the messenger send what is due after so much time."""
+def run_worker_in(app: Flask) -> Callable[..., None]:
+    """Return a function that runs the notification worker some time from now."""
 
-    def look(**after: int) -> None:
+    def run(**after: int) -> None:
         now = datetime.now(UTC) + timedelta(**after)
         NotificationWorker(app, lambda: now).run_once()
 
-    return look
+    return run
 
 
 def send(client: FlaskClient, address: str, kinds: list[str] | None = None, **values: Any) -> TestResponse:
-    """Fill a form in and send it."""
+    """Fill in the form of a rule and send it."""
     page = client.get(address)
     form = fill(form_of(page, "#rule"), **values)
     ticked = [str(field["value"]) for field in soup(page).select("[name=kinds][checked]")]
@@ -128,11 +128,11 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
     app: Flask, client: FlaskClient, events: Events, fake_receiver: FakeReceiver
 ) -> None:
     number = add(client, fake_receiver.url)
-    one = f"{PAGE}/{number}"
-    assert send(client, one, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
-    assert toast(client, send(client, one)) == "No changes to save."
-    assert toast(client, send(client, one, url=f"{fake_receiver.url}/new")) == "Saved “On duty”. Changed: Apprise URL."
-    assert press(client, f"{one}/delete").status_code == 303
+    page = f"{PAGE}/{number}"
+    assert send(client, page, kinds=KEYS[:2], name="On duty", enabled=False).status_code == 303
+    assert toast(client, send(client, page)) == "No changes to save."
+    assert toast(client, send(client, page, url=f"{fake_receiver.url}/new")) == "Saved “On duty”. Changed: Apprise URL."
+    assert press(client, f"{page}/delete").status_code == 303
     assert [(event["event_type"], event["description"]["text"]) for event in events()[1:]] == [
         ("NotifyRuleCreated", "Created the notify rule “On call”"),
         (
@@ -144,8 +144,8 @@ def test_every_change_of_a_rule_is_audited_without_its_address(
         ("NotifyRuleChanged", "Changed the notify rule “On duty”: Apprise URL replaced"),
         ("NotifyRuleDeleted", "Deleted the notify rule “On duty”"),
     ]
-    shown = "".join(client.get(address).text for address in (PAGE, "/?range=all", "/api/changes", "/api/notify-rules"))
-    assert SECRET not in shown + everything_stored(app)
+    output = "".join(client.get(address).text for address in (PAGE, "/?range=all", "/api/changes", "/api/notify-rules"))
+    assert SECRET not in output + everything_stored(app)
     line = soup(client.get("/?event_type=NotifyRuleChanged"))
     assert "3 settings: Name, Told of, Enabled" in texts(line, "#feed .note")
 
@@ -227,12 +227,12 @@ def test_a_deleted_rule_has_a_message(client: FlaskClient) -> None:
     assert client.post(f"{PAGE}/9/test").status_code == 400, "without a token"
 
 
-# Telling
+# Messages
 
 
 @pytest.mark.both_databases
 def test_an_event_of_a_rule_sends_one_message(
-    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, run_worker_in: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url)
     add(client, fake_receiver.url, "Only auditing", kinds=["auditing_off"])
@@ -241,22 +241,22 @@ def test_an_event_of_a_rule_sends_one_message(
         client.post(f"/api/connectors/{connector_id}/{action}")
     client.delete(f"/api/connectors/{connector_id}")
     client.post("/api/connectors/1/disable")
-    assert fake_receiver.heard == [], "the save waits for nobody"
-    later()
-    later()
+    assert fake_receiver.messages == [], "saving does not wait for the delivery"
+    run_worker_in()
+    run_worker_in()
     assert sorted(fake_receiver.titles) == ["PainChain: 3 changes", "PainChain: Connector Disabled: PainChain System"]
-    [several] = [told["message"] for told in fake_receiver.heard if told["title"] == "PainChain: 3 changes"]
-    assert [line for line in several.splitlines() if line][::2] == [
+    [text] = [message["message"] for message in fake_receiver.messages if message["title"] == "PainChain: 3 changes"]
+    assert [line for line in text.splitlines() if line][::2] == [
         "Disabled “Prod”",
         "Deleted the GitHub connector “Prod”",
         "Disabled “PainChain System”",
     ]
-    assert "by system, 20" in several
+    assert "by system, 20" in text
     assert "Last sent just now." in words(soup(client.get(PAGE)).select_one(".rules"))
 
 
 def test_a_connector_that_fails_or_recovers_is_notified(
-    app: Flask, client: FlaskClient, fake_receiver: FakeReceiver, later: Callable[..., None]
+    app: Flask, client: FlaskClient, fake_receiver: FakeReceiver, run_worker_in: Callable[..., None]
 ) -> None:
     add(client, fake_receiver.url, kinds=["connector_failing"])
     now, about = datetime.now(UTC), Subject("Prod", "github")
@@ -264,24 +264,24 @@ def test_a_connector_that_fails_or_recovers_is_notified(
         trail = Trail(event_log, "system", writer.new_request_id(now), now)
         trail.log(event_kinds.connector_failing(about, "The source rejected the token."))
         trail.log(event_kinds.connector_recovered(about, 3, now))
-    later(seconds=1)
+    run_worker_in(seconds=1)
     assert fake_receiver.titles == ["PainChain: 2 changes"]
-    assert "“Prod” is failing: The source rejected the token." in fake_receiver.heard[0]["message"]
+    assert "“Prod” is failing: The source rejected the token." in fake_receiver.messages[0]["message"]
 
 
 def test_reported_events_and_disabled_rules_send_no_message(
-    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, run_worker_in: Callable[..., None]
 ) -> None:
     number, connector_id = add(client, fake_receiver.url), make_connector()
     body = {"event_type": "connector_deleted", "connector_name": "Elsewhere", "connector_type": "github"}
     assert client.post("/api/painchain/log", json=body).status_code == 201
-    later()
+    run_worker_in()
     client.delete(f"/api/connectors/{connector_id}")
     send(client, f"{PAGE}/{number}", enabled=False)
-    later()
+    run_worker_in()
     client.delete(f"/api/connectors/{make_connector(name='Other')}")
-    later()
-    assert fake_receiver.heard == []
+    run_worker_in()
+    assert fake_receiver.messages == []
 
 
 def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
@@ -289,20 +289,20 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
     client: FlaskClient,
     make_connector: Make,
     fake_receiver: FakeReceiver,
-    later: Callable[..., None],
+    run_worker_in: Callable[..., None],
     caplog: Any,
 ) -> None:
     address = f"{PAGE}/{add(client, fake_receiver.url)}"
     fake_receiver.status = 500
     client.delete(f"/api/connectors/{make_connector()}")
-    later()
+    run_worker_in()
     message = words(soup(client.get(address)).select_one(".problem"))
     assert message.startswith("Last attempt failed just now: The service rejected the message (status 500).")
     assert "1 message queued; next attempt" in words(soup(client.get(PAGE)).select_one(".rules"))
     fake_receiver.status = 200
-    later(seconds=20)
-    assert fake_receiver.heard == [], "not before it is due"
-    later(seconds=40)
+    run_worker_in(seconds=20)
+    assert fake_receiver.messages == [], "not before it is due"
+    run_worker_in(seconds=40)
     assert fake_receiver.titles == ["PainChain: Connector Deleted: Work GitHub"]
     page = soup(client.get(address))
     assert page.select(".problem") == []
@@ -311,28 +311,34 @@ def test_an_undelivered_message_is_retried_and_its_failure_is_shown(
 
 
 def test_a_message_is_finally_given_up_and_this_is_shown(
-    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
+    client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, run_worker_in: Callable[..., None]
 ) -> None:
     address = f"{PAGE}/{add(client, fake_receiver.url)}"
     fake_receiver.status = 503
     client.delete(f"/api/connectors/{make_connector()}")
     for day in range(outbox.MAX_TRIES + 2):
-        later(days=day)
+        run_worker_in(days=day)
     page = words(soup(client.get(address)).select_one("main"))
     assert "1 message was dropped." in page
     assert "waiting" not in page
 
 
 def test_an_event_that_is_not_written_sends_no_message(
-    app: Flask, client: FlaskClient, make_connector: Make, fake_receiver: FakeReceiver, later: Callable[..., None]
+    app: Flask,
+    client: FlaskClient,
+    make_connector: Make,
+    fake_receiver: FakeReceiver,
+    run_worker_in: Callable[..., None],
 ) -> None:
     add(client, fake_receiver.url)
     connector_id = make_connector()
     refuse(app, "INSERT", "notices")
     assert client.delete(f"/api/connectors/{connector_id}").status_code == 503
-    assert client.get(f"/api/connectors/{connector_id}").status_code == 200, "both or neither"
-    later()
-    assert fake_receiver.heard == []
+    assert client.get(f"/api/connectors/{connector_id}").status_code == 200, (
+        "event and message are written together or not at all"
+    )
+    run_worker_in()
+    assert fake_receiver.messages == []
 
 
 def test_two_servers_send_a_message_once(
@@ -347,7 +353,7 @@ def test_two_servers_send_a_message_once(
     fake_receiver.hold.set()
     for thread in threads:
         thread.join(20)
-    assert len(fake_receiver.heard) == 1
+    assert len(fake_receiver.messages) == 1
 
 
 # The test button
@@ -366,7 +372,7 @@ def test_a_test_reports_whether_the_message_was_delivered(
     fake_receiver.server.server_close()
     assert "could not be reached" in toast(client, press(client, address, "#test"))
     assert "Last attempt failed" in words(soup(client.get(address)).select_one(".problem"))
-    assert events() == before, "it changes nothing"
+    assert events() == before, "a test message changes nothing"
 
 
 # The API
@@ -379,19 +385,19 @@ def test_the_api_hides_the_address_and_checks_versions_too(
     created = client.post("/api/notify-rules", json=body)
     assert created.status_code == 201
     assert created.get_json()["url"] == f"json://{fake_receiver.address}"
-    one = created.headers["Location"]
-    assert client.patch(one, json={"enabled": False}).status_code == 428
+    address = created.headers["Location"]
+    assert client.patch(address, json={"enabled": False}).status_code == 428
     etag = {"If-Match": created.headers["ETag"]}
-    changed = client.patch(one, json={"enabled": False}, headers=etag)
+    changed = client.patch(address, json={"enabled": False}, headers=etag)
     assert (changed.status_code, changed.get_json()["enabled"]) == (200, False)
-    assert client.patch(one, json={"name": "Late"}, headers=etag).status_code == 412
-    assert client.delete(one, headers=etag).status_code == 412
+    assert client.patch(address, json={"name": "Late"}, headers=etag).status_code == 412
+    assert client.delete(address, headers=etag).status_code == 412
     for wrong in ({"kinds": []}, {"kinds": ["x"]}, {"url": "dbus://"}, {"name": " "}, {"colour": "red"}):
-        response = client.patch(one, json=wrong, headers={"If-Match": "*"})
+        response = client.patch(address, json=wrong, headers={"If-Match": "*"})
         assert response.status_code == 422, wrong
         assert response.get_json()["errors"]
-    assert client.post(f"{one}/test").get_json() == {"sent": True, "error": None}
-    assert client.delete(one).status_code == 204
+    assert client.post(f"{address}/test").get_json() == {"sent": True, "error": None}
+    assert client.delete(address).status_code == 204
     assert [event["event_type"] for event in events()[1:]] == [
         "NotifyRuleCreated",
         "NotifyRuleChanged",

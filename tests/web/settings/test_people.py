@@ -1,4 +1,4 @@
-"""People in Settings, each one's page, one's own account, and their API."""
+"""Settings → People, the page of a person, the own account, and the API of people."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def save(client: FlaskClient, number: int, **values: Any) -> TestResponse:
 
 
 def path_of(response: TestResponse) -> str:
-    """Return the address within this server of the link that a page or an answer shows."""
-    shown = response.get_json()["link"] if response.is_json else soup(response).select_one("#one-time-link")["value"]
-    return str(shown).removeprefix("http://localhost")
+    """Return the path of the one-time link on a page or in a JSON response."""
+    link = response.get_json()["link"] if response.is_json else soup(response).select_one("#one-time-link")["value"]
+    return str(link).removeprefix("http://localhost")
 
 
 def problem(response: TestResponse) -> str:
@@ -51,12 +51,12 @@ def test_the_first_account_is_an_admin_whose_link_sets_the_password(app, client,
     created = send(client, f"{LIST}/new", "#person", name=" alice ")
     assert created.status_code == 200
     assert "shown only once" in words(soup(created).main)
-    assert client.get(LIST).status_code == 303, "nobody is in before the link is used"
+    assert client.get(LIST).status_code == 303, "nobody is signed in before the link is used"
     used = send(client, path_of(created), "#link", password=PASSWORD, again=PASSWORD)
     assert used.status_code == 303
     assert texts(soup(client.get(LIST)), ".card h2") == ["alice you"]
-    written = [(event["event_type"], event["author"]) for event in events()][-4:]
-    assert written == [
+    new_events = [(event["event_type"], event["author"]) for event in events()][-4:]
+    assert new_events == [
         ("PersonAdded", "system"),
         ("PasswordLinkMade", "system"),
         ("PasswordSet", "alice"),
@@ -262,17 +262,17 @@ def test_attempts_at_the_current_password_are_throttled(app, client):
 
 def test_a_person_can_end_one_or_all_of_their_sessions(app, client, events):
     add_person(app)
-    one, two = app.test_client(), app.test_client()
-    for browser in (client, one, two):
+    second, third = app.test_client(), app.test_client()
+    for browser in (client, second, third):
         sign_in(browser)
     page = soup(client.get("/account"))
     assert len(page.select("#sign-ins li")) == 3
-    other = next(li for li in page.select("#sign-ins li") if "this browser" not in words(li))
+    other_session = next(li for li in page.select("#sign-ins li") if "this browser" not in words(li))
     form = form_of(client.get("/account"), "#everywhere")
-    assert client.post(str(other.form["action"]), data=form).location == "/account"
-    assert sorted(browser.get("/").status_code for browser in (one, two)) == [200, 303]
+    assert client.post(str(other_session.form["action"]), data=form).location == "/account"
+    assert sorted(browser.get("/").status_code for browser in (second, third)) == [200, 303]
     assert client.post("/account/sign-ins/end", data=form).location == "/sign-in"
-    assert {browser.get("/").status_code for browser in (client, one, two)} == {303}
+    assert {browser.get("/").status_code for browser in (client, second, third)} == {303}
     sign_in(client)
     assert [event["author"] for event in events(event_type="SignedOut")] == ["alice"] * 3
 

@@ -1,4 +1,4 @@
-"""Settings → Retention: what is kept for how long, what would go, and its removal."""
+"""Settings → Retention: how long events are kept, the preview of a removal, and the removal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ WEEK = 7 * 86_400 * 1_000_000
 
 
 @pytest.fixture
-def aged(app: Flask, client: FlaskClient) -> None:
-    """Three events of GitLab that are a week old."""
+def old_events(app: Flask, client: FlaskClient) -> None:
+    """Record three GitLab events that are a week old."""
     for _ in range(3):
         body = {"event_type": "config_changed", "connector_name": "Deploy", "field": "replicas"}
         report_as(client.application, "ann", **body)
@@ -35,7 +35,7 @@ def aged(app: Flask, client: FlaskClient) -> None:
 
 
 def send(client: FlaskClient, do: str = "save", **days: Any) -> TestResponse:
-    """Fill the form in and press a button."""
+    """Fill in the form and press a button."""
     typed = {name if name == "sure" else f"days.{name}": value for name, value in days.items()}
     return client.post(PAGE, data={**fill(form_of(client.get(PAGE), "#retention"), **typed), "do": do})
 
@@ -106,7 +106,9 @@ def test_a_stale_form_does_not_overwrite_another_change(client: FlaskClient) -> 
     assert entered(client.get(PAGE)) == {"painchain": "", "github": "", "gitlab": "90", "kubernetes": ""}
 
 
-def test_the_preview_shows_expired_events_and_saves_nothing(client: FlaskClient, events: Events, aged: None) -> None:
+def test_the_preview_shows_expired_events_and_saves_nothing(
+    client: FlaskClient, events: Events, old_events: None
+) -> None:
     before = events()
     response = send(client, "preview", gitlab="5", kubernetes="5")
     assert response.status_code == 200
@@ -121,7 +123,7 @@ def test_the_preview_shows_expired_events_and_saves_nothing(client: FlaskClient,
 
 @pytest.mark.both_databases
 def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
-    app: Flask, client: FlaskClient, events: Events, aged: None
+    app: Flask, client: FlaskClient, events: Events, old_events: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
     assert soup(client.get(PAGE)).select_one("#pruning a.button[href='/settings/retention/prune']")
@@ -146,7 +148,7 @@ def test_prune_now_lists_expired_events_and_the_scheduler_removes_them(
 
 
 def test_no_more_events_are_removed_than_the_page_showed(
-    app: Flask, client: FlaskClient, events: Events, aged: None
+    app: Flask, client: FlaskClient, events: Events, old_events: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
     form = form_of(client.get(f"{PAGE}/prune"), "#prune")
@@ -171,7 +173,7 @@ def test_having_nothing_to_remove_is_reported(client: FlaskClient) -> None:
 
 
 def test_while_auditing_is_off_the_page_shows_that_nothing_is_removed(
-    client: FlaskClient, events: Events, aged: None
+    client: FlaskClient, events: Events, old_events: None
 ) -> None:
     assert send(client, gitlab="5").status_code == 303
     form = form_of(client.get(f"{PAGE}/prune"), "#prune")

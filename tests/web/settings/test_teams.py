@@ -1,4 +1,4 @@
-"""Teams: named sets of tags that are changed on the record and filter whatever shows events."""
+"""Teams are named sets of tags: changes are audited, and every view of events can be filtered by them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Events = Callable[..., list[dict[str, Any]]]
 
 
 def add(client: FlaskClient, name: str = "Payments", tags: str = "billing, checkout") -> TestResponse:
-    """Fill the form in and send it."""
+    """Fill in the form and send it."""
     form = fill(form_of(client.get(f"{LIST}/new"), FORM), name=name, tags=tags)
     return client.post(f"{LIST}/new", data=form)
 
@@ -36,8 +36,8 @@ def save(client: FlaskClient, form: dict[str, Any], headers: dict[str, str] | No
 
 
 @pytest.fixture
-def tagged(app: Flask) -> None:
-    """Three events with tags, written before teams are made; half of them in the rollups."""
+def tagged_events(app: Flask) -> None:
+    """Write three events with tags before any team exists; the third is not yet counted in the rollups."""
     with app.app_context(), writer.writing() as event_log:
         for number, tags in enumerate((["billing"], ["checkout", "night"], ["search"])):
             event_log.append(new(number, tags=tags, timestamp=NOW + number * HOUR))
@@ -113,11 +113,11 @@ def test_invalid_values_are_reported_beside_the_input_and_nothing_is_saved(clien
 
 def test_a_stale_form_shows_both_changes_and_overwrites_nothing(client, events):
     add(client)
-    mine = form_of(client.get(f"{LIST}/1"), FORM)
-    save(client, fill(mine, name="Checkout"))
+    old_form = form_of(client.get(f"{LIST}/1"), FORM)
+    save(client, fill(old_form, name="Checkout"))
     before = len(events())
     for headers in ({}, HTMX):
-        response = save(client, fill(mine, tags="night"), headers)
+        response = save(client, fill(old_form, tags="night"), headers)
         assert response.status_code == 409
         page = soup(response)
         assert [texts(row, "th, td") for row in page.select("#conflict tbody tr")] == [
