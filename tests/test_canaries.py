@@ -1,4 +1,4 @@
-"""No secret gets out: one is planted through every door, and looked for wherever anything can be read."""
+"""No secret leaks: secrets are planted through every input, and searched in every output."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ __all__ = ("environment", "run")  # fixtures
 
 HTMX = {"HX-Request": "true"}
 LIST = "/settings/integrations"
-# With a sign that is written otherwise in addresses.
+# It contains a character that is percent-encoded in addresses.
 CANARY = "c4nary+8d1f-"
 FAULT = "f4ult+b27e-made-up"
-# Whoever typed it reads it again: the name on the sign-in page (often a password by mistake), the address of a link.
+# Shown only to its sender: the name on the sign-in page (sometimes a password by mistake), the address of a link.
 SHOWN_BACK = re.compile(
     r'POST /sign-in 422: .*<input name="name" value="|POST /link/\S+ 422: .*method="post" action="/link/'
 )
@@ -61,59 +61,59 @@ numbered = itertools.count(1)
 
 
 def canary() -> str:
-    """Return a secret that is not like any before, so that a leak tells through which door it came."""
+    """Return a new secret, so that a leak shows through which input it came."""
     return f"{CANARY}{next(numbered)}"
 
 
 def forms(secret: bytes) -> set[bytes]:
-    """Return how a secret can be written: as it is, in an address, in hexadecimal digits, in base64 of any place."""
+    """Return the encodings of a secret: plain, percent-encoded, hexadecimal, JSON, base64 at any offset."""
     text = secret.decode("latin-1")
-    found = {secret, quote(text, safe="").encode(), quote(text).encode(), text.replace("+", " ").encode()}
-    found |= {one.lower() for one in found if b"%" in one and one.isascii()} | {secret.hex().encode()}
-    found |= {json.dumps(text).replace("/", "\\/")[1:-1].encode()}
+    encodings = {secret, quote(text, safe="").encode(), quote(text).encode(), text.replace("+", " ").encode()}
+    encodings |= {form.lower() for form in encodings if b"%" in form and form.isascii()} | {secret.hex().encode()}
+    encodings |= {json.dumps(text).replace("/", "\\/")[1:-1].encode()}
     for skipped in range(3):
         packed = base64.b64encode(b"x" * skipped + secret)
         inner = packed[-(-skipped * 8 // 6) : (skipped + len(secret)) * 8 // 6]
-        found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
-    return found
+        encodings |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+    return encodings
 
 
 class Watch:
-    """What is looked for, and where it was found."""
+    """The planted secrets, and where they were found."""
 
     def __init__(self) -> None:
         self.secrets = {CANARY.encode()}
         self.found: list[str] = []
-        self.places: set[str] = set()
+        self.outputs: set[str] = set()
         self._forms: set[bytes] = set()
-        self._known = 0
+        self._count = 0
 
     def issued(self, secret: str) -> str:
-        """Look for a secret that PainChain itself has made as well."""
+        """Also search for a secret that PainChain has created, and return it."""
         assert len(secret) >= 20
         self.secrets.add(secret.encode())
         return secret
 
-    def look(self, place: str, *contents: str | bytes) -> None:
-        """Look for every secret in what can be read at a place."""
-        written = set().union(*map(forms, self.secrets)) if len(self.secrets) != self._known else self._forms
-        self._forms, self._known = written, len(self.secrets)
-        self.places.add(place)
+    def look(self, output: str, *contents: str | bytes) -> None:
+        """Search for every secret in the contents of an output."""
+        encodings = set().union(*map(forms, self.secrets)) if len(self.secrets) != self._count else self._forms
+        self._forms, self._count = encodings, len(self.secrets)
+        self.outputs.add(output)
         for content in contents:
             data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
-            for form in written:
+            for form in encodings:
                 for hit in re.finditer(re.escape(form), data) if form in data else ():
-                    said = f"{place}: {data[max(hit.start() - 60, 0) : hit.end() + 6]!r}"
-                    self.found += [] if SHOWN_BACK.match(said) else [said]
+                    leak = f"{output}: {data[max(hit.start() - 60, 0) : hit.end() + 6]!r}"
+                    self.found += [] if SHOWN_BACK.match(leak) else [leak]
 
-    def answers(self, *several: TestResponse) -> None:
-        """Look into answers, with their headers."""
-        for one in several:
-            place = f"{one.request.method} {one.request.path} {one.status_code}"
-            self.look(place, str(one.headers), one.get_data())
+    def answers(self, *responses: TestResponse) -> None:
+        """Search headers and bodies of responses."""
+        for response in responses:
+            output = f"{response.request.method} {response.request.path} {response.status_code}"
+            self.look(output, str(response.headers), response.get_data())
 
 
-# Doors
+# Inputs
 
 
 def opened(client: FlaskClient, number: int) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def opened(client: FlaskClient, number: int) -> dict[str, Any]:
 
 
 def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
-    """Send tokens through every form: where they belong, where they do not, and with input that is refused."""
+    """Send tokens through every form: in the right and in the wrong inputs, with valid and invalid values."""
     for type_key in ADDABLE:
         address = f"{LIST}/new/{type_key}"
         form = form_of(client.get(address))
@@ -131,16 +131,16 @@ def plant_in_forms(client: FlaskClient) -> Iterator[TestResponse]:
         yield client.post(address, data=fill(form, name=type_key, token=canary() * 100))
         yield client.post(address, data=fill(form, name=type_key, token=canary()), headers=HTMX)
     for number in (2, 3, 4):
-        one, stale = f"{LIST}/{number}", opened(client, number)
-        yield client.post(one, data=fill(stale, token=canary(), tags="kept"), headers=HTMX)
-        yield client.post(one, data=fill(stale, token=canary(), tags="lost"))
-        yield client.post(one, data=fill(opened(client, number), token=canary(), name=""))
-        yield client.post(one, data=fill(opened(client, number), token=canary(), csrf_token="wrong"))
-        yield client.post(f"{one}/enable", data={**opened(client, number), "token": canary()}, headers=HTMX)
+        address, stale = f"{LIST}/{number}", opened(client, number)
+        yield client.post(address, data=fill(stale, token=canary(), tags="first"), headers=HTMX)
+        yield client.post(address, data=fill(stale, token=canary(), tags="second"))
+        yield client.post(address, data=fill(opened(client, number), token=canary(), name=""))
+        yield client.post(address, data=fill(opened(client, number), token=canary(), csrf_token="wrong"))
+        yield client.post(f"{address}/enable", data={**opened(client, number), "token": canary()}, headers=HTMX)
 
 
 def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
-    """Send tokens as people paste them: within an address, as a password or in its query."""
+    """Send tokens inside addresses, as people paste them: as password, or in the query."""
     leaky = (
         lambda: f"https://me:{canary()}@git.example/x",
         lambda: f"https://git.example/x?private_token={canary()}",
@@ -160,7 +160,7 @@ def plant_in_addresses(client: FlaskClient) -> Iterator[TestResponse]:
 
 
 def plant_through_the_api(client: FlaskClient) -> Iterator[TestResponse]:
-    """Send tokens as scripts do."""
+    """Send tokens through the API."""
     new = {"name": "By script", "type": "github"}
     yield client.post("/api/connectors", json={**new, "config": {"token": [canary()]}})
     yield client.post("/api/connectors", json={**new, "token": canary()})
@@ -185,7 +185,7 @@ def plant_through_the_api(client: FlaskClient) -> Iterator[TestResponse]:
 
 
 def plant_in_reports(client: FlaskClient) -> Iterator[TestResponse]:
-    """Send tokens where a reason, a filter or a body that is not understood could repeat them."""
+    """Send tokens in reasons, filters and invalid bodies, which responses could repeat."""
     leaky = f"https://me:{canary()}@git.example/?private_token={canary()}"
     new = {"name": "With a reason", "type": "kubernetes", "config": {"cluster_name": "x"}}
     yield client.post("/api/connectors", json=new, headers={"X-Reason": quote(leaky)})
@@ -200,20 +200,20 @@ def plant_in_reports(client: FlaskClient) -> Iterator[TestResponse]:
 
 
 def plant_as_people(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
-    """Set, mistype and change passwords; make tokens and links, which are shown once."""
-    made = client.post("/api/people", json={"name": "bob", "role": "editor"})
-    link = urlsplit(made.get_json()["link"]).path
+    """Set, mistype and change passwords; create tokens and links, which are shown once."""
+    created = client.post("/api/people", json={"name": "bob", "role": "editor"})
+    link = urlsplit(created.get_json()["link"]).path
     watch.issued(link.rpartition("/")[2])
-    other, password = app.test_client(), canary() * 2
-    form = form_of(other.get(link), "#link")
-    yield other.post(link, data=fill(form, password=canary() * 2, again=canary()))
-    yield other.post(link, data=fill(form, password=password, again=password))
-    yield other.post(link, data=fill(form, password=password, again=password))
+    person, password = app.test_client(), canary() * 2
+    form = form_of(person.get(link), "#link")
+    yield person.post(link, data=fill(form, password=canary() * 2, again=canary()))
+    yield person.post(link, data=fill(form, password=password, again=password))
+    yield person.post(link, data=fill(form, password=password, again=password))
     for name, secret in (("bob", canary()), (canary(), canary()), ("bob", password)):
         yield sign_in(app.test_client(), name, secret)
-    form = form_of(other.get("/account"), "form[action='/account/password']")
+    form = form_of(person.get("/account"), "form[action='/account/password']")
     for old, new in ((canary(), canary()), (password, canary() * 3)):
-        yield other.post("/account/password", data={**form, "old": old, "password": new, "again": new})
+        yield person.post("/account/password", data={**form, "old": old, "password": new, "again": new})
     token = watch.issued(client.post("/api/tokens", json={"name": "ci", "role": "viewer"}).get_json()["token"])
     bearer = {"Authorization": f"Bearer {token}"}
     yield app.test_client().get("/api/connectors", headers=bearer)
@@ -224,84 +224,84 @@ def plant_as_people(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[T
 def plant_with_fake_servers(
     app: Flask, watch: Watch, client: FlaskClient, fake_server: FakeServer
 ) -> Iterator[TestResponse]:
-    """Have fake servers echo what they receive, with every kind of failure, to connection tests, polls and messages."""
+    """Let fake servers echo the request, with every kind of failure, to connection tests, polls and messages."""
     numbers = []
     for status, type_key in itertools.product((200, 401, 500), ADDABLE):
         base = {"kubernetes": "api_server"}.get(type_key, "base_url")
         extra = {"cluster_name": f"c{status}"} if type_key == "kubernetes" else {}
-        given = {"token": canary(), base: f"{fake_server.url}/answer-{status}", **extra}
-        new = {"name": f"Far {type_key} {status}", "type": type_key, "enabled": True, "config": given}
-        made = client.post("/api/connectors", json=new)
-        assert made.status_code == 201, made.text
-        numbers.append(made.get_json()["id"])
-        yield made
+        config = {"token": canary(), base: f"{fake_server.url}/answer-{status}", **extra}
+        new = {"name": f"Far {type_key} {status}", "type": type_key, "enabled": True, "config": config}
+        created = client.post("/api/connectors", json=new)
+        assert created.status_code == 201, created.text
+        numbers.append(created.get_json()["id"])
+        yield created
         yield client.post(f"/api/connectors/{numbers[-1]}/test")
     tls = {
         "name": "TLS",
         "type": "gitlab",
         "config": {"token": canary(), "base_url": fake_server.url.replace("http", "https")},
     }
-    made = client.post("/api/connectors", json=tls)
-    yield client.post(f"/api/connectors/{made.get_json()['id']}/test")
+    created = client.post("/api/connectors", json=tls)
+    yield client.post(f"/api/connectors/{created.get_json()['id']}/test")
     with app.app_context():
-        while turn := polling.acquire(datetime.now(UTC)):
-            polling.poll(turn, lambda: datetime.now(UTC))
+        while lease := polling.acquire(datetime.now(UTC)):
+            polling.poll(lease, lambda: datetime.now(UTC))
         db.session.remove()
     address = (
         fake_server.url.replace("http://", f"json://me:{quote(canary(), safe='')}@")
         + f"/answer-500/{quote(canary(), safe='')}"
     )
     rule = {"name": "Far", "url": address, "kinds": ["connector_disabled"]}
-    made = client.post("/api/notify-rules", json=rule)
-    assert made.status_code == 201, made.text
-    yield made
-    yield client.post(f"/api/notify-rules/{made.get_json()['id']}/test")
+    created = client.post("/api/notify-rules", json=rule)
+    assert created.status_code == 201, created.text
+    yield created
+    yield client.post(f"/api/notify-rules/{created.get_json()['id']}/test")
     yield client.post("/api/notify-rules", json={**rule, "name": "No", "url": f"nonsense://me:{canary()}@x"})
     yield client.post(f"/api/connectors/{numbers[0]}/disable")
     NotificationWorker(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).run_once()
 
 
 def plant_in_deliveries(watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
-    """Deliver what holds credentials, signed and not."""
-    nowhere = "http://127.0.0.1:1"  # an API that does not answer
-    config = {"token": canary(), "base_url": nowhere}
+    """Deliver webhooks that contain credentials, with valid and invalid signatures."""
+    unreachable = "http://127.0.0.1:1"  # an API that does not answer
+    config = {"token": canary(), "base_url": unreachable}
     new = {"name": "Listening", "type": "github", "enabled": True, "config": config}
-    one = client.post("/api/connectors", json=new).get_json()["id"]
-    made = client.post(f"/api/connectors/{one}/webhook").get_json()
-    path, secret = urlsplit(made["url"]).path, watch.issued(made["secret"])
+    connector_id = client.post("/api/connectors", json=new).get_json()["id"]
+    webhook = client.post(f"/api/connectors/{connector_id}/webhook").get_json()
+    path, secret = urlsplit(webhook["url"]).path, watch.issued(webhook["secret"])
     leaky = f"https://me:{canary()}@git.example/x?token={canary()}"
     release = {
         **{"id": 5, "tag_name": "v1", "name": leaky, "body": leaky, "html_url": leaky, "author": {"login": leaky}},
         **{"published_at": "2026-01-15T14:00:00Z", "draft": False, "prerelease": False},
     }
-    told = {"action": "published", "release": release, "repository": {"full_name": "octo/x", "html_url": leaky}}
-    taken = deliver(client, path, secret, "release", told, "1")
-    assert taken.get_json() == {"events": 1}
-    yield taken
+    payload = {"action": "published", "release": release, "repository": {"full_name": "octo/x", "html_url": leaky}}
+    accepted = deliver(client, path, secret, "release", payload, "1")
+    assert accepted.get_json() == {"events": 1}
+    yield accepted
     pull = {"number": 1, "title": leaky, "body": leaky, "html_url": leaky, "user": {"login": leaky}}
-    opened_pull = {"action": "opened", "pull_request": pull, "repository": told["repository"]}
+    opened_pull = {"action": "opened", "pull_request": pull, "repository": payload["repository"]}
     yield deliver(client, path, secret, "pull_request", opened_pull, "2")
     CompletionWorker(client.application, lambda: datetime.now(UTC) + timedelta(minutes=1)).run_once()
-    yield deliver(client, path, canary(), "release", told, canary())
-    yield deliver(client, path, secret, canary(), told, canary())
-    yield client.post(f"/hooks/gitlab/{one}", data=canary(), headers={"X-Gitlab-Token": canary()})
-    yield client.get(f"{LIST}/{one}")
+    yield deliver(client, path, canary(), "release", payload, canary())
+    yield deliver(client, path, secret, canary(), payload, canary())
+    yield client.post(f"/hooks/gitlab/{connector_id}", data=canary(), headers={"X-Gitlab-Token": canary()})
+    yield client.get(f"{LIST}/{connector_id}")
 
 
 def plant_with_the_provider(app: Flask, watch: Watch) -> Iterator[TestResponse]:
-    """Come back from a provider that repeats the client's secret and the code."""
+    """Return from a provider that echoes the client secret and the code."""
     client = app.test_client()
-    begun = client.get("/sign-in/oidc")
-    state = parse_qs(urlsplit(begun.location).query)["state"][0]
+    redirect = client.get("/sign-in/oidc")
+    state = parse_qs(urlsplit(redirect.location).query)["state"][0]
     yield client.get("/sign-in/oidc/back", query_string={"code": canary(), "state": canary()})
-    begun = client.get("/sign-in/oidc")
-    state = parse_qs(urlsplit(begun.location).query)["state"][0]
+    redirect = client.get("/sign-in/oidc")
+    state = parse_qs(urlsplit(redirect.location).query)["state"][0]
     yield client.get("/sign-in/oidc/back", query_string={"code": canary(), "state": state})
     yield client.get("/sign-in/oidc/back", query_string={"error": canary(), "error_description": canary()})
 
 
 def plant_in_faults(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[TestResponse]:
-    """Let the database refuse a write with words that hold credentials."""
+    """Let the database refuse a write with a message that contains credentials."""
     watch.secrets.add(FAULT.encode())
     words = f"no room at https://me:{FAULT}@db.example/?password={FAULT}"
     refuse(app, "INSERT", "change_events", words)
@@ -315,68 +315,70 @@ def plant_in_faults(app: Flask, watch: Watch, client: FlaskClient) -> Iterator[T
     change(app, "DROP TRIGGER refuse" + ("" if on_sqlite(app) else " ON change_events"))
 
 
-def plant_with_the_keeper(
+def plant_in_checkpoints(
     app: Flask, watch: Watch, client: FlaskClient, fake_server: FakeServer
 ) -> Iterator[TestResponse]:
-    """Check the log, and let a collector of checkpoints refuse one with what it was sent, and take the next."""
+    """Check the log; let a receiver of checkpoints echo and refuse the first one, and accept the second."""
     for status, failed in ((400, True), (200, False)):
         url = f"{fake_server.url}/answer-{status}/{canary()}?token={canary()}"
         object.__setattr__(app.extensions["painchain"].settings, "checkpoint_url", url)
-        made = client.post("/api/checkpoints", headers={"X-Reason": quote(f"https://me:{canary()}@git.example")})
-        assert made.status_code == 201
-        yield made
+        checkpoint = client.post("/api/checkpoints", headers={"X-Reason": quote(f"https://me:{canary()}@git.example")})
+        assert checkpoint.status_code == 201
+        yield checkpoint
         with app.app_context(), writer.writing():
             check_job.request_check()
         IntegrityWorker(app, lambda: datetime.now(UTC) + timedelta(seconds=1)).run_once()
-        told = client.get("/api/integrity")
-        assert told.get_json()["state"] == "whole"
-        assert ("answered with status" in str(told.get_json()["checkpoint"]["post_error"])) == failed
-        yield told
+        integrity = client.get("/api/integrity")
+        assert integrity.get_json()["state"] == "whole"
+        assert ("answered with status" in str(integrity.get_json()["checkpoint"]["post_error"])) == failed
+        yield integrity
         yield client.get("/settings/audit-log")
-    posted = [one for one in fake_server.asked if b'"seal"' in one.body]
+    posted = [request for request in fake_server.asked if b'"seal"' in request.body]
     assert len(posted) == 2
-    # The address is for whoever is asked there; what is sent besides is not.
-    watch.look("posted checkpoint", *(one.body + str(one.headers).encode() for one in posted))
+    # The receiver knows its own address; headers and body must not contain it.
+    watch.look("posted checkpoint", *(request.body + str(request.headers).encode() for request in posted))
 
 
 def on_sqlite(app: Flask) -> bool:
-    """Say whether an app's database is SQLite's."""
+    """Return whether an app uses SQLite."""
     with app.app_context():
         return db.engine.dialect.name == "sqlite"
 
 
 def fake_answers(asked: Asked) -> Reply:
-    """Answer as a provider does; otherwise with the status that was asked for and all that was sent."""
+    """Describe an OpenID Connect provider; otherwise echo the request with the status in its path."""
     root = f"http://{asked.headers['host']}"
     if path_of(asked) == "/.well-known/openid-configuration":
         ends = {name: f"{root}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
         return as_json({"issuer": root, **ends, "code_challenge_methods_supported": ["S256"]})
-    said = {"message": f"{asked.path} {asked.headers} {asked.body!r}", "error": str(asked.headers)}
-    found = re.search(r"answer-(\d+)", asked.path)
-    return as_json(said, int(found[1]) if found else 400, X_Echo=asked.headers.get("authorization", ""))
+    echo = {"message": f"{asked.path} {asked.headers} {asked.body!r}", "error": str(asked.headers)}
+    match = re.search(r"answer-(\d+)", asked.path)
+    return as_json(echo, int(match[1]) if match else 400, X_Echo=asked.headers.get("authorization", ""))
 
 
-# Places
+# Outputs
 
 
 def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
-    """Ask for every address that can be read, as a page and as a fragment."""
-    ids = {one: [1, 2, 3] for one in ("person_id", "token_id", "rule_id", "team_id")}
-    connectors = [one["id"] for one in client.get("/api/connectors").get_json()]
+    """Request every readable address, as a page and as a fragment."""
+    ids = {name: [1, 2, 3] for name in ("person_id", "token_id", "rule_id", "team_id")}
+    connectors = [connector["id"] for connector in client.get("/api/connectors").get_json()]
     events = client.get("/api/changes?limit=500").get_json()
-    # The whole of every event is in the answers of the API; of each kind and way one page is looked at.
+    # The API returns every event completely; one page of each type, author and field is enough.
     some = list(
-        {(one["event_type"], one["author"], one["metadata"].get("field")): one["id"] for one in events}.values()
+        {
+            (event["event_type"], event["author"], event["metadata"].get("field")): event["id"] for event in events
+        }.values()
     )
     with app.app_context():
         watched = db.session.scalar(text("SELECT count(*) FROM change_events"))
     assert len(events) == min(watched, 500)
-    for rule in (one for one in app.url_map.iter_rules() if one.endpoint != "static"):
+    for rule in (rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"):
         values: list[dict[str, Any]] = [{}]
         for name in rule.arguments:
-            several: list[Any] = ids.get(name) or {
+            choices: list[Any] = ids.get(name) or {
                 "connector_id": connectors,
-                "event_id": [one["event_id"] for one in events[:3]],
+                "event_id": [event["event_id"] for event in events[:3]],
                 "name": ["system", "alice", "bob", "ci"],
                 "key": list(ADDABLE),
                 "what": ["replace", "remove"],
@@ -384,12 +386,12 @@ def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
                 "document": ["README.md", "admin/configuration.md"],
             }.get(name, [])
             if name == "number":
-                several = connectors if "integrations" in rule.rule else some
-            values = [{**one, name: value} for one in values for value in several]
-        assert values or "GET" not in rule.methods, f"nothing is known to ask {rule} for"
-        for given in values if "GET" in (rule.methods or ()) else ():
+                choices = connectors if "integrations" in rule.rule else some
+            values = [{**arguments, name: value} for arguments in values for value in choices]
+        assert values or "GET" not in rule.methods, f"the test has no values for {rule}"
+        for arguments in values if "GET" in (rule.methods or ()) else ():
             with app.test_request_context():
-                address = app.url_for(rule.endpoint, **given)
+                address = app.url_for(rule.endpoint, **arguments)
             watch.answers(client.get(address), *([client.get(address, headers=HTMX)] if len(values) < 60 else []))
     for address in ("/?range=all", "/feed?range=all", "/timeline?range=all", "/report?range=all", "/news?after=0"):
         watch.answers(client.get(address), client.get(address, headers=HTMX))
@@ -400,19 +402,19 @@ def pages(watch: Watch, app: Flask, client: FlaskClient) -> None:
 
 
 def database(watch: Watch, app: Flask) -> None:
-    """Read every column of every table as text."""
+    """Search every column of every table as text."""
     with app.app_context(), db.engine.connect() as connection:
         for table in Base.metadata.tables.values():
             for column in table.columns:
                 plain = text(f'SELECT "{column.name}" FROM {table.name}')  # as it is stored
                 values = [value for value in connection.scalars(plain) if value is not None]
                 binary = isinstance(column.type, LargeBinary)
-                whole = b"\n".join(map(bytes, values)) if binary else "\n".join(map(str, values))
-                watch.look(f"{table.name}.{column.name}", whole)
+                content = b"\n".join(map(bytes, values)) if binary else "\n".join(map(str, values))
+                watch.look(f"{table.name}.{column.name}", content)
 
 
 def files(watch: Watch, folder: Path) -> None:
-    """Read every file there is but the key's: the database with its journal, checkpoints, backups."""
+    """Search every file except the key file: database and journal, checkpoints, backups."""
     for path in folder.rglob("*"):
         if path.is_file() and path.name != "secret.key":
             data = path.read_bytes()
@@ -421,11 +423,11 @@ def files(watch: Watch, folder: Path) -> None:
                 watch.look(f"{path.name}, unpacked", gzip.decompress(data))
 
 
-def commands(watch: Watch, run: Run, folder: Path, kept: Path) -> None:
-    """Plant on the command line, and read what each command prints."""
+def commands(watch: Watch, run: Run, folder: Path, checkpoint_file: Path) -> None:
+    """Plant secrets on the command line, and search the output of each command."""
     leaky = f"https://me:{canary()}@git.example/?token={canary()}"
     about = ["log", "--event-type", "config_changed", "--connector-name", leaky, "--reason", leaky]
-    several = [
+    command_lines = [
         [*about, "--field", "token", "--old-value", canary(), "--new-value", canary()],
         [*about, "--field", "base_url", "--new-value", leaky],
         [
@@ -442,14 +444,17 @@ def commands(watch: Watch, run: Run, folder: Path, kept: Path) -> None:
         ["checkpoint", "--reason", leaky],
         *(["export", "--format", kind, "--output", str(folder / kind)] for kind in ("csv", "ndjson", "ocsf")),
         ["backup", str(folder / "backup")],
-        *(["verify", *more] for more in ([], ["--json"], ["--checkpoint", str(kept)], ["--checkpoint", str(folder)])),
+        *(
+            ["verify", *more]
+            for more in ([], ["--json"], ["--checkpoint", str(checkpoint_file)], ["--checkpoint", str(folder)])
+        ),
         *(["user", "list"], ["prune", "--dry-run"]),
     ]
-    for arguments in several:
+    for arguments in command_lines:
         done = run(*arguments)
         assert done.exit_code in (0, 1) or str(folder) in arguments, done.output
         watch.look(f"painchain {' '.join(arguments[:2])}", done.output, done.stderr)
-    # What cannot be used is not repeated.
+    # Error messages do not repeat invalid settings.
     bad = folder / "bad"
     for variable, value in (
         ("PAINCHAIN_DATABASE_URL", f"mysql://me:{canary()}@db.example/x"),
@@ -475,18 +480,18 @@ def commands(watch: Watch, run: Run, folder: Path, kept: Path) -> None:
     bad.unlink()
 
 
-def verifier(watch: Watch, folder: Path, key: Path, kept: Path) -> None:
-    """Read what the verifier of exports prints: of a good one, and of files that are something else."""
+def verifier(watch: Watch, folder: Path, key: Path, checkpoint_file: Path) -> None:
+    """Search the output of the verifier of exports, for a valid export and for other files."""
     bad = folder / "bad"
     bad.write_text(canary())
     for arguments, code in (
-        (("ndjson", key, kept), 0),
-        (("csv", key, kept), 1),
-        (("ndjson", bad, kept), 2),
+        (("ndjson", key, checkpoint_file), 0),
+        (("csv", key, checkpoint_file), 1),
+        (("ndjson", bad, checkpoint_file), 2),
         (("ndjson", key, bad), 2),
-        ((bad, key, kept), 1),
+        ((bad, key, checkpoint_file), 1),
     ):
-        export, used, checkpoints = (str(folder / one) for one in arguments)
+        export, used, checkpoints = (str(folder / name) for name in arguments)
         command = [sys.executable, verify_export.__file__, export, "--key", used, "--checkpoint", checkpoints]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done
@@ -495,7 +500,7 @@ def verifier(watch: Watch, folder: Path, key: Path, kept: Path) -> None:
 
 
 def restores(watch: Watch, run: Run, folder: Path) -> None:
-    """Read what is said of a backup that is put back, and of files that are none."""
+    """Search the output of a restore, of a backup and of other files."""
     leaky = f"https://me:{canary()}@git.example/?token={canary()}"
     (folder / "bad").write_bytes(gzip.compress(json.dumps({"format": 1, "rows": {}, leaky: canary()}).encode()))
     for name, code in (("bad", 1), ("csv", 1), ("backup", 0)):
@@ -508,20 +513,23 @@ def restores(watch: Watch, run: Run, folder: Path) -> None:
 def test_no_secret_is_readable_anywhere(
     settings: core_config.Settings, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch, said = Watch(), io.StringIO()
-    handler = logging.StreamHandler(said)
+    watch, log = Watch(), io.StringIO()
+    handler = logging.StreamHandler(log)
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.DEBUG)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     keys = key_file.read_keys(key_file.key_source(settings))
     assert keys
     watch.issued((settings.instance / "secret.key").read_text().strip())
-    watch.secrets |= {keys.roots[0], *(keys.derive(one) for one in ("sessions", "stored secrets", "chain of events"))}
+    watch.secrets |= {
+        keys.roots[0],
+        *(keys.derive(purpose) for purpose in ("sessions", "stored secrets", "chain of events")),
+    }
     url = settings.database_url
     if not url.startswith("sqlite"):
         url = make_url(url).set(password=canary()).render_as_string(hide_password=False)
     with run_fake_server(fake_answers) as fake_server:
-        mine = settings_for(
+        app_settings = settings_for(
             settings.instance,
             url,
             oidc_issuer=fake_server.url,
@@ -530,7 +538,7 @@ def test_no_secret_is_readable_anywhere(
             public_url="http://localhost",
             metrics_token=canary() * 2,
         )
-        app = create_app(mine)
+        app = create_app(app_settings)
         try:
             add_person(app)
             client = app.test_client()
@@ -542,22 +550,27 @@ def test_no_secret_is_readable_anywhere(
             )
             watch.answers(*plant_in_deliveries(watch, client), *plant_with_the_provider(app, watch))
             watch.answers(*plant_in_faults(app, watch, client))
-            watch.look("the log", said.getvalue())
-            watch.secrets.remove(FAULT.encode())  # the words of a trigger stand in the database
-            watch.answers(*plant_with_the_keeper(app, watch, client, fake_server))
-            metrics = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {mine.metrics_token}"})
+            watch.look("the log", log.getvalue())
+            watch.secrets.remove(FAULT.encode())  # the trigger itself is stored in the database
+            watch.answers(*plant_in_checkpoints(app, watch, client, fake_server))
+            metrics = app.test_client().get(
+                "/metrics", headers={"Authorization": f"Bearer {app_settings.metrics_token}"}
+            )
             assert metrics.status_code == 200
             watch.answers(metrics)
-            with app.app_context():  # what is looked for was there
-                opened = [secrets.decrypted_secrets(one) for one in connector_store.list_all() if one.secrets]
-            assert len(opened) > 10
+            with app.app_context():  # the planted secrets were really stored
+                stored = [secrets.decrypted_secrets(row) for row in connector_store.list_all() if row.secrets]
+            assert len(stored) > 10
             assert all(
-                secret.startswith(CANARY) for one in opened for secret in one.values() if secret != "made-up-token"
+                secret.startswith(CANARY)
+                for values in stored
+                for secret in values.values()
+                if secret != "made-up-token"
             )
-            assert any(CANARY in str(asked.headers) + str(asked.body) for asked in fake_server.asked)
+            assert any(CANARY in str(request.headers) + str(request.body) for request in fake_server.asked)
             monkeypatch.setenv("PAINCHAIN_DATABASE_URL", url)
-            commands(watch, run, tmp_path, mine.checkpoint_file)
-            verifier(watch, tmp_path, settings.instance / "secret.key", mine.checkpoint_file)
+            commands(watch, run, tmp_path, app_settings.checkpoint_file)
+            verifier(watch, tmp_path, settings.instance / "secret.key", app_settings.checkpoint_file)
             pages(watch, app, client)
             rotated = run("rotate-key", "--reason", f"https://me:{canary()}@git.example")
             assert rotated.exit_code == 0, rotated.output
@@ -569,23 +582,23 @@ def test_no_secret_is_readable_anywhere(
         finally:
             close(app)
             logging.root.removeHandler(handler)
-    watch.look("the log", said.getvalue())
-    assert "GET /" in said.getvalue()
+    watch.look("the log", log.getvalue())
+    assert "GET /" in log.getvalue()
     files_read = {"backup", "backup, unpacked", "checkpoints.ndjson", "csv", "ndjson", "ocsf"}
-    assert watch.places >= {"GET /metrics 200", "GET /api/integrity 200", "GET /settings/audit-log 200", *files_read}
+    assert watch.outputs >= {"GET /metrics 200", "GET /api/integrity 200", "GET /settings/audit-log 200", *files_read}
     assert not watch.found, "\n".join(sorted(set(watch.found)))
 
 
 def test_the_search_finds_a_secret_in_every_encoding() -> None:
     secret = canary()
-    for written in (
+    for encoded in (
         *(secret, quote(secret), quote(secret, safe=""), secret.encode().hex(), json.dumps({"a": secret})),
         *(base64.b64encode(b"user:"[:n] + secret.encode()).decode() for n in range(6)),
         *(base64.urlsafe_b64encode(b"user:"[:n] + secret.encode()).decode() for n in range(6)),
     ):
         watch = Watch()
-        watch.look("here", f"before {written} after")
-        assert watch.found, written
+        watch.look("here", f"before {encoded} after")
+        assert watch.found, encoded
     nothing = Watch()
     nothing.look("here", "c4nary", "8d1f", base64.b64encode(b"something else"))
     assert nothing.found == []

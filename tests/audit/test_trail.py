@@ -355,13 +355,13 @@ def test_recorded_label_outlives_the_field(app):
 
 def test_a_connector_known_by_name_is_looked_up(app, client):
     number = add(client, "Work GitHub")
-    [known, unknown] = run_actions(
+    [linked, unlinked] = run_actions(
         app,
         lambda trail: trail.log_connector_enabled(Subject("Work GitHub", "github")),
         lambda trail: trail.log_connector_enabled(Subject("Another", "github")),
     )
-    assert (known.connector_id, unknown.connector_id) == (number, None)
-    assert unknown.connector_name == "Another"
+    assert (linked.connector_id, unlinked.connector_id) == (number, None)
+    assert unlinked.connector_name == "Another"
 
 
 def test_events_have_the_current_tags_of_the_painchain_connector(app):

@@ -1,1 +1,1 @@
-"""`make bench`: how fast PainChain is beside bare Flask on the same machine, in ratios of one run."""
+"""`make bench` compares the speed of PainChain with bare Flask on the same machine."""

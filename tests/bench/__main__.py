@@ -1,4 +1,4 @@
-"""Measure PainChain, mostly beside bare Flask: `python -m tests.bench [PART]…`, each of ``PARTS`` or all."""
+"""Measure PainChain, mostly compared with bare Flask: `python -m tests.bench [PART]…`, each of ``PARTS`` or all."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Bench:
                 before, begin = server.cpu_seconds, time.perf_counter()
                 self._keep_open(server, after, 10 * self.seconds)
                 percents.append(100 * (server.cpu_seconds - before) / (time.perf_counter() - begin))
-        case = f"{TABS} open dashboards, nothing happens: of one core"
+        case = f"{TABS} open dashboards, no new events: share of one core"
         yield Line(case, "", f"{median(percents):.1f} %", median(percents), TABS_PERCENT)
 
     def _keep_open(self, server: Server, after: str, seconds: float) -> None:

@@ -398,7 +398,7 @@ def test_loading_older_changes_repeats_no_day_and_no_change(page: Page, server: 
     expect(articles).to_have_count(111)
     expect(page.get_by_role("link", name="Older changes")).to_have_count(0)
     days = page.locator("#feed .day").all_inner_texts()
-    numbers = articles.evaluate_all("all => all.map(one => one.id)")
+    numbers = articles.evaluate_all("articles => articles.map(article => article.id)")
     assert len(set(days)) == len(days)
     assert len(set(numbers)) == 111
 
@@ -522,7 +522,7 @@ def test_without_javascript_a_conflict_can_be_resolved(plain_page: Page, server:
 def test_invalid_input_is_marked_and_stays_in_the_form(page: Page, server: str, complaints: Complaints) -> None:
     github = add(server)
     page.goto(github.page)
-    page.get_by_label("Connection Name").fill("kept as well")
+    page.get_by_label("Connection Name").fill("typed as well")
     page.get_by_label("Poll interval").fill("5")
     page.get_by_role("button", name="Save", exact=True).first.click()
     interval = page.get_by_label("Poll interval")
@@ -530,7 +530,7 @@ def test_invalid_input_is_marked_and_stays_in_the_form(page: Page, server: str, 
     complaints.take("422")
     expect(interval).to_have_value("5")
     expect(interval).to_have_accessible_description(re.compile("between 60 and 3600"))
-    expect(page.get_by_label("Connection Name")).to_have_value("kept as well")
+    expect(page.get_by_label("Connection Name")).to_have_value("typed as well")
     expect(page.locator("#problems")).to_be_focused()
     page.locator("#problems").get_by_role("link", name="Poll interval").click()
     expect(interval).to_be_focused()

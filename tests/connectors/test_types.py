@@ -397,7 +397,7 @@ def test_an_optional_field_may_be_left_empty(address, empty):
     assert field(address).clean(empty) in (None, [])
 
 
-@pytest.mark.parametrize("type_key", [None, "", "gone"])
+@pytest.mark.parametrize("type_key", [None, "", "unknown"])
 def test_for_an_unknown_type_a_field_is_secret_if_any_type_has_it_secret(type_key):
     assert connectors.field(type_key, "token").kind is Kind.SECRET
     assert connectors.field(type_key, "poll_interval").kind is Kind.NUMBER
@@ -409,7 +409,7 @@ def test_a_field_or_event_type_is_that_of_its_own_type():
     assert connectors.field("painchain", "token") is None
     assert connectors.event_type("gitlab", "Pipeline").label == "Pipeline"
     assert connectors.event_type("github", "Pipeline") is None
-    assert connectors.event_type("gone", "Pipeline") is None
+    assert connectors.event_type("unknown", "Pipeline") is None
 
 
 def test_every_invalid_field_is_named_and_valid_values_remain():

@@ -116,7 +116,7 @@ def test_upgrading_does_not_block_other_servers(new_app: Flask, empty_database: 
     with new_app.app_context():
         flask_migrate.downgrade(directory=alembic(new_app), revision="base")
         migrations.upgrade()
-    # The first server still runs; the second one's turn comes all the same.
+    # The second server starts while the first one is still running.
     second_app = create_app(settings_for(tmp_path, empty_database))
     with second_app.app_context():
         flask_migrate.upgrade(directory=alembic(second_app))

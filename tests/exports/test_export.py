@@ -241,7 +241,7 @@ def test_chunks_are_read_lazily_with_minimal_rows(app: Flask, report: Report) ->
         assert "change_events.description" not in positions
         assert "change_events.id IN" in rows
         assert "change_events.title" not in hashes
-        assert db.session().in_transaction() is False, "nothing stays open while somebody reads slowly"
+        assert db.session().in_transaction() is False, "no transaction stays open while a client reads slowly"
         assert [len(events) for events in chunks] == [4, 3]
 
 

@@ -89,7 +89,7 @@ def test_a_concurrent_poll_stores_nothing_twice(
     interrupted = polling.acquire(NOW)
     assert interrupted
     then = NOW + step
-    assert poll(then) == 1, "whoever had the turn is taken for gone"
+    assert poll(then) == 1, "the lease of the stopped poll has expired"
     assert polling.poll(interrupted, lambda: then + SECOND) == 0
     assert (health(number, then + SECOND).state, state(number).cursor) == ("fine", {"last": 1})
 
@@ -115,7 +115,7 @@ def test_messages_wait_no_longer_than_the_backoff_of_their_retries(app: Flask, c
         if waits:
             assert outbox.claim(NOW) is None
         assert outbox.claim(BACK), "at once, and not when the hour has come again"
-        assert outbox.claim(BACK + SECOND) is None, "somebody has taken it"
+        assert outbox.claim(BACK + SECOND) is None, "the message is already claimed"
 
 
 @pytest.mark.parametrize("status", [204, 500])
@@ -125,13 +125,13 @@ def test_a_checkpoint_is_posted(app: Flask, collector: Collector, status: int) -
     IntegrityWorker(app, lambda: NOW).run_once()
     collector.status = 204
     IntegrityWorker(app, lambda: BACK).run_once()
-    assert len(collector.heard) == (1 if status == 204 else 2)
+    assert len(collector.checkpoints) == (1 if status == 204 else 2)
     with app.app_context():
         assert not latest_checkpoint.last().waiting
         db.session.execute(update(tables(LastCheckpoint)).values(posting={}, tries=0, due=NOW))
         db.session.commit()
     IntegrityWorker(app, lambda: BACK).run_once()
-    assert collector.heard[-1] == {}, "also one that nobody has tried to post yet"
+    assert collector.checkpoints[-1] == {}, "also a checkpoint without an attempt"
 
 
 def test_the_daily_run_happens_tomorrow_at_the_latest(app: Flask) -> None:
@@ -156,7 +156,7 @@ def test_a_started_removal_continues(app: Flask) -> None:
         set_rules(github=30)
         schedule_prunes(beat=NOW)
         Scheduler(app, lambda: NOW + SECOND).run_once()
-        assert sources() == {"github": 2}, "somebody is at it"
+        assert sources() == {"github": 2}, "another process is removing"
         Scheduler(app, lambda: BACK).run_once()
         assert sources() == {"github": 1}
 

@@ -63,7 +63,7 @@ def test_a_full_disk_is_reported_reads_continue_and_saving_works_afterwards(
         status, body = server.ask("GET", "/health")
         assert (status, body["status"], body["database"]) in (
             (503, "failing", "the disk is full"),
-            (200, "ok", "ok"),  # a write as small as that one still finds room in the write-ahead log
+            (200, "ok", "ok"),  # a write this small still fits into the write-ahead log
         )
     assert newest(server) == last == acknowledged + 2
     (small_disk / "ballast").unlink()

@@ -173,7 +173,7 @@ def test_pruned_values_are_filled_in_from_later_events(app, client, seed):
     remaining = sorted(snapshots)[len(snapshots) // 2 :]
     with app.app_context(), writer.writing() as event_log:
         event_log.connection.execute(
-            text("DELETE FROM change_events WHERE timestamp < :kept"), {"kept": microseconds(remaining[0])}
+            text("DELETE FROM change_events WHERE timestamp < :first"), {"first": microseconds(remaining[0])}
         )
     existing = state(app).keys()
     expected = [comparable(snapshots[moment], existing) for moment in remaining]

@@ -33,20 +33,20 @@ UTC_ZONE = ZoneInfo("UTC")
 
 @pytest.fixture(params=["indexed", "behind"])
 def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Write events to an empty log, indexed or not yet indexed."""
+    """Return a function that writes events to an empty log, indexed or not yet indexed."""
 
-    def append(*given: dict[str, Any]) -> None:
+    def append(*events: dict[str, Any]) -> None:
         with app.app_context(), writer.writing() as event_log:
             event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
-            for number, one in enumerate(given):
-                event_log.append(new(number, **one))
+            for number, members in enumerate(events):
+                event_log.append(new(number, **members))
             if request.param == "indexed":
                 event_log.count()
 
     return append
 
 
-def found(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
+def matching_numbers(app: Flask, q: str, limit: int = 500, **more: Any) -> list[int]:
     """Return the numbers in the titles of the matching events, in feed order."""
     with app.app_context():
         event_filter = parse_filter({"q": [q], **more}, NOW, UTC_ZONE, "24h")
@@ -117,7 +117,7 @@ def test_search_finds_matching_events(app, write, subtests):
     write(*VARIED)
     for q, numbers in SEARCHED:
         with subtests.test(q=q):
-            assert found(app, q) == numbers
+            assert matching_numbers(app, q) == numbers
 
 
 def test_search_finds_the_events_of_a_repository(app, write):
@@ -140,28 +140,28 @@ def test_search_finds_the_events_of_a_repository(app, write):
 
 def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):
     write(*VARIED)
-    assert found(app, "connector:8") == []
-    assert found(app, "connector:8 before:2026-03-01", range=["1h"]) == [4]
-    assert found(app, "connector:8", range=["all"]) == [4]
-    assert found(app, "number ..2026-12-31", start_date=["2026-03-10"]) == [3, 2, 1, 0]
+    assert matching_numbers(app, "connector:8") == []
+    assert matching_numbers(app, "connector:8 before:2026-03-01", range=["1h"]) == [4]
+    assert matching_numbers(app, "connector:8", range=["all"]) == [4]
+    assert matching_numbers(app, "number ..2026-12-31", start_date=["2026-03-10"]) == [3, 2, 1, 0]
     with pytest.raises(BadFilter, match="do not overlap"):
-        found(app, "before:2026-01-01", start_date=["2026-02-01"])
+        matching_numbers(app, "before:2026-01-01", start_date=["2026-02-01"])
 
 
 def test_times_that_do_not_overlap_are_refused(app):
     with pytest.raises(BadFilter, match="do not overlap"):
-        found(app, "after:2026-02-01 before:2026-01-01")
+        matching_numbers(app, "after:2026-02-01 before:2026-01-01")
 
 
 @pytest.fixture
-def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lower the limits, so that a few events are searched as a million are."""
+def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower the limits, so that a few events are searched like a million."""
     monkeypatch.setattr(match_planner, "LOOKUP_LIMIT", 5)
     monkeypatch.setattr(match_planner, "READ_LIMIT", 30)
     monkeypatch.setattr(match_planner, "PREFIX_LIMIT", 1)
 
 
-@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.usefixtures("low_limits")
 @pytest.mark.parametrize("dense", [1, 10])
 def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch, subtests, dense):
     monkeypatch.setattr(match_planner, "DENSE_RATIO", dense)
@@ -171,8 +171,8 @@ def test_frequent_matches_are_paged_in_any_number_order(app, write, monkeypatch,
     searches = ["comm status:odd", "num od comm", '"odd" "commit"', "odd -even", "-even", "odd -eve -ev"]
     for q, limit in itertools.product(searches, (3, 7, 50)):
         with subtests.test(q=q, limit=limit), app.app_context():
-            for given in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
-                event_filter = parse_filter({"q": [q], **given}, NOW, UTC_ZONE)
+            for time in ({"range": ["24h"]}, {"range": ["all"]}, {"start_date": ["2026-03-10T11:00:30"]}):
+                event_filter = parse_filter({"q": [q], **time}, NOW, UTC_ZONE)
                 met, cursor = [], None
                 while True:
                     page = queries.page(event_filter, cursor, limit)
@@ -194,8 +194,8 @@ def test_unindexed_events_are_searched(app, write):
         assert [event.title.split()[-1] for event in new_ones] == ["5"]
 
 
-def checked() -> None:
-    """Let SQLite compare its index with the words of all events. PostgreSQL updates its own."""
+def check_index() -> None:
+    """Let SQLite check its full-text index against all events. PostgreSQL maintains its own index."""
     with writer.writing() as event_log:
         event_log.count()
     if db.engine.dialect.name == "sqlite":
@@ -207,7 +207,7 @@ def test_index_follows_the_events(app, client, make_connector, write):
     connector = make_connector("kubernetes", "Zanzibar")
     client.post(f"/api/connectors/{connector}/enable")
     with app.app_context():
-        checked()
+        check_index()
         for row in db.session.execute(select(ChangeEvent.__table__)).mappings():
             assert row["words"] == index_tokens.of_event(row)
             assert row["words"].startswith("q qso")
@@ -220,7 +220,7 @@ def test_rolled_back_event_is_not_indexed(app):
             event_log.append(new(1, title="Vanishing"))
             raise ZeroDivisionError
         assert histogram.count(Filter(q="vanishing")) == 0
-        checked()
+        check_index()
 
 
 def test_removed_event_is_not_found(app, write):
@@ -229,7 +229,7 @@ def test_removed_event_is_not_found(app, write):
         with writer.writing() as event_log:
             [number] = db.session.scalars(select(ChangeEvent.id).where(ChangeEvent.title.contains("fix")))
             event_log.remove([number])
-        checked()
+        check_index()
         assert histogram.count(Filter(q="raise")) == 0
 
 
@@ -238,21 +238,21 @@ def test_inconsistent_index_is_detected(app, write):
     with app.app_context():
         if db.engine.dialect.name != "sqlite":
             pytest.skip("PostgreSQL keeps its own index")
-        checked()
+        check_index()
         db.session.execute(text("UPDATE change_events SET words = 'q wother'"))
         db.session.commit()
         with pytest.raises(DatabaseError):
-            checked()
+            check_index()
         db.session.execute(text("INSERT INTO event_words (event_words) VALUES ('rebuild')"))
         db.session.commit()
-        checked()
+        check_index()
 
 
 def test_longest_event_is_found_by_its_first_words(app, write):
     long = " ".join(f"word{number}" for number in range(60_000)) + "x" * 5_000
     write({"description": {"text": long}, "metadata": {"changes": {f"{n}" * 300: 1 for n in range(2_000)}}}, {})
-    assert found(app, "word123") == [0]
-    assert found(app, "word59999") == []
+    assert matching_numbers(app, "word123") == [0]
+    assert matching_numbers(app, "word59999") == []
 
 
 LAX = hypothesis.settings(
@@ -291,7 +291,7 @@ def test_every_event_is_found_by_its_title(app, title):
 COMMON = [f"frequent {n}" if n % 2 else f"other {n}" for n in range(60)]
 
 
-@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.usefixtures("low_limits")
 def test_limited_count_is_exact_since_its_start(app, write, monkeypatch, subtests):
     monkeypatch.setattr(match_planner, "READ_LIMIT", 20)
     times = [NOW - timedelta(minutes=(n * 17) % 60) for n in range(60)]
@@ -329,7 +329,7 @@ def test_page_and_api_show_the_uncounted_range(app, client, monkeypatch):
         event_log.append(*(new(n, title="Common", timestamp=now - timedelta(minutes=20 * n)) for n in range(60)))
     page = soup(client.get("/?q=common"))
     assert "Counts go back to" in page.select_one("#timeline .counted-since").text
-    assert page.select_one("#timeline .count").text == "9 changes or more"  # and one is of the first start
+    assert page.select_one("#timeline .count").text == "9 changes or more"  # one of them is from the first start
     titles = [title.text for title in page.select("#timeline a[data-uncounted] title")]
     assert titles
     assert all(title.endswith("not counted") for title in titles[:-1])

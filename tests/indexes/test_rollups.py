@@ -200,7 +200,7 @@ def test_removed_events_leave_neither_tags_nor_counts(app, fill):
         assert (histogram.count(Filter()), values.tags, values.authors) == (0, [], [])
 
 
-@pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some too long to be kept"])
+@pytest.mark.parametrize("short", [True, False], ids=["short lists of tags", "some lists too long for rollups"])
 def test_filters_give_the_same_results_with_and_without_rollups(app, fill, short, monkeypatch):
     monkeypatch.setattr(bitmaps, "CHUNK", 64)
     fill(300, seed=5, short=short)

@@ -167,7 +167,7 @@ def test_log_that_ends_before_its_checkpoint_is_broken(
     write(app, {}, {})
     with app.app_context(), db.engine.connect() as connection:
         old = connection.execute(text("SELECT last_event, mac, seal FROM log_head")).one()
-    write(app, {"event_id": "gone"})
+    write(app, {"event_id": "lost"})
     run_check()
     assert checkpoint_sizes(app) == [4]
     change(app, "DELETE FROM change_events WHERE id = 4")

@@ -308,7 +308,7 @@ def test_the_backup_file_is_readable_only_by_its_owner_and_restorable(
     again = run("backup", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
     partial_file = tmp_path / f".{file.name}.{os.getpid()}.part"
-    partial_file.write_bytes(b"of a process that was killed; in a container every one has the same number")
+    partial_file.write_bytes(b"of a killed process; in a container every process can have the same number")
     assert run("backup", str(file), "--force").exit_code == 0
     os.mkfifo(tmp_path / "pipe")
     refused = run("backup", str(tmp_path / "pipe"), "--force")

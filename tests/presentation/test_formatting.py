@@ -186,7 +186,7 @@ def test_marking_keeps_and_escapes_the_text(old, new):
         # In an element, because Beautiful Soup warns about plain text that looks like a file name.
         page = BeautifulSoup(f"<p>{side.replace(chr(13), '&#13;')}</p>", "html.parser").p
         assert {element.name for element in page.find_all()} <= {"mark"}
-        # The parser makes one blank of a text that is nothing but white space.
+        # The parser reduces a text of only white space to one blank.
         assert page.get_text().split() == formatting.printable(value).split()
 
 

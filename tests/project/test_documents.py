@@ -72,7 +72,7 @@ def test_every_connector_has_a_page_that_names_its_fields_and_events(key: str) -
 
 def test_every_message_that_a_document_explains_is_one_that_painchain_shows() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "painchain").rglob("*.py"))
-    source = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # a message that is split over lines is one text
+    source = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # joins messages that are split over lines
     table = re.compile(r"\| message contains .*\n\|---\|---\|\n((?:\|.*\n)+)")
     explained = [
         fragment.strip(" ():,")

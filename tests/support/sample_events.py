@@ -84,7 +84,7 @@ CLOCK = ConnectorType(
     fields=(
         Field("base_url", "API URL", Kind.URL, required=True),
         Field("token", "Token", Kind.SECRET, required=True),
-        poll_interval(60, "How often the clock is asked."),
+        poll_interval(60, "How often the clock is polled."),
     ),
     event_types=(EventType("Strike", "Strike", fields(hour="Hour"), "clock"),),
     poll=poll_clock,

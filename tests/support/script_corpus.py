@@ -6,7 +6,7 @@ import json
 
 from bs4 import BeautifulSoup
 
-# Every element that one of these would make has an attribute x55, every script would call x55().
+# If a text became markup, its elements would have an attribute x55, and its scripts would call x55().
 FEW = [
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",

@@ -30,17 +30,17 @@ KOLKATA = ZoneInfo("Asia/Kolkata")
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-@pytest.fixture(params=[0, 0.5, 1], ids=["one by one", "half in rollups", "in rollups"])
+@pytest.fixture(params=[0, 0.5, 1], ids=["not in rollups", "half in rollups", "in rollups"])
 def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]]:
-    """Write events to an empty log, some of them counted in the rollups, and return their numbers."""
+    """Return a function that writes events to an empty log, some counted in rollups, and returns their ids."""
 
-    def append(*given: dict[str, Any]) -> list[int]:
+    def append(*events: dict[str, Any]) -> list[int]:
         with app.app_context(), writer.writing() as event_log:
             event_log.remove(db.session.scalars(select(ChangeEvent.id)).all())
             numbers = []
-            for number, one in enumerate(given):
-                numbers.append(event_log.append(new(number, **one)))
-                if number + 1 == int(len(given) * request.param):
+            for number, members in enumerate(events):
+                numbers.append(event_log.append(new(number, **members)))
+                if number + 1 == int(len(events) * request.param):
                     event_log.count()
             return numbers
 
@@ -48,11 +48,11 @@ def write(app: Flask, request: pytest.FixtureRequest) -> Callable[..., list[int]
 
 
 def at(*times: datetime) -> list[dict[str, Any]]:
-    """Events at these times."""
+    """Return the members of events at these times."""
     return [{"timestamp": time} for time in times]
 
 
-def found(app: Flask, event_filter: Filter) -> list[int]:
+def matching_numbers(app: Flask, event_filter: Filter) -> list[int]:
     """Return the numbers in the titles of the events of a filter, in the order of the feed."""
     with app.app_context():
         return [int(event.title.split()[-1]) for event in queries.page(event_filter, limit=500).events]
@@ -111,7 +111,7 @@ def test_a_filter_finds_and_counts_the_same_events(app, write, subtests):
     write(*VARIED)
     for event_filter, numbers in FILTERS:
         with subtests.test(filter=str(event_filter)):
-            assert found(app, event_filter) == numbers
+            assert matching_numbers(app, event_filter) == numbers
             with app.app_context():
                 assert histogram.count(event_filter) == len(numbers)
                 assert histogram.histogram(event_filter, NOW, UTC_ZONE).total == len(numbers)
@@ -119,14 +119,14 @@ def test_a_filter_finds_and_counts_the_same_events(app, write, subtests):
 
 def test_a_range_includes_its_start_and_excludes_its_end(app, write):
     write(*at(NOW, NOW + HOUR, NOW + 2 * HOUR))
-    assert found(app, Filter(start=NOW)) == [2, 1, 0]
-    assert found(app, Filter(end=NOW + 2 * HOUR)) == [1, 0]
-    assert found(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR)) == [1]
-    assert found(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR + timedelta(microseconds=1))) == [2, 1]
+    assert matching_numbers(app, Filter(start=NOW)) == [2, 1, 0]
+    assert matching_numbers(app, Filter(end=NOW + 2 * HOUR)) == [1, 0]
+    assert matching_numbers(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR)) == [1]
+    assert matching_numbers(app, Filter(start=NOW + HOUR, end=NOW + 2 * HOUR + timedelta(microseconds=1))) == [2, 1]
 
 
 def pages(app: Flask, limit: int, event_filter: Filter | None = None) -> list[list[Any]]:
-    """Read page after page."""
+    """Return the events of every page."""
     with app.app_context():
         read = [queries.page(event_filter or Filter(), limit=limit)]
         while older := read[-1].older:
@@ -175,14 +175,14 @@ def test_an_invalid_cursor_is_refused(text):
     assert refused.value.parameter == "cursor"
 
 
-def test_events_written_after_an_id_come_in_the_order_of_writing(app, write):
-    first, *others = write(*at(NOW + HOUR, NOW, NOW - HOUR, NOW + HOUR))
+def test_events_written_after_an_id_are_in_the_order_of_writing(app, write):
+    first, *later = write(*at(NOW + HOUR, NOW, NOW - HOUR, NOW + HOUR))
     with app.app_context():
-        assert [event.id for event in queries.written_after(Filter(), first)] == others
-        assert [event.id for event in queries.written_after(Filter(), first, 2)] == others[:2]
-        assert [event.id for event in queries.written_after(Filter(start=NOW), first)] == [others[0], others[2]]
-        assert queries.written_after(Filter(), others[-1]) == []
-        assert queries.head().last_event == others[-1]
+        assert [event.id for event in queries.written_after(Filter(), first)] == later
+        assert [event.id for event in queries.written_after(Filter(), first, 2)] == later[:2]
+        assert [event.id for event in queries.written_after(Filter(start=NOW), first)] == [later[0], later[2]]
+        assert queries.written_after(Filter(), later[-1]) == []
+        assert queries.head().last_event == later[-1]
 
 
 def test_events_are_found_by_id_event_id_and_request(app, write):
@@ -206,7 +206,7 @@ def test_counts_and_filter_values_match_the_events(app, write):
 
 
 def assert_contiguous(chart: histogram.Histogram, zone: ZoneInfo = UTC_ZONE) -> None:
-    """The bins follow one another from the histogram's start to its end, of one width by the zone's clocks."""
+    """Assert that the bins are contiguous, fill the histogram, and have equal widths in the zone's local time."""
     assert 1 <= len(chart.bins) <= MAX_BINS + 1
     assert all(bin.end == following.start for bin, following in itertools.pairwise(chart.bins))
     assert (chart.start, chart.end) == (chart.bins[0].start, chart.bins[-1].end)
@@ -216,7 +216,7 @@ def assert_contiguous(chart: histogram.Histogram, zone: ZoneInfo = UTC_ZONE) -> 
 
 
 def in_bins(chart: histogram.Histogram, events: Sequence[Any]) -> list[Counter[str]]:
-    """Count events by source and bin, one by one."""
+    """Count events by source and bin without rollups."""
     return [Counter(event.source for event in events if bin.start <= event.timestamp < bin.end) for bin in chart.bins]
 
 
@@ -360,9 +360,9 @@ def test_anything_but_a_time_between_1970_and_9000_is_refused(text):
         assert str(refused.value).startswith("end_date must")
 
 
-def parsed(default_range: str = "", **given: Any) -> Filter:
+def parsed(default_range: str = "", **parameters: Any) -> Filter:
     """Read a filter from single values or lists."""
-    values = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    values = {name: [value] if isinstance(value, str) else value for name, value in parameters.items()}
     return parse_filter(values, NOW, KOLKATA, default_range)
 
 
@@ -398,7 +398,7 @@ def test_dates_override_a_range_and_a_range_overrides_the_default():
 
 
 @pytest.mark.parametrize(
-    ("given", "parameter"),
+    ("parameters", "parameter"),
     [
         ({"range": "2h"}, "range"),
         ({"range": "24H"}, "range"),
@@ -415,8 +415,8 @@ def test_dates_override_a_range_and_a_range_overrides_the_default():
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_an_invalid_filter_names_its_parameter(given, parameter):
+def test_an_invalid_filter_names_its_parameter(parameters, parameter):
     with pytest.raises(BadFilter) as refused:
-        parsed(**given)
+        parsed(**parameters)
     assert refused.value.parameter == parameter
     assert str(refused.value)

@@ -156,7 +156,7 @@ def test_requests_are_counted_by_route_and_input_is_never_a_label(client: FlaskC
     assert requests["none", "GET", "4xx"] == 30
     assert requests["none", "OTHER", "4xx"] == 30
     assert requests["/people/<path:name>", "GET", "4xx"] == 30
-    assert requests["/news", "GET", "2xx"] == 30, "also those that are answered before the app is asked"
+    assert requests["/news", "GET", "2xx"] == 30, "also requests that are answered before they reach the app"
     assert len(requests) == 4
     counts = [
         sample

@@ -80,7 +80,7 @@ def test_a_reset_link_works_once_within_a_day_and_ends_every_session(app, client
     sign_in(client)
     replaced, address = make_link(app, number), make_link(app, number)
     stranger = app.test_client()
-    assert stranger.get(replaced).status_code == 410, "a newer link is the one that counts"
+    assert stranger.get(replaced).status_code == 410, "only the newest link is valid"
     page = stranger.get(address)
     assert words(soup(page).h1) == "Set a new password for alice"
     form = form_of(page, "#link")

@@ -19,14 +19,14 @@ WHY = "Größe of the incident 4711"
 WITHOUT = {
     "layout.html": "signing out is no save",
     "pages/account/sign_in.html": "signing in is no save",
-    "pages/account/link.html": "setting one's own password needs no reason",
-    "pages/account/account.html": "one's own password and sign-ins need no reason",
-    "pages/settings/audit_log.html": "comparing checkpoints saves nothing; making one has_reason for it",
+    "pages/account/link.html": "setting the own password needs no reason",
+    "pages/account/account.html": "the own password and sessions need no reason",
+    "pages/settings/audit_log.html": "comparing checkpoints saves nothing; creating a checkpoint asks for it",
     "pages/dashboard/export.html": "it saves nothing",
     "pages/dashboard/report.html": "it saves nothing",
     "partials/settings/integrity_status.html": "it saves nothing",
     "partials/settings/sync.html": "it saves nothing",
-    "partials/settings/switch.html": "one click; beside a connector's form it takes the reason from there",
+    "partials/settings/switch.html": "a switch; it sends the reason of the connector's form",
 }
 
 

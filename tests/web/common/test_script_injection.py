@@ -1,4 +1,4 @@
-"""Whatever is typed, sent or found anywhere becomes text on every page: never markup, a script or a link that acts."""
+"""Any typed, reported, delivered or polled text is only text on every page: no markup, no script, no script link."""
 
 from __future__ import annotations
 
@@ -31,11 +31,23 @@ from tests.web.common.test_routes import ERRORS, LIST, PAGES, PEOPLE, RULES, TEA
 pytestmark = [pytest.mark.usefixtures("fake_sources"), pytest.mark.parametrize("database", ["sqlite"])]
 
 HTMX = {"HX-Request": "true"}
-# So many addresses of one route that other pages lead to are looked at; of events more, as each is another.
-MOST, MOST_OF_ONE = 3, {"dashboard.event": 40}
+# The number of linked addresses of one route that are visited; more for events, because each is different.
+MAX_VISITS, VISITS_BY_ENDPOINT = 3, {"dashboard.event": 40}
 GITLAB = Path(__file__).parents[2] / "recorded" / "gitlab" / "webhooks"
-# What decides whether a webhook tells of anything.
-DECIDING = {"object_kind", "action", "state", "status", "ref", "id", "sha", "before", "after", "checkout_sha", "tag"}
+# Members that decide whether a webhook becomes an event; their values stay.
+FIXED_MEMBERS = {
+    "object_kind",
+    "action",
+    "state",
+    "status",
+    "ref",
+    "id",
+    "sha",
+    "before",
+    "after",
+    "checkout_sha",
+    "tag",
+}
 
 
 class Forms:
@@ -108,61 +120,61 @@ def report_by_api(client: FlaskClient, text: str) -> Iterator[TestResponse]:
 
 
 def with_text(value: Any, text: str, key: str = "") -> Any:
-    """Return a webhook's payload in which every text is this one, but for what decides what it is."""
+    """Return a webhook's payload with every text replaced, except in ``FIXED_MEMBERS``, times and ids."""
     if isinstance(value, dict):
-        return {name.strip(): with_text(one, text, name.strip()) for name, one in value.items()}
+        return {name.strip(): with_text(member, text, name.strip()) for name, member in value.items()}
     if isinstance(value, list):
-        return [with_text(one, text, key) for one in value]
-    keeps = key in DECIDING or key.endswith(("_at", "_id", "timestamp", "sha"))
-    return text if isinstance(value, str) and not keeps else value
+        return [with_text(item, text, key) for item in value]
+    is_fixed = key in FIXED_MEMBERS or key.endswith(("_at", "_id", "timestamp", "sha"))
+    return text if isinstance(value, str) and not is_fixed else value
 
 
 def deliver_webhooks(client: FlaskClient, number: int, secret: str) -> Iterator[TestResponse]:
-    """Deliver what GitLab sends, with another text each time."""
-    for place, text in enumerate(CORPUS):
-        for name in ("merge_request", "pipeline", "push", "release")[place % 2 :: 2]:
+    """Deliver GitLab's webhooks, each with another text."""
+    for index, text in enumerate(CORPUS):
+        for name in ("merge_request", "pipeline", "push", "release")[index % 2 :: 2]:
             body = with_text(json.loads((GITLAB / f"{name}.json").read_bytes()), text)
             for ident in ("object_attributes", "release"):
                 if ident in body:
-                    body[ident]["iid"] = 1000 + place
-            headers = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Any Hook", "X-Gitlab-Event-UUID": f"{place}{name}"}
+                    body[ident]["iid"] = 1000 + index
+            headers = {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Any Hook", "X-Gitlab-Event-UUID": f"{index}{name}"}
             yield client.post(f"/hooks/gitlab/{number}", json=body, headers=headers)
 
 
 def find_by_polling(app: Flask) -> None:
-    """Find events of every type on every source, whose facts are these texts in every shape."""
+    """Store events of every type of every source, with the texts of the corpus in facts of every shape."""
     now = datetime.now(UTC)
     for number, kind in enumerate(connectors.ADDABLE.values()):
         with audited_transaction(app) as trail:
             connector = connector_store.create(kind, {"name": f"Far {kind.key}", "token": "made-up"}, False, trail).id
-        times = [one for time in range(4) for one in _of_types(kind, 7 * time + number, now)]
+        events = [event for turn in range(4) for event in _of_types(kind, 7 * turn + number, now)]
         with app.app_context(), writer.writing() as event_log:
-            source_events.add_new(event_log, connector_store.get(connector), times, now)
+            source_events.add_new(event_log, connector_store.get(connector), events, now)
 
 
 def _of_types(kind: Any, at: int, now: datetime) -> Iterator[SourceEvent]:
     for event_type in kind.event_types:
         at += 5
-        texts = [CORPUS[(at + place) % len(CORPUS)] for place in range(len(event_type.fields) + 5)]
+        texts = [CORPUS[(at + index) % len(CORPUS)] for index in range(len(event_type.fields) + 5)]
         shapes = (lambda text: text, lambda text: [text, text], lambda text: {"name": text, "url": text, text: text})
-        facts = {one.key: shapes[(at + i) % 3](texts[i]) for i, one in enumerate(event_type.fields)}
+        facts = {field.key: shapes[(at + i) % 3](texts[i]) for i, field in enumerate(event_type.fields)}
         title, author, text, status, url = texts[-5:]
         ident = f"{kind.key}-{event_type.name}-{at}"
         yield SourceEvent(ident, event_type.name, title, now, author, status, url, text, facts)
 
 
 def links(page: BeautifulSoup, address: str) -> Iterator[str]:
-    """Yield where a page leads to by looking: its links, and what htmx asks for by itself."""
+    """Yield the addresses of a page's links, and those that htmx requests with GET."""
     for element in page.select("[href], [hx-get]"):
         for name in ("href", "hx-get"):
-            leads = urljoin(f"http://localhost{address}", str(element.get(name, address)))
-            if urlsplit(leads).netloc == "localhost" and not leads.startswith("http://localhost/static/"):
-                yield leads.removeprefix("http://localhost").partition("#")[0]
+            target = urljoin(f"http://localhost{address}", str(element.get(name, address)))
+            if urlsplit(target).netloc == "localhost" and not target.startswith("http://localhost/static/"):
+                yield target.removeprefix("http://localhost").partition("#")[0]
 
 
-def looked_at(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str, TestResponse]]:
-    """Look at pages and at what they lead to, of one route so many, and see that nothing acts."""
-    waiting, seen, counts = deque(begin), set(begin), Counter[str]()
+def visit(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str, TestResponse]]:
+    """Visit pages and linked pages, a limited number of each route, and assert that each page is inert."""
+    waiting, visited, counts = deque(begin), set(begin), Counter[str]()
     routes = client.application.url_map.bind("localhost")
     while waiting:
         address = waiting.popleft()
@@ -171,28 +183,28 @@ def looked_at(client: FlaskClient, begin: list[str]) -> Iterator[tuple[str, str,
         except HTTPException:
             endpoint = "nowhere"
         counts[endpoint] += 1
-        if counts[endpoint] > MOST_OF_ONE.get(endpoint, MOST) and address not in begin:
+        if counts[endpoint] > VISITS_BY_ENDPOINT.get(endpoint, MAX_VISITS) and address not in begin:
             continue
         for headers in ({}, HTMX) if counts[endpoint] < 3 else ({},):
             response = client.get(address, headers=headers)
             yield endpoint, address, response
             if response.mimetype == "text/html":
                 page = soup(response)
-                if not address.startswith("/help"):  # documents have pictures of their own, and no text that comes in
+                if not address.startswith("/help"):  # documents contain pictures, and no text from outside
                     assert_inert(page)
-                new = [one for one in links(page, address) if one not in seen]
-                seen.update(new)
+                new = [link for link in links(page, address) if link not in visited]
+                visited.update(new)
                 waiting.extend(new)
 
 
-# Where texts of every way in are shown; from there links lead on, to each event too.
+# Pages that show the texts; their links lead to the others, also to each event.
 SHOWING = ["/", "/?range=all", "/report", "/as-of", "/export?range=all", LIST, "/people/system", "/settings/audit-log"]
 
 
-def look_everywhere(client: FlaskClient, begin: list[str]) -> Counter[str]:
-    """Look at pages and at what they lead to, see that nothing acts, and count the visits by endpoint."""
+def visit_everywhere(client: FlaskClient, begin: list[str]) -> Counter[str]:
+    """Visit pages and linked pages, assert that they are inert, and return the number of visits by endpoint."""
     visited: Counter[str] = Counter()
-    for endpoint, address, response in looked_at(client, begin):
+    for endpoint, address, response in visit(client, begin):
         assert response.status_code < 500, address
         visited[endpoint] += 1
         assert "x55" not in "".join(response.headers.keys()), address
@@ -212,30 +224,30 @@ def test_text_typed_into_a_form_is_escaped_on_every_page(app: Flask, client: Fla
         assert response.status_code in (200, 303, 422, 429), (response.request.path, response.text)
         assert_inert(soup(response))
     assert statuses[303] >= 5 * len(CORPUS)
-    [seen] = client.get("/api/changes?limit=1").get_json()
-    places = {
-        "one": 2,
+    [event] = client.get("/api/changes?limit=1").get_json()
+    placeholders = {
+        "connector": 2,
         "event": 1,
-        "event_id": quote(seen["event_id"]),
+        "event_id": quote(event["event_id"]),
         "cursor": "x",
         "person": own,
         "link": make_link(app, own),
     }
-    begin = [address.format(**places) for several in PAGES.values() for address in several] + sorted(ERRORS)
+    begin = [address.format(**placeholders) for addresses in PAGES.values() for address in addresses] + sorted(ERRORS)
     begin += [f"/nowhere/{text}" for text in CORPUS[:9]] + [f"/?q={text}" for text in CORPUS[:9]]
-    visited = look_everywhere(client, begin)
+    visited = visit_everywhere(client, begin)
     expected = {
         rule.endpoint for rule in app.url_map.iter_rules() if PAGES.get(rule.rule) and "GET" in (rule.methods or ())
     }
     assert expected <= set(visited)
-    shown = client.get(PEOPLE).text + client.get(TEAMS).text
-    assert "&lt;script x55&gt;x55()&lt;/script&gt;" in shown
+    html = client.get(PEOPLE).text + client.get(TEAMS).text
+    assert "&lt;script x55&gt;x55()&lt;/script&gt;" in html
 
 
 def test_text_reported_by_a_script_is_escaped_on_every_page(client: FlaskClient) -> None:
     statuses = Counter(response.status_code for text in CORPUS for response in report_by_api(client, text))
     assert statuses == {201: 4 * len(CORPUS)}
-    look_everywhere(client, SHOWING)
+    visit_everywhere(client, SHOWING)
 
 
 def test_text_delivered_by_a_webhook_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
@@ -245,13 +257,15 @@ def test_text_delivered_by_a_webhook_is_escaped_on_every_page(app: Flask, client
     secret = client.post(f"/api/connectors/{number}/webhook").get_json()["secret"]
     statuses = Counter(response.status_code for response in deliver_webhooks(client, number, secret))
     assert statuses[202] > len(CORPUS) / 2
-    CompletionWorker(app, lambda: datetime.now(UTC) + timedelta(minutes=1)).run_once()  # the API is given up by then
-    look_everywhere(client, SHOWING)
+    CompletionWorker(
+        app, lambda: datetime.now(UTC) + timedelta(minutes=1)
+    ).run_once()  # the worker no longer waits for the API then
+    visit_everywhere(client, SHOWING)
 
 
 def test_text_found_by_polling_is_escaped_on_every_page(app: Flask, client: FlaskClient) -> None:
     find_by_polling(app)
-    look_everywhere(client, SHOWING)
+    visit_everywhere(client, SHOWING)
 
 
 def sign_in_as(client: FlaskClient, name: str) -> None:
