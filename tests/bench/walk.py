@@ -14,7 +14,7 @@ from painchain.integrity import verification
 from tests.bench.scale import filled
 
 EVENTS, MOST_SECONDS = 1_000_000, 60
-LEAST_OF_BARE = 0.1  # reading alone does not parse JSON, spell it and hash it
+LEAST_OF_BARE = 0.1  # the bare SELECT does not parse, serialise and hash JSON
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str, str, float, float, bool]]:

@@ -13,7 +13,7 @@ from tests.browser.conftest import AddedConnector, Complaints, OpenContext, add,
 
 pytestmark = pytest.mark.browser
 
-# Of the rules, only those about colours depend on the colour scheme.
+# Only the rules about colours depend on the colour scheme.
 WIDTHS: dict[str, ViewportSize] = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 
 

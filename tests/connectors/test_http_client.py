@@ -386,7 +386,7 @@ def test_a_server_with_an_untrusted_certificate_does_not_get_the_token(self_sign
         assert str(error) == (
             "The TLS certificate of 127.0.0.1 could not be verified. Check the URL and the issuer of the certificate."
         )
-        assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # it is vouched for, but is another host's
+        assert failure(fake_server, verify=trusting).kind is ErrorKind.TLS  # trusted, but for another host
         assert fake_server.asked == []
         with client(fake_server.url.replace("127.0.0.1", "localhost"), verify=trusting) as http:
             assert http.get("things").value == [1]

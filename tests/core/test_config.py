@@ -11,7 +11,7 @@ from painchain.core import config
 
 ME = Path(__file__)
 TOKEN = ME.parent / "made_up.token"
-# What a setting needs beside it.
+# The settings that a setting requires.
 BESIDE = {"oidc_issuer": {"oidc_client_id": "painchain", "public_url": "https://painchain.example"}}
 GOOD: dict[str, tuple[str, Any]] = {
     "host": ("[::1]", "::1"),
@@ -140,7 +140,7 @@ def load(**values: str) -> config.Settings:
 def test_the_tables_of_this_test_cover_every_setting() -> None:
     names = [setting.name for setting in config.SETTINGS]
     assert sorted(GOOD) == sorted(DEFAULTS) == sorted(names)
-    # Any text can be a list of names; whether a text is a key is seen when the key is loaded, or by the provider.
+    # Any text is valid for these: keys are checked when they are loaded, client credentials by the provider.
     assert {name for name, _ in BAD} == set(names) - {
         "secret_key",
         "trusted_hosts",

@@ -63,7 +63,7 @@ def test_scrubbing_never_leaves_a_password_in(scheme: str, user: str, password: 
 
 @pytest.mark.parametrize("piece", ["x", "x@", "://", "://x", "://x:x@", "?", "?token", "?token=", "&a-"])
 def test_scrubbing_a_long_text_is_fast(piece: str) -> None:
-    # Were the work to grow with the square of the length, this would go on for many minutes.
+    # If the time were quadratic in the length, this would take many minutes.
     long = piece * (200_000 // len(piece))
     assert scrub(f"{long} https://me:hunter2@host.example").endswith(" https://***@host.example")
 

@@ -32,7 +32,7 @@ class Repository:
     name: str
     heads: dict[str, str] = field(default_factory=dict)
     parents: dict[str, list[str]] = field(default_factory=dict)
-    followed: set[str] = field(default_factory=set)  # commits that the default branch has had
+    followed: set[str] = field(default_factory=set)  # commits that were on the default branch
     former_names: list[str] = field(default_factory=list)
 
 
@@ -52,7 +52,7 @@ class GitHubModel(GitHub):
         self._count = 0
         self._create("acme/api")
 
-    # Time and names
+    # Times, numbers and commit hashes
 
     def wait(self, minutes: float) -> None:
         """Let time pass."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.counterparts.node import free_port, need, need_version, node
 
-# What the poller and the test of a connection ask; the whole description takes Prism many seconds to read.
+# The paths that polls and connection tests request. Prism takes many seconds to read the complete description.
 PATHS = (
     "/user",
     "/user/repos",

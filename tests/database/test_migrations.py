@@ -98,7 +98,7 @@ def test_a_second_start_changes_no_row(new_app: Flask, empty_database: str, tmp_
     close(create_app(settings_for(tmp_path, empty_database)))
     with new_app.app_context():
         after = everything()
-    # A start may move the head of the log, which counts writes of any kind.
+    # A start may change the head of the log, which counts all writes.
     assert before.pop("log_head")[0] == after.pop("log_head")[0]
     assert after == before
 

@@ -253,7 +253,7 @@ def test_events_written_during_an_export_are_left_out(app: Flask, events: Events
         chunks = export.chunks(export.select(Filter()), size=2)
         exported_ids = [exported.event.id for exported in next(chunks)]
         report(author="late")
-        # Sources report late what happened early.
+        # A source can report an old event late.
         db.session.execute(
             db.text("UPDATE change_events SET timestamp = timestamp - 86400000000 WHERE author = 'late'")
         )

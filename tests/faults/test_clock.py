@@ -234,7 +234,7 @@ def test_a_session_continues_and_lasts_its_normal_time(app: Flask, client: Flask
         login_sessions.record_use(found_actor, BACK)
         assert actor(secret, BACK + 11 * HOUR)
         assert actor(secret, BACK + 12 * HOUR) is None
-        assert actor(stale, BACK + 12 * HOUR), "nobody has used it since"
+        assert actor(stale, BACK + 12 * HOUR), "this session was not used since"
         assert actor(stale, BACK + 13 * HOUR) is None
         assert actor(secret, NOW + HOUR), "and forward"
         assert [len(login_sessions.list_active(number, limits, now)) for now in (BACK, BACK + 12 * HOUR)] == [2, 1]

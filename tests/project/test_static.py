@@ -17,7 +17,7 @@ VENDOR = STATIC / "vendor"
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SHEETS = [path for path in sorted(STATIC.rglob("*")) if path.suffix in (".css", ".js", ".svg")]
 
-# The names of XML vocabularies are no addresses: nothing is fetched from there.
+# XML namespaces look like addresses, but nothing is fetched from them.
 VOCABULARIES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink", "http://www.w3.org/1999/xhtml")
 # A host after "//": in an address, an import or a CSS url(). A comment's "//" is followed by a space.
 ELSEWHERE = re.compile(r"(?:\bhttps?:|[\"'(=\s])//[\w\[{$][^\s\"'`)>]*", re.IGNORECASE)

@@ -164,7 +164,7 @@ def test_when_the_database_cannot_write_a_logged_event_is_refused_with_503(
     answer = problem(log(client, **rename("Prod")), 503)
     assert "Not saved: " in answer["message"]
     assert "the disk is full" in answer["message"]
-    assert events() == before, "reading goes on"
+    assert events() == before, "reads continue"
 
 
 @pytest.mark.both_databases

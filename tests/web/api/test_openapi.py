@@ -31,7 +31,7 @@ from tests.support.webhook_source import HOOK
 
 pytestmark = pytest.mark.usefixtures("fake_sources")
 
-# Schemathesis has not heard of preconditions: 412 and 428 refuse as well as 422.
+# Schemathesis does not know preconditions: 412 and 428 are refusals like 422.
 REFUSED = ["400", "403", "404", "405", "409", "412", "413", "415", "422", "428"]
 FUZZ = bool(os.environ.get("PAINCHAIN_TEST_FUZZ"))
 GENERATION = {"deterministic": True, "database": "none"}

@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parents[3] / "templates"
 LIST = "/settings/integrations"
 WHY = "Größe of the incident 4711"
 
-# Forms that are sent and ask for no reason.
+# Forms without a reason field, with why.
 WITHOUT = {
     "layout.html": "signing out is no save",
     "pages/account/sign_in.html": "signing in is no save",

@@ -48,7 +48,7 @@ Recipe = Callable[[FlaskClient, int], TestResponse]
 
 
 def submit(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
-    """Fetch a form, fill it in and send it where it says."""
+    """Fetch a form, fill it in and send it to its action."""
     response = client.get(page)
     form = fill(form_of(response, selector), **values)
     return client.post(str(soup(response).select_one(selector)["action"]), data=form)

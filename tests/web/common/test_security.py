@@ -187,7 +187,7 @@ def test_a_forged_session_is_rejected(client):
         assert client.get(f"{LIST}/{SYSTEM}").status_code == 200
 
 
-# Whatever is sent
+# Invalid input
 
 HOSTILE = [
     b"a\x00b",

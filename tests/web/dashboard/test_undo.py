@@ -178,7 +178,7 @@ def test_while_auditing_is_off_a_revert_works_and_is_not_recorded(client, make_c
     assert newest(client, "ConfigChanged") == event
 
 
-# It is refused
+# Refusals
 
 
 def test_a_secret_is_never_reverted(client, make_connector):

@@ -804,7 +804,7 @@ def test_invisible_and_reordering_characters_are_shown_as_codes(client, events, 
     for response in (toast_and_page, *(client.get(page) for page in pages)):
         page = soup(response)
         for element in page.select("input, textarea"):
-            element.decompose()  # there the person edits the text itself
+            element.decompose()  # the person edits the text itself there
         assert not set("\u202e\u200b\u2066") & set(page.get_text())
         assert spelt in page.get_text()
 

@@ -161,7 +161,7 @@ def test_only_scheme_and_host_of_an_address_are_shown(client: FlaskClient, fake_
     assert form_of(client.get(f"{PAGE}/{number}"), "#rule")["url"] == ""
 
 
-# Ways to write a parameter that Apprise understands as `template`, and others do not.
+# Notations of a parameter that only Apprise reads as `template`.
 HIDDEN = ("?a=b;template", "#?template", "?template%20", "?%20Template")
 
 

@@ -18,7 +18,7 @@ NEW_PASSWORD = "a wholly different set of words"
 
 
 def send(client: FlaskClient, page: str, selector: str, **values: Any) -> TestResponse:
-    """Fetch a form, fill it in and send it where it says."""
+    """Fetch a form, fill it in and send it to its action."""
     response = client.get(page)
     form = soup(response).select_one(selector)
     assert form is not None, f"no {selector} on {page}"
@@ -231,7 +231,7 @@ def test_hidden_fields_are_hidden_on_the_page_of_a_person(app, client):
     assert "127.0.0.1" not in texts(soup(client.get("/people/alice")), "#stays li")[0]
 
 
-# One's own account
+# The own account
 
 
 def test_changing_the_password_needs_the_current_one_and_keeps_this_session(app, client, events):
