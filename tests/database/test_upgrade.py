@@ -108,13 +108,13 @@ def stored() -> Counter[tuple[str, str, datetime]]:
 @pytest.mark.parametrize("database", ["sqlite"])
 @pytest.mark.parametrize("revision", OLD_REVISIONS)
 def test_the_first_poll_after_an_upgrade_records_each_event_once(
-    started: Path,
+    started_instance: Path,
     empty_database: str,  # noqa: F811
     revision: str,
     tmp_path: Path,
 ) -> None:
     first, instance = tmp_path / "first", tmp_path / "instance"
-    shutil.copytree(started, first)
+    shutil.copytree(started_instance, first)
     with sources() as settings:
         app = create_app(settings_for(first))
         rows = record_the_day(app, settings)

@@ -135,7 +135,7 @@ def test_search_finds_the_events_of_a_repository(app, write):
         "repo:acme/ap": [],
         "acme/api": [4, 2, 1, 0],
     }.items():
-        assert found(app, q) == numbers, q
+        assert matching_numbers(app, q) == numbers, q
 
 
 def test_time_in_a_search_replaces_the_range_but_not_the_dates(app, write):

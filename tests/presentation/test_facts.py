@@ -181,7 +181,7 @@ def test_image_changes_show_old_new_added_and_removed(app):
 
 
 def test_every_event_of_a_code_host_shows_its_repository_first(app):
-    for source, kind in ((source, kind) for source, kind in EVERY if source in ("github", "gitlab")):
+    for source, kind in ((source, kind) for source, kind in ALL_EVENT_TYPES if source in ("github", "gitlab")):
         facts = {field.key: sample(field)[0] for field in reversed(kind.fields)}
         page = page_of(app, event(source, kind.name, {**facts, "repository": "acme/api"}))
         assert (texts(page, "summary .told")[0], texts(page, ".fields dd")[0]) == ("acme/api", "acme/api"), kind.name

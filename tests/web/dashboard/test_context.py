@@ -1,4 +1,4 @@
-"""What else changed around an event, the history of a connector, and who set each of its fields."""
+"""Changes around an event, the history of a connector, and who set each of its fields."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LIST = "/settings/integrations"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SYSTEM = 1
 
-Happen = Callable[..., int]
+RecordEvent = Callable[..., int]
 
 
 @pytest.fixture
-def happen(app: Flask) -> Happen:
-    """Put an event on the record so many minutes after noon, and return its number."""
+def record_event(app: Flask) -> RecordEvent:
+    """Return a function that records an event some minutes after noon and returns its number."""
 
-    def happen(title: str, minutes: float = 0, **more: Any) -> int:
+    def record_event(title: str, minutes: float = 0, **more: Any) -> int:
         when = NOON + timedelta(minutes=minutes)
         facts = {"source": "github", "event_type": "Commit", "request_id": title, "author": "dev", **more}
         with app.app_context(), writer.writing() as event_log:
@@ -43,7 +43,7 @@ def happen(app: Flask) -> Happen:
             )
             return event_log.append(new)
 
-    return happen
+    return record_event
 
 
 def titles(page: BeautifulSoup) -> list[str]:
@@ -60,12 +60,12 @@ def edit(client: FlaskClient, number: int, **values: Any) -> None:
 
 
 @pytest.mark.both_databases
-def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(client, happen):
-    happen("too early", -31)
-    happen("early", -30)
-    chosen = happen("chosen")
-    happen("late", 30, source="gitlab", event_type="Pipeline")
-    happen("too late", 31)
+def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(client, record_event):
+    record_event("too early", -31)
+    record_event("early", -30)
+    chosen = record_event("chosen")
+    record_event("late", 30, source="gitlab", event_type="Pipeline")
+    record_event("too late", 31)
     page = soup(client.get(f"/events/{chosen}/around"))
     assert titles(page) == ["late", "chosen", "early"]
     [marked] = page.select("#feed [aria-current]")
@@ -73,11 +73,11 @@ def test_an_event_is_shown_within_half_an_hour_of_all_sources_newest_first(clien
     assert marked.select_one("details").has_attr("open")
 
 
-def test_links_set_the_span_from_five_minutes_to_a_day(client, happen):
+def test_links_set_the_span_from_five_minutes_to_a_day(client, record_event):
     minutes = (-1440, -120, -5, 5, 120, 1440)
     for minute in minutes:
-        happen(str(minute), minute)
-    chosen = happen("chosen")
+        record_event(str(minute), minute)
+    chosen = record_event("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
     links = {words(link): str(link["href"]) for link in page.select(".spans a")}
     assert list(links) == ["±5m", "±30m", "±2h", "±24h"]
@@ -89,8 +89,8 @@ def test_links_set_the_span_from_five_minutes_to_a_day(client, happen):
     assert all(link.endswith(f"#event-{chosen}") for link in links.values())
 
 
-def test_every_event_links_to_the_changes_around_it(client, happen):
-    chosen = happen("chosen")
+def test_every_event_links_to_the_changes_around_it(client, record_event):
+    chosen = record_event("chosen")
     link = f"/events/{chosen}/around#event-{chosen}"
     for address in (f"/events/{chosen}", "/?range=all"):
         assert link in [
@@ -98,15 +98,15 @@ def test_every_event_links_to_the_changes_around_it(client, happen):
         ]
 
 
-def test_events_with_the_same_time_keep_their_written_order(client, happen):
-    chosen = [happen(str(number)) for number in range(5)][2]
+def test_events_with_the_same_time_keep_their_written_order(client, record_event):
+    chosen = [record_event(str(number)) for number in range(5)][2]
     assert titles(soup(client.get(f"/events/{chosen}/around"))) == ["4", "3", "2", "1", "0"]
 
 
-def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(client, happen, monkeypatch):
+def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(client, record_event, monkeypatch):
     monkeypatch.setattr(context.events_before, "__defaults__", (2,))
     monkeypatch.setattr(context.events_after, "__defaults__", (2,))
-    numbers = [happen(str(number), number) for number in range(-5, 6)]
+    numbers = [record_event(str(number), number) for number in range(-5, 6)]
     page = soup(client.get(f"/events/{numbers[5]}/around"))
     assert titles(page) == ["2", "1", "0", "-1", "-2"]
     above, below = page.select_one("#newer"), page.select_one("#older")
@@ -119,9 +119,9 @@ def test_the_nearest_events_are_shown_with_links_to_earlier_and_later_ones(clien
     assert titles(soup(client.get(str(plain.select_one("#older")["href"])))) == ["-5"]
 
 
-def test_an_event_within_a_large_action_is_not_collapsed(client, happen):
+def test_an_event_within_a_large_action_is_not_collapsed(client, record_event):
     of_action = {"source": "painchain", "event_type": "ConfigChanged", "request_id": "one action"}
-    numbers = [happen(str(number), 0, **of_action) for number in range(15)]
+    numbers = [record_event(str(number), 0, **of_action) for number in range(15)]
     page = soup(client.get(f"/events/{numbers[0]}/around"))
     [marked] = page.select("[aria-current].event")
     assert marked.find_parent("details", class_="rest").has_attr("open")
@@ -129,8 +129,8 @@ def test_an_event_within_a_large_action_is_not_collapsed(client, happen):
     assert not page.select_one("details.rest").has_attr("open")
 
 
-def test_an_event_without_neighbours_has_a_message(client, happen):
-    chosen = happen("chosen")
+def test_an_event_without_neighbours_has_a_message(client, record_event):
+    chosen = record_event("chosen")
     page = soup(client.get(f"/events/{chosen}/around"))
     assert "Nothing else changed within 30m of this event." in texts(page, "main p")
 
@@ -200,9 +200,9 @@ def test_a_long_history_is_paged(client, make_connector):
     assert f"{LIST}/{connector_id}/history" in [link["href"] for link in soup(whole).select("main .meta a")]
 
 
-def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_connector, happen):
+def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_connector, record_event):
     connector_id = make_connector()
-    happen("a commit", connector_id=connector_id)
+    record_event("a commit", connector_id=connector_id)
     assert titles(soup(client.get(f"{LIST}/{connector_id}/history"))) == ["Work GitHub"]
 
 
@@ -210,7 +210,7 @@ def test_events_reported_by_a_connector_are_not_changes_of_it(client, make_conne
 
 
 def blames(client: FlaskClient, number: int) -> dict[str, str]:
-    """Return what stands beside each field of a connector's form."""
+    """Return the note about the last change of each field in a connector's form."""
     page = soup(client.get(f"{LIST}/{number}"))
     return {
         str(element["data-field"]): words(element.select_one(".blame"))
@@ -307,7 +307,7 @@ def test_blame_takes_one_query_for_any_number_of_events(app, client, make_connec
     statements: list[str] = []
     with app.app_context():
         connector = connector_store.get(connector_id)
-        listening.listen(db.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        listening.listen(db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
         connector_blame = blame.of(connector)
     assert (connector_blame["poll_interval"].before, connector_blame["name"].verb) == (78, "created")
     assert len(statements) == 1

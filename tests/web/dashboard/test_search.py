@@ -151,12 +151,12 @@ def test_suggested_repositories_are_those_of_recent_events(app, client):
     names = ("acme/web", "Acme/api", "group/my app", "acme/web", "no slash", ["acme/list"], None)
     with app.app_context(), writer.writing() as event_log:
         event_log.append(*(new(n, metadata={"repository": name} if name else {}) for n, name in enumerate(names)))
-    assert suggested(client, "re") == ["repo:", "reason:"]
-    assert suggested(client, "repo:") == ["repo:Acme/api ", "repo:acme/web ", 'repo:"group/my app" ']
-    assert suggested(client, "x -REPO:API") == ["-repo:Acme/api "]
+    assert suggestions(client, "re") == ["repo:", "reason:"]
+    assert suggestions(client, "repo:") == ["repo:Acme/api ", "repo:acme/web ", 'repo:"group/my app" ']
+    assert suggestions(client, "x -REPO:API") == ["-repo:Acme/api "]
     events = client.get("/api/changes", query_string={"q": "repo:ACME/web,acme/api"}).get_json()
     assert [event["metadata"]["repository"] for event in events] == ["acme/web", "Acme/api", "acme/web"]
-    assert suggested(client, "repo:my") == ['repo:"group/my app" ']
+    assert suggestions(client, "repo:my") == ['repo:"group/my app" ']
 
 
 @pytest.mark.usefixtures("various")

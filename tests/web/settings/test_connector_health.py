@@ -1,4 +1,4 @@
-"""How connectors do, as people see it, and what they can do about it: sync now, test the connection."""
+"""The health of connectors on the pages, and the buttons Sync now and Test connection."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ SYSTEM = 1
 
 
 class FakeSource:
-    """A source of a made-up type: what it was asked with, and what it answers."""
+    """A source of a sample type: it records the settings of each connection test, and returns `answer`."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.tested_settings: list[dict[str, Any]] = []
         self.answer = ConnectionTestResult(True, "smith", ("anvil 1", "anvil 2"), ("Give the token read:ore.",))
 
     def check(self, settings: Any, now: datetime) -> ConnectionTestResult:
-        """Answer a test."""
-        self.asked.append(dict(settings))
+        """Record the settings, and return the result."""
+        self.tested_settings.append(dict(settings))
         return self.answer
 
 
 @pytest.fixture
 def fake_source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
-    """A connector type that can be polled and tested, in the registry."""
+    """A sample connector type that can be polled and tested, added to the registry."""
     source = FakeSource()
     connector_type = ConnectorType(
         key="forge",
@@ -53,7 +53,7 @@ def fake_source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
             Field("heat", "Heat", Kind.NUMBER, 900, True, "degrees", minimum=100, maximum=2000),
         ),
         event_types=(EventType("Cast", "Cast", fields(metal="Metal")),),
-        poll=lambda turn: PollResult((), {}),
+        poll=lambda context: PollResult((), {}),
         test_connection=source.check,
     )
     monkeypatch.setitem(connectors.TYPES, "forge", connector_type)
@@ -63,7 +63,7 @@ def fake_source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
 
 @pytest.fixture
 def connector_id(fake_source: FakeSource, client: FlaskClient) -> int:
-    """A connector of that type, enabled."""
+    """The number of an enabled connector of the sample type."""
     config = {"passphrase": "stored-passphrase"}
     response = client.post(
         "/api/connectors", json={"name": "Anvil", "type": "forge", "config": config, "enabled": True}
@@ -72,15 +72,15 @@ def connector_id(fake_source: FakeSource, client: FlaskClient) -> int:
 
 
 @pytest.fixture
-def polled(client: FlaskClient, connector_id: int) -> Callable[..., None]:
-    """Say where the polling of the connector stands."""
+def set_poll_state(client: FlaskClient, connector_id: int) -> Callable[..., None]:
+    """Return a function that sets the poll state of the connector."""
 
-    def store(**given: Any) -> None:
+    def store(**values: Any) -> None:
         with client.application.app_context():
             state = db.session.get(PollState, connector_id) or PollState(connector_id=connector_id)
             plain = {"due": NOW, "taken_until": NOW - timedelta(hours=1), "cursor": {}, "failures": 0, "note": ""}
-            since_import = datetime.now(UTC) - NOW  # the other tests took so long
-            for name, value in {**plain, **given}.items():
+            since_import = datetime.now(UTC) - NOW  # NOW is the time of the import, before other tests ran
+            for name, value in {**plain, **values}.items():
                 passed = isinstance(value, datetime) and name != "rate_resets"
                 setattr(state, name, value + since_import if passed else value)
             db.session.add(state)
@@ -110,8 +110,8 @@ FINE = {
 }
 
 
-def at(client: FlaskClient, page: str, connector_id: int) -> str:
-    """Return what a page says of how the connector does."""
+def health_text(client: FlaskClient, page: str, connector_id: int) -> str:
+    """Return the text about the health of the connector on a page."""
     return words(soup(client.get(page)).select_one(f"#health-{connector_id}"))
 
 
@@ -119,25 +119,27 @@ def at(client: FlaskClient, page: str, connector_id: int) -> str:
 
 
 @pytest.mark.both_databases
-def test_card_and_page_show_state_last_success_requests_next_poll_and_remaining_requests(client, connector_id, polled):
-    assert "Waiting for first poll" in at(client, LIST, connector_id)
-    polled(**FINE)
+def test_card_and_page_show_state_last_success_requests_next_poll_and_remaining_requests(
+    client, connector_id, set_poll_state
+):
+    assert "Waiting for first poll" in health_text(client, LIST, connector_id)
+    set_poll_state(**FINE)
     for page in (LIST, f"{LIST}/{connector_id}"):
-        health_text = at(client, page, connector_id)
-        assert health_text.startswith(
+        text = health_text(client, page, connector_id)
+        assert text.startswith(
             "OK last success just now 12 requests next poll in 4 min rate limit: 4,980 of 5,000 left, resets "
         )
-        assert health_text.endswith("15:00 There is more: it follows at once.")
+        assert text.endswith("15:00 There is more: it follows at once.")
 
 
-def test_a_failing_connector_shows_reason_start_and_next_poll(client, connector_id, polled):
-    polled(**FAILING)
-    health_text = at(client, LIST, connector_id)
-    assert health_text.startswith("Failing 3 failures in a row since ")
-    assert "last success 10 min ago next poll in 20 min" in health_text
-    assert health_text.endswith("rejected the token (401). Enter a valid token.")
+def test_a_failing_connector_shows_reason_start_and_next_poll(client, connector_id, set_poll_state):
+    set_poll_state(**FAILING)
+    text = health_text(client, LIST, connector_id)
+    assert text.startswith("Failing 3 failures in a row since ")
+    assert "last success 10 min ago next poll in 20 min" in text
+    assert text.endswith("rejected the token (401). Enter a valid token.")
     client.post(f"/api/connectors/{connector_id}/disable")
-    assert at(client, LIST, connector_id).startswith("Not polled")
+    assert health_text(client, LIST, connector_id).startswith("Not polled")
     assert not soup(client.get(LIST)).select(f"#card-{connector_id} .sync")
 
 
@@ -146,16 +148,20 @@ def test_the_builtin_connector_has_neither_health_nor_a_sync_button(client):
     assert not page.select(".health, .sync, #test, #watching[hx-get]")
 
 
-def test_an_open_page_gets_only_changed_health(client, connector_id, polled):
-    body = {"name": "Aaron", "type": "forge", "config": {"passphrase": "x"}}  # before the other by name, not by id
+def test_an_open_page_gets_only_changed_health(client, connector_id, set_poll_state):
+    body = {
+        "name": "Aaron",
+        "type": "forge",
+        "config": {"passphrase": "x"},
+    }  # sorted before the other by name, after it by id
     assert client.post("/api/connectors", json=body).status_code == 201
 
     def poll_watch() -> str:
         return client.get(str(soup(client.get(LIST)).select_one("#watching")["hx-get"])).text
 
-    assert "" in (poll_watch(), poll_watch())  # unless a minute has just ended
+    assert "" in (poll_watch(), poll_watch())  # not both, even if a minute has just ended
     page = soup(client.get(f"{LIST}/{connector_id}"))
-    polled(**FAILING)
+    set_poll_state(**FAILING)
     update = soup(client.get(str(page.select_one("#watching")["hx-get"]), headers=HTMX))
     assert [element["id"] for element in update.select("[hx-swap-oob=true]")] == [f"health-{connector_id}", "watching"]
     assert texts(update, ".state") == ["Failing"]
@@ -163,10 +169,10 @@ def test_an_open_page_gets_only_changed_health(client, connector_id, polled):
     assert "" in again
 
 
-def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id, polled):
+def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id, set_poll_state):
     assert texts(soup(client.get("/")), "#connector_problems p") == []
-    polled(**FAILING)
-    client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # the kept page goes
+    set_poll_state(**FAILING)
+    client.post("/api/painchain/log", json={**REPORT, "connector_name": "Elsewhere"})  # clears the cached page
     [line] = soup(client.get("/")).select("#connector_problems p")
     assert words(line).startswith("Forge “Anvil”: no data since ")
     assert words(line).endswith(". forge.example rejected the token (401). Enter a valid token.")
@@ -177,8 +183,8 @@ def test_the_dashboard_lists_failing_connectors_with_links(client, connector_id,
 REPORT = {"event_type": "connector_deleted", "connector_type": "github"}
 
 
-def test_the_api_returns_the_same_health(client, connector_id, polled):
-    polled(**FAILING)
+def test_the_api_returns_the_same_health(client, connector_id, set_poll_state):
+    set_poll_state(**FAILING)
     health = client.get(f"/api/connectors/{connector_id}").json["health"]
     assert health == client.get("/api/connectors").json[1]["health"]
     assert (health["state"], health["failures"], health["rate_limit"]) == ("failing", 3, None)
@@ -186,7 +192,7 @@ def test_the_api_returns_the_same_health(client, connector_id, polled):
     last, following = (datetime.fromisoformat(health[name]) for name in ("last_poll", "next_poll"))
     assert following - last == FAILING["due"] - FAILING["last_poll"]
     assert client.get(f"/api/connectors/{SYSTEM}").json["health"] is None
-    polled(**FINE)
+    set_poll_state(**FINE)
     health = client.get(f"/api/connectors/{connector_id}").json["health"]
     rate = health["rate_limit"]
     assert health["requests"] == 12
@@ -204,20 +210,20 @@ def due(client: FlaskClient, number: int) -> datetime:
 
 
 @pytest.mark.parametrize("route", ["plain", "htmx", "api"])
-def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connector_id, polled, events, route):
-    polled(**FINE)
+def test_sync_now_makes_a_connector_due_and_changes_nothing_else(client, connector_id, set_poll_state, events, route):
+    set_poll_state(**FINE)
     before = len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]
     if route == "api":
         assert client.post(f"/api/connectors/{connector_id}/sync").status_code == 202
     else:
         page = client.get(LIST)
         action = str(soup(page).select_one(f"#card-{connector_id} .sync")["action"])
-        sent = form_of(page, f"#card-{connector_id} .sync")
-        response = client.post(action, data=sent, headers=HTMX if route == "htmx" else {})
+        form = form_of(page, f"#card-{connector_id} .sync")
+        response = client.post(action, data=form, headers=HTMX if route == "htmx" else {})
         assert response.status_code == (200 if route == "htmx" else 303)
-        shown = response if route == "htmx" else client.get(response.location)
-        assert texts(soup(shown), "#toast .toast span") == ["Syncing “Anvil” now."]
-        assert "next poll at once" in words(soup(shown).select_one(f"#health-{connector_id}"))
+        answer = response if route == "htmx" else client.get(response.location)
+        assert texts(soup(answer), "#toast .toast span") == ["Syncing “Anvil” now."]
+        assert "next poll at once" in words(soup(answer).select_one(f"#health-{connector_id}"))
     assert due(client, connector_id) <= datetime.now(UTC)
     assert (len(events()), client.get(f"/api/connectors/{connector_id}").headers["ETag"]) == before
 
@@ -237,7 +243,7 @@ def test_a_disabled_connector_and_the_builtin_one_are_not_synced(client, connect
 
 
 def press_test(client: FlaskClient, page: str, selector: str, headers: Any = None, **values: Any) -> TestResponse:
-    """Open a page, fill its form in and press Test connection."""
+    """Open a page, fill in its form and press Test connection."""
     opened = client.get(page)
     address = str(soup(opened).select_one("#test")["formaction"])
     return client.post(address, data=fill(form_of(opened, selector), **values), headers=headers)
@@ -248,7 +254,7 @@ def test_the_connection_test_uses_typed_values_and_saves_nothing(client, fake_so
     before = len(events())
     tested = press_test(client, f"{LIST}/{connector_id}", "#connector-form", headers, name="Renamed", heat="1200")
     page = soup(tested)
-    assert fake_source.asked == [
+    assert fake_source.tested_settings == [
         {
             "name": "Anvil",
             "tags": [],
@@ -278,10 +284,12 @@ def test_a_stored_secret_is_not_sent_to_a_typed_address(client, fake_source, con
     by_script = client.post(f"/api/connectors/{connector_id}/test", json={"config": {"address": elsewhere}})
     assert by_script.status_code == 422
     assert [error["field"] for error in by_script.json["errors"]] == ["config.passphrase"]
-    assert fake_source.asked == []
+    assert fake_source.tested_settings == []
     own = press_test(client, f"{LIST}/{connector_id}", "#connector-form", HTMX, address=elsewhere, passphrase="own")
     assert own.status_code == 200
-    assert [(request["address"], request["passphrase"]) for request in fake_source.asked] == [(elsewhere, "own")]
+    assert [(request["address"], request["passphrase"]) for request in fake_source.tested_settings] == [
+        (elsewhere, "own")
+    ]
 
 
 def test_a_new_connector_can_be_tested_before_it_is_saved(client, fake_source):
@@ -293,7 +301,7 @@ def test_a_new_connector_can_be_tested_before_it_is_saved(client, fake_source):
     tested = soup(press_test(client, page, "#new", passphrase="typed", heat="1000"))
     assert words(tested.select_one("#test_result .verdict")) == "Connection failed"
     assert texts(tested, "#test_result .lacks li") == ["forge.example cannot be reached."]
-    assert (tested.select_one("#heat")["value"], len(fake_source.asked)) == ("1000", 1)
+    assert (tested.select_one("#heat")["value"], len(fake_source.tested_settings)) == ("1000", 1)
     assert len(client.get("/api/connectors").json) == 1
 
 
@@ -302,7 +310,7 @@ def test_the_api_tests_saved_and_unsaved_values(client, fake_source, connector_i
     assert client.post(f"/api/connectors/{connector_id}/test").json == answer
     body = {"type": "forge", "config": {"passphrase": "typed", "heat": 1000}}
     assert client.post("/api/connectors/test", json=body).json == answer
-    assert [(request["passphrase"], request["heat"]) for request in fake_source.asked] == [
+    assert [(request["passphrase"], request["heat"]) for request in fake_source.tested_settings] == [
         ("stored-passphrase", 900),
         ("typed", 1000),
     ]
