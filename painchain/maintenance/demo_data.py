@@ -45,11 +45,22 @@ RUNS = ("success", "success", "success", "success", "failure", "cancelled", "in_
 # How often an event type occurs beside others of its source, how its title begins, and its outcomes.
 COMMON = {"Commit": 9, "WorkflowRun": 7, "Pipeline": 7, "PullRequest": 5, "MergeRequest": 5, "K8sDeployment": 6}
 SHORT = {"PullRequest": "PR", "MergeRequest": "MR", "WorkflowRun": "Workflow"}
+TITLES = {
+    "PullRequest": "{work}",
+    "MergeRequest": "{work}",
+    "Commit": "{work}",
+    "Push": "{branch}",
+    "WorkflowRun": "Tests - {branch}",
+    "Pipeline": "{ref}",
+    "Deployment": "{environment} {state}",
+    "Image": "{service}:{tags[0]}",
+}
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "PullRequest": ("open", "merged", "merged", "closed"),
     "MergeRequest": ("opened", "merged", "merged", "closed"),
     "WorkflowRun": RUNS,
     "Pipeline": ("success", "success", "success", "failed", "canceled", "running"),
+    "Push": ("pushed", "pushed", "pushed", "forced"),
     "Release": ("published", "published", "prerelease"),
     "Commit": ("committed",),
     "Deployment": ("success", "success", "success", "failure", "pending"),
@@ -166,12 +177,14 @@ def _event(number: int, when: datetime, author: str, kind: EventOfConnector, ran
     name = kind.event_type.name
     service, work = random.choice(SERVICES), random.choice(WORK)
     outcome = random.choice(OUTCOMES.get(name, CHANGED))
+    facts = {field.key: _fact(field, number, service, outcome, random) for field in kind.event_type.fields}
+    exact = {"pusher": author, "committed_at": (when - timedelta(minutes=number % 90)).isoformat()}
+    facts |= {key: value for key, value in exact.items() if key in facts}
     short = SHORT.get(name, kind.event_type.label)
     if outcome in VERBS:
         title = f"[{short} {VERBS[outcome]}] demo-{service}"
     else:
-        title = f"[{short}] {work if name in ('PullRequest', 'MergeRequest', 'Commit') else f'demo-{service}'}"
-    facts = {field.key: _fact(field, number, service, outcome, random) for field in kind.event_type.fields}
+        title = f"[{short}] {TITLES.get(name, 'demo-{service}').format(service=service, work=work, **facts)}"
     return NewEvent(
         event_id=f"demo-{name.lower()}-{service}-{number}-{outcome}".lower(),
         source=kind.type.key,
