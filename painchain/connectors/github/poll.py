@@ -115,7 +115,7 @@ class PollRound:
     def _repository(self, name: str, key: str) -> Repository:
         """Ask for a repository by its name in the settings. If it was renamed, GitHub redirects to its new name."""
         path, api, known = f"repos/{name}", self._session.api, dig(self._state_of(key), "about")
-        response = api.get_changed(path, path) if isinstance(known, dict) else api.get(path)
+        response = api.get_changed(path, path) if text(known, "default_branch") else api.get(path)
         if response.is_unchanged:
             about = known
         else:

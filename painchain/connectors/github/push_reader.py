@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from painchain.connectors.code_hosts import dig, objects, parse_time, strings, text
+from painchain.connectors.code_hosts import objects, parse_time, strings, text
 from painchain.connectors.contract import ErrorKind, PollError
 from painchain.connectors.github import details
 from painchain.connectors.github.backlog import Backlog, Task
 from painchain.connectors.github.client import REFUSED
 from painchain.connectors.github.events import pushes
 from painchain.connectors.github.events.pushes import Push
+from painchain.connectors.github.heads import HeadReader
 from painchain.connectors.github.pagination import ListPosition, PollSession, cursor_time, read_since
 from painchain.connectors.github.repository import Repository, is_wanted_branch
 
@@ -43,12 +44,13 @@ class PushReader:
             return
         try:
             self._read_activities(position)
-            self._state.pop("no_activity", None)
-            self._state.pop("heads", None)
+            for key in ("no_activity", "no_references", "heads"):
+                self._state.pop(key, None)
         except PollError as error:
             if error.kind not in REFUSED or "next" in position:
                 raise
             self._state["no_activity"] = cursor_time(self._now)
+            self._state.pop("no_references", None)
             self._read_heads(position)
 
     def read_task(self, task: Task) -> None:
@@ -99,42 +101,13 @@ class PushReader:
             position["done"] = [key for key, time in recent.items() if time >= read_since(position)][:MAX_DONE]
 
     def _read_heads(self, position: ListPosition) -> None:
-        """Compare the heads of branches with those of the previous poll. Who pushed is not known."""
-        path = f"{self._repository.path}/git/matching-refs/heads"
-        try:
-            response = self._session.api.get_changed(path, path)
-        except PollError as error:
-            if error.status == EMPTY_REPOSITORY:
-                return
-            raise
-        if response.is_unchanged:
-            return
-        heads = {
-            branch: text(row, "object", "sha")
-            for row in objects(response.value)
-            if (branch := text(row, "ref").removeprefix("refs/heads/")) != text(row, "ref")
-            and is_wanted_branch(branch, self._settings)
-        }
-        known = dig(self._state, "heads")
-        if isinstance(known, dict):
-            self._compare_heads(known, heads, position["since"])
-        else:
-            for branch in self._followed():
-                if branch in heads:
-                    push = Push(branch, "", heads[branch], self._pushed_at(position))
-                    self._add_task(f"{branch} {push.after}", push, position["since"], [], is_first=True)
-        self._state["heads"] = dict(list(heads.items())[:MAX_HEADS])
+        """Compare the heads of branches with those of the previous poll."""
+        time, since = self._pushed_at(position), position["since"]
+        reader = HeadReader(self._session.api, self._repository, self._state, self._followed())
+        for push, is_first in reader.read(time):
+            if is_wanted_branch(push.branch, self._settings):
+                self._add_task(f"{push.branch} {push.after} {cursor_time(time)}", push, since, [], is_first)
         position["since"] = cursor_time(self._now)
-        self._session.api.store_etag(path, response)
-
-    def _compare_heads(self, known: dict[str, str], heads: dict[str, str], since: str) -> None:
-        time = self._pushed_at({"since": since})
-        for branch in sorted({*known, *heads}):
-            before, after = known.get(branch, ""), heads.get(branch, "")
-            if before != after and (before or len(known) < MAX_HEADS):
-                self._add_task(
-                    f"{branch} {after} {cursor_time(time)}", pushes.moved(branch, before, after, time), since, []
-                )
 
     def _pushed_at(self, position: ListPosition) -> datetime:
         """Return the time of the last push to the repository if it is since the previous poll; else now."""

@@ -375,6 +375,21 @@ def test_without_a_list_of_activities_the_heads_of_branches_are_compared(
     assert ids(poll(10)) == [gid("commit", "b1"), gid("push", "main", "b1", ago(minutes=-10))]
 
 
+def test_without_lists_of_activities_and_references_the_followed_branches_are_read(
+    github: GitHub, poll: PollFunction
+) -> None:
+    github.refuse[f"repos/{REPO}/activity"] = Told({"message": "Resource not accessible"}, 403)
+    github.put(REPO, "commits", commit("a1", ago(hours=2)), commit("a0", ago(days=40)))
+    assert ids(poll()) == [gid("commit", "a1")]
+    assert (poll(1).events, poll(2).requests) == ([], 7)
+    github.put(REPO, "commits", commit("a2", ago(days=30)))
+    assert ids(poll(5)) == [gid("commit", "a2"), gid("push", "main", "a2", ago(minutes=-5))]
+    # Two days later there is a list of activities.
+    github.refuse.clear()
+    github.push(REPO, ago(days=-2), commit("a3", ago(days=30)))
+    assert ids(poll(2 * 24 * 60 + 5)) == [gid("commit", "a3"), gid("push", "main", "a3", ago(days=-2))]
+
+
 def test_an_empty_repository_is_not_an_error(github: GitHub, poll: PollFunction) -> None:
     assert (poll().events, poll().note) == ([], "")
     heads(github)
