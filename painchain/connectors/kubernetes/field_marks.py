@@ -57,7 +57,9 @@ def marks(values: Mapping[Any, Any], fingerprint: Fingerprint, *without: str, pr
 def annotation_marks(metadata: Mapping[str, Any], fingerprint: Fingerprint) -> Marks:
     """Return the mark of each annotation that configures something."""
     annotations = as_dict(metadata.get("annotations"))
-    return marks({key: value for key, value in annotations.items() if not is_machine_annotation(key)}, fingerprint)
+    chosen = [(key, value) for key, value in annotations.items() if not is_machine_annotation(key)]
+    # An annotation without a value is an annotation.
+    return {key[:MAX_CHARACTERS]: fingerprint(value) for key, value in chosen[:MAX_MARKS]}
 
 
 def template_marks(template: Mapping[str, Any], fingerprint: Fingerprint) -> Marks:

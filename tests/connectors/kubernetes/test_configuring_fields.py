@@ -263,6 +263,12 @@ def test_annotations_that_configure_are_changes_with_the_names_of_their_keys_onl
         assert change(kind, new, new) is None
 
 
+def test_an_annotation_without_a_value_is_a_change() -> None:
+    event = changed("Ingress", resource(), resource({"annotations": {"a.example/public": ""}}))
+    assert event.facts["annotations_added"] == ["a.example/public"]
+    assert changed("Ingress", resource({"annotations": {"a.example/public": ""}}), resource()).text
+
+
 def test_a_new_object_names_its_annotations() -> None:
     new = observed("Service", resource({"annotations": {"a.example/scheme": "internet-facing"}}))
     event = compare(ObjectType("prod", "Service"), None, new, NOW, SINCE)[0]
